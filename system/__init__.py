@@ -1,0 +1,24 @@
+"""The system model of paper Sec. 2.1 as data: served model, servers, placement, chains, composition."""
+
+from system.composition import Chain, Composition
+from system.errors import DataUnavailableError, InfeasibleError, InputError, UnstableError
+from system.model import ServedModel
+from system.placement import Placement
+from system.servers import Servers
+from system.streams import Streams
+from system.system import UNIT_JOB, System
+
+__all__ = [
+    "UNIT_JOB",
+    "Chain",
+    "Composition",
+    "DataUnavailableError",
+    "InfeasibleError",
+    "InputError",
+    "Placement",
+    "ServedModel",
+    "Servers",
+    "Streams",
+    "System",
+    "UnstableError",
+]

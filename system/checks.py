@@ -1,0 +1,61 @@
+"""Checks of input that say in one sentence which field has which value and what to do."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from system.errors import InputError
+
+# floor(3.3 / 1.1) is 2 in floating point; a relative slack of 1e-12 makes it 3 (PAPER: every floor, every check).
+SLACK = 1e-12
+
+
+def floor_with_slack(x: ArrayLike) -> NDArray[np.int64]:
+    """`floor(x (1 + 1e-12))` as integers, so that a quotient that is whole up to rounding stays whole."""
+    return np.floor(np.asarray(x, dtype=np.float64) * (1 + SLACK)).astype(np.int64)
+
+
+def require(condition: bool, field: str, value: object, remedy: str) -> None:
+    """Raise `InputError` "field = value: remedy" unless the condition holds."""
+    if not condition:
+        raise InputError(f"{field} = {value}: {remedy}")
+
+
+def require_positive(**fields: float) -> None:
+    """Each field must be a finite number above zero."""
+    for field, value in fields.items():
+        require(bool(np.isfinite(value)) and value > 0, field, value, "must be a finite number above 0")
+
+
+def require_not_negative(**fields: float) -> None:
+    """Each field must be a finite number, zero or above."""
+    for field, value in fields.items():
+        require(bool(np.isfinite(value)) and value >= 0, field, value, "must be a finite number, 0 or above")
+
+
+def require_count(**fields: int) -> None:
+    """Each field must be a whole number of at least 1."""
+    for field, value in fields.items():
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        require(whole and value >= 1, field, value, "must be a whole number of at least 1")
+
+
+def float_vector(field: str, values: ArrayLike, minimum: float = 0.0) -> NDArray[np.float64]:
+    """`values` as a one-dimensional float64 array, every entry finite and at least `minimum`."""
+    vector = np.ascontiguousarray(values, dtype=np.float64)
+    require(vector.ndim == 1, field, f"array of shape {vector.shape}", "must be one-dimensional")
+    wrong = np.flatnonzero(~(np.isfinite(vector) & (vector >= minimum)))
+    if wrong.size:
+        first = int(wrong[0])
+        raise InputError(f"{field}[{first}] = {vector[first]}: must be a finite number of at least {minimum:g}")
+    return vector
+
+
+def whole_vector(field: str, values: Any, minimum: int = 0) -> NDArray[np.int64]:
+    """`values` as a one-dimensional int64 array, every entry whole and at least `minimum`."""
+    vector = float_vector(field, values, minimum)
+    wrong = np.flatnonzero(vector != np.floor(vector))
+    if wrong.size:
+        raise InputError(f"{field}[{int(wrong[0])}] = {vector[wrong[0]]}: must be a whole number")
+    return vector.astype(np.int64)

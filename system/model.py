@@ -1,0 +1,32 @@
+"""The served model: transformer blocks in order, and what each costs in memory and arithmetic."""
+
+from dataclasses import dataclass
+
+from system.checks import require_count, require_positive
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """L transformer blocks (paper Sec. 2.1) and the two numbers behind their computation time (footnote 2).
+
+    `cache_memory_gb` is what one job's cache takes for one block at `cache_tokens` tokens (prompt and output together).
+    `decode_read_gb` is what one decode step reads per block: the block's weights, unless a published
+    experiment assumed otherwise.
+    """
+
+    name: str
+    block_count: int  # L
+    block_memory_gb: float  # s_m
+    cache_memory_gb: float  # s_c
+    cache_tokens: int
+    prefill_gflop: float  # F, per block and input token
+    decode_read_gb: float
+
+    def __post_init__(self) -> None:
+        require_count(block_count=self.block_count, cache_tokens=self.cache_tokens)
+        require_positive(
+            block_memory_gb=self.block_memory_gb,
+            cache_memory_gb=self.cache_memory_gb,
+            prefill_gflop=self.prefill_gflop,
+            decode_read_gb=self.decode_read_gb,
+        )

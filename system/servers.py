@@ -1,0 +1,58 @@
+"""Servers as arrays, so that a hundred thousand of them fit and every algorithm is a few array operations."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from system.checks import float_vector, require
+
+
+def _time_coefficients(name: str, values: ArrayLike, server_count: int) -> NDArray[np.float64]:
+    """(J,) seconds that do not depend on the job, or (J, 3) coefficients, as (J, 3)."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim == 1:
+        array = np.column_stack([array, np.zeros((array.size, 2))])
+    require(
+        array.shape == (server_count, 3),
+        name,
+        f"array of shape {np.shape(values)}",
+        f"must have shape ({server_count},) or ({server_count}, 3), one row a server",
+    )
+    float_vector(name, array.ravel())
+    return np.ascontiguousarray(array)
+
+
+@dataclass(frozen=True)
+class Servers:
+    """J servers: memory and the time of a job's visit as coefficients of x = (1, input tokens, output tokens - 1).
+
+    A job described by x spends `communication_s[j] @ x` seconds on communication with server j, once a visit, and
+    `block_s[j] @ x` seconds on each block that it runs there. Plain vectors of seconds are accepted for both.
+    `rtt_s[i, j]` is the round-trip time between servers, where a network knows it.
+    """
+
+    memory_gb: NDArray[np.float64]  # (J,), M_j
+    communication_s: NDArray[np.float64]  # (J, 3), mean gives τc_j
+    block_s: NDArray[np.float64]  # (J, 3), mean gives τp_j
+    names: tuple[str, ...] = ()
+    rtt_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, J)
+
+    def __post_init__(self) -> None:
+        memory_gb = float_vector("memory_gb", self.memory_gb)
+        count = memory_gb.size
+        require(count > 0, "servers", "[]", "a cluster needs at least one server")
+        require(
+            len(self.names) in (0, count), "names", f"{len(self.names)} names", f"give one for each of {count} servers"
+        )
+        object.__setattr__(self, "memory_gb", memory_gb)
+        object.__setattr__(self, "names", tuple(self.names))
+        for name in ("communication_s", "block_s"):
+            object.__setattr__(self, name, _time_coefficients(name, getattr(self, name), count))
+
+    def __len__(self) -> int:
+        return self.memory_gb.size
+
+    def name(self, j: int) -> str:
+        """The given name of server j, else its number."""
+        return self.names[j] if self.names else f"server {j}"

@@ -1,0 +1,30 @@
+"""Random streams by name: everything random in a run follows from (seed, draw, replication).
+
+A *draw* is a cluster, a *replication* its jobs. Every algorithm meets the same draws and jobs, so comparisons
+are paired.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Named generators of one (seed, draw, replication); asking twice for a name gives the same numbers twice."""
+
+    seed: int
+    draw: int = 0
+    replication: int = 0
+
+    def cluster(self, name: str) -> np.random.Generator:
+        """A stream of the draw: the same whatever the replication."""
+        return self._generator(name, 0)
+
+    def jobs(self, name: str) -> np.random.Generator:
+        """A stream of the replication."""
+        return self._generator(name, 1 + self.replication)
+
+    def _generator(self, name: str, part: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence([self.seed, self.draw, part, zlib.crc32(name.encode())]))

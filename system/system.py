@@ -1,0 +1,54 @@
+"""One instance of the problem (paper Sec. 2.1): a model, the servers, and what is asked of them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from system.checks import floor_with_slack, require, require_positive
+from system.model import ServedModel
+from system.servers import Servers
+
+# What a job without lengths looks like: times given as plain seconds count once.
+UNIT_JOB = (1.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class System:
+    """A served model on unequal servers, the mean job and the arrival rate.
+
+    `mean_job` is the mean of x = (1, input tokens, output tokens - 1); a job of size 1 with these lengths is
+    what every mean time below refers to.
+    """
+
+    model: ServedModel
+    servers: Servers
+    arrival_rate_per_s: float  # λ
+    mean_job: tuple[float, float, float] = UNIT_JOB
+    target_load: float = 0.7  # ρ̄
+
+    def __post_init__(self) -> None:
+        require_positive(arrival_rate_per_s=self.arrival_rate_per_s)
+        require(0 < self.target_load < 1, "target_load", self.target_load, "must lie between 0 and 1")
+
+    @cached_property
+    def communication_s(self) -> NDArray[np.float64]:
+        """(J,) mean communication time of a visit, τc_j."""
+        return self.servers.communication_s @ np.asarray(self.mean_job)
+
+    @cached_property
+    def block_s(self) -> NDArray[np.float64]:
+        """(J,) mean computation time of one block, τp_j."""
+        return self.servers.block_s @ np.asarray(self.mean_job)
+
+    @property
+    def required_rate_per_s(self) -> float:
+        """The total service rate that keeps the load at its target, λ/ρ̄ (5)."""
+        return self.arrival_rate_per_s / self.target_load
+
+    @property
+    def largest_reservation(self) -> int:
+        """c_max: the jobs whose cache fits beside one block on the server with the most memory."""
+        free_gb = float(self.servers.memory_gb.max()) - self.model.block_memory_gb
+        return max(int(floor_with_slack(free_gb / self.model.cache_memory_gb)), 0)
