@@ -22,16 +22,20 @@ def require(condition: bool, field: str, value: object, remedy: str) -> None:
         raise InputError(f"{field} = {value}: {remedy}")
 
 
+def _is_finite_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
 def require_positive(**fields: float) -> None:
     """Each field must be a finite number above zero."""
     for field, value in fields.items():
-        require(bool(np.isfinite(value)) and value > 0, field, value, "must be a finite number above 0")
+        require(_is_finite_number(value) and value > 0, field, value, "must be a finite number above 0")
 
 
 def require_not_negative(**fields: float) -> None:
     """Each field must be a finite number, zero or above."""
     for field, value in fields.items():
-        require(bool(np.isfinite(value)) and value >= 0, field, value, "must be a finite number, 0 or above")
+        require(_is_finite_number(value) and value >= 0, field, value, "must be a finite number, 0 or above")
 
 
 def require_count(**fields: int) -> None:

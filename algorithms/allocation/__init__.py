@@ -1,0 +1,1 @@
+"""Cache allocations: `allocate(system, placement) -> Composition`, one file an algorithm."""

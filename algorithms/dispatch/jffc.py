@@ -1,0 +1,16 @@
+"""JFFC, join the fastest free chain (paper Alg. 3): the fastest chain with room, else the central queue."""
+
+from numba import njit
+
+from algorithms.dispatch import DISPATCH, Dispatch
+
+
+@njit(DISPATCH, cache=True)
+def jffc(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
+    for k in range(capacity.size):
+        if busy[k] < capacity[k]:
+            return k
+    return -1
+
+
+JFFC = Dispatch(jffc, work_conserving=True)

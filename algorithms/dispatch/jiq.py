@@ -1,0 +1,24 @@
+"""JIQ, join the idle queue: a uniform choice among the chains with room; among all chains if none has."""
+
+from numba import njit
+
+from algorithms.dispatch import DISPATCH, Dispatch
+
+
+@njit(DISPATCH, cache=True)
+def jiq(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
+    free = 0
+    for k in range(capacity.size):
+        free += busy[k] < capacity[k]
+    if free == 0:
+        return int(uniform * capacity.size)
+    pick = int(uniform * free)
+    for k in range(capacity.size):
+        if busy[k] < capacity[k]:
+            if pick == 0:
+                return k
+            pick -= 1
+    return -1
+
+
+JIQ = Dispatch(jiq, work_conserving=False)

@@ -1,0 +1,32 @@
+"""JSQ, join the shortest queue: the least (jobs - capacity + 1)^+ / capacity, ties at random.
+
+The measure is 0 for every chain with room, so below saturation this is a uniform choice among them. No jockeying.
+"""
+
+from numba import njit
+
+from algorithms.dispatch import DISPATCH, Dispatch
+
+TIE = 1e-9
+
+
+@njit(DISPATCH, cache=True)
+def jsq(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
+    shortest = 1e300
+    ties = 0
+    for k in range(capacity.size):
+        excess = max(busy[k] + queued[k] - capacity[k] + 1, 0) / capacity[k]
+        if excess < shortest - TIE:
+            shortest, ties = excess, 0
+        ties += abs(excess - shortest) <= TIE
+    pick = int(uniform * ties)
+    for k in range(capacity.size):
+        excess = max(busy[k] + queued[k] - capacity[k] + 1, 0) / capacity[k]
+        if abs(excess - shortest) <= TIE:
+            if pick == 0:
+                return k
+            pick -= 1
+    return -1
+
+
+JSQ = Dispatch(jsq, work_conserving=False)

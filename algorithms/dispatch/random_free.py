@@ -1,0 +1,22 @@
+"""Random: a uniform choice among the chains with room, else the central queue. The plainest work-conserving policy."""
+
+from numba import njit
+
+from algorithms.dispatch import DISPATCH, Dispatch
+
+
+@njit(DISPATCH, cache=True)
+def random_free(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
+    free = 0
+    for k in range(capacity.size):
+        free += busy[k] < capacity[k]
+    pick = int(uniform * free)
+    for k in range(capacity.size):
+        if busy[k] < capacity[k]:
+            if pick == 0:
+                return k
+            pick -= 1
+    return -1
+
+
+RANDOM_FREE = Dispatch(random_free, work_conserving=True)

@@ -1,0 +1,20 @@
+"""SA-JSQ, speed-aware join the shortest queue: as JSQ, ties go to the fastest chain. No jockeying."""
+
+from numba import njit
+
+from algorithms.dispatch import DISPATCH, Dispatch
+
+TIE = 1e-9
+
+
+@njit(DISPATCH, cache=True)
+def sa_jsq(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
+    shortest, best = 1e300, -1
+    for k in range(capacity.size):
+        excess = max(busy[k] + queued[k] - capacity[k] + 1, 0) / capacity[k]
+        if excess < shortest - TIE:
+            shortest, best = excess, k
+    return best
+
+
+SA_JSQ = Dispatch(sa_jsq, work_conserving=False)

@@ -1,0 +1,1 @@
+"""Everything that predicts or measures response times of a given composition."""

@@ -1,0 +1,84 @@
+"""Simulation as a function of plain arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from algorithms.dispatch import Dispatch
+from algorithms.dispatch.jffc import JFFC
+from evaluators.simulation import engine
+from system.checks import float_vector, require, whole_vector
+from workloads.jobs import Jobs
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class JobTimes:
+    """Times of each job in seconds, in order of arrival."""
+
+    arrival_s: Floats
+    waiting_s: Floats
+    service_s: Floats
+    first_token_s: Floats  # from arrival to the first output token
+    chain: NDArray[np.int64]  # the chain that served it
+
+    @property
+    def response_s(self) -> Floats:
+        """Waiting and service time together."""
+        return self.waiting_s + self.service_s
+
+    def after_warm_up(self, share: float) -> "JobTimes":
+        """Without the first `share` of the jobs."""
+        require(0 <= share < 1, "warm_up", share, "is a share of the jobs, at least 0 and below 1")
+        first = int(self.arrival_s.size * share)
+        return JobTimes(
+            self.arrival_s[first:],
+            self.waiting_s[first:],
+            self.service_s[first:],
+            self.first_token_s[first:],
+            self.chain[first:],
+        )
+
+
+def simulate(
+    jobs: Jobs,
+    mean_service_s: ArrayLike,
+    capacities: ArrayLike,
+    dispatch: Dispatch = JFFC,
+    coefficients_s: ArrayLike | None = None,
+) -> JobTimes:
+    """Serve `jobs` on chains with `mean_service_s` (K,), ascending, and `capacities` (K,) under a dispatch policy.
+
+    With `coefficients_s` (K, 3) a job's service time is `size * coefficients_s @ (1, input tokens, output tokens - 1)`,
+    without them it is `size * mean_service_s`. Every job is served to its end, whether or not the chains are stable.
+    Raises `InputError` if the policy answers with a chain that is not there or lets jobs wait for ever.
+    """
+    capacity = whole_vector("capacities", capacities, minimum=1)
+    mean = float_vector("mean_service_s", mean_service_s, np.finfo(float).tiny)
+    require(mean.size > 0, "mean_service_s", "[]", "give at least one chain")
+    require(mean.size == capacity.size, "capacities", f"{capacity.size} entries", f"give {mean.size}, one a chain")
+    require(bool(np.all(np.diff(mean) >= 0)), "mean_service_s", "not ascending", "give the chains fastest first")
+    table = engine.ChainTable(capacity, 1 / mean, _coefficients(mean, coefficients_s), dispatch.settings)
+    n = len(jobs)
+    record = engine.Record(np.empty(n), np.empty(n), np.empty(n), np.empty(n, np.int64))
+    arrivals = engine.Arrivals(jobs.arrival_s, jobs.size, jobs.lengths, jobs.uniform)
+    served = engine.run(dispatch.policy, arrivals, table, record)
+    require(served >= 0, "dispatch", dispatch.policy.__name__, f"must answer with a chain below {mean.size} or with -1")
+    require(served == n, "dispatch", dispatch.policy.__name__, f"leaves {n - served} jobs waiting beside idle chains")
+    return JobTimes(jobs.arrival_s, *record)
+
+
+def _coefficients(mean_service_s: Floats, coefficients_s: ArrayLike | None) -> Floats:
+    if coefficients_s is None:
+        return np.ascontiguousarray(np.column_stack([mean_service_s, np.zeros((mean_service_s.size, 2))]))
+    table = np.ascontiguousarray(coefficients_s, dtype=np.float64)
+    require(
+        table.shape == (mean_service_s.size, 3),
+        "coefficients_s",
+        f"array of shape {table.shape}",
+        f"must have shape ({mean_service_s.size}, 3)",
+    )
+    float_vector("coefficients_s", table.ravel())
+    return table

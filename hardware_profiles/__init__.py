@@ -1,0 +1,1 @@
+"""Hardware: GPU profiles and their time model, networks, and the clusters drawn from both."""

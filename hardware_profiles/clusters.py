@@ -1,0 +1,82 @@
+"""Clusters: a network's servers, some with a fast GPU and the others with a slow one (paper Sec. 4)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware_profiles.networks.draw import Network, NetworkDraw
+from hardware_profiles.profile import GpuProfile
+from system import InputError, ServedModel, Servers, Streams
+from system.checks import floor_with_slack, require, require_count, require_not_negative
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """J servers of two kinds around an orchestrator; a message costs its round trip and an overhead.
+
+    Either the share of fast servers is set (η, floor(J η) of them) or their number. They are drawn at random, or are
+    those `nearest` to the orchestrator, as in the published code.
+    """
+
+    network: Network
+    fast: GpuProfile
+    slow: GpuProfile
+    server_count: int  # J
+    fast_share: float | None = None  # η
+    fast_count: int | None = None
+    fast_servers: str = "random"
+    prefill_overhead_s: float  # once a visit
+    token_overhead_s: float  # per further output token
+
+    def __post_init__(self) -> None:
+        require_count(server_count=self.server_count)
+        require_not_negative(prefill_overhead_s=self.prefill_overhead_s, token_overhead_s=self.token_overhead_s)
+        require(
+            self.fast_servers in ("random", "nearest"), "fast_servers", self.fast_servers, "must be random or nearest"
+        )
+        if (self.fast_share is None) == (self.fast_count is None):
+            raise InputError(
+                f"fast_share = {self.fast_share} and fast_count = {self.fast_count}: "
+                "give exactly one of them and set the other to null"
+            )
+        if self.fast_share is not None:
+            require(0 <= self.fast_share <= 1, "fast_share", self.fast_share, "must lie between 0 and 1")
+        if self.fast_count is not None:
+            possible = self.fast_count in range(self.server_count + 1)
+            require(possible, "fast_count", self.fast_count, f"must be a whole number from 0 to {self.server_count}")
+
+    def draw(self, model: ServedModel, streams: Streams) -> Servers:
+        """The servers of one draw, with their time coefficients in seconds (footnote 2 and Sec. 4)."""
+        nodes = self.network.draw(self.server_count, streams.cluster("network"))
+        is_fast = self._is_fast(nodes.rtt_s, streams.cluster("types"))
+        return Servers(
+            memory_gb=np.where(is_fast, self.fast.memory_gb, self.slow.memory_gb),
+            communication_s=self._communication_s(nodes.rtt_s),
+            block_s=np.where(
+                is_fast[:, None], self.fast.block_coefficients_s(model), self.slow.block_coefficients_s(model)
+            ),
+            names=self._names(nodes, is_fast),
+            rtt_s=nodes.server_rtt_s,
+        )
+
+    def _is_fast(self, rtt_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
+        """(J,) the fast servers come first in order of distance, or in a random order."""
+        rank = np.argsort(rtt_s if self.fast_servers == "nearest" else rng.random(rtt_s.size), kind="stable")
+        is_fast = np.zeros(rtt_s.size, dtype=np.bool_)
+        is_fast[rank[: self._fast_count()]] = True
+        return is_fast
+
+    def _fast_count(self) -> int:
+        if self.fast_share is not None:
+            return int(floor_with_slack(self.server_count * self.fast_share))
+        return int(self.fast_count or 0)
+
+    def _communication_s(self, rtt_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(J, 3) one round trip for the prefill and one for each further token, each with its overhead."""
+        return np.column_stack([rtt_s + self.prefill_overhead_s, np.zeros(rtt_s.size), rtt_s + self.token_overhead_s])
+
+    def _names(self, nodes: NetworkDraw, is_fast: NDArray[np.bool_]) -> tuple[str, ...]:
+        """Where a server stands and what it is, such as "Paris 3 (a100_3g_40gb)"."""
+        gpus = np.where(is_fast, self.fast.name, self.slow.name).tolist()
+        return tuple(f"{node} ({gpu})" for node, gpu in zip(nodes.names, gpus, strict=True))

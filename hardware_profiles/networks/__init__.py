@@ -1,0 +1,1 @@
+"""Networks: the round-trip times of a random draw of servers around an orchestrator."""

@@ -1,0 +1,133 @@
+"""Networks from round-trip times measured with RIPE Atlas anchors in Europe, July 2024.
+
+The file has one row a measurement: the anchor, four latencies in ms and the anchor's position. The four latency columns
+are four fixed vantage points, so only vantage-to-anchor times are measured. The matrix between anchors is a synthesis.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware_profiles.networks.draw import NetworkDraw, NetworkFile, draw_nodes, require_nodes, require_orchestrator
+from hardware_profiles.networks.great_circle import great_circle_km
+from system.errors import InputError
+
+LATENCY_COLUMNS = ("latency_m1", "latency_m2", "latency_m3", "latency_m4")
+POSITION_COLUMNS = ("latitude", "longitude")
+
+# The authors' synthesis of a time between two anchors (construct_rtt_from_ripe_atlas.m).
+MEDIAN_SHARE = 0.3
+DISTANCE_MS_PER_KM = 0.01
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """n anchors with the medians over time of what was measured."""
+
+    names: tuple[str, ...]  # (n,)
+    vantage_rtt_s: NDArray[np.float64]  # (n, 4), median of each latency column
+    pooled_rtt_s: NDArray[np.float64]  # (n,), median of all four columns together
+    position_deg: NDArray[np.float64]  # (n, 2), latitude and longitude
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class RipeMeasured:
+    """A random vantage point is the orchestrator, random anchors are the servers; nothing between servers is known."""
+
+    dataset: NetworkFile
+
+    def draw(self, server_count: int, rng: np.random.Generator) -> NetworkDraw:
+        """J anchors without replacement, with the median over time of the vantage point's latency to each."""
+        anchors = read_anchors(self.dataset.path())
+        require_nodes(server_count, len(anchors), "the RIPE Atlas network")
+        vantage = rng.integers(len(LATENCY_COLUMNS))
+        servers = rng.permutation(len(anchors))[:server_count]
+        return NetworkDraw(anchors.vantage_rtt_s[servers, vantage], tuple(anchors.names[j] for j in servers))
+
+
+@dataclass(frozen=True)
+class RipeSynthetic:
+    """The published code's matrix: RTT(i, j) = 0.3 (median_i + median_j) + 0.01 ms per km of great circle.
+
+    The orchestrator is a random anchor, or `central`: the one with the smallest median, as in the published code.
+    """
+
+    dataset: NetworkFile
+    orchestrator: str = "random"
+
+    def __post_init__(self) -> None:
+        require_orchestrator(self.orchestrator)
+
+    def draw(self, server_count: int, rng: np.random.Generator) -> NetworkDraw:
+        """J anchors without replacement among those that are not the orchestrator."""
+        path = self.dataset.path()
+        anchors = read_anchors(path)
+        require_nodes(server_count, len(anchors) - 1, "the RIPE Atlas network")
+        centre = int(anchors.pooled_rtt_s.argmin()) if self.orchestrator == "central" else None
+        return draw_nodes(synthetic_rtt_s(path), anchors.names, centre, server_count, rng)
+
+
+@cache
+def synthetic_rtt_s(path: Path) -> NDArray[np.float64]:
+    """(n, n) times between the anchors of the file, zero on the diagonal."""
+    anchors = read_anchors(path)
+    latitude, longitude = anchors.position_deg.T
+    distance_km = great_circle_km(latitude[:, None], longitude[:, None], latitude, longitude)
+    rtt_s = MEDIAN_SHARE * np.add.outer(anchors.pooled_rtt_s, anchors.pooled_rtt_s)
+    rtt_s += DISTANCE_MS_PER_KM * 1e-3 * distance_km
+    np.fill_diagonal(rtt_s, 0.0)
+    return rtt_s
+
+
+@cache
+def read_anchors(path: Path) -> Anchors:
+    """The anchors in the order in which they first appear; read once per process.
+
+    Raises `InputError` with the line's number where the file is not as described above.
+    """
+    rows: dict[str, list[list[float]]] = {}
+    for anchor, values in _rows(path):
+        rows.setdefault(anchor, []).append(values)
+    if not rows:
+        raise InputError(f"{path.name} has no measurements: get the file again")
+    anchors = [np.array(values) for values in rows.values()]
+    vantages = len(LATENCY_COLUMNS)
+    return Anchors(
+        names=tuple(f"anchor {anchor}" for anchor in rows),
+        vantage_rtt_s=np.array([np.median(anchor[:, :vantages], axis=0) for anchor in anchors]) / 1e3,
+        pooled_rtt_s=np.array([np.median(anchor[:, :vantages]) for anchor in anchors]) / 1e3,
+        position_deg=np.array([anchor[0, vantages:] for anchor in anchors]),
+    )
+
+
+def _rows(path: Path) -> Iterator[tuple[str, list[float]]]:
+    """Each measurement's anchor, four latencies in ms, latitude and longitude."""
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = {"anchor_id", *LATENCY_COLUMNS, *POSITION_COLUMNS} - set(reader.fieldnames or ())
+        if missing:
+            raise InputError(f"{path.name} has no column {', '.join(sorted(missing))}: its first line must name it")
+        for row in reader:
+            yield row["anchor_id"], _numbers(row, f"{path.name}, line {reader.line_num}")
+
+
+def _numbers(row: dict[str, str], place: str) -> list[float]:
+    if None in row or None in row.values():
+        raise InputError(f"{place}: must have as many fields as the first line; correct or remove the line")
+    try:
+        values = [float(row[column]) for column in (*LATENCY_COLUMNS, *POSITION_COLUMNS)]
+    except ValueError as error:
+        raise InputError(f"{place}: {error}; correct or remove the line") from error
+    latencies = values[: len(LATENCY_COLUMNS)]
+    if not (all(map(isfinite, values)) and min(latencies) > 0):
+        raise InputError(f"{place}: {values}: latencies must be above 0 ms and all finite; correct or remove the line")
+    return values

@@ -1,0 +1,87 @@
+"""GPU profiles: what a server's memory is and how long one block takes on it (paper footnote 2).
+
+A profile is one YAML file beside this module. Its numbers come from a data sheet, from a paper, or from measurements.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from system import InputError, ServedModel
+from system.checks import float_vector, require, require_not_negative, require_positive
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class GpuProfile:
+    """One kind of GPU, with the roofline of footnote 2: prefill is bound by arithmetic, decoding by memory bandwidth.
+
+    `measured_block_s` maps a model's name to its fitted (s, s per input token, s per further output token) for one
+    block; where a model is listed, the fit takes the place of the roofline.
+    """
+
+    name: str
+    description: str
+    source: str
+    memory_gb: float  # M
+    prefill_tflops: float  # f
+    bandwidth_gb_per_s: float  # b
+    overhead_s: float  # t_o, once per block and job
+    measured_block_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_positive(
+            memory_gb=self.memory_gb, prefill_tflops=self.prefill_tflops, bandwidth_gb_per_s=self.bandwidth_gb_per_s
+        )
+        require_not_negative(overhead_s=self.overhead_s)
+        for model, coefficients in self.measured_block_s.items():
+            where = f"measured_block_s.{model}"
+            float_vector(where, coefficients)
+            require(
+                len(coefficients) == 3,
+                where,
+                list(coefficients),
+                "must be 3 numbers: s, s per input, s per output token",
+            )
+
+    def block_coefficients_s(self, model: ServedModel) -> tuple[float, float, float]:
+        """Time of one block for one job as coefficients of x = (1, input tokens, output tokens - 1), in seconds."""
+        if model.name in self.measured_block_s:
+            once_s, per_input_token_s, per_output_token_s = self.measured_block_s[model.name]
+            return once_s, per_input_token_s, per_output_token_s
+        per_input_token_s = model.prefill_gflop / (self.prefill_tflops * 1e3)
+        return self.overhead_s, per_input_token_s, model.decode_read_gb / self.bandwidth_gb_per_s
+
+
+def profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:
+    """The profile's file as a mapping that `instantiate` turns into a `GpuProfile`.
+
+    Raises `InputError` with the nearest names if there is no such profile, and with the name of the
+    file if a key in it is missing, unknown or not a number.
+    """
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=2)
+        nearest = f"did you mean {' or '.join(near)}; " if near else ""
+        raise InputError(f"profile = {name}: there is no such GPU profile, {nearest}there are {', '.join(names)}")
+    content = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
+    _check_keys(f"{name}.yaml", content)
+    return {"_target_": "hardware_profiles.profile.GpuProfile", **content}
+
+
+def _check_keys(file: str, content: Any) -> None:
+    """Every field without a default is there, nothing else is, and what should be a number is one."""
+    require(isinstance(content, dict), file, type(content).__name__, "must be a mapping of keys to values")
+    optional = {entry.name for entry in fields(GpuProfile) if entry.default_factory is not MISSING}
+    known = {entry.name: entry.type for entry in fields(GpuProfile)}
+    require(content.keys() <= known.keys(), file, sorted(content.keys() - known.keys()), "unknown keys, remove them")
+    missing = sorted(known.keys() - optional - content.keys())
+    require(not missing, file, missing, "missing keys, give each a value")
+    for key, value in content.items():
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        require(known[key] is not float or number, f"{key} in {file}", repr(value), "must be a number, such as 0.001")
