@@ -1,0 +1,128 @@
+"""The registry of data sets: where a file is looked for, that it is checked, and what is said when it cannot be had."""
+
+import hashlib
+import os
+from dataclasses import replace
+
+import pytest
+from hydra.utils import instantiate
+
+from system import DataUnavailableError, InputError
+from workloads import datasets
+from workloads.datasets import DataSet, cache_folder, data_set
+
+CONTENT = b"made up\n"
+NAMES = ["azure_code", "azure_conversation", "ripe_atlas_europe"]
+NAMES += ["topology_abvt", "topology_attmpls", "topology_bellcanada", "topology_gtsce"]
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """A folder that stands for the public address, with an empty cache and no CHAIN_DATA."""
+    monkeypatch.delenv("CHAIN_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets, "_unreachable", {})
+    folder = tmp_path / "public"
+    folder.mkdir()
+    (folder / "tiny.csv").write_bytes(CONTENT)
+    return folder
+
+
+@pytest.fixture
+def tiny(source):
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    return DataSet("tiny", "tiny.csv", (source / "tiny.csv").as_uri(), sha256, "none", "nobody")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_registry_entries_make_data_sets(name):
+    entry = instantiate(data_set(name))
+    assert isinstance(entry, DataSet)
+    assert (entry.name, entry.address.rsplit("/", 1)[-1]) == (name, entry.file)
+    assert entry.licence
+    assert entry.citation
+
+
+def test_unknown_name_gets_the_near_ones():
+    with pytest.raises(InputError, match="dataset = azure_cod: there is no data set of that name, take azure_code"):
+        data_set("azure_cod")
+    with pytest.raises(InputError, match="take azure_code or azure_conversation or ripe"):
+        data_set("zzz")
+
+
+def test_file_in_the_given_folder_comes_first(tiny, tmp_path, monkeypatch):
+    given = tmp_path / "given"
+    for folder in (given, cache_folder()):
+        folder.mkdir(parents=True)
+        (folder / tiny.file).write_bytes(CONTENT)
+    assert tiny.path() == cache_folder() / tiny.file
+    monkeypatch.setenv("CHAIN_DATA", str(given))
+    assert tiny.path() == given / tiny.file
+
+
+def test_download_goes_to_the_cache_once(tiny, source):
+    path = tiny.path()
+    assert path == cache_folder() / tiny.file
+    assert path.read_bytes() == CONTENT
+    (source / tiny.file).unlink()
+    assert tiny.path() == path
+    assert os.listdir(cache_folder()) == [tiny.file]
+
+
+def test_given_folder_without_the_file_falls_back_to_download(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAIN_DATA", str(tmp_path))
+    assert tiny.path() == cache_folder() / tiny.file
+
+
+def test_given_folder_that_is_missing_is_an_error(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAIN_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"CHAIN_DATA = .*nowhere: there is no such folder"):
+        tiny.path()
+
+
+def test_found_file_with_another_checksum_is_refused(tiny):
+    path = tiny.path()
+    path.write_bytes(b"tampered with\n")
+    found = hashlib.sha256(b"tampered with\n").hexdigest()
+    with pytest.raises(InputError, match=f"tiny.csv has SHA-256 {found}, but tiny has {tiny.sha256}: remove") as caught:
+        tiny.path()
+    assert not isinstance(caught.value, DataUnavailableError)
+
+
+def test_download_with_another_checksum_leaves_nothing(tiny):
+    other = replace(tiny, sha256="0" * 64)
+    with pytest.raises(DataUnavailableError, match=r"what came has SHA-256 .* and not 0000"):
+        other.path()
+    assert os.listdir(cache_folder()) == []
+
+
+def test_failed_download_says_what_to_do_and_is_not_tried_again(tiny, source, monkeypatch):
+    (source / tiny.file).unlink()
+    with pytest.raises(
+        DataUnavailableError, match=r"tiny is not on this machine .*put tiny.csv into a folder and set CHAIN"
+    ):
+        tiny.path()
+    monkeypatch.setattr(datasets, "_fetch", lambda *_: pytest.fail("tried again"))
+    with pytest.raises(DataUnavailableError, match=r"tiny\.csv"):
+        tiny.path()
+
+
+def test_file_is_hashed_once_until_it_changes(tiny, monkeypatch):
+    path = tiny.path()
+    tiny.path()
+    monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("hashed again"))
+    assert tiny.path() == path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sha256": "12"}, "sha256 = '12': must be 64"),
+        ({"file": "../tiny.csv"}, "file = '../tiny.csv': must be a file name"),
+        ({"file": ""}, "file = ''"),
+        ({"address": "ftp://host/tiny.csv"}, "address = ftp://host/tiny.csv: must begin with https"),
+    ],
+)
+def test_entries_that_make_no_sense_are_refused(tiny, change, message):
+    with pytest.raises(InputError, match=message):
+        replace(tiny, **change)

@@ -1,0 +1,114 @@
+"""Reader of request traces in the format of the Azure LLM inference traces.
+
+Columns TIMESTAMP (ISO 8601, without a zone: UTC), ContextTokens, GeneratedTokens; others are ignored. Every fault is an
+`InputError` that names the file, the line (the header is line 1), the value and the remedy.
+"""
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from system.errors import InputError
+
+TIMESTAMP, INPUT_TOKENS, OUTPUT_TOKENS = COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
+
+
+@dataclass(frozen=True)
+class Requests:
+    """n requests in order of arrival."""
+
+    arrival_s: NDArray[np.float64]  # (n,)
+    input_tokens: NDArray[np.int64]  # (n,), at least 1
+    output_tokens: NDArray[np.int64]  # (n,), at least 1
+
+    def __len__(self) -> int:
+        return self.arrival_s.size
+
+    @property
+    def total_tokens(self) -> NDArray[np.int64]:
+        """(n,) what a cache slot must hold."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def lengths(self) -> NDArray[np.float64]:
+        """(n, 2) input tokens and output tokens - 1, as `Jobs` has them."""
+        return np.column_stack([self.input_tokens, self.output_tokens - 1]).astype(np.float64)
+
+    def select(self, rows: slice | NDArray[np.bool_]) -> "Requests":
+        """The requests of these rows."""
+        return Requests(self.arrival_s[rows], self.input_tokens[rows], self.output_tokens[rows])
+
+
+def read_requests(path: Path) -> Requests:
+    """The requests of a trace file, the first one at time 0; read once a process unless the file changes."""
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _read(path: Path, modified_ns: int) -> Requests:
+    """The file as of `modified_ns`, which is there to tell versions of it apart."""
+    table = _table(path)
+    return Requests(
+        _arrival_s(path, table[TIMESTAMP]),
+        _token_counts(path, table[INPUT_TOKENS]),
+        _token_counts(path, table[OUTPUT_TOKENS]),
+    )
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """The file's fields as text, labelled by the header; row i of the index is line i + 1."""
+    try:
+        # The header is read as a row, or a first row with too many fields would turn its first into an index.
+        lines = pd.read_csv(path, header=None, dtype=str, skip_blank_lines=False, quoting=csv.QUOTE_NONE)
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path} is empty: give a file with the columns {', '.join(COLUMNS)}") from None
+    except pd.errors.ParserError as error:
+        reason = str(error).rsplit("C error: ", maxsplit=1)[-1].strip()
+        raise InputError(f"{path}: {reason}: give each line as many fields as the header") from error
+    lines.columns = lines.iloc[0].astype(str)
+    missing = [name for name in COLUMNS if name not in lines.columns]
+    if missing:
+        raise InputError(f"{path} has no column {missing[0]}, only {', '.join(lines.columns)}: rename or add it")
+    if len(lines) == 1:
+        raise InputError(f"{path} has a header but no requests: give it at least one line more")
+    return lines.iloc[1:]
+
+
+def _arrival_s(path: Path, text: pd.Series) -> NDArray[np.float64]:
+    """(n,) seconds after the first request; refuses what is no time and what is out of order."""
+    remedy = "must be a time such as 2023-11-16 18:17:03.9799600"
+    times = _parsed(
+        path, text, lambda column: pd.to_datetime(column, format="ISO8601", utc=True, errors="coerce"), remedy
+    )
+    elapsed_s = (times - times.iloc[0]).to_numpy("timedelta64[ns]").astype(np.int64) / 1e9
+    _refuse(path, text, np.diff(elapsed_s, prepend=0.0) < 0, "is earlier than the line before, sort the file by time")
+    return elapsed_s
+
+
+def _token_counts(path: Path, text: pd.Series) -> NDArray[np.int64]:
+    """(n,) whole numbers of at least 1: a request without a prompt or without an answer is no request."""
+    remedy = "must be a whole number of at least 1"
+    counts = _parsed(path, text, lambda column: pd.to_numeric(column, errors="coerce"), remedy).to_numpy(np.float64)
+    _refuse(path, text, ~(np.isfinite(counts) & (counts >= 1) & (counts == np.floor(counts))), remedy)
+    return counts.astype(np.int64)
+
+
+def _parsed(path: Path, text: pd.Series, parse: Callable[[pd.Series], pd.Series], remedy: str) -> pd.Series:
+    """The column parsed, once nothing in it is missing or makes no sense."""
+    _refuse(path, text.fillna("''"), text.isna().to_numpy(), "is missing, give each line as many fields as the header")
+    values = parse(text)
+    _refuse(path, text, values.isna().to_numpy(), remedy)
+    return values
+
+
+def _refuse(path: Path, text: pd.Series, wrong: NDArray[np.bool_], remedy: str) -> None:
+    """Raise for the first row that is wrong."""
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise InputError(f"{path}, line {text.index[row] + 1}: {text.name} = {text.iloc[row]} {remedy}")

@@ -1,0 +1,140 @@
+"""Recorded request streams, replayed: arrival times, input and output tokens as they were, at any rate."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from system.checks import require, require_count, require_positive
+from system.errors import InputError
+from system.streams import Streams
+from workloads.datasets import DataSet
+from workloads.jobs import Jobs
+from workloads.trace_files import Requests, read_requests
+
+OverLength = Literal["truncate", "drop", "size_to_trace"]
+
+
+@dataclass(frozen=True)
+class TraceWorkload:
+    """The requests of a data set, in one of three cuts: all, the first few, or those in a window of time.
+
+    A request is over-long if its input and output tokens together exceed the cache slot. `over_length` says what
+    becomes of it:
+
+    - `truncate`: the output stays and the prompt is shortened to what is left, to at least 1 token; an output that
+      does not fit beside 1 token of prompt is shortened too.
+    - `drop`: it is left out, and the others keep their times.
+    - `size_to_trace`: nothing is changed, the cache slot grows to the longest request.
+
+    The requests are as recorded until `fitted` sets `slot_tokens`, the limit.
+    """
+
+    dataset: DataSet
+    first: int | None = None  # this many requests
+    window_s: tuple[float, float] | None = None  # [start, end), counted from the first request of the file
+    over_length: OverLength = "truncate"
+    slot_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        policies = get_args(OverLength)
+        require(self.over_length in policies, "over_length", self.over_length, f"must be one of {', '.join(policies)}")
+        for name in ("first", "slot_tokens"):
+            if getattr(self, name) is not None:
+                require_count(**{name: getattr(self, name)})
+        if self.window_s is not None:
+            self._check_window(tuple(self.window_s))
+
+    def _check_window(self, window_s: tuple[float, ...]) -> None:
+        require(self.first is None, "first", self.first, "give either first or window_s, not both")
+        ascending = len(window_s) == 2 and 0 <= window_s[0] < window_s[1]
+        require(ascending, "window_s", list(window_s), "must be [start, end] with 0 <= start < end")
+        object.__setattr__(self, "window_s", window_s)
+
+    @cached_property
+    def recorded(self) -> Requests:
+        """The requests of the cut as recorded, the first one at time 0."""
+        requests = read_requests(self.dataset.path())
+        selected = requests.select(self._cut(requests))
+        return replace(selected, arrival_s=selected.arrival_s - selected.arrival_s[0])
+
+    def _cut(self, requests: Requests) -> slice:
+        """The rows that `first` or `window_s` asks for."""
+        count = len(requests)
+        if self.window_s is not None:
+            start, end = np.searchsorted(requests.arrival_s, self.window_s)
+            span = f"no request of {self.dataset.name} lies in it, its requests span 0 to {requests.arrival_s[-1]:g} s"
+            require(start < end, "window_s", list(self.window_s), span)
+            return slice(int(start), int(end))
+        if self.first is not None:
+            require(
+                self.first <= count, "first", self.first, f"{self.dataset.name} has only {count} requests, ask less"
+            )
+        return slice(0, self.first)
+
+    @cached_property
+    def requests(self) -> Requests:
+        """The requests that are replayed: over-long ones treated if there is a slot to fit."""
+        if self.slot_tokens is None or self.over_length == "size_to_trace":
+            return self.recorded
+        if self.over_length == "truncate":
+            return _truncated(self.recorded, self.slot_tokens)
+        kept = self.recorded.select(self.recorded.total_tokens <= self.slot_tokens)
+        if len(kept) == 0:
+            raise InputError(
+                f"over_length = drop: every request of {self.dataset.name} is longer than the cache slot of "
+                f"{self.slot_tokens} tokens, take truncate or size_to_trace"
+            )
+        return kept
+
+    @property
+    def mean_job(self) -> tuple[float, float, float]:
+        """(1, mean input tokens, mean output tokens - 1) of the requests replayed."""
+        mean_input, mean_further = self.requests.lengths.mean(axis=0).tolist()
+        return 1.0, mean_input, mean_further
+
+    @property
+    def native_rate_per_s(self) -> float | None:
+        """Gaps over their sum; None if all requests came at one instant."""
+        arrival_s = self.requests.arrival_s
+        span_s = float(arrival_s[-1] - arrival_s[0])
+        return (arrival_s.size - 1) / span_s if span_s > 0 else None
+
+    def cache_tokens(self, limit: int) -> int:
+        """`limit`; under `size_to_trace` the tokens of the longest request."""
+        return int(self.recorded.total_tokens.max()) if self.over_length == "size_to_trace" else limit
+
+    def over_length_share(self, limit: int) -> float:
+        """Share of the requests, as recorded, whose input and output tokens together exceed `limit`."""
+        return float((self.recorded.total_tokens > limit).mean())
+
+    def fitted(self, limit: int) -> "TraceWorkload":
+        """The same trace with its over-long requests treated for a cache slot of `limit` tokens."""
+        return replace(self, slot_tokens=limit)
+
+    def jobs(self, rate_per_s: float | None, streams: Streams) -> Jobs:
+        """The requests as jobs of size 1; at another rate than the native one all times are scaled alike."""
+        requests, count = self.requests, len(self.requests)
+        uniform = streams.jobs("choices").random(count)
+        return Jobs(requests.arrival_s * self._time_scale(rate_per_s), np.ones(count), requests.lengths, uniform)
+
+    def _time_scale(self, rate_per_s: float | None) -> float:
+        """What to multiply the recorded times by to have that rate."""
+        if rate_per_s is None:
+            return 1.0
+        require_positive(rate_per_s=rate_per_s)
+        native = self.native_rate_per_s
+        if native is None:
+            raise InputError(
+                f"rate_per_s = {rate_per_s}: requests at one instant have no rate to change, take more of them"
+            )
+        return native / rate_per_s
+
+
+def _truncated(requests: Requests, slot_tokens: int) -> Requests:
+    """Requests of at most `slot_tokens` tokens in all; a slot of one token cannot hold a request."""
+    require(slot_tokens >= 2, "slot_tokens", slot_tokens, "a request needs 2 tokens, one of prompt and one of output")
+    output: NDArray[np.int64] = np.minimum(requests.output_tokens, slot_tokens - 1)
+    return replace(requests, input_tokens=np.minimum(requests.input_tokens, slot_tokens - output), output_tokens=output)
