@@ -1,7 +1,7 @@
 """The system model of paper Sec. 2.1 as data: served model, servers, placement, chains, composition."""
 
 from system.composition import Chain, Composition
-from system.errors import DataUnavailableError, InfeasibleError, InputError, UnstableError
+from system.errors import DataUnavailableError, InfeasibleError, InputError, NotApplicableError, UnstableError
 from system.model import ServedModel
 from system.placement import Placement
 from system.servers import Servers
@@ -15,6 +15,7 @@ __all__ = [
     "DataUnavailableError",
     "InfeasibleError",
     "InputError",
+    "NotApplicableError",
     "Placement",
     "ServedModel",
     "Servers",

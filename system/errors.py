@@ -15,3 +15,7 @@ class UnstableError(InputError):
 
 class DataUnavailableError(InputError):
     """A data set cannot be had here: whatever needs it has status `skipped`, with the remedy in the message."""
+
+
+class NotApplicableError(InputError):
+    """An evaluator's assumptions do not hold for what it is asked: status `skipped`, never an approximation."""

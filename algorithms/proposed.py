@@ -1,0 +1,28 @@
+"""The paper's scheme: a placement with reserved cache, an allocation of the cache to chains, and a dispatch policy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from algorithms.dispatch import Dispatch
+from algorithms.tuning import Compose
+from system import Composition, Placement, System
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """GBP-CR, GCA and JFFC by default; any other placement, allocation, tuning and policy may take their places."""
+
+    placement: Callable[[System, int, np.random.Generator], Placement]
+    allocation: Callable[[System, Placement], Composition]
+    tuning: Callable[[System, Compose], Composition]
+    dispatch: Dispatch
+
+    def compose(self, system: System, rng: np.random.Generator) -> Composition:
+        """The composition at the c that the tuning chooses; each c meets the same randomness."""
+        seed = rng.integers(2**63)
+        return self.tuning(
+            system,
+            lambda c: self.allocation(system, self.placement(system, c, np.random.default_rng(seed))),
+        )

@@ -1,0 +1,170 @@
+"""One point of an experiment as objects: from a configuration to draws, and from draws to measurements."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from algorithms.dispatch import Dispatch
+from system import Composition, InfeasibleError, ServedModel, Servers, Streams, System, UnstableError
+from system.checks import require
+from workloads.jobs import Jobs
+from workloads.workload import Workload
+
+
+class Measurement(NamedTuple):
+    """One number; `at` is the quantile or the coordinate of a curve where the metric has one."""
+
+    metric: str  # ends in its unit where it has one
+    value: float
+    at: float = float("nan")
+
+
+class Row(NamedTuple):
+    """A measurement of one draw (cluster) and replication (jobs)."""
+
+    draw: int
+    replication: int
+    metric: str
+    at: float
+    value: float
+
+
+class Refusal(NamedTuple):
+    """Why a draw has no measurements; itself a result."""
+
+    draw: int
+    status: Literal["infeasible", "unstable"]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What some draws and replications of a case gave."""
+
+    rows: list[Row] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+class Cluster(Protocol):
+    def draw(self, model: ServedModel, streams: Streams) -> Servers:
+        """The servers of one draw."""
+
+
+class Demand(Protocol):
+    def arrival_rate_per_s(self, system: System, native_rate_per_s: float | None, rng: np.random.Generator) -> float:
+        """λ, given the servers and the workload's own rate."""
+
+
+class Scheme(Protocol):
+    """A complete algorithm: what `conf/algorithm` names."""
+
+    @property
+    def dispatch(self) -> Dispatch: ...
+
+    def compose(self, system: System, rng: np.random.Generator) -> Composition:
+        """The chains for one system; raises `InfeasibleError` if there are none."""
+
+
+class Evaluator(Protocol):
+    """`varies_with` says what makes a second evaluation differ from the first."""
+
+    @property
+    def varies_with(self) -> Literal["nothing", "draw", "replication"]: ...
+
+    def __call__(self, draw: "Draw", replication: int) -> list[Measurement]:
+        """What one replication of a draw shows."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The objects of one draw, each made when first asked for, so that an evaluator pays only for what it uses."""
+
+    case: "Case"
+    number: int
+
+    @cached_property
+    def model(self) -> ServedModel:
+        """The served model, its cache slots enlarged if the workload asks for that."""
+        model = self.case.model
+        tokens = self.case.workload.cache_tokens(model.cache_tokens)
+        memory_gb = model.cache_memory_gb * tokens / model.cache_tokens
+        return replace(model, cache_tokens=tokens, cache_memory_gb=memory_gb)
+
+    @cached_property
+    def workload(self) -> Workload:
+        """The workload with its requests fitted to the cache slots."""
+        return self.case.workload.fitted(self.model.cache_tokens)
+
+    @cached_property
+    def system(self) -> System:
+        """The system at the arrival rate that the demand says."""
+        servers = self.case.cluster.draw(self.model, self._streams())
+        workload = self.workload
+        any_rate = System(self.model, servers, 1.0, workload.mean_job, self.case.target_load)
+        rate = self.case.demand.arrival_rate_per_s(any_rate, workload.native_rate_per_s, self._choices("demand"))
+        return replace(any_rate, arrival_rate_per_s=rate)
+
+    @cached_property
+    def composition(self) -> Composition:
+        """The scheme's chains."""
+        return self.case.algorithm.compose(self.system, self._choices("placement"))
+
+    @property
+    def dispatch(self) -> Dispatch:
+        """The scheme's dispatch policy."""
+        return self.case.algorithm.dispatch
+
+    def jobs(self, replication: int) -> Jobs:
+        """The jobs of one replication, the same for every scheme."""
+        return self.workload.jobs(self.system.arrival_rate_per_s, self._streams(replication))
+
+    def _streams(self, replication: int = 0) -> Streams:
+        return Streams(self.case.seed, self.number, replication)
+
+    def _choices(self, name: str) -> np.random.Generator:
+        return self._streams().cluster(name)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything that a point's numbers follow from, but for how many draws and replications are made."""
+
+    model: ServedModel
+    cluster: Cluster
+    workload: Workload
+    demand: Demand
+    algorithm: Scheme
+    evaluator: Evaluator
+    target_load: float = 0.7  # ρ̄
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require(isinstance(self.seed, int) and self.seed >= 0, "seed", self.seed, "must be a whole number, 0 or above")
+
+    def evaluate(self, draws: range, replications: range) -> Outcome:
+        """Every measurement of these draws and replications, or the reason why a draw has none."""
+        outcome = Outcome()
+        for number in draws:
+            try:
+                outcome.rows.extend(self._rows(number, replications))
+            except InfeasibleError as error:
+                outcome.refusals.append(Refusal(number, "infeasible", str(error)))
+            except UnstableError as error:
+                outcome.refusals.append(Refusal(number, "unstable", str(error)))
+        return outcome
+
+    def _rows(self, number: int, replications: range) -> list[Row]:
+        draw = Draw(self, number)
+        return [
+            Row(number, replication, metric, at, float(value))
+            for replication in replications
+            if self._is_new(number, replication)
+            for metric, value, at in self.evaluator(draw, replication)
+        ]
+
+    def _is_new(self, draw: int, replication: int) -> bool:
+        """Whether this evaluation can differ from all earlier ones."""
+        varies_with = self.evaluator.varies_with
+        return (draw == 0 or varies_with != "nothing") and (replication == 0 or varies_with == "replication")

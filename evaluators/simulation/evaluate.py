@@ -1,0 +1,84 @@
+"""Simulation as an evaluator (`conf/evaluator`) and as an objective for the choice of c (`conf/tuning`)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.dispatch import Dispatch
+from evaluators.case import Draw, Measurement
+from evaluators.simulation.simulate import JobTimes, simulate
+from system import Composition, Streams
+from system.checks import require, require_positive
+from workloads.arrivals import Poisson
+from workloads.jobs import Jobs
+from workloads.synthetic import SyntheticWorkload
+
+
+@dataclass(frozen=True)
+class SimulationEvaluator:
+    """Means and percentiles over the jobs after the warm-up; `slo_s` adds the share of jobs that meet it."""
+
+    warm_up: float = 0.1  # share of the jobs
+    quantiles: tuple[float, ...] = (0.5, 0.95, 0.99)
+    slo_s: float | None = None
+
+    def __post_init__(self) -> None:
+        require(0 <= self.warm_up < 1, "warm_up", self.warm_up, "is a share of the jobs, at least 0 and below 1")
+        for q in self.quantiles:
+            require(0 < q < 1, "quantiles", q, "each must lie between 0 and 1; the 95th percentile is 0.95")
+        if self.slo_s is not None:
+            require_positive(slo_s=self.slo_s)
+
+    @property
+    def varies_with(self) -> Literal["replication"]:
+        return "replication"
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        composition = draw.composition
+        composition.check_stable()
+        times = simulate_composition(composition, draw.jobs(replication), draw.dispatch).after_warm_up(self.warm_up)
+        output_token_s = composition.job_coefficients_s[times.chain, 2]
+        measurements = [
+            Measurement("response_mean_s", times.response_s.mean()),
+            Measurement("waiting_mean_s", times.waiting_s.mean()),
+            Measurement("service_mean_s", times.service_s.mean()),
+            Measurement("first_token_mean_s", times.first_token_s.mean()),
+            Measurement("output_token_mean_s", output_token_s.mean()),
+            Measurement("waiting_probability", float(np.mean(times.waiting_s > 0))),
+            *self._quantiles("response_quantile_s", times.response_s),
+            *self._quantiles("waiting_quantile_s", times.waiting_s),
+            *self._quantiles("service_quantile_s", times.service_s),
+            *self._quantiles("first_token_quantile_s", times.first_token_s),
+        ]
+        if self.slo_s is not None:
+            measurements.append(Measurement("slo_share", float(np.mean(times.response_s <= self.slo_s)), self.slo_s))
+        return measurements
+
+    def _quantiles(self, metric: str, values: NDArray[np.float64]) -> list[Measurement]:
+        return [
+            Measurement(metric, value, q)
+            for q, value in zip(self.quantiles, np.quantile(values, self.quantiles), strict=True)
+        ]
+
+
+def simulate_composition(composition: Composition, jobs: Jobs, dispatch: Dispatch) -> JobTimes:
+    """The jobs' times on a composition's chains."""
+    return simulate(jobs, composition.mean_service_s, composition.capacity, dispatch, composition.job_coefficients_s)
+
+
+@dataclass(frozen=True)
+class SimulatedMean:
+    """The simulated mean response time under the paper's exponential model; every c meets the same jobs."""
+
+    dispatch: Dispatch
+    job_count: int = 20_000
+    seed: int = 0
+
+    def __call__(self, composition: Composition) -> float:
+        composition.check_stable()
+        _, input_tokens, further_tokens = composition.system.mean_job
+        workload = SyntheticWorkload(Poisson(), self.job_count, input_tokens, further_tokens + 1)
+        jobs = workload.jobs(composition.system.arrival_rate_per_s, Streams(self.seed))
+        return float(simulate_composition(composition, jobs, self.dispatch).after_warm_up(0.1).response_s.mean())

@@ -1,0 +1,188 @@
+"""From the axes of a sweep to points with an identity, at a few milliseconds each.
+
+Hydra composes every point of a sweep twice, at 0.15 to 0.36 s. Here it composes and resolves once for each choice of
+config groups, and a value that the configuration only copies is set where it ends up (`Template`).
+"""
+
+import itertools
+import pickle
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from functools import cache
+from typing import Any, NamedTuple
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from store.identity import point_id
+from system import InputError
+
+Path = tuple[str | int, ...]
+PROBE = "\0probe"
+
+
+class Point(NamedTuple):
+    """One point of a sweep: its identity, the value of every axis, and its resolved configuration."""
+
+    identity: str
+    axes: dict[str, str]
+    case: dict[str, Any]
+
+
+class Sweep(NamedTuple):
+    """The points of one experiment and how many draws and replications each is to have."""
+
+    experiment: str
+    axes: list[str]
+    points: list[Point]
+    draws: int
+    replications: int
+
+
+def resolved_case(config: DictConfig) -> dict[str, Any]:
+    """The part of a configuration that a point's numbers follow from, as plain containers."""
+    case = OmegaConf.to_container(config.case, resolve=True, throw_on_missing=True)
+    assert isinstance(case, dict)
+    return {str(key): value for key, value in case.items()}
+
+
+class Expansion:
+    """Expands the axes of experiments and of the command line; what was composed or parsed once is kept."""
+
+    def __init__(self, loader: ConfigLoader, config_name: str | None) -> None:
+        parser = OverridesParser.create(config_loader=loader)
+        self._loader = loader
+        self._config_name = config_name
+        self._parse = cache(parser.parse_override)
+        self._template = cache(self._composed)
+        self._is_group = cache(loader.get_group_options)
+
+    def sweeps(self, arguments: Sequence[str]) -> list[Sweep]:
+        """One sweep for each experiment that the arguments name; one of the arguments alone if they name none."""
+        overrides = [self._parse(argument) for argument in arguments]
+        chosen = [override for override in overrides if override.key_or_group == "experiment"]
+        others = [override for override in overrides if override.key_or_group != "experiment"]
+        experiments = [[choice] for override in chosen for choice in _choices(override)] or [[]]
+        return [self._sweep(experiment, others) for experiment in experiments]
+
+    def _sweep(self, experiment: list[str], overrides: list[Override]) -> Sweep:
+        """What the command line fixes is no axis; what it sweeps replaces the experiment's axis of that name."""
+        fixed = [*experiment, *(_text(override) for override in overrides if not override.is_sweep_override())]
+        config = self._template(tuple(fixed)).config
+        wanted = {key: values for key, values in config.experiment.axes.items() if values is not None}
+        declared = [self._parse(f"{key}={_sweep_text(values)}") for key, values in wanted.items()]
+        given = {override.get_key_element() for override in overrides}
+        axes = {
+            override.get_key_element(): override for override in declared if override.get_key_element() not in given
+        }
+        axes |= {override.get_key_element(): override for override in overrides if override.is_sweep_override()}
+        combinations = itertools.product(*(_choices(override) for override in axes.values()))
+        points = [self._point(fixed, list(axes), combination) for combination in combinations]
+        return Sweep(config.experiment.name, list(axes), points, config.draws, config.replications)
+
+    def _point(self, fixed: list[str], axes: list[str], choices: tuple[str, ...]) -> Point:
+        case = self._case([*fixed, *choices])
+        values = {axis: choice.removeprefix(f"{axis}=") for axis, choice in zip(axes, choices, strict=True)}
+        return Point(point_id(case), values, case)
+
+    def _case(self, overrides: Iterable[str]) -> dict[str, Any]:
+        """The resolved case under these overrides."""
+        parsed = [self._parse(text) for text in overrides]
+        composing = tuple(_text(override) for override in parsed if not self._sets_a_value(override))
+        values = {override.key_or_group: override.value() for override in parsed if self._sets_a_value(override)}
+        return self._template(composing).case(values)
+
+    def _composed(self, overrides: tuple[str, ...]) -> "Template":
+        config = self._loader.load_configuration(self._config_name, list(overrides), run_mode=RunMode.RUN)
+        with open_dict(config):
+            config.pop("hydra")
+        return Template(config)
+
+    def _sets_a_value(self, override: Override) -> bool:
+        """Whether it is a plain `key=value`; anything else (a group, `+`, `~`) is for Hydra to compose."""
+        plain = not (override.is_add() or override.is_force_add() or override.is_delete() or override.package)
+        return plain and not self._is_group(override.key_or_group)
+
+
+class Template:
+    """A composed configuration whose values can be set at the cost of a copy of plain containers."""
+
+    def __init__(self, config: DictConfig) -> None:
+        self.config = config
+        self._resolved = resolved_case(config)
+        self._pickled = pickle.dumps(self._resolved)
+        self._places = cache(self._places_of)
+
+    def case(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The resolved case with these keys set."""
+        copied = {key: self._places(key) for key in values}
+        if any(places is None or isinstance(values[key], (dict, list)) for key, places in copied.items()):
+            return resolved_case(self._with(values))
+        case: dict[str, Any] = pickle.loads(self._pickled)
+        for key, places in copied.items():
+            for path in places or ():
+                _at(case, path[:-1])[path[-1]] = values[key]
+        return case
+
+    def _with(self, values: Mapping[str, Any]) -> DictConfig:
+        config = deepcopy(self.config)
+        for key, value in values.items():
+            try:
+                OmegaConf.update(config, key, value, merge=True)
+            except OmegaConfBaseException as error:
+                raise InputError(f"{key} = {value}: no such key; `python run.py --cfg job` shows all") from error
+        return config
+
+    def _places_of(self, key: str) -> list[Path] | None:
+        """Where the resolved case shows the value of `key`; None if it does more than show it.
+
+        A probe is set: where it comes out unchanged it was copied, and nothing else may have changed.
+        """
+        config = self._with({key: PROBE})
+        try:
+            probed = resolved_case(config)
+        except (OmegaConfBaseException, InputError):
+            return None
+        places = [path for path, value in _leaves(probed) if value == PROBE]
+        for path in places:
+            try:
+                _at(probed, path[:-1])[path[-1]] = _at(self._resolved, path)
+            except (KeyError, TypeError, IndexError):
+                return None
+        return places if probed == self._resolved else None
+
+
+def _leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every value that is no container, with the keys that lead to it."""
+    if isinstance(node, (dict, list)):
+        for key, child in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _leaves(child, (*path, key))
+    else:
+        yield path, node
+
+
+def _at(node: Any, path: Path) -> Any:
+    for key in path:
+        node = node[key]
+    return node
+
+
+def _text(override: Override) -> str:
+    assert override.input_line is not None
+    return override.input_line
+
+
+def _choices(override: Override) -> list[str]:
+    """Every value of a swept override as an override of its own; itself if it is not swept."""
+    if not override.is_sweep_override():
+        return [_text(override)]
+    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+
+
+def _sweep_text(values: Any) -> str:
+    """An experiment's axis as on the command line: a list becomes `a,b,c`; text such as `range(1,9)` stays."""
+    return ",".join(map(str, values)) if OmegaConf.is_list(values) else str(values)

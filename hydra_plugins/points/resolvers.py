@@ -1,0 +1,18 @@
+"""Resolvers that inline a hardware profile or a data set, so that its numbers are part of a point's identity."""
+
+from omegaconf import DictConfig, OmegaConf
+
+from hardware_profiles.profile import profile
+from workloads.datasets import data_set
+
+
+def _profile(name: str) -> DictConfig:
+    return OmegaConf.create(profile(name))
+
+
+def _data_set(name: str) -> DictConfig:
+    return OmegaConf.create(data_set(name))
+
+
+OmegaConf.register_new_resolver("profile", _profile, replace=True)
+OmegaConf.register_new_resolver("dataset", _data_set, replace=True)

@@ -1,0 +1,134 @@
+"""The sweeper: drops the points that the store has and hands the others to Hydra's launcher in few batches.
+
+A batch is one job of the launcher, whichever that is (basic, joblib, submitit, Ray), so what a launcher costs is paid
+once a worker and not once a point. Workers find their points, resolved, in a file.
+"""
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from hydra_plugins.points.points import Expansion, Sweep
+from store.store import Store, missing_parts
+from store.summary import print_summary
+from store.work import WorkItem, write_batch
+
+POLL_S = 0.5
+
+
+@dataclass
+class PointsSweeperConfig:
+    """`batches`: into how many jobs a sweep is dealt; null is one a worker of the launcher."""
+
+    _target_: str = "hydra_plugins.points.sweeper.PointsSweeper"
+    batches: int | None = None
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="points", node=PointsSweeperConfig, provider="points")
+
+
+class PointsSweeper(Sweeper):
+    """`python run.py -m experiment=NAME[,NAME] [key=values ...]`."""
+
+    def __init__(self, batches: int | None) -> None:
+        self.batches = batches
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.config = config
+        self.hydra_context = hydra_context
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Compute what the store lacks of the sweeps and say how it went; exits with 1 if a point failed."""
+        expansion = Expansion(self.hydra_context.config_loader, self.config.hydra.job.config_name)
+        sweeps = expansion.sweeps(arguments)
+        store = Store(Path(self.config.store))
+        for sweep in sweeps:
+            store.write_experiment(sweep.experiment, _as_record(sweep))
+        work = _missing_work(store, sweeps)
+        if work:
+            self._launch(store, work)
+        failures = print_summary(store, [sweep.experiment for sweep in sweeps])
+        if failures:
+            sys.exit(1)
+
+    def _launch(self, store: Store, work: list[WorkItem]) -> None:
+        batch_count = min(self.batches or _worker_count(self.config), len(work))
+        folder = Path(self.config.hydra.sweep.dir).absolute()
+        files = [write_batch(folder / f"batch-{b}.json", work[b::batch_count]) for b in range(batch_count)]
+        with _Progress(store, {item.point for item in work}):
+            results = self.launcher.launch(
+                [[f"batch={json.dumps(str(file))}", f"store={json.dumps(str(store.folder))}"] for file in files],
+                initial_job_idx=0,
+            )
+        for result in results:
+            _ = result.return_value  # raises what stopped a worker
+
+
+class _Progress:
+    """A bar that counts finished points in the store, whichever machine computes them."""
+
+    def __init__(self, store: Store, points: set[str]) -> None:
+        self._store, self._points = store, points
+        self._bar = tqdm(total=len(points), unit="point", file=sys.stderr, dynamic_ncols=True)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._before = store.finished_files()
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._update()
+        self._bar.close()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(POLL_S):
+            self._update()
+
+    def _update(self) -> None:
+        new = {name.split(".", 1)[0] for name in self._store.finished_files() - self._before}
+        self._bar.n = len(new & self._points)
+        self._bar.refresh()
+
+
+def _missing_work(store: Store, sweeps: Sequence[Sweep]) -> list[WorkItem]:
+    """What is not yet stored, each point once however many experiments share it."""
+    committed = store.parts()
+    work: dict[str, WorkItem] = {}
+    for sweep in sweeps:
+        for point in sweep.points:
+            parts = missing_parts(committed.get(point.identity, ()), sweep.draws, sweep.replications)
+            if parts and (point.identity not in work or len(parts) > len(work[point.identity].parts)):
+                work[point.identity] = WorkItem(point.identity, point.case, parts)
+    return list(work.values())
+
+
+def _as_record(sweep: Sweep) -> dict[str, Any]:
+    points = [{"point": point.identity, "axes": point.axes} for point in sweep.points]
+    return {"axes": sweep.axes, "draws": sweep.draws, "replications": sweep.replications, "points": points}
+
+
+def _worker_count(config: DictConfig) -> int:
+    """Workers of the chosen launcher: joblib's `n_jobs`, submitit's `array_parallelism`, 1 for the basic launcher."""
+    launcher = config.hydra.launcher
+    for key in ("n_jobs", "array_parallelism"):
+        if key in launcher:
+            return int(launcher[key]) if launcher[key] > 0 else os.cpu_count() or 1
+    return 1

@@ -1,0 +1,1 @@
+"""Points and their rows on disk: identity, atomic commits, collection, statistics; whatever the rows measure."""

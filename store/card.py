@@ -1,0 +1,30 @@
+"""One point's results on the terminal."""
+
+import pandas as pd
+
+from store.statistics import mean_interval
+from store.store import Store
+from system import InputError
+
+
+def card(store: Store, point: str, draws: int, replications: int) -> str:
+    """Every metric with its mean over draws and the 95 % half-width; without rows, `InputError` with the reason."""
+    record = store.records(point)[0]
+    rows = store.rows([point])
+    rows = rows[(rows["draw"] < draws) & (rows["replication"] < replications)]
+    if rows.empty:
+        raise InputError(record["reason"])
+    lines = [f"point {point}: {record['status']} {record['reason']}".rstrip()]
+    for (metric, at), group in rows.groupby(["metric", "at"], dropna=False, sort=False):
+        lines.append(f"  {_label(metric, at):32} {_interval(group)}")
+    return "\n".join(lines) + "\n"
+
+
+def _label(metric: str, at: float) -> str:
+    return metric if pd.isna(at) else f"{metric} at {at:g}"
+
+
+def _interval(group: pd.DataFrame) -> str:
+    interval = mean_interval(group.groupby("draw")["value"].mean())
+    spread = f" ± {interval.half_width:.3g} over {interval.size} draws" if interval.size > 1 else ""
+    return f"{interval.mean:.6g}{spread}"

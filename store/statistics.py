@@ -1,0 +1,29 @@
+"""Intervals from draws and replications."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import t as student_t
+
+from system.checks import float_vector, require
+
+
+class Interval(NamedTuple):
+    """A mean and the half-width of its confidence interval; the half-width of a single value is not known (nan)."""
+
+    mean: float
+    half_width: float
+    size: int  # values that went in
+
+
+def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Student's interval for the mean of independent values, such as one number from each draw."""
+    sample = float_vector("values", values, -np.inf)
+    require(sample.size > 0, "values", "[]", "a mean needs at least one value")
+    require(0 < confidence < 1, "confidence", confidence, "must lie between 0 and 1")
+    if sample.size == 1:
+        return Interval(float(sample[0]), float("nan"), 1)
+    standard_error = sample.std(ddof=1) / np.sqrt(sample.size)
+    quantile = student_t.ppf((1 + confidence) / 2, sample.size - 1)
+    return Interval(float(sample.mean()), float(quantile * standard_error), sample.size)

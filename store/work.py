@@ -1,0 +1,95 @@
+"""Work on points: what a worker is handed, and how it is done and committed."""
+
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from store.provenance import provenance
+from store.store import Part, Store
+from system import DataUnavailableError, InputError, NotApplicableError
+
+
+class WorkItem(NamedTuple):
+    """A point and the parts of it that are to be computed."""
+
+    point: str
+    case: dict[str, Any]  # resolved configuration
+    parts: list[Part]
+
+
+class Outcome(Protocol):
+    """Rows (draw, replication, metric, at, value), and refusals with the attributes `draw`, `status` and `reason`."""
+
+    @property
+    def rows(self) -> Sequence[Sequence[Any]]: ...
+
+    @property
+    def refusals(self) -> Sequence[Any]: ...
+
+
+# Evaluates a case for some draws and replications.
+Evaluate = Callable[[dict[str, Any], range, range], Outcome]
+
+
+def write_batch(path: Path, work: Sequence[WorkItem]) -> Path:
+    """Write work to a file for a worker."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    items = [{"point": item.point, "case": item.case, "parts": [_bounds(part) for part in item.parts]} for item in work]
+    path.write_text(json.dumps(items))
+    return path
+
+
+def read_batch(path: Path) -> Iterator[WorkItem]:
+    """The work in such a file."""
+    for item in json.loads(path.read_text()):
+        parts = [Part(range(*bounds[:2]), range(*bounds[2:])) for bounds in item["parts"]]
+        yield WorkItem(item["point"], item["case"], parts)
+
+
+def do_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
+    """Compute and commit each part; what cannot be computed is noted with its reason and never counts as a result."""
+    for part in item.parts:
+        started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
+        record = {"configuration": item.case, "part": _bounds(part), "started": started, "provenance": provenance()}
+        try:
+            outcome = evaluate(item.case, part.draws, part.replications)
+        except Exception as error:
+            duration_s = time.perf_counter() - begin
+            store.leave_unfinished(item.point, record | {"duration_s": duration_s} | _failure(error))
+            return
+        record |= {"duration_s": time.perf_counter() - begin} | _status(outcome.refusals, len(part.draws))
+        store.commit(item.point, part, outcome.rows, record)
+
+
+def _bounds(part: Part) -> tuple[int, int, int, int]:
+    return part.draws.start, part.draws.stop, part.replications.start, part.replications.stop
+
+
+def _status(refusals: Sequence[Any], draws: int) -> dict[str, Any]:
+    """`ok` unless a draw was refused; then the first refusal's status and how many there were."""
+    if not refusals:
+        return {"status": "ok", "reason": "", "refused_draws": []}
+    first = refusals[0]
+    return {
+        "status": first.status,
+        "reason": f"{len(refusals)} of {draws} draws, the first: {first.reason}",
+        "refused_draws": [refusal.draw for refusal in refusals],
+    }
+
+
+def _failure(error: Exception) -> Mapping[str, Any]:
+    cause = _input_error(error)
+    status = "skipped" if isinstance(cause, (DataUnavailableError, NotApplicableError)) else "failed"
+    text = "".join(traceback.format_exception(error))
+    return {"status": status, "reason": str(cause or f"{type(error).__name__}: {error}"), "traceback": text}
+
+
+def _input_error(error: BaseException | None) -> InputError | None:
+    """The error in one sentence behind an exception, if there is one."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return error
