@@ -15,20 +15,25 @@ Objective = Callable[[Composition], float]
 def choose_capacity(compose: Compose, objective: Objective, candidates: Iterable[int]) -> Composition:
     """`compose(c)` for the candidate c with the least objective; the smallest c of equals.
 
-    A c that gives no chain or too little service rate is passed over. If all do, the first reason is raised.
+    A c that gives no chain or too little service rate is passed over, and so is one whose objective is infinite. If no
+    c is left, the reason against the first one is raised.
     """
-    best, least, refusal = None, np.inf, None
+    best, least, refusals = None, np.inf, []
     for c in candidates:
         try:
             composition = compose(c)
             value = objective(composition)
         except (InfeasibleError, UnstableError) as error:
-            refusal = refusal or error
+            refusals.append(error)
             continue
         if value < least:
             best, least = composition, value
+        elif best is None:
+            refusals.append(InfeasibleError(f"c = {c} has no finite objective; lower the arrival rate or add servers"))
     if best is None:
-        raise refusal or InfeasibleError("no c to choose from: no server has memory for one block and one job's cache")
+        raise next(
+            iter(refusals), InfeasibleError("no c to choose from: no server can host one block and one job's cache")
+        )
     return best
 
 

@@ -15,13 +15,14 @@ def card(store: Store, point: str, draws: int, replications: int) -> str:
     if rows.empty:
         raise InputError(record["reason"])
     lines = [f"point {point}: {record['status']} {record['reason']}".rstrip()]
-    for (metric, at), group in rows.groupby(["metric", "at"], dropna=False, sort=False):
-        lines.append(f"  {_label(metric, at):32} {_interval(group)}")
+    for label, group in rows.groupby(_labels(rows), sort=False):
+        lines.append(f"  {label:32} {_interval(group)}")
     return "\n".join(lines) + "\n"
 
 
-def _label(metric: str, at: float) -> str:
-    return metric if pd.isna(at) else f"{metric} at {at:g}"
+def _labels(rows: pd.DataFrame) -> pd.Series:
+    """The metric, and where it has one, its quantile or coordinate."""
+    return rows["metric"].where(rows["at"].isna(), rows["metric"] + " at " + rows["at"].map("{:g}".format))
 
 
 def _interval(group: pd.DataFrame) -> str:

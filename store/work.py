@@ -3,7 +3,8 @@
 import json
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -50,17 +51,25 @@ def read_batch(path: Path) -> Iterator[WorkItem]:
         yield WorkItem(item["point"], item["case"], parts)
 
 
+def do_batch(store: Store, path: Path, evaluate: Evaluate) -> None:
+    """All the work in a file; where a point fails the others go on."""
+    for item in read_batch(path):
+        with suppress(Exception):  # noted in the store with its traceback
+            do_work(store, item, evaluate)
+
+
 def do_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
-    """Compute and commit each part; what cannot be computed is noted with its reason and never counts as a result."""
+    """Compute and commit each part; what cannot be computed is noted with its reason, never as a result, and raised."""
     for part in item.parts:
         started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
-        record = {"configuration": item.case, "part": _bounds(part), "started": started, "provenance": provenance()}
+        record: dict[str, Any] = {"configuration": item.case, "part": _bounds(part)}
+        record |= {"started": started, "provenance": provenance()}
         try:
             outcome = evaluate(item.case, part.draws, part.replications)
         except Exception as error:
-            duration_s = time.perf_counter() - begin
-            store.leave_unfinished(item.point, record | {"duration_s": duration_s} | _failure(error))
-            return
+            record |= {"duration_s": time.perf_counter() - begin} | _failure(error)
+            store.leave_unfinished(item.point, record)
+            raise
         record |= {"duration_s": time.perf_counter() - begin} | _status(outcome.refusals, len(part.draws))
         store.commit(item.point, part, outcome.rows, record)
 
@@ -81,7 +90,7 @@ def _status(refusals: Sequence[Any], draws: int) -> dict[str, Any]:
     }
 
 
-def _failure(error: Exception) -> Mapping[str, Any]:
+def _failure(error: Exception) -> dict[str, Any]:
     cause = _input_error(error)
     status = "skipped" if isinstance(cause, (DataUnavailableError, NotApplicableError)) else "failed"
     text = "".join(traceback.format_exception(error))

@@ -11,7 +11,7 @@ from evaluators.case import Draw, Measurement
 from evaluators.queueing.exact import exact
 from evaluators.queueing.markov import markov
 from evaluators.queueing.theorem4 import theorem4
-from system import Composition, InputError, NotApplicableError
+from system import Composition, InfeasibleError, InputError, NotApplicableError
 from system.checks import SLACK
 from workloads.arrivals import Poisson
 from workloads.synthetic import SyntheticWorkload
@@ -77,6 +77,7 @@ class ExactEvaluator:
             Measurement("first_token_mean_s", solved.mean_first_token_s(prefill_s)),
             Measurement("output_token_mean_s", float(solved.chain_shares @ composition.job_coefficients_s[:, 2])),
             Measurement("waiting_probability", solved.waiting_probability),
+            Measurement("load", solved.arrival_rate_per_s / solved.total_rate_per_s),
         ]
         for q in self.quantiles:
             measurements += [
@@ -102,14 +103,18 @@ class OnceADraw:
 
 
 def job_servers(composition: Composition) -> float:
-    """c K(c) of the surrogate (9): K(c) reserved chains, in the order formed, reach the rate λ/(ρ̄c); ∞ if none do."""
+    """c K(c) of the surrogate (9): the first K(c) reserved chains reach the rate λ/(ρ̄c); infeasible if all do not."""
     placement, system = composition.placement, composition.system
     if placement.reserved_capacity == 0:
         raise InputError("tuning = surrogate: this placement reserves no chains, choose another objective")
-    rates = np.cumsum(1 / placement.reserved_chain_s)
-    needed = system.required_rate_per_s / placement.reserved_capacity
-    enough = np.flatnonzero(rates * (1 + SLACK) >= needed)
-    return float(placement.reserved_capacity * (enough[0] + 1)) if enough.size else np.inf
+    rates = placement.reserved_capacity * np.cumsum(1 / placement.reserved_chain_s)
+    enough = np.flatnonzero(rates * (1 + SLACK) >= system.required_rate_per_s)
+    if enough.size == 0:
+        raise InfeasibleError(
+            f"c = {placement.reserved_capacity}: the {rates.size} reserved chains serve {rates.max(initial=0):g}/s "
+            f"but the target load requires {system.required_rate_per_s:g}/s; lower the arrival rate or add servers"
+        )
+    return float(placement.reserved_capacity * (enough[0] + 1))
 
 
 def lower_bound_s(composition: Composition) -> float:

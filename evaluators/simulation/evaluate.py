@@ -47,6 +47,7 @@ class SimulationEvaluator:
             Measurement("first_token_mean_s", times.first_token_s.mean()),
             Measurement("output_token_mean_s", output_token_s.mean()),
             Measurement("waiting_probability", float(np.mean(times.waiting_s > 0))),
+            Measurement("load", composition.system.arrival_rate_per_s / composition.total_rate_per_s),
             *self._quantiles("response_quantile_s", times.response_s),
             *self._quantiles("waiting_quantile_s", times.waiting_s),
             *self._quantiles("service_quantile_s", times.service_s),

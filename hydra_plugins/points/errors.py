@@ -11,23 +11,22 @@ from omegaconf.errors import OmegaConfBaseException
 from system import InputError
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+ONE_SENTENCE = "SERVER_CHAINS_ONE_SENTENCE"  # set beside FULL_ERROR where the user did not ask for it
 
 
 @contextmanager
 def one_sentence_errors() -> Iterator[None]:
-    """Wrap a command's main function, Hydra's decorator included."""
-    if os.environ.get(FULL_ERROR):
+    """Around a command and around its task: Hydra would announce an exception that leaves a task."""
+    if FULL_ERROR in os.environ and ONE_SENTENCE not in os.environ:
         yield
         return
-    os.environ[FULL_ERROR] = "1"  # so that Hydra leaves its exceptions to us
+    os.environ[FULL_ERROR] = os.environ[ONE_SENTENCE] = "1"  # so that Hydra leaves its exceptions to us
     try:
         yield
     except (InputError, HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {sentence(error)}")
     except KeyboardInterrupt:
         sys.exit("\nstopped: finished points are stored; the same command goes on with the others")
-    finally:
-        os.environ.pop(FULL_ERROR, None)
 
 
 def sentence(error: BaseException) -> str:
@@ -36,8 +35,17 @@ def sentence(error: BaseException) -> str:
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(cause)
     ours = next((link for link in chain if isinstance(link, InputError)), None)
-    if ours is None and "Could not override" in str(error):
+    if ours is not None:
+        return str(ours)
+    if "Could not override" in str(error):
         return str(error).splitlines()[0].rstrip(".") + ": there is no such key; `python run.py --cfg job` shows all"
-    if ours is None and "Error in call to target" in str(error):
-        ours = chain[1] if len(chain) > 1 else None  # the call's own complaint, such as an unknown argument
-    return " ".join(str(ours or error).split()) or type(error).__name__
+    if "Error in call to target" in str(error) and len(chain) > 1:
+        return str(chain[1])  # the call's own complaint, such as an unknown argument
+    return _on_one_line(str(error)) or type(error).__name__
+
+
+def _on_one_line(text: str) -> str:
+    """Hydra lists choices one a line, indented by a tab, and then where it looked."""
+    lines = [line for line in text.partition("Config search path")[0].splitlines() if line.strip()]
+    joined = "".join((", " if line.startswith("\t") else ". ") + line.strip() for line in lines)
+    return joined.removeprefix(". ").replace(":,", ":")

@@ -5,6 +5,7 @@ config groups, and a value that the configuration only copies is set where it en
 """
 
 import itertools
+import math
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -20,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from store.identity import point_id
 from system import InputError
+from system.checks import require
 
 Path = tuple[str | int, ...]
 PROBE = "\0probe"
@@ -47,6 +49,9 @@ def resolved_case(config: DictConfig) -> dict[str, Any]:
     """The part of a configuration that a point's numbers follow from, as plain containers."""
     case = OmegaConf.to_container(config.case, resolve=True, throw_on_missing=True)
     assert isinstance(case, dict)
+    for path, value in _leaves(case):
+        finite = not isinstance(value, float) or math.isfinite(value)
+        require(finite, ".".join(map(str, path)), value, "must be a finite number")
     return {str(key): value for key, value in case.items()}
 
 
@@ -119,6 +124,9 @@ class Template:
 
     def case(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The resolved case with these keys set."""
+        for key, value in values.items():
+            if OmegaConf.select(self.config, key, default=PROBE) == PROBE:
+                raise InputError(f"{key} = {value}: there is no such key; `python run.py --cfg job` shows all")
         copied = {key: self._places(key) for key in values}
         if any(places is None or isinstance(values[key], (dict, list)) for key, places in copied.items()):
             return resolved_case(self._with(values))
@@ -131,10 +139,7 @@ class Template:
     def _with(self, values: Mapping[str, Any]) -> DictConfig:
         config = deepcopy(self.config)
         for key, value in values.items():
-            try:
-                OmegaConf.update(config, key, value, merge=True)
-            except OmegaConfBaseException as error:
-                raise InputError(f"{key} = {value}: no such key; `python run.py --cfg job` shows all") from error
+            OmegaConf.update(config, key, value, merge=True)
         return config
 
     def _places_of(self, key: str) -> list[Path] | None:

@@ -43,20 +43,20 @@ class PointsSweeper(Sweeper):
     """`python run.py -m experiment=NAME[,NAME] [key=values ...]`."""
 
     def __init__(self, batches: int | None) -> None:
-        self.batches = batches
+        self._batches = batches
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config = config
-        self.hydra_context = hydra_context
-        self.launcher = Plugins.instance().instantiate_launcher(
+        self._config = config
+        self._loader = hydra_context.config_loader
+        self._launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> None:
         """Compute what the store lacks of the sweeps and say how it went; exits with 1 if a point failed."""
-        expansion = Expansion(self.hydra_context.config_loader, self.config.hydra.job.config_name)
+        expansion = Expansion(self._loader, self._config.hydra.job.config_name)
         sweeps = expansion.sweeps(arguments)
-        store = Store(Path(self.config.store))
+        store = Store(Path(self._config.store))
         for sweep in sweeps:
             store.write_experiment(sweep.experiment, _as_record(sweep))
         work = _missing_work(store, sweeps)
@@ -67,11 +67,11 @@ class PointsSweeper(Sweeper):
             sys.exit(1)
 
     def _launch(self, store: Store, work: list[WorkItem]) -> None:
-        batch_count = min(self.batches or _worker_count(self.config), len(work))
-        folder = Path(self.config.hydra.sweep.dir).absolute()
+        batch_count = min(self._batches or _worker_count(self._config), len(work))
+        folder = Path(self._config.hydra.sweep.dir).absolute()
         files = [write_batch(folder / f"batch-{b}.json", work[b::batch_count]) for b in range(batch_count)]
         with _Progress(store, {item.point for item in work}):
-            results = self.launcher.launch(
+            results = self._launcher.launch(
                 [[f"batch={json.dumps(str(file))}", f"store={json.dumps(str(store.folder))}"] for file in files],
                 initial_job_idx=0,
             )

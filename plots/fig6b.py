@@ -1,0 +1,26 @@
+"""Fig. 6b: the c that each measure chooses, over load."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from plots.style import curve, new_figure, over_draws
+
+CURVES = (
+    ("upper bound", "theorem4_upper"),
+    ("simulation", "simulated_mean"),
+    ("exact", "exact_mean"),
+    ("lower bound", "theorem4_lower"),
+    ("surrogate", "surrogate"),
+)
+
+
+def draw(rows: pd.DataFrame) -> Figure:
+    """A measure is shown up to the load at which some draw has no c that it could choose."""
+    figure, (axes,) = new_figure()
+    chosen = rows[rows["metric"] == "reserved_capacity"]
+    for label, tuning in CURVES:
+        curve(axes, label, over_draws(chosen[chosen["tuning"] == tuning], "demand.load"))
+    axes.set(xlabel="load λ/ν (ν at c = 7)", ylabel="chosen c (jobs)", xlim=(0, 1))
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    return figure

@@ -1,0 +1,51 @@
+"""One look for all figures: readable in print, in grey and for colour-blind readers."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from store.statistics import mean_interval
+
+WIDTH_IN, HEIGHT_IN = 4.6, 3.2
+_COLOURS = sns.color_palette("colorblind")
+# What means the same looks the same in every figure; markers and dashes tell curves apart without colour.
+LOOKS = {
+    "simulation": {"color": _COLOURS[0], "marker": "o", "linestyle": "none", "zorder": 4},
+    "exact": {"color": "black", "linestyle": "-", "zorder": 3},
+    "lower bound": {"color": _COLOURS[2], "marker": "^", "linestyle": "--"},
+    "upper bound": {"color": _COLOURS[3], "marker": "v", "linestyle": "--"},
+    "surrogate": {"color": _COLOURS[1], "marker": "s", "linestyle": ":"},
+}
+
+
+def new_figure(panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure with panels side by side."""
+    sns.set_theme(context="paper", style="whitegrid", rc={"lines.markersize": 4, "svg.fonttype": "none"})
+    figure, axes = plt.subplots(1, panels, figsize=(WIDTH_IN * panels, HEIGHT_IN), squeeze=False, layout="constrained")
+    return figure, list(axes[0])
+
+
+def over_draws(rows: pd.DataFrame, axis: str) -> pd.DataFrame:
+    """Mean and 95 % half-width over draws for each value of an axis, where every draw has a value, in ascending order.
+
+    Where some draws are infeasible a mean over the others would compare different clusters, so there is none.
+    """
+    numbers = rows.assign(**{axis: pd.to_numeric(rows[axis])})
+    by_draw = numbers.pivot_table(index=axis, columns="draw", values="value").dropna()
+    intervals = [mean_interval(values) for values in by_draw.to_numpy()]
+    return pd.DataFrame(intervals, index=by_draw.index)
+
+
+def curve(axes: Axes, label: str, statistics: pd.DataFrame, **extra: object) -> None:
+    """A curve of means with its intervals as error bars."""
+    look = LOOKS.get(label, {}) | extra
+    half_width = statistics["half_width"].fillna(0.0)
+    axes.errorbar(statistics.index, statistics["mean"], yerr=half_width, label=label, capsize=2, elinewidth=0.8, **look)
+
+
+def largest_half_width(statistics: pd.DataFrame) -> float:
+    """The largest half-width relative to its mean."""
+    return float(np.nanmax(statistics["half_width"] / statistics["mean"].abs()))
