@@ -85,24 +85,11 @@ class Draw:
     number: int
 
     @cached_property
-    def model(self) -> ServedModel:
-        """The served model, its cache slots enlarged if the workload asks for that."""
-        model = self.case.model
-        tokens = self.case.workload.cache_tokens(model.cache_tokens)
-        memory_gb = model.cache_memory_gb * tokens / model.cache_tokens
-        return replace(model, cache_tokens=tokens, cache_memory_gb=memory_gb)
-
-    @cached_property
-    def workload(self) -> Workload:
-        """The workload with its requests fitted to the cache slots."""
-        return self.case.workload.fitted(self.model.cache_tokens)
-
-    @cached_property
     def system(self) -> System:
         """The system at the arrival rate that the demand says."""
-        servers = self.case.cluster.draw(self.model, self._streams())
-        workload = self.workload
-        any_rate = System(self.model, servers, 1.0, workload.mean_job, self.case.target_load)
+        model, workload = self.case.fitted_model, self.case.fitted_workload
+        servers = self.case.cluster.draw(model, self._streams())
+        any_rate = System(model, servers, 1.0, workload.mean_job, self.case.target_load)
         rate = self.case.demand.arrival_rate_per_s(any_rate, workload.native_rate_per_s, self._choices("demand"))
         return replace(any_rate, arrival_rate_per_s=rate)
 
@@ -118,7 +105,7 @@ class Draw:
 
     def jobs(self, replication: int) -> Jobs:
         """The jobs of one replication, the same for every scheme."""
-        return self.workload.jobs(self.system.arrival_rate_per_s, self._streams(replication))
+        return self.case.fitted_workload.jobs(self.system.arrival_rate_per_s, self._streams(replication))
 
     def _streams(self, replication: int = 0) -> Streams:
         return Streams(self.case.seed, self.number, replication)
@@ -142,6 +129,23 @@ class Case:
 
     def __post_init__(self) -> None:
         require(isinstance(self.seed, int) and self.seed >= 0, "seed", self.seed, "must be a whole number, 0 or above")
+
+    @cached_property
+    def fitted_model(self) -> ServedModel:
+        """The served model, its cache slots enlarged if the workload asks for that."""
+        tokens = self.workload.cache_tokens(self.model.cache_tokens)
+        memory_gb = self.model.cache_memory_gb * tokens / self.model.cache_tokens
+        return replace(self.model, cache_tokens=tokens, cache_memory_gb=memory_gb)
+
+    @cached_property
+    def fitted_workload(self) -> Workload:
+        """The workload with its requests fitted to the cache slots."""
+        return self.workload.fitted(self.fitted_model.cache_tokens)
+
+    @property
+    def over_length_share(self) -> float | None:
+        """Share of the requests that are longer than the model's cache slot as configured."""
+        return self.workload.over_length_share(self.model.cache_tokens)
 
     def evaluate(self, draws: range, replications: range) -> Outcome:
         """Every measurement of these draws and replications, or the reason why a draw has none."""

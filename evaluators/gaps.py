@@ -8,7 +8,6 @@ import numpy as np
 from evaluators.case import Draw, Measurement
 from system import Streams
 from workloads.preflight import empirical_cdf, exponential_distance, preflight
-from workloads.traces import TraceWorkload
 
 
 @dataclass(frozen=True)
@@ -24,9 +23,7 @@ class GapsEvaluator:
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         workload = draw.case.workload
         arrival_s = workload.jobs(None, Streams(draw.case.seed)).arrival_s
-        over_length = None
-        if isinstance(workload, TraceWorkload):
-            over_length = workload.over_length_share(draw.case.model.cache_tokens)
+        over_length = draw.case.over_length_share
         facts = asdict(preflight(arrival_s, over_length_share=over_length))
         gaps_s = np.diff(arrival_s)
         times_s, shares = empirical_cdf(gaps_s, self.points)

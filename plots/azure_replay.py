@@ -3,26 +3,30 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plots.style import new_figure, over_draws
+from plots.style import COLOURS, new_figure, over_draws
 
 TIMES = (("response", "-"), ("service", "--"), ("waiting", ":"))
 
 
 def draw(rows: pd.DataFrame) -> Figure:
     """One panel for each treatment of over-long requests."""
-    treatments = rows["workload.over_length"].unique() if "workload.over_length" in rows else [None]
+    treatments = rows["workload.over_length"].unique()
     figure, panels = new_figure(len(treatments))
     for axes, treatment in zip(panels, treatments, strict=True):
-        shown = rows if treatment is None else rows[rows["workload.over_length"] == treatment]
-        for (name, linestyle), colour in zip(TIMES, ("C0", "C1", "C2"), strict=True):
+        shown = rows[rows["workload.over_length"] == treatment]
+        for (name, linestyle), colour in zip(TIMES, COLOURS, strict=False):
             quantiles = over_draws(shown[shown["metric"] == f"{name}_quantile_s"], "at")
             mean = shown.loc[shown["metric"] == f"{name}_mean_s", "value"].mean()
             p95_s, p99_s = quantiles["mean"].loc[[0.95, 0.99]]
             label = f"{name}: mean {mean:.2f}, P95 {p95_s:.2f}, P99 {p99_s:.2f} s"
             axes.plot(quantiles["mean"], quantiles.index, color=colour, linestyle=linestyle, label=label)
         load = shown.loc[shown["metric"] == "load", "value"].mean()
-        over_long = "" if treatment is None else f"over-long requests: {treatment}, "
-        axes.set(xlabel="time (s)", ylabel="share of the requests", title=f"{over_long}load {load:.2f}")
+        share = shown.loc[shown["metric"] == "over_length_share", "value"].mean()
+        axes.set(
+            xlabel="time (s)",
+            ylabel="share of the requests",
+            title=f"{share:.0%} over-long: {treatment}, load {load:.2f}",
+        )
         axes.set_xscale("symlog", linthresh=0.1)
-        axes.legend(fontsize="x-small", loc="lower right")
+        axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.24))
     return figure

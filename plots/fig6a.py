@@ -1,6 +1,7 @@
-"""Fig. 6a: what each measure says of every c; a star marks the c it chooses."""
+"""Fig. 6a: what each measure says of every c; a star marks its least value."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plots.style import LOOKS, curve, new_figure, over_draws
@@ -14,16 +15,26 @@ CURVES = (
 )
 
 
+ZOOM = 15
+
+
 def draw(rows: pd.DataFrame) -> Figure:
-    """Only every c for which all draws are feasible is shown."""
-    figure, (axes,) = new_figure()
+    """Every c for which all draws are feasible, and the small ones again without the surrogate, which dwarfs them."""
+    figure, (every, small) = new_figure(2)
     for label, evaluator, metric in CURVES:
         statistics = over_draws(rows[(rows["evaluator"] == evaluator) & (rows["metric"] == metric)], "tuning.capacity")
-        curve(axes, label, statistics)
-        best = statistics["mean"].nsmallest(1)
-        star = {"color": LOOKS[label]["color"], "marker": "*", "markersize": 11, "markeredgecolor": "white"}
-        axes.plot(best.index, best, zorder=5, linestyle="none", **star)
-    axes.set(xlabel="reserved capacity c (jobs)", ylabel="mean response time (s)", yscale="log")
-    axes.plot([], [], linestyle="none", marker="*", color="grey", markersize=9, label="chosen c")
-    axes.legend(fontsize="x-small")
+        _curve_with_star(every, label, statistics)
+        if label != "surrogate":
+            _curve_with_star(small, label, statistics[statistics.index <= ZOOM])
+    every.set(xlabel="reserved capacity c (jobs)", ylabel="mean response time (s)", yscale="log")
+    small.set(xlabel="reserved capacity c (jobs)", ylabel="mean response time (s)")
+    every.plot([], [], linestyle="none", marker="*", color="grey", markersize=9, label="least value")
+    figure.legend(*every.get_legend_handles_labels(), loc="outside right center")
     return figure
+
+
+def _curve_with_star(axes: Axes, label: str, statistics: pd.DataFrame) -> None:
+    curve(axes, label, statistics)
+    best = statistics["mean"].nsmallest(1)
+    look = {"color": LOOKS[label]["color"], "markersize": 12, "markeredgecolor": "white"}
+    axes.plot(best.index, best, marker="*", linestyle="none", zorder=6, **look)

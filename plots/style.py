@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from store.statistics import mean_interval
 
 WIDTH_IN, HEIGHT_IN = 4.6, 3.2
-_COLOURS = sns.color_palette("colorblind")
+COLOURS = sns.color_palette("colorblind")
 # What means the same looks the same in every figure; markers and dashes tell curves apart without colour.
 LOOKS = {
-    "simulation": {"color": _COLOURS[0], "marker": "o", "linestyle": "none", "zorder": 4},
+    "simulation": {"color": COLOURS[0], "marker": "o", "linestyle": "none", "zorder": 4},
     "exact": {"color": "black", "linestyle": "-", "zorder": 3},
-    "lower bound": {"color": _COLOURS[2], "marker": "^", "linestyle": "--"},
-    "upper bound": {"color": _COLOURS[3], "marker": "v", "linestyle": "--"},
-    "surrogate": {"color": _COLOURS[1], "marker": "s", "linestyle": ":"},
+    "lower bound": {"color": COLOURS[2], "marker": "^", "linestyle": "--"},
+    "upper bound": {"color": COLOURS[3], "marker": "v", "linestyle": "--"},
+    "surrogate": {"color": COLOURS[1], "marker": "s", "linestyle": ":"},
 }
 
 
@@ -39,10 +39,10 @@ def over_draws(rows: pd.DataFrame, axis: str) -> pd.DataFrame:
     return pd.DataFrame(intervals, index=by_draw.index)
 
 
-def curve(axes: Axes, label: str, statistics: pd.DataFrame, **extra: object) -> None:
-    """A curve of means with its intervals as error bars."""
-    look = LOOKS.get(label, {}) | extra
+def curve(axes: Axes, label: str, statistics: pd.DataFrame) -> None:
+    """A curve of means with its intervals as error bars, where they are known."""
     half_width = statistics["half_width"].fillna(0.0)
+    look = LOOKS[label]
     axes.errorbar(statistics.index, statistics["mean"], yerr=half_width, label=label, capsize=2, elinewidth=0.8, **look)
 
 

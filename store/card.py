@@ -7,6 +7,9 @@ from store.store import Store
 from system import InputError
 
 
+LONGEST_LIST = 40  # a metric at more places than this is a curve
+
+
 def card(store: Store, point: str, draws: int, replications: int) -> str:
     """Every metric with its mean over draws and the 95 % half-width; without rows, `InputError` with the reason."""
     record = store.records(point)[0]
@@ -15,6 +18,10 @@ def card(store: Store, point: str, draws: int, replications: int) -> str:
     if rows.empty:
         raise InputError(record["reason"])
     lines = [f"point {point}: {record['status']} {record['reason']}".rstrip()]
+    sizes = rows.groupby("metric")["at"].transform("nunique")
+    for metric in rows.loc[sizes > LONGEST_LIST, "metric"].unique():
+        lines.append(f"  {metric:32} a curve, drawn by plot.py")
+    rows = rows[sizes <= LONGEST_LIST]
     for label, group in rows.groupby(_labels(rows), sort=False):
         lines.append(f"  {label:32} {_interval(group)}")
     return "\n".join(lines) + "\n"

@@ -39,7 +39,7 @@ def test_each_configuration_makes_jobs(name):
     assert (np.diff(jobs.arrival_s) > 0).all()
     assert jobs.size.shape == jobs.uniform.shape == (50,)
     assert jobs.lengths.shape in {(1, 2), (50, 2)}
-    assert workload.fitted(2048) is workload
+    assert len(workload.fitted(2048).jobs(2.0, Streams(seed=1))) == 50
     assert workload.cache_tokens(2048) == 2048
 
 
@@ -98,10 +98,9 @@ def test_settings_that_make_no_sense_are_refused(changes, message):
 
 def test_quantile_table_draws_what_it_says():
     table = QuantileTable(probabilities=(0, 0.5, 1), tokens=(1, 5, 105))
-    assert table.mean == pytest.approx(0.5 * 3 + 0.5 * 55)
-    drawn = table.draw(100_000, np.random.default_rng(2))
+    drawn = table.at(np.random.default_rng(2).random(100_000))
     assert set(np.unique(drawn)) <= set(range(1, 106))
-    assert abs(z_score(drawn, table.mean)) < LIMIT
+    assert abs(z_score(drawn, 0.5 * 3 + 0.5 * 55)) < LIMIT
     # 5 itself is the rounding of half a token on either side: 0.5 * 0.5/4 below the median and 0.5 * 0.5/100 above it.
     assert abs(z_score(drawn <= 5, 0.5 + 0.5 * 0.5 / 100)) < LIMIT
 
@@ -166,3 +165,26 @@ def test_calibrated_gaps_vary_as_the_traces_do(code_jobs):
     cv, error = np.sqrt(second.mean()), LIMIT * second.std(ddof=1) / np.sqrt(second.size) / (2 * np.sqrt(second.mean()))
     assert abs(cv - 13.15) < error + CALIBRATION_BAND * 13.15
     assert error < 0.05 * 13.15
+
+
+def test_calibrated_requests_are_treated_as_a_traces_are():
+    published = configured("synthetic_code", job_count=50_000)
+    share = published.over_length_share(2048)
+    assert share == pytest.approx(0.382, abs=0.01)  # of the trace
+    truncated = published.fitted(2048)
+    tokens = truncated.jobs(None, Streams(3)).lengths
+    assert (tokens.sum(axis=1) + 1).max() == 2048
+    assert abs(z_score(tokens[:, 0], truncated.mean_job[1])) < LIMIT
+    assert configured("synthetic_code", over_length="size_to_trace").cache_tokens(2048) == 7437 + 1899
+
+
+def test_dropping_requests_lowers_the_native_rate_and_keeps_one_asked_for():
+    dropped = configured("synthetic_code", job_count=50_000, over_length="drop", arrivals=Poisson()).fitted(2048)
+    counts = np.array([len(dropped.jobs(2.0, Streams(3, replication=i))) for i in range(20)])
+    kept = 1 - dropped.over_length_share(2048)
+    assert abs(z_score(counts / 50_000, kept)) < LIMIT
+    rates = [preflight(dropped.jobs(2.0, Streams(3, replication=i)).arrival_s).rate_per_s for i in range(20)]
+    assert abs(z_score(rates, 2.0)) < LIMIT
+    assert configured("synthetic_code", over_length="drop").fitted(2048).native_rate_per_s == pytest.approx(
+        2.567 * kept
+    )

@@ -101,7 +101,7 @@ def test_drop_leaves_the_times_of_the_others(tiny):
     np.testing.assert_allclose(workload.jobs(None, Streams(1)).arrival_s, [0, 2, 8])
     assert workload.native_rate_per_s == pytest.approx(2 / 8)
     assert workload.cache_tokens(120) == 120
-    with pytest.raises(InputError, match=r"over_length = drop: every request of tiny is longer than .* 5 tokens"):
+    with pytest.raises(InputError, match=r"over_length = drop: every request is longer than .* 5 tokens"):
         _ = workload.fitted(5).requests
 
 

@@ -1,6 +1,7 @@
 """Workloads made of random numbers: the paper's exponential model, and one calibrated to published statistics."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -10,9 +11,11 @@ from system.checks import float_vector, require, require_count
 from system.streams import Streams
 from workloads.arrivals import ArrivalProcess
 from workloads.jobs import Jobs
+from workloads.requests import OverLength, Requests, fitted, over_length_share, require_treatment
 from workloads.workload import rate_or_native
 
 Sizes = Literal["exponential", "constant"]
+INPUT_GRID, OUTPUT_GRID = 128, 8192  # output lengths have the longer tail
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class SyntheticWorkload:
         """The served model's slot as it is."""
         return limit
 
+    def over_length_share(self, limit: int) -> None:
+        """Jobs have no lengths of their own."""
+
     def fitted(self, limit: int) -> "SyntheticWorkload":
         """The workload itself: it is defined by its means."""
         return self
@@ -58,7 +64,8 @@ class SyntheticWorkload:
         if self.sizes == "exponential":
             size = streams.jobs("sizes").standard_exponential(self.job_count)
         rate = rate_or_native(rate_per_s, self.native_rate_per_s)
-        return _jobs(self.arrivals, rate, size, np.array([self.mean_job[1:]]), streams)
+        arrival_s = np.cumsum(self.arrivals.gaps_s(rate, self.job_count, streams.jobs("arrivals")))
+        return Jobs(arrival_s, size, np.array([self.mean_job[1:]]), streams.jobs("choices").random(self.job_count))
 
 
 @dataclass(frozen=True)
@@ -81,65 +88,76 @@ class QuantileTable:
         object.__setattr__(self, "probabilities", tuple(probabilities.tolist()))
         object.__setattr__(self, "tokens", tuple(tokens.tolist()))
 
-    @property
-    def mean(self) -> float:
-        """Mean token count."""
-        return float(np.trapezoid(self.tokens, self.probabilities))
-
-    def draw(self, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """(count,) whole token counts."""
-        return np.rint(np.interp(rng.random(count), self.probabilities, self.tokens))
+    def at(self, shares: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Whole token counts that these shares of the requests do not exceed."""
+        return np.rint(np.interp(shares, self.probabilities, self.tokens)).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class CalibratedWorkload:
-    """Jobs of size 1 with random lengths whose distributions are given; input and output are independent.
+    """Requests whose lengths have given distributions; input and output are independent.
 
-    Stands for a trace where the trace itself cannot be had. Lengths are those of the tables, whatever the slot.
+    Stands for a trace where the trace itself cannot be had, and treats over-long requests as a trace does.
     """
 
     arrivals: ArrivalProcess
-    job_count: int
+    job_count: int  # before any are dropped
     input_tokens: QuantileTable
     output_tokens: QuantileTable
+    over_length: OverLength = "truncate"
+    slot_tokens: int | None = None
 
     def __post_init__(self) -> None:
         require_count(job_count=self.job_count)
+        require_treatment(self.over_length)
+
+    @cached_property
+    def _population(self) -> Requests:
+        """Every pair of equally likely input and output lengths on a grid: what means and shares are taken of."""
+        inputs = self.input_tokens.at((np.arange(INPUT_GRID) + 0.5) / INPUT_GRID)
+        outputs = self.output_tokens.at((np.arange(OUTPUT_GRID) + 0.5) / OUTPUT_GRID)
+        pairs = [tokens.ravel() for tokens in np.meshgrid(inputs, outputs)]
+        return Requests(np.zeros(pairs[0].size), *pairs)
+
+    @cached_property
+    def _fitted_population(self) -> Requests:
+        return fitted(self._population, self.over_length, self.slot_tokens)
+
+    @property
+    def _kept_share(self) -> float:
+        return len(self._fitted_population) / len(self._population)
 
     @property
     def mean_job(self) -> tuple[float, float, float]:
         """(1, mean input tokens, mean output tokens - 1)."""
-        return 1.0, self.input_tokens.mean, self.output_tokens.mean - 1.0
+        mean_input, mean_further = self._fitted_population.lengths.mean(axis=0).tolist()
+        return 1.0, mean_input, mean_further
 
     @property
     def native_rate_per_s(self) -> float | None:
-        """The rate to which the arrival process is calibrated, if it is."""
-        return self.arrivals.native_rate_per_s
+        """The rate to which the arrival process is calibrated, if it is, less the dropped requests."""
+        native = self.arrivals.native_rate_per_s
+        return None if native is None else native * self._kept_share
 
     def cache_tokens(self, limit: int) -> int:
-        """The served model's slot as it is."""
-        return limit
+        """`limit`; under `size_to_trace` the tokens of the longest request."""
+        longest = round(self.input_tokens.tokens[-1] + self.output_tokens.tokens[-1])
+        return longest if self.over_length == "size_to_trace" else limit
+
+    def over_length_share(self, limit: int) -> float:
+        """Share of the requests, before any treatment, whose input and output tokens together exceed `limit`."""
+        return over_length_share(self._population, limit)
 
     def fitted(self, limit: int) -> "CalibratedWorkload":
-        """The workload itself: its lengths are what was published."""
-        return self
+        """The same workload with its over-long requests treated for a cache slot of `limit` tokens."""
+        return replace(self, slot_tokens=limit)
 
     def jobs(self, rate_per_s: float | None, streams: Streams) -> Jobs:
-        """`job_count` jobs; `lengths` has shape (job_count, 2)."""
+        """The requests as jobs of size 1; `lengths` has a row for each."""
+        rate = rate_or_native(rate_per_s, self.native_rate_per_s) / self._kept_share
+        arrival_s = np.cumsum(self.arrivals.gaps_s(rate, self.job_count, streams.jobs("arrivals")))
         rng = streams.jobs("lengths")
-        tokens = [table.draw(self.job_count, rng) for table in (self.input_tokens, self.output_tokens)]
-        lengths = np.column_stack([tokens[0], tokens[1] - 1])
-        rate = rate_or_native(rate_per_s, self.native_rate_per_s)
-        return _jobs(self.arrivals, rate, np.ones(self.job_count), lengths, streams)
-
-
-def _jobs(
-    arrivals: ArrivalProcess,
-    rate_per_s: float,
-    size: NDArray[np.float64],
-    lengths: NDArray[np.float64],
-    streams: Streams,
-) -> Jobs:
-    """Jobs of these sizes and lengths that arrive at that rate."""
-    arrival_s = np.cumsum(arrivals.gaps_s(rate_per_s, size.size, streams.jobs("arrivals")))
-    return Jobs(arrival_s, size, lengths, streams.jobs("choices").random(size.size))
+        tokens = [table.at(rng.random(self.job_count)) for table in (self.input_tokens, self.output_tokens)]
+        requests = fitted(Requests(arrival_s, *tokens), self.over_length, self.slot_tokens)
+        count = len(requests)
+        return Jobs(requests.arrival_s, np.ones(count), requests.lengths, streams.jobs("choices").random(count))

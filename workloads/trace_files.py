@@ -6,7 +6,6 @@ Columns TIMESTAMP (ISO 8601, without a zone: UTC), ContextTokens, GeneratedToken
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -15,34 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from system.errors import InputError
+from workloads.requests import Requests
 
 TIMESTAMP, INPUT_TOKENS, OUTPUT_TOKENS = COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
-
-
-@dataclass(frozen=True)
-class Requests:
-    """n requests in order of arrival."""
-
-    arrival_s: NDArray[np.float64]  # (n,)
-    input_tokens: NDArray[np.int64]  # (n,), at least 1
-    output_tokens: NDArray[np.int64]  # (n,), at least 1
-
-    def __len__(self) -> int:
-        return self.arrival_s.size
-
-    @property
-    def total_tokens(self) -> NDArray[np.int64]:
-        """(n,) what a cache slot must hold."""
-        return self.input_tokens + self.output_tokens
-
-    @property
-    def lengths(self) -> NDArray[np.float64]:
-        """(n, 2) input tokens and output tokens - 1, as `Jobs` has them."""
-        return np.column_stack([self.input_tokens, self.output_tokens - 1]).astype(np.float64)
-
-    def select(self, rows: slice | NDArray[np.bool_]) -> "Requests":
-        """The requests of these rows."""
-        return Requests(self.arrival_s[rows], self.input_tokens[rows], self.output_tokens[rows])
 
 
 def read_requests(path: Path) -> Requests:

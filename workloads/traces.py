@@ -2,34 +2,24 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from system.checks import require, require_count, require_positive
 from system.errors import InputError
 from system.streams import Streams
 from workloads.datasets import DataSet
 from workloads.jobs import Jobs
-from workloads.trace_files import Requests, read_requests
-
-OverLength = Literal["truncate", "drop", "size_to_trace"]
+from workloads.requests import OverLength, Requests, fitted, over_length_share, require_treatment
+from workloads.trace_files import read_requests
 
 
 @dataclass(frozen=True)
 class TraceWorkload:
     """The requests of a data set, in one of three cuts: all, the first few, or those in a window of time.
 
-    A request is over-long if its input and output tokens together exceed the cache slot. `over_length` says what
-    becomes of it:
-
-    - `truncate`: the output stays and the prompt is shortened to what is left, to at least 1 token; an output that
-      does not fit beside 1 token of prompt is shortened too.
-    - `drop`: it is left out, and the others keep their times.
-    - `size_to_trace`: nothing is changed, the cache slot grows to the longest request.
-
-    The requests are as recorded until `fitted` sets `slot_tokens`, the limit.
+    `over_length` says what becomes of requests longer than a cache slot (`workloads.requests`). The requests are as
+    recorded until `fitted` sets `slot_tokens`, the limit.
     """
 
     dataset: DataSet
@@ -39,8 +29,7 @@ class TraceWorkload:
     slot_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        policies = get_args(OverLength)
-        require(self.over_length in policies, "over_length", self.over_length, f"must be one of {', '.join(policies)}")
+        require_treatment(self.over_length)
         for name in ("first", "slot_tokens"):
             if getattr(self, name) is not None:
                 require_count(**{name: getattr(self, name)})
@@ -77,17 +66,7 @@ class TraceWorkload:
     @cached_property
     def requests(self) -> Requests:
         """The requests that are replayed: over-long ones treated if there is a slot to fit."""
-        if self.slot_tokens is None or self.over_length == "size_to_trace":
-            return self.recorded
-        if self.over_length == "truncate":
-            return _truncated(self.recorded, self.slot_tokens)
-        kept = self.recorded.select(self.recorded.total_tokens <= self.slot_tokens)
-        if len(kept) == 0:
-            raise InputError(
-                f"over_length = drop: every request of {self.dataset.name} is longer than the cache slot of "
-                f"{self.slot_tokens} tokens, take truncate or size_to_trace"
-            )
-        return kept
+        return fitted(self.recorded, self.over_length, self.slot_tokens)
 
     @property
     def mean_job(self) -> tuple[float, float, float]:
@@ -108,7 +87,7 @@ class TraceWorkload:
 
     def over_length_share(self, limit: int) -> float:
         """Share of the requests, as recorded, whose input and output tokens together exceed `limit`."""
-        return float((self.recorded.total_tokens > limit).mean())
+        return over_length_share(self.recorded, limit)
 
     def fitted(self, limit: int) -> "TraceWorkload":
         """The same trace with its over-long requests treated for a cache slot of `limit` tokens."""
@@ -131,10 +110,3 @@ class TraceWorkload:
                 f"rate_per_s = {rate_per_s}: requests at one instant have no rate to change, take more of them"
             )
         return native / rate_per_s
-
-
-def _truncated(requests: Requests, slot_tokens: int) -> Requests:
-    """Requests of at most `slot_tokens` tokens in all; a slot of one token cannot hold a request."""
-    require(slot_tokens >= 2, "slot_tokens", slot_tokens, "a request needs 2 tokens, one of prompt and one of output")
-    output: NDArray[np.int64] = np.minimum(requests.output_tokens, slot_tokens - 1)
-    return replace(requests, input_tokens=np.minimum(requests.input_tokens, slot_tokens - output), output_tokens=output)

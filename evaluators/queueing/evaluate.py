@@ -150,7 +150,7 @@ def _queue(composition: Composition) -> tuple[float, np.ndarray, np.ndarray]:
 
 def _require_poisson_exponential_jffc(draw: Draw, evaluator: str) -> None:
     """The theory holds for Poisson arrivals, exponential sizes and JFFC only; anything else is for the simulation."""
-    workload = draw.workload
+    workload = draw.case.workload
     markovian = (
         isinstance(workload, SyntheticWorkload)
         and isinstance(workload.arrivals, Poisson)

@@ -53,6 +53,8 @@ class SimulationEvaluator:
             *self._quantiles("service_quantile_s", times.service_s),
             *self._quantiles("first_token_quantile_s", times.first_token_s),
         ]
+        if draw.case.over_length_share is not None:
+            measurements.append(Measurement("over_length_share", draw.case.over_length_share))
         if self.slo_s is not None:
             measurements.append(Measurement("slo_share", float(np.mean(times.response_s <= self.slo_s)), self.slo_s))
         return measurements
