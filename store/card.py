@@ -6,7 +6,6 @@ from store.statistics import mean_interval
 from store.store import Store
 from system import InputError
 
-
 LONGEST_LIST = 40  # a metric at more places than this is a curve
 
 

@@ -118,19 +118,27 @@ class Store:
         self._write(name, json.dumps(content, indent=1, sort_keys=True).encode())
 
     def _write(self, name: str, content: bytes | pa.Buffer) -> None:
-        """Whole or not at all, even if the machine stops: temporary name, flush, rename."""
         path = self.folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".tmp-", delete=False) as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(file.name).replace(path)
+            _write_whole(path, content)
         except OSError as error:
             raise InputError(
-                f"store = {self.folder}: cannot write {name} ({error.strerror}); free it or set store=..."
+                f"store = {self.folder}: cannot write {name} ({error.strerror}); make room there or set store=..."
             ) from error
+
+
+def _write_whole(path: Path, content: bytes | pa.Buffer) -> None:
+    """Whole or not at all, even if the machine stops: temporary name, flush, rename."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".tmp-", delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def missing_parts(committed: Sequence[Part], draws: int, replications: int) -> list[Part]:

@@ -2,16 +2,16 @@
 
 from omegaconf import DictConfig, OmegaConf
 
-from hardware_profiles.profile import profile
-from workloads.datasets import data_set
+from hardware_profiles import profile
+from workloads import datasets
 
 
 def _profile(name: str) -> DictConfig:
-    return OmegaConf.create(profile(name))
+    return OmegaConf.create(profile.profile(name))
 
 
 def _data_set(name: str) -> DictConfig:
-    return OmegaConf.create(data_set(name))
+    return OmegaConf.create(datasets.data_set(name))
 
 
 OmegaConf.register_new_resolver("profile", _profile, replace=True)

@@ -1,0 +1,40 @@
+"""The project as a user meets it: its configuration composed in the test's process, its commands in their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+
+from hydra_plugins.points.points import resolved_case
+
+ROOT = Path(__file__).resolve().parents[1]
+CONF = ROOT / "conf"
+
+# Small enough for a test, and without any data set.
+SMALL = ("network=european", "draws=2", "workload.job_count=500")
+
+
+def choices(group):
+    """The names that a config group offers."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def case_of(*overrides):
+    """The resolved case under these overrides, composed by Hydra itself."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return resolved_case(compose("config", overrides=list(overrides)))
+
+
+def command(*words, cwd=ROOT, **environment):
+    """Run `python words...` in the project and return the finished process."""
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(cwd)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )

@@ -1,0 +1,77 @@
+"""Every experiment that needs no download, run small by its one word and drawn; the figures say what they show."""
+
+from importlib import import_module
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from plots.style import over_draws
+from store.load import load
+from tests.project import choices, command
+
+EMBEDDED = [name for name in choices("experiment") if name.endswith("_embedded")]
+SMALLER = {
+    "fig3b_embedded": ("demand.load=0.3,0.9", "workload.job_count=2000"),
+    "fig6a_embedded": ("tuning.capacity=2,7,8", "workload.job_count=1000"),
+    "fig6b_embedded": ("demand.load=0.3,0.7", "tuning.largest=9"),
+    "fig7_embedded": (),
+    "azure_replay_embedded": ("workload.job_count=500",),
+}
+FIGURES = ("fig3b", "fig6a", "fig6b", "fig7", "azure_replay")
+
+
+@pytest.fixture(scope="module", params=EMBEDDED)
+def drawn(request, tmp_path_factory):
+    """An experiment's rows, and the folder of its figures as the command drew them."""
+    store, figures = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("figures")
+    swept = command(
+        *("run.py", "-m", f"experiment={request.param}", "draws=2", "hydra/launcher=basic", f"store={store}"),
+        *SMALLER[request.param],
+    )
+    assert swept.returncode == 0, swept.stderr
+    done = command("plot.py", "--store", store, "--to", figures)
+    assert done.returncode == 0, done.stderr
+    assert f"{figures / request.param}.png" in done.stdout
+    return request.param, load(request.param, store), figures
+
+
+def test_each_experiment_is_drawn_in_three_formats(drawn):
+    name, _, figures = drawn
+    for suffix in ("png", "pdf", "svg"):
+        assert (figures / f"{name}.{suffix}").stat().st_size > 5000
+
+
+def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
+    name, rows, _ = drawn
+    figure = import_module(f"plots.{name.removesuffix('_embedded')}").draw(rows)
+    for axes in figure.axes:
+        assert axes.get_xlabel()
+        assert axes.get_ylabel()
+        assert any(mark in axes.get_xlabel() + axes.get_ylabel() for mark in ("(s)", "(jobs)"))
+    assert figure.legends or all(axes.get_legend() for axes in figure.axes)
+    plt.close(figure)
+
+
+def test_every_figure_has_an_experiment_and_every_experiment_a_figure():
+    assert {name.removesuffix("_embedded") for name in choices("experiment")} == set(FIGURES)
+    assert sorted(f"{name}_embedded" for name in FIGURES) == EMBEDDED
+
+
+def test_the_simulation_lies_between_the_bounds_and_on_the_exact_curve(drawn):
+    name, rows, _ = drawn
+    if name != "fig3b_embedded":
+        return
+    by = rows.groupby(["metric", "evaluator", "demand.load", "draw"])["value"].first()
+    exact = by["response_mean_s", "exact"]
+    assert (by["response_lower_s", "theorem4"] <= exact).all()
+    assert (exact <= by["response_upper_s", "theorem4"]).all()
+    low_load = by["response_mean_s", "simulation"]["0.3"] / exact["0.3"] - 1
+    assert (low_load.abs() < 4 / np.sqrt(1800)).all()  # the response is nearly one exponential size, whose cv is 1
+
+
+def test_a_mean_is_taken_only_where_every_draw_has_a_value():
+    rows = pd.DataFrame({"c": ["2", "2", "10", "10", "3"], "draw": [0, 1, 0, 1, 0], "value": [1.0, 3.0, 2.0, 2.0, 9.0]})
+    statistics = over_draws(rows, "c")
+    assert statistics["mean"].to_dict() == {2: 2.0, 10: 2.0}  # 3 lacks draw 1; 10 comes after 2

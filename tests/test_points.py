@@ -1,0 +1,90 @@
+"""The sweeper's expansion: the points that Hydra itself would compose, and their axes."""
+
+import re
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+
+from hydra_plugins.points.errors import sentence
+from hydra_plugins.points.points import Expansion
+from store.identity import point_id
+from system import InputError
+from tests.project import CONF, case_of
+
+
+@pytest.fixture(scope="module")
+def expand():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+    expansion = Expansion(loader, "config")
+    return expansion.sweeps
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("demand.per_s=0.5", "tuning.capacity=3"),
+        ("network=european", "cluster.server_count=30", "cluster.fast_share=0.4"),
+        ("constants=published_code", "constants.prefill_overhead_s=0.2", "network=european"),
+        ("constants.fast_profile=a100_2g_20gb", "network=european"),  # read by a resolver, not only copied
+        ("evaluator.quantiles=[0.5,0.9]", "+cluster.names=null"),
+        ("experiment=fig6b_embedded", "tuning=exact_percentile", "tuning.objective.q=0.99", "seed=7"),
+        ("workload=mmpp", "workload.arrivals.rates_per_s=[1.0,0.5]", "case.target_load=0.5"),
+    ],
+)
+def test_a_point_is_what_hydra_composes(expand, overrides):
+    arguments = [text for text in overrides if not text.startswith("experiment=")]
+    names = [text for text in overrides if text.startswith("experiment=")]
+    expected = case_of(*names, *(text.replace("seed=", "case.seed=") for text in arguments))
+    (sweep,) = expand([*names, *(text.replace("seed=", "case.seed=") for text in arguments)])
+    points = [point for point in sweep.points if not names or point.axes["demand.load"] == "0.7"]
+    assert len(points) == 1
+    if not names:
+        assert points[0].case == expected
+        assert points[0].identity == point_id(expected)
+    else:
+        assert points[0].case["algorithm"] == expected["algorithm"]
+
+
+def test_axes_are_a_grid_with_their_values(expand):
+    (sweep,) = expand(["demand.per_s=0.1,0.2", "tuning.capacity=range(1,4)", "network=european"])
+    assert sweep.axes == ["demand.per_s", "tuning.capacity"]
+    assert [tuple(point.axes.values()) for point in sweep.points] == [
+        (rate, c) for rate in ("0.1", "0.2") for c in ("1", "2", "3")
+    ]
+    assert len({point.identity for point in sweep.points}) == 6
+    assert [point.case["demand"]["per_s"] for point in sweep.points] == [0.1] * 3 + [0.2] * 3
+
+
+def test_the_command_line_replaces_and_fixes_an_experiments_axes(expand):
+    (sweep,) = expand(["experiment=fig3b_embedded", "demand.load=0.3,0.5", "evaluator=exact"])
+    assert sweep.experiment == "fig3b_embedded"
+    assert sweep.axes == ["demand.load"]
+    assert [point.case["demand"]["load"] for point in sweep.points] == [0.3, 0.5]
+
+
+def test_several_experiments_are_several_sweeps(expand):
+    sweeps = expand(["experiment=fig3b_embedded,fig7_embedded", "draws=3"])
+    assert [sweep.experiment for sweep in sweeps] == ["fig3b_embedded", "fig7_embedded"]
+    assert [sweep.draws for sweep in sweeps] == [3, 3]
+    assert [len(sweep.points) for sweep in sweeps] == [27, 1]
+
+
+def test_figures_share_points(expand):
+    one, other = expand(["experiment=fig3b_embedded,fig3b", "network=european"])
+    assert {point.identity for point in one.points} == {point.identity for point in other.points}
+
+
+def test_precision_is_no_part_of_a_point(expand):
+    few, many = (expand(["network=european", f"draws={draws}"])[0].points for draws in (2, 40))
+    assert few[0].identity == many[0].identity
+
+
+@pytest.mark.parametrize("override", ["demand.nonsense=1", "nonsense=1,2", "workload.job_count.x=1"])
+def test_a_key_that_is_not_there_is_named(expand, override):
+    with pytest.raises((InputError, HydraException)) as error:
+        expand([override])
+    key = override.split("=")[0]
+    assert re.match(rf".*{key}.*: there is no such key; `python run.py --cfg job` shows all$", sentence(error.value))

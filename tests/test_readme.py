@@ -1,0 +1,72 @@
+"""The README cannot lie: its commands and its Python are run, its example is added to a copy of the project."""
+
+import re
+import shutil
+
+import pytest
+
+from tests.project import ROOT, choices, command
+
+README = (ROOT / "README.md").read_text()
+IGNORED = shutil.ignore_patterns("outputs", ".git", ".venv", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands():
+    """Every `python ...` line, without its comment."""
+    lines = [line.split("  #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("python ")]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the project with the README's algorithm added as the README says."""
+    project = tmp_path_factory.mktemp("copy") / "project"
+    shutil.copytree(ROOT, project, ignore=IGNORED)
+    (project / "algorithms/dispatch/patient.py").write_text(next(b for b in blocks("python") if "def patient" in b))
+    (project / "conf/dispatch/patient.yaml").write_text(blocks("yaml")[0])
+    return project
+
+
+def test_the_commands_run_as_they_stand(copy):
+    assert len(commands()) == 7
+    for line in commands():
+        words = line.replace("precision=quick", "precision=quick draws=2").split()[1:]
+        done = command(*words, cwd=copy)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+    assert (copy / "outputs/figures/fig6a_embedded.png").is_file()
+
+
+def test_the_python_runs_as_it_stands(copy):
+    swept = command("run.py", "-m", "experiment=fig6a_embedded", "draws=1", "tuning.capacity=2,7", cwd=copy)
+    assert swept.returncode == 0, swept.stderr
+    examples = [block for block in blocks("python") if "def patient" not in block]
+    assert len(examples) == 3
+    for example in examples:
+        done = command("-c", example, cwd=copy)
+        assert done.returncode == 0, (example, done.stderr)
+        assert done.stdout
+
+
+def test_every_make_target_and_folder_that_it_names_is_there():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"make (\w+)", README):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+    for folder in re.findall(r"^\| `(\w+)/`", README, flags=re.MULTILINE):
+        assert (ROOT / folder).is_dir()
+
+
+def test_ci_runs_the_readmes_test_command_and_the_main_job():
+    script = (ROOT / ".ci/run").read_text()
+    assert "make test" in README
+    assert "make test" in script
+    assert "make reproduce" in script
+
+
+def test_the_experiments_of_make_reproduce_are_all_there_are():
+    listed = re.search(r"^EXPERIMENTS \?= (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert listed is not None
+    assert sorted(listed[1].split(",")) == choices("experiment")

@@ -1,0 +1,107 @@
+"""Sweeps as a user starts them: the same rows whoever computes them, nothing computed twice, failures told apart."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from store.load import load, load_points
+from tests.project import command
+
+SWEEP = ("run.py", "-m", "network=european", "workload.job_count=300", "draws=2", "tuning.capacity=6,7")
+ONE_WORKER, TWO_WORKERS = ("hydra/launcher=basic",), ("hydra.launcher.n_jobs=2",)
+
+
+def sweep(store, *words):
+    return command(*SWEEP, *words, f"store={store}")
+
+
+def contents(store, folder="rows"):
+    return {path.name: path.read_bytes() for path in (store / folder).iterdir()}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A store that two workers filled."""
+    store = tmp_path_factory.mktemp("swept")
+    done = sweep(store, "evaluator=simulation,exact", *TWO_WORKERS)
+    assert done.returncode == 0, done.stderr
+    return store
+
+
+def test_one_worker_writes_the_same_bytes_as_two(swept, tmp_path):
+    done = sweep(tmp_path, "evaluator=simulation,exact", *ONE_WORKER)
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path) == contents(swept)
+    assert len(contents(tmp_path)) == 4
+
+
+def test_what_is_stored_is_not_computed_again(swept):
+    before = {path: path.stat().st_mtime_ns for path in swept.rglob("*.d0-2.r0-1.*")}
+    done = sweep(swept, "evaluator=simulation,exact", *ONE_WORKER)
+    assert done.returncode == 0
+    assert "4 points: 4 ok" in done.stdout
+    assert "point/s" not in done.stderr  # no bar: there was nothing to do
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_more_draws_are_added_to_those_there(swept, tmp_path):
+    sweep(tmp_path, "evaluator=exact", "draws=1", *ONE_WORKER)
+    sweep(tmp_path, "evaluator=exact", *ONE_WORKER)
+    parts = sorted(name.split(".", 1)[1] for name in contents(tmp_path))
+    assert parts == ["d0-1.r0-1.parquet"] * 2 + ["d1-2.r0-1.parquet"] * 2
+    added, at_once = load("unnamed", tmp_path), load("unnamed", swept)
+    at_once = at_once[at_once["evaluator"] == "exact"].drop(columns="evaluator").reset_index(drop=True)
+    pd.testing.assert_frame_equal(added, at_once, check_exact=True)
+
+
+def test_rows_are_tidy_and_lead_back_to_their_point(swept):
+    rows = load("unnamed", swept)
+    assert list(rows.columns) == [
+        "point",
+        "tuning.capacity",
+        "evaluator",
+        "draw",
+        "replication",
+        "metric",
+        "at",
+        "value",
+    ]
+    assert set(rows["draw"]) == {0, 1}
+    point = rows["point"].iloc[0]
+    record = json.loads((swept / "points" / f"{point}.d0-2.r0-1.json").read_text())
+    assert record["configuration"]["algorithm"]["tuning"]["capacity"] == 6
+    assert record["provenance"]["packages"]["numpy"]
+    assert record["status"] == "ok"
+    assert record["duration_s"] > 0
+
+
+def test_results_of_every_kind_and_failures_are_told_apart(tmp_path):
+    swept = command(
+        *("run.py", "-m", "network=european", "draws=2", "evaluator=exact", *ONE_WORKER, f"store={tmp_path}"),
+        "demand.per_s=0.2,50,-1",
+    )
+    assert swept.returncode == 1  # a point failed
+    points = load_points("unnamed", tmp_path).set_index("demand.per_s")
+    assert points["status"].to_dict() == {"0.2": "ok", "50": "unstable", "-1": "failed"}
+    assert "must be below the total service rate" in points.loc["50", "reason"]
+    assert points.loc["-1", "reason"] == "per_s = -1: must be a finite number above 0"
+    assert points.loc["-1", "reason"] in swept.stdout
+    assert load("unnamed", tmp_path)["demand.per_s"].unique().tolist() == ["0.2"]  # no mean of an unstable point
+    assert len(list((tmp_path / "unfinished").iterdir())) == 1
+
+
+def test_what_cannot_apply_is_skipped_with_the_reason_and_is_no_failure(tmp_path):
+    words = ("workload=mmpp", "evaluator=exact,simulation", *ONE_WORKER)
+    done = sweep(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    assert "2 skipped" in done.stdout
+    assert "holds for Poisson arrivals, exponential sizes and JFFC only; use evaluator=simulation" in done.stdout
+
+
+def test_a_single_point_prints_its_card(tmp_path):
+    done = command("run.py", "network=european", "evaluator=exact", "draws=2", f"store={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "response_mean_s" in done.stdout
+    assert "response_quantile_s at 0.95" in done.stdout
+    assert "over 2 draws" in done.stdout
