@@ -1,0 +1,52 @@
+# Every target sets itself up: all it takes is make and Python 3.11 or newer.
+PYTHON ?= python3
+EXPERIMENTS ?= fig3b,fig6a,fig6b,fig7,azure_replay,fig3b_embedded,fig6a_embedded,fig6b_embedded,fig7_embedded,azure_replay_embedded
+PRECISION ?= full
+
+VENV := .venv
+# One environment for all targets: the test tools add seconds to the first set-up, and no target ever waits for another.
+INSTALLED := $(VENV)/installed
+EXTRAS := dev,bench
+
+.PHONY: reproduce test lint bench constraints clean
+
+# The main job. What a sweep could do is drawn even if some of its points failed; the failure is still reported.
+reproduce: $(INSTALLED)
+	@trap 'exit 130' INT; status=0; \
+	$(VENV)/bin/python run.py -m experiment=$(EXPERIMENTS) precision=$(PRECISION) || status=$$?; \
+	$(VENV)/bin/python plot.py && exit $$status
+
+test: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy .
+
+bench: $(INSTALLED)
+	$(VENV)/bin/python -m tests.benchmarks
+
+# Removed and made anew where the Python or the requirements changed, so that no package of before stays behind.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo 'PYTHON = $(PYTHON): must be Python 3.11 or newer with the venv module (on Debian the package python3-venv);' \
+	    'name another, such as make PYTHON=python3.12' >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	@touch $@
+
+# The newest versions that pyproject.toml allows, from an environment of their own. Use the oldest Python supported.
+constraints: FRESH := $(VENV)/fresh
+constraints:
+	$(PYTHON) -m venv --clear $(FRESH)
+	$(FRESH)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS)]"
+	grep '^#' constraints.txt > $(FRESH)/constraints.txt
+	$(FRESH)/bin/python -m pip freeze --all --exclude pip --exclude-editable >> $(FRESH)/constraints.txt
+	mv $(FRESH)/constraints.txt constraints.txt
+	rm -rf $(FRESH)
+
+# Results stay: outputs/ holds what took hours.
+clean:
+	rm -rf $(VENV) *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,56 @@
+"""The paper's BLOOM-176B system at any size: 20 % fast servers around a random orchestrator in Europe, L = 70."""
+
+import numpy as np
+
+from algorithms.placement.gbp_cr import GbpCr
+from hardware_profiles.clusters import Cluster
+from hardware_profiles.networks.european import European
+from hardware_profiles.profile import GpuProfile, profile
+from system import Composition, Placement, ServedModel, Streams, System
+
+BLOOM_176B = ServedModel(
+    name="bloom_176b",
+    block_count=70,
+    block_memory_gb=1.32,
+    cache_memory_gb=0.11,
+    cache_tokens=2048,
+    prefill_gflop=5,
+    decode_read_gb=1.32,
+)
+MEAN_JOB = (1.0, 2000.0, 19.0)
+RESERVED = 7  # c
+
+
+def paper_system(server_count: int, arrival_rate_per_s: float = 0.2) -> System:
+    """The system of Sec. 4 with this many servers."""
+    cluster = Cluster(
+        network=European(),
+        fast=_gpu("a100_3g_40gb"),
+        slow=_gpu("a100_2g_20gb"),
+        server_count=server_count,
+        fast_share=0.2,
+        prefill_overhead_s=0.018,
+        token_overhead_s=0.018,
+    )
+    return System(BLOOM_176B, cluster.draw(BLOOM_176B, Streams(seed=1)), arrival_rate_per_s, MEAN_JOB)
+
+
+def gbp_cr_placement(system: System) -> Placement:
+    """Every server placed, in chains that each reserve room for seven jobs."""
+    return GbpCr()(system, RESERVED)
+
+
+def overlapping_placement(system: System) -> Placement:
+    """As many blocks a server as GBP-CR gives it, wherever they fall; ranges that stick out are moved in."""
+    block_count = gbp_cr_placement(system).block_count
+    first_block = np.random.default_rng(1).integers(1 - block_count, system.model.block_count)
+    return Placement(np.clip(first_block, 0, system.model.block_count - block_count), block_count)
+
+
+def queue_at(composition: Composition, load: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """λ at this load, μ and c."""
+    return load * composition.total_rate_per_s, composition.service_rate_per_s, composition.capacity
+
+
+def _gpu(name: str) -> GpuProfile:
+    return GpuProfile(**{key: value for key, value in profile(name).items() if key != "_target_"})

@@ -1,0 +1,58 @@
+"""What a sweep costs beyond its points' own work, and how soon a second process is at work."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from store.identity import ROOT
+from tests.benchmarks.benchmark import Benchmark
+from tests.benchmarks.scale import Scale
+from tests.benchmarks.timing import seconds
+
+
+def process_benchmarks(scale: Scale) -> list[Benchmark]:
+    """The start of a sweep, a sweep a point, and a process that needs compiled functions."""
+    points = scale.sweep_points
+    return [
+        Benchmark("sweep, start", "process of a sweep of one point, beyond the point's work", "s", _beyond_work_s),
+        Benchmark(
+            "sweep, a point",
+            f"{points:,} points on one core, beyond their work, its share of the start included",
+            "s",
+            lambda: _beyond_work_s(points) / points,
+            bound=0.010,
+        ),
+        Benchmark(
+            "second process",
+            "from its start to a simulation, an exact value and a composition, nothing compiled",
+            "s",
+            seconds(_start_without_compiling),
+        ),
+    ]
+
+
+def _beyond_work_s(points: int = 1) -> float:
+    """Wall time of a sweep less the durations that its points report."""
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.perf_counter()
+        subprocess.run(_sweep_command(points, folder), cwd=ROOT, capture_output=True, check=True)
+        wall_s = time.perf_counter() - begin
+        records = [json.loads(path.read_text()) for path in Path(folder, "store", "points").glob("*.json")]
+        assert len(records) == points
+        return wall_s - sum(record["duration_s"] for record in records)
+
+
+def _sweep_command(points: int, folder: str) -> list[str]:
+    values = f"demand.per_s=range(1,{points + 1})"
+    chosen = ["evaluator=composition", "network=european", "draws=1", "hydra/launcher=basic", values]
+    return [sys.executable, "run.py", "-m", *chosen, f"store={folder}/store", f"hydra.sweep.dir={folder}/hydra"]
+
+
+def _start_without_compiling() -> None:
+    command = [sys.executable, "-m", "tests.benchmarks.fresh_process"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    compiled = {name: misses for name, misses in json.loads(done.stdout).items() if misses}
+    assert not compiled, f"compiled again: {compiled}"

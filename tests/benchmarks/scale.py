@@ -1,0 +1,42 @@
+"""How large the benchmarked problems are."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of all benchmarks; the claims are about `FULL`."""
+
+    repetitions: int
+    jobs: int  # in our simulator
+    heap_jobs: int  # in the plain Python loop
+    peer_jobs: int  # in SimPy and Ciw
+    slots_per_rate: int  # of 40 rates
+    gca_servers: tuple[int, ...]
+    networkx_servers: int
+    tuning_servers: int
+    sweep_points: int
+
+
+FULL = Scale(
+    repetitions=5,
+    jobs=1_000_000,
+    heap_jobs=100_000,
+    peer_jobs=20_000,
+    slots_per_rate=25,
+    gca_servers=(400, 10_000, 100_000),
+    networkx_servers=100,
+    tuning_servers=40,
+    sweep_points=1000,
+)
+TINY = Scale(
+    repetitions=1,
+    jobs=2000,
+    heap_jobs=500,
+    peer_jobs=200,
+    slots_per_rate=1,
+    gca_servers=(40, 50, 60),
+    networkx_servers=40,
+    tuning_servers=20,
+    sweep_points=3,
+)

@@ -1,0 +1,56 @@
+"""The event simulator beside SimPy, Ciw and a plain loop: four chains of seven slots at a load of 0.7."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from algorithms.dispatch import Dispatch
+from algorithms.dispatch.jffc import JFFC
+from algorithms.dispatch.jiq import JIQ
+from algorithms.dispatch.jsq import JSQ
+from algorithms.dispatch.random_free import RANDOM_FREE
+from algorithms.dispatch.sa_jsq import SA_JSQ
+from algorithms.dispatch.sed import SED
+from evaluators.simulation import simulate
+from system import Streams
+from tests.benchmarks.benchmark import Benchmark, Peer
+from tests.benchmarks.peers import Queue, ciw_responses_s, heap_responses_s, simpy_responses_s
+from tests.benchmarks.scale import Scale
+from tests.benchmarks.timing import rate
+from workloads.arrivals import Poisson
+from workloads.synthetic import SyntheticWorkload
+
+FOUR_CHAINS = Queue(12.74, (1.0, 0.8, 0.5, 0.3), (7, 7, 7, 7))
+POLICIES = {"JSQ": JSQ, "SED": SED, "JIQ": JIQ, "SA-JSQ": SA_JSQ, "random": RANDOM_FREE}
+
+Responses = Callable[[Queue, int, int], list[float]]
+
+
+def simulated_mean_s(queue: Queue, job_count: int, dispatch: Dispatch) -> float:
+    """Mean response time of jobs that are drawn here."""
+    workload = SyntheticWorkload(Poisson(), job_count, input_tokens=1, output_tokens=1)
+    jobs = workload.jobs(queue.arrival_rate_per_s, Streams(seed=1))
+    return float(simulate(jobs, 1 / np.array(queue.rate_per_s), queue.capacity, dispatch).response_s.mean())
+
+
+def simulator_benchmarks(scale: Scale) -> list[Benchmark]:
+    """JFFC alone and beside the peers, then every other policy beside JFFC."""
+    what = f"{scale.jobs:,} jobs drawn and simulated, mean response time"
+
+    def ours(dispatch: Dispatch) -> Callable[[], float]:
+        return rate(lambda: simulated_mean_s(FOUR_CHAINS, scale.jobs, dispatch), scale.jobs)
+
+    def other(name: str, responses_s: Responses, jobs: int, least_ratio: float | None) -> Peer:
+        return Peer(name, rate(lambda: np.mean(responses_s(FOUR_CHAINS, jobs, 1)), jobs), least_ratio)
+
+    peers = [
+        other("SimPy", simpy_responses_s, scale.peer_jobs, 60.0),
+        other("Ciw", ciw_responses_s, scale.peer_jobs, 200.0),
+        other("heap loop in Python", heap_responses_s, scale.heap_jobs, None),
+    ]
+    jffc = Peer("JFFC", ours(JFFC), least_ratio=0.5)
+    return [
+        Benchmark("simulator, JFFC", what, "jobs/s", ours(JFFC), bound=8e6),
+        *(Benchmark("simulator, JFFC", what, "jobs/s", ours(JFFC), peer=peer) for peer in peers),
+        *(Benchmark(f"simulator, {name}", what, "jobs/s", ours(POLICIES[name]), peer=jffc) for name in POLICIES),
+    ]
