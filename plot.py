@@ -1,18 +1,18 @@
 """Rows → figures: `python plot.py` draws every experiment in the store, `python plot.py fig3b` one of them."""
 
 import argparse
-import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+from tqdm import tqdm
 
 from hydra_plugins.points.errors import one_sentence_errors
 from store.load import load
 from store.store import Store
-from store.summary import print_summary
+from store.summary import summary
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -49,10 +49,9 @@ def main() -> None:
     mpl.use("agg")
     asked = arguments()
     experiments = asked.experiments or Store(asked.store).experiment_names()
-    drawn = {name: draw(name, asked.store, asked.to) for name in experiments}
-    print_summary(Store(asked.store), experiments)
-    for name, files in drawn.items():
-        sys.stdout.write(f"{name:24} {files[0] if files else 'no figure'}\n")
+    for name in tqdm(experiments, unit="figure", leave=False):
+        files = draw(name, asked.store, asked.to)
+        tqdm.write(f"{summary(Store(asked.store), name)}; {files[0] if files else 'nothing to draw'}")
 
 
 if __name__ == "__main__":

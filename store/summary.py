@@ -1,32 +1,23 @@
-"""What came of experiments, for people."""
-
-import sys
-from collections.abc import Sequence
-
-import pandas as pd
+"""What came of an experiment, in a line for people."""
 
 from store.load import load_points
 from store.store import Store
 
 
-def print_summary(store: Store, experiments: Sequence[str]) -> int:
-    """One line an experiment with counts and seconds, then every reason once; returns the number of failures."""
-    failures = 0
-    for name in experiments:
-        points = load_points(name, store.folder)
-        counts = points["status"].value_counts()
-        listed = ", ".join(f"{count} {status}" for status, count in counts.items())
-        _say(f"{name:24} {len(points):5} points: {listed}; {points['duration_s'].sum():.1f} s of work")
-        _print_reasons(points)
-        failures += int(counts.get("failed", 0))
-    return failures
+def summary(store: Store, experiment: str) -> str:
+    """How many points there are, how many of each status, and the seconds of work in them."""
+    points = load_points(experiment, store.folder)
+    counts = ", ".join(f"{count} {status}" for status, count in points["status"].value_counts().items())
+    return f"{experiment:22} {len(points):4} points: {counts}; {points['duration_s'].sum():.1f} s of work"
 
 
-def _print_reasons(points: pd.DataFrame) -> None:
-    unhappy = points[points["status"] != "ok"]
-    for (status, reason), group in unhappy.groupby(["status", "reason"], sort=False):
-        _say(f"    {status} ({len(group)}): {reason}")
+def reasons(store: Store, experiment: str) -> list[str]:
+    """Why points have another status than `ok`, each reason once."""
+    points = load_points(experiment, store.folder)
+    others = points[points["status"] != "ok"].groupby(["status", "reason"], sort=False)
+    return [f"    {status} ({len(group)}): {reason}" for (status, reason), group in others]
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
+def failure_count(store: Store, experiment: str) -> int:
+    """Points that failed: not results, and tried again by the next sweep."""
+    return int((load_points(experiment, store.folder)["status"] == "failed").sum())

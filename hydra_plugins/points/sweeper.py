@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from hydra_plugins.points.points import Expansion, Sweep
 from store.store import Store, missing_parts
-from store.summary import print_summary
+from store.summary import failure_count, reasons, summary
 from store.work import WorkItem, write_batch
 
 POLL_S = 0.5
@@ -62,8 +62,10 @@ class PointsSweeper(Sweeper):
         work = _missing_work(store, sweeps)
         if work:
             self._launch(store, work)
-        failures = print_summary(store, [sweep.experiment for sweep in sweeps])
-        if failures:
+        for sweep in sweeps:
+            lines = [summary(store, sweep.experiment), *reasons(store, sweep.experiment)]
+            sys.stdout.write("\n".join(lines) + "\n")
+        if any(failure_count(store, sweep.experiment) for sweep in sweeps):
             sys.exit(1)
 
     def _launch(self, store: Store, work: list[WorkItem]) -> None:
