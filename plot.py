@@ -49,7 +49,7 @@ def main() -> None:
     mpl.use("agg")
     asked = arguments()
     experiments = asked.experiments or Store(asked.store).experiment_names()
-    for name in tqdm(experiments, unit="figure", leave=False):
+    for name in tqdm(experiments, unit="figure", leave=False, disable=None):
         files = draw(name, asked.store, asked.to)
         tqdm.write(f"{summary(Store(asked.store), name)}; {files[0] if files else 'nothing to draw'}")
 

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from system import Composition, InputError, System
-from system.checks import require, require_positive
+from system.checks import require_positive, require_share
 
 
 class Composer(Protocol):
@@ -48,7 +48,7 @@ class Load:
     reference: Composer
 
     def __post_init__(self) -> None:
-        require(0 < self.load < 1, "load", self.load, "must lie between 0 and 1")
+        require_share(load=self.load)
 
     def arrival_rate_per_s(self, system: System, native_rate_per_s: float | None, rng: np.random.Generator) -> float:
         any_rate = replace(system, arrival_rate_per_s=1.0)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
-from system.checks import float_vector, require
+from system.checks import float_vector, require, require_share
 
 
 class Interval(NamedTuple):
@@ -21,7 +21,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     """Student's interval for the mean of independent values, such as one number from each draw."""
     sample = float_vector("values", values, -np.inf)
     require(sample.size > 0, "values", "[]", "a mean needs at least one value")
-    require(0 < confidence < 1, "confidence", confidence, "must lie between 0 and 1")
+    require_share(confidence=confidence)
     if sample.size == 1:
         return Interval(float(sample[0]), float("nan"), 1)
     standard_error = sample.std(ddof=1) / np.sqrt(sample.size)

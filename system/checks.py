@@ -38,6 +38,12 @@ def require_not_negative(**fields: float) -> None:
         require(_is_finite_number(value) and value >= 0, field, value, "must be a finite number, 0 or above")
 
 
+def require_share(**fields: float) -> None:
+    """Each field must lie strictly between 0 and 1."""
+    for field, value in fields.items():
+        require(_is_finite_number(value) and 0 < value < 1, field, value, "must lie between 0 and 1")
+
+
 def require_count(**fields: int) -> None:
     """Each field must be a whole number of at least 1."""
     for field, value in fields.items():
@@ -45,9 +51,17 @@ def require_count(**fields: int) -> None:
         require(whole and value >= 1, field, value, "must be a whole number of at least 1")
 
 
+def float_array(field: str, values: ArrayLike) -> NDArray[np.float64]:
+    """`values` as a contiguous float64 array."""
+    try:
+        return np.ascontiguousarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{field} = {values!r}: must be an array of numbers") from error
+
+
 def float_vector(field: str, values: ArrayLike, minimum: float = 0.0) -> NDArray[np.float64]:
     """`values` as a one-dimensional float64 array, every entry finite and at least `minimum`."""
-    vector = np.ascontiguousarray(values, dtype=np.float64)
+    vector = float_array(field, values)
     require(vector.ndim == 1, field, f"array of shape {vector.shape}", "must be one-dimensional")
     wrong = np.flatnonzero(~(np.isfinite(vector) & (vector >= minimum)))
     if wrong.size:

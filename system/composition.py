@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from system.checks import whole_vector
+from system.checks import require, whole_vector
 from system.errors import InfeasibleError, UnstableError
 from system.placement import Placement
 from system.system import System
@@ -49,6 +49,7 @@ class Composition:
         capacity = whole_vector("capacity", capacity, minimum=1)
         if capacity.size == 0:
             raise InfeasibleError(_why_no_chain(system, placement))
+        _check_hops(len(system.servers), hop_server, hop_blocks, hop_start, capacity)
         given = Composition(system, placement, hop_server, hop_blocks, hop_start, capacity)
         order = np.argsort(given.mean_service_s, kind="stable")
         length = np.diff(hop_start)[order]
@@ -153,6 +154,26 @@ class Composition:
                 f"arrival_rate_per_s = {rate:g}: must be below the total service rate {total:g}/s of the "
                 f"{len(self)} chains; lower the rate or add servers"
             )
+
+
+def _check_hops(
+    server_count: int,
+    hop_server: NDArray[np.int64],
+    hop_blocks: NDArray[np.int64],
+    hop_start: NDArray[np.int64],
+    capacity: NDArray[np.int64],
+) -> None:
+    """Raise unless the ragged arrays fit together and name servers that there are."""
+    require(hop_server.size == hop_blocks.size, "hop_blocks", f"{hop_blocks.size} hops", f"give {hop_server.size}")
+    framed = hop_start.size == capacity.size + 1 and hop_start[0] == 0 and hop_start[-1] == hop_server.size
+    require(
+        bool(framed and np.all(np.diff(hop_start) > 0)),
+        "hop_start",
+        hop_start,
+        f"must ascend from 0 to {hop_server.size} in {capacity.size + 1} numbers",
+    )
+    known = bool(np.all((hop_server >= 0) & (hop_server < server_count)))
+    require(known, "hop_server", hop_server, f"must be numbers of the {server_count} servers, 0 to {server_count - 1}")
 
 
 def _why_no_chain(system: System, placement: Placement) -> str:

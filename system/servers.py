@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from system.checks import float_vector, require
+from system.checks import float_array, float_vector, require
 
 
 def _time_coefficients(name: str, values: ArrayLike, server_count: int) -> NDArray[np.float64]:
     """(J,) seconds that do not depend on the job, or (J, 3) coefficients, as (J, 3)."""
-    array = np.asarray(values, dtype=np.float64)
+    array = float_array(name, values)
     if array.ndim == 1:
         array = np.column_stack([array, np.zeros((array.size, 2))])
     require(

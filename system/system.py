@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from system.checks import floor_with_slack, require, require_positive
+from system.checks import float_vector, floor_with_slack, require, require_positive, require_share
 from system.model import ServedModel
 from system.servers import Servers
 
@@ -30,7 +30,9 @@ class System:
 
     def __post_init__(self) -> None:
         require_positive(arrival_rate_per_s=self.arrival_rate_per_s)
-        require(0 < self.target_load < 1, "target_load", self.target_load, "must lie between 0 and 1")
+        require_share(target_load=self.target_load)
+        mean_job = float_vector("mean_job", self.mean_job)
+        require(mean_job.size == 3, "mean_job", self.mean_job, "give (1, mean input tokens, mean output tokens - 1)")
 
     @cached_property
     def communication_s(self) -> NDArray[np.float64]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from system.checks import float_array, require
+
 
 @dataclass(frozen=True)
 class Jobs:
@@ -19,6 +21,28 @@ class Jobs:
     size: NDArray[np.float64]  # (n,)
     lengths: NDArray[np.float64]  # (n, 2) or, the same for all, (1, 2): input tokens, output tokens - 1
     uniform: NDArray[np.float64]  # (n,), in [0, 1)
+
+    def __post_init__(self) -> None:
+        for name in ("arrival_s", "size", "lengths", "uniform"):
+            object.__setattr__(self, name, float_array(name, getattr(self, name)))
+        n = self.arrival_s.size
+        for name in ("arrival_s", "size", "uniform"):
+            values = getattr(self, name)
+            require(values.shape == (n,), name, f"array of shape {values.shape}", f"must have shape ({n},), one a job")
+        possible = self.lengths.shape in ((n, 2), (1, 2))
+        require(possible, "lengths", f"array of shape {self.lengths.shape}", f"must have shape ({n}, 2) or (1, 2)")
+        if n:
+            self._check_values()
+
+    def _check_values(self) -> None:
+        """Minima and maxima tell all, NaN included, at a few nanoseconds a job."""
+        for name in ("arrival_s", "size", "lengths", "uniform"):
+            values = getattr(self, name)
+            sound = values.min() >= 0 and np.isfinite(values.max())
+            require(bool(sound), name, f"{values.min():g} to {values.max():g}", "must be finite numbers, 0 or above")
+        require(bool(self.uniform.max() < 1), "uniform", self.uniform.max(), "must be below 1")
+        ascending = bool(np.all(self.arrival_s[1:] >= self.arrival_s[:-1]))
+        require(ascending, "arrival_s", "out of order", "give the jobs in order of arrival")
 
     def __len__(self) -> int:
         return self.arrival_s.size

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from evaluators.queueing.chains import RatedChains, rated_chains
-from system.checks import float_vector, require
+from system.checks import float_vector, require, require_not_negative
 
 Floats = NDArray[np.float64]
 
@@ -65,10 +65,11 @@ class ExactResponse:
 
     def mean_first_token_s(self, first_token_s: ArrayLike) -> float:
         """Mean time from arrival to the first output token; `first_token_s` (K,): its mean on a chain once started."""
-        return self.mean_waiting_s + float(self.chain_shares @ float_vector("first_token_s", first_token_s))
+        return self.mean_waiting_s + float(self.chain_shares @ self._one_a_chain(first_token_s))
 
     def tail(self, time_s: float) -> float:
         """P(response time > `time_s`)."""
+        require_not_negative(time_s=time_s)
         return self._tail(time_s, self._rate_per_s)
 
     def percentile_s(self, q: float) -> float:
@@ -84,8 +85,14 @@ class ExactResponse:
 
     def first_token_percentile_s(self, q: float, first_token_s: ArrayLike) -> float:
         """As `percentile_s`, for the time to the first token; `first_token_s` as in `mean_first_token_s`."""
-        rate = 1 / float_vector("first_token_s", first_token_s, np.finfo(float).tiny)
+        rate = 1 / self._one_a_chain(first_token_s)
         return _quantile(lambda time_s: self._tail(time_s, rate), q, self.mean_first_token_s(first_token_s))
+
+    def _one_a_chain(self, first_token_s: ArrayLike) -> Floats:
+        times_s = float_vector("first_token_s", first_token_s, np.finfo(float).tiny)
+        chains = self.chain_shares.size
+        require(times_s.size == chains, "first_token_s", f"{times_s.size} times", f"give {chains}, one a chain")
+        return times_s
 
     @cached_property
     def _after_waiting(self) -> Floats:

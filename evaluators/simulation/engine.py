@@ -1,7 +1,8 @@
 """The compiled event loop. Events are arrivals, in order, and completions, in a binary heap of busy slots.
 
 A job's service time is known when it starts and nothing preempts it, so its times are written down at its start and
-an event is only (completion time, chain). Completions go before an arrival at the same instant.
+an event is only (completion time, chain). Completions go before an arrival at the same instant; completions of
+different chains at one instant come in the order of the heap, always the same but not specified.
 """
 
 from typing import NamedTuple

@@ -10,10 +10,9 @@ from algorithms.dispatch import Dispatch
 from evaluators.case import Draw, Measurement
 from evaluators.simulation.simulate import JobTimes, simulate
 from system import Composition, Streams
-from system.checks import require, require_positive
+from system.checks import require, require_positive, require_share
 from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
-from workloads.synthetic import SyntheticWorkload
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class SimulationEvaluator:
     def __post_init__(self) -> None:
         require(0 <= self.warm_up < 1, "warm_up", self.warm_up, "is a share of the jobs, at least 0 and below 1")
         for q in self.quantiles:
-            require(0 < q < 1, "quantiles", q, "each must lie between 0 and 1; the 95th percentile is 0.95")
+            require_share(quantiles=q)
         if self.slo_s is not None:
             require_positive(slo_s=self.slo_s)
 
@@ -81,7 +80,8 @@ class SimulatedMean:
 
     def __call__(self, composition: Composition) -> float:
         composition.check_stable()
-        _, input_tokens, further_tokens = composition.system.mean_job
-        workload = SyntheticWorkload(Poisson(), self.job_count, input_tokens, further_tokens + 1)
-        jobs = workload.jobs(composition.system.arrival_rate_per_s, Streams(self.seed))
+        system, streams = composition.system, Streams(self.seed)
+        arrival_s = np.cumsum(Poisson().gaps_s(system.arrival_rate_per_s, self.job_count, streams.jobs("arrivals")))
+        size = streams.jobs("sizes").standard_exponential(self.job_count)
+        jobs = Jobs(arrival_s, size, np.array([system.mean_job[1:]]), streams.jobs("choices").random(self.job_count))
         return float(simulate_composition(composition, jobs, self.dispatch).after_warm_up(0.1).response_s.mean())

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from algorithms.dispatch import Dispatch
 from algorithms.dispatch.jffc import JFFC
 from evaluators.simulation import engine
-from system.checks import float_vector, require, whole_vector
+from system.checks import float_array, float_vector, require, whole_vector
 from workloads.jobs import Jobs
 
 Floats = NDArray[np.float64]
@@ -73,7 +73,7 @@ def simulate(
 def _coefficients(mean_service_s: Floats, coefficients_s: ArrayLike | None) -> Floats:
     if coefficients_s is None:
         return np.ascontiguousarray(np.column_stack([mean_service_s, np.zeros((mean_service_s.size, 2))]))
-    table = np.ascontiguousarray(coefficients_s, dtype=np.float64)
+    table = float_array("coefficients_s", coefficients_s)
     require(
         table.shape == (mean_service_s.size, 3),
         "coefficients_s",

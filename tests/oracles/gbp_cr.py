@@ -1,0 +1,57 @@
+"""Alg. 1 of the paper line by line, and the exhaustive search that Theorem 2 is held against."""
+
+import math
+from collections.abc import Iterator
+from itertools import combinations
+
+from system import System
+
+
+def gbp_cr(system: System, c: int, enough_rate_per_s: float = math.inf) -> tuple[list[int], list[int], list[float]]:
+    """a_j counted from 1 (0 where nothing is hosted), m_j, and the mean time of each chain in the order formed."""
+    model, server_count = system.model, len(system.servers)
+    m, amortised_s, t = [0] * server_count, [math.inf] * server_count, [0.0] * server_count
+    for j in range(server_count):
+        fitting = system.servers.memory_gb[j] / (model.block_memory_gb + model.cache_memory_gb * c)
+        m[j] = min(math.floor(fitting * (1 + 1e-12)), model.block_count)
+        t[j] = system.communication_s[j] + system.block_s[j] * m[j]
+        if m[j] > 0:
+            amortised_s[j] = t[j] / m[j]
+    first, hosted, chains_s = [0] * server_count, [0] * server_count, []
+    a, chain_s, rate = 1, 0.0, 0.0
+    for j in sorted(range(server_count), key=lambda j: (amortised_s[j], j)):
+        if m[j] == 0:
+            continue
+        first[j], hosted[j] = min(a, model.block_count - m[j] + 1), m[j]
+        chain_s += t[j]
+        a = min(a + m[j] - 1, model.block_count) + 1
+        if a > model.block_count:
+            chains_s.append(chain_s)
+            rate += 1 / chain_s
+            if rate >= enough_rate_per_s:
+                break
+            a, chain_s = 1, 0.0
+    return first, hosted, chains_s
+
+
+def largest_rates(visit_s: list[float], servers_per_chain: int) -> list[float]:
+    """Entry K: the largest total rate of K disjoint chains, over every way to form them of so many servers each."""
+    best = [0.0] * (len(visit_s) // servers_per_chain + 1)
+    for chains in _disjoint_chains(tuple(range(len(visit_s))), servers_per_chain):
+        rate = sum(1 / sum(visit_s[j] for j in chain) for chain in chains)
+        best[len(chains)] = max(best[len(chains)], rate)
+    return best
+
+
+def _disjoint_chains(servers: tuple[int, ...], size: int) -> Iterator[list[tuple[int, ...]]]:
+    """Every set of disjoint groups of `size` servers: the first server is in no group, or in one with some others."""
+    yield []
+    if len(servers) < size:
+        return
+    for rest in _disjoint_chains(servers[1:], size):
+        if rest:
+            yield rest
+    for others in combinations(servers[1:], size - 1):
+        left = tuple(j for j in servers[1:] if j not in others)
+        for rest in _disjoint_chains(left, size):
+            yield [(servers[0], *others), *rest]

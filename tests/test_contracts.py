@@ -1,0 +1,173 @@
+"""What every placement, allocation, tuning and dispatch policy found under `conf/` must do, whatever it computes.
+
+A new algorithm is a Python file and a YAML file; it is tested here as soon as the YAML file exists.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+import run
+from algorithms.allocation.gca import gca
+from algorithms.dispatch import Dispatch
+from algorithms.placement.gbp_cr import GbpCr
+from evaluators.simulation import simulate
+from system import Composition, InfeasibleError, Placement, Servers, System
+from tests.oracles.instances import (
+    poisson_jobs,
+    random_placement,
+    random_queue,
+    random_system,
+    served_model,
+    uneven_jobs,
+)
+from tests.oracles.sweep import Sweep
+
+CONF = Path(run.__file__).resolve().parent / "conf"
+
+
+def names(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@cache
+def made(group: str, name: str) -> Any:
+    """The object that `group=name` puts into a run."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", [f"{group}={name}", "network=european"])
+    return instantiate(config[group], _convert_="all")
+
+
+def systems(seed: int, count: int) -> Iterator[tuple[np.random.Generator, System]]:
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        yield rng, random_system(rng, server_count=int(rng.integers(1, 20)))
+
+
+def test_the_groups_are_found():
+    assert "gbp_cr" in names("placement")
+    assert "gca" in names("allocation")
+    assert "jffc" in names("dispatch")
+    assert "fixed" in names("tuning")
+
+
+@pytest.mark.parametrize("name", names("placement"))
+def test_placements_fit_or_say_why_not(name):
+    """A range inside the model for each server, within its memory, the same for the same randomness."""
+    place = made("placement", name)
+    placed = 0
+    for rng, system in systems(101, 60):
+        c, seed = int(rng.integers(1, 6)), int(rng.integers(2**31))
+        try:
+            placement = place(system, c, np.random.default_rng(seed))
+        except InfeasibleError:
+            continue
+        again = place(system, c, np.random.default_rng(seed))
+        placement.check(system)
+        assert (placement.end_block <= system.model.block_count).all()
+        needed_gb = placement.block_count * system.model.block_memory_gb
+        assert (needed_gb <= system.servers.memory_gb * (1 + 1e-12)).all()
+        assert (placement.first_block == again.first_block).all()
+        assert (placement.block_count == again.block_count).all()
+        placed += 1
+    assert placed > 20
+
+
+@pytest.mark.parametrize("name", names("placement"))
+def test_placements_serve_where_memory_is_ample(name):
+    rng = np.random.default_rng(102)
+    for _ in range(10):
+        times_s, rtt_s = rng.uniform(0.1, 1, (2, 12)), rng.uniform(0.01, 0.1, (12, 12))
+        system = System(served_model(6), Servers(rng.uniform(8, 12, 12), *times_s, rtt_s=rtt_s), 0.1)
+        composition = gca(system, made("placement", name)(system, 2, rng))
+        assert composition.slot_count >= 2
+
+
+def blocks_run(composition: Composition, k: int) -> list[int]:
+    """The blocks that a job meets on chain k, in order."""
+    chain, placement = composition.chain(k), composition.placement
+    ends = placement.end_block[list(chain.servers)]
+    return [block for end, count in zip(ends, chain.blocks, strict=True) for block in range(end - count, end)]
+
+
+def assert_valid_composition(system: System, placement: Placement, composition: Composition) -> None:
+    """Within every server's memory, every block once and in order, only where it is hosted, fastest chain first."""
+    model = system.model
+    used_gb = placement.block_count * model.block_memory_gb
+    for k, chain in enumerate(composition.chains):
+        assert blocks_run(composition, k) == list(range(model.block_count))
+        assert chain.capacity >= 1
+        for j, count in zip(chain.servers, chain.blocks, strict=True):
+            assert 1 <= count <= placement.block_count[j]
+            used_gb[j] += chain.capacity * count * model.cache_memory_gb
+    assert (used_gb <= system.servers.memory_gb * (1 + 1e-9)).all()
+    assert (np.diff(composition.mean_service_s) >= 0).all()
+
+
+@pytest.mark.parametrize("name", names("allocation"))
+def test_allocations_fit_memory_and_their_chains_run_every_block(name):
+    allocate = made("allocation", name)
+    allocated = 0
+    for rng, system in systems(103, 60):
+        for placement in (random_placement(rng, system), GbpCr()(system, 2)):
+            try:
+                composition = allocate(system, placement)
+            except InfeasibleError:
+                continue
+            assert_valid_composition(system, placement, composition)
+            assert [*composition.chains] == [*allocate(system, placement).chains]
+            allocated += 1
+    assert allocated > 20
+
+
+@pytest.mark.parametrize("name", names("tuning"))
+def test_tunings_choose_a_stable_composition_of_an_allowed_c(name):
+    """Memory for up to 9 jobs beside a block; the rate is low enough for every c that can be hosted at all."""
+    rng = np.random.default_rng(104)
+    for _ in range(2):
+        servers = Servers(rng.uniform(3, 4, 10), rng.uniform(0.5, 1, 10), rng.uniform(0.05, 0.1, 10))
+        system = System(served_model(3, cache_memory_gb=1 / 3), servers, 0.3, (1.0, 100.0, 10.0))
+        chosen = [made("tuning", name)(system, lambda c, s=system: gca(s, GbpCr()(s, c))) for _ in range(2)]
+        assert 1 <= chosen[0].placement.reserved_capacity <= system.largest_reservation
+        chosen[0].check_stable()
+        assert chosen[0].chains == chosen[1].chains
+
+
+def assert_valid_run(dispatch: Dispatch, load: float, rng: np.random.Generator, jobs_from: Any) -> None:
+    """All that the jobs' times must show, found by a sweep over the events that knows nothing of the simulator."""
+    arrival_rate, rates, capacity = random_queue(rng, most_states=1e5, decades=1, load=load)
+    order = np.argsort(-rates)
+    jobs = jobs_from(rng, 1500, arrival_rate)
+    coefficients_s = np.outer(1 / rates[order], (1, 0.001, 0.002))
+    times = simulate(jobs, 1 / rates[order], capacity[order], dispatch, coefficients_s)
+    sweep = Sweep(times, capacity[order])
+    service_s = jobs.size * (coefficients_s[times.chain] * np.insert(jobs.lengths, 0, 1, axis=1)).sum(axis=1)
+    assert times.service_s == pytest.approx(service_s, rel=1e-12)  # each job once, on the chain that it names
+    assert (times.waiting_s >= 0).all()
+    assert (times.first_token_s <= times.response_s).all()
+    assert sweep.never_over_capacity()
+    assert sweep.in_order_on_each_chain()
+    assert sweep.started_by_an_event()
+    assert sweep.work_conserving() or not dispatch.work_conserving
+
+
+@pytest.mark.parametrize("load", [0.5, 0.95, 1.2])
+@pytest.mark.parametrize("name", names("dispatch"))
+def test_dispatch_keeps_to_the_capacities_and_to_its_claims(name, load):
+    rng = np.random.default_rng(105)
+    for jobs_from in (poisson_jobs, uneven_jobs):
+        for _ in range(5):
+            assert_valid_run(made("dispatch", name), load, rng, jobs_from)
+
+
+@pytest.mark.parametrize("name", names("dispatch"))
+def test_dispatch_gives_the_same_jobs_twice(name):
+    jobs = poisson_jobs(np.random.default_rng(106), 1000, 2.5)
+    first, second = (simulate(jobs, [1.0, 2.0], [2, 2], made("dispatch", name)) for _ in range(2))
+    assert first.response_s.tobytes() == second.response_s.tobytes()
