@@ -13,6 +13,7 @@ from store.card import card
 from store.identity import point_id
 from store.store import Store, missing_parts
 from store.work import WorkItem, do_batch, do_work
+from system.checks import require_count
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -23,11 +24,16 @@ def main(config: DictConfig) -> None:
         do_batch(store, Path(config.batch), evaluate)
         return
     with one_sentence_errors():
+        require_count(draws=config.draws, replications=config.replications)
         case = resolved_case(config)
         point = point_id(case)
         parts = missing_parts(store.parts().get(point, ()), config.draws, config.replications)
         do_work(store, WorkItem(point, case, parts), evaluate)
         sys.stdout.write(card(store, point, config.draws, config.replications))
+        if config.experiment.axes:
+            sys.stdout.write(
+                f"(one point; `python run.py -m experiment={config.experiment.name}` runs the experiment)\n"
+            )
 
 
 if __name__ == "__main__":

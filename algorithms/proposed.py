@@ -1,7 +1,7 @@
 """The paper's scheme: a placement with reserved cache, an allocation of the cache to chains, and a dispatch policy."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,9 @@ class Proposed:
     def compose(self, system: System, rng: np.random.Generator) -> Composition:
         """The composition at the c that the tuning chooses; each c meets the same randomness."""
         seed = rng.integers(2**63)
-        return self.tuning(
-            system,
-            lambda c: self.allocation(system, self.placement(system, c, np.random.default_rng(seed))),
-        )
+
+        def compose(c: int) -> Composition:
+            placement = self.placement(system, c, np.random.default_rng(seed))
+            return self.allocation(system, replace(placement, reserved_capacity=c))
+
+        return self.tuning(system, compose)

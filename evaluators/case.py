@@ -95,8 +95,10 @@ class Draw:
 
     @cached_property
     def composition(self) -> Composition:
-        """The scheme's chains."""
-        return self.case.algorithm.compose(self.system, self._choices("placement"))
+        """The scheme's chains, checked whatever made them."""
+        composition = self.case.algorithm.compose(self.system, self._choices("placement"))
+        composition.check()
+        return composition
 
     @property
     def dispatch(self) -> Dispatch:
@@ -143,7 +145,7 @@ class Case:
         return self.workload.fitted(self.fitted_model.cache_tokens)
 
     @property
-    def over_length_share(self) -> float | None:
+    def over_length_share(self) -> float:
         """Share of the requests that are longer than the model's cache slot as configured."""
         return self.workload.over_length_share(self.model.cache_tokens)
 

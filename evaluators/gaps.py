@@ -5,8 +5,9 @@ from typing import Literal
 
 import numpy as np
 
+from algorithms.demand import Load, Rate
 from evaluators.case import Draw, Measurement
-from system import Streams
+from system import NotApplicableError, Streams
 from workloads.preflight import empirical_cdf, exponential_distance, preflight
 
 
@@ -22,9 +23,8 @@ class GapsEvaluator:
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         workload = draw.case.workload
-        arrival_s = workload.jobs(None, Streams(draw.case.seed)).arrival_s
-        over_length = draw.case.over_length_share
-        facts = asdict(preflight(arrival_s, over_length_share=over_length))
+        arrival_s = workload.jobs(self._rate_per_s(draw), Streams(draw.case.seed)).arrival_s
+        facts = asdict(preflight(arrival_s, over_length_share=draw.case.over_length_share))
         gaps_s = np.diff(arrival_s)
         times_s, shares = empirical_cdf(gaps_s, self.points)
         return [
@@ -32,3 +32,12 @@ class GapsEvaluator:
             Measurement("exponential_distance", exponential_distance(gaps_s)),
             *(Measurement("gap_cdf", share, time_s) for time_s, share in zip(times_s, shares, strict=True)),
         ]
+
+    def _rate_per_s(self, draw: Draw) -> float | None:
+        """The rate that the demand sets; None for the workload's own."""
+        demand = draw.case.demand
+        if isinstance(demand, Load):
+            raise NotApplicableError(
+                "evaluator = gaps: looks at no servers and so at no load; use demand=rate or native"
+            )
+        return demand.per_s if isinstance(demand, Rate) else None

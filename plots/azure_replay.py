@@ -8,14 +8,14 @@ from plots.style import COLOURS, new_figure, over_draws
 TIMES = (("response", "-"), ("service", "--"), ("waiting", ":"))
 
 
-def draw(rows: pd.DataFrame) -> Figure:
+def draw(rows: pd.DataFrame, draws: int) -> Figure:
     """One panel for each treatment of over-long requests."""
     treatments = rows["workload.over_length"].unique()
     figure, panels = new_figure(len(treatments))
     for axes, treatment in zip(panels, treatments, strict=True):
         shown = rows[rows["workload.over_length"] == treatment]
         for (name, linestyle), colour in zip(TIMES, COLOURS, strict=False):
-            quantiles = over_draws(shown[shown["metric"] == f"{name}_quantile_s"], "at")
+            quantiles = over_draws(shown[shown["metric"] == f"{name}_quantile_s"], "at", draws)
             mean = shown.loc[shown["metric"] == f"{name}_mean_s", "value"].mean()
             p95_s, p99_s = quantiles["mean"].loc[[0.95, 0.99]]
             label = f"{name}: mean {mean:.2f}, P95 {p95_s:.2f}, P99 {p99_s:.2f} s"

@@ -13,11 +13,11 @@ CURVES = (
 )
 
 
-def draw(rows: pd.DataFrame) -> Figure:
+def draw(rows: pd.DataFrame, draws: int) -> Figure:
     figure, (axes,) = new_figure()
     for label, evaluator, metric in CURVES:
         chosen = rows[(rows["evaluator"] == evaluator) & (rows["metric"] == metric)]
-        curve(axes, label, over_draws(chosen, "demand.load"))
+        curve(axes, label, over_draws(chosen, "demand.load", draws))
     axes.set(xlabel="load λ/ν", ylabel="mean response time (s)", xlim=(0, 1))
     axes.legend()
     return figure

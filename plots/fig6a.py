@@ -18,11 +18,13 @@ CURVES = (
 ZOOM = 15
 
 
-def draw(rows: pd.DataFrame) -> Figure:
+def draw(rows: pd.DataFrame, draws: int) -> Figure:
     """Every c for which all draws are feasible, and the small ones again without the surrogate, which dwarfs them."""
     figure, (every, small) = new_figure(2)
     for label, evaluator, metric in CURVES:
-        statistics = over_draws(rows[(rows["evaluator"] == evaluator) & (rows["metric"] == metric)], "tuning.capacity")
+        statistics = over_draws(
+            rows[(rows["evaluator"] == evaluator) & (rows["metric"] == metric)], "tuning.capacity", draws
+        )
         _curve_with_star(every, label, statistics)
         if label != "surrogate":
             _curve_with_star(small, label, statistics[statistics.index <= ZOOM])

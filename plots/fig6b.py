@@ -14,12 +14,12 @@ CURVES = (
 )
 
 
-def draw(rows: pd.DataFrame) -> Figure:
+def draw(rows: pd.DataFrame, draws: int) -> Figure:
     """A measure is shown up to the load at which some draw has no c that it could choose."""
     figure, (axes,) = new_figure()
     chosen = rows[rows["metric"] == "reserved_capacity"]
     for label, tuning in CURVES:
-        curve(axes, label, over_draws(chosen[chosen["tuning"] == tuning], "demand.load"))
+        curve(axes, label, over_draws(chosen[chosen["tuning"] == tuning], "demand.load", draws))
     axes.set(xlabel="load λ/ν (ν at c = 7)", ylabel="chosen c (jobs)", xlim=(0, 1))
     axes.set_ylim(bottom=0)
     axes.legend()

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from plots.style import LOOKS, new_figure
 
 
-def draw(rows: pd.DataFrame) -> Figure:
+def draw(rows: pd.DataFrame, draws: int) -> Figure:
+    """The requests are the same whatever the draw."""
     figure, (axes,) = new_figure()
     facts = rows.set_index("metric")["value"]
     cdf = rows[(rows["metric"] == "gap_cdf") & (rows["at"] > 0)]

@@ -1,13 +1,12 @@
 """One look for all figures: readable in print, in grey and for colour-blind readers."""
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from store.statistics import mean_interval
+from store.statistics import Interval, mean_interval
 
 WIDTH_IN, HEIGHT_IN = 4.6, 3.2
 COLOURS = sns.color_palette("colorblind")
@@ -28,15 +27,15 @@ def new_figure(panels: int = 1) -> tuple[Figure, list[Axes]]:
     return figure, list(axes[0])
 
 
-def over_draws(rows: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """Mean and 95 % half-width over draws for each value of an axis, where every draw has a value, in ascending order.
+def over_draws(rows: pd.DataFrame, axis: str, draws: int) -> pd.DataFrame:
+    """Mean and 95 % half-width over draws for each value of an axis, where each of the draws has a value, ascending.
 
-    Where some draws are infeasible a mean over the others would compare different clusters, so there is none.
+    Where some draws were refused a mean over the others would compare different clusters, so there is none.
     """
     numbers = rows.assign(**{axis: pd.to_numeric(rows[axis])})
-    by_draw = numbers.pivot_table(index=axis, columns="draw", values="value").dropna()
+    by_draw = numbers.pivot_table(index=axis, columns="draw", values="value").reindex(columns=range(draws)).dropna()
     intervals = [mean_interval(values) for values in by_draw.to_numpy()]
-    return pd.DataFrame(intervals, index=by_draw.index)
+    return pd.DataFrame(intervals, index=by_draw.index, columns=list(Interval._fields))
 
 
 def curve(axes: Axes, label: str, statistics: pd.DataFrame) -> None:
@@ -44,8 +43,3 @@ def curve(axes: Axes, label: str, statistics: pd.DataFrame) -> None:
     half_width = statistics["half_width"].fillna(0.0)
     look = LOOKS[label]
     axes.errorbar(statistics.index, statistics["mean"], yerr=half_width, label=label, capsize=2, elinewidth=0.8, **look)
-
-
-def largest_half_width(statistics: pd.DataFrame) -> float:
-    """The largest half-width relative to its mean."""
-    return float(np.nanmax(statistics["half_width"] / statistics["mean"].abs()))

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from store.outcome import outcome
 from store.statistics import mean_interval
 from store.store import Store
 from system import InputError
@@ -10,13 +11,16 @@ LONGEST_LIST = 40  # a metric at more places than this is a curve
 
 
 def card(store: Store, point: str, draws: int, replications: int) -> str:
-    """Every metric with its mean over draws and the 95 % half-width; without rows, `InputError` with the reason."""
-    record = store.records(point)[0]
+    """Every metric with its mean over draws and the 95 % half-width.
+
+    Raises `InputError` with the reason where a draw was refused: a mean over the others would flatter.
+    """
+    found = outcome(store, point, store.parts().get(point, []), draws, replications)
+    if found.status != "ok":
+        raise InputError(f"{found.status}: {found.reason}")
     rows = store.rows([point])
     rows = rows[(rows["draw"] < draws) & (rows["replication"] < replications)]
-    if rows.empty:
-        raise InputError(record["reason"])
-    lines = [f"point {point}: {record['status']} {record['reason']}".rstrip()]
+    lines = [f"point {point}"]
     sizes = rows.groupby("metric")["at"].transform("nunique")
     for metric in rows.loc[sizes > LONGEST_LIST, "metric"].unique():
         lines.append(f"  {metric:32} a curve, drawn by plot.py")

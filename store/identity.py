@@ -4,8 +4,8 @@ It is a hash of the resolved configuration of the case (data checksums and hardw
 of the syntax trees of the first-party modules that its `_target_`s reach through their imports. So figures share
 points, precision can be added, a comment or a docstring changes nothing, and an edited algorithm makes new points.
 
-What it cannot see: other packages' code (recorded as provenance), environment variables, and files that code reads
-under a name that the configuration does not show.
+What it cannot see: code outside this project (its packages are recorded as provenance), environment variables, and
+files that code reads under a name that the configuration does not show.
 """
 
 import ast
@@ -17,14 +17,25 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+# Words about a hardware profile or a data set; its numbers and checksum are what counts.
+DESCRIPTIVE = frozenset({"description", "source", "address", "licence", "citation"})
 
 
 def point_id(case: Mapping[str, Any]) -> str:
     """Sixteen hexadecimal digits for a resolved case configuration and the code that it names."""
     modules = sorted(_closure(frozenset(_first_party_targets(case))))
     code = {module: _code_hash(module) for module in modules}
-    text = json.dumps({"case": case, "code": code}, sort_keys=True, allow_nan=False)
+    text = json.dumps({"case": _essence(case), "code": code}, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _essence(node: Any) -> Any:
+    """A configuration without what only describes, and with one way to write a whole number."""
+    if isinstance(node, Mapping):
+        return {key: _essence(child) for key, child in node.items() if key not in DESCRIPTIVE}
+    if isinstance(node, (list, tuple)):
+        return [_essence(child) for child in node]
+    return int(node) if isinstance(node, float) and node.is_integer() else node
 
 
 def _first_party_targets(node: Any) -> Iterator[str]:

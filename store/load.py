@@ -1,24 +1,45 @@
-"""An experiment's results as a tidy table."""
+"""An experiment's results as tidy tables."""
 
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from store.outcome import Outcome, outcome
 from store.store import Store
 
+FOLDER = "outputs/store"
 
-def load(experiment: str, store: str | Path = "outputs/store") -> pd.DataFrame:
+
+def load(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
     """One row a measurement: draw, replication, metric, at, value, and every axis of the experiment as a column.
 
-    Only draws and replications that the last sweep asked for are there, whatever else is stored of the same points.
+    The points are those of the last sweep, with the draws and replications that it asked for. A point that lacks some
+    of these is left out, as its means would rest on other clusters than those beside it; `load_points` names it.
     """
     opened = Store(Path(store))
     sweep = opened.experiment(experiment)
     axes = axes_table(sweep)
-    rows = opened.rows(axes["point"].unique())
+    complete = [point for point, found in _outcomes(opened, sweep).items() if found.is_complete]
+    rows = opened.rows(complete)
     rows = rows[(rows["draw"] < sweep["draws"]) & (rows["replication"] < sweep["replications"])]
     return axes.merge(rows, on="point")
+
+
+def load_points(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
+    """One row a point: its axes, status, reason and seconds of work.
+
+    The status is `ok`, `infeasible`, `unstable`, `skipped`, `failed` or `missing`.
+    """
+    opened = Store(Path(store))
+    return points_table(opened, opened.experiment(experiment))
+
+
+def points_table(store: Store, sweep: dict[str, Any]) -> pd.DataFrame:
+    """As `load_points`, of any sweep."""
+    axes, outcomes = axes_table(sweep), _outcomes(store, sweep)
+    found = pd.DataFrame([outcomes[point] for point in axes["point"]], columns=list(Outcome._fields))
+    return pd.concat([axes, found], axis=1)
 
 
 def axes_table(sweep: dict[str, Any]) -> pd.DataFrame:
@@ -27,20 +48,9 @@ def axes_table(sweep: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(points, columns=["point", *sweep["axes"]])
 
 
-def load_points(experiment: str, store: str | Path = "outputs/store") -> pd.DataFrame:
-    """One row a point: its axes, status, reason and seconds of work.
-
-    The status is `ok`, `infeasible`, `unstable`, `skipped`, `failed` or `missing`.
-    """
-    opened = Store(Path(store))
-    axes = axes_table(opened.experiment(experiment))
-    outcomes = [_outcome(opened.records(point)) for point in axes["point"]]
-    return pd.concat([axes, pd.DataFrame(outcomes, columns=["status", "reason", "duration_s"])], axis=1)
-
-
-def _outcome(records: list[dict[str, Any]]) -> dict[str, Any]:
-    if not records:
-        return {"status": "missing", "reason": "not computed yet", "duration_s": 0.0}
-    worst = next((record for record in records if record["status"] != "ok"), records[0])
-    duration_s = sum(record["duration_s"] for record in records)
-    return {"status": worst["status"], "reason": worst["reason"], "duration_s": duration_s}
+def _outcomes(store: Store, sweep: dict[str, Any]) -> dict[str, Outcome]:
+    parts = store.parts()
+    points = {entry["point"] for entry in sweep["points"]}
+    return {
+        point: outcome(store, point, parts.get(point, []), sweep["draws"], sweep["replications"]) for point in points
+    }

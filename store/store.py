@@ -36,6 +36,10 @@ ROW_SCHEMA = pa.schema(
 _PART = re.compile(r"(?P<point>[0-9a-f]+)\.d(\d+)-(\d+)\.r(\d+)-(\d+)\.json")
 
 
+class StoreError(InputError):
+    """The store cannot be written: nothing that is computed would be kept."""
+
+
 class Part(NamedTuple):
     """A rectangle of draws and replications of a point, computed and committed together."""
 
@@ -99,15 +103,18 @@ class Store:
         sweep: dict[str, Any] = json.loads(path.read_text())
         return sweep
 
-    def records(self, point: str) -> list[dict[str, Any]]:
-        """The records of a point's committed parts, or of its unfinished attempt."""
-        paths = sorted((self.folder / "points").glob(f"{point}.*.json"))
-        paths = paths or list((self.folder / "unfinished").glob(f"{point}.json"))
-        return [json.loads(path.read_text()) for path in paths]
+    def records(self, point: str, parts: Iterable[Part]) -> list[dict[str, Any]]:
+        """The records of a point's committed parts."""
+        return [json.loads((self.folder / "points" / f"{point}.{part}.json").read_text()) for part in parts]
 
-    def rows(self, points: Iterable[str], parts: Mapping[str, list[Part]] | None = None) -> pd.DataFrame:
+    def unfinished(self, point: str) -> dict[str, Any] | None:
+        """The record of the last attempt, if it came to nothing."""
+        path = self.folder / "unfinished" / f"{point}.json"
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def rows(self, points: Iterable[str]) -> pd.DataFrame:
         """All committed rows of these points in a fixed order."""
-        parts = self.parts() if parts is None else parts
+        parts = self.parts()
         paths = [self.folder / "rows" / f"{point}.{part}.parquet" for point in points for part in parts.get(point, ())]
         tables = [pq.read_table(path, schema=ROW_SCHEMA) for path in paths]
         frame = (pa.concat_tables(tables) if tables else ROW_SCHEMA.empty_table()).to_pandas()
@@ -123,7 +130,7 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(path, content)
         except OSError as error:
-            raise InputError(
+            raise StoreError(
                 f"store = {self.folder}: cannot write {name} ({error.strerror}); make room there or set store=..."
             ) from error
 

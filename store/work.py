@@ -4,13 +4,12 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from store.provenance import provenance
-from store.store import Part, Store
+from store.store import Part, Store, StoreError
 from system import DataUnavailableError, InputError, NotApplicableError
 
 
@@ -52,10 +51,14 @@ def read_batch(path: Path) -> Iterator[WorkItem]:
 
 
 def do_batch(store: Store, path: Path, evaluate: Evaluate) -> None:
-    """All the work in a file; where a point fails the others go on."""
+    """All the work in a file. Where a point fails, which the store notes, the others go on; without a store none do."""
     for item in read_batch(path):
-        with suppress(Exception):  # noted in the store with its traceback
+        try:
             do_work(store, item, evaluate)
+        except StoreError:
+            raise
+        except Exception:
+            continue
 
 
 def do_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
@@ -70,24 +73,13 @@ def do_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
             record |= {"duration_s": time.perf_counter() - begin} | _failure(error)
             store.leave_unfinished(item.point, record)
             raise
-        record |= {"duration_s": time.perf_counter() - begin} | _status(outcome.refusals, len(part.draws))
+        refusals = [(refusal.draw, refusal.status, refusal.reason) for refusal in outcome.refusals]
+        record |= {"duration_s": time.perf_counter() - begin, "refusals": refusals}
         store.commit(item.point, part, outcome.rows, record)
 
 
 def _bounds(part: Part) -> tuple[int, int, int, int]:
     return part.draws.start, part.draws.stop, part.replications.start, part.replications.stop
-
-
-def _status(refusals: Sequence[Any], draws: int) -> dict[str, Any]:
-    """`ok` unless a draw was refused; then the first refusal's status and how many there were."""
-    if not refusals:
-        return {"status": "ok", "reason": "", "refused_draws": []}
-    first = refusals[0]
-    return {
-        "status": first.status,
-        "reason": f"{len(refusals)} of {draws} draws, the first: {first.reason}",
-        "refused_draws": [refusal.draw for refusal in refusals],
-    }
 
 
 def _failure(error: Exception) -> dict[str, Any]:

@@ -9,11 +9,15 @@ from system.errors import InputError
 
 # floor(3.3 / 1.1) is 2 in floating point; a relative slack of 1e-12 makes it 3 (PAPER: every floor, every check).
 SLACK = 1e-12
+LARGEST_WHOLE = 2.0**53  # beyond, floats skip whole numbers
 
 
 def floor_with_slack(x: ArrayLike) -> NDArray[np.int64]:
     """`floor(x (1 + 1e-12))` as integers, so that a quotient that is whole up to rounding stays whole."""
-    return np.floor(np.asarray(x, dtype=np.float64) * (1 + SLACK)).astype(np.int64)
+    whole = np.floor(np.asarray(x, dtype=np.float64) * (1 + SLACK))
+    if not np.all(np.abs(whole) < LARGEST_WHOLE):
+        raise InputError(f"a count of {np.abs(whole).max():g}: too large to be meant, check units and zeros")
+    return whole.astype(np.int64)
 
 
 def require(condition: bool, field: str, value: object, remedy: str) -> None:
@@ -22,26 +26,27 @@ def require(condition: bool, field: str, value: object, remedy: str) -> None:
         raise InputError(f"{field} = {value}: {remedy}")
 
 
-def _is_finite_number(value: object) -> bool:
+def is_finite_number(value: object) -> bool:
+    """Whether it is a number at all, and neither infinite nor NaN."""
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
 def require_positive(**fields: float) -> None:
     """Each field must be a finite number above zero."""
     for field, value in fields.items():
-        require(_is_finite_number(value) and value > 0, field, value, "must be a finite number above 0")
+        require(is_finite_number(value) and value > 0, field, value, "must be a finite number above 0")
 
 
 def require_not_negative(**fields: float) -> None:
     """Each field must be a finite number, zero or above."""
     for field, value in fields.items():
-        require(_is_finite_number(value) and value >= 0, field, value, "must be a finite number, 0 or above")
+        require(is_finite_number(value) and value >= 0, field, value, "must be a finite number, 0 or above")
 
 
 def require_share(**fields: float) -> None:
     """Each field must lie strictly between 0 and 1."""
     for field, value in fields.items():
-        require(_is_finite_number(value) and 0 < value < 1, field, value, "must lie between 0 and 1")
+        require(is_finite_number(value) and 0 < value < 1, field, value, "must lie between 0 and 1")
 
 
 def require_count(**fields: int) -> None:
@@ -73,7 +78,7 @@ def float_vector(field: str, values: ArrayLike, minimum: float = 0.0) -> NDArray
 def whole_vector(field: str, values: Any, minimum: int = 0) -> NDArray[np.int64]:
     """`values` as a one-dimensional int64 array, every entry whole and at least `minimum`."""
     vector = float_vector(field, values, minimum)
-    wrong = np.flatnonzero(vector != np.floor(vector))
+    wrong = np.flatnonzero((vector != np.floor(vector)) | (vector >= LARGEST_WHOLE))
     if wrong.size:
-        raise InputError(f"{field}[{int(wrong[0])}] = {vector[wrong[0]]}: must be a whole number")
+        raise InputError(f"{field}[{int(wrong[0])}] = {vector[wrong[0]]}: must be a whole number below 2^53")
     return vector.astype(np.int64)

@@ -47,6 +47,9 @@ class Servers:
         )
         object.__setattr__(self, "memory_gb", memory_gb)
         object.__setattr__(self, "names", tuple(self.names))
+        if self.rtt_s is not None:
+            shape = np.shape(self.rtt_s)
+            require(shape == (count, count), "rtt_s", f"array of shape {shape}", f"must have shape ({count}, {count})")
         for name in ("communication_s", "block_s"):
             object.__setattr__(self, name, _time_coefficients(name, getattr(self, name), count))
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from system.checks import require_not_negative
+
 
 @dataclass(frozen=True)
 class Streams:
@@ -17,6 +19,9 @@ class Streams:
     seed: int
     draw: int = 0
     replication: int = 0
+
+    def __post_init__(self) -> None:
+        require_not_negative(seed=self.seed, draw=self.draw, replication=self.replication)
 
     def cluster(self, name: str) -> np.random.Generator:
         """A stream of the draw: the same whatever the replication."""

@@ -45,7 +45,7 @@ def test_each_experiment_is_drawn_in_three_formats(drawn):
 
 def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
     name, rows, _ = drawn
-    figure = import_module(f"plots.{name.removesuffix('_embedded')}").draw(rows)
+    figure = import_module(f"plots.{name.removesuffix('_embedded')}").draw(rows, 2)
     for axes in figure.axes:
         assert axes.get_xlabel()
         assert axes.get_ylabel()
@@ -73,5 +73,6 @@ def test_the_simulation_lies_between_the_bounds_and_on_the_exact_curve(drawn):
 
 def test_a_mean_is_taken_only_where_every_draw_has_a_value():
     rows = pd.DataFrame({"c": ["2", "2", "10", "10", "3"], "draw": [0, 1, 0, 1, 0], "value": [1.0, 3.0, 2.0, 2.0, 9.0]})
-    statistics = over_draws(rows, "c")
+    statistics = over_draws(rows, "c", draws=2)
     assert statistics["mean"].to_dict() == {2: 2.0, 10: 2.0}  # 3 lacks draw 1; 10 comes after 2
+    assert over_draws(rows, "c", draws=3).empty  # no c has draw 2

@@ -61,7 +61,8 @@ def test_axes_are_a_grid_with_their_values(expand):
 def test_the_command_line_replaces_and_fixes_an_experiments_axes(expand):
     (sweep,) = expand(["experiment=fig3b_embedded", "demand.load=0.3,0.5", "evaluator=exact"])
     assert sweep.experiment == "fig3b_embedded"
-    assert sweep.axes == ["demand.load"]
+    assert sweep.axes == ["demand.load", "evaluator"]  # set to one value it is still a column
+    assert {point.axes["evaluator"] for point in sweep.points} == {"exact"}
     assert [point.case["demand"]["load"] for point in sweep.points] == [0.3, 0.5]
 
 

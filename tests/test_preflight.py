@@ -61,8 +61,8 @@ def test_arrival_times_that_make_no_sense_are_refused(arrival_s, message):
 
 def test_empirical_distribution_in_full():
     x, share = empirical_cdf([3.0, 1.0, 2.0, 2.0], points=10)
-    np.testing.assert_array_equal(x, [1, 2, 2, 3])
-    np.testing.assert_array_equal(share, [0.25, 0.5, 0.75, 1.0])
+    np.testing.assert_array_equal(x, [1, 2, 3])
+    np.testing.assert_array_equal(share, [0.25, 0.75, 1.0])
 
 
 def test_empirical_distribution_thinned_keeps_both_ends_and_the_shape():
@@ -86,3 +86,9 @@ def test_distance_to_the_exponential_by_hand():
 def test_samples_without_a_distribution_are_refused(values, message):
     with pytest.raises(InputError, match=message):
         exponential_distance(values)
+
+
+def test_empirical_cdf_counts_ties_to_the_right():
+    places, shares = empirical_cdf([1.0] * 50 + [2.0] * 50, points=5)
+    np.testing.assert_array_equal(places, [1, 2])
+    np.testing.assert_array_equal(shares, [0.5, 1])

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from store.outcome import outcome
 from store.statistics import mean_interval
 from store.store import Part, Store, missing_parts
 from system import InputError
 
-RECORD = {"status": "ok", "reason": "", "duration_s": 0.5}
+RECORD = {"duration_s": 0.5, "refusals": []}
 ROWS = [(0, 0, "response_mean_s", float("nan"), 1.5), (0, 0, "response_quantile_s", 0.95, 4.0)]
 
 
@@ -49,7 +50,7 @@ def test_what_is_committed_comes_back(tmp_path):
     assert list(rows.columns) == ["point", "draw", "replication", "metric", "at", "value"]
     assert rows["value"].tolist() == [1.5, 4.0]
     assert np.isnan(rows["at"][0])
-    assert store.records("ab12")[0]["status"] == "ok"
+    assert store.records("ab12", [part(1)])[0]["duration_s"] == 0.5
 
 
 def test_rows_do_not_depend_on_the_order_or_overlap_of_commits(tmp_path):
@@ -95,9 +96,25 @@ def test_unfinished_work_is_noted_apart_and_forgotten_once_done(tmp_path):
     store = Store(tmp_path)
     store.leave_unfinished("ab12", RECORD | {"status": "failed", "reason": "broke"})
     assert store.parts() == {}
-    assert store.records("ab12")[0]["reason"] == "broke"
+    assert outcome(store, "ab12", [], 1, 1) == ("failed", "broke", 0.5)
     store.commit("ab12", part(1), ROWS, RECORD)
-    assert [record["status"] for record in store.records("ab12")] == ["ok"]
+    assert store.unfinished("ab12") is None
+    assert outcome(store, "ab12", [part(1)], 1, 1) == ("ok", "", 0.5)
+
+
+def test_an_outcome_is_of_the_draws_asked_for_whatever_else_is_there(tmp_path):
+    store = Store(tmp_path)
+    store.commit("ab12", part(2), ROWS, RECORD)
+    later = {"duration_s": 1.0, "refusals": [[3, "unstable", "too fast"], [4, "unstable", "too fast"]]}
+    store.commit("ab12", part(5, first_draw=2), [], later)
+    parts = store.parts()["ab12"]
+    assert outcome(store, "ab12", parts, 3, 1).status == "ok"
+    assert outcome(store, "ab12", parts, 4, 1)[:2] == ("unstable", "1 of 4 draws, the first: too fast")
+    assert outcome(store, "ab12", parts, 5, 1)[:2] == ("unstable", "2 of 5 draws, the first: too fast")
+    assert outcome(store, "ab12", parts, 6, 1)[:2] == ("missing", "not computed yet")
+    store.leave_unfinished("ab12", {"status": "skipped", "reason": "no data", "duration_s": 0.25})
+    assert outcome(store, "ab12", parts, 6, 1) == ("skipped", "no data", 1.75)
+    assert outcome(store, "ab12", parts, 5, 1).is_complete
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -1,12 +1,16 @@
 """Sweeps as a user starts them: the same rows whoever computes them, nothing computed twice, failures told apart."""
 
 import json
+import signal
+import sys
+import time
+from subprocess import DEVNULL, PIPE, Popen
 
 import pandas as pd
 import pytest
 
 from store.load import load, load_points
-from tests.project import command
+from tests.project import ROOT, command
 
 SWEEP = ("run.py", "-m", "network=european", "workload.job_count=300", "draws=2", "tuning.capacity=6,7")
 ONE_WORKER, TWO_WORKERS = ("hydra/launcher=basic",), ("hydra.launcher.n_jobs=2",)
@@ -72,7 +76,7 @@ def test_rows_are_tidy_and_lead_back_to_their_point(swept):
     record = json.loads((swept / "points" / f"{point}.d0-2.r0-1.json").read_text())
     assert record["configuration"]["algorithm"]["tuning"]["capacity"] == 6
     assert record["provenance"]["packages"]["numpy"]
-    assert record["status"] == "ok"
+    assert record["refusals"] == []
     assert record["duration_s"] > 0
 
 
@@ -105,3 +109,47 @@ def test_a_single_point_prints_its_card(tmp_path):
     assert "response_mean_s" in done.stdout
     assert "response_quantile_s at 0.95" in done.stdout
     assert "over 2 draws" in done.stdout
+
+
+def test_an_extension_that_fails_is_told_and_no_mean_rests_on_fewer_draws(tmp_path):
+    words = ("run.py", "-m", "network=european", "workload=synthetic_code", "demand=native", *ONE_WORKER)
+    words = (*words, "model=llama2_7b", "cluster.server_count=8", "workload.job_count=100", f"store={tmp_path}")
+    assert command(*words, "seed=1", "draws=1").returncode == 1  # a key that is not there
+    assert command(*words, "draws=1").returncode == 0
+    # The store keeps its folder of rows but can no longer be written: nothing more is computed, and the exit says so.
+    (tmp_path / "rows").rename(tmp_path / "kept")
+    (tmp_path / "rows").write_text("in the way")
+    full = command(*words, "draws=2")
+    assert full.returncode == 1
+    assert f"store = {tmp_path}: cannot write rows/" in full.stderr
+    (tmp_path / "rows").unlink()
+    (tmp_path / "kept").rename(tmp_path / "rows")
+    assert load_points("unnamed", tmp_path)["status"].tolist() == ["missing"]
+    assert load("unnamed", tmp_path).empty
+    assert command(*words, "draws=2").returncode == 0
+    assert set(load("unnamed", tmp_path)["draw"]) == {0, 1}
+
+
+def test_a_killed_sweep_goes_on_where_it_was(tmp_path, swept):
+    words = (*SWEEP, "evaluator=simulation,exact", *ONE_WORKER, f"store={tmp_path}")
+    for seconds in (1.9, 2.3, 2.7):
+        with Popen([sys.executable, *words], cwd=ROOT, stdout=DEVNULL, stderr=DEVNULL) as sweeping:
+            time.sleep(seconds)
+            sweeping.send_signal(signal.SIGKILL)
+    assert command(*words).returncode == 0
+    assert contents(tmp_path) == contents(swept)
+
+
+def test_two_sweeps_at_once_give_the_rows_of_one(tmp_path, swept):
+    words = (*SWEEP, "evaluator=simulation,exact", *ONE_WORKER, f"store={tmp_path}")
+    both = [Popen([sys.executable, *words], cwd=ROOT, stdout=DEVNULL, stderr=PIPE, text=True) for _ in range(2)]
+    for sweeping in both:
+        _, errors = sweeping.communicate(timeout=120)
+        assert sweeping.returncode == 0, errors
+    assert contents(tmp_path) == contents(swept)
+
+
+def test_an_axis_that_no_point_depends_on_is_refused(tmp_path):
+    done = sweep(tmp_path, "draws=1,2", *ONE_WORKER)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: axes draws, tuning.capacity: several of the 4 points are the same")

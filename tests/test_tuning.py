@@ -135,7 +135,7 @@ def test_the_surrogate_counts_the_reserved_chains_that_reach_the_rate():
 def test_the_surrogate_needs_a_placement_that_reserves():
     placement = Placement([0] * 5, [1, 3, 1, 1, 1])
     system = replace(WORKED_EXAMPLE, servers=replace(WORKED_EXAMPLE.servers, memory_gb=np.full(5, 4.0)))
-    with pytest.raises(InputError, match="tuning = surrogate: this placement reserves no chains"):
+    with pytest.raises(InputError, match="surrogate: this placement reserves no chains"):
         job_servers(gca(system, placement))
 
 

@@ -64,8 +64,9 @@ def empirical_cdf(values: ArrayLike, points: int) -> tuple[NDArray[np.float64], 
     require_count(points=points)
     ascending = np.sort(_not_empty(values))
     count = ascending.size
-    ranks = np.unique(np.rint(np.linspace(0, count - 1, min(points, count))).astype(np.int64))
-    return ascending[ranks], (ranks + 1) / count
+    ranks = np.rint(np.linspace(0, count - 1, min(points, count))).astype(np.int64)
+    places = np.unique(ascending[ranks])
+    return places, np.searchsorted(ascending, places, side="right") / count
 
 
 def exponential_distance(values: ArrayLike) -> float:

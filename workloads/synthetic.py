@@ -51,8 +51,9 @@ class SyntheticWorkload:
         """The served model's slot as it is."""
         return limit
 
-    def over_length_share(self, limit: int) -> None:
-        """Jobs have no lengths of their own."""
+    def over_length_share(self, limit: int) -> float:
+        """1 if the mean lengths, which all jobs have, together exceed `limit`; else 0."""
+        return float(self.input_tokens + self.output_tokens > limit)
 
     def fitted(self, limit: int) -> "SyntheticWorkload":
         """The workload itself: it is defined by its means."""
@@ -142,7 +143,7 @@ class CalibratedWorkload:
     def cache_tokens(self, limit: int) -> int:
         """`limit`; under `size_to_trace` the tokens of the longest request."""
         longest = round(self.input_tokens.tokens[-1] + self.output_tokens.tokens[-1])
-        return longest if self.over_length == "size_to_trace" else limit
+        return max(limit, longest) if self.over_length == "size_to_trace" else limit
 
     def over_length_share(self, limit: int) -> float:
         """Share of the requests, before any treatment, whose input and output tokens together exceed `limit`."""

@@ -83,7 +83,7 @@ class TraceWorkload:
 
     def cache_tokens(self, limit: int) -> int:
         """`limit`; under `size_to_trace` the tokens of the longest request."""
-        return int(self.recorded.total_tokens.max()) if self.over_length == "size_to_trace" else limit
+        return max(limit, int(self.recorded.total_tokens.max())) if self.over_length == "size_to_trace" else limit
 
     def over_length_share(self, limit: int) -> float:
         """Share of the requests, as recorded, whose input and output tokens together exceed `limit`."""

@@ -22,8 +22,8 @@ class Workload(Protocol):
     def cache_tokens(self, limit: int) -> int:
         """Tokens (input and output together) that a cache slot must hold, when the served model's slot has `limit`."""
 
-    def over_length_share(self, limit: int) -> float | None:
-        """Share of the requests that have more than `limit` tokens; None where jobs have mean lengths only."""
+    def over_length_share(self, limit: int) -> float:
+        """Share of the requests that have more than `limit` tokens, before any treatment."""
 
     def fitted(self, limit: int) -> "Workload":
         """The same workload with the requests of more than `limit` tokens treated."""

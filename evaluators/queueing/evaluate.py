@@ -12,7 +12,7 @@ from evaluators.queueing.exact import exact
 from evaluators.queueing.markov import markov
 from evaluators.queueing.theorem4 import theorem4
 from system import Composition, InfeasibleError, InputError, NotApplicableError
-from system.checks import SLACK
+from system.checks import SLACK, require_positive, require_share
 from workloads.arrivals import Poisson
 from workloads.synthetic import SyntheticWorkload
 
@@ -60,6 +60,13 @@ class ExactEvaluator:
     """The exact steady state: the same metrics as the simulation, without its noise."""
 
     quantiles: tuple[float, ...] = (0.5, 0.95, 0.99)
+    slo_s: float | None = None
+
+    def __post_init__(self) -> None:
+        for q in self.quantiles:
+            require_share(quantiles=q)
+        if self.slo_s is not None:
+            require_positive(slo_s=self.slo_s)
 
     @property
     def varies_with(self) -> Literal["draw"]:
@@ -78,13 +85,17 @@ class ExactEvaluator:
             Measurement("output_token_mean_s", float(solved.chain_shares @ composition.job_coefficients_s[:, 2])),
             Measurement("waiting_probability", solved.waiting_probability),
             Measurement("load", solved.arrival_rate_per_s / solved.total_rate_per_s),
+            Measurement("over_length_share", draw.case.over_length_share),
         ]
         for q in self.quantiles:
             measurements += [
                 Measurement("response_quantile_s", solved.percentile_s(q), q),
                 Measurement("waiting_quantile_s", solved.waiting_percentile_s(q), q),
+                Measurement("service_quantile_s", solved.service_percentile_s(q), q),
                 Measurement("first_token_quantile_s", solved.first_token_percentile_s(q, prefill_s), q),
             ]
+        if self.slo_s is not None:
+            measurements.append(Measurement("slo_share", 1 - solved.tail(self.slo_s), self.slo_s))
         return measurements
 
 
@@ -105,8 +116,8 @@ class OnceADraw:
 def job_servers(composition: Composition) -> float:
     """c K(c) of the surrogate (9): the first K(c) reserved chains reach the rate λ/(ρ̄c); infeasible if all do not."""
     placement, system = composition.placement, composition.system
-    if placement.reserved_capacity == 0:
-        raise InputError("tuning = surrogate: this placement reserves no chains, choose another objective")
+    if placement.reserved_chain_s.size == 0:
+        raise InputError("surrogate: this placement reserves no chains, choose another objective or evaluator")
     rates = placement.reserved_capacity * np.cumsum(1 / placement.reserved_chain_s)
     enough = np.flatnonzero(rates * (1 + SLACK) >= system.required_rate_per_s)
     if enough.size == 0:

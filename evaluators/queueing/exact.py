@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from evaluators.queueing.chains import RatedChains, rated_chains
-from system.checks import float_vector, require, require_not_negative
+from system import NotApplicableError
+from system.checks import float_vector, is_finite_number, require, require_not_negative
 
 Floats = NDArray[np.float64]
 
@@ -31,7 +32,7 @@ TOLERANCE = 1e-9  # relative, on the mean response time
 SAME_RATE = 1e-13
 
 
-class AccuracyError(ArithmeticError):
+class AccuracyError(NotApplicableError):
     """The recursion did not settle to the tolerance with the largest number of nodes."""
 
 
@@ -82,6 +83,12 @@ class ExactResponse:
         if self.waiting_probability <= 1 - q:
             return 0.0
         return float(np.log(self.waiting_probability / (1 - q))) / (self.total_rate_per_s - self.arrival_rate_per_s)
+
+    def service_percentile_s(self, q: float) -> float:
+        """The service time that a share `q` of the jobs does not exceed."""
+        return _quantile(
+            lambda time_s: float(self.chain_shares @ np.exp(-self._rate_per_s * time_s)), q, self.mean_service_s
+        )
 
     def first_token_percentile_s(self, q: float, first_token_s: ArrayLike) -> float:
         """As `percentile_s`, for the time to the first token; `first_token_s` as in `mean_first_token_s`."""
@@ -211,7 +218,7 @@ def _two_stage_tail(time_s: float, first_rate: float, second_rate: Floats) -> Fl
 
 
 def _require_share(q: float) -> None:
-    require(0 < q < 1, "q", q, "must lie between 0 and 1; the 95th percentile is q = 0.95")
+    require(is_finite_number(q) and 0 < q < 1, "q", q, "must lie between 0 and 1; the 95th percentile is q = 0.95")
 
 
 def _quantile(tail: Callable[[float], float], q: float, mean_s: float) -> float:

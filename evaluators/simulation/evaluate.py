@@ -10,21 +10,26 @@ from algorithms.dispatch import Dispatch
 from evaluators.case import Draw, Measurement
 from evaluators.simulation.simulate import JobTimes, simulate
 from system import Composition, Streams
-from system.checks import require, require_positive, require_share
+from system.checks import require, require_not_negative, require_positive, require_share
 from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
 
 
 @dataclass(frozen=True)
 class SimulationEvaluator:
-    """Means and percentiles over the jobs after the warm-up; `slo_s` adds the share of jobs that meet it."""
+    """Means and percentiles over the jobs after the warm-up; `slo_s` adds the share of jobs that meet it.
+
+    The time per output token of a job is its decoding time over its tokens after the first. A job's size scales
+    its time and its tokens alike, so this is the chain's own number.
+    """
 
     warm_up: float = 0.1  # share of the jobs
     quantiles: tuple[float, ...] = (0.5, 0.95, 0.99)
     slo_s: float | None = None
 
     def __post_init__(self) -> None:
-        require(0 <= self.warm_up < 1, "warm_up", self.warm_up, "is a share of the jobs, at least 0 and below 1")
+        require_not_negative(warm_up=self.warm_up)
+        require(self.warm_up < 1, "warm_up", self.warm_up, "is a share of the jobs, at least 0 and below 1")
         for q in self.quantiles:
             require_share(quantiles=q)
         if self.slo_s is not None:
@@ -47,13 +52,12 @@ class SimulationEvaluator:
             Measurement("output_token_mean_s", output_token_s.mean()),
             Measurement("waiting_probability", float(np.mean(times.waiting_s > 0))),
             Measurement("load", composition.system.arrival_rate_per_s / composition.total_rate_per_s),
+            Measurement("over_length_share", draw.case.over_length_share),
             *self._quantiles("response_quantile_s", times.response_s),
             *self._quantiles("waiting_quantile_s", times.waiting_s),
             *self._quantiles("service_quantile_s", times.service_s),
             *self._quantiles("first_token_quantile_s", times.first_token_s),
         ]
-        if draw.case.over_length_share is not None:
-            measurements.append(Measurement("over_length_share", draw.case.over_length_share))
         if self.slo_s is not None:
             measurements.append(Measurement("slo_share", float(np.mean(times.response_s <= self.slo_s)), self.slo_s))
         return measurements
@@ -72,7 +76,10 @@ def simulate_composition(composition: Composition, jobs: Jobs, dispatch: Dispatc
 
 @dataclass(frozen=True)
 class SimulatedMean:
-    """The simulated mean response time under the paper's exponential model; every c meets the same jobs."""
+    """The simulated mean response time under the paper's exponential model.
+
+    Every c meets the same jobs, and so does every cluster: intervals over draws are over clusters, not over jobs.
+    """
 
     dispatch: Dispatch
     job_count: int = 20_000

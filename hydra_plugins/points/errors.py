@@ -25,6 +25,8 @@ def one_sentence_errors() -> Iterator[None]:
         yield
     except (InputError, HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {sentence(error)}")
+    except Exception as error:  # not foreseen: say so, and how to see more
+        sys.exit(f"error: {type(error).__name__}: {_on_one_line(str(error))} ({FULL_ERROR}=1 shows where)")
     except KeyboardInterrupt:
         sys.exit("\nstopped: finished points are stored; the same command goes on with the others")
 

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from store.identity import point_id
 from system import InputError
-from system.checks import require
+from system.checks import require, require_count
 
 Path = tuple[str | int, ...]
 PROBE = "\0probe"
@@ -39,6 +39,7 @@ class Sweep(NamedTuple):
     """The points of one experiment and how many draws and replications each is to have."""
 
     experiment: str
+    fixed: list[str]  # what the command line set beside the axes
     axes: list[str]
     points: list[Point]
     draws: int
@@ -75,19 +76,24 @@ class Expansion:
         return [self._sweep(experiment, others) for experiment in experiments]
 
     def _sweep(self, experiment: list[str], overrides: list[Override]) -> Sweep:
-        """What the command line fixes is no axis; what it sweeps replaces the experiment's axis of that name."""
-        fixed = [*experiment, *(_text(override) for override in overrides if not override.is_sweep_override())]
-        config = self._template(tuple(fixed)).config
+        """The experiment's axes, where the command line does not set or sweep them, and those of the command line."""
+        given = {override.get_key_element(): override for override in overrides}
+        plain = [_text(override) for override in overrides if not override.is_sweep_override()]
+        config = self._template((*experiment, *plain)).config
+        require_count(draws=config.draws, replications=config.replications)
         wanted = {key: values for key, values in config.experiment.axes.items() if values is not None}
-        declared = [self._parse(f"{key}={_sweep_text(values)}") for key, values in wanted.items()]
-        given = {override.get_key_element() for override in overrides}
-        axes = {
-            override.get_key_element(): override for override in declared if override.get_key_element() not in given
-        }
-        axes |= {override.get_key_element(): override for override in overrides if override.is_sweep_override()}
+        declared = {key: self._parse(f"{key}={_sweep_text(values)}") for key, values in wanted.items()}
+        swept = {key: override for key, override in given.items() if override.is_sweep_override()}
+        axes = {key: given.get(key, override) for key, override in declared.items()} | swept
+        fixed = [_text(override) for key, override in given.items() if key not in axes]
         combinations = itertools.product(*(_choices(override) for override in axes.values()))
-        points = [self._point(fixed, list(axes), combination) for combination in combinations]
-        return Sweep(config.experiment.name, list(axes), points, config.draws, config.replications)
+        points = [self._point([*experiment, *fixed], list(axes), combination) for combination in combinations]
+        if len({point.identity for point in points}) < len(points):
+            raise InputError(
+                f"axes {', '.join(axes)}: several of the {len(points)} points are the same; sweep different values, "
+                "and only of keys that a point's numbers follow from (draws, replications and store are set once)"
+            )
+        return Sweep(config.experiment.name, fixed, list(axes), points, config.draws, config.replications)
 
     def _point(self, fixed: list[str], axes: list[str], choices: tuple[str, ...]) -> Point:
         case = self._case([*fixed, *choices])
@@ -128,7 +134,7 @@ class Template:
             if OmegaConf.select(self.config, key, default=PROBE) == PROBE:
                 raise InputError(f"{key} = {value}: there is no such key; `python run.py --cfg job` shows all")
         copied = {key: self._places(key) for key in values}
-        if any(places is None or isinstance(values[key], (dict, list)) for key, places in copied.items()):
+        if any(places is None or not _is_plain(values[key]) for key, places in copied.items()):
             return resolved_case(self._with(values))
         case: dict[str, Any] = pickle.loads(self._pickled)
         for key, places in copied.items():
@@ -159,6 +165,13 @@ class Template:
             except (KeyError, TypeError, IndexError):
                 return None
         return places if probed == self._resolved else None
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is its own resolution: no container, no interpolation, nothing that is to be refused."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, int) or (isinstance(value, str) and "${" not in value)
 
 
 def _leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

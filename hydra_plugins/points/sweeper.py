@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,9 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from hydra_plugins.points.points import Expansion, Sweep
+from store.load import points_table
 from store.store import Store, missing_parts
-from store.summary import failure_count, reasons, summary
+from store.summary import reasons, summary
 from store.work import WorkItem, write_batch
 
 POLL_S = 0.5
@@ -62,10 +64,8 @@ class PointsSweeper(Sweeper):
         work = _missing_work(store, sweeps)
         if work:
             self._launch(store, work)
-        for sweep in sweeps:
-            lines = [summary(store, sweep.experiment), *reasons(store, sweep.experiment)]
-            sys.stdout.write("\n".join(lines) + "\n")
-        if any(failure_count(store, sweep.experiment) for sweep in sweeps):
+        reports = [_report(store, sweep) for sweep in sweeps]
+        if not all(reports):
             sys.exit(1)
 
     def _launch(self, store: Store, work: list[WorkItem]) -> None:
@@ -110,21 +110,36 @@ class _Progress:
         self._bar.refresh()
 
 
+def _report(store: Store, sweep: Sweep) -> bool:
+    """Say what came of a sweep; whether no point failed or is missing."""
+    points = points_table(store, _as_record(sweep))
+    sys.stdout.write("\n".join([summary(sweep.experiment, sweep.fixed, points), *reasons(points)]) + "\n")
+    return not points["status"].isin(["failed", "missing"]).any()
+
+
 def _missing_work(store: Store, sweeps: Sequence[Sweep]) -> list[WorkItem]:
     """What is not yet stored, each point once however many experiments share it."""
     committed = store.parts()
-    work: dict[str, WorkItem] = {}
+    cases = {}
+    draws: defaultdict[str, int] = defaultdict(int)
+    replications: defaultdict[str, int] = defaultdict(int)
     for sweep in sweeps:
         for point in sweep.points:
-            parts = missing_parts(committed.get(point.identity, ()), sweep.draws, sweep.replications)
-            if parts and (point.identity not in work or len(parts) > len(work[point.identity].parts)):
-                work[point.identity] = WorkItem(point.identity, point.case, parts)
-    return list(work.values())
+            cases[point.identity] = point.case
+            draws[point.identity] = max(draws[point.identity], sweep.draws)
+            replications[point.identity] = max(replications[point.identity], sweep.replications)
+    missing = {point: missing_parts(committed.get(point, ()), draws[point], replications[point]) for point in cases}
+    return [WorkItem(point, cases[point], parts) for point, parts in missing.items() if parts]
 
 
 def _as_record(sweep: Sweep) -> dict[str, Any]:
-    points = [{"point": point.identity, "axes": point.axes} for point in sweep.points]
-    return {"axes": sweep.axes, "draws": sweep.draws, "replications": sweep.replications, "points": points}
+    return {
+        "fixed": sweep.fixed,
+        "axes": sweep.axes,
+        "draws": sweep.draws,
+        "replications": sweep.replications,
+        "points": [{"point": point.identity, "axes": point.axes} for point in sweep.points],
+    }
 
 
 def _worker_count(config: DictConfig) -> int:

@@ -1,0 +1,33 @@
+"""An experiment's figure as files."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+from matplotlib import pyplot as plt
+
+FORMATS = ("png", "pdf", "svg")
+
+
+def write_figure(experiment: str, fixed: Sequence[str], rows: pd.DataFrame, draws: int, folder: Path) -> str:
+    """Draw an experiment in every format and say where it is, or why there is nothing.
+
+    What the command line had set (`fixed`) is written above the figure. An embedded variant has the figure of the
+    experiment that it stands for.
+    """
+    module = f"plots.{experiment.removesuffix('_embedded')}"
+    if find_spec(module) is None or rows.empty:
+        return "nothing to draw"
+    try:
+        figure = import_module(module).draw(rows, draws)
+    except (KeyError, IndexError) as error:
+        return f"not drawn, its points lack {error}"
+    if fixed:
+        figure.suptitle(", ".join(fixed), fontsize="small")
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix in FORMATS:
+        figure.savefig(folder / f"{experiment}.{suffix}", dpi=200)
+    plt.close(figure)
+    return str(folder / f"{experiment}.{FORMATS[0]}")
