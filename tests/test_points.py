@@ -66,6 +66,11 @@ def test_the_command_line_replaces_and_fixes_an_experiments_axes(expand):
     assert [point.case["demand"]["load"] for point in sweep.points] == [0.3, 0.5]
 
 
+def test_what_the_command_line_sets_is_kept_with_the_sweep(expand):
+    (sweep,) = expand(["experiment=fig3b_embedded", "cluster.server_count=40", "draws=3", "evaluator=exact"])
+    assert sweep.fixed == ["cluster.server_count=40"]  # no number follows from draws; evaluator is an axis
+
+
 def test_several_experiments_are_several_sweeps(expand):
     sweeps = expand(["experiment=fig3b_embedded,fig7_embedded", "draws=3"])
     assert [sweep.experiment for sweep in sweeps] == ["fig3b_embedded", "fig7_embedded"]

@@ -25,6 +25,8 @@ from system.checks import require, require_count
 
 Path = tuple[str | int, ...]
 PROBE = "\0probe"
+# Keys that no number follows from.
+OUTSIDE_POINTS = frozenset({"draws", "replications", "precision", "store", "experiment.name"})
 
 
 class Point(NamedTuple):
@@ -39,7 +41,7 @@ class Sweep(NamedTuple):
     """The points of one experiment and how many draws and replications each is to have."""
 
     experiment: str
-    fixed: list[str]  # what the command line set beside the axes
+    fixed: list[str]  # what the command line set beside the axes and that is the same in all points
     axes: list[str]
     points: list[Point]
     draws: int
@@ -93,7 +95,8 @@ class Expansion:
                 f"axes {', '.join(axes)}: several of the {len(points)} points are the same; sweep different values, "
                 "and only of keys that a point's numbers follow from (draws, replications and store are set once)"
             )
-        return Sweep(config.experiment.name, fixed, list(axes), points, config.draws, config.replications)
+        told = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
+        return Sweep(config.experiment.name, told, list(axes), points, config.draws, config.replications)
 
     def _point(self, fixed: list[str], axes: list[str], choices: tuple[str, ...]) -> Point:
         case = self._case([*fixed, *choices])
