@@ -95,10 +95,8 @@ class Draw:
 
     @cached_property
     def composition(self) -> Composition:
-        """The scheme's chains, checked whatever made them."""
-        composition = self.case.algorithm.compose(self.system, self._choices("placement"))
-        composition.check()
-        return composition
+        """The scheme's chains."""
+        return self.case.algorithm.compose(self.system, self._choices("placement"))
 
     @property
     def dispatch(self) -> Dispatch:
@@ -144,7 +142,7 @@ class Case:
         """The workload with its requests fitted to the cache slots."""
         return self.workload.fitted(self.fitted_model.cache_tokens)
 
-    @property
+    @cached_property
     def over_length_share(self) -> float:
         """Share of the requests that are longer than the model's cache slot as configured."""
         return self.workload.over_length_share(self.model.cache_tokens)

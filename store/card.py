@@ -18,8 +18,7 @@ def card(store: Store, point: str, draws: int, replications: int) -> str:
     found = outcome(store, point, store.parts().get(point, []), draws, replications)
     if found.status != "ok":
         raise InputError(f"{found.status}: {found.reason}")
-    rows = store.rows([point])
-    rows = rows[(rows["draw"] < draws) & (rows["replication"] < replications)]
+    rows = store.rows([point], draws, replications)
     lines = [f"point {point}"]
     sizes = rows.groupby("metric")["at"].transform("nunique")
     for metric in rows.loc[sizes > LONGEST_LIST, "metric"].unique():

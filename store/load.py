@@ -21,9 +21,7 @@ def load(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
     sweep = opened.experiment(experiment)
     axes = axes_table(sweep)
     complete = [point for point, found in _outcomes(opened, sweep).items() if found.is_complete]
-    rows = opened.rows(complete)
-    rows = rows[(rows["draw"] < sweep["draws"]) & (rows["replication"] < sweep["replications"])]
-    return axes.merge(rows, on="point")
+    return axes.merge(opened.rows(complete, sweep["draws"], sweep["replications"]), on="point")
 
 
 def load_points(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:

@@ -112,12 +112,13 @@ class Store:
         path = self.folder / "unfinished" / f"{point}.json"
         return json.loads(path.read_text()) if path.is_file() else None
 
-    def rows(self, points: Iterable[str]) -> pd.DataFrame:
-        """All committed rows of these points in a fixed order."""
+    def rows(self, points: Iterable[str], draws: int, replications: int) -> pd.DataFrame:
+        """The committed rows of these points' first draws and replications, in a fixed order."""
         parts = self.parts()
         paths = [self.folder / "rows" / f"{point}.{part}.parquet" for point in points for part in parts.get(point, ())]
         tables = [pq.read_table(path, schema=ROW_SCHEMA) for path in paths]
         frame = (pa.concat_tables(tables) if tables else ROW_SCHEMA.empty_table()).to_pandas()
+        frame = frame[(frame["draw"] < draws) & (frame["replication"] < replications)]
         key = ROW_SCHEMA.names[:-1]
         return frame.drop_duplicates(key).sort_values(key, ignore_index=True)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from store.provenance import provenance
 from store.store import Part, Store, StoreError
-from system import DataUnavailableError, InputError, NotApplicableError
+from system.errors import DataUnavailableError, NotApplicableError, input_error_behind
 
 
 class WorkItem(NamedTuple):
@@ -83,14 +83,7 @@ def _bounds(part: Part) -> tuple[int, int, int, int]:
 
 
 def _failure(error: Exception) -> dict[str, Any]:
-    cause = _input_error(error)
+    cause = input_error_behind(error)
     status = "skipped" if isinstance(cause, (DataUnavailableError, NotApplicableError)) else "failed"
     text = "".join(traceback.format_exception(error))
     return {"status": status, "reason": str(cause or f"{type(error).__name__}: {error}"), "traceback": text}
-
-
-def _input_error(error: BaseException | None) -> InputError | None:
-    """The error in one sentence behind an exception, if there is one."""
-    while error is not None and not isinstance(error, InputError):
-        error = error.__cause__ or error.__context__
-    return error

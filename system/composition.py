@@ -26,7 +26,7 @@ class Chain(NamedTuple):
 class Composition:
     """K chains as ragged arrays, fastest first; `hop_start[k]:hop_start[k + 1]` are the hops of chain k.
 
-    Use `Composition.of_hops`, which sorts the chains and checks (1)-(3).
+    There is none that breaks (1)-(3). Make it by `Composition.of_hops`, which sorts the chains.
     """
 
     system: System
@@ -50,14 +50,15 @@ class Composition:
         if capacity.size == 0:
             raise InfeasibleError(_why_no_chain(system, placement))
         _check_hops(len(system.servers), hop_server, hop_blocks, hop_start, capacity)
-        given = Composition(system, placement, hop_server, hop_blocks, hop_start, capacity)
-        order = np.argsort(given.mean_service_s, kind="stable")
+        coefficients_s = _job_coefficients_s(system, hop_server, hop_blocks, hop_start)
+        order = np.argsort(coefficients_s @ np.asarray(system.mean_job), kind="stable")
         length = np.diff(hop_start)[order]
         start = np.concatenate([[0], np.cumsum(length)])
         hops = np.repeat(hop_start[:-1][order] - start[:-1], length) + np.arange(start[-1])
-        composition = Composition(system, placement, hop_server[hops], hop_blocks[hops], start, capacity[order])
-        composition.check()
-        return composition
+        return Composition(system, placement, hop_server[hops], hop_blocks[hops], start, capacity[order])
+
+    def __post_init__(self) -> None:
+        self.check()
 
     def __len__(self) -> int:
         return self.capacity.size
@@ -65,11 +66,7 @@ class Composition:
     @cached_property
     def job_coefficients_s(self) -> NDArray[np.float64]:
         """(K, 3) service time of a job on chain k as coefficients of x = (1, input tokens, output tokens - 1)."""
-        servers = self.system.servers
-        per_hop = servers.communication_s[self.hop_server] + (
-            self.hop_blocks[:, None] * servers.block_s[self.hop_server]
-        )
-        return np.add.reduceat(per_hop, self.hop_start[:-1], axis=0)
+        return _job_coefficients_s(self.system, self.hop_server, self.hop_blocks, self.hop_start)
 
     @cached_property
     def mean_service_s(self) -> NDArray[np.float64]:
@@ -154,6 +151,14 @@ class Composition:
                 f"arrival_rate_per_s = {rate:g}: must be below the total service rate {total:g}/s of the "
                 f"{len(self)} chains; lower the rate or add servers"
             )
+
+
+def _job_coefficients_s(
+    system: System, hop_server: NDArray[np.int64], hop_blocks: NDArray[np.int64], hop_start: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    servers = system.servers
+    per_hop = servers.communication_s[hop_server] + hop_blocks[:, None] * servers.block_s[hop_server]
+    return np.add.reduceat(per_hop, hop_start[:-1], axis=0)
 
 
 def _check_hops(

@@ -19,3 +19,10 @@ class DataUnavailableError(InputError):
 
 class NotApplicableError(InputError):
     """An evaluator's assumptions do not hold for what it is asked: status `skipped`, never an approximation."""
+
+
+def input_error_behind(error: BaseException | None) -> InputError | None:
+    """The first `InputError` among an exception and its causes, if there is one: the sentence for the user."""
+    while error is not None and not isinstance(error, InputError):
+        error = error.__cause__ or error.__context__
+    return error

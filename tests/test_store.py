@@ -46,7 +46,7 @@ def test_what_is_committed_comes_back(tmp_path):
     store = Store(tmp_path)
     store.commit("ab12", part(1), ROWS, RECORD)
     assert store.parts() == {"ab12": [part(1)]}
-    rows = store.rows(["ab12"])
+    rows = store.rows(["ab12"], 2, 1)
     assert list(rows.columns) == ["point", "draw", "replication", "metric", "at", "value"]
     assert rows["value"].tolist() == [1.5, 4.0]
     assert np.isnan(rows["at"][0])
@@ -60,7 +60,7 @@ def test_rows_do_not_depend_on_the_order_or_overlap_of_commits(tmp_path):
     other.commit("ab12", part(2, first_draw=1), later, RECORD)
     other.commit("ab12", part(1), ROWS, RECORD)
     other.commit("ab12", part(2), later + ROWS, RECORD)
-    assert one.rows(["ab12"]).equals(other.rows(["ab12"]))
+    assert one.rows(["ab12"], 2, 1).equals(other.rows(["ab12"], 2, 1))
 
 
 def test_rows_without_a_record_are_no_result(tmp_path, monkeypatch):
@@ -74,7 +74,7 @@ def test_rows_without_a_record_are_no_result(tmp_path, monkeypatch):
         store.commit("ab12", part(1), ROWS, RECORD)
     assert list((tmp_path / "rows").iterdir())  # they were written,
     assert store.parts() == {}  # but nothing says that they count
-    assert store.rows(["ab12"]).empty
+    assert store.rows(["ab12"], 2, 1).empty
 
 
 def test_a_write_that_is_cut_off_leaves_no_file_of_that_name(tmp_path, monkeypatch):

@@ -41,6 +41,12 @@ class Requests:
         """(n, 2) input tokens and output tokens - 1, as `Jobs` has them."""
         return np.column_stack([self.input_tokens, self.output_tokens - 1]).astype(np.float64)
 
+    @property
+    def mean_job(self) -> tuple[float, float, float]:
+        """(1, mean input tokens, mean output tokens - 1)."""
+        mean_input, mean_further = self.lengths.mean(axis=0).tolist()
+        return 1.0, mean_input, mean_further
+
     def select(self, rows: slice | NDArray[np.bool_]) -> "Requests":
         """The requests of these rows."""
         return Requests(self.arrival_s[rows], self.input_tokens[rows], self.output_tokens[rows])

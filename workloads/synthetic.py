@@ -1,7 +1,7 @@
 """Workloads made of random numbers: the paper's exponential model, and one calibrated to published statistics."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -65,8 +65,19 @@ class SyntheticWorkload:
         if self.sizes == "exponential":
             size = streams.jobs("sizes").standard_exponential(self.job_count)
         rate = rate_or_native(rate_per_s, self.native_rate_per_s)
-        arrival_s = np.cumsum(self.arrivals.gaps_s(rate, self.job_count, streams.jobs("arrivals")))
-        return Jobs(arrival_s, size, np.array([self.mean_job[1:]]), streams.jobs("choices").random(self.job_count))
+        return jobs_of_sizes(self.arrivals, rate, size, self.mean_job, streams)
+
+
+def jobs_of_sizes(
+    arrivals: ArrivalProcess,
+    rate_per_s: float,
+    size: NDArray[np.float64],
+    mean_job: tuple[float, float, float],
+    streams: Streams,
+) -> Jobs:
+    """Jobs of these sizes that arrive at that rate, all with the lengths of the mean job."""
+    arrival_s = np.cumsum(arrivals.gaps_s(rate_per_s, size.size, streams.jobs("arrivals")))
+    return Jobs(arrival_s, size, np.array([mean_job[1:]]), streams.jobs("choices").random(size.size))
 
 
 @dataclass(frozen=True)
@@ -112,13 +123,9 @@ class CalibratedWorkload:
         require_count(job_count=self.job_count)
         require_treatment(self.over_length)
 
-    @cached_property
+    @property
     def _population(self) -> Requests:
-        """Every pair of equally likely input and output lengths on a grid: what means and shares are taken of."""
-        inputs = self.input_tokens.at((np.arange(INPUT_GRID) + 0.5) / INPUT_GRID)
-        outputs = self.output_tokens.at((np.arange(OUTPUT_GRID) + 0.5) / OUTPUT_GRID)
-        pairs = [tokens.ravel() for tokens in np.meshgrid(inputs, outputs)]
-        return Requests(np.zeros(pairs[0].size), *pairs)
+        return _population(self.input_tokens, self.output_tokens)
 
     @cached_property
     def _fitted_population(self) -> Requests:
@@ -128,11 +135,10 @@ class CalibratedWorkload:
     def _kept_share(self) -> float:
         return len(self._fitted_population) / len(self._population)
 
-    @property
+    @cached_property
     def mean_job(self) -> tuple[float, float, float]:
         """(1, mean input tokens, mean output tokens - 1)."""
-        mean_input, mean_further = self._fitted_population.lengths.mean(axis=0).tolist()
-        return 1.0, mean_input, mean_further
+        return self._fitted_population.mean_job
 
     @property
     def native_rate_per_s(self) -> float | None:
@@ -162,3 +168,12 @@ class CalibratedWorkload:
         requests = fitted(Requests(arrival_s, *tokens), self.over_length, self.slot_tokens)
         count = len(requests)
         return Jobs(requests.arrival_s, np.ones(count), requests.lengths, streams.jobs("choices").random(count))
+
+
+@cache
+def _population(input_tokens: QuantileTable, output_tokens: QuantileTable) -> Requests:
+    """Every pair of equally likely input and output lengths on a grid: what means and shares are taken of."""
+    inputs = input_tokens.at((np.arange(INPUT_GRID) + 0.5) / INPUT_GRID)
+    outputs = output_tokens.at((np.arange(OUTPUT_GRID) + 0.5) / OUTPUT_GRID)
+    pairs = [tokens.ravel() for tokens in np.meshgrid(inputs, outputs)]
+    return Requests(np.zeros(pairs[0].size), *pairs)

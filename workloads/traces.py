@@ -71,8 +71,7 @@ class TraceWorkload:
     @property
     def mean_job(self) -> tuple[float, float, float]:
         """(1, mean input tokens, mean output tokens - 1) of the requests replayed."""
-        mean_input, mean_further = self.requests.lengths.mean(axis=0).tolist()
-        return 1.0, mean_input, mean_further
+        return self.requests.mean_job
 
     @property
     def native_rate_per_s(self) -> float | None:

@@ -13,6 +13,7 @@ from system import Composition, Streams
 from system.checks import require, require_not_negative, require_positive, require_share
 from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
+from workloads.synthetic import jobs_of_sizes
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,6 @@ class SimulatedMean:
     def __call__(self, composition: Composition) -> float:
         composition.check_stable()
         system, streams = composition.system, Streams(self.seed)
-        arrival_s = np.cumsum(Poisson().gaps_s(system.arrival_rate_per_s, self.job_count, streams.jobs("arrivals")))
         size = streams.jobs("sizes").standard_exponential(self.job_count)
-        jobs = Jobs(arrival_s, size, np.array([system.mean_job[1:]]), streams.jobs("choices").random(self.job_count))
+        jobs = jobs_of_sizes(Poisson(), system.arrival_rate_per_s, size, system.mean_job, streams)
         return float(simulate_composition(composition, jobs, self.dispatch).after_warm_up(0.1).response_s.mean())

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from system import InputError
+from system.errors import InputError, input_error_behind
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 ONE_SENTENCE = "SERVER_CHAINS_ONE_SENTENCE"  # set beside FULL_ERROR where the user did not ask for it
@@ -33,16 +33,13 @@ def one_sentence_errors() -> Iterator[None]:
 
 def sentence(error: BaseException) -> str:
     """The most telling message of an exception and its causes, on one line."""
-    chain = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
-        chain.append(cause)
-    ours = next((link for link in chain if isinstance(link, InputError)), None)
+    ours, cause = input_error_behind(error), error.__cause__ or error.__context__
     if ours is not None:
         return str(ours)
     if "Could not override" in str(error):
         return str(error).splitlines()[0].rstrip(".") + ": there is no such key; `python run.py --cfg job` shows all"
-    if "Error in call to target" in str(error) and len(chain) > 1:
-        return str(chain[1])  # the call's own complaint, such as an unknown argument
+    if "Error in call to target" in str(error) and cause is not None:
+        return str(cause)  # the call's own complaint, such as an unknown argument
     return _on_one_line(str(error)) or type(error).__name__
 
 
