@@ -1,6 +1,11 @@
 # Every target sets itself up: all it takes is make and Python 3.11 or newer.
 PYTHON ?= python3
-EXPERIMENTS ?= fig3b,fig6a,fig6b,fig7,azure_replay,fig3b_embedded,fig6a_embedded,fig6b_embedded,fig7_embedded,azure_replay_embedded
+# VARIANT=_embedded runs the variants that need no download.
+VARIANT ?=
+EXPERIMENTS ?= $(filter-out %_embedded,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+COMMA := ,
+EMPTY :=
+NAMES = $(subst $(EMPTY) $(EMPTY),$(COMMA),$(addsuffix $(VARIANT),$(EXPERIMENTS)))
 PRECISION ?= full
 
 VENV := .venv
@@ -13,7 +18,7 @@ EXTRAS := dev,bench
 # The main job. What a sweep could do is drawn even if some of its points failed; the failure is still reported.
 reproduce: $(INSTALLED)
 	@trap 'exit 130' INT; status=0; \
-	$(VENV)/bin/python run.py -m experiment=$(EXPERIMENTS) precision=$(PRECISION) || status=$$?; \
+	$(VENV)/bin/python run.py -m experiment=$(NAMES) precision=$(PRECISION) || status=$$?; \
 	$(VENV)/bin/python plot.py && exit $$status
 
 test: $(INSTALLED)

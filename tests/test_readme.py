@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.project import ROOT, choices, command
+from tests.project import ROOT, command
 
 README = (ROOT / "README.md").read_text()
 IGNORED = shutil.ignore_patterns("outputs", ".git", ".venv", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis")
@@ -64,9 +64,3 @@ def test_ci_runs_the_readmes_test_command_and_the_main_job():
     assert "make test" in README
     assert "make test" in script
     assert "make reproduce" in script
-
-
-def test_the_experiments_of_make_reproduce_are_all_there_are():
-    listed = re.search(r"^EXPERIMENTS \?= (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-    assert listed is not None
-    assert sorted(listed[1].split(",")) == choices("experiment")

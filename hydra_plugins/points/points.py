@@ -78,25 +78,34 @@ class Expansion:
         return [self._sweep(experiment, others) for experiment in experiments]
 
     def _sweep(self, experiment: list[str], overrides: list[Override]) -> Sweep:
-        """The experiment's axes, where the command line does not set or sweep them, and those of the command line."""
+        """The experiment's grids one after the other, with what the command line sets or sweeps in each of them."""
         given = {override.get_key_element(): override for override in overrides}
         plain = [_text(override) for override in overrides if not override.is_sweep_override()]
         config = self._template((*experiment, *plain)).config
         require_count(draws=config.draws, replications=config.replications)
-        wanted = {key: values for key, values in config.experiment.axes.items() if values is not None}
+        grids = [self._axes(grid, given) for grid in _grids(config.experiment.axes)]
+        fixed = [_text(override) for key, override in given.items() if key not in grids[0]]
+        points = [point for axes in grids for point in self._points([*experiment, *fixed], axes)]
+        told = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
+        return Sweep(config.experiment.name, told, list(grids[0]), points, config.draws, config.replications)
+
+    def _axes(self, grid: Mapping[str, Any], given: Mapping[str, Override]) -> dict[str, Override]:
+        """A grid's axes, where the command line does not set or sweep them, and those of the command line."""
+        wanted = {key: values for key, values in grid.items() if values is not None}
         declared = {key: self._parse(f"{key}={_sweep_text(values)}") for key, values in wanted.items()}
         swept = {key: override for key, override in given.items() if override.is_sweep_override()}
-        axes = {key: given.get(key, override) for key, override in declared.items()} | swept
-        fixed = [_text(override) for key, override in given.items() if key not in axes]
+        return {key: given.get(key, override) for key, override in declared.items()} | swept
+
+    def _points(self, fixed: list[str], axes: Mapping[str, Override]) -> list[Point]:
+        """Every combination of the axes' values, each a point of its own."""
         combinations = itertools.product(*(_choices(override) for override in axes.values()))
-        points = [self._point([*experiment, *fixed], list(axes), combination) for combination in combinations]
+        points = [self._point(fixed, list(axes), combination) for combination in combinations]
         if len({point.identity for point in points}) < len(points):
             raise InputError(
                 f"axes {', '.join(axes)}: several of the {len(points)} points are the same; sweep different values, "
                 "and only of keys that a point's numbers follow from (draws, replications and store are set once)"
             )
-        told = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
-        return Sweep(config.experiment.name, told, list(axes), points, config.draws, config.replications)
+        return points
 
     def _point(self, fixed: list[str], axes: list[str], choices: tuple[str, ...]) -> Point:
         case = self._case([*fixed, *choices])
@@ -190,6 +199,14 @@ def _at(node: Any, path: Path) -> Any:
     for key in path:
         node = node[key]
     return node
+
+
+def _grids(axes: Any) -> list[dict[str, Any]]:
+    """The axes of each grid: `experiment.axes` is one grid, or a list of grids over the same keys."""
+    grids = [dict(grid) for grid in axes] if OmegaConf.is_list(axes) else [dict(axes)]
+    same = bool(grids) and all(grid.keys() == grids[0].keys() for grid in grids)
+    require(same, "experiment.axes", [list(grid) for grid in grids], "every grid must have the same keys")
+    return grids
 
 
 def _text(override: Override) -> str:
