@@ -1,36 +1,54 @@
-"""Rows → figures: `python plot.py` draws every experiment in the store, `python plot.py fig3b` one of them."""
+"""Rows → figures and claims: `python plot.py` draws every experiment in the store and writes the ledger of claims,
+`python plot.py fig3b` and `python plot.py claims` one of them; `--verify` compares with reference rows instead."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import matplotlib as mpl
 from tqdm import tqdm
 
 from hydra_plugins.points.errors import one_sentence_errors
-from plots.files import write_figure
-from store.load import load, load_points
+from plots.claims import write_claims
+from plots.files import draw_experiment
+from store.reference import write_reference
 from store.store import Store
-from store.summary import reasons, summary
+from store.verification import verify
+
+CLAIMS = "claims"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("experiments", nargs="*", help="names from conf/experiment; all that were run if none is given")
+    names = f"names from conf/experiment, or {CLAIMS}; all that were run, and {CLAIMS}, if none is given"
+    parser.add_argument("experiments", nargs="*", help=names)
     parser.add_argument("--store", type=Path, default=Path("outputs/store"))
-    parser.add_argument("--to", type=Path, default=Path("outputs/figures"), help="folder for the figures")
+    parser.add_argument("--to", type=Path, default=Path("outputs/figures"), help="folder for the figures and claims")
+    parser.add_argument("--rows", type=Path, metavar="FOLDER", help="also write reference rows and their provenance")
+    parser.add_argument("--verify", type=Path, metavar="FOLDER", help="only compare with the reference rows there")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Draw, and say what came of each experiment, how long it took, and where its figure is or why there is none."""
+    """Say of each experiment what came of it, how long it took, and where its figure is or why there is none."""
     mpl.use("agg")
     asked = arguments()
-    store = Store(asked.store)
-    for name in tqdm(asked.experiments or store.experiment_names(), unit="figure", disable=None):
-        sweep, points = store.experiment(name), load_points(name, asked.store)
-        where = write_figure(name, sweep["fixed"], load(name, asked.store), sweep["draws"], asked.to)
-        why = reasons(points) if where == "nothing to draw" else []
-        tqdm.write("\n".join([f"{summary(name, sweep['fixed'], points)}; {where}", *why]))
+    swept = Store(asked.store).experiment_names()
+    names = asked.experiments or [*swept, CLAIMS]
+    if asked.verify:
+        sys.exit(check(asked.store, asked.experiments or swept, asked.verify))
+    for name in tqdm(names, unit="figure", disable=None):
+        told = write_claims(asked.store, asked.to) if name == CLAIMS else draw_experiment(name, asked.store, asked.to)
+        tqdm.write(told)
+    if asked.rows:
+        write_reference(asked.store, [name for name in names if name != CLAIMS], asked.rows)
+
+
+def check(store: Path, experiments: list[str], reference: Path) -> int:
+    """Compare each experiment's rows with the reference rows and say how they differ; 1 if they disagree."""
+    found = [verify(store, name, reference) for name in experiments]
+    sys.stdout.write("\n".join(map(str, found)) + "\n")
+    return int(any(len(each.wrong) for each in found))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,22 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, cast
 
 import numpy as np
 
 from algorithms.dispatch import Dispatch
-from system import Composition, InfeasibleError, ServedModel, Servers, Streams, System, UnstableError
+from algorithms.routing.links import RoutedComposition
+from system import (
+    Composition,
+    InfeasibleError,
+    NotApplicableError,
+    ServedModel,
+    Servers,
+    Streams,
+    System,
+    UnstableError,
+)
 from system.checks import require
 from workloads.jobs import Jobs
 from workloads.workload import Workload
@@ -57,14 +67,21 @@ class Demand(Protocol):
         """λ, given the servers and the workload's own rate."""
 
 
-class Scheme(Protocol):
-    """A complete algorithm: what `conf/algorithm` names."""
+class ChainScheme(Protocol):
+    """A complete algorithm (`conf/algorithm`) that composes chains and dispatches jobs to them."""
 
     @property
     def dispatch(self) -> Dispatch: ...
 
     def compose(self, system: System, rng: np.random.Generator) -> Composition:
         """The chains for one system; raises `InfeasibleError` if there are none."""
+
+
+class RoutedScheme(Protocol):
+    """A complete algorithm (`conf/algorithm`) that routes each job over the servers."""
+
+    def compose(self, system: System, rng: np.random.Generator) -> RoutedComposition:
+        """The servers' blocks and the routing rule; raises `InfeasibleError` if no path runs all blocks."""
 
 
 class Evaluator(Protocol):
@@ -94,14 +111,25 @@ class Draw:
         return replace(any_rate, arrival_rate_per_s=rate)
 
     @cached_property
-    def composition(self) -> Composition:
-        """The scheme's chains."""
+    def composed(self) -> Composition | RoutedComposition:
+        """What the scheme makes of the system."""
         return self.case.algorithm.compose(self.system, self._choices("placement"))
 
     @property
+    def composition(self) -> Composition:
+        """The scheme's chains; raises `NotApplicableError` where it has none."""
+        if isinstance(self.composed, Composition):
+            return self.composed
+        raise NotApplicableError(
+            "algorithm: this one routes each job over the servers and has no chains with capacities; "
+            "use evaluator=simulation"
+        )
+
+    @property
     def dispatch(self) -> Dispatch:
-        """The scheme's dispatch policy."""
-        return self.case.algorithm.dispatch
+        """The policy of a scheme that has chains."""
+        assert isinstance(self.composition, Composition)  # or the sentence above
+        return cast(ChainScheme, self.case.algorithm).dispatch
 
     def jobs(self, replication: int) -> Jobs:
         """The jobs of one replication, the same for every scheme."""
@@ -122,7 +150,7 @@ class Case:
     cluster: Cluster
     workload: Workload
     demand: Demand
-    algorithm: Scheme
+    algorithm: ChainScheme | RoutedScheme
     evaluator: Evaluator
     target_load: float = 0.7  # ρ̄
     seed: int = 0

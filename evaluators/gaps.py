@@ -23,12 +23,16 @@ class GapsEvaluator:
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         workload = draw.case.workload
-        arrival_s = workload.jobs(self._rate_per_s(draw), Streams(draw.case.seed)).arrival_s
+        jobs = workload.jobs(self._rate_per_s(draw), Streams(draw.case.seed))
+        arrival_s = jobs.arrival_s
+        input_tokens, further_tokens = jobs.lengths.mean(axis=0)
         facts = asdict(preflight(arrival_s, over_length_share=draw.case.over_length_share))
         gaps_s = np.diff(arrival_s)
         times_s, shares = empirical_cdf(gaps_s, self.points)
         return [
             *(Measurement(name, value) for name, value in facts.items() if value is not None),
+            Measurement("input_tokens_mean", input_tokens),
+            Measurement("output_tokens_mean", 1 + further_tokens),
             Measurement("exponential_distance", exponential_distance(gaps_s)),
             *(Measurement("gap_cdf", share, time_s) for time_s, share in zip(times_s, shares, strict=True)),
         ]

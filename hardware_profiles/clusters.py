@@ -57,6 +57,7 @@ class Cluster:
                 is_fast[:, None], self.fast.block_coefficients_s(model), self.slow.block_coefficients_s(model)
             ),
             names=self._names(nodes, is_fast),
+            orchestrator_rtt_s=nodes.rtt_s,
             rtt_s=nodes.server_rtt_s,
         )
 

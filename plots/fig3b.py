@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plots.style import curve, new_figure, over_draws
+from plots.style import by_constants, curve, legend_below, new_figure, over_draws
 
 CURVES = (
     ("upper bound", "theorem4", "response_upper_s"),
@@ -14,10 +14,12 @@ CURVES = (
 
 
 def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    figure, (axes,) = new_figure()
-    for label, evaluator, metric in CURVES:
-        chosen = rows[(rows["evaluator"] == evaluator) & (rows["metric"] == metric)]
-        curve(axes, label, over_draws(chosen, "demand.load", draws))
-    axes.set(xlabel="load λ/ν", ylabel="mean response time (s)", xlim=(0, 1))
-    axes.legend()
+    """One panel for each set of constants."""
+    figure, panels = new_figure(rows["constants"].nunique())
+    for axes, shown, title in by_constants(panels, rows):
+        for label, evaluator, metric in CURVES:
+            chosen = shown[(shown["evaluator"] == evaluator) & (shown["metric"] == metric)]
+            curve(axes, label, over_draws(chosen, "demand.load", draws))
+        axes.set(xlabel="load λ/ν", ylabel="mean response time (s)", xlim=(0, 1), title=title)
+    legend_below(figure, panels[0], len(CURVES))
     return figure

@@ -1,5 +1,7 @@
 """One look for all figures: readable in print, in grey and for colour-blind readers."""
 
+from collections.abc import Iterator, Sequence
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
@@ -10,21 +12,55 @@ from store.statistics import Interval, mean_interval
 
 WIDTH_IN, HEIGHT_IN = 4.6, 3.2
 COLOURS = sns.color_palette("colorblind")
-# What means the same looks the same in every figure; markers and dashes tell curves apart without colour.
+HOLLOW = {"markerfacecolor": "none", "linestyle": "--"}
+# What means the same looks the same in every figure; markers and dashes tell curves apart without colour. What may
+# coincide (JFFC and SA-JSQ, JSQ and JIQ) has markers that fit into each other.
 LOOKS = {
     "simulation": {"color": COLOURS[0], "marker": "o", "linestyle": "none", "zorder": 4},
     "exact": {"color": "black", "linestyle": "-", "zorder": 3},
     "lower bound": {"color": COLOURS[2], "marker": "^", "linestyle": "--"},
     "upper bound": {"color": COLOURS[3], "marker": "v", "linestyle": "--"},
     "surrogate": {"color": COLOURS[1], "marker": "s", "linestyle": ":"},
+    "jffc": {"color": COLOURS[0], "marker": "o", "markersize": 3, "linestyle": "none", "zorder": 5},
+    "sa_jsq": {"color": COLOURS[1], "marker": "s", "markersize": 6.5, **HOLLOW},
+    "sed": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
+    "jsq": {"color": COLOURS[3], "marker": "D", "markersize": 6.5, "markerfacecolor": "none", "linestyle": ":"},
+    "jiq": {"color": COLOURS[4], "marker": "x", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+    "paper": {"color": COLOURS[0], "marker": "o", "linestyle": "-"},
+    "published_code": {"color": COLOURS[3], "marker": "D", "linestyle": "--"},
+    "a100_3g_40gb": {"color": COLOURS[0], "marker": "o", "markersize": 3, "linestyle": "-"},
+    "a100_3g_40gb_published_code": {"color": COLOURS[0], "marker": "o", "markersize": 7, **HOLLOW},
+    "a100_2g_20gb": {"color": COLOURS[3], "marker": "D", "markersize": 3, "linestyle": "-"},
+    "a100_2g_20gb_published_code": {"color": COLOURS[3], "marker": "D", "markersize": 7, **HOLLOW},
+    "proposed": {"color": COLOURS[0], "marker": "o", "linestyle": "-"},
+    "proposed_tuned": {"color": COLOURS[9], "marker": "P", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+    "bprr": {"color": COLOURS[1], "marker": "s", "linestyle": "--"},
+    "petals": {"color": COLOURS[3], "marker": "D", "linestyle": ":"},
+    "jffc_only": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
 }
+POLICY_NAMES = {"jffc": "JFFC", "sed": "SED", "sa_jsq": "SA-JSQ", "jsq": "JSQ", "jiq": "JIQ"}
+SCHEME_NAMES = {
+    "proposed": "Proposed",
+    "proposed_tuned": "Proposed, c tuned",
+    "bprr": "BPRR",
+    "petals": "PETALS",
+    "jffc_only": "JFFC only",
+}
+CONSTANTS_TITLES = {"paper": "constants of the paper", "published_code": "constants of the published code"}
 
 
-def new_figure(panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure with panels side by side."""
+def new_figure(columns: int = 1, lines: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure and its panels, line by line."""
     sns.set_theme(context="paper", style="whitegrid", rc={"lines.markersize": 4, "svg.fonttype": "none"})
-    figure, axes = plt.subplots(1, panels, figsize=(WIDTH_IN * panels, HEIGHT_IN), squeeze=False, layout="constrained")
-    return figure, list(axes[0])
+    size_in = (WIDTH_IN * columns, HEIGHT_IN * lines)
+    figure, axes = plt.subplots(lines, columns, figsize=size_in, squeeze=False, layout="constrained")
+    return figure, list(axes.flat)
+
+
+def by_constants(panels: Sequence[Axes], rows: pd.DataFrame) -> Iterator[tuple[Axes, pd.DataFrame, str]]:
+    """Each panel with the rows of one set of constants and the panel's title."""
+    for axes, name in zip(panels, rows["constants"].unique(), strict=True):
+        yield axes, rows[rows["constants"] == name], CONSTANTS_TITLES.get(name, name)
 
 
 def over_draws(rows: pd.DataFrame, axis: str, draws: int) -> pd.DataFrame:
@@ -38,8 +74,20 @@ def over_draws(rows: pd.DataFrame, axis: str, draws: int) -> pd.DataFrame:
     return pd.DataFrame(intervals, index=by_draw.index, columns=list(Interval._fields))
 
 
-def curve(axes: Axes, label: str, statistics: pd.DataFrame) -> None:
-    """A curve of means with its intervals as error bars, where they are known."""
-    half_width = statistics["half_width"].fillna(0.0)
-    look = LOOKS[label]
-    axes.errorbar(statistics.index, statistics["mean"], yerr=half_width, label=label, capsize=2, elinewidth=0.8, **look)
+def curve(axes: Axes, look: str, statistics: pd.DataFrame, label: str | None = None) -> None:
+    """A curve of means with its intervals as error bars, where they are known; its label is its look's by default."""
+    axes.errorbar(
+        statistics.index,
+        statistics["mean"],
+        yerr=statistics["half_width"].fillna(0.0),
+        label=label or look,
+        capsize=2,
+        elinewidth=0.8,
+        **LOOKS[look],
+    )
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int, note: str | None = None) -> None:
+    """One legend for all panels, with the curves of one of them, under a note on what the figure is."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, title=note, title_fontsize="small")

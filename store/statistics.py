@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 
@@ -27,3 +28,15 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     standard_error = sample.std(ddof=1) / np.sqrt(sample.size)
     quantile = student_t.ppf((1 + confidence) / 2, sample.size - 1)
     return Interval(float(sample.mean()), float(quantile * standard_error), sample.size)
+
+
+def intervals_over_draws(rows: pd.DataFrame, keys: list[str], confidence: float = 0.95) -> pd.DataFrame:
+    """`mean`, `half_width` and number of `draws` by these columns, as `mean_interval` has them.
+
+    The replications of a draw are first averaged: they share its cluster and are not independent of each other.
+    """
+    by_draw = rows.groupby([*keys, "draw"], dropna=False, as_index=False)["value"].mean()
+    table = by_draw.groupby(keys, dropna=False)["value"].agg(["mean", "std", "count"]).reset_index()
+    quantile = student_t.ppf((1 + confidence) / 2, np.maximum(table["count"] - 1, 1))
+    half_width = quantile * table["std"] / np.sqrt(table["count"])
+    return table[keys].assign(mean=table["mean"], half_width=half_width, draws=table["count"])

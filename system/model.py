@@ -21,6 +21,7 @@ class ServedModel:
     cache_tokens: int
     prefill_gflop: float  # F, per block and input token
     decode_read_gb: float
+    hidden_size: int | None = None  # width of what goes from block to block; only some baselines ask for it
 
     def __post_init__(self) -> None:
         require_count(block_count=self.block_count, cache_tokens=self.cache_tokens)
@@ -30,3 +31,5 @@ class ServedModel:
             prefill_gflop=self.prefill_gflop,
             decode_read_gb=self.decode_read_gb,
         )
+        if self.hidden_size is not None:
+            require_count(hidden_size=self.hidden_size)

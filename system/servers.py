@@ -29,13 +29,15 @@ class Servers:
 
     A job described by x spends `communication_s[j] @ x` seconds on communication with server j, once a visit, and
     `block_s[j] @ x` seconds on each block that it runs there. Plain vectors of seconds are accepted for both.
-    `rtt_s[i, j]` is the round-trip time between servers, where a network knows it.
+    Round-trip times, to the orchestrator and between servers, are for schemes that look at them; a network may not know
+    those between servers.
     """
 
     memory_gb: NDArray[np.float64]  # (J,), M_j
     communication_s: NDArray[np.float64]  # (J, 3), mean gives τc_j
     block_s: NDArray[np.float64]  # (J, 3), mean gives τp_j
     names: tuple[str, ...] = ()
+    orchestrator_rtt_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J,)
     rtt_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, J)
 
     def __post_init__(self) -> None:
@@ -47,6 +49,9 @@ class Servers:
         )
         object.__setattr__(self, "memory_gb", memory_gb)
         object.__setattr__(self, "names", tuple(self.names))
+        if self.orchestrator_rtt_s is not None:
+            known = np.shape(self.orchestrator_rtt_s)
+            require(known == (count,), "orchestrator_rtt_s", f"array of shape {known}", f"must have shape ({count},)")
         if self.rtt_s is not None:
             shape = np.shape(self.rtt_s)
             require(shape == (count, count), "rtt_s", f"array of shape {shape}", f"must have shape ({count}, {count})")

@@ -24,7 +24,7 @@ def test_second_process_compiles_nothing(tmp_path: Path) -> None:
     assert {
         "algorithms.allocation.gca._allocate",
         "algorithms.dispatch.jffc.jffc",
-        "algorithms.placement.gbp_cr._form_chains",
+        "algorithms.placement.reservation._form_chains",
         "evaluators.queueing.exact._loss_system",
         "evaluators.simulation.engine.run",
     } <= used

@@ -13,7 +13,7 @@ from workloads import datasets
 # Enough memory for LLaMA-2-7B on four servers, and few jobs.
 SMALL = ("model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
 FEW_JOBS = ("workload.job_count=200",)
-OF_TRACES = ("azure_code", "azure_conversation")
+OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_conversation")
 OF_DATA = (
     "ripe_measured",
     "ripe_synthetic",
@@ -34,7 +34,7 @@ def means(rows):
 
 def trace():
     rng = np.random.default_rng(1)
-    seconds = np.cumsum(rng.exponential(0.4, 80))
+    seconds = np.cumsum(rng.exponential(0.4, 1000))
     lines = [
         f"2023-11-16 18:{int(s // 60):02}:{s % 60:010.7f},{rng.integers(10, 4000)},{rng.integers(2, 60)}"
         for s in seconds
@@ -108,7 +108,7 @@ def test_workloads(workload, made_up_data):
     assert found["response_mean_s"] > 0
 
 
-@pytest.mark.parametrize("treatment", ["truncate", "drop", "size_to_trace"])
+@pytest.mark.parametrize("treatment", ["truncate", "drop", "size_to_trace", "untreated"])
 def test_treatments_of_over_long_requests_report_their_share(treatment, made_up_data):
     overrides = ("network=european", "model=llama2_7b", "cluster.server_count=9", "tuning.capacity=3", "demand=native")
     found = means(rows_of(*overrides, "workload=azure_code", f"workload.over_length={treatment}"))

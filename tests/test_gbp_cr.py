@@ -54,20 +54,20 @@ def test_whole_quotients_are_not_lost_to_rounding():
 
 def test_the_printed_rule_builds_one_chain_at_the_papers_defaults():
     printed = GbpCr("required_rate")(bloom_system(), 7)
-    assert printed.reserved_chain_s.size == 1
+    assert printed.reserved_chain.max() == 0
     assert np.count_nonzero(printed.block_count) == 4  # the fast ones: 4 x 19 >= 70
     assert np.flatnonzero(printed.block_count).tolist() == [0, 1, 2, 3]
     assert np.count_nonzero(GbpCr("max_chains")(bloom_system(), 7).block_count) == 20
 
 
 def test_the_printed_rule_forms_as_many_chains_as_the_rate_needs():
-    all_chains = GbpCr("max_chains")(bloom_system(), 7).reserved_chain_s
+    all_chains = GbpCr("max_chains")(bloom_system(), 7).reserved_chain_s(bloom_system())
     rates = np.cumsum(1 / all_chains)
     assert rates.size >= 2
     for chains in range(1, rates.size + 1):
         required = 0.999 * rates[chains - 1] * 7
         printed = GbpCr("required_rate")(bloom_system(rate_per_s=0.7 * required), 7)
-        assert printed.reserved_chain_s == pytest.approx(all_chains[:chains], rel=1e-12)
+        assert printed.reserved_chain_s(bloom_system()) == pytest.approx(all_chains[:chains], rel=1e-12)
 
 
 def test_running_out_of_servers_is_no_error():
@@ -89,7 +89,7 @@ def test_it_is_algorithm_1_line_by_line(stop_rule):
         hosting = placement.block_count > 0
         assert placement.block_count.tolist() == hosted
         assert (placement.first_block[hosting] + 1).tolist() == [a for a in first if a > 0]
-        assert placement.reserved_chain_s == pytest.approx(chains_s, rel=1e-12)
+        assert placement.reserved_chain_s(system) == pytest.approx(chains_s, rel=1e-12)
         assert placement.reserved_capacity == c
 
 
@@ -123,12 +123,12 @@ def test_with_equal_memory_no_other_chains_are_fewer(server_count, servers_per_c
         servers = Servers(memory_gb, rng.uniform(0.1, 5, server_count), rng.uniform(0.1, 1, server_count))
         system = System(model, servers, 1.0)
         best = largest_rates((system.communication_s + m * system.block_s).tolist(), servers_per_chain)
-        greedy = np.cumsum(1 / GbpCr()(system, c).reserved_chain_s)
+        greedy = np.cumsum(1 / GbpCr()(system, c).reserved_chain_s(system))
         assert greedy == pytest.approx(best[1:], rel=1e-12)
         for needed in rng.uniform(0, best[-1], 10):
             fewest = next(k for k, rate in enumerate(best) if rate >= needed)
             asked = replace(system, arrival_rate_per_s=0.7 * c * needed)
-            assert c * GbpCr("required_rate")(asked, c).reserved_chain_s.size == c * fewest
+            assert c * (GbpCr("required_rate")(asked, c).reserved_chain.max() + 1) == c * fewest
 
 
 def test_only_the_two_stop_rules_exist():

@@ -176,6 +176,10 @@ def test_calibrated_requests_are_treated_as_a_traces_are():
     assert (tokens.sum(axis=1) + 1).max() == 2048
     assert abs(z_score(tokens[:, 0], truncated.mean_job[1])) < LIMIT
     assert configured("synthetic_code", over_length="size_to_trace").cache_tokens(2048) == 7437 + 1899
+    untreated = configured("synthetic_code", job_count=50_000, over_length="untreated")
+    assert untreated.cache_tokens(2048) == 2048
+    recorded, run = (each.jobs(None, Streams(3)).lengths for each in (published, untreated.fitted(2048)))
+    np.testing.assert_array_equal(run, recorded)
 
 
 def test_dropping_requests_lowers_the_native_rate_and_keeps_one_asked_for():

@@ -105,6 +105,15 @@ def test_drop_leaves_the_times_of_the_others(tiny):
         _ = workload.fitted(5).requests
 
 
+def test_untreated_requests_run_as_recorded_in_slots_as_they_are(tiny):
+    workload = TraceWorkload(tiny, over_length="untreated")
+    requests = workload.fitted(120).requests
+    np.testing.assert_array_equal(requests.input_tokens, [100, 200, 90, 10, 100])
+    np.testing.assert_array_equal(requests.output_tokens, [1, 50, 30, 120, 20])
+    assert workload.cache_tokens(120) == 120
+    assert workload.fitted(120).over_length_share(120) == pytest.approx(2 / 5)
+
+
 def test_size_to_trace_grows_the_slot(tiny):
     workload = TraceWorkload(tiny, over_length="size_to_trace")
     assert workload.cache_tokens(120) == 250
@@ -170,7 +179,7 @@ def test_faults_of_a_file_are_named(data_set_of, lines, message):
         ({"window_s": (8.5, 9)}, r"window_s = \[8.5, 9\]: no request of tiny lies in it, its requests span 0 to 8 s"),
         ({"window_s": (4, 4)}, r"window_s = \[4, 4\]: must be \[start, end\]"),
         ({"window_s": (0, 1), "first": 2}, "first = 2: give either first or window_s"),
-        ({"over_length": "ignore"}, "over_length = ignore: must be one of truncate, drop, size_to_trace"),
+        ({"over_length": "ignore"}, "over_length = ignore: must be one of truncate, drop, size_to_trace, untreated"),
         ({"slot_tokens": 1}, "slot_tokens = 1: a request needs 2 tokens"),
     ],
 )

@@ -7,12 +7,14 @@ from typing import Literal
 import numpy as np
 
 from algorithms.dispatch.jffc import JFFC
+from algorithms.placement.reservation import needed_chains
 from evaluators.case import Draw, Measurement
 from evaluators.queueing.exact import exact
+from evaluators.queueing.floor import response_floor_s
 from evaluators.queueing.markov import markov
 from evaluators.queueing.theorem4 import theorem4
-from system import Composition, InfeasibleError, InputError, NotApplicableError
-from system.checks import SLACK, require_positive, require_share
+from system import Composition, InputError, NotApplicableError
+from system.checks import require_positive, require_share
 from workloads.arrivals import Poisson
 from workloads.synthetic import SyntheticWorkload
 
@@ -21,6 +23,7 @@ def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
     """What a composition looks like, without asking how it performs."""
     composition = draw.composition
     rate = draw.system.arrival_rate_per_s
+    hosted = composition.placement.block_count[composition.placement.block_count > 0]
     return [
         Measurement("arrival_rate_per_s", rate),
         Measurement("total_rate_per_s", composition.total_rate_per_s),
@@ -29,7 +32,11 @@ def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
         Measurement("chain_count", len(composition)),
         Measurement("slot_count", composition.slot_count),
         Measurement("fastest_chain_s", composition.mean_service_s[0]),
-        Measurement("hosting_server_count", int(np.count_nonzero(composition.placement.block_count))),
+        Measurement("hosting_server_count", hosted.size),
+        Measurement("hosted_blocks_max", hosted.max()),
+        Measurement("hosted_blocks_min", hosted.min()),
+        Measurement("chain_capacity_max", composition.capacity.max()),
+        Measurement("chain_capacity_min", composition.capacity.min()),
     ]
 
 
@@ -53,6 +60,13 @@ def markov_means(draw: Draw, replication: int) -> list[Measurement]:
         Measurement("response_mean_s", solved.mean_response_s),
         Measurement("waiting_probability", solved.waiting_probability),
     ]
+
+
+def response_floor(draw: Draw, replication: int) -> list[Measurement]:
+    """A mean response time that no scheme can beat on this system: what is left to gain."""
+    if not _is_poisson_exponential(draw):
+        raise NotApplicableError("evaluator = floor: holds for Poisson arrivals and exponential sizes only")
+    return [Measurement("response_floor_s", response_floor_s(draw.system))]
 
 
 @dataclass(frozen=True)
@@ -115,17 +129,10 @@ class OnceADraw:
 
 def job_servers(composition: Composition) -> float:
     """c K(c) of the surrogate (9): the first K(c) reserved chains reach the rate λ/(ρ̄c); infeasible if all do not."""
-    placement, system = composition.placement, composition.system
-    if placement.reserved_chain_s.size == 0:
+    placement = composition.placement
+    if (placement.reserved_chain < 0).all():
         raise InputError("surrogate: this placement reserves no chains, choose another objective or evaluator")
-    rates = placement.reserved_capacity * np.cumsum(1 / placement.reserved_chain_s)
-    enough = np.flatnonzero(rates * (1 + SLACK) >= system.required_rate_per_s)
-    if enough.size == 0:
-        raise InfeasibleError(
-            f"c = {placement.reserved_capacity}: the {rates.size} reserved chains serve {rates.max(initial=0):g}/s "
-            f"but the target load requires {system.required_rate_per_s:g}/s; lower the arrival rate or add servers"
-        )
-    return float(placement.reserved_capacity * (enough[0] + 1))
+    return float(placement.reserved_capacity * needed_chains(composition.system, placement))
 
 
 def lower_bound_s(composition: Composition) -> float:
@@ -161,14 +168,15 @@ def _queue(composition: Composition) -> tuple[float, np.ndarray, np.ndarray]:
 
 def _require_poisson_exponential_jffc(draw: Draw, evaluator: str) -> None:
     """The theory holds for Poisson arrivals, exponential sizes and JFFC only; anything else is for the simulation."""
-    workload = draw.case.workload
-    markovian = (
-        isinstance(workload, SyntheticWorkload)
-        and isinstance(workload.arrivals, Poisson)
-        and workload.sizes == "exponential"
-    )
-    if not (markovian and draw.dispatch.policy is JFFC.policy):
+    if not (_is_poisson_exponential(draw) and draw.dispatch.policy is JFFC.policy):
         raise NotApplicableError(
             f"evaluator = {evaluator}: holds for Poisson arrivals, exponential sizes and JFFC only; "
             "use evaluator=simulation"
         )
+
+
+def _is_poisson_exponential(draw: Draw) -> bool:
+    """Whether the jobs are those of the paper's Sec. 3."""
+    workload = draw.case.workload
+    poisson = isinstance(workload, SyntheticWorkload) and isinstance(workload.arrivals, Poisson)
+    return poisson and workload.sizes == "exponential"

@@ -1,6 +1,7 @@
 """Simulation as a function of plain arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,24 +23,25 @@ class JobTimes:
     waiting_s: Floats
     service_s: Floats
     first_token_s: Floats  # from arrival to the first output token
-    chain: NDArray[np.int64]  # the chain that served it
+    output_token_s: Floats  # decoding time over the tokens after the first, for a size of 1
 
     @property
     def response_s(self) -> Floats:
         """Waiting and service time together."""
         return self.waiting_s + self.service_s
 
-    def after_warm_up(self, share: float) -> "JobTimes":
+    def after_warm_up(self, share: float) -> Self:
         """Without the first `share` of the jobs."""
         require(0 <= share < 1, "warm_up", share, "is a share of the jobs, at least 0 and below 1")
         first = int(self.arrival_s.size * share)
-        return JobTimes(
-            self.arrival_s[first:],
-            self.waiting_s[first:],
-            self.service_s[first:],
-            self.first_token_s[first:],
-            self.chain[first:],
-        )
+        return replace(self, **{entry.name: getattr(self, entry.name)[first:] for entry in fields(self)})
+
+
+@dataclass(frozen=True)
+class ChainJobTimes(JobTimes):
+    """Times of jobs that were served by chains."""
+
+    chain: NDArray[np.int64]  # the chain that served it
 
 
 def simulate(
@@ -48,7 +50,7 @@ def simulate(
     capacities: ArrayLike,
     dispatch: Dispatch = JFFC,
     coefficients_s: ArrayLike | None = None,
-) -> JobTimes:
+) -> ChainJobTimes:
     """Serve `jobs` on chains with `mean_service_s` (K,), ascending, and `capacities` (K,) under a dispatch policy.
 
     With `coefficients_s` (K, 3) a job's service time is `size * coefficients_s @ (1, input tokens, output tokens - 1)`,
@@ -67,7 +69,9 @@ def simulate(
     served = engine.run(dispatch.policy, arrivals, table, record)
     require(served >= 0, "dispatch", dispatch.policy.__name__, f"must answer with a chain below {mean.size} or with -1")
     require(served == n, "dispatch", dispatch.policy.__name__, f"leaves {n - served} jobs waiting beside idle chains")
-    return JobTimes(jobs.arrival_s, *record)
+    waiting_s, service_s, first_token_s, chain = record
+    output_token_s = table.coefficients_s[chain, 2]
+    return ChainJobTimes(jobs.arrival_s, waiting_s, service_s, first_token_s, output_token_s, chain)
 
 
 def _coefficients(mean_service_s: Floats, coefficients_s: ArrayLike | None) -> Floats:

@@ -203,7 +203,7 @@ def _at(node: Any, path: Path) -> Any:
 
 def _grids(axes: Any) -> list[dict[str, Any]]:
     """The axes of each grid: `experiment.axes` is one grid, or a list of grids over the same keys."""
-    grids = [dict(grid) for grid in axes] if OmegaConf.is_list(axes) else [dict(axes)]
+    grids = [dict(grid) for grid in axes] if OmegaConf.is_list(axes) else [dict(axes or {})]
     same = bool(grids) and all(grid.keys() == grids[0].keys() for grid in grids)
     require(same, "experiment.axes", [list(grid) for grid in grids], "every grid must have the same keys")
     return grids

@@ -55,3 +55,33 @@ def _disjoint_chains(servers: tuple[int, ...], size: int) -> Iterator[list[tuple
         left = tuple(j for j in servers[1:] if j not in others)
         for rest in _disjoint_chains(left, size):
             yield [(servers[0], *others), *rest]
+
+
+def optimum(system: System, c: int) -> tuple[int, float] | None:
+    """Fewest chains of disjoint servers that reach λ/(ρ̄c) and their largest total rate, by labelling every server.
+
+    A server's label is its chain, or that it is in none; a chain's time counts all of its servers.
+    """
+    model, server_count = system.model, len(system.servers)
+    best: tuple[int, float] | None = None
+    per_block_gb = model.block_memory_gb + model.cache_memory_gb * c
+    m = [min(math.floor(gb / per_block_gb * (1 + 1e-12)), model.block_count) for gb in system.servers.memory_gb]
+    t = [system.communication_s[j] + system.block_s[j] * m[j] for j in range(server_count)]
+    for labels in _labellings(server_count):
+        chains = [[j for j in range(server_count) if labels[j] == k] for k in range(1, max(labels) + 1)]
+        if any(sum(m[j] for j in chain) < model.block_count for chain in chains):
+            continue
+        rate = sum(1 / sum(t[j] for j in chain) for chain in chains)
+        if rate * c >= system.required_rate_per_s and (best is None or (-len(chains), rate) > (-best[0], best[1])):
+            best = len(chains), rate
+    return best
+
+
+def _labellings(server_count: int) -> Iterator[tuple[int, ...]]:
+    """0 for no chain, chains numbered from 1 by their first servers."""
+    if server_count == 0:
+        yield ()
+        return
+    for labels in _labellings(server_count - 1):
+        for label in range(max(labels, default=0) + 2):
+            yield (*labels, label)

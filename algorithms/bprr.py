@@ -1,0 +1,79 @@
+"""BPRR: CG-BP for R sessions, and WS-RR for each job (Sun et al., Performance Evaluation 2025)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from algorithms.placement.cg_bp import CgBp
+from algorithms.routing import Routing, Waiting
+from algorithms.routing.links import RoutedComposition, legal_links
+from algorithms.routing.ws_rr import expected_wait
+from system import System
+from system.checks import floor_with_slack, require, require_not_negative
+
+SESSION_RULES = ("prior_paper", "published_code")
+
+
+@dataclass(frozen=True)
+class Bprr:
+    """R by its own rule: the mean and one standard deviation of the Poisson number of jobs present at once.
+
+    That number follows from the time of a single job: by default the shortest path over the placement for R = 1; under
+    `published_code` the crude guess of the paper's simulator, which counts the blocks of one of two servers only.
+    """
+
+    session_rule: str = "prior_paper"
+    waiting: Waiting = "fcfs"
+    initial_delay_s: float = 0.0  # before a job's first hop, in the choice of R
+
+    def __post_init__(self) -> None:
+        known = self.session_rule in SESSION_RULES
+        require(known, "session_rule", self.session_rule, f"must be one of {', '.join(SESSION_RULES)}")
+        require_not_negative(initial_delay_s=self.initial_delay_s)
+
+    def compose(self, system: System, rng: np.random.Generator) -> RoutedComposition:
+        return self._with_sessions(system, self.sessions(system))
+
+    def sessions(self, system: System) -> int:
+        """R, from 1 to the number that the whole memory would allow."""
+        rule = self._prior_paper if self.session_rule == "prior_paper" else _published_code
+        return max(1, min(rule(system), _most_sessions(system)))
+
+    def _prior_paper(self, system: System) -> int:
+        alone = self._with_sessions(system, 1)
+        present = system.arrival_rate_per_s * (_shortest_s(alone) + self.initial_delay_s)
+        return round(present + np.sqrt(present))
+
+    def _with_sessions(self, system: System, sessions: int) -> RoutedComposition:
+        placement = CgBp()(system, sessions)
+        slots = placement.cache_slots(system)
+        links = legal_links(placement, slots, system.model.block_count)
+        exit_s = np.where(placement.end_block == system.model.block_count, 0.0, np.inf)
+        cost_s = system.communication_s[links.target] + system.block_s[links.target] * links.blocks
+        return RoutedComposition(system, placement, slots, links, cost_s, exit_s, Routing(expected_wait, self.waiting))
+
+
+def _most_sessions(system: System) -> int:
+    """R_max: all memory but a block's share of every server for cuts, over the cache of all blocks."""
+    model, servers = system.model, system.servers
+    blocks = model.block_count + len(servers)
+    free_gb = max(float(servers.memory_gb.sum()) - model.block_memory_gb * blocks, 0.0)
+    return int(floor_with_slack(free_gb / (model.cache_memory_gb * blocks)))
+
+
+def _shortest_s(composition: RoutedComposition) -> float:
+    """The time of a job that finds the servers empty."""
+    to_end_s = np.append(composition.exit_s, np.inf)
+    for n, (source, target) in enumerate(zip(composition.links.source, composition.links.target, strict=True)):
+        to_end_s[source] = min(to_end_s[source], composition.cost_s[n] + to_end_s[target])
+    return float(to_end_s[-1])
+
+
+def _published_code(system: System) -> int:
+    """`compute_R_eq19_v4`: 2 or 3 servers by the model's depth, a fast and slow mix, the blocks of one of them."""
+    blocks = system.model.block_count
+    server_count = min(3, max(2, int(np.ceil(blocks / 50))))
+    mixed_block_s = 0.7 * system.block_s.min() + 0.3 * system.block_s.max()
+    time_s = system.communication_s.mean() * server_count + mixed_block_s * blocks / server_count
+    present = system.arrival_rate_per_s * time_s
+    return int(np.ceil(present + np.sqrt(max(present, 1.0))))

@@ -1,0 +1,59 @@
+"""PETALS: servers joined in random order, and clients that route each job by latency (petals, commit 22afba6)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.placement.petals import PetalsPlacement
+from algorithms.routing import Routing, Waiting
+from algorithms.routing.links import Links, RoutedComposition, legal_links
+from algorithms.routing.petals import no_cache_penalty
+from system import NotApplicableError, Servers, System
+from system.checks import require_not_negative
+
+
+@dataclass(frozen=True)
+class Petals:
+    """Its placement and pool of cache, and the client's `min_latency` routing over times between servers.
+
+    A hop costs half a round trip, an overhead, and one decoding step of the blocks it runs; a server without room for
+    all of its blocks costs a penalty. What PETALS measures is taken from the system model, without noise. Its clients
+    know free slots as they were up to 60 s ago and avoid for a while whoever refused them; `refresh_s` = 0 stands for
+    both: exact numbers, and nobody to avoid.
+    """
+
+    placement: PetalsPlacement
+    waiting: Waiting = "backoff"
+    refresh_s: float = 0.0
+    hop_overhead_s: float = 0.018
+    no_cache_penalty_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        require_not_negative(hop_overhead_s=self.hop_overhead_s, no_cache_penalty_s=self.no_cache_penalty_s)
+
+    def compose(self, system: System, rng: np.random.Generator) -> RoutedComposition:
+        """Raises `NotApplicableError` where the network does not know the times between servers."""
+        placement, slots = self.placement(system, 1, rng), self.placement.slots(system)
+        links = legal_links(placement, slots, system.model.block_count)
+        to_client_s, to_server_s = _one_way_s(system.servers)
+        exit_s = np.where(placement.end_block == system.model.block_count, to_client_s, np.inf)
+        cost_s = self._cost_s(system.servers, links, to_server_s)
+        routing = Routing(no_cache_penalty, self.waiting, self.refresh_s, np.array([self.no_cache_penalty_s]))
+        return RoutedComposition(system, placement, slots, links, cost_s, exit_s, routing)
+
+    def _cost_s(self, servers: Servers, links: Links, to_server_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) what a hop costs a client's message: it travels from server to server."""
+        source, target, blocks = links
+        decode_step_s = servers.block_s[target, 2] * blocks
+        return to_server_s[source, target] + self.hop_overhead_s + decode_step_s
+
+
+def _one_way_s(servers: Servers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(J,) half the round trips from the client, and (J + 1, J) those from each server and, last, the client."""
+    if servers.orchestrator_rtt_s is None or servers.rtt_s is None:
+        raise NotApplicableError(
+            "algorithm = petals: routes by the round-trip times between servers, which this network does not know; "
+            "use network=ripe_synthetic or network=european"
+        )
+    return servers.orchestrator_rtt_s / 2, np.vstack([servers.rtt_s, servers.orchestrator_rtt_s]) / 2

@@ -1,0 +1,79 @@
+"""PETALS' placement: servers join one after the other, each where the model is weakest (petals, commit 22afba6).
+
+BASELINES of the repository's source, `Server._choose_num_blocks` and `block_selection.py`; nothing is rebalanced later.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from system import InputError, Placement, System
+from system.checks import floor_with_slack, require, require_count, require_positive
+
+GIB_IN_GB = 2**30 / 1e9
+RESERVE_PER_WIDTH_GB = 2 * GIB_IN_GB / 14336  # kept free for gradients: 2 GiB at BLOOM's hidden size
+BLOCK_SELECTIONS = ("lexicographic", "window_sum")
+
+
+@dataclass(frozen=True)
+class PetalsPlacement:
+    """Each server is filled with blocks beside a pool of cache; it starts where the blocks that it covers serve least.
+
+    `window_sum` chooses the window with the least sum of throughputs, as the paper's simulator does; PETALS itself
+    compares the sorted throughputs, the weakest block first. `small_server_block_cap` limits the servers that have less
+    memory than the largest, as that simulator does (4 blocks on a 2g.20gb, where the formula gives 11).
+    """
+
+    cached_tokens: int = 4096  # attn_cache_tokens: the pool of each hosted block
+    network_tokens_per_s: float = 3020.37  # measured at an A100 by the authors of BPRR
+    block_selection: str = "lexicographic"
+    small_server_block_cap: int | None = None
+
+    def __post_init__(self) -> None:
+        require_count(cached_tokens=self.cached_tokens)
+        require_positive(network_tokens_per_s=self.network_tokens_per_s)
+        known = self.block_selection in BLOCK_SELECTIONS
+        require(known, "block_selection", self.block_selection, f"must be one of {', '.join(BLOCK_SELECTIONS)}")
+        if self.small_server_block_cap is not None:
+            require_count(small_server_block_cap=self.small_server_block_cap)
+
+    def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator) -> Placement:
+        """`reserved_capacity` has no part in it: whatever the load, every server is filled."""
+        block_count = self.block_count(system)
+        throughput = self._throughput(system, block_count)
+        first_block, served = np.zeros_like(block_count), np.zeros(system.model.block_count)
+        for j in rng.permutation(block_count.size):
+            first_block[j] = self._weakest(served, block_count[j])
+            served[first_block[j] : first_block[j] + block_count[j]] += throughput[j]
+        return Placement(first_block, block_count)
+
+    def block_count(self, system: System) -> NDArray[np.int64]:
+        """(J,) m_j: what fits beside the reserve, each block with its pool of cache."""
+        model = system.model
+        if model.hidden_size is None:
+            raise InputError("model.hidden_size = None: PETALS' memory reserve follows from it, give the model's width")
+        pool_gb = model.cache_memory_gb * self.cached_tokens / model.cache_tokens
+        usable_gb = np.maximum(system.servers.memory_gb - RESERVE_PER_WIDTH_GB * model.hidden_size, 0)
+        block_count = np.minimum(floor_with_slack(usable_gb / (model.block_memory_gb + pool_gb)), model.block_count)
+        if self.small_server_block_cap is not None:
+            small = system.servers.memory_gb < system.servers.memory_gb.max()
+            block_count[small] = np.minimum(block_count[small], self.small_server_block_cap)
+        return block_count
+
+    def slots(self, system: System) -> NDArray[np.int64]:
+        """(J,) N_j: the pool in slots of one job and block."""
+        return self.block_count(system) * self.cached_tokens // system.model.cache_tokens
+
+    def _throughput(self, system: System, block_count: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(J,) tokens/s that a server announces: half its blocks on average, or what its network carries."""
+        block_s_per_token = np.maximum(system.servers.block_s[:, 1], np.finfo(float).tiny)
+        return np.minimum(1 / block_s_per_token / ((block_count + 1) / 2), self.network_tokens_per_s)
+
+    def _weakest(self, served: NDArray[np.float64], length: int) -> int:
+        """The start of the window of that length that needs help most, the first of equals."""
+        windows = np.lib.stride_tricks.sliding_window_view(served, max(length, 1))
+        if self.block_selection == "window_sum":
+            return int(windows.sum(axis=1).argmin())
+        ascending = np.sort(windows, axis=1)
+        return int(np.lexsort(ascending.T[::-1])[0])

@@ -1,0 +1,22 @@
+"""The whole model on every server that has the memory for it, as in "JFFC only" of the paper's Table I."""
+
+import numpy as np
+
+from system import InfeasibleError, Placement, System
+from system.checks import floor_with_slack
+
+
+def whole_model(system: System, reserved_capacity: int, rng: np.random.Generator | None = None) -> Placement:
+    """All L blocks on each server with M_j >= s_m L, none on the others; no cache is reserved, whatever is asked for.
+
+    Raises `InfeasibleError` if no server has that much memory.
+    """
+    model, memory_gb = system.model, system.servers.memory_gb
+    hosts = floor_with_slack(memory_gb / model.block_memory_gb) >= model.block_count
+    if not hosts.any():
+        raise InfeasibleError(
+            f"no server can host the {model.block_count} blocks of {model.name}: they need "
+            f"{model.block_count * model.block_memory_gb:g} GB and the largest server has {memory_gb.max():g} GB; "
+            "choose a placement that splits the model"
+        )
+    return Placement(np.zeros(len(system.servers), dtype=np.int64), np.where(hosts, model.block_count, 0))

@@ -1,0 +1,19 @@
+"""WS-RR, waiting-penalized shortest-path request routing of BPRR: the time until enough jobs present have ended."""
+
+import numpy as np
+from numba import njit
+
+from algorithms.routing import DELAY
+
+
+@njit(DELAY, cache=True)
+def expected_wait(blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):  # type: ignore[no-untyped-def]
+    """The order statistic of BPRR Sec. 3.3.2: the least remaining time after which `blocks` slots are unreserved."""
+    room = unreserved
+    if room >= blocks:
+        return 0.0
+    for r in range(first, last):
+        room += slots[r]
+        if room >= blocks:
+            return max(end_s[r] - now_s, 0.0)
+    return np.inf

@@ -1,0 +1,78 @@
+"""The time models of computation and communication as evaluators: lines over lengths (Fig. 4 and 5, claim C12)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from evaluators.case import Draw, Measurement
+from hardware_profiles.profile import GpuProfile
+from system import ServedModel
+from system.checks import floor_with_slack, require, require_count
+
+
+@dataclass(frozen=True)
+class ComputationProfile:
+    """Time of a job's computation on one GPU: of its first token over blocks and over input tokens, and of the others.
+
+    Where blocks vary the prompt has the workload's mean length; where lengths vary there is one block. `measured_fit`
+    is 1 if the profile has coefficients that were fitted to measurements of this model, 0 if footnote 2 gives them.
+    """
+
+    profile: GpuProfile
+    input_tokens: Sequence[int]
+    output_tokens: Sequence[int]
+
+    def __post_init__(self) -> None:
+        _require_lengths(self.input_tokens, self.output_tokens)
+
+    @property
+    def varies_with(self) -> Literal["nothing"]:
+        return "nothing"
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        model = draw.case.fitted_model
+        once_s, input_token_s, output_token_s = self.profile.block_coefficients_s(model)
+        block_s = once_s + input_token_s * draw.case.fitted_workload.mean_job[1]
+        return [
+            Measurement("measured_fit", model.name in self.profile.measured_block_s),
+            *(Measurement("prefill_by_blocks_s", blocks * block_s, blocks) for blocks in self._hostable(model)),
+            *(Measurement("prefill_by_input_s", once_s + input_token_s * n, n) for n in self.input_tokens),
+            *(Measurement("decode_by_output_s", output_token_s * (n - 1), n) for n in self.output_tokens),
+        ]
+
+    def _hostable(self, model: ServedModel) -> range:
+        """1 .. the blocks whose parameters fit the GPU's memory."""
+        fitting = int(floor_with_slack(self.profile.memory_gb / model.block_memory_gb))
+        return range(1, min(fitting, model.block_count) + 1)
+
+
+@dataclass(frozen=True)
+class CommunicationProfile:
+    """Time of a job's communication with a server, mean over the cluster: for the first token and each further one."""
+
+    input_tokens: Sequence[int]
+    output_tokens: Sequence[int]
+
+    def __post_init__(self) -> None:
+        _require_lengths(self.input_tokens, self.output_tokens)
+        require(
+            min(self.output_tokens) > 1, "output_tokens", self.output_tokens, "must be above 1 to have further ones"
+        )
+
+    @property
+    def varies_with(self) -> Literal["draw"]:
+        return "draw"
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        once_s, input_token_s, output_token_s = draw.system.servers.communication_s.mean(axis=0)
+        return [
+            *(Measurement("first_token_communication_s", once_s + input_token_s * n, n) for n in self.input_tokens),
+            *(Measurement("further_token_communication_s", output_token_s, n) for n in self.output_tokens),
+        ]
+
+
+def _require_lengths(input_tokens: Sequence[int], output_tokens: Sequence[int]) -> None:
+    for name, lengths in (("input_tokens", input_tokens), ("output_tokens", output_tokens)):
+        require(len(lengths) > 0, name, list(lengths), "give at least one length")
+        for tokens in lengths:
+            require_count(**{name: tokens})

@@ -1,0 +1,113 @@
+"""Table I: what the authors measured on nine GPU slices beside the simulation under both sets of constants."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from plots.claim_rules import rules
+from plots.style import SCHEME_NAMES, new_figure
+from store.statistics import intervals_over_draws
+
+SCHEMES = ("petals", "bprr", "jffc_only", "proposed", "proposed_tuned")
+TIMES = ("response", "waiting", "service")
+STATISTICS = {"mean": "mean_s", "median": "quantile_s at 0.5", "P95": "quantile_s at 0.95", "P99": "quantile_s at 0.99"}
+SOURCES = {"published": "published", "paper": "simulated,\npaper", "published_code": "simulated,\npublished code"}
+SIZE_IN = (12.5, 5.8)
+LEFT = 0.2  # of the width, for the names of the rows
+NOTE = (
+    "Published: measured by the authors; a dash where the number is not at hand. Simulated: mean ± 95 % half-width "
+    "over {draws} draws\nof the network, under the constants of the paper or of the published code; the trace's first "
+    "1000 requests or as many\nsynthetic ones, lengths as recorded. † unstable in some draw: times would grow with the "
+    "trace. PETALS keeps a pool\nof 4096 cached tokens a block, so a server holds two sessions of 2048 tokens, "
+    "whatever its memory."
+)
+Texts = dict[tuple[str, str, str], str]  # by scheme, source and metric
+
+
+class Column(NamedTuple):
+    """A column of numbers: the statistic, where it comes from, and where its middle stands."""
+
+    statistic: str
+    source: str
+    x: float
+
+
+def draw(rows: pd.DataFrame, draws: int) -> Figure:
+    """The table for lengths as recorded, which are the paper's; the rows have truncated ones too."""
+    texts = _published() | _simulated(rows[rows["workload.over_length"] == "untreated"], draws)
+    figure, (axes,) = new_figure()
+    figure.set_size_inches(*SIZE_IN)
+    axes.set_axis_off()
+    axes.set(xlim=(0, 1), ylim=(len(SCHEMES) * len(TIMES) + 0.2, -2.6))
+    _write_head(axes)
+    for line, (scheme, time) in enumerate((scheme, time) for scheme in SCHEMES for time in TIMES):
+        _write_line(axes, line, scheme, time, texts)
+    figure.supxlabel(NOTE.format(draws=draws), fontsize="small", color="0.3")
+    return figure
+
+
+def _published() -> Texts:
+    numbers = rules()["table1"]
+    return {
+        (scheme, "published", metric): f"{time_s:.1f}"
+        for metric, times_s in numbers.items()
+        for scheme, time_s in times_s.items()
+    }
+
+
+def _simulated(rows: pd.DataFrame, draws: int) -> Texts:
+    """Means that every draw has a value for, with a dagger where some run was unstable."""
+    means = intervals_over_draws(rows, ["algorithm", "constants", "metric", "at"])
+    unstable = means[(means["metric"] == "is_unstable") & (means["mean"] > 0)]
+    marked = set(zip(unstable["algorithm"], unstable["constants"], strict=True))
+    return {
+        (scheme, source, _name(metric, at)): _seconds(mean_s, half_width_s) + "†" * ((scheme, source) in marked)
+        for scheme, source, metric, at, mean_s, half_width_s, found in means.to_numpy()
+        if found == draws
+    }
+
+
+def _name(metric: str, at: float) -> str:
+    return metric if pd.isna(at) else f"{metric} at {at:g}"
+
+
+def _seconds(mean_s: float, half_width_s: float) -> str:
+    """Three digits or two decimals, whatever is less; the half-width to the same place."""
+    digits = 0 if mean_s >= 100 else 1 if mean_s >= 10 else 2
+    spread = "" if pd.isna(half_width_s) else f" ± {half_width_s:.{digits}f}"
+    return f"{mean_s:.{digits}f}{spread}"
+
+
+def _columns() -> Iterator[Column]:
+    """A column of published numbers is narrower, and there is none of medians."""
+    widths = {"published": 0.7, "paper": 1.1, "published_code": 1.2}
+    shown = [(statistic, source) for statistic in STATISTICS for source in SOURCES]
+    shown.remove(("median", "published"))
+    total, left = sum(widths[source] for _, source in shown), 0.0
+    for statistic, source in shown:
+        yield Column(statistic, source, LEFT + (1 - LEFT) * (left + widths[source] / 2) / total)
+        left += widths[source]
+
+
+def _write_head(axes: Axes) -> None:
+    columns = list(_columns())
+    for statistic in STATISTICS:
+        places = [column.x for column in columns if column.statistic == statistic]
+        axes.text((places[0] + places[-1]) / 2, -2.1, f"{statistic} (s)", ha="center", va="center", weight="bold")
+    for column in columns:
+        axes.text(column.x, -1.15, SOURCES[column.source], ha="center", va="center", fontsize="small")
+    axes.axhline(-2.6, color="black", linewidth=1.2)
+
+
+def _write_line(axes: Axes, line: int, scheme: str, time: str, texts: Texts) -> None:
+    """One line of numbers; each scheme begins with a rule and its name."""
+    if time == TIMES[0]:
+        axes.axhline(line - 0.5, color="black" if line == 0 else "0.7", linewidth=0.8)
+        axes.text(0, line, SCHEME_NAMES[scheme], va="center", weight="bold")
+    axes.text(LEFT - 0.035, line, time, va="center", ha="center")
+    for column in _columns():
+        found = texts.get((scheme, column.source, f"{time}_{STATISTICS[column.statistic]}"), "–")
+        axes.text(column.x, line, found, ha="center", va="center")

@@ -1,0 +1,80 @@
+"""Reference rows: an experiment's means as a small table that can be read in a diff.
+
+Curves, metrics at more than 40 places, are left out; the figures show them. Numbers have six significant digits.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from store.card import LONGEST_LIST
+from store.load import load, load_points
+from store.outcome import Outcome
+from store.statistics import intervals_over_draws
+from store.store import Store
+
+DIGITS = 6
+PROVENANCE = "provenance.yaml"
+
+
+def reference_rows(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """One row a point, metric and place: the axes, metric, at, mean, half_width, draws, status; in a fixed order.
+
+    A mean is over all draws of the point. Where a draw lacks the metric there is only the number of draws that have it;
+    a point that lacks a draw altogether is one row with its status.
+    """
+    axes = [str(column) for column in points if column not in ("point", *Outcome._fields)]
+    places = rows.groupby(["point", "metric"])["at"].transform("nunique")
+    means = intervals_over_draws(rows[places <= LONGEST_LIST], ["point", "metric", "at"])
+    answered = rows.groupby("point")["draw"].nunique()
+    means.loc[means["draws"] < means["point"].map(answered), ["mean", "half_width"]] = np.nan
+    whole = points[points["status"] == "ok"].merge(means, on="point")
+    refused = points[points["status"] != "ok"]
+    refused = refused.assign(draws=refused["point"].map(answered).fillna(0).astype(int))
+    table = pd.concat([whole, refused]).reindex(
+        columns=[*axes, "metric", "at", "mean", "half_width", "draws", "status"]
+    )
+    return table.sort_values([*axes, "metric", "at"], key=_in_order, ignore_index=True)
+
+
+def _in_order(column: pd.Series) -> pd.Series:
+    """Numbers by their size, also where they are text."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    return column if numbers.isna().any() else numbers
+
+
+def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> None:
+    """Write each experiment's rows as `<experiment>.csv`, and beside them how they were made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {}
+    for name in experiments:
+        table = reference_rows(load(name, store), load_points(name, store))
+        table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{DIGITS}g")
+        made[name] = how_made(Store(store), name)
+    (folder / PROVENANCE).write_text(yaml.safe_dump(made))
+
+
+def how_made(store: Store, experiment: str) -> dict[str, Any]:
+    """The command that makes an experiment's rows again, and on what they were made."""
+    sweep, parts = store.experiment(experiment), store.parts()
+    points = [entry["point"] for entry in sweep["points"]]
+    records = [record for point in points for record in store.records(point, parts.get(point, []))]
+    sources = [record["provenance"] for record in records]
+    size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
+    return {
+        "command": " ".join(["python run.py -m", f"experiment={experiment}", *size, *sweep["fixed"]]),
+        "seeds": sorted({record["configuration"]["seed"] for record in records}),
+        "commits": sorted({str(source["commit"]) for source in sources}),
+        "platforms": [json.loads(text) for text in sorted({json.dumps(platform_of(source)) for source in sources})],
+    }
+
+
+def platform_of(source: dict[str, Any]) -> dict[str, Any]:
+    """Of the provenance of a record, what can move the last digits of a number beside this project's own code."""
+    packages = {name: version for name, version in source["packages"].items() if name != "server-chains"}
+    return {"python": source["python"], "packages": packages, "processor": source["machine"]["processor"]}
