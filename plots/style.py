@@ -37,6 +37,7 @@ LOOKS = {
     "bprr": {"color": COLOURS[1], "marker": "s", "linestyle": "--"},
     "petals": {"color": COLOURS[3], "marker": "D", "linestyle": ":"},
     "jffc_only": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
+    "floor": {"color": COLOURS[7], "linestyle": "-", "linewidth": 2.5, "zorder": 1},
 }
 POLICY_NAMES = {"jffc": "JFFC", "sed": "SED", "sa_jsq": "SA-JSQ", "jsq": "JSQ", "jiq": "JIQ"}
 SCHEME_NAMES = {
@@ -45,6 +46,12 @@ SCHEME_NAMES = {
     "bprr": "BPRR",
     "petals": "PETALS",
     "jffc_only": "JFFC only",
+    "proposed_required_rate": "Proposed, Alg. 1's stop",
+    "bprr_published_code": "BPRR, published R",
+    "petals_fcfs": "PETALS, FCFS",
+    "petals_block_cap": "PETALS, 4-block cap",
+    "petals_window_sum": "PETALS, window sum",
+    "petals_published_code": "PETALS, cap and sum",
 }
 CONSTANTS_TITLES = {"paper": "constants of the paper", "published_code": "constants of the published code"}
 

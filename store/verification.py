@@ -93,7 +93,8 @@ def _keyed(table: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
     """The table with what tells its rows apart as one text, as people would write it."""
     places = table["at"].map(lambda at: "" if pd.isna(at) else f" at {at:.{DIGITS}g}")
     named = [table[axis].map(lambda value, axis=axis: f"{axis}={value}") for axis in axes]
-    keys = [", ".join(values) for values in zip(*named, table["metric"].fillna("") + places, strict=True)]
+    columns = zip(*named, table["metric"].fillna("") + places, strict=True)
+    keys = [", ".join(filter(None, values)) for values in columns]
     return table.drop(columns=[*axes, "metric", "at"]).assign(key=keys)
 
 
@@ -107,7 +108,8 @@ def _wrong(row: pd.Series, moved: bool) -> str:
     """What is wrong about a row, in words; nothing if it agrees."""
     if pd.isna(row["status"]) or pd.isna(row["status_was"]):
         return "not recomputed" if pd.isna(row["status"]) else "not in the reference"
-    for column in ("status", "draws"):
-        if row[column] != row[f"{column}_was"]:
-            return f"{column} {row[column]}, was {row[f'{column}_was']}"
+    if row["status"] != row["status_was"]:
+        return f"{row['status']}, was {row['status_was']}"
+    if row["draws"] != row["draws_was"]:
+        return f"{row['draws']:g} draws, was {row['draws_was']:g}"
     return f"{row['mean']:.{DIGITS}g}, was {row['mean_was']:.{DIGITS}g}" if moved else ""

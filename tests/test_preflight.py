@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from hydra_plugins.points.evaluate import evaluate
 from system import InputError
+from tests.project import case_of
 from workloads.preflight import empirical_cdf, exponential_distance, preflight
+from workloads.synthetic import QuantileTable
 
 LIMIT = 4.0  # standard errors
 
@@ -92,3 +95,14 @@ def test_empirical_cdf_counts_ties_to_the_right():
     places, shares = empirical_cdf([1.0] * 50 + [2.0] * 50, points=5)
     np.testing.assert_array_equal(places, [1, 2])
     np.testing.assert_array_equal(shares, [0.5, 1])
+
+
+def test_the_evaluator_tells_the_mean_lengths_as_recorded():
+    case = case_of("network=european", "workload=synthetic_code", "demand=native", "evaluator=gaps")
+    found = {row.metric: row.value for row in evaluate(case, range(1), range(1)).rows}
+    tables = case["workload"]
+    for name in ("input_tokens", "output_tokens"):
+        table = QuantileTable(**{key: tables[name][key] for key in ("probabilities", "tokens")})
+        lengths = table.at((np.arange(100_000) + 0.5) / 100_000)
+        error = lengths.std() / np.sqrt(tables["job_count"])
+        assert abs(found[f"{name}_mean"] - lengths.mean()) < LIMIT * error  # not truncated to a slot

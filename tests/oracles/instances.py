@@ -17,7 +17,7 @@ class Queue(NamedTuple):
 
 
 def served_model(block_count: int, block_memory_gb: float = 1.0, cache_memory_gb: float = 0.1) -> ServedModel:
-    return ServedModel("example", block_count, block_memory_gb, cache_memory_gb, 128, 1.0, 1.0)
+    return ServedModel("example", block_count, block_memory_gb, cache_memory_gb, 2048, 1.0, 1.0, hidden_size=1024)
 
 
 def random_system(rng: np.random.Generator, server_count: int = 12, largest_model: int = 10) -> System:
@@ -27,6 +27,7 @@ def random_system(rng: np.random.Generator, server_count: int = 12, largest_mode
         rng.uniform(0.8, 1.5 * model.block_count, server_count),
         rng.uniform(0.1, 2.0, (server_count, 3)) * (1, 1e-3, 1e-2),
         rng.uniform(0.02, 0.5, (server_count, 3)) * (1, 1e-3, 1e-2),
+        orchestrator_rtt_s=rng.spawn(1)[0].uniform(0.01, 0.1, server_count),  # leaves the other numbers as they are
         rtt_s=rng.uniform(0.01, 0.1, (server_count, server_count)),
     )
     return System(model, servers, float(rng.uniform(0.01, 0.5)), mean_job=(1.0, 200.0, 20.0))

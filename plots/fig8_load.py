@@ -1,0 +1,16 @@
+"""Fig. 8 over load: the same comparison on the paper's default cluster at every share of what it can serve."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from plots.scheme_curves import NOTE, scheme_curves
+from plots.style import by_constants, legend_below, new_figure
+
+
+def draw(rows: pd.DataFrame, draws: int) -> Figure:
+    figure, panels = new_figure(rows["constants"].nunique())
+    for axes, of_set, title in by_constants(panels, rows):
+        scheme_curves(axes, of_set, "demand.load", draws)
+        axes.set(xlabel="load λ/ν (ν of Proposed at c = 7)", ylabel="mean response time (s)", title=title, xlim=(0, 1))
+    legend_below(figure, panels[0], 3, NOTE.format(draws=draws))
+    return figure

@@ -1,0 +1,42 @@
+"""Mean response of complete schemes along an axis, beside what the theory says and what no scheme can beat."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from plots.style import LOOKS, SCHEME_NAMES, curve, over_draws
+
+THEORY = (("exact", "response_mean_s", "Proposed, exact"), ("floor", "response_floor_s", "no scheme is below"))
+NOTE = (
+    "means of {draws} clusters with 95 % intervals; at the upper edge, in a scheme's colour: n/{draws} clusters on\n"
+    "which it is unstable or infeasible, so that there is no mean, or a mean that lies beyond the frame"
+)
+FRAME = 1.3  # times the greatest mean of the schemes but PETALS
+
+
+def scheme_curves(axes: Axes, rows: pd.DataFrame, axis: str, draws: int) -> None:
+    """One curve a scheme, one of the exact values of the proposed one, and the floor."""
+    simulated = rows[(rows["evaluator"] == "simulation") & (rows["metric"] == "response_mean_s")]
+    names = [name for name in SCHEME_NAMES if name in set(simulated["algorithm"])]
+    means = {name: over_draws(simulated[simulated["algorithm"] == name], axis, draws) for name in names}
+    for name in names:
+        curve(axes, name, means[name], SCHEME_NAMES[name])
+    for evaluator, metric, label in THEORY:
+        of_theory = rows[(rows["evaluator"] == evaluator) & (rows["metric"] == metric)]
+        curve(axes, evaluator, over_draws(of_theory, axis, draws), label)
+    shown = pd.concat([means[name]["mean"] for name in names if name != "petals"])
+    floor = rows.loc[rows["metric"] == "response_floor_s", "value"]
+    top = FRAME * shown.max()
+    axes.set_ylim(0.9 * min(shown.min(), floor.min()), top)
+    places = pd.to_numeric(rows[axis]).unique()
+    for level, name in enumerate(names):
+        there = simulated[simulated["algorithm"] == name].assign(place=lambda found: pd.to_numeric(found[axis]))
+        notes = _notes(means[name]["mean"], there.groupby("place")["draw"].nunique(), places, draws, top)
+        look = {"fontsize": "x-small", "ha": "center", "va": "top", "weight": "bold", "color": LOOKS[name]["color"]}
+        for place, note in notes.items():
+            axes.text(place, 0.98 - 0.06 * level, note, transform=axes.get_xaxis_transform(), **look)
+
+
+def _notes(means: pd.Series, there: pd.Series, places: pd.Series, draws: int, top: float) -> dict[float, str]:
+    """What is written at the upper edge at a place: how many draws were refused, or a mean beyond the frame."""
+    notes = {place: f"{draws - int(there.get(place, 0))}/{draws}" for place in places if there.get(place, 0) < draws}
+    return notes | {place: f"{mean:.0f} s" for place, mean in means.items() if mean > top}

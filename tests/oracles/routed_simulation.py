@@ -1,0 +1,215 @@
+"""A plain simulator of schemes that route each job over servers, on Python's own heap and without any graph.
+
+Every path is listed once; a job takes the one with the least sum of what its hops cost and of what the servers' state
+adds to them. State is never kept, it is counted anew from the jobs that are there. Blocks are counted from 0.
+"""
+
+import heapq
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from system import Placement, System
+from workloads.jobs import Jobs
+
+RETRY_AFTER_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)  # and 60 s ever after
+
+
+class Hop(NamedTuple):
+    """The next server, the one before it (None is the client) and the blocks run here."""
+
+    source: int | None
+    server: int
+    blocks: int
+
+
+Path = tuple[Hop, ...]
+
+
+class Scheme(NamedTuple):
+    """`hop_s(hop)` and `exit_s(server)` are what a path costs; `delay` is `petals` or `ws_rr`."""
+
+    hop_s: Callable[[Hop], float]
+    exit_s: Callable[[int], float]
+    delay: str
+    waiting: str  # fcfs, first_fit, backoff or central
+    refresh_s: float = 0.0
+
+
+class Served(NamedTuple):
+    """One job, times in seconds; those that wait are counted in `present`, the jobs there at its arrival."""
+
+    start_s: float
+    service_s: float
+    first_token_s: float
+    output_token_s: float
+    present: int
+
+
+def paths(placement: Placement, slots: list[int], block_count: int) -> list[Path]:
+    """Every way through all blocks: each server runs what it hosts from the next block on, if it has the slots."""
+    first, end = placement.first_block.tolist(), placement.end_block.tolist()
+
+    def onward(source: int | None, done: int) -> Iterator[Path]:
+        if done == block_count:
+            yield ()
+            return
+        for j in range(len(first)):
+            if first[j] <= done < end[j] and end[j] - done <= slots[j]:
+                for rest in onward(j, end[j]):
+                    yield (Hop(source, j, end[j] - done), *rest)
+
+    return list(onward(None, 0))
+
+
+def petals_scheme(system: System, waiting: str, refresh_s: float = 0.0) -> Scheme:
+    """BASELINES 1.3: messages go from server to server, 18 ms a hop, one decoding step for each block."""
+    servers = system.servers
+
+    def hop_s(hop: Hop) -> float:
+        rtt_s = servers.orchestrator_rtt_s if hop.source is None else servers.rtt_s[hop.source]
+        return rtt_s[hop.server] / 2 + 0.018 + hop.blocks * servers.block_s[hop.server, 2]
+
+    return Scheme(hop_s, lambda j: servers.orchestrator_rtt_s[j] / 2, "petals", waiting, refresh_s)
+
+
+def bprr_scheme(system: System, waiting: str) -> Scheme:
+    """BASELINES 2.3: the mean time of the visit."""
+
+    def hop_s(hop: Hop) -> float:
+        return system.communication_s[hop.server] + system.block_s[hop.server] * hop.blocks
+
+    return Scheme(hop_s, lambda j: 0.0, "ws_rr", waiting)
+
+
+class Claim(NamedTuple):
+    """A job that is there, running or committed to a path, and when it is expected to end."""
+
+    path: Path
+    runs: bool
+    expected_end_s: float
+
+
+class RoutedSimulation:
+    """The state between two events. A `Claim` is kept for each job that is there, in order of arrival."""
+
+    def __init__(self, system: System, placement: Placement, slots: list[int], scheme: Scheme, jobs: Jobs) -> None:
+        self._system, self._placement, self._slots, self._scheme, self._jobs = system, placement, slots, scheme, jobs
+        self._paths = paths(placement, slots, system.model.block_count)
+        self._claims: dict[int, Claim] = {}
+        self._waiting: list[int] = []  # in the central queue
+        self._told, self._told_at_s = list(slots), -math.inf
+        self._events: list[tuple[float, int, int]] = []  # time, job, attempts made or -1 where it completes
+        self._served: dict[int, Served] = {}
+        self._present: dict[int, int] = {}
+
+    def run(self) -> list[Served]:
+        """Every job, in the order of arrival."""
+        for job, now_s in enumerate(self._jobs.arrival_s.tolist()):
+            self._happen_until(now_s)
+            self._present[job] = self._present_now(job)
+            self._arrive(job, 0, now_s)
+        self._happen_until(math.inf)
+        return [self._served[job] for job in range(len(self._jobs))]
+
+    def _present_now(self, job: int) -> int:
+        """Jobs in the system just after this one has come."""
+        return job + 1 - sum(1 for other in self._served if other not in self._claims)
+
+    def _happen_until(self, until_s: float) -> None:
+        while self._events and self._events[0][0] <= until_s:
+            now_s, job, attempts = heapq.heappop(self._events)
+            if attempts < 0:
+                del self._claims[job]
+                self._look(now_s)
+                self._start_those_who_wait(now_s)
+            else:
+                self._arrive(job, attempts, now_s)
+
+    def _look(self, now_s: float) -> None:
+        """Free slots become known if those known are old; at a refresh of 0 they always are."""
+        if now_s - self._told_at_s >= self._scheme.refresh_s:
+            self._told = [self._free(j) for j in range(len(self._slots))]
+            self._told_at_s = now_s
+
+    def _arrive(self, job: int, attempts: int, now_s: float) -> None:
+        """A new job, or one that tries again."""
+        self._look(now_s)
+        if self._scheme.waiting == "central":
+            self._waiting.append(job)
+            self._start_those_who_wait(now_s)
+            return
+        path = self._route(now_s)
+        if self._may_start(job, path):
+            self._start(job, path, now_s)
+        elif self._scheme.waiting == "backoff":
+            after_s = RETRY_AFTER_S[min(attempts, len(RETRY_AFTER_S) - 1)]
+            heapq.heappush(self._events, (now_s + after_s, job, attempts + 1))
+        else:
+            wait_s = max(self._delay_s(hop, now_s) for hop in path)
+            self._claims[job] = Claim(path, False, now_s + wait_s + self._mean_s(path))
+
+    def _start_those_who_wait(self, now_s: float) -> None:
+        for job in sorted(job for job, claim in self._claims.items() if not claim.runs):
+            path = self._claims[job].path
+            if self._may_start(job, path):
+                self._start(job, path, now_s)
+        while self._waiting:
+            self._look(now_s)
+            path = self._route(now_s)
+            if not self._may_start(self._waiting[0], path):
+                break
+            self._start(self._waiting.pop(0), path, now_s)
+
+    def _may_start(self, job: int, path: Path) -> bool:
+        """Room beside those that run; under `fcfs` beside all that came before and are there."""
+        in_order = self._scheme.waiting == "fcfs"
+        room = self._reserved_room(job) if in_order else self._free
+        return all(room(hop.server) >= hop.blocks for hop in path)
+
+    def _reserved_room(self, job: int) -> Callable[[int], int]:
+        before = [claim for other, claim in self._claims.items() if other < job]
+        return lambda j: self._slots[j] - sum(_slots_of(claim, j) for claim in before)
+
+    def _free(self, j: int) -> int:
+        return self._slots[j] - sum(_slots_of(claim, j) for claim in self._claims.values() if claim.runs)
+
+    def _start(self, job: int, path: Path, now_s: float) -> None:
+        servers, jobs = self._system.servers, self._jobs
+        tokens_in, tokens_out = jobs.lengths[job if len(jobs.lengths) > 1 else 0]
+        once_s, input_s, output_s = (
+            sum(servers.communication_s[hop.server, i] + hop.blocks * servers.block_s[hop.server, i] for hop in path)
+            for i in range(3)
+        )
+        first_s = jobs.size[job] * (once_s + input_s * tokens_in)
+        service_s = first_s + jobs.size[job] * output_s * tokens_out
+        self._served[job] = Served(now_s, service_s, now_s + first_s, output_s, self._present[job])
+        self._claims[job] = Claim(path, True, now_s + self._mean_s(path))
+        heapq.heappush(self._events, (now_s + service_s, job, -1))
+
+    def _mean_s(self, path: Path) -> float:
+        communication_s, block_s = self._system.communication_s, self._system.block_s
+        return sum(communication_s[hop.server] + hop.blocks * block_s[hop.server] for hop in path)
+
+    def _route(self, now_s: float) -> Path:
+        return min(self._paths, key=lambda path: self._cost_s(path, now_s))
+
+    def _cost_s(self, path: Path, now_s: float) -> float:
+        hops_s = sum(self._scheme.hop_s(hop) + self._delay_s(hop, now_s) for hop in path)
+        return hops_s + self._scheme.exit_s(path[-1].server)
+
+    def _delay_s(self, hop: Hop, now_s: float) -> float:
+        if self._scheme.delay == "petals":
+            return 10.0 if self._told[hop.server] < self._placement.block_count[hop.server] else 0.0
+        there = [claim for claim in self._claims.values() if _slots_of(claim, hop.server)]
+        room, left = self._slots[hop.server] - sum(_slots_of(claim, hop.server) for claim in there), 0.0
+        for claim in sorted(there, key=lambda claim: claim.expected_end_s):
+            if room >= hop.blocks:
+                break
+            room += _slots_of(claim, hop.server)
+            left = max(claim.expected_end_s - now_s, 0.0)
+        return left
+
+
+def _slots_of(claim: Claim, j: int) -> int:
+    return sum(hop.blocks for hop in claim.path if hop.server == j)
