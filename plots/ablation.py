@@ -6,7 +6,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plots.style import CONSTANTS_TITLES, SCHEME_NAMES, new_figure
+from plots.style import CONSTANTS_TITLES, in_order, new_figure, scheme_name
 from store.statistics import mean_interval
 
 SETTING = ["constants", "network", "cluster.fast_servers"]
@@ -17,8 +17,7 @@ ORCHESTRATORS = {"ripe_published_code": "central orchestrator"}
 def draw(rows: pd.DataFrame, draws: int) -> Figure:
     """A table for each size of the cluster: settings by variants, reductions of the mean response in per cent."""
     rows = rows[rows["metric"] == "response_mean_s"]
-    sizes, variants = rows["cluster.server_count"].unique(), set(rows["algorithm"]) - {"proposed"}
-    columns = [name for name in SCHEME_NAMES if name in variants]
+    sizes, columns = rows["cluster.server_count"].unique(), in_order(rows["algorithm"])[1:]
     figure, panels = new_figure(1, len(sizes))
     figure.set_size_inches(11, 3.6 * len(sizes))
     for axes, size in zip(panels, sizes, strict=True):
@@ -42,10 +41,10 @@ def _table(axes: Axes, gains: pd.DataFrame, draws: int) -> None:
     sns.heatmap(means, cmap="vlag_r", center=0, vmin=-50, vmax=50, ax=axes, cbar_kws=bar, linewidths=0.5)
     for line, (_, of_setting) in enumerate(settings):
         for column, name in enumerate(gains.columns):
-            strong = abs(means.iloc[line, column]) > STRONG
-            look = {"ha": "center", "va": "center", "fontsize": "small", "color": "white" if strong else "black"}
-            axes.text(column + 0.5, line + 0.5, _cell(of_setting[name].dropna(), draws), **look)
-    axes.set_xticklabels([SCHEME_NAMES[name] for name in means.columns], rotation=15, ha="right")
+            colour = "white" if abs(means.to_numpy()[line, column]) > STRONG else "black"
+            cell = _cell(of_setting[name].dropna(), draws)
+            axes.text(column + 0.5, line + 0.5, cell, ha="center", va="center", fontsize="small", color=colour)
+    axes.set_xticklabels([scheme_name(name) for name in means.columns], rotation=15, ha="right")
     axes.set_yticklabels([_setting(*setting) for setting in means.index], rotation=0)
     axes.set(xlabel="", ylabel="")
     axes.grid(visible=False)

@@ -15,7 +15,7 @@ def draw(rows: pd.DataFrame, draws: int) -> Figure:
     cells = rows.groupby(["constants", "cluster.fast_share"], sort=False)
     for axes, ((constants, share), of_cell) in zip(panels, cells, strict=True):
         scheme_curves(axes, of_cell, "cluster.server_count", draws)
-        title = f"{float(share):.0%} fast servers\n{CONSTANTS_TITLES[constants]}"
+        title = f"{float(str(share)):.0%} fast servers\n{CONSTANTS_TITLES[str(constants)]}"
         axes.set(xlabel="servers J", ylabel="mean response time (s)", title=title)
         axes.set_xticks(pd.to_numeric(of_cell["cluster.server_count"]).unique())
     legend_below(figure, panels[0], 5, NOTE.format(draws=draws))

@@ -1,10 +1,13 @@
 """Mean response of complete schemes along an axis, beside what the theory says and what no scheme can beat."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 from matplotlib.axes import Axes
 
-from plots.style import LOOKS, SCHEME_NAMES, curve, over_draws
+from plots.style import curve, in_order, look_of, over_draws, scheme_name
 
+PROPOSED = "proposed"
 THEORY = (("exact", "response_mean_s", "Proposed, exact"), ("floor", "response_floor_s", "no scheme is below"))
 NOTE = (
     "means of {draws} clusters with 95 % intervals; at the upper edge, in a scheme's colour: n/{draws} clusters on\n"
@@ -16,13 +19,16 @@ FRAME = 1.3  # times the greatest mean of the schemes but PETALS
 def scheme_curves(axes: Axes, rows: pd.DataFrame, axis: str, draws: int) -> None:
     """One curve a scheme, one of the exact values of the proposed one, and the floor."""
     simulated = rows[(rows["evaluator"] == "simulation") & (rows["metric"] == "response_mean_s")]
-    names = [name for name in SCHEME_NAMES if name in set(simulated["algorithm"])]
+    names = in_order(simulated["algorithm"])
     means = {name: over_draws(simulated[simulated["algorithm"] == name], axis, draws) for name in names}
     for name in names:
-        curve(axes, name, means[name], SCHEME_NAMES[name])
+        curve(axes, name, means[name], scheme_name(name))
     for evaluator, metric, label in THEORY:
-        of_theory = rows[(rows["evaluator"] == evaluator) & (rows["metric"] == metric)]
-        curve(axes, evaluator, over_draws(of_theory, axis, draws), label)
+        of_theory = rows[
+            (rows["evaluator"] == evaluator) & (rows["metric"] == metric) & (rows["algorithm"] == PROPOSED)
+        ]
+        if len(of_theory):
+            curve(axes, evaluator, over_draws(of_theory, axis, draws), label)
     shown = pd.concat([means[name]["mean"] for name in names if name != "petals"])
     floor = rows.loc[rows["metric"] == "response_floor_s", "value"]
     top = FRAME * shown.max()
@@ -31,12 +37,12 @@ def scheme_curves(axes: Axes, rows: pd.DataFrame, axis: str, draws: int) -> None
     for level, name in enumerate(names):
         there = simulated[simulated["algorithm"] == name].assign(place=lambda found: pd.to_numeric(found[axis]))
         notes = _notes(means[name]["mean"], there.groupby("place")["draw"].nunique(), places, draws, top)
-        look = {"fontsize": "x-small", "ha": "center", "va": "top", "weight": "bold", "color": LOOKS[name]["color"]}
+        look = {"fontsize": "x-small", "ha": "center", "va": "top", "weight": "bold", "color": look_of(name)["color"]}
         for place, note in notes.items():
             axes.text(place, 0.98 - 0.06 * level, note, transform=axes.get_xaxis_transform(), **look)
 
 
-def _notes(means: pd.Series, there: pd.Series, places: pd.Series, draws: int, top: float) -> dict[float, str]:
+def _notes(means: pd.Series, there: pd.Series, places: Iterable[float], draws: int, top: float) -> dict[float, str]:
     """What is written at the upper edge at a place: how many draws were refused, or a mean beyond the frame."""
     notes = {place: f"{draws - int(there.get(place, 0))}/{draws}" for place in places if there.get(place, 0) < draws}
-    return notes | {place: f"{mean:.0f} s" for place, mean in means.items() if mean > top}
+    return notes | {float(str(place)): f"{mean:.0f} s" for place, mean in means.items() if mean > top}

@@ -1,6 +1,7 @@
 """One look for all figures: readable in print, in grey and for colour-blind readers."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -39,6 +40,7 @@ LOOKS = {
     "jffc_only": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
     "floor": {"color": COLOURS[7], "linestyle": "-", "linewidth": 2.5, "zorder": 1},
 }
+NEWCOMER = {"color": COLOURS[4], "marker": "*", "markersize": 7, "linestyle": "-."}  # a scheme of the reader's own
 POLICY_NAMES = {"jffc": "JFFC", "sed": "SED", "sa_jsq": "SA-JSQ", "jsq": "JSQ", "jiq": "JIQ"}
 SCHEME_NAMES = {
     "proposed": "Proposed",
@@ -81,6 +83,22 @@ def over_draws(rows: pd.DataFrame, axis: str, draws: int) -> pd.DataFrame:
     return pd.DataFrame(intervals, index=by_draw.index, columns=list(Interval._fields))
 
 
+def in_order(names: pd.Series) -> list[str]:
+    """The schemes that are there, as they are listed above, and then those that are not."""
+    known = [name for name in SCHEME_NAMES if name in set(names)]
+    return known + [name for name in names.unique() if name not in SCHEME_NAMES]
+
+
+def scheme_name(name: str) -> str:
+    """A scheme as it is called in figures; one that is not listed above by its name in conf/algorithm."""
+    return SCHEME_NAMES.get(name, name)
+
+
+def look_of(name: str) -> dict[str, Any]:
+    """How a curve is drawn."""
+    return LOOKS.get(name, NEWCOMER)
+
+
 def curve(axes: Axes, look: str, statistics: pd.DataFrame, label: str | None = None) -> None:
     """A curve of means with its intervals as error bars, where they are known; its label is its look's by default."""
     axes.errorbar(
@@ -90,7 +108,7 @@ def curve(axes: Axes, look: str, statistics: pd.DataFrame, label: str | None = N
         label=label or look,
         capsize=2,
         elinewidth=0.8,
-        **LOOKS[look],
+        **look_of(look),
     )
 
 

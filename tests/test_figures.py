@@ -24,7 +24,7 @@ SMALLER = {
     "fig6b_embedded": ("demand.load=0.3,0.7", "tuning.largest=9"),
     "fig7_embedded": (),
     "azure_replay_embedded": ("workload.job_count=500",),
-    "table1_embedded": ("workload.job_count=100", "algorithm=petals,jffc_only,proposed"),
+    "table1_embedded": ("workload.job_count=100",),
 }
 
 

@@ -39,7 +39,8 @@ def test_a_point_is_what_hydra_composes(expand, overrides):
     names = [text for text in overrides if text.startswith("experiment=")]
     expected = case_of(*names, *(text.replace("seed=", "case.seed=") for text in arguments))
     (sweep,) = expand([*names, *(text.replace("seed=", "case.seed=") for text in arguments)])
-    points = [point for point in sweep.points if not names or point.axes["demand.load"] == "0.7"]
+    wanted = {"demand.load": "0.7", "constants": "paper"}
+    points = [point for point in sweep.points if not names or wanted.items() <= point.axes.items()]
     assert len(points) == 1
     if not names:
         assert points[0].case == expected
@@ -59,11 +60,31 @@ def test_axes_are_a_grid_with_their_values(expand):
 
 
 def test_the_command_line_replaces_and_fixes_an_experiments_axes(expand):
-    (sweep,) = expand(["experiment=fig3b_embedded", "demand.load=0.3,0.5", "evaluator=exact"])
+    (sweep,) = expand(["experiment=fig3b_embedded", "constants=paper", "demand.load=0.3,0.5", "evaluator=exact"])
     assert sweep.experiment == "fig3b_embedded"
-    assert sweep.axes == ["demand.load", "evaluator"]  # set to one value it is still a column
+    assert sweep.axes == ["constants", "demand.load", "evaluator"]  # set to one value it is still a column
     assert {point.axes["evaluator"] for point in sweep.points} == {"exact"}
     assert [point.case["demand"]["load"] for point in sweep.points] == [0.3, 0.5]
+
+
+def test_an_experiment_may_be_several_grids_over_the_same_keys(expand):
+    (sweep,) = expand(
+        ["experiment=fig8_embedded", "constants=paper", "cluster.server_count=20", "cluster.fast_share=0.2"]
+    )
+    chosen = [(point.axes["algorithm"], point.axes["evaluator"]) for point in sweep.points]
+    simulated = [(name, "simulation") for name in ("petals", "bprr", "proposed")]
+    assert chosen == [*simulated, ("proposed", "exact"), ("proposed", "floor")]
+
+
+def test_grids_that_the_command_line_makes_alike_count_once(expand):
+    few = ("constants=paper", "cluster.server_count=20", "cluster.fast_share=0.2")
+    (sweep,) = expand(["experiment=fig8_embedded", *few, "algorithm=proposed,bprr", "evaluator=simulation"])
+    assert [point.axes["algorithm"] for point in sweep.points] == ["proposed", "bprr"]
+
+
+def test_grids_with_other_keys_are_refused(expand):
+    with pytest.raises(InputError, match="every grid must have the same keys"):
+        expand(["network=european", "experiment.axes=[{demand.per_s:[0.1]},{cluster.server_count:[20]}]"])
 
 
 def test_what_the_command_line_sets_is_kept_with_the_sweep(expand):
@@ -75,7 +96,7 @@ def test_several_experiments_are_several_sweeps(expand):
     sweeps = expand(["experiment=fig3b_embedded,fig7_embedded", "draws=3"])
     assert [sweep.experiment for sweep in sweeps] == ["fig3b_embedded", "fig7_embedded"]
     assert [sweep.draws for sweep in sweeps] == [3, 3]
-    assert [len(sweep.points) for sweep in sweeps] == [27, 1]
+    assert [len(sweep.points) for sweep in sweeps] == [54, 3]
 
 
 def test_figures_share_points(expand):

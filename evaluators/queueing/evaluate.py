@@ -178,5 +178,6 @@ def _require_poisson_exponential_jffc(draw: Draw, evaluator: str) -> None:
 def _is_poisson_exponential(draw: Draw) -> bool:
     """Whether the jobs are those of the paper's Sec. 3."""
     workload = draw.case.workload
-    poisson = isinstance(workload, SyntheticWorkload) and isinstance(workload.arrivals, Poisson)
-    return poisson and workload.sizes == "exponential"
+    if not isinstance(workload, SyntheticWorkload):
+        return False
+    return isinstance(workload.arrivals, Poisson) and workload.sizes == "exponential"

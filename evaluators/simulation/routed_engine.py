@@ -342,8 +342,9 @@ def _with_longer_lists(world: World) -> World:
     """The same with twice the room for the jobs present."""
     state = world.state
     servers = state.present.size
-    end_s, held = state.end_s.reshape(servers, -1), state.held.reshape(servers, -1)
-    end_s, held = np.hstack((end_s, end_s)).ravel(), np.hstack((held, held)).ravel()
+    end_s, held = np.empty(2 * state.end_s.size), np.empty(2 * state.held.size, np.int64)
+    end_s.reshape(servers, -1)[:, : state.end_s.size // servers] = state.end_s.reshape(servers, -1)
+    held.reshape(servers, -1)[:, : state.held.size // servers] = state.held.reshape(servers, -1)
     longer = State(state.free, state.unreserved, state.told, state.told_at_s, state.present, end_s, held)
     return World(world.jobs, world.network, world.rule, world.paths, longer, world.events, world.queue, world.record)
 
@@ -374,6 +375,16 @@ def is_unstable(arrival_s: Floats, end_s: Floats, now_s: float) -> bool:
     return surplus.mean() + QUANTILE * spread / np.sqrt(WINDOWS) < 0
 
 
+@njit(cache=True)
+def _is_seen_unstable(arrived: int, now_s: float, jobs: Arrivals, paths: Paths) -> bool:
+    """Whether it is time to look, at the last job at the latest, and what is seen."""
+    looks = arrived // FIRST_LOOK
+    is_time = arrived % FIRST_LOOK == 0 and looks & (looks - 1) == 0
+    if not (is_time or arrived == jobs.time_s.size):
+        return False
+    return is_unstable(jobs.time_s[:arrived], paths.end_s[:arrived], now_s)
+
+
 _INTEGERS, _VECTOR, _MATRIX = int64[::1], float64[::1], float64[:, ::1]
 _SIGNATURE = int64(
     types.FunctionType(FIND_PATH),
@@ -395,7 +406,7 @@ def run(find_path, delay, jobs, network, rule, record):  # type: ignore[no-untyp
     """
     world = _empty_world(jobs, network, rule, record)
     events, paths, queue, n = world.events, world.paths, world.queue, jobs.time_s.size
-    arrived, next_look = 0, FIRST_LOOK
+    arrived = 0
     while arrived < n or events.size[0] > 0:
         if events.size[0] > 0 and (arrived == n or events.time_s[0] <= jobs.time_s[arrived]):
             now_s, job, last_delay_s = events.time_s[0], events.job[0], events.delay_s[0]
@@ -403,10 +414,8 @@ def run(find_path, delay, jobs, network, rule, record):  # type: ignore[no-untyp
         else:
             now_s, job, last_delay_s = jobs.time_s[arrived], arrived, 0.0
             arrived += 1
-            if rule.stop_unstable and arrived in (next_look, n):
-                next_look *= 2
-                if is_unstable(jobs.time_s[:arrived], paths.end_s[:arrived], now_s):
-                    return arrived
+            if rule.stop_unstable and _is_seen_unstable(arrived, now_s, jobs, paths):
+                return arrived
         completes = last_delay_s == NEVER
         if completes:
             _leave(job, world)

@@ -85,7 +85,7 @@ class Expansion:
         require_count(draws=config.draws, replications=config.replications)
         grids = [self._axes(grid, given) for grid in _grids(config.experiment.axes)]
         fixed = [_text(override) for key, override in given.items() if key not in grids[0]]
-        points = [point for axes in grids for point in self._points([*experiment, *fixed], axes)]
+        points = _each_once(point for axes in grids for point in self._points([*experiment, *fixed], axes))
         told = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
         return Sweep(config.experiment.name, told, list(grids[0]), points, config.draws, config.replications)
 
@@ -207,6 +207,11 @@ def _grids(axes: Any) -> list[dict[str, Any]]:
     same = bool(grids) and all(grid.keys() == grids[0].keys() for grid in grids)
     require(same, "experiment.axes", [list(grid) for grid in grids], "every grid must have the same keys")
     return grids
+
+
+def _each_once(points: Iterable[Point]) -> list[Point]:
+    """Without those that an earlier grid has: the command line may have made grids alike."""
+    return list({(point.identity, *point.axes.values()): point for point in points}.values())
 
 
 def _text(override: Override) -> str:

@@ -12,6 +12,7 @@ from tests.benchmarks.benchmark import Benchmark, Result, measure_all
 from tests.benchmarks.composition import composition_benchmarks
 from tests.benchmarks.formulas import formula_benchmarks
 from tests.benchmarks.processes import process_benchmarks
+from tests.benchmarks.routing import routing_benchmarks
 from tests.benchmarks.scale import FULL, Scale
 from tests.benchmarks.simulator import simulator_benchmarks
 
@@ -20,6 +21,7 @@ def benchmarks(scale: Scale) -> list[Benchmark]:
     """All of them."""
     return [
         *simulator_benchmarks(scale),
+        *routing_benchmarks(scale),
         *formula_benchmarks(scale),
         *composition_benchmarks(scale),
         *process_benchmarks(scale),

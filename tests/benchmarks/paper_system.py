@@ -16,6 +16,7 @@ BLOOM_176B = ServedModel(
     cache_tokens=2048,
     prefill_gflop=5,
     decode_read_gb=1.32,
+    hidden_size=14336,
 )
 MEAN_JOB = (1.0, 2000.0, 19.0)
 RESERVED = 7  # c

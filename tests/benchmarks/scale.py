@@ -11,6 +11,8 @@ class Scale:
     jobs: int  # in our simulator
     heap_jobs: int  # in the plain Python loop
     peer_jobs: int  # in SimPy and Ciw
+    routed_jobs: int
+    routed_peer_jobs: int
     slots_per_rate: int  # of 40 rates
     gca_servers: tuple[int, ...]
     networkx_servers: int
@@ -23,6 +25,8 @@ FULL = Scale(
     jobs=1_000_000,
     heap_jobs=100_000,
     peer_jobs=20_000,
+    routed_jobs=100_000,
+    routed_peer_jobs=2000,
     slots_per_rate=25,
     gca_servers=(400, 10_000, 100_000),
     networkx_servers=100,
@@ -34,6 +38,8 @@ TINY = Scale(
     jobs=2000,
     heap_jobs=500,
     peer_jobs=200,
+    routed_jobs=500,
+    routed_peer_jobs=50,
     slots_per_rate=1,
     gca_servers=(40, 50, 60),
     networkx_servers=40,

@@ -37,13 +37,12 @@ class Scheme(NamedTuple):
 
 
 class Served(NamedTuple):
-    """One job, times in seconds; those that wait are counted in `present`, the jobs there at its arrival."""
+    """One job: when it started and had its first token, and how long it was served, in seconds."""
 
     start_s: float
     service_s: float
     first_token_s: float
     output_token_s: float
-    present: int
 
 
 def paths(placement: Placement, slots: list[int], block_count: int) -> list[Path]:
@@ -101,20 +100,14 @@ class RoutedSimulation:
         self._told, self._told_at_s = list(slots), -math.inf
         self._events: list[tuple[float, int, int]] = []  # time, job, attempts made or -1 where it completes
         self._served: dict[int, Served] = {}
-        self._present: dict[int, int] = {}
 
     def run(self) -> list[Served]:
         """Every job, in the order of arrival."""
         for job, now_s in enumerate(self._jobs.arrival_s.tolist()):
             self._happen_until(now_s)
-            self._present[job] = self._present_now(job)
             self._arrive(job, 0, now_s)
         self._happen_until(math.inf)
         return [self._served[job] for job in range(len(self._jobs))]
-
-    def _present_now(self, job: int) -> int:
-        """Jobs in the system just after this one has come."""
-        return job + 1 - sum(1 for other in self._served if other not in self._claims)
 
     def _happen_until(self, until_s: float) -> None:
         while self._events and self._events[0][0] <= until_s:
@@ -183,7 +176,7 @@ class RoutedSimulation:
         )
         first_s = jobs.size[job] * (once_s + input_s * tokens_in)
         service_s = first_s + jobs.size[job] * output_s * tokens_out
-        self._served[job] = Served(now_s, service_s, now_s + first_s, output_s, self._present[job])
+        self._served[job] = Served(now_s, service_s, now_s + first_s, output_s)
         self._claims[job] = Claim(path, True, now_s + self._mean_s(path))
         heapq.heappush(self._events, (now_s + service_s, job, -1))
 

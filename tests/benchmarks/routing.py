@@ -1,0 +1,62 @@
+"""The routed schemes' simulator on the paper's clusters, beside the plain one that the tests use as an oracle."""
+
+from functools import cache
+
+import numpy as np
+
+from algorithms.bprr import Bprr
+from algorithms.petals import Petals
+from algorithms.placement.petals import PetalsPlacement
+from algorithms.routing.links import RoutedComposition
+from evaluators.simulation import simulate_routed
+from system import Streams
+from tests.benchmarks.benchmark import Benchmark, Measure, Peer
+from tests.benchmarks.paper_system import paper_system
+from tests.benchmarks.scale import Scale
+from tests.benchmarks.timing import rate
+from tests.oracles.routed_simulation import RoutedSimulation, bprr_scheme
+from workloads.arrivals import Poisson
+from workloads.jobs import Jobs
+from workloads.synthetic import SyntheticWorkload
+
+SCHEMES = {"PETALS": Petals(PetalsPlacement()), "BPRR": Bprr()}
+SERVERS, FEW_SERVERS = 40, 10  # the peer lists every path
+BOUND = 2e5
+
+
+def routing_benchmarks(scale: Scale) -> list[Benchmark]:
+    """PETALS and BPRR on the paper's largest cluster; BPRR beside the plain simulator on its smallest."""
+    what = f"{scale.routed_jobs:,} requests routed over {SERVERS} servers, drawing included"
+    return [
+        *(Benchmark(f"routed simulator, {n}", what, "jobs/s", _ours(n, SERVERS, scale), BOUND) for n in SCHEMES),
+        _beside_the_plain_one(scale),
+    ]
+
+
+def _beside_the_plain_one(scale: Scale) -> Benchmark:
+    composed, jobs = composition("BPRR", FEW_SERVERS), drawn(scale.routed_peer_jobs)
+    scheme = bprr_scheme(composed.system, "fcfs")
+    slots = composed.slots.tolist()
+    work = rate(lambda: RoutedSimulation(composed.system, composed.placement, slots, scheme, jobs).run(), len(jobs))
+    what = f"requests routed over {FEW_SERVERS} servers"
+    ours = _ours("BPRR", FEW_SERVERS, scale)
+    return Benchmark("routed simulator, BPRR", what, "jobs/s", ours, peer=Peer("plain simulator in Python", work))
+
+
+@cache
+def composition(name: str, server_count: int) -> RoutedComposition:
+    """What the scheme makes of the paper's cluster of that size."""
+    return SCHEMES[name].compose(paper_system(server_count), np.random.default_rng(1))
+
+
+def drawn(count: int) -> Jobs:
+    """Jobs at the paper's rate."""
+    workload = SyntheticWorkload(Poisson(), count, input_tokens=2000, output_tokens=20)
+    return workload.jobs(0.2, Streams(seed=1))
+
+
+def _ours(name: str, server_count: int, scale: Scale) -> Measure:
+    def work() -> float:
+        return float(simulate_routed(composition(name, server_count), drawn(scale.routed_jobs)).response_s.mean())
+
+    return rate(work, scale.routed_jobs)
