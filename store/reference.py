@@ -1,6 +1,7 @@
 """Reference rows: an experiment's means as a small table that can be read in a diff.
 
-Curves, metrics at more than 40 places, are left out; the figures show them. Numbers have six significant digits.
+Curves, metrics at more than 40 places, are left out; the figures show them. So are, but for replays of traces, times of
+tokens and the percentiles of the parts of a response. Numbers have six significant digits.
 """
 
 import json
@@ -19,6 +20,7 @@ from store.statistics import intervals_over_draws
 from store.store import Store
 
 DIGITS = 6
+LEFT_OUT = ("first_token", "output_token", "waiting_quantile", "service_quantile", "over_length_share", "load")
 PROVENANCE = "provenance.yaml"
 
 
@@ -30,7 +32,8 @@ def reference_rows(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     """
     axes = [str(column) for column in points if column not in ("point", *Outcome._fields)]
     places = rows.groupby(["point", "metric"])["at"].transform("nunique")
-    means = intervals_over_draws(rows[places <= LONGEST_LIST], ["point", "metric", "at"])
+    wanted = (places <= LONGEST_LIST) & ~(rows["metric"].str.startswith(LEFT_OUT) & ~_is_replay(rows))
+    means = intervals_over_draws(rows[wanted], ["point", "metric", "at"])
     answered = rows.groupby("point")["draw"].nunique()
     means.loc[means["draws"] < means["point"].map(answered), ["mean", "half_width"]] = np.nan
     whole = points[points["status"] == "ok"].merge(means, on="point")
@@ -42,6 +45,11 @@ def reference_rows(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values([*axes, "metric", "at"], key=_in_order, ignore_index=True)
 
 
+def _is_replay(rows: pd.DataFrame) -> pd.Series:
+    """Whether a row is of a trace that is replayed: these experiments ask how over-long requests are treated."""
+    return pd.Series("workload.over_length" in rows, index=rows.index)
+
+
 def _in_order(column: pd.Series) -> pd.Series:
     """Numbers by their size, also where they are text."""
     numbers = pd.to_numeric(column, errors="coerce")
@@ -51,11 +59,14 @@ def _in_order(column: pd.Series) -> pd.Series:
 def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> None:
     """Write each experiment's rows as `<experiment>.csv`, and beside them how they were made."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = {}
+    made: dict[str, Any] = {}
+    platforms: dict[str, Any] = {}  # each once, so that the file says it once
     for name in experiments:
         table = reference_rows(load(name, store), load_points(name, store))
         table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{DIGITS}g")
         made[name] = how_made(Store(store), name)
+        alike = [platforms.setdefault(json.dumps(each), each) for each in made[name]["platforms"]]
+        made[name]["platforms"] = alike
     (folder / PROVENANCE).write_text(yaml.safe_dump(made))
 
 

@@ -1,4 +1,4 @@
-"""What every placement, allocation, tuning and dispatch policy found under `conf/` must do, whatever it computes.
+"""What every placement, allocation, tuning, policy and complete scheme under `conf/` must do, whatever it computes.
 
 A new algorithm is a Python file and a YAML file; it is tested here as soon as the YAML file exists.
 """
@@ -17,8 +17,10 @@ import run
 from algorithms.allocation.gca import gca
 from algorithms.dispatch import Dispatch
 from algorithms.placement.gbp_cr import GbpCr
-from evaluators.simulation import simulate
-from system import Composition, InfeasibleError, Placement, Servers, System
+from algorithms.routing.links import RoutedComposition
+from evaluators.case import Case, Draw
+from evaluators.simulation import JobTimes, simulate, simulate_routed
+from system import Composition, InfeasibleError, NotApplicableError, Placement, Servers, System, UnstableError
 from tests.oracles.instances import (
     poisson_jobs,
     random_placement,
@@ -27,7 +29,10 @@ from tests.oracles.instances import (
     served_model,
     uneven_jobs,
 )
+from tests.oracles.routed_simulation import paths
 from tests.oracles.sweep import Sweep
+from tests.project import case_of
+from workloads.jobs import Jobs
 
 FEW_SERVERS = 8  # the optimal placements take no large clusters
 CONF = Path(run.__file__).resolve().parent / "conf"
@@ -56,6 +61,7 @@ def test_the_groups_are_found():
     assert "gca" in names("allocation")
     assert "jffc" in names("dispatch")
     assert "fixed" in names("tuning")
+    assert {"proposed", "petals", "bprr"} <= set(names("algorithm"))
 
 
 @pytest.mark.parametrize("name", names("placement"))
@@ -172,3 +178,81 @@ def test_dispatch_gives_the_same_jobs_twice(name):
     jobs = poisson_jobs(np.random.default_rng(106), 1000, 2.5)
     first, second = (simulate(jobs, [1.0, 2.0], [2, 2], made("dispatch", name)) for _ in range(2))
     assert first.response_s.tobytes() == second.response_s.tobytes()
+
+
+def assert_valid_routed(composition: RoutedComposition) -> None:
+    """Blocks and slots within memory, and links that are the hops of the ways through all blocks, each with a cost."""
+    system, placement, slots = composition.system, composition.placement, composition.slots
+    model, client = system.model, len(system.servers)
+    used_gb = placement.block_count * model.block_memory_gb + slots * model.cache_memory_gb
+    assert (used_gb <= system.servers.memory_gb * (1 + 1e-9)).all()
+    hops = {hop for path in paths(placement, slots.tolist(), model.block_count) for hop in path}
+    legal = {(client if source is None else source, target, blocks) for source, target, blocks in hops}
+    assert set(zip(*(column.tolist() for column in composition.links), strict=True)) == legal
+    assert (composition.cost_s > 0).all()
+    assert (np.isfinite(composition.exit_s[composition.links.target]) == _ends(composition)).all()
+
+
+def _ends(composition: RoutedComposition) -> np.ndarray:
+    """Of each link: whether it leads to the last block."""
+    placement = composition.placement
+    return placement.end_block[composition.links.target] == composition.system.model.block_count
+
+
+def simulated(scheme: Any, composed: Composition | RoutedComposition, jobs: Jobs) -> JobTimes:
+    if isinstance(composed, RoutedComposition):
+        return simulate_routed(composed, jobs, stop_unstable=False)
+    mean_s, coefficients_s = composed.mean_service_s, composed.job_coefficients_s
+    return simulate(jobs, mean_s, composed.capacity, scheme.dispatch, coefficients_s)
+
+
+def assert_serves_every_job(scheme: Any, composed: Composition | RoutedComposition, jobs: Jobs) -> None:
+    """Each is there with times that add up, and its service is that of some way through all blocks."""
+    times = simulated(scheme, composed, jobs)
+    assert times.arrival_s.tobytes() == jobs.arrival_s.tobytes()
+    assert (times.waiting_s >= 0).all()
+    assert (times.service_s > 0).all()
+    assert (times.response_s == times.waiting_s + times.service_s).all()
+    assert (times.first_token_s <= times.response_s * (1 + 1e-12)).all()
+    decoding_s = jobs.size * times.output_token_s * jobs.lengths[:, 1]
+    assert times.response_s - times.first_token_s == pytest.approx(decoding_s, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", names("algorithm"))
+def test_schemes_compose_what_fits_and_serve_every_job(name):
+    """Or they say why not; the same for the same randomness."""
+    scheme, composed_count = made("algorithm", name), 0
+    for rng, system in systems(107, 60, FEW_SERVERS):
+        seed = int(rng.integers(2**31))
+        try:
+            composed = scheme.compose(system, np.random.default_rng(seed))
+        except (InfeasibleError, UnstableError):
+            continue
+        if isinstance(composed, Composition):
+            assert_valid_composition(system, composed.placement, composed)
+        else:
+            assert_valid_routed(composed)
+        jobs = uneven_jobs(rng, 300, 2 * system.arrival_rate_per_s)
+        assert_serves_every_job(scheme, composed, jobs)
+        again = simulated(scheme, scheme.compose(system, np.random.default_rng(seed)), jobs)
+        assert again.response_s.tobytes() == simulated(scheme, composed, jobs).response_s.tobytes()
+        composed_count += 1
+    assert composed_count > 10
+
+
+ROUTED = ("bprr", "petals")
+CHAINS_ONLY = ("composition", "exact", "job_servers", "markov", "service_times", "surrogate", "theorem4")
+
+
+@pytest.mark.parametrize("name", ROUTED)
+@pytest.mark.parametrize("evaluator", names("evaluator"))
+def test_what_needs_chains_says_that_it_does_not_apply_to_routed_schemes(name, evaluator):
+    small = ("workload.job_count=300", "network=european", "demand.per_s=0.01")
+    case: Case = instantiate(case_of(f"algorithm={name}", f"evaluator={evaluator}", *small))
+    draw = Draw(case, 0)
+    assert isinstance(draw.composed, RoutedComposition)
+    if evaluator in CHAINS_ONLY:
+        with pytest.raises(NotApplicableError, match=r"; use evaluator=simulation$"):
+            case.evaluator(draw, 0)
+    else:
+        assert case.evaluator(draw, 0)

@@ -22,8 +22,9 @@ LONGEST_BACKOFF_S = 60.0
 NEVER = -1.0  # as the last delay of a job in the heap: it completes
 
 # A run is unstable if in the last half of the time so far, cut into windows, fewer jobs leave than this share of those
-# that come, at 99 % confidence (Student's quantile). Looked at after these many arrivals, then each time twice as many.
-SHARE_SERVED, WINDOWS, QUANTILE = 0.99, 20, 2.539483
+# that come, at 99 % confidence (Student's quantile for 5 windows; more of them would hide a slow drift in their noise).
+# Looked at after these many arrivals, then each time twice as many.
+SHARE_SERVED, WINDOWS, QUANTILE = 0.99, 5, 3.746947
 FIRST_LOOK = 1000
 
 
