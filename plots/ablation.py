@@ -23,7 +23,9 @@ def draw(rows: pd.DataFrame, draws: int) -> Figure:
     for axes, size in zip(panels, sizes, strict=True):
         _table(axes, _reductions(rows[rows["cluster.server_count"] == size], columns), draws)
         axes.set_title(f"J = {size}: by how much the mean response time (s) of Proposed is below each variant's (%)")
-    panels[-1].set_xlabel(f"paired over {draws} clusters, ± 95 % interval; n/{draws}: clusters without a mean")
+    figure.supxlabel(
+        f"paired over {draws} clusters, ± 95 % interval; n/{draws}: clusters without a mean", fontsize="small"
+    )
     return figure
 
 

@@ -26,24 +26,25 @@ def copy(tmp_path_factory):
     """A copy of the project with the README's algorithm added as the README says."""
     project = tmp_path_factory.mktemp("copy") / "project"
     shutil.copytree(ROOT, project, ignore=IGNORED)
-    (project / "algorithms/dispatch/patient.py").write_text(next(b for b in blocks("python") if "def patient" in b))
-    (project / "conf/dispatch/patient.yaml").write_text(blocks("yaml")[0])
+    (project / "algorithms/equal_split.py").write_text(next(b for b in blocks("python") if "class EqualSplit" in b))
+    (project / "conf/algorithm/equal_split.yaml").write_text(blocks("yaml")[0])
     return project
 
 
 def test_the_commands_run_as_they_stand(copy):
-    assert len(commands()) == 8
+    assert len(commands()) == 9
     for line in commands():
         words = line.replace("precision=quick", "precision=quick draws=2").split()[1:]
         done = command(*words, cwd=copy)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
     assert (copy / "outputs/figures/fig6a_embedded.png").is_file()
+    assert (copy / "outputs/figures/fig8_embedded.png").is_file()
 
 
 def test_the_python_runs_as_it_stands(copy):
     swept = command("run.py", "-m", "experiment=fig6a_embedded", "draws=1", "tuning.capacity=2,7", cwd=copy)
     assert swept.returncode == 0, swept.stderr
-    examples = [block for block in blocks("python") if "def patient" not in block]
+    examples = [block for block in blocks("python") if "class EqualSplit" not in block]
     assert len(examples) == 3
     for example in examples:
         done = command("-c", example, cwd=copy)

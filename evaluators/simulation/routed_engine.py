@@ -240,6 +240,7 @@ def _leave(job: int, world: World) -> None:
 def _route(find_path, delay, job, now_s, world):  # type: ignore[no-untyped-def]
     """Set the job's path by the state of this moment; whether there is one."""
     network, state, paths = world.network, world.state, world.paths
+    _refresh(now_s, state, world.rule.refresh_s)
     links = (network.source, network.target, network.blocks)
     servers = (network.hosted, state.told, state.unreserved, state.present)
     lists = (now_s, state.end_s, state.held)
@@ -355,7 +356,8 @@ def _empty_world(jobs: Arrivals, network: Network, rule: Rule, record: Record) -
     """Before the first arrival."""
     n, servers, slots = jobs.time_s.size, network.slots.size, network.slots
     paths = Paths(np.empty((n, rule.most_hops), np.int64), np.zeros(n, np.int64), np.zeros(n), np.full(n, np.inf))
-    present, end_s, held = np.zeros(servers, np.int64), np.empty(servers * 64), np.empty(servers * 64, np.int64)
+    room = servers * (slots.max() + 1)  # for as many as can run, and more once some wait
+    present, end_s, held = np.zeros(servers, np.int64), np.empty(room), np.empty(room, np.int64)
     state = State(slots.copy(), slots.copy(), slots.copy(), np.full(1, -np.inf), present, end_s, held)
     events = Events(np.empty(n), np.empty(n, np.int64), np.empty(n), np.zeros(1, np.int64))
     queue = Queue(np.empty(n, np.int64), np.zeros(2, np.int64))
@@ -420,7 +422,6 @@ def run(find_path, delay, jobs, network, rule, record):  # type: ignore[no-untyp
         completes = last_delay_s == NEVER
         if completes:
             _leave(job, world)
-        _refresh(now_s, world.state, rule.refresh_s)
         if world.state.present.max() * network.slots.size == world.state.held.size:
             world = _with_longer_lists(world)
         if rule.waiting == CENTRAL:

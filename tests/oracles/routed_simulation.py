@@ -114,20 +114,18 @@ class RoutedSimulation:
             now_s, job, attempts = heapq.heappop(self._events)
             if attempts < 0:
                 del self._claims[job]
-                self._look(now_s)
                 self._start_those_who_wait(now_s)
             else:
                 self._arrive(job, attempts, now_s)
 
     def _look(self, now_s: float) -> None:
-        """Free slots become known if those known are old; at a refresh of 0 they always are."""
+        """Who looks for a path reads the free slots anew if those known are old; at a refresh of 0 they always are."""
         if now_s - self._told_at_s >= self._scheme.refresh_s:
             self._told = [self._free(j) for j in range(len(self._slots))]
             self._told_at_s = now_s
 
     def _arrive(self, job: int, attempts: int, now_s: float) -> None:
         """A new job, or one that tries again."""
-        self._look(now_s)
         if self._scheme.waiting == "central":
             self._waiting.append(job)
             self._start_those_who_wait(now_s)
@@ -148,7 +146,6 @@ class RoutedSimulation:
             if self._may_start(job, path):
                 self._start(job, path, now_s)
         while self._waiting:
-            self._look(now_s)
             path = self._route(now_s)
             if not self._may_start(self._waiting[0], path):
                 break
@@ -185,6 +182,7 @@ class RoutedSimulation:
         return sum(communication_s[hop.server] + hop.blocks * block_s[hop.server] for hop in path)
 
     def _route(self, now_s: float) -> Path:
+        self._look(now_s)
         return min(self._paths, key=lambda path: self._cost_s(path, now_s))
 
     def _cost_s(self, path: Path, now_s: float) -> float:
