@@ -74,6 +74,7 @@ def _published_code(system: System) -> int:
     blocks = system.model.block_count
     server_count = min(3, max(2, int(np.ceil(blocks / 50))))
     mixed_block_s = 0.7 * system.block_s.min() + 0.3 * system.block_s.max()
-    time_s = system.communication_s.mean() * server_count + mixed_block_s * blocks / server_count
+    round_trips_s = system.servers.communication_s[:, 2].mean() * (system.mean_job[2] + 1)
+    time_s = round_trips_s * server_count + mixed_block_s * blocks / server_count
     present = system.arrival_rate_per_s * time_s
     return int(np.ceil(present + np.sqrt(max(present, 1.0))))

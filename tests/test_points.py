@@ -73,7 +73,8 @@ def test_an_experiment_may_be_several_grids_over_the_same_keys(expand):
     )
     chosen = [(point.axes["algorithm"], point.axes["evaluator"]) for point in sweep.points]
     simulated = [(name, "simulation") for name in ("petals", "bprr", "proposed")]
-    assert chosen == [*simulated, ("proposed", "exact"), ("proposed", "floor")]
+    theory = [("proposed", "exact"), ("proposed", "floor")]
+    assert chosen == [*simulated, *theory, ("petals_block_cap", "simulation")]
 
 
 def test_grids_that_the_command_line_makes_alike_count_once(expand):

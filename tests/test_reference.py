@@ -170,5 +170,5 @@ def test_the_widest_interval_is_told_with_its_point(tmp_path):
     widest = max(mean_interval(values) for values in ([4.0, 5.0, 9.0], [1.0, 2.0, 3.0]))
     relative = mean_interval([1.0, 2.0, 3.0]).half_width / 2.0
     assert relative > widest.half_width / widest.mean
-    assert f"{relative:.1%}, at load=10, evaluator=exact" in line
+    assert f"{relative:.1%} (2 of 2 above 5%), at load=10, evaluator=exact" in line
     assert widest_interval(pd.DataFrame(), ["load"]) == []

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from system import InputError, Placement, System
-from system.checks import floor_with_slack, require, require_count, require_positive
+from system.checks import SLACK, floor_with_slack, require, require_count, require_positive
 
 GIB_IN_GB = 2**30 / 1e9
 RESERVE_PER_WIDTH_GB = 2 * GIB_IN_GB / 14336  # kept free for gradients: 2 GiB at BLOOM's hidden size
@@ -74,6 +74,7 @@ class PetalsPlacement:
         """The start of the window of that length that needs help most, the first of equals."""
         windows = np.lib.stride_tricks.sliding_window_view(served, max(length, 1))
         if self.block_selection == "window_sum":
-            return int(windows.sum(axis=1).argmin())
+            sums = windows.sum(axis=1)
+            return int(np.argmax(sums <= sums.min() * (1 + SLACK)))
         ascending = np.sort(windows, axis=1)
         return int(np.lexsort(ascending.T[::-1])[0])

@@ -10,6 +10,8 @@ from evaluators.simulation.simulate import JobTimes
 from system import InputError, UnstableError
 from workloads.jobs import Jobs
 
+FEWEST_ARRIVALS = 1000
+
 
 def simulate_routed(composition: RoutedComposition, jobs: Jobs, stop_unstable: bool = True) -> JobTimes:
     """Serve `jobs` on the paths that the composition's routing finds for them.
@@ -19,9 +21,9 @@ def simulate_routed(composition: RoutedComposition, jobs: Jobs, stop_unstable: b
     """
     n, routing = len(jobs), composition.routing
     record = routed_engine.Record(np.empty(n), np.empty(n), np.empty(n), np.empty(n))
-    rule = routed_engine.Rule(
-        WAITING.index(routing.waiting), float(routing.refresh_s), int(stop_unstable), composition.most_hops
-    )
+    first_look = _first_look(composition) if stop_unstable else 0
+    waiting = WAITING.index(routing.waiting)
+    rule = routed_engine.Rule(waiting, float(routing.refresh_s), first_look, composition.most_hops)
     arrivals = routed_engine.Arrivals(jobs.arrival_s, jobs.size, jobs.lengths, jobs.uniform)
     stopped = routed_engine.run(shortest_path, routing.delay, arrivals, _network(composition), rule, record)
     if stopped < 0:
@@ -33,6 +35,15 @@ def simulate_routed(composition: RoutedComposition, jobs: Jobs, stop_unstable: b
             "lower the rate or add servers"
         )
     return JobTimes(jobs.arrival_s, *record)
+
+
+def _first_look(composition: RoutedComposition) -> int:
+    """After how many arrivals a run may be called unstable: when the servers would have been filled ten times.
+
+    Every job in service holds a slot for each block, so this bounds how many there can be.
+    """
+    most_jobs = int(composition.slots.sum()) // composition.system.model.block_count
+    return max(FEWEST_ARRIVALS, 10 * most_jobs)
 
 
 def _network(composition: RoutedComposition) -> routed_engine.Network:

@@ -23,9 +23,8 @@ NEVER = -1.0  # as the last delay of a job in the heap: it completes
 
 # A run is unstable if in the last half of the time so far, cut into windows, fewer jobs leave than this share of those
 # that come, at 99 % confidence (Student's quantile for 5 windows; more of them would hide a slow drift in their noise).
-# Looked at after these many arrivals, then each time twice as many.
+# Looked at first after `Rule.first_look` arrivals, then each time after twice as many.
 SHARE_SERVED, WINDOWS, QUANTILE = 0.99, 5, 3.746947
-FIRST_LOOK = 1000
 
 
 class Network(NamedTuple):
@@ -48,7 +47,7 @@ class Rule(NamedTuple):
 
     waiting: int
     refresh_s: float
-    stop_unstable: int
+    first_look: int  # arrivals until it is asked whether the run is unstable; 0 if never
     most_hops: int
 
 
@@ -379,10 +378,10 @@ def is_unstable(arrival_s: Floats, end_s: Floats, now_s: float) -> bool:
 
 
 @njit(cache=True)
-def _is_seen_unstable(arrived: int, now_s: float, jobs: Arrivals, paths: Paths) -> bool:
+def _is_seen_unstable(arrived: int, first_look: int, now_s: float, jobs: Arrivals, paths: Paths) -> bool:
     """Whether it is time to look, at the last job at the latest, and what is seen."""
-    looks = arrived // FIRST_LOOK
-    is_time = arrived % FIRST_LOOK == 0 and looks & (looks - 1) == 0
+    looks = arrived // first_look
+    is_time = arrived % first_look == 0 and looks & (looks - 1) == 0
     if not (is_time or arrived == jobs.time_s.size):
         return False
     return is_unstable(jobs.time_s[:arrived], paths.end_s[:arrived], now_s)
@@ -417,7 +416,7 @@ def run(find_path, delay, jobs, network, rule, record):  # type: ignore[no-untyp
         else:
             now_s, job, last_delay_s = jobs.time_s[arrived], arrived, 0.0
             arrived += 1
-            if rule.stop_unstable and _is_seen_unstable(arrived, now_s, jobs, paths):
+            if rule.first_look > 0 and _is_seen_unstable(arrived, rule.first_look, now_s, jobs, paths):
                 return arrived
         completes = last_delay_s == NEVER
         if completes:
