@@ -3,6 +3,7 @@
 
 import argparse
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import matplotlib as mpl
@@ -31,17 +32,23 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Say of each experiment what came of it, how long it took, and where its figure is or why there is none."""
-    mpl.use("agg")
     asked = arguments()
     swept = Store(asked.store).experiment_names()
     names = asked.experiments or [*swept, CLAIMS]
     if asked.verify:
         sys.exit(check(asked.store, asked.experiments or swept, asked.verify))
-    for name in tqdm(names, unit="figure", disable=None):
-        told = write_claims(asked.store, asked.to) if name == CLAIMS else draw_experiment(name, asked.store, asked.to)
-        tqdm.write(told)
-    if asked.rows:
-        write_reference(asked.store, [name for name in names if name != CLAIMS], asked.rows)
+    with ProcessPoolExecutor() as processes:
+        tasks = [processes.submit(make, name, asked.store, asked.to) for name in names]
+        if asked.rows:
+            processes.submit(write_reference, asked.store, names, asked.rows).result()
+        for task in tqdm(tasks, unit="figure", disable=None):
+            tqdm.write(task.result())
+
+
+def make(name: str, store: Path, folder: Path) -> str:
+    """Draw an experiment or write the ledger; what came of it."""
+    mpl.use("agg")
+    return write_claims(store, folder) if name == CLAIMS else draw_experiment(name, store, folder)
 
 
 def check(store: Path, experiments: list[str], reference: Path) -> int:

@@ -133,8 +133,8 @@ def _least_over(chosen: pd.DataFrame, keys: list[str], axis: str) -> pd.DataFram
 def _matching(table: pd.DataFrame, where: Where) -> pd.DataFrame:
     """The rows in which every axis has the value, or one of the values, that it should have."""
     for axis, wanted in where.items():
-        values = wanted if isinstance(wanted, list) else [wanted]
-        table = table[table[axis].map(_comparable).isin([_comparable(value) for value in values])]
+        values = {_comparable(value) for value in (wanted if isinstance(wanted, list) else [wanted])}
+        table = table[table[axis].isin([value for value in table[axis].unique() if _comparable(value) in values])]
     return table
 
 
@@ -148,7 +148,8 @@ def _comparable(value: Any) -> float | str:
 
 def _numeric(table: pd.DataFrame, axes: Sequence[str]) -> dict[str, pd.Series]:
     """The axes as numbers where they are, so that they are in their order."""
-    return {axis: table[axis].map(_comparable) for axis in axes if axis not in ("at", "draw")}
+    texts = {axis: table[axis].unique() for axis in axes if axis not in ("at", "draw")}
+    return {axis: table[axis].map({text: _comparable(text) for text in each}) for axis, each in texts.items()}
 
 
 def _refused(test: ClaimTest, selection: Selection, evidence: Evidence, condition: Where) -> list[str]:

@@ -40,6 +40,8 @@ def write_figure(experiment: str, fixed: Sequence[str], rows: pd.DataFrame, draw
     if fixed:
         figure.suptitle(", ".join(fixed), fontsize="small")
     folder.mkdir(parents=True, exist_ok=True)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # it is laid out: once for all formats
     for suffix in FORMATS:
         figure.savefig(folder / f"{experiment}.{suffix}", dpi=200)
     plt.close(figure)

@@ -57,11 +57,11 @@ def _in_order(column: pd.Series) -> pd.Series:
 
 
 def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> None:
-    """Write each experiment's rows as `<experiment>.csv`, and beside them how they were made."""
+    """Write `<experiment>.csv` of each of these that is in the store, and beside them how they were made."""
     folder.mkdir(parents=True, exist_ok=True)
     made: dict[str, Any] = {}
     platforms: dict[str, Any] = {}  # each once, so that the file says it once
-    for name in experiments:
+    for name in sorted(set(experiments) & set(Store(store).experiment_names())):
         table = reference_rows(load(name, store), load_points(name, store))
         table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{DIGITS}g")
         made[name] = how_made(Store(store), name)

@@ -4,6 +4,7 @@ rows/<point>.d0-20.r0-1.parquet     metrics of draws 0..19, replication 0: the s
 points/<point>.d0-20.r0-1.json      status, configuration, provenance; written last, so it commits the rows
 unfinished/<point>.json             why a point has none (failed, skipped); never a result, tried again next time
 experiments/<name>.json             the points of an experiment's last sweep with their axes
+expansions/<hash>.json              the points of a command with their configurations, kept to be asked for again
 """
 
 import json
@@ -78,16 +79,16 @@ class Store:
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink)
         self._write(f"rows/{name}.parquet", sink.getvalue())
-        self._write_json(f"points/{name}.json", {"schema_version": SCHEMA_VERSION, "point": point, **record})
+        self.write_json(f"points/{name}.json", {"schema_version": SCHEMA_VERSION, "point": point, **record})
         (self.folder / "unfinished" / f"{point}.json").unlink(missing_ok=True)
 
     def leave_unfinished(self, point: str, record: Mapping[str, Any]) -> None:
         """Note why a point has no result: status `failed` or `skipped`."""
-        self._write_json(f"unfinished/{point}.json", {"schema_version": SCHEMA_VERSION, "point": point, **record})
+        self.write_json(f"unfinished/{point}.json", {"schema_version": SCHEMA_VERSION, "point": point, **record})
 
     def write_experiment(self, name: str, sweep: Mapping[str, Any]) -> None:
         """Note the points of an experiment's sweep."""
-        self._write_json(f"experiments/{name}.json", sweep)
+        self.write_json(f"experiments/{name}.json", sweep)
 
     def experiment_names(self) -> list[str]:
         """Experiments that were swept into this store."""
@@ -109,8 +110,8 @@ class Store:
 
     def unfinished(self, point: str) -> dict[str, Any] | None:
         """The record of the last attempt, if it came to nothing."""
-        path = self.folder / "unfinished" / f"{point}.json"
-        return json.loads(path.read_text()) if path.is_file() else None
+        found: dict[str, Any] | None = self.read_json(f"unfinished/{point}.json")
+        return found
 
     def rows(self, points: Iterable[str], draws: int, replications: int) -> pd.DataFrame:
         """The committed rows of these points' first draws and replications, in a fixed order."""
@@ -122,7 +123,13 @@ class Store:
         key = ROW_SCHEMA.names[:-1]
         return frame.drop_duplicates(key).sort_values(key, ignore_index=True)
 
-    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+    def read_json(self, name: str) -> Any:
+        """The content of a file, None if it is not there."""
+        path = self.folder / name
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write a file, whole or not at all."""
         self._write(name, json.dumps(content, indent=1, sort_keys=True).encode())
 
     def _write(self, name: str, content: bytes | pa.Buffer) -> None:

@@ -22,6 +22,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from hydra_plugins.points.points import Expansion, Sweep
+from hydra_plugins.points.remembered import remembered_sweeps
 from store.load import points_table
 from store.store import Store, missing_parts
 from store.summary import reasons, summary
@@ -56,9 +57,8 @@ class PointsSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Compute what the store lacks of the sweeps and say how it went; exits with 1 if a point failed."""
-        expansion = Expansion(self._loader, self._config.hydra.job.config_name)
-        sweeps = expansion.sweeps(arguments)
         store = Store(Path(self._config.store))
+        sweeps = self._sweeps(store, arguments)
         for sweep in sweeps:
             store.write_experiment(sweep.experiment, _as_record(sweep))
         work = _missing_work(store, sweeps)
@@ -67,6 +67,13 @@ class PointsSweeper(Sweeper):
         reports = [_report(store, sweep) for sweep in sweeps]
         if not all(reports):
             sys.exit(1)
+
+    def _sweeps(self, store: Store, arguments: list[str]) -> list[Sweep]:
+        """What the arguments ask for."""
+        hydra = self._config.hydra
+        folders = [Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file"]
+        expansion = Expansion(self._loader, hydra.job.config_name)
+        return remembered_sweeps(store, arguments, folders, lambda: expansion.sweeps(arguments))
 
     def _launch(self, store: Store, work: list[WorkItem]) -> None:
         batch_count = min(self._batches or _worker_count(self._config), len(work))
