@@ -69,7 +69,7 @@ def test_rows_without_a_record_are_no_result(tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Store, "_write_json", stop)
+    monkeypatch.setattr(Store, "write_json", stop)
     with pytest.raises(KeyboardInterrupt):
         store.commit("ab12", part(1), ROWS, RECORD)
     assert list((tmp_path / "rows").iterdir())  # they were written,

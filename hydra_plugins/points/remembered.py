@@ -1,7 +1,7 @@
 """Sweeps that were expanded before, so that a command that is repeated does not compose its points again.
 
 Composing takes Hydra about a tenth of a second for each choice of config groups. What comes of it follows from the
-command, the project's files and the versions of Hydra and OmegaConf; the name under which it is kept is a hash of these.
+command, the project's files and the versions of Hydra and OmegaConf; it is kept under a hash of these.
 """
 
 import hashlib
