@@ -1,5 +1,4 @@
-"""Rows → figures and claims: `python plot.py` draws every experiment in the store and writes the ledger of claims,
-`python plot.py fig3b` and `python plot.py claims` one of them; `--verify` compares with reference rows instead."""
+"""Rows → figures and claims: `python plot.py` makes all of the store, `python plot.py fig3b` or `claims` one."""
 
 import argparse
 import sys
@@ -15,16 +14,16 @@ from plots.files import draw_experiment
 from store.reference import write_reference
 from store.store import Store
 from store.verification import verify
+from system.checks import require
 
 CLAIMS = "claims"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    names = f"names from conf/experiment, or {CLAIMS}; all that were run, and {CLAIMS}, if none is given"
-    parser.add_argument("experiments", nargs="*", help=names)
+    parser.add_argument("experiments", nargs="*", help=f"names from conf/experiment, or {CLAIMS}; all if none is given")
     parser.add_argument("--store", type=Path, default=Path("outputs/store"))
-    parser.add_argument("--to", type=Path, default=Path("outputs/figures"), help="folder for the figures and claims")
+    parser.add_argument("--to", type=Path, default=Path("outputs/figures"), help="folder for them")
     parser.add_argument("--rows", type=Path, metavar="FOLDER", help="also write reference rows and their provenance")
     parser.add_argument("--verify", type=Path, metavar="FOLDER", help="only compare with the reference rows there")
     return parser.parse_args()
@@ -46,13 +45,13 @@ def main() -> None:
 
 
 def make(name: str, store: Path, folder: Path) -> str:
-    """Draw an experiment or write the ledger; what came of it."""
     mpl.use("agg")
     return write_claims(store, folder) if name == CLAIMS else draw_experiment(name, store, folder)
 
 
 def check(store: Path, experiments: list[str], reference: Path) -> int:
-    """Compare each experiment's rows with the reference rows and say how they differ; 1 if they disagree."""
+    """Say how rows differ from the reference rows; 1 if they do."""
+    require(bool(experiments), "store", store, "nothing to verify is in it; run the experiments first")
     found = [verify(store, name, reference) for name in experiments]
     sys.stdout.write("\n".join(map(str, found)) + "\n")
     return int(any(len(each.wrong) for each in found))

@@ -8,7 +8,7 @@ from algorithms.placement.cg_bp import CgBp
 from algorithms.routing import Routing, Waiting
 from algorithms.routing.links import RoutedComposition, legal_links
 from algorithms.routing.ws_rr import expected_wait
-from system import System
+from system import NotApplicableError, System
 from system.checks import floor_with_slack, require, require_not_negative
 
 SESSION_RULES = ("prior_paper", "published_code")
@@ -74,7 +74,9 @@ def _published_code(system: System) -> int:
     blocks = system.model.block_count
     server_count = min(3, max(2, int(np.ceil(blocks / 50))))
     mixed_block_s = 0.7 * system.block_s.min() + 0.3 * system.block_s.max()
-    round_trips_s = system.servers.communication_s[:, 2].mean() * (system.mean_job[2] + 1)
+    if system.servers.orchestrator_rtt_s is None:
+        raise NotApplicableError("session_rule = published_code: needs the round-trip times to the orchestrator")
+    round_trips_s = system.servers.orchestrator_rtt_s.mean() * (system.mean_job[2] + 1)
     time_s = round_trips_s * server_count + mixed_block_s * blocks / server_count
     present = system.arrival_rate_per_s * time_s
     return int(np.ceil(present + np.sqrt(max(present, 1.0))))

@@ -118,17 +118,21 @@ class Draw:
     @property
     def composition(self) -> Composition:
         """The scheme's chains; raises `NotApplicableError` where it has none."""
-        if isinstance(self.composed, Composition):
-            return self.composed
-        raise NotApplicableError(
-            "algorithm: this one routes each job over the servers and has no chains with capacities; "
-            "use evaluator=simulation"
-        )
+        self.require_chains()
+        return cast(Composition, self.composed)
+
+    def require_chains(self) -> None:
+        """Raise unless the scheme composes chains."""
+        if not isinstance(self.composed, Composition):
+            raise NotApplicableError(
+                "algorithm: this one routes each job over the servers and has no chains with capacities; "
+                "use evaluator=simulation"
+            )
 
     @property
     def dispatch(self) -> Dispatch:
         """The policy of a scheme that has chains."""
-        assert isinstance(self.composition, Composition)  # or the sentence above
+        self.require_chains()
         return cast(ChainScheme, self.case.algorithm).dispatch
 
     def jobs(self, replication: int) -> Jobs:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from plots.claim_rules import ClaimTest, Selection, Where
-from store.statistics import Interval, mean_interval
+from store.statistics import mean_interval
 
 EVERYTHING = "everything"  # the one cell of a test without axes
 
@@ -28,6 +28,7 @@ class Cell(NamedTuple):
     half_width: float  # nan where there is none
     holds: bool
     margin: float  # how far inside the band the value is; negative outside
+    crosses: bool = False  # whether the interval reaches across an end of the band
 
 
 class Finding(NamedTuple):
@@ -171,11 +172,17 @@ def _kept(test: ClaimTest, wide: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
 
 
 def _steps(wide: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """The change in each draw from one value of the axis to the next, named after the later one."""
+    """The change in each draw from one value of the axis to the next, named after the later one; none across a hole."""
+    places = sorted(wide.index.get_level_values(axis).unique())
     others = [name for name in wide.index.names if name != axis]
-    ordered = wide.sort_index(level=axis)
-    steps = ordered.groupby(level=others).diff() if others else ordered.diff()
-    return steps.dropna(how="all")
+    groups = [group for _, group in wide.groupby(level=others)] if others else [wide]
+    return pd.concat([_steps_of(group, axis, places) for group in groups]) if groups else wide
+
+
+def _steps_of(group: pd.DataFrame, axis: str, places: list[Any]) -> pd.DataFrame:
+    ordered = group.sort_index(level=axis)
+    positions = [places.index(value) for value in ordered.index.get_level_values(axis)]
+    return ordered.diff()[np.diff(positions, prepend=-2) == 1]
 
 
 def _cell(test: ClaimTest, label: str, sample: np.ndarray) -> Cell:
@@ -186,12 +193,11 @@ def _cell(test: ClaimTest, label: str, sample: np.ndarray) -> Cell:
         return Cell(label, float(sample[worst]), np.nan, bool((margins >= 0).all()), float(margins[worst]))
     interval = mean_interval(sample)
     reach = np.nan_to_num(interval.half_width)
-    holds = interval.mean + reach >= low and interval.mean - reach <= high
-    return Cell(label, interval.mean, interval.half_width, bool(holds), _margin(interval, low, high))
-
-
-def _margin(interval: Interval, low: float, high: float) -> float:
-    return min(interval.mean - low, high - interval.mean)
+    crosses = (
+        interval.mean - reach < low < interval.mean + reach or interval.mean - reach < high < interval.mean + reach
+    )
+    margin = min(interval.mean - low, high - interval.mean)
+    return Cell(label, interval.mean, interval.half_width, margin >= 0, margin, crosses)
 
 
 def _label(test: ClaimTest, axes: Sequence[Any], key: Any) -> str:

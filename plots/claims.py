@@ -29,6 +29,8 @@ class Judgement(NamedTuple):
 def write_claims(store: Path, folder: Path) -> str:
     """Write `claims.csv` and `claims.md` of what the store has, and say in a line what came of them."""
     evidence = gather(store)
+    if not evidence:
+        return f"{'claims':22} nothing to judge: no experiment that they are about is in {store}"
     judgements = [judge(claim, evidence) for claim in claims()]
     folder.mkdir(parents=True, exist_ok=True)
     ledger(judgements).to_csv(folder / "claims.csv", index=False)
@@ -152,8 +154,8 @@ def _told(condition: str, findings: Sequence[Finding]) -> str:
     cells = [cell for each in findings for cell in each.cells]
     undecided = list(dict.fromkeys(text for each in findings for text in each.undecided))
     told = f"{condition + ': ' if condition else ''}{sum(cell.holds for cell in cells)} of {len(cells)} hold"
-    doubtful = sum(cell.holds and cell.margin < 0 for cell in cells)
-    told += f" ({doubtful} only by their intervals)" if doubtful else ""
+    doubtful = sum(cell.crosses for cell in cells)
+    told += f" ({doubtful} with an interval across the edge)" if doubtful else ""
     return told + _deciding(findings, len(cells)) + (f"; without a mean: {_listed(undecided)}" if undecided else "")
 
 

@@ -22,8 +22,7 @@ def draw(rows: pd.DataFrame, draws: int) -> Figure:
         axes.set(title=f"{title}, paired", ylabel="mean response time beyond JFFC's (s)")
     for axes in panels:
         axes.set(xlabel="load λ/ν", xlim=(0, 1))
-    note = "JIQ has no steady state at load 0.9: its mean there grows with the number of jobs"
-    legend_below(figure, panels[0], len(POLICY_NAMES) + 1, note)
+    legend_below(figure, panels[0], len(POLICY_NAMES) + 1, _left_out(means))
     return figure
 
 
@@ -41,3 +40,12 @@ def _draw_losses(axes: Axes, rows: pd.DataFrame, draws: int) -> None:
     for policy, name in POLICY_NAMES.items():
         loss_s = (by_policy[policy] - by_policy["jffc"]).dropna().rename("value").reset_index()
         curve(axes, policy, over_draws(loss_s, "demand.load", draws), name)
+
+
+def _left_out(rows: pd.DataFrame) -> str | None:
+    """Policies that lack a load which others have: they have no steady state there."""
+    simulated = rows[rows["evaluator"] == "simulation"]
+    loads = {name: set(simulated.loc[simulated["dispatch"] == name, "demand.load"]) for name in POLICY_NAMES}
+    missing = {name: sorted(set(simulated["demand.load"]) - there) for name, there in loads.items() if there}
+    lacking = [f"{POLICY_NAMES[name]} at {', '.join(places)}" for name, places in missing.items() if places]
+    return f"no steady state: {'; '.join(lacking)}" if lacking else None

@@ -21,7 +21,13 @@ def draw_experiment(name: str, store: Path, folder: Path) -> str:
     sweep, rows, points = Store(store).experiment(name), load(name, store), load_points(name, store)
     where = write_figure(name, sweep["fixed"], rows, sweep["draws"], folder)
     why = reasons(points) if where == "nothing to draw" else []
-    return "\n".join([f"{summary(name, sweep['fixed'], points)}; {where}", *widest_interval(rows, sweep["axes"]), *why])
+    return "\n".join(
+        [
+            f"{summary(name, sweep['fixed'], points)}; {where}",
+            *widest_interval(rows, sweep["axes"], sweep["draws"]),
+            *why,
+        ]
+    )
 
 
 def write_figure(experiment: str, fixed: Sequence[str], rows: pd.DataFrame, draws: int, folder: Path) -> str:

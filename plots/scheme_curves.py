@@ -1,6 +1,6 @@
 """Mean response of complete schemes along an axis, beside what the theory says and what no scheme can beat."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,7 +13,7 @@ NOTE = (
     "means of {draws} clusters with 95 % intervals; at the upper edge, in a scheme's colour: n/{draws} clusters on\n"
     "which it is unstable or infeasible, so that there is no mean, or a mean that lies beyond the frame"
 )
-FRAME = 1.3  # times the greatest mean of the schemes but PETALS
+FRAME = 2  # times the greatest mean of the best scheme
 
 
 def scheme_curves(axes: Axes, rows: pd.DataFrame, axis: str, draws: int) -> None:
@@ -23,16 +23,13 @@ def scheme_curves(axes: Axes, rows: pd.DataFrame, axis: str, draws: int) -> None
     means = {name: over_draws(simulated[simulated["algorithm"] == name], axis, draws) for name in names}
     for name in names:
         curve(axes, name, means[name], scheme_name(name))
+    theory = {}
     for evaluator, metric, label in THEORY:
-        of_theory = rows[
-            (rows["evaluator"] == evaluator) & (rows["metric"] == metric) & (rows["algorithm"] == PROPOSED)
-        ]
-        if len(of_theory):
-            curve(axes, evaluator, over_draws(of_theory, axis, draws), label)
-    shown = pd.concat([means[name]["mean"] for name in names if name != "petals"])
-    floor = rows.loc[rows["metric"] == "response_floor_s", "value"]
-    top = FRAME * shown.max()
-    axes.set_ylim(0.9 * min(shown.min(), floor.min()), top)
+        asked = (rows["evaluator"] == evaluator) & (rows["metric"] == metric) & (rows["algorithm"] == PROPOSED)
+        theory[evaluator] = over_draws(rows[asked], axis, draws)
+        if len(theory[evaluator]):
+            curve(axes, evaluator, theory[evaluator], label)
+    top = _frame(axes, means, theory["floor"])
     places = pd.to_numeric(rows[axis]).unique()
     for level, name in enumerate(names):
         there = simulated[simulated["algorithm"] == name].assign(place=lambda found: pd.to_numeric(found[axis]))
@@ -40,6 +37,18 @@ def scheme_curves(axes: Axes, rows: pd.DataFrame, axis: str, draws: int) -> None
         look = {"fontsize": "x-small", "ha": "center", "va": "top", "weight": "bold", "color": look_of(name)["color"]}
         for place, note in notes.items():
             axes.text(place, 0.98 - 0.06 * level, note, transform=axes.get_xaxis_transform(), **look)
+
+
+def _frame(axes: Axes, means: Mapping[str, pd.DataFrame], floor: pd.DataFrame) -> float:
+    """Cut the frame above the best of the schemes that have a mean everywhere, if there are any; its upper edge."""
+    places = max(len(each) for each in means.values())
+    whole = [each["mean"] for each in means.values() if len(each) == places > 0]
+    low, high = axes.get_ylim()
+    if whole:
+        lowest = min(each.min() for each in (*whole, floor["mean"]) if len(each))
+        low, high = 0.9 * lowest, min(1.05 * high, FRAME * min(each.max() for each in whole))
+    axes.set_ylim(low, high)
+    return high
 
 
 def _notes(means: pd.Series, there: pd.Series, places: Iterable[float], draws: int, top: float) -> dict[float, str]:

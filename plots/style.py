@@ -46,14 +46,14 @@ SCHEME_NAMES = {
     "proposed": "Proposed",
     "proposed_tuned": "Proposed, c tuned",
     "bprr": "BPRR",
-    "petals": "PETALS",
+    "petals": "PETALS (backoff)",
     "jffc_only": "JFFC only",
     "proposed_required_rate": "Proposed, Alg. 1's stop",
     "bprr_published_code": "BPRR, published R",
-    "petals_fcfs": "PETALS, FCFS",
+    "petals_fcfs": "PETALS (FCFS)",
     "petals_block_cap": "PETALS, 4-block cap",
     "petals_window_sum": "PETALS, window sum",
-    "petals_published_code": "PETALS, cap and sum",
+    "petals_cap_and_sum": "PETALS, cap and sum",
 }
 CONSTANTS_TITLES = {"paper": "constants of the paper", "published_code": "constants of the published code"}
 

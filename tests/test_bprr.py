@@ -102,7 +102,7 @@ def test_r_is_at_most_what_the_whole_memory_allows():
 
 def half_of_the_blocks(system: System) -> int:
     """`compute_R_eq19_v4`: l_out round trips to two servers, and the blocks of one of them; no overhead of a visit."""
-    communication_s = 2 * 20 * system.servers.communication_s[:, 2].mean()
+    communication_s = 2 * 20 * system.servers.orchestrator_rtt_s.mean()
     present = 0.2 * (communication_s + (0.7 * system.block_s.min() + 0.3 * system.block_s.max()) * 70 / 2)
     return int(np.ceil(present + max(present, 1) ** 0.5))
 
@@ -114,7 +114,7 @@ def test_the_rule_of_the_published_code_counts_half_of_the_blocks(constants, ses
     overhead_s = {"published_code": (0.05, 0.0), "paper": (0.018, 0.018)}[constants]
     rtt_s = np.linspace(0.010, 0.032, 20)
     visit_s = np.column_stack([rtt_s + overhead_s[0], 0 * rtt_s, rtt_s + overhead_s[1]])
-    near = replace(system, servers=replace(system.servers, communication_s=visit_s))
+    near = replace(system, servers=replace(system.servers, communication_s=visit_s, orchestrator_rtt_s=rtt_s))
     assert Bprr(session_rule="published_code").sessions(near) == half_of_the_blocks(near) == sessions
 
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from scipy import stats
 
+from plots import claim_tests
 from plots.claim_rules import claim_of, claims, rules
 from plots.claim_tests import Evidence, finding
 from plots.claims import basis_of, explanation, gather, judge, ledger, page
@@ -69,15 +70,24 @@ def test_comparisons(compare, expected):
     assert cell.value == pytest.approx(expected)
 
 
-def test_a_cell_fails_only_where_its_whole_interval_is_outside_the_band():
+def test_the_mean_decides_a_cell_and_an_interval_across_the_edge_is_noted():
     sample = 10 + NOISE
     mean, half = sample.mean(), stats.t.ppf(0.975, DRAWS - 1) * sample.std(ddof=1) / np.sqrt(DRAWS)
     found = evidence({("a", "0.5"): sample})
-    for low, holds in [(mean - 1, True), (mean + 0.9 * half, True), (mean + 1.1 * half, False)]:
-        outcome = decide(found, A, band=[low, None])
-        assert outcome.holds is holds
-        assert (outcome.worst.margin < 0) == (low > mean)
-    assert not decide(found, A, band=[None, mean - 1.1 * half]).holds
+    for low, holds, crosses in [(-1.1, True, False), (-0.9, True, True), (0.9, False, True), (1.1, False, False)]:
+        outcome = decide(found, A, band=[mean + low * half, None])
+        assert outcome.holds == holds
+        assert outcome.worst.crosses == crosses
+        assert (outcome.worst.margin < 0) == (low > 0)
+    assert not decide(found, A, band=[None, mean - 0.1 * half]).holds
+
+
+def test_there_is_no_step_across_a_hole():
+    wide = pd.DataFrame(
+        {0: [1.0, 2.0, 4.0, 1.0, 8.0], 1: [1.0, 3.0, 5.0, 1.0, 9.0]},
+        index=pd.MultiIndex.from_tuples([("x", 10), ("x", 20), ("x", 30), ("y", 10), ("y", 30)], names=["share", "J"]),
+    )
+    assert claim_tests._steps(wide, "J").index.tolist() == [("x", 20), ("x", 30)]
 
 
 def test_where_every_draw_counts_the_worst_decides():

@@ -69,7 +69,8 @@ def test_the_reserve_grows_with_the_width():
 def announced(system: System, block_count: np.ndarray) -> list[float]:
     """min(forward tokens/s / ((m + 1) / 2), network tokens/s)."""
     forward = 1 / system.servers.block_s[:, 1]
-    return [min(f / ((m + 1) / 2), 3020.37) for f, m in zip(forward, block_count, strict=True)]
+    carried = 692.8e6 / (16 * system.model.hidden_size)
+    return [min(f / ((m + 1) / 2), carried) for f, m in zip(forward, block_count, strict=True)]
 
 
 @pytest.mark.parametrize("block_selection", ["lexicographic", "window_sum"])
@@ -145,7 +146,9 @@ def test_a_network_without_times_between_servers_is_no_place_for_it(missing):
 def test_a_model_of_unknown_width_is_refused():
     system = crowded_system()
     unknown = replace(system, model=replace(system.model, hidden_size=None))
-    with pytest.raises(InputError, match=r"^model\.hidden_size = None: PETALS' memory reserve follows from it"):
+    with pytest.raises(
+        InputError, match=r"^model\.hidden_size = None: PETALS' reserve and its tokens on the network follow from it"
+    ):
         PetalsPlacement()(unknown, 1, np.random.default_rng(0))
 
 
@@ -163,7 +166,7 @@ def two_round_trips(system: System) -> System:
     ("changes", "message"),
     [
         ({"cached_tokens": 0}, "cached_tokens = 0: must be a whole number"),
-        ({"network_tokens_per_s": 0.0}, "network_tokens_per_s = 0.0: must be a finite number above 0"),
+        ({"network_mbit_per_s": 0.0}, "network_mbit_per_s = 0.0: must be a finite number above 0"),
         ({"block_selection": "sum"}, "block_selection = sum: must be one of lexicographic, window_sum"),
         ({"small_server_block_cap": 0}, "small_server_block_cap = 0: must be a whole number"),
     ],

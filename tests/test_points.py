@@ -73,14 +73,28 @@ def test_an_experiment_may_be_several_grids_over_the_same_keys(expand):
     )
     chosen = [(point.axes["algorithm"], point.axes["evaluator"]) for point in sweep.points]
     simulated = [(name, "simulation") for name in ("petals", "bprr", "proposed")]
-    theory = [("proposed", "exact"), ("proposed", "floor")]
-    assert chosen == [*simulated, *theory, ("petals_block_cap", "simulation")]
+    assert chosen == [*simulated, ("proposed", "exact"), ("proposed", "floor")]
+
+
+def test_a_grid_about_a_single_value_is_left_only_if_that_is_asked_for_and_keeps_it(expand):
+    few = ("constants=paper", "cluster.fast_share=0.1")
+    (all_sizes,) = expand(["experiment=fig8_embedded", *few, "algorithm=bprr,proposed", "cluster.server_count=10,20"])
+    chosen = [(point.axes["algorithm"], point.axes["evaluator"]) for point in all_sizes.points]
+    assert chosen.count(("proposed", "floor")) == 2
+    assert ("bprr", "exact") not in chosen
+    (capped,) = expand(["experiment=fig8_embedded", *few, "algorithm=petals_block_cap,bprr", "cluster.server_count=10"])
+    assert [point.axes["algorithm"] for point in capped.points] == ["petals_block_cap", "bprr"]
 
 
 def test_grids_that_the_command_line_makes_alike_count_once(expand):
     few = ("constants=paper", "cluster.server_count=20", "cluster.fast_share=0.2")
     (sweep,) = expand(["experiment=fig8_embedded", *few, "algorithm=proposed,bprr", "evaluator=simulation"])
     assert [point.axes["algorithm"] for point in sweep.points] == ["proposed", "bprr"]
+
+
+def test_values_that_no_grid_is_about_are_refused(expand):
+    with pytest.raises(InputError, match="no grid of fig1_embedded has these values"):
+        expand(["experiment=fig1_embedded", "placement=whole_model"])
 
 
 def test_grids_with_other_keys_are_refused(expand):

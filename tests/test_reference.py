@@ -166,9 +166,9 @@ def test_the_command_fails_where_rows_disagree(reference, tmp_path):
 
 def test_the_widest_interval_is_told_with_its_point(tmp_path):
     folder = store_of(tmp_path, POINTS)
-    ((line),) = widest_interval(load("x", folder), ["load", "evaluator"])
+    ((line),) = widest_interval(load("x", folder), ["load", "evaluator"], 3)
     widest = max(mean_interval(values) for values in ([4.0, 5.0, 9.0], [1.0, 2.0, 3.0]))
     relative = mean_interval([1.0, 2.0, 3.0]).half_width / 2.0
     assert relative > widest.half_width / widest.mean
     assert f"{relative:.1%} (2 of 2 above 5%), at load=10, evaluator=exact" in line
-    assert widest_interval(pd.DataFrame(), ["load"]) == []
+    assert widest_interval(pd.DataFrame(), ["load"], 3) == []

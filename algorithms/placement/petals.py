@@ -1,6 +1,6 @@
-"""PETALS' placement: servers join one after the other, each where the model is weakest (petals, commit 22afba6).
+"""PETALS' placement: servers join one after the other, each where the model is weakest.
 
-BASELINES of the repository's source, `Server._choose_num_blocks` and `block_selection.py`; nothing is rebalanced later.
+As in the source of PETALS at commit 22afba6 (`server.py`, `block_selection.py`, `throughput.py`), not rebalanced.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from system import InputError, Placement, System
+from system import InputError, Placement, ServedModel, System
 from system.checks import SLACK, floor_with_slack, require, require_count, require_positive
 
 GIB_IN_GB = 2**30 / 1e9
@@ -26,13 +26,13 @@ class PetalsPlacement:
     """
 
     cached_tokens: int = 4096  # attn_cache_tokens: the pool of each hosted block
-    network_tokens_per_s: float = 3020.37  # measured at an A100 by the authors of BPRR
+    network_mbit_per_s: float = 692.8  # of every server
     block_selection: str = "lexicographic"
     small_server_block_cap: int | None = None
 
     def __post_init__(self) -> None:
         require_count(cached_tokens=self.cached_tokens)
-        require_positive(network_tokens_per_s=self.network_tokens_per_s)
+        require_positive(network_mbit_per_s=self.network_mbit_per_s)
         known = self.block_selection in BLOCK_SELECTIONS
         require(known, "block_selection", self.block_selection, f"must be one of {', '.join(BLOCK_SELECTIONS)}")
         if self.small_server_block_cap is not None:
@@ -51,10 +51,8 @@ class PetalsPlacement:
     def block_count(self, system: System) -> NDArray[np.int64]:
         """(J,) m_j: what fits beside the reserve, each block with its pool of cache."""
         model = system.model
-        if model.hidden_size is None:
-            raise InputError("model.hidden_size = None: PETALS' memory reserve follows from it, give the model's width")
         pool_gb = model.cache_memory_gb * self.cached_tokens / model.cache_tokens
-        usable_gb = np.maximum(system.servers.memory_gb - RESERVE_PER_WIDTH_GB * model.hidden_size, 0)
+        usable_gb = np.maximum(system.servers.memory_gb - RESERVE_PER_WIDTH_GB * _hidden_size(model), 0)
         block_count = np.minimum(floor_with_slack(usable_gb / (model.block_memory_gb + pool_gb)), model.block_count)
         if self.small_server_block_cap is not None:
             small = system.servers.memory_gb < system.servers.memory_gb.max()
@@ -66,9 +64,10 @@ class PetalsPlacement:
         return self.block_count(system) * self.cached_tokens // system.model.cache_tokens
 
     def _throughput(self, system: System, block_count: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(J,) tokens/s that a server announces: half its blocks on average, or what its network carries."""
+        """(J,) tokens/s that a server announces: through half its blocks, or what its network carries."""
+        network_tokens_per_s = self.network_mbit_per_s * 1e6 / (16 * _hidden_size(system.model))
         block_s_per_token = np.maximum(system.servers.block_s[:, 1], np.finfo(float).tiny)
-        return np.minimum(1 / block_s_per_token / ((block_count + 1) / 2), self.network_tokens_per_s)
+        return np.minimum(1 / block_s_per_token / ((block_count + 1) / 2), network_tokens_per_s)
 
     def _weakest(self, served: NDArray[np.float64], length: int) -> int:
         """The start of the window of that length that needs help most, the first of equals."""
@@ -78,3 +77,11 @@ class PetalsPlacement:
             return int(np.argmax(sums <= sums.min() * (1 + SLACK)))
         ascending = np.sort(windows, axis=1)
         return int(np.lexsort(ascending.T[::-1])[0])
+
+
+def _hidden_size(model: ServedModel) -> int:
+    if model.hidden_size is None:
+        raise InputError(
+            "model.hidden_size = None: PETALS' reserve and its tokens on the network follow from it, give the width"
+        )
+    return model.hidden_size

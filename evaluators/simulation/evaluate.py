@@ -11,7 +11,7 @@ from algorithms.routing.links import RoutedComposition
 from evaluators.case import Draw, Measurement
 from evaluators.simulation.routed import is_unstable, simulate_routed
 from evaluators.simulation.simulate import JobTimes, simulate
-from system import Composition, Streams
+from system import Composition, Streams, UnstableError
 from system.checks import require, require_not_negative, require_positive, require_share
 from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
@@ -66,7 +66,7 @@ class SimulationEvaluator:
         if isinstance(draw.composed, Composition):
             measurements.append(Measurement("load", draw.system.arrival_rate_per_s / draw.composed.total_rate_per_s))
         if self.unstable == "report":
-            measurements.append(Measurement("is_unstable", float(_is_unstable(draw.composed, everything))))
+            measurements.append(Measurement("is_unstable", float(is_unstable(everything))))
         if self.slo_s is not None:
             measurements.append(Measurement("slo_share", float(np.mean(times.response_s <= self.slo_s)), self.slo_s))
         return measurements
@@ -78,20 +78,19 @@ class SimulationEvaluator:
             return simulate_routed(composed, jobs, stop_unstable=refuse)
         if refuse:
             composed.check_stable()
-        return simulate_composition(composed, jobs, draw.dispatch)
+        times = simulate_composition(composed, jobs, draw.dispatch)
+        if refuse and not draw.dispatch.work_conserving and is_unstable(times):
+            raise UnstableError(
+                f"dispatch = {draw.dispatch.policy.__name__}: jobs leave more slowly than they come, though all chains "
+                "together are fast enough; lower the rate or take another policy"
+            )
+        return times
 
     def _quantiles(self, metric: str, values: NDArray[np.float64]) -> list[Measurement]:
         return [
             Measurement(metric, value, q)
             for q, value in zip(self.quantiles, np.quantile(values, self.quantiles), strict=True)
         ]
-
-
-def _is_unstable(composed: Composition | RoutedComposition, times: JobTimes) -> bool:
-    """By (4) where there are chains, else by what was seen."""
-    if isinstance(composed, Composition):
-        return composed.system.arrival_rate_per_s >= composed.total_rate_per_s
-    return is_unstable(times)
 
 
 def simulate_composition(composition: Composition, jobs: Jobs, dispatch: Dispatch) -> JobTimes:

@@ -83,7 +83,9 @@ class Expansion:
         plain = [_text(override) for override in overrides if not override.is_sweep_override()]
         config = self._template((*experiment, *plain)).config
         require_count(draws=config.draws, replications=config.replications)
-        grids = [self._axes(grid, given) for grid in _grids(config.experiment.axes)]
+        left = _left_by(given, _grids(config.experiment.axes))
+        grids = [self._axes(grid, {key: given[key] for key in given.keys() - kept}) for grid, kept in left]
+        require(bool(grids), "experiment.axes", plain, f"no grid of {config.experiment.name} has these values")
         fixed = [_text(override) for key, override in given.items() if key not in grids[0]]
         points = _each_once(point for axes in grids for point in self._points([*experiment, *fixed], axes))
         told = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
@@ -207,6 +209,18 @@ def _grids(axes: Any) -> list[dict[str, Any]]:
     same = bool(grids) and all(grid.keys() == grids[0].keys() for grid in grids)
     require(same, "experiment.axes", [list(grid) for grid in grids], "every grid must have the same keys")
     return grids
+
+
+def _left_by(given: Mapping[str, Override], grids: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], set[str]]]:
+    """Of several grids those that the command line leaves, each with the axes of which it is about a single value.
+
+    Such a grid is left if that value is among those asked for, and keeps it.
+    """
+    for grid in grids:
+        single = {key: str(values[0]) for key, values in grid.items() if OmegaConf.is_list(values) and len(values) == 1}
+        asked = {key: _choices(given[key]) for key in single.keys() & given.keys()}
+        if len(grids) == 1 or all(f"{key}={single[key]}" in choices for key, choices in asked.items()):
+            yield grid, set(single) if len(grids) > 1 else set()
 
 
 def _each_once(points: Iterable[Point]) -> list[Point]:

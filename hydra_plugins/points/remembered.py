@@ -20,7 +20,7 @@ PACKAGES = ("hydra-core", "omegaconf")
 
 
 def remembered_sweeps(
-    store: Store, command: Sequence[str], sources: Sequence[Path], expand: Callable[[], list[Sweep]]
+    store: Store, command: Sequence[str | None], sources: Sequence[Path], expand: Callable[[], list[Sweep]]
 ) -> list[Sweep]:
     """The sweeps of a command, from the store where it has them. `sources` are the folders that Hydra composes from.
 
@@ -37,7 +37,7 @@ def remembered_sweeps(
     return sweeps
 
 
-def _key(command: Sequence[str]) -> str:
+def _key(command: Sequence[str | None]) -> str:
     digest = hashlib.sha256(json.dumps([list(command), [version(package) for package in PACKAGES]]).encode())
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):

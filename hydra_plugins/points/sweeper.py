@@ -72,8 +72,9 @@ class PointsSweeper(Sweeper):
         """What the arguments ask for."""
         hydra = self._config.hydra
         folders = [Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file"]
-        expansion = Expansion(self._loader, hydra.job.config_name)
-        return remembered_sweeps(store, arguments, folders, lambda: expansion.sweeps(arguments))
+        name = hydra.job.config_name
+        expansion = Expansion(self._loader, name)
+        return remembered_sweeps(store, [name, *arguments], folders, lambda: expansion.sweeps(arguments))
 
     def _launch(self, store: Store, work: list[WorkItem]) -> None:
         batch_count = min(self._batches or _worker_count(self._config), len(work))
