@@ -92,9 +92,10 @@ def test_grids_that_the_command_line_makes_alike_count_once(expand):
     assert [point.axes["algorithm"] for point in sweep.points] == ["proposed", "bprr"]
 
 
-def test_values_that_no_grid_is_about_are_refused(expand):
-    with pytest.raises(InputError, match="no grid of fig1_embedded has these values"):
-        expand(["experiment=fig1_embedded", "placement=whole_model"])
+def test_values_that_are_new_to_all_grids_replace_theirs(expand):
+    (sweep,) = expand(["experiment=fig1_embedded", "constants=paper", "cluster.fast_share=0", "evaluator.trials=5"])
+    assert {point.axes["evaluator.trials"] for point in sweep.points} == {"5"}
+    assert {point.axes["placement"] for point in sweep.points} == {"gbp_cr", "random_feasible"}
 
 
 def test_grids_with_other_keys_are_refused(expand):

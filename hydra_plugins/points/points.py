@@ -212,15 +212,22 @@ def _grids(axes: Any) -> list[dict[str, Any]]:
 
 
 def _left_by(given: Mapping[str, Override], grids: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], set[str]]]:
-    """Of several grids those that the command line leaves, each with the axes of which it is about a single value.
+    """Of several grids those that the command line leaves, each with the axes whose single value it keeps.
 
-    Such a grid is left if that value is among those asked for, and keeps it.
+    A grid about a single value of an axis is left if that is among the values asked for; if these are new to all
+    grids they replace it.
     """
-    for grid in grids:
-        single = {key: str(values[0]) for key, values in grid.items() if OmegaConf.is_list(values) and len(values) == 1}
-        asked = {key: _choices(given[key]) for key in single.keys() & given.keys()}
-        if len(grids) == 1 or all(f"{key}={single[key]}" in choices for key, choices in asked.items()):
-            yield grid, set(single) if len(grids) > 1 else set()
+    singles = [_single_values(grid) if len(grids) > 1 else {} for grid in grids]
+    asked = {key: {choice.split("=", 1)[1] for choice in _choices(override)} for key, override in given.items()}
+    chosen = {key for key, values in asked.items() if any(single.get(key) in values for single in singles)}
+    for grid, single in zip(grids, singles, strict=True):
+        kept = single.keys() & chosen
+        if all(single[key] in asked[key] for key in kept):
+            yield grid, kept
+
+
+def _single_values(grid: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(values[0]) for key, values in grid.items() if OmegaConf.is_list(values) and len(values) == 1}
 
 
 def _each_once(points: Iterable[Point]) -> list[Point]:
