@@ -84,7 +84,7 @@ class Expansion:
         config = self._template((*experiment, *plain)).config
         require_count(draws=config.draws, replications=config.replications)
         left = _left_by(given, _grids(config.experiment.axes))
-        grids = [self._axes(grid, {key: given[key] for key in given.keys() - kept}) for grid, kept in left]
+        grids = [self._axes(grid, {k: value for k, value in given.items() if k not in kept}) for grid, kept in left]
         require(bool(grids), "experiment.axes", plain, f"no grid of {config.experiment.name} has these values")
         fixed = [_text(override) for key, override in given.items() if key not in grids[0]]
         points = _each_once(point for axes in grids for point in self._points([*experiment, *fixed], axes))
@@ -217,17 +217,17 @@ def _left_by(given: Mapping[str, Override], grids: list[dict[str, Any]]) -> Iter
     A grid about a single value of an axis is left if that is among the values asked for; if these are new to all
     grids they replace it.
     """
-    singles = [_single_values(grid) if len(grids) > 1 else {} for grid in grids]
     asked = {key: {choice.split("=", 1)[1] for choice in _choices(override)} for key, override in given.items()}
-    chosen = {key for key, values in asked.items() if any(single.get(key) in values for single in singles)}
-    for grid, single in zip(grids, singles, strict=True):
-        kept = single.keys() & chosen
-        if all(single[key] in asked[key] for key in kept):
-            yield grid, kept
+    known = {key: asked[key] & {value for grid in grids for value in _values(grid, key)} for key in asked}
+    for grid in grids:
+        single = {key for key in grid if len(_values(grid, key)) == 1 and known.get(key) and len(grids) > 1}
+        if all(set(_values(grid, key)) <= asked[key] for key in single):
+            yield grid, single
 
 
-def _single_values(grid: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(values[0]) for key, values in grid.items() if OmegaConf.is_list(values) and len(values) == 1}
+def _values(grid: Mapping[str, Any], key: str) -> list[str]:
+    """The values of an axis, as on the command line."""
+    return _sweep_text(grid[key]).split(",") if grid.get(key) is not None else []
 
 
 def _each_once(points: Iterable[Point]) -> list[Point]:
