@@ -65,3 +65,15 @@ def test_ci_runs_the_readmes_test_command_and_the_main_job():
     assert "make test" in README
     assert "make test" in script
     assert "make reproduce" in script
+
+
+@pytest.mark.parametrize("page", ["README.md", "results/README.md"])
+def test_every_relative_link_and_image_is_there(page):
+    text = (ROOT / page).read_text()
+    targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)\s]+)", text) if "://" not in target]
+    missing = [target for target in targets if not (ROOT / page).parent.joinpath(target).exists()]
+    assert missing == []
+
+
+def test_no_placeholder_is_left():
+    assert re.findall(r"\b(?:TIME|TODO|TBD|FIXME|XXX|N\.N)\b", README) == []
