@@ -2,6 +2,8 @@
 
 As in `engine.py`, a job's times are written down when it starts, and completions go before an arrival at the same
 instant. Slots are held on every server of a job's path from its start to its end.
+
+All of it is one file because numba's cache of compiled functions notices changes of their own file only.
 """
 
 from typing import NamedTuple
