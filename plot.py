@@ -13,8 +13,7 @@ from plots.claims import write_claims
 from plots.files import draw_experiment
 from store.reference import write_reference
 from store.store import Store
-from store.verification import verify
-from system.checks import require
+from store.verification import verify_all
 
 CLAIMS = "claims"
 
@@ -33,28 +32,24 @@ def main() -> None:
     """Say of each experiment what came of it, how long it took, and where its figure is or why there is none."""
     asked = arguments()
     swept = Store(asked.store).experiment_names()
-    names = asked.experiments or [*swept, CLAIMS]
     if asked.verify:
-        sys.exit(check(asked.store, asked.experiments or swept, asked.verify))
+        told, agrees = verify_all(asked.store, asked.experiments or swept, asked.verify)
+        sys.stdout.write(told)
+        sys.exit(not agrees)
+    names = asked.experiments or [*swept, CLAIMS]
     with ProcessPoolExecutor() as processes:
         tasks = [processes.submit(make, name, asked.store, asked.to) for name in names]
         if asked.rows:
             processes.submit(write_reference, asked.store, names, asked.rows).result()
         for task in tqdm(tasks, unit="figure", disable=None):
-            tqdm.write(task.result())
+            tqdm.write(f"not made: {task.exception()}" if task.exception() else task.result())
+    for task in tasks:
+        task.result()  # raises what went wrong, once everything else is told
 
 
 def make(name: str, store: Path, folder: Path) -> str:
     mpl.use("agg")
     return write_claims(store, folder) if name == CLAIMS else draw_experiment(name, store, folder)
-
-
-def check(store: Path, experiments: list[str], reference: Path) -> int:
-    """Say how rows differ from the reference rows; 1 if they do."""
-    require(bool(experiments), "store", store, "nothing to verify is in it; run the experiments first")
-    found = [verify(store, name, reference) for name in experiments]
-    sys.stdout.write("\n".join(map(str, found)) + "\n")
-    return int(any(len(each.wrong) for each in found))
 
 
 if __name__ == "__main__":

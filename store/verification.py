@@ -7,6 +7,7 @@ simulated means agree within the half-width of the reference's interval.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from store.load import load, load_points
 from store.provenance import provenance
 from store.reference import DIGITS, PROVENANCE, platform_of, reference_rows
 from store.store import Store
+from system.checks import require
 from system.errors import InputError
 
 RELATIVE = 1e-6
@@ -45,6 +47,13 @@ class Verification(NamedTuple):
             worst = self.rows.nlargest(1, "difference").iloc[0]
             told += f"; the means differ by at most {worst['difference']:.1e} relative, at {worst['key']}"
         return "\n".join([told, *(f"    {row['key']}: {row['wrong']}" for _, row in self.wrong.iterrows())])
+
+
+def verify_all(store: Path, experiments: Sequence[str], folder: Path) -> tuple[str, bool]:
+    """What each of these experiments shows beside its reference, in words, and whether all agree."""
+    require(bool(experiments), "store", store, "nothing to verify is in it; run the experiments first")
+    found = [verify(store, name, folder) for name in experiments]
+    return "".join(f"{each}\n" for each in found), all(each.wrong.empty for each in found)
 
 
 def verify(store: Path, experiment: str, folder: Path) -> Verification:

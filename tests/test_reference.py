@@ -172,3 +172,17 @@ def test_the_widest_interval_is_told_with_its_point(tmp_path):
     assert relative > widest.half_width / widest.mean
     assert f"{relative:.1%} (2 of 2 above 5%), at load=10, evaluator=exact" in line
     assert widest_interval(pd.DataFrame(), ["load"], 3) == []
+
+
+def test_there_must_be_something_to_verify(tmp_path):
+    done = command("plot.py", "--store", tmp_path / "store", "--verify", tmp_path / "rows")
+    assert done.returncode == 1
+    assert "nothing to verify is in it; run the experiments first" in done.stderr
+
+
+def test_a_figure_that_cannot_be_made_does_not_hide_the_others(tmp_path):
+    store = store_of(tmp_path / "store", POINTS)
+    done = command("plot.py", "x", "fig8", "--store", store, "--to", tmp_path / "figures")
+    assert done.returncode == 1
+    assert "nothing to draw" in done.stdout
+    assert "not made: experiment = fig8: not in" in done.stdout
