@@ -6,10 +6,10 @@ import numpy as np
 
 from algorithms.placement.cg_bp import CgBp
 from algorithms.routing import Routing, Waiting
-from algorithms.routing.links import RoutedComposition, legal_links
+from algorithms.routing.links import RoutedComposition, exits_s, legal_links
 from algorithms.routing.ws_rr import expected_wait
 from system import NotApplicableError, System
-from system.checks import floor_with_slack, require, require_not_negative
+from system.checks import require_not_negative, require_one_of
 
 SESSION_RULES = ("prior_paper", "published_code")
 
@@ -27,8 +27,7 @@ class Bprr:
     initial_delay_s: float = 0.0  # before a job's first hop, in the choice of R
 
     def __post_init__(self) -> None:
-        known = self.session_rule in SESSION_RULES
-        require(known, "session_rule", self.session_rule, f"must be one of {', '.join(SESSION_RULES)}")
+        require_one_of(SESSION_RULES, session_rule=self.session_rule)
         require_not_negative(initial_delay_s=self.initial_delay_s)
 
     def compose(self, system: System, rng: np.random.Generator) -> RoutedComposition:
@@ -37,7 +36,8 @@ class Bprr:
     def sessions(self, system: System) -> int:
         """R, from 1 to the number that the whole memory would allow."""
         rule = self._prior_paper if self.session_rule == "prior_paper" else _published_code
-        return max(1, min(rule(system), _most_sessions(system)))
+        for_cuts = len(system.servers)  # a block more for each server
+        return max(1, min(rule(system), system.pooled_jobs(system.model.block_count + for_cuts)))
 
     def _prior_paper(self, system: System) -> int:
         alone = self._with_sessions(system, 1)
@@ -48,17 +48,9 @@ class Bprr:
         placement = CgBp()(system, sessions)
         slots = placement.cache_slots(system)
         links = legal_links(placement, slots, system.model.block_count)
-        exit_s = np.where(placement.end_block == system.model.block_count, 0.0, np.inf)
+        exit_s = exits_s(system, placement, 0.0)
         cost_s = system.communication_s[links.target] + system.block_s[links.target] * links.blocks
         return RoutedComposition(system, placement, slots, links, cost_s, exit_s, Routing(expected_wait, self.waiting))
-
-
-def _most_sessions(system: System) -> int:
-    """R_max: all memory but a block's share of every server for cuts, over the cache of all blocks."""
-    model, servers = system.model, system.servers
-    blocks = model.block_count + len(servers)
-    free_gb = max(float(servers.memory_gb.sum()) - model.block_memory_gb * blocks, 0.0)
-    return int(floor_with_slack(free_gb / (model.cache_memory_gb * blocks)))
 
 
 def _shortest_s(composition: RoutedComposition) -> float:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from algorithms.placement.petals import PetalsPlacement
 from algorithms.routing import Routing, Waiting
-from algorithms.routing.links import Links, RoutedComposition, legal_links
+from algorithms.routing.links import Links, RoutedComposition, exits_s, legal_links
 from algorithms.routing.petals import no_cache_penalty
 from system import NotApplicableError, Servers, System
 from system.checks import require_not_negative
@@ -37,7 +37,7 @@ class Petals:
         placement, slots = self.placement(system, 1, rng), self.placement.slots(system)
         links = legal_links(placement, slots, system.model.block_count)
         to_client_s, to_server_s = _one_way_s(system.servers)
-        exit_s = np.where(placement.end_block == system.model.block_count, to_client_s, np.inf)
+        exit_s = exits_s(system, placement, to_client_s)
         cost_s = self._cost_s(system.servers, links, to_server_s)
         routing = Routing(no_cache_penalty, self.waiting, self.refresh_s, np.array([self.no_cache_penalty_s]))
         return RoutedComposition(system, placement, slots, links, cost_s, exit_s, routing)

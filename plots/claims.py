@@ -12,7 +12,7 @@ import pandas as pd
 from plots.claim_rules import Claim, ClaimTest, Where, claims, rules
 from plots.claim_tests import Cell, Evidence, Finding, axis_name, finding
 from plots.style import CONSTANTS_TITLES
-from store.load import load, load_points
+from store.load import load_results
 from store.store import Store
 
 LONGEST_LIST = 4  # of cells that are named one by one
@@ -47,9 +47,9 @@ def gather(store: Path) -> dict[str, Evidence]:
     found = {}
     for name in sorted({name for claim in claims() for name in claim.experiments}):
         for variant in (f"{name}_embedded", name):
-            rows = load(variant, store) if variant in swept else pd.DataFrame()
-            if not rows.empty:
-                found[name] = Evidence(variant, rows, load_points(variant, store))
+            results = load_results(variant, store) if variant in swept else None
+            if results and not results.rows.empty:
+                found[name] = Evidence(variant, *results)
     return found
 
 

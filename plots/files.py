@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from store.load import load, load_points
+from store.load import load_results
 from store.precision import widest_interval
 from store.store import Store
 from store.summary import reasons, summary
@@ -18,7 +18,7 @@ FORMATS = ("png", "pdf", "svg")
 
 def draw_experiment(name: str, store: Path, folder: Path) -> str:
     """Draw what the store has of an experiment; what came of it, how sure its means are, and where the figure is."""
-    sweep, rows, points = Store(store).experiment(name), load(name, store), load_points(name, store)
+    sweep, (rows, points) = Store(store).experiment(name), load_results(name, store)
     where = write_figure(name, sweep["fixed"], rows, sweep["draws"], folder)
     why = reasons(points) if where == "nothing to draw" else []
     return "\n".join(

@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from store.statistics import Interval, mean_interval
+from store.statistics import intervals_over_draws
 
 WIDTH_IN, HEIGHT_IN = 4.6, 3.2
 COLOURS = sns.color_palette("colorblind")
@@ -77,10 +77,9 @@ def over_draws(rows: pd.DataFrame, axis: str, draws: int) -> pd.DataFrame:
 
     Where some draws were refused a mean over the others would compare different clusters, so there is none.
     """
-    numbers = rows.assign(**{axis: pd.to_numeric(rows[axis])})
-    by_draw = numbers.pivot_table(index=axis, columns="draw", values="value").reindex(columns=range(draws)).dropna()
-    intervals = [mean_interval(values) for values in by_draw.to_numpy()]
-    return pd.DataFrame(intervals, index=by_draw.index, columns=list(Interval._fields))
+    numbers = rows[rows["draw"] < draws].assign(**{axis: pd.to_numeric(rows[axis])})
+    statistics = intervals_over_draws(numbers, [axis]).dropna(subset=axis).set_index(axis)
+    return statistics.loc[statistics["draws"] == draws, ["mean", "half_width"]]
 
 
 def in_order(names: pd.Series) -> list[str]:

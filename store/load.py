@@ -1,7 +1,7 @@
 """An experiment's results as tidy tables."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -17,11 +17,24 @@ def load(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
     The points are those of the last sweep, with the draws and replications that it asked for. A point that lacks some
     of these is left out, as its means would rest on other clusters than those beside it; `load_points` names it.
     """
+    return load_results(experiment, store).rows
+
+
+class Results(NamedTuple):
+    """An experiment's tables, as `load` and `load_points` have them."""
+
+    rows: pd.DataFrame
+    points: pd.DataFrame
+
+
+def load_results(experiment: str, store: str | Path = FOLDER) -> Results:
+    """Both tables of an experiment, its records read once."""
     opened = Store(Path(store))
     sweep = opened.experiment(experiment)
-    axes = axes_table(sweep)
-    complete = [point for point, found in _outcomes(opened, sweep).items() if found.is_complete]
-    return axes.merge(opened.rows(complete, sweep["draws"], sweep["replications"]), on="point")
+    outcomes = _outcomes(opened, sweep)
+    complete = [point for point, found in outcomes.items() if found.is_complete]
+    rows = axes_table(sweep).merge(opened.rows(complete, sweep["draws"], sweep["replications"]), on="point")
+    return Results(rows, _points_table(sweep, outcomes))
 
 
 def load_points(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
@@ -35,7 +48,11 @@ def load_points(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
 
 def points_table(store: Store, sweep: dict[str, Any]) -> pd.DataFrame:
     """As `load_points`, of any sweep."""
-    axes, outcomes = axes_table(sweep), _outcomes(store, sweep)
+    return _points_table(sweep, _outcomes(store, sweep))
+
+
+def _points_table(sweep: dict[str, Any], outcomes: dict[str, Outcome]) -> pd.DataFrame:
+    axes = axes_table(sweep)
     found = pd.DataFrame([outcomes[point] for point in axes["point"]], columns=list(Outcome._fields))
     return pd.concat([axes, found], axis=1)
 

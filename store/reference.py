@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 
 from store.card import LONGEST_LIST
-from store.load import load, load_points
+from store.load import load_results
 from store.outcome import Outcome
 from store.statistics import intervals_over_draws
 from store.store import Store
@@ -32,7 +32,8 @@ def reference_rows(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     """
     axes = [str(column) for column in points if column not in ("point", *Outcome._fields)]
     places = rows.groupby(["point", "metric"])["at"].transform("nunique")
-    wanted = (places <= LONGEST_LIST) & ~(rows["metric"].str.startswith(LEFT_OUT) & ~_is_replay(rows))
+    is_replay = "workload.over_length" in rows  # these experiments ask how over-long requests of a trace are treated
+    wanted = (places <= LONGEST_LIST) & (is_replay | ~rows["metric"].str.startswith(LEFT_OUT))
     means = intervals_over_draws(rows[wanted], ["point", "metric", "at"])
     answered = rows.groupby("point")["draw"].nunique()
     means.loc[means["draws"] < means["point"].map(answered), ["mean", "half_width"]] = np.nan
@@ -43,11 +44,6 @@ def reference_rows(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
         columns=[*axes, "metric", "at", "mean", "half_width", "draws", "status"]
     )
     return table.sort_values([*axes, "metric", "at"], key=_in_order, ignore_index=True)
-
-
-def _is_replay(rows: pd.DataFrame) -> pd.Series:
-    """Whether a row is of a trace that is replayed: these experiments ask how over-long requests are treated."""
-    return pd.Series("workload.over_length" in rows, index=rows.index)
 
 
 def _in_order(column: pd.Series) -> pd.Series:
@@ -62,7 +58,7 @@ def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> No
     made: dict[str, Any] = {}
     platforms: dict[str, Any] = {}  # each once, so that the file says it once
     for name in sorted(set(experiments) & set(Store(store).experiment_names())):
-        table = reference_rows(load(name, store), load_points(name, store))
+        table = reference_rows(*load_results(name, store))
         table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{DIGITS}g")
         made[name] = how_made(Store(store), name)
         alike = [platforms.setdefault(json.dumps(each), each) for each in made[name]["platforms"]]

@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from store.load import load, load_points
+from store.load import load_results
 from store.provenance import provenance
 from store.reference import DIGITS, PROVENANCE, platform_of, reference_rows
 from store.store import Store
@@ -64,8 +64,8 @@ def verify(store: Path, experiment: str, folder: Path) -> Verification:
             f"experiment = {experiment}: no reference rows {path}; write them with `python plot.py --rows`"
         )
     axes = list(Store(store).experiment(experiment)["axes"])
-    points = load_points(experiment, store)
-    found = reference_rows(load(experiment, store), points).merge(_simulated(Store(store), points, axes), on=axes)
+    rows, points = load_results(experiment, store)
+    found = reference_rows(rows, points).merge(_simulated(Store(store), points, axes), on=axes)
     expected = pd.read_csv(path, dtype=dict.fromkeys([*axes, "metric", "status"], str))
     same_platform = _same_platform(folder, experiment)
     return Verification(experiment, same_platform, _compared(expected, found, axes, same_platform))

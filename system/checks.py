@@ -1,5 +1,6 @@
 """Checks of input that say in one sentence which field has which value and what to do."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,12 @@ def require_share(**fields: float) -> None:
     """Each field must lie strictly between 0 and 1."""
     for field, value in fields.items():
         require(is_finite_number(value) and 0 < value < 1, field, value, "must lie between 0 and 1")
+
+
+def require_one_of(choices: Sequence[str], **fields: str) -> None:
+    """Each field must be one of the choices."""
+    for field, value in fields.items():
+        require(value in choices, field, value, f"must be one of {', '.join(choices)}")
 
 
 def require_count(**fields: int) -> None:

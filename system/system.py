@@ -49,6 +49,12 @@ class System:
         """The total service rate that keeps the load at its target, λ/ρ̄ (5)."""
         return self.arrival_rate_per_s / self.target_load
 
+    def pooled_jobs(self, blocks: int) -> int:
+        """Jobs whose cache all memory together would hold for so many blocks, beside these blocks."""
+        model = self.model
+        free_gb = float(self.servers.memory_gb.sum()) - model.block_memory_gb * blocks
+        return int(floor_with_slack(max(free_gb, 0.0) / (model.cache_memory_gb * blocks)))
+
     @property
     def largest_reservation(self) -> int:
         """c_max: the jobs whose cache fits beside one block on the server with the most memory."""

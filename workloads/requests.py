@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from system.checks import require
+from system.checks import require, require_one_of
 from system.errors import InputError
 
 OverLength = Literal["truncate", "drop", "size_to_trace", "untreated"]
@@ -56,8 +56,7 @@ class Requests:
 
 def require_treatment(over_length: str) -> None:
     """Raise unless it is one of the four."""
-    treatments = get_args(OverLength)
-    require(over_length in treatments, "over_length", over_length, f"must be one of {', '.join(treatments)}")
+    require_one_of(get_args(OverLength), over_length=over_length)
 
 
 def over_length_share(requests: Requests, slot_tokens: int) -> float:

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from system.checks import float_vector, require, require_count
+from system.checks import float_vector, require, require_count, require_one_of
 from system.streams import Streams
 from workloads.arrivals import ArrivalProcess
 from workloads.jobs import Jobs
@@ -35,7 +35,7 @@ class SyntheticWorkload:
         require_count(job_count=self.job_count)
         float_vector("input_tokens", [self.input_tokens], minimum=1)
         float_vector("output_tokens", [self.output_tokens], minimum=1)
-        require(self.sizes in get_args(Sizes), "sizes", self.sizes, f"must be one of {', '.join(get_args(Sizes))}")
+        require_one_of(get_args(Sizes), sizes=self.sizes)
 
     @property
     def mean_job(self) -> tuple[float, float, float]:

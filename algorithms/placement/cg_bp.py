@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.placement.reservation import reserving_block_count, visit_s
+from algorithms.placement.reservation import by_amortised_time, reserving_block_count
+from algorithms.placement.windows import weakest_window
 from system import InfeasibleError, Placement, System
 
 VIRTUAL_S_PER_TOKEN = 1e-3  # by how much the virtual server, of which everybody begins, is slower than the slowest
@@ -21,18 +22,16 @@ class CgBp:
     def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator | None = None) -> Placement:
         block_count = reserving_block_count(system, reserved_capacity)
         sessions = Placement(np.zeros_like(block_count), block_count).cache_slots(system) // np.maximum(block_count, 1)
-        amortized_s = visit_s(system, reserved_capacity) / np.maximum(block_count, 1)
-        usable = np.flatnonzero(block_count)
-        order = usable[np.argsort(amortized_s[usable], kind="stable")]
-        slowest_s = amortized_s[usable].max(initial=0.0) + VIRTUAL_S_PER_TOKEN * (system.mean_job[2] + 1)
+        order, amortised_s = by_amortised_time(system, reserved_capacity)
+        slowest_s = amortised_s.max(initial=0.0) + VIRTUAL_S_PER_TOKEN * (system.mean_job[2] + 1)
         served = np.zeros(system.model.block_count, np.int64)  # C_b
         time_s = np.full(system.model.block_count, reserved_capacity * slowest_s)  # of all R sessions, by block
         first_block = np.zeros_like(block_count)
-        for j in order:
+        for j, per_block_s in zip(order, amortised_s, strict=True):
             first_block[j] = _window(served, time_s, reserved_capacity, block_count[j])
             window = slice(first_block[j], first_block[j] + block_count[j])
             lacking = np.maximum(reserved_capacity - served[window], 0)
-            time_s[window] -= (slowest_s - amortized_s[j]) * np.minimum(lacking, sessions[j])
+            time_s[window] -= (slowest_s - per_block_s) * np.minimum(lacking, sessions[j])
             served[window] += sessions[j]
         _check_served(served, reserved_capacity)
         return Placement(first_block, block_count, reserved_capacity)
@@ -45,8 +44,7 @@ def _window(served: NDArray[np.int64], time_s: NDArray[np.float64], sessions: in
         gain_s = np.lib.stride_tricks.sliding_window_view(time_s, length).sum(axis=1)
         helps = np.lib.stride_tricks.sliding_window_view(lacking, length).any(axis=1)
         return int(np.where(helps, gain_s, -np.inf).argmax())
-    ascending = np.sort(np.lib.stride_tricks.sliding_window_view(served, length), axis=1)
-    return int(np.lexsort(ascending.T[::-1])[0])
+    return weakest_window(served, length)
 
 
 def _check_served(served: NDArray[np.int64], sessions: int) -> None:

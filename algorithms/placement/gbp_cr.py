@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from algorithms.placement.reservation import check_stop_rule, form_chains, reserving_block_count, visit_s
+from algorithms.placement.reservation import by_amortised_time, check_stop_rule, form_chains
 from system import Placement, System
 
 
@@ -22,8 +22,5 @@ class GbpCr:
         check_stop_rule(self.stop_rule)
 
     def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator | None = None) -> Placement:
-        block_count = reserving_block_count(system, reserved_capacity)
-        usable = np.flatnonzero(block_count)
-        amortised_s = visit_s(system, reserved_capacity)[usable] / block_count[usable]  # (8)
-        order = usable[np.argsort(amortised_s, kind="stable")]  # ties by index
+        order, _ = by_amortised_time(system, reserved_capacity)  # (8)
         return form_chains(system, reserved_capacity, order, self.stop_rule)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.placement.windows import weakest_window
 from system import InputError, Placement, ServedModel, System
-from system.checks import SLACK, floor_with_slack, require, require_count, require_positive
+from system.checks import SLACK, floor_with_slack, require_count, require_one_of, require_positive
 
 GIB_IN_GB = 2**30 / 1e9
 RESERVE_PER_WIDTH_GB = 2 * GIB_IN_GB / 14336  # kept free for gradients: 2 GiB at BLOOM's hidden size
@@ -33,8 +34,7 @@ class PetalsPlacement:
     def __post_init__(self) -> None:
         require_count(cached_tokens=self.cached_tokens)
         require_positive(network_mbit_per_s=self.network_mbit_per_s)
-        known = self.block_selection in BLOCK_SELECTIONS
-        require(known, "block_selection", self.block_selection, f"must be one of {', '.join(BLOCK_SELECTIONS)}")
+        require_one_of(BLOCK_SELECTIONS, block_selection=self.block_selection)
         if self.small_server_block_cap is not None:
             require_count(small_server_block_cap=self.small_server_block_cap)
 
@@ -71,12 +71,10 @@ class PetalsPlacement:
 
     def _weakest(self, served: NDArray[np.float64], length: int) -> int:
         """The start of the window of that length that needs help most, the first of equals."""
-        windows = np.lib.stride_tricks.sliding_window_view(served, max(length, 1))
-        if self.block_selection == "window_sum":
-            sums = windows.sum(axis=1)
-            return int(np.argmax(sums <= sums.min() * (1 + SLACK)))
-        ascending = np.sort(windows, axis=1)
-        return int(np.lexsort(ascending.T[::-1])[0])
+        if self.block_selection == "lexicographic":
+            return weakest_window(served, max(length, 1))
+        sums = np.lib.stride_tricks.sliding_window_view(served, max(length, 1)).sum(axis=1)
+        return int(np.argmax(sums <= sums.min() * (1 + SLACK)))
 
 
 def _hidden_size(model: ServedModel) -> int:

@@ -30,6 +30,15 @@ def visit_s(system: System, c: int) -> NDArray[np.float64]:
     return system.communication_s + system.block_s * reserving_block_count(system, c)
 
 
+def by_amortised_time(system: System, c: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The servers that can host a block, least t_j(c) / m_j(c) (8) first, ties by index; and these times per block."""
+    block_count = reserving_block_count(system, c)
+    usable = np.flatnonzero(block_count)
+    amortised_s = visit_s(system, c)[usable] / block_count[usable]
+    order = np.argsort(amortised_s, kind="stable")
+    return usable[order], amortised_s[order]
+
+
 def form_chains(system: System, c: int, order: NDArray[np.int64], stop_rule: str = "max_chains") -> Placement:
     """Chains filled one after the other with the servers in this order, which must all be able to host a block.
 

@@ -20,7 +20,7 @@ import numpy as np
 from numba import float64, int64
 from numpy.typing import NDArray
 
-from system.checks import float_vector, require, require_not_negative
+from system.checks import float_vector, require_not_negative, require_one_of
 
 DELAY = float64(int64, int64, int64, int64, float64, int64, int64, float64[::1], int64[::1], float64[::1])
 
@@ -48,6 +48,6 @@ class Routing:
     settings: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
-        require(self.waiting in WAITING, "waiting", self.waiting, f"must be one of {', '.join(WAITING)}")
+        require_one_of(WAITING, waiting=self.waiting)
         require_not_negative(refresh_s=self.refresh_s)
         object.__setattr__(self, "settings", float_vector("settings", self.settings, -np.inf))

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from algorithms.routing import DELAY, Routing
-from algorithms.routing.links import Links, RoutedComposition
+from algorithms.routing.links import Links, RoutedComposition, exits_s
 from system import Composition, Placement, Servers, System
 
 
@@ -27,7 +27,7 @@ def fixed_paths(composition: Composition) -> RoutedComposition:
     source = np.where(np.isin(nodes, start[:-1]), nodes.size, nodes - 1)
     order = np.argsort(-placement.first_block, kind="stable")
     links = Links(source[order], nodes[order], blocks[order])
-    exit_s = np.where(placement.end_block == system.model.block_count, 0.0, np.inf)
+    exit_s = exits_s(system, placement, 0.0)
     cost_s = (system.communication_s + system.block_s * blocks)[order]
     return RoutedComposition(system, placement, slots, links, cost_s, exit_s, Routing(only_with_room, "central"))
 

@@ -48,6 +48,11 @@ def legal_links(placement: Placement, slots: Ints, model_blocks: int) -> Links:
     return Links(source, target, blocks[source, target])
 
 
+def exits_s(system: System, placement: Placement, cost_s: float | Floats) -> Floats:
+    """(J,) what ending at each server costs: `cost_s` where it hosts the last block, infinite elsewhere."""
+    return np.where(placement.end_block == system.model.block_count, cost_s, np.inf)
+
+
 def _reached(legal: NDArray[np.bool_], done: Ints) -> NDArray[np.bool_]:
     """(J + 1,) nodes that a path from the orchestrator, the last node, reaches: hops always do more blocks."""
     reached = np.zeros(done.size, dtype=np.bool_)

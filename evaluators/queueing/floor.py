@@ -11,12 +11,11 @@ import numpy as np
 from algorithms.placement.reservation import reserving_block_count
 from evaluators.queueing.exact import exact
 from system import InfeasibleError, System, UnstableError
-from system.checks import floor_with_slack
 
 
 def response_floor_s(system: System) -> float:
     """The mean response time of that M/M/C queue; raises if no scheme is feasible or stable."""
-    chain_s, slots = fastest_chain_s(system), _most_jobs(system)
+    chain_s, slots = fastest_chain_s(system), system.pooled_jobs(system.model.block_count)
     if not (np.isfinite(chain_s) and slots >= 1):
         raise InfeasibleError("the servers together cannot host the model and one job's cache; add servers")
     if system.arrival_rate_per_s >= slots / chain_s:
@@ -41,10 +40,3 @@ def fastest_chain_s(system: System) -> float:
             visit_s = system.communication_s[j] + system.block_s[j] * k
             least_s[k:] = np.minimum(least_s[k:], before_s[: blocks + 1 - k] + visit_s)
     return float(least_s[blocks])
-
-
-def _most_jobs(system: System) -> int:
-    """C: the jobs whose cache all memory could hold beside one copy of the model."""
-    model = system.model
-    free_gb = float(system.servers.memory_gb.sum()) - model.block_memory_gb * model.block_count
-    return int(floor_with_slack(max(free_gb, 0.0) / (model.cache_memory_gb * model.block_count)))
