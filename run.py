@@ -10,24 +10,24 @@ from hydra_plugins.points.errors import one_sentence_errors
 from hydra_plugins.points.evaluate import evaluate
 from hydra_plugins.points.points import resolved_case
 from store.card import card
-from store.identity import point_id
+from store.identity import identity_of
 from store.store import Store, missing_parts
-from store.work import WorkItem, do_batch, do_work
+from store.work import WorkItem, do_shared_work, do_work
 from system.checks import require_count
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
-    """One point and its card; or, for a worker of a sweep, the batch of points it is handed."""
+    """One point and its card; or, for a worker of a sweep, its share of the points."""
     store = Store(Path(config.store))
-    if config.batch is not None:
-        do_batch(store, Path(config.batch), evaluate)
+    if config.worker.work is not None:
+        do_shared_work(store, Path(config.worker.work), config.worker.first, evaluate)
         return
     with one_sentence_errors():
         require_count(draws=config.draws, replications=config.replications)
         case = resolved_case(config)
-        point = point_id(case)
-        parts = missing_parts(store.parts().get(point, ()), config.draws, config.replications)
+        point = identity_of(case).point
+        parts = missing_parts(store.parts([point])[point], config.draws, config.replications)
         do_work(store, WorkItem(point, case, parts), evaluate)
         sys.stdout.write(card(store, point, config.draws, config.replications))
         if config.experiment.axes:

@@ -12,7 +12,7 @@ import pandas as pd
 from plots.claim_rules import Claim, ClaimTest, Where, claims, rules
 from plots.claim_tests import Cell, Evidence, Finding, axis_name, finding
 from plots.style import CONSTANTS_TITLES
-from store.load import load_results
+from store.load import load_records, load_results
 from store.store import Store
 
 LONGEST_LIST = 4  # of cells that are named one by one
@@ -34,7 +34,7 @@ def write_claims(store: Path, folder: Path) -> str:
     judgements = [judge(claim, evidence) for claim in claims()]
     folder.mkdir(parents=True, exist_ok=True)
     ledger(judgements).to_csv(folder / "claims.csv", index=False)
-    basis = [basis_of(Store(store), evidence[name].name) for name in sorted(evidence)]
+    basis = [basis_of(store, evidence[name].name) for name in sorted(evidence)]
     (folder / "claims.md").write_text(page(judgements, basis), encoding="utf-8")
     counts = pd.Series([judgement.verdict.split(":")[0] for judgement in judgements]).value_counts()
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
@@ -235,11 +235,10 @@ def _between(low: float, high: float, number: Callable[[float], str]) -> str:
     return f"{number(low)} to {number(high)}"
 
 
-def basis_of(store: Store, experiment: str) -> str:
+def basis_of(store: Path, experiment: str) -> str:
     """The draws, networks and workloads behind an experiment's rows."""
-    sweep, parts = store.experiment(experiment), store.parts()
-    points = [entry["point"] for entry in sweep["points"]]
-    cases = [record["configuration"] for point in points for record in store.records(point, parts.get(point, [])[:1])]
+    sweep, records = Store(store).experiment(experiment), load_records(experiment, store)
+    cases = [record["configuration"] for found in records.values() for record in found[:1]]
     networks = sorted({_source_of(case["cluster"]["network"]) for case in cases})
     workloads = sorted({_source_of(case["workload"]) for case in cases})
     return f"{experiment}: {sweep['draws']} draws; network {', '.join(networks)}; workload {', '.join(workloads)}"

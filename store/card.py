@@ -15,10 +15,11 @@ def card(store: Store, point: str, draws: int, replications: int) -> str:
 
     Raises `InputError` with the reason where a draw was refused: a mean over the others would flatter.
     """
-    found = outcome(store, point, store.parts().get(point, []), draws, replications)
+    parts = store.parts([point])
+    found = outcome(store, point, parts[point], draws, replications)
     if found.status != "ok":
         raise InputError(f"{found.status}: {found.reason}")
-    rows = store.rows([point], draws, replications)
+    rows = store.rows(parts, draws, replications)
     lines = [f"point {point}"]
     sizes = rows.groupby("metric")["at"].transform("nunique")
     for metric in rows.loc[sizes > LONGEST_LIST, "metric"].unique():

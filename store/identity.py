@@ -14,18 +14,30 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 # Words about a hardware profile or a data set; its numbers and checksum are what counts.
 DESCRIPTIVE = frozenset({"description", "source", "address", "licence", "citation"})
 
 
-def point_id(case: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits for a resolved case configuration and the code that it names."""
-    modules = sorted(_closure(frozenset(_first_party_targets(case))))
-    code = {module: _code_hash(module) for module in modules}
-    text = json.dumps({"case": _essence(case), "code": code}, sort_keys=True, allow_nan=False)
+class Identity(NamedTuple):
+    """A point's name, and apart from each other the two things of which it is made."""
+
+    point: str  # sixteen hexadecimal digits
+    configuration: str  # the same whatever the code: points of two versions of the code are paired by it
+    modules: dict[str, str]  # hash of each module that the configuration reaches
+
+
+def identity_of(case: Mapping[str, Any]) -> Identity:
+    """The identity of a resolved case configuration with the code that it names."""
+    reached = sorted(_closure(frozenset(_first_party_targets(case))))
+    modules = {module: _code_hash(module) for module in reached}
+    configuration = _hash(json.dumps(_essence(case), sort_keys=True, allow_nan=False))
+    return Identity(_hash(configuration + json.dumps(modules)), configuration, modules)
+
+
+def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -109,7 +121,7 @@ def _code_hash(module: str) -> str:
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             node.body = [child for child in node.body if not _is_text(child)]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return _hash(ast.dump(tree))
 
 
 def _is_text(node: ast.stmt) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from store.outcome import Outcome, outcome
-from store.store import Store
+from store.store import Parts, Store
 
 FOLDER = "outputs/store"
 
@@ -31,8 +31,9 @@ def load_results(experiment: str, store: str | Path = FOLDER) -> Results:
     """Both tables of an experiment, its records read once."""
     opened = Store(Path(store))
     sweep = opened.experiment(experiment)
-    outcomes = _outcomes(opened, sweep)
-    complete = [point for point, found in outcomes.items() if found.is_complete]
+    parts = opened.parts(points_of(sweep))
+    outcomes = _outcomes(opened, sweep, parts)
+    complete = {point: parts[point] for point, found in outcomes.items() if found.is_complete}
     rows = axes_table(sweep).merge(opened.rows(complete, sweep["draws"], sweep["replications"]), on="point")
     return Results(rows, _points_table(sweep, outcomes))
 
@@ -48,7 +49,19 @@ def load_points(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
 
 def points_table(store: Store, sweep: dict[str, Any]) -> pd.DataFrame:
     """As `load_points`, of any sweep."""
-    return _points_table(sweep, _outcomes(store, sweep))
+    return _points_table(sweep, _outcomes(store, sweep, store.parts(points_of(sweep))))
+
+
+def load_records(experiment: str, store: str | Path = FOLDER) -> dict[str, list[dict[str, Any]]]:
+    """By point the records of its committed parts: configuration, code, provenance, duration, refusals."""
+    opened = Store(Path(store))
+    parts = opened.parts(points_of(opened.experiment(experiment)))
+    return {point: opened.records(point, parts[point]) for point in parts}
+
+
+def points_of(sweep: dict[str, Any]) -> list[str]:
+    """The identities of a sweep's points, each once."""
+    return list(dict.fromkeys(entry["point"] for entry in sweep["points"]))
 
 
 def _points_table(sweep: dict[str, Any], outcomes: dict[str, Outcome]) -> pd.DataFrame:
@@ -63,9 +76,5 @@ def axes_table(sweep: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(points, columns=["point", *sweep["axes"]])
 
 
-def _outcomes(store: Store, sweep: dict[str, Any]) -> dict[str, Outcome]:
-    parts = store.parts()
-    points = {entry["point"] for entry in sweep["points"]}
-    return {
-        point: outcome(store, point, parts.get(point, []), sweep["draws"], sweep["replications"]) for point in points
-    }
+def _outcomes(store: Store, sweep: dict[str, Any], parts: Parts) -> dict[str, Outcome]:
+    return {point: outcome(store, point, parts[point], sweep["draws"], sweep["replications"]) for point in parts}

@@ -1,5 +1,6 @@
 """What became of a point, as far as the draws and replications that are asked for."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from store.store import Part, Store, missing_parts
@@ -18,7 +19,7 @@ class Outcome(NamedTuple):
         return self.status in ("ok", "infeasible", "unstable")
 
 
-def outcome(store: Store, point: str, parts: list[Part], draws: int, replications: int) -> Outcome:
+def outcome(store: Store, point: str, parts: Sequence[Part], draws: int, replications: int) -> Outcome:
     """The outcome of a point of which `parts` are committed."""
     records = store.records(point, parts)
     duration_s = sum(record["duration_s"] for record in records)

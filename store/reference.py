@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 
 from store.card import LONGEST_LIST
-from store.load import load_results
+from store.load import load_records, load_results
 from store.outcome import Outcome
 from store.statistics import intervals_over_draws
 from store.store import Store
@@ -60,17 +60,16 @@ def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> No
     for name in sorted(set(experiments) & set(Store(store).experiment_names())):
         table = reference_rows(*load_results(name, store))
         table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{DIGITS}g")
-        made[name] = how_made(Store(store), name)
+        made[name] = how_made(store, name)
         alike = [platforms.setdefault(json.dumps(each), each) for each in made[name]["platforms"]]
         made[name]["platforms"] = alike
     (folder / PROVENANCE).write_text(yaml.safe_dump(made))
 
 
-def how_made(store: Store, experiment: str) -> dict[str, Any]:
+def how_made(store: Path, experiment: str) -> dict[str, Any]:
     """The command that makes an experiment's rows again, and on what they were made."""
-    sweep, parts = store.experiment(experiment), store.parts()
-    points = [entry["point"] for entry in sweep["points"]]
-    records = [record for point in points for record in store.records(point, parts.get(point, []))]
+    sweep = Store(store).experiment(experiment)
+    records = [record for found in load_records(experiment, store).values() for record in found]
     sources = [record["provenance"] for record in records]
     size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
     return {

@@ -1,19 +1,21 @@
 """A folder of points. Every file is written under a temporary name, flushed to disk and renamed: it is whole or absent.
 
+store.json                          the version of this format
 rows/<point>.d0-20.r0-1.parquet     metrics of draws 0..19, replication 0: the same bytes on any number of workers
-points/<point>.d0-20.r0-1.json      status, configuration, provenance; written last, so it commits the rows
+points/<point>.d0-20.r0-1.json      configuration, code, provenance, checksum of the rows; written last: it commits them
 unfinished/<point>.json             why a point has none (failed, skipped); never a result, tried again next time
 experiments/<name>.json             the points of an experiment's last sweep with their axes
 expansions/<hash>.json              the points of a command with their configurations, kept to be asked for again
+claims                              locks of those who compute a point at the moment
+aside/                              files that were torn or foreign
 """
 
-import json
+import hashlib
 import os
 import re
-import tempfile
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,9 +23,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from store.files import TEMPORARY, Files
 from system import InputError
 
-SCHEMA_VERSION = 1
+FORMAT = 2
 ROW_SCHEMA = pa.schema(
     [
         ("point", pa.string()),
@@ -37,10 +40,6 @@ ROW_SCHEMA = pa.schema(
 _PART = re.compile(r"(?P<point>[0-9a-f]+)\.d(\d+)-(\d+)\.r(\d+)-(\d+)\.json")
 
 
-class StoreError(InputError):
-    """The store cannot be written: nothing that is computed would be kept."""
-
-
 class Part(NamedTuple):
     """A rectangle of draws and replications of a point, computed and committed together."""
 
@@ -51,25 +50,57 @@ class Part(NamedTuple):
         return f"d{self.draws.start}-{self.draws.stop}.r{self.replications.start}-{self.replications.stop}"
 
 
+Parts = Mapping[str, Sequence[Part]]  # committed parts by point
+
+
 @dataclass(frozen=True)
 class Store:
-    """Points and rows below `folder`, which is made when first written to."""
+    """Points and rows below `folder`; raises `InputError` if another version of this project wrote it."""
 
     folder: Path
+
+    def __post_init__(self) -> None:
+        found = self._format
+        if found != FORMAT:
+            age, remedy = ("newer", "update the project") if found > FORMAT else ("older", "remove the folder")
+            raise InputError(
+                f"store = {self.folder}: written by {age} code (its format is {found}, this code reads {FORMAT}); "
+                f"{remedy} or set store=..."
+            )
+
+    @cached_property
+    def files(self) -> Files:
+        """The files of the store."""
+        return Files(self.folder)
+
+    @property
+    def _format(self) -> int:
+        """The format in which the store is written; the first one did not say so."""
+        stated = self.files.read_json("store.json") or {}
+        return int(stated.get("format", 1 if (self.folder / "points").is_dir() else FORMAT))
 
     def finished_files(self) -> set[str]:
         """Names of the files that finished points leave, failed and skipped ones included."""
         return {path.name for folder in ("points", "unfinished") for path in (self.folder / folder).glob("[!.]*.json")}
 
-    def parts(self) -> dict[str, list[Part]]:
-        """What is committed, by point, from the names of the files alone."""
-        committed = defaultdict(list)
+    def parts(self, points: Iterable[str]) -> dict[str, list[Part]]:
+        """What is committed of these points. Parts whose files are not as they were written are set aside."""
+        committed: dict[str, list[Part]] = {point: [] for point in points}
         folder = self.folder / "points"
-        for entry in os.scandir(folder) if folder.is_dir() else ():
-            if match := _PART.fullmatch(entry.name):
+        for name in sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else ():
+            match = _PART.fullmatch(name)
+            if match and match["point"] in committed:
                 first_draw, last_draw, first, last = map(int, match.groups()[1:])
-                committed[match["point"]].append(Part(range(first_draw, last_draw), range(first, last)))
+                part = Part(range(first_draw, last_draw), range(first, last))
+                if self._is_sound(f"{match['point']}.{part}"):
+                    committed[match["point"]].append(part)
+            elif not match and not name.startswith(TEMPORARY):
+                self.files.set_aside(f"points/{name}", why="its name is not that of a part: not from here")
         return committed
+
+    def has(self, point: str, part: Part) -> bool:
+        """Whether exactly this part is committed, whatever its files hold."""
+        return (self.folder / "points" / f"{point}.{part}.json").is_file()
 
     def commit(self, point: str, part: Part, rows: Iterable[Sequence[Any]], record: Mapping[str, Any]) -> None:
         """Add a part: first its rows (draw, replication, metric, at, value), then the record that makes them count."""
@@ -78,82 +109,73 @@ class Store:
         name = f"{point}.{part}"
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink)
-        self._write(f"rows/{name}.parquet", sink.getvalue())
-        self.write_json(f"points/{name}.json", {"schema_version": SCHEMA_VERSION, "point": point, **record})
-        (self.folder / "unfinished" / f"{point}.json").unlink(missing_ok=True)
+        content = sink.getvalue().to_pybytes()
+        self.files.write(f"rows/{name}.parquet", content)
+        self._write_record(f"points/{name}.json", {"point": point, "rows_sha256": _sha256(content), **record})
+        self.files.remove(f"unfinished/{point}.json")
 
     def leave_unfinished(self, point: str, record: Mapping[str, Any]) -> None:
         """Note why a point has no result: status `failed` or `skipped`."""
-        self.write_json(f"unfinished/{point}.json", {"schema_version": SCHEMA_VERSION, "point": point, **record})
+        self._write_record(f"unfinished/{point}.json", {"point": point, **record})
 
     def write_experiment(self, name: str, sweep: Mapping[str, Any]) -> None:
         """Note the points of an experiment's sweep."""
-        self.write_json(f"experiments/{name}.json", sweep)
+        self._write_record(f"experiments/{name}.json", sweep)
 
     def experiment_names(self) -> list[str]:
         """Experiments that were swept into this store."""
-        return sorted(path.stem for path in (self.folder / "experiments").glob("*.json"))
+        return sorted(path.stem for path in (self.folder / "experiments").glob("[!.]*.json"))
 
     def experiment(self, name: str) -> dict[str, Any]:
         """The last sweep of an experiment: its points with their axes, and how many draws and replications of each."""
-        path = self.folder / "experiments" / f"{name}.json"
-        if not path.is_file():
+        sweep: dict[str, Any] | None = self.files.read_json(f"experiments/{name}.json")
+        if sweep is None:
             raise InputError(
                 f"experiment = {name}: not in {self.folder}; run `python run.py -m experiment={name}` first"
             )
-        sweep: dict[str, Any] = json.loads(path.read_text())
         return sweep
 
     def records(self, point: str, parts: Iterable[Part]) -> list[dict[str, Any]]:
         """The records of a point's committed parts."""
-        return [json.loads((self.folder / "points" / f"{point}.{part}.json").read_text()) for part in parts]
+        return [self.files.read_json(f"points/{point}.{part}.json") for part in parts]
 
     def unfinished(self, point: str) -> dict[str, Any] | None:
         """The record of the last attempt, if it came to nothing."""
-        found: dict[str, Any] | None = self.read_json(f"unfinished/{point}.json")
+        found: dict[str, Any] | None = self.files.read_json(f"unfinished/{point}.json")
         return found
 
-    def rows(self, points: Iterable[str], draws: int, replications: int) -> pd.DataFrame:
-        """The committed rows of these points' first draws and replications, in a fixed order."""
-        parts = self.parts()
-        paths = [self.folder / "rows" / f"{point}.{part}.parquet" for point in points for part in parts.get(point, ())]
-        tables = [pq.read_table(path, schema=ROW_SCHEMA) for path in paths]
+    def rows(self, parts: Parts, draws: int, replications: int) -> pd.DataFrame:
+        """The rows of the first draws and replications of committed parts, in a fixed order."""
+        names = [f"rows/{point}.{part}.parquet" for point in parts for part in parts[point]]
+        tables = [pq.read_table(self.folder / name, schema=ROW_SCHEMA) for name in names]
         frame = (pa.concat_tables(tables) if tables else ROW_SCHEMA.empty_table()).to_pandas()
         frame = frame[(frame["draw"] < draws) & (frame["replication"] < replications)]
         key = ROW_SCHEMA.names[:-1]
         return frame.drop_duplicates(key).sort_values(key, ignore_index=True)
 
-    def read_json(self, name: str) -> Any:
-        """The content of a file, None if it is not there."""
-        path = self.folder / name
-        return json.loads(path.read_text()) if path.is_file() else None
+    def _write_record(self, name: str, record: Mapping[str, Any]) -> None:
+        """Write a file of a store that says which format it has."""
+        if not (self.folder / "store.json").is_file():
+            self.files.write_json("store.json", {"format": FORMAT})
+        self.files.write_json(name, record)
 
-    def write_json(self, name: str, content: Any) -> None:
-        """Write a file, whole or not at all."""
-        self._write(name, json.dumps(content, indent=1, sort_keys=True).encode())
+    def _is_sound(self, name: str) -> bool:
+        """Whether a part's record can be read and its rows are those that it commits."""
+        record = self.files.read_json(f"points/{name}.json")
+        if record is None:
+            return False
+        rows = self.folder / "rows" / f"{name}.parquet"
+        if not rows.is_file():
+            self.files.set_aside(f"points/{name}.json", why="its rows are gone")
+        elif _sha256(rows.read_bytes()) != record["rows_sha256"]:
+            self.files.set_aside(f"rows/{name}.parquet", f"points/{name}.json", why="the rows are torn or changed")
+        else:
+            return True
+        return False
 
-    def _write(self, name: str, content: bytes | pa.Buffer) -> None:
-        path = self.folder / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, content)
-        except OSError as error:
-            raise StoreError(
-                f"store = {self.folder}: cannot write {name} ({error.strerror}); make room there or set store=..."
-            ) from error
 
-
-def _write_whole(path: Path, content: bytes | pa.Buffer) -> None:
-    """Whole or not at all, even if the machine stops: temporary name, flush, rename."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".tmp-", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def missing_parts(committed: Sequence[Part], draws: int, replications: int) -> list[Part]:

@@ -9,14 +9,14 @@ simulated means agree within the half-width of the reference's interval.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from store.load import load_results
+from store.load import load_records, load_results
 from store.provenance import provenance
 from store.reference import DIGITS, PROVENANCE, platform_of, reference_rows
 from store.store import Store
@@ -65,19 +65,15 @@ def verify(store: Path, experiment: str, folder: Path) -> Verification:
         )
     axes = list(Store(store).experiment(experiment)["axes"])
     rows, points = load_results(experiment, store)
-    found = reference_rows(rows, points).merge(_simulated(Store(store), points, axes), on=axes)
+    found = reference_rows(rows, points).merge(_simulated(load_records(experiment, store), points, axes), on=axes)
     expected = pd.read_csv(path, dtype=dict.fromkeys([*axes, "metric", "status"], str))
     same_platform = _same_platform(folder, experiment)
     return Verification(experiment, same_platform, _compared(expected, found, axes, same_platform))
 
 
-def _simulated(store: Store, points: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
+def _simulated(records: dict[str, list[dict[str, Any]]], points: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
     """Whether each point simulates, by its axes."""
-    parts = store.parts()
-    configurations = [
-        json.dumps([record["configuration"] for record in store.records(point, parts.get(point, []))])
-        for point in points["point"]
-    ]
+    configurations = [json.dumps([record["configuration"] for record in records[point]]) for point in points["point"]]
     return points[axes].assign(simulated=[SIMULATED in text for text in configurations])
 
 

@@ -3,14 +3,21 @@
 import json
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from store.claims import claim
+from store.files import StoreError
+from store.identity import identity_of
 from store.provenance import provenance
-from store.store import Part, Store, StoreError
-from system.errors import DataUnavailableError, NotApplicableError, input_error_behind
+from store.store import Part, Store
+from system.errors import DataUnavailableError, InputError, NotApplicableError, input_error_behind
+
+
+class CodeChangedError(InputError):
+    """The code is not that for which the work was planned: rows would stand under the name of another version."""
 
 
 class WorkItem(NamedTuple):
@@ -35,37 +42,65 @@ class Outcome(Protocol):
 Evaluate = Callable[[dict[str, Any], range, range], Outcome]
 
 
-def write_batch(path: Path, work: Sequence[WorkItem]) -> Path:
-    """Write work to a file for a worker."""
+def write_work(path: Path, work: Sequence[WorkItem]) -> Path:
+    """Write work to a file for the workers, an item a line."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    items = [{"point": item.point, "case": item.case, "parts": [_bounds(part) for part in item.parts]} for item in work]
-    path.write_text(json.dumps(items))
+    items = ({"point": item.point, "case": item.case, "parts": [_bounds(part) for part in item.parts]} for item in work)
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
     return path
 
 
-def read_batch(path: Path) -> Iterator[WorkItem]:
-    """The work in such a file."""
-    for item in json.loads(path.read_text()):
-        parts = [Part(range(*bounds[:2]), range(*bounds[2:])) for bounds in item["parts"]]
-        yield WorkItem(item["point"], item["case"], parts)
+def do_shared_work(store: Store, path: Path, first: int, evaluate: Evaluate) -> None:
+    """From item `first` of the work on and around to it: all that no other worker has done or is at.
+
+    So workers that start in different places share the work evenly, and one that dies or comes late costs nothing but
+    time. Where a point fails, which the store notes, the others go on; without a store none do. A worker ends when the
+    file is gone: whoever started the sweep has stopped it.
+    """
+    for line in _from_its_place(path, first):
+        if not path.is_file():
+            return
+        item = _item(line)
+        with claim(store.folder, item.point) as is_ours:
+            if is_ours:
+                _try_work(store, item, evaluate)
 
 
-def do_batch(store: Store, path: Path, evaluate: Evaluate) -> None:
-    """All the work in a file. Where a point fails, which the store notes, the others go on; without a store none do."""
-    for item in read_batch(path):
-        try:
-            do_work(store, item, evaluate)
-        except StoreError:
-            raise
-        except Exception:
-            continue
+def _from_its_place(path: Path, first: int) -> list[str]:
+    """The lines of a file from one of them on, those before it last."""
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:  # stopped before this worker came
+        return []
+    return lines[first:] + lines[:first]
+
+
+def _item(line: str) -> WorkItem:
+    item = json.loads(line)
+    parts = [Part(range(*bounds[:2]), range(*bounds[2:])) for bounds in item["parts"]]
+    return WorkItem(item["point"], item["case"], parts)
+
+
+def _try_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
+    try:
+        do_work(store, item, evaluate)
+    except (StoreError, CodeChangedError):
+        raise
+    except Exception:
+        return  # the store has it
 
 
 def do_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
-    """Compute and commit each part; what cannot be computed is noted with its reason, never as a result, and raised."""
+    """Compute and commit each part that is not there. What fails is noted, never as a result, and raised.
+
+    Raises `CodeChangedError`, and notes nothing, if the code is no longer that of the point.
+    """
+    code = _code_of(item)
     for part in item.parts:
+        if store.has(item.point, part):
+            continue
         started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
-        record: dict[str, Any] = {"configuration": item.case, "part": _bounds(part)}
+        record: dict[str, Any] = {"configuration": item.case, "part": _bounds(part), **code}
         record |= {"started": started, "provenance": provenance()}
         try:
             outcome = evaluate(item.case, part.draws, part.replications)
@@ -76,6 +111,14 @@ def do_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
         refusals = [(refusal.draw, refusal.status, refusal.reason) for refusal in outcome.refusals]
         record |= {"duration_s": time.perf_counter() - begin, "refusals": refusals}
         store.commit(item.point, part, outcome.rows, record)
+
+
+def _code_of(item: WorkItem) -> dict[str, Any]:
+    """What a record says of the code that made it."""
+    identity = identity_of(item.case)
+    if identity.point != item.point:
+        raise CodeChangedError("code: it was changed after the sweep was started; start the sweep again")
+    return {"configuration_hash": identity.configuration, "modules": identity.modules}
 
 
 def _bounds(part: Part) -> tuple[int, int, int, int]:

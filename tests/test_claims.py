@@ -11,7 +11,6 @@ from plots.claim_rules import claim_of, claims, rules
 from plots.claim_tests import Evidence, finding
 from plots.claims import basis_of, explanation, gather, judge, ledger, page
 from plots.table1 import SCHEMES
-from store.store import Store
 from system import InputError
 from tests.project import CONF, choices, command
 
@@ -253,5 +252,5 @@ def test_the_ledger_is_written_from_a_store_and_says_on_what_it_rests(tmp_path):
     text = (tmp_path / "claims.md").read_text()
     assert "- fig2_embedded: 2 draws; network European; workload SyntheticWorkload" in text
     assert set(gather(tmp_path / "s")) == {"fig2"}
-    assert basis_of(Store(tmp_path / "s"), "fig2_embedded") in text
+    assert basis_of(tmp_path / "s", "fig2_embedded") in text
     assert "fig2" in choices("experiment")

@@ -40,7 +40,7 @@ def identify(tmp_path, monkeypatch):
             (tmp_path / name).write_text(text)
         for cached in ("_module_of", "_file_of", "_closure", "_imports", "_tree", "_code_hash"):
             getattr(identity, cached).cache_clear()
-        return identity.point_id(case)
+        return identity.identity_of(case).point
 
     monkeypatch.setattr(identity, "ROOT", tmp_path)
     yield _identify

@@ -9,7 +9,7 @@ from hydra.errors import HydraException
 
 from hydra_plugins.points.errors import sentence
 from hydra_plugins.points.points import Expansion
-from store.identity import point_id
+from store.identity import identity_of
 from system import InputError
 from tests.project import CONF, case_of
 
@@ -44,7 +44,7 @@ def test_a_point_is_what_hydra_composes(expand, overrides):
     assert len(points) == 1
     if not names:
         assert points[0].case == expected
-        assert points[0].identity == point_id(expected)
+        assert points[0].identity == identity_of(expected).point
     else:
         assert points[0].case["algorithm"] == expected["algorithm"]
 

@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from store.identity import point_id
+from store.identity import identity_of
 from system import InputError
 from system.checks import require, require_count
 
@@ -112,7 +112,7 @@ class Expansion:
     def _point(self, fixed: list[str], axes: list[str], choices: tuple[str, ...]) -> Point:
         case = self._case([*fixed, *choices])
         values = {axis: choice.removeprefix(f"{axis}=") for axis, choice in zip(axes, choices, strict=True)}
-        return Point(point_id(case), values, case)
+        return Point(identity_of(case).point, values, case)
 
     def _case(self, overrides: Iterable[str]) -> dict[str, Any]:
         """The resolved case under these overrides."""

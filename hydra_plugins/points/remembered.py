@@ -29,11 +29,11 @@ def remembered_sweeps(
     if set(sources) != {ROOT / "conf"}:
         return expand()
     name = f"expansions/{_key(command)}.json"
-    found = store.read_json(name)
+    found = store.files.read_json(name)
     if found is not None:
         return [Sweep(**{**sweep, "points": [Point(*point) for point in sweep["points"]]}) for sweep in found]
     sweeps = expand()
-    store.write_json(name, [sweep._asdict() for sweep in sweeps])
+    store.files.write_json(name, [sweep._asdict() for sweep in sweeps])
     return sweeps
 
 

@@ -1,7 +1,7 @@
-"""The sweeper: drops the points that the store has and hands the others to Hydra's launcher in few batches.
+"""The sweeper: drops the points that the store has and gives the others to workers, jobs of any Hydra launcher.
 
-A batch is one job of the launcher, whichever that is (basic, joblib, submitit, Ray), so what a launcher costs is paid
-once a worker and not once a point. Workers find their points, resolved, in a file.
+What a launcher (basic, joblib, submitit, Ray) costs is so paid once a worker and not once a point. All workers find all
+points, resolved, in one file, begin at different places of it, and take what nobody else has taken (`store/work.py`).
 """
 
 import json
@@ -23,20 +23,21 @@ from tqdm import tqdm
 
 from hydra_plugins.points.points import Expansion, Sweep
 from hydra_plugins.points.remembered import remembered_sweeps
+from store.claims import wait_for_others
 from store.load import points_table
 from store.store import Store, missing_parts
 from store.summary import reasons, summary
-from store.work import WorkItem, write_batch
+from store.work import WorkItem, write_work
 
 POLL_S = 0.5
 
 
 @dataclass
 class PointsSweeperConfig:
-    """`batches`: into how many jobs a sweep is dealt; null is one a worker of the launcher."""
+    """`workers`: how many jobs of the launcher share a sweep's points; null is as many as it runs at once."""
 
     _target_: str = "hydra_plugins.points.sweeper.PointsSweeper"
-    batches: int | None = None
+    workers: int | None = None
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="points", node=PointsSweeperConfig, provider="points")
@@ -45,8 +46,8 @@ ConfigStore.instance().store(group="hydra/sweeper", name="points", node=PointsSw
 class PointsSweeper(Sweeper):
     """`python run.py -m experiment=NAME[,NAME] [key=values ...]`."""
 
-    def __init__(self, batches: int | None) -> None:
-        self._batches = batches
+    def __init__(self, workers: int | None) -> None:
+        self._workers = workers
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self._config = config
@@ -57,16 +58,24 @@ class PointsSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Compute what the store lacks of the sweeps and say how it went; exits with 1 if a point failed."""
-        store = Store(Path(self._config.store))
+        store = Store(Path(self._config.store).absolute())
         sweeps = self._sweeps(store, arguments)
         for sweep in sweeps:
             store.write_experiment(sweep.experiment, _as_record(sweep))
-        work = _missing_work(store, sweeps)
-        if work:
-            self._launch(store, work)
-        reports = [_report(store, sweep) for sweep in sweeps]
-        if not all(reports):
+        try:
+            self._compute(store, sweeps)
+        finally:
+            complete = [_report(store, sweep) for sweep in sweeps]
+        if not all(complete):
             sys.exit(1)
+
+    def _compute(self, store: Store, sweeps: list[Sweep]) -> None:
+        """All that is missing; what other sweeps were at meanwhile is done here only if they did not finish it."""
+        work = _missing_work(store, sweeps)
+        while work:
+            self._launch(store, work)
+            others = wait_for_others(store.folder, [item.point for item in work])
+            work = [item for item in _missing_work(store, sweeps) if item.point in others] if others else []
 
     def _sweeps(self, store: Store, arguments: list[str]) -> list[Sweep]:
         """What the arguments ask for."""
@@ -77,14 +86,15 @@ class PointsSweeper(Sweeper):
         return remembered_sweeps(store, [name, *arguments], folders, lambda: expansion.sweeps(arguments))
 
     def _launch(self, store: Store, work: list[WorkItem]) -> None:
-        batch_count = min(self._batches or _worker_count(self._config), len(work))
-        folder = Path(self._config.hydra.sweep.dir).absolute()
-        files = [write_batch(folder / f"batch-{b}.json", work[b::batch_count]) for b in range(batch_count)]
-        with _Progress(store, {item.point for item in work}):
-            results = self._launcher.launch(
-                [[f"batch={json.dumps(str(file))}", f"store={json.dumps(str(store.folder))}"] for file in files],
-                initial_job_idx=0,
-            )
+        count = min(self._workers or _worker_count(self._config), len(work))
+        path = write_work(Path(self._config.hydra.sweep.dir).absolute() / "work.jsonl", work)
+        shared = [f"worker.work={json.dumps(str(path))}", f"store={json.dumps(str(store.folder))}"]
+        jobs = [[*shared, f"worker.first={worker * len(work) // count}"] for worker in range(count)]
+        try:
+            with _Progress(store, {item.point for item in work}):
+                results = self._launcher.launch(jobs, initial_job_idx=0)
+        finally:
+            path.unlink(missing_ok=True)  # workers that are still there stop after their point
         for result in results:
             _ = result.return_value  # raises what stopped a worker
 
@@ -127,7 +137,6 @@ def _report(store: Store, sweep: Sweep) -> bool:
 
 def _missing_work(store: Store, sweeps: Sequence[Sweep]) -> list[WorkItem]:
     """What is not yet stored, each point once however many experiments share it."""
-    committed = store.parts()
     cases = {}
     draws: defaultdict[str, int] = defaultdict(int)
     replications: defaultdict[str, int] = defaultdict(int)
@@ -136,7 +145,8 @@ def _missing_work(store: Store, sweeps: Sequence[Sweep]) -> list[WorkItem]:
             cases[point.identity] = point.case
             draws[point.identity] = max(draws[point.identity], sweep.draws)
             replications[point.identity] = max(replications[point.identity], sweep.replications)
-    missing = {point: missing_parts(committed.get(point, ()), draws[point], replications[point]) for point in cases}
+    committed = store.parts(cases)
+    missing = {point: missing_parts(committed[point], draws[point], replications[point]) for point in cases}
     return [WorkItem(point, cases[point], parts) for point, parts in missing.items() if parts]
 
 
