@@ -6,7 +6,7 @@ points/<point>.d0-20.r0-1.json      configuration, code, provenance, checksum of
 unfinished/<point>.json             why a point has none (failed, skipped); never a result, tried again next time
 experiments/<name>.json             the points of an experiment's last sweep with their axes
 expansions/<hash>.json              the points of a command with their configurations, kept to be asked for again
-claims                              locks of those who compute a point at the moment
+locks                               held by those who compute a point at the moment
 aside/                              files that were torn or foreign
 """
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from store.claims import claim
 from store.files import StoreError
 from store.identity import identity_of
+from store.locks import locked
 from store.provenance import provenance
 from store.store import Part, Store
 from system.errors import DataUnavailableError, InputError, NotApplicableError, input_error_behind
@@ -61,7 +61,7 @@ def do_shared_work(store: Store, path: Path, first: int, evaluate: Evaluate) -> 
         if not path.is_file():
             return
         item = _item(line)
-        with claim(store.folder, item.point) as is_ours:
+        with locked(store.folder, item.point) as is_ours:
             if is_ours:
                 _try_work(store, item, evaluate)
 

@@ -82,21 +82,6 @@ def test_rows_without_a_record_are_no_result(tmp_path, monkeypatch):
     assert rows_of(store).empty
 
 
-def test_a_write_that_is_cut_off_leaves_no_file_of_that_name(tmp_path, monkeypatch):
-    store = Store(tmp_path)
-
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(InputError, match=r"store = .*: cannot write rows/ab12\.d0-1\.r0-1\.parquet \(No space left"):
-        store.commit("ab12", part(1), ROWS, RECORD)
-    monkeypatch.undo()
-    assert store.parts(["ab12"]) == {"ab12": []}
-    assert not list(tmp_path.rglob("*.parquet"))
-    assert not list(tmp_path.rglob(".tmp-*"))
-
-
 def test_unfinished_work_is_noted_apart_and_forgotten_once_done(tmp_path):
     store = Store(tmp_path)
     store.leave_unfinished("ab12", RECORD | {"status": "failed", "reason": "broke"})

@@ -1,9 +1,7 @@
 """Sweeps as a user starts them: the same rows whoever computes them, nothing computed twice, failures told apart."""
 
 import json
-import signal
 import sys
-import time
 from subprocess import DEVNULL, PIPE, Popen
 
 import pandas as pd
@@ -128,16 +126,6 @@ def test_an_extension_that_fails_is_told_and_no_mean_rests_on_fewer_draws(tmp_pa
     assert load("unnamed", tmp_path).empty
     assert command(*words, "draws=2").returncode == 0
     assert set(load("unnamed", tmp_path)["draw"]) == {0, 1}
-
-
-def test_a_killed_sweep_goes_on_where_it_was(tmp_path, swept):
-    words = (*SWEEP, "evaluator=simulation,exact", *ONE_WORKER, f"store={tmp_path}")
-    for seconds in (1.9, 2.3, 2.7):
-        with Popen([sys.executable, *words], cwd=ROOT, stdout=DEVNULL, stderr=DEVNULL) as sweeping:
-            time.sleep(seconds)
-            sweeping.send_signal(signal.SIGKILL)
-    assert command(*words).returncode == 0
-    assert contents(tmp_path) == contents(swept)
 
 
 def test_two_sweeps_at_once_give_the_rows_of_one(tmp_path, swept):

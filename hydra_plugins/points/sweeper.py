@@ -23,8 +23,8 @@ from tqdm import tqdm
 
 from hydra_plugins.points.points import Expansion, Sweep
 from hydra_plugins.points.remembered import remembered_sweeps
-from store.claims import wait_for_others
 from store.load import points_table
+from store.locks import wait_for_others
 from store.store import Store, missing_parts
 from store.summary import reasons, summary
 from store.work import WorkItem, write_work

@@ -1,8 +1,8 @@
 """Who is computing a point at the moment: a lock on a byte of one file, which the system releases when its owner ends.
 
-However a worker ends, killed or with its machine, its claims are gone, and nothing has to be cleaned up. Locks are
-POSIX record locks, which network file systems share between hosts. Where a file system has none every claim is
-granted: two workers may then compute the same point, and commit the same rows twice.
+However a worker ends, killed or with its machine, its locks are gone, and nothing has to be cleaned up. They are POSIX
+record locks, which network file systems share between hosts. Where a file system has none every lock is granted: two
+workers may then compute the same point, and commit the same rows twice.
 """
 
 import errno
@@ -20,8 +20,8 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextmanager
-def claim(folder: Path, point: str) -> Iterator[bool]:
-    """Whether this process, and no other, is now at the point. Claims of one process do not exclude each other."""
+def locked(folder: Path, point: str) -> Iterator[bool]:
+    """Whether this process, and no other, is now at the point. A process does not exclude itself."""
     file = _file(folder)
     granted = _lock(file, point, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
@@ -35,7 +35,7 @@ def wait_for_others(folder: Path, points: Iterable[str]) -> set[str]:
     """Wait until nobody else is at any of the points; those on which somebody was."""
     waited = set()
     for point in points:
-        with claim(folder, point) as free:
+        with locked(folder, point) as free:
             if not free:
                 waited.add(point)
                 _lock(_file(folder), point, fcntl.LOCK_EX)
@@ -48,10 +48,10 @@ def _file(folder: Path) -> int:
     """Opened once a process and never closed: closing any descriptor of the file would release all its locks."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return os.open(folder / "claims", os.O_RDWR | os.O_CREAT, 0o666)
+        return os.open(folder / "locks", os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise StoreError(
-            f"store = {folder}: cannot write claims ({error.strerror}); make the folder writable or set store=..."
+            f"store = {folder}: cannot write locks ({error.strerror}); make the folder writable or set store=..."
         ) from error
 
 
