@@ -19,15 +19,19 @@ def card(store: Store, point: str, draws: int, replications: int) -> str:
     found = outcome(store, point, parts[point], draws, replications)
     if found.status != "ok":
         raise InputError(f"{found.status}: {found.reason}")
-    rows = store.rows(parts, draws, replications)
-    lines = [f"point {point}"]
+    return "\n".join([f"point {point}", *means(store.rows(parts, draws, replications))]) + "\n"
+
+
+def means(rows: pd.DataFrame) -> list[str]:
+    """A line a metric of one point's rows."""
     sizes = rows.groupby("metric")["at"].transform("nunique")
-    for metric in rows.loc[sizes > LONGEST_LIST, "metric"].unique():
-        lines.append(f"  {metric:32} a curve, drawn by plot.py")
+    curves = rows.loc[sizes > LONGEST_LIST, "metric"].unique()
     rows = rows[sizes <= LONGEST_LIST]
-    for label, group in rows.groupby(_labels(rows), sort=False):
-        lines.append(f"  {label:32} {_interval(group)}")
-    return "\n".join(lines) + "\n"
+    groups = rows.groupby(_labels(rows), sort=False)
+    return [
+        *(f"  {metric:32} a curve, drawn by plot.py" for metric in curves),
+        *(f"  {label:32} {_interval(group)}" for label, group in groups),
+    ]
 
 
 def _labels(rows: pd.DataFrame) -> pd.Series:

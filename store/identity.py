@@ -37,6 +37,11 @@ def identity_of(case: Mapping[str, Any]) -> Identity:
     return Identity(_hash(configuration + json.dumps(modules)), configuration, modules)
 
 
+def differing(modules: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
+    """Names of the modules that only one of two versions of the code has, or that differ between them."""
+    return sorted({name for name, _ in modules.items() ^ others.items()})
+
+
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -8,6 +8,8 @@ workers may then compute the same point, and commit the same rows twice.
 import errno
 import fcntl
 import os
+import struct
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -43,6 +45,27 @@ def wait_for_others(folder: Path, points: Iterable[str]) -> set[str]:
     return waited
 
 
+def is_held(folder: Path, point: str | None = None) -> bool:
+    """Whether another process is at the point, or at any at all. Asks without locking, so nobody is turned away."""
+    first, length = (0, 0) if point is None else (_place(point), 1)  # a length of 0 is all of the file
+    question = (fcntl.F_WRLCK, os.SEEK_SET, first, length, 0)
+    if sys.platform == "darwin":
+        question, shape, kind = (*question[2:], *question[:2]), "qqihh", 3
+    else:
+        shape, kind = "hhqqi", 0
+    try:
+        answer = fcntl.fcntl(_file_to_ask(folder), fcntl.F_GETLK, struct.pack(shape, *question))
+    except OSError:  # no lock was ever taken there, or none can be
+        return False
+    return bool(struct.unpack(shape, answer)[kind] != fcntl.F_UNLCK)
+
+
+@cache
+def _file_to_ask(folder: Path) -> int:
+    """As `_file`, but makes nothing in a store that is only looked at."""
+    return os.open(folder / "locks", os.O_RDONLY)
+
+
 @cache
 def _file(folder: Path) -> int:
     """Opened once a process and never closed: closing any descriptor of the file would release all its locks."""
@@ -58,10 +81,14 @@ def _file(folder: Path) -> int:
 def _lock(file: int, point: str, how: int) -> bool:
     """Lock or unlock the point's byte; False if another process holds it."""
     try:
-        fcntl.lockf(file, how, 1, int(point, 16) >> 2)  # offsets end at 2^63
+        fcntl.lockf(file, how, 1, _place(point))
     except OSError as error:
         if error.errno in HELD_BY_ANOTHER:
             return False
         if error.errno not in NO_LOCKS:
             raise
     return True
+
+
+def _place(point: str) -> int:
+    return int(point, 16) >> 2  # offsets end at 2^63

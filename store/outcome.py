@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from store.store import Part, Store, missing_parts
 
+COMPLETE = ("ok", "infeasible", "unstable")
+
 
 class Outcome(NamedTuple):
     """Status, why it is not `ok`, and the seconds of work behind it."""
@@ -16,7 +18,7 @@ class Outcome(NamedTuple):
     @property
     def is_complete(self) -> bool:
         """Whether every draw and replication is there, if only as a refusal."""
-        return self.status in ("ok", "infeasible", "unstable")
+        return self.status in COMPLETE
 
 
 def outcome(store: Store, point: str, parts: Sequence[Part], draws: int, replications: int) -> Outcome:

@@ -83,6 +83,10 @@ class Store:
         """Names of the files that finished points leave, failed and skipped ones included."""
         return {path.name for folder in ("points", "unfinished") for path in (self.folder / folder).glob("[!.]*.json")}
 
+    def points(self) -> list[str]:
+        """Every point of which there is a part or a note."""
+        return sorted({name.split(".", 1)[0] for name in self.finished_files()})
+
     def parts(self, points: Iterable[str]) -> dict[str, list[Part]]:
         """What is committed of these points. Parts whose files are not as they were written are set aside."""
         committed: dict[str, list[Part]] = {point: [] for point in points}
