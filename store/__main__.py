@@ -115,8 +115,8 @@ def _prune(asked: argparse.Namespace) -> None:
     _say(told_files(store, files))
     if asked.delete:
         remove(store, files)
-    elif len(files):
-        _say(["nothing is removed; `--delete` does that"])
+    if len(files):
+        _say(["removed" if asked.delete else "nothing is removed; --delete does that"])
 
 
 def _dictionary(asked: argparse.Namespace) -> None:

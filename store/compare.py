@@ -16,6 +16,7 @@ from store.table import aligned
 from system.checks import require
 
 CODES = ("other code", "this code")
+NOT_KNOWN = no_side("")  # beside a point that was not computed, of which the reason is told
 DIGITS = {"difference": 4, "half_width": 3, "ratio": 4}
 Records = Mapping[str, list[dict[str, Any]]]  # of a point's parts
 
@@ -70,19 +71,19 @@ def compare_commits(experiment: str, commit: str, measure: Measure, store: str |
 
 
 def _versions(experiment: str, other: Store, candidates: Records, measure: Measure, store: Store) -> Comparison:
-    """Each point beside the candidate with its configuration, of several the one computed last."""
+    """Each point beside the candidate with its configuration; of several the last, by other code if any is."""
     sweep = store.experiment(experiment)
     results = load_results(experiment, store.folder)
     require_measure(results.rows, measure)
-    latest = sorted(candidates, key=lambda point: str(candidates[point][-1]["started"]))
-    by_configuration = {candidates[point][0]["configuration_hash"]: point for point in latest}
     records = _records(store, points_of(sweep))
+    last = sorted(candidates, key=lambda point: (point not in records, candidates[point][-1]["started"]))
+    by_configuration = {candidates[point][0]["configuration_hash"]: point for point in last}
     partners = {point: by_configuration.get(parts[0]["configuration_hash"]) for point, parts in records.items()}
     matches = {point: partner for point, partner in partners.items() if partner}
-    absent = no_side("no point of this configuration")
+    absent = {point: no_side("no point of this configuration") for point in partners}
     was, now = sides(_results(other, sweep, set(matches.values())), measure), sides(results, measure)
     pairs = (
-        [*values, *paired(was.get(matches.get(point, ""), absent), now[point], CODES)]
+        [*values, *paired(was.get(matches.get(point, ""), absent.get(point, NOT_KNOWN)), now[point], CODES)]
         for point, *values in axes_table(sweep).itertuples(index=False)
     )
     table = pd.DataFrame(pairs, columns=[*sweep["axes"], *Paired._fields])

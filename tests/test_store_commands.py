@@ -353,13 +353,14 @@ def test_what_cannot_be_compared_is_listed_with_its_reason(tmp_path, say):
 def test_two_versions_of_the_code_in_two_stores(tmp_path, edit):
     swept(tmp_path / "old", PAIR | {("slow", "0.2"): A})
     edit("fast", FAST.replace("2", "3"))
-    swept(tmp_path / "new", {("fast", "0.1"): B, ("slow", "0.1"): B, ("fast", "0.3"): A})
+    swept(tmp_path / "new", {("fast", "0.1"): B, ("slow", "0.1"): B, ("fast", "0.3"): A, ("slow", "0.2"): None})
     found = compare_stores("x", tmp_path / "old", RESPONSE, tmp_path / "new")
     assert found.modules == ["shop.fast"]
-    changed, same, alone = found.table.to_dict("records")
+    changed, same, alone, missing = found.table.to_dict("records")
     assert changed["difference"] == pytest.approx(np.mean(B) - np.mean(A))
     assert (same["difference"], same["half_width"], same["ratio"]) == (0.0, 0.0, 1.0)
     assert alone["reason"] == "other code: no point of this configuration"
+    assert missing["reason"] == "this code: missing: not computed yet"
     with pytest.raises(InputError, match=r"with_store = .*nowhere: there are no points in it"):
         compare_stores("x", tmp_path / "nowhere", RESPONSE, tmp_path / "new")
 
@@ -377,7 +378,7 @@ def test_of_several_other_versions_the_one_computed_last_counts(tmp_path, edit, 
 
 
 def test_two_versions_of_the_code_in_one_store(tmp_path, edit, say, monkeypatch):
-    for commit, speed, values in [("abc1", "2", A), ("def2", "3", A[::-1]), ("fed3", "4", B)]:
+    for commit, speed, values in [("abc1", "2", A), ("fed2", "3", A[::-1]), ("fed3", "4", B)]:
         monkeypatch.setattr(work, "provenance", lambda commit=commit: provenance() | {"commit": commit})
         edit("fast", FAST.replace("2", speed))
         store = swept(tmp_path / "store", {("fast", "0.1"): values, ("slow", "0.1"): values})
@@ -386,11 +387,13 @@ def test_two_versions_of_the_code_in_one_store(tmp_path, edit, say, monkeypatch)
     assert fast["half_width"] == pytest.approx(stats.t.ppf(0.975, 3) * stats.sem(np.subtract(B, A)))
     assert slow["difference"] == 0.0  # its code is that of abc1 still, and so is its point
     assert found.modules == ["shop.fast"]
-    out = say("compare", "x", "--with-commit", "def2").out
+    both = compare_commits("x", "fed", RESPONSE, store.folder)  # two commits, one of them the sweep's own
+    assert (both.table["mean_a"][0], both.modules) == (np.mean(A), ["shop.fast"])
+    out = say("compare", "x", "--with-commit", "fed2").out
     assert "not compared (1): other code: no point of this configuration [scheme=slow load=0.1]" in out
     assert "code that differs: shop.fast" in out
     with pytest.raises(
-        SystemExit, match=r"with_commit = 123: computed nothing in .*; the commits there are abc1, def2, fed3"
+        SystemExit, match=r"with_commit = 123: computed nothing in .*; the commits there are abc1, fed2, fed3"
     ):
         say("compare", "x", "--with-commit", "123")
 
