@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from store.files import StoreError
+from store.files import problems_told
 
 HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -46,13 +46,9 @@ def wait_for_others(folder: Path, points: Iterable[str]) -> set[str]:
 @cache
 def _file(folder: Path) -> int:
     """Opened once a process and never closed: closing any descriptor of the file would release all its locks."""
-    try:
+    with problems_told(folder, "write locks"):
         folder.mkdir(parents=True, exist_ok=True)
         return os.open(folder / "locks", os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise StoreError(
-            f"store = {folder}: cannot write locks ({error.strerror}); make the folder writable or set store=..."
-        ) from error
 
 
 def _lock(file: int, point: str, how: int) -> bool:
