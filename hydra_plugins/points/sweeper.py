@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -119,8 +120,11 @@ class _Progress:
         self._bar.close()
 
     def _watch(self) -> None:
-        while not self._stop.wait(POLL_S):
+        looking_s = 0.0
+        while not self._stop.wait(max(POLL_S, 20 * looking_s)):  # a large store takes a while to look at
+            begin = time.perf_counter()
             self._update()
+            looking_s = time.perf_counter() - begin
 
     def _update(self) -> None:
         new = {name.split(".", 1)[0] for name in self._store.finished_files() - self._before}
