@@ -11,6 +11,7 @@ from hydra_plugins.points.evaluate import evaluate
 from hydra_plugins.points.points import resolved_case
 from store.card import card
 from store.identity import identity_of
+from store.locks import locked, wait_for_others
 from store.store import Store, missing_parts
 from store.work import WorkItem, do_shared_work, do_work
 from system.checks import require_count
@@ -19,21 +20,27 @@ from system.checks import require_count
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
     """One point and its card; or, for a worker of a sweep, its share of the points."""
-    store = Store(Path(config.store))
     if config.worker.work is not None:
-        do_shared_work(store, Path(config.worker.work), config.worker.first, evaluate)
+        do_shared_work(Store(Path(config.store)), Path(config.worker.work), config.worker.first, evaluate)
         return
     with one_sentence_errors():
-        require_count(draws=config.draws, replications=config.replications)
-        case = resolved_case(config)
-        point = identity_of(case).point
-        parts = missing_parts(store.parts([point])[point], config.draws, config.replications)
-        do_work(store, WorkItem(point, case, parts), evaluate)
-        sys.stdout.write(card(store, point, config.draws, config.replications))
+        sys.stdout.write(one_point(config))
         if config.experiment.axes:
             sys.stdout.write(
                 f"(one point; `python run.py -m experiment={config.experiment.name}` runs the experiment)\n"
             )
+
+
+def one_point(config: DictConfig) -> str:
+    """Compute what the store lacks of the configured point; its card."""
+    require_count(draws=config.draws, replications=config.replications)
+    store, case = Store(Path(config.store)), resolved_case(config)
+    point = identity_of(case).point
+    wait_for_others(store.folder, [point])
+    parts = missing_parts(store.parts([point])[point], config.draws, config.replications)
+    with locked(store.folder, point):
+        do_work(store, WorkItem(point, case, parts), evaluate)
+    return card(store, point, config.draws, config.replications)
 
 
 if __name__ == "__main__":

@@ -47,30 +47,33 @@ class Files:
     def write(self, name: str, content: bytes) -> None:
         """Write a file, whole or not at all; raises `StoreError` if the store cannot take it."""
         path = self.folder / name
-        with self._problems(f"write {name}", "make room there or set store=..."):
+        with problems_told(self.folder, f"write {name}"):
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(path, content)
 
     def remove(self, name: str) -> None:
         """Remove a file if it is there."""
-        with self._problems(f"remove {name}", "make the folder writable"):
+        with problems_told(self.folder, f"remove {name}"):
             (self.folder / name).unlink(missing_ok=True)
 
     def set_aside(self, *names: str, why: str) -> None:
         """Move files that belong together to where nothing reads them, and warn."""
         told = " and ".join(names)
-        with self._problems(f"set {told} aside, though {why}", "make the folder writable"):
+        with problems_told(self.folder, f"set {told} aside, though {why}"):
             (self.folder / ASIDE).mkdir(exist_ok=True)
             for name in names:
                 (self.folder / name).replace(self.folder / ASIDE / name.replace("/", "-"))
         warnings.warn(f"store = {self.folder}: set {told} aside in {ASIDE}/; {why}", StoreWarning, stacklevel=2)
 
-    @contextmanager
-    def _problems(self, doing: str, remedy: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StoreError(f"store = {self.folder}: cannot {doing} ({error.strerror}); {remedy}") from error
+
+@contextmanager
+def problems_told(folder: Path, doing: str) -> Iterator[None]:
+    """Around what the system may refuse: a `StoreError` that says what could not be done, why, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "make room there, make it writable, or set store=..."
+        raise StoreError(f"store = {folder}: cannot {doing} ({error.strerror}); {remedy}") from error
 
 
 def _write_whole(path: Path, content: bytes) -> None:

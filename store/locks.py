@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from store.files import StoreError
+from store.files import problems_told
 
 HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -69,13 +69,9 @@ def _file_to_ask(folder: Path) -> int:
 @cache
 def _file(folder: Path) -> int:
     """Opened once a process and never closed: closing any descriptor of the file would release all its locks."""
-    try:
+    with problems_told(folder, "write locks"):
         folder.mkdir(parents=True, exist_ok=True)
         return os.open(folder / "locks", os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise StoreError(
-            f"store = {folder}: cannot write locks ({error.strerror}); make the folder writable or set store=..."
-        ) from error
 
 
 def _lock(file: int, point: str, how: int) -> bool:

@@ -113,7 +113,7 @@ def test_a_disk_that_fills_up_is_told_and_nothing_is_torn(tmp_path):
     store, rows = Store(tmp_path), [(0, 0, "metric", float(n), float(n)) for n in range(10_000)]
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit))  # the system cuts a longer file off
     try:
-        with pytest.raises(StoreError, match=r"store = .*: cannot write rows/.*; make room there or set store="):
+        with pytest.raises(StoreError, match=r"store = .*: cannot write rows/.*; make room there, "):
             store.commit("ab12", Part(range(1), range(1)), rows, {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

@@ -81,7 +81,7 @@ def test_workers_stop_after_their_point_when_the_work_is_withdrawn(tmp_path):
     path = write_work(tmp_path / "work.jsonl", work)
 
     def withdraw(case, *_):
-        path.unlink()
+        path.unlink(missing_ok=True)
         return result(case)
 
     do_shared_work(Store(tmp_path), path, 2, withdraw)

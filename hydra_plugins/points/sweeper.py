@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from hydra_plugins.points.points import Expansion, Sweep
+from hydra_plugins.points.ray_launcher import RayLauncher
 from hydra_plugins.points.remembered import remembered_sweeps
 from store.load import points_table
 from store.locks import wait_for_others
@@ -86,7 +88,7 @@ class PointsSweeper(Sweeper):
         return remembered_sweeps(store, [name, *arguments], folders, lambda: expansion.sweeps(arguments))
 
     def _launch(self, store: Store, work: list[WorkItem]) -> None:
-        count = min(self._workers or _worker_count(self._config), len(work))
+        count = min(self._workers or self._worker_count(), len(work))
         path = write_work(Path(self._config.hydra.sweep.dir).absolute() / "work.jsonl", work)
         shared = [f"worker.work={json.dumps(str(path))}", f"store={json.dumps(str(store.folder))}"]
         jobs = [[*shared, f"worker.first={worker * len(work) // count}"] for worker in range(count)]
@@ -97,6 +99,16 @@ class PointsSweeper(Sweeper):
             path.unlink(missing_ok=True)  # workers that are still there stop after their point
         for result in results:
             _ = result.return_value  # raises what stopped a worker
+
+    def _worker_count(self) -> int:
+        """Jobs that the launcher runs at once: joblib's `n_jobs`, submitit's `array_parallelism`, Ray's CPUs, or 1."""
+        if isinstance(self._launcher, RayLauncher):
+            return self._launcher.cpu_count()
+        for key in ("n_jobs", "array_parallelism"):
+            if key in self._config.hydra.launcher:
+                count = int(self._config.hydra.launcher[key])
+                return count if count > 0 else os.cpu_count() or 1
+        return 1
 
 
 class _Progress:
@@ -119,8 +131,11 @@ class _Progress:
         self._bar.close()
 
     def _watch(self) -> None:
-        while not self._stop.wait(POLL_S):
+        looking_s = 0.0
+        while not self._stop.wait(max(POLL_S, 20 * looking_s)):  # a large store takes a while to look at
+            begin = time.perf_counter()
             self._update()
+            looking_s = time.perf_counter() - begin
 
     def _update(self) -> None:
         new = {name.split(".", 1)[0] for name in self._store.finished_files() - self._before}
@@ -158,12 +173,3 @@ def _as_record(sweep: Sweep) -> dict[str, Any]:
         "replications": sweep.replications,
         "points": [{"point": point.identity, "axes": point.axes} for point in sweep.points],
     }
-
-
-def _worker_count(config: DictConfig) -> int:
-    """Workers of the chosen launcher: joblib's `n_jobs`, submitit's `array_parallelism`, 1 for the basic launcher."""
-    launcher = config.hydra.launcher
-    for key in ("n_jobs", "array_parallelism"):
-        if key in launcher:
-            return int(launcher[key]) if launcher[key] > 0 else os.cpu_count() or 1
-    return 1
