@@ -105,7 +105,7 @@ class Draw:
     def system(self) -> System:
         """The system at the arrival rate that the demand says."""
         model, workload = self.case.fitted_model, self.case.fitted_workload
-        servers = self.case.cluster.draw(model, self._streams())
+        servers = self.case.cluster.draw(model, self.streams())
         any_rate = System(model, servers, 1.0, workload.mean_job, self.case.target_load)
         rate = self.case.demand.arrival_rate_per_s(any_rate, workload.native_rate_per_s, self._choices("demand"))
         return replace(any_rate, arrival_rate_per_s=rate)
@@ -137,13 +137,13 @@ class Draw:
 
     def jobs(self, replication: int) -> Jobs:
         """The jobs of one replication, the same for every scheme."""
-        return self.case.fitted_workload.jobs(self.system.arrival_rate_per_s, self._streams(replication))
+        return self.case.fitted_workload.jobs(self.system.arrival_rate_per_s, self.streams(replication))
 
-    def _streams(self, replication: int = 0) -> Streams:
+    def streams(self, replication: int = 0) -> Streams:
         return Streams(self.case.seed, self.number, replication)
 
     def _choices(self, name: str) -> np.random.Generator:
-        return self._streams().cluster(name)
+        return self.streams().cluster(name)
 
 
 @dataclass(frozen=True)

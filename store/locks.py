@@ -33,16 +33,13 @@ def locked(folder: Path, point: str) -> Iterator[bool]:
             _lock(file, point, fcntl.LOCK_UN)
 
 
-def wait_for_others(folder: Path, points: Iterable[str]) -> set[str]:
-    """Wait until nobody else is at any of the points; those on which somebody was."""
-    waited = set()
+def wait_for_others(folder: Path, points: Iterable[str]) -> None:
+    """Wait until nobody else is at any of the points."""
     for point in points:
         with locked(folder, point) as free:
             if not free:
-                waited.add(point)
                 _lock(_file(folder), point, fcntl.LOCK_EX)
                 _lock(_file(folder), point, fcntl.LOCK_UN)
-    return waited
 
 
 def is_held(folder: Path, point: str | None = None) -> bool:

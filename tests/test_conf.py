@@ -173,6 +173,7 @@ def test_every_config_group_is_covered_here():
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     covered = {"network", "workload", "evaluator", "tuning", "demand", "experiment"}
     covered |= {"constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model"}
+    covered |= {"hydra"}  # launchers: tests/launchers
     assert groups == covered
 
 

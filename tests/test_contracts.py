@@ -241,7 +241,16 @@ def test_schemes_compose_what_fits_and_serve_every_job(name):
 
 
 ROUTED = ("bprr", "petals")
-CHAINS_ONLY = ("composition", "exact", "job_servers", "markov", "service_times", "surrogate", "theorem4")
+CHAINS_ONLY = (
+    "composition",
+    "exact",
+    "job_servers",
+    "markov",
+    "service_times",
+    "simulation_stream",
+    "surrogate",
+    "theorem4",
+)
 
 
 @pytest.mark.parametrize("name", ROUTED)

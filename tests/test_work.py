@@ -105,8 +105,9 @@ def test_a_point_that_another_process_is_at_is_left_to_it(tmp_path):
     held.wait()
     do_shared_work(Store(tmp_path), write_work(tmp_path / "work.jsonl", [theirs, ours]), 0, evaluate)
     assert begun(tmp_path) == Counter([ours.case["n"]])
-    assert wait_for_others(tmp_path, [theirs.point, ours.point]) == {theirs.point}
-    assert wait_for_others(tmp_path, [theirs.point]) == set()  # it has ended
+    begin = time.perf_counter()
+    wait_for_others(tmp_path, [theirs.point, ours.point])
+    assert time.perf_counter() - begin > 0.2  # until the other one has ended
     other.join()
 
 

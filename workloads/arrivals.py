@@ -21,6 +21,10 @@ class ArrivalProcess(Protocol):
     def native_rate_per_s(self) -> float | None:
         """The rate of the process itself, None if it has none."""
 
+    @property
+    def renewal(self) -> bool:
+        """Whether gaps are independent of each other."""
+
     def gaps_s(self, rate_per_s: float, count: int, rng: np.random.Generator) -> Gaps:
         """(count,) seconds before each arrival, the first counted from time 0."""
 
@@ -30,6 +34,7 @@ class Poisson:
     """Exponential gaps: the paper's arrivals (Sec. 3)."""
 
     native_rate_per_s: ClassVar[None] = None
+    renewal: ClassVar[bool] = True
 
     def gaps_s(self, rate_per_s: float, count: int, rng: np.random.Generator) -> Gaps:
         """(count,) exponential gaps of mean 1/rate."""
@@ -42,6 +47,7 @@ class Gamma:
 
     cv: float
     native_rate_per_s: ClassVar[None] = None
+    renewal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require_positive(cv=self.cv)
@@ -57,6 +63,7 @@ class Hyperexponential:
 
     cv: float
     native_rate_per_s: ClassVar[None] = None
+    renewal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(1 <= self.cv < np.inf, "cv", self.cv, "must be at least 1; for gaps less variable than that use Gamma")
@@ -86,6 +93,7 @@ class IdleGaps:
     long_share: float
     long_over_mean: float
     native_rate_per_s: float | None = None
+    renewal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(0 < self.long_share < 1, "long_share", self.long_share, "must lie between 0 and 1")
@@ -114,6 +122,7 @@ class MarkovModulatedPoisson:
 
     rates_per_s: tuple[float, float]
     sojourn_s: tuple[float, float]  # mean time in each state
+    renewal: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name in ("rates_per_s", "sojourn_s"):

@@ -1,5 +1,6 @@
 """Workloads made of random numbers: the paper's exponential model, and one calibrated to published statistics."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Literal, get_args
@@ -7,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from system import NotApplicableError
 from system.checks import float_vector, require, require_count, require_one_of
 from system.streams import Streams
 from workloads.arrivals import ArrivalProcess
@@ -66,6 +68,26 @@ class SyntheticWorkload:
             size = streams.jobs("sizes").standard_exponential(self.job_count)
         rate = rate_or_native(rate_per_s, self.native_rate_per_s)
         return jobs_of_sizes(self.arrivals, rate, size, self.mean_job, streams)
+
+    def chunks(self, rate_per_s: float | None, streams: Streams, chunk_jobs: int) -> Iterator[Jobs]:
+        """The jobs some at a time, however many there are in all; each chunk's times go on from the one before.
+
+        With Poisson arrivals they are bit for bit those of `jobs`. Raises `NotApplicableError` where gaps depend on
+        those before them, as then a chunk cannot be drawn on its own.
+        """
+        if not self.arrivals.renewal:
+            raise NotApplicableError("workload.arrivals: gaps that depend on each other cannot be drawn in chunks")
+        rate = rate_or_native(rate_per_s, self.native_rate_per_s)
+        gaps, sizes, choices = (streams.jobs(name) for name in ("arrivals", "sizes", "choices"))
+        last_s = 0.0
+        for first in range(0, self.job_count, chunk_jobs):
+            count = min(chunk_jobs, self.job_count - first)
+            gap_s = self.arrivals.gaps_s(rate, count, gaps)
+            gap_s[0] += last_s
+            arrival_s = np.cumsum(gap_s)
+            size = sizes.standard_exponential(count) if self.sizes == "exponential" else np.ones(count)
+            yield Jobs(arrival_s, size, np.array([self.mean_job[1:]]), choices.random(count))
+            last_s = arrival_s[-1]
 
 
 def jobs_of_sizes(

@@ -3,12 +3,14 @@
 A job's service time is known when it starts and nothing preempts it, so its times are written down at its start and
 an event is only (completion time, chain). Completions go before an arrival at the same instant; completions of
 different chains at one instant come in the order of the heap, always the same but not specified.
+
+A long run comes in chunks of jobs: what goes on from one to the next is in `State`.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import float64, int64, njit, types
+from numba import boolean, float64, int64, njit, types
 from numpy.typing import NDArray
 
 from algorithms.dispatch import DISPATCH
@@ -52,6 +54,22 @@ class Completions(NamedTuple):
     size: Ints
 
 
+class State(NamedTuple):
+    """Between two events: who is in service, and which of the jobs have come and wait.
+
+    `place` is (head, arrived): the jobs from `head` to `arrived` are the central queue, which never loses its order.
+    Each chain's own queue is a linked list from `queue_head` over `behind` to `queue_tail`, if `queued` is above 0.
+    """
+
+    busy: Ints  # (K,)
+    queued: Ints  # (K,)
+    queue_head: Ints  # (K,)
+    queue_tail: Ints  # (K,)
+    behind: Ints  # (n,)
+    heap: Completions
+    place: Ints  # (2,)
+
+
 # Spelt out so that the policy is a function pointer and the loop compiles once for all policies.
 _VECTOR, _MATRIX, _INTEGERS = float64[::1], float64[:, ::1], int64[::1]
 _SIGNATURE = int64(
@@ -59,7 +77,23 @@ _SIGNATURE = int64(
     types.NamedTuple((_VECTOR, _VECTOR, _MATRIX, _VECTOR), Arrivals),
     types.NamedTuple((_INTEGERS, _VECTOR, _MATRIX, _VECTOR), ChainTable),
     types.NamedTuple((_VECTOR, _VECTOR, _VECTOR, _INTEGERS), Record),
+    types.NamedTuple(
+        (
+            *(_INTEGERS,) * 5,
+            types.NamedTuple((_VECTOR, _INTEGERS, _INTEGERS), Completions),
+            _INTEGERS,
+        ),
+        State,
+    ),
+    boolean,
 )
+
+
+def empty_state(chain_count: int, job_count: int, slot_count: int) -> State:
+    """Nobody has come; `slot_count` bounds how many are in service at once."""
+    busy, queued, head, tail = np.zeros((4, chain_count), np.int64)
+    heap = Completions(np.empty(slot_count), np.empty(slot_count, np.int64), np.zeros(1, np.int64))
+    return State(busy, queued, head, tail, np.zeros(job_count, np.int64), heap, np.zeros(2, np.int64))
 
 
 @njit(inline="always")
@@ -105,19 +139,15 @@ def _start(job: int, chain: int, now_s: float, jobs: Arrivals, chains: ChainTabl
 
 
 @njit(_SIGNATURE, cache=True)
-def run(policy, jobs, chains, record):  # type: ignore[no-untyped-def]
-    """Serve every job to its end. Those from `head` to `arrived` are the central queue: it never loses its order.
+def run(policy, jobs, chains, record, state, more_follow):  # type: ignore[no-untyped-def]
+    """Serve every job to its end; if more jobs follow, only to the last arrival, as what happens next is not known.
 
-    Returns the number of jobs served; -1 if the policy named a chain that is not there.
+    Returns how many jobs have been given to a chain; -1 if the policy named a chain that is not there.
     """
     n, chain_count = jobs.time_s.size, chains.capacity.size
-    busy, queued = np.zeros(chain_count, np.int64), np.zeros(chain_count, np.int64)
-    queue_head, queue_tail = np.zeros(chain_count, np.int64), np.zeros(chain_count, np.int64)
-    behind = np.empty(n, np.int64)  # in a chain's own queue
-    slots = min(chains.capacity.sum(), n)
-    heap = Completions(np.empty(slots), np.empty(slots, np.int64), np.zeros(1, np.int64))
-    head = arrived = 0
-    while arrived < n or heap.size[0] > 0:
+    busy, queued, queue_head, queue_tail, behind, heap, place = state
+    head, arrived = place
+    while arrived < n or (heap.size[0] > 0 and not more_follow):
         if heap.size[0] > 0 and (arrived == n or heap.time_s[0] <= jobs.time_s[arrived]):
             now_s, k = heap.time_s[0], heap.chain[0]
             _pop(heap)
@@ -149,4 +179,5 @@ def run(policy, jobs, chains, record):  # type: ignore[no-untyped-def]
                 queue_tail[k] = head
                 queued[k] += 1
             head += 1
+    place[0], place[1] = head, arrived
     return head

@@ -1,7 +1,7 @@
 """Simulation as an evaluator (`conf/evaluator`) and as an objective for the choice of c (`conf/tuning`)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,27 +17,55 @@ from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
 from workloads.synthetic import jobs_of_sizes
 
+TIMES = ("response", "waiting", "service", "first_token", "output_token")
+
+
+class Statistics(Protocol):
+    """What is known of jobs' times, each under a name of `TIMES`."""
+
+    def mean_s(self, name: str) -> float: ...
+
+    def quantiles_s(self, name: str, shares: tuple[float, ...]) -> list[float]: ...
+
+    def share_above(self, name: str, limit_s: float) -> float:
+        """Share of the jobs whose time is above the limit."""
+
 
 @dataclass(frozen=True)
-class SimulationEvaluator:
-    """Means and percentiles over the jobs after the warm-up; `slo_s` adds the share of jobs that meet it.
+class AllTimes:
+    """Statistics of jobs that are all there."""
+
+    times: JobTimes
+
+    def mean_s(self, name: str) -> float:
+        return float(self._values(name).mean())
+
+    def quantiles_s(self, name: str, shares: tuple[float, ...]) -> list[float]:
+        return [float(value) for value in np.quantile(self._values(name), shares)]
+
+    def share_above(self, name: str, limit_s: float) -> float:
+        return float(np.mean(self._values(name) > limit_s))
+
+    def _values(self, name: str) -> NDArray[np.float64]:
+        values: NDArray[np.float64] = getattr(self.times, f"{name}_s")
+        return values
+
+
+@dataclass(frozen=True)
+class Report:
+    """Which statistics of the jobs after the warm-up are reported; `slo_s` adds the share of jobs that meet it.
 
     The time per output token of a job is its decoding time over its tokens after the first. A job's size scales
     its time and its tokens alike, so this is the chain's own number.
-
-    An unstable run has no steady state and is refused. Of finite work, such as a trace that is replayed once, it may be
-    reported instead: every job is served, and `is_unstable` is 1.
     """
 
     warm_up: float = 0.1  # share of the jobs
-    unstable: Literal["refuse", "report"] = "refuse"
     quantiles: tuple[float, ...] = (0.5, 0.95, 0.99)
     slo_s: float | None = None
 
     def __post_init__(self) -> None:
         require_not_negative(warm_up=self.warm_up)
         require(self.warm_up < 1, "warm_up", self.warm_up, "is a share of the jobs, at least 0 and below 1")
-        require(self.unstable in ("refuse", "report"), "unstable", self.unstable, "must be refuse or report")
         for q in self.quantiles:
             require_share(quantiles=q)
         if self.slo_s is not None:
@@ -47,28 +75,46 @@ class SimulationEvaluator:
     def varies_with(self) -> Literal["replication"]:
         return "replication"
 
-    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
-        everything = self._times(draw, replication)
-        times = everything.after_warm_up(self.warm_up)
+    def measurements(self, draw: Draw, statistics: Statistics) -> list[Measurement]:
+        """The statistics as rows, with what they are to be read beside."""
         measurements = [
-            Measurement("response_mean_s", times.response_s.mean()),
-            Measurement("waiting_mean_s", times.waiting_s.mean()),
-            Measurement("service_mean_s", times.service_s.mean()),
-            Measurement("first_token_mean_s", times.first_token_s.mean()),
-            Measurement("output_token_mean_s", times.output_token_s.mean()),
-            Measurement("waiting_probability", float(np.mean(times.waiting_s > 0))),
+            *(Measurement(f"{name}_mean_s", statistics.mean_s(name)) for name in TIMES),
+            Measurement("waiting_probability", statistics.share_above("waiting", 0.0)),
             Measurement("over_length_share", draw.case.over_length_share),
-            *self._quantiles("response_quantile_s", times.response_s),
-            *self._quantiles("waiting_quantile_s", times.waiting_s),
-            *self._quantiles("service_quantile_s", times.service_s),
-            *self._quantiles("first_token_quantile_s", times.first_token_s),
+            *(
+                Measurement(f"{name}_quantile_s", value, q)
+                for name in TIMES[:-1]
+                for q, value in zip(self.quantiles, statistics.quantiles_s(name, self.quantiles), strict=True)
+            ),
         ]
         if isinstance(draw.composed, Composition):
             measurements.append(Measurement("load", draw.system.arrival_rate_per_s / draw.composed.total_rate_per_s))
+        if self.slo_s is not None:
+            measurements.append(
+                Measurement("slo_share", 1 - statistics.share_above("response", self.slo_s), self.slo_s)
+            )
+        return measurements
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationEvaluator(Report):
+    """Every job's times.
+
+    An unstable run has no steady state and is refused. Of finite work, such as a trace that is replayed once, it may be
+    reported instead: every job is served, and `is_unstable` is 1.
+    """
+
+    unstable: Literal["refuse", "report"] = "refuse"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.unstable in ("refuse", "report"), "unstable", self.unstable, "must be refuse or report")
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        everything = self._times(draw, replication)
+        measurements = self.measurements(draw, AllTimes(everything.after_warm_up(self.warm_up)))
         if self.unstable == "report":
             measurements.append(Measurement("is_unstable", float(is_unstable(everything))))
-        if self.slo_s is not None:
-            measurements.append(Measurement("slo_share", float(np.mean(times.response_s <= self.slo_s)), self.slo_s))
         return measurements
 
     def _times(self, draw: Draw, replication: int) -> JobTimes:
@@ -85,12 +131,6 @@ class SimulationEvaluator:
                 "together are fast enough; lower the rate or take another policy"
             )
         return times
-
-    def _quantiles(self, metric: str, values: NDArray[np.float64]) -> list[Measurement]:
-        return [
-            Measurement(metric, value, q)
-            for q, value in zip(self.quantiles, np.quantile(values, self.quantiles), strict=True)
-        ]
 
 
 def simulate_composition(composition: Composition, jobs: Jobs, dispatch: Dispatch) -> JobTimes:

@@ -33,7 +33,10 @@ class JobTimes:
     def after_warm_up(self, share: float) -> Self:
         """Without the first `share` of the jobs."""
         require(0 <= share < 1, "warm_up", share, "is a share of the jobs, at least 0 and below 1")
-        first = int(self.arrival_s.size * share)
+        return self.from_job(int(self.arrival_s.size * share))
+
+    def from_job(self, first: int) -> Self:
+        """Without the jobs before number `first`."""
         return replace(self, **{entry.name: getattr(self, entry.name)[first:] for entry in fields(self)})
 
 
@@ -57,21 +60,41 @@ def simulate(
     without them it is `size * mean_service_s`. Every job is served to its end, whether or not the chains are stable.
     Raises `InputError` if the policy answers with a chain that is not there or lets jobs wait for ever.
     """
+    table = chain_table(mean_service_s, capacities, dispatch, coefficients_s)
+    n = len(jobs)
+    record = engine.Record(np.empty(n), np.empty(n), np.empty(n), np.empty(n, np.int64))
+    arrivals = engine.Arrivals(jobs.arrival_s, jobs.size, jobs.lengths, jobs.uniform)
+    state = engine.empty_state(table.capacity.size, n, min(int(table.capacity.sum()), n))
+    served = engine.run(dispatch.policy, arrivals, table, record, state, False)
+    check_served(served, n, table, dispatch)
+    return job_times(jobs.arrival_s, record, table)
+
+
+def chain_table(
+    mean_service_s: ArrayLike, capacities: ArrayLike, dispatch: Dispatch, coefficients_s: ArrayLike | None
+) -> engine.ChainTable:
+    """The chains as the engine wants them; raises `InputError` if the arguments do not describe chains."""
     capacity = whole_vector("capacities", capacities, minimum=1)
     mean = float_vector("mean_service_s", mean_service_s, np.finfo(float).tiny)
     require(mean.size > 0, "mean_service_s", "[]", "give at least one chain")
     require(mean.size == capacity.size, "capacities", f"{capacity.size} entries", f"give {mean.size}, one a chain")
     require(bool(np.all(np.diff(mean) >= 0)), "mean_service_s", "not ascending", "give the chains fastest first")
-    table = engine.ChainTable(capacity, 1 / mean, _coefficients(mean, coefficients_s), dispatch.settings)
-    n = len(jobs)
-    record = engine.Record(np.empty(n), np.empty(n), np.empty(n), np.empty(n, np.int64))
-    arrivals = engine.Arrivals(jobs.arrival_s, jobs.size, jobs.lengths, jobs.uniform)
-    served = engine.run(dispatch.policy, arrivals, table, record)
-    require(served >= 0, "dispatch", dispatch.policy.__name__, f"must answer with a chain below {mean.size} or with -1")
-    require(served == n, "dispatch", dispatch.policy.__name__, f"leaves {n - served} jobs waiting beside idle chains")
-    waiting_s, service_s, first_token_s, chain = record
-    output_token_s = table.coefficients_s[chain, 2]
-    return ChainJobTimes(jobs.arrival_s, waiting_s, service_s, first_token_s, output_token_s, chain)
+    return engine.ChainTable(capacity, 1 / mean, _coefficients(mean, coefficients_s), dispatch.settings)
+
+
+def job_times(arrival_s: Floats, record: engine.Record, table: engine.ChainTable) -> ChainJobTimes:
+    """The engine's record as times of jobs."""
+    output_token_s = table.coefficients_s[record.chain, 2]
+    return ChainJobTimes(
+        arrival_s, record.waiting_s, record.service_s, record.first_token_s, output_token_s, record.chain
+    )
+
+
+def check_served(served: int, come: int, table: engine.ChainTable, dispatch: Dispatch) -> None:
+    """Raise `InputError` if the policy named a chain that is not there or left jobs waiting at the end."""
+    name, count = dispatch.policy.__name__, table.capacity.size
+    require(served >= 0, "dispatch", name, f"must answer with a chain below {count} or with -1")
+    require(served == come, "dispatch", name, f"leaves {come - served} jobs waiting beside idle chains")
 
 
 def _coefficients(mean_service_s: Floats, coefficients_s: ArrayLike | None) -> Floats:

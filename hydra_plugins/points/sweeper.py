@@ -72,12 +72,13 @@ class PointsSweeper(Sweeper):
             sys.exit(1)
 
     def _compute(self, store: Store, sweeps: list[Sweep]) -> None:
-        """All that is missing; what other sweeps were at meanwhile is done here only if they did not finish it."""
-        work = _missing_work(store, sweeps)
-        while work:
+        """All that is missing. What another sweep was at meanwhile is done here only if that did not finish it."""
+        work, before = _missing_work(store, sweeps), 0
+        while work and len(work) != before:
             self._launch(store, work)
-            others = wait_for_others(store.folder, [item.point for item in work])
-            work = [item for item in _missing_work(store, sweeps) if item.point in others] if others else []
+            wait_for_others(store.folder, [item.point for item in work])
+            before = len(work)
+            work = [item for item in _missing_work(store, sweeps) if not store.unfinished(item.point)]
 
     def _sweeps(self, store: Store, arguments: list[str]) -> list[Sweep]:
         """What the arguments ask for."""

@@ -9,6 +9,7 @@ class Scale:
 
     repetitions: int
     jobs: int  # in our simulator
+    streamed_jobs: int
     heap_jobs: int  # in the plain Python loop
     peer_jobs: int  # in SimPy and Ciw
     routed_jobs: int
@@ -23,6 +24,7 @@ class Scale:
 FULL = Scale(
     repetitions=5,
     jobs=1_000_000,
+    streamed_jobs=10_000_000,
     heap_jobs=100_000,
     peer_jobs=20_000,
     routed_jobs=100_000,
@@ -36,6 +38,7 @@ FULL = Scale(
 TINY = Scale(
     repetitions=1,
     jobs=2000,
+    streamed_jobs=5000,
     heap_jobs=500,
     peer_jobs=200,
     routed_jobs=500,
