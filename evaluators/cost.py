@@ -57,7 +57,7 @@ class CostEvaluator:
 
     stage: str
     repetitions: int = 9
-    enough_s: float = 0.3
+    enough_s: float = 0.2
 
     def __post_init__(self) -> None:
         require_one_of(tuple(STAGES), stage=self.stage)
