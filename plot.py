@@ -1,4 +1,4 @@
-"""Rows → figures and claims: `python plot.py` makes all of the store, `python plot.py fig3b` or `claims` one."""
+"""Rows → figures and claims: `python plot.py` makes all, `python plot.py fig3b`, `claims` or `benchmarks` one."""
 
 import argparse
 import sys
@@ -9,18 +9,18 @@ import matplotlib as mpl
 from tqdm import tqdm
 
 from hydra_plugins.points.errors import one_sentence_errors
-from plots.claims import write_claims
+from plots.benchmarks import BENCHMARKS, write_benchmarks
+from plots.claims import CLAIMS, write_claims
 from plots.files import draw_experiment
 from store.reference import write_reference
 from store.store import Store
 from store.verification import verify_all
 
-CLAIMS = "claims"
-
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("experiments", nargs="*", help=f"names from conf/experiment, or {CLAIMS}; all if none is given")
+    names = f"names from conf/experiment, {CLAIMS} or {BENCHMARKS}; all if none is given"
+    parser.add_argument("experiments", nargs="*", help=names)
     parser.add_argument("--store", type=Path, default=Path("outputs/store"))
     parser.add_argument("--to", type=Path, default=Path("outputs/figures"), help="folder for them")
     parser.add_argument("--rows", type=Path, metavar="FOLDER", help="also write reference rows and their provenance")
@@ -36,7 +36,7 @@ def main() -> None:
         told, agrees = verify_all(asked.store, asked.experiments or swept, asked.verify)
         sys.stdout.write(told)
         sys.exit(not agrees)
-    names = asked.experiments or [*swept, CLAIMS]
+    names = asked.experiments or [*swept, CLAIMS, BENCHMARKS]
     with ProcessPoolExecutor() as processes:
         tasks = [processes.submit(make, name, asked.store, asked.to) for name in names]
         if asked.rows:
@@ -49,6 +49,8 @@ def main() -> None:
 
 def make(name: str, store: Path, folder: Path) -> str:
     mpl.use("agg")
+    if name == BENCHMARKS:
+        return write_benchmarks(folder)
     return write_claims(store, folder) if name == CLAIMS else draw_experiment(name, store, folder)
 
 

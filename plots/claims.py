@@ -15,6 +15,7 @@ from plots.style import CONSTANTS_TITLES
 from store.load import load_records, load_results
 from store.store import Store
 
+CLAIMS = "claims"  # their name on the command line
 LONGEST_LIST = 4  # of cells that are named one by one
 
 
@@ -30,7 +31,7 @@ def write_claims(store: Path, folder: Path) -> str:
     """Write `claims.csv` and `claims.md` of what the store has, and say in a line what came of them."""
     evidence = gather(store)
     if not evidence:
-        return f"{'claims':22} nothing to judge: no experiment that they are about is in {store}"
+        return f"{CLAIMS:22} nothing to judge: no experiment that they are about is in {store}"
     judgements = [judge(claim, evidence) for claim in claims()]
     folder.mkdir(parents=True, exist_ok=True)
     ledger(judgements).to_csv(folder / "claims.csv", index=False)
@@ -38,7 +39,7 @@ def write_claims(store: Path, folder: Path) -> str:
     (folder / "claims.md").write_text(page(judgements, basis), encoding="utf-8")
     counts = pd.Series([judgement.verdict.split(":")[0] for judgement in judgements]).value_counts()
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return f"{'claims':22} {len(judgements):4} claims: {told}; {folder / 'claims.md'}"
+    return f"{CLAIMS:22} {len(judgements):4} claims: {told}; {folder / 'claims.md'}"
 
 
 def gather(store: Path) -> dict[str, Evidence]:

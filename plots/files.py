@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from store.load import load_results
 from store.precision import widest_interval
@@ -45,10 +46,15 @@ def write_figure(experiment: str, fixed: Sequence[str], rows: pd.DataFrame, draw
         return f"not drawn, its points lack {error}"
     if fixed:
         figure.suptitle(", ".join(fixed), fontsize="small")
+    return save(figure, experiment, folder)
+
+
+def save(figure: Figure, name: str, folder: Path) -> str:
+    """Write a figure in every format, close it, and say where the first is."""
     folder.mkdir(parents=True, exist_ok=True)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # it is laid out: once for all formats
     for suffix in FORMATS:
-        figure.savefig(folder / f"{experiment}.{suffix}", dpi=200)
+        figure.savefig(folder / f"{name}.{suffix}", dpi=200)
     plt.close(figure)
-    return str(folder / f"{experiment}.{FORMATS[0]}")
+    return str(folder / f"{name}.{FORMATS[0]}")

@@ -32,6 +32,7 @@ SMALLER = {
     "fig6b_embedded": ("demand.load=0.3,0.7", "tuning.largest=9"),
     "fig7_embedded": (),
     "azure_replay_embedded": ("workload.job_count=500",),
+    "scale_embedded": ("cluster.server_count=12,15,18", "workload.job_count=300", "evaluator.repetitions=1"),
     "table1_embedded": ("workload.job_count=100",),
 }
 
@@ -45,7 +46,7 @@ def drawn(request, tmp_path_factory):
         *SMALLER[request.param],
     )
     assert swept.returncode == 0, swept.stderr
-    done = command("plot.py", "--store", store, "--to", figures)
+    done = command("plot.py", request.param, "--store", store, "--to", figures)
     assert done.returncode == 0, done.stderr
     assert f"{figures / request.param}.png" in done.stdout
     return request.param, load(request.param, store), figures
@@ -67,7 +68,7 @@ def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
     for axes in curves:
         assert axes.get_xlabel()
         assert axes.get_ylabel()
-        assert any(mark in axes.get_xlabel() + axes.get_ylabel() for mark in ("(s)", "(jobs)"))
+        assert any(mark in axes.get_xlabel() + axes.get_ylabel() for mark in ("(s)", "(jobs)", "(MB)"))
     assert figure.legends or all(axes.get_legend() for axes in curves)
     plt.close(figure)
 

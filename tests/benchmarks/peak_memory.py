@@ -2,19 +2,16 @@
 
 import resource
 import sys
-from pathlib import Path
 
 from algorithms.allocation.gca import gca
+from evaluators.peak_memory import STATUS, counted_gb
 from tests.benchmarks.paper_system import gbp_cr_placement, overlapping_placement, paper_system
-
-STATUS = Path("/proc/self/status")
 
 
 def peak_gb() -> float:
     """The process's high-water mark; `ru_maxrss` on Linux would count the parent's size before the fork as well."""
     if STATUS.is_file():
-        line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024 / 1e9
+        return counted_gb("VmHWM")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9  # bytes on macOS
 
 
