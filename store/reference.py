@@ -55,15 +55,16 @@ def _in_order(column: pd.Series) -> pd.Series:
 def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> None:
     """Write `<experiment>.csv` of each of these that is in the store, and beside them how they were made."""
     folder.mkdir(parents=True, exist_ok=True)
-    made: dict[str, Any] = {}
+    path = folder / PROVENANCE
+    made: dict[str, Any] = yaml.safe_load(path.read_text()) if path.is_file() else {}
     platforms: dict[str, Any] = {}  # each once, so that the file says it once
     for name in sorted(set(experiments) & set(Store(store).experiment_names())):
         table = reference_rows(*load_results(name, store))
         table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{DIGITS}g")
         made[name] = how_made(store, name)
-        alike = [platforms.setdefault(json.dumps(each), each) for each in made[name]["platforms"]]
-        made[name]["platforms"] = alike
-    (folder / PROVENANCE).write_text(yaml.safe_dump(made))
+    for entry in made.values():
+        entry["platforms"] = [platforms.setdefault(json.dumps(each), each) for each in entry["platforms"]]
+    path.write_text(yaml.safe_dump(made))
 
 
 def how_made(store: Path, experiment: str) -> dict[str, Any]:
