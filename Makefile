@@ -16,7 +16,7 @@ EXTRAS := dev,bench
 # What `make verify` computes again and compares with the committed rows.
 VERIFIED ?= fig1_embedded,fig2_embedded,fig3b_embedded,fig6a_embedded,table1_embedded
 
-.PHONY: reproduce verify test validate lint bench constraints clean
+.PHONY: reproduce report verify test validate browser lint bench constraints clean
 
 # The main job. What a sweep could do is drawn even if some of its points failed; the failure is still reported.
 reproduce: $(INSTALLED)
@@ -26,6 +26,10 @@ reproduce: $(INSTALLED)
 	$(VENV)/bin/python plot.py --rows outputs/rows || status=$$?; \
 	echo "wall time: $$((swept - begin)) s of sweeps, $$(($$(date +%s) - swept)) s of figures, claims and rows"; \
 	exit $$status
+
+# One page of what `make reproduce` and plan.py left in outputs/, to be read without a network.
+report: $(INSTALLED)
+	$(VENV)/bin/python plot.py report
 
 # A stated part again, from nothing and without any download, against the committed rows; fails where they disagree.
 verify: $(INSTALLED)
@@ -39,6 +43,10 @@ test: $(INSTALLED)
 # The claims that take minutes: simulation against exact values on 200 systems, intervals within 1 %.
 validate: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -m slow tests
+
+# The report in Chromium, which has to be there (on Debian the package chromium).
+browser: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -m browser tests
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

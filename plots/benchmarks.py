@@ -42,7 +42,7 @@ def write_benchmarks(folder: Path, path: Path = TABLE) -> str:
     Raises `InputError` where the table or a column is missing.
     """
     table = read_table(path)
-    return f"{BENCHMARKS:22} {_verdict(table)}; {save(draw(table), BENCHMARKS, folder)}"
+    return f"{BENCHMARKS:22} {verdict(table)}; {save(draw(table), BENCHMARKS, folder)}"
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -69,8 +69,8 @@ def draw(table: pd.DataFrame) -> Figure:
     for met, meaning in MEANINGS.items():
         right.plot([], [], linestyle="none", label=meaning, **LOOKS[met])
     right.plot([], [], label="the claim", **CLAIM_LOOK)
-    figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=4, title=_verdict(table))
-    figure.supxlabel(_machine(table), fontsize="small", color="0.3")
+    figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=4, title=verdict(table))
+    figure.supxlabel(machine(table), fontsize="small", color="0.3")
     return figure
 
 
@@ -112,12 +112,12 @@ def _claimed(rows: pd.DataFrame) -> pd.Series:
     return rows["claim"].str.split().str[1].astype(float)
 
 
-def _verdict(table: pd.DataFrame) -> str:
+def verdict(table: pd.DataFrame) -> str:
     counts = table["met"].value_counts()
     return f"{counts.get('yes', 0)} of {counts.get('yes', 0) + counts.get('no', 0)} claims met"
 
 
-def _machine(table: pd.DataFrame) -> str:
+def machine(table: pd.DataFrame) -> str:
     """What the numbers were measured on."""
     facts = table.iloc[0]
     return (

@@ -37,9 +37,14 @@ def write_claims(store: Path, folder: Path) -> str:
     ledger(judgements).to_csv(folder / "claims.csv", index=False)
     basis = [basis_of(store, evidence[name].name) for name in sorted(evidence)]
     (folder / "claims.md").write_text(page(judgements, basis), encoding="utf-8")
-    counts = pd.Series([judgement.verdict.split(":")[0] for judgement in judgements]).value_counts()
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return f"{CLAIMS:22} {len(judgements):4} claims: {told}; {folder / 'claims.md'}"
+    return f"{CLAIMS:22} {counts(judgements)}; {folder / 'claims.md'}"
+
+
+def counts(judgements: Sequence[Judgement]) -> str:
+    """How many claims there are, and how many of each verdict."""
+    verdicts = pd.Series([judgement.verdict.replace(" under:", " in part:").split(":")[0] for judgement in judgements])
+    told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.value_counts().items())
+    return f"{len(judgements):4} claims: {told}"
 
 
 def gather(store: Path) -> dict[str, Evidence]:

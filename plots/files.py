@@ -1,9 +1,10 @@
 """An experiment's figure as files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -15,13 +16,15 @@ from store.store import Store
 from store.summary import reasons, summary
 
 FORMATS = ("png", "pdf", "svg")
+NOTHING = "nothing to draw"
+Drawn = TypeVar("Drawn")
 
 
 def draw_experiment(name: str, store: Path, folder: Path) -> str:
     """Draw what the store has of an experiment; what came of it, how sure its means are, and where the figure is."""
     sweep, (rows, points) = Store(store).experiment(name), load_results(name, store)
     where = write_figure(name, sweep["fixed"], rows, sweep["draws"], folder)
-    why = reasons(points) if where == "nothing to draw" else []
+    why = reasons(points) if where == NOTHING else []
     return "\n".join(
         [
             f"{summary(name, sweep['fixed'], points)}; {where}",
@@ -34,19 +37,31 @@ def draw_experiment(name: str, store: Path, folder: Path) -> str:
 def write_figure(experiment: str, fixed: Sequence[str], rows: pd.DataFrame, draws: int, folder: Path) -> str:
     """Draw an experiment in every format and say where it is, or why there is nothing.
 
-    What the command line had set (`fixed`) is written above the figure. An embedded variant has the figure of the
-    experiment that it stands for.
+    What the command line had set (`fixed`) is written above the figure.
     """
-    module = f"plots.{experiment.removesuffix('_embedded')}"
-    if find_spec(module) is None or rows.empty:
-        return "nothing to draw"
-    try:
-        figure = import_module(module).draw(rows, draws)
-    except (KeyError, IndexError) as error:
-        return f"not drawn, its points lack {error}"
+    module = module_of(experiment)
+    figure = attempt(module.draw, rows, draws) if module else NOTHING
+    if isinstance(figure, str):
+        return figure
     if fixed:
         figure.suptitle(", ".join(fixed), fontsize="small")
     return save(figure, experiment, folder)
+
+
+def module_of(experiment: str) -> Any:
+    """The module that draws an experiment, if there is one; an embedded variant has that of what it stands for."""
+    module = f"plots.{experiment.removesuffix('_embedded')}"
+    return import_module(module) if find_spec(module) else None
+
+
+def attempt(draw: Callable[[pd.DataFrame, int], Drawn], rows: pd.DataFrame, draws: int) -> Drawn | str:
+    """What it makes of the rows, or why it makes nothing."""
+    if rows.empty:
+        return NOTHING
+    try:
+        return draw(rows, draws)
+    except (KeyError, IndexError) as error:
+        return f"not drawn, its points lack {error}"
 
 
 def save(figure: Figure, name: str, folder: Path) -> str:

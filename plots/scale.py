@@ -1,5 +1,5 @@
-"""What composing and evaluating cost over the number of servers: CPU time and peak memory, how they grow, and where a
-minute is reached. The seconds are measurements of a machine and differ from run to run.
+"""Scale: what composing and evaluating cost over the number of servers in CPU time and peak memory, how these grow, and
+where a minute is reached. The seconds are measurements of a machine and differ from run to run.
 """
 
 from typing import Any, NamedTuple

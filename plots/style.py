@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from store.statistics import intervals_over_draws
 
 WIDTH_IN, HEIGHT_IN = 4.6, 3.2
+LEGEND_MARGIN_IN = 0.2
 COLOURS = sns.color_palette("colorblind")
 HOLLOW = {"markerfacecolor": "none", "linestyle": "--"}
 # What means the same looks the same in every figure; markers and dashes tell curves apart without colour. What may
@@ -112,6 +113,11 @@ def curve(axes: Axes, look: str, statistics: pd.DataFrame, label: str | None = N
 
 
 def legend_below(figure: Figure, axes: Axes, columns: int, note: str | None = None) -> None:
-    """One legend for all panels, with the curves of one of them, under a note on what the figure is."""
+    """One legend for all panels, with the curves of one of them, under a note on what the figure is.
+
+    A figure that is narrower is widened to it.
+    """
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, title=note, title_fontsize="small")
+    look: dict[str, Any] = {"loc": "outside lower center", "title_fontsize": "small"}
+    legend = figure.legend(handles, labels, ncols=columns, title=note, **look)
+    figure.set_figwidth(max(figure.get_figwidth(), legend.get_window_extent().width / figure.dpi + LEGEND_MARGIN_IN))

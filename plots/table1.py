@@ -1,6 +1,7 @@
 """Table I: what the authors measured on nine GPU slices beside the simulation under both sets of constants."""
 
 from collections.abc import Iterator
+from itertools import product
 from typing import NamedTuple
 
 import pandas as pd
@@ -8,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plots.claim_rules import rules
-from plots.style import SCHEME_NAMES, new_figure
+from plots.style import CONSTANTS_TITLES, SCHEME_NAMES, new_figure
 from store.statistics import intervals_over_draws
 
 SCHEMES = ("petals", "bprr", "jffc_only", "proposed", "proposed_tuned")
 TIMES = ("response", "waiting", "service")
+LINES = tuple(product(SCHEMES, TIMES))
 STATISTICS = {"mean": "mean_s", "median": "quantile_s at 0.5", "P95": "quantile_s at 0.95", "P99": "quantile_s at 0.99"}
 SOURCES = {"published": "published", "paper": "simulated,\npaper", "published_code": "simulated,\npublished code"}
 SIZE_IN = (12.5, 5.8)
@@ -36,17 +38,36 @@ class Column(NamedTuple):
 
 
 def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """The table for lengths as recorded, which are the paper's; the rows have truncated ones too."""
-    texts = _published() | _simulated(rows[rows["workload.over_length"] == "untreated"], draws)
+    """The table as a picture."""
+    texts = _texts(rows, draws)
     figure, (axes,) = new_figure()
     figure.set_size_inches(*SIZE_IN)
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(len(SCHEMES) * len(TIMES) + 0.2, -2.6))
     _write_head(axes)
-    for line, (scheme, time) in enumerate((scheme, time) for scheme in SCHEMES for time in TIMES):
+    for line, (scheme, time) in enumerate(LINES):
         _write_line(axes, line, scheme, time, texts)
     figure.supxlabel(NOTE.format(draws=draws), fontsize="small", color="0.3")
     return figure
+
+
+def table(rows: pd.DataFrame, draws: int) -> pd.DataFrame:
+    """The same as a table: a line for each scheme and time; columns of simulated times name their constants."""
+    texts = _texts(rows, draws)
+    heads = {
+        column: f"{column.statistic} (s), {CONSTANTS_TITLES.get(column.source, column.source)}" for column in _columns()
+    }
+    lines = [
+        {"scheme": SCHEME_NAMES[scheme], "time": time}
+        | {head: _cell(texts, scheme, time, column) for column, head in heads.items()}
+        for scheme, time in LINES
+    ]
+    return pd.DataFrame(lines)
+
+
+def _texts(rows: pd.DataFrame, draws: int) -> Texts:
+    """Every number, for lengths as recorded, which are the paper's; the rows have truncated ones too."""
+    return _published() | _simulated(rows[rows["workload.over_length"] == "untreated"], draws)
 
 
 def _published() -> Texts:
@@ -109,5 +130,8 @@ def _write_line(axes: Axes, line: int, scheme: str, time: str, texts: Texts) -> 
         axes.text(0, line, SCHEME_NAMES[scheme], va="center", weight="bold")
     axes.text(LEFT - 0.035, line, time, va="center", ha="center")
     for column in _columns():
-        found = texts.get((scheme, column.source, f"{time}_{STATISTICS[column.statistic]}"), "–")
-        axes.text(column.x, line, found, ha="center", va="center")
+        axes.text(column.x, line, _cell(texts, scheme, time, column), ha="center", va="center")
+
+
+def _cell(texts: Texts, scheme: str, time: str, column: Column) -> str:
+    return texts.get((scheme, column.source, f"{time}_{STATISTICS[column.statistic]}"), "–")

@@ -1,0 +1,92 @@
+"""Tables and pictures as HTML that stands on its own.
+
+A switch on the page shows one set of constants or both. What belongs to one set is marked `data-constants`; what is
+drawn anew for each choice is marked `data-view`. The style sheet hides what is not chosen.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from html import escape
+from io import BytesIO
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from plots.style import CONSTANTS_TITLES
+
+PIXELS_PER_INCH = 96  # of CSS
+
+
+class Markup(str):
+    """Text that is HTML already: nothing in it is escaped."""
+
+
+def paragraph(text: str, **data: str | None) -> Markup:
+    return Markup(f"<p{_marks(data)}>{escape(text)}</p>\n")
+
+
+def folded(title: str, content: str) -> Markup:
+    """What is shown on demand."""
+    return Markup(f"<details><summary>{escape(title)}</summary>\n{content}</details>\n")
+
+
+def table(frame: pd.DataFrame, caption: str) -> Markup:
+    """A table in a region that scrolls where it is too wide.
+
+    A column belongs to the set of constants that its title ends in, a row to that which its cell in `constants` names.
+    """
+    sets = [_set_of(str(column)) for column in frame]
+    heads = "".join(
+        f'<th scope="col"{_marks({"constants": name})}>{escape(str(column))}</th>'
+        for column, name in zip(frame, sets, strict=True)
+    )
+    owners = frame["constants"] if "constants" in frame else [None] * len(frame)
+    rows = "".join(_row(cells, sets, owner) for cells, owner in zip(frame.to_numpy(), owners, strict=True))
+    titled = f"<table><caption>{escape(caption)}</caption>\n<thead><tr>{heads}</tr></thead>"
+    return _wide(f"{titled}\n<tbody>\n{rows}</tbody></table>", caption)
+
+
+def _set_of(title: str) -> str | None:
+    return next((name for name, ending in CONSTANTS_TITLES.items() if title.endswith(ending)), None)
+
+
+def _row(cells: Iterable[Any], sets: Sequence[str | None], owner: str | None) -> str:
+    told = (f"<td{_marks({'constants': name})}>{_text(cell)}</td>" for cell, name in zip(cells, sets, strict=True))
+    return f"<tr{_marks({'constants': owner})}>{''.join(told)}</tr>\n"
+
+
+def _text(cell: Any) -> str:
+    if isinstance(cell, Markup):
+        return cell
+    if pd.isna(cell):
+        return ""
+    return escape(f"{cell:.6g}" if isinstance(cell, float) else str(cell)).replace(" ± ", "&nbsp;±&nbsp;")
+
+
+def drawing(figure: Figure, text: str, **data: str | None) -> Markup:
+    """A figure as an SVG inside the page, with its letters as outlines, and closed; `text` says what it shows."""
+    content = BytesIO()
+    with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": text}):
+        figure.savefig(content, format="svg", metadata={"Date": None})
+    width = figure.get_size_inches()[0] * PIXELS_PER_INCH
+    plt.close(figure)
+    return picture(content.getvalue(), text, f' style="--width: {width:.0f}px"', **data)
+
+
+def picture(svg: bytes, text: str, style: str = "", **data: str | None) -> Markup:
+    """An SVG as an image, so that nothing in it is run and its names are its own."""
+    source = f"data:image/svg+xml;base64,{b64encode(svg).decode()}"
+    return _wide(f'<img src="{source}" alt="{escape(text)}"{style}>', text, **data)
+
+
+def _wide(content: str, name: str, **data: str | None) -> Markup:
+    """A region that scrolls sideways, by keyboard too."""
+    region = f'<div class="wide" role="region" aria-label="{escape(name)}" tabindex="0"{_marks(data)}>'
+    return Markup(f"{region}{content}</div>\n")
+
+
+def _marks(data: dict[str, str | None]) -> str:
+    return "".join(f' data-{key}="{escape(value)}"' for key, value in data.items() if value)

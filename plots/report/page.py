@@ -1,0 +1,132 @@
+"""The whole page: ledger, experiments, benchmarks, plans and provenance in their template."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import pandas as pd
+
+from plots import benchmarks
+from plots.claim_rules import claims, rules
+from plots.claims import Judgement, counts, explanation, gather, judge, ledger
+from plots.report.experiment import section_of, title_of
+from plots.report.markup import Markup, drawing, folded, table
+from plots.report.plans import plans_of
+from plots.style import CONSTANTS_TITLES
+from store.dictionary import whole_dictionary
+from store.load import load_results
+from store.reference import how_made
+from store.store import Store
+from system import InputError
+
+REPORT = "report"  # its name on the command line
+
+
+def write_report(store: Path, folder: Path, plans: Path) -> str:
+    """Write `report.html` of what a store has and of the plans in a folder; how large it is, and where.
+
+    Raises `InputError` if the store has no experiment.
+    """
+    names = sorted(Store(store).experiment_names(), key=_as_in_the_paper)
+    if not names:
+        raise InputError(
+            f"store = {store}: has nothing to report on; run `make reproduce` first, or name another store"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{REPORT}.html"
+    path.write_text(page(store, names, plans), encoding="utf-8")
+    return f"{REPORT:22} {len(names):4} experiments, {path.stat().st_size / 1e6:.1f} MB; {path}"
+
+
+def page(store: Path, names: Sequence[str], plans: Path) -> str:
+    """The page as text: of these experiments, and of the claims as far as they are decided by them."""
+    evidence = gather(store)
+    judgements = [judge(claim, evidence) for claim in claims()]
+    planned = plans_of(plans)
+    return Template(_asset("html")).substitute(
+        style=_asset("css"),
+        script=_asset("js"),
+        links=_links(names),
+        plans_link='<li><a href="#plans">Plans</a></li>' if planned else "",
+        counts=counts(judgements).strip(),
+        rule=escape(rules()["rule"]),
+        claims=_claims(judgements),
+        experiments="".join(
+            section_of(name, Store(store).experiment(name), load_results(name, store)) for name in names
+        ),
+        benchmarks=_benchmarks(),
+        plans=planned,
+        provenance=_provenance(store, names),
+        dictionary=table(whole_dictionary(), "Columns and metrics of the rows"),
+    )
+
+
+def _as_in_the_paper(name: str) -> tuple[bool, bool, str]:
+    """Figures, then tables, then what the paper does not have."""
+    return not name.startswith("fig"), not name.startswith("table"), name
+
+
+def _asset(suffix: str) -> str:
+    return files("plots.report").joinpath(f"page.{suffix}").read_text(encoding="utf-8")
+
+
+def _links(names: Iterable[str]) -> str:
+    return "\n".join(f'<li><a href="#{escape(name)}">{escape(title_of(name).heading)}</a></li>' for name in names)
+
+
+def _claims(judgements: Sequence[Judgement]) -> Markup:
+    """The ledger, the evidence folded below each claim."""
+    told = ledger(judgements)
+    shown = pd.DataFrame(
+        {
+            "id": told["id"],
+            "claim": pd.Series(map(_claim, judgements), dtype=object),  # text columns would forget that it is markup
+            "verdict": pd.Series(map(_verdict, told["verdict"]), dtype=object),
+            "published": told["published"],
+            **{title: told[f"reproduced_{name}"] for name, title in CONSTANTS_TITLES.items()},
+            "source": told["source"],
+        }
+    )
+    return table(shown, "The paper's claims, and what became of them")
+
+
+def _claim(judgement: Judgement) -> Markup:
+    return Markup(f"{escape(judgement.claim.claim)}{folded('Evidence', escape(explanation(judgement)))}")
+
+
+def _verdict(verdict: str) -> Markup:
+    kind = verdict.partition(":")[0]
+    return Markup(f'<span class="verdict" data-verdict="{escape(kind)}">{escape(verdict)}</span>')
+
+
+def _benchmarks() -> Markup:
+    """As committed: they were measured on the machine that the caption names."""
+    measured = benchmarks.read_table(benchmarks.TABLE)
+    figure = drawing(benchmarks.draw(measured), "Benchmarks: medians beside peers and claims")
+    columns = [column for column in measured if column not in benchmarks.MACHINE]
+    caption = f"{benchmarks.verdict(measured)}. Measured on {benchmarks.machine(measured)}."
+    return Markup(figure + table(measured[columns], caption))
+
+
+def _provenance(store: Path, names: Iterable[str]) -> Markup:
+    """One line an experiment and kind of machine."""
+    lines = [
+        {
+            "experiment": name,
+            "command": made["command"],
+            "seeds": _listed(made["seeds"]),
+            "commits": _listed(made["commits"]),
+            "python": platform["python"],
+            "packages": ", ".join(f"{package} {version}" for package, version in platform["packages"].items()),
+            "processor": platform["processor"],
+        }
+        for name, made in ((name, how_made(store, name)) for name in names)
+        for platform in made["platforms"]
+    ]
+    return table(pd.DataFrame(lines), "The command that makes an experiment's rows again, and on what they were made")
+
+
+def _listed(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))
