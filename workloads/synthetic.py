@@ -76,7 +76,10 @@ class SyntheticWorkload:
         those before them, as then a chunk cannot be drawn on its own.
         """
         if not self.arrivals.renewal:
-            raise NotApplicableError("workload.arrivals: gaps that depend on each other cannot be drawn in chunks")
+            raise NotApplicableError(
+                f"workload.arrivals = {type(self.arrivals).__name__}: gaps that depend on each other cannot be drawn "
+                "in chunks; use evaluator=simulation"
+            )
         rate = rate_or_native(rate_per_s, self.native_rate_per_s)
         gaps, sizes, choices = (streams.jobs(name) for name in ("arrivals", "sizes", "choices"))
         last_s = 0.0
