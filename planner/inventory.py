@@ -1,6 +1,6 @@
 """An inventory as objects: the servers that there are, the model, the requests, and the goal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,3 +27,23 @@ class Inventory:
     def system(self, rate_per_s: float) -> System:
         """All servers of the inventory at an arrival rate."""
         return System(self.model, self.servers, rate_per_s, self.workload.mean_job)
+
+    def only(self, members: NDArray[np.int64]) -> "Inventory":
+        """The inventory as if there were only these of its servers."""
+        servers, cost = self.servers, self.cost_per_hour
+        orchestrator_rtt_s, rtt_s = servers.orchestrator_rtt_s, servers.rtt_s
+        kept = Servers(
+            servers.memory_gb[members],
+            servers.communication_s[members],
+            servers.block_s[members],
+            tuple(servers.name(j) for j in members),
+            None if orchestrator_rtt_s is None else orchestrator_rtt_s[members],
+            None if rtt_s is None else rtt_s[np.ix_(members, members)],
+        )
+        return replace(
+            self,
+            servers=kept,
+            gpus=tuple(self.gpus[j] for j in members),
+            groups=self.groups[members],
+            cost_per_hour=None if cost is None else cost[members],
+        )

@@ -1,6 +1,6 @@
 """What planning finds out, as plain data: the terminal, the JSON file and the picture show the same objects."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ class Prediction:
 
     method: Literal["exact", "simulated"]
     rate_per_s: float
-    total_rate_per_s: float  # ν; the largest rate that is stable
+    total_rate_per_s: float | None  # ν; the largest rate that is stable. None for routed schemes: not known
     mean_s: float
     mean_half_width_s: float
     quantiles_s: dict[float, float]  # response time by quantile: 0.5, 0.95, 0.99 and those of the goal
@@ -27,11 +27,12 @@ class Prediction:
     chain_shares: NDArray[np.float64]  # (K,) share of the jobs that each chain serves; empty for routed schemes
     chain_utilisation: NDArray[np.float64]  # (K,) mean share of a chain's capacity in use
     server_utilisation: NDArray[np.float64]  # (J,) mean share of a server's cache slots in use; empty likewise
+    quantile_half_widths_s: dict[float, float] = field(default_factory=dict)  # of `quantiles_s`; 0 where exact
 
     @property
-    def load(self) -> float:
+    def load(self) -> float | None:
         """λ/ν; 1 - load is the stability margin."""
-        return self.rate_per_s / self.total_rate_per_s
+        return None if self.total_rate_per_s is None else self.rate_per_s / self.total_rate_per_s
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ class InputRange:
 
     name: str  # "block time of all servers", "round-trip times", "block time of a100 servers", ...
     share: float
-    low: float | None  # None: unstable
-    high: float | None
+    low: float | None  # with the input at 1 - share; None: unstable, or no rate meets the SLO
+    high: float | None  # with the input at 1 + share
 
 
 @dataclass(frozen=True)
