@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from hardware_profiles.profile import profile
 from planner.cheapest import choices, is_exhaustive
 from planner.goals import Cheapest
-from planner.prediction import is_exact, predict_exact
+from planner.prediction import predict_exact
 from planner.results import Alternative, Plan, Prediction
 from planner.sensitivity import links_per_chain_s
 from system import InputError, Streams
-from workloads.synthetic import CalibratedWorkload
+from workloads.synthetic import CalibratedWorkload, is_poisson_exponential
 from workloads.traces import TraceWorkload
 
 Floats = NDArray[np.float64]
@@ -50,7 +50,7 @@ def _time_s(prediction: Prediction, quantile: float | None, sign: int = 0) -> fl
 
 def _of_search(plan: Plan) -> Iterator[str]:
     inventory = plan.inventory
-    if plan.candidates and not is_exact(inventory.workload):
+    if plan.candidates and not is_poisson_exponential(inventory.workload):
         yield "c was searched from coarse to fine by simulation, so another c may be slightly better"
     if plan.candidates and isinstance(inventory.goal, Cheapest) and not is_exhaustive(inventory):
         yield (
@@ -65,7 +65,7 @@ def _of_requests(plan: Plan, seed: int) -> Iterator[str]:
     if too_long > 0:
         treated = f" (over_length = {workload.over_length})" if isinstance(workload, Recorded) else ""
         yield f"{too_long:.1%} of the requests are longer than the {tokens} tokens of a cache slot{treated}"
-    if not is_exact(workload):
+    if not is_poisson_exponential(workload):
         yield from _of_arrivals(plan, workload.jobs(plan.prediction.rate_per_s, Streams(seed)).arrival_s)
 
 

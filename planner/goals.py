@@ -17,8 +17,8 @@ class Minimise:
 
 
 @dataclass(frozen=True)
-class LargestRate:
-    """The largest arrival rate at which a share `quantile` of the jobs is answered within `slo_s`."""
+class UnderSlo:
+    """A share `quantile` of the jobs is to be answered within `slo_s`."""
 
     quantile: float
     slo_s: float
@@ -28,16 +28,12 @@ class LargestRate:
         require_positive(slo_s=self.slo_s)
 
 
-@dataclass(frozen=True)
-class Cheapest:
-    """The least hourly cost of servers that answer a share `quantile` of the jobs within `slo_s` at the given rate."""
+class LargestRate(UnderSlo):
+    """The largest arrival rate at which that holds."""
 
-    quantile: float
-    slo_s: float
 
-    def __post_init__(self) -> None:
-        require_share(quantile=self.quantile)
-        require_positive(slo_s=self.slo_s)
+class Cheapest(UnderSlo):
+    """The least hourly cost of servers with which it holds at the given rate."""
 
 
 Goal = Minimise | LargestRate | Cheapest

@@ -12,9 +12,8 @@ from evaluators.simulation import ChainJobTimes, JobTimes, simulate, simulate_ro
 from planner.results import Prediction
 from system import Composition, Streams, UnstableError
 from system.checks import require
-from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
-from workloads.synthetic import SyntheticWorkload
+from workloads.synthetic import is_poisson_exponential
 from workloads.workload import Workload
 
 Floats = NDArray[np.float64]
@@ -23,13 +22,6 @@ WARM_UP = 0.1  # share of the simulated jobs that is left out, as in `evaluators
 BATCHES = 20  # long enough batches matter more than many of them
 CONFIDENCE = 0.99
 NOTHING = np.empty(0)
-
-
-def is_exact(workload: Workload) -> bool:
-    """Whether the theory holds: Poisson arrivals and exponential sizes."""
-    if not isinstance(workload, SyntheticWorkload):
-        return False
-    return isinstance(workload.arrivals, Poisson) and workload.sizes == "exponential"
 
 
 def predict(
@@ -41,7 +33,7 @@ def predict(
     trace that is shorter than its bursts are not independent, and the intervals then are too narrow. Raises
     `UnstableError` unless the rate is below the total service rate.
     """
-    if is_exact(workload):
+    if is_poisson_exponential(workload):
         return predict_exact(composition, rate_per_s, quantiles)
     times = simulated_times(composition, workload.jobs(rate_per_s, Streams(seed)), rate_per_s)
     return _simulated(composition, times, rate_per_s, quantiles)

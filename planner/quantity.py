@@ -16,8 +16,9 @@ from scipy.optimize import brentq
 from evaluators.queueing import exact
 from planner.goals import LargestRate
 from planner.inventory import Inventory
-from planner.prediction import is_exact, require_stable, simulated_times
+from planner.prediction import require_stable, simulated_times
 from system import Composition, InfeasibleError, Streams, UnstableError
+from workloads.synthetic import is_poisson_exponential
 from workloads.workload import Workload, rate_or_native
 
 SOLVED_TO = 1e-9  # relative, of rates that are exact; they are given on the side that meets the SLO
@@ -58,7 +59,7 @@ class ResponseTime:
 
     @property
     def is_exact(self) -> bool:
-        return is_exact(self.workload)
+        return is_poisson_exponential(self.workload)
 
     def limit(self, composition: Composition) -> float:
         """Raises `UnstableError` if the chains do not carry the rate."""
@@ -99,7 +100,7 @@ class RateUnderSlo:
 
     @property
     def is_exact(self) -> bool:
-        return is_exact(self.workload)
+        return is_poisson_exponential(self.workload)
 
     @cached_property
     def late(self) -> float:
