@@ -8,7 +8,7 @@ import pytest
 from tests.project import ROOT, command
 
 README = (ROOT / "README.md").read_text()
-IGNORED = shutil.ignore_patterns("outputs", ".git", ".venv", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis")
+IGNORED = shutil.ignore_patterns("outputs", ".git", ".venv", "*.egg-info", ".*_cache", ".hypothesis")
 
 
 def blocks(language):
