@@ -45,7 +45,7 @@ validate: $(INSTALLED)
 
 # Sweeps through joblib, submitit and Ray, and through SLURM where its daemons are installed; workers are killed.
 launchers: $(LAUNCHERS)
-	$(VENV)/bin/python -m pytest -m launchers tests/launchers
+	$(VENV)/bin/python -m pytest -v -m launchers tests/launchers
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.launchers.ray_head import ray_environment, ray_head
-from tests.launchers.slurm_node import is_installed, slurm_node
+from tests.launchers.slurm_node import free_ports, is_installed, slurm_node
 from tests.project import ROOT, command
 from tests.sweeping import committed, rows, sweeping, wait_for
 
@@ -161,3 +161,12 @@ def test_nobody_waits_for_workers_once_everything_is_done(small, tmp_path):
     done = command("run.py", "-m", *SMALL, *words, *places(tmp_path), PYTHONPATH=str(ROOT / "tests" / "launchers"))
     assert done.returncode == 0, done.stderr
     assert rows(tmp_path) == rows(small)
+
+
+def test_an_address_at_which_no_ray_answers(ray_files, tmp_path):
+    (port,) = free_ports(1)
+    words = ("hydra/launcher=ray", f"hydra.launcher.address=127.0.0.1:{port}")
+    done = command("run.py", "-m", *SMALL, *words, *places(tmp_path), **ray_files)
+    assert done.returncode == 1
+    assert f"error: hydra.launcher.address = 127.0.0.1:{port}: no Ray answers there" in done.stderr
+    assert done.stderr.count("\n") == 1
