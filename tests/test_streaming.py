@@ -14,7 +14,7 @@ from algorithms.dispatch.jffc import JFFC
 from evaluators.queueing import exact
 from evaluators.simulation import JobTimes, simulate
 from evaluators.simulation.buckets import RELATIVE_ERROR, Buckets
-from evaluators.simulation.stream import simulate_chunks
+from evaluators.simulation.chunks import simulate_chunks
 from evaluators.simulation.streamed import BATCHES, StreamedTimes, is_piling_up, while_stable
 from hydra_plugins.points.evaluate import evaluate
 from system import NotApplicableError, Streams, UnstableError

@@ -12,10 +12,10 @@ from scipy.stats import t as student
 from algorithms.dispatch import Dispatch
 from evaluators.case import Draw, Measurement
 from evaluators.simulation.buckets import Buckets
+from evaluators.simulation.chunks import Served, simulate_chunks
 from evaluators.simulation.evaluate import TIMES, Report, unstable_under
 from evaluators.simulation.routed_engine import SHARE_SERVED, WINDOWS, is_negative
 from evaluators.simulation.simulate import JobTimes
-from evaluators.simulation.stream import Served, simulate_chunks
 from system import NotApplicableError
 from system.checks import require
 from workloads.synthetic import SyntheticWorkload

@@ -12,8 +12,8 @@ from algorithms.dispatch.random_free import RANDOM_FREE
 from algorithms.dispatch.sa_jsq import SA_JSQ
 from algorithms.dispatch.sed import SED
 from evaluators.simulation import simulate
+from evaluators.simulation.chunks import simulate_chunks
 from evaluators.simulation.evaluate import TIMES
-from evaluators.simulation.stream import simulate_chunks
 from evaluators.simulation.streamed import LARGEST_CHUNK, StreamedTimes
 from system import Streams
 from tests.benchmarks.benchmark import Benchmark, Peer
