@@ -20,7 +20,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--to", type=Path, help="folder for plan.json, the picture and the start commands")
     parser.add_argument("--seed", type=int, default=0, help="of the jobs, where a workload has to be simulated")
     parser.add_argument("--no-picture", action="store_true")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 def main() -> None:
@@ -31,8 +31,8 @@ def main() -> None:
     found = study(best if layout is None else running(inventory, layout, asked.seed), seed=asked.seed)
     sys.stdout.write(card(found, asked.file.stem, best))
     folder = asked.to or Path("outputs/plan") / asked.file.stem
-    write(folder, found, best, with_picture=not asked.no_picture)
-    sys.stdout.write(f"\nwritten: {folder}/ with {', '.join(sorted(path.name for path in folder.iterdir()))}\n")
+    written = write(folder, found, best, with_picture=not asked.no_picture)
+    sys.stdout.write(f"\nwritten: {folder}/ with {', '.join(written)}\n")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from system import Composition
 
 WIDTH = 100
 LONGEST = 12  # rows of a table; further ones are told in one line
+LONGEST_NAME = 24  # of an alternative in its table
 
 
 def card(study: Study, title: str, best: Plan) -> str:
@@ -19,11 +20,11 @@ def card(study: Study, title: str, best: Plan) -> str:
     `best` is what a new plan gives, where the study is about a layout that runs already.
     """
     sections = [
-        (title, _summary(study.plan)),
+        (title, _summary(study.plan, best)),
         ("Sizes", study.plan.inventory.derivation),
         ("Chains", _chains(study.plan)),
         ("Servers", _servers(study.plan)),
-        (f"Predicted response times at {digits(study.plan.prediction.rate_per_s)} requests/s", _times(study, best)),
+        (f"Predicted response times at {digits(study.plan.prediction.rate_per_s)} requests/s", _times(study)),
         ("Bottleneck", [study.bottleneck]),
         ("Not used", _unused(study)),
         (f"Without a server: {quantity_words(study.plan.inventory.goal)[0]}", _values(study)),
@@ -42,20 +43,42 @@ def _wrapped(lines: Sequence[str]) -> Iterator[str]:
             yield from textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
-def _summary(plan: Plan) -> list[str]:
-    composition, prediction, inventory = plan.composition, plan.prediction, plan.inventory
-    load, at_work = prediction.load or 0.0, len(np.unique(composition.hop_server))
-    chosen = f"c = {composition.placement.reserved_capacity} is" if plan.candidates else "a new plan would be"
-    told = [
-        f"{inventory.model.name} on {at_work} of {count(len(inventory.servers), 'server')}: "
-        f"{count(len(composition), 'chain')} with {count(composition.slot_count, 'place')}; "
-        f"{chosen} chosen for {goal_words(inventory.goal)}.",
+def _summary(plan: Plan, best: Plan) -> list[str]:
+    prediction, goal = plan.prediction, goal_words(plan.inventory.goal)
+    load, told = prediction.load or 0.0, f"{plan.inventory.model.name} on {_size(plan)}"
+    chosen = f"; c = {_reserved(plan)} is chosen for {goal}." if plan.candidates else "."
+    lines = [
+        told + chosen,
         f"They carry less than {digits(prediction.total_rate_per_s)} requests/s; at {digits(prediction.rate_per_s)} "
         f"they are loaded to {percent(load)}, which leaves {percent(1 - load)}.",
     ]
-    if inventory.cost_per_hour is not None:
-        told.append(f"Cost: {digits(float(inventory.cost_per_hour[plan.members].sum()))} per hour.")
-    return told
+    lines += _cost(plan)
+    if best is not plan:
+        lines.append(
+            f"A new plan for {goal} has c = {_reserved(best)} on {_size(best)}, which carry less than "
+            f"{digits(best.prediction.total_rate_per_s)} requests/s; the start commands are those of the new plan."
+        )
+        lines += _cost(best)
+    return lines
+
+
+def _size(plan: Plan) -> str:
+    composition = plan.composition
+    at_work, servers = len(np.unique(composition.hop_server)), count(len(plan.inventory.servers), "server")
+    chains, places = count(len(composition), "chain"), count(composition.slot_count, "place")
+    return f"{at_work} of {servers}: {chains} with {places}"
+
+
+def _cost(plan: Plan) -> list[str]:
+    """Of all servers that the plan pays for, at work or not."""
+    cost = plan.inventory.cost_per_hour
+    if cost is None:
+        return []
+    return [f"Cost: {digits(float(cost[plan.members].sum()))} per hour for {count(plan.members.size, 'server')}."]
+
+
+def _reserved(plan: Plan) -> int:
+    return plan.composition.placement.reserved_capacity
 
 
 def _chains(plan: Plan) -> list[str]:
@@ -118,17 +141,24 @@ def _servers(plan: Plan) -> list[str]:
     return told + ([f"{hidden} more servers, with other blocks; plan.json has all"] if hidden else [])
 
 
-def _times(study: Study, best: Plan) -> list[str]:
+def _times(study: Study) -> list[str]:
     """The plan's prediction, and below it every other way to use the servers."""
     plan = study.plan
-    rows = [_prediction_row("this plan" if best is plan else "this layout", plan.prediction, None)]
-    if best is not plan:
-        rows.append(_prediction_row("a new plan", best.prediction, plan.prediction))
-    known = [other for other in study.alternatives if other.prediction is not None]
-    rows += [_prediction_row(other.name, other.prediction, plan.prediction) for other in known if other.prediction]
+    rows = [_prediction_row("this plan" if plan.candidates else "this layout", plan.prediction, None)]
+    rows += [
+        _prediction_row(_short(other.name), other.prediction, plan.prediction)
+        for other in study.alternatives
+        if other.prediction is not None
+    ]
+    long = [f"{other.name}." for other in study.alternatives if other.prediction and _short(other.name) != other.name]
     quantiles = [f"P{100 * q:g}" for q in plan.prediction.quantiles_s]
     header = ["", "mean", "", *quantiles, "first token", "wait at all", "load"]
-    return [*aligned(header, rows), _how(plan.prediction), *_without_prediction(study.alternatives)]
+    return [*aligned(header, rows), *long, _how(plan.prediction), *_without_prediction(study.alternatives)]
+
+
+def _short(name: str) -> str:
+    """Without the details in brackets, where these would push the table off the terminal."""
+    return name if len(name) <= LONGEST_NAME else name.split(" (")[0]
 
 
 def _prediction_row(name: str, prediction: Prediction, beside: Prediction | None) -> list[str]:

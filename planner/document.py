@@ -8,17 +8,22 @@ import numpy as np
 
 from planner.inventory import Inventory
 from planner.results import Plan, Study
+from planner.words import quantity_words
 
 FORMAT = 1
 
 
 def document(study: Study, best: Plan) -> dict[str, Any]:
-    """The study, and the best plan if it is about a layout that runs already. Blocks count from 0, `end` excluded."""
+    """The study, and the best plan if it is about a layout that runs already. Blocks count from 0, `end` excluded.
+
+    `quantity` says what the candidates, the values of servers and the ranges are numbers of, and in which unit.
+    """
     told: dict[str, Any] = {"format": FORMAT, "plan": _plan(study.plan)}
     if best is not study.plan:
         told["new_plan"] = _plan(best)
     others = [field.name for field in fields(study) if field.name != "plan"]
     told |= {name: _plain(getattr(study, name)) for name in others}
+    told["quantity"] = dict(zip(("name", "unit"), quantity_words(study.plan.inventory.goal), strict=True))
     names = study.plan.inventory.servers
     for entry in told["unused"]:
         entry["server"] = names.name(entry["server"])

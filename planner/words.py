@@ -13,7 +13,11 @@ def digits(value: float | None, unit: str = "") -> str:
     """A number to the three digits that it is worth, with its unit; a dash where there is none."""
     if value is None or not np.isfinite(value):
         return "-"
-    text = f"{value:#.3g}".rstrip(".") if 0.001 <= abs(value) < 1000 else f"{value:.3g}"
+    rounded = float(f"{value:.3g}")
+    if abs(rounded) >= 1000:
+        text = f"{rounded:,.0f}"
+    else:
+        text = f"{rounded:#.3g}".rstrip(".") if abs(rounded) >= 0.001 else f"{rounded:.3g}"
     return f"{text} {unit}".rstrip()
 
 
