@@ -1,6 +1,7 @@
 """Inventory → plan: `python plan.py INVENTORY.yaml`, or `python plan.py evaluate LAYOUT.yaml` for what runs already."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the command without a word
     try:
         main()
     except InputError as error:
