@@ -12,11 +12,14 @@ VENV := .venv
 # One environment for all targets: the test tools add seconds to the first set-up, and no target ever waits for another.
 INSTALLED := $(VENV)/installed
 EXTRAS := dev,bench
+# What only `make launchers` needs, 80 MB.
+LAUNCHERS := $(VENV)/launchers
+LAUNCHER_EXTRAS := slurm,ray
 
 # What `make verify` computes again and compares with the committed rows.
 VERIFIED ?= fig1_embedded,fig2_embedded,fig3b_embedded,fig6a_embedded,table1_embedded
 
-.PHONY: reproduce report verify test validate browser lint bench constraints clean
+.PHONY: reproduce report verify test validate launchers browser lint bench constraints clean
 
 # The main job. What a sweep could do is drawn even if some of its points failed; the failure is still reported.
 reproduce: $(INSTALLED)
@@ -48,6 +51,10 @@ validate: $(INSTALLED)
 browser: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -m browser tests
 
+# Sweeps through joblib, submitit and Ray, and through SLURM where its daemons are installed; workers are killed.
+launchers: $(LAUNCHERS)
+	$(VENV)/bin/python -m pytest -v -m launchers tests/launchers
+
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -65,11 +72,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
 	@touch $@
 
+$(LAUNCHERS): $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(LAUNCHER_EXTRAS)]"
+	@touch $@
+
 # The newest versions that pyproject.toml allows, from an environment of their own. Use the oldest Python supported.
 constraints: FRESH := $(VENV)/fresh
 constraints:
 	$(PYTHON) -m venv --clear $(FRESH)
-	$(FRESH)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS)]"
+	$(FRESH)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS),$(LAUNCHER_EXTRAS)]"
 	grep '^#' constraints.txt > $(FRESH)/constraints.txt
 	$(FRESH)/bin/python -m pip freeze --all --exclude pip --exclude-editable >> $(FRESH)/constraints.txt
 	mv $(FRESH)/constraints.txt constraints.txt

@@ -84,7 +84,8 @@ def servers_at(seconds: float, servers: NDArray[np.float64], measured_s: NDArray
         return float(np.exp(np.interp(np.log(seconds), np.log(measured_s), np.log(servers))))
     if grown.exponent <= 0:
         return np.inf
-    return float(servers[-1] * (seconds / measured_s[-1]) ** (1 / grown.exponent))
+    decades = np.log10(seconds / measured_s[-1]) / grown.exponent
+    return float(servers[-1] * 10.0 ** min(decades, 100.0))  # a fit that hardly grows says no more than "very many"
 
 
 def draw(rows: pd.DataFrame, draws: int) -> Figure:

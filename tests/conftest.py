@@ -1,9 +1,19 @@
-"""Tests that run only when asked for with -m: `slow`, the full form of a claim, and `browser`, which needs Chromium."""
+"""Tests that run only when asked for with -m.
+
+`slow` is the full form of a claim that a smaller form checks by default: `make validate`. `launchers` needs Ray, submitit
+and, where it is there, SLURM: `make launchers`. `browser` needs Chromium: `make browser`.
+"""
 
 import pytest
 
+MARKERS = {
+    "slow": "takes minutes",
+    "launchers": "needs the extras slurm and ray",
+    "browser": "drives Chromium",
+}
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes minutes, runs only when asked for with -m slow")
-    config.addinivalue_line("markers", "browser: drives Chromium, runs only when asked for with -m browser")
-    config.option.markexpr = config.option.markexpr or "not slow and not browser"
+    for name, why in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {why}, runs only when asked for with -m {name}")
+    config.option.markexpr = config.option.markexpr or " and ".join(f"not {name}" for name in MARKERS)

@@ -61,3 +61,28 @@ def test_a_store_that_cannot_be_written(tmp_path):
     done = command("run.py", "network=european", "draws=1", f"store={tmp_path / 'file'}")
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: store = {tmp_path / 'file'}: cannot write ")
+
+
+@pytest.mark.parametrize(
+    ("launcher", "module"), {"slurm": "hydra_plugins.hydra_submitit_launcher", "ray": "ray"}.items()
+)
+def test_a_launcher_that_is_not_installed(launcher, module, tmp_path):
+    shadow = tmp_path.joinpath(*module.split("."), "__init__.py")
+    shadow.parent.mkdir(parents=True)
+    shadow.write_text("raise ImportError" if launcher == "ray" else "")
+    words = ("run.py", "-m", "network=european", "draws=1", f"hydra/launcher={launcher}", f"store={tmp_path / 'store'}")
+    done = command(*words, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f'error: hydra/launcher = {launcher}: not installed; pip install -e ".[{launcher}]" in the project\'s folder\n'
+    )
+
+
+def test_the_warnings_of_others_are_passed_on(tmp_path):
+    script = (
+        "import importlib, warnings, hydra_plugins.points.errors as errors",
+        "with errors.one_sentence_errors():",
+        "    importlib.reload(errors)",  # as Hydra does when it looks for plugins
+        "    warnings.warn('heed this')",
+    )
+    assert "UserWarning: heed this" in command("-c", "\n".join(script)).stderr

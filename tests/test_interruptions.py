@@ -3,10 +3,7 @@
 import os
 import resource
 import signal
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -14,46 +11,16 @@ import pytest
 from store.files import StoreError
 from store.load import load_points
 from store.store import Part, Store
-from tests.project import ROOT, command
+from tests.project import command
+from tests.sweeping import committed, rows, sweeping, wait_for
 
-SWEEP = ("run.py", "-m", "network=european", "draws=2", "evaluator=simulation", "hydra.launcher.n_jobs=2")
-
-
-@contextmanager
-def sweeping(*words):
-    """A sweep in a process group of its own, as a terminal starts it."""
-    with subprocess.Popen(
-        [sys.executable, *SWEEP, *map(str, words)],
-        cwd=ROOT,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def committed(store):
-    return set((store / "points").glob("[!.]*")) if (store / "points").is_dir() else set()
-
-
-def rows(store):
-    return {path.name: path.read_bytes() for path in (store / "rows").glob("[!.]*")}
-
-
-def wait_for(process, condition):
-    while process.poll() is None and not condition():
-        time.sleep(0.005)
+SWEEP = ("network=european", "draws=2", "evaluator=simulation", "hydra.launcher.n_jobs=2")
 
 
 def kill_once(store, words, rng, after):
     """Kill a sweep and all its workers once it has committed `after` more points, and a moment more."""
     before = len(committed(store))
-    with sweeping(*words) as process:
+    with sweeping(*SWEEP, *words) as process:
         wait_for(process, lambda: len(committed(store)) >= before + after)
         time.sleep(rng.uniform(0, 0.05 if after else 2.0))  # none: somewhere in the start
         if process.poll() is None:
@@ -64,7 +31,7 @@ def check_kills_lose_and_repeat_nothing(folder, points, kills):
     """Kill a sweep again and again, then let it end: the rows are those of one that nobody disturbed."""
     rates = ",".join(f"{rate:.4f}" for rate in np.linspace(0.05, 0.3, points))
     words = (f"demand.per_s={rates}", "workload.job_count=200000")
-    calm = command(*SWEEP, *words, f"store={folder / 'calm'}")
+    calm = command("run.py", "-m", *SWEEP, *words, f"store={folder / 'calm'}")
     assert calm.returncode == 0, calm.stderr
     store, rng, seen = folder / "killed", np.random.default_rng(1), {}
     for _ in range(kills):
@@ -73,7 +40,7 @@ def check_kills_lose_and_repeat_nothing(folder, points, kills):
         assert seen.items() <= now.items()  # no point is computed again once it is committed
         seen = now
     assert 0 < len(seen) < points  # the kills fell into the work
-    last = command(*SWEEP, *words, f"store={store}")
+    last = command("run.py", "-m", *SWEEP, *words, f"store={store}")
     assert f"{points} points: {points} ok" in last.stdout, last.stderr
     now = {path: path.stat().st_mtime_ns for path in committed(store)}
     assert seen.items() <= now.items()
@@ -92,7 +59,7 @@ def test_a_sweep_killed_at_twenty_instants_goes_on_where_it_was(tmp_path):
 
 def test_ctrl_c_ends_a_sweep_and_its_workers_and_says_how_to_go_on(tmp_path):
     words = ("demand.per_s=0.05,0.1,0.15,0.2,0.25,0.3", "workload.job_count=3000000")
-    with sweeping(*words, f"store={tmp_path}", f"hydra.sweep.dir={tmp_path / 'hydra'}") as process:
+    with sweeping(*SWEEP, *words, f"store={tmp_path}", f"hydra.sweep.dir={tmp_path / 'hydra'}") as process:
         wait_for(process, lambda: committed(tmp_path))
         os.killpg(process.pid, signal.SIGINT)
         told, errors = process.communicate(timeout=60)

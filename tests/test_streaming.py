@@ -1,19 +1,23 @@
 """Jobs in chunks: every job has the times that it has in one piece, and statistics keep their bounds."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hydra.utils import instantiate
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 from scipy.stats import t as student
 
 from algorithms.dispatch.jffc import JFFC
 from evaluators.queueing import exact
-from evaluators.simulation import simulate
+from evaluators.simulation import JobTimes, simulate
 from evaluators.simulation.buckets import RELATIVE_ERROR, Buckets
-from evaluators.simulation.stream import simulate_chunks
+from evaluators.simulation.chunks import simulate_chunks
+from evaluators.simulation.streamed import BATCHES, StreamedTimes, is_piling_up, while_stable
 from hydra_plugins.points.evaluate import evaluate
-from system import NotApplicableError, Streams
+from system import NotApplicableError, Streams, UnstableError
 from tests.project import case_of, choices
 from workloads.arrivals import Gamma, Hyperexponential, IdleGaps, MarkovModulatedPoisson, Poisson
 from workloads.synthetic import SyntheticWorkload
@@ -23,20 +27,16 @@ NU = float(RATES @ CAPACITIES)
 COLUMNS = ("arrival_s", "waiting_s", "service_s", "first_token_s", "output_token_s", "chain")
 
 
-def policies():
-    return {name: instantiate(case_of(f"dispatch={name}")["algorithm"]["dispatch"]) for name in choices("dispatch")}
-
-
 @pytest.fixture(scope="module")
 def dispatches():
-    return policies()
+    return {name: instantiate(case_of(f"dispatch={name}")["algorithm"]["dispatch"]) for name in choices("dispatch")}
 
 
 def in_chunks(workload, load, chunk_jobs, dispatch):
     chunks = workload.chunks(load * NU, Streams(1), chunk_jobs)
     done = list(simulate_chunks(chunks, 1 / RATES, CAPACITIES, dispatch))
-    order = np.argsort(np.concatenate([numbers for numbers, _ in done]))
-    return {name: np.concatenate([getattr(times, name) for _, times in done])[order] for name in COLUMNS}
+    order = np.argsort(np.concatenate([served.number for served in done]))
+    return {name: np.concatenate([getattr(served.times, name) for served in done])[order] for name in COLUMNS}
 
 
 @pytest.mark.parametrize("chunk_jobs", [1, 17, 400, 9999])
@@ -78,7 +78,8 @@ def test_quantiles_of_buckets_are_within_their_bound(values, shares):
     for part in np.array_split(np.array(values), 3):
         buckets.add(part)
     exactly = np.quantile(values, shares)
-    np.testing.assert_allclose(buckets.quantiles(tuple(shares)), exactly, rtol=RELATIVE_ERROR * (1 + 1e-9), atol=0)
+    rtol, underflow = RELATIVE_ERROR * (1 + 1e-9), np.finfo(float).tiny  # of a straight line between tiny numbers
+    np.testing.assert_allclose(buckets.quantiles(tuple(shares)), exactly, rtol=rtol, atol=underflow)
 
 
 def test_zeros_are_exact():
@@ -98,8 +99,9 @@ def rows(*words):
     }
 
 
-def test_the_evaluator_agrees_with_the_one_that_holds_all_jobs():
-    words = ("workload.job_count=30000", "evaluator.slo_s=20")
+@pytest.mark.parametrize("dispatch", ["jffc", "sed"])  # one that is known to be stable, one that is watched
+def test_the_evaluator_agrees_with_the_one_that_holds_all_jobs(dispatch):
+    words = ("workload.job_count=30000", "evaluator.slo_s=20", f"dispatch={dispatch}")
     streamed, whole = rows(*words, "evaluator=simulation_stream"), rows(*words, "evaluator=simulation")
     assert streamed.keys() - whole.keys() == {("response_mean_half_width_s", None)}
     for key in whole:
@@ -107,20 +109,59 @@ def test_the_evaluator_agrees_with_the_one_that_holds_all_jobs():
         assert streamed[key] == pytest.approx(whole[key], rel=bound, abs=0), key
 
 
+def streamed(load, job_count, replication, first):
+    """Statistics of the jobs from number `first` on, which come in 50 chunks, and those that wait at the end."""
+    seen, workload = StreamedTimes(slo_s=None), SyntheticWorkload(Poisson(), job_count, 1, 1)
+    chunks = workload.chunks(load * NU, Streams(2, 0, replication), job_count // 50)
+    for served in simulate_chunks(chunks, 1 / RATES, CAPACITIES, JFFC):
+        seen.add(served.times.from_job(int(np.searchsorted(served.number, first))))
+    return seen
+
+
 def test_the_mean_lies_where_theory_says_as_often_as_its_interval_says():
-    workload = SyntheticWorkload(Poisson(), 400_000, input_tokens=1, output_tokens=1)
+    """Half-widths have the size of the deviations that replications show, and so 95 % of them reach the exact mean."""
+    runs = [streamed(0.7, 60_000, replication, 6000) for replication in range(60)]
+    means, half_widths = (np.array([get(run) for run in runs]) for get in (mean_s, half_width_s))
     expected = exact(0.7 * NU, RATES, CAPACITIES).mean_response_s
-    done = list(simulate_chunks(workload.chunks(0.7 * NU, Streams(2), 8000), 1 / RATES, CAPACITIES, JFFC))
-    means = np.array([times.response_s.mean() for _, times in done if times.arrival_s.size > 100])
-    half_width = student.ppf(0.9999, means.size - 1) * means.std(ddof=1) / np.sqrt(means.size)
-    assert abs(means.mean() - expected) < half_width
-    assert half_width < 0.02 * expected
+    within = int(np.sum(abs(means - expected) < half_widths))
+    assert binom.cdf(within, len(runs), 0.95) > 1e-4
+    quantile = student.ppf(0.975, BATCHES - 1)
+    in_deviations = (half_widths / quantile) ** 2 / np.mean((means - expected) ** 2)  # an F-distribution each
+    assert 0.5 < in_deviations.mean() < 1.8  # three standard errors of a variance from 60 deviations are 0.55
+    assert in_deviations.max() < 4
+
+
+def mean_s(seen):
+    return seen.mean_s("response")
+
+
+def half_width_s(seen):
+    return seen.half_width_s("response")
+
+
+def test_a_few_jobs_that_wait_at_the_end_do_not_widen_the_interval():
+    """As means of a chunk each they would, tenfold."""
+    seen, rng = StreamedTimes(slo_s=None), np.random.default_rng(5)
+    for _ in range(10 * BATCHES - 1):
+        seen.add(some_times(rng.standard_exponential(1000)))
+    before = half_width_s(seen)
+    seen.add(some_times(np.array([20.0, 30.0])))
+    assert half_width_s(seen) == pytest.approx(before, rel=0.15)
+    assert before == pytest.approx(student.ppf(0.975, BATCHES - 1) / np.sqrt(200_000), rel=0.5)
+
+
+def some_times(response_s):
+    return JobTimes(*[np.zeros(response_s.size)] * 2, response_s, *[response_s] * 2)
+
+
+def test_a_single_chunk_has_no_interval():
+    assert ("response_mean_half_width_s", None) not in rows("workload.job_count=1", "evaluator=simulation_stream")
+    assert ("response_mean_half_width_s", None) in rows("workload.job_count=3", "evaluator=simulation_stream")
 
 
 REFUSED = {
     ("workload=synthetic_code", "demand=native", "model=llama2_7b"): (NotApplicableError, "use evaluator=simulation"),
-    ("workload=mmpp",): (NotApplicableError, "gaps that depend on each other"),
-    ("dispatch=jiq",): (NotApplicableError, "work-conserving policies only"),
+    ("workload=mmpp",): (NotApplicableError, "gaps that depend on each other.*; use evaluator=simulation$"),
     ("algorithm=petals",): (NotApplicableError, "routes each job over the servers"),
 }
 
@@ -133,7 +174,58 @@ def test_what_cannot_be_streamed_is_refused(words):
         evaluate(case, range(1), range(1))
 
 
+def refusals(*words):
+    return evaluate(case_of("network=european", *words), range(2), range(1)).refusals
+
+
 def test_an_unstable_composition_is_refused():
-    case = case_of("network=european", "demand.per_s=50", "evaluator=simulation_stream")
-    outcome = evaluate(case, range(1), range(1))
-    assert [refusal.status for refusal in outcome.refusals] == ["unstable"]
+    refused = refusals("demand.per_s=50", "evaluator=simulation_stream")
+    assert [refusal.status for refusal in refused] == ["unstable"] * 2
+
+
+def test_a_policy_that_cannot_keep_up_is_refused_in_the_words_of_the_other_evaluator():
+    """JIQ sends as many of the jobs that find no room to a slow chain as to a fast one."""
+    words = ("dispatch=jiq", "demand=load", "demand.load=0.99", "workload.job_count=100000")
+    refused, expected = (refusals(*words, f"evaluator={name}") for name in ("simulation_stream", "simulation"))
+    assert [refusal.status for refusal in refused] == ["unstable"] * 2
+    assert refused == expected
+
+
+def served_chunks(load, dispatch, replication=0, job_count=50_000, chunk_jobs=1000):
+    workload = SyntheticWorkload(Poisson(), job_count, 1, 1)
+    chunks = workload.chunks(load * NU, Streams(4, 0, replication), chunk_jobs)
+    return simulate_chunks(chunks, 1 / RATES, CAPACITIES, dispatch)
+
+
+@pytest.mark.parametrize("load", [0.5, 1.1])
+@pytest.mark.parametrize("name", choices("dispatch"))
+def test_jobs_present_are_those_that_have_come_and_not_left(dispatches, name, load):
+    jobs = SyntheticWorkload(Poisson(), 1000, 1, 1).jobs(load * NU, Streams(4))
+    end_s = jobs.arrival_s + simulate(jobs, 1 / RATES, CAPACITIES, dispatches[name]).response_s
+    served = list(served_chunks(load, dispatches[name], job_count=1000, chunk_jobs=50))[:20]
+    for come, present in [(chunk.come, chunk.present) for chunk in served]:
+        assert present == np.sum(end_s[:come] > jobs.arrival_s[come - 1])
+    assert [chunk.come for chunk in served] == list(range(50, 1001, 50))
+
+
+@pytest.mark.parametrize("name", ["jffc", "jiq", "sed"])
+def test_jobs_pile_up_above_saturation_only(dispatches, name):
+    for load, expected in ((0.8, False), (1.2, True)):
+        for replication in range(10):
+            served = list(served_chunks(load, dispatches[name], replication))[:50]
+            come, present = (np.array([0, *(getattr(chunk, what) for chunk in served)]) for what in ("come", "present"))
+            assert is_piling_up(come, present) == expected
+
+
+def test_it_is_the_last_half_that_counts():
+    chunks = np.arange(51)
+    assert is_piling_up(1000 * chunks, 20 * np.maximum(chunks - 25, 0))
+    assert not is_piling_up(1000 * chunks, 20 * np.minimum(chunks, 25))
+
+
+def test_a_run_that_piles_up_is_stopped_before_its_end(dispatches):
+    """Jobs without end would fill the memory: it is looked at after half, a quarter, ... of the chunks as well."""
+    served = while_stable(served_chunks(1.5, dispatches["sed"], job_count=200_000), 200, dispatches["sed"])
+    assert len(list(itertools.islice(served, 49))) == 49
+    with pytest.raises(UnstableError, match=r"^dispatch = sed: jobs leave more slowly than they come"):
+        next(served)

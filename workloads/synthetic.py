@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from system import NotApplicableError
 from system.checks import float_vector, require, require_count, require_one_of
 from system.streams import Streams
-from workloads.arrivals import ArrivalProcess
+from workloads.arrivals import ArrivalProcess, Poisson
 from workloads.jobs import Jobs
 from workloads.requests import OverLength, Requests, fitted, over_length_share, require_treatment
-from workloads.workload import rate_or_native
+from workloads.workload import Workload, rate_or_native
 
 Sizes = Literal["exponential", "constant"]
 INPUT_GRID, OUTPUT_GRID = 128, 8192  # output lengths have the longer tail
@@ -76,7 +76,10 @@ class SyntheticWorkload:
         those before them, as then a chunk cannot be drawn on its own.
         """
         if not self.arrivals.renewal:
-            raise NotApplicableError("workload.arrivals: gaps that depend on each other cannot be drawn in chunks")
+            raise NotApplicableError(
+                f"workload.arrivals = {type(self.arrivals).__name__}: gaps that depend on each other cannot be drawn "
+                "in chunks; use evaluator=simulation"
+            )
         rate = rate_or_native(rate_per_s, self.native_rate_per_s)
         gaps, sizes, choices = (streams.jobs(name) for name in ("arrivals", "sizes", "choices"))
         last_s = 0.0
@@ -88,6 +91,13 @@ class SyntheticWorkload:
             size = sizes.standard_exponential(count) if self.sizes == "exponential" else np.ones(count)
             yield Jobs(arrival_s, size, np.array([self.mean_job[1:]]), choices.random(count))
             last_s = arrival_s[-1]
+
+
+def is_poisson_exponential(workload: Workload) -> bool:
+    """Whether the jobs are those of the paper's Sec. 3, for which the theory holds."""
+    if not isinstance(workload, SyntheticWorkload):
+        return False
+    return isinstance(workload.arrivals, Poisson) and workload.sizes == "exponential"
 
 
 def jobs_of_sizes(

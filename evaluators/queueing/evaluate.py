@@ -15,8 +15,7 @@ from evaluators.queueing.markov import markov
 from evaluators.queueing.theorem4 import theorem4
 from system import Composition, InputError, NotApplicableError
 from system.checks import require_positive, require_share
-from workloads.arrivals import Poisson
-from workloads.synthetic import SyntheticWorkload
+from workloads.synthetic import is_poisson_exponential
 
 
 def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
@@ -64,7 +63,7 @@ def markov_means(draw: Draw, replication: int) -> list[Measurement]:
 
 def response_floor(draw: Draw, replication: int) -> list[Measurement]:
     """A mean response time that no scheme can beat on this system: what is left to gain."""
-    if not _is_poisson_exponential(draw):
+    if not is_poisson_exponential(draw.case.workload):
         raise NotApplicableError("evaluator = floor: holds for Poisson arrivals and exponential sizes only")
     return [Measurement("response_floor_s", response_floor_s(draw.system))]
 
@@ -168,16 +167,8 @@ def _queue(composition: Composition) -> tuple[float, np.ndarray, np.ndarray]:
 
 def _require_poisson_exponential_jffc(draw: Draw, evaluator: str) -> None:
     """The theory holds for Poisson arrivals, exponential sizes and JFFC only; anything else is for the simulation."""
-    if not (_is_poisson_exponential(draw) and draw.dispatch.policy is JFFC.policy):
+    if not (is_poisson_exponential(draw.case.workload) and draw.dispatch.policy is JFFC.policy):
         raise NotApplicableError(
             f"evaluator = {evaluator}: holds for Poisson arrivals, exponential sizes and JFFC only; "
             "use evaluator=simulation"
         )
-
-
-def _is_poisson_exponential(draw: Draw) -> bool:
-    """Whether the jobs are those of the paper's Sec. 3."""
-    workload = draw.case.workload
-    if not isinstance(workload, SyntheticWorkload):
-        return False
-    return isinstance(workload.arrivals, Poisson) and workload.sizes == "exponential"

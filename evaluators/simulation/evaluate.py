@@ -126,11 +126,16 @@ class SimulationEvaluator(Report):
             composed.check_stable()
         times = simulate_composition(composed, jobs, draw.dispatch)
         if refuse and not draw.dispatch.work_conserving and is_unstable(times):
-            raise UnstableError(
-                f"dispatch = {draw.dispatch.policy.__name__}: jobs leave more slowly than they come, though all chains "
-                "together are fast enough; lower the rate or take another policy"
-            )
+            raise unstable_under(draw.dispatch)
         return times
+
+
+def unstable_under(dispatch: Dispatch) -> UnstableError:
+    """What is said of a policy that wastes so many slots that the others cannot keep up."""
+    return UnstableError(
+        f"dispatch = {dispatch.policy.__name__}: jobs leave more slowly than they come, though all chains "
+        "together are fast enough; lower the rate or take another policy"
+    )
 
 
 def simulate_composition(composition: Composition, jobs: Jobs, dispatch: Dispatch) -> JobTimes:

@@ -366,6 +366,13 @@ def _empty_world(jobs: Arrivals, network: Network, rule: Rule, record: Record) -
 
 
 @njit(cache=True)
+def is_negative(surplus: Floats) -> bool:
+    """Whether jobs that left less those that had to, (WINDOWS,), are below 0 in the mean, by the rule above."""
+    spread = np.sqrt(surplus.var() * WINDOWS / (WINDOWS - 1))
+    return surplus.mean() + QUANTILE * spread / np.sqrt(WINDOWS) < 0
+
+
+@njit(cache=True)
 def is_unstable(arrival_s: Floats, end_s: Floats, now_s: float) -> bool:
     """Whether jobs leave more slowly than they come, by the rule above; `end_s` is infinite for jobs that wait."""
     half_s = now_s / 2
@@ -375,8 +382,7 @@ def is_unstable(arrival_s: Floats, end_s: Floats, now_s: float) -> bool:
             surplus[int((arrival_s[i] - half_s) / half_s * WINDOWS)] -= SHARE_SERVED
         if half_s <= end_s[i] < now_s:
             surplus[int((end_s[i] - half_s) / half_s * WINDOWS)] += 1
-    spread = np.sqrt(surplus.var() * WINDOWS / (WINDOWS - 1))
-    return surplus.mean() + QUANTILE * spread / np.sqrt(WINDOWS) < 0
+    return is_negative(surplus)
 
 
 @njit(cache=True)

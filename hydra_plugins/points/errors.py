@@ -3,8 +3,10 @@
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from textwrap import shorten
 from typing import Any
 
 from hydra.errors import HydraException
@@ -14,9 +16,9 @@ from store.files import StoreWarning
 from system.errors import InputError, input_error_behind
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
-_PLAIN_FORMAT = warnings.formatwarning
 STOPPED = 130  # the exit status of a command that Ctrl-C ended
 ONE_SENTENCE = "SERVER_CHAINS_ONE_SENTENCE"  # set beside FULL_ERROR where the user did not ask for it
+LENGTH = 1000  # characters at most; a launcher's errors hold the logs of its workers
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def one_sentence_errors() -> Iterator[None]:
         yield
         return
     os.environ[FULL_ERROR] = os.environ[ONE_SENTENCE] = "1"  # so that Hydra leaves its exceptions to us
-    warnings.formatwarning = _format_warning
+    warnings.formatwarning = partial(_format_warning, warnings.formatwarning)
     try:
         yield
     except (InputError, HydraException, OmegaConfBaseException) as error:
@@ -43,6 +45,8 @@ def sentence(error: BaseException) -> str:
     ours, cause = input_error_behind(error), error.__cause__ or error.__context__
     if ours is not None:
         return str(ours)
+    if "hydra/launcher/submitit_" in str(error):
+        return not_installed("slurm")
     if "Could not override" in str(error):
         return str(error).splitlines()[0].rstrip(".") + ": there is no such key; `python run.py --cfg job` shows all"
     if "Error in call to target" in str(error) and cause is not None:
@@ -50,15 +54,22 @@ def sentence(error: BaseException) -> str:
     return _on_one_line(str(error)) or type(error).__name__
 
 
-def _format_warning(message: Warning | str, category: type[Warning], *place: Any, **line: Any) -> str:
+def not_installed(launcher: str) -> str:
+    """What to do where a launcher's packages are missing; the extra that brings them has its name."""
+    return f'hydra/launcher = {launcher}: not installed; pip install -e ".[{launcher}]" in the project\'s folder'
+
+
+def _format_warning(
+    plain: Callable[..., str], message: Warning | str, category: type[Warning], *place: Any, **line: Any
+) -> str:
     """Of the store's warnings the sentence alone: where in the code it comes from says nothing to a user."""
     if issubclass(category, StoreWarning):
         return f"warning: {message}\n"
-    return _PLAIN_FORMAT(message, category, *place, **line)
+    return plain(message, category, *place, **line)
 
 
 def _on_one_line(text: str) -> str:
     """Hydra lists choices one a line, indented by a tab, and then where it looked."""
     lines = [line for line in text.partition("Config search path")[0].splitlines() if line.strip()]
     joined = "".join((", " if line.startswith("\t") else ". ") + line.strip() for line in lines)
-    return joined.removeprefix(". ").replace(":,", ":")
+    return shorten(joined.removeprefix(". ").replace(":,", ":"), LENGTH, placeholder=" ...")

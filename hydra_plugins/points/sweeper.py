@@ -6,6 +6,7 @@ points, resolved, in one file, begin at different places of it, and take what no
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from tqdm import tqdm
 
+from hydra_plugins.points.errors import sentence
 from hydra_plugins.points.points import Expansion, Sweep
 from hydra_plugins.points.ray_launcher import RayLauncher
 from hydra_plugins.points.remembered import remembered_sweeps
@@ -32,6 +34,7 @@ from store.summary import reasons, summary
 from store.work import WorkItem, write_work
 
 POLL_S = 0.5
+LATE_S = 5.0  # how long workers that are lost or still in a queue are waited for once everything is done
 
 
 @dataclass
@@ -72,13 +75,21 @@ class PointsSweeper(Sweeper):
             sys.exit(1)
 
     def _compute(self, store: Store, sweeps: list[Sweep]) -> None:
-        """All that is missing. What another sweep was at meanwhile is done here only if that did not finish it."""
-        work, before = _missing_work(store, sweeps), 0
+        """All that is missing. What another sweep was at meanwhile is done here only if that did not finish it.
+
+        What a worker that was lost, killed for instance, was at is done again, as long as that leads on.
+        """
+        work, before, loss = _missing_work(store, sweeps), 0, None
         while work and len(work) != before:
-            self._launch(store, work)
+            loss = self._launch(store, work) or loss
             wait_for_others(store.folder, [item.point for item in work])
             before = len(work)
             work = [item for item in _missing_work(store, sweeps) if not store.unfinished(item.point)]
+        if loss and work:
+            raise loss
+        if loss:
+            told = sentence(loss).partition(". ")[0]
+            sys.stderr.write(f"warning: a worker was lost, others did its work ({told})\n")
 
     def _sweeps(self, store: Store, arguments: list[str]) -> list[Sweep]:
         """What the arguments ask for."""
@@ -88,18 +99,25 @@ class PointsSweeper(Sweeper):
         expansion = Expansion(self._loader, name)
         return remembered_sweeps(store, [name, *arguments], folders, lambda: expansion.sweeps(arguments))
 
-    def _launch(self, store: Store, work: list[WorkItem]) -> None:
+    def _launch(self, store: Store, work: list[WorkItem]) -> Exception | None:
+        """Have workers do the work; what stopped one of them before its time, if anything did."""
         count = min(self._workers or self._worker_count(), len(work))
         path = write_work(Path(self._config.hydra.sweep.dir).absolute() / "work.jsonl", work)
         shared = [f"worker.work={json.dumps(str(path))}", f"store={json.dumps(str(store.folder))}"]
         jobs = [[*shared, f"worker.first={worker * len(work) // count}"] for worker in range(count)]
+        progress = _Progress(store, work)
         try:
-            with _Progress(store, {item.point for item in work}):
-                results = self._launcher.launch(jobs, initial_job_idx=0)
+            with progress:
+                for result in self._launcher.launch(jobs, initial_job_idx=0):
+                    _ = result.return_value  # raises what stopped the worker
+        except KeyboardInterrupt:
+            if not progress.all_done():
+                raise
+        except Exception as error:
+            return error
         finally:
             path.unlink(missing_ok=True)  # workers that are still there stop after their point
-        for result in results:
-            _ = result.return_value  # raises what stopped a worker
+        return None
 
     def _worker_count(self) -> int:
         """Jobs that the launcher runs at once: joblib's `n_jobs`, submitit's `array_parallelism`, Ray's CPUs, or 1."""
@@ -113,11 +131,11 @@ class PointsSweeper(Sweeper):
 
 
 class _Progress:
-    """A bar that counts finished points in the store, whichever machine computes them."""
+    """A bar that counts finished points in the store, whichever machine computes them; and no waiting for nothing."""
 
-    def __init__(self, store: Store, points: set[str]) -> None:
-        self._store, self._points = store, points
-        self._bar = tqdm(total=len(points), unit="point", file=sys.stderr, dynamic_ncols=True)
+    def __init__(self, store: Store, work: list[WorkItem]) -> None:
+        self._store, self._work = store, work
+        self._bar = tqdm(total=len(work), unit="point", file=sys.stderr, dynamic_ncols=True)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._before = store.finished_files()
@@ -131,16 +149,28 @@ class _Progress:
         self._update()
         self._bar.close()
 
+    def all_done(self) -> bool:
+        """Whether nobody has anything left to do."""
+        new = self._store.finished_files() - self._before
+        return all(
+            f"{item.point}.json" in new or all(self._store.has(item.point, part) for part in item.parts)
+            for item in self._work
+        )
+
     def _watch(self) -> None:
         looking_s = 0.0
         while not self._stop.wait(max(POLL_S, 20 * looking_s)):  # a large store takes a while to look at
             begin = time.perf_counter()
             self._update()
+            if self._bar.n == len(self._work) and self.all_done():
+                break
             looking_s = time.perf_counter() - begin
+        if not self._stop.wait(LATE_S):  # a launcher waits for all of its jobs: stop it as Ctrl-C would
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def _update(self) -> None:
         new = {name.split(".", 1)[0] for name in self._store.finished_files() - self._before}
-        self._bar.n = len(new & self._points)
+        self._bar.n = sum(item.point in new for item in self._work)
         self._bar.refresh()
 
 

@@ -1,7 +1,5 @@
 """GCA up to 100,000 servers, its memory, and the choice of c."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
 
@@ -13,10 +11,10 @@ from algorithms.placement.gbp_cr import GbpCr
 from algorithms.proposed import Proposed
 from algorithms.tuning import BestCapacity
 from evaluators.queueing.evaluate import exact_mean_s
-from store.identity import ROOT
 from system import Placement, System
 from tests.benchmarks.benchmark import Benchmark, Measure, Peer
 from tests.benchmarks.paper_system import gbp_cr_placement, overlapping_placement, paper_system
+from tests.benchmarks.peak_memory import peak_gb_of
 from tests.benchmarks.peers import networkx_gca
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.timing import seconds
@@ -65,12 +63,14 @@ def _gca_by_size(scale: Scale) -> list[Benchmark]:
 
 def _gca_memory(scale: Scale) -> Benchmark:
     servers = scale.gca_servers[-1]
-    command = [sys.executable, "-m", "tests.benchmarks.peak_memory", str(servers)]
+    measure = peak_gb_of(compose_both_ways, servers)
+    return Benchmark("GCA, peak memory", f"a process that composes {servers:,} servers", "GB", measure, bound=1.0)
 
-    def peak_gb() -> float:
-        return float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
-    return Benchmark("GCA, peak memory", f"a process that composes {servers:,} servers", "GB", peak_gb, bound=1.0)
+def compose_both_ways(server_count: int) -> None:
+    system = paper_system(server_count)
+    for place in PLACEMENTS.values():
+        gca(system, place(system))
 
 
 def _tuning(scale: Scale) -> Benchmark:

@@ -1,11 +1,20 @@
-"""Composes a large system and writes the most memory (GB) that this process has held."""
+"""Calls a function with a number in a process of its own, and writes the most memory (GB) that it has held."""
 
 import resource
+import subprocess
 import sys
+from collections.abc import Callable
+from importlib import import_module
 
-from algorithms.allocation.gca import gca
 from evaluators.peak_memory import STATUS, counted_gb
-from tests.benchmarks.paper_system import gbp_cr_placement, overlapping_placement, paper_system
+from store.identity import ROOT
+from tests.benchmarks.benchmark import Measure
+
+
+def peak_gb_of(work: Callable[[int], object], size: int) -> Measure:
+    """Measures `work(size)`, a function of a module; with the process's imports."""
+    command = [sys.executable, "-m", "tests.benchmarks.peak_memory", work.__module__, work.__name__, str(size)]
+    return lambda: float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
 
 def peak_gb() -> float:
@@ -15,12 +24,10 @@ def peak_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9  # bytes on macOS
 
 
-def main(server_count: int) -> None:
-    system = paper_system(server_count)
-    for place in (gbp_cr_placement, overlapping_placement):
-        gca(system, place(system))
+def main(module: str, name: str, size: int) -> None:
+    getattr(import_module(module), name)(size)
     sys.stdout.write(f"{peak_gb()}\n")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

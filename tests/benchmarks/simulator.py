@@ -12,11 +12,12 @@ from algorithms.dispatch.random_free import RANDOM_FREE
 from algorithms.dispatch.sa_jsq import SA_JSQ
 from algorithms.dispatch.sed import SED
 from evaluators.simulation import simulate
+from evaluators.simulation.chunks import simulate_chunks
 from evaluators.simulation.evaluate import TIMES
-from evaluators.simulation.stream import simulate_chunks
 from evaluators.simulation.streamed import LARGEST_CHUNK, StreamedTimes
 from system import Streams
 from tests.benchmarks.benchmark import Benchmark, Peer
+from tests.benchmarks.peak_memory import peak_gb_of
 from tests.benchmarks.peers import Queue, ciw_responses_s, heap_responses_s, simpy_responses_s
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.timing import rate
@@ -36,13 +37,14 @@ def simulated_mean_s(queue: Queue, job_count: int, dispatch: Dispatch) -> float:
     return float(simulate(jobs, 1 / np.array(queue.rate_per_s), queue.capacity, dispatch).response_s.mean())
 
 
-def streamed_mean_s(queue: Queue, job_count: int) -> float:
+def streamed_mean_s(job_count: int) -> float:
     """The same with no more jobs in memory than a chunk has, and their percentiles."""
+    queue = FOUR_CHAINS
     workload = SyntheticWorkload(Poisson(), job_count, input_tokens=1, output_tokens=1)
     seen = StreamedTimes(slo_s=None)
     chunks = workload.chunks(queue.arrival_rate_per_s, Streams(seed=1), LARGEST_CHUNK)
-    for _, times in simulate_chunks(chunks, 1 / np.array(queue.rate_per_s), queue.capacity, JFFC):
-        seen.add(times)
+    for served in simulate_chunks(chunks, 1 / np.array(queue.rate_per_s), queue.capacity, JFFC):
+        seen.add(served.times)
     for name in TIMES:
         seen.quantiles_s(name, (0.5, 0.95, 0.99))
     return seen.mean_s("response")
@@ -67,12 +69,17 @@ def simulator_benchmarks(scale: Scale) -> list[Benchmark]:
     return [
         Benchmark("simulator, JFFC", what, "jobs/s", ours(JFFC), bound=8e6),
         *(Benchmark("simulator, JFFC", what, "jobs/s", ours(JFFC), peer=peer) for peer in peers),
-        Benchmark(
-            "simulator, JFFC, streamed",
-            f"{scale.streamed_jobs:,} jobs drawn and simulated in chunks, mean and percentiles of five times",
-            "jobs/s",
-            rate(lambda: streamed_mean_s(FOUR_CHAINS, scale.streamed_jobs), scale.streamed_jobs),
-            bound=5e6,
-        ),
+        *_streamed_benchmarks(scale.streamed_jobs, Peer("all jobs in memory, the mean alone", ours(JFFC))),
         *(Benchmark(f"simulator, {name}", what, "jobs/s", ours(POLICIES[name]), peer=jffc) for name in POLICIES),
+    ]
+
+
+def _streamed_benchmarks(jobs: int, in_memory: Peer) -> list[Benchmark]:
+    """Speed and memory of jobs in chunks."""
+    what = f"{jobs:,} jobs drawn and simulated in chunks, mean and percentiles of five times"
+    speed = rate(lambda: streamed_mean_s(jobs), jobs)
+    memory = peak_gb_of(streamed_mean_s, jobs)
+    return [
+        Benchmark("simulator, JFFC, streamed", what, "jobs/s", speed, bound=5e6, peer=in_memory),
+        Benchmark("simulator, JFFC, streamed, peak memory", f"a process with {what}", "GB", memory, bound=0.5),
     ]

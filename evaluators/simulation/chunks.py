@@ -5,6 +5,7 @@ would have had in one piece.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,17 +18,23 @@ from workloads.jobs import Jobs
 Ints = NDArray[np.int64]
 
 
+class Served(NamedTuple):
+    """The jobs that started in a chunk, and how things stand at its last arrival."""
+
+    number: Ints  # of each, from 0 in order of arrival
+    times: ChainJobTimes
+    come: int  # jobs so far
+    present: int  # of them, those in service or waiting
+
+
 def simulate_chunks(
     chunks: Iterable[Jobs],
     mean_service_s: ArrayLike,
     capacities: ArrayLike,
     dispatch: Dispatch,
     coefficients_s: ArrayLike | None = None,
-) -> Iterator[tuple[Ints, ChainJobTimes]]:
-    """As `simulate`, for jobs in chunks with equal lengths: numbers and times of the jobs that started in each chunk.
-
-    Numbers count from 0 in order of arrival. Once the jobs are over the rest of them follows.
-    """
+) -> Iterator[Served]:
+    """As `simulate`, for jobs of equal lengths in chunks; after the last chunk follow those that still wait, if any."""
     table = chain_table(mean_service_s, capacities, dispatch, coefficients_s)
     state = engine.empty_state(table.capacity.size, 0, int(table.capacity.sum()))
     waiting, numbers = None, np.empty(0, np.int64)
@@ -37,12 +44,12 @@ def simulate_chunks(
         numbers = np.concatenate([numbers, np.arange(come, come + len(chunk))])
         come += len(chunk)
         started, times, state = _step(jobs, table, dispatch, state, more_follow=True)
-        yield numbers[started], times
+        yield Served(numbers[started], times, come, _present(state))
         waiting, numbers = _of(jobs, ~started), numbers[~started]
     if waiting is not None and len(waiting):
         started, times, state = _step(waiting, table, dispatch, state, more_follow=False)
         check_served(int(started.sum()), len(waiting), table, dispatch)
-        yield numbers[started], times
+        yield Served(numbers[started], times, come, 0)
 
 
 def _step(
@@ -72,6 +79,11 @@ def _renumbered(state: engine.State, started: NDArray[np.bool_]) -> engine.State
         behind=new[state.behind[~started]],
         place=np.array([(~started[:head]).sum(), (~started[:arrived]).sum()]),
     )
+
+
+def _present(state: engine.State) -> int:
+    head, arrived = state.place
+    return int(state.busy.sum() + state.queued.sum() + arrived - head)
 
 
 def _of(jobs: Jobs, chosen: NDArray[np.bool_]) -> Jobs:

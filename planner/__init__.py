@@ -1,0 +1,1 @@
+"""From an operator's inventory of unequal servers to a deployment with predicted response times (`plan.py`)."""
