@@ -1,7 +1,7 @@
 """Tests that run only when asked for with -m.
 
-`slow` is the full form of a claim that a smaller form checks by default: `make validate`. `launchers` needs Ray, submitit
-and, where it is there, SLURM: `make launchers`. `browser` needs Chromium: `make browser`.
+`slow` is the full form of a claim that a smaller form checks by default: `make validate`. `launchers` needs Ray,
+submitit and, where it is there, SLURM: `make launchers`. `browser` needs Chromium: `make browser`.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""The report in Chromium: it loads without a complaint, every figure is seen, the switch, sorting, phone and print work.
+"""The report in Chromium: it loads without a complaint, shows every figure; switch, sorting, phone and print work.
 
 `make browser` runs these; they need Chromium or Chrome.
 """
