@@ -39,7 +39,7 @@ def report(tmp_path_factory):
         small = ("draws=2", "hydra/launcher=basic", f"store={store}", *SMALLER[name])
         swept = command("run.py", "-m", f"experiment={name}", *small)
         assert swept.returncode == 0, swept.stderr
-    made = command("plot.py", "report", "--store", store, "--to", folder)
+    made = command("plot.py", "report", "--store", store, "--to", folder, "--plans", folder)
     assert made.returncode == 0, made.stderr
     return folder / "report.html"
 
