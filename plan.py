@@ -20,6 +20,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("file", type=Path, help="inventory, or layout, as in planner/examples")
     parser.add_argument("--to", type=Path, help="folder for plan.json, the picture and the start commands")
     parser.add_argument("--seed", type=int, default=0, help="of the jobs, where a workload has to be simulated")
+    parser.add_argument("--off", type=float, default=0.3, help="share by which block times and links may be off")
     parser.add_argument("--no-picture", action="store_true")
     return parser.parse_intermixed_args()
 
@@ -29,7 +30,7 @@ def main() -> None:
     asked = arguments()
     inventory, layout = read_layout(asked.file) if asked.evaluate else (read_inventory(asked.file), None)
     best = plan(inventory, asked.seed)
-    found = study(best if layout is None else running(inventory, layout, asked.seed), seed=asked.seed)
+    found = study(best if layout is None else running(inventory, layout, asked.seed), asked.off, asked.seed)
     sys.stdout.write(card(found, asked.file.stem, best))
     folder = asked.to or Path("outputs/plan") / asked.file.stem
     written = write(folder, found, best, with_picture=not asked.no_picture)

@@ -172,6 +172,14 @@ def test_a_wrong_inventory_is_refused_with_what_is_wrong(case, tmp_path):
         plan(read_inventory(path))
 
 
+def test_inputs_may_be_off_by_another_share_but_not_by_all(studies):
+    _, best = studies[SMALL]
+    narrow, wide = study(best, 0.1).ranges[0], study(best, 0.5).ranges[0]
+    assert wide.low < narrow.low < best.prediction.quantiles_s[0.95] < narrow.high < wide.high
+    with pytest.raises(InputError, match=r"off = 1\.5: must lie between 0 and 1"):
+        study(best, 1.5)
+
+
 def test_what_is_wrong_is_one_sentence_and_no_traceback(tmp_path):
     done = command("plan.py", tmp_path / "absent.yaml", "--to", tmp_path / "out")
     assert done.returncode == 1
