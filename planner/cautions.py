@@ -11,6 +11,7 @@ from planner.goals import Cheapest
 from planner.prediction import predict_exact
 from planner.results import Alternative, Plan, Prediction
 from planner.sensitivity import links_per_chain_s
+from planner.words import some_names
 from system import InputError, Streams
 from workloads.synthetic import CalibratedWorkload, is_poisson_exponential
 from workloads.traces import TraceWorkload
@@ -21,11 +22,13 @@ Recorded = TraceWorkload | CalibratedWorkload  # workloads that treat over-long 
 SHORT = 100  # mean response times, for a workload that is replayed once
 BURSTY = 1.2  # times the mean rate, seen by the average request
 LINKS_DOMINATE = 0.5  # share of the service time
+ARITHMETIC_SHORT = 0.5  # share of a server's peak
 
 
 def warnings(plan: Plan, seed: int = 0) -> tuple[str, ...]:
     """What to keep in mind, a sentence each."""
-    return (*_of_search(plan), *_of_requests(plan, seed), *_of_links(plan), *_of_profiles(plan))
+    parts = (_of_search(plan), _of_requests(plan, seed), _of_arithmetic(plan), _of_links(plan), _of_profiles(plan))
+    return tuple(sentence for part in parts for sentence in part)
 
 
 def of_better_alternatives(plan: Plan, alternatives: tuple[Alternative, ...]) -> Iterator[str]:
@@ -101,6 +104,32 @@ def busy_rate_per_s(arrival_s: Floats, window_s: float) -> float:
     """
     counts = np.bincount(((arrival_s - arrival_s[0]) // window_s).astype(np.int64)).astype(float)
     return float(counts @ (counts - 1) / (counts.sum() * window_s))
+
+
+def prefill_share(plan: Plan) -> Floats:
+    """(J,) share of its peak arithmetic that each server needs for the prompts alone: beyond 1 it cannot keep up.
+
+    The model lets concurrent requests not slow each other; of decoding that can be true, of prompts not.
+    """
+    composition, prediction = plan.composition, plan.prediction
+    system = composition.system
+    per_s = np.repeat(prediction.rate_per_s * prediction.chain_shares, np.diff(composition.hop_start))
+    prompt_s = composition.hop_blocks * system.servers.block_s[composition.hop_server, 1] * system.mean_job[1]
+    share = np.bincount(composition.hop_server, per_s * prompt_s, minlength=len(system.servers))
+    return share.astype(np.float64)
+
+
+def _of_arithmetic(plan: Plan) -> Iterator[str]:
+    share = prefill_share(plan)
+    over = np.flatnonzero(share > ARITHMETIC_SHORT)
+    if over.size:
+        worst = int(share.argmax())
+        names = some_names(plan.inventory, plan.members[over].tolist())
+        yield (
+            f"prompts alone take more than {ARITHMETIC_SHORT:.0%} of the arithmetic of {names}, and "
+            f"{share[worst]:.0%} of that of {plan.composition.system.servers.name(worst)}: the model lets concurrent "
+            "requests not slow each other, so expect longer times and a lower largest rate than predicted"
+        )
 
 
 def _of_links(plan: Plan) -> Iterator[str]:

@@ -208,6 +208,16 @@ def _communication_s(top: Entry, rtt_s: NDArray[np.float64]) -> NDArray[np.float
     return np.column_stack([rtt_s + once_s, np.zeros(rtt_s.size), rtt_s + token_s])
 
 
+def overheads_line(top: Entry) -> str:
+    """What a message is taken to cost beside its round trip, for people."""
+    if "overheads" in top:
+        return "a message costs its round trip and the given overheads"
+    return (
+        f"a message costs its round trip and {HOP_OVERHEAD_MS:g} ms, as measured over the Internet (paper Sec. 4), "
+        "since overheads are not given; on a local network they are smaller"
+    )
+
+
 def _costs(groups: list[Group], counts: list[int]) -> NDArray[np.float64] | None:
     """(J,) None if no server names a cost."""
     costs = [group.cost_per_hour for group in groups]

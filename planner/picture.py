@@ -77,14 +77,14 @@ def _draw_chains(axes: Axes, plan: Plan, rows: list[Row]) -> None:
     """Each chain along the blocks that it runs at a server, and from there to the next one."""
     composition = plan.composition
     place = {j: n for n, row in enumerate(rows) for j in row.servers}
-    widest = composition.capacity.max()
+    widest, drawn = composition.capacity.max(), min(len(composition), len(CHAIN_COLOURS))
     for k in reversed(range(len(composition))):
         chain = composition.chain(k)
         if any(j not in place for j in chain.servers):
             continue
         named = k < len(CHAIN_COLOURS)
         ends = np.cumsum([0, *chain.blocks])
-        beside = 0.6 * ((k + 0.5) / len(CHAIN_COLOURS) - 0.5) if named else 0.0  # so that chains do not hide each other
+        beside = 0.6 * ((k + 0.5) / drawn - 0.5) if named else 0.0  # so that chains do not hide each other
         axes.plot(
             np.repeat(ends, 2)[1:-1],
             np.repeat([place[j] + beside for j in chain.servers], 2),

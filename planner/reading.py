@@ -9,7 +9,7 @@ from planner.entries import Entry, read_yaml
 from planner.goals import Cheapest, Goal, LargestRate, Minimise
 from planner.hugging_face import shape_from_config
 from planner.inventory import Inventory
-from planner.machines import machines, reserve_gb
+from planner.machines import machines, overheads_line, reserve_gb
 from planner.models import CACHES, WEIGHTS, Shape, derivation, preset, served_model, shape_from_entry
 from system import InputError
 from system.checks import require, require_one_of
@@ -86,7 +86,11 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
     return Inventory(
         model=model,
-        derivation=(*derivation(choice.shape, model, choice.weights, choice.cache), _reserve_line(reserve_gb(model))),
+        derivation=(
+            *derivation(choice.shape, model, choice.weights, choice.cache),
+            _reserve_line(reserve_gb(model)),
+            overheads_line(top),
+        ),
         servers=found.servers,
         gpus=found.gpus,
         groups=found.groups,

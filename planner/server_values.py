@@ -90,6 +90,8 @@ def _numbers(plan: Plan, part: _Part) -> tuple[int, ...]:
 
 def without(plan: Plan, gone: int) -> Composition:
     """The plan's composition at the same c without one of its members; raises if no chain is left."""
+    if plan.members.size == 1:
+        raise InfeasibleError("it is the only server")
     if plan.candidates:
         rest = plan.inventory.only(np.delete(plan.members, gone))
         return compose(rest.system(1.0), plan.composition.placement.reserved_capacity)
@@ -127,6 +129,8 @@ def _without_chains(composition: Composition, gone: int) -> Composition:
 
 
 def _retuned(plan: Plan, value: ServerValue, quantity: Quantity) -> float | None:
+    if plan.members.size == 1:
+        return None
     try:
         return best(plan.inventory.only(plan.members[plan.members != value.servers[0]]), quantity).value
     except NO_VALUE:

@@ -77,6 +77,9 @@ def _collect(asked: argparse.Namespace) -> None:
     where = dict(_axis_values(text) for text in asked.where)
     rows, points = collect(asked.experiments, asked.store, where, asked.metric, asked.provenance)
     write_table(rows, asked.to) if asked.to else rows.to_csv(sys.stdout, index=False)
+    refused = (points["status"].isin(COMPLETE) & (points["status"] != "ok")).sum()
+    if refused:
+        sys.stderr.write(f"mind: {refused} of {len(points)} points lack the draws in which they are refused\n")
     incomplete = (~points["status"].isin(COMPLETE)).sum()
     if incomplete:
         sys.stderr.write(

@@ -13,16 +13,18 @@ FOLDER = "outputs/store"
 
 
 def load(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
-    """One row a measurement: draw, replication, metric, at, value, and every axis of the experiment as a column.
+    """One row a measurement of the points that are `ok`, with every axis of the experiment as a column.
 
-    The points are those of the last sweep, with the draws and replications that it asked for. A point that lacks some
-    of these is left out, as its means would rest on other clusters than those beside it; `load_points` names it.
+    The points are those of the last sweep, with the draws and replications that it asked for. A point of which a draw
+    is missing, infeasible or unstable is left out, as its means would rest on other clusters than those beside it;
+    `load_points` names it.
     """
-    return load_results(experiment, store).rows
+    rows, points = load_results(experiment, store)
+    return rows[rows["point"].isin(points.loc[points["status"] == "ok", "point"])].reset_index(drop=True)
 
 
 class Results(NamedTuple):
-    """An experiment's tables, as `load` and `load_points` have them."""
+    """The rows of all draws that have any, and the points as `load_points` has them."""
 
     rows: pd.DataFrame
     points: pd.DataFrame

@@ -79,13 +79,15 @@ class Store:
         stated = self.files.read_json("store.json") or {}
         return int(stated.get("format", 1 if (self.folder / "points").is_dir() else FORMAT))
 
-    def finished_files(self) -> set[str]:
-        """Names of the files that finished points leave, failed and skipped ones included."""
-        return {path.name for folder in ("points", "unfinished") for path in (self.folder / folder).glob("[!.]*.json")}
+    def finished_files(self) -> set[tuple[str, int]]:
+        """Names and times (ns) of the files that finished points leave, failed and skipped ones included."""
+        folders = [self.folder / name for name in ("points", "unfinished")]
+        entries = [entry for folder in folders if folder.is_dir() for entry in os.scandir(folder)]
+        return {(entry.name, _modified_ns(entry)) for entry in entries if not entry.name.startswith(TEMPORARY)}
 
     def points(self) -> list[str]:
         """Every point of which there is a part or a note."""
-        return sorted({name.split(".", 1)[0] for name in self.finished_files()})
+        return sorted({name.split(".", 1)[0] for name, _ in self.finished_files()})
 
     def parts(self, points: Iterable[str]) -> dict[str, list[Part]]:
         """What is committed of these points. Parts whose files are not as they were written are set aside."""
@@ -176,6 +178,14 @@ class Store:
         else:
             return True
         return False
+
+
+def _modified_ns(entry: os.DirEntry[str]) -> int:
+    """When a file was written; 0 if it has gone meanwhile."""
+    try:
+        return entry.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _sha256(content: bytes) -> str:

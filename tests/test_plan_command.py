@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import matplotlib as mpl
 import numpy as np
@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from planner.card import WIDTH, card
+from planner.cautions import prefill_share
 from planner.document import document
 from planner.export import petals_commands, shared_servers, vllm_commands
+from planner.goals import LargestRate
 from planner.layouts import read_layout
 from planner.picture import MOST_ROWS, picture
 from planner.reading import read_inventory
@@ -178,6 +180,31 @@ def test_inputs_may_be_off_by_another_share_but_not_by_all(studies):
     assert wide.low < narrow.low < best.prediction.quantiles_s[0.95] < narrow.high < wide.high
     with pytest.raises(InputError, match=r"off = 1\.5: must lie between 0 and 1"):
         study(best, 1.5)
+
+
+def test_a_plan_of_one_server_is_a_plan(tmp_path):
+    path = tmp_path / "one.yaml"
+    servers = [{"name": "only", "gpu": "rtx_4090", "rtt_ms": 1}]
+    content = {"model": "llama3_8b", "cache_tokens": 2048, "servers": servers}
+    workload = {"rate_per_s": 0.5, "input_tokens": 200, "output_tokens": 100}
+    path.write_text(yaml.safe_dump(content | {"workload": workload, "goal": {"minimise": "p95"}}))
+    best = plan(read_inventory(path))
+    found = study(best)
+    assert [value.reason for value in found.server_values] == ["it is the only server"]
+    assert "18 ms" in card(found, "one", best)  # overheads that were not given are told
+
+
+def test_prompts_beyond_the_arithmetic_of_a_server_are_a_warning(studies):
+    best = studies[SMALL][1]
+    share = prefill_share(best)
+    system, composition = best.composition.system, best.composition
+    chain = composition.chain(0)
+    rate = best.prediction.rate_per_s * best.prediction.chain_shares[0]
+    expected = rate * chain.blocks[0] * system.servers.block_s[chain.servers[0], 1] * system.mean_job[1]
+    on_one_chain = chain.servers[0] not in shared_servers(composition)
+    assert share[chain.servers[0]] == pytest.approx(expected) if on_one_chain else share[chain.servers[0]] > expected
+    told = study(plan(replace(best.inventory, goal=LargestRate(0.95, 60.0), rate_per_s=None))).warnings
+    assert any("of the arithmetic of" in warning for warning in told)
 
 
 def test_what_is_wrong_is_one_sentence_and_no_traceback(tmp_path):

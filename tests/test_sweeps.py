@@ -93,6 +93,15 @@ def test_results_of_every_kind_and_failures_are_told_apart(tmp_path):
     assert len(list((tmp_path / "unfinished").iterdir())) == 1
 
 
+def test_a_point_that_is_unstable_on_some_clusters_has_no_mean(tmp_path):
+    words = ("network=european", "evaluator=exact", "draws=8", "demand.per_s=0.4", "cluster.server_count=8,12")
+    assert command("run.py", "-m", *words, *ONE_WORKER, f"store={tmp_path}").returncode == 0
+    points = load_points("unnamed", tmp_path).set_index("cluster.server_count")
+    assert points["status"].to_dict() == {"8": "unstable", "12": "ok"}
+    assert "2 of 8 draws" in points.loc["8", "reason"]
+    assert load("unnamed", tmp_path)["cluster.server_count"].unique().tolist() == ["12"]
+
+
 def test_what_cannot_apply_is_skipped_with_the_reason_and_is_no_failure(tmp_path):
     words = ("workload=mmpp", "evaluator=exact,simulation", *ONE_WORKER)
     done = sweep(tmp_path, *words)

@@ -80,11 +80,13 @@ class PointsSweeper(Sweeper):
         What a worker that was lost, killed for instance, was at is done again, as long as that leads on.
         """
         work, before, loss = _missing_work(store, sweeps), 0, None
+        old_notes = {item.point: store.unfinished(item.point) for item in work}  # of attempts before this sweep
         while work and len(work) != before:
             loss = self._launch(store, work) or loss
             wait_for_others(store.folder, [item.point for item in work])
             before = len(work)
-            work = [item for item in _missing_work(store, sweeps) if not store.unfinished(item.point)]
+            missing = _missing_work(store, sweeps)
+            work = [item for item in missing if store.unfinished(item.point) in (None, old_notes.get(item.point))]
         if loss and work:
             raise loss
         if loss:
@@ -151,7 +153,7 @@ class _Progress:
 
     def all_done(self) -> bool:
         """Whether nobody has anything left to do."""
-        new = self._store.finished_files() - self._before
+        new = {name for name, _ in self._store.finished_files() - self._before}
         return all(
             f"{item.point}.json" in new or all(self._store.has(item.point, part) for part in item.parts)
             for item in self._work
@@ -169,7 +171,7 @@ class _Progress:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def _update(self) -> None:
-        new = {name.split(".", 1)[0] for name in self._store.finished_files() - self._before}
+        new = {name.split(".", 1)[0] for name, _ in self._store.finished_files() - self._before}
         self._bar.n = sum(item.point in new for item in self._work)
         self._bar.refresh()
 
