@@ -20,7 +20,7 @@ class Ends(nn.Module):
         self.embedding = nn.Embedding(words, hidden)
         if architecture.family == "llama":
             self.embedding_norm: nn.Module = nn.Identity()
-            self.last_norm: nn.Module = nn.RMSNorm(hidden, epsilon)
+            self.last_norm: nn.RMSNorm | nn.LayerNorm = nn.RMSNorm(hidden, epsilon)
             self.head: nn.Linear | None = nn.Linear(hidden, words, bias=False)
         else:
             self.embedding_norm = nn.LayerNorm(hidden, epsilon)
