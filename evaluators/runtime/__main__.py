@@ -6,7 +6,7 @@ import sys
 from evaluators.runtime import serve
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m evaluators.runtime", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     p = commands.add_parser("serve")

@@ -40,7 +40,7 @@ def require_fits(spec: ServerSpec, device: torch.device, dtype: torch.dtype) -> 
     needed, free = needed_bytes(spec, dtype), free_bytes(device)
     if needed > free:
         raise InputError(
-            f"server {spec.name}: {spec.block_count} blocks of {spec.architecture.name} and {spec.slot_count} cache slots "
-            f"need {needed / 1e9:.3g} GB, but {device} has {free / 1e9:.3g} GB free: {(needed - free) / 1e9:.3g} GB are "
-            "missing; host fewer blocks or lower the capacities"
+            f"server {spec.name}: {spec.block_count} blocks of {spec.architecture.name} and {spec.slot_count} cache "
+            f"slots need {needed / 1e9:.3g} GB, but {device} has {free / 1e9:.3g} GB free: "
+            f"{(needed - free) / 1e9:.3g} GB are missing; host fewer blocks or lower the capacities"
         )

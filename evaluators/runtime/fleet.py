@@ -7,13 +7,13 @@ import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Self
 
 from evaluators.runtime.links import Link, LinkClosedError
 from evaluators.runtime.links.local import LocalLink
 from evaluators.runtime.links.stream import StreamLink
 from evaluators.runtime.spec import ServerSpec
-from evaluators.runtime.wire import Kind, Message
+from evaluators.runtime.wire import Message
 from evaluators.runtime.worker import Worker
 from system import InputError
 
@@ -31,7 +31,7 @@ class Fleet:
         deadline_s = time.monotonic() + limit_s
         for spec, link in zip(specs, self.links, strict=True):
             answer = _first_answer(spec, link, deadline_s)
-            if answer.kind != Kind.READY:
+            if answer.refused:
                 raise InputError(answer.text)
 
     def __enter__(self) -> Self:

@@ -67,7 +67,11 @@ class Attempt:
 
 
 class Orchestrator:
-    """One run over the servers that `links` lead to. `timeout_s` is how long a server that owes answers may be silent before it is given up."""
+    """One run over the servers that `links` lead to.
+
+    `timeout_s` is how long a server that owes answers may be silent before it is given up. Jobs of a server that is
+    given up or gone begin again on another path, if they are to be rerouted and there is one.
+    """
 
     def __init__(
         self,
@@ -187,9 +191,9 @@ class Orchestrator:
             return
         for answer in answers:
             self._heard_s[server] = self._now_s()
-            self._owed[server] -= answer.kind == Kind.STEP or answer.kind == Kind.REFUSED
+            self._owed[server] -= answer.kind == Kind.STEP
             attempt = self._attempts.get(answer.job)
-            if attempt is not None and answer.kind == Kind.REFUSED:
+            if attempt is not None and answer.refused:
                 self._give_up(attempt, f"{self._name(server)} refused: {answer.text}", again=False)
             elif attempt is not None and answer.kind == Kind.STEP:
                 self._answered(attempt, answer)

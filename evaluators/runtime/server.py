@@ -22,7 +22,7 @@ class Port(Protocol):
 
 
 def serve(spec: ServerSpec, port: Port) -> None:
-    """Answer until the orchestrator goes; what cannot be served from the start is said once, as REFUSED.
+    """Answer until the orchestrator goes; what cannot be served from the start is said once, as READY, refused.
 
     Ctrl-C is the orchestrator's to handle: a server ends when its connection does.
     """
@@ -31,7 +31,7 @@ def serve(spec: ServerSpec, port: Port) -> None:
     try:
         worker = Worker(spec)
     except InputError as error:
-        port.send(Message(Kind.REFUSED, text=str(error)))
+        port.send(Message(Kind.READY, text=str(error), refused=True))
         return
     steps: deque[Request] = deque()
     with suppress(LinkClosedError):

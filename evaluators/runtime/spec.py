@@ -18,8 +18,8 @@ class ServerSpec:
     """Blocks `first_block`, ... of a model, a slab of `slot_count` block-slots, and how steps are served.
 
     `batching`: `serial` computes one step at a time in the order of arrival, as PETALS does; `decode` computes the
-    one-token steps that wait together. With `pace_s`, (s, s per prompt token, s per further token) for one block, a step
-    lasts at least as long as these say: the server plays a slower one.
+    one-token steps that wait together. `pace_s` is (s, s per prompt token, s per further token) for one block: a step
+    lasts at least as long as these say, so that a server plays a slower one.
     """
 
     name: str

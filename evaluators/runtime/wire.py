@@ -14,7 +14,7 @@ from torch import Tensor
 
 from system import InputError
 
-HEADER = struct.Struct("<4sBB?BQIIIIddddQ")
+HEADER = struct.Struct("<4sBB??QIIIIddddQ")
 MAGIC = b"SC01"  # these two letters, and the version of this format
 LARGEST_BODY = 2**34  # bytes
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -22,14 +22,13 @@ NO_HIDDEN = len(DTYPES)
 
 
 class Kind(IntEnum):
-    """What is asked or answered; a server says READY once, unasked, or REFUSED where it cannot do what was asked."""
+    """What is asked or answered; a server says READY once, unasked."""
 
     OPEN = 0
     STEP = 1
     CLOSE = 2
     STATS = 3
     READY = 4
-    REFUSED = 5
 
 
 class WireError(InputError):
@@ -51,6 +50,7 @@ class Message:
     last_only: bool = False
     hidden: Tensor | None = None  # (1, tokens, hidden size)
     text: str = ""
+    refused: bool = False  # the answer to what cannot be done; the text says why
     sent_s: float = 0.0
     queue_s: float = 0.0
     compute_s: float = 0.0
@@ -76,9 +76,9 @@ def pack(message: Message) -> tuple[bytes, memoryview]:
     body = memoryview(message.text.encode())
     if message.hidden is not None:
         dtype, (_, tokens, width) = DTYPES.index(message.hidden.dtype), message.hidden.shape
-        body = memoryview(message.hidden.cpu().contiguous().view(torch.uint8).flatten().numpy())
+        body = memoryview(message.hidden.cpu().contiguous().view(torch.uint8).flatten().numpy().data)
     header = HEADER.pack(
-        *(MAGIC, message.kind, dtype, message.last_only, 0, message.job),
+        *(MAGIC, message.kind, dtype, message.last_only, message.refused, message.job),
         *(message.first_block, message.block_count, tokens, width),
         *(message.sent_s, message.queue_s, message.compute_s, message.held_s, body.nbytes),
     )
@@ -98,9 +98,9 @@ def body_bytes(header: bytes | bytearray) -> int:
 
 def unpack(header: bytes | bytearray, body: bytearray) -> Message:
     """The message; its hidden states share the body's memory."""
-    _, kind, dtype, last_only, _, job, first_block, block_count, tokens, width, *times, _ = HEADER.unpack(header)
+    _, kind, dtype, last_only, refused, job, first_block, block_count, tokens, width, *times, _ = HEADER.unpack(header)
     about = (Kind(kind), job, first_block, block_count, last_only)
     if dtype == NO_HIDDEN:
-        return Message(*about, None, body.decode(), *times)
+        return Message(*about, None, body.decode(), refused, *times)
     hidden = torch.frombuffer(body, dtype=DTYPES[dtype]).view(1, tokens, width)
-    return Message(*about, hidden, "", *times)
+    return Message(*about, hidden, "", refused, *times)

@@ -44,7 +44,7 @@ class Worker:
                 self.stack.close(message.job)
             return Message(message.kind, message.job, text=self._stats() if message.kind == Kind.STATS else "")
         except InputError as error:
-            return Message(Kind.REFUSED, message.job, text=str(error))
+            return Message(message.kind, message.job, text=str(error), refused=True)
 
     def compute(self, requests: Sequence[Request]) -> list[Message]:
         """The answers to steps that are computed together: one of any length, or several of one token each."""
@@ -55,7 +55,7 @@ class Worker:
         except InputError as error:
             if len(requests) > 1:  # the others are not to blame
                 return [answer for request in requests for answer in self.compute([request])]
-            return [Message(Kind.REFUSED, messages[0].job, text=str(error))]
+            return [Message(Kind.STEP, messages[0].job, text=str(error), refused=True)]
         self._synchronize()
         compute_s = self.now_s() - begin_s
         held_s = self._hold(begin_s, messages)
