@@ -1,0 +1,1 @@
+"""Real execution: transformer blocks in torch, served by processes over chains of servers (the extra `runtime`)."""
