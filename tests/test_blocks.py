@@ -12,6 +12,7 @@ from tests.small_models import BLOOM, LLAMA, MODELS, NEEDS_TORCH, name_of
 torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
 from evaluators.runtime.blocks.attention import alibi_slopes  # noqa: E402
 from evaluators.runtime.blocks.block import new_block  # noqa: E402
+from evaluators.runtime.blocks.graphs import Captured, CudaCapture, DecodeGraphs  # noqa: E402
 from evaluators.runtime.blocks.reference import generate  # noqa: E402
 from evaluators.runtime.blocks.slab import NoRoomError, Slab  # noqa: E402
 from evaluators.runtime.blocks.stack import Stack  # noqa: E402
@@ -285,6 +286,59 @@ def test_fixed_shapes_never_ask_the_device_for_a_number(model):
     hidden = torch.empty(3, 1, model.hidden_size, dtype=torch.float16, device="meta")
     whole = torch.empty(3, dtype=torch.int64, device="meta")
     assert block.decode(hidden, slab.keys, slab.values, whole, whole).shape == hidden.shape
+
+
+# Steps as CUDA graphs capture them
+
+
+def stand_in(compute):
+    """Captures as CUDA does: nothing but what `compute` reads again when replayed may change."""
+    compute()
+    output = compute()
+    held = output.clone()
+    return Captured(lambda: held.copy_(compute()), held)
+
+
+@EITHER
+def test_a_server_with_graphs_decodes_as_one_without(model):
+    together, alone = (stack_with_jobs(model, PATHS, LENGTHS) for _ in range(2))
+    together.graphs = DecodeGraphs(together.blocks, together.slab, stand_in)
+    for step in range(4):
+        jobs = [3, 0, 4, 2, 1] if step < 3 else [1]
+        hidden = hidden_states(model, len(jobs), seed=100 + step).transpose(0, 1)
+        expected = torch.cat([alone.step(job, hidden[[row]]) for row, job in enumerate(jobs)])
+        found = together.decode(jobs, hidden) if step < 3 else together.step(1, hidden)
+        assert relative_error(found, expected.double().numpy()) < 1e-5
+    assert len(together.graphs) == 4  # jobs 0 and 4 run the same blocks; the last step captures no more
+
+
+def test_graphs_reach_as_far_as_the_longest_job_in_steps_of_256_positions():
+    slab = Slab(LLAMA, 2, 600, torch.float32, "cpu")
+    graphs, hidden = DecodeGraphs(blocks_of(LLAMA)[:1], slab, stand_in), hidden_states(LLAMA, 2).transpose(0, 1)
+    for positions, count in (([3, 4], 1), ([200, 255], 1), ([256, 1], 2), ([511, 2], 2), ([512, 9], 3), ([599, 0], 3)):
+        graphs.decode(0, hidden, [[0, 1]], positions)
+        assert len(graphs) == count
+
+
+def test_graphs_need_a_cuda_device():
+    with pytest.raises(InputError, match="device = cpu: CUDA graphs need a CUDA device"):
+        CudaCapture(torch.device("cpu"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@EITHER
+def test_captured_steps_are_those_of_the_cpu(model):
+    device = torch.device("cuda")
+    slab = Slab(model, model.block_count, 64, torch.float32, device)
+    blocks = [block.to(device) for block in blocks_of(model)]
+    expected = stack_with_jobs(model, PATHS[:1], LENGTHS[:1])
+    stack = Stack(blocks, 0, slab, DecodeGraphs(blocks, slab, CudaCapture(device)))
+    stack.open(0, 0, model.block_count)
+    stack.step(0, hidden_states(model, LENGTHS[0]).to(device))
+    for step in range(3):
+        hidden = hidden_states(model, 1, seed=step)
+        found = stack.step(0, hidden.to(device)).cpu()
+        assert relative_error(found, expected.step(0, hidden).double().numpy()) < 1e-3  # TF32 may be on
 
 
 # Memory
