@@ -1,5 +1,7 @@
 """Small models of both families; heads are grouped, or no power of two."""
 
+import pytest
+
 from evaluators.runtime.blocks.architecture import Architecture
 
 NEEDS_TORCH = 'needs the extra runtime: pip install -e ".[runtime]"'
@@ -10,3 +12,13 @@ MODELS = (LLAMA, BLOOM)
 
 def name_of(architecture):
     return architecture.name
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small products lose more to threads than they gain, above all where tests run side by side."""
+    torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

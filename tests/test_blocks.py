@@ -7,7 +7,7 @@ from evaluators.runtime.blocks.architecture import PRESETS, Architecture, archit
 from planner.models import preset
 from system import InputError
 from tests.oracles import blocks as oracle
-from tests.small_models import BLOOM, LLAMA, MODELS, NEEDS_TORCH, name_of
+from tests.small_models import BLOOM, LLAMA, MODELS, NEEDS_TORCH, name_of, one_thread  # noqa: F401
 
 torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
 from evaluators.runtime.blocks.attention import alibi_slopes  # noqa: E402
@@ -20,14 +20,6 @@ from evaluators.runtime.blocks.weights import random_block, random_ends  # noqa:
 
 SEED = 7
 EITHER = pytest.mark.parametrize("model", MODELS, ids=name_of)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def blocks_of(model, dtype=torch.float32):
@@ -196,10 +188,10 @@ def random_servers(model, rng):
 def test_the_whole_model_decodes_what_the_papers_would(model):
     blocks, ends = blocks_of(model), ends_of(model)
     for first in (2, 40):
-        prompt = list(range(first, first + 20))
-        expected = oracle.tokens_of(model, [arrays(block.layers) for block in blocks], arrays(ends), prompt, 16)
-        assert generate(model, blocks, ends, prompt, 16) == expected
-        assert len(set(expected)) > 6  # else equal tokens would say little
+        prompt = list(range(first, first + 8))
+        expected = oracle.tokens_of(model, [arrays(block.layers) for block in blocks], arrays(ends), prompt, 12)
+        assert generate(model, blocks, ends, prompt, 12) == expected
+        assert len(set(expected)) > 5  # else equal tokens would say little
 
 
 @EITHER
@@ -268,13 +260,14 @@ def test_batched_ragged_steps_equal_serial_ones(model):
 
 
 @EITHER
-def test_fixed_shapes_and_the_used_prefix_give_the_same(model):
+def test_fixed_shapes_and_the_used_prefix_give_the_same(model, monkeypatch):
     """Attention over whole slots with a mask, as a CUDA graph needs it, whatever the unused part holds."""
     stack = stack_with_jobs(model, PATHS[:1] + PATHS[4:], LENGTHS[:2])
     keys, values, block = stack.slab.keys, stack.slab.values, stack.blocks[0]
     hidden, slot, position = hidden_states(model, 2).transpose(0, 1), torch.tensor([0, 4]), torch.tensor([9, 30])
     prefix = block.decode(hidden, keys, values, slot, position, longest=31)
     keys[:, :, 31:], values[:, :, 31:] = 1e3, 1e3
+    monkeypatch.delattr("evaluators.runtime.blocks.block.attend_each")
     fixed = block.decode(hidden, keys, values, slot, position)
     assert relative_error(fixed, prefix.double().numpy()) < 1e-6
 

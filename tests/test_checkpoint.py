@@ -6,7 +6,7 @@ import pytest
 
 from evaluators.runtime.blocks.config import architecture_from_config
 from system import InputError
-from tests.small_models import BLOOM, LLAMA, MODELS, NEEDS_TORCH, name_of
+from tests.small_models import BLOOM, LLAMA, MODELS, NEEDS_TORCH, name_of, one_thread  # noqa: F401
 
 torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
 safetensors = pytest.importorskip("safetensors.torch", reason=NEEDS_TORCH)

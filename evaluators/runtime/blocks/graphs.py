@@ -77,11 +77,11 @@ class GraphedStep:
         self.replay, self.output = capture(compute)
 
     def __call__(self, hidden: Tensor, numbers: Tensor) -> Tensor:
-        """(B, 1, h) after the blocks."""
+        """(B, 1, h) after the blocks, until the next step is asked for."""
         self.hidden.copy_(hidden)
         self.numbers.copy_(numbers)
         self.replay()
-        return self.output.clone()
+        return self.output
 
 
 class DecodeGraphs:
@@ -96,7 +96,10 @@ class DecodeGraphs:
 
     @torch.inference_mode()
     def decode(self, begin: int, hidden: Tensor, slots: list[list[int]], positions: list[int]) -> Tensor:
-        """(B, 1, h) after as many of the server's blocks from its `begin`-th on as there are rows of B slots."""
+        """(B, 1, h) after as many of the server's blocks from its `begin`-th on as there are rows of B slots.
+
+        The next step may overwrite it.
+        """
         numbers = torch.tensor([positions, *slots])
         reach = min(-(-(1 + max(positions)) // REACH) * REACH, self._slab.cache_tokens)
         key = (begin, len(slots), len(positions), reach)
