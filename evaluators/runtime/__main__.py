@@ -1,9 +1,10 @@
-"""`python -m evaluators.runtime profile ...`: measure this machine's hardware and write its profile."""
+"""`python -m evaluators.runtime profile ...` measures this machine and writes its profile; `... serve` is a server."""
 
 import argparse
 import shlex
 import sys
 
+from evaluators.runtime import serve
 from evaluators.runtime.profiler import command as profiler
 from store.provenance import provenance
 from system import InputError
@@ -15,6 +16,9 @@ def arguments() -> argparse.Namespace:
     profile = commands.add_parser("profile", help="measure this machine and write its profile")
     profiler.add_arguments(profile)
     profile.set_defaults(run=_profile)
+    server = commands.add_parser("serve", help="serve blocks to an orchestrator")
+    serve.add_arguments(server)
+    server.set_defaults(run=serve.run)
     return parser.parse_args()
 
 
