@@ -48,7 +48,7 @@ class ComputationProfile:
         for blocks, tokens, *times_s in points.get("prefill", ()):
             if blocks == 1:
                 yield from _spread("prefill_by_input", times_s, tokens)
-            if tokens == mean_prompt:
+            if tokens == mean_prompt and blocks in self._hostable(model):
                 yield from _spread("prefill_by_blocks", times_s, blocks)
         for blocks, context, *times_s in points.get("decode", ()):
             if blocks == 1:

@@ -4,6 +4,8 @@ Where a profile was measured its points are drawn beside the fitted line, and on
 context, of which the model knows nothing.
 """
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,14 +18,14 @@ PANELS = (
     ("decode_by_output", "output tokens", "decoding time (s)", "one block, all tokens after the first"),
     ("decode_by_context", "context (tokens)", "decoding time (s)", "one block, one token"),
 )
-POINTS = {"marker": "o", "linestyle": "none", "markersize": 3, "capsize": 2, "elinewidth": 0.8}
+POINTS: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 3, "capsize": 2, "elinewidth": 0.8}
 
 
 def draw(rows: pd.DataFrame, draws: int) -> Figure:
     """A profile is the same in every draw. Curves are those of profiles, or of models on one profile."""
     named = "profile" if "profile" in rows else "model"
     shown = [panel for panel in PANELS if f"{panel[0]}_s" in set(rows["metric"])]
-    figure, panels = new_figure(len(shown))
+    figure, panels = new_figure(2, 2) if len(shown) == 4 else new_figure(len(shown))
     for axes, (metric, xlabel, ylabel, title) in zip(panels, shown, strict=True):
         for name, of_one in rows.groupby(named, sort=False):
             _line_and_points(axes, of_one, metric, str(name))
