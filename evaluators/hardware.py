@@ -63,10 +63,14 @@ class ComputationProfile:
 
 @dataclass(frozen=True)
 class CommunicationProfile:
-    """Time of a job's communication with a server, mean over the cluster: for the first token and each further one."""
+    """Time of a job's communication with a server, mean over the cluster: for the first token and each further one.
+
+    If a profile is given and its relay was measured, also that: a message to a server on the same machine and back.
+    """
 
     input_tokens: Sequence[int]
     output_tokens: Sequence[int]
+    profile: GpuProfile | None = None
 
     def __post_init__(self) -> None:
         _require_lengths(self.input_tokens, self.output_tokens)
@@ -83,7 +87,16 @@ class CommunicationProfile:
         return [
             *(Measurement("first_token_communication_s", once_s + input_token_s * n, n) for n in self.input_tokens),
             *(Measurement("further_token_communication_s", output_token_s, n) for n in self.output_tokens),
+            *self._measured(draw.case.fitted_model.name),
         ]
+
+    def _measured(self, model: str) -> Iterator[Measurement]:
+        if self.profile is None or model not in self.profile.measured_relay_s:
+            return
+        hop_s, byte_s = self.profile.measured_relay_s[model]
+        for tokens, byte_count, *times_s in self.profile.measured_points.get(model, {}).get("relay", ()):
+            yield from _spread("relay_by_tokens", times_s, tokens)
+            yield Measurement("relay_by_tokens_s", hop_s + byte_s * byte_count, tokens)
 
 
 def _spread(name: str, times_s: Sequence[float], at: float) -> Iterator[Measurement]:
