@@ -1,4 +1,4 @@
-"""Clusters: a network's servers, some with a fast GPU and the others with a slow one (paper Sec. 4)."""
+"""Clusters: a network's servers, of two kinds as in the paper (Sec. 4), or equal ones just large enough for a model."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hardware_profiles.networks.draw import Network, NetworkDraw
 from hardware_profiles.profile import GpuProfile
 from system import InputError, ServedModel, Servers, Streams
-from system.checks import floor_with_slack, require, require_count, require_not_negative
+from system.checks import float_vector, floor_with_slack, require, require_count, require_not_negative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class Cluster:
     fast_share: float | None = None  # η
     fast_count: int | None = None
     fast_servers: str = "random"
+    memory_budget_gb: tuple[float, float] | None = None  # of a fast and of a slow server, if not their profiles'
     prefill_overhead_s: float  # once a visit
     token_overhead_s: float  # per further output token
 
@@ -45,14 +46,17 @@ class Cluster:
         if self.fast_count is not None:
             possible = self.fast_count in range(self.server_count + 1)
             require(possible, "fast_count", self.fast_count, f"must be a whole number from 0 to {self.server_count}")
+        if self.memory_budget_gb is not None:
+            two = float_vector("memory_budget_gb", self.memory_budget_gb).size == 2
+            require(two, "memory_budget_gb", list(self.memory_budget_gb), "give two, of a fast and of a slow server")
 
     def draw(self, model: ServedModel, streams: Streams) -> Servers:
         """The servers of one draw, with their time coefficients in seconds (footnote 2 and Sec. 4)."""
         nodes = self.network.draw(self.server_count, streams.cluster("network"))
         is_fast = self._is_fast(nodes.rtt_s, streams.cluster("types"))
         return Servers(
-            memory_gb=np.where(is_fast, self.fast.memory_gb, self.slow.memory_gb),
-            communication_s=self._communication_s(nodes.rtt_s),
+            memory_gb=np.where(is_fast, *self._memory_gb),
+            communication_s=_communication_s(nodes.rtt_s, self.prefill_overhead_s, self.token_overhead_s),
             block_s=np.where(
                 is_fast[:, None], self.fast.block_coefficients_s(model), self.slow.block_coefficients_s(model)
             ),
@@ -60,6 +64,11 @@ class Cluster:
             orchestrator_rtt_s=nodes.rtt_s,
             rtt_s=nodes.server_rtt_s,
         )
+
+    @property
+    def _memory_gb(self) -> tuple[float, float]:
+        """Of a fast and of a slow server."""
+        return self.memory_budget_gb or (self.fast.memory_gb, self.slow.memory_gb)
 
     def _is_fast(self, rtt_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
         """(J,) the fast servers come first in order of distance, or in a random order."""
@@ -73,11 +82,48 @@ class Cluster:
             return int(floor_with_slack(self.server_count * self.fast_share))
         return int(self.fast_count or 0)
 
-    def _communication_s(self, rtt_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(J, 3) one round trip for the prefill and one for each further token, each with its overhead."""
-        return np.column_stack([rtt_s + self.prefill_overhead_s, np.zeros(rtt_s.size), rtt_s + self.token_overhead_s])
-
     def _names(self, nodes: NetworkDraw, is_fast: NDArray[np.bool_]) -> tuple[str, ...]:
         """Where a server stands and what it is, such as "Paris 3 (a100_3g_40gb)"."""
         gpus = np.where(is_fast, self.fast.name, self.slow.name).tolist()
         return tuple(f"{node} ({gpu})" for node, gpu in zip(nodes.names, gpus, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqualServers:
+    """J equal servers that together host the model once, each with memory for its blocks and so many jobs on them.
+
+    A server's memory follows: ceil(L/J) blocks, each with the cache of `capacity` jobs, M = ceil(L/J) (s_m + c s_c).
+    Their speed is that of the profile, whose own memory does not count.
+    """
+
+    network: Network
+    profile: GpuProfile
+    server_count: int  # J
+    capacity: int  # c
+    prefill_overhead_s: float  # once a visit
+    token_overhead_s: float  # per further output token
+
+    def __post_init__(self) -> None:
+        require_count(server_count=self.server_count, capacity=self.capacity)
+        require_not_negative(prefill_overhead_s=self.prefill_overhead_s, token_overhead_s=self.token_overhead_s)
+
+    def draw(self, model: ServedModel, streams: Streams) -> Servers:
+        """The servers; draws differ where the network's do."""
+        nodes = self.network.draw(self.server_count, streams.cluster("network"))
+        blocks = -(-model.block_count // self.server_count)
+        memory_gb = blocks * (model.block_memory_gb + self.capacity * model.cache_memory_gb)
+        return Servers(
+            memory_gb=np.full(self.server_count, memory_gb),
+            communication_s=_communication_s(nodes.rtt_s, self.prefill_overhead_s, self.token_overhead_s),
+            block_s=np.tile(self.profile.block_coefficients_s(model), (self.server_count, 1)),
+            names=nodes.names,
+            orchestrator_rtt_s=nodes.rtt_s,
+            rtt_s=nodes.server_rtt_s,
+        )
+
+
+def _communication_s(
+    rtt_s: NDArray[np.float64], prefill_overhead_s: float, token_overhead_s: float
+) -> NDArray[np.float64]:
+    """(J, 3) one round trip for the prefill and one for each further token, each with its overhead."""
+    return np.column_stack([rtt_s + prefill_overhead_s, np.zeros(rtt_s.size), rtt_s + token_overhead_s])

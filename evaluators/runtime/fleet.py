@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -62,6 +62,11 @@ def _first_answer(spec: ServerSpec, link: Link, deadline_s: float) -> Message:
     raise InputError(f"server {spec.name}: not ready in time; raise start_s, or look at its output")
 
 
+def started(engine: str, specs: Sequence[ServerSpec]) -> Fleet:
+    """Servers of an engine; they load, and may not be ready yet."""
+    return ENGINES[engine](specs)
+
+
 def local(specs: Sequence[ServerSpec]) -> Fleet:
     """All in this process."""
     return Fleet([LocalLink(Worker(spec)) for spec in specs])
@@ -88,3 +93,6 @@ def _started(spec: ServerSpec, theirs: socket.socket) -> "subprocess.Popen[bytes
     command = [sys.executable, "-m", "evaluators.runtime", "serve", "--spec", spec.to_json()]
     number = theirs.fileno()
     return subprocess.Popen([*command, "--descriptor", str(number)], pass_fds=[number], stdin=subprocess.DEVNULL)
+
+
+ENGINES: dict[str, Callable[[Sequence[ServerSpec]], Fleet]] = {"local": local, "pipe": pipe}

@@ -3,6 +3,7 @@
 All of a job's tokens pass here between any two servers, as in the paper's system: prompt first, then token by token.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -90,10 +91,10 @@ class Orchestrator:
         self._owed = dict.fromkeys(links, 0)  # steps sent and not answered
         self._heard_s = dict.fromkeys(links, 0.0)
         self.lost: dict[int, str] = {}  # server: why
-        self._ended: Callable[[], None] = lambda: None
+        self._ended: Callable[[], object] = lambda: None
 
     def run(
-        self, arrival_s: NDArray[np.float64], requests: Sequence[Request], ended: Callable[[], None]
+        self, arrival_s: NDArray[np.float64], requests: Sequence[Request], ended: Callable[[], object]
     ) -> list[JobRecord]:
         """Serve the jobs at their times of arrival; `ended` is called at the end of each. Returns their records."""
         self._requests, self._ended = requests, ended
@@ -105,6 +106,15 @@ class Orchestrator:
         self._watch()
         self._reactor.run_until(lambda: self._left == 0)
         return self.records
+
+    def stats(self) -> dict[int, dict[str, float]]:
+        """What each server that is left says of itself."""
+        self._stats: dict[int, dict[str, float]] = {}
+        for server in self._links.keys() - self.lost.keys():
+            self._owe(server)
+            self._send(server, [Message(Kind.STATS)])
+        self._reactor.run_until(lambda: self._stats.keys() | self.lost.keys() == self._links.keys())
+        return self._stats
 
     def _now_s(self) -> float:
         return self._reactor.now_s() - self._begin_s
@@ -170,11 +180,15 @@ class Orchestrator:
         messages = [step]
         if attempt.in_prompt:
             messages.insert(0, Message(Kind.OPEN, attempt.number, at.first_block, at.blocks))
-        if self._owed[at.server] == 0:
-            self._heard_s[at.server] = self._now_s()
-        self._owed[at.server] += 1
+        self._owe(at.server)
         attempt.sent_s = sent_s - self._begin_s
         self._send(at.server, messages)
+
+    def _owe(self, server: int) -> None:
+        """One answer more is to come from there."""
+        if self._owed[server] == 0:
+            self._heard_s[server] = self._now_s()
+        self._owed[server] += 1
 
     def _send(self, server: int, messages: Sequence[Message]) -> None:
         try:
@@ -191,7 +205,9 @@ class Orchestrator:
             return
         for answer in answers:
             self._heard_s[server] = self._now_s()
-            self._owed[server] -= answer.kind == Kind.STEP
+            self._owed[server] -= answer.kind in (Kind.STEP, Kind.STATS)
+            if answer.kind == Kind.STATS:
+                self._stats[server] = json.loads(answer.text)
             attempt = self._attempts.get(answer.job)
             if attempt is not None and answer.refused:
                 self._give_up(attempt, f"{self._name(server)} refused: {answer.text}", again=False)

@@ -8,12 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from evaluators.runtime.blocks.block import Block
-from evaluators.runtime.blocks.checkpoint import Checkpoint
 from evaluators.runtime.blocks.slab import Slab
 from evaluators.runtime.blocks.stack import Stack
-from evaluators.runtime.blocks.weights import random_block
 from evaluators.runtime.device import require_fits, torch_device
+from evaluators.runtime.model import block_of
 from evaluators.runtime.spec import ServerSpec
 from evaluators.runtime.wire import Kind, Message, Request
 from system import InputError
@@ -28,7 +26,7 @@ class Worker:
         self.spec, self.now_s = spec, time.perf_counter
         self._device, self._dtype = torch_device(spec.device), getattr(torch, spec.dtype)
         require_fits(spec, self._device, self._dtype)
-        blocks = [self._block(b) for b in range(spec.first_block, spec.first_block + spec.block_count)]
+        blocks = [block_of(spec, b) for b in range(spec.first_block, spec.first_block + spec.block_count)]
         slab = Slab(spec.architecture, spec.slot_count, spec.cache_tokens, self._dtype, self._device)
         self.stack = Stack(blocks, spec.first_block, slab)
         self.busy_s, self.steps = 0.0, 0
@@ -89,12 +87,6 @@ class Worker:
     def _paced_s(self, message: Message) -> float:
         once_s, token_s, further_s = self.spec.paced_step_s
         return message.block_count * (once_s + token_s * message.tokens if message.tokens > 1 else further_s)
-
-    def _block(self, b: int) -> Block:
-        spec = self.spec
-        if spec.checkpoint is not None:
-            return Checkpoint(spec.checkpoint).block(b, self._dtype, self._device)
-        return random_block(spec.architecture, b, int(spec.weights), self._dtype, self._device)
 
     def _warm_up(self) -> None:
         """Torch's first calls take longer: they are made before anybody waits for them."""
