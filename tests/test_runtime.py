@@ -14,7 +14,13 @@ from workloads.jobs import Jobs
 LOCAL = ("network=local", "cluster=local_pair", "workload=drawn_lengths", "workload.job_count=8", "demand.per_s=40")
 LLAMA = ("model=tiny_llama", "tuning.capacity=3")
 BLOOM = ("model=tiny_bloom", "tuning.capacity=3")
-NINE = ("model=tiny_llama", "cluster=local_nine", "cluster.memory_budget_gb=[0.3,0.15]", "tuning.capacity=2", "evaluator.engine=local")
+NINE = (
+    "model=tiny_llama",
+    "cluster=local_nine",
+    "cluster.memory_budget_gb=[0.3,0.15]",
+    "tuning.capacity=2",
+    "evaluator.engine=local",
+)
 
 
 def run_of(*overrides):
