@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from hardware_profiles.measured import Rows, require_points
 from system import InputError, ServedModel
 from system.checks import float_vector, require, require_not_negative, require_positive
 
@@ -22,7 +23,9 @@ class GpuProfile:
     """One kind of GPU, with the roofline of footnote 2: prefill is bound by arithmetic, decoding by memory bandwidth.
 
     `measured_block_s` maps a model's name to its fitted (s, s per input token, s per further output token) for one
-    block; where a model is listed, the fit takes the place of the roofline.
+    block; where a model is listed, the fit takes the place of the roofline. What else the profiler writes, by model:
+    (s per hop, s per byte) of the relay, how well the fits do, and the points themselves
+    (`hardware_profiles.measured`); then what was measured on and with, which is for people.
     """
 
     name: str
@@ -33,21 +36,26 @@ class GpuProfile:
     bandwidth_gb_per_s: float  # b
     overhead_s: float  # t_o, once per block and job
     measured_block_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    measured_relay_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    fit_report: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    measured_points: Mapping[str, Mapping[str, Rows]] = field(default_factory=dict)
+    measured_on: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_positive(
             memory_gb=self.memory_gb, prefill_tflops=self.prefill_tflops, bandwidth_gb_per_s=self.bandwidth_gb_per_s
         )
         require_not_negative(overhead_s=self.overhead_s)
+        for by_model in (self.measured_block_s, self.measured_relay_s, self.fit_report, self.measured_points):
+            require(isinstance(by_model, Mapping), "what is measured", by_model, "must be a mapping by model")
         for model, coefficients in self.measured_block_s.items():
-            where = f"measured_block_s.{model}"
-            float_vector(where, coefficients)
-            require(
-                len(coefficients) == 3,
-                where,
-                list(coefficients),
-                "must be 3 numbers: s, s per input, s per output token",
-            )
+            _require_coefficients(f"measured_block_s.{model}", coefficients, ("s", "s per input", "s per output token"))
+        for model, coefficients in self.measured_relay_s.items():
+            _require_coefficients(f"measured_relay_s.{model}", coefficients, ("s per hop", "s per byte"))
+        for model, report in self.fit_report.items():
+            float_vector(f"fit_report.{model}", list(report.values()))
+        for model, points in self.measured_points.items():
+            require_points(f"measured_points.{model}", points)
 
     def block_coefficients_s(self, model: ServedModel) -> tuple[float, float, float]:
         """Time of one block for one job as coefficients of x = (1, input tokens, output tokens - 1), in seconds."""
@@ -56,6 +64,12 @@ class GpuProfile:
             return once_s, per_input_token_s, per_output_token_s
         per_input_token_s = model.prefill_gflop / (self.prefill_tflops * 1e3)
         return self.overhead_s, per_input_token_s, model.decode_read_gb / self.bandwidth_gb_per_s
+
+
+def _require_coefficients(where: str, coefficients: Sequence[float], units: Sequence[str]) -> None:
+    float_vector(where, coefficients)
+    remedy = f"must be {len(units)} numbers: {', '.join(units)}"
+    require(len(coefficients) == len(units), where, list(coefficients), remedy)
 
 
 def profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 # Words about a hardware profile or a data set; its numbers and checksum are what counts.
-DESCRIPTIVE = frozenset({"description", "source", "address", "licence", "citation"})
+DESCRIPTIVE = frozenset({"description", "source", "measured_on", "address", "licence", "citation"})
 
 
 class Identity(NamedTuple):

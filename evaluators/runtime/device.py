@@ -1,0 +1,46 @@
+"""The device on which a server computes: is it there, and does what is asked of it fit."""
+
+import os
+
+import torch
+
+from evaluators.runtime.spec import ServerSpec
+from system import InputError
+from system.checks import require
+
+
+def torch_device(name: str) -> torch.device:
+    """`cpu`, `cuda` or `cuda:1`; raises `InputError` if there is none."""
+    kind = name.partition(":")[0]
+    require(kind in ("cpu", "cuda"), "device", name, "must be cpu, cuda or cuda:<number>")
+    if kind == "cuda":
+        require(torch.cuda.is_available(), "device", name, "there is no CUDA device here; use device=cpu")
+        number = int(name.partition(":")[2] or 0)
+        count = torch.cuda.device_count()
+        require(number < count, "device", name, f"there are {count} CUDA devices, cuda:0 to cuda:{count - 1}")
+    return torch.device(name)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that can be had on the device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def needed_bytes(spec: ServerSpec, dtype: torch.dtype) -> int:
+    """Of a server's parameters and its slab."""
+    model = spec.architecture
+    cache = spec.slot_count * spec.cache_tokens * model.cache_values_per_token
+    return (spec.block_count * model.block_parameters + cache) * dtype.itemsize
+
+
+def require_fits(spec: ServerSpec, device: torch.device, dtype: torch.dtype) -> None:
+    """Raise `InputError` unless blocks and slab fit the memory that is free."""
+    needed, free = needed_bytes(spec, dtype), free_bytes(device)
+    if needed > free:
+        raise InputError(
+            f"server {spec.name}: {spec.block_count} blocks of {spec.architecture.name} and {spec.slot_count} cache "
+            f"slots need {needed / 1e9:.3g} GB, but {device} has {free / 1e9:.3g} GB free: "
+            f"{(needed - free) / 1e9:.3g} GB are missing; host fewer blocks or lower the capacities"
+        )

@@ -1,0 +1,84 @@
+"""`python -m evaluators.runtime profile`: what is asked for, measured and told. Imports torch only when it measures."""
+
+import argparse
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluators.runtime.blocks.architecture import architecture
+from evaluators.runtime.installed import require_installed
+from evaluators.runtime.profiler import document
+from evaluators.runtime.profiler.card import card
+from evaluators.runtime.profiler.scope import CUDA, QUICK, Scope
+from hardware_profiles.profile import FOLDER, GpuProfile
+from system.checks import require
+
+if TYPE_CHECKING:
+    from evaluators.runtime.profiler.measure import Findings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command; what they may be is checked where they are used."""
+    parser.add_argument("--model", nargs="+", required=True, help="presets, such as tiny_llama llama2_7b")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
+    parser.add_argument("--dtype", default="float32", help="float32, bfloat16, float16")
+    parser.add_argument("--threads", type=int, default=1, help="of a CPU; a server of the runtime computes on one")
+    parser.add_argument("--name", required=True, help="of the profile, as configurations will call it")
+    parser.add_argument("--to", type=Path, help="file; hardware_profiles/NAME.yaml by default")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
+    parser.add_argument("--longest", type=int, help="prompt and context in tokens; 512 on a CPU, else 2048 by default")
+    parser.add_argument("--stacks", type=int, nargs="+", help="numbers of blocks; 1 2 4 8 by default")
+    parser.add_argument("--batches", type=int, nargs="+", help="numbers of jobs; 1 2 4 8 16 by default")
+    parser.add_argument("--rounds", type=int, help="times that everything is measured; 15 by default")
+    parser.add_argument("--quick", action="store_true", help="a rough profile in seconds")
+
+
+def run(asked: argparse.Namespace, words: str, origin: Mapping[str, Any]) -> str:
+    """Measure and write; returns what to tell.
+
+    `words` are the command as it was given, `origin` the provenance of results (`store.provenance`).
+    """
+    require(asked.name.isidentifier(), "name", asked.name, "must be letters, digits and _, such as my_machine")
+    path = asked.to or FOLDER / f"{asked.name}.yaml"
+    document.require_writable(path, overwrite=asked.overwrite)
+    models, scope = [architecture(name) for name in asked.model], scope_of(asked)
+    require_installed("torch")
+    from evaluators.runtime.profiler.measure import Bench, measure
+
+    bench = Bench(asked.device, asked.dtype, asked.threads)
+    found = _profile(asked, measure(models, scope, bench, origin["machine"]["processor"]), words, origin)
+    document.write(path, found, overwrite=asked.overwrite)
+    return f"{card(found)}\nwritten: {path}\n"
+
+
+def scope_of(asked: argparse.Namespace) -> Scope:
+    """The defaults of the kind of device, then those of --quick, then what is asked for."""
+    settings = dict(CUDA if asked.device.startswith("cuda") else {})
+    if asked.quick:
+        settings |= QUICK | {"longest": 4 * settings.get("shortest", Scope.shortest)}
+    given = {name: getattr(asked, name) for name in ("longest", "stacks", "batches", "rounds")}
+    return Scope(**settings | {name: value for name, value in given.items() if value is not None})
+
+
+def _profile(asked: argparse.Namespace, findings: "Findings", words: str, origin: Mapping[str, Any]) -> GpuProfile:
+    threads = {} if asked.device.startswith("cuda") else {"threads": asked.threads}
+    date = datetime.date.today().isoformat()
+    told = {
+        "name": asked.name,
+        "description": ", ".join([findings.device, *(f"{key} = {n}" for key, n in threads.items()), asked.dtype]),
+        "source": f"measured on {date} by {words}",
+        "memory_gb": findings.memory_gb,
+        "prefill_tflops": findings.tflops,
+        "bandwidth_gb_per_s": findings.gb_per_s,
+    }
+    measured_on = {
+        "device": findings.device,
+        **threads,
+        "dtype": asked.dtype,
+        "quantization": "none",
+        "system": origin["machine"]["system"],
+        "commit": origin["commit"],
+        **findings.for_people,
+    }
+    return document.profile_of(findings.models, told, measured_on)

@@ -1,0 +1,71 @@
+"""What a server has to know in order to be one: plain data that travels as JSON. Needs no torch."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from evaluators.runtime.blocks.architecture import Architecture
+from system import InputError
+from system.checks import float_vector, require, require_count, require_not_negative, require_one_of
+
+Batching = Literal["serial", "decode"]
+DtypeName = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSpec:
+    """Blocks `first_block`, ... of a model, a slab of `slot_count` block-slots, and how steps are served.
+
+    `batching`: `serial` computes one step at a time in the order of arrival, as PETALS does; `decode` computes the
+    one-token steps that wait together. `pace_s` is (s, s per prompt token, s per further token) for one block: a step
+    lasts at least as long as these say, so that a server plays a slower one.
+    """
+
+    name: str
+    architecture: Architecture
+    first_block: int
+    block_count: int
+    slot_count: int
+    cache_tokens: int
+    weights: int | str = 0  # the seed of random weights, or the folder of a checkpoint
+    dtype: DtypeName = "float32"
+    device: str = "cpu"
+    batching: Batching = "serial"
+    pace_s: tuple[float, float, float] | None = None
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        require_count(block_count=self.block_count, slot_count=self.slot_count, cache_tokens=self.cache_tokens)
+        require_count(threads=self.threads)
+        require_not_negative(first_block=self.first_block)
+        end, limit = self.first_block + self.block_count, self.architecture.block_count
+        require(end <= limit, "blocks", f"{self.first_block} to {end - 1}", f"the model ends at block {limit - 1}")
+        require_one_of(get_args(Batching), batching=self.batching)
+        require_one_of(get_args(DtypeName), dtype=self.dtype)
+        if self.pace_s is not None:
+            require(float_vector("pace_s", self.pace_s).size == 3, "pace_s", self.pace_s, "give three numbers")
+
+    def to_json(self) -> str:
+        """On one line."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> "ServerSpec":
+        """Raises `InputError` if it is not the JSON of a spec."""
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            fields["architecture"] = Architecture(**fields["architecture"])
+            return ServerSpec(**fields)
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise InputError(f"spec = {text[:80]}: is not the description of a server ({error})") from error
+
+    @property
+    def paced_step_s(self) -> tuple[float, float, float]:
+        """What a step lasts at least, for one block."""
+        return self.pace_s or (0.0, 0.0, 0.0)
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """Where the weights are read from, if they are not random."""
+        return Path(self.weights) if isinstance(self.weights, str) else None

@@ -1,0 +1,112 @@
+"""Blocks of LLaMA and BLOOM straight from their papers: whole sequences in float64, head by head, without a cache.
+
+Weights are mappings of Hugging Face's names below a block to float64 arrays, a matrix as (outputs, inputs).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+Weights = Mapping[str, np.ndarray]
+
+
+def block(architecture, weights: Weights, hidden: np.ndarray) -> np.ndarray:
+    """One block over a whole sequence, (tokens, hidden size) to the same."""
+    return {"llama": _llama, "bloom": _bloom}[architecture.family](architecture, weights, hidden)
+
+
+def tokens_of(architecture, blocks: list[Weights], ends: Weights, prompt: list[int], new_tokens: int) -> list[int]:
+    """Greedy decoding that computes the whole sequence anew for each token; `ends` has the names of `Ends`."""
+    sequence = list(prompt)
+    for _ in range(new_tokens):
+        hidden = ends["embedding.weight"][sequence]
+        if architecture.family == "bloom":
+            hidden = layer_norm(architecture, ends, "embedding_norm", hidden)
+        for weights in blocks:
+            hidden = block(architecture, weights, hidden)
+        last = (rms_norm if architecture.family == "llama" else layer_norm)(architecture, ends, "last_norm", hidden[-1])
+        sequence.append(int(np.argmax(ends.get("head.weight", ends["embedding.weight"]) @ last)))
+    return sequence[len(prompt) :]
+
+
+def alibi_slopes(heads: int) -> list[float]:
+    """2^(-8/n), 2^(-16/n), ...; if n is no power of two, every other slope of twice the next lower one fills up."""
+    lower = 2 ** int(np.floor(np.log2(heads)))
+    slopes = [2 ** (-8 * (head + 1) / lower) for head in range(lower)]
+    between = [2 ** (-8 * (head + 1) / (2 * lower)) for head in range(2 * lower)]
+    return (slopes + between[::2])[:heads]
+
+
+def _llama(architecture, weights: Weights, hidden: np.ndarray) -> np.ndarray:
+    """RMSNorm, rotary positions, grouped heads and a gated MLP (Touvron et al. 2023)."""
+
+    def heads(x, name):
+        projected = np.einsum("th,oh->to", x, weights[f"self_attn.{name}_proj.weight"])
+        return projected.reshape(len(x), -1, size)
+
+    size, group = architecture.head_size, architecture.head_count // architecture.kv_head_count
+    x = rms_norm(architecture, weights, "input_layernorm", hidden)
+    queries, keys, values = (heads(x, name) for name in "qkv")
+    mixed = [
+        _attend(
+            _rotated(architecture, queries[:, head]),
+            _rotated(architecture, keys[:, head // group]),
+            values[:, head // group],
+            slope=0.0,
+        )
+        for head in range(architecture.head_count)
+    ]
+    hidden = hidden + np.concatenate(mixed, axis=1) @ weights["self_attn.o_proj.weight"].T
+    x = rms_norm(architecture, weights, "post_attention_layernorm", hidden)
+    gate, up = (x @ weights[f"mlp.{name}_proj.weight"].T for name in ("gate", "up"))
+    return hidden + (gate / (1 + np.exp(-gate)) * up) @ weights["mlp.down_proj.weight"].T
+
+
+def _bloom(architecture, weights: Weights, hidden: np.ndarray) -> np.ndarray:
+    """LayerNorm, ALiBi, one fused matrix for each head's query, key and value, GELU (Le Scao et al. 2022)."""
+
+    def linear(x, name):
+        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+    x = layer_norm(architecture, weights, "input_layernorm", hidden)
+    fused = linear(x, "self_attention.query_key_value").reshape(
+        len(hidden), architecture.head_count, 3, architecture.head_size
+    )
+    mixed = [
+        _attend(fused[:, head, 0], fused[:, head, 1], fused[:, head, 2], slope)
+        for head, slope in enumerate(alibi_slopes(architecture.head_count))
+    ]
+    hidden = hidden + linear(np.concatenate(mixed, axis=1), "self_attention.dense")
+    x = layer_norm(architecture, weights, "post_attention_layernorm", hidden)
+    x = linear(x, "mlp.dense_h_to_4h")
+    gelu = x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    return hidden + linear(gelu, "mlp.dense_4h_to_h")
+
+
+def rms_norm(architecture, weights: Weights, name: str, x: np.ndarray) -> np.ndarray:
+    return x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + architecture.norm_epsilon) * weights[f"{name}.weight"]
+
+
+def layer_norm(architecture, weights: Weights, name: str, x: np.ndarray) -> np.ndarray:
+    x = x - x.mean(axis=-1, keepdims=True)
+    spread = np.sqrt((x**2).mean(axis=-1, keepdims=True) + architecture.norm_epsilon)
+    return x / spread * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+
+def _rotated(architecture, x: np.ndarray) -> np.ndarray:
+    """Values j and j + half as a complex number, turned by position · theta^(-j/half) (Su et al. 2021)."""
+    tokens, half = len(x), x.shape[1] // 2
+    angles = np.outer(np.arange(tokens), architecture.rope_theta ** (-np.arange(half) / half))
+    turned = (x[:, :half] + 1j * x[:, half:]) * np.exp(1j * angles)
+    return np.concatenate([turned.real, turned.imag], axis=1)
+
+
+def _attend(queries: np.ndarray, keys: np.ndarray, values: np.ndarray, slope: float) -> np.ndarray:
+    """One head: a token looks at itself and those before, `slope` less for each step back (Press et al. 2022)."""
+    rows = []
+    for token, query in enumerate(queries):
+        seen = token + 1
+        scores = keys[:seen] @ query / np.sqrt(len(query)) - slope * (token - np.arange(seen))
+        shares = np.exp(scores - scores.max())
+        rows.append(shares @ values[:seen] / shares.sum())
+    return np.array(rows)

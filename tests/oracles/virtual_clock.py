@@ -1,0 +1,71 @@
+"""An admission driven by a clock of events, each job ending after a time that is given when it starts."""
+
+import heapq
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from evaluators.admission import Admission, Start
+from system import InfeasibleError
+from workloads.jobs import Jobs
+
+LOSS, END, ARRIVAL = -1, 0, 1  # in this order at one instant
+
+
+class Started(NamedTuple):
+    """A start, when it was, and how long the job would be served."""
+
+    at_s: float
+    service_s: float
+    start: Start
+
+
+class VirtualClock:
+    """Serves all jobs. A server may be lost: jobs in service over it come again at once, from the beginning."""
+
+    def __init__(self, admission: Admission, jobs: Jobs, service_s: Callable[[Start], float]) -> None:
+        self._admission, self._service_s = admission, service_s
+        self._events = [(at_s, ARRIVAL, job) for job, at_s in enumerate(jobs.arrival_s.tolist())]
+        self.in_service: dict[int, Started] = {}
+        self.started: list[Started] = []
+        self.ended: list[int] = []
+        self.given_up: list[int] = []
+
+    def run(self, loss_s: float = math.inf, server: int = -1) -> "VirtualClock":
+        heapq.heappush(self._events, (loss_s, LOSS, server))
+        while (now_s := min(self._events[0][0], self._admission.next_look_s)) < math.inf:
+            if self._events[0][0] == now_s:
+                _, kind, who = heapq.heappop(self._events)
+                {LOSS: self._lose, END: self._end, ARRIVAL: self._arrive}[kind](who, now_s)
+            for start in self._admission.starts(now_s):
+                self._start(start, now_s)
+            self._events = self._events or [(math.inf, LOSS, server)]
+        return self
+
+    def _start(self, start: Start, now_s: float) -> None:
+        assert start.job not in self.in_service
+        self.in_service[start.job] = Started(now_s, self._service_s(start), start)
+        self.started.append(self.in_service[start.job])
+        heapq.heappush(self._events, (now_s + self.started[-1].service_s, END, start.job))
+
+    def _end(self, job: int, now_s: float) -> None:
+        """Unless it is an end that did not come, as the job was interrupted."""
+        started = self.in_service.get(job)
+        if started is not None and started.at_s + started.service_s == now_s:
+            self._admission.leave(job, now_s)
+            self.ended.append(job)
+            del self.in_service[job]
+
+    def _arrive(self, job: int, now_s: float) -> None:
+        try:
+            self._admission.arrive(job, now_s)
+        except InfeasibleError:
+            self.given_up.append(job)
+
+    def _lose(self, server: int, now_s: float) -> None:
+        self.given_up += self._admission.lose_server(server)
+        hit = [job for job, one in self.in_service.items() if any(hop.server == server for hop in one.start.path)]
+        for job in hit:
+            del self.in_service[job]
+            self._admission.leave(job, now_s)
+            self._arrive(job, now_s)

@@ -1,0 +1,179 @@
+"""Admission, an event at a time from Python, beside the compiled simulators: every job alike to the last bit."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+
+from algorithms.allocation.gca import gca
+from algorithms.dispatch import Dispatch
+from algorithms.placement.gbp_cr import GbpCr
+from algorithms.routing import WAITING
+from algorithms.routing.links import RoutedComposition
+from evaluators.admission import Hop, Path, Start, admission_of
+from evaluators.simulation import simulate, simulate_routed
+from system import Composition, InfeasibleError, InputError
+from tests.oracles.instances import poisson_jobs, random_system, uneven_jobs
+from tests.oracles.virtual_clock import Started, VirtualClock
+from tests.test_dispatch import DISPATCHES
+from tests.test_routed_engine import SCHEMES, crowded_rate_per_s, random_routed
+from workloads.jobs import Jobs
+
+
+def chains_of(rng: np.random.Generator) -> Composition:
+    """At least two chains, of random servers."""
+    while True:
+        system = random_system(rng)
+        try:
+            composition = gca(system, GbpCr()(system, int(rng.integers(1, 4))))
+        except InfeasibleError:
+            continue
+        if len(composition) > 1:
+            return composition
+
+
+def equation_2_s(coefficients_s: np.ndarray, jobs: Jobs, job: int) -> float:
+    """The service time from coefficients (3,), added up in the order of the compiled simulators."""
+    input_tokens, further_tokens = jobs.lengths[job if len(jobs.lengths) > 1 else 0]
+    size, (once_s, input_s, further_s) = jobs.size[job], coefficients_s
+    return size * (once_s + input_s * input_tokens) + size * further_s * further_tokens
+
+
+def in_order(clock: VirtualClock) -> list[Started]:
+    """What became of each job, where each started once."""
+    return sorted(clock.started, key=lambda one: one.start.job)
+
+
+def column(found: list[Started], name: str) -> np.ndarray:
+    return np.array([getattr(one, name) for one in found])
+
+
+@pytest.mark.parametrize("name", DISPATCHES)
+@pytest.mark.parametrize("jobs_of", [poisson_jobs, uneven_jobs])
+def test_jobs_start_on_chains_as_in_the_compiled_simulator(name, jobs_of):
+    rng, dispatch = np.random.default_rng(401), DISPATCHES[name]
+    waited = 0
+    for load in (0.6, 0.9, 1.3):
+        composition = chains_of(rng)
+        jobs = jobs_of(rng, 400, load * composition.total_rate_per_s)
+        coefficients_s = composition.job_coefficients_s
+        simulated = simulate(jobs, composition.mean_service_s, composition.capacity, dispatch, coefficients_s)
+
+        def service_s(start: Start, jobs=jobs, coefficients_s=coefficients_s) -> float:
+            return equation_2_s(coefficients_s[start.chain], jobs, start.job)
+
+        found = in_order(VirtualClock(admission_of(composition, dispatch, jobs), jobs, service_s).run())
+        chain = np.array([one.start.chain for one in found])
+        assert (column(found, "at_s") - jobs.arrival_s).tobytes() == simulated.waiting_s.tobytes()
+        assert column(found, "service_s").tobytes() == simulated.service_s.tobytes()
+        assert (chain == simulated.chain).all()
+        assert all(one.start.path == path_of(composition, one.start.chain) for one in found)
+        waited += np.count_nonzero(simulated.waiting_s)
+    assert waited > 50
+
+
+def path_of(composition: Composition, k: int) -> tuple[Hop, ...]:
+    chain, placement = composition.chain(k), composition.placement
+    hops = zip(chain.servers, chain.blocks, strict=True)
+    return tuple(Hop(j, int(placement.end_block[j]) - blocks, blocks) for j, blocks in hops)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("waiting", WAITING)
+@pytest.mark.parametrize("jobs_of", [poisson_jobs, uneven_jobs])
+def test_jobs_start_on_paths_as_in_the_compiled_simulator(name, waiting, jobs_of):
+    rng = np.random.default_rng(402)
+    waited = 0
+    for load in (0.5, 1.0, 2.0) * 2:
+        composition = random_routed(rng, SCHEMES[name], waiting)
+        jobs = jobs_of(rng, 200, crowded_rate_per_s(composition, load))
+        servers = composition.system.servers
+
+        def service_s(start: Start, jobs=jobs, servers=servers) -> float:
+            hops = [servers.communication_s[j] + blocks * servers.block_s[j] for j, _, blocks in start.path]
+            return equation_2_s(np.cumsum(hops, axis=0)[-1], jobs, start.job)
+
+        found = in_order(VirtualClock(admission_of(composition, None, jobs), jobs, service_s).run())
+        simulated = simulate_routed(composition, jobs, stop_unstable=False)
+        assert (column(found, "at_s") - jobs.arrival_s).tobytes() == simulated.waiting_s.tobytes()
+        assert column(found, "service_s").tobytes() == simulated.service_s.tobytes()
+        for one in found:
+            assert_runs_every_block(composition, one.start.path)
+        waited += np.count_nonzero(simulated.waiting_s)
+    assert waited > 200
+
+
+def assert_runs_every_block(composition: RoutedComposition, path: Path) -> None:
+    """Each once and in order, where it is hosted."""
+    placement = composition.placement
+    assert [block for _, first, blocks in path for block in range(first, first + blocks)] == list(
+        range(composition.system.model.block_count)
+    )
+    for j, first, blocks in path:
+        assert placement.first_block[j] <= first
+        assert first + blocks == placement.end_block[j]
+
+
+def crowded_systems(
+    seed: int,
+) -> Iterator[tuple[Composition | RoutedComposition, Dispatch | None, Jobs]]:
+    """Chains under every policy and every way to route and to wait."""
+    rng = np.random.default_rng(seed)
+    for dispatch in DISPATCHES.values():
+        chains = chains_of(rng)
+        yield chains, dispatch, poisson_jobs(rng, 100, 1.2 * chains.total_rate_per_s)
+    for name, waiting in product(SCHEMES, WAITING):
+        routed = random_routed(rng, SCHEMES[name], waiting)
+        yield routed, None, poisson_jobs(rng, 100, crowded_rate_per_s(routed, 2.0))
+
+
+def most_on(composed: Composition | RoutedComposition) -> np.ndarray:
+    """(J,) slots that jobs may hold on each server at once."""
+    return composed.slots_used() if isinstance(composed, Composition) else composed.slots
+
+
+def held_at(clock: VirtualClock, at_s: float, server: int) -> int:
+    """Slots that jobs hold on a server just after an instant, where nobody was interrupted."""
+    there = [one.start.path for one in clock.started if one.at_s <= at_s < one.at_s + one.service_s]
+    return sum(hop.blocks for path in there for hop in path if hop.server == server)
+
+
+def size_s(jobs: Jobs) -> Callable[[Start], float]:
+    """Every job takes its size in seconds."""
+    return lambda start: float(jobs.size[start.job])
+
+
+def test_slots_are_never_given_twice_and_all_come_back():
+    for composed, dispatch, jobs in crowded_systems(403):
+        later = replace(jobs, arrival_s=jobs.arrival_s + 1e6)
+        admission = admission_of(composed, dispatch, jobs)
+        first, second = (VirtualClock(admission, some, size_s(jobs)).run() for some in (jobs, later))
+        for one in first.started:
+            assert all(held_at(first, one.at_s, j) <= most_on(composed)[j] for j, _, _ in one.start.path)
+        assert sorted(first.ended) == list(range(len(jobs)))
+        assert first.started[0].start == second.started[0].start  # as in an empty system
+
+
+def test_a_lost_server_is_avoided_and_nobody_is_forgotten():
+    went_on = stopped = interrupted = 0
+    for composed, dispatch, jobs in crowded_systems(404):
+        for lost in np.flatnonzero(most_on(composed)).tolist():
+            at_s = float(jobs.arrival_s[60])
+            admission = admission_of(composed, dispatch, jobs)
+            clock = VirtualClock(admission, jobs, size_s(jobs)).run(at_s, lost)
+            after = [one.start for one in clock.started if one.at_s > at_s]
+            assert all(hop.server != lost for start in after for hop in start.path)
+            assert sorted(clock.ended + clock.given_up) == list(range(len(jobs)))
+            assert not (after and clock.given_up)
+            went_on += bool(after)
+            stopped += bool(clock.given_up)
+            interrupted += len(clock.started) > len(clock.ended)
+    assert min(went_on, stopped, interrupted) >= 5
+
+
+def test_chains_need_a_policy():
+    composition = chains_of(np.random.default_rng(405))
+    with pytest.raises(InputError, match=r"^dispatch = None: "):
+        admission_of(composition, None, poisson_jobs(np.random.default_rng(405), 1, 1.0))
