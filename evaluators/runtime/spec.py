@@ -19,7 +19,8 @@ class ServerSpec:
 
     `batching`: `serial` computes one step at a time in the order of arrival, as PETALS does; `decode` computes the
     one-token steps that wait together. `pace_s` is (s, s per prompt token, s per further token) for one block: a step
-    lasts at least as long as these say, so that a server plays a slower one.
+    lasts at least as long as these say, so that a server plays a slower one. On a CUDA device `sm_count` of its
+    multiprocessors are the server's own (None: all are everybody's), and one-token steps are `cuda_graphs`.
     """
 
     name: str
@@ -34,10 +35,12 @@ class ServerSpec:
     batching: Batching = "serial"
     pace_s: tuple[float, float, float] | None = None
     threads: int = 1
+    sm_count: int | None = None
+    cuda_graphs: bool = True
 
     def __post_init__(self) -> None:
         require_count(block_count=self.block_count, slot_count=self.slot_count, cache_tokens=self.cache_tokens)
-        require_count(threads=self.threads)
+        require_count(threads=self.threads, **{} if self.sm_count is None else {"sm_count": self.sm_count})
         require_not_negative(first_block=self.first_block)
         end, limit = self.first_block + self.block_count, self.architecture.block_count
         require(end <= limit, "blocks", f"{self.first_block} to {end - 1}", f"the model ends at block {limit - 1}")
