@@ -15,7 +15,7 @@ SPECIAL = {
     "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
     "gaps": ("workload=synthetic_code", "workload.job_count=2000"),
     "exact": ("evaluator.slo_s=10",),
-    "simulation_steps": ("workload=synthetic_code",),  # whole tokens
+    "simulation_steps": ("workload=drawn_lengths",),  # whole tokens
     "simulation": ("evaluator.slo_s=10",),
 }
 # What a second run of an evaluator may report beside the first.
