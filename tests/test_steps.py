@@ -275,7 +275,7 @@ def test_the_evaluator_reports_the_parts_of_the_service_time_and_busy_servers():
 
 def test_a_server_may_be_too_busy_below_a_load_of_1():
     """Equation (4) allows the rate, the servers do not: refused, or reported."""
-    with pytest.raises(UnstableError, match=r"steps wait for each other; .* computed \d+% of the time; lower the rate"):
+    with pytest.raises(UnstableError, match=r"seen after 1000 of 2000; .* computed \d+% of the time; lower the rate"):
         evaluated("demand.load=0.9")
     found = evaluated("demand.load=0.9", "evaluator.unstable=report")
     assert found["is_unstable"] == 1
