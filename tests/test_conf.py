@@ -142,8 +142,8 @@ def test_evaluators(evaluator):
     special = {
         "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
         "gaps": ("workload=synthetic_code",),
-        "simulation_steps": ("workload=synthetic_code",),  # whole tokens
-        "replay_steps": ("workload=synthetic_code",),
+        "simulation_steps": ("workload=drawn_lengths",),  # whole tokens
+        "replay_steps": ("workload=drawn_lengths",),
     }
     if evaluator == "runtime":
         small = (*ON_THIS_MACHINE, "evaluator.engine=local")
