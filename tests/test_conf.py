@@ -135,6 +135,7 @@ def test_evaluators(evaluator):
     special = {
         "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
         "gaps": ("workload=synthetic_code",),
+        "simulation_steps": ("workload=synthetic_code",),  # whole tokens
     }
     small = ("network=european", *SMALL, *special.get(evaluator, ()), f"evaluator={evaluator}")
     assert rows_of(*small, *FEW_JOBS)

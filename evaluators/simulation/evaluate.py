@@ -23,7 +23,8 @@ TIMES = ("response", "waiting", "service", "first_token", "output_token")
 class Statistics(Protocol):
     """What is known of jobs' times, each under a name of `TIMES`."""
 
-    def mean_s(self, name: str) -> float: ...
+    def mean_s(self, name: str) -> float:
+        """NaN if no job has such a time."""
 
     def quantiles_s(self, name: str, shares: tuple[float, ...]) -> list[float]: ...
 
@@ -38,7 +39,8 @@ class AllTimes:
     times: JobTimes
 
     def mean_s(self, name: str) -> float:
-        return float(self._values(name).mean())
+        values = self._values(name)
+        return float(values.mean()) if values.size else np.nan
 
     def quantiles_s(self, name: str, shares: tuple[float, ...]) -> list[float]:
         return [float(value) for value in np.quantile(self._values(name), shares)]
@@ -47,8 +49,9 @@ class AllTimes:
         return float(np.mean(self._values(name) > limit_s))
 
     def _values(self, name: str) -> NDArray[np.float64]:
+        """Of the jobs that have such a time: one of a single token may have none per further token, NaN."""
         values: NDArray[np.float64] = getattr(self.times, f"{name}_s")
-        return values
+        return values[~np.isnan(values)] if name == "output_token" else values
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,11 @@ class Report:
     def measurements(self, draw: Draw, statistics: Statistics) -> list[Measurement]:
         """The statistics as rows, with what they are to be read beside."""
         measurements = [
-            *(Measurement(f"{name}_mean_s", statistics.mean_s(name)) for name in TIMES),
+            *(
+                Measurement(f"{name}_mean_s", mean_s)
+                for name in TIMES
+                if not np.isnan(mean_s := statistics.mean_s(name))
+            ),
             Measurement("waiting_probability", statistics.share_above("waiting", 0.0)),
             Measurement("over_length_share", draw.case.over_length_share),
             *(
@@ -111,7 +118,10 @@ class SimulationEvaluator(Report):
         require(self.unstable in ("refuse", "report"), "unstable", self.unstable, "must be refuse or report")
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
-        everything = self._times(draw, replication)
+        return self.reported(draw, self._times(draw, replication))
+
+    def reported(self, draw: Draw, everything: JobTimes) -> list[Measurement]:
+        """The measurements of a run, given all of its jobs."""
         measurements = self.measurements(draw, AllTimes(everything.after_warm_up(self.warm_up)))
         if self.unstable == "report":
             measurements.append(Measurement("is_unstable", float(is_unstable(everything))))

@@ -1,0 +1,73 @@
+"""Simulation with a queue of steps at each server as an evaluator (`conf/evaluator/simulation_steps.yaml`)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.routing.links import RoutedComposition
+from evaluators.case import Draw, Measurement
+from evaluators.simulation.evaluate import SimulationEvaluator
+from evaluators.simulation.routed import is_unstable
+from evaluators.simulation.steps import Batching, StepJobTimes, StepRun, check_batching, simulate_steps
+from system import UnstableError
+
+PARTS = ("compute", "queue", "communication")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSimulationEvaluator(SimulationEvaluator):
+    """As its base class, with jobs that slow each other: each server computes one step at a time (`steps`).
+
+    Adds the parts of the mean service time and the utilisation of each server that hosts blocks, over the whole run.
+    The limit of stability is lower than that of equation (4) where one server is too busy, and only a run shows it.
+    """
+
+    batching: Batching = "serial"
+    further_share: float = 0.0  # under batching=decode: what each further step of a stack adds
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_batching(self.batching, self.further_share)
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        run = self._run(draw, replication)
+        hosting = np.flatnonzero(draw.composed.placement.block_count)
+        return [
+            *self.reported(draw, run.times),
+            *part_means(run.times.after_warm_up(self.warm_up)),
+            *utilisations(run.utilisation, hosting),
+        ]
+
+    def _run(self, draw: Draw, replication: int) -> StepRun:
+        """All jobs; raises `UnstableError` for an unstable run if it is to be refused."""
+        composed, refuse = draw.composed, self.unstable == "refuse"
+        dispatch = None if isinstance(composed, RoutedComposition) else draw.dispatch
+        if refuse and not isinstance(composed, RoutedComposition):
+            composed.check_stable()
+        run = simulate_steps(composed, draw.jobs(replication), dispatch, self.batching, self.further_share)
+        if refuse and is_unstable(run.times):
+            raise _unstable(draw, run)
+        return run
+
+
+def part_means(times: StepJobTimes) -> Iterator[Measurement]:
+    """Of what a job's service time is made in the mean."""
+    for part in PARTS:
+        yield Measurement(f"{part}_mean_s", float(getattr(times, f"{part}_s").mean()))
+
+
+def utilisations(shares: NDArray[np.float64], servers: NDArray[np.int64]) -> Iterator[Measurement]:
+    """Of these servers, given those of all (J,)."""
+    for j in servers.tolist():
+        yield Measurement("server_utilisation", float(shares[j]), j)
+
+
+def _unstable(draw: Draw, run: StepRun) -> UnstableError:
+    system, busiest = draw.system, int(run.utilisation.argmax())
+    return UnstableError(
+        f"arrival_rate_per_s = {system.arrival_rate_per_s:g}: jobs leave more slowly than they come, as their steps "
+        f"wait for each other; {system.servers.name(busiest)} computed {run.utilisation[busiest]:.0%} of the time; "
+        "lower the rate or add servers"
+    )

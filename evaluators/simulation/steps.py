@@ -1,0 +1,158 @@
+"""Simulation with a queue of steps at each server: a job's tokens wait for those of other jobs.
+
+Equation (2) gives a job in service the time that it would take alone, whoever else is in service. Here a server
+computes one step at a time, so that jobs at the same server slow each other. A job is a step for its prompt and one for
+each output token after the first; each goes over the servers of the path in order. What it communicates with a server
+takes half of its time before the computation and half after it. A job that is alone takes the time of equation (2).
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.dispatch import Dispatch
+from algorithms.routing.links import RoutedComposition
+from evaluators.admission import Admission, Start, admission_of
+from evaluators.simulation import steps_engine
+from evaluators.simulation.simulate import JobTimes
+from system import Composition, NotApplicableError
+from system.checks import require, require_not_negative, require_one_of
+from workloads.jobs import Jobs
+
+Batching = Literal["serial", "decode"]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class StepJobTimes(JobTimes):
+    """Times of jobs with the parts of the service time, which is their sum.
+
+    `output_token_s` is NaN for a job of a single token.
+    """
+
+    compute_s: Floats  # servers computed on its steps, in a stack on all of it
+    queue_s: Floats  # its steps waited at servers
+    communication_s: Floats
+
+
+class StepRun(NamedTuple):
+    """The jobs' times, and for how long each server computed."""
+
+    times: StepJobTimes
+    busy_s: Floats  # (J,)
+
+    @property
+    def utilisation(self) -> Floats:
+        """(J,) share of the time from the first arrival to the last end in which each server computed."""
+        times = self.times
+        return self.busy_s / ((times.arrival_s + times.response_s).max() - times.arrival_s[0])
+
+
+def simulate_steps(
+    composed: Composition | RoutedComposition,
+    jobs: Jobs,
+    dispatch: Dispatch | None = None,
+    batching: Batching = "serial",
+    further_share: float = 0.0,
+) -> StepRun:
+    """Serve `jobs` of whole tokens, step by step, on the paths that the scheme gives them; `dispatch` is for chains.
+
+    Servers compute steps in the order in which these come: `serial`, one at a time; `decode`, once the first that waits
+    is a step of one token, all of these that wait together, in the time of the longest and `further_share` of it for
+    each further one, and prompts alone.
+
+    Every job is served to its end. Raises `NotApplicableError` for jobs of other sizes than 1 or parts of tokens, and
+    `InputError` if the policy answers with a chain that is not there or lets jobs wait for ever.
+    """
+    check_whole_tokens(jobs)
+    check_batching(batching, further_share)
+    servers = composed.system.servers
+    speeds = steps_engine.Speeds(servers.communication_s, servers.block_s, batching == "decode", float(further_share))
+    world = steps_engine.empty_world(speeds, np.broadcast_to(jobs.lengths, (len(jobs), 2)), _most_hops(composed))
+    start_s = _run(world, admission_of(composed, dispatch, jobs), jobs)
+    _check_served(start_s, dispatch)
+    return StepRun(_job_times(world, jobs, start_s), world.record.busy_s)
+
+
+def check_batching(batching: Batching, further_share: float) -> None:
+    """Raise `InputError` unless these say how a server computes steps."""
+    require_one_of(get_args(Batching), batching=batching)
+    require_not_negative(further_share=further_share)
+    require(further_share <= 1, "further_share", further_share, "is a share of a step's time, at most 1")
+
+
+def check_whole_tokens(jobs: Jobs) -> None:
+    """Raise `NotApplicableError` unless every job has size 1, a prompt and whole numbers of tokens."""
+    whole = bool((jobs.lengths == np.floor(jobs.lengths)).all() and (jobs.lengths[:, 0] >= 1).all())
+    if not (whole and bool((jobs.size == 1).all())):
+        raise NotApplicableError(
+            "workload: its jobs have parts of tokens or sizes other than 1, and steps are of whole tokens; "
+            "use workload=drawn_lengths or a trace"
+        )
+
+
+def _most_hops(composed: Composition | RoutedComposition) -> int:
+    return composed.most_hops if isinstance(composed, RoutedComposition) else int(np.diff(composed.hop_start).max())
+
+
+def _run(world: steps_engine.World, admission: Admission, jobs: Jobs) -> Floats:
+    """When each job started, (n,); NaN if it never did. Ends go before looks, and these before arrivals."""
+    arrival_s = [*jobs.arrival_s.tolist(), np.inf]
+    start_s = np.full(len(jobs), np.nan)
+    come = 0
+    while True:
+        now_s = min(arrival_s[come], admission.next_look_s)
+        ended = steps_engine.advance(world, now_s)
+        if ended >= 0:
+            now_s = float(world.record.end_s[ended])
+            admission.leave(ended, now_s)
+        elif now_s == np.inf:
+            return start_s
+        elif admission.next_look_s > now_s:
+            admission.arrive(come, now_s)
+            come += 1
+        for start in admission.starts(now_s):
+            start_s[start.job] = now_s
+            _begin(world, start, now_s)
+
+
+def _check_served(start_s: Floats, dispatch: Dispatch | None) -> None:
+    stranded = int(np.isnan(start_s).sum())
+    if dispatch is not None:
+        require(stranded == 0, "dispatch", dispatch.policy.__name__, f"leaves {stranded} jobs waiting for ever")
+
+
+def _begin(world: steps_engine.World, start: Start, now_s: float) -> None:
+    job, path = start.job, start.path
+    for at, (server, _, blocks) in enumerate(path):
+        world.jobs.server[job, at], world.jobs.blocks[job, at] = server, blocks
+    world.jobs.hops[job] = len(path)
+    steps_engine.begin(job, now_s, world)
+
+
+def _job_times(world: steps_engine.World, jobs: Jobs, start_s: Floats) -> StepJobTimes:
+    record, further_tokens = world.record, world.jobs.further_tokens
+    communication_s = _communication_s(world)
+    service_s = record.compute_s + record.queue_s + communication_s
+    decoding_s = np.where(further_tokens > 0, record.end_s - record.first_token_s, np.nan)
+    return StepJobTimes(
+        jobs.arrival_s,
+        start_s - jobs.arrival_s,
+        service_s,
+        record.first_token_s - jobs.arrival_s,
+        decoding_s / np.maximum(further_tokens, 1),
+        record.compute_s,
+        record.queue_s,
+        communication_s,
+    )
+
+
+def _communication_s(world: steps_engine.World) -> Floats:
+    """(n,) what each job communicated with the servers of its path."""
+    progress = world.jobs
+    is_hop = np.arange(progress.server.shape[1]) < progress.hops[:, None]
+    coefficients_s = (world.speeds.communication_s[progress.server] * is_hop[:, :, None]).sum(axis=1)
+    x = np.column_stack([np.ones(len(is_hop)), progress.input_tokens, progress.further_tokens])
+    return (coefficients_s * x).sum(axis=1)

@@ -1,0 +1,283 @@
+"""Simulation with a queue of steps at each server: against a plain one, against queueing theory, and by itself."""
+
+import re
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+
+from algorithms.allocation.reserved_only import reserved_only
+from algorithms.dispatch.jffc import JFFC
+from algorithms.placement.gbp_cr import GbpCr
+from algorithms.routing import WAITING
+from evaluators.admission import admission_of
+from evaluators.case import Case, Draw
+from evaluators.simulation import simulate
+from evaluators.simulation.evaluate_steps import StepSimulationEvaluator
+from evaluators.simulation.steps import StepJobTimes, StepRun, simulate_steps
+from system import (
+    Composition,
+    InfeasibleError,
+    InputError,
+    NotApplicableError,
+    Placement,
+    Servers,
+    System,
+    UnstableError,
+)
+from tests.oracles.instances import random_system, served_model
+from tests.oracles.step_simulation import StepSimulation
+from tests.project import case_of
+from tests.test_admission import chains_of
+from tests.test_dispatch import DISPATCHES
+from tests.test_routed_engine import SCHEMES, crowded_rate_per_s, random_routed
+from workloads.jobs import Jobs
+
+BATCHING = [("serial", 0.0), ("decode", 0.0), ("decode", 0.3)]
+
+
+def token_jobs(rng: np.random.Generator, count: int, rate_per_s: float, most_tokens: int = 40) -> Jobs:
+    """Poisson arrivals, whole lengths, of some jobs a single token."""
+    lengths = np.column_stack([rng.integers(1, 400, count), rng.integers(0, most_tokens, count)])
+    return Jobs(np.cumsum(rng.exponential(1 / rate_per_s, count)), np.ones(count), lengths, rng.random(count))
+
+
+def assert_as_the_plain_simulator(composed, dispatch, jobs: Jobs, batching: str, further_share: float) -> StepRun:
+    servers = composed.system.servers
+
+    def stack_s(times_s: list[float]) -> float:
+        return max(times_s) * (1 + further_share * (len(times_s) - 1))
+
+    admission = admission_of(composed, dispatch, jobs)
+    plain = StepSimulation(servers, jobs, admission, stack_s if batching == "decode" else None)
+    served = plain.run()
+    run = simulate_steps(composed, jobs, dispatch, batching, further_share)
+    ours = run.times
+    expected = {
+        "waiting_s": [one.start_s for one in served] - jobs.arrival_s,
+        "response_s": [one.end_s for one in served] - jobs.arrival_s,
+        "first_token_s": [one.first_token_s for one in served] - jobs.arrival_s,
+        **{part: [getattr(one, part) for one in served] for part in ("compute_s", "queue_s", "communication_s")},
+    }
+    for name, values in expected.items():
+        assert getattr(ours, name) == pytest.approx(values, rel=1e-9, abs=1e-9), name
+    assert run.busy_s == pytest.approx(plain.busy_s)
+    assert (ours.service_s == ours.compute_s + ours.queue_s + ours.communication_s).all()
+    return run
+
+
+@pytest.mark.parametrize(("batching", "further_share"), BATCHING)
+def test_every_job_is_served_as_in_the_plain_simulator(batching, further_share):
+    rng = np.random.default_rng(501)
+    queued = waited = 0
+    for name, load in [("jffc", 0.5), ("jffc", 0.9), ("jsq", 0.7), ("sed", 0.7)]:
+        composition, dispatch = chains_of(rng), DISPATCHES[name]
+        jobs = token_jobs(rng, 100, load * composition.total_rate_per_s)
+        run = assert_as_the_plain_simulator(composition, dispatch, jobs, batching, further_share)
+        queued += np.count_nonzero(run.times.queue_s)
+        waited += np.count_nonzero(run.times.waiting_s)
+    for waiting in WAITING:
+        routed = random_routed(rng, SCHEMES["ws_rr"], waiting)
+        jobs = token_jobs(rng, 100, crowded_rate_per_s(routed, 0.7))
+        run = assert_as_the_plain_simulator(routed, None, jobs, batching, further_share)
+        queued += np.count_nonzero(run.times.queue_s)
+        waited += np.count_nonzero(run.times.waiting_s)
+    assert queued > 100
+    assert waited > 50
+
+
+def one_server(slots: int, communication_s: tuple, block_s: tuple) -> Composition:
+    """One server that hosts the model's 2 blocks, for so many jobs at once."""
+    system = System(served_model(2), Servers([2 + slots * 0.2], [communication_s], [block_s]), 1.0, (1.0, 100.0, 10.0))
+    hops = np.zeros(1, np.int64), np.full(1, 2), np.array([0, 1])
+    return Composition.of_hops(system, Placement([0], [2]), *hops, np.array([slots]))
+
+
+def mean_and_error(values: list[float]) -> tuple[float, float]:
+    """The mean over independent runs, and its standard error."""
+    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def prompts_only(rng: np.random.Generator, count: int, rate_per_s: float, mean_tokens: float) -> Jobs:
+    """Exponential prompts, rounded up to whole tokens, and a single token of output."""
+    lengths = np.column_stack([np.ceil(rng.exponential(mean_tokens, count)), np.zeros(count)])
+    return Jobs(np.cumsum(rng.exponential(1 / rate_per_s, count)), np.ones(count), lengths, rng.random(count))
+
+
+def after_the_start(run: StepRun) -> StepJobTimes:
+    return run.times.after_warm_up(0.1)
+
+
+def pollaczek_khinchine_s(rate_per_s: float, services_s: np.ndarray) -> float:
+    """Mean waiting of M/G/1 with these equally likely service times."""
+    return rate_per_s * np.mean(services_s**2) / (2 * (1 - rate_per_s * np.mean(services_s)))
+
+
+def test_a_server_for_one_job_is_an_m_g_1_queue():
+    """The whole job holds the slot: what others wait for is its time by equation (2)."""
+    rng, composition, rate_per_s = np.random.default_rng(502), one_server(1, (0.1, 0.0, 0.01), (0.1, 2e-4, 5e-3)), 0.8
+    lengths = np.stack(np.meshgrid(np.arange(1, 400), np.arange(40)), axis=-1).reshape(-1, 2)
+    services_s = np.insert(lengths, 0, 1, axis=1) @ composition.job_coefficients_s[0]
+    runs = [simulate_steps(composition, token_jobs(rng, 2500, rate_per_s), JFFC) for _ in range(8)]
+    mean_s, error_s = mean_and_error([after_the_start(run).waiting_s.mean() for run in runs])
+    assert mean_s == pytest.approx(pollaczek_khinchine_s(rate_per_s, services_s), abs=3 * error_s)
+    assert all((run.times.queue_s == 0).all() for run in runs)
+
+
+def test_prompts_at_a_server_with_ample_slots_are_an_m_m_1_queue():
+    """Between delays that all jobs have alike: then steps come as a Poisson process."""
+    composition = one_server(400, (0.5, 0.0, 0.0), (0.0, 5e-5, 0.0))
+    rate_per_s, mu_per_s, tokens = 0.7, 1.0, 10_000
+    rng = np.random.default_rng(503)
+    runs = [simulate_steps(composition, prompts_only(rng, 2500, rate_per_s, tokens), JFFC) for _ in range(8)]
+    times = [after_the_start(run) for run in runs]
+    at_server_s = [one.compute_s + one.queue_s for one in times]
+    mean_s, error_s = mean_and_error([float(one.mean()) for one in at_server_s])
+    assert mean_s == pytest.approx(1 / (mu_per_s - rate_per_s), abs=3 * error_s)
+    share, error = mean_and_error([float(np.mean(one > 5.0)) for one in at_server_s])
+    assert share == pytest.approx(np.exp(-(mu_per_s - rate_per_s) * 5.0), abs=3 * error)
+    queues, error = mean_and_error([float(np.mean(one.queue_s > 0)) for one in times])
+    assert queues == pytest.approx(rate_per_s / mu_per_s, abs=3 * error)
+    busy, error = mean_and_error([float(run.utilisation[0]) for run in runs])
+    assert busy == pytest.approx(rate_per_s / mu_per_s, abs=3 * error)
+    assert all((one.waiting_s == 0).all() for one in times)
+    assert all(one.communication_s == pytest.approx(0.5) for one in times)
+
+
+def test_many_short_steps_share_a_server_equally():
+    """Steps in turn are processor sharing but for a step's length: a job of s seconds takes s / (1 - ρ) in the mean.
+
+    Of a queue with processor sharing this holds whatever the distribution of s (M/G/1-PS).
+    """
+    step_s, rate_per_s = 0.005, 0.6
+    composition = one_server(400, (0.0, 0.0, 0.0), (0.0, 1e-9, step_s / 2))
+    rng, slowed = np.random.default_rng(504), {"short": [], "long": []}
+    for _ in range(8):
+        jobs = token_jobs(rng, 1000, rate_per_s, most_tokens=400)
+        load = rate_per_s * 199.5 * step_s
+        times = after_the_start(simulate_steps(composition, jobs, JFFC))
+        for name, chosen in (("short", times.compute_s < 1.0), ("long", times.compute_s >= 1.0)):
+            slowed[name].append(times.service_s[chosen].sum() / times.compute_s[chosen].sum())
+    for values in slowed.values():
+        mean, error = mean_and_error(values)
+        assert mean == pytest.approx(1 / (1 - load), abs=3 * error + 0.02)
+
+
+def disjoint_chains(rng: np.random.Generator) -> Composition:
+    """Chains that share no server, for a job each."""
+    while True:
+        system = random_system(rng)
+        try:
+            composition = reserved_only(system, GbpCr()(system, 1))
+        except InfeasibleError:
+            continue
+        if len(composition) > 1:
+            ones = np.ones(len(composition), np.int64)
+            hops = composition.hop_server, composition.hop_blocks, composition.hop_start
+            return Composition.of_hops(system, composition.placement, *hops, ones)
+
+
+@pytest.mark.parametrize("batching", ["serial", "decode"])
+@pytest.mark.parametrize("name", DISPATCHES)
+def test_jobs_that_never_meet_take_the_times_of_equation_2(name, batching):
+    rng = np.random.default_rng(505)
+    for _ in range(3):
+        composition = disjoint_chains(rng)
+        jobs = token_jobs(rng, 200, 0.9 * composition.total_rate_per_s)
+        ours = simulate_steps(composition, jobs, DISPATCHES[name], batching, 0.5).times
+        coefficients_s = composition.job_coefficients_s
+        alone = simulate(jobs, composition.mean_service_s, composition.capacity, DISPATCHES[name], coefficients_s)
+        for time in ("waiting_s", "service_s", "first_token_s"):
+            assert getattr(ours, time) == pytest.approx(getattr(alone, time), rel=1e-9, abs=1e-9), time
+        several = jobs.lengths[:, 1] > 0
+        assert ours.output_token_s[several] == pytest.approx(alone.output_token_s[several])
+        assert np.isnan(ours.output_token_s[~several]).all()
+        assert ours.queue_s == pytest.approx(0, abs=1e-9)
+
+
+def test_what_servers_compute_is_what_jobs_need():
+    """In turn nothing is lost; stacked, each step costs a share of its time beside the longest."""
+    rng = np.random.default_rng(506)
+    composition = chains_of(rng)
+    jobs = token_jobs(rng, 500, composition.total_rate_per_s)
+    runs = {share: simulate_steps(composition, jobs, JFFC, "decode", share) for share in (0.0, 0.5)}
+    serial = simulate_steps(composition, jobs, JFFC)
+    assert serial.busy_s.sum() == pytest.approx(serial.times.compute_s.sum())
+    assert (runs[0.0].busy_s.sum() < runs[0.5].busy_s.sum()).all()
+    assert runs[0.5].busy_s.sum() < runs[0.5].times.compute_s.sum()
+    one = one_server(5, (0.1, 0.0, 0.01), (0.01, 1e-4, 0.02))
+    jobs = token_jobs(rng, 200, 2.0)
+    in_turn, stacked = (simulate_steps(one, jobs, JFFC, *how) for how in [("serial", 0.0), ("decode", 1.0)])
+    assert stacked.busy_s == pytest.approx(in_turn.busy_s)
+    assert (in_turn.utilisation <= 1).all()
+
+
+def test_the_example_of_two_jobs_by_hand():
+    """Both come at 0: prompts of 1 s one after the other, then two tokens each in turn or together; trips of 0.2 s."""
+    composition = one_server(2, (0.2, 0.0, 0.2), (0.5, 0.0, 0.05))
+    jobs = Jobs(np.zeros(2), np.ones(2), np.array([[1.0, 2.0]]), np.zeros(2))
+    serial = simulate_steps(composition, jobs, JFFC).times
+    # First: 0.1 + 1 + 0.1, then twice 0.1 + 0.1 + 0.1, but its first token's step comes at 1.3 while the other's prompt
+    # is computed from 1.1 to 2.1; its next one comes at 2.4, when the other's has taken 2.3 to 2.4.
+    assert serial.first_token_s == pytest.approx([1.2, 2.2])
+    assert serial.queue_s == pytest.approx([0.8, 1.0])
+    assert serial.response_s == pytest.approx([2.6, 2.8])
+    stacked = simulate_steps(composition, jobs, JFFC, "decode").times
+    assert stacked.response_s == pytest.approx([2.6, 2.8])
+    assert serial.output_token_s == pytest.approx([0.7, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("size", "lengths"), [(2.0, [[10.0, 3.0]]), (1.0, [[10.5, 3.0]]), (1.0, [[10.0, 0.5]]), (1.0, [[0.0, 3.0]])]
+)
+def test_jobs_of_parts_of_tokens_are_not_for_it(size, lengths):
+    jobs = Jobs(np.zeros(1), np.full(1, size), np.array(lengths), np.zeros(1))
+    with pytest.raises(NotApplicableError, match=r"; use workload=drawn_lengths or a trace$"):
+        simulate_steps(one_server(1, (0.1, 0, 0), (0.1, 0, 0)), jobs, JFFC)
+
+
+@pytest.mark.parametrize(
+    ("batching", "share", "said"), [("some", 0.0, "batching = some"), ("decode", 1.5, "at most 1")]
+)
+def test_ways_to_batch_that_there_are_not(batching, share, said):
+    jobs = token_jobs(np.random.default_rng(507), 3, 1.0)
+    with pytest.raises(InputError, match=re.escape(said)):
+        simulate_steps(one_server(1, (0.1, 0, 0), (0.1, 0, 0)), jobs, JFFC, batching, share)
+    with pytest.raises(InputError, match=re.escape(said)):
+        StepSimulationEvaluator(batching=batching, further_share=share)
+
+
+def evaluated(*overrides: str) -> dict:
+    """What the evaluator says of one replication, by metric, or by metric and place where it has one."""
+    small = ("network=european", "model=llama2_7b", "cluster.server_count=4", "tuning.capacity=3", "demand=load")
+    words = ("evaluator=simulation_steps", "workload=synthetic_code", "workload.job_count=1500")
+    case: Case = instantiate(case_of(*small, *words, *overrides))
+    return {
+        (metric, at) if np.isfinite(at) else metric: value for metric, value, at in case.evaluator(Draw(case, 0), 0)
+    }
+
+
+def test_the_evaluator_reports_the_parts_of_the_service_time_and_busy_servers():
+    found = evaluated("demand.load=0.05")
+    parts = sum(found[f"{part}_mean_s"] for part in ("compute", "queue", "communication"))
+    assert parts == pytest.approx(found["service_mean_s"])
+    shares = [value for key, value in found.items() if key[0] == "server_utilisation"]
+    assert 0 < max(shares) < 1
+    assert found["response_mean_s"] == pytest.approx(found["waiting_mean_s"] + found["service_mean_s"])
+    assert "is_unstable" not in found
+
+
+def test_a_server_may_be_too_busy_below_a_load_of_1():
+    """Equation (4) allows the rate, the servers do not: refused, or reported."""
+    with pytest.raises(UnstableError, match=r"steps wait for each other; .* computed \d+% of the time; lower the rate"):
+        evaluated("demand.load=0.9")
+    found = evaluated("demand.load=0.9", "evaluator.unstable=report")
+    assert found["is_unstable"] == 1
+    assert found["load"] == pytest.approx(0.9)
+
+
+def test_single_tokens_have_no_time_per_further_token():
+    single = "workload.output_tokens.tokens=[1,1]", "workload.output_tokens.probabilities=[0,1]"
+    found = evaluated("demand.load=0.05", *single)
+    assert "output_token_mean_s" not in found
+    assert found["response_mean_s"] > 0
