@@ -13,7 +13,7 @@ from workloads import datasets
 # Enough memory for LLaMA-2-7B on four servers, and few jobs.
 SMALL = ("model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
 FEW_JOBS = ("workload.job_count=200",)
-OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_conversation")
+OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_code_start", "azure_conversation")
 OF_DATA = (
     "ripe_measured",
     "ripe_synthetic",
@@ -164,7 +164,7 @@ def test_experiments_run_their_first_point(experiment, made_up_data):
     case = case_of(f"experiment={experiment}")
     if "job_count" in case["workload"]:
         case["workload"]["job_count"] = 300
-    if "server_count" in case["cluster"]:
+    if "fast_share" in case["cluster"]:
         case["cluster"]["server_count"] = 10  # as many as the made-up network has places for
         case["cluster"] |= {"fast_share": 0.4, "fast_count": None}
     assert evaluate(case, range(1), range(1)).rows
