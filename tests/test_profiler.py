@@ -103,6 +103,29 @@ def test_a_batch_takes_slots_of_its_block_alone_and_the_next_block_each_time():
     assert [rest for _, _, *rest in calls] == [[[39] * 3, 40]] * 5
 
 
+def test_a_graph_of_each_stack_computes_what_a_plain_step_does():
+    """The capture is a stand-in that computes again; the real one needs CUDA."""
+    torch = pytest.importorskip("torch", reason="the extra `runtime` is not installed")
+    from evaluators.runtime.blocks.graphs import Captured
+
+    captured = []
+
+    def capture(compute):
+        captured.append(compute())
+        return Captured(lambda result=captured[-1]: result.copy_(compute()), captured[-1])
+
+    measured = subject()
+    hidden = measured._hidden(1, 1)
+    measured._hidden = lambda jobs, tokens: hidden
+    plain, graphed = measured.decode(2, 50), measured.graphed(2, 50, capture)
+    assert len(captured) == 2
+    for _ in range(3):
+        torch.testing.assert_close(graphed(), plain())
+    assert [point.at for point in measured.points(capture) if point.kind == "decode_graph"] == [
+        (m, n) for m in (1, 2, 4) for n in measured.scope.contexts
+    ]
+
+
 def test_caches_weights_and_inputs_are_random_and_no_zeros():
     measured = subject()
     seen = []

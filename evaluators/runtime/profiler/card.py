@@ -34,6 +34,12 @@ def _model_lines(found: GpuProfile, model: str) -> Iterator[str]:
         f"  decode      {output_s * 1e3:.3g} ms a token, mean error {report['decode_error']:.1%} over contexts; "
         f"weights at {read_gb_per_s:.3g} GB/s, {read_gb_per_s / found.bandwidth_gb_per_s:.0%} of a copy's"
     )
+    if "decode_graph_s" in report:
+        graph_gb_per_s = size["block"] / report["decode_graph_s"] / 1e9
+        yield (
+            f"  as a graph  {report['decode_graph_s'] * 1e3:.3g} ms a token; weights at {graph_gb_per_s:.3g} GB/s, "
+            f"{graph_gb_per_s / found.bandwidth_gb_per_s:.0%} of a copy's"
+        )
     yield f"  stacks      within {report['blocks_departure']:.1%} of linear in the blocks"
     yield f"  batches     {_batch_words(points)}, each further job adds {report['decode_further_share']:.1%}"
     if model in found.measured_relay_s:
