@@ -16,6 +16,7 @@ from store.identity import identity_of
 from system import InputError, ServedModel
 
 ONCE_S, INPUT_S, OUTPUT_S = 2e-4, 1.3e-5, 6e-4
+FITTED_S = (ONCE_S, 1e-5, OUTPUT_S)  # the second as Python writes it, 1e-05, would be text in YAML
 LENGTHS = (32, 64, 128, 256, 512)
 STACKS = (1, 2, 4)
 MODEL = ServedModel("tiny", 6, 0.1, 0.01, 128, prefill_gflop=3, decode_read_gb=0.5)
@@ -51,6 +52,16 @@ def test_noise_scatters_the_estimates_around_the_truth():
         found.append(fit_block(noisy, rows(lambda n: OUTPUT_S), 32).coefficients_s[:2])
     error = np.std(found, axis=0, ddof=1) / np.sqrt(len(found))
     assert np.all(np.abs(np.mean(found, axis=0) - (ONCE_S, INPUT_S)) < 4 * error)
+
+
+def test_the_fit_makes_relative_errors_small():
+    """Squares of (t_o + t_I l) / time - 1: solved here by its normal equations."""
+    lengths = np.array(LENGTHS, dtype=float)
+    times_s = prefill_s(lengths) * (1.02, 0.97, 1.05, 0.99, 1.1)
+    relative = np.column_stack([1 / times_s, lengths / times_s])
+    expected = np.linalg.solve(relative.T @ relative, relative.T @ np.ones(lengths.size))
+    found = fit_block([[1, n, t, 1, 1] for n, t in zip(lengths, times_s, strict=True)], rows(lambda n: OUTPUT_S), 32)
+    assert found.coefficients_s[:2] == pytest.approx(tuple(expected))
 
 
 def test_prompts_below_the_shortest_of_the_fit_do_not_count():
@@ -117,7 +128,7 @@ def example(**changes):
     """A profile as the profiler makes it."""
     report = fitted().report
     points = {"prefill": rows(prefill_s), "decode": rows(lambda n: OUTPUT_S), "relay": [[1, 2048, 3e-4, 2e-4, 4e-4]]}
-    found = Measured(BlockFit((ONCE_S, INPUT_S, OUTPUT_S), report), points, (3e-4, 8.1234567e-10))
+    found = Measured(BlockFit(FITTED_S, report), points, (3e-4, 8.1234567e-10))
     told = {"name": "mine", "description": "A CPU: 1 thread, #1", "source": "measured on 2026-11-23 by python -m x"}
     device = {"memory_gb": 25, "prefill_tflops": 0.0987654321, "bandwidth_gb_per_s": 31.25}
     return profile_of({"tiny": found}, told | device, {"versions": {"cuda": None, "python": "3.11"}} | changes)
@@ -128,7 +139,7 @@ def test_a_profile_is_read_as_it_was_written(tmp_path):
     fields = profile("mine", tmp_path)
     assert fields.pop("_target_") == "hardware_profiles.profile.GpuProfile"
     read = GpuProfile(**fields)
-    assert read.block_coefficients_s(MODEL) == pytest.approx((ONCE_S, INPUT_S, OUTPUT_S))
+    assert read.block_coefficients_s(MODEL) == pytest.approx(FITTED_S)
     assert read.overhead_s == pytest.approx(ONCE_S)
     assert read.measured_relay_s["tiny"] == pytest.approx((3e-4, 8.1234567e-10), rel=1e-4)
     for kind, points in example().measured_points["tiny"].items():
