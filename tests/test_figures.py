@@ -27,6 +27,7 @@ SMALLER = {
     "fig3a_embedded": ("demand.load=0.3,0.8", "workload.job_count=1000"),
     "fig3b_embedded": ("demand.load=0.3,0.9", "workload.job_count=2000"),
     "fig4_embedded": (),
+    "fig4_measured_embedded": (),
     "fig5_embedded": (),
     "fig6a_embedded": ("tuning.capacity=2,7,8", "workload.job_count=1000"),
     "fig6b_embedded": ("demand.load=0.3,0.7", "tuning.largest=9"),
