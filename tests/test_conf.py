@@ -146,6 +146,7 @@ def test_evaluators(evaluator):
         "replay_steps": ("workload=drawn_lengths",),
     }
     if evaluator == "runtime":
+        pytest.importorskip("torch", reason='needs the extra runtime: pip install -e ".[runtime]"')
         small = (*ON_THIS_MACHINE, "evaluator.engine=local")
     else:
         small = ("network=european", *SMALL, *special.get(evaluator, ()), *FEW_JOBS)
