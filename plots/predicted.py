@@ -16,7 +16,6 @@ KINDS = {
     "simulation_steps": STEPS,
     "replay_steps": STEPS,
     "runtime": MEASURED,
-    "runtime_cuda": MEASURED,
 }
 LOOK_OF_KIND = {THEORY: "exact", MODEL: "simulation", STEPS: "simulation_steps", MEASURED: "runtime"}
 NOWHERE = -1.0  # stands for nan, which a pivot would drop; places are 0 or above

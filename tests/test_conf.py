@@ -136,6 +136,7 @@ def test_evaluators(evaluator):
         "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
         "gaps": ("workload=synthetic_code",),
         "simulation_steps": ("workload=synthetic_code",),  # whole tokens
+        "replay_steps": ("workload=synthetic_code",),
     }
     small = ("network=european", *SMALL, *special.get(evaluator, ()), f"evaluator={evaluator}")
     assert rows_of(*small, *FEW_JOBS)

@@ -13,6 +13,7 @@ from algorithms.routing import WAITING
 from evaluators.admission import admission_of
 from evaluators.case import Case, Draw
 from evaluators.simulation import simulate
+from evaluators.simulation.evaluate_steps import StepSimulationEvaluator
 from evaluators.simulation.steps import StepJobTimes, StepRun, simulate_steps
 from system import (
     Composition,
@@ -243,15 +244,17 @@ def test_ways_to_batch_that_there_are_not(batching, share, said):
     with pytest.raises(InputError, match=re.escape(said)):
         simulate_steps(one_server(1, (0.1, 0, 0), (0.1, 0, 0)), jobs, JFFC, batching, share)
     with pytest.raises(InputError, match=re.escape(said)):
-        evaluated(f"evaluator.batching={batching}", f"evaluator.further_share={share}")
+        StepSimulationEvaluator(batching=batching, further_share=share)
 
 
 def evaluated(*overrides: str) -> dict:
-    """What the evaluator says of one replication, by metric and place."""
+    """What the evaluator says of one replication, by metric, or by metric and place where it has one."""
     small = ("network=european", "model=llama2_7b", "cluster.server_count=4", "tuning.capacity=3", "demand=load")
     words = ("evaluator=simulation_steps", "workload=synthetic_code", "workload.job_count=1500")
     case: Case = instantiate(case_of(*small, *words, *overrides))
-    return {(metric, at) if at == at else metric: value for metric, value, at in case.evaluator(Draw(case, 0), 0)}
+    return {
+        (metric, at) if np.isfinite(at) else metric: value for metric, value, at in case.evaluator(Draw(case, 0), 0)
+    }
 
 
 def test_the_evaluator_reports_the_parts_of_the_service_time_and_busy_servers():

@@ -2,8 +2,9 @@
 
 A server computes one step at a time, or stacks steps of one token, in the order in which they come. Events, in a heap,
 are a step that comes to a server, a server that gets free while steps wait, and the end of a job. When a computation
-begins it is known when it ends, so what follows from it is written down then. Events at one instant happen in the order
-in which they became known.
+begins it is known when it ends, so what follows from it is written down then. At one instant come jobs, in the order of
+their numbers, and then servers, so that one that gets free sees all that came. Such instants are no rarity: jobs of
+equal steps follow each other at the pace of the slowest server, one coming just as it is done with the other.
 
 All of it is one file because numba's cache of compiled functions notices changes of their own file only. Small
 functions are put in where they are called, as handing over the world would cost more than what they do.
@@ -48,19 +49,15 @@ class Queues(NamedTuple):
     tail: Ints  # (J,)
     behind: Ints  # (n,)
     waiting: Ints  # (J,)
-    free_at_s: Floats  # (J,)
+    free_at_s: Floats  # (J,), when what it computes is done
 
 
 class Events(NamedTuple):
-    """A binary heap by time and number; `size` is how many are in it and how many there have been.
-
-    `who` is a job, or -1 - j for server j.
-    """
+    """A binary heap by time and `who`: a job, or n + j for server j. `size[0]` entries are in use."""
 
     time_s: Floats
-    number: Ints
     who: Ints
-    size: Ints  # (2,)
+    size: Ints
 
 
 class Record(NamedTuple):
@@ -92,52 +89,43 @@ def empty_world(speeds: Speeds, lengths: Floats, most_hops: int) -> World:
     jobs = Progress(server, blocks, hops, input_tokens, further_tokens, hop, tokens, np.zeros(n))
     head, tail, waiting = np.zeros((3, servers), np.int64)
     room = n + servers
-    events = Events(np.empty(room), np.empty(room, np.int64), np.empty(room, np.int64), np.zeros(2, np.int64))
+    events = Events(np.empty(room), np.empty(room, np.int64), np.zeros(1, np.int64))
     first_token_s, end_s, compute_s, queue_s = np.zeros((4, n))
     record = Record(first_token_s, end_s, compute_s, queue_s, np.zeros(servers))
-    return World(speeds, jobs, Queues(head, tail, behind, waiting, np.zeros(servers)), events, record)
+    return World(speeds, jobs, Queues(head, tail, behind, waiting, np.full(servers, -np.inf)), events, record)
 
 
 @njit(inline="always")
-def _is_later(heap: Events, at: int, time_s: float, number: int) -> bool:
+def _is_later(heap: Events, at: int, time_s: float, who: int) -> bool:
     """Whether the entry at a place of the heap comes after this event."""
-    return heap.time_s[at] > time_s or (heap.time_s[at] == time_s and heap.number[at] > number)
-
-
-@njit(inline="always")
-def _move(heap: Events, source: int, target: int) -> None:
-    heap.time_s[target], heap.number[target], heap.who[target] = (
-        heap.time_s[source],
-        heap.number[source],
-        heap.who[source],
-    )
+    return heap.time_s[at] > time_s or (heap.time_s[at] == time_s and heap.who[at] > who)
 
 
 @njit(inline="always")
 def _push(heap: Events, time_s: float, who: int) -> None:
-    i, number = heap.size
+    i = heap.size[0]
     heap.size[0] += 1
-    heap.size[1] += 1
-    while i > 0 and _is_later(heap, (i - 1) >> 1, time_s, number):
-        _move(heap, (i - 1) >> 1, i)
-        i = (i - 1) >> 1
-    heap.time_s[i], heap.number[i], heap.who[i] = time_s, number, who
+    while i > 0 and _is_later(heap, (i - 1) >> 1, time_s, who):
+        parent = (i - 1) >> 1
+        heap.time_s[i], heap.who[i] = heap.time_s[parent], heap.who[parent]
+        i = parent
+    heap.time_s[i], heap.who[i] = time_s, who
 
 
 @njit(inline="always")
 def _pop(heap: Events) -> None:
     heap.size[0] -= 1
     last = heap.size[0]
-    time_s, number = heap.time_s[last], heap.number[last]
+    time_s, who = heap.time_s[last], heap.who[last]
     i, child = 0, 1
     while child < last:
-        if child + 1 < last and _is_later(heap, child, heap.time_s[child + 1], heap.number[child + 1]):
+        if child + 1 < last and _is_later(heap, child, heap.time_s[child + 1], heap.who[child + 1]):
             child += 1
-        if _is_later(heap, child, time_s, number):
+        if _is_later(heap, child, time_s, who):
             break
-        _move(heap, child, i)
+        heap.time_s[i], heap.who[i] = heap.time_s[child], heap.who[child]
         i, child = child, 2 * child + 1
-    _move(heap, last, i)
+    heap.time_s[i], heap.who[i] = time_s, who
 
 
 @njit(inline="always")
@@ -248,7 +236,7 @@ def _serve(j: int, now_s: float, world: World) -> None:
     world.record.busy_s[j] += duration_s
     queues.free_at_s[j] = now_s + duration_s
     if queues.waiting[j] > 0:
-        _push(world.events, queues.free_at_s[j], -1 - j)
+        _push(world.events, queues.free_at_s[j], world.jobs.hop.size + j)
 
 
 @njit(cache=True)
@@ -260,10 +248,10 @@ def _come(job: int, now_s: float, world: World) -> None:
     _join(job, j, queues)
     if queues.waiting[j] > 1:
         return
-    if now_s >= queues.free_at_s[j]:
+    if now_s > queues.free_at_s[j]:
         _serve(j, now_s, world)
     else:
-        _push(world.events, queues.free_at_s[j], -1 - j)
+        _push(world.events, queues.free_at_s[j], jobs.hop.size + j)
 
 
 @njit(cache=True)
@@ -279,8 +267,8 @@ def advance(world: World, until_s: float) -> int:
     while events.size[0] > 0 and events.time_s[0] <= until_s:
         now_s, who = events.time_s[0], events.who[0]
         _pop(events)
-        if who < 0:
-            _serve(-1 - who, now_s, world)
+        if who >= jobs.hop.size:
+            _serve(who - jobs.hop.size, now_s, world)
         elif jobs.hop[who] == jobs.hops[who]:
             return who
         else:

@@ -1,6 +1,6 @@
 """A plain simulator of steps on Python's own heap: each job is a generator that says for what it waits next.
 
-Who starts when and where is asked of an admission, which has tests of its own.
+At one instant computations end, then jobs go on in the order of their numbers, then servers that are free begin. Who starts when and where is asked of an admission, which has tests of its own.
 """
 
 import heapq
@@ -13,6 +13,7 @@ from system import Servers
 from workloads.jobs import Jobs
 
 Happening = Callable[[], None]
+DONE, JOB, SERVER = range(3)
 
 
 class Step(NamedTuple):
@@ -33,15 +34,14 @@ class Served:
 
 
 class StepSimulation:
-    """Everything that happens is a function in a heap; `stacks` is the time of so many stacked steps, None if serial."""
+    """Everything that happens is a function in a heap; `stacks` is the time of steps together, None if serial."""
 
     def __init__(
         self, servers: Servers, jobs: Jobs, admission: Admission, stacks: Callable[[list[float]], float] | None
     ) -> None:
         self._servers, self._jobs, self._admission, self._stacks = servers, jobs, admission, stacks
         self._now_s = 0.0
-        self._ahead: list[tuple[float, int, Happening]] = []
-        self._happened = 0
+        self._ahead: list[tuple[float, int, int, Happening]] = []
         self._waiting: list[list[tuple[float, Step]]] = [[] for _ in range(len(servers))]
         self._computing = [False] * len(servers)
         self._life: dict[int, Iterator[float | Step]] = {}
@@ -58,7 +58,7 @@ class StepSimulation:
             if self._now_s == math.inf:
                 return [self.served[job] for job in range(len(self._jobs))]
             if ahead_s == self._now_s:
-                heapq.heappop(self._ahead)[2]()
+                heapq.heappop(self._ahead)[-1]()
             elif self._admission.next_look_s == self._now_s:
                 self._start_those_who_can()
             else:
@@ -87,9 +87,8 @@ class StepSimulation:
             if token == 0:
                 self.served[start.job].first_token_s = self._now_s
 
-    def _later(self, after_s: float, happening: Happening) -> None:
-        self._happened += 1
-        heapq.heappush(self._ahead, (self._now_s + after_s, self._happened, happening))
+    def _later(self, after_s: float, kind: int, who: int, happening: Happening) -> None:
+        heapq.heappush(self._ahead, (self._now_s + after_s, kind, who, happening))
 
     def _go_on(self, job: int) -> None:
         wanted = next(self._life[job], None)
@@ -101,7 +100,7 @@ class StepSimulation:
             self._waiting[wanted.server].append((self._now_s, wanted))
             self._serve(wanted.server)
         else:
-            self._later(wanted, lambda: self._go_on(job))
+            self._later(wanted, JOB, job, lambda: self._go_on(job))
 
     def _serve(self, server: int) -> None:
         if self._computing[server] or not self._waiting[server]:
@@ -118,10 +117,9 @@ class StepSimulation:
             self.served[step.job].compute_s += takes_s
         self._computing[server] = True
         self.busy_s[server] += takes_s
-        self._later(takes_s, lambda: self._finish(server, [step.job for _, step in together]))
+        self._later(takes_s, DONE, server, lambda: [self._go_on(step.job) for _, step in together])
+        self._later(takes_s, SERVER, server, lambda: self._finish(server))
 
-    def _finish(self, server: int, jobs: list[int]) -> None:
+    def _finish(self, server: int) -> None:
         self._computing[server] = False
-        for job in jobs:
-            self._go_on(job)
         self._serve(server)
