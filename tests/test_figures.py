@@ -72,7 +72,7 @@ def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
     for axes in curves:
         assert axes.get_xlabel()
         assert axes.get_ylabel()
-        assert any(mark in axes.get_xlabel() + axes.get_ylabel() for mark in ("(s)", "(jobs)", "(MB)"))
+        assert any(mark in axes.get_xlabel() + axes.get_ylabel() for mark in ("(s)", "(jobs)", "(MB)", "(%)"))
     assert figure.legends or all(axes.get_legend() for axes in curves)
     plt.close(figure)
 
