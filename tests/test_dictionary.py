@@ -24,12 +24,17 @@ SPECIAL = {
         "evaluator.engine=local",
         "evaluator.check_tokens=1",
     ),
-    "simulation_steps": ("workload=synthetic_code",),  # whole tokens
-    "replay_steps": ("workload=synthetic_code",),
+    "simulation_steps": ("workload=drawn_lengths",),  # whole tokens
+    "replay_steps": ("workload=drawn_lengths",),
     "simulation": ("evaluator.slo_s=10",),
 }
 # What a second run of an evaluator may report beside the first.
-FURTHER = (("evaluator=cost", "evaluator.stage=simulate", "algorithm=petals", "demand.per_s=0.01"),)
+MEASURED_HERE = ("evaluator.profile=${profile:cpu_one_thread}", "model.name=tiny_llama", "workload.input_tokens=128")
+FURTHER = (
+    ("evaluator=cost", "evaluator.stage=simulate", "algorithm=petals", "demand.per_s=0.01"),
+    ("evaluator=computation_profile", *MEASURED_HERE),
+    ("evaluator=communication_profile", *MEASURED_HERE),
+)
 PHYSICAL = ("s", "1/s", "GB")
 
 
