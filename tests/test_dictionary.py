@@ -24,7 +24,7 @@ SPECIAL = {
         "evaluator.engine=local",
         "evaluator.check_tokens=1",
     ),
-    "simulation_steps": ("workload=synthetic_code",),  # whole tokens
+    "simulation_steps": ("workload=drawn_lengths",),  # whole tokens
     "simulation": ("evaluator.slo_s=10",),
 }
 # What a second run of an evaluator may report beside the first.
