@@ -2,10 +2,13 @@
 PYTHON ?= python3
 # VARIANT=_embedded runs the variants that need no download.
 VARIANT ?=
-EXPERIMENTS ?= $(filter-out %_embedded,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+EXPERIMENTS ?= $(filter-out %_embedded real_% model_limit,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+# Real runs on this machine's CPU: `make real`.
+REAL ?= real_vs_predicted model_limit real_vs_predicted_trace
 COMMA := ,
 EMPTY :=
-NAMES = $(subst $(EMPTY) $(EMPTY),$(COMMA),$(addsuffix $(VARIANT),$(EXPERIMENTS)))
+NAMES = $(call LISTED,$(EXPERIMENTS))
+LISTED = $(subst $(EMPTY) $(EMPTY),$(COMMA),$(addsuffix $(VARIANT),$(1)))
 PRECISION ?= full
 
 VENV := .venv
@@ -19,7 +22,7 @@ LAUNCHER_EXTRAS := slurm,ray
 # What `make verify` computes again and compares with the committed rows.
 VERIFIED ?= fig1_embedded,fig2_embedded,fig3b_embedded,fig6a_embedded,table1_embedded
 
-.PHONY: reproduce report verify test validate launchers browser lint bench constraints clean
+.PHONY: reproduce real report verify test validate launchers browser lint bench constraints clean
 
 # The main job. What a sweep could do is drawn even if some of its points failed; the failure is still reported.
 reproduce: $(INSTALLED)
@@ -29,6 +32,11 @@ reproduce: $(INSTALLED)
 	$(VENV)/bin/python plot.py --rows outputs/rows || status=$$?; \
 	echo "wall time: $$((swept - begin)) s of sweeps, $$(($$(date +%s) - swept)) s of figures, claims and rows"; \
 	exit $$status
+
+# Transformer blocks really run, beside what was predicted: measurements, one point at a time with the machine to itself.
+real: $(INSTALLED)
+	$(VENV)/bin/python run.py -m experiment=$(call LISTED,$(REAL)) precision=$(PRECISION)
+	$(VENV)/bin/python plot.py $(addsuffix $(VARIANT),$(REAL)) --rows outputs/rows
 
 # One page of what `make reproduce` and plan.py left in outputs/, to be read without a network.
 report: $(INSTALLED)

@@ -1,8 +1,12 @@
-"""Fig. 5: communication time with a server, of the first token over the input length and of each further token."""
+"""Fig. 5: communication time with a server, of the first token over the input length and of each further token.
+
+If the evaluator has a measured profile, a third panel: what a message costs on one machine, without any network.
+"""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from plots.measured_points import lines_and_points
 from plots.style import CONSTANTS_TITLES, curve, legend_below, new_figure, over_draws
 
 PANELS = (
@@ -13,13 +17,19 @@ PANELS = (
 
 def draw(rows: pd.DataFrame, draws: int) -> Figure:
     """Means over the servers of a cluster; intervals over clusters."""
-    figure, panels = new_figure(len(PANELS))
-    for axes, (metric, xlabel, title) in zip(panels, PANELS, strict=True):
+    relayed = rows[rows["metric"].str.startswith("relay_by_tokens")]
+    figure, panels = new_figure(len(PANELS) + (not relayed.empty))
+    for axes, (metric, xlabel, title) in zip(panels, PANELS, strict=False):
         for name, shown in rows[rows["metric"] == metric].groupby("constants", sort=False):
             statistics = over_draws(shown, "at", draws)
             curve(axes, str(name), statistics, CONSTANTS_TITLES[str(name)])
         axes.set(xlabel=xlabel, ylabel="communication time (s)", title=title)
         axes.set_ylim(bottom=0)
+    if not relayed.empty:
+        lines_and_points(panels[-1], relayed, "relay_by_tokens", "constants")
+        panels[-1].set(
+            xlabel="tokens in a message", ylabel="time (s)", title="measured on one machine, without a network"
+        )
     note = "model: one round trip and an overhead a message, no term in the input length; not measured here"
     legend_below(figure, panels[0], columns=2, note=note)
     return figure

@@ -28,6 +28,7 @@ def draw_experiment(name: str, store: Path, folder: Path) -> str:
     return "\n".join(
         [
             f"{summary(name, sweep['fixed'], points)}; {where}",
+            *write_card(name, rows, sweep["draws"], folder),
             *widest_interval(rows, sweep["axes"], sweep["draws"]),
             *why,
         ]
@@ -46,6 +47,16 @@ def write_figure(experiment: str, fixed: Sequence[str], rows: pd.DataFrame, draw
     if fixed:
         figure.suptitle(", ".join(fixed), fontsize="small")
     return save(figure, experiment, folder)
+
+
+def write_card(experiment: str, rows: pd.DataFrame, draws: int, folder: Path) -> list[str]:
+    """Write the text that an experiment's module offers beside its figure, if it does, and say where it is."""
+    module = module_of(experiment)
+    if not hasattr(module, "card") or rows.empty:
+        return []
+    path = folder / f"{experiment}.md"
+    path.write_text(module.card(rows, draws), encoding="utf-8")
+    return [f"    card: {path}"]
 
 
 def module_of(experiment: str) -> Any:

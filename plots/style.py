@@ -20,6 +20,15 @@ HOLLOW = {"markerfacecolor": "none", "linestyle": "--"}
 LOOKS = {
     "simulation": {"color": COLOURS[0], "marker": "o", "linestyle": "none", "zorder": 4},
     "exact": {"color": "black", "linestyle": "-", "zorder": 3},
+    "simulation_steps": {"color": COLOURS[2], "marker": "^", "linestyle": "--", "zorder": 3},
+    "runtime": {
+        "color": COLOURS[3],
+        "marker": "D",
+        "markersize": 5,
+        "markerfacecolor": "none",
+        "linestyle": "none",
+        "zorder": 5,
+    },
     "lower bound": {"color": COLOURS[2], "marker": "^", "linestyle": "--"},
     "upper bound": {"color": COLOURS[3], "marker": "v", "linestyle": "--"},
     "surrogate": {"color": COLOURS[1], "marker": "s", "linestyle": ":"},

@@ -12,8 +12,15 @@ from workloads import datasets
 
 # Enough memory for LLaMA-2-7B on four servers, and few jobs.
 SMALL = ("model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
+ON_THIS_MACHINE = (
+    "model=tiny_llama",
+    "network=local",
+    "cluster=local_pair",
+    "workload=drawn_lengths",
+    "workload.job_count=3",
+)
 FEW_JOBS = ("workload.job_count=200",)
-OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_conversation")
+OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_code_start", "azure_conversation")
 OF_DATA = (
     "ripe_measured",
     "ripe_synthetic",
@@ -136,9 +143,13 @@ def test_evaluators(evaluator):
         "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
         "gaps": ("workload=synthetic_code",),
         "simulation_steps": ("workload=drawn_lengths",),  # whole tokens
+        "replay_steps": ("workload=synthetic_code",),
     }
-    small = ("network=european", *SMALL, *special.get(evaluator, ()), f"evaluator={evaluator}")
-    assert rows_of(*small, *FEW_JOBS)
+    if evaluator == "runtime":
+        small = (*ON_THIS_MACHINE, "evaluator.engine=local")
+    else:
+        small = ("network=european", *SMALL, *special.get(evaluator, ()), *FEW_JOBS)
+    assert rows_of(*small, f"evaluator={evaluator}")
 
 
 @pytest.mark.parametrize("tuning", choices("tuning"))
@@ -164,7 +175,7 @@ def test_experiments_run_their_first_point(experiment, made_up_data):
     case = case_of(f"experiment={experiment}")
     if "job_count" in case["workload"]:
         case["workload"]["job_count"] = 300
-    if "server_count" in case["cluster"]:
+    if "fast_share" in case["cluster"]:
         case["cluster"]["server_count"] = 10  # as many as the made-up network has places for
         case["cluster"] |= {"fast_share": 0.4, "fast_count": None}
     assert evaluate(case, range(1), range(1)).rows

@@ -15,6 +15,15 @@ SPECIAL = {
     "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
     "gaps": ("workload=synthetic_code", "workload.job_count=2000"),
     "exact": ("evaluator.slo_s=10",),
+    "runtime": (
+        "model=tiny_llama",
+        "network=local",
+        "cluster=local_pair",
+        "workload=drawn_lengths",
+        "workload.job_count=3",
+        "evaluator.engine=local",
+        "evaluator.check_tokens=1",
+    ),
     "simulation_steps": ("workload=drawn_lengths",),  # whole tokens
     "simulation": ("evaluator.slo_s=10",),
 }
@@ -29,7 +38,8 @@ def emitted():
     rows = []
     first = [(f"evaluator={name}", *SPECIAL.get(name, ())) for name in choices("evaluator")]
     for evaluator in (*first, *FURTHER):
-        words = (*SMALL, "workload.job_count=200", *evaluator)
+        words = dict(word.split("=", 1) for word in (*SMALL, "workload.job_count=200", *evaluator))
+        words = [f"{key}={value}" for key, value in words.items()]
         outcome = evaluate(case_of(*words), range(1), range(1))
         assert not outcome.refusals, (evaluator, outcome.refusals)
         rows += outcome.rows

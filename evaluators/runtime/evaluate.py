@@ -169,7 +169,7 @@ def _faults(ran: "Run", first: int) -> list[Measurement]:
         Measurement("failed_jobs", sum(not record.served for record in records)),
         Measurement("rerouted_jobs", sum(record.served and record.attempts > 1 for record in records)),
         Measurement("held_slots", ran.held_slots),
-        *(Measurement("lost_server", 1, server) for server in ran.lost),
+        *(Measurement("lost_server", server in ran.lost, server) for server in ran.slots),
     ]
     if ran.identical_share is not None:
         measurements.append(Measurement("tokens_identical", ran.identical_share))

@@ -3,8 +3,7 @@
 import argparse
 import socket
 
-from evaluators.runtime.links.stream import StreamPort
-from evaluators.runtime.server import serve
+from evaluators.runtime.installed import require_installed
 from evaluators.runtime.spec import ServerSpec
 
 
@@ -15,5 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: argparse.Namespace) -> str:
     """Serve until the connection ends."""
+    require_installed("torch")
+    from evaluators.runtime.links.stream import StreamPort
+    from evaluators.runtime.server import serve
+
     serve(ServerSpec.from_json(asked.spec), StreamPort(socket.socket(fileno=asked.descriptor)))
     return ""

@@ -26,7 +26,7 @@ from system.checks import require, require_count
 Path = tuple[str | int, ...]
 PROBE = "\0probe"
 # Keys that no number follows from.
-OUTSIDE_POINTS = frozenset({"draws", "replications", "precision", "store", "experiment.name"})
+OUTSIDE_POINTS = frozenset({"draws", "replications", "precision", "store", "experiment.name", "experiment.workers"})
 
 
 class Point(NamedTuple):
@@ -46,6 +46,7 @@ class Sweep(NamedTuple):
     points: list[Point]
     draws: int
     replications: int
+    workers: int | None = None  # at most so many at once; as many as there are where it is None
 
 
 def resolved_case(config: DictConfig) -> dict[str, Any]:
@@ -83,13 +84,16 @@ class Expansion:
         plain = [_text(override) for override in overrides if not override.is_sweep_override()]
         config = self._template((*experiment, *plain)).config
         require_count(draws=config.draws, replications=config.replications)
+        if config.experiment.workers is not None:
+            require_count(**{"experiment.workers": config.experiment.workers})
         left = _left_by(given, _grids(config.experiment.axes))
         grids = [self._axes(grid, {k: value for k, value in given.items() if k not in kept}) for grid, kept in left]
         require(bool(grids), "experiment.axes", plain, f"no grid of {config.experiment.name} has these values")
         fixed = [_text(override) for key, override in given.items() if key not in grids[0]]
         points = _each_once(point for axes in grids for point in self._points([*experiment, *fixed], axes))
         told = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
-        return Sweep(config.experiment.name, told, list(grids[0]), points, config.draws, config.replications)
+        size = (config.draws, config.replications, config.experiment.workers)
+        return Sweep(config.experiment.name, told, list(grids[0]), points, *size)
 
     def _axes(self, grid: Mapping[str, Any], given: Mapping[str, Override]) -> dict[str, Override]:
         """A grid's axes, where the command line does not set or sweep them, and those of the command line."""

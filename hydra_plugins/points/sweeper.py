@@ -82,7 +82,7 @@ class PointsSweeper(Sweeper):
         work, before, loss = _missing_work(store, sweeps), 0, None
         old_notes = {item.point: store.unfinished(item.point) for item in work}  # of attempts before this sweep
         while work and len(work) != before:
-            loss = self._launch(store, work) or loss
+            loss = self._launch(store, work, self._worker_count(sweeps)) or loss
             wait_for_others(store.folder, [item.point for item in work])
             before = len(work)
             missing = _missing_work(store, sweeps)
@@ -101,9 +101,9 @@ class PointsSweeper(Sweeper):
         expansion = Expansion(self._loader, name)
         return remembered_sweeps(store, [name, *arguments], folders, lambda: expansion.sweeps(arguments))
 
-    def _launch(self, store: Store, work: list[WorkItem]) -> Exception | None:
+    def _launch(self, store: Store, work: list[WorkItem], workers: int) -> Exception | None:
         """Have workers do the work; what stopped one of them before its time, if anything did."""
-        count = min(self._workers or self._worker_count(), len(work))
+        count = min(workers, len(work))
         path = write_work(Path(self._config.hydra.sweep.dir).absolute() / "work.jsonl", work)
         shared = [f"worker.work={json.dumps(str(path))}", f"store={json.dumps(str(store.folder))}"]
         jobs = [[*shared, f"worker.first={worker * len(work) // count}"] for worker in range(count)]
@@ -121,7 +121,11 @@ class PointsSweeper(Sweeper):
             path.unlink(missing_ok=True)  # workers that are still there stop after their point
         return None
 
-    def _worker_count(self) -> int:
+    def _worker_count(self, sweeps: Sequence[Sweep]) -> int:
+        """As many as were asked for, or as run at once, but no more than any of the experiments allows."""
+        return min(self._workers or self._at_once(), *(sweep.workers or sys.maxsize for sweep in sweeps))
+
+    def _at_once(self) -> int:
         """Jobs that the launcher runs at once: joblib's `n_jobs`, submitit's `array_parallelism`, Ray's CPUs, or 1."""
         if isinstance(self._launcher, RayLauncher):
             return self._launcher.cpu_count()

@@ -8,8 +8,8 @@ answer to the same two calls:
   single token.
 - `decode(hidden (B, 1, h), keys, values, slot (B,), position (B,), longest)`: one token of each of B jobs, row i at
   `position[i]` of slot `slot[i]` of a whole slab (slots, kv heads, cache tokens, head size). Attention reads the first
-  `longest` positions of each slot; the default, all of them, has shapes that do not depend on the jobs, as a CUDA graph
-  needs.
+  `longest` positions of each slot, which must hold all of the jobs' tokens; the default, all positions, has shapes that
+  do not depend on the jobs and asks the device for no number, as a CUDA graph needs.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluators.runtime.blocks.architecture import Architecture
-from evaluators.runtime.blocks.attention import attend_prompt, attend_tokens
+from evaluators.runtime.blocks.attention import attend_each, attend_prompt, attend_tokens
 from evaluators.runtime.blocks.bloom import BloomBlock
 from evaluators.runtime.blocks.llama import LlamaBlock
 
@@ -50,8 +50,10 @@ class Block(nn.Module):
 
         def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             keys[slot, :, position], values[slot, :, position] = key[:, :, 0], value[:, :, 0]
-            read_keys, read_values = keys[slot, :, :longest], values[slot, :, :longest]
-            return attend_tokens(query, read_keys, read_values, position, self.layers.slopes(query.device))
+            cache, slopes = (keys[:, :, :longest], values[:, :, :longest]), self.layers.slopes(query.device)
+            if longest is not None and query.device.type == "cpu":
+                return attend_each(query, *cache, slot.tolist(), position.tolist(), slopes)
+            return attend_tokens(query, *cache, slot, position, slopes)
 
         return self.layers(hidden, position[:, None], keys.shape[-2], attend)
 

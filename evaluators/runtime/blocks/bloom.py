@@ -1,7 +1,7 @@
 """The BLOOM decoder block: layer norms, ALiBi, fused query, key and value, GELU (Le Scao et al. 2022)."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,6 @@ class BloomMlp(nn.Module):
         return self.dense_4h_to_h(gelu(self.dense_h_to_4h(hidden), approximate="tanh"))
 
 
-@lru_cache(maxsize=8)
+@cache  # for good: a captured CUDA graph reads them where they lie
 def _slopes(head_count: int, device: torch.device) -> Tensor:
     return alibi_slopes(head_count, device)

@@ -1,7 +1,7 @@
 """The LLaMA decoder block: RMS norms, rotary positions, grouped query heads, gated SiLU (Touvron et al. 2023)."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +47,8 @@ class LlamaAttention(nn.Module):
         query = self.q_proj(hidden).view(*shape, model.head_count, model.head_size).transpose(1, 2)
         key = self.k_proj(hidden).view(*shape, model.kv_head_count, model.head_size).transpose(1, 2)
         value = self.v_proj(hidden).view(*shape, model.kv_head_count, model.head_size).transpose(1, 2)
-        cosine, sine = rotary_table(model.head_size, model.rope_theta, cache_tokens, hidden.device, hidden.dtype)
+        reach = 1 << (cache_tokens - 1).bit_length()  # few tables, whatever the caches' sizes
+        cosine, sine = rotary_table(model.head_size, model.rope_theta, reach, hidden.device, hidden.dtype)
         cosine, sine = cosine[at][:, None], sine[at][:, None]
         attended = attend(_rotated(query, cosine, sine), _rotated(key, cosine, sine), value)
         return self.o_proj(attended.transpose(1, 2).reshape(hidden.shape))
@@ -64,7 +65,7 @@ class LlamaMlp(nn.Module):
         return self.down_proj(silu(self.gate_proj(hidden)) * self.up_proj(hidden))
 
 
-@lru_cache(maxsize=8)
+@cache  # for good: a captured CUDA graph reads the table where it lies
 def rotary_table(
     head_size: int, theta: float, tokens: int, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:

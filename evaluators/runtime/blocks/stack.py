@@ -1,5 +1,6 @@
 """What a server computes: consecutive blocks and the cache of the jobs that it serves."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from evaluators.runtime.blocks.block import Block
+from evaluators.runtime.blocks.graphs import DecodeGraphs
 from evaluators.runtime.blocks.slab import NoRoomError, Slab
 from system.checks import require
 
@@ -23,11 +25,14 @@ class Job:
 class Stack:
     """Blocks `first_block`, `first_block` + 1, ... of a model, and a slab for their cache.
 
-    Every method raises `InputError` and changes nothing if it is asked for what cannot be.
+    Every method raises `InputError` and changes nothing if it is asked for what cannot be. With `graphs`, of the same
+    blocks and slab, single tokens go through CUDA graphs.
     """
 
-    def __init__(self, blocks: Sequence[Block], first_block: int, slab: Slab) -> None:
-        self.blocks, self.first_block, self.slab = list(blocks), first_block, slab
+    def __init__(
+        self, blocks: Sequence[Block], first_block: int, slab: Slab, graphs: DecodeGraphs | None = None
+    ) -> None:
+        self.blocks, self.first_block, self.slab, self.graphs = list(blocks), first_block, slab, graphs
         self._jobs: dict[int, Job] = {}
 
     @property
@@ -47,6 +52,8 @@ class Stack:
     @torch.inference_mode()
     def step(self, job: int, hidden: Tensor) -> Tensor:
         """(1, n, h) after the job's blocks, for its next n tokens."""
+        if self.graphs is not None and hidden.shape[1] == 1:
+            return self.decode([job], hidden)
         entry = self._job_with_room(job, hidden.shape[1])
         for block, slot in zip(self._blocks_of(entry), entry.slots, strict=True):
             hidden = block.prefill(hidden, self.slab.keys[slot], self.slab.values[slot], entry.position)
@@ -57,10 +64,20 @@ class Stack:
     def decode(self, jobs: Sequence[int], hidden: Tensor) -> Tensor:
         """(B, 1, h) after each job's own blocks, for the next token of each of B jobs, together.
 
-        A job that begins in mid-server joins the batch at its first block.
+        A job that begins in mid-server joins the batch at its first block; with graphs, jobs of the same blocks are
+        together.
         """
         entries = [self._job_with_room(job, 1) for job in jobs]
         hidden = hidden.clone()
+        if self.graphs is None:
+            self._decode_by_block(entries, hidden)
+        else:
+            self._decode_by_graph(self.graphs, entries, hidden)
+        for entry in entries:
+            entry.position += 1
+        return hidden
+
+    def _decode_by_block(self, entries: Sequence[Job], hidden: Tensor) -> None:
         longest = 1 + max(entry.position for entry in entries)
         for number, block in enumerate(self.blocks, start=self.first_block):
             rows = [row for row, entry in enumerate(entries) if self._runs(entry, number)]
@@ -70,9 +87,14 @@ class Stack:
                 position = self._whole([entry.position for entry in chosen])
                 at = slice(None) if len(rows) == len(entries) else rows
                 hidden[at] = block.decode(hidden[at], self.slab.keys, self.slab.values, slot, position, longest)
-        for entry in entries:
-            entry.position += 1
-        return hidden
+
+    def _decode_by_graph(self, graphs: DecodeGraphs, entries: Sequence[Job], hidden: Tensor) -> None:
+        rows_of: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for row, entry in enumerate(entries):
+            rows_of[entry.first_block - self.first_block, len(entry.slots)].append(row)
+        for (begin, _count), rows in rows_of.items():
+            slots = [list(block) for block in zip(*(entries[row].slots for row in rows), strict=True)]
+            hidden[rows] = graphs.decode(begin, hidden[rows], slots, [entries[row].position for row in rows])
 
     def close(self, job: int) -> None:
         """Its slots are free again."""

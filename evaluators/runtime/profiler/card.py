@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from hardware_profiles.measured import Rows
 from hardware_profiles.profile import GpuProfile
+
+STEADY = 0.2  # what P90 may be above the median
 
 
 def card(found: GpuProfile) -> str:
@@ -35,10 +39,18 @@ def _model_lines(found: GpuProfile, model: str) -> Iterator[str]:
     if model in found.measured_relay_s:
         hop_s, byte_s = found.measured_relay_s[model]
         yield f"  relay       {hop_s * 1e3:.3g} ms a hop + {byte_s * 1e9:.3g} ms a MB"
+    yield f"  spread      {_spread_words(points)}"
     yield (
         f"  memory      weights {size['block'] / 1e6:.4g} MB, cache {size['cache_per_token'] / 1e3:.4g} kB a token, "
         f"workspace {size['workspace'] / 1e6:.3g} MB"
     )
+
+
+def _spread_words(points: Mapping[str, Rows]) -> str:
+    """How steady the machine was."""
+    above = float(np.median([p90_s / median_s - 1 for rows in points.values() for *_, median_s, _, p90_s in rows]))
+    advice = "" if above < STEADY else ": other work was in the way, measure again without it"
+    return f"P90 is {above:.0%} above the median, in the median over points{advice}"
 
 
 def _batch_words(points: Mapping[str, Rows]) -> str:

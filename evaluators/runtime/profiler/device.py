@@ -1,4 +1,4 @@
-"""The device that is measured: its name, its memory, its clock."""
+"""The device that is measured: its numbers, its memory, its clock."""
 
 import os
 import time
@@ -7,8 +7,7 @@ from collections.abc import Callable
 import torch
 
 from evaluators.runtime.profiler.points import Clock
-from system import InputError
-from system.checks import require, require_count, require_one_of
+from system.checks import require_count, require_one_of
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -17,20 +16,6 @@ def dtype_of(name: str) -> torch.dtype:
     """The numbers in which blocks are kept; raises `InputError` for others."""
     require_one_of(list(DTYPES), dtype=name)
     return DTYPES[name]
-
-
-def device_of(name: str) -> torch.device:
-    """`cpu`, `cuda` or `cuda:1`; raises `InputError` where there is none."""
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = torch.device("meta")
-    require(device.type in ("cpu", "cuda"), "device", name, "must be cpu, cuda or one of several, such as cuda:1")
-    if device.type == "cuda":
-        there = torch.cuda.device_count()
-        if (device.index or 0) >= there:
-            raise InputError(f"device = {name}: torch {torch.__version__} sees {there} CUDA devices; use --device cpu")
-    return device
 
 
 def use_threads(count: int) -> None:
@@ -44,11 +29,6 @@ def memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def free_bytes(device: torch.device) -> int:
-    """What nobody has; of a CPU all, since its system makes room."""
-    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else memory_bytes(device)
 
 
 def clock_of(device: torch.device) -> Clock:

@@ -17,11 +17,11 @@ DIGITS = 5  # of measured numbers; times scatter more
 
 
 class Measured(NamedTuple):
-    """What was found for one model."""
+    """What was found for one model; `relay_s` is (s per hop, s per byte), where the relay was measured."""
 
     fit: BlockFit
     points: Mapping[str, Rows]
-    relay_s: tuple[float, float] | None
+    relay_s: tuple[float, float] | None = None
 
 
 def profile_of(models: Mapping[str, Measured], told: Mapping[str, Any], measured_on: Mapping[str, Any]) -> GpuProfile:

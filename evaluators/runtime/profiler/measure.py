@@ -8,14 +8,18 @@ from typing import Any, NamedTuple
 import torch
 
 from evaluators.runtime.blocks.architecture import Architecture
+from evaluators.runtime.device import free_bytes, torch_device
+from evaluators.runtime.fleet import pipe
 from evaluators.runtime.profiler.ceilings import ceiling_points, gb_per_s, tflops
-from evaluators.runtime.profiler.device import clock_of, device_of, dtype_of, free_bytes, memory_bytes, use_threads
+from evaluators.runtime.profiler.device import clock_of, dtype_of, memory_bytes, use_threads
 from evaluators.runtime.profiler.document import Measured
-from evaluators.runtime.profiler.fit import fit_block, further_share
+from evaluators.runtime.profiler.fit import fit_block, fit_relay, further_share
 from evaluators.runtime.profiler.memory import block_bytes, require_room, token_bytes, workspace_bytes
 from evaluators.runtime.profiler.points import measured
+from evaluators.runtime.profiler.relay import relay_rows
 from evaluators.runtime.profiler.scope import Scope
 from evaluators.runtime.profiler.subject import Subject
+from evaluators.runtime.spec import DtypeName
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Bench:
     """Where blocks are measured and in which numbers, by name."""
 
     device: str
-    dtype: str
+    dtype: DtypeName
     threads: int
 
 
@@ -53,11 +57,16 @@ def measure(models: Sequence[Architecture], scope: Scope, bench: Bench, processo
 
     `processor` is a CPU's name, which torch does not know.
     """
-    device, dtype = device_of(bench.device), dtype_of(bench.dtype)
+    device, dtype = torch_device(bench.device), dtype_of(bench.dtype)
     use_threads(bench.threads)
     for architecture in models:
         require_room(architecture, scope, dtype.itemsize, free_bytes(device))
     found = {architecture.name: _subtotal(architecture, scope, dtype, device) for architecture in models}
+    if scope.relay:
+        for architecture in models:
+            subtotal = found[architecture.name]
+            relayed = _with_relay(subtotal.found, architecture, scope, bench)
+            found[architecture.name] = subtotal._replace(found=relayed)
     for_people = {
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "cuda": torch.version.cuda},
         "value_bytes": dtype.itemsize,
@@ -81,7 +90,14 @@ def _subtotal(architecture: Architecture, scope: Scope, dtype: torch.dtype, devi
     [matrix], [copy] = points.pop("matrix"), points.pop("copy")
     fit = fit_block(points["prefill"], points["decode"], scope.shortest)
     fit.report["decode_further_share"] = further_share(points["decode_batch"])
-    return Subtotal(Measured(fit, points, None), _byte_counts(subject, scope.longest), tflops(matrix), gb_per_s(copy))
+    return Subtotal(Measured(fit, points), _byte_counts(subject, scope.longest), tflops(matrix), gb_per_s(copy))
+
+
+def _with_relay(found: Measured, architecture: Architecture, scope: Scope, bench: Bench) -> Measured:
+    """The relay is that of a server process on this machine; the memory of the blocks that were timed is free again."""
+    torch.cuda.empty_cache()
+    rows = relay_rows(architecture, scope, bench.dtype, bench.device, pipe)
+    return Measured(found.fit, {**found.points, "relay": rows}, fit_relay(rows))
 
 
 def _byte_counts(subject: Subject, longest: int) -> dict[str, int]:

@@ -23,6 +23,7 @@ class Scope:
     batches: Sequence[int] = (1, 2, 4, 8, 16)
     warm_up: int = 1
     rounds: int = 15
+    relay: bool = True  # also messages to a server process, which takes seconds to start
 
     def __post_init__(self) -> None:
         for count in (*self.stacks, *self.batches):
@@ -55,4 +56,4 @@ class Scope:
 
 
 CUDA: dict[str, Any] = {"shortest": 256, "longest": 2048, "warm_up": 5}  # the defaults are a CPU's
-QUICK: dict[str, Any] = {"stacks": (1, 2), "batches": (1, 4), "rounds": 3}
+QUICK: dict[str, Any] = {"stacks": (1, 2), "batches": (1, 4), "rounds": 3, "relay": False}

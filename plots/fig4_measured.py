@@ -1,0 +1,27 @@
+"""Fig. 4 on a measured machine: prefill and decoding of two small models' blocks, and what a message to a server costs.
+
+The lines are the time model of footnote 2. It knows nothing of the context, over which decoding is shown here.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from plots.measured_points import NOTE, lines_and_points
+from plots.style import legend_below, new_figure
+
+PANELS = (
+    ("prefill_by_blocks", "blocks", "prefill time (s)", "prompt of mean length"),
+    ("prefill_by_input", "input tokens", "prefill time (s)", "one block"),
+    ("decode_by_context", "context (tokens)", "decoding time (s)", "one block, one token"),
+    ("relay_by_tokens", "tokens in a message", "time (s)", "to a server process and back, without its computation"),
+)
+
+
+def draw(rows: pd.DataFrame, draws: int) -> Figure:
+    """One curve a model; a profile is the same in every draw."""
+    figure, panels = new_figure(columns=2, lines=2)
+    for axes, (metric, xlabel, ylabel, title) in zip(panels, PANELS, strict=True):
+        lines_and_points(axes, rows, metric, "model")
+        axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    legend_below(figure, panels[1], columns=4, note=NOTE)
+    return figure

@@ -1,0 +1,29 @@
+"""Fitted lines and the measured points behind them, medians with bars from P10 to P90."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from plots.style import LOOKS, over_draws
+
+POINTS: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 3, "capsize": 2, "elinewidth": 0.8}
+NOTE = "lines: fitted to measurements; points: medians, bars from P10 to P90"
+
+
+def lines_and_points(axes: Axes, rows: pd.DataFrame, metric: str, named: str) -> None:
+    """For each value of the axis `named` the line `<metric>_s`, and its points in its colour where there are any."""
+    for name, of_one in rows.groupby(named, sort=False):
+        line, median, p10, p90 = (_means(of_one, f"{metric}{ending}_s") for ending in ("", "_measured", "_p10", "_p90"))
+        look = {"linestyle": "-"} if len(median) else LOOKS.get(str(name), {"marker": "."})
+        [drawn] = axes.plot(line.index, line, label=name, **look)
+        if len(median):
+            spread_s = (median - p10, p90 - median)
+            label = f"{name}, measured"
+            axes.errorbar(median.index, median, yerr=spread_s, color=drawn.get_color(), label=label, **POINTS)
+    axes.set_ylim(bottom=0)
+
+
+def _means(rows: pd.DataFrame, metric: str) -> "pd.Series[float]":
+    """By place; measurements and fits are the same in every draw."""
+    return over_draws(rows[rows["metric"] == metric], "at", draws=1)["mean"]

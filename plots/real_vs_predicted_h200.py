@@ -1,0 +1,15 @@
+"""Real runs of the four schemes: means and percentiles as both simulations predict them and as they were measured."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from plots.comparison_card import card
+from plots.side_by_side import side_by_side
+from plots.style import SCHEME_NAMES
+
+__all__ = ["card", "draw"]
+
+
+def draw(rows: pd.DataFrame, draws: int) -> Figure:
+    """One panel for each scheme."""
+    return side_by_side(rows, SCHEME_NAMES, "algorithm", draws)

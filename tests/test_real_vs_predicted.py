@@ -1,0 +1,206 @@
+"""Predictions beside real runs, on made-up rows: what the figures and the card say is what the rows hold."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from matplotlib import pyplot as plt
+
+from hydra_plugins.points.points import Expansion
+from hydra_plugins.points.sweeper import PointsSweeper
+from plots import model_limit, real_vs_predicted, real_vs_predicted_h200, real_vs_predicted_trace
+from plots.predicted import MEASURED, MODEL, STEPS, THEORY, compute_share, errors, means, with_kinds
+from tests.project import CONF
+
+LOADS, CAPACITIES, RTTS = ("0.3", "0.9"), ("3", "6"), ("0", "0.005")
+# The run's mean service, and each prediction's as a share of it; response is 1.5 times and twice that.
+SERVICE_S = 0.2
+SERVICE = {"exact": 0.5, "replay": 0.6, "replay_steps": 0.95, "runtime": 1.0}
+RESPONSE = {"exact": 0.25, "replay": 0.3, "replay_steps": 0.9, "runtime": 1.0}
+COMPUTE_S, COMMUNICATION_S = 0.06, {"0": 0.015, "0.005": 0.06}
+
+
+def numbers(evaluator, rtt_s):
+    """(metric, at, value) of one point."""
+    service_s, response_s = SERVICE_S * SERVICE[evaluator], 2 * SERVICE_S * RESPONSE[evaluator]
+    yield from (("service_mean_s", np.nan, service_s), ("response_mean_s", np.nan, response_s))
+    yield "waiting_mean_s", np.nan, response_s - service_s
+    yield from (("response_quantile_s", q, response_s * (1 + q)) for q in (0.5, 0.95, 0.99))
+    if evaluator in ("replay_steps", "runtime"):
+        yield from (("compute_mean_s", np.nan, COMPUTE_S), ("communication_mean_s", np.nan, COMMUNICATION_S[rtt_s]))
+        yield from (("server_utilisation", float(server), 0.4 + 0.1 * server) for server in range(2))
+    if evaluator == "runtime":
+        yield from (("tokens_identical", np.nan, 1.0), ("failed_jobs", np.nan, 0.0))
+
+
+def made_up(evaluators=tuple(SERVICE), draws=1):
+    """Rows of real_vs_predicted."""
+    cells = itertools.product(RTTS, CAPACITIES, LOADS, evaluators, range(draws))
+    return pd.DataFrame(
+        {
+            "point": f"{rtt_s} {capacity} {load} {evaluator}",
+            "network.rtt_s": rtt_s,
+            "tuning.capacity": capacity,
+            "demand.load": load,
+            "workload": "poisson_exponential" if evaluator == "exact" else "drawn_lengths",
+            "evaluator": evaluator,
+            "evaluator.warm_up": np.nan if evaluator == "exact" else "0.1",
+            "draw": draw,
+            "replication": 0,
+            "metric": metric,
+            "at": at,
+            "value": value * (1 + 0.1 * draw),
+        }
+        for rtt_s, capacity, load, evaluator, draw in cells
+        for metric, at, value in numbers(evaluator, rtt_s)
+    )
+
+
+def one_value(frame, **where):
+    chosen = frame[np.logical_and.reduce([frame[key] == value for key, value in where.items()])]
+    assert len(chosen) == 1
+    return chosen.iloc[0]
+
+
+def test_each_cell_has_what_was_predicted_beside_what_was_measured():
+    table = means(with_kinds(made_up()), 1)
+    cell = {"network.rtt_s": "0", "tuning.capacity": "6", "demand.load": "0.9"}
+    found = one_value(table, **cell, metric="service_mean_s")
+    assert [found[kind] for kind in (THEORY, MODEL, STEPS, MEASURED)] == pytest.approx([0.1, 0.12, 0.19, 0.2])
+    off = one_value(errors(table), **cell, metric="response_quantile_s", at=0.95)
+    assert [off[kind] for kind in (THEORY, MODEL, STEPS)] == pytest.approx([-0.75, -0.7, -0.1])
+
+
+def test_a_mean_is_taken_only_where_every_draw_has_a_value():
+    rows = made_up(draws=2)
+    services = means(with_kinds(rows), 2).query("metric == 'service_mean_s'")
+    assert services[MEASURED].tolist() == pytest.approx([1.05 * SERVICE_S] * 8)
+    assert means(with_kinds(rows), 3).empty
+
+
+def test_the_share_of_computation_leaves_out_waiting_for_other_jobs():
+    for evaluators in (tuple(SERVICE), ("runtime",), ("replay_steps",)):
+        table = means(with_kinds(made_up(evaluators)), 1)
+        shares = [compute_share(cells) for _, cells in table.groupby("network.rtt_s", sort=False)]
+        assert shares == pytest.approx([0.8, 0.5])
+    assert np.isnan(compute_share(means(with_kinds(made_up(("exact", "replay"))), 1)))
+
+
+def test_the_card_tells_errors_and_what_lies_in_the_bands():
+    told = real_vs_predicted.card(made_up(), 1)
+    lines = told.splitlines()
+    steps = "mean service -5% to -5% off, 8 of 8 within 10%; mean response -10% to -10% off, 8 of 8 within 15%"
+    assert f"- {STEPS}: {steps}" in lines
+    assert "- equation (2): mean service -40% to -40% off, 0 of 8 within 10%" in told
+    cell = lines[lines.index("network.rtt_s = 0.005, tuning.capacity = 3, demand.load = 0.3") :]
+    assert next(line for line in cell if line.startswith("mean service")).split()[-7:] == [
+        *("0.1", "-50.0%", "0.12", "-40.0%", "0.19", "-5.0%", "0.2")
+    ]
+    assert next(line for line in cell if "server 1" in line).split()[-3:] == ["0.5", "+0.0%", "0.5"]
+    assert next(line for line in cell if "whole model" in line).split()[-1] == "1"
+
+
+def test_the_card_without_a_run_has_no_errors():
+    told = real_vs_predicted.card(made_up(("exact", "replay")), 1)
+    assert "Nothing was measured yet." in told
+    assert "off" not in told
+
+
+def test_errors_over_load_are_drawn_for_each_capacity_and_share():
+    figure = model_limit.draw(made_up(), 1)
+    assert len(figure.axes) == 4
+    assert ["80%" in axes.get_title() for axes in figure.axes] == [True, False, True, False]
+    for axes, model, steps in zip(figure.axes, (-0.4, -0.4, -0.7, -0.7), (-0.05, -0.05, -0.1, -0.1), strict=True):
+        drawn = {line.get_label(): line.get_ydata() for line in axes.lines if "c =" in str(line.get_label())}
+        assert set(drawn) == {f"{kind}, c = {c}" for kind in (MODEL, STEPS) for c in CAPACITIES}
+        for label, values in drawn.items():
+            assert values == pytest.approx([model if label.startswith(MODEL) else steps] * 2)
+    plt.close(figure)
+
+
+def test_without_a_run_the_model_is_held_against_the_step_queues():
+    figure = model_limit.draw(made_up(("replay", "replay_steps")), 1)
+    drawn = [line.get_ydata()[0] for line in figure.axes[0].lines if "c =" in str(line.get_label())]
+    assert drawn == pytest.approx([0.6 / 0.95 - 1] * 2)
+    assert "as nothing was run" in figure.legends[0].get_title().get_text()
+    plt.close(figure)
+
+
+def test_times_over_load_are_drawn_as_they_are():
+    figure = real_vs_predicted.draw(made_up(draws=2), 2)
+    first = {container.get_label(): container for container in figure.axes[0].containers}
+    assert set(first) == {THEORY, MODEL, STEPS, MEASURED}
+    assert first[MEASURED].lines[0].get_ydata() == pytest.approx([1.05 * 0.4] * 2)
+    assert len(figure.axes) == 4 * len(RTTS) * len(CAPACITIES)
+    quantiles = [container.lines[0].get_ydata()[0] for container in figure.axes[4].containers[-3:]]
+    assert quantiles == pytest.approx([1.05 * 0.4 * (1 + q) for q in (0.5, 0.95, 0.99)])
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("module", "axis", "values"),
+    [
+        (real_vs_predicted_trace, "tuning.capacity", CAPACITIES),
+        (real_vs_predicted_h200, "algorithm", ("proposed", "petals")),
+    ],
+)
+def test_statistics_stand_side_by_side(module, axis, values):
+    rows = made_up(("replay", "replay_steps", "runtime"))
+    cell = rows[(rows["network.rtt_s"] == "0") & (rows["demand.load"] == "0.3")].drop(
+        columns=["network.rtt_s", "demand.load"]
+    )
+    rows = cell.assign(**{axis: cell["tuning.capacity"].map(dict(zip(CAPACITIES, values, strict=True)))})
+    figure = module.draw(rows, 1)
+    assert len(figure.axes) == 2
+    steps = next(each for each in figure.axes[1].containers if each.get_label() == STEPS)
+    response_s, service_s = 0.4 * 0.9, 0.2 * 0.95
+    assert steps.lines[0].get_ydata() == pytest.approx(
+        [response_s, 1.5 * response_s, 1.95 * response_s, 1.99 * response_s, response_s - service_s, service_s]
+    )
+    plt.close(figure)
+
+
+@pytest.fixture(scope="module")
+def expand():
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+    return Expansion(loader, "config").sweeps
+
+
+PREDICTIONS = "evaluator=replay,exact"
+
+
+def test_a_run_has_the_machine_to_itself(expand):
+    sweeps = expand(["experiment=real_vs_predicted,fig3b_embedded", "evaluator=exact"])
+    assert [sweep.workers for sweep in sweeps] == [1, None]
+    assert PointsSweeper(4)._worker_count(sweeps) == 1
+    assert PointsSweeper(4)._worker_count(sweeps[1:]) == 4
+
+
+def test_both_figures_show_the_same_points(expand):
+    one, other = expand(["experiment=real_vs_predicted,model_limit", PREDICTIONS])
+    assert [point.identity for point in one.points] == [point.identity for point in other.points]
+    assert {point.axes["evaluator"] for point in one.points} == {"replay", "exact"}
+
+
+def test_theory_meets_the_exponential_model_with_the_means_of_what_is_run(expand):
+    (sweep,) = expand(["experiment=real_vs_predicted", PREDICTIONS])
+    workloads = {point.axes["evaluator"]: point.case["workload"] for point in sweep.points}
+    run, theory = workloads["replay"], workloads["exact"]
+    assert theory["_target_"].endswith("SyntheticWorkload")
+    assert {key: run[key] for key in ("arrivals", "job_count", "input_tokens", "output_tokens")} == {
+        key: theory[key] for key in ("arrivals", "job_count", "input_tokens", "output_tokens")
+    }
+
+
+def test_precision_says_how_many_requests_are_run(expand):
+    counts = [
+        expand(["experiment=real_vs_predicted", f"precision={precision}", PREDICTIONS])[0]
+        .points[0]
+        .case["workload"]["job_count"]
+        for precision in ("quick", "full")
+    ]
+    assert 10 <= counts[0] < counts[1] / 5
