@@ -25,6 +25,7 @@ SPECIAL = {
         "evaluator.check_tokens=1",
     ),
     "simulation_steps": ("workload=drawn_lengths",),  # whole tokens
+    "replay_steps": ("workload=drawn_lengths",),
     "simulation": ("evaluator.slo_s=10",),
 }
 # What a second run of an evaluator may report beside the first.
