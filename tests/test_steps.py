@@ -5,8 +5,10 @@ import re
 import numpy as np
 import pytest
 from hydra.utils import instantiate
+from numba import njit
 
 from algorithms.allocation.reserved_only import reserved_only
+from algorithms.dispatch import DISPATCH, Dispatch
 from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.routing import WAITING
@@ -245,6 +247,25 @@ def test_ways_to_batch_that_there_are_not(batching, share, said):
         simulate_steps(one_server(1, (0.1, 0, 0), (0.1, 0, 0)), jobs, JFFC, batching, share)
     with pytest.raises(InputError, match=re.escape(said)):
         StepSimulationEvaluator(batching=batching, further_share=share)
+
+
+@njit(DISPATCH)
+def never(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
+    return -1
+
+
+@njit(DISPATCH)
+def beyond(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
+    return capacity.size
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"), [(never, "leave 3 jobs waiting beside idle"), (beyond, "dispatch = beyond: must answer with")]
+)
+def test_policies_that_answer_nonsense(policy, said):
+    jobs, dispatch = token_jobs(np.random.default_rng(508), 3, 1.0), Dispatch(policy, work_conserving=False)
+    with pytest.raises(InputError, match=re.escape(said)):
+        simulate_steps(one_server(1, (0.1, 0, 0), (0.1, 0, 0)), jobs, dispatch)
 
 
 def evaluated(*overrides: str) -> dict:

@@ -21,7 +21,7 @@ from evaluators.simulation import steps_engine
 from evaluators.simulation.routed import FEWEST_ARRIVALS
 from evaluators.simulation.routed_engine import is_unstable
 from evaluators.simulation.simulate import JobTimes
-from system import Composition, NotApplicableError, UnstableError
+from system import Composition, InputError, NotApplicableError, UnstableError
 from system.checks import require, require_not_negative, require_one_of
 from workloads.jobs import Jobs
 
@@ -79,7 +79,9 @@ def simulate_steps(
     world = steps_engine.empty_world(speeds, np.broadcast_to(jobs.lengths, (len(jobs), 2)), _most_hops(composed))
     watch = Watch(composed, jobs, world) if stop_unstable else None
     start_s = _run(world, admission_of(composed, dispatch, jobs), jobs, watch)
-    _check_served(start_s, dispatch)
+    stranded = int(np.isnan(start_s).sum())
+    if stranded:
+        raise InputError(f"algorithm: its rules leave {stranded} jobs waiting beside idle servers")
     return StepRun(_job_times(world, jobs, start_s), world.record.busy_s)
 
 
@@ -158,12 +160,6 @@ def _run(
         for start in admission.starts(now_s):
             start_s[start.job] = now_s
             _begin(world, start, now_s)
-
-
-def _check_served(start_s: Floats, dispatch: Dispatch | None) -> None:
-    stranded = int(np.isnan(start_s).sum())
-    if dispatch is not None:
-        require(stranded == 0, "dispatch", dispatch.policy.__name__, f"leaves {stranded} jobs waiting for ever")
 
 
 def _begin(world: steps_engine.World, start: Start, now_s: float) -> None:
