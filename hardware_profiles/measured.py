@@ -1,10 +1,11 @@
-"""Measured points of a profile: rows of numbers with fixed columns, written by the profiler, read by figures."""
+"""What the profiler adds to a profile: coefficients, and points as rows of numbers with fixed columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from system.checks import float_array, require, require_one_of
+from system.checks import float_array, float_vector, require, require_one_of
 
 TIMES = ("median_s", "p10_s", "p90_s")
 # What a row of each kind holds before its times. A context counts the new token.
@@ -19,8 +20,33 @@ COLUMNS = {
 Rows = Sequence[Sequence[float]]
 
 
-def require_points(where: str, points: Mapping[str, Rows]) -> None:
-    """Raise `InputError` unless each kind is known and its rows have its columns, positive, P10 <= median <= P90."""
+def require_mapping(where: str, found: Any) -> None:
+    """Raise `InputError` unless it is a mapping."""
+    require(isinstance(found, Mapping), where, found, "must be a mapping of names to what was measured")
+
+
+def _require_block(where: str, coefficients: Any) -> None:
+    _require_numbers(where, coefficients, ("s", "s per input", "s per output token"))
+
+
+def _require_relay(where: str, coefficients: Any) -> None:
+    _require_numbers(where, coefficients, ("s per hop", "s per byte"))
+
+
+def _require_numbers(where: str, coefficients: Any, units: Sequence[str]) -> None:
+    vector = float_vector(where, coefficients)
+    remedy = f"must be {len(units)} numbers: {', '.join(units)}"
+    require(vector.size == len(units), where, list(coefficients), remedy)
+
+
+def _require_report(where: str, report: Any) -> None:
+    require_mapping(where, report)
+    float_vector(where, list(report.values()))
+
+
+def _require_points(where: str, points: Any) -> None:
+    """Each kind is known and its rows have its columns, positive, P10 <= median <= P90."""
+    require_mapping(where, points)
     for kind, rows in points.items():
         require_one_of(list(COLUMNS), **{f"a kind in {where}": kind})
         _require_rows(f"{where}.{kind}", rows, (*COLUMNS[kind], *TIMES))
@@ -35,3 +61,12 @@ def _require_rows(where: str, rows: Rows, columns: Sequence[str]) -> None:
     for number in np.flatnonzero(~sound)[:1].tolist():
         remedy = f"must be {', '.join(columns)}, all above 0 and P10 <= median <= P90"
         require(sound[number], f"{where}[{number}]", table[number].tolist(), remedy)
+
+
+# Of each field of a profile that is a mapping by model, what holds for a model's part.
+CHECKS: Mapping[str, Callable[[str, Any], None]] = {
+    "measured_block_s": _require_block,
+    "measured_relay_s": _require_relay,
+    "fit_report": _require_report,
+    "measured_points": _require_points,
+}

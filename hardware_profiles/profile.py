@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from hardware_profiles.measured import Rows, require_points
+from hardware_profiles.measured import CHECKS, Rows, require_mapping
 from system import InputError, ServedModel
-from system.checks import float_vector, require, require_not_negative, require_positive
+from system.checks import require, require_not_negative, require_positive
 
 FOLDER = Path(__file__).parent
 
@@ -46,16 +46,10 @@ class GpuProfile:
             memory_gb=self.memory_gb, prefill_tflops=self.prefill_tflops, bandwidth_gb_per_s=self.bandwidth_gb_per_s
         )
         require_not_negative(overhead_s=self.overhead_s)
-        for by_model in (self.measured_block_s, self.measured_relay_s, self.fit_report, self.measured_points):
-            require(isinstance(by_model, Mapping), "what is measured", by_model, "must be a mapping by model")
-        for model, coefficients in self.measured_block_s.items():
-            _require_coefficients(f"measured_block_s.{model}", coefficients, ("s", "s per input", "s per output token"))
-        for model, coefficients in self.measured_relay_s.items():
-            _require_coefficients(f"measured_relay_s.{model}", coefficients, ("s per hop", "s per byte"))
-        for model, report in self.fit_report.items():
-            float_vector(f"fit_report.{model}", list(report.values()))
-        for model, points in self.measured_points.items():
-            require_points(f"measured_points.{model}", points)
+        for name in CHECKS:
+            require_mapping(name, getattr(self, name))
+            for model, found in getattr(self, name).items():
+                CHECKS[name](f"{name}.{model}", found)
 
     def block_coefficients_s(self, model: ServedModel) -> tuple[float, float, float]:
         """Time of one block for one job as coefficients of x = (1, input tokens, output tokens - 1), in seconds."""
@@ -64,12 +58,6 @@ class GpuProfile:
             return once_s, per_input_token_s, per_output_token_s
         per_input_token_s = model.prefill_gflop / (self.prefill_tflops * 1e3)
         return self.overhead_s, per_input_token_s, model.decode_read_gb / self.bandwidth_gb_per_s
-
-
-def _require_coefficients(where: str, coefficients: Sequence[float], units: Sequence[str]) -> None:
-    float_vector(where, coefficients)
-    remedy = f"must be {len(units)} numbers: {', '.join(units)}"
-    require(len(coefficients) == len(units), where, list(coefficients), remedy)
 
 
 def profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:

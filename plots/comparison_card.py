@@ -56,11 +56,14 @@ def _told(off: pd.DataFrame, kind: str, metric: str) -> str:
 
 def _cell_table(cell: pd.DataFrame) -> pd.DataFrame:
     """The lines of the card that the cell has numbers for, a column a kind, each prediction with its error."""
-    ordered = cell[cell["metric"].isin(LINES)].assign(rank=lambda found: found["metric"].map(list(LINES).index))
+    kinds = [kind for kind in LOOK_OF_KIND if kind in cell]
+    idle = (cell["metric"] == "server_utilisation") & (cell[kinds].fillna(0) == 0).all(axis=1)
+    told = cell[cell["metric"].isin(LINES) & ~idle]
+    ordered = told.assign(rank=told["metric"].map(list(LINES).index))
     shown = ordered.sort_values(["rank", "at"])
     labels = [_label(metric, at) for metric, at in zip(shown["metric"], shown["at"], strict=True)]
     columns: dict[str, list[str]] = {"": labels}
-    for kind in (kind for kind in LOOK_OF_KIND if kind in shown and shown[kind].notna().any()):
+    for kind in (kind for kind in kinds if shown[kind].notna().any()):
         columns[kind] = _texts(shown[kind], "{:.4g}")
         if MEASURED in shown and kind != MEASURED:
             columns[f"off {kind}"] = _texts(errors(shown)[kind], "{:+.1%}")

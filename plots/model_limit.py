@@ -18,7 +18,7 @@ KIND_STYLES = {MODEL: "-", STEPS: "--"}
 REFERENCES = {MEASURED: "the run", STEPS: "the step queues, as nothing was run"}
 MARKERS = "osD^v"
 TOP = 0.2  # a prediction cannot be more than 100 % too low; too high, the frame goes at least so far
-NOTE = "relative to {reference} (s/s); grey: within 10 % in service and 15 % in response"
+NOTE = "relative to {reference}; grey: within 10 % in service and 15 % in response"
 
 
 def draw(rows: pd.DataFrame, draws: int) -> Figure:
@@ -48,5 +48,5 @@ def _errors(axes: Axes, off: pd.DataFrame, metric: str, reference: str) -> None:
             look = {"color": COLOURS[number], "marker": MARKERS[number % len(MARKERS)], "linestyle": KIND_STYLES[kind]}
             ordered = cells.sort_values("load")
             axes.plot(ordered["load"], ordered[kind], label=f"{kind}, c = {capacity}", **look)
-    axes.set(xlabel="load λ/ν of equation (2)", ylabel=f"{METRICS[metric]} (s/s)", xlim=(0, 1), ylim=(-1, top))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set(xlabel="load λ/ν of equation (2)", ylabel=f"{METRICS[metric]} (%)", xlim=(0, 1), ylim=(-1, top))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=None))

@@ -16,22 +16,10 @@ KINDS = {
     "simulation_steps": STEPS,
     "replay_steps": STEPS,
     "runtime": MEASURED,
-    "runtime_cuda": MEASURED,
 }
 LOOK_OF_KIND = {THEORY: "exact", MODEL: "simulation", STEPS: "simulation_steps", MEASURED: "runtime"}
 NOWHERE = -1.0  # stands for nan, which a pivot would drop; places are 0 or above
-NOT_OF_A_CELL = (
-    "point",
-    "draw",
-    "replication",
-    "metric",
-    "at",
-    "value",
-    "evaluator",
-    "evaluator.warm_up",
-    "workload",
-    "kind",
-)
+NOT_OF_A_CELL = ("point", "draw", "replication", "metric", "at", "value", "workload", "kind")
 
 
 def with_kinds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -46,8 +34,8 @@ def kinds_in(rows: pd.DataFrame) -> list[str]:
 
 
 def cell_axes(rows: pd.DataFrame) -> list[str]:
-    """The columns whose values make a cell."""
-    return [str(column) for column in rows if column not in NOT_OF_A_CELL]
+    """The columns whose values make a cell: axes other than the evaluator, its settings and its workload."""
+    return [str(axis) for axis in rows if axis not in NOT_OF_A_CELL and not str(axis).startswith("evaluator")]
 
 
 def means(rows: pd.DataFrame, draws: int) -> pd.DataFrame:

@@ -7,11 +7,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 from plots.comparison_card import card
 from plots.predicted import LOOK_OF_KIND, cell_title, columns_of_cells, kinds_in, with_kinds
-from plots.style import curve, legend_below, new_figure, over_draws
+from plots.style import curve, legend_below, logarithmic_from_zero, new_figure, over_draws
 
 __all__ = ["card", "draw"]
-
-SHORTEST_S = 1e-3  # below, waiting is drawn on a straight scale, on which 0 has a place
 
 
 def _logarithmic(axes: Axes) -> None:
@@ -29,15 +27,10 @@ def _from_zero(axes: Axes) -> None:
     axes.set_ylim(bottom=0)
 
 
-def _logarithmic_from_zero(axes: Axes) -> None:
-    axes.set_yscale("symlog", linthresh=SHORTEST_S)
-    axes.set_ylim(bottom=0)
-
-
 LINES = (  # label, metric, places, scale
     ("mean response (s)", "response_mean_s", (None,), _logarithmic),
     ("P50, P95, P99 of response (s)", "response_quantile_s", (0.5, 0.95, 0.99), _logarithmic),
-    ("mean waiting (s)", "waiting_mean_s", (None,), _logarithmic_from_zero),
+    ("mean waiting (s)", "waiting_mean_s", (None,), logarithmic_from_zero),
     ("mean service (s)", "service_mean_s", (None,), _from_zero),
 )
 

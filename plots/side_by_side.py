@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plots.predicted import LOOK_OF_KIND, kinds_in, with_kinds
-from plots.style import legend_below, look_of, new_figure
+from plots.style import legend_below, logarithmic_from_zero, look_of, new_figure
 from store.statistics import intervals_over_draws
 
 STATISTICS = {
@@ -16,7 +16,6 @@ STATISTICS = {
     "mean\nwaiting": ("waiting_mean_s", None),
     "mean\nservice": ("service_mean_s", None),
 }
-SHORTEST_S = 1e-2  # below, times are drawn on a straight scale, on which 0 has a place
 OFFSET = 0.12  # between the kinds of one statistic
 
 
@@ -37,8 +36,7 @@ def side_by_side(rows: pd.DataFrame, titles: dict[str, str], axis: str, draws: i
 def _label(axes: Axes, title: str) -> None:
     axes.set(xlabel="statistic of the jobs", ylabel="time (s)", title=title)
     axes.set_xticks(range(len(STATISTICS)), list(STATISTICS))
-    axes.set_yscale("symlog", linthresh=SHORTEST_S)
-    axes.set_ylim(bottom=0)
+    logarithmic_from_zero(axes)
 
 
 def _statistics(rows: pd.DataFrame, draws: int) -> pd.DataFrame:

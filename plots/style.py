@@ -13,6 +13,7 @@ from store.statistics import intervals_over_draws
 
 WIDTH_IN, HEIGHT_IN = 4.6, 3.2
 LEGEND_MARGIN_IN = 0.2
+SHORTEST_S = 1e-3
 COLOURS = sns.color_palette("colorblind")
 HOLLOW = {"markerfacecolor": "none", "linestyle": "--"}
 # What means the same looks the same in every figure; markers and dashes tell curves apart without colour. What may
@@ -119,6 +120,13 @@ def curve(axes: Axes, look: str, statistics: pd.DataFrame, label: str | None = N
         elinewidth=0.8,
         **look_of(look),
     )
+
+
+def logarithmic_from_zero(axes: Axes) -> None:
+    """A logarithmic scale of what is drawn, straight below a millisecond, so that 0 has a place."""
+    top = 2 * axes.dataLim.y1
+    axes.set_yscale("symlog", linthresh=SHORTEST_S)
+    axes.set_ylim(0, max(top, SHORTEST_S))
 
 
 def legend_below(figure: Figure, axes: Axes, columns: int, note: str | None = None) -> None:

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 from hydra import compose, initialize_config_dir
 
 from hydra_plugins.points.points import resolved_case
@@ -14,6 +16,10 @@ CONF = ROOT / "conf"
 
 # Small enough for a test, and without any data set.
 SMALL = ("network=european", "draws=2", "workload.job_count=500")
+
+needs_runtime = pytest.mark.skipif(
+    find_spec("torch") is None, reason='needs the extra runtime: pip install -e ".[runtime]"'
+)
 
 
 def choices(group):

@@ -12,6 +12,13 @@ from workloads import datasets
 
 # Enough memory for LLaMA-2-7B on four servers, and few jobs.
 SMALL = ("model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
+ON_THIS_MACHINE = (
+    "model=tiny_llama",
+    "network=local",
+    "cluster=local_pair",
+    "workload=drawn_lengths",
+    "workload.job_count=3",
+)
 FEW_JOBS = ("workload.job_count=200",)
 OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_code_start", "azure_conversation")
 OF_DATA = (
@@ -126,6 +133,7 @@ def test_treatments_of_over_long_requests_report_their_share(treatment, made_up_
 def test_choices_that_need_nothing_else(group, choice):
     size = ("cluster=nine_servers",) if group == "cluster" else ()
     size = ("cluster.server_count=20",) if group == "model" else size
+    size = ("model=tiny_llama", "cluster.server_count=9") if choice.startswith("local_") else size
     found = means(rows_of("network=european", *SMALL[1:], *SMALL[:1], *size, f"{group}={choice}", *FEW_JOBS))
     assert found["response_mean_s"] > 0
 
@@ -135,10 +143,15 @@ def test_evaluators(evaluator):
     special = {
         "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
         "gaps": ("workload=synthetic_code",),
-        "simulation_steps": ("workload=synthetic_code",),  # whole tokens
+        "simulation_steps": ("workload=drawn_lengths",),  # whole tokens
+        "replay_steps": ("workload=drawn_lengths",),
     }
-    small = ("network=european", *SMALL, *special.get(evaluator, ()), f"evaluator={evaluator}")
-    assert rows_of(*small, *FEW_JOBS)
+    if evaluator == "runtime":
+        pytest.importorskip("torch", reason='needs the extra runtime: pip install -e ".[runtime]"')
+        small = (*ON_THIS_MACHINE, "evaluator.engine=local")
+    else:
+        small = ("network=european", *SMALL, *special.get(evaluator, ()), *FEW_JOBS)
+    assert rows_of(*small, f"evaluator={evaluator}")
 
 
 @pytest.mark.parametrize("tuning", choices("tuning"))

@@ -241,6 +241,7 @@ def test_schemes_compose_what_fits_and_serve_every_job(name):
 
 
 ROUTED = ("bprr", "petals")
+REALLY_RUN = ("runtime",)  # test_runtime.py: only where there are blocks of the model
 CHAINS_ONLY = (
     "composition",
     "exact",
@@ -254,10 +255,10 @@ CHAINS_ONLY = (
 
 
 @pytest.mark.parametrize("name", ROUTED)
-@pytest.mark.parametrize("evaluator", names("evaluator"))
+@pytest.mark.parametrize("evaluator", [name for name in names("evaluator") if name not in REALLY_RUN])
 def test_what_needs_chains_says_that_it_does_not_apply_to_routed_schemes(name, evaluator):
     small = ("workload.job_count=300", "network=european", "demand.per_s=0.01")
-    small += ("workload=synthetic_code",) if evaluator == "simulation_steps" else ()  # whole tokens
+    small += ("workload=drawn_lengths",) if evaluator.endswith("_steps") else ()  # whole tokens
     case: Case = instantiate(case_of(f"algorithm={name}", f"evaluator={evaluator}", *small))
     draw = Draw(case, 0)
     assert isinstance(draw.composed, RoutedComposition)

@@ -8,7 +8,7 @@ from hydra_plugins.points.evaluate import evaluate
 from store.collect import MEASURED
 from store.dictionary import UNITS, definitions, dictionary, unit_of, whole_dictionary
 from store.load import Made
-from tests.project import case_of, choices
+from tests.project import case_of, choices, needs_runtime
 
 SMALL = ("network=european", "model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
 SPECIAL = {
@@ -24,11 +24,17 @@ SPECIAL = {
         "evaluator.engine=local",
         "evaluator.check_tokens=1",
     ),
-    "simulation_steps": ("workload=synthetic_code",),  # whole tokens
+    "simulation_steps": ("workload=drawn_lengths",),  # whole tokens
+    "replay_steps": ("workload=drawn_lengths",),
     "simulation": ("evaluator.slo_s=10",),
 }
 # What a second run of an evaluator may report beside the first.
-FURTHER = (("evaluator=cost", "evaluator.stage=simulate", "algorithm=petals", "demand.per_s=0.01"),)
+MEASURED_HERE = ("evaluator.profile=${profile:cpu_one_thread}", "model.name=tiny_llama", "workload.input_tokens=128")
+FURTHER = (
+    ("evaluator=cost", "evaluator.stage=simulate", "algorithm=petals", "demand.per_s=0.01"),
+    ("evaluator=computation_profile", *MEASURED_HERE),
+    ("evaluator=communication_profile", *MEASURED_HERE),
+)
 PHYSICAL = ("s", "1/s", "GB")
 
 
@@ -46,6 +52,7 @@ def emitted():
     return pd.DataFrame(rows)
 
 
+@needs_runtime
 def test_every_metric_is_in_it_and_each_of_its_metrics_is_emitted(emitted):
     found = dictionary(emitted)
     assert found[found["meaning"].str.startswith("not in")].empty
@@ -53,6 +60,7 @@ def test_every_metric_is_in_it_and_each_of_its_metrics_is_emitted(emitted):
     assert set(definitions()["metrics"]) - plain == set()
 
 
+@needs_runtime
 def test_at_is_explained_where_it_is_used_and_only_there(emitted):
     used = emitted.dropna(subset="at")["metric"].unique()
     found = dictionary(emitted).set_index("name")

@@ -12,6 +12,7 @@ from evaluators.hardware import CommunicationProfile, ComputationProfile
 from evaluators.service_times import ServiceTimesEvaluator, service_times_s
 from hardware_profiles.profile import GpuProfile
 from hydra_plugins.points.evaluate import evaluate
+from plots import fig4
 from plots.style import LOOKS, POLICY_NAMES, SCHEME_NAMES, by_constants, new_figure
 from system import InputError, ServedModel, Servers
 from tests.project import case_of
@@ -79,10 +80,58 @@ def test_a_fit_to_measurements_takes_the_place_of_footnote_2_and_is_told():
     assert [value for name, value, _ in found if name == "measured_fit"] == [1]
 
 
+POINTS = {
+    "prefill": [[1, 100, 0.005, 0.004, 0.007], [1, 200, 0.009, 0.008, 0.02], [2, 100, 0.011, 0.01, 0.012]],
+    "decode": [[1, 100, 0.003, 0.002, 0.004], [2, 100, 0.006, 0.005, 0.007]],
+    "relay": [[1, 2048, 3e-4, 2e-4, 4e-4]],
+}
+MEASURED = {"measured_block_s": {"example": [0.004, 1e-5, 3e-3]}, "measured_relay_s": {"example": [2e-4, 1e-8]}}
+
+
+def test_measured_points_are_told_with_their_spread_where_they_stand_beside_the_line():
+    gpu = GpuProfile(**GPU, memory_gb=7, measured_points={"example": POINTS}, **MEASURED)
+    found = computation(gpu)  # prompts of 100 tokens in the mean
+    for place, name in enumerate(("measured_s", "p10_s", "p90_s"), start=2):
+        assert by_place(found, f"prefill_by_input_{name}") == {
+            100: POINTS["prefill"][0][place],
+            200: POINTS["prefill"][1][place],
+        }
+        assert by_place(found, f"prefill_by_blocks_{name}") == {
+            1: POINTS["prefill"][0][place],
+            2: POINTS["prefill"][2][place],
+        }
+        assert by_place(found, f"decode_by_context_{name}") == {100: POINTS["decode"][0][place]}
+    assert by_place(found, "decode_by_context_s") == {100: 3e-3}
+    small = computation(GpuProfile(**GPU, memory_gb=2, measured_points={"example": POINTS}, **MEASURED))
+    assert set(by_place(small, "prefill_by_blocks_measured_s")) == {1}  # two blocks do not fit
+    other = computation(GpuProfile(**GPU, memory_gb=7, measured_points={"another": POINTS}))
+    assert not [name for name, _, _ in other if "measured_s" in name or "context" in name]
+
+
+def test_the_measured_relay_is_told_beside_its_line():
+    gpu = GpuProfile(**GPU, memory_gb=7, measured_points={"example": POINTS}, **MEASURED)
+    servers = Servers(np.ones(2), np.ones((2, 3)), np.ones(2))
+    draw = SimpleNamespace(system=SimpleNamespace(servers=servers), case=SimpleNamespace(fitted_model=MODEL))
+    found = CommunicationProfile([1], [2], gpu)(draw, 0)
+    assert by_place(found, "relay_by_tokens_s") == pytest.approx({1: 2e-4 + 2048e-8})
+    assert by_place(found, "relay_by_tokens_p90_s") == {1: 4e-4}
+
+
+def test_a_figure_has_points_where_there_are_some():
+    def bars(*overrides):
+        figure = fig4.draw(rows_of("experiment=fig4_measured", *overrides).assign(profile="x"), 1)
+        plt.close(figure)
+        return [len(axes.containers) for axes in figure.axes]
+
+    assert bars() == [1, 1, 0]
+    assert bars("workload.input_tokens=100") == [0, 1, 0]  # no prompt of that length was measured
+    assert bars("model.name=unmeasured") == [0, 0, 0]
+
+
 def test_communication_is_the_mean_over_servers_of_their_linear_times():
     communication_s = np.array([[0.1, 0.001, 0.02], [0.3, 0.003, 0.06]])
     servers = Servers(np.ones(2), communication_s, np.ones(2))
-    draw = SimpleNamespace(system=SimpleNamespace(servers=servers))
+    draw = SimpleNamespace(system=SimpleNamespace(servers=servers), case=SimpleNamespace(fitted_model=MODEL))
     found = CommunicationProfile(input_tokens=[1, 100], output_tokens=[2, 9])(draw, 0)
     whole_s = {(n, m): (communication_s @ (1, n, m - 1)).mean() for n in (1, 100) for m in (1, 2, 9)}
     first, further = by_place(found, "first_token_communication_s"), by_place(found, "further_token_communication_s")

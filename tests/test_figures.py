@@ -27,6 +27,7 @@ SMALLER = {
     "fig3a_embedded": ("demand.load=0.3,0.8", "workload.job_count=1000"),
     "fig3b_embedded": ("demand.load=0.3,0.9", "workload.job_count=2000"),
     "fig4_embedded": (),
+    "fig4_measured_embedded": (),
     "fig5_embedded": (),
     "fig6a_embedded": ("tuning.capacity=2,7,8", "workload.job_count=1000"),
     "fig6b_embedded": ("demand.load=0.3,0.7", "tuning.largest=9"),
@@ -62,6 +63,14 @@ def test_each_experiment_is_drawn_in_three_formats(drawn):
         assert (figures / f"{name}.{suffix}").stat().st_size > 5000
 
 
+def test_a_card_that_a_module_offers_is_written_beside_the_figure(drawn):
+    name, rows, figures = drawn
+    module = import_module(f"plots.{name.removesuffix('_embedded')}")
+    text = figures / f"{name}.md"
+    assert text.is_file() == hasattr(module, "card")
+    assert not text.is_file() or text.read_text() == module.card(rows, rows["draw"].nunique())
+
+
 def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
     name, rows, _ = drawn
     figure = import_module(f"plots.{name.removesuffix('_embedded')}").draw(rows, 2)
@@ -72,7 +81,7 @@ def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
     for axes in curves:
         assert axes.get_xlabel()
         assert axes.get_ylabel()
-        assert any(mark in axes.get_xlabel() + axes.get_ylabel() for mark in ("(s)", "(jobs)", "(MB)"))
+        assert any(mark in axes.get_xlabel() + axes.get_ylabel() for mark in ("(s)", "(jobs)", "(MB)", "(%)"))
     assert figure.legends or all(axes.get_legend() for axes in curves)
     plt.close(figure)
 

@@ -31,7 +31,7 @@ def numbers(evaluator, rtt_s):
     yield from (("response_quantile_s", q, response_s * (1 + q)) for q in (0.5, 0.95, 0.99))
     if evaluator in ("replay_steps", "runtime"):
         yield from (("compute_mean_s", np.nan, COMPUTE_S), ("communication_mean_s", np.nan, COMMUNICATION_S[rtt_s]))
-        yield from (("server_utilisation", float(server), 0.4 + 0.1 * server) for server in range(2))
+        yield from (("server_utilisation", float(server), 0.5 * server) for server in range(2))
     if evaluator == "runtime":
         yield from (("tokens_identical", np.nan, 1.0), ("failed_jobs", np.nan, 0.0))
 
@@ -100,6 +100,7 @@ def test_the_card_tells_errors_and_what_lies_in_the_bands():
         *("0.1", "-50.0%", "0.12", "-40.0%", "0.19", "-5.0%", "0.2")
     ]
     assert next(line for line in cell if "server 1" in line).split()[-3:] == ["0.5", "+0.0%", "0.5"]
+    assert "server 0" not in told  # it hosts nothing
     assert next(line for line in cell if "whole model" in line).split()[-1] == "1"
 
 
@@ -194,6 +195,13 @@ def test_theory_meets_the_exponential_model_with_the_means_of_what_is_run(expand
     assert {key: run[key] for key in ("arrivals", "job_count", "input_tokens", "output_tokens")} == {
         key: theory[key] for key in ("arrivals", "job_count", "input_tokens", "output_tokens")
     }
+
+
+def test_on_the_gpu_only_what_is_run_is_told_of_it(expand):
+    (sweep,) = expand(["experiment=real_vs_predicted_h200", "workload=synthetic_code"])
+    devices = {point.axes["evaluator"]: point.case["evaluator"].get("device") for point in sweep.points}
+    assert devices == {"replay": None, "replay_steps": None, "runtime": "cuda"}
+    assert (len(sweep.points), sweep.axes) == (12, ["algorithm", "evaluator"])
 
 
 def test_precision_says_how_many_requests_are_run(expand):

@@ -8,8 +8,10 @@ from evaluators.runtime.evaluate import RuntimeEvaluator, check_lengths, job_tim
 from evaluators.runtime.record import JobRecord
 from evaluators.simulation.simulate import simulate
 from system import InputError, NotApplicableError
-from tests.project import case_of
+from tests.project import case_of, needs_runtime
 from workloads.jobs import Jobs
+
+pytestmark = needs_runtime
 
 LOCAL = ("network=local", "cluster=local_pair", "workload=drawn_lengths", "workload.job_count=8", "demand.per_s=40")
 LLAMA = ("model=tiny_llama", "tuning.capacity=3")

@@ -5,8 +5,10 @@ import re
 import numpy as np
 import pytest
 from hydra.utils import instantiate
+from numba import njit
 
 from algorithms.allocation.reserved_only import reserved_only
+from algorithms.dispatch import DISPATCH, Dispatch
 from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.routing import WAITING
@@ -247,37 +249,68 @@ def test_ways_to_batch_that_there_are_not(batching, share, said):
         StepSimulationEvaluator(batching=batching, further_share=share)
 
 
+@njit(DISPATCH)
+def never(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
+    return -1
+
+
+@njit(DISPATCH)
+def beyond(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
+    return capacity.size
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"), [(never, "leave 3 jobs waiting beside idle"), (beyond, "dispatch = beyond: must answer with")]
+)
+def test_policies_that_answer_nonsense(policy, said):
+    jobs, dispatch = token_jobs(np.random.default_rng(508), 3, 1.0), Dispatch(policy, work_conserving=False)
+    with pytest.raises(InputError, match=re.escape(said)):
+        simulate_steps(one_server(1, (0.1, 0, 0), (0.1, 0, 0)), jobs, dispatch)
+
+
 def evaluated(*overrides: str) -> dict:
-    """What the evaluator says of one replication, by metric, or by metric and place where it has one."""
-    small = ("network=european", "model=llama2_7b", "cluster.server_count=4", "tuning.capacity=3", "demand=load")
-    words = ("evaluator=simulation_steps", "workload=synthetic_code", "workload.job_count=1500")
-    case: Case = instantiate(case_of(*small, *words, *overrides))
-    return {
-        (metric, at) if np.isfinite(at) else metric: value for metric, value, at in case.evaluator(Draw(case, 0), 0)
-    }
+    """What the evaluator says of one replication: a chain of two servers, by metric and place where it has one."""
+    machine = ("model=tiny_llama", "network=local", "cluster=local_pair", "tuning.capacity=6")
+    words = (
+        "demand=load",
+        "demand.reference.tuning.capacity=6",
+        "evaluator=simulation_steps",
+        "workload=drawn_lengths",
+        "workload.job_count=2000",
+    )
+    case: Case = instantiate(case_of(*machine, *words, *overrides))
+    found = case.evaluator(Draw(case, 0), 0)
+    return {(metric, at) if np.isfinite(at) else metric: value for metric, value, at in found}
 
 
 def test_the_evaluator_reports_the_parts_of_the_service_time_and_busy_servers():
-    found = evaluated("demand.load=0.05")
+    found = evaluated("demand.load=0.1")
     parts = sum(found[f"{part}_mean_s"] for part in ("compute", "queue", "communication"))
     assert parts == pytest.approx(found["service_mean_s"])
     shares = [value for key, value in found.items() if key[0] == "server_utilisation"]
-    assert 0 < max(shares) < 1
+    assert len(shares) == 2
+    assert 0 < min(shares) <= max(shares) < 1
     assert found["response_mean_s"] == pytest.approx(found["waiting_mean_s"] + found["service_mean_s"])
     assert "is_unstable" not in found
 
 
 def test_a_server_may_be_too_busy_below_a_load_of_1():
     """Equation (4) allows the rate, the servers do not: refused, or reported."""
-    with pytest.raises(UnstableError, match=r"steps wait for each other; .* computed \d+% of the time; lower the rate"):
+    with pytest.raises(UnstableError, match=r"seen after 1000 of 2000; .* computed \d+% of the time; lower the rate"):
         evaluated("demand.load=0.9")
     found = evaluated("demand.load=0.9", "evaluator.unstable=report")
     assert found["is_unstable"] == 1
     assert found["load"] == pytest.approx(0.9)
 
 
-def test_single_tokens_have_no_time_per_further_token():
-    single = "workload.output_tokens.tokens=[1,1]", "workload.output_tokens.probabilities=[0,1]"
-    found = evaluated("demand.load=0.05", *single)
+def test_a_single_token_has_no_time_per_further_token():
+    found = evaluated("demand.load=0.1", "workload.output_tokens=1")
     assert "output_token_mean_s" not in found
     assert found["response_mean_s"] > 0
+    some = evaluated("demand.load=0.1", "workload.output_tokens=2")
+    assert 0 < some["output_token_mean_s"] < found["response_mean_s"]
+
+
+def test_exponential_sizes_are_refused_with_the_workload_to_take():
+    with pytest.raises(NotApplicableError, match=r"^workload: .*; use workload=drawn_lengths or a trace$"):
+        evaluated("demand.load=0.1", "workload=poisson_exponential")

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.routing.links import RoutedComposition
 from evaluators.case import Draw, Measurement
 from evaluators.simulation.evaluate import SimulationEvaluator
-from evaluators.simulation.routed import is_unstable
 from evaluators.simulation.steps import Batching, StepJobTimes, StepRun, check_batching, simulate_steps
-from system import UnstableError
+from system import Composition
 
 PARTS = ("compute", "queue", "communication")
 
@@ -20,7 +18,7 @@ PARTS = ("compute", "queue", "communication")
 class StepSimulationEvaluator(SimulationEvaluator):
     """As its base class, with jobs that slow each other: each server computes one step at a time (`steps`).
 
-    Adds the parts of the mean service time and the utilisation of each server that hosts blocks, over the whole run.
+    Adds the parts of the mean service time and the utilisation of each server that jobs may use, over the whole run.
     The limit of stability is lower than that of equation (4) where one server is too busy, and only a run shows it.
     """
 
@@ -33,23 +31,21 @@ class StepSimulationEvaluator(SimulationEvaluator):
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         run = self._run(draw, replication)
-        hosting = np.flatnonzero(draw.composed.placement.block_count)
+        composed = draw.composed
+        slots = composed.slots_used() if isinstance(composed, Composition) else composed.slots
         return [
             *self.reported(draw, run.times),
             *part_means(run.times.after_warm_up(self.warm_up)),
-            *utilisations(run.utilisation, hosting),
+            *utilisations(run.utilisation, np.flatnonzero(slots)),
         ]
 
     def _run(self, draw: Draw, replication: int) -> StepRun:
         """All jobs; raises `UnstableError` for an unstable run if it is to be refused."""
         composed, refuse = draw.composed, self.unstable == "refuse"
-        dispatch = None if isinstance(composed, RoutedComposition) else draw.dispatch
-        if refuse and not isinstance(composed, RoutedComposition):
+        dispatch = draw.dispatch if isinstance(composed, Composition) else None
+        if refuse and isinstance(composed, Composition):
             composed.check_stable()
-        run = simulate_steps(composed, draw.jobs(replication), dispatch, self.batching, self.further_share)
-        if refuse and is_unstable(run.times):
-            raise _unstable(draw, run)
-        return run
+        return simulate_steps(composed, draw.jobs(replication), dispatch, self.batching, self.further_share, refuse)
 
 
 def part_means(times: StepJobTimes) -> Iterator[Measurement]:
@@ -62,12 +58,3 @@ def utilisations(shares: NDArray[np.float64], servers: NDArray[np.int64]) -> Ite
     """Of these servers, given those of all (J,)."""
     for j in servers.tolist():
         yield Measurement("server_utilisation", float(shares[j]), j)
-
-
-def _unstable(draw: Draw, run: StepRun) -> UnstableError:
-    system, busiest = draw.system, int(run.utilisation.argmax())
-    return UnstableError(
-        f"arrival_rate_per_s = {system.arrival_rate_per_s:g}: jobs leave more slowly than they come, as their steps "
-        f"wait for each other; {system.servers.name(busiest)} computed {run.utilisation[busiest]:.0%} of the time; "
-        "lower the rate or add servers"
-    )

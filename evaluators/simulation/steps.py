@@ -6,7 +6,9 @@ each output token after the first; each goes over the servers of the path in ord
 takes half of its time before the computation and half after it. A job that is alone takes the time of equation (2).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -16,8 +18,10 @@ from algorithms.dispatch import Dispatch
 from algorithms.routing.links import RoutedComposition
 from evaluators.admission import Admission, Start, admission_of
 from evaluators.simulation import steps_engine
+from evaluators.simulation.routed import FEWEST_ARRIVALS
+from evaluators.simulation.routed_engine import is_unstable
 from evaluators.simulation.simulate import JobTimes
-from system import Composition, NotApplicableError
+from system import Composition, InputError, NotApplicableError, UnstableError
 from system.checks import require, require_not_negative, require_one_of
 from workloads.jobs import Jobs
 
@@ -56,6 +60,7 @@ def simulate_steps(
     dispatch: Dispatch | None = None,
     batching: Batching = "serial",
     further_share: float = 0.0,
+    stop_unstable: bool = False,
 ) -> StepRun:
     """Serve `jobs` of whole tokens, step by step, on the paths that the scheme gives them; `dispatch` is for chains.
 
@@ -63,7 +68,8 @@ def simulate_steps(
     is a step of one token, all of these that wait together, in the time of the longest and `further_share` of it for
     each further one, and prompts alone.
 
-    Every job is served to its end. Raises `NotApplicableError` for jobs of other sizes than 1 or parts of tokens, and
+    Every job is served to its end; with `stop_unstable` the run ends with `UnstableError` once jobs are seen to leave
+    more slowly than they come. Raises `NotApplicableError` for jobs of other sizes than 1 or parts of tokens, and
     `InputError` if the policy answers with a chain that is not there or lets jobs wait for ever.
     """
     check_whole_tokens(jobs)
@@ -71,8 +77,11 @@ def simulate_steps(
     servers = composed.system.servers
     speeds = steps_engine.Speeds(servers.communication_s, servers.block_s, batching == "decode", float(further_share))
     world = steps_engine.empty_world(speeds, np.broadcast_to(jobs.lengths, (len(jobs), 2)), _most_hops(composed))
-    start_s = _run(world, admission_of(composed, dispatch, jobs), jobs)
-    _check_served(start_s, dispatch)
+    watch = Watch(composed, jobs, world) if stop_unstable else None
+    start_s = _run(world, admission_of(composed, dispatch, jobs), jobs, watch)
+    stranded = int(np.isnan(start_s).sum())
+    if stranded:
+        raise InputError(f"algorithm: its rules leave {stranded} jobs waiting beside idle servers")
     return StepRun(_job_times(world, jobs, start_s), world.record.busy_s)
 
 
@@ -97,7 +106,40 @@ def _most_hops(composed: Composition | RoutedComposition) -> int:
     return composed.most_hops if isinstance(composed, RoutedComposition) else int(np.diff(composed.hop_start).max())
 
 
-def _run(world: steps_engine.World, admission: Admission, jobs: Jobs) -> Floats:
+@dataclass(frozen=True)
+class Watch:
+    """Looks out for an unstable run, with each doubling of the arrivals and at the last one."""
+
+    composed: Composition | RoutedComposition
+    jobs: Jobs
+    world: steps_engine.World
+
+    def __call__(self, come: int, now_s: float) -> None:
+        """Raise `UnstableError` if it is time to look and jobs are seen to leave more slowly than they come."""
+        looks, rest = divmod(come, self._first_look)
+        is_time = come == len(self.jobs) or (rest == 0 and looks & (looks - 1) == 0)
+        if is_time and is_unstable(self.jobs.arrival_s[:come], self.world.record.end_s[:come], now_s):
+            raise UnstableError(self._what_is_seen(come, now_s))
+
+    @cached_property
+    def _first_look(self) -> int:
+        """After how many arrivals: once the servers would have been filled ten times."""
+        slots = self.composed.placement.cache_slots(self.composed.system).sum()
+        return max(FEWEST_ARRIVALS, 10 * int(slots) // self.composed.system.model.block_count)
+
+    def _what_is_seen(self, come: int, now_s: float) -> str:
+        system, utilisation = self.composed.system, self.world.record.busy_s / (now_s - self.jobs.arrival_s[0])
+        busiest = int(utilisation.argmax())
+        return (
+            f"arrival_rate_per_s = {system.arrival_rate_per_s:g}: jobs leave more slowly than they come, seen after "
+            f"{come} of {len(self.jobs)}; steps wait for each other, {system.servers.name(busiest)} computed "
+            f"{utilisation[busiest]:.0%} of the time; lower the rate or add servers"
+        )
+
+
+def _run(
+    world: steps_engine.World, admission: Admission, jobs: Jobs, watch: Callable[[int, float], None] | None
+) -> Floats:
     """When each job started, (n,); NaN if it never did. Ends go before looks, and these before arrivals."""
     arrival_s = [*jobs.arrival_s.tolist(), np.inf]
     start_s = np.full(len(jobs), np.nan)
@@ -113,15 +155,11 @@ def _run(world: steps_engine.World, admission: Admission, jobs: Jobs) -> Floats:
         elif admission.next_look_s > now_s:
             admission.arrive(come, now_s)
             come += 1
+            if watch:
+                watch(come, now_s)
         for start in admission.starts(now_s):
             start_s[start.job] = now_s
             _begin(world, start, now_s)
-
-
-def _check_served(start_s: Floats, dispatch: Dispatch | None) -> None:
-    stranded = int(np.isnan(start_s).sum())
-    if dispatch is not None:
-        require(stranded == 0, "dispatch", dispatch.policy.__name__, f"leaves {stranded} jobs waiting for ever")
 
 
 def _begin(world: steps_engine.World, start: Start, now_s: float) -> None:

@@ -64,7 +64,7 @@ class Record(NamedTuple):
     """What the loop writes, absolute times but for the parts of a job's time in service."""
 
     first_token_s: Floats  # (n,)
-    end_s: Floats  # (n,)
+    end_s: Floats  # (n,), infinite before its last token is computed
     compute_s: Floats  # (n,), steps that it is stacked with included
     queue_s: Floats  # (n,)
     busy_s: Floats  # (J,)
@@ -90,8 +90,8 @@ def empty_world(speeds: Speeds, lengths: Floats, most_hops: int) -> World:
     head, tail, waiting = np.zeros((3, servers), np.int64)
     room = n + servers
     events = Events(np.empty(room), np.empty(room, np.int64), np.zeros(1, np.int64))
-    first_token_s, end_s, compute_s, queue_s = np.zeros((4, n))
-    record = Record(first_token_s, end_s, compute_s, queue_s, np.zeros(servers))
+    first_token_s, compute_s, queue_s = np.zeros((3, n))
+    record = Record(first_token_s, np.full(n, np.inf), compute_s, queue_s, np.zeros(servers))
     return World(speeds, jobs, Queues(head, tail, behind, waiting, np.full(servers, -np.inf)), events, record)
 
 

@@ -1,6 +1,7 @@
 """A plain simulator of steps on Python's own heap: each job is a generator that says for what it waits next.
 
-At one instant computations end, then jobs go on in the order of their numbers, then servers that are free begin. Who starts when and where is asked of an admission, which has tests of its own.
+At one instant computations end, then jobs go on in the order of their numbers, then servers that are free begin. Who
+starts when and where is asked of an admission, which has tests of its own.
 """
 
 import heapq

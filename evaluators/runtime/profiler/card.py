@@ -20,30 +20,40 @@ def card(found: GpuProfile) -> str:
 
 
 def _model_lines(found: GpuProfile, model: str) -> Iterator[str]:
-    once_s, input_s, output_s = found.measured_block_s[model]
-    report, points = found.fit_report[model], found.measured_points[model]
-    size = found.measured_on["bytes"][model]
-    read_gb_per_s = size["block"] / output_s / 1e9
-    flop = 2 * size["block"] / found.measured_on["value_bytes"]  # a multiplication and an addition a parameter
-    share = flop / input_s / 1e12 / found.prefill_tflops
-    yield (
-        f"  prefill     {once_s * 1e3:.3g} ms + {input_s * 1e3:.3g} ms a token, mean error "
-        f"{report['prefill_error']:.1%}, R² {report['prefill_r2']:.4f}; {share:.0%} of the matrix rate"
-    )
-    yield (
-        f"  decode      {output_s * 1e3:.3g} ms a token, mean error {report['decode_error']:.1%} over contexts; "
-        f"weights at {read_gb_per_s:.3g} GB/s, {read_gb_per_s / found.bandwidth_gb_per_s:.0%} of a copy's"
-    )
-    yield f"  stacks      within {report['blocks_departure']:.1%} of linear in the blocks"
-    yield f"  batches     {_batch_words(points)}, each further job adds {report['decode_further_share']:.1%}"
+    report, points, size = found.fit_report[model], found.measured_points[model], found.measured_on["bytes"][model]
+    yield _prefill_line(found, model)
+    yield _decode_line("decode", found, model, found.measured_block_s[model][2])
+    if "decode_graph_s" in report:
+        yield _decode_line("as a graph", found, model, report["decode_graph_s"])
+    yield f"  {'contexts':<14}one number for all of them has a mean error of {report['decode_error']:.1%}"
+    yield f"  {'stacks':<14}within {report['blocks_departure']:.1%} of linear in the blocks"
+    yield f"  {'batches':<14}{_batch_words(points)}, each further job adds {report['decode_further_share']:.1%}"
     if model in found.measured_relay_s:
         hop_s, byte_s = found.measured_relay_s[model]
-        yield f"  relay       {hop_s * 1e3:.3g} ms a hop + {byte_s * 1e9:.3g} ms a MB"
-    yield f"  spread      {_spread_words(points)}"
+        yield f"  {'relay':<14}{hop_s * 1e3:.3g} ms a hop + {byte_s * 1e9:.3g} ms a MB"
+    yield f"  {'spread':<14}{_spread_words(points)}"
     yield (
-        f"  memory      weights {size['block'] / 1e6:.4g} MB, cache {size['cache_per_token'] / 1e3:.4g} kB a token, "
+        f"  {'memory':<14}weights {size['block'] / 1e6:.4g} MB, cache {size['cache_per_token'] / 1e3:.4g} kB a token, "
         f"workspace {size['workspace'] / 1e6:.3g} MB"
     )
+
+
+def _prefill_line(found: GpuProfile, model: str) -> str:
+    """A token is a multiplication and an addition for each parameter."""
+    (once_s, input_s, _), report = found.measured_block_s[model], found.fit_report[model]
+    flop = 2 * found.measured_on["bytes"][model]["block"] / found.measured_on["value_bytes"]
+    share = flop / input_s / 1e12 / found.prefill_tflops if input_s > 0 else 0.0
+    return (
+        f"  {'prefill':<14}{once_s * 1e3:.3g} ms + {input_s * 1e3:.3g} ms a token, mean error "
+        f"{report['prefill_error']:.1%}, R² {report['prefill_r2']:.4f}; {share:.0%} of the matrix rate"
+    )
+
+
+def _decode_line(name: str, found: GpuProfile, model: str, token_s: float) -> str:
+    """A token reads all weights once."""
+    gb_per_s = found.measured_on["bytes"][model]["block"] / token_s / 1e9
+    share = gb_per_s / found.bandwidth_gb_per_s
+    return f"  {name:<14}{token_s * 1e3:.3g} ms a token; weights at {gb_per_s:.3g} GB/s, {share:.0%} of a copy's rate"
 
 
 def _spread_words(points: Mapping[str, Rows]) -> str:

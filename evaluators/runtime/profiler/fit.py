@@ -32,9 +32,26 @@ def fit_block(prefill: Rows, decode: Rows, shortest: int) -> BlockFit:
     """
     of_prefill, of_decode = np.asarray(prefill, dtype=float), np.asarray(decode, dtype=float)
     once_s, input_token_s, prefill_report = _fit_prefill(of_prefill[of_prefill[:, 1] >= shortest])
-    output_token_s, decode_report = _fit_decode(of_decode)
+    output_token_s, decode_report = fit_decode(decode)
     linearity = {"blocks_departure": max(_blocks_departure(of_prefill), _blocks_departure(of_decode))}
     return BlockFit((once_s, input_token_s, output_token_s), prefill_report | decode_report | linearity)
+
+
+def fit_decode(decode: Rows) -> tuple[float, dict[str, float]]:
+    """t_O and its report; the mean over the range of contexts weighs each measured one by the range it stands for."""
+    table = np.asarray(decode, dtype=float)
+    context, per_block_s = table[:, 1], table[:, 2] / table[:, 0]
+    at = np.unique(context)
+    mean_s = np.array([per_block_s[context == tokens].mean() for tokens in at])
+    over_range_s = float(np.trapezoid(mean_s, at) / (at[-1] - at[0])) if at.size > 1 else float(mean_s[0])
+    line = _powers(context, 1)
+    with_context = _fit_relatively(line, per_block_s)
+    report = {
+        "decode_error": _mean_error(np.full(context.size, over_range_s), per_block_s),
+        "decode_context_s": float(with_context[1]),
+        "decode_context_error": _mean_error(line @ with_context, per_block_s),
+    }
+    return over_range_s, report
 
 
 def fit_relay(relay: Rows) -> tuple[float, float]:
@@ -69,22 +86,6 @@ def _fit_prefill(rows: Vector) -> tuple[float, float, dict[str, float]]:
         "prefill_quadratic_error": _mean_error(curve @ quadratic, per_block_s),
     }
     return float(once_s), float(input_token_s), report
-
-
-def _fit_decode(rows: Vector) -> tuple[float, dict[str, float]]:
-    """The mean over the range of contexts weighs each measured one by the range that it stands for."""
-    context, per_block_s = rows[:, 1], rows[:, 2] / rows[:, 0]
-    at = np.unique(context)
-    mean_s = np.array([per_block_s[context == tokens].mean() for tokens in at])
-    over_range_s = float(np.trapezoid(mean_s, at) / (at[-1] - at[0])) if at.size > 1 else float(mean_s[0])
-    line = _powers(context, 1)
-    with_context = _fit_relatively(line, per_block_s)
-    report = {
-        "decode_error": _mean_error(np.full(context.size, over_range_s), per_block_s),
-        "decode_context_s": float(with_context[1]),
-        "decode_context_error": _mean_error(line @ with_context, per_block_s),
-    }
-    return over_range_s, report
 
 
 def _blocks_departure(rows: Vector) -> float:

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import torch
 
 from evaluators.runtime.blocks.architecture import Architecture
+from evaluators.runtime.blocks.graphs import CudaCapture
 from evaluators.runtime.device import free_bytes, torch_device
 from evaluators.runtime.fleet import pipe
 from evaluators.runtime.profiler.ceilings import ceiling_points, gb_per_s, tflops
 from evaluators.runtime.profiler.device import clock_of, dtype_of, memory_bytes, use_threads
 from evaluators.runtime.profiler.document import Measured
-from evaluators.runtime.profiler.fit import fit_block, fit_relay, further_share
+from evaluators.runtime.profiler.fit import fit_block, fit_decode, fit_relay, further_share
 from evaluators.runtime.profiler.memory import block_bytes, require_room, token_bytes, workspace_bytes
 from evaluators.runtime.profiler.points import measured
 from evaluators.runtime.profiler.relay import relay_rows
@@ -85,11 +86,14 @@ def measure(models: Sequence[Architecture], scope: Scope, bench: Bench, processo
 def _subtotal(architecture: Architecture, scope: Scope, dtype: torch.dtype, device: torch.device) -> Subtotal:
     torch.manual_seed(0)
     subject = Subject(architecture, scope, dtype, device)
-    timed = [*ceiling_points(dtype, device), *subject.points()]
+    capture = CudaCapture(device) if device.type == "cuda" else None
+    timed = [*ceiling_points(dtype, device), *subject.points(capture)]
     points = measured(timed, clock_of(device), scope.warm_up, scope.rounds)
     [matrix], [copy] = points.pop("matrix"), points.pop("copy")
     fit = fit_block(points["prefill"], points["decode"], scope.shortest)
     fit.report["decode_further_share"] = further_share(points["decode_batch"])
+    if "decode_graph" in points:
+        fit.report["decode_graph_s"] = fit_decode(points["decode_graph"])[0]
     return Subtotal(Measured(fit, points), _byte_counts(subject, scope.longest), tflops(matrix), gb_per_s(copy))
 
 

@@ -1,6 +1,7 @@
 """The blocks that are timed: several distinct ones in turn, on a cache full of random numbers."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import cycle
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from evaluators.runtime.blocks.architecture import Architecture
 from evaluators.runtime.blocks.block import Block
+from evaluators.runtime.blocks.graphs import REACH, Capture, GraphedStep
 from evaluators.runtime.blocks.slab import Slab
 from evaluators.runtime.blocks.weights import random_block
 from evaluators.runtime.profiler.points import Point
@@ -39,10 +41,15 @@ class Subject:
             Hosted(random_block(architecture, b, seed, dtype, device), b * batch) for b in range(scope.block_count)
         ]
 
-    def points(self) -> list[Point]:
-        """Prompts and single tokens of one job over stacks, and single tokens of several jobs together in one block."""
+    def points(self, capture: Capture | None = None) -> list[Point]:
+        """Prompts and single tokens of one job over stacks, and single tokens of several jobs together in one block.
+
+        Where there is a `capture` also single tokens as CUDA graphs.
+        """
         lengths = self.scope.lengths
+        graphed = [] if capture is None else [(m, n, capture) for m in self.scope.stacks for n in self.scope.contexts]
         return [
+            *(Point("decode_graph", (m, n), self.graphed(m, n, taken), SHORT_RUNS) for m, n, taken in graphed),
             *(Point("prefill", (m, n), self.prefill(m, n)) for m in self.scope.stacks for n in lengths),
             *(Point("decode", (m, n), self.decode(m, n), SHORT_RUNS) for m in self.scope.stacks for n in lengths),
             *(
@@ -72,6 +79,18 @@ class Subject:
             return entry.block.decode(hidden, slab.keys, slab.values, slots[entry.slot], position, context)
 
         return run
+
+    def graphed(self, blocks: int, context: int, capture: Capture) -> Callable[[], Tensor]:
+        """As `decode`, each stack of blocks captured once and replayed."""
+        hidden, reach = self._hidden(1, 1), min(-(-context // REACH) * REACH, self.scope.longest)
+        replays = []
+        with torch.inference_mode():
+            for stack in windows(self.hosted, blocks):
+                numbers = torch.tensor([[context - 1], *([slot] for _, slot in stack)], device=self.device)
+                step = GraphedStep([block for block, _ in stack], self.slab, hidden, numbers, reach, capture)
+                replays.append(partial(step, hidden, numbers))
+        turns = cycle(replays)
+        return torch.inference_mode()(lambda: next(turns)())
 
     def _step(self, blocks: int, hidden: Tensor, position: int) -> Callable[[], Tensor]:
         turns, slab = self._turns(blocks), self.slab
