@@ -1,7 +1,7 @@
 """What a server has to know in order to be one: plain data that travels as JSON. Needs no torch."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -11,6 +11,7 @@ from system.checks import float_vector, require, require_count, require_not_nega
 
 Batching = Literal["serial", "decode"]
 DtypeName = Literal["float32", "bfloat16", "float16"]
+OF_THE_HOST = ("name", "device", "threads", "sm_count", "cuda_graphs")  # these may differ from where a run was planned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +58,21 @@ class ServerSpec:
     def from_json(text: str) -> "ServerSpec":
         """Raises `InputError` if it is not the JSON of a spec."""
         try:
-            fields: dict[str, Any] = json.loads(text)
-            fields["architecture"] = Architecture(**fields["architecture"])
-            return ServerSpec(**fields)
+            given: dict[str, Any] = json.loads(text)
+            given["architecture"] = Architecture(**given["architecture"])
+            if given.get("pace_s") is not None:
+                given["pace_s"] = tuple(given["pace_s"])
+            return ServerSpec(**given)
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise InputError(f"spec = {text[:80]}: is not the description of a server ({error})") from error
+
+    def require_serves(self, wanted: "ServerSpec") -> None:
+        """Raise `InputError` unless a server of this spec may stand for the wanted one, on whatever device it is."""
+        for field in fields(self):
+            is_, needed = getattr(self, field.name), getattr(wanted, field.name)
+            both_read = field.name == "weights" and isinstance(is_, str) and isinstance(needed, str)
+            same = is_ == needed or both_read or field.name in OF_THE_HOST
+            require(same, f"{field.name} of server {wanted.name}", is_, f"this run needs {needed}; start it anew")
 
     @property
     def paced_step_s(self) -> tuple[float, float, float]:

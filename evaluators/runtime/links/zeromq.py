@@ -26,7 +26,7 @@ GONE = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT
 
 def _socket(kind: int) -> "zmq.Socket[bytes]":
     """One whose queues have no limit, so that nothing is dropped and nobody blocks."""
-    socket = zmq.Context.instance().socket(kind)
+    socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
     for option in (zmq.LINGER, zmq.SNDHWM, zmq.RCVHWM):
         socket.set(option, 0)
     socket.set(zmq.MAXMSGSIZE, LARGEST_BODY)
@@ -52,7 +52,7 @@ class ZeromqLink:
         self._losses = self._socket.get_monitor_socket(GONE)
         self._readable = select.epoll()
         for each in (self._socket, self._losses):
-            self._readable.register(each.get(zmq.FD), select.EPOLLIN)
+            self._readable.register(int(each.get(zmq.FD)), select.EPOLLIN)
         try:
             self._socket.connect(address)
         except zmq.ZMQError as error:
@@ -66,7 +66,7 @@ class ZeromqLink:
     @property
     def busy(self) -> bool:
         """ZeroMQ's descriptor tells only that something has changed since it was asked, and sending asks it, too."""
-        return self._gone or bool(self._socket.get(zmq.EVENTS) & zmq.POLLIN)
+        return self._gone or bool(int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN)
 
     def send(self, message: Message) -> None:
         self._socket.send_multipart(pack(message), copy=False)
