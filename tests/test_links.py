@@ -254,7 +254,7 @@ def test_a_silent_peer_is_taken_for_gone(monkeypatch):
     monkeypatch.setattr(zeromq, "HEARTBEAT_MS", 50)
     monkeypatch.setattr(zeromq, "SILENCE_MS", 200)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        link = ZeromqLink("tcp://127.0.0.1:{}".format(server.getsockname()[1]))
+        link = ZeromqLink(f"tcp://127.0.0.1:{server.getsockname()[1]}")
         connection, _ = server.accept()
         greeting = b"\xff" + bytes(8) + b"\x7f\x03\x01NULL" + bytes(48)
         ready = b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x06ROUTER"

@@ -1,5 +1,6 @@
 """Servers that are started by hand, or by `srun`: their descriptions as files, and the commands that start them."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ def prepared(specs: Sequence[ServerSpec], folder: Path = FOLDER) -> str:
 
 def _written(folder: Path, port: int, spec: ServerSpec) -> str:
     """The command for a server whose description is in a file now."""
-    path = folder / f"{spec.name}.json"
+    path = folder / re.sub(r"[^\w.-]+", "_", f"{spec.name}.json")
     path.write_text(spec.to_json() + "\n")
     words = ["python", "-m", "evaluators.runtime", "serve", "--bind", f"tcp://0.0.0.0:{port}", "--spec", str(path)]
     return shlex.join(words)

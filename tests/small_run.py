@@ -1,0 +1,103 @@
+"""A real run that a test can disturb: three servers of a small model, the last two alike, and a chain over each.
+
+`python -m tests.small_run NAME` serves long jobs, says `serving` once one has ended, and has servers of that name.
+"""
+
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from algorithms.dispatch.jffc import JFFC
+from evaluators.admission import admission_of
+from evaluators.runtime import fleet
+from evaluators.runtime.blocks.reference import generate
+from evaluators.runtime.blocks.weights import random_block, random_ends
+from evaluators.runtime.orchestrator import Delays, Orchestrator, random_prompts
+from evaluators.runtime.spec import ServerSpec
+from system import Composition, Placement, Servers, System
+from tests.oracles.instances import served_model
+from tests.small_models import LLAMA
+from workloads.jobs import Jobs
+
+CACHE_TOKENS = 512
+CAPACITY = 2  # of each of the two chains
+ENDS = random_ends(LLAMA, 0, torch.float32, torch.device("cpu"))
+PLACES = ((0, 2 * CAPACITY), (2, CAPACITY), (2, CAPACITY))  # first block and jobs at once; two blocks each
+
+
+def specs(name="server", **settings):
+    """Of the three servers."""
+    return [
+        ServerSpec(
+            name=f"{name}_{j}",
+            architecture=LLAMA,
+            first_block=first,
+            block_count=2,
+            slot_count=2 * jobs,
+            cache_tokens=CACHE_TOKENS,
+            **settings,
+        )
+        for j, (first, jobs) in enumerate(PLACES)
+    ]
+
+
+def composition():
+    """The chains 0-1 and 0-2; the second is the slower one in the model."""
+    servers = Servers(
+        memory_gb=[4.0] * 3,
+        communication_s=np.zeros((3, 3)),
+        block_s=[[0.001, 0.001, 0.001], [0.001, 0.001, 0.001], [0.002, 0.002, 0.002]],
+    )
+    system = System(served_model(4), servers, 1.0, (1.0, 10.0, 10.0))
+    placement = Placement([first for first, _ in PLACES], [2, 2, 2])
+    hops = np.array([0, 1, 0, 2]), np.array([2, 2, 2, 2]), np.array([0, 2, 4])
+    return Composition.of_hops(system, placement, *hops, [CAPACITY, CAPACITY])
+
+
+def requests(count, output_tokens, seed=0):
+    """All with different prompts."""
+    rng = np.random.default_rng(seed)
+    lengths = np.column_stack([rng.integers(3, 9, count), np.full(count, output_tokens - 1)])
+    return random_prompts(LLAMA.vocabulary_size, lengths, rng)
+
+
+def orchestrator(links, timeout_s=30.0, **settings):
+    composed = composition()
+    jobs = Jobs(*np.zeros((1, 1000)), np.ones(1000), np.ones((1, 2)), np.zeros(1000))
+    admission, delays = admission_of(composed, JFFC, jobs), Delays(np.zeros((3, 3)))
+    return Orchestrator(admission, dict(enumerate(links)), ENDS, delays, timeout_s, **settings)
+
+
+@contextmanager
+def started(engine, made, addresses=()):
+    """A fleet that is ready."""
+    with fleet.started(engine, made, addresses) as servers:
+        servers.wait_until_ready(made, 60.0)
+        yield servers
+
+
+def whole_model_tokens(request):
+    """What the whole model in one place says."""
+    blocks = [random_block(LLAMA, b, 0, torch.float32, torch.device("cpu")) for b in range(LLAMA.block_count)]
+    return generate(LLAMA, blocks, ENDS, request.prompt.tolist(), request.output_tokens)
+
+
+def say_once():
+    """To whoever waits for this process to be at work."""
+    if not getattr(say_once, "said", False):
+        say_once.said = True
+        sys.stdout.write("serving\n")
+        sys.stdout.flush()
+
+
+def main():
+    torch.set_num_threads(1)
+    made = specs(sys.argv[1])
+    with started("pipe", made) as servers:
+        orchestrator(servers.links).run(np.zeros(1000), requests(1000, 20), say_once)
+
+
+if __name__ == "__main__":
+    main()
