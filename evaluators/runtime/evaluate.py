@@ -17,7 +17,7 @@ from evaluators.simulation.evaluate import AllTimes, Report
 from evaluators.simulation.simulate import JobTimes
 from evaluators.simulation.steps import check_whole_tokens
 from system import Composition, InputError, NotApplicableError, ServedModel, Servers
-from system.checks import require_count, require_one_of, require_positive
+from system.checks import require, require_count, require_one_of, require_positive
 from workloads.jobs import Jobs
 
 if TYPE_CHECKING:
@@ -33,11 +33,13 @@ class RuntimeEvaluator(Report):
     """Every job is really served: its prompt, then token by token, by blocks with real weights and real caches.
 
     - `engine`: servers are processes of this machine (`pipe`), live in this process (`local`), or are reached over
-      ZeroMQ at `addresses`, or placed by Ray.
+      ZeroMQ at `addresses`, in the servers' order, or placed by Ray, on the cluster whose head is at `addresses`.
     - `weights`: the seed of random weights, or the folder of a checkpoint.
     - `emulate`: what is added to the real transport: nothing, the network's round trips, or all that the system model
       calls communication.
     - `pace`: a server's step lasts at least as long as the cluster's profile says, so that it plays that hardware.
+    - `sm_counts`: multiprocessors of a CUDA device for each server of the cluster (`engine` = local); none: all share.
+    - `cuda_graphs`: one-token steps on a CUDA device are graphs.
     - `check_tokens`: of so many jobs the tokens are compared with the whole model's, after the run.
 
     The jobs after the warm-up are reported; those that failed are counted, and have no times.
@@ -56,6 +58,8 @@ class RuntimeEvaluator(Report):
     timeout_s: float = 60.0  # a server that owes answers may be silent for
     start_s: float = 300.0  # servers may take to load
     addresses: tuple[str, ...] = ()
+    sm_counts: tuple[int, ...] = ()
+    cuda_graphs: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,6 +67,8 @@ class RuntimeEvaluator(Report):
         require_one_of(get_args(Emulate), emulate=self.emulate)
         require_positive(timeout_s=self.timeout_s, start_s=self.start_s)
         require_count(threads=self.threads)
+        parted = bool(self.sm_counts) and self.engine != "local"
+        require(not parted, "sm_counts", list(self.sm_counts), "are of servers in one process; use engine=local")
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         jobs = draw.jobs(replication)
@@ -88,6 +94,9 @@ class RuntimeEvaluator(Report):
         """What each server that hosts blocks has to know; the slab holds what the scheme may put there."""
         model, system = draw.case.fitted_model, draw.system
         shape, placement, slots = self._architecture(model), draw.composed.placement, slots_of(draw)
+        sm_counts = self.sm_counts or (None,) * len(system.servers)
+        fits = len(sm_counts) == len(system.servers)
+        require(fits, "sm_counts", list(sm_counts), f"give a number for each of {len(system.servers)} servers")
         return {
             j: ServerSpec(
                 name=system.servers.name(j),
@@ -102,6 +111,8 @@ class RuntimeEvaluator(Report):
                 batching=self.batching,
                 pace_s=tuple(system.servers.block_s[j].tolist()) if self.pace else None,
                 threads=self.threads,
+                sm_count=sm_counts[j],
+                cuda_graphs=self.cuda_graphs,
             )
             for j in np.flatnonzero(slots > 0).tolist()
         }

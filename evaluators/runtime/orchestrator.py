@@ -18,7 +18,7 @@ from evaluators.runtime.blocks.ends import Ends
 from evaluators.runtime.links import Link, LinkClosedError
 from evaluators.runtime.reactor import Reactor
 from evaluators.runtime.record import JobRecord, Parts
-from evaluators.runtime.wire import Kind, Message
+from evaluators.runtime.wire import Kind, Message, WireError
 from system import InfeasibleError, InputError
 
 
@@ -200,7 +200,7 @@ class Orchestrator:
     def _receive(self, server: int) -> None:
         try:
             answers = self._links[server].receive()
-        except LinkClosedError as error:
+        except (LinkClosedError, WireError) as error:
             self._lose(server, str(error))
             return
         for answer in answers:

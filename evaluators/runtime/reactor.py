@@ -9,8 +9,9 @@ import itertools
 import select
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
-from evaluators.runtime.links import Link
+from evaluators.runtime.links import Link, LinkClosedError
 
 LONGEST_WAIT_S = 0.5
 
@@ -52,7 +53,8 @@ class Reactor:
         limit_s = 0.0 if busy else self._until_next_s()
         readable, writable, _ = select.select(list(descriptors), unsent, [], limit_s)
         for descriptor in writable:
-            self._links[descriptors[descriptor]].flush()
+            with suppress(LinkClosedError):  # `receive` will tell
+                self._links[descriptors[descriptor]].flush()
         for j in busy + [descriptors[descriptor] for descriptor in readable]:
             if j in self._open:
                 self._readable(j)

@@ -60,7 +60,7 @@ def run(evaluator: "RuntimeEvaluator", draw: Draw, jobs: Jobs, rng: np.random.Ge
     dispatch = draw.dispatch if isinstance(draw.composed, Composition) else None
     admission = admission_of(draw.composed, dispatch, jobs)
     delays = Delays(evaluator.delays_s(draw.system.servers))
-    with fleet.started(evaluator.engine, list(specs.values())) as servers:
+    with fleet.started(evaluator.engine, list(specs.values()), evaluator.addresses) as servers:
         servers.wait_until_ready(list(specs.values()), evaluator.start_s)
         links = dict(zip(specs, servers.links, strict=True))
         orchestrator = Orchestrator(admission, links, ends, delays, evaluator.timeout_s, evaluator.reroute)

@@ -1,6 +1,5 @@
 """A server process: takes in requests between computations, one computation at a time."""
 
-import signal
 from collections import deque
 from contextlib import suppress
 from typing import Protocol
@@ -10,7 +9,7 @@ import torch
 from evaluators.runtime.links import LinkClosedError
 from evaluators.runtime.spec import ServerSpec
 from evaluators.runtime.wire import Kind, Message, Request
-from evaluators.runtime.worker import Worker, ready
+from evaluators.runtime.worker import Worker
 from system import InputError
 
 
@@ -22,24 +21,42 @@ class Port(Protocol):
 
 
 def serve(spec: ServerSpec, port: Port) -> None:
-    """Answer until the orchestrator goes; what cannot be served from the start is said once, as READY, refused.
-
-    Ctrl-C is the orchestrator's to handle: a server ends when its connection does.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(spec.threads)
-    try:
-        worker = Worker(spec)
-    except InputError as error:
-        port.send(Message(Kind.READY, text=str(error), refused=True))
-        return
-    steps: deque[Request] = deque()
+    """Answer until the orchestrator goes; one that asks a server that cannot serve is told why."""
     with suppress(LinkClosedError):
-        port.send(ready(worker))
-        while True:
-            _take_in(port, steps, worker)
-            for answer in worker.compute(next_steps(steps, spec.batching == "decode")):
-                port.send(answer)
+        try:
+            worker = _worker(spec)
+        except InputError as error:
+            refuse(port, error)
+        else:
+            _answer(worker, port)
+
+
+def serve_for_ever(spec: ServerSpec, port: Port) -> None:
+    """Answer one orchestrator after the other, each with all slots free."""
+    worker = _worker(spec)
+    while True:
+        with suppress(LinkClosedError):
+            _answer(worker, port)
+        worker.forget()
+
+
+def refuse(port: Port, error: InputError) -> None:
+    """The sentence is for the first who asks."""
+    port.receive(wait=True)
+    port.send(Message(Kind.READY, text=str(error), refused=True))
+
+
+def _worker(spec: ServerSpec) -> Worker:
+    torch.set_num_threads(spec.threads)
+    return Worker(spec)
+
+
+def _answer(worker: Worker, port: Port) -> None:
+    steps: deque[Request] = deque()
+    while True:
+        _take_in(port, steps, worker)
+        for answer in worker.compute(next_steps(steps, worker.spec.batching == "decode")):
+            port.send(answer)
 
 
 def _take_in(port: Port, steps: deque[Request], worker: Worker) -> None:

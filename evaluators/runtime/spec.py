@@ -1,7 +1,7 @@
 """What a server has to know in order to be one: plain data that travels as JSON. Needs no torch."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -11,6 +11,7 @@ from system.checks import float_vector, require, require_count, require_not_nega
 
 Batching = Literal["serial", "decode"]
 DtypeName = Literal["float32", "bfloat16", "float16"]
+OF_THE_HOST = ("name", "device", "threads", "sm_count", "cuda_graphs")  # these may differ from where a run was planned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,8 @@ class ServerSpec:
 
     `batching`: `serial` computes one step at a time in the order of arrival, as PETALS does; `decode` computes the
     one-token steps that wait together. `pace_s` is (s, s per prompt token, s per further token) for one block: a step
-    lasts at least as long as these say, so that a server plays a slower one.
+    lasts at least as long as these say, so that a server plays a slower one. On a CUDA device `sm_count` of its
+    multiprocessors are the server's own (None: all are everybody's), and one-token steps are `cuda_graphs`.
     """
 
     name: str
@@ -34,10 +36,12 @@ class ServerSpec:
     batching: Batching = "serial"
     pace_s: tuple[float, float, float] | None = None
     threads: int = 1
+    sm_count: int | None = None
+    cuda_graphs: bool = True
 
     def __post_init__(self) -> None:
         require_count(block_count=self.block_count, slot_count=self.slot_count, cache_tokens=self.cache_tokens)
-        require_count(threads=self.threads)
+        require_count(threads=self.threads, **{} if self.sm_count is None else {"sm_count": self.sm_count})
         require_not_negative(first_block=self.first_block)
         end, limit = self.first_block + self.block_count, self.architecture.block_count
         require(end <= limit, "blocks", f"{self.first_block} to {end - 1}", f"the model ends at block {limit - 1}")
@@ -54,11 +58,21 @@ class ServerSpec:
     def from_json(text: str) -> "ServerSpec":
         """Raises `InputError` if it is not the JSON of a spec."""
         try:
-            fields: dict[str, Any] = json.loads(text)
-            fields["architecture"] = Architecture(**fields["architecture"])
-            return ServerSpec(**fields)
+            given: dict[str, Any] = json.loads(text)
+            given["architecture"] = Architecture(**given["architecture"])
+            if given.get("pace_s") is not None:
+                given["pace_s"] = tuple(given["pace_s"])
+            return ServerSpec(**given)
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise InputError(f"spec = {text[:80]}: is not the description of a server ({error})") from error
+
+    def require_serves(self, wanted: "ServerSpec") -> None:
+        """Raise `InputError` unless a server of this spec may stand for the wanted one, on whatever device it is."""
+        for field in fields(self):
+            is_, needed = getattr(self, field.name), getattr(wanted, field.name)
+            both_read = field.name == "weights" and isinstance(is_, str) and isinstance(needed, str)
+            same = is_ == needed or both_read or field.name in OF_THE_HOST
+            require(same, f"{field.name} of server {wanted.name}", is_, f"this run needs {needed}; start it anew")
 
     @property
     def paced_step_s(self) -> tuple[float, float, float]:

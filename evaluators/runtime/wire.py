@@ -16,13 +16,13 @@ from system import InputError
 
 HEADER = struct.Struct("<4sBB??QIIIIddddQ")
 MAGIC = b"SC01"  # these two letters, and the version of this format
-LARGEST_BODY = 2**34  # bytes
+LARGEST_BODY = 2**32  # bytes
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 NO_HIDDEN = len(DTYPES)
 
 
 class Kind(IntEnum):
-    """What is asked or answered; a server says READY once, unasked."""
+    """What is asked or answered. READY is asked first, and answered once blocks and slab are there."""
 
     OPEN = 0
     STEP = 1
@@ -87,20 +87,30 @@ def pack(message: Message) -> tuple[bytes, memoryview]:
 
 def body_bytes(header: bytes | bytearray) -> int:
     """Bytes that follow a header; raises `WireError` if it is none."""
-    magic, *_, size = HEADER.unpack(header)
-    if magic != MAGIC or size > LARGEST_BODY:
-        raise WireError(
-            f"message header = {bytes(header[:8])!r}...: not of this program's format {MAGIC.decode()}; "
-            "is another program or version at the other end?"
-        )
-    return int(size)
+    if len(header) != HEADER.size:
+        raise _no_message(header)
+    magic, kind, dtype, *_, tokens, width = HEADER.unpack(header)[:10]
+    size = int(HEADER.unpack(header)[-1])
+    known = magic == MAGIC and kind < len(Kind) and dtype <= NO_HIDDEN and size <= LARGEST_BODY
+    if not known or (dtype < NO_HIDDEN and not 0 < tokens * width * DTYPES[dtype].itemsize == size):
+        raise _no_message(header)
+    return size
 
 
-def unpack(header: bytes | bytearray, body: bytearray) -> Message:
-    """The message; its hidden states share the body's memory."""
+def _no_message(header: bytes | bytearray) -> WireError:
+    return WireError(
+        f"message header = {bytes(header[:8])!r}...: not of this program's format {MAGIC.decode()}; "
+        "is another program or version at the other end?"
+    )
+
+
+def unpack(header: bytes | bytearray, body: bytearray | memoryview) -> Message:
+    """The message; its hidden states share the body's memory. Raises `WireError` if these are no message."""
+    if body_bytes(header) != len(body):
+        raise _no_message(header)
     _, kind, dtype, last_only, refused, job, first_block, block_count, tokens, width, *times, _ = HEADER.unpack(header)
     about = (Kind(kind), job, first_block, block_count, last_only)
     if dtype == NO_HIDDEN:
-        return Message(*about, None, body.decode(), refused, *times)
+        return Message(*about, None, bytes(body).decode(errors="replace"), refused, *times)
     hidden = torch.frombuffer(body, dtype=DTYPES[dtype]).view(1, tokens, width)
     return Message(*about, hidden, "", refused, *times)

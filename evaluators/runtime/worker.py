@@ -3,69 +3,141 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from evaluators.runtime.blocks.graphs import CudaCapture, DecodeGraphs
 from evaluators.runtime.blocks.slab import Slab
 from evaluators.runtime.blocks.stack import Stack
 from evaluators.runtime.device import require_fits, torch_device
 from evaluators.runtime.model import block_of
 from evaluators.runtime.spec import ServerSpec
+from evaluators.runtime.streams import CudaStream, Launched, Stream, stream_of
 from evaluators.runtime.wire import Kind, Message, Request
 from system import InputError
+from system.checks import require
 
 WARM_UP_STEPS = 3
 
 
-class Worker:
-    """Holds the blocks and the slab. `now_s` is the clock of all its times."""
+@dataclass(frozen=True)
+class Computation:
+    """Steps that are computed together, and the answers to those that cannot be."""
 
-    def __init__(self, spec: ServerSpec) -> None:
+    refusals: list[Message]
+    requests: list[Request]
+    hidden: list[Tensor]
+    launched: Launched | None  # None if all are refused
+    free_s: float  # since when the server computed nothing
+    begin_s: float
+    paced_s: float  # it lasts at least
+
+
+class Worker:
+    """Holds the blocks and the slab, and computes on `stream`; `now_s` is the clock of all its times."""
+
+    def __init__(self, spec: ServerSpec, stream: Stream | None = None) -> None:
         self.spec, self.now_s = spec, time.perf_counter
         self._device, self._dtype = torch_device(spec.device), getattr(torch, spec.dtype)
         require_fits(spec, self._device, self._dtype)
+        self._stream = stream or stream_of(self._device)
         blocks = [block_of(spec, b) for b in range(spec.first_block, spec.first_block + spec.block_count)]
         slab = Slab(spec.architecture, spec.slot_count, spec.cache_tokens, self._dtype, self._device)
-        self.stack = Stack(blocks, spec.first_block, slab)
-        self.busy_s, self.steps = 0.0, 0
+        graphs = None
+        if spec.cuda_graphs and isinstance(self._stream, CudaStream):
+            graphs = DecodeGraphs(blocks, slab, CudaCapture(self._device, self._stream.stream))
+        self.stack = Stack(blocks, spec.first_block, slab, graphs)
         self._warm_up()
+        self.forget()
+
+    def forget(self) -> None:
+        """All jobs and counts of before: slots are free, as at the start."""
+        self.stack.close_all()
+        self.busy_s, self.steps = 0.0, 0
         self._free_s = self.now_s()  # since when nothing is computed
 
     def control(self, message: Message) -> Message:
         """The answer to anything but a step."""
         try:
-            if message.kind == Kind.OPEN:
-                self.stack.open(message.job, message.first_block, message.block_count)
-            elif message.kind == Kind.CLOSE:
-                self.stack.close(message.job)
-            return Message(message.kind, message.job, text=self._stats() if message.kind == Kind.STATS else "")
+            return Message(message.kind, message.job, text=self._done(message))
         except InputError as error:
             return Message(message.kind, message.job, text=str(error), refused=True)
 
+    def _done(self, message: Message) -> str:
+        if message.kind == Kind.READY:
+            return self.spec.to_json()
+        if message.kind == Kind.STATS:
+            return self._stats()
+        if message.kind == Kind.OPEN:
+            self.stack.open(message.job, message.first_block, message.block_count)
+        else:
+            self.stack.close(message.job)
+        return ""
+
     def compute(self, requests: Sequence[Request]) -> list[Message]:
         """The answers to steps that are computed together: one of any length, or several of one token each."""
-        free_s, begin_s = self._free_s, self.now_s()
-        messages = [request.message for request in requests]
-        try:
-            hidden = self._run(messages)
-        except InputError as error:
-            if len(requests) > 1:  # the others are not to blame
-                return [answer for request in requests for answer in self.compute([request])]
-            return [Message(Kind.STEP, messages[0].job, text=str(error), refused=True)]
-        self._synchronize()
-        compute_s = self.now_s() - begin_s
-        held_s = self._hold(begin_s, messages)
-        self._free_s = self.now_s()
-        self.busy_s, self.steps = self.busy_s + self._free_s - begin_s, self.steps + len(requests)
-        return [
-            replace(
-                Message(Kind.STEP, request.message.job, hidden=rows, compute_s=compute_s, held_s=held_s),
-                queue_s=max(free_s - request.received_s, 0.0),
+        computation = self.begin(requests)
+        if computation.launched is not None:
+            computation.launched.wait()
+            time.sleep(max(computation.begin_s + computation.paced_s - self.now_s(), 0.0))
+        return self.finish(computation)
+
+    def begin(self, requests: Sequence[Request]) -> Computation:
+        """Launch steps; on a device that computes by itself they go on after this."""
+        refusals = {id(request): refusal for request in requests if (refusal := self._refusal(request.message))}
+        left = [request for request in requests if id(request) not in refusals]
+        messages = [request.message for request in left]
+        hidden: list[Tensor] = []
+        launched, begin_s = None, self.now_s()
+        if messages:
+            inputs = [message.hidden for message in messages if message.hidden is not None]
+            hidden, launched = self._stream.launch(partial(self._run, messages), inputs)
+        paced_s = max(map(self._paced_s, messages), default=0.0)
+        return Computation(list(refusals.values()), left, hidden, launched, self._free_s, begin_s, paced_s)
+
+    def is_finished(self, computation: Computation) -> bool:
+        """Whether it has ended, and its pace is kept."""
+        if computation.launched is None:
+            return True
+        return computation.launched.done() and self.now_s() >= computation.begin_s + computation.paced_s
+
+    def finish(self, computation: Computation) -> list[Message]:
+        """The answers, once it is finished."""
+        if computation.launched is None:
+            return computation.refusals
+        compute_s, self._free_s = computation.launched.compute_s(), self.now_s()
+        lasted_s = self._free_s - computation.begin_s
+        held_s = lasted_s - compute_s if computation.paced_s > compute_s else 0.0
+        self.busy_s, self.steps = self.busy_s + lasted_s, self.steps + len(computation.requests)
+        answers = [
+            Message(
+                *(Kind.STEP, request.message.job),
+                hidden=rows,
+                queue_s=max(computation.free_s - request.received_s, 0.0),
+                compute_s=compute_s,
+                held_s=held_s,
             )
-            for request, rows in zip(requests, hidden, strict=True)
+            for request, rows in zip(computation.requests, computation.hidden, strict=True)
         ]
+        return [*computation.refusals, *answers]
+
+    def _refusal(self, message: Message) -> Message | None:
+        """The answer to a step that cannot be computed."""
+        try:
+            self._require_possible(message)
+        except InputError as error:
+            return Message(Kind.STEP, message.job, text=str(error), refused=True)
+        return None
+
+    def _require_possible(self, message: Message) -> None:
+        self.stack.require_room(message.job, message.tokens)
+        dtype, width = self._dtype, self.spec.architecture.hidden_size
+        sent = "none" if message.hidden is None else f"{message.hidden.shape[2]} of {message.hidden.dtype}"
+        fits = sent == f"{width} of {dtype}"
+        require(fits, f"hidden states of job {message.job}", sent, f"this server computes {width} of {dtype}")
 
     def _run(self, messages: Sequence[Message]) -> list[Tensor]:
         """(1, n, h) of each."""
@@ -74,15 +146,6 @@ class Worker:
             return list(self.stack.decode([message.job for message in messages], torch.cat(hidden)).split(1))
         after = self.stack.step(messages[0].job, hidden[0])
         return [after[:, -1:] if messages[0].last_only else after]
-
-    def _hold(self, begin_s: float, messages: Sequence[Message]) -> float:
-        """Wait until the step has lasted as long as its pace says; how long that was."""
-        due_s = begin_s + max(self._paced_s(message) for message in messages)
-        computed_s = self.now_s()
-        if due_s <= computed_s:
-            return 0.0
-        time.sleep(due_s - computed_s)
-        return self.now_s() - computed_s
 
     def _paced_s(self, message: Message) -> float:
         once_s, token_s, further_s = self.spec.paced_step_s
@@ -96,20 +159,10 @@ class Worker:
         for tokens in (hidden.shape[1], *(1,) * WARM_UP_STEPS):
             step = Message(Kind.STEP, hidden=hidden[:, :tokens], block_count=count)
             self.stack.open(0, spec.first_block, count)
-            self._run([step])
+            self._stream.launch(partial(self._run, [step]), [])[1].wait()
             self.stack.close(0)
-        self._synchronize()
-
-    def _synchronize(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.current_stream().synchronize()
 
     def _stats(self) -> str:
         slab, stack = self.stack.slab, self.stack
         counts = {"free_slots": slab.free_count, "jobs": stack.job_count, "slab_bytes": slab.byte_count}
         return json.dumps({**counts, "busy_s": self.busy_s, "steps": self.steps})
-
-
-def ready(worker: Worker) -> Message:
-    """What a server says when it can be asked."""
-    return replace(worker.control(Message(Kind.STATS)), kind=Kind.READY)

@@ -101,6 +101,15 @@ class Stack:
         self.slab.give_back(self._job(job).slots)
         del self._jobs[job]
 
+    def close_all(self) -> None:
+        """Every slot is free again."""
+        for job in list(self._jobs):
+            self.close(job)
+
+    def require_room(self, job: int, tokens: int) -> None:
+        """Raise `InputError` unless the job can take so many tokens more."""
+        self._job_with_room(job, tokens)
+
     def _job(self, job: int) -> Job:
         require(job in self._jobs, "job", job, "is not open on this server")
         return self._jobs[job]

@@ -5,11 +5,14 @@ from collections import deque
 
 from evaluators.runtime.server import next_steps
 from evaluators.runtime.wire import Kind, Message, Request
-from evaluators.runtime.worker import Worker, ready
+from evaluators.runtime.worker import Computation, Worker
 
 
 class LocalLink:
-    """A step is computed when the orchestrator asks for answers; nothing is copied."""
+    """A step begins when the orchestrator asks for answers, and is there when it asks after its end; nothing is copied.
+
+    On a CPU a step has ended when it has begun. On a device that computes by itself, other servers begin meanwhile.
+    """
 
     readable = None
     unsent = False
@@ -17,11 +20,12 @@ class LocalLink:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._steps: deque[Request] = deque()
-        self._answers = [ready(worker)]
+        self._computation: Computation | None = None
+        self._answers: list[Message] = []
 
     @property
     def busy(self) -> bool:
-        return bool(self._steps or self._answers)
+        return bool(self._steps or self._answers or self._computation)
 
     def send(self, message: Message) -> None:
         if message.kind == Kind.STEP:
@@ -33,8 +37,12 @@ class LocalLink:
         """Nothing waits."""
 
     def receive(self) -> list[Message]:
-        if self._steps:
-            self._answers += self._worker.compute(next_steps(self._steps, self._worker.spec.batching == "decode"))
+        worker = self._worker
+        if self._computation is None and self._steps:
+            self._computation = worker.begin(next_steps(self._steps, worker.spec.batching == "decode"))
+        if self._computation is not None and worker.is_finished(self._computation):
+            self._answers += worker.finish(self._computation)
+            self._computation = None
         answers, self._answers = self._answers, []
         return answers
 
