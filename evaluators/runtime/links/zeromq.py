@@ -58,6 +58,7 @@ class ZeromqLink:
         except zmq.ZMQError as error:
             self.close()
             raise InputError(f"addresses = {address}: give tcp://HOST:PORT ({error})") from error
+        _connections_lost(self._losses)  # a descriptor tells of what comes after a look that found nothing
 
     @property
     def readable(self) -> int:
@@ -193,7 +194,8 @@ def _connections_lost(losses: "zmq.Socket[bytes]") -> set[int]:
 
 
 def _close(socket: "zmq.Socket[bytes]", losses: "zmq.Socket[bytes]") -> None:
-    socket.disable_monitor()
+    if not socket.closed:
+        socket.disable_monitor()
     losses.close()
     socket.close()
 
