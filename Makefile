@@ -14,7 +14,7 @@ PRECISION ?= full
 VENV := .venv
 # One environment for all targets: the test tools add seconds to the first set-up, and no target ever waits for another.
 INSTALLED := $(VENV)/installed
-EXTRAS := dev,bench
+EXTRAS := dev,bench,runtime
 # What only `make launchers` needs, 80 MB.
 LAUNCHERS := $(VENV)/launchers
 LAUNCHER_EXTRAS := slurm,ray
@@ -90,7 +90,7 @@ constraints:
 	$(PYTHON) -m venv --clear $(FRESH)
 	$(FRESH)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS),$(LAUNCHER_EXTRAS)]"
 	grep '^#' constraints.txt > $(FRESH)/constraints.txt
-	$(FRESH)/bin/python -m pip freeze --all --exclude pip --exclude-editable >> $(FRESH)/constraints.txt
+	$(FRESH)/bin/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+[a-z0-9.]*$$//' >> $(FRESH)/constraints.txt
 	mv $(FRESH)/constraints.txt constraints.txt
 	rm -rf $(FRESH)
 

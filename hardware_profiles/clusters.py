@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from hardware_profiles.networks.draw import Network, NetworkDraw
 from hardware_profiles.profile import GpuProfile
 from system import InputError, ServedModel, Servers, Streams
-from system.checks import float_vector, floor_with_slack, require, require_count, require_not_negative
+from system.checks import float_vector, floor_with_slack, require, require_count, require_not_negative, require_one_of
+
+FAST_SERVERS = ("random", "nearest", "first")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +18,7 @@ class Cluster:
     """J servers of two kinds around an orchestrator; a message costs its round trip and an overhead.
 
     Either the share of fast servers is set (η, floor(J η) of them) or their number. They are drawn at random, or are
-    those `nearest` to the orchestrator, as in the published code.
+    those `nearest` to the orchestrator, as in the published code, or the `first` ones.
     """
 
     network: Network
@@ -33,9 +35,7 @@ class Cluster:
     def __post_init__(self) -> None:
         require_count(server_count=self.server_count)
         require_not_negative(prefill_overhead_s=self.prefill_overhead_s, token_overhead_s=self.token_overhead_s)
-        require(
-            self.fast_servers in ("random", "nearest"), "fast_servers", self.fast_servers, "must be random or nearest"
-        )
+        require_one_of(FAST_SERVERS, fast_servers=self.fast_servers)
         if (self.fast_share is None) == (self.fast_count is None):
             raise InputError(
                 f"fast_share = {self.fast_share} and fast_count = {self.fast_count}: "
@@ -71,8 +71,9 @@ class Cluster:
         return self.memory_budget_gb or (self.fast.memory_gb, self.slow.memory_gb)
 
     def _is_fast(self, rtt_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
-        """(J,) the fast servers come first in order of distance, or in a random order."""
-        rank = np.argsort(rtt_s if self.fast_servers == "nearest" else rng.random(rtt_s.size), kind="stable")
+        """(J,) the fast servers come first in order of distance, in a random order, or in that of the servers."""
+        orders = {"nearest": rtt_s, "random": rng.random(rtt_s.size), "first": np.arange(rtt_s.size)}
+        rank = np.argsort(orders[self.fast_servers], kind="stable")
         is_fast = np.zeros(rtt_s.size, dtype=np.bool_)
         is_fast[rank[: self._fast_count()]] = True
         return is_fast

@@ -71,6 +71,12 @@ def test_the_nearest_servers_are_the_fast_ones():
         assert fast == {f"node {ms} (fast)" for ms in (1, 2, 3, 4)}
 
 
+def test_the_first_servers_are_the_fast_ones():
+    for draw in range(3):
+        servers = cluster(fast_servers="first").draw(MODEL, Streams(1, draw))
+        assert [name.endswith("(fast)") for name in servers.names] == [True] * 4 + [False] * 16
+
+
 def test_random_types_do_not_depend_on_the_distance():
     draws = [cluster().draw(MODEL, Streams(1, draw)) for draw in range(400)]
     rtt_ms = np.array([servers.communication_s[servers.memory_gb == 40, 0] - 0.018 for servers in draws]) * 1e3
@@ -108,7 +114,7 @@ def test_times_between_servers_are_passed_on():
         ({"fast_share": 1.2}, "fast_share = 1.2: must lie between 0 and 1"),
         ({"fast_share": None, "fast_count": 21}, "fast_count = 21: must be a whole number from 0 to 20"),
         ({"fast_share": None, "fast_count": 2.5}, "fast_count = 2.5: must be a whole number from 0 to 20"),
-        ({"fast_servers": "best"}, "fast_servers = best: must be random or nearest"),
+        ({"fast_servers": "best"}, "fast_servers = best: must be one of random, nearest, first"),
         ({"server_count": 0}, "server_count = 0: must be a whole number of at least 1"),
         ({"token_overhead_s": -1}, "token_overhead_s = -1: must be a finite number, 0 or above"),
     ],

@@ -34,7 +34,7 @@ def copy(tmp_path_factory):
 
 
 def test_the_commands_run_as_they_stand(copy):
-    assert len(commands()) == 18
+    assert len(commands()) == 21
     for line in commands():
         words = line.replace("precision=quick", "precision=quick draws=2").split()[1:]
         done = command(*words, cwd=copy)

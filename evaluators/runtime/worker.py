@@ -18,7 +18,6 @@ from evaluators.runtime.spec import ServerSpec
 from evaluators.runtime.streams import CudaStream, Launched, Stream, stream_of
 from evaluators.runtime.wire import Kind, Message, Request
 from system import InputError
-from system.checks import require
 
 WARM_UP_STEPS = 3
 
@@ -82,7 +81,9 @@ class Worker:
         computation = self.begin(requests)
         if computation.launched is not None:
             computation.launched.wait()
-            time.sleep(max(computation.begin_s + computation.paced_s - self.now_s(), 0.0))
+            left_s = computation.begin_s + computation.paced_s - self.now_s()
+            if left_s > 0:
+                time.sleep(left_s)
         return self.finish(computation)
 
     def begin(self, requests: Sequence[Request]) -> Computation:
@@ -134,10 +135,10 @@ class Worker:
 
     def _require_possible(self, message: Message) -> None:
         self.stack.require_room(message.job, message.tokens)
-        dtype, width = self._dtype, self.spec.architecture.hidden_size
-        sent = "none" if message.hidden is None else f"{message.hidden.shape[2]} of {message.hidden.dtype}"
-        fits = sent == f"{width} of {dtype}"
-        require(fits, f"hidden states of job {message.job}", sent, f"this server computes {width} of {dtype}")
+        hidden, dtype, width = message.hidden, self._dtype, self.spec.architecture.hidden_size
+        if hidden is None or hidden.shape[2] != width or hidden.dtype != dtype:
+            sent = "none" if hidden is None else f"{hidden.shape[2]} of {hidden.dtype}"
+            raise InputError(f"hidden states of job {message.job} = {sent}: this server computes {width} of {dtype}")
 
     def _run(self, messages: Sequence[Message]) -> list[Tensor]:
         """(1, n, h) of each."""

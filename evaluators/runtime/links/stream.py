@@ -1,37 +1,56 @@
 """A link over a connected stream socket, such as the pair that a process and its child share; and its other end."""
 
-import select
 import socket
 from collections import deque
+from itertools import islice
 
 from evaluators.runtime.links import LinkClosedError
 from evaluators.runtime.wire import HEADER, Message, Request, body_bytes, pack, unpack
 
 BUFFER_BYTES = 1 << 22
+PIECES = 64  # that the kernel takes at once
+AHEAD_BYTES = 1 << 16  # a call of the kernel costs more than to copy so much
 
 
 class Incoming:
-    """One message after another, in pieces of any size, each read into its place."""
+    """Messages out of a stream of bytes: as many as have come at once, and a large body straight into its place."""
 
     def __init__(self) -> None:
-        self._header, self._body, self._filled = bytearray(HEADER.size), bytearray(), 0
+        self._ahead, self._come = bytearray(AHEAD_BYTES), 0
+        self._header, self._body, self._filled = b"", bytearray(), 0
 
     def room(self) -> memoryview:
         """Where the next bytes belong; never empty."""
-        if self._filled < HEADER.size:
-            return memoryview(self._header)[self._filled :]
-        return memoryview(self._body)[self._filled - HEADER.size :]
+        if self._filled < len(self._body):
+            return memoryview(self._body)[self._filled :]
+        return memoryview(self._ahead)[self._come :]
 
-    def filled(self, count: int) -> Message | None:
-        """So many bytes have come: the message if that was the last of it."""
-        self._filled += count
-        if self._filled == HEADER.size:
-            self._body = bytearray(body_bytes(self._header))
-        if self._filled < HEADER.size + len(self._body):
-            return None
-        message = unpack(self._header, self._body)
-        self._header, self._body, self._filled = bytearray(HEADER.size), bytearray(), 0
-        return message
+    def filled(self, count: int) -> list[Message]:
+        """So many bytes have come: the messages that they complete."""
+        if self._filled < len(self._body):
+            self._filled += count
+            return [] if self._filled < len(self._body) else [unpack(self._header, self._body)]
+        self._come += count
+        return self._cut()
+
+    def _cut(self) -> list[Message]:
+        """Cut what has come into messages; of an incomplete one the begin is kept."""
+        messages: list[Message] = []
+        begin = 0
+        while self._come - begin >= HEADER.size:
+            header = bytes(self._ahead[begin : begin + HEADER.size])
+            size, at = body_bytes(header), begin + HEADER.size
+            body = self._ahead[at : at + min(size, self._come - at)]
+            if len(body) < size:
+                if HEADER.size + size > AHEAD_BYTES:
+                    self._header, self._body, self._filled = header, body.ljust(size, b"\0"), len(body)
+                    begin = self._come
+                break
+            messages.append(unpack(header, body))
+            begin = at + size
+        self._ahead[: self._come - begin] = self._ahead[begin : self._come]
+        self._come -= begin
+        return messages
 
 
 class StreamLink:
@@ -61,22 +80,24 @@ class StreamLink:
     def flush(self) -> None:
         try:
             while self._outgoing:
-                sent = self._socket.send(self._outgoing[0])
-                rest = self._outgoing.popleft()[sent:]
-                if rest.nbytes:
-                    self._outgoing.appendleft(rest)
+                self._forget_sent(self._socket.sendmsg(islice(self._outgoing, PIECES)))
         except BlockingIOError:
             return
         except OSError as error:
             raise LinkClosedError(f"connection closed: {error.strerror}") from error
 
+    def _forget_sent(self, count: int) -> None:
+        while count:
+            piece = self._outgoing.popleft()
+            if count < piece.nbytes:
+                self._outgoing.appendleft(piece[count:])
+            count -= min(count, piece.nbytes)
+
     def receive(self) -> list[Message]:
         messages: list[Message] = []
         try:
             while count := self._socket.recv_into(self._incoming.room()):
-                message = self._incoming.filled(count)
-                if message is not None:
-                    messages.append(message)
+                messages += self._incoming.filled(count)
         except BlockingIOError:
             return messages
         except OSError as error:
@@ -96,24 +117,29 @@ class StreamPort:
         connected.setblocking(True)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         self._socket, self._incoming = connected, Incoming()
+        self._messages: deque[Message] = deque()
 
     def receive(self, wait: bool) -> Request | None:
         """The next request; without `wait` None if there is none yet. Raises `LinkClosedError` at the end."""
-        if not wait and not select.select([self._socket], [], [], 0.0)[0]:
-            return None
+        flags = 0 if wait else socket.MSG_DONTWAIT
         try:
-            while count := self._socket.recv_into(self._incoming.room()):
-                message = self._incoming.filled(count)
-                if message is not None:
-                    return Request(message, message.sent_s)
+            while not self._messages:
+                count = self._socket.recv_into(self._incoming.room(), 0, flags)
+                if count == 0:
+                    raise LinkClosedError("connection closed: the orchestrator has ended")
+                self._messages += self._incoming.filled(count)
+        except BlockingIOError:
+            return None
         except OSError as error:
             raise LinkClosedError(f"connection closed: {error.strerror}") from error
-        raise LinkClosedError("connection closed: the orchestrator has ended")
+        message = self._messages.popleft()
+        return Request(message, message.sent_s)
 
     def send(self, message: Message) -> None:
         header, body = pack(message)
         try:
-            self._socket.sendall(header)
-            self._socket.sendall(body)
+            sent = self._socket.sendmsg([header, body])  # in one go, so that the orchestrator is woken once
+            if sent < len(header) + body.nbytes:
+                self._socket.sendall((header + body.tobytes())[sent:])
         except OSError as error:
             raise LinkClosedError(f"connection closed: {error.strerror}") from error
