@@ -1,6 +1,6 @@
 """A real run that a test can disturb: three servers of a small model, the last two alike, and a chain over each.
 
-`python -m tests.small_run NAME` serves long jobs, says `serving` once one has ended, and has servers of that name.
+`python -m tests.small_run NAME` serves jobs on two of them, of that name, and says `serving` once one has ended.
 """
 
 import sys
@@ -43,17 +43,14 @@ def specs(name="server", **settings):
     ]
 
 
-def composition():
-    """The chains 0-1 and 0-2; the second is the slower one in the model."""
-    servers = Servers(
-        memory_gb=[4.0] * 3,
-        communication_s=np.zeros((3, 3)),
-        block_s=[[0.001, 0.001, 0.001], [0.001, 0.001, 0.001], [0.002, 0.002, 0.002]],
-    )
+def composition(chains):
+    """The chains 0-1 and 0-2, or the first alone; the second is the slower one in the model."""
+    block_s = np.outer([0.001, 0.001, 0.002], np.ones(3))[: chains + 1]
+    servers = Servers(memory_gb=[4.0] * (chains + 1), communication_s=np.zeros_like(block_s), block_s=block_s)
+    placement = Placement([first for first, _ in PLACES[: chains + 1]], [2] * (chains + 1))
     system = System(served_model(4), servers, 1.0, (1.0, 10.0, 10.0))
-    placement = Placement([first for first, _ in PLACES], [2, 2, 2])
-    hops = np.array([0, 1, 0, 2]), np.array([2, 2, 2, 2]), np.array([0, 2, 4])
-    return Composition.of_hops(system, placement, *hops, [CAPACITY, CAPACITY])
+    hops = np.array([0, 1, 0, 2])[: 2 * chains], np.full(2 * chains, 2), np.arange(0, 2 * chains + 1, 2)
+    return Composition.of_hops(system, placement, *hops, [CAPACITY] * chains)
 
 
 def requests(count, output_tokens, seed=0):
@@ -64,7 +61,7 @@ def requests(count, output_tokens, seed=0):
 
 
 def orchestrator(links, timeout_s=30.0, **settings):
-    composed = composition()
+    composed = composition(len(links) - 1)
     jobs = Jobs(*np.zeros((1, 1000)), np.ones(1000), np.ones((1, 2)), np.zeros(1000))
     admission, delays = admission_of(composed, JFFC, jobs), Delays(np.zeros((3, 3)))
     return Orchestrator(admission, dict(enumerate(links)), ENDS, delays, timeout_s, **settings)
@@ -94,7 +91,7 @@ def say_once():
 
 def main():
     torch.set_num_threads(1)
-    made = specs(sys.argv[1])
+    made = specs(sys.argv[1])[:2]
     with started("pipe", made) as servers:
         orchestrator(servers.links).run(np.zeros(1000), requests(1000, 20), say_once)
 

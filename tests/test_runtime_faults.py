@@ -205,7 +205,7 @@ def test_no_server_outlives_its_orchestrator(how):
     ) as process:
         try:
             assert process.stdout.readline() == "serving\n"
-            assert len(processes_named(marker)) == 4  # the orchestrator itself has the marker, too
+            assert len(processes_named(marker)) == 3  # the orchestrator itself has the marker, too
             os.killpg(process.pid, how)
             _, errors = process.communicate(timeout=20)
         finally:
