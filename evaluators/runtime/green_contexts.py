@@ -17,6 +17,8 @@ from evaluators.runtime.streams import CudaStream, Stream
 from system import InputError
 from system.checks import require
 
+# CU_DEV_SM_RESOURCE_SPLIT_IGNORE_SM_COSCHEDULING; the enumeration's name differs between versions of the bindings.
+IGNORE_COSCHEDULING = 1
 COSCHEDULED_SMS = 8  # groups of multiples of so many can run large thread block clusters (compute capability 9.0)
 
 
@@ -47,8 +49,7 @@ def _groups(driver: Any, number: Any, size: int, total: int) -> list[Any]:
     """Groups of `size` SMs, as many as make `total`."""
     whole = _given(driver.cuDeviceGetDevResource(number, driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM))
     require(total <= whole.sm.smCount, "sum of sm_counts", total, f"the device has {whole.sm.smCount}")
-    alone = driver.CUdevSmResourceSplit_flags.CU_DEV_SM_RESOURCE_SPLIT_IGNORE_SM_COSCHEDULING
-    flags = 0 if size % COSCHEDULED_SMS == 0 else int(alone)
+    flags = 0 if size % COSCHEDULED_SMS == 0 else IGNORE_COSCHEDULING
     groups, count, _rest = _given(driver.cuDevSmResourceSplitByCount(total // size, whole, flags, size))
     exact = int(count) == total // size and all(group.sm.smCount == size for group in groups[: int(count)])
     require(exact, "sm_counts", f"multiples of {size}", f"this device cannot be split so; try {COSCHEDULED_SMS}")
@@ -57,11 +58,10 @@ def _groups(driver: Any, number: Any, size: int, total: int) -> list[Any]:
 
 def _stream(driver: Any, number: Any, groups: list[Any]) -> int:
     description = _given(driver.cuDevResourceGenerateDesc(groups, len(groups)))
-    context = _given(
-        driver.cuGreenCtxCreate(description, number, driver.CUgreenCtxCreate_flags.CU_GREEN_CTX_DEFAULT_STREAM)
-    )
-    flags = driver.CUstream_flags.CU_STREAM_NON_BLOCKING
-    return int(_given(driver.cuGreenCtxStreamCreate(context, flags, 0)))
+    default_stream = int(driver.CUgreenCtxCreate_flags.CU_GREEN_CTX_DEFAULT_STREAM)
+    context = _given(driver.cuGreenCtxCreate(description, number, default_stream))
+    non_blocking = int(driver.CUstream_flags.CU_STREAM_NON_BLOCKING)
+    return int(_given(driver.cuGreenCtxStreamCreate(context, non_blocking, 0)))
 
 
 def _driver() -> Any:

@@ -7,10 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluators.runtime import fleet
 from system import InputError
-from tests import small_run
 from tests.launchers.ray_head import ray_environment, ray_head
+from tests.small_models import NEEDS_TORCH
+
+pytest.importorskip("torch", reason=NEEDS_TORCH)
+pytest.importorskip("zmq", reason=NEEDS_TORCH)
+from evaluators.runtime import fleet
+from tests import small_run
 
 pytestmark = pytest.mark.launchers
 
