@@ -160,14 +160,16 @@ class Orchestrator:
 
     def _later(self, attempt: Attempt, then: Callable[[Attempt], None]) -> None:
         """After half a round trip, unless the attempt has been given up meanwhile."""
-        if attempt.delay_s == 0:
+        if attempt.delay_s <= 0:
             then(attempt)
             return
         begin_s = self._now_s()
 
         def arrived() -> None:
             if attempt.number in self._attempts:
-                attempt.parts.emulated_rtt_s += self._now_s() - begin_s
+                took_s = self._now_s() - begin_s
+                attempt.parts.emulated_rtt_s += took_s
+                attempt.delay_s -= took_s - attempt.delay_s  # a first half that was late shortens the second
                 then(attempt)
 
         self._at(begin_s + attempt.delay_s, arrived)
