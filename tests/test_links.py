@@ -119,10 +119,13 @@ def answers(link, count):
     got, deadline_s = [], time.monotonic() + WAIT_S
     while len(got) < count:
         assert time.monotonic() < deadline_s, f"{len(got)} of {count} messages came"
+        there, room = [], []
         if not link.busy:
-            select.select([link.readable], [link.readable] if link.unsent else [], [], 1.0)
-        link.flush()
-        got += link.receive()
+            there, room, _ = select.select([link.readable], [link.readable] if link.unsent else [], [], 1.0)
+        if room:
+            link.flush()
+        if link.busy or there:
+            got += link.receive()
     return got
 
 
@@ -157,14 +160,14 @@ def test_large_and_small_messages_arrive_in_order(pair):
     assert pair.port.receive(wait=False) is None
 
 
-def test_no_answer_is_missed_over_many_round_trips(pair):
-    """A descriptor that tells of changes only must not be waited for when there is something already."""
-    count = 300
-    echo(pair.port, count + 1)
-    for number in range(count):
-        pair.link.send(Message(Kind.READY, number))
-        (got,) = answers(pair.link, 1)
-        assert got.job == number
+def test_no_answer_is_missed_that_came_before_something_was_sent(pair):
+    """ZeroMQ's descriptor forgets an arrival when the program asks its socket for anything."""
+    echo(pair.port, 20)
+    for number in range(10):
+        for job in (number, number + 100):
+            pair.link.send(Message(Kind.READY, job))
+            time.sleep(0.01)  # the answer is there by now
+        assert [answer.job for answer in answers(pair.link, 2)] == [number, number + 100]
 
 
 def test_a_request_is_stamped_when_it_comes_not_when_it_is_taken(pair):
