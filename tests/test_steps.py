@@ -44,16 +44,18 @@ def token_jobs(rng: np.random.Generator, count: int, rate_per_s: float, most_tok
     return Jobs(np.cumsum(rng.exponential(1 / rate_per_s, count)), np.ones(count), lengths, rng.random(count))
 
 
-def assert_as_the_plain_simulator(composed, dispatch, jobs: Jobs, batching: str, further_share: float) -> StepRun:
+def assert_as_the_plain_simulator(
+    composed, dispatch, jobs: Jobs, batching: str, further_share: float, handling_s: float = 0.0
+) -> StepRun:
     servers = composed.system.servers
 
     def stack_s(times_s: list[float]) -> float:
         return max(times_s) * (1 + further_share * (len(times_s) - 1))
 
     admission = admission_of(composed, dispatch, jobs)
-    plain = StepSimulation(servers, jobs, admission, stack_s if batching == "decode" else None)
+    plain = StepSimulation(servers, jobs, admission, stack_s if batching == "decode" else None, handling_s)
     served = plain.run()
-    run = simulate_steps(composed, jobs, dispatch, batching, further_share)
+    run = simulate_steps(composed, jobs, dispatch, batching, further_share, handling_s)
     ours = run.times
     expected = {
         "waiting_s": [one.start_s for one in served] - jobs.arrival_s,
@@ -84,6 +86,8 @@ def test_every_job_is_served_as_in_the_plain_simulator(batching, further_share):
         run = assert_as_the_plain_simulator(routed, None, jobs, batching, further_share)
         queued += np.count_nonzero(run.times.queue_s)
         waited += np.count_nonzero(run.times.waiting_s)
+        handled = assert_as_the_plain_simulator(routed, None, jobs, batching, further_share, handling_s=2.0)
+        assert handled.times.queue_s.sum() > run.times.queue_s.sum()
     assert queued > 100
     assert waited > 50
 

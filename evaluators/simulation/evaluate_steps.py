@@ -10,6 +10,7 @@ from evaluators.case import Draw, Measurement
 from evaluators.simulation.evaluate import SimulationEvaluator
 from evaluators.simulation.steps import Batching, StepJobTimes, StepRun, check_batching, simulate_steps
 from system import Composition
+from system.checks import require_not_negative
 
 PARTS = ("compute", "queue", "communication")
 
@@ -24,10 +25,12 @@ class StepSimulationEvaluator(SimulationEvaluator):
 
     batching: Batching = "serial"
     further_share: float = 0.0  # under batching=decode: what each further step of a stack adds
+    handling_s: float = 0.0  # that a server takes for each step beside its computation
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_batching(self.batching, self.further_share)
+        require_not_negative(handling_s=self.handling_s)
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         run = self._run(draw, replication)
@@ -45,7 +48,8 @@ class StepSimulationEvaluator(SimulationEvaluator):
         dispatch = draw.dispatch if isinstance(composed, Composition) else None
         if refuse and isinstance(composed, Composition):
             composed.check_stable()
-        return simulate_steps(composed, draw.jobs(replication), dispatch, self.batching, self.further_share, refuse)
+        how = (self.batching, self.further_share, self.handling_s)
+        return simulate_steps(composed, draw.jobs(replication), dispatch, *how, stop_unstable=refuse)
 
 
 def part_means(times: StepJobTimes) -> Iterator[Measurement]:

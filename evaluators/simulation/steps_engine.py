@@ -27,6 +27,7 @@ class Speeds(NamedTuple):
     block_s: Floats  # (J, 3)
     stacks: bool  # whether one-token steps that wait at a server are computed together
     further_share: float  # what each further step of a stack adds to the time of the longest
+    handling_s: float  # that a server takes for each step after its computation, while the job has gone on
 
 
 class Progress(NamedTuple):
@@ -49,7 +50,7 @@ class Queues(NamedTuple):
     tail: Ints  # (J,)
     behind: Ints  # (n,)
     waiting: Ints  # (J,)
-    free_at_s: Floats  # (J,), when what it computes is done
+    free_at_s: Floats  # (J,), when what it computes is done and handled
 
 
 class Events(NamedTuple):
@@ -229,12 +230,13 @@ def _compute_stack(j: int, now_s: float, world: World) -> float:
 def _serve(j: int, now_s: float, world: World) -> None:
     """Server j, free, begins with the head of its queue."""
     queues = world.queues
+    waiting = queues.waiting[j]
     if world.speeds.stacks and world.jobs.tokens[queues.head[j]] > 0:
         duration_s = _compute_stack(j, now_s, world)
     else:
         duration_s = _compute_first(j, now_s, world)
     world.record.busy_s[j] += duration_s
-    queues.free_at_s[j] = now_s + duration_s
+    queues.free_at_s[j] = now_s + duration_s + world.speeds.handling_s * (waiting - queues.waiting[j])
     if queues.waiting[j] > 0:
         _push(world.events, queues.free_at_s[j], world.jobs.hop.size + j)
 

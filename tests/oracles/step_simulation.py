@@ -38,8 +38,14 @@ class StepSimulation:
     """Everything that happens is a function in a heap; `stacks` is the time of steps together, None if serial."""
 
     def __init__(
-        self, servers: Servers, jobs: Jobs, admission: Admission, stacks: Callable[[list[float]], float] | None
+        self,
+        servers: Servers,
+        jobs: Jobs,
+        admission: Admission,
+        stacks: Callable[[list[float]], float] | None,
+        handling_s: float = 0.0,
     ) -> None:
+        self._handling_s = handling_s
         self._servers, self._jobs, self._admission, self._stacks = servers, jobs, admission, stacks
         self._now_s = 0.0
         self._ahead: list[tuple[float, int, int, Happening]] = []
@@ -119,7 +125,8 @@ class StepSimulation:
         self._computing[server] = True
         self.busy_s[server] += takes_s
         self._later(takes_s, DONE, server, lambda: [self._go_on(step.job) for _, step in together])
-        self._later(takes_s, SERVER, server, lambda: self._finish(server))
+        handled_s = takes_s + self._handling_s * len(together)
+        self._later(handled_s, SERVER, server, lambda: self._finish(server))
 
     def _finish(self, server: int) -> None:
         self._computing[server] = False
