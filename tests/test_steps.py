@@ -318,3 +318,14 @@ def test_a_single_token_has_no_time_per_further_token():
 def test_exponential_sizes_are_refused_with_the_workload_to_take():
     with pytest.raises(NotApplicableError, match=r"^workload: .*; use workload=drawn_lengths or a trace$"):
         evaluated("demand.load=0.1", "workload=poisson_exponential")
+
+
+def test_a_slowdown_is_that_of_the_blocks_alone():
+    composition = one_server(4, (1.0, 0.0, 0.5), (2.0, 0.01, 0.3))
+    slower = one_server(4, (1.0, 0.0, 0.5), (3.0, 0.015, 0.45))
+    jobs = token_jobs(np.random.default_rng(509), 60, 0.01)
+    expected, found = simulate_steps(slower, jobs, JFFC), simulate_steps(composition, jobs, JFFC, slowdown=1.5)
+    np.testing.assert_allclose(found.times.response_s, expected.times.response_s)
+    np.testing.assert_allclose(found.busy_s, expected.busy_s)
+    with pytest.raises(InputError, match="slowdown = 0"):
+        simulate_steps(composition, jobs, JFFC, slowdown=0)

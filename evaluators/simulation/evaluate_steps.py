@@ -10,7 +10,7 @@ from evaluators.case import Draw, Measurement
 from evaluators.simulation.evaluate import SimulationEvaluator
 from evaluators.simulation.steps import Batching, StepJobTimes, StepRun, check_batching, simulate_steps
 from system import Composition
-from system.checks import require_not_negative
+from system.checks import require_not_negative, require_positive
 
 PARTS = ("compute", "queue", "communication")
 
@@ -26,11 +26,13 @@ class StepSimulationEvaluator(SimulationEvaluator):
     batching: Batching = "serial"
     further_share: float = 0.0  # under batching=decode: what each further step of a stack adds
     handling_s: float = 0.0  # that a server takes for each step beside its computation
+    slowdown: float = 1.0  # of computing, against what the servers' coefficients say
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_batching(self.batching, self.further_share)
         require_not_negative(handling_s=self.handling_s)
+        require_positive(slowdown=self.slowdown)
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         run = self._run(draw, replication)
@@ -48,7 +50,7 @@ class StepSimulationEvaluator(SimulationEvaluator):
         dispatch = draw.dispatch if isinstance(composed, Composition) else None
         if refuse and isinstance(composed, Composition):
             composed.check_stable()
-        how = (self.batching, self.further_share, self.handling_s)
+        how = (self.batching, self.further_share, self.handling_s, self.slowdown)
         return simulate_steps(composed, draw.jobs(replication), dispatch, *how, stop_unstable=refuse)
 
 

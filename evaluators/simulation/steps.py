@@ -22,7 +22,7 @@ from evaluators.simulation.routed import FEWEST_ARRIVALS
 from evaluators.simulation.routed_engine import is_unstable
 from evaluators.simulation.simulate import JobTimes
 from system import Composition, InputError, NotApplicableError, UnstableError
-from system.checks import require, require_not_negative, require_one_of
+from system.checks import require, require_not_negative, require_one_of, require_positive
 from workloads.jobs import Jobs
 
 Batching = Literal["serial", "decode"]
@@ -61,6 +61,7 @@ def simulate_steps(
     batching: Batching = "serial",
     further_share: float = 0.0,
     handling_s: float = 0.0,
+    slowdown: float = 1.0,
     stop_unstable: bool = False,
 ) -> StepRun:
     """Serve `jobs` of whole tokens, step by step, on the paths that the scheme gives them; `dispatch` is for chains.
@@ -68,7 +69,8 @@ def simulate_steps(
     Servers compute steps in the order in which these come: `serial`, one at a time; `decode`, once the first that waits
     is a step of one token, all of these that wait together, in the time of the longest and `further_share` of it for
     each further one, and prompts alone. After each step a server is not free for another `handling_s`, in which it
-    sends the answer and takes in what has come; for the job itself that is part of its communication.
+    sends the answer and takes in what has come; for the job itself that is part of its communication. Computing takes
+    `slowdown` times as long as the servers' coefficients say, which may come from measurements outside a server.
 
     Every job is served to its end; with `stop_unstable` the run ends with `UnstableError` once jobs are seen to leave
     more slowly than they come. Raises `NotApplicableError` for jobs of other sizes than 1 or parts of tokens, and
@@ -77,9 +79,10 @@ def simulate_steps(
     check_whole_tokens(jobs)
     check_batching(batching, further_share)
     require_not_negative(handling_s=handling_s)
+    require_positive(slowdown=slowdown)
     servers, stacks = composed.system.servers, batching == "decode"
     speeds = steps_engine.Speeds(
-        servers.communication_s, servers.block_s, stacks, float(further_share), float(handling_s)
+        servers.communication_s, servers.block_s * slowdown, stacks, float(further_share), float(handling_s)
     )
     world = steps_engine.empty_world(speeds, np.broadcast_to(jobs.lengths, (len(jobs), 2)), _most_hops(composed))
     watch = Watch(composed, jobs, world) if stop_unstable else None
