@@ -7,7 +7,7 @@ from tests.project import command
 BAD = {
     ("demand.per_s=-1",): "per_s = -1: must be a finite number above 0",
     ("nonsense=3",): "Could not override 'nonsense': there is no such key; `python run.py --cfg job` shows all",
-    ("network=mars",): "Could not find 'network/mars'. Available options in 'network': european, ripe_measured",
+    ("network=mars",): "Could not find 'network/mars'. Available options in 'network': european, local, ripe_measured",
     ("evaluator=exact", "demand.per_s=50"): "arrival_rate_per_s = 50: must be below the total service rate",
     ("cluster.server_count=2",): "no chain: 52 of 70 blocks, the first is block 18, are on no server (40 GB of memory",
     ("cluster.server_count=0",): "server_count = 0: must be a whole number of at least 1",
