@@ -110,6 +110,21 @@ def test_steps_that_come_meanwhile_wait_in_order_and_single_tokens_go_together(p
     assert not link.busy
 
 
+def test_no_more_go_together_than_are_there_when_all_servers_of_a_chain_compute(pair):
+    """Four jobs on two of the model's four blocks: two at a time, while the other two are at the other blocks."""
+    (link, _), (device, _) = pair
+    link.send(step(1, tokens=5))
+    link.receive()
+    link.send(*map(step, (2, 3, 4)))
+    device.end_one()
+    computed = [[answer.job for answer in link.receive()]]
+    while link.busy:
+        link.receive()
+        device.end_one()
+        computed.append([answer.job for answer in link.receive()])
+    assert computed == [[1], [2, 3], [4]]
+
+
 def test_what_needs_no_computation_is_answered_meanwhile(pair):
     (link, _), (device, _) = pair
     link.send(step(1))

@@ -309,7 +309,7 @@ def test_what_a_dead_server_did_not_read_is_no_error_of_its_own():
             link.receive()
         told.append(True)
 
-    Reactor({0: link}, readable).run_until(lambda: bool(told))
+    Reactor({0: link}, readable, lambda: None).run_until(lambda: bool(told))
     link.close()
 
 

@@ -127,11 +127,11 @@ class Dying:
     def __getattr__(self, name):
         return getattr(self._link, name)
 
-    def send(self, message):
-        self._left -= 1
+    def send(self, *messages):
+        self._left -= len(messages)
         if self._left < 0:
             raise fleet.LinkClosedError("it has died")
-        self._link.send(message)
+        self._link.send(*messages)
 
 
 def test_jobs_for_which_a_server_has_no_slots_fail_and_the_others_go_on():

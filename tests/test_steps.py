@@ -53,7 +53,8 @@ def assert_as_the_plain_simulator(
         return max(times_s) * (1 + further_share * (len(times_s) - 1))
 
     admission = admission_of(composed, dispatch, jobs)
-    plain = StepSimulation(servers, jobs, admission, stack_s if batching == "decode" else None, handling_s)
+    stacks, model_blocks = stack_s if batching == "decode" else None, composed.system.model.block_count
+    plain = StepSimulation(servers, jobs, admission, stacks, handling_s, model_blocks)
     served = plain.run()
     run = simulate_steps(composed, jobs, dispatch, batching, further_share, handling_s)
     ours = run.times

@@ -85,7 +85,9 @@ class Orchestrator:
     ) -> None:
         self._admission, self._links, self._ends, self._delays = admission, dict(links), ends, delays
         self._timeout_s, self._reroute = timeout_s, reroute
-        self._reactor = Reactor(links, self._receive)
+        self._reactor = Reactor(links, self._receive, self._turned)
+        self._through: list[Attempt] = []  # in this turn of the loop: those that are back from their last server
+        self._outbox: dict[int, list[Message]] = {j: [] for j in links}  # and what is to be sent
         self._attempts: dict[int, Attempt] = {}
         self._numbers = 0
         self._owed = dict.fromkeys(links, 0)  # steps sent and not answered
@@ -112,7 +114,7 @@ class Orchestrator:
         self._stats: dict[int, dict[str, float]] = {}
         for server in self._links.keys() - self.lost.keys():
             self._owe(server)
-            self._send(server, [Message(Kind.STATS)])
+            self._outbox[server].append(Message(Kind.STATS))
         self._reactor.run_until(lambda: self._stats.keys() | self.lost.keys() == self._links.keys())
         return self._stats
 
@@ -144,12 +146,12 @@ class Orchestrator:
             attempt = Attempt(self._numbers, start, self._requests[start.job], self._now_s())
             self._attempts[attempt.number] = attempt
             self.records[start.job].attempts += 1
-            self._first_hop(attempt, attempt.request.prompt)
+            self._first_hop(attempt, self._ends.embed(attempt.request.prompt))
         if np.isfinite(self._admission.next_look_s):
             self._at(self._admission.next_look_s, self._start_jobs)
 
-    def _first_hop(self, attempt: Attempt, tokens: Tensor) -> None:
-        attempt.hop, attempt.hidden = 0, self._ends.embed(tokens)
+    def _first_hop(self, attempt: Attempt, embedded: Tensor) -> None:
+        attempt.hop, attempt.hidden = 0, embedded
         self._visit(attempt)
 
     def _visit(self, attempt: Attempt) -> None:
@@ -179,12 +181,11 @@ class Orchestrator:
         last_only = attempt.hop == len(attempt.path) - 1
         sent_s = self._reactor.now_s()
         step = Message(Kind.STEP, attempt.number, at.first_block, at.blocks, last_only, attempt.hidden, sent_s=sent_s)
-        messages = [step]
         if attempt.in_prompt:
-            messages.insert(0, Message(Kind.OPEN, attempt.number, at.first_block, at.blocks))
+            self._outbox[at.server].append(Message(Kind.OPEN, attempt.number, at.first_block, at.blocks))
+        self._outbox[at.server].append(step)
         self._owe(at.server)
         attempt.sent_s = sent_s - self._begin_s
-        self._send(at.server, messages)
 
     def _owe(self, server: int) -> None:
         """One answer more is to come from there."""
@@ -192,10 +193,15 @@ class Orchestrator:
             self._heard_s[server] = self._now_s()
         self._owed[server] += 1
 
+    def _send_all(self) -> None:
+        for server, messages in self._outbox.items():
+            if messages and server not in self.lost:
+                self._send(server, messages)
+            messages.clear()
+
     def _send(self, server: int, messages: Sequence[Message]) -> None:
         try:
-            for message in messages:
-                self._links[server].send(message)
+            self._links[server].send(*messages)
         except LinkClosedError as error:
             self._reactor.at(0.0, partial(self._lose, server, str(error)))
 
@@ -232,16 +238,28 @@ class Orchestrator:
         if attempt.hop + 1 < len(attempt.path):
             attempt.hop += 1
             self._visit(attempt)
-            return
-        assert attempt.hidden is not None
-        token = self._ends.next_token(attempt.hidden)
-        if attempt.in_prompt:
-            attempt.first_token_s = self._now_s()
-        attempt.tokens.append(int(token))
-        if attempt.done:
-            self._end(attempt)
         else:
-            self._first_hop(attempt, token)
+            self._through.append(attempt)
+
+    def _turned(self) -> None:
+        """What one turn of the loop brought is worked on and sent together, so that servers get it together."""
+        through = [attempt for attempt in self._through if attempt.number in self._attempts]
+        self._through.clear()
+        if through:
+            self._next_tokens(through)
+        self._send_all()
+
+    def _next_tokens(self, attempts: Sequence[Attempt]) -> None:
+        tokens = self._ends.next_token(torch.cat([a.hidden for a in attempts if a.hidden is not None]))
+        embedded = self._ends.embed(tokens).split(1, dim=1)
+        for attempt, token, after in zip(attempts, tokens.tolist(), embedded, strict=True):
+            if attempt.in_prompt:
+                attempt.first_token_s = self._now_s()
+            attempt.tokens.append(token)
+            if attempt.done:
+                self._end(attempt)
+            else:
+                self._first_hop(attempt, after)
 
     def _end(self, attempt: Attempt) -> None:
         record = self.records[attempt.job]
@@ -257,7 +275,7 @@ class Orchestrator:
         reached = attempt.path[: attempt.hop + 1] if attempt.in_prompt else attempt.path
         for hop in reached:
             if hop.server not in self.lost:
-                self._send(hop.server, [Message(Kind.CLOSE, attempt.number)])
+                self._outbox[hop.server].append(Message(Kind.CLOSE, attempt.number))
         self._admission.leave(attempt.job, self._now_s())
 
     def _finish(self, job: int, status: str, reason: str) -> None:

@@ -17,10 +17,10 @@ LONGEST_WAIT_S = 0.5
 
 
 class Reactor:
-    """Calls `due` callbacks at their times and `readable(j)` for links that have something; until nothing is left."""
+    """In turns, calls what is due, then `turned()`, waits, and calls `readable(j)` for links that have something."""
 
-    def __init__(self, links: Mapping[int, Link], readable: Callable[[int], None]) -> None:
-        self._links, self._readable = dict(links), readable
+    def __init__(self, links: Mapping[int, Link], readable: Callable[[int], None], turned: Callable[[], None]) -> None:
+        self._links, self._readable, self._turned = dict(links), readable, turned
         self._open = set(links)
         self._deadlines: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -38,6 +38,7 @@ class Reactor:
         """Turn until `done`."""
         while not done():
             self._call_due()
+            self._turned()
             if not done():
                 self._wait()
 

@@ -17,7 +17,7 @@ class Port(Protocol):
     def receive(self, wait: bool) -> Request | None:
         """The next request; without `wait` None if there is none yet. Raises `LinkClosedError` at the end."""
 
-    def send(self, message: Message) -> None: ...
+    def send(self, *messages: Message) -> None: ...
 
 
 def serve(spec: ServerSpec, port: Port) -> None:
@@ -55,8 +55,7 @@ def _answer(worker: Worker, port: Port) -> None:
     steps: deque[Request] = deque()
     while True:
         _take_in(port, steps, worker)
-        for answer in worker.compute(next_steps(steps, worker.spec.batching == "decode")):
-            port.send(answer)
+        port.send(*worker.compute(next_steps(steps, worker.most_together)))
 
 
 def _take_in(port: Port, steps: deque[Request], worker: Worker) -> None:
@@ -68,13 +67,14 @@ def _take_in(port: Port, steps: deque[Request], worker: Worker) -> None:
             port.send(worker.control(request.message))
 
 
-def next_steps(steps: deque[Request], together: bool) -> list[Request]:
-    """The first step; if it is of one token and such are computed `together`, all others of one token as well."""
-    first = steps.popleft()
-    if not together or first.message.tokens > 1:
-        return [first]
-    others = [step for step in steps if step.message.tokens == 1]
-    waiting = [step for step in steps if step.message.tokens > 1]
+def next_steps(steps: deque[Request], most: int) -> list[Request]:
+    """Take out the first step; if it is of one token, with others of one token behind it, `most` in all."""
+    if steps[0].message.tokens != 1:
+        return [steps.popleft()]
+    chosen: list[Request] = []
+    left: list[Request] = []
+    for step in steps:
+        (chosen if step.message.tokens == 1 and len(chosen) < most else left).append(step)
     steps.clear()
-    steps += waiting
-    return [first, *others]
+    steps += left
+    return chosen

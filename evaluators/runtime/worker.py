@@ -58,6 +58,17 @@ class Worker:
         self.busy_s, self.steps = 0.0, 0
         self._free_s = self.now_s()  # since when nothing is computed
 
+    @property
+    def most_together(self) -> int:
+        """Steps of one token that are computed together.
+
+        As many as its jobs would have here at a time if each spent as long on every block: slots in use over the
+        model's blocks. Were it all of them, the servers of a chain would compute one after the other.
+        """
+        if self.spec.batching == "serial":
+            return 1
+        return max(1, -(-self.stack.slab.used_count // self.spec.architecture.block_count))
+
     def control(self, message: Message) -> Message:
         """The answer to anything but a step."""
         try:

@@ -67,10 +67,12 @@ def simulate_steps(
     """Serve `jobs` of whole tokens, step by step, on the paths that the scheme gives them; `dispatch` is for chains.
 
     Servers compute steps in the order in which these come: `serial`, one at a time; `decode`, once the first that waits
-    is a step of one token, all of these that wait together, in the time of the longest and `further_share` of it for
-    each further one, and prompts alone. After each step a server is not free for another `handling_s`, in which it
-    sends the answer and takes in what has come; for the job itself that is part of its communication. Computing takes
-    `slowdown` times as long as the servers' coefficients say, which may come from measurements outside a server.
+    is a step of one token, several of these together, in the time of the longest and `further_share` of it for each
+    further one, and prompts alone. They are as many as the server's jobs would have there at a time if all blocks took
+    equally long (slots in use over L, rounded up), so that servers of a chain work side by side, not in turn. After
+    each step a server is not free for another `handling_s`, in which it sends the answer and takes in what has come;
+    for the job itself that is part of its communication. Computing takes `slowdown` times as long as the servers'
+    coefficients say, which may come from measurements outside a server.
 
     Every job is served to its end; with `stop_unstable` the run ends with `UnstableError` once jobs are seen to leave
     more slowly than they come. Raises `NotApplicableError` for jobs of other sizes than 1 or parts of tokens, and
@@ -82,7 +84,8 @@ def simulate_steps(
     require_positive(slowdown=slowdown)
     servers, stacks = composed.system.servers, batching == "decode"
     speeds = steps_engine.Speeds(
-        servers.communication_s, servers.block_s * slowdown, stacks, float(further_share), float(handling_s)
+        *(servers.communication_s, servers.block_s * slowdown),
+        *(stacks, float(further_share), float(handling_s), composed.system.model.block_count),
     )
     world = steps_engine.empty_world(speeds, np.broadcast_to(jobs.lengths, (len(jobs), 2)), _most_hops(composed))
     watch = Watch(composed, jobs, world) if stop_unstable else None

@@ -28,6 +28,7 @@ class Speeds(NamedTuple):
     stacks: bool  # whether one-token steps that wait at a server are computed together
     further_share: float  # what each further step of a stack adds to the time of the longest
     handling_s: float  # that a server takes for each step after its computation, while the job has gone on
+    model_blocks: int  # L
 
 
 class Progress(NamedTuple):
@@ -50,6 +51,7 @@ class Queues(NamedTuple):
     tail: Ints  # (J,)
     behind: Ints  # (n,)
     waiting: Ints  # (J,)
+    slots_used: Ints  # (J,), of jobs whose prompt has come and that have not ended
     free_at_s: Floats  # (J,), when what it computes is done and handled
 
 
@@ -88,12 +90,13 @@ def empty_world(speeds: Speeds, lengths: Floats, most_hops: int) -> World:
     hops, hop, tokens, behind = np.zeros((4, n), np.int64)
     input_tokens, further_tokens = np.ascontiguousarray(lengths.T)
     jobs = Progress(server, blocks, hops, input_tokens, further_tokens, hop, tokens, np.zeros(n))
-    head, tail, waiting = np.zeros((3, servers), np.int64)
+    head, tail, waiting, slots_used = np.zeros((4, servers), np.int64)
     room = n + servers
     events = Events(np.empty(room), np.empty(room, np.int64), np.zeros(1, np.int64))
     first_token_s, compute_s, queue_s = np.zeros((3, n))
     record = Record(first_token_s, np.full(n, np.inf), compute_s, queue_s, np.zeros(servers))
-    return World(speeds, jobs, Queues(head, tail, behind, waiting, np.full(servers, -np.inf)), events, record)
+    queues = Queues(head, tail, behind, waiting, slots_used, np.full(servers, -np.inf))
+    return World(speeds, jobs, queues, events, record)
 
 
 @njit(inline="always")
@@ -198,13 +201,19 @@ def _compute_first(j: int, now_s: float, world: World) -> float:
     return duration_s
 
 
+@njit(inline="always")
+def _most_together(j: int, world: World) -> int:
+    """One-token steps in a stack of server j: as many as its jobs would have there if all blocks took equally long."""
+    return max(1, -(-world.queues.slots_used[j] // world.speeds.model_blocks))
+
+
 @njit(cache=True)
 def _stack_s(j: int, world: World) -> float:
-    """How long server j computes on all one-token steps in its queue together."""
-    queues, longest_s, count = world.queues, 0.0, 0
+    """How long server j computes on the stack that is first in its queue."""
+    queues, longest_s, count, most = world.queues, 0.0, 0, _most_together(j, world)
     job = queues.head[j]
     for _ in range(queues.waiting[j]):
-        if world.jobs.tokens[job] > 0:
+        if count < most and world.jobs.tokens[job] > 0:
             longest_s, count = max(longest_s, _computation_s(job, world)), count + 1
         job = queues.behind[job]
     return longest_s * (1 + world.speeds.further_share * (count - 1))
@@ -212,13 +221,14 @@ def _stack_s(j: int, world: World) -> float:
 
 @njit(cache=True)
 def _compute_stack(j: int, now_s: float, world: World) -> float:
-    """Server j computes all one-token steps in its queue together; returns for how long."""
-    queues, duration_s = world.queues, _stack_s(j, world)
+    """Server j computes the first one-token steps in its queue together; returns for how long."""
+    queues, duration_s, left = world.queues, _stack_s(j, world), _most_together(j, world)
     job, steps = queues.head[j], queues.waiting[j]
     queues.waiting[j] = 0
     for _ in range(steps):
         behind = queues.behind[job]
-        if world.jobs.tokens[job] > 0:
+        if left > 0 and world.jobs.tokens[job] > 0:
+            left -= 1
             _compute(job, now_s, duration_s, world)
         else:
             _join(job, j, queues)
@@ -246,6 +256,8 @@ def _come(job: int, now_s: float, world: World) -> None:
     """A step comes to the server of its hop."""
     jobs, queues = world.jobs, world.queues
     j = jobs.server[job, jobs.hop[job]]
+    if jobs.tokens[job] == 0:
+        queues.slots_used[j] += jobs.blocks[job, jobs.hop[job]]
     jobs.came_s[job] = now_s
     _join(job, j, queues)
     if queues.waiting[j] > 1:
@@ -262,6 +274,14 @@ def begin(job: int, now_s: float, world: World) -> None:
     _push(world.events, now_s + _half_communication_s(job, world), job)
 
 
+@njit(inline="always")
+def _leave(job: int, world: World) -> None:
+    """Its slots are free again."""
+    jobs = world.jobs
+    for hop in range(jobs.hops[job]):
+        world.queues.slots_used[jobs.server[job, hop]] -= jobs.blocks[job, hop]
+
+
 @njit(cache=True)
 def advance(world: World, until_s: float) -> int:
     """Let steps happen until a job ends, or to `until_s`; returns that job, or -1."""
@@ -272,6 +292,7 @@ def advance(world: World, until_s: float) -> int:
         if who >= jobs.hop.size:
             _serve(who - jobs.hop.size, now_s, world)
         elif jobs.hop[who] == jobs.hops[who]:
+            _leave(who, world)
             return who
         else:
             _come(who, now_s, world)

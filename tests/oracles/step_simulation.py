@@ -44,8 +44,10 @@ class StepSimulation:
         admission: Admission,
         stacks: Callable[[list[float]], float] | None,
         handling_s: float = 0.0,
+        model_blocks: int = 1,
     ) -> None:
-        self._handling_s = handling_s
+        self._handling_s, self._model_blocks = handling_s, model_blocks
+        self._blocks_of: list[dict[int, int]] = [{} for _ in range(len(servers))]  # of each server, of its open jobs
         self._servers, self._jobs, self._admission, self._stacks = servers, jobs, admission, stacks
         self._now_s = 0.0
         self._ahead: list[tuple[float, int, int, Happening]] = []
@@ -89,6 +91,7 @@ class StepSimulation:
                 block_s = block[2] if token else block[0] + block[1] * row[0]
                 self.served[start.job].communication_s += trip_s
                 yield trip_s / 2
+                self._blocks_of[server][start.job] = blocks
                 yield Step(start.job, server, blocks * block_s, token > 0)
                 yield trip_s / 2
             if token == 0:
@@ -101,6 +104,8 @@ class StepSimulation:
         wanted = next(self._life[job], None)
         if wanted is None:
             self.served[job].end_s = self._now_s
+            for blocks_of in self._blocks_of:
+                blocks_of.pop(job, None)
             self._admission.leave(job, self._now_s)
             self._start_those_who_can()
         elif isinstance(wanted, Step):
@@ -115,7 +120,8 @@ class StepSimulation:
         queue = self._waiting[server]
         together = [queue[0]]
         if self._stacks and queue[0][1].is_token:
-            together = [entry for entry in queue if entry[1].is_token]
+            most = math.ceil(sum(self._blocks_of[server].values()) / self._model_blocks)
+            together = [entry for entry in queue if entry[1].is_token][:most]
         self._waiting[server] = [entry for entry in queue if entry not in together]
         times_s = [step.computation_s for _, step in together]
         takes_s = self._stacks(times_s) if self._stacks and together[0][1].is_token else times_s[0]

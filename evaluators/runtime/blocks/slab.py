@@ -38,6 +38,10 @@ class Slab:
         return len(self._free)
 
     @property
+    def used_count(self) -> int:
+        return len(self.keys) - self.free_count
+
+    @property
     def byte_count(self) -> int:
         """Bytes of all slots, free or not."""
         return self._storage.numel() * self._storage.element_size()

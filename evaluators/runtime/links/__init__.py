@@ -26,8 +26,8 @@ class Link(Protocol):
     def busy(self) -> bool:
         """Whether `receive` will have something without anything happening on a descriptor."""
 
-    def send(self, message: Message) -> None:
-        """Never blocks. Raises `LinkClosedError` if nobody is there any more."""
+    def send(self, *messages: Message) -> None:
+        """In one go, where that is possible. Never blocks. Raises `LinkClosedError` if nobody is there any more."""
 
     def flush(self) -> None:
         """Write what can be written now."""

@@ -27,11 +27,12 @@ class LocalLink:
     def busy(self) -> bool:
         return bool(self._steps or self._answers or self._computation)
 
-    def send(self, message: Message) -> None:
-        if message.kind == Kind.STEP:
-            self._steps.append(Request(message, time.perf_counter()))
-        else:
-            self._answers.append(self._worker.control(message))
+    def send(self, *messages: Message) -> None:
+        for message in messages:
+            if message.kind == Kind.STEP:
+                self._steps.append(Request(message, time.perf_counter()))
+            else:
+                self._answers.append(self._worker.control(message))
 
     def flush(self) -> None:
         """Nothing waits."""
@@ -39,7 +40,7 @@ class LocalLink:
     def receive(self) -> list[Message]:
         worker = self._worker
         if self._computation is None and self._steps:
-            self._computation = worker.begin(next_steps(self._steps, worker.spec.batching == "decode"))
+            self._computation = worker.begin(next_steps(self._steps, worker.most_together))
         if self._computation is not None and worker.is_finished(self._computation):
             self._answers += worker.finish(self._computation)
             self._computation = None

@@ -2,6 +2,7 @@
 
 import socket
 from collections import deque
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from evaluators.runtime.links import LinkClosedError
@@ -72,26 +73,18 @@ class StreamLink:
     def unsent(self) -> bool:
         return bool(self._outgoing)
 
-    def send(self, message: Message) -> None:
-        header, body = pack(message)
-        self._outgoing += [memoryview(header), body] if body.nbytes else [memoryview(header)]
+    def send(self, *messages: Message) -> None:
+        self._outgoing += pieces(messages)
         self.flush()
 
     def flush(self) -> None:
         try:
             while self._outgoing:
-                self._forget_sent(self._socket.sendmsg(islice(self._outgoing, PIECES)))
+                send_some(self._socket, self._outgoing)
         except BlockingIOError:
             return
         except OSError as error:
             raise LinkClosedError(f"connection closed: {error.strerror}") from error
-
-    def _forget_sent(self, count: int) -> None:
-        while count:
-            piece = self._outgoing.popleft()
-            if count < piece.nbytes:
-                self._outgoing.appendleft(piece[count:])
-            count -= min(count, piece.nbytes)
 
     def receive(self) -> list[Message]:
         messages: list[Message] = []
@@ -135,11 +128,30 @@ class StreamPort:
         message = self._messages.popleft()
         return Request(message, message.sent_s)
 
-    def send(self, message: Message) -> None:
-        header, body = pack(message)
+    def send(self, *messages: Message) -> None:
+        """In one go, so that the orchestrator is woken once."""
+        outgoing = deque(pieces(messages))
         try:
-            sent = self._socket.sendmsg([header, body])  # in one go, so that the orchestrator is woken once
-            if sent < len(header) + body.nbytes:
-                self._socket.sendall((header + body.tobytes())[sent:])
+            while outgoing:
+                send_some(self._socket, outgoing)
         except OSError as error:
             raise LinkClosedError(f"connection closed: {error.strerror}") from error
+
+
+def pieces(messages: Iterable[Message]) -> Iterator[memoryview]:
+    """Their headers and bodies, none empty."""
+    for message in messages:
+        header, body = pack(message)
+        yield memoryview(header)
+        if body.nbytes:
+            yield body
+
+
+def send_some(connected: socket.socket, outgoing: deque[memoryview]) -> None:
+    """Give the kernel what it takes at once, and drop that."""
+    count = connected.sendmsg(islice(outgoing, PIECES))
+    while count:
+        piece = outgoing.popleft()
+        if count < piece.nbytes:
+            outgoing.appendleft(piece[count:])
+        count -= min(count, piece.nbytes)

@@ -69,8 +69,9 @@ class ZeromqLink:
         """ZeroMQ's descriptor tells only that something has changed since it was asked, and sending asks it, too."""
         return self._gone or bool(int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN)
 
-    def send(self, message: Message) -> None:
-        self._socket.send_multipart(pack(message), copy=False)
+    def send(self, *messages: Message) -> None:
+        for message in messages:
+            self._socket.send_multipart(pack(message), copy=False)
 
     def flush(self) -> None:
         """Nothing waits."""
@@ -122,9 +123,10 @@ class ZeromqPort:
             raise LinkClosedError("connection closed: the orchestrator has ended")
         return request
 
-    def send(self, message: Message) -> None:
+    def send(self, *messages: Message) -> None:
         """To the orchestrator whose request was received last; nowhere if it has gone."""
-        self._answers.send_multipart([self._host, *pack(message)], copy=False)
+        for message in messages:
+            self._answers.send_multipart([self._host, *pack(message)], copy=False)
 
     def close(self) -> None:
         """The port is free again."""
