@@ -12,6 +12,7 @@ from planner.reading import read_inventory
 from planner.search import plan, running
 from planner.study import study
 from system import InputError
+from system.checks import require_share
 
 
 def arguments() -> argparse.Namespace:
@@ -28,6 +29,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Tell the plan on the terminal and write it to a folder."""
     asked = arguments()
+    require_share(off=asked.off)  # before a plan is made that may take minutes
     inventory, layout = read_layout(asked.file) if asked.evaluate else (read_inventory(asked.file), None)
     best = plan(inventory, asked.seed)
     found = study(best if layout is None else running(inventory, layout, asked.seed), asked.off, asked.seed)

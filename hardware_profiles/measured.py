@@ -58,9 +58,9 @@ def _require_rows(where: str, rows: Rows, columns: Sequence[str]) -> None:
     require(fits, where, f"array of shape {table.shape}", f"must be rows of {', '.join(columns)}")
     median_s, p10_s, p90_s = table[:, -3:].T
     sound = (np.isfinite(table) & (table > 0)).all(axis=1) & (p10_s <= median_s) & (median_s <= p90_s)
-    for number in np.flatnonzero(~sound)[:1].tolist():
-        remedy = f"must be {', '.join(columns)}, all above 0 and P10 <= median <= P90"
-        require(sound[number], f"{where}[{number}]", table[number].tolist(), remedy)
+    first = int(sound.argmin())
+    remedy = f"must be {', '.join(columns)}, all above 0 and P10 <= median <= P90"
+    require(bool(sound[first]), f"{where}[{first}]", table[first].tolist(), remedy)
 
 
 # Of each field of a profile that is a mapping by model, what holds for a model's part.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from planner.quantity import quantity_of, value_or_none
 from planner.results import InputRange, Plan, UnusedServer
 from system import Composition, Servers
-from system.checks import require
+from system.checks import require_share
 
 Floats = NDArray[np.float64]
 EACH_VISIT_AND_TOKEN = np.array([1.0, 0.0, 1.0])  # round trips of a job: one for the prompt, one for each further token
@@ -20,7 +20,7 @@ def ranges(plan: Plan, share: float = 0.3, seed: int = 0) -> tuple[InputRange, .
 
     The layout stays; the orchestrator, which sees the real times, prefers the chains that really are fastest.
     """
-    require(0 < share < 1, "off", share, "must lie between 0 and 1, such as 0.3 for 30 %")
+    require_share(off=share)
     quantity = quantity_of(plan.inventory, seed)
     found = []
     for name, low, high in _changed_servers(plan, share):

@@ -39,6 +39,8 @@ def server_values(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
     the server are gone; that has no c to choose. With very many different servers the first 30 by the quantity's limit
     are valued, and none is tuned anew.
     """
+    if plan.members.size == 1:
+        return (ServerValue(tuple(plan.members.tolist()), None, None, "it is the only server"),)
     quantity = quantity_of(plan.inventory, seed)
     parts = [_part(plan, members, quantity) for members in _identical(plan)]
     parts.sort(key=lambda part: np.inf if part.limit is None else quantity.sign * part.limit, reverse=True)
@@ -90,8 +92,6 @@ def _numbers(plan: Plan, part: _Part) -> tuple[int, ...]:
 
 def without(plan: Plan, gone: int) -> Composition:
     """The plan's composition at the same c without one of its members; raises if no chain is left."""
-    if plan.members.size == 1:
-        raise InfeasibleError("it is the only server")
     if plan.candidates:
         rest = plan.inventory.only(np.delete(plan.members, gone))
         return compose(rest.system(1.0), plan.composition.placement.reserved_capacity)
@@ -129,8 +129,6 @@ def _without_chains(composition: Composition, gone: int) -> Composition:
 
 
 def _retuned(plan: Plan, value: ServerValue, quantity: Quantity) -> float | None:
-    if plan.members.size == 1:
-        return None
     try:
         return best(plan.inventory.only(plan.members[plan.members != value.servers[0]]), quantity).value
     except NO_VALUE:

@@ -6,7 +6,7 @@ If the evaluator has a measured profile, a third panel: what a message costs on 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plots.measured_points import lines_and_points
+from plots.measured_points import NOTE, lines_and_points
 from plots.style import CONSTANTS_TITLES, curve, legend_below, new_figure, over_draws
 
 PANELS = (
@@ -30,6 +30,7 @@ def draw(rows: pd.DataFrame, draws: int) -> Figure:
         panels[-1].set(
             xlabel="tokens in a message", ylabel="time (s)", title="measured on one machine, without a network"
         )
-    note = "model: one round trip and an overhead a message, no term in the input length; not measured here"
+    measured = "not measured here" if relayed.empty else f"right, {NOTE}"
+    note = f"model: one round trip and an overhead a message, no term in the input length; {measured}"
     legend_below(figure, panels[0], columns=2, note=note)
     return figure

@@ -54,6 +54,7 @@ def write_card(experiment: str, rows: pd.DataFrame, draws: int, folder: Path) ->
     module = module_of(experiment)
     if not hasattr(module, "card") or rows.empty:
         return []
+    folder.mkdir(parents=True, exist_ok=True)  # the figure may not have been drawn
     path = folder / f"{experiment}.md"
     path.write_text(module.card(rows, draws), encoding="utf-8")
     return [f"    card: {path}"]

@@ -37,11 +37,11 @@ def show(store: Store, point: str) -> str:
     parts = store.parts([point])[point]
     committed, note = store.records(point, parts), store.unfinished(point)
     records = [*committed, *([note] if note else [])]
+    require(bool(records), "point", point, "its parts were damaged and are set aside; run its sweep again")
     swept = _appearances(store, point)
     size = _size(list(swept.values()), records)
     found = outcome(store, point, parts, *size)
     rows = store.rows({point: parts}, *size) if found.status == "ok" else pd.DataFrame()
-    require(bool(records), "point", point, "its parts were damaged and are set aside; run its sweep again")
     sections = {
         f"point {point}": [f"{found.status} at draws={size[0]} replications={size[1]}", *filter(None, [found.reason])],
         "experiments": _places(swept, point),

@@ -83,7 +83,8 @@ class Store:
         """Names and times (ns) of the files that finished points leave, failed and skipped ones included."""
         folders = [self.folder / name for name in ("points", "unfinished")]
         entries = [entry for folder in folders if folder.is_dir() for entry in os.scandir(folder)]
-        return {(entry.name, _modified_ns(entry)) for entry in entries if not entry.name.startswith(TEMPORARY)}
+        records = [entry for entry in entries if entry.name.endswith(".json") and not entry.name.startswith(".")]
+        return {(entry.name, _modified_ns(entry)) for entry in records}
 
     def points(self) -> list[str]:
         """Every point of which there is a part or a note."""

@@ -93,6 +93,11 @@ class Composition:
         """C: jobs in service at once when every chain is full."""
         return int(self.capacity.sum())
 
+    @property
+    def most_hops(self) -> int:
+        """Hops of the longest chain."""
+        return int(np.diff(self.hop_start).max())
+
     def chain(self, k: int) -> Chain:
         """Chain k, counted from the fastest."""
         hops = slice(self.hop_start[k], self.hop_start[k + 1])

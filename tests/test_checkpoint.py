@@ -316,6 +316,7 @@ def test_no_folder_and_no_block(tmp_path):
         ("llama", {"quantization_config": {"bits": 4}}, "quantization_config in .*: only None is understood"),
         ("llama", {"vocab_size": None}, "vocab_size in .* = None: must be a whole number"),
         ("llama", {"rms_norm_eps": -1}, "rms_norm_eps in .* = -1: must be a finite number above 0"),
+        ("bloom", {"layer_norm_epsilon": -1}, "layer_norm_epsilon in .* = -1: must be a finite number above 0"),
         ("bloom", {"apply_residual_connection_post_layernorm": True}, "post_layernorm in .* = True: only False is"),
         ("bloom", {"tie_word_embeddings": False}, "tie_word_embeddings in .* = False: only True is understood"),
         ("bloom", {"n_head": 7}, "head_count = 7: must divide hidden_size = 72"),

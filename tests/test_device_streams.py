@@ -12,11 +12,17 @@ from tests.small_models import NEEDS_TORCH, one_thread  # noqa: F401
 torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
 pytest.importorskip("zmq", reason=NEEDS_TORCH)
 
-from evaluators.runtime import green_contexts  # noqa: E402
+from evaluators.runtime import device, green_contexts  # noqa: E402
 from evaluators.runtime.links.local import LocalLink  # noqa: E402
 from evaluators.runtime.wire import Kind, Message  # noqa: E402
 from evaluators.runtime.worker import Worker  # noqa: E402
 from tests import small_run  # noqa: E402
+
+
+def test_memory_that_is_cached_files_can_be_had(tmp_path, monkeypatch):
+    monkeypatch.setattr(device, "MEMORY", tmp_path / "meminfo")
+    device.MEMORY.write_text("MemTotal:  9000 kB\nMemFree:    10 kB\nMemAvailable:    7000 kB\nCached: 6990 kB\n")
+    assert device.free_bytes(torch.device("cpu")) == 7000 * 1024
 
 
 class Device:

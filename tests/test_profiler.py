@@ -200,6 +200,7 @@ def test_relay_rows_come_from_a_real_server_which_keeps_no_job():
         (["--model", "tiny_lama"], "model = tiny_lama: there are no torch blocks of it, did you mean tiny_llama"),
         (["--dtype", "int3"], "dtype = int3: must be one of float32, bfloat16, float16"),
         (["--device", "tpu"], "device = tpu: must be cpu, cuda"),
+        (["--device", "cuda:first"], "device = cuda:first: must be cpu, cuda"),
         (["--threads", "0"], "threads = 0: must be a whole number"),
         (["--longest", "40"], "longest = 40: must be at least 64"),
         (["--batches", "2"], "batches = [2]: must have 1"),

@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from hydra_plugins.points.points import Expansion
 from hydra_plugins.points.sweeper import PointsSweeper
 from plots import model_limit, real_vs_predicted, real_vs_predicted_h200, real_vs_predicted_trace
+from plots.files import write_card, write_figure
 from plots.predicted import MEASURED, MODEL, STEPS, THEORY, compute_share, errors, means, with_kinds
 from tests.project import CONF
 
@@ -102,6 +103,13 @@ def test_the_card_tells_errors_and_what_lies_in_the_bands():
     assert next(line for line in cell if "server 1" in line).split()[-3:] == ["0.5", "+0.0%", "0.5"]
     assert "server 0" not in told  # it hosts nothing
     assert next(line for line in cell if "whole model" in line).split()[-1] == "1"
+
+
+def test_the_card_is_written_where_the_figure_lacks_an_axis(tmp_path):
+    rows, folder = made_up().drop(columns="network.rtt_s"), tmp_path / "new"
+    assert "lack 'network.rtt_s'" in write_figure("real_vs_predicted", [], rows, 1, folder)
+    assert write_card("real_vs_predicted", rows, 1, folder) == [f"    card: {folder / 'real_vs_predicted.md'}"]
+    assert (folder / "real_vs_predicted.md").is_file()
 
 
 def test_the_card_without_a_run_has_no_errors():

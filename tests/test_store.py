@@ -168,6 +168,15 @@ def test_a_foreign_file_is_reported_and_set_aside(committed):
     assert [path.name for path in (committed.folder / "points").glob("*copy*")] == []
 
 
+def test_files_that_systems_leave_in_folders_are_no_points(committed):
+    points = committed.points()
+    for folder in ("points", "unfinished"):
+        for name in (".DS_Store", ".nfs0012", ".hidden.json", "readme.txt"):
+            (committed.folder / folder).mkdir(exist_ok=True)
+            (committed.folder / folder / name).touch()
+    assert committed.points() == points
+
+
 def test_a_torn_note_counts_as_absent(committed):
     for folder in ("unfinished", "experiments"):
         (committed.folder / folder).mkdir()

@@ -19,6 +19,7 @@ from store import __main__ as commands
 from store import identity, work
 from store.collect import collect
 from store.compare import compare_commits, compare_stores, compare_values
+from store.files import StoreWarning
 from store.identity import identity_of
 from store.load import load, load_points, load_provenance
 from store.pairs import Measure
@@ -275,6 +276,14 @@ def test_show_has_the_traceback_of_a_failure(tmp_path, say):
     assert "failed at draws=4 replications=1\n  load = 0.3: broke" in out
     assert "in evaluated\n      raise found\n  system.errors.InputError: load = 0.3: broke" in out
     assert "means" not in out
+
+
+def test_show_of_a_point_in_no_sweep_whose_rows_are_damaged_is_one_sentence(tmp_path, say):
+    store, point = swept(tmp_path / "store", {("fast", "0.1"): A}), point_of("fast", "0.1")
+    swept(tmp_path / "store", {("slow", "0.1"): B})  # the same experiment, now without the point
+    next((store.folder / "rows").glob(f"{point}.*")).write_bytes(b"half a file")
+    with pytest.warns(StoreWarning), pytest.raises(SystemExit, match=f"error: point = {point}: its parts were damaged"):
+        say("show", point)
 
 
 def test_a_prefix_must_name_one_point(tmp_path, say):

@@ -5,48 +5,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from system.checks import float_vector, require_count
 from system.streams import Streams
-from workloads.arrivals import ArrivalProcess
 from workloads.jobs import Jobs
 from workloads.requests import Requests, fitted
+from workloads.synthetic import MeanLengths
 from workloads.workload import rate_or_native
 
 
 @dataclass(frozen=True)
-class DrawnLengths:
+class DrawnLengths(MeanLengths):
     """Requests of random length: size ~ Exp(1) times the mean of input tokens and of further output tokens, rounded.
 
     Where `SyntheticWorkload` multiplies a job's time by its size, here the size makes its lengths, and a job's own size
     is 1. Both draw the same sizes, arrivals and choices from the same streams, so that their jobs are paired; what
     differs is rounding, the fixed time of a visit, which a size would multiply and a length does not, and that lengths
-    are cut to the cache slot (`truncate` of `workloads.requests`) once `fitted` sets `slot_tokens`.
+    are cut to the cache slot (`truncate` of `workloads.requests`) once `fitted` sets `slot_tokens`. The means are
+    those before rounding and cut, so that chains and rates are the theory's.
     """
 
-    arrivals: ArrivalProcess
-    job_count: int
-    input_tokens: float  # mean of the prompts before rounding, at least 1
-    output_tokens: float  # mean of the output, likewise
     slot_tokens: int | None = None
-
-    def __post_init__(self) -> None:
-        require_count(job_count=self.job_count)
-        float_vector("input_tokens", [self.input_tokens], minimum=1)
-        float_vector("output_tokens", [self.output_tokens], minimum=1)
-
-    @property
-    def mean_job(self) -> tuple[float, float, float]:
-        """(1, input tokens, output tokens - 1) before rounding and cut, so that chains and rates are the theory's."""
-        return 1.0, float(self.input_tokens), self.output_tokens - 1.0
-
-    @property
-    def native_rate_per_s(self) -> float | None:
-        """The rate of the arrival process itself, if it has one."""
-        return self.arrivals.native_rate_per_s
-
-    def cache_tokens(self, limit: int) -> int:
-        """The served model's slot as it is."""
-        return limit
 
     def over_length_share(self, limit: int) -> float:
         """Probability that a request has more than `limit` tokens before it is cut.

@@ -21,23 +21,18 @@ INPUT_GRID, OUTPUT_GRID = 128, 8192  # output lengths have the longer tail
 
 
 @dataclass(frozen=True)
-class SyntheticWorkload:
-    """Jobs of equal lengths and random size (paper Sec. 3: Poisson arrivals, size ~ Exp(1)).
-
-    A size multiplies a job's service time as a whole, so the lengths are the means of the paper's text.
-    """
+class MeanLengths:
+    """What is said of requests by their number, how they come, and the means of their lengths."""
 
     arrivals: ArrivalProcess
     job_count: int
     input_tokens: float  # l_in
     output_tokens: float  # l_out
-    sizes: Sizes = "exponential"
 
     def __post_init__(self) -> None:
         require_count(job_count=self.job_count)
         float_vector("input_tokens", [self.input_tokens], minimum=1)
         float_vector("output_tokens", [self.output_tokens], minimum=1)
-        require_one_of(get_args(Sizes), sizes=self.sizes)
 
     @property
     def mean_job(self) -> tuple[float, float, float]:
@@ -52,6 +47,20 @@ class SyntheticWorkload:
     def cache_tokens(self, limit: int) -> int:
         """The served model's slot as it is."""
         return limit
+
+
+@dataclass(frozen=True)
+class SyntheticWorkload(MeanLengths):
+    """Jobs of equal lengths and random size (paper Sec. 3: Poisson arrivals, size ~ Exp(1)).
+
+    A size multiplies a job's service time as a whole, so the lengths are the means of the paper's text.
+    """
+
+    sizes: Sizes = "exponential"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_one_of(get_args(Sizes), sizes=self.sizes)
 
     def over_length_share(self, limit: int) -> float:
         """1 if the mean lengths, which all jobs have, together exceed `limit`; else 0."""

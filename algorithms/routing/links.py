@@ -111,6 +111,10 @@ class RoutedComposition:
         """(n,) mean time of a job on each hop, τc_j + τp_j m_ij."""
         return self.job_coefficients_s @ np.asarray(self.system.mean_job)
 
+    def slots_used(self) -> Ints:
+        """(J,) cache slots taken when every one that is promised is."""
+        return self.slots
+
     @cached_property
     def most_hops(self) -> int:
         """Hops of the longest path."""

@@ -41,20 +41,16 @@ class Router:
             raise InputError(f"delay = {name}: leaves a job without a path; it must be finite somewhere")
         return path
 
-    def expected_wait_s(self, path: Path, now_s: float) -> float:
-        """The longest of the delays on a path."""
-        return max(0.0, *(self._delay_s(hop, now_s) for hop in path))
-
     def begin(self, path: Path, now_s: float) -> Claim:
         """A job whose slots are claimed takes them."""
         take(path, self.room.free)
         return self._enlisted(path, now_s)
 
     def commit(self, path: Path, now_s: float) -> Claim:
-        """A job that will wait for this path claims its slots."""
-        expected_start_s = now_s + self.expected_wait_s(path, now_s)
+        """A job that will wait for this path, the longest of the delays on it, claims its slots."""
+        wait_s = max(0.0, *(self._delay_s(hop, now_s) for hop in path))
         take(path, self.room.unreserved)
-        return self._enlisted(path, expected_start_s)
+        return self._enlisted(path, now_s + wait_s)
 
     def withdraw(self, claim: Claim) -> None:
         """A job no longer claims its slots."""

@@ -1,6 +1,7 @@
 """The device on which a server computes: is it there, and does what is asked of it fit."""
 
-import os
+import re
+from pathlib import Path
 
 import torch
 
@@ -8,12 +9,14 @@ from evaluators.runtime.spec import ServerSpec
 from system import InputError
 from system.checks import require
 
+MEMORY = Path("/proc/meminfo")
+AVAILABLE = re.compile(r"^MemAvailable: +(\d+) kB$", re.MULTILINE)  # cached files count, which make room when asked
+
 
 def torch_device(name: str) -> torch.device:
     """`cpu`, `cuda` or `cuda:1`; raises `InputError` if there is none."""
-    kind = name.partition(":")[0]
-    require(kind in ("cpu", "cuda"), "device", name, "must be cpu, cuda or cuda:<number>")
-    if kind == "cuda":
+    require(bool(re.fullmatch(r"cpu|cuda(:\d+)?", name)), "device", name, "must be cpu, cuda or cuda:<number>")
+    if name != "cpu":
         require(torch.cuda.is_available(), "device", name, "there is no CUDA device here; use device=cpu")
         number = int(name.partition(":")[2] or 0)
         count = torch.cuda.device_count()
@@ -25,7 +28,7 @@ def free_bytes(device: torch.device) -> int:
     """Memory that can be had on the device."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return 1024 * int(AVAILABLE.findall(MEMORY.read_text())[0])
 
 
 def needed_bytes(spec: ServerSpec, dtype: torch.dtype) -> int:

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--descriptor", type=int, help="number of an inherited, connected socket")
 
 
-def run(asked: argparse.Namespace) -> str:
+def run(asked: argparse.Namespace) -> None:
     """Serve until the connection ends, or for ever on a port."""
     require_installed("torch")
     from evaluators.runtime import server
@@ -30,7 +30,6 @@ def run(asked: argparse.Namespace) -> str:
         from evaluators.runtime.links.stream import StreamPort
 
         server.serve(spec, StreamPort(socket.socket(fileno=asked.descriptor)))
-    return ""
 
 
 def _json(spec: str) -> str:

@@ -89,8 +89,7 @@ def body_bytes(header: bytes | bytearray) -> int:
     """Bytes that follow a header; raises `WireError` if it is none."""
     if len(header) != HEADER.size:
         raise _no_message(header)
-    magic, kind, dtype, *_, tokens, width = HEADER.unpack(header)[:10]
-    size = int(HEADER.unpack(header)[-1])
+    magic, kind, dtype, *_, tokens, width, _, _, _, _, size = HEADER.unpack(header)
     known = magic == MAGIC and kind < len(Kind) and dtype <= NO_HIDDEN and size <= LARGEST_BODY
     if not known or (dtype < NO_HIDDEN and not 0 < tokens * width * DTYPES[dtype].itemsize == size):
         raise _no_message(header)

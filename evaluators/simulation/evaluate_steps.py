@@ -36,12 +36,10 @@ class StepSimulationEvaluator(SimulationEvaluator):
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         run = self._run(draw, replication)
-        composed = draw.composed
-        slots = composed.slots_used() if isinstance(composed, Composition) else composed.slots
         return [
             *self.reported(draw, run.times),
             *part_means(run.times.after_warm_up(self.warm_up)),
-            *utilisations(run.utilisation, np.flatnonzero(slots)),
+            *utilisations(run.utilisation, np.flatnonzero(draw.composed.slots_used())),
         ]
 
     def _run(self, draw: Draw, replication: int) -> StepRun:

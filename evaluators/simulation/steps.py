@@ -87,7 +87,7 @@ def simulate_steps(
         *(servers.communication_s, servers.block_s * slowdown),
         *(stacks, float(further_share), float(handling_s), composed.system.model.block_count),
     )
-    world = steps_engine.empty_world(speeds, np.broadcast_to(jobs.lengths, (len(jobs), 2)), _most_hops(composed))
+    world = steps_engine.empty_world(speeds, np.broadcast_to(jobs.lengths, (len(jobs), 2)), composed.most_hops)
     watch = Watch(composed, jobs, world) if stop_unstable else None
     start_s = _run(world, admission_of(composed, dispatch, jobs), jobs, watch)
     stranded = int(np.isnan(start_s).sum())
@@ -111,10 +111,6 @@ def check_whole_tokens(jobs: Jobs) -> None:
             "workload: its jobs have parts of tokens or sizes other than 1, and steps are of whole tokens; "
             "use workload=drawn_lengths or a trace"
         )
-
-
-def _most_hops(composed: Composition | RoutedComposition) -> int:
-    return composed.most_hops if isinstance(composed, RoutedComposition) else int(np.diff(composed.hop_start).max())
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ class _Progress:
 
     def all_done(self) -> bool:
         """Whether nobody has anything left to do."""
-        new = {name for name, _ in self._store.finished_files() - self._before}
+        new = self._new_files()
         return all(
             f"{item.point}.json" in new or all(self._store.has(item.point, part) for part in item.parts)
             for item in self._work
@@ -175,9 +175,13 @@ class _Progress:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def _update(self) -> None:
-        new = {name.split(".", 1)[0] for name, _ in self._store.finished_files() - self._before}
+        new = {name.split(".", 1)[0] for name in self._new_files()}
         self._bar.n = sum(item.point in new for item in self._work)
         self._bar.refresh()
+
+    def _new_files(self) -> set[str]:
+        """Names of those that finished points have left or written again since the begin."""
+        return {name for name, _ in self._store.finished_files() - self._before}
 
 
 def _report(store: Store, sweep: Sweep) -> bool:

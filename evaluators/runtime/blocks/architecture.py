@@ -2,12 +2,12 @@
 
 import difflib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from system import InputError
 from system.checks import require, require_count, require_one_of, require_positive
 
-FAMILIES = ("llama", "bloom")
+Family = Literal["llama", "bloom"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Architecture:
     """
 
     name: str
-    family: Literal["llama", "bloom"]
+    family: Family
     block_count: int
     hidden_size: int
     head_count: int
@@ -30,7 +30,7 @@ class Architecture:
     rope_theta: float = 10_000.0
 
     def __post_init__(self) -> None:
-        require_one_of(FAMILIES, family=self.family)
+        require_one_of(get_args(Family), family=self.family)
         for name in ("block_count", "hidden_size", "head_count", "kv_head_count", "intermediate_size"):
             require_count(**{name: getattr(self, name)})
         require_count(vocabulary_size=self.vocabulary_size)

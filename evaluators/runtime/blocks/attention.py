@@ -6,10 +6,13 @@ context slope · position is in the hundreds, where 16 bits no longer tell neigh
 bias.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # of a block's new queries, keys and values
 QUERIES_AT_ONCE = 256  # bounds the score matrix of a long prompt where a mask has to be built
 
 

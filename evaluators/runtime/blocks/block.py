@@ -12,8 +12,6 @@ answer to the same two calls:
   do not depend on the jobs and asks the device for no number, as a CUDA graph needs.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -21,8 +19,6 @@ from evaluators.runtime.blocks.architecture import Architecture
 from evaluators.runtime.blocks.attention import attend_each, attend_prompt, attend_tokens
 from evaluators.runtime.blocks.bloom import BloomBlock
 from evaluators.runtime.blocks.llama import LlamaBlock
-
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Block(nn.Module):

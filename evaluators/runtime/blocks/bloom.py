@@ -1,6 +1,5 @@
 """The BLOOM decoder block: layer norms, ALiBi, fused query, key and value, GELU (Le Scao et al. 2022)."""
 
-from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -8,9 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from evaluators.runtime.blocks.architecture import Architecture
-from evaluators.runtime.blocks.attention import alibi_slopes
-
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+from evaluators.runtime.blocks.attention import Attend, alibi_slopes
 
 
 class BloomBlock(nn.Module):

@@ -55,7 +55,6 @@ class Checkpoint:
     folder: Path
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "folder", Path(self.folder))
         _require(self.folder.is_dir(), self.folder, "there is no such folder; give that of a Hugging Face checkpoint")
         _require((self.folder / CONFIG).is_file(), self.folder, f"holds no {CONFIG}, which says what the model is")
 

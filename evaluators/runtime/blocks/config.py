@@ -46,13 +46,12 @@ def architecture_from_config(path: Path) -> Architecture:
     require_understood(path, config, UNDERSTOOD[family] | COMPUTED[family], "take another model")
     counts = counts_in(path, family, config)
     _require_heads_of_the_usual_size(path, config, counts)
-    epsilon = next((config[key] for key in EPSILON_KEYS if config.get(key) is not None), EPSILON[family])
     return Architecture(
         name=name_in(path, config),
         family=family,
         **counts,
         vocabulary_size=_vocabulary_size(path, config),
-        norm_epsilon=_number(path, EPSILON_KEYS[0], epsilon),
+        norm_epsilon=_norm_epsilon(path, family, config),
         rope_theta=_rope_theta(path, config),
     )
 
@@ -112,6 +111,12 @@ def _vocabulary_size(path: Path, config: Config) -> int:
     size: Any = config.get("vocab_size")
     require_count(**{f"vocab_size in {path}": size})
     return int(size)
+
+
+def _norm_epsilon(path: Path, family: str, config: Config) -> float:
+    """Under the first of its names that is there."""
+    given = next((key for key in EPSILON_KEYS if config.get(key) is not None), None)
+    return EPSILON[family] if given is None else _number(path, given, config[given])
 
 
 def _rope_theta(path: Path, config: Config) -> float:

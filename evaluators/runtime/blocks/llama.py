@@ -1,6 +1,5 @@
 """The LLaMA decoder block: RMS norms, rotary positions, grouped query heads, gated SiLU (Touvron et al. 2023)."""
 
-from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -8,8 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from evaluators.runtime.blocks.architecture import Architecture
-
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+from evaluators.runtime.blocks.attention import Attend
 
 
 class LlamaBlock(nn.Module):
