@@ -12,9 +12,10 @@ import torch
 from algorithms.dispatch.jffc import JFFC
 from evaluators.admission import admission_of
 from evaluators.runtime import fleet
+from evaluators.runtime.attempt import Delays, random_prompts
 from evaluators.runtime.blocks.reference import generate
 from evaluators.runtime.blocks.weights import random_block, random_ends
-from evaluators.runtime.orchestrator import Delays, Orchestrator, random_prompts
+from evaluators.runtime.orchestrator import Orchestrator
 from evaluators.runtime.spec import ServerSpec
 from system import Composition, Placement, Servers, System
 from tests.oracles.instances import served_model

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluators.case import Draw
-from evaluators.runtime.evaluate import RuntimeEvaluator, check_lengths, job_times, slots_of
+from evaluators.runtime.evaluate import RuntimeEvaluator, check_lengths, job_times
 from evaluators.runtime.record import JobRecord
 from evaluators.simulation.simulate import simulate
 from system import InputError, NotApplicableError
@@ -60,7 +60,7 @@ def test_tokens_are_those_of_the_whole_model_and_slots_come_back(chosen):
     further = np.array([len(record.tokens) - 1 for record in ran.records])
     np.testing.assert_array_equal(further, jobs.lengths[:, 1])
     assert len({tuple(record.tokens) for record in ran.records if len(record.tokens) > 3}) > 1
-    assert set(ran.stats) == set(np.flatnonzero(slots_of(draw) > 0))
+    assert set(ran.stats) == set(np.flatnonzero(draw.composed.slots_used() > 0))
 
 
 @pytest.mark.parametrize("engine", ["local", "pipe"])

@@ -16,8 +16,8 @@ from evaluators.runtime.spec import Batching, DtypeName, ServerSpec
 from evaluators.simulation.evaluate import AllTimes, Report
 from evaluators.simulation.simulate import JobTimes
 from evaluators.simulation.steps import check_whole_tokens
-from system import Composition, InputError, NotApplicableError, ServedModel, Servers
-from system.checks import require, require_count, require_one_of, require_positive
+from system import InputError, NotApplicableError, ServedModel, Servers
+from system.checks import require, require_count, require_not_negative, require_one_of, require_positive
 from workloads.jobs import Jobs
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class RuntimeEvaluator(Report):
         require_one_of(get_args(Emulate), emulate=self.emulate)
         require_positive(timeout_s=self.timeout_s, start_s=self.start_s)
         require_count(threads=self.threads)
+        require_not_negative(check_tokens=self.check_tokens)
         parted = bool(self.sm_counts) and self.engine != "local"
         require(not parted, "sm_counts", list(self.sm_counts), "are of servers in one process; use engine=local")
 
@@ -93,7 +94,7 @@ class RuntimeEvaluator(Report):
     def specs(self, draw: Draw) -> dict[int, ServerSpec]:
         """What each server that hosts blocks has to know; the slab holds what the scheme may put there."""
         model, system = draw.case.fitted_model, draw.system
-        shape, placement, slots = self._architecture(model), draw.composed.placement, slots_of(draw)
+        shape, placement, slots = self._architecture(model), draw.composed.placement, draw.composed.slots_used()
         sm_counts = self.sm_counts or (None,) * len(system.servers)
         fits = len(sm_counts) == len(system.servers)
         require(fits, "sm_counts", list(sm_counts), f"give a number for each of {len(system.servers)} servers")
@@ -138,12 +139,6 @@ class RuntimeEvaluator(Report):
         if rtt_s is None:
             raise NotApplicableError("emulate = rtt: this cluster's network has no round trips; use emulate=nothing")
         return np.column_stack([rtt_s, np.zeros(rtt_s.size), rtt_s])
-
-
-def slots_of(draw: Draw) -> NDArray[np.int64]:
-    """(J,) cache slots that the scheme may have in use at once on each server."""
-    composed = draw.composed
-    return composed.slots_used() if isinstance(composed, Composition) else composed.slots
 
 
 def job_times(records: "Sequence[JobRecord]") -> JobTimes:

@@ -12,10 +12,11 @@ from tqdm import tqdm
 from evaluators.admission import admission_of
 from evaluators.case import Draw
 from evaluators.runtime import fleet
+from evaluators.runtime.attempt import Delays, Request, random_prompts
 from evaluators.runtime.blocks.ends import Ends
 from evaluators.runtime.blocks.reference import generate
 from evaluators.runtime.model import block_of, ends_of
-from evaluators.runtime.orchestrator import Delays, Orchestrator, Request, random_prompts
+from evaluators.runtime.orchestrator import Orchestrator
 from evaluators.runtime.record import JobRecord
 from evaluators.runtime.spec import ServerSpec
 from system import Composition

@@ -84,8 +84,12 @@ def simulate_steps(
     require_positive(slowdown=slowdown)
     servers, stacks = composed.system.servers, batching == "decode"
     speeds = steps_engine.Speeds(
-        *(servers.communication_s, servers.block_s * slowdown),
-        *(stacks, float(further_share), float(handling_s), composed.system.model.block_count),
+        servers.communication_s,
+        servers.block_s * slowdown,
+        stacks,
+        float(further_share),
+        float(handling_s),
+        composed.system.model.block_count,
     )
     world = steps_engine.empty_world(speeds, np.broadcast_to(jobs.lengths, (len(jobs), 2)), composed.most_hops)
     watch = Watch(composed, jobs, world) if stop_unstable else None
