@@ -1,6 +1,6 @@
 """Real execution as an evaluator (`conf/evaluator`): the compositions and jobs of the simulators, really served."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -89,6 +89,7 @@ class RuntimeEvaluator(Report):
             *_parts(served),
             *_faults(ran, first),
             *(Measurement("server_utilisation", share, j) for j, share in ran.utilisation().items()),
+            *_token_steps(ran),
         ]
 
     def specs(self, draw: Draw) -> dict[int, ServerSpec]:
@@ -166,6 +167,14 @@ def _parts(records: "Sequence[JobRecord]") -> list[Measurement]:
         Measurement("overhead_per_hop_median_s", float(np.median(overhead_s / hops))),
         Measurement("transport_per_hop_median_s", float(np.median(columns["transport_s"] / hops))),
     ]
+
+
+def _token_steps(ran: "Run") -> Iterator[Measurement]:
+    """Of the steps of one token that each server computed alone, if there were several."""
+    for j, stats in ran.stats.items():
+        for metric in ("token_step_mean_s", "token_step_cv"):
+            if metric in stats:
+                yield Measurement(metric, stats[metric], j)
 
 
 def _faults(ran: "Run", first: int) -> list[Measurement]:

@@ -1,6 +1,7 @@
 """A server's work: from requests to answers, on one device, one computation at a time."""
 
 import json
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ class Worker:
         """All jobs and counts of before: slots are free, as at the start."""
         self.stack.close_all()
         self.busy_s, self.steps = 0.0, 0
+        self._token_step_s: list[float] = []  # of steps of one token that were computed alone
         self._free_s = self.now_s()  # since when nothing is computed
 
     @property
@@ -124,6 +126,8 @@ class Worker:
         lasted_s = self._free_s - computation.begin_s
         held_s = lasted_s - compute_s if computation.paced_s > compute_s else 0.0
         self.busy_s, self.steps = self.busy_s + lasted_s, self.steps + len(computation.requests)
+        if [request.message.tokens for request in computation.requests] == [1]:
+            self._token_step_s.append(compute_s)
         answers = [
             Message(
                 *(Kind.STEP, request.message.job),
@@ -177,4 +181,11 @@ class Worker:
     def _stats(self) -> str:
         slab, stack = self.stack.slab, self.stack
         counts = {"free_slots": slab.free_count, "jobs": stack.job_count, "slab_bytes": slab.byte_count}
-        return json.dumps({**counts, "busy_s": self.busy_s, "steps": self.steps})
+        return json.dumps({**counts, "busy_s": self.busy_s, "steps": self.steps, **self._token_steps()})
+
+    def _token_steps(self) -> dict[str, float]:
+        """Mean and coefficient of variation, if there were several; of steps through different blocks in one."""
+        if len(self._token_step_s) < 2:
+            return {}
+        mean_s = statistics.fmean(self._token_step_s)
+        return {"token_step_mean_s": mean_s, "token_step_cv": statistics.stdev(self._token_step_s) / mean_s}

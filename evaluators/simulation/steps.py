@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from algorithms.dispatch import Dispatch
 from algorithms.routing.links import RoutedComposition
@@ -22,7 +22,7 @@ from evaluators.simulation.routed import FEWEST_ARRIVALS
 from evaluators.simulation.routed_engine import is_unstable
 from evaluators.simulation.simulate import JobTimes
 from system import Composition, InputError, NotApplicableError, UnstableError
-from system.checks import require, require_not_negative, require_one_of, require_positive
+from system.checks import require, require_not_negative, require_one_of
 from workloads.jobs import Jobs
 
 Batching = Literal["serial", "decode"]
@@ -61,7 +61,7 @@ def simulate_steps(
     batching: Batching = "serial",
     further_share: float = 0.0,
     handling_s: float = 0.0,
-    slowdown: float = 1.0,
+    slowdown: ArrayLike = 1.0,
     stop_unstable: bool = False,
 ) -> StepRun:
     """Serve `jobs` of whole tokens, step by step, on the paths that the scheme gives them; `dispatch` is for chains.
@@ -72,7 +72,8 @@ def simulate_steps(
     equally long (slots in use over L, rounded up), so that servers of a chain work side by side, not in turn. After
     each step a server is not free for another `handling_s`, in which it sends the answer and takes in what has come;
     for the job itself that is part of its communication. Computing takes `slowdown` times as long as the servers'
-    coefficients say, which may come from measurements outside a server.
+    coefficients say, which may come from measurements outside a server: a number, or one for each computation in turn,
+    from the first again after the last.
 
     Every job is served to its end; with `stop_unstable` the run ends with `UnstableError` once jobs are seen to leave
     more slowly than they come. Raises `NotApplicableError` for jobs of other sizes than 1 or parts of tokens, and
@@ -81,15 +82,17 @@ def simulate_steps(
     check_whole_tokens(jobs)
     check_batching(batching, further_share)
     require_not_negative(handling_s=handling_s)
-    require_positive(slowdown=slowdown)
+    factors = np.atleast_1d(np.asarray(slowdown, dtype=float))
+    require(bool((factors > 0).all()), "slowdown", factors.min(), "must be positive")
     servers, stacks = composed.system.servers, batching == "decode"
     speeds = steps_engine.Speeds(
         servers.communication_s,
-        servers.block_s * slowdown,
+        servers.block_s,
         stacks,
         float(further_share),
         float(handling_s),
         composed.system.model.block_count,
+        factors,
     )
     world = steps_engine.empty_world(speeds, np.broadcast_to(jobs.lengths, (len(jobs), 2)), composed.most_hops)
     watch = Watch(composed, jobs, world) if stop_unstable else None

@@ -29,6 +29,7 @@ class Speeds(NamedTuple):
     further_share: float  # what each further step of a stack adds to the time of the longest
     handling_s: float  # that a server takes for each step after its computation, while the job has gone on
     model_blocks: int  # L
+    slowdown: Floats  # of one computation after the other; after the last again from the first
 
 
 class Progress(NamedTuple):
@@ -71,6 +72,7 @@ class Record(NamedTuple):
     compute_s: Floats  # (n,), steps that it is stacked with included
     queue_s: Floats  # (n,)
     busy_s: Floats  # (J,)
+    computations: Ints  # (1,), how many there were
 
 
 class World(NamedTuple):
@@ -94,7 +96,7 @@ def empty_world(speeds: Speeds, lengths: Floats, most_hops: int) -> World:
     room = n + servers
     events = Events(np.empty(room), np.empty(room, np.int64), np.zeros(1, np.int64))
     first_token_s, compute_s, queue_s = np.zeros((3, n))
-    record = Record(first_token_s, np.full(n, np.inf), compute_s, queue_s, np.zeros(servers))
+    record = Record(first_token_s, np.full(n, np.inf), compute_s, queue_s, np.zeros(servers), np.zeros(1, np.int64))
     queues = Queues(head, tail, behind, waiting, slots_used, np.full(servers, -np.inf))
     return World(speeds, jobs, queues, events, record)
 
@@ -153,6 +155,14 @@ def _computation_s(job: int, world: World) -> float:
 
 
 @njit(inline="always")
+def _slowdown(world: World) -> float:
+    """Of the next computation."""
+    count, slowdown = world.record.computations, world.speeds.slowdown
+    count[0] += 1
+    return slowdown[(count[0] - 1) % slowdown.size]
+
+
+@njit(inline="always")
 def _go_on(job: int, now_s: float, world: World) -> None:
     """A step is computed at `now_s`: it goes back, and on to the next server, the next token, or the end."""
     jobs, record = world.jobs, world.record
@@ -196,7 +206,7 @@ def _compute_first(j: int, now_s: float, world: World) -> float:
     job = queues.head[j]
     queues.head[j] = queues.behind[job]
     queues.waiting[j] -= 1
-    duration_s = _computation_s(job, world)
+    duration_s = _computation_s(job, world) * _slowdown(world)
     _compute(job, now_s, duration_s, world)
     return duration_s
 
@@ -216,7 +226,7 @@ def _stack_s(j: int, world: World) -> float:
         if count < most and world.jobs.tokens[job] > 0:
             longest_s, count = max(longest_s, _computation_s(job, world)), count + 1
         job = queues.behind[job]
-    return longest_s * (1 + world.speeds.further_share * (count - 1))
+    return longest_s * (1 + world.speeds.further_share * (count - 1)) * _slowdown(world)
 
 
 @njit(cache=True)

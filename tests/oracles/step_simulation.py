@@ -5,8 +5,9 @@ starts when and where is asked of an admission, which has tests of its own.
 """
 
 import heapq
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from evaluators.admission import Admission, Start
@@ -45,7 +46,9 @@ class StepSimulation:
         stacks: Callable[[list[float]], float] | None,
         handling_s: float = 0.0,
         model_blocks: int = 1,
+        slowdown: Sequence[float] = (1.0,),
     ) -> None:
+        self._slowdown = itertools.cycle(slowdown)
         self._handling_s, self._model_blocks = handling_s, model_blocks
         self._blocks_of: list[dict[int, int]] = [{} for _ in range(len(servers))]  # of each server, of its open jobs
         self._servers, self._jobs, self._admission, self._stacks = servers, jobs, admission, stacks
@@ -125,6 +128,7 @@ class StepSimulation:
         self._waiting[server] = [entry for entry in queue if entry not in together]
         times_s = [step.computation_s for _, step in together]
         takes_s = self._stacks(times_s) if self._stacks and together[0][1].is_token else times_s[0]
+        takes_s *= next(self._slowdown)
         for came_s, step in together:
             self.served[step.job].queue_s += self._now_s - came_s
             self.served[step.job].compute_s += takes_s
