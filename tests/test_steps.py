@@ -45,7 +45,7 @@ def token_jobs(rng: np.random.Generator, count: int, rate_per_s: float, most_tok
 
 
 def assert_as_the_plain_simulator(
-    composed, dispatch, jobs: Jobs, batching: str, further_share: float, handling_s: float = 0.0
+    composed, dispatch, jobs: Jobs, batching: str, further_share: float, handling_s: float = 0.0, slowdown=(1.0,)
 ) -> StepRun:
     servers = composed.system.servers
 
@@ -54,9 +54,9 @@ def assert_as_the_plain_simulator(
 
     admission = admission_of(composed, dispatch, jobs)
     stacks, model_blocks = stack_s if batching == "decode" else None, composed.system.model.block_count
-    plain = StepSimulation(servers, jobs, admission, stacks, handling_s, model_blocks)
+    plain = StepSimulation(servers, jobs, admission, stacks, handling_s, model_blocks, slowdown)
     served = plain.run()
-    run = simulate_steps(composed, jobs, dispatch, batching, further_share, handling_s)
+    run = simulate_steps(composed, jobs, dispatch, batching, further_share, handling_s, slowdown)
     ours = run.times
     expected = {
         "waiting_s": [one.start_s for one in served] - jobs.arrival_s,
@@ -89,6 +89,7 @@ def test_every_job_is_served_as_in_the_plain_simulator(batching, further_share):
         waited += np.count_nonzero(run.times.waiting_s)
         handled = assert_as_the_plain_simulator(routed, None, jobs, batching, further_share, handling_s=2.0)
         assert handled.times.queue_s.sum() > run.times.queue_s.sum()
+        assert_as_the_plain_simulator(routed, None, jobs, batching, further_share, slowdown=rng.uniform(0.5, 2, 1000))
     assert queued > 100
     assert waited > 50
 
@@ -319,6 +320,31 @@ def test_a_single_token_has_no_time_per_further_token():
 def test_exponential_sizes_are_refused_with_the_workload_to_take():
     with pytest.raises(NotApplicableError, match=r"^workload: .*; use workload=drawn_lengths or a trace$"):
         evaluated("demand.load=0.1", "workload=poisson_exponential")
+
+
+def test_equal_steps_that_vary_in_time_wait_as_in_an_m_g_1_queue():
+    """Prompts of one length at a server with ample slots; what varies is the computing alone."""
+    composition, mean_s, cv, rate_per_s = one_server(400, (0.5, 0.0, 0.0), (0.3, 2e-4, 0.0)), 1.0, 0.8, 0.7
+    rng = np.random.default_rng(510)
+    waits_s, services_s = [], []
+    for _ in range(8):
+        jobs = Jobs(np.cumsum(rng.exponential(1 / rate_per_s, 2500)), np.ones(2500), [[1000.0, 0.0]], rng.random(2500))
+        slowdown = rng.gamma(cv**-2, cv**2, 4000)
+        run = simulate_steps(composition, jobs, JFFC, slowdown=slowdown)
+        waits_s.append(float(after_the_start(run).queue_s.mean()))
+        services_s.append(float(run.times.compute_s.mean()))
+    assert np.mean(services_s) == pytest.approx(mean_s, abs=3 * cv / np.sqrt(8 * 2500))
+    expected_s = rate_per_s * mean_s**2 * (1 + cv**2) / (2 * (1 - rate_per_s * mean_s))
+    wait_s, error_s = mean_and_error(waits_s)
+    assert wait_s == pytest.approx(expected_s, abs=3 * error_s)
+
+
+def test_what_computing_varies_by_makes_jobs_wait_and_leaves_their_computation():
+    steady, varying = (evaluated("demand.load=0.2", f"evaluator.slowdown_cv={cv}") for cv in (0, 0.5))
+    assert varying["compute_mean_s"] == pytest.approx(steady["compute_mean_s"], rel=3 * 0.5 / np.sqrt(2 * 2000))
+    assert varying["queue_mean_s"] > steady["queue_mean_s"]
+    with pytest.raises(InputError, match="slowdown_cv = -1"):
+        StepSimulationEvaluator(slowdown_cv=-1)
 
 
 def test_a_slowdown_is_that_of_the_blocks_alone():

@@ -54,7 +54,6 @@ class StepSimulationEvaluator(SimulationEvaluator):
         how = (self.batching, self.further_share, self.handling_s, self._slowdowns(draw.streams(replication)))
         return simulate_steps(composed, draw.jobs(replication), dispatch, *how, stop_unstable=refuse)
 
-
     def _slowdowns(self, streams: Streams) -> NDArray[np.float64]:
         """Of the computations one after the other."""
         if self.slowdown_cv == 0:
