@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from algorithms.routing.links import RoutedComposition
 from evaluators.queueing import exact
@@ -132,7 +132,7 @@ def _quantiles(values_s: Floats, quantiles: Sequence[float]) -> dict[float, floa
 
 def half_width(values: Floats) -> float:
     """Of the 99 % interval around the mean of independent values."""
-    t = stats.t.ppf((1 + CONFIDENCE) / 2, values.size - 1)
+    t = stdtrit(values.size - 1, (1 + CONFIDENCE) / 2)
     return float(t * values.std(ddof=1) / np.sqrt(values.size))
 
 

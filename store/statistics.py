@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from system.checks import float_vector, require, require_share
 
@@ -26,7 +26,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     if sample.size == 1:
         return Interval(float(sample[0]), float("nan"), 1)
     standard_error = sample.std(ddof=1) / np.sqrt(sample.size)
-    quantile = student_t.ppf((1 + confidence) / 2, sample.size - 1)
+    quantile = stdtrit(sample.size - 1, (1 + confidence) / 2)
     return Interval(float(sample.mean()), float(quantile * standard_error), sample.size)
 
 
@@ -37,6 +37,6 @@ def intervals_over_draws(rows: pd.DataFrame, keys: list[str], confidence: float 
     """
     by_draw = rows.groupby([*keys, "draw"], dropna=False, as_index=False)["value"].mean()
     table = by_draw.groupby(keys, dropna=False)["value"].agg(["mean", "std", "count"]).reset_index()
-    quantile = student_t.ppf((1 + confidence) / 2, np.maximum(table["count"] - 1, 1))
+    quantile = stdtrit(np.maximum(table["count"] - 1, 1), (1 + confidence) / 2)
     half_width = quantile * table["std"] / np.sqrt(table["count"])
     return table[keys].assign(mean=table["mean"], half_width=half_width, draws=table["count"])

@@ -4,6 +4,8 @@
 submitit and, where it is there, SLURM: `make launchers`. `browser` needs Chromium: `make browser`.
 """
 
+import signal
+
 import pytest
 
 MARKERS = {
@@ -14,6 +16,8 @@ MARKERS = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what it puts in the background with Ctrl-C ignored, which processes that tests start would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name, why in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {why}, runs only when asked for with -m {name}")
     config.option.markexpr = config.option.markexpr or " and ".join(f"not {name}" for name in MARKERS)

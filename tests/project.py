@@ -17,9 +17,8 @@ CONF = ROOT / "conf"
 # Small enough for a test, and without any data set.
 SMALL = ("network=european", "draws=2", "workload.job_count=500")
 
-needs_runtime = pytest.mark.skipif(
-    find_spec("torch") is None, reason='needs the extra runtime: pip install -e ".[runtime]"'
-)
+NEEDS_RUNTIME = 'needs the extra runtime: pip install -e ".[runtime]"'
+needs_runtime = pytest.mark.skipif(find_spec("torch") is None, reason=NEEDS_RUNTIME)
 
 
 def choices(group):

@@ -3,8 +3,8 @@
 import pytest
 
 from evaluators.runtime.blocks.architecture import Architecture
+from tests.project import NEEDS_RUNTIME
 
-NEEDS_TORCH = 'needs the extra runtime: pip install -e ".[runtime]"'
 LLAMA = Architecture("small_llama", "llama", 4, 72, 6, 2, 100, 96)
 BLOOM = Architecture("small_bloom", "bloom", 4, 72, 6, 6, 288, 96)
 MODELS = (LLAMA, BLOOM)
@@ -17,7 +17,7 @@ def name_of(architecture):
 @pytest.fixture(autouse=True)
 def one_thread():
     """Small products lose more to threads than they gain, above all where tests run side by side."""
-    torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
+    torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -7,9 +7,10 @@ from evaluators.runtime.blocks.architecture import PRESETS, Architecture, archit
 from planner.models import preset
 from system import InputError
 from tests.oracles import blocks as oracle
-from tests.small_models import BLOOM, LLAMA, MODELS, NEEDS_TORCH, name_of, one_thread  # noqa: F401
+from tests.project import NEEDS_RUNTIME
+from tests.small_models import BLOOM, LLAMA, MODELS, name_of, one_thread  # noqa: F401
 
-torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
+torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
 from evaluators.runtime.blocks.attention import alibi_slopes  # noqa: E402
 from evaluators.runtime.blocks.block import new_block  # noqa: E402
 from evaluators.runtime.blocks.graphs import Captured, CudaCapture, DecodeGraphs  # noqa: E402

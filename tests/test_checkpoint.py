@@ -6,10 +6,11 @@ import pytest
 
 from evaluators.runtime.blocks.config import architecture_from_config
 from system import InputError
-from tests.small_models import BLOOM, LLAMA, MODELS, NEEDS_TORCH, name_of, one_thread  # noqa: F401
+from tests.project import NEEDS_RUNTIME
+from tests.small_models import BLOOM, LLAMA, MODELS, name_of, one_thread  # noqa: F401
 
-torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
-safetensors = pytest.importorskip("safetensors.torch", reason=NEEDS_TORCH)
+torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
+safetensors = pytest.importorskip("safetensors.torch", reason=NEEDS_RUNTIME)
 from evaluators.runtime.blocks import checkpoint as module  # noqa: E402
 from evaluators.runtime.blocks.checkpoint import Checkpoint, CheckpointError  # noqa: E402
 from evaluators.runtime.blocks.reference import generate  # noqa: E402

@@ -7,7 +7,7 @@ import pytest
 
 from hydra_plugins.points.evaluate import evaluate
 from system import DataUnavailableError
-from tests.project import CONF, case_of, choices
+from tests.project import CONF, NEEDS_RUNTIME, case_of, choices
 from workloads import datasets
 
 # Enough memory for LLaMA-2-7B on four servers, and few jobs.
@@ -18,6 +18,7 @@ ON_THIS_MACHINE = (
     "cluster=local_pair",
     "workload=drawn_lengths",
     "workload.job_count=3",
+    "demand.per_s=20",
 )
 FEW_JOBS = ("workload.job_count=200",)
 OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_code_start", "azure_conversation")
@@ -147,7 +148,7 @@ def test_evaluators(evaluator):
         "replay_steps": ("workload=drawn_lengths",),
     }
     if evaluator == "runtime":
-        pytest.importorskip("torch", reason='needs the extra runtime: pip install -e ".[runtime]"')
+        pytest.importorskip("torch", reason=NEEDS_RUNTIME)
         small = (*ON_THIS_MACHINE, "evaluator.engine=local")
     else:
         small = ("network=european", *SMALL, *special.get(evaluator, ()), *FEW_JOBS)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from system import InputError
-from tests.small_models import NEEDS_TORCH, one_thread  # noqa: F401
+from tests.project import NEEDS_RUNTIME
+from tests.small_models import one_thread  # noqa: F401
 
-torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
-pytest.importorskip("zmq", reason=NEEDS_TORCH)
+torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
+pytest.importorskip("zmq", reason=NEEDS_RUNTIME)
 
 from evaluators.runtime import device, green_contexts  # noqa: E402
 from evaluators.runtime.links.local import LocalLink  # noqa: E402

@@ -21,6 +21,7 @@ SPECIAL = {
         "cluster=local_pair",
         "workload=drawn_lengths",
         "workload.job_count=3",
+        "demand.per_s=20",
         "evaluator.engine=local",
         "evaluator.check_tokens=1",
     ),

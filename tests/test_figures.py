@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
+from plots.files import draw_experiment
 from plots.style import over_draws
 from store.load import load
 from tests.project import choices, command
@@ -44,16 +45,14 @@ SMALLER = {
 
 @pytest.fixture(scope="module", params=EMBEDDED)
 def drawn(request, tmp_path_factory):
-    """An experiment's rows, and the folder of its figures as the command drew them."""
+    """An experiment's rows, and the folder of its figures."""
     store, figures = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("figures")
     swept = command(
         *("run.py", "-m", f"experiment={request.param}", "draws=2", "hydra/launcher=basic", f"store={store}"),
         *SMALLER[request.param],
     )
     assert swept.returncode == 0, swept.stderr
-    done = command("plot.py", request.param, "--store", store, "--to", figures)
-    assert done.returncode == 0, done.stderr
-    assert f"{figures / request.param}.png" in done.stdout
+    assert f"{figures / request.param}.png" in draw_experiment(request.param, store, figures)
     return request.param, load(request.param, store), figures
 
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from system import InputError
-from tests.small_models import NEEDS_TORCH
+from tests.project import NEEDS_RUNTIME
 
-torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
-zmq = pytest.importorskip("zmq", reason=NEEDS_TORCH)
+torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
+zmq = pytest.importorskip("zmq", reason=NEEDS_RUNTIME)
 
 from evaluators.runtime.links import LinkClosedError, zeromq  # noqa: E402
 from evaluators.runtime.links.stream import StreamLink, StreamPort  # noqa: E402

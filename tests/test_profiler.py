@@ -13,7 +13,7 @@ from evaluators.runtime.profiler.memory import block_bytes, require_room, token_
 from evaluators.runtime.profiler.scope import Scope
 from hardware_profiles.profile import GpuProfile, profile
 from system import InputError
-from tests.project import command
+from tests.project import NEEDS_RUNTIME, command
 
 SMALL = Architecture("small", "llama", 2, 32, 4, 2, 48, 20)
 ORIGIN = {"machine": {"processor": "a CPU", "system": "an OS"}, "commit": None}
@@ -28,7 +28,7 @@ runpy.run_module("evaluators.runtime", run_name="__main__")
 @pytest.fixture
 def small(monkeypatch):
     """A preset that is measured in a moment, and ceilings that are."""
-    pytest.importorskip("torch", reason="the extra `runtime` is not installed")
+    pytest.importorskip("torch", reason=NEEDS_RUNTIME)
     from evaluators.runtime.profiler import ceilings
 
     monkeypatch.setitem(PRESETS, "small", SMALL)
@@ -43,7 +43,7 @@ def run(*words):
 
 
 def subject(**settings):
-    torch = pytest.importorskip("torch", reason="the extra `runtime` is not installed")
+    torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
     from evaluators.runtime.profiler.subject import Subject
 
     scope = Scope(**({"stacks": (1, 2, 4), "longest": 64, "batches": (1, 3)} | settings))
@@ -105,7 +105,7 @@ def test_a_batch_takes_slots_of_its_block_alone_and_the_next_block_each_time():
 
 def test_a_graph_of_each_stack_computes_what_a_plain_step_does():
     """The capture is a stand-in that computes again; the real one needs CUDA."""
-    torch = pytest.importorskip("torch", reason="the extra `runtime` is not installed")
+    torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
     from evaluators.runtime.blocks.graphs import Captured
 
     captured = []
@@ -141,7 +141,7 @@ def test_caches_weights_and_inputs_are_random_and_no_zeros():
 
 
 def test_the_relay_is_a_round_trip_without_what_the_server_took(monkeypatch):
-    pytest.importorskip("torch", reason="the extra `runtime` is not installed")
+    pytest.importorskip("torch", reason=NEEDS_RUNTIME)
     from dataclasses import replace
 
     from evaluators.runtime.profiler import relay
@@ -179,7 +179,7 @@ def test_the_relay_is_a_round_trip_without_what_the_server_took(monkeypatch):
 
 
 def test_relay_rows_come_from_a_real_server_which_keeps_no_job():
-    pytest.importorskip("torch", reason="the extra `runtime` is not installed")
+    pytest.importorskip("torch", reason=NEEDS_RUNTIME)
     from evaluators.runtime import fleet
     from evaluators.runtime.profiler.relay import relay_rows
 
@@ -218,7 +218,7 @@ def test_a_wrong_word_is_one_sentence(words, message, small, tmp_path):
 
 
 def test_cuda_where_there_is_none_is_one_sentence(small, tmp_path):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device here")
     with pytest.raises(InputError, match=r"device = cuda: there is no CUDA device here"):

@@ -7,7 +7,7 @@ from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from algorithms.dispatch import Dispatch
 from evaluators.case import Draw, Measurement
@@ -135,4 +135,4 @@ class StreamedTimes:
             return None
         sums, counts = (np.add.reduceat(chunks, first) for chunks in (self._sums[name], self._counts))
         variance = np.sum((sums - self.mean_s(name) * counts) ** 2) * first.size / (first.size - 1)
-        return float(student.ppf(0.975, first.size - 1) * np.sqrt(variance) / counts.sum())
+        return float(stdtrit(first.size - 1, 0.975) * np.sqrt(variance) / counts.sum())

@@ -9,10 +9,10 @@ import pytest
 
 from system import InputError
 from tests.launchers.ray_head import ray_environment, ray_head
-from tests.small_models import NEEDS_TORCH
+from tests.project import NEEDS_RUNTIME
 
-pytest.importorskip("torch", reason=NEEDS_TORCH)
-pytest.importorskip("zmq", reason=NEEDS_TORCH)
+pytest.importorskip("torch", reason=NEEDS_RUNTIME)
+pytest.importorskip("zmq", reason=NEEDS_RUNTIME)
 from evaluators.runtime import fleet
 from tests import small_run
 
