@@ -94,8 +94,10 @@ def test_jobs_go_where_the_policy_says():
     jobs_as_run = Jobs(jobs.arrival_s, service_s, np.zeros((1, 2)), jobs.uniform)
     expected_s = simulate(jobs_as_run, [1.0], [1]).waiting_s
     found_s = np.array([record.start_s - record.arrival_s for record in ran.records])
-    # a start comes as late as the loop takes to say so, and lateness adds up while jobs queue
-    assert (found_s >= expected_s - 1e-9).all()
+    assert found_s[0] == 0.0  # there was room when it came
+    # a start comes as late as the loop takes to say so, and lateness adds up while jobs queue; a job that comes within
+    # a turn of the loop that ends another starts as if there had been room
+    assert (found_s >= expected_s - 2e-3).all()
     assert (found_s - expected_s).max() < 0.2 * expected_s.max()
 
 

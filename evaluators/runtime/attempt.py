@@ -45,9 +45,9 @@ def random_prompts(vocabulary_size: int, lengths: NDArray[np.int64], rng: np.ran
 class Attempt:
     """A job on its path. A number of its own tells its answers from those to an earlier attempt."""
 
-    def __init__(self, number: int, start: Start, request: Request, now_s: float) -> None:
+    def __init__(self, number: int, start: Start, request: Request, start_s: float) -> None:
         self.number, self.job, self.path, self.chain = number, start.job, start.path, start.chain
-        self.request, self.start_s = request, now_s
+        self.request, self.start_s = request, start_s
         self.tokens: list[int] = []
         self.hop = 0
         self.hidden: Tensor | None = None

@@ -92,10 +92,8 @@ def _first_answer(spec: ServerSpec, link: Link, deadline_s: float) -> Message:
 
 def started(engine: str, specs: Sequence[ServerSpec], addresses: Sequence[str]) -> Fleet:
     """Servers of an engine; they load, and may not be ready yet. `addresses`: of servers that run, or of Ray."""
-    if engine == "zeromq":
-        return zeromq(specs, addresses)
-    if engine == "ray":
-        return ray(specs, addresses)
+    if engine in ("zeromq", "ray"):
+        return {"zeromq": zeromq, "ray": ray}[engine](specs, addresses)
     return {"local": local, "pipe": pipe}[engine](specs)
 
 

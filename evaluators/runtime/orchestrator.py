@@ -86,7 +86,7 @@ class Orchestrator:
         if job + 1 < len(self.records):
             self._next_arrival(job + 1)
         self._admit(job)
-        self._start_jobs()
+        self._start_jobs(arrived=job)
 
     def _admit(self, job: int) -> None:
         """The job waits, or has failed if no path is left."""
@@ -95,10 +95,12 @@ class Orchestrator:
         except InfeasibleError as error:
             self._finish(job, "failed", f"{error} ({self._losses()})")
 
-    def _start_jobs(self) -> None:
+    def _start_jobs(self, arrived: int | None = None) -> None:
+        """A job that starts when it has `arrived` has not waited: that the loop was late counts as service."""
         for start in self._admission.starts(self._now_s()):
             self._numbers += 1
-            attempt = Attempt(self._numbers, start, self._requests[start.job], self._now_s())
+            start_s = self.records[start.job].arrival_s if start.job == arrived else self._now_s()
+            attempt = Attempt(self._numbers, start, self._requests[start.job], start_s)
             self._attempts[attempt.number] = attempt
             self.records[start.job].attempts += 1
             self._first_hop(attempt, self._ends.embed(attempt.request.prompt))

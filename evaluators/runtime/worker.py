@@ -105,11 +105,10 @@ class Worker:
         left = [request for request in requests if id(request) not in refusals]
         messages = [request.message for request in left]
         hidden: list[Tensor] = []
-        launched, begin_s = None, self.now_s()
+        launched, paced_s, begin_s = None, max(map(self._paced_s, messages), default=0.0), self.now_s()
         if messages:
             inputs = [message.hidden for message in messages if message.hidden is not None]
             hidden, launched = self._stream.launch(partial(self._run, messages), inputs)
-        paced_s = max(map(self._paced_s, messages), default=0.0)
         return Computation(list(refusals.values()), left, hidden, launched, self._free_s, begin_s, paced_s)
 
     def is_finished(self, computation: Computation) -> bool:
@@ -165,7 +164,8 @@ class Worker:
 
     def _paced_s(self, message: Message) -> float:
         once_s, token_s, further_s = self.spec.paced_step_s
-        return message.block_count * (once_s + token_s * message.tokens if message.tokens > 1 else further_s)
+        in_prompt = self.stack.in_prompt(message.job)
+        return message.block_count * (once_s + token_s * message.tokens if in_prompt else further_s)
 
     def _warm_up(self) -> None:
         """Torch's first calls take longer: they are made before anybody waits for them."""

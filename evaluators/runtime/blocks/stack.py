@@ -106,6 +106,10 @@ class Stack:
         for job in list(self._jobs):
             self.close(job)
 
+    def in_prompt(self, job: int) -> bool:
+        """Whether the job has no tokens here so far."""
+        return self._job(job).position == 0
+
     def require_room(self, job: int, tokens: int) -> None:
         """Raise `InputError` unless the job can take so many tokens more."""
         self._job_with_room(job, tokens)

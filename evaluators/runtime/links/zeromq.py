@@ -8,6 +8,7 @@ heartbeats stay unanswered: these need no help of the program, so a server that 
 import queue
 import select
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from threading import Thread
 
@@ -20,6 +21,7 @@ from system import InputError
 
 HEARTBEAT_MS = 1000
 SILENCE_MS = 5000
+GRACE_MS = 1000  # an orchestrator's end may be heard of after the next one's first word
 # Of another program at the other end, too.
 GONE = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 
@@ -94,11 +96,12 @@ class ZeromqLink:
 class ZeromqPort:
     """The server's end: a thread owns the socket and stamps requests as they come, whatever is computed meanwhile.
 
-    It serves one orchestrator at a time. Another one is refused until the first has gone.
+    It serves one orchestrator at a time. Another one is refused unless the first goes within `GRACE_MS`.
     """
 
     def __init__(self, address: str) -> None:
         self._socket = _socket(zmq.ROUTER)
+        self._socket.set(zmq.ROUTER_MANDATORY, 1)  # what cannot be sent is an error
         try:
             self._socket.bind(address)
         except zmq.ZMQError as error:
@@ -109,6 +112,7 @@ class ZeromqPort:
         self._theirs, self._answers = _pair()
         self._requests: queue.SimpleQueue[tuple[bytes, Request | None]] = queue.SimpleQueue()
         self._guest, self._connection = b"", -1  # the orchestrator's name in the socket, and its connection's
+        self._early: list[tuple[float, list[zmq.Frame]]] = []  # first words of those that come before it has gone
         self._host = b""  # the orchestrator whose request was taken last
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -140,20 +144,34 @@ class ZeromqPort:
             poller.register(socket, zmq.POLLIN)
         going = True
         while going:
-            there = dict(poller.poll())
-            if self._connection in _connections_lost(self._losses):
+            there = dict(poller.poll(GRACE_MS if self._early else None))
+            gone = self._connection in _connections_lost(self._losses)
+            with suppress(zmq.Again):
+                while True:
+                    self._take_in(time.perf_counter(), self._socket.recv_multipart(zmq.NOBLOCK, copy=False))
+            if gone:  # all is read that it had said
                 self._farewell()
             if self._theirs in there:
                 going = self._pass_on(self._theirs.recv_multipart(copy=False))
-            if self._socket in there:
-                self._take_in(time.perf_counter(), self._socket.recv_multipart(copy=False))
+            self._refuse_early()
         self._theirs.close()
         _close(self._socket, self._losses)
 
     def _pass_on(self, frames: list[zmq.Frame]) -> bool:
-        if len(frames) > 1:
-            self._socket.send_multipart(frames, copy=False)
+        """An answer; False if it is the word to stop."""
+        if len(frames) > 1 and not self._reaches(frames) and frames[0].bytes == self._guest:
+            self._farewell()  # it had gone before its first word was read
         return len(frames) > 1
+
+    def _reaches(self, frames: Sequence[bytes | memoryview | zmq.Frame]) -> bool:
+        """Whether there still is an orchestrator of that name to send it to."""
+        try:
+            self._socket.send_multipart(frames, copy=False)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            return False
+        return True
 
     def _take_in(self, received_s: float, frames: list[zmq.Frame]) -> None:
         """A request of our orchestrator, or the first one of the next; anything else is refused."""
@@ -168,14 +186,26 @@ class ZeromqPort:
         if sender == self._guest:
             self._requests.put((sender, Request(message, received_s)))
         else:
-            self._refuse(sender, f"{self.address}: serves another run; wait for its end, or start a server of your own")
+            self._early.append((received_s, frames))
+
+    def _refuse_early(self) -> None:
+        """Those that have waited for long enough."""
+        now_s = time.perf_counter()
+        late = [frames for since_s, frames in self._early if 1e3 * (now_s - since_s) >= GRACE_MS]
+        del self._early[: len(late)]
+        for frames in late:
+            why = f"{self.address}: serves another run; wait for its end, or start a server of your own"
+            self._refuse(frames[0].bytes, why)
 
     def _refuse(self, sender: bytes, why: str) -> None:
-        self._socket.send_multipart([sender, *pack(Message(Kind.READY, text=why, refused=True))])
+        self._reaches([sender, *pack(Message(Kind.READY, text=why, refused=True))])
 
     def _farewell(self) -> None:
+        """Our orchestrator has gone; one that has come early is the next."""
         self._requests.put((self._guest, None))
-        self._guest, self._connection = b"", -1
+        early, self._guest, self._connection, self._early = self._early, b"", -1, []
+        for since_s, frames in early:
+            self._take_in(since_s, frames)
 
 
 def _pair() -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":

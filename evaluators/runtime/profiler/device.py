@@ -3,19 +3,19 @@
 import os
 import time
 from collections.abc import Callable
+from typing import get_args
 
 import torch
 
 from evaluators.runtime.profiler.points import Clock
+from evaluators.runtime.spec import DtypeName
 from system.checks import require_count, require_one_of
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def dtype_of(name: str) -> torch.dtype:
     """The numbers in which blocks are kept; raises `InputError` for others."""
-    require_one_of(list(DTYPES), dtype=name)
-    return DTYPES[name]
+    require_one_of(get_args(DtypeName), dtype=name)
+    return getattr(torch, name)
 
 
 def use_threads(count: int) -> None:

@@ -3,14 +3,14 @@
 Rows are those of `hardware_profiles.measured.COLUMNS`; the fits are to medians.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
-Rows = Sequence[Sequence[float]]
+from hardware_profiles.measured import Rows
+
 Vector = NDArray[np.float64]
 
 
