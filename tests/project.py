@@ -16,6 +16,16 @@ CONF = ROOT / "conf"
 
 # Small enough for a test, and without any data set.
 SMALL = ("network=european", "draws=2", "workload.job_count=500")
+# A real run that is over in a moment.
+SMALL_RUN = (
+    "model=tiny_llama",
+    "network=local",
+    "cluster=local_pair",
+    "workload=drawn_lengths",
+    "workload.job_count=3",
+    "demand.per_s=20",
+    "evaluator.engine=local",
+)
 
 NEEDS_RUNTIME = 'needs the extra runtime: pip install -e ".[runtime]"'
 needs_runtime = pytest.mark.skipif(find_spec("torch") is None, reason=NEEDS_RUNTIME)

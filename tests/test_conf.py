@@ -7,19 +7,11 @@ import pytest
 
 from hydra_plugins.points.evaluate import evaluate
 from system import DataUnavailableError
-from tests.project import CONF, NEEDS_RUNTIME, case_of, choices
+from tests.project import CONF, NEEDS_RUNTIME, SMALL_RUN, case_of, choices
 from workloads import datasets
 
 # Enough memory for LLaMA-2-7B on four servers, and few jobs.
 SMALL = ("model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
-ON_THIS_MACHINE = (
-    "model=tiny_llama",
-    "network=local",
-    "cluster=local_pair",
-    "workload=drawn_lengths",
-    "workload.job_count=3",
-    "demand.per_s=20",
-)
 FEW_JOBS = ("workload.job_count=200",)
 OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_code_start", "azure_conversation")
 OF_DATA = (
@@ -149,7 +141,7 @@ def test_evaluators(evaluator):
     }
     if evaluator == "runtime":
         pytest.importorskip("torch", reason=NEEDS_RUNTIME)
-        small = (*ON_THIS_MACHINE, "evaluator.engine=local")
+        small = SMALL_RUN
     else:
         small = ("network=european", *SMALL, *special.get(evaluator, ()), *FEW_JOBS)
     assert rows_of(*small, f"evaluator={evaluator}")

@@ -8,23 +8,14 @@ from hydra_plugins.points.evaluate import evaluate
 from store.collect import MEASURED
 from store.dictionary import UNITS, definitions, dictionary, unit_of, whole_dictionary
 from store.load import Made
-from tests.project import case_of, choices, needs_runtime
+from tests.project import SMALL_RUN, case_of, choices, needs_runtime
 
 SMALL = ("network=european", "model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
 SPECIAL = {
     "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
     "gaps": ("workload=synthetic_code", "workload.job_count=2000"),
     "exact": ("evaluator.slo_s=10",),
-    "runtime": (
-        "model=tiny_llama",
-        "network=local",
-        "cluster=local_pair",
-        "workload=drawn_lengths",
-        "workload.job_count=3",
-        "demand.per_s=20",
-        "evaluator.engine=local",
-        "evaluator.check_tokens=1",
-    ),
+    "runtime": (*SMALL_RUN, "evaluator.check_tokens=1"),
     "simulation_steps": ("workload=drawn_lengths",),  # whole tokens
     "replay_steps": ("workload=drawn_lengths",),
     "simulation": ("evaluator.slo_s=10",),

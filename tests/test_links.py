@@ -203,11 +203,15 @@ def test_the_orchestrator_is_told_that_a_server_has_gone():
         link.close()
 
 
+def assert_is_let_in(link, port, job):
+    link.send(Message(Kind.READY, job))
+    assert port.receive(wait=True).message.job == job
+
+
 def test_one_orchestrator_at_a_time_and_then_the_next():
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
         first, second, third = (ZeromqLink(port.address) for _ in range(3))
-        first.send(Message(Kind.READY, 1))
-        assert port.receive(wait=True).message.job == 1
+        assert_is_let_in(first, port, 1)
         second.send(Message(Kind.READY, 2))
         (refusal,) = answers(second, 1)
         assert refusal.refused
@@ -219,8 +223,7 @@ def test_one_orchestrator_at_a_time_and_then_the_next():
         with suppress(LinkClosedError):  # what it has sent may still come before its end
             while True:
                 assert port.receive(wait=True).message.job == 5
-        third.send(Message(Kind.READY, 3))
-        assert port.receive(wait=True).message.job == 3
+        assert_is_let_in(third, port, 3)
         second.close()  # that a stranger goes is nothing to the server
         third.send(Message(Kind.OPEN, 4))
         assert port.receive(wait=True).message.job == 4
@@ -232,8 +235,7 @@ def test_one_orchestrator_at_a_time_and_then_the_next():
 def test_one_that_comes_a_moment_before_the_first_has_gone_is_the_next():
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
         first, gone, second = (ZeromqLink(port.address) for _ in range(3))
-        first.send(Message(Kind.READY, 1))
-        assert port.receive(wait=True).message.job == 1
+        assert_is_let_in(first, port, 1)
         gone.send(Message(Kind.READY, 2))
         time.sleep(0.1)
         gone.close()
@@ -259,8 +261,7 @@ def test_frames_that_are_no_message_are_refused_and_the_server_goes_on(frames):
         header, body = stranger.recv_multipart()
         assert unpack(header, bytearray(body)).refused
         with closing(ZeromqLink(port.address)) as link:
-            link.send(Message(Kind.READY, 1))
-            assert port.receive(wait=True).message.job == 1
+            assert_is_let_in(link, port, 1)
 
 
 def test_bytes_of_another_protocol_do_no_harm():
@@ -269,8 +270,7 @@ def test_bytes_of_another_protocol_do_no_harm():
         with socket.create_connection((host, int(number))) as browser:
             browser.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
             with closing(ZeromqLink(port.address)) as link:
-                link.send(Message(Kind.READY, 1))
-                assert port.receive(wait=True).message.job == 1
+                assert_is_let_in(link, port, 1)
 
 
 def greeting(kind):
