@@ -1,10 +1,15 @@
-"""The project as a user meets it: its configuration composed in the test's process, its commands in their own."""
+"""The project as a user meets it: its configuration composed in the test's process, its commands in theirs or here."""
 
 import os
+import runpy
 import subprocess
 import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -53,3 +58,27 @@ def command(*words, cwd=ROOT, **environment):
         timeout=300,
         check=False,
     )
+
+
+def script(name, *words):
+    """As `command` for a script of the project, in the test's process: without the seconds in which Python starts.
+
+    For tests of what a command does with its words. What a process alone shows takes `command`: its start, signals,
+    its workers.
+    """
+    argv = [str(ROOT / name), *map(str, words)]
+    status, stdout, stderr = 0, StringIO(), StringIO()
+    with (
+        patch.object(sys, "argv", argv),
+        patch.dict(os.environ),
+        patch.object(warnings, "formatwarning", warnings.formatwarning),
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+    ):
+        try:
+            runpy.run_path(argv[0], run_name="__main__")
+        except SystemExit as end:
+            status = end.code
+    if isinstance(status, str):  # as Python does with it at the end of a process
+        status, _ = 1, stderr.write(f"{status}\n")
+    return subprocess.CompletedProcess(argv, status or 0, stdout.getvalue(), stderr.getvalue())

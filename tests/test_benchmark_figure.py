@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 
 from plots.benchmarks import COLUMNS, LOOKS, TABLE, draw, read_table, write_benchmarks
 from system import InputError
-from tests.project import command
+from tests.project import script
 
 MACHINE = {"processor": "EPYC", "cores": 2, "system": "Linux", "python": "3", "numba": "0", "numpy": "2", "commit": "a"}
 
@@ -95,7 +95,7 @@ def test_what_is_no_table_of_benchmarks_is_refused_in_a_sentence(tmp_path, conte
 
 
 def test_the_command_draws_them_with_all_others(tmp_path):
-    done = command("plot.py", "--store", tmp_path / "store", "--to", tmp_path)
+    done = script("plot.py", "--store", tmp_path / "store", "--to", tmp_path)
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["claims", "benchmarks"]
     for suffix in ("png", "pdf", "svg"):

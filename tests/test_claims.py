@@ -12,7 +12,7 @@ from plots.claim_tests import Evidence, finding
 from plots.claims import basis_of, explanation, gather, judge, ledger, page
 from plots.table1 import SCHEMES
 from system import InputError
-from tests.project import CONF, choices, command
+from tests.project import CONF, choices, script
 
 DRAWS = 8
 PAPER = {"constants": "paper"}
@@ -240,11 +240,11 @@ def test_the_published_table_has_the_schemes_of_the_figure():
 
 
 def test_the_ledger_is_written_from_a_store_and_says_on_what_it_rests(tmp_path):
-    swept = command(
+    swept = script(
         *("run.py", "-m", "experiment=fig2_embedded", "draws=2", "hydra/launcher=basic", f"store={tmp_path / 's'}")
     )
     assert swept.returncode == 0, swept.stderr
-    done = command("plot.py", "claims", "--store", tmp_path / "s", "--to", tmp_path)
+    done = script("plot.py", "claims", "--store", tmp_path / "s", "--to", tmp_path)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / "claims.csv").set_index("id")
     assert table.loc["C3", "verdict"] == "not run: fig3a"

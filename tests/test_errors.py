@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.project import command
+from tests.project import command, script
 
 BAD = {
     ("demand.per_s=-1",): "per_s = -1: must be a finite number above 0",
@@ -35,7 +35,7 @@ BAD = {
 @pytest.mark.parametrize("overrides", BAD, ids=" ".join)
 def test_bad_input_is_one_sentence(overrides, tmp_path):
     network = () if any(text.startswith("network=") for text in overrides) else ("network=european",)
-    done = command("run.py", *network, "draws=1", *overrides, f"store={tmp_path}")
+    done = script("run.py", *network, "draws=1", *overrides, f"store={tmp_path}")
     assert done.returncode == 1
     assert BAD[overrides] in done.stderr
     assert done.stderr.startswith("error: ")

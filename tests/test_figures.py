@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from plots.files import draw_experiment
 from plots.style import over_draws
 from store.load import load
-from tests.project import choices, command
+from tests.project import choices, script
 
 EMBEDDED = [name for name in choices("experiment") if name.endswith("_embedded")]
 SMALLER = {
@@ -47,7 +47,7 @@ SMALLER = {
 def drawn(request, tmp_path_factory):
     """An experiment's rows, and the folder of its figures."""
     store, figures = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("figures")
-    swept = command(
+    swept = script(
         *("run.py", "-m", f"experiment={request.param}", "draws=2", "hydra/launcher=basic", f"store={store}"),
         *SMALLER[request.param],
     )

@@ -22,7 +22,7 @@ from planner.results import Study
 from planner.search import plan, running
 from planner.study import study
 from system import InputError
-from tests.project import ROOT, command
+from tests.project import ROOT, script
 
 EXAMPLES = ROOT / "planner/examples"
 INVENTORIES = sorted(path.stem for path in EXAMPLES.glob("*.yaml") if "layout" not in path.stem)
@@ -129,16 +129,16 @@ def test_the_picture_has_a_bar_a_row_and_the_fastest_chains(studies, name):
 
 
 def test_the_command_writes_what_it_says_and_the_scripts_are_sound(tmp_path):
-    done = command("plan.py", EXAMPLES / f"{SMALL}.yaml", "--to", tmp_path)
+    done = script("plan.py", EXAMPLES / f"{SMALL}.yaml", "--to", tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"written: {tmp_path}/ with plan.json, export_petals.sh, export_vllm.sh, plan.png, plan.svg" in done.stdout
-    for script in tmp_path.glob("*.sh"):
-        assert subprocess.run(["sh", "-n", script], check=False).returncode == 0
+    for exported in tmp_path.glob("*.sh"):
+        assert subprocess.run(["sh", "-n", exported], check=False).returncode == 0
     assert (tmp_path / "plan.png").stat().st_size > 10_000
 
 
 def test_a_layout_is_asked_the_same_questions(tmp_path):
-    done = command("plan.py", "evaluate", "--to", tmp_path, "--no-picture", EXAMPLES / "swarm_layout.yaml")
+    done = script("plan.py", "evaluate", "--to", tmp_path, "--no-picture", EXAMPLES / "swarm_layout.yaml")
     assert done.returncode == 0, done.stderr
     for section in ("this layout", "A new plan", "Bottleneck", "Without a server", "If inputs are off"):
         assert section in done.stdout
@@ -208,7 +208,7 @@ def test_prompts_beyond_the_arithmetic_of_a_server_are_a_warning(studies):
 
 
 def test_what_is_wrong_is_one_sentence_and_no_traceback(tmp_path):
-    done = command("plan.py", tmp_path / "absent.yaml", "--to", tmp_path / "out")
+    done = script("plan.py", tmp_path / "absent.yaml", "--to", tmp_path / "out")
     assert done.returncode == 1
     assert done.stderr == f"error: file = {tmp_path / 'absent.yaml'}: there is no such file\n"
     assert not (tmp_path / "out").exists()

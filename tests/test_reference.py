@@ -13,7 +13,7 @@ from store.statistics import intervals_over_draws, mean_interval
 from store.store import Part, Store
 from store.verification import verify
 from system import InputError
-from tests.project import command
+from tests.project import script
 
 SIMULATION = {"seed": 7, "evaluator": {"_target_": "evaluators.simulation.evaluate.SimulationEvaluator"}}
 THEORY = {"seed": 7, "evaluator": {"_target_": "evaluators.queueing.evaluate.ExactEvaluator"}}
@@ -158,7 +158,7 @@ def test_an_experiment_without_reference_rows_says_so(reference, tmp_path):
 def test_the_command_fails_where_rows_disagree(reference, tmp_path):
     for by, code in [(0.0, 0), (0.01, 1)]:
         store = store_of(tmp_path / f"again{code}", moved(by))
-        done = command("plot.py", "--store", store, "--verify", reference)
+        done = script("plot.py", "--store", store, "--verify", reference)
         assert done.returncode == code, done.stderr
         assert "x " in done.stdout
     assert "load=10, evaluator=exact, response_mean_s: 2.02, was 2" in done.stdout
@@ -175,14 +175,14 @@ def test_the_widest_interval_is_told_with_its_point(tmp_path):
 
 
 def test_there_must_be_something_to_verify(tmp_path):
-    done = command("plot.py", "--store", tmp_path / "store", "--verify", tmp_path / "rows")
+    done = script("plot.py", "--store", tmp_path / "store", "--verify", tmp_path / "rows")
     assert done.returncode == 1
     assert "nothing to verify is in it; run the experiments first" in done.stderr
 
 
 def test_a_figure_that_cannot_be_made_does_not_hide_the_others(tmp_path):
     store = store_of(tmp_path / "store", POINTS)
-    done = command("plot.py", "x", "fig8", "--store", store, "--to", tmp_path / "figures")
+    done = script("plot.py", "x", "fig8", "--store", store, "--to", tmp_path / "figures")
     assert done.returncode == 1
     assert "nothing to draw" in done.stdout
     assert "not made: experiment = fig8: not in" in done.stdout

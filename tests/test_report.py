@@ -23,7 +23,7 @@ from plots.report.page import write_report
 from store.load import Results, load, load_results
 from store.reference import reference_rows
 from system import InputError
-from tests.project import ROOT, command
+from tests.project import ROOT, script
 
 EXPERIMENTS = ("fig2_embedded", "fig7_embedded", "table1_embedded")
 VIEWS = ("both", "paper", "published_code")
@@ -75,7 +75,7 @@ class Page(HTMLParser):
 def store(tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
     settings = ("draws=2", "workload.job_count=100", "hydra/launcher=basic", f"store={folder}")
-    swept = command("run.py", "-m", f"experiment={','.join(EXPERIMENTS)}", *settings)
+    swept = script("run.py", "-m", f"experiment={','.join(EXPERIMENTS)}", *settings)
     assert swept.returncode == 0, swept.stderr
     return folder
 
@@ -243,7 +243,7 @@ def test_a_legend_fits_on_a_figure_of_one_set(store):
 
 
 def test_without_a_store_it_says_what_to_do(tmp_path):
-    done = command("plot.py", "report", "--store", tmp_path / "none", "--to", tmp_path)
+    done = script("plot.py", "report", "--store", tmp_path / "none", "--to", tmp_path)
     assert done.returncode == 1
     assert "has nothing to report on; run `make reproduce` first, or name another store" in done.stderr
     assert not (tmp_path / "report.html").exists()

@@ -30,7 +30,7 @@ from store.store import Part, Store
 from store.work import WorkItem, do_work
 from system import InputError
 from system.errors import DataUnavailableError
-from tests.project import ROOT, command
+from tests.project import ROOT, command, script
 
 NONE = float("nan")
 AXES = ("scheme", "load")
@@ -453,7 +453,7 @@ def test_prune_takes_what_killed_writers_left_but_nothing_that_may_be_being_writ
 
 def test_the_commands_on_a_real_sweep(tmp_path):
     words = ("network=european", "draws=2", "evaluator=exact", "tuning.capacity=6,7", "hydra/launcher=basic")
-    swept = command("run.py", "-m", *words, f"store={tmp_path}")
+    swept = script("run.py", "-m", *words, f"store={tmp_path}")
     assert swept.returncode == 0, swept.stderr
     told = {
         ("status",): "unnamed          2     2        0",

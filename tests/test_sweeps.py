@@ -7,15 +7,16 @@ from subprocess import DEVNULL, PIPE, Popen
 import pandas as pd
 import pytest
 
+from store.files import StoreWarning
 from store.load import load, load_points
-from tests.project import ROOT, command
+from tests.project import ROOT, command, script
 
 SWEEP = ("run.py", "-m", "network=european", "workload.job_count=300", "draws=2", "tuning.capacity=6,7")
 ONE_WORKER, TWO_WORKERS = ("hydra/launcher=basic",), ("hydra.launcher.n_jobs=2",)
 
 
 def sweep(store, *words):
-    return command(*SWEEP, *words, f"store={store}")
+    return script(*SWEEP, *words, f"store={store}")
 
 
 def contents(store, folder="rows"):
@@ -26,7 +27,7 @@ def contents(store, folder="rows"):
 def swept(tmp_path_factory):
     """A store that two workers filled."""
     store = tmp_path_factory.mktemp("swept")
-    done = sweep(store, "evaluator=simulation,exact", *TWO_WORKERS)
+    done = command(*SWEEP, "evaluator=simulation,exact", *TWO_WORKERS, f"store={store}")
     assert done.returncode == 0, done.stderr
     return store
 
@@ -79,7 +80,7 @@ def test_rows_are_tidy_and_lead_back_to_their_point(swept):
 
 
 def test_results_of_every_kind_and_failures_are_told_apart(tmp_path):
-    swept = command(
+    swept = script(
         *("run.py", "-m", "network=european", "draws=2", "evaluator=exact", *ONE_WORKER, f"store={tmp_path}"),
         "demand.per_s=0.2,50,-1",
     )
@@ -95,7 +96,7 @@ def test_results_of_every_kind_and_failures_are_told_apart(tmp_path):
 
 def test_a_point_that_is_unstable_on_some_clusters_has_no_mean(tmp_path):
     words = ("network=european", "evaluator=exact", "draws=8", "demand.per_s=0.4", "cluster.server_count=8,12")
-    assert command("run.py", "-m", *words, *ONE_WORKER, f"store={tmp_path}").returncode == 0
+    assert script("run.py", "-m", *words, *ONE_WORKER, f"store={tmp_path}").returncode == 0
     points = load_points("unnamed", tmp_path).set_index("cluster.server_count")
     assert points["status"].to_dict() == {"8": "unstable", "12": "ok"}
     assert "2 of 8 draws" in points.loc["8", "reason"]
@@ -111,7 +112,7 @@ def test_what_cannot_apply_is_skipped_with_the_reason_and_is_no_failure(tmp_path
 
 
 def test_a_single_point_prints_its_card(tmp_path):
-    done = command("run.py", "network=european", "evaluator=exact", "draws=2", f"store={tmp_path}")
+    done = script("run.py", "network=european", "evaluator=exact", "draws=2", f"store={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert "response_mean_s" in done.stdout
     assert "response_quantile_s at 0.95" in done.stdout
@@ -121,19 +122,20 @@ def test_a_single_point_prints_its_card(tmp_path):
 def test_an_extension_that_fails_is_told_and_no_mean_rests_on_fewer_draws(tmp_path):
     words = ("run.py", "-m", "network=european", "workload=synthetic_code", "demand=native", *ONE_WORKER)
     words = (*words, "model=llama2_7b", "cluster.server_count=8", "workload.job_count=100", f"store={tmp_path}")
-    assert command(*words, "seed=1", "draws=1").returncode == 1  # a key that is not there
-    assert command(*words, "draws=1").returncode == 0
+    assert script(*words, "seed=1", "draws=1").returncode == 1  # a key that is not there
+    assert script(*words, "draws=1").returncode == 0
     # The store keeps its folder of rows but can no longer be written: nothing more is computed, and the exit says so.
     (tmp_path / "rows").rename(tmp_path / "kept")
     (tmp_path / "rows").write_text("in the way")
-    full = command(*words, "draws=2")
+    with pytest.warns(StoreWarning, match="its rows are gone"):
+        full = script(*words, "draws=2")
     assert full.returncode == 1
     assert f"store = {tmp_path}: cannot write rows/" in full.stderr
     (tmp_path / "rows").unlink()
     (tmp_path / "kept").rename(tmp_path / "rows")
     assert load_points("unnamed", tmp_path)["status"].tolist() == ["missing"]
     assert load("unnamed", tmp_path).empty
-    assert command(*words, "draws=2").returncode == 0
+    assert script(*words, "draws=2").returncode == 0
     assert set(load("unnamed", tmp_path)["draw"]) == {0, 1}
 
 

@@ -1,13 +1,18 @@
 """Resolvers that inline a hardware profile or a data set, so that its numbers are part of a point's identity."""
 
+from functools import cache
+
 from omegaconf import DictConfig, OmegaConf
 
 from hardware_profiles import profile
 from workloads import datasets
 
 
+_read_profile = cache(profile.profile)  # a sweep's points ask for it again and again, and a measured one takes 25 ms
+
+
 def _profile(name: str) -> DictConfig:
-    return OmegaConf.create(profile.profile(name))
+    return OmegaConf.create(_read_profile(name))
 
 
 def _data_set(name: str) -> DictConfig:
