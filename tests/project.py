@@ -2,10 +2,11 @@
 
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import warnings
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -69,6 +70,7 @@ def script(name, *words):
     argv = [str(ROOT / name), *map(str, words)]
     status, stdout, stderr = 0, StringIO(), StringIO()
     with (
+        _signals_as_before(),
         patch.object(sys, "argv", argv),
         patch.dict(os.environ),
         patch.object(warnings, "formatwarning", warnings.formatwarning),
@@ -82,3 +84,14 @@ def script(name, *words):
     if isinstance(status, str):  # as Python does with it at the end of a process
         status, _ = 1, stderr.write(f"{status}\n")
     return subprocess.CompletedProcess(argv, status or 0, stdout.getvalue(), stderr.getvalue())
+
+
+@contextmanager
+def _signals_as_before():
+    """A script that ends silently at `| head` would have the tests end so."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

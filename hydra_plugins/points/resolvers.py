@@ -7,7 +7,6 @@ from omegaconf import DictConfig, OmegaConf
 from hardware_profiles import profile
 from workloads import datasets
 
-
 _read_profile = cache(profile.profile)  # a sweep's points ask for it again and again, and a measured one takes 25 ms
 
 
