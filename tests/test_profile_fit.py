@@ -1,6 +1,7 @@
 """The fit of footnote 2 to known times, and the profile's file: no torch needed."""
 
 import re
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -134,19 +135,31 @@ def example(**changes):
     return profile_of({"tiny": found}, told | device, {"versions": {"cuda": None, "python": "3.11"}} | changes)
 
 
+def read(folder):
+    """The profile `mine` as the project reads it."""
+    fields = profile("mine", folder)
+    assert fields.pop("_target_") == "hardware_profiles.profile.GpuProfile"
+    return GpuProfile(**fields)
+
+
 def test_a_profile_is_read_as_it_was_written(tmp_path):
     write(tmp_path / "mine.yaml", example(threads=1), overwrite=False)
-    fields = profile("mine", tmp_path)
-    assert fields.pop("_target_") == "hardware_profiles.profile.GpuProfile"
-    read = GpuProfile(**fields)
-    assert read.block_coefficients_s(MODEL) == pytest.approx(FITTED_S)
-    assert read.overhead_s == pytest.approx(ONCE_S)
-    assert read.measured_relay_s["tiny"] == pytest.approx((3e-4, 8.1234567e-10), rel=1e-4)
+    found = read(tmp_path)
+    assert found.block_coefficients_s(MODEL) == pytest.approx(FITTED_S)
+    assert found.overhead_s == pytest.approx(ONCE_S)
+    assert found.measured_relay_s["tiny"] == pytest.approx((3e-4, 8.1234567e-10), rel=1e-4)
     for kind, points in example().measured_points["tiny"].items():
-        np.testing.assert_allclose(read.measured_points["tiny"][kind], points, rtol=1e-4)
-    assert (read.description, read.source) == (example().description, example().source)
-    assert read.measured_on == {"versions": {"cuda": None, "python": "3.11"}, "threads": 1}
-    assert text_of(read) == text_of(example(threads=1))
+        np.testing.assert_allclose(found.measured_points["tiny"][kind], points, rtol=1e-4)
+    assert (found.description, found.source) == (example().description, example().source)
+    assert found.measured_on == {"versions": {"cuda": None, "python": "3.11"}, "threads": 1}
+    assert text_of(found) == text_of(example(threads=1))
+
+
+def test_a_line_that_fits_worse_than_the_mean_is_told_and_no_error(tmp_path):
+    _, report = fitted(lambda n: prefill_s(LENGTHS[-1] - n))  # a longer prompt takes less: noise, where few were timed
+    assert report["prefill_r2"] < 0
+    write(tmp_path / "mine.yaml", replace(example(), fit_report={"tiny": report}), overwrite=False)
+    assert read(tmp_path).fit_report["tiny"]["prefill_r2"] == pytest.approx(report["prefill_r2"], rel=1e-4)
 
 
 def test_a_file_that_is_there_is_replaced_only_if_asked_for(tmp_path):
