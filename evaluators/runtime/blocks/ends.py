@@ -17,7 +17,8 @@ class Ends(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         words, hidden, epsilon = architecture.vocabulary_size, architecture.hidden_size, architecture.norm_epsilon
-        self.embedding = nn.Embedding(words, hidden)
+        # Not drawn by torch, whose way of drawing on `meta` imports its compiler, for a second.
+        self.embedding = nn.Embedding.from_pretrained(torch.empty(words, hidden))
         if architecture.family == "llama":
             self.embedding_norm: nn.Module = nn.Identity()
             self.last_norm: nn.RMSNorm | nn.LayerNorm = nn.RMSNorm(hidden, epsilon)
@@ -40,6 +41,6 @@ class Ends(nn.Module):
 
 
 def new_ends(architecture: Architecture, device: str | torch.device, dtype: torch.dtype) -> Ends:
-    """Ends with parameters as torch initialises them; on the device `meta` without memory."""
+    """Ends whose parameters are to be filled; on the device `meta` without memory."""
     with torch.device(device):
         return Ends(architecture).to(dtype).requires_grad_(False)
