@@ -18,7 +18,7 @@ BENCHMARKS = "benchmarks"  # its name on the command line
 TABLE = ROOT / "results" / "benchmarks.csv"
 MACHINE = ("processor", "cores", "system", "python", "numba", "numpy", "commit")
 COLUMNS = ("name", "measures", "unit", "median", "peer", "ratio", "claim", "met", *MACHINE)
-SIZE_IN = (14, 8.5)
+WIDTH_IN, AROUND_IN, ROW_IN = 14, 1.6, 0.5  # a row has room for four lines of its label
 LABEL_WIDTH = 46  # characters
 # How a benchmark looks by whether its claim is met; not at all where there is none.
 LOOKS: dict[str, dict[str, Any]] = {
@@ -63,7 +63,7 @@ def draw(table: pd.DataFrame) -> Figure:
     """Ratios to peers on the left, medians within their claims on the right."""
     of_median = table["peer"].isna() | ~table["claim"].str.endswith("times the peer", na=True)
     figure, (left, right) = new_figure(2)
-    figure.set_size_inches(*SIZE_IN)
+    figure.set_size_inches(WIDTH_IN, AROUND_IN + ROW_IN * max(of_median.sum(), (~of_median).sum()))
     _draw_ratios(left, table[~of_median].reset_index())
     _draw_medians(right, table[of_median].reset_index())
     for met, meaning in MEANINGS.items():

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plots.measured_points import NOTE, lines_and_points
+from plots.measured_points import lines_and_points, what_is_measured
 from plots.style import legend_below, new_figure
 
 PANELS = (
@@ -19,7 +19,5 @@ def draw(rows: pd.DataFrame, draws: int) -> Figure:
     for axes, (metric, xlabel, ylabel, title) in zip(panels, PANELS, strict=True):
         lines_and_points(axes, rows, metric, "profile")
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    modelled = rows.loc[(rows["metric"] == "measured_fit") & (rows["value"] == 0), "profile"]
-    note = f"model of footnote 2; no measured points in {', '.join(modelled)}" if len(modelled) else NOTE
-    legend_below(figure, panels[1], columns=4, note=note)
+    legend_below(figure, panels[1], columns=4, note=what_is_measured(rows, "profile"))
     return figure

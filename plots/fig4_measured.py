@@ -6,7 +6,7 @@ The lines are the time model of footnote 2. It knows nothing of the context, ove
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plots.measured_points import NOTE, lines_and_points
+from plots.measured_points import lines_and_points, what_is_measured
 from plots.style import legend_below, new_figure
 
 PANELS = (
@@ -18,10 +18,11 @@ PANELS = (
 
 
 def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """One curve a model; a profile is the same in every draw."""
-    figure, panels = new_figure(columns=2, lines=2)
-    for axes, (metric, xlabel, ylabel, title) in zip(panels, PANELS, strict=True):
+    """One curve a model; a profile is the same in every draw. Panels for what it has: a quick one lacks the relay."""
+    shown = [panel for panel in PANELS if rows["metric"].str.startswith(panel[0]).any()]
+    figure, panels = new_figure(2, 2) if len(shown) == len(PANELS) else new_figure(len(shown))
+    for axes, (metric, xlabel, ylabel, title) in zip(panels, shown, strict=True):
         lines_and_points(axes, rows, metric, "model")
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    legend_below(figure, panels[1], columns=4, note=NOTE)
+    legend_below(figure, panels[1], columns=4, note=what_is_measured(rows, "model"))
     return figure

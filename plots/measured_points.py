@@ -9,6 +9,7 @@ from plots.style import LOOKS, over_draws
 
 POINTS: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 3, "capsize": 2, "elinewidth": 0.8}
 NOTE = "lines: fitted to measurements; points: medians, bars from P10 to P90"
+MODELLED = "model of footnote 2, without measured points: {}"
 
 
 def lines_and_points(axes: Axes, rows: pd.DataFrame, metric: str, named: str) -> None:
@@ -21,7 +22,15 @@ def lines_and_points(axes: Axes, rows: pd.DataFrame, metric: str, named: str) ->
             spread_s = (median - p10, p90 - median)
             label = f"{name}, measured"
             axes.errorbar(median.index, median, yerr=spread_s, color=drawn.get_color(), label=label, **POINTS)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, max(axes.get_ylim()[1], 1.05 * axes.dataLim.y1))  # a flat line is not to lie on the frame
+
+
+def what_is_measured(rows: pd.DataFrame, named: str) -> str:
+    """How to read the lines: which of them are fitted to points, and which the model alone draws."""
+    fitted = rows[rows["metric"] == "measured_fit"].drop_duplicates(named)
+    modelled = fitted.loc[fitted["value"] == 0, named]
+    notes = [NOTE] if len(modelled) < len(fitted) else []
+    return "; ".join([*notes, MODELLED.format(", ".join(modelled))] if len(modelled) else notes)
 
 
 def _means(rows: pd.DataFrame, metric: str) -> "pd.Series[float]":

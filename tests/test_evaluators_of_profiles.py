@@ -12,7 +12,8 @@ from evaluators.hardware import CommunicationProfile, ComputationProfile
 from evaluators.service_times import ServiceTimesEvaluator, service_times_s
 from hardware_profiles.profile import GpuProfile
 from hydra_plugins.points.evaluate import evaluate
-from plots import fig4
+from plots import fig4, fig4_measured
+from plots.measured_points import NOTE
 from plots.style import LOOKS, POLICY_NAMES, SCHEME_NAMES, by_constants, new_figure
 from system import InputError, ServedModel, Servers
 from tests.project import case_of
@@ -126,6 +127,21 @@ def test_a_figure_has_points_where_there_are_some():
     assert bars() == [1, 1, 0]
     assert bars("workload.input_tokens=100") == [0, 1, 0]  # no prompt of that length was measured
     assert bars("model.name=unmeasured") == [0, 0, 0]
+
+
+def test_a_figure_tells_what_was_not_measured_and_has_no_empty_panel():
+    def titles_and_note(*overrides):
+        figure = fig4_measured.draw(rows_of("experiment=fig4_measured", *overrides).assign(model="x"), 1)
+        plt.close(figure)
+        return [axes.get_title() for axes in figure.axes], figure.legends[0].get_title().get_text()
+
+    blocks, _, context, _ = (panel[-1] for panel in fig4_measured.PANELS)
+    measured, note = titles_and_note()
+    assert (len(measured), note) == (3, NOTE)  # the relay comes with the other evaluator
+    modelled, note = titles_and_note("model.name=unmeasured")
+    assert note == "model of footnote 2, without measured points: x"
+    assert blocks in modelled
+    assert context not in modelled
 
 
 def test_communication_is_the_mean_over_servers_of_their_linear_times():
