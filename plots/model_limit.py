@@ -18,7 +18,8 @@ KIND_STYLES = {MODEL: "-", STEPS: "--"}
 REFERENCES = {MEASURED: "the run", STEPS: "the step queues, as nothing was run"}
 MARKERS = "osD^v"
 TOP = 0.2  # a prediction cannot be more than 100 % too low; too high, the frame goes at least so far
-NOTE = "relative to {reference}; grey: within 10 % in service and 15 % in response"
+WITHIN = " and ".join(f"{100 * band:g} % in {metric.split('_')[0]}" for metric, band in BANDS.items())
+NOTE = f"relative to {{reference}}; grey: within {WITHIN}"
 
 
 def draw(rows: pd.DataFrame, draws: int) -> Figure:

@@ -15,8 +15,13 @@ from evaluators.runtime.blocks.block import Block
 from evaluators.runtime.blocks.slab import Slab
 from system.checks import require
 
-REACH = 256  # graphs attend to multiples of so many positions: few graphs, and short contexts stay cheap
+REACH_STEP = 256  # graphs attend to multiples of so many positions: few graphs, and short contexts stay cheap
 WARM_UPS = 3  # before a capture, so that libraries have chosen their kernels and allocated what they keep
+
+
+def graph_reach(context_tokens: int, cache_tokens: int) -> int:
+    """The positions that a graph for this context attends to; a slot holds `cache_tokens`."""
+    return min(-(-context_tokens // REACH_STEP) * REACH_STEP, cache_tokens)
 
 
 class Captured(NamedTuple):
@@ -101,7 +106,7 @@ class DecodeGraphs:
         The next step may overwrite it.
         """
         numbers = torch.tensor([positions, *slots])
-        reach = min(-(-(1 + max(positions)) // REACH) * REACH, self._slab.cache_tokens)
+        reach = graph_reach(1 + max(positions), self._slab.cache_tokens)
         key = (begin, len(slots), len(positions), reach)
         if key not in self._steps:
             blocks = self._blocks[begin : begin + len(slots)]

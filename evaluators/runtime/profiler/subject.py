@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evaluators.runtime.blocks.architecture import Architecture
 from evaluators.runtime.blocks.block import Block
-from evaluators.runtime.blocks.graphs import REACH, Capture, GraphedStep
+from evaluators.runtime.blocks.graphs import Capture, GraphedStep, graph_reach
 from evaluators.runtime.blocks.slab import Slab
 from evaluators.runtime.blocks.weights import random_block
 from evaluators.runtime.profiler.points import Point
@@ -82,7 +82,7 @@ class Subject:
 
     def graphed(self, blocks: int, context: int, capture: Capture) -> Callable[[], Tensor]:
         """As `decode`, each stack of blocks captured once and replayed."""
-        hidden, reach = self._hidden(1, 1), min(-(-context // REACH) * REACH, self.scope.longest)
+        hidden, reach = self._hidden(1, 1), graph_reach(context, self.scope.longest)
         replays = []
         with torch.inference_mode():
             for stack in windows(self.hosted, blocks):
