@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,12 +17,10 @@ from evaluators.runtime.blocks.reference import generate
 from evaluators.runtime.model import block_of, ends_of
 from evaluators.runtime.orchestrator import Orchestrator
 from evaluators.runtime.record import JobRecord
+from evaluators.runtime.settings import RunSettings
 from evaluators.runtime.spec import ServerSpec
 from system import Composition
 from workloads.jobs import Jobs
-
-if TYPE_CHECKING:
-    from evaluators.runtime.evaluate import RuntimeEvaluator
 
 
 class LostServerWarning(UserWarning):
@@ -51,26 +48,26 @@ class Run:
         return {j: stats["busy_s"] / (end_s - self.records[0].arrival_s) for j, stats in self.stats.items()}
 
 
-def run(evaluator: "RuntimeEvaluator", draw: Draw, jobs: Jobs, rng: np.random.Generator) -> Run:
+def run(settings: RunSettings, draw: Draw, jobs: Jobs, rng: np.random.Generator) -> Run:
     """Serve the jobs in real time on servers that are started for it and end with it."""
-    torch.set_num_threads(evaluator.threads)
-    specs = evaluator.specs(draw)
+    torch.set_num_threads(settings.threads)
+    specs = settings.specs(draw)
     some = next(iter(specs.values()))
     ends, lengths = ends_of(some), np.broadcast_to(jobs.lengths, (len(jobs), 2)).astype(np.int64)
     requests = random_prompts(some.architecture.vocabulary_size, lengths, rng)
     dispatch = draw.dispatch if isinstance(draw.composed, Composition) else None
     admission = admission_of(draw.composed, dispatch, jobs)
-    delays = Delays(evaluator.delays_s(draw.system.servers))
-    with fleet.started(evaluator.engine, list(specs.values()), evaluator.addresses) as servers:
-        servers.wait_until_ready(list(specs.values()), evaluator.start_s)
+    delays = Delays(settings.delays_s(draw.system.servers))
+    with fleet.started(settings.engine, list(specs.values()), settings.addresses) as servers:
+        servers.wait_until_ready(list(specs.values()), settings.start_s)
         links = dict(zip(specs, servers.links, strict=True))
-        orchestrator = Orchestrator(admission, links, ends, delays, evaluator.timeout_s, evaluator.reroute)
+        orchestrator = Orchestrator(admission, links, ends, delays, settings.timeout_s, settings.reroute)
         with tqdm(total=len(jobs), unit="job", disable=None, leave=False) as bar:
             records = orchestrator.run(jobs.arrival_s, requests, bar.update)
         stats = orchestrator.stats()
     for server, reason in orchestrator.lost.items():
         warnings.warn(f"{specs[server].name} was lost: {reason}", LostServerWarning, stacklevel=2)
-    checked = requests[: evaluator.check_tokens]
+    checked = requests[: settings.check_tokens]
     identical = _identical_share(some, ends, checked, records) if checked else None
     return Run(records, stats, {j: spec.slot_count for j, spec in specs.items()}, orchestrator.lost, identical)
 
