@@ -81,8 +81,9 @@ def script(name, *words):
             runpy.run_path(argv[0], run_name="__main__")
         except SystemExit as end:
             status = end.code
-    if isinstance(status, str):  # as Python does with it at the end of a process
-        status, _ = 1, stderr.write(f"{status}\n")
+    if isinstance(status, str):  # Python writes it and exits with 1
+        stderr.write(f"{status}\n")
+        status = 1
     return subprocess.CompletedProcess(argv, status or 0, stdout.getvalue(), stderr.getvalue())
 
 
