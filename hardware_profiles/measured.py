@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from system.checks import float_array, float_vector, require, require_one_of
+from system.checks import float_array, float_vector, require, require_not_negative, require_one_of
 
 TIMES = ("median_s", "p10_s", "p90_s")
 # What a row of each kind holds before its times. A context counts the new token.
@@ -40,8 +40,10 @@ def _require_numbers(where: str, coefficients: Any, units: Sequence[str]) -> Non
 
 
 def _require_report(where: str, report: Any) -> None:
+    """Numbers, and none below 0 but R², which is where noise hides the line."""
     require_mapping(where, report)
-    float_vector(where, list(report.values()), -np.inf)  # R² is below 0 where noise hides the line
+    float_vector(where, list(report.values()), -np.inf)
+    require_not_negative(**{f"{where}.{name}": value for name, value in report.items() if not name.endswith("_r2")})
 
 
 def _require_points(where: str, points: Any) -> None:

@@ -188,6 +188,7 @@ def test_a_file_that_is_there_is_replaced_only_if_asked_for(tmp_path):
             {"tiny": {"prefill_error": "small"}},
             "fit_report.tiny = ['small']: must be an array of numbers",
         ),
+        ("fit_report", {"tiny": {"prefill_error": -0.1}}, "fit_report.tiny.prefill_error = -0.1: must be"),
     ],
 )
 def test_a_wrong_entry_is_named(field, value, message):
