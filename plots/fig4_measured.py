@@ -20,9 +20,11 @@ PANELS = (
 def draw(rows: pd.DataFrame, draws: int) -> Figure:
     """One curve a model; a profile is the same in every draw. Panels for what it has: a quick one lacks the relay."""
     shown = [panel for panel in PANELS if rows["metric"].str.startswith(panel[0]).any()]
+    if not shown:
+        raise KeyError(", ".join(metric for metric, *_ in PANELS))
     figure, panels = new_figure(2, 2) if len(shown) == len(PANELS) else new_figure(len(shown))
     for axes, (metric, xlabel, ylabel, title) in zip(panels, shown, strict=True):
         lines_and_points(axes, rows, metric, "model")
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    legend_below(figure, panels[1], columns=4, note=what_is_measured(rows, "model"))
+    legend_below(figure, panels[:2][-1], columns=4, note=what_is_measured(rows, "model"))
     return figure

@@ -27,10 +27,12 @@ def lines_and_points(axes: Axes, rows: pd.DataFrame, metric: str, named: str) ->
 
 def what_is_measured(rows: pd.DataFrame, named: str) -> str:
     """How to read the lines: which of them are fitted to points, and which the model alone draws."""
-    fitted = rows[rows["metric"] == "measured_fit"].drop_duplicates(named)
-    modelled = fitted.loc[fitted["value"] == 0, named]
-    notes = [NOTE] if len(modelled) < len(fitted) else []
-    return "; ".join([*notes, MODELLED.format(", ".join(modelled))] if len(modelled) else notes)
+    fits = rows[rows["metric"] == "measured_fit"].drop_duplicates(named)
+    modelled = fits.loc[fits["value"] == 0, named]
+    notes = [NOTE] if rows["metric"].str.endswith("_measured_s").any() else []
+    if len(modelled):
+        notes.append(MODELLED.format(", ".join(modelled)))
+    return "; ".join(notes)
 
 
 def _means(rows: pd.DataFrame, metric: str) -> "pd.Series[float]":

@@ -142,6 +142,10 @@ def test_a_figure_tells_what_was_not_measured_and_has_no_empty_panel():
     assert note == "model of footnote 2, without measured points: x"
     assert blocks in modelled
     assert context not in modelled
+    relay, note = titles_and_note("evaluator=communication_profile")
+    assert (len(relay), note) == (1, NOTE)
+    with pytest.raises(KeyError, match="relay_by_tokens"):  # told as what the points lack
+        titles_and_note("evaluator=communication_profile", "model.name=unmeasured")
 
 
 def test_communication_is_the_mean_over_servers_of_their_linear_times():
