@@ -1,8 +1,10 @@
 """A composition: the chains that jobs may take and how many jobs each can hold at once."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,9 @@ from system.checks import require, whole_vector
 from system.errors import InfeasibleError, UnstableError
 from system.placement import Placement
 from system.system import System
+
+if TYPE_CHECKING:  # numba, which dispatch needs, takes longer to load than all else
+    from system.dispatch import Dispatch
 
 
 class Chain(NamedTuple):
@@ -26,7 +31,8 @@ class Chain(NamedTuple):
 class Composition:
     """K chains as ragged arrays, fastest first; `hop_start[k]:hop_start[k + 1]` are the hops of chain k.
 
-    There is none that breaks (1)-(3). Make it by `Composition.of_hops`, which sorts the chains.
+    There is none that breaks (1)-(3). Make it by `Composition.of_hops`, which sorts the chains. An allocation leaves
+    the rule open; a complete scheme says which policy dispatches the jobs (`under`).
     """
 
     system: System
@@ -35,6 +41,7 @@ class Composition:
     hop_blocks: NDArray[np.int64]  # (hops,), m_ij: blocks run at this hop
     hop_start: NDArray[np.int64]  # (K + 1,)
     capacity: NDArray[np.int64]  # (K,), c_k
+    rule: "Dispatch | None" = None
 
     @staticmethod
     def of_hops(
@@ -89,6 +96,11 @@ class Composition:
         return float(self.capacity @ self.service_rate_per_s)
 
     @property
+    def load(self) -> float:
+        """λ/ν."""
+        return self.system.arrival_rate_per_s / self.total_rate_per_s
+
+    @property
     def slot_count(self) -> int:
         """C: jobs in service at once when every chain is full."""
         return int(self.capacity.sum())
@@ -97,6 +109,30 @@ class Composition:
     def most_hops(self) -> int:
         """Hops of the longest chain."""
         return int(np.diff(self.hop_start).max())
+
+    @property
+    def sizes(self) -> Mapping[str, float]:
+        """Numbers of chains, of jobs at once, and of different service rates."""
+        rates = np.unique(self.service_rate_per_s).size
+        return {"chain_count": len(self), "slot_count": self.slot_count, "rate_count": rates}
+
+    def composition(self) -> Self:
+        """Return the chains themselves."""
+        return self
+
+    def under(self, rule: "Dispatch") -> Self:
+        """Return the same chains under a dispatch policy."""
+        return self._with("rule", rule)
+
+    def at_rate(self, rate_per_s: float) -> Self:
+        """Return the same chains at another arrival rate."""
+        return self._with("system", replace(self.system, arrival_rate_per_s=rate_per_s))
+
+    def _with(self, field: str, value: object) -> Self:
+        """Return a copy with a field that no check and no time depends on; a search makes very many."""
+        changed = copy(self)
+        object.__setattr__(changed, field, value)
+        return changed
 
     def chain(self, k: int) -> Chain:
         """Chain k, counted from the fastest."""
@@ -154,16 +190,15 @@ class Composition:
         if rate >= total:
             raise UnstableError(
                 f"arrival_rate_per_s = {rate:g}: must be below the total service rate {total:g}/s of the "
-                f"{len(self)} chains; lower the rate or add servers"
+                f"{len(self)} chain{'s' * (len(self) != 1)}; lower the rate or add servers"
             )
 
 
 def _job_coefficients_s(
     system: System, hop_server: NDArray[np.int64], hop_blocks: NDArray[np.int64], hop_start: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    servers = system.servers
-    per_hop = servers.communication_s[hop_server] + hop_blocks[:, None] * servers.block_s[hop_server]
-    return np.add.reduceat(per_hop, hop_start[:-1], axis=0)
+    visits_s = system.servers.visit_coefficients_s(hop_server, hop_blocks)
+    return np.add.reduceat(visits_s, hop_start[:-1], axis=0)
 
 
 def _check_hops(

@@ -64,3 +64,7 @@ class Servers:
     def name(self, j: int) -> str:
         """The given name of server j, else its number."""
         return self.names[j] if self.names else f"server {j}"
+
+    def visit_coefficients_s(self, server: NDArray[np.int64], blocks: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return (n, 3) coefficients of the time of n visits, of `blocks[i]` blocks on `server[i]`: equation (2)."""
+        return self.communication_s[server] + blocks[:, None] * self.block_s[server]

@@ -1,0 +1,122 @@
+"""Response times: what theory, simulation and real runs all answer with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple, Protocol, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from system.checks import require
+from system.intervals import BATCHES, half_width_of
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+Time = Literal["response", "waiting", "service", "first_token", "output_token"]
+TIMES: tuple[Time, ...] = get_args(Time)
+
+
+class ByChain(NamedTuple):
+    """What each of K chains serves: its share of the jobs, and their mean service time (NaN without jobs)."""
+
+    share: Floats  # (K,)
+    mean_service_s: Floats  # (K,)
+
+    def busy(self, rate_per_s: float) -> Floats:
+        """Return (K,) the mean number of jobs in service at an arrival rate (Little's law)."""
+        return rate_per_s * np.where(self.share > 0, self.share * self.mean_service_s, 0.0)
+
+
+class ResponseTimes(Protocol):
+    """The times of jobs in seconds, under the names of `TIMES`. What is not known is NaN."""
+
+    def mean_s(self, time: Time) -> float: ...
+
+    def quantile_s(self, time: Time, q: float) -> float:
+        """Return the time that a share `q` of the jobs does not exceed."""
+
+    def share_above(self, time: Time, limit_s: float) -> float:
+        """Return the share of the jobs whose time is above the limit."""
+
+    def half_width_s(self, time: Time, q: float | None = None, confidence: float = 0.95) -> float:
+        """Return the half-width of the interval of the mean, or of a quantile: 0 where it is exact."""
+
+    @property
+    def by_chain(self) -> ByChain | None:
+        """What each chain serves; None where a layout has no chains."""
+
+
+@dataclass(frozen=True)
+class JobTimes:
+    """The times of each of n jobs in order of arrival, simulated or measured.
+
+    Intervals are those of `BATCHES` consecutive batches. They are too narrow where the jobs are fewer than what it
+    takes the queue to forget its state.
+    """
+
+    arrival_s: Floats
+    waiting_s: Floats
+    service_s: Floats
+    first_token_s: Floats  # from arrival
+    output_token_s: Floats  # decoding time over the tokens after the first, for a size of 1; NaN without such tokens
+    chain: Ints = field(default_factory=lambda: np.empty(0, np.int64))  # that served it; empty without chains
+    chain_count: int = 0
+    parts: Mapping[str, Floats] = field(default_factory=dict)  # of the service time, where they are known
+
+    @property
+    def response_s(self) -> Floats:
+        """Waiting and service time together."""
+        return self.waiting_s + self.service_s
+
+    def after_warm_up(self, share: float) -> Self:
+        """Return the times without the first `share` of the jobs."""
+        require(0 <= share < 1, "warm_up", share, "is a share of the jobs, at least 0 and below 1")
+        return self.of_jobs(slice(int(self.arrival_s.size * share), None))
+
+    def of_jobs(self, chosen: slice | NDArray[np.bool_]) -> Self:
+        """Return the times of some of the jobs."""
+        names = ("arrival_s", "waiting_s", "service_s", "first_token_s", "output_token_s")
+        columns = {name: getattr(self, name)[chosen] for name in names}
+        chain = self.chain[chosen] if self.chain.size else self.chain
+        parts = {name: values[chosen] for name, values in self.parts.items()}
+        return replace(self, **columns, chain=chain, parts=parts)
+
+    def mean_s(self, time: Time) -> float:
+        values = self._values(time)
+        return float(values.mean()) if values.size else np.nan
+
+    def quantile_s(self, time: Time, q: float) -> float:
+        return float(np.quantile(self._values(time), q))
+
+    def share_above(self, time: Time, limit_s: float) -> float:
+        return float(np.mean(self._values(time) > limit_s))
+
+    def half_width_s(self, time: Time, q: float | None = None, confidence: float = 0.95) -> float:
+        """Raise `InputError` where there are fewer than two jobs a batch."""
+        values = self._values(time)
+        require(values.size >= 2 * BATCHES, "requests", values.size, f"give at least {2 * BATCHES} for an interval")
+        batches = np.array_split(values, BATCHES)
+        return half_width_of([batch.mean() if q is None else np.quantile(batch, q) for batch in batches], confidence)
+
+    @property
+    def by_chain(self) -> ByChain | None:
+        if self.chain_count == 0:
+            return None
+        jobs = np.bincount(self.chain, minlength=self.chain_count)
+        with np.errstate(invalid="ignore"):
+            mean_service_s = np.bincount(self.chain, self.service_s, minlength=self.chain_count) / jobs
+        return ByChain(jobs / max(self.chain.size, 1), mean_service_s)
+
+    def _values(self, time: Time) -> Floats:
+        """Return the times of the jobs that have such a time."""
+        values: Floats = getattr(self, f"{time}_s")
+        return values[~np.isnan(values)] if time == "output_token" else values
+
+
+@dataclass(frozen=True)
+class Run:
+    """What servers, simulated or real, did with some jobs."""
+
+    times: JobTimes
+    utilisation: Floats | None = None  # (J,) share of the run in which each server computed; None where it is not known
