@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from algorithms.placement.cg_bp import CgBp
-from algorithms.routing import Routing, Waiting
 from algorithms.routing.links import RoutedComposition, exits_s, legal_links
 from algorithms.routing.ws_rr import expected_wait
 from system import NotApplicableError, System
 from system.checks import require_not_negative, require_one_of
+from system.routing import Routing, Waiting
 
 SESSION_RULES = ("prior_paper", "published_code")
 

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.placement.petals import PetalsPlacement
-from algorithms.routing import Routing, Waiting
 from algorithms.routing.links import Links, RoutedComposition, exits_s, legal_links
 from algorithms.routing.petals import no_cache_penalty
 from system import NotApplicableError, Servers, System
 from system.checks import require_not_negative
+from system.routing import Routing, Waiting
 
 
 @dataclass(frozen=True)

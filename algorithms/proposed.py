@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from algorithms.dispatch import Dispatch
 from algorithms.tuning import Compose
 from system import Composition, Placement, System
+from system.dispatch import Dispatch
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Proposed:
     dispatch: Dispatch
 
     def compose(self, system: System, rng: np.random.Generator) -> Composition:
-        """The composition at the c that the tuning chooses; each c meets the same randomness."""
+        """Return the chains at the c that the tuning chooses, under the policy; each c meets the same randomness."""
         seed = rng.integers(2**63)
 
         def compose(c: int) -> Composition:
             placement = self.placement(system, c, np.random.default_rng(seed))
             return self.allocation(system, replace(placement, reserved_capacity=c))
 
-        return self.tuning(system, compose)
+        return self.tuning(system, compose).under(self.dispatch)

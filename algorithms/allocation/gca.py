@@ -10,13 +10,15 @@ whatever J is, and the chains are those of the printed O(J^4) algorithm.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from system import Composition, Placement, System
+from system.compiled import compiled
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+_INT_MAX = np.iinfo(np.int64).max
 
 
 def gca(system: System, placement: Placement) -> Composition:
@@ -54,62 +56,82 @@ class Links(NamedTuple):
     cost_s: Floats  # (L, L + 1), infinite without a server
 
 
-@njit(cache=True)
+class Chains(NamedTuple):
+    """The chains so far; `counts` is how many hops and how many chains there are."""
+
+    hop_server: Ints
+    hop_blocks: Ints
+    hop_start: Ints
+    capacity: Ints
+    counts: Ints  # (2,)
+
+
 def _allocate(hosts: Hosts, model_blocks: int) -> tuple[Ints, Ints, Ints, Ints]:
-    """Hops (server, blocks), where each chain's hops start, and the chains' capacities."""
+    """Return hops (server, blocks), where each chain's hops start, and the chains' capacities."""
     links = _sorted_links(hosts, model_blocks)
-    to_end_s = np.zeros(model_blocks + 1)
-    next_stop = np.zeros(model_blocks, np.int64)
-    hop_server, hop_blocks, hop_start, capacity = [0], [0], [0], [0]
-    for empty in (hop_server, hop_blocks, capacity):  # the compiler learns a list's type from an element
-        empty.clear()
+    to_end_s, next_stop = np.zeros(model_blocks + 1), np.zeros(model_blocks, np.int64)
+    chains = _with_room(None, 2 * hosts.free.size + model_blocks)
     _find_shortest_paths(links.cost_s, to_end_s, next_stop)
-    while np.isfinite(to_end_s[0]):
-        b, room = 0, hosts.free.max()
-        while b < model_blocks:
+    while not _fill_chains(hosts, links, chains, to_end_s, next_stop):
+        chains = _with_room(chains, 2 * chains.hop_server.size)
+    hops, count = chains.counts.tolist()
+    return chains.hop_server[:hops], chains.hop_blocks[:hops], chains.hop_start[: count + 1], chains.capacity[:count]
+
+
+def _with_room(chains: Chains | None, hops: int) -> Chains:
+    """Return the same chains with room for so many hops."""
+    server, blocks = np.zeros((2, hops), np.int64)
+    start, capacity = np.zeros((2, hops + 1), np.int64)
+    larger = Chains(server, blocks, start, capacity, np.zeros(2, np.int64))
+    for column, before in zip(larger, chains or (), strict=False):
+        column[: before.size] = before
+    return larger
+
+
+def _sorted_links(hosts: Hosts, model_blocks: int) -> Links:
+    """Return every server on every link that it has slots for; equal costs in the order of the servers."""
+    begin = np.maximum(hosts.first_block, hosts.end_block - hosts.free)
+    length = hosts.end_block - begin
+    server = np.repeat(np.arange(length.size), length)
+    b = np.arange(server.size) - np.repeat(np.cumsum(length) - length - begin, length)
+    e = hosts.end_block[server]
+    link, cost_s = b * (model_blocks + 1) + e, hosts.communication_s[server] + hosts.block_s[server] * (e - b)
+    order = np.lexsort((cost_s, link))  # stable
+    shape = (model_blocks, model_blocks + 1)
+    count = np.bincount(link, minlength=shape[0] * shape[1])
+    end = np.cumsum(count)
+    first_s = np.full(count.size, np.inf)
+    first_s[count > 0] = cost_s[order][(end - count)[count > 0]]
+    return Links(server[order], (end - count).reshape(shape), end.reshape(shape), first_s.reshape(shape))
+
+
+@compiled
+def _fill_chains(hosts: Hosts, links: Links, chains: Chains, to_end_s: Floats, next_stop: Ints) -> bool:
+    """Fill the shortest path with free slots again and again; return whether there is none any more.
+
+    If there is one but no room for its hops, it is left for the next call.
+    """
+    hops, count = chains.counts[0], chains.counts[1]
+    while np.isfinite(to_end_s[0]) and hops + next_stop.size <= chains.hop_server.size:
+        b, room, first = 0, _INT_MAX, hops
+        while b < next_stop.size:
             e = next_stop[b]
             j = links.server[links.begin[b, e]]
-            hop_server.append(j)
-            hop_blocks.append(e - b)
+            chains.hop_server[hops], chains.hop_blocks[hops] = j, e - b
             room = min(room, hosts.free[j] // (e - b))
+            hops += 1
             b = e
-        for hop in range(hop_start[-1], len(hop_server)):
-            _take_slots(hosts, links, hop_server[hop], room * hop_blocks[hop])
-        hop_start.append(len(hop_server))
-        capacity.append(room)
+        for hop in range(first, hops):
+            _take_slots(hosts, links, chains.hop_server[hop], room * chains.hop_blocks[hop])
+        chains.capacity[count] = room
+        count += 1
+        chains.hop_start[count] = hops
         _find_shortest_paths(links.cost_s, to_end_s, next_stop)
-    return np.array(hop_server), np.array(hop_blocks), np.array(hop_start), np.array(capacity)
+    chains.counts[0], chains.counts[1] = hops, count
+    return not np.isfinite(to_end_s[0])
 
 
-@njit(cache=True)
-def _sorted_links(hosts: Hosts, model_blocks: int) -> Links:
-    """Every server on every link that it has slots for; equal costs in the order of the servers."""
-    count = np.zeros((model_blocks, model_blocks + 1), np.int64)
-    for j in range(hosts.free.size):
-        e = hosts.end_block[j]
-        for b in range(max(hosts.first_block[j], e - hosts.free[j]), e):
-            count[b, e] += 1
-    end = np.cumsum(count).reshape(count.shape)
-    begin = end - count
-    server = np.empty(end[-1, -1], np.int64)
-    filled = begin.copy()
-    for j in range(hosts.free.size):
-        e = hosts.end_block[j]
-        for b in range(max(hosts.first_block[j], e - hosts.free[j]), e):
-            server[filled[b, e]] = j
-            filled[b, e] += 1
-    links = Links(server, begin, end, np.full(count.shape, np.inf))
-    for b in range(model_blocks):
-        for e in range(b + 1, model_blocks + 1):
-            here = server[begin[b, e] : end[b, e]]
-            if here.size > 0:
-                by_cost = np.argsort(hosts.communication_s[here] + hosts.block_s[here] * (e - b), kind="mergesort")
-                server[begin[b, e] : end[b, e]] = here[by_cost]
-                _update_link(hosts, links, b, e)
-    return links
-
-
-@njit(cache=True)
+@compiled
 def _take_slots(hosts: Hosts, links: Links, j: int, slots: int) -> None:
     """Line 8 of Alg. 2 for one server of the chain, and the links that it no longer fits."""
     hosts.free[j] -= slots
@@ -119,7 +141,7 @@ def _take_slots(hosts: Hosts, links: Links, j: int, slots: int) -> None:
             _update_link(hosts, links, b, e)
 
 
-@njit(cache=True)
+@compiled
 def _update_link(hosts: Hosts, links: Links, b: int, e: int) -> None:
     """Move link b -> e on to its cheapest server that still has e - b slots."""
     while links.begin[b, e] < links.end[b, e] and hosts.free[links.server[links.begin[b, e]]] < e - b:
@@ -130,7 +152,7 @@ def _update_link(hosts: Hosts, links: Links, b: int, e: int) -> None:
         links.cost_s[b, e] = hosts.communication_s[j] + hosts.block_s[j] * (e - b)
 
 
-@njit(cache=True)
+@compiled
 def _find_shortest_paths(cost_s: Floats, to_end_s: Floats, next_stop: Ints) -> None:
     """Time from every node to the end and the next node on the way: one pass, as all links lead forward."""
     for b in range(next_stop.size - 1, -1, -1):

@@ -1,11 +1,10 @@
 """JFFC, join the fastest free chain (paper Alg. 3): the fastest chain with room, else the central queue."""
 
-from numba import njit
+from system.compiled import compiled
+from system.dispatch import DISPATCH, Dispatch
 
-from algorithms.dispatch import DISPATCH, Dispatch
 
-
-@njit(DISPATCH, cache=True)
+@compiled(DISPATCH)
 def jffc(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
     for k in range(capacity.size):
         if busy[k] < capacity[k]:

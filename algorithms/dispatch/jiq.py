@@ -1,11 +1,10 @@
 """JIQ, join the idle queue: a uniform choice among the chains with room; among all chains if none has."""
 
-from numba import njit
+from system.compiled import compiled
+from system.dispatch import DISPATCH, Dispatch
 
-from algorithms.dispatch import DISPATCH, Dispatch
 
-
-@njit(DISPATCH, cache=True)
+@compiled(DISPATCH)
 def jiq(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
     free = 0
     for k in range(capacity.size):

@@ -3,14 +3,13 @@
 The measure is 0 for every chain with room, so below saturation this is a uniform choice among them. No jockeying.
 """
 
-from numba import njit
-
-from algorithms.dispatch import DISPATCH, Dispatch
+from system.compiled import compiled
+from system.dispatch import DISPATCH, Dispatch
 
 TIE = 1e-9
 
 
-@njit(DISPATCH, cache=True)
+@compiled(DISPATCH)
 def jsq(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
     shortest = 1e300
     ties = 0

@@ -1,13 +1,12 @@
 """SA-JSQ, speed-aware join the shortest queue: as JSQ, ties go to the fastest chain. No jockeying."""
 
-from numba import njit
-
-from algorithms.dispatch import DISPATCH, Dispatch
+from system.compiled import compiled
+from system.dispatch import DISPATCH, Dispatch
 
 TIE = 1e-9
 
 
-@njit(DISPATCH, cache=True)
+@compiled(DISPATCH)
 def sa_jsq(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
     shortest, best = 1e300, -1
     for k in range(capacity.size):

@@ -3,12 +3,11 @@
 It may queue a job at a fast full chain while a slow one has room.
 """
 
-from numba import njit
+from system.compiled import compiled
+from system.dispatch import DISPATCH, Dispatch
 
-from algorithms.dispatch import DISPATCH, Dispatch
 
-
-@njit(DISPATCH, cache=True)
+@compiled(DISPATCH)
 def sed(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
     least, best = 1e300, -1
     for k in range(capacity.size):

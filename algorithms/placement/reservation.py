@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from system import InfeasibleError, Placement, System
 from system.checks import SLACK, floor_with_slack, require, require_count
+from system.compiled import compiled
 
 STOP_RULES = ("max_chains", "required_rate")
 
@@ -47,22 +47,27 @@ def form_chains(system: System, c: int, order: NDArray[np.int64], stop_rule: str
     """
     enough = system.required_rate_per_s / c if stop_rule == "required_rate" else np.inf
     block_count = reserving_block_count(system, c)
-    formed = _form_chains(order, block_count, visit_s(system, c), system.model.block_count, enough)
-    return Placement(formed[0], formed[1], c, formed[2])
+    first_block, hosted, chain = np.zeros_like(block_count), np.zeros_like(block_count), np.full_like(block_count, -1)
+    formed = (first_block, hosted, chain)
+    chains = _form_chains(order, block_count, visit_s(system, c), system.model.block_count, enough, formed)
+    chain[chain == chains] = -1  # the incomplete last one
+    return Placement(first_block, hosted, c, chain)
 
 
-@njit(cache=True)
+@compiled
 def _form_chains(
     order: NDArray[np.int64],
     block_count: NDArray[np.int64],
     time_s: NDArray[np.float64],
     model_blocks: int,
     enough_rate_per_s: float,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Lines 3-14 of Alg. 1, blocks counted from 0: `a` is the next block that the current chain needs."""
-    first_block = np.zeros_like(block_count)
-    hosted = np.zeros_like(block_count)
-    chain = np.full_like(block_count, -1)
+    formed: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+) -> int:
+    """Run lines 3-14 of Alg. 1, blocks counted from 0: `a` is the next block that the current chain needs.
+
+    Fills first block, hosted blocks and chain of each server; returns the number of complete chains.
+    """
+    first_block, hosted, chain = formed
     chains, a, chain_time_s, rate_per_s = 0, 0, 0.0, 0.0
     for j in order:
         first_block[j] = min(a, model_blocks - block_count[j])
@@ -75,8 +80,7 @@ def _form_chains(
             chains, a, chain_time_s = chains + 1, 0, 0.0
             if rate_per_s >= enough_rate_per_s:
                 break
-    chain[chain == chains] = -1  # the incomplete last one
-    return first_block, hosted, chain
+    return chains
 
 
 def needed_chains(system: System, placement: Placement) -> int:

@@ -1,14 +1,14 @@
 """A composition written as routing over fixed paths, each with slots of its own: JFFC once more, by another engine."""
 
 import numpy as np
-from numba import njit
 
-from algorithms.routing import DELAY, Routing
 from algorithms.routing.links import Links, RoutedComposition, exits_s
 from system import Composition, Placement, Servers, System
+from system.compiled import compiled
+from system.routing import DELAY, Routing
 
 
-@njit(DELAY, cache=True)
+@compiled(DELAY)
 def only_with_room(blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):  # type: ignore[no-untyped-def]
     """Nothing where there is room, else out of the question."""
     return 0.0 if free >= blocks else np.inf

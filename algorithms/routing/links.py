@@ -1,15 +1,16 @@
 """The graph in which jobs are routed: every legal hop from the orchestrator or a server on to a server (Sec. 2.1)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.routing import Routing
-from system import InfeasibleError, Placement, System
+from system import InfeasibleError, NotApplicableError, Placement, System
 from system.checks import require
+from system.routing import Routing
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -85,7 +86,7 @@ class RoutedComposition:
     links: Links
     cost_s: Floats  # (n,)
     exit_s: Floats  # (J,), infinite where a server does not host the last block
-    routing: Routing
+    rule: Routing
 
     def __post_init__(self) -> None:
         self.placement.check(self.system)
@@ -103,13 +104,36 @@ class RoutedComposition:
     @cached_property
     def job_coefficients_s(self) -> Floats:
         """(n, 3) time of a job on each hop as coefficients of x = (1, input tokens, output tokens - 1)."""
-        servers, links = self.system.servers, self.links
-        return servers.communication_s[links.target] + links.blocks[:, None] * servers.block_s[links.target]
+        return self.system.servers.visit_coefficients_s(self.links.target, self.links.blocks)
 
     @cached_property
     def mean_service_s(self) -> Floats:
         """(n,) mean time of a job on each hop, τc_j + τp_j m_ij."""
         return self.job_coefficients_s @ np.asarray(self.system.mean_job)
+
+    @property
+    def load(self) -> float:
+        """Not known: the largest rate is that of no chains."""
+        return float("nan")
+
+    @property
+    def sizes(self) -> Mapping[str, float]:
+        """Numbers of links and of slots."""
+        return {"link_count": self.links.source.size, "slot_count": int(self.slots.sum())}
+
+    def at_rate(self, rate_per_s: float) -> Self:
+        """Return the same routes at another arrival rate."""
+        return replace(self, system=replace(self.system, arrival_rate_per_s=rate_per_s))
+
+    def check_stable(self) -> None:
+        """Raise nothing: only a run shows whether routes carry the rate."""
+
+    def composition(self) -> NoReturn:
+        """Raise `NotApplicableError`: there are no chains."""
+        raise NotApplicableError(
+            "algorithm: this one routes each job over the servers and has no chains with capacities; "
+            "use evaluator=simulation"
+        )
 
     def slots_used(self) -> Ints:
         """(J,) cache slots taken when every one that is promised is."""

@@ -1,32 +1,26 @@
 """The shortest path in a graph of hops, with the delays that the servers' state adds: one pass, as all lead forward."""
 
 import numpy as np
-from numba import float64, int64, njit, types
 
-from algorithms.routing import DELAY
-
-_INTEGERS, _VECTOR = int64[::1], float64[::1]
-FIND_PATH = int64(
-    types.FunctionType(DELAY),
-    types.UniTuple(_INTEGERS, 3),  # source, target, blocks of each hop, as `Links`
-    _VECTOR,  # its cost
-    _VECTOR,  # cost of ending at each server
-    types.UniTuple(_INTEGERS, 4),  # of each server: hosted blocks, free slots, unreserved slots, jobs present
-    types.Tuple((float64, _VECTOR, _INTEGERS)),  # now; when the jobs present end and their slots, server by server
-    _VECTOR,  # settings
-    _INTEGERS,  # filled with the hops of the path
-)
+from system.compiled import compiled
 
 
-@njit(FIND_PATH, cache=True)
-def shortest_path(delay, links, cost_s, exit_s, servers, present, settings, path):  # type: ignore[no-untyped-def]
-    """The number of hops of the cheapest path, the first of equals; 0 if each has an infinite delay."""
+@compiled
+def shortest_path(delay, links, cost_s, exit_s, servers, present, settings, pads, path):  # type: ignore[no-untyped-def]
+    """Find the cheapest path, the first of equals; return its number of hops, 0 if each has an infinite delay.
+
+    `links` are source, target and blocks of each hop, as `Links`; `cost_s` is what each costs and `exit_s` what ending
+    at each server costs. `servers` are of each server the hosted blocks, the free slots, the unreserved slots and the
+    number of jobs present. `present` are the time, and when the jobs present end and their slots, server by server.
+    `pads` are (J + 1,) floats and integers to scribble on. `path` is filled with the numbers of the hops.
+    """
     source, target, blocks = links
     hosted, free, unreserved, count = servers
     now_s, end_s, slots = present
     width = slots.size // hosted.size
-    to_end_s = np.full(exit_s.size + 1, np.inf)
-    next_hop = np.full(exit_s.size + 1, -1, np.int64)
+    to_end_s, next_hop = pads
+    for node in range(to_end_s.size):
+        to_end_s[node], next_hop[node] = np.inf, -1
     for n in range(source.size):
         i, j = source[n], target[n]
         onward_s = cost_s[n] + (exit_s[j] if np.isfinite(exit_s[j]) else to_end_s[j])

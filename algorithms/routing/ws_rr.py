@@ -1,12 +1,12 @@
 """WS-RR, waiting-penalized shortest-path request routing of BPRR: the time until enough jobs present have ended."""
 
 import numpy as np
-from numba import njit
 
-from algorithms.routing import DELAY
+from system.compiled import compiled
+from system.routing import DELAY
 
 
-@njit(DELAY, cache=True)
+@compiled(DELAY)
 def expected_wait(blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):  # type: ignore[no-untyped-def]
     """The order statistic of BPRR Sec. 3.3.2: the least remaining time after which `blocks` slots are unreserved."""
     room = unreserved
