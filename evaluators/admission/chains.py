@@ -1,112 +1,159 @@
-"""Admission to chains: the dispatch policy says which chain takes the head of the central queue."""
+"""Admission to chains: the dispatch policy says which chain takes the job at the head of the central queue."""
 
-import math
-from collections import deque
-from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
+from numba import float64, int64, types
 from numpy.typing import NDArray
 
-from algorithms.dispatch import Dispatch
-from evaluators.admission.decisions import Hop, Path, Start, no_path_left
-from system import Composition
-from system.checks import require
+from evaluators.admission.queues import QUEUES, Queues, append, empty_queues, filled_queues, jobs_in, take_first
+from system.compiled import compiled
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+NO_SUCH_CHAIN = -1
 
 
-class ChainAdmission:
-    """As `simulation.engine`, one event at a time and without knowing when a job will end.
+class Chains(NamedTuple):
+    """K chains, fastest first, and the jobs in service and waiting.
 
-    A policy is asked about the chains that are left: after a loss these have new places in its arrays, in the same
-    order.
+    Queue k < K is chain k's own, queue K is the central one.
     """
 
-    next_look_s = math.inf
-
-    def __init__(self, composition: Composition, dispatch: Dispatch, uniform: NDArray[np.float64]) -> None:
-        count = len(composition)
-        self._dispatch, self._uniform = dispatch, uniform
-        self._paths = [_path(composition, k) for k in range(count)]
-        self._capacity, self._rate_per_s = composition.capacity, composition.service_rate_per_s
-        self._busy, self._queued = np.zeros((2, count), np.int64)
-        self._chains = list(range(count))  # at each place
-        self._places = {k: k for k in self._chains}
-        self._queues: list[deque[int]] = [deque() for _ in self._chains]  # each chain's own
-        self._central: deque[int] = deque()
-        self._chain_of: dict[int, int] = {}  # jobs in service
-        self._vacated: list[int] = []  # chains that jobs have left since `starts` was asked last
-
-    def arrive(self, job: int, now_s: float) -> None:
-        if not self._chains:
-            raise no_path_left()
-        self._central.append(job)
-
-    def leave(self, job: int, now_s: float) -> None:
-        chain = self._chain_of.pop(job)
-        if chain in self._places:
-            self._busy[self._places[chain]] -= 1
-            self._vacated.append(chain)
-
-    def starts(self, now_s: float) -> list[Start]:
-        return [*self._from_own_queues(), *self._from_central_queue()]
-
-    def lose_server(self, server: int) -> list[int]:
-        """Jobs in the own queues of chains that are gone are the next that the policy is asked about."""
-        gone = [any(hop.server == server for hop in self._paths[k]) for k in self._chains]
-        stranded = sorted(job for queue, lost in zip(self._queues, gone, strict=True) if lost for job in queue)
-        self._central.extendleft(reversed(stranded))
-        self._keep([place for place, lost in enumerate(gone) if not lost])
-        if self._chains:
-            return []
-        waiting, self._central = list(self._central), deque()
-        return waiting
-
-    def _from_own_queues(self) -> Iterator[Start]:
-        vacated, self._vacated = self._vacated, []
-        for chain in vacated:
-            place = self._places.get(chain, -1)
-            if place >= 0 and self._queued[place]:
-                self._queued[place] -= 1
-                yield self._start(self._queues[place].popleft(), place)
-
-    def _from_central_queue(self) -> Iterator[Start]:
-        while self._central:
-            place = self._choice()
-            if place < 0:
-                return
-            job = self._central.popleft()
-            if self._busy[place] < self._capacity[place]:
-                yield self._start(job, place)
-            else:
-                self._queued[place] += 1
-                self._queues[place].append(job)
-
-    def _choice(self) -> int:
-        """The policy's answer about the head of the central queue."""
-        state = self._busy, self._queued, len(self._central), self._capacity, self._rate_per_s
-        policy = self._dispatch.policy
-        place = policy(*state, self._dispatch.settings, self._uniform[self._central[0]])
-        limit = len(self._chains)
-        require(place < limit, "dispatch", policy.__name__, f"must answer with a chain below {limit} or with -1")
-        return place
-
-    def _start(self, job: int, place: int) -> Start:
-        chain = self._chains[place]
-        self._busy[place] += 1
-        self._chain_of[job] = chain
-        return Start(job, self._paths[chain], chain)
-
-    def _keep(self, places: list[int]) -> None:
-        """Leave only the chains at these places."""
-        for name in ("_capacity", "_rate_per_s", "_busy", "_queued"):
-            setattr(self, name, getattr(self, name)[places])
-        self._chains = [self._chains[place] for place in places]
-        self._queues = [self._queues[place] for place in places]
-        self._places = {chain: place for place, chain in enumerate(self._chains)}
+    capacity: Ints  # (K,)
+    rate_per_s: Floats  # (K,)
+    settings: Floats  # of the policy
+    coefficients_s: Floats  # (K, 3)
+    hop_start: Ints  # (K + 1,), where the hops of each chain begin in the next two; only real runs and steps need these
+    hop_server: Ints
+    hop_blocks: Ints
+    uniform: Floats  # (n,)
+    chain: Ints  # (n,), of each job that has started; not set before
+    busy: Ints  # (K,)
+    queues: Queues  # K + 1 of n jobs
+    vacated: Ints  # chains that jobs have left since jobs were last started
+    vacated_count: Ints  # (1,)
 
 
-def _path(composition: Composition, k: int) -> Path:
-    """The hops of chain k."""
-    chain = composition.chain(k)
-    ends = np.cumsum(chain.blocks).tolist()
-    hops = zip(chain.servers, ends, chain.blocks, strict=True)
-    return tuple(Hop(server, end - blocks, blocks) for server, end, blocks in hops)
+_INTEGERS, _VECTOR, _MATRIX = int64[::1], float64[::1], float64[:, ::1]
+CHAINS = types.NamedTuple(
+    (
+        *(_INTEGERS, _VECTOR, _VECTOR, _MATRIX),
+        *(_INTEGERS,) * 3,
+        _VECTOR,
+        *(_INTEGERS, _INTEGERS, QUEUES, _INTEGERS, _INTEGERS),
+    ),
+    Chains,
+)
+
+
+class ChainTable(NamedTuple):
+    """What chains are like before any job has come; a field each as in `Chains`."""
+
+    capacity: Ints
+    rate_per_s: Floats
+    settings: Floats
+    coefficients_s: Floats
+    hop_start: Ints
+    hop_server: Ints
+    hop_blocks: Ints
+
+
+def empty_chains(table: ChainTable, uniform: Floats, most_at_once: int) -> Chains:
+    """Return chains without jobs, for jobs with these random numbers (n,), so many at once in service at most."""
+    n, count = uniform.size, table.capacity.size
+    chain, busy, vacated = np.empty(n, np.int64), np.zeros(count, np.int64), np.empty(most_at_once, np.int64)
+    return Chains(*table, uniform, chain, busy, empty_queues(count + 1, n), vacated, np.zeros(1, np.int64))
+
+
+@compiled
+def arrive(chains: Chains, job: int) -> None:
+    """Add a job to the central queue."""
+    append(chains.queues, chains.capacity.size, job)
+
+
+@compiled
+def leave(chains: Chains, k: int) -> None:
+    """Free a slot of chain k."""
+    chains.busy[k] -= 1
+    chains.vacated[chains.vacated_count[0]] = k
+    chains.vacated_count[0] += 1
+
+
+@compiled(inline=True)
+def decide(policy, chains, started):  # type: ignore[no-untyped-def]
+    """Start the jobs that can start now, and list them; return how many, or that the policy named no chain.
+
+    First come those from the own queues of chains that jobs have left, then those of the central queue, about whose
+    head the policy is asked until it lets that wait.
+    """
+    count = 0
+    for i in range(chains.vacated_count[0]):
+        k = chains.vacated[i]
+        if chains.queues.length[k] > 0:
+            started[count] = _start(chains, k, take_first(chains.queues, k))
+            count += 1
+    chains.vacated_count[0] = 0
+    central, queues = chains.capacity.size, chains.queues
+    while queues.length[central] > 0:
+        k = policy(
+            chains.busy,
+            queues.length[:central],
+            queues.length[central],
+            chains.capacity,
+            chains.rate_per_s,
+            chains.settings,
+            chains.uniform[queues.first[central]],
+        )
+        if k < 0:
+            break
+        if k >= central:
+            return NO_SUCH_CHAIN
+        job = take_first(queues, central)
+        if chains.busy[k] < chains.capacity[k]:
+            started[count] = _start(chains, k, job)
+            count += 1
+        else:
+            append(queues, k, job)
+    return count
+
+
+@compiled
+def path_coefficients_s(chains: Chains, job: int) -> tuple[float, float, float]:
+    """Return the coefficients of the time on the job's chain."""
+    k = chains.chain[job]
+    return chains.coefficients_s[k, 0], chains.coefficients_s[k, 1], chains.coefficients_s[k, 2]
+
+
+@compiled
+def write_path(chains: Chains, job: int, server: Ints, blocks: Ints) -> int:
+    """Write down the servers of the job's chain and the blocks that each runs; return how many hops."""
+    first, end = chains.hop_start[chains.chain[job]], chains.hop_start[chains.chain[job] + 1]
+    for h in range(first, end):
+        server[h - first], blocks[h - first] = chains.hop_server[h], chains.hop_blocks[h]
+    return end - first
+
+
+@compiled
+def _start(chains: Chains, k: int, job: int) -> int:
+    chains.busy[k] += 1
+    chains.chain[job] = k
+    return job
+
+
+def lose_chains(chains: Chains, kept: Ints) -> Chains:
+    """Return the chains with these numbers, ascending, as chains 0, 1, ... of their own; the policy sees no others.
+
+    Jobs in the own queues of the others come to the head of the central queue, in the order of their numbers.
+    """
+    gone, central = np.setdiff1d(np.arange(chains.capacity.size), kept).tolist(), chains.capacity.size
+    stranded = sorted(job for k in gone for job in jobs_in(chains.queues, k))
+    waiting = [jobs_in(chains.queues, k) for k in kept.tolist()] + [stranded + jobs_in(chains.queues, central)]
+    vacated = chains.vacated[: chains.vacated_count[0]]
+    vacated = np.searchsorted(kept, vacated[np.isin(vacated, kept)])
+    rows = {name: getattr(chains, name)[kept] for name in ("capacity", "rate_per_s", "coefficients_s", "busy")}
+    left = chains._replace(**rows, queues=filled_queues(waiting, chains.uniform.size))
+    left.vacated[: vacated.size] = vacated
+    left.vacated_count[0] = vacated.size
+    return left

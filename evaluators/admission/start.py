@@ -1,0 +1,93 @@
+"""The state of admission before any job has come, by the rule of a layout."""
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.routing.links import RoutedComposition
+from evaluators.admission.chains import NO_SUCH_CHAIN, Chains, ChainTable, empty_chains
+from evaluators.admission.routes import NO_PATH, Graph, Routes, empty_routes, with_longer_lists
+from system.composition import Composition
+from system.dispatch import Dispatch
+from system.errors import InputError
+from system.layout import Layout
+from system.routing import WAITING, Routing
+
+
+class Admission(NamedTuple):
+    """A rule's compiled function, the state that it decides by, and room for the jobs that it starts at once."""
+
+    rule: Callable[..., float]
+    state: Chains | Routes
+    started: NDArray[np.int64]
+
+
+@singledispatch
+def _admission(rule: object, layout: Layout, uniform: NDArray[np.float64]) -> Admission:
+    raise InputError("rule = None: chains need a policy that says which of them takes the next job")
+
+
+def admission_for(layout: Layout, uniform: NDArray[np.float64]) -> Admission:
+    """Return an admission for n jobs with these random numbers (n,), none of which has come.
+
+    Raise `InputError` for chains without a policy.
+    """
+    return _admission(layout.rule, layout, uniform)
+
+
+@_admission.register
+def _to_chains(rule: Dispatch, layout: Layout, uniform: NDArray[np.float64]) -> Admission:
+    return admission_to_chains(rule, table_of(layout.composition(), rule), uniform)
+
+
+def table_of(chains: Composition, rule: Dispatch) -> ChainTable:
+    """Return what admission knows of chains before any job has come."""
+    times = chains.service_rate_per_s, rule.settings, chains.job_coefficients_s
+    return ChainTable(chains.capacity, *times, chains.hop_start, chains.hop_server, chains.hop_blocks)
+
+
+def admission_to_chains(rule: Dispatch, table: ChainTable, uniform: NDArray[np.float64]) -> Admission:
+    """Return an admission to chains for n jobs with these random numbers (n,)."""
+    most = min(int(table.capacity.sum()), uniform.size)
+    return Admission(rule.policy, empty_chains(table, uniform, most), np.empty(most, np.int64))
+
+
+@_admission.register
+def _over_routes(rule: Routing, layout: RoutedComposition, uniform: NDArray[np.float64]) -> Admission:
+    graph = Graph(
+        *layout.links,
+        layout.cost_s.copy(),  # a lost server makes it infinite
+        layout.job_coefficients_s,
+        layout.mean_service_s,
+        layout.exit_s,
+        layout.placement.block_count,
+        rule.settings,
+        WAITING.index(rule.waiting),
+        float(rule.refresh_s),
+    )
+    routes = empty_routes(graph, layout.slots, layout.most_hops, uniform.size)
+    return Admission(rule.delay, routes, np.empty(uniform.size, np.int64))
+
+
+def with_more_room(admission: Admission) -> Admission:
+    """Return the same admission, which is over routes, with room for more jobs that are present."""
+    assert isinstance(admission.state, Routes)
+    return admission._replace(state=with_longer_lists(admission.state))
+
+
+def served_by(admission: Admission) -> dict[str, Any]:
+    """Return the chain of each job, once all have started, and how many chains there are; nothing over routes."""
+    if isinstance(admission.state, Routes):
+        return {}
+    return {"chain": admission.state.chain, "chain_count": admission.state.capacity.size}
+
+
+def check_rule(answer: int, rule: Callable[..., float]) -> None:
+    """Raise `InputError` if `core.decide` has answered that the rule is broken."""
+    if answer == NO_SUCH_CHAIN:
+        raise InputError(f"dispatch = {rule.__name__}: must answer with a chain that is there or with -1")
+    if answer == NO_PATH:
+        raise InputError(f"delay = {rule.__name__}: leaves a job without a path; it must be finite somewhere")
