@@ -4,23 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.reservation import needed_chains
 from evaluators.case import Draw, Measurement
-from evaluators.queueing.exact import exact
 from evaluators.queueing.floor import response_floor_s
-from evaluators.queueing.markov import markov
-from evaluators.queueing.theorem4 import theorem4
-from system import Composition, InputError, NotApplicableError
+from evaluators.queueing.steady_state import bounds_s, markov_chain, require_theory, steady_state
+from system import InputError, NotApplicableError
 from system.checks import require_positive, require_share
+from system.layout import Layout
+from system.response import TIMES
 from workloads.synthetic import is_poisson_exponential
 
 
 def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
     """What a composition looks like, without asking how it performs."""
-    composition = draw.composition
+    composition = draw.layout.composition()
     rate = draw.system.arrival_rate_per_s
     hosted = composition.placement.block_count[composition.placement.block_count > 0]
     return [
@@ -41,20 +38,20 @@ def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
 
 def surrogate_response(draw: Draw, replication: int) -> list[Measurement]:
     """c K(c) / λ: the surrogate (9) on the scale of a response time, as the paper draws it."""
-    return [Measurement("surrogate_response_s", job_servers(draw.composition) / draw.system.arrival_rate_per_s)]
+    return [Measurement("surrogate_response_s", job_servers(draw.layout) / draw.system.arrival_rate_per_s)]
 
 
 def theorem4_bounds(draw: Draw, replication: int) -> list[Measurement]:
     """Theorem 4's bounds on the mean response time."""
-    _require_poisson_exponential_jffc(draw, "theorem4")
-    bounds = theorem4(*_queue(draw.composition))
+    require_theory("theorem4", draw.layout, draw.case.workload)
+    bounds = bounds_s(draw.layout)
     return [Measurement("response_lower_s", bounds.lower_s), Measurement("response_upper_s", bounds.upper_s)]
 
 
 def markov_means(draw: Draw, replication: int) -> list[Measurement]:
     """The sparse Markov solve, for small systems."""
-    _require_poisson_exponential_jffc(draw, "markov")
-    solved = markov(*_queue(draw.composition))
+    require_theory("markov", draw.layout, draw.case.workload)
+    solved = markov_chain(draw.layout)
     return [
         Measurement("response_mean_s", solved.mean_response_s),
         Measurement("waiting_probability", solved.waiting_probability),
@@ -86,29 +83,21 @@ class ExactEvaluator:
         return "draw"
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
-        _require_poisson_exponential_jffc(draw, "exact")
-        composition = draw.composition
-        solved = exact(*_queue(composition))
-        prefill_s = composition.mean_first_token_s
+        require_theory("exact", draw.layout, draw.case.workload)
+        times = steady_state(draw.layout)
         measurements = [
-            Measurement("response_mean_s", solved.mean_response_s),
-            Measurement("waiting_mean_s", solved.mean_waiting_s),
-            Measurement("service_mean_s", solved.mean_service_s),
-            Measurement("first_token_mean_s", solved.mean_first_token_s(prefill_s)),
-            Measurement("output_token_mean_s", float(solved.chain_shares @ composition.job_coefficients_s[:, 2])),
-            Measurement("waiting_probability", solved.waiting_probability),
-            Measurement("load", solved.arrival_rate_per_s / solved.total_rate_per_s),
+            *(Measurement(f"{time}_mean_s", times.mean_s(time)) for time in TIMES),
+            Measurement("waiting_probability", times.share_above("waiting", 0.0)),
+            Measurement("load", draw.layout.load),
             Measurement("over_length_share", draw.case.over_length_share),
+            *(
+                Measurement(f"{time}_quantile_s", times.quantile_s(time, q), q)
+                for q in self.quantiles
+                for time in TIMES[:-1]
+            ),
         ]
-        for q in self.quantiles:
-            measurements += [
-                Measurement("response_quantile_s", solved.percentile_s(q), q),
-                Measurement("waiting_quantile_s", solved.waiting_percentile_s(q), q),
-                Measurement("service_quantile_s", solved.service_percentile_s(q), q),
-                Measurement("first_token_quantile_s", solved.first_token_percentile_s(q, prefill_s), q),
-            ]
         if self.slo_s is not None:
-            measurements.append(Measurement("slo_share", 1 - solved.tail(self.slo_s), self.slo_s))
+            measurements.append(Measurement("slo_share", 1 - times.share_above("response", self.slo_s), self.slo_s))
         return measurements
 
 
@@ -126,27 +115,27 @@ class OnceADraw:
         return self.measure(draw, replication)
 
 
-def job_servers(composition: Composition) -> float:
+def job_servers(layout: Layout) -> float:
     """c K(c) of the surrogate (9): the first K(c) reserved chains reach the rate λ/(ρ̄c); infeasible if all do not."""
-    placement = composition.placement
+    placement = layout.placement
     if (placement.reserved_chain < 0).all():
         raise InputError("surrogate: this placement reserves no chains, choose another objective or evaluator")
-    return float(placement.reserved_capacity * needed_chains(composition.system, placement))
+    return float(placement.reserved_capacity * needed_chains(layout.system, placement))
 
 
-def lower_bound_s(composition: Composition) -> float:
+def lower_bound_s(layout: Layout) -> float:
     """Theorem 4's lower bound."""
-    return theorem4(*_queue(composition)).lower_s
+    return bounds_s(layout).lower_s
 
 
-def upper_bound_s(composition: Composition) -> float:
+def upper_bound_s(layout: Layout) -> float:
     """Theorem 4's upper bound."""
-    return theorem4(*_queue(composition)).upper_s
+    return bounds_s(layout).upper_s
 
 
-def exact_mean_s(composition: Composition) -> float:
+def exact_mean_s(layout: Layout) -> float:
     """The exact mean response time."""
-    return exact(*_queue(composition)).mean_response_s
+    return steady_state(layout).mean_s("response")
 
 
 @dataclass(frozen=True)
@@ -155,20 +144,5 @@ class ExactPercentile:
 
     q: float
 
-    def __call__(self, composition: Composition) -> float:
-        return exact(*_queue(composition)).percentile_s(self.q)
-
-
-def _queue(composition: Composition) -> tuple[float, np.ndarray, np.ndarray]:
-    """λ, μ and c of a composition; raises unless it is stable."""
-    composition.check_stable()
-    return composition.system.arrival_rate_per_s, composition.service_rate_per_s, composition.capacity
-
-
-def _require_poisson_exponential_jffc(draw: Draw, evaluator: str) -> None:
-    """The theory holds for Poisson arrivals, exponential sizes and JFFC only; anything else is for the simulation."""
-    if not (is_poisson_exponential(draw.case.workload) and draw.dispatch.policy is JFFC.policy):
-        raise NotApplicableError(
-            f"evaluator = {evaluator}: holds for Poisson arrivals, exponential sizes and JFFC only; "
-            "use evaluator=simulation"
-        )
+    def __call__(self, layout: Layout) -> float:
+        return steady_state(layout).quantile_s("response", self.q)

@@ -16,13 +16,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 
 from evaluators.queueing.chains import RatedChains, rated_chains
 from system import NotApplicableError
 from system.checks import float_vector, is_finite_number, require, require_not_negative
+from system.compiled import compiled
 
 Floats = NDArray[np.float64]
 
@@ -83,6 +82,11 @@ class ExactResponse:
         if self.waiting_probability <= 1 - q:
             return 0.0
         return float(np.log(self.waiting_probability / (1 - q))) / (self.total_rate_per_s - self.arrival_rate_per_s)
+
+    def waiting_tail(self, time_s: float) -> float:
+        """P(waiting time > `time_s`)."""
+        require_not_negative(time_s=time_s)
+        return self.waiting_probability * float(np.exp((self.arrival_rate_per_s - self.total_rate_per_s) * time_s))
 
     def service_percentile_s(self, q: float) -> float:
         """The service time that a share `q` of the jobs does not exceed."""
@@ -166,7 +170,7 @@ def _response(
     )
 
 
-@njit(cache=True)
+@compiled(creates_arrays=True)
 def _loss_system(arrival_rate: float, rate: Floats, capacity: NDArray[np.int64], nodes: int) -> tuple[float, Floats]:
     """Blocking probability B, and the share of arrivals that each distinct rate (descending) takes."""
     half = np.log1p(arrival_rate / rate[-1]) / 2  # v runs from -2 half, at the smallest rate, to 0
@@ -195,7 +199,7 @@ def _loss_system(arrival_rate: float, rate: Floats, capacity: NDArray[np.int64],
     return blocked, taken
 
 
-@njit(cache=True)
+@compiled(creates_arrays=True)
 def _interpolation(at: Floats, nodes: Floats, weight: Floats) -> Floats:
     """(points, nodes) barycentric matrix: row p holds the coefficients of the values at the nodes for point p."""
     matrix = np.empty((at.size, nodes.size))
@@ -223,5 +227,7 @@ def _require_share(q: float) -> None:
 
 def _quantile(tail: Callable[[float], float], q: float, mean_s: float) -> float:
     """The t with tail(t) = 1 - q; Markov's inequality puts it below mean / (1 - q)."""
+    from scipy.optimize import brentq  # takes longer to load than the mean, which needs no such thing, takes to compute
+
     _require_share(q)
     return float(brentq(lambda time_s: tail(time_s) - (1 - q), 0.0, mean_s / (1 - q), xtol=1e-12 * mean_s, rtol=1e-14))

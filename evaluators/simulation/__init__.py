@@ -1,6 +1,8 @@
-"""The event simulator, job by job: any dispatch policy on any chains, and any routing over servers."""
+"""The event simulator, job by job: any rule on any layout, under any service model."""
 
-from evaluators.simulation.routed import simulate_routed
-from evaluators.simulation.simulate import ChainJobTimes, JobTimes, simulate
+from evaluators.simulation.layout import simulate_layout
+from evaluators.simulation.simulate import simulate
+from evaluators.simulation.streamed import stream_layout
+from system.response import JobTimes
 
-__all__ = ["ChainJobTimes", "JobTimes", "simulate", "simulate_routed"]
+__all__ = ["JobTimes", "simulate", "simulate_layout", "stream_layout"]

@@ -6,8 +6,10 @@ mantissa, so its width is at most 2^-10 of its lower end, and reading a number's
 """
 
 import numpy as np
-from numba import int64, njit
+from numba import int64
 from numpy.typing import NDArray
+
+from system.compiled import compiled
 
 MANTISSA_BITS = 10
 RELATIVE_ERROR = 2.0 ** -(MANTISSA_BITS + 1)
@@ -34,7 +36,7 @@ class Buckets:
         return [float(value) for value in below + (above - below) * (rank - places[0])]
 
 
-@njit(int64(int64[::1], int64[::1]), cache=True)
+@compiled(int64(int64[::1], int64[::1]))
 def _count(bits, counts):  # type: ignore[no-untyped-def]
     for number in bits:
         counts[number >> _SHIFT] += 1

@@ -8,92 +8,107 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from algorithms.dispatch import Dispatch
-from evaluators.simulation import engine
-from evaluators.simulation.simulate import ChainJobTimes, chain_table, check_served, job_times
+from evaluators.admission.chains import Chains, ChainTable, empty_chains
+from evaluators.admission.heap import empty_heap
+from evaluators.admission.start import Admission, check_rule, served_by
+from evaluators.simulation import jobs_loop
+from evaluators.simulation.simulate import advance, check_all_started, empty_record
+from system.dispatch import Dispatch
+from system.response import JobTimes
 from workloads.jobs import Jobs
 
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 class Served(NamedTuple):
     """The jobs that started in a chunk, and how things stand at its last arrival."""
 
     number: Ints  # of each, from 0 in order of arrival
-    times: ChainJobTimes
+    times: JobTimes
     come: int  # jobs so far
     present: int  # of them, those in service or waiting
 
 
-def simulate_chunks(
-    chunks: Iterable[Jobs],
-    mean_service_s: ArrayLike,
-    capacities: ArrayLike,
-    dispatch: Dispatch,
-    coefficients_s: ArrayLike | None = None,
-) -> Iterator[Served]:
-    """As `simulate`, for jobs of equal lengths in chunks; after the last chunk follow those that still wait, if any."""
-    table = chain_table(mean_service_s, capacities, dispatch, coefficients_s)
-    state = engine.empty_state(table.capacity.size, 0, int(table.capacity.sum()))
-    waiting, numbers = None, np.empty(0, np.int64)
-    come = 0
+def simulate_chunks(chunks: Iterable[Jobs], table: ChainTable, dispatch: Dispatch) -> Iterator[Served]:
+    """Serve jobs of equal lengths in chunks, as `simulate` does; after the last chunk follow those that still wait."""
+    stream, come = _Stream(table, dispatch), 0
     for chunk in chunks:
-        jobs = _behind(waiting, chunk)
-        numbers = np.concatenate([numbers, np.arange(come, come + len(chunk))])
         come += len(chunk)
-        started, times, state = _step(jobs, table, dispatch, state, more_follow=True)
-        yield Served(numbers[started], times, come, _present(state))
-        waiting, numbers = _of(jobs, ~started), numbers[~started]
-    if waiting is not None and len(waiting):
-        started, times, state = _step(waiting, table, dispatch, state, more_follow=False)
-        check_served(int(started.sum()), len(waiting), table, dispatch)
-        yield Served(numbers[started], times, come, 0)
+        times = stream.serve(chunk, more_follow=True)
+        yield Served(stream.started, times, come, stream.present)
+    left = stream.waiting
+    if left:
+        times = stream.serve(None, more_follow=False)
+        check_all_started(times.arrival_s.size, left, dispatch.policy)
+        yield Served(stream.started, times, come, 0)
 
 
-def _step(
-    jobs: Jobs, table: engine.ChainTable, dispatch: Dispatch, state: engine.State, *, more_follow: bool
-) -> tuple[NDArray[np.bool_], ChainJobTimes, engine.State]:
-    """Which of the jobs started, their times, and the state in which the others wait, numbered from 0."""
-    n = len(jobs)
-    behind = np.concatenate([state.behind, np.zeros(n - state.behind.size, np.int64)])
-    state = state._replace(behind=behind)
-    record = engine.Record(np.empty(n), np.empty(n), np.empty(n), np.full(n, -1))
-    arrivals = engine.Arrivals(jobs.arrival_s, jobs.size, jobs.lengths, jobs.uniform)
-    given = engine.run(dispatch.policy, arrivals, table, record, state, more_follow)
-    check_served(given, given, table, dispatch)
-    started = record.chain >= 0
-    written = engine.Record._make(column[started] for column in record)
-    return started, job_times(jobs.arrival_s[started], written, table), _renumbered(state, started)
+class _Stream:
+    """What goes on from one chunk to the next: the chains, the ends to come, and the jobs that wait."""
+
+    def __init__(self, table: ChainTable, dispatch: Dispatch) -> None:
+        slots = int(table.capacity.sum())
+        self._dispatch, self._ends, self._pad = dispatch, empty_heap(slots), np.empty(slots, np.int64)
+        self._state = empty_chains(table, np.empty(0), slots)
+        self._jobs: Jobs | None = None  # those that wait
+        self._numbers = np.empty(0, np.int64)  # of these
+        self._come = 0
+        self.started = self._numbers  # of the last chunk
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs have come but not started."""
+        return self._numbers.size
+
+    @property
+    def present(self) -> int:
+        """How many jobs are in service or wait."""
+        return int(self._state.busy.sum() + self._state.queues.length.sum())
+
+    def serve(self, chunk: Jobs | None, more_follow: bool) -> JobTimes:
+        """Serve the jobs that wait and those of a chunk; return the times of those that started."""
+        jobs, waiting = _behind(self._jobs, chunk), self.waiting
+        numbers = np.concatenate([self._numbers, self._come + np.arange(len(jobs) - waiting)])
+        self._come += len(jobs) - waiting
+        state = self._state = _with_room(self._state, jobs)
+        record, progress = empty_record(len(jobs), np.empty(0)), jobs_loop.Progress(np.array([waiting, 0]), self._ends)
+        admission = Admission(self._dispatch.policy, state, self._pad)
+        check_rule(advance(admission, jobs, record, progress, more_follow), self._dispatch.policy)
+        started = state.chain >= 0
+        self.started, self._numbers, self._jobs = numbers[started], numbers[~started], _of(jobs, ~started)
+        self._state = _renumbered(state, started)
+        return JobTimes(jobs.arrival_s, *record[:4], **served_by(admission)).of_jobs(started)
 
 
-def _renumbered(state: engine.State, started: NDArray[np.bool_]) -> engine.State:
-    """The state once the jobs that have started are no longer among those that wait."""
-    new = np.cumsum(~started) - 1
-    queued = state.queued > 0
-    head, arrived = state.place
-    return state._replace(
-        queue_head=np.where(queued, new[state.queue_head], 0),
-        queue_tail=np.where(queued, new[state.queue_tail], 0),
-        behind=new[state.behind[~started]],
-        place=np.array([(~started[:head]).sum(), (~started[:arrived]).sum()]),
-    )
+def _with_room(state: Chains, jobs: Jobs) -> Chains:
+    """Return the state with room for these jobs, the first of which wait already."""
+    before = state.queues.behind
+    behind = np.concatenate([before, np.zeros(len(jobs) - before.size, np.int64)])
+    queues = state.queues._replace(behind=behind)
+    return state._replace(uniform=jobs.uniform, chain=np.full(len(jobs), -1), queues=queues)
 
 
-def _present(state: engine.State) -> int:
-    head, arrived = state.place
-    return int(state.busy.sum() + state.queued.sum() + arrived - head)
+def _renumbered(state: Chains, started: Mask) -> Chains:
+    """Return the state with the jobs that wait numbered from 0."""
+    new, queues = np.cumsum(~started) - 1, state.queues
+    queued = queues.length > 0
+    first, last = (np.where(queued, new[np.where(queued, job, 0)], 0) for job in (queues.first, queues.last))
+    return state._replace(queues=queues._replace(first=first, last=last, behind=new[queues.behind[~started]]))
 
 
-def _of(jobs: Jobs, chosen: NDArray[np.bool_]) -> Jobs:
+def _of(jobs: Jobs, chosen: Mask) -> Jobs:
     return Jobs(jobs.arrival_s[chosen], jobs.size[chosen], jobs.lengths, jobs.uniform[chosen])
 
 
-def _behind(waiting: Jobs | None, chunk: Jobs) -> Jobs:
-    """The jobs of a chunk behind those that wait."""
-    if waiting is None:
-        return chunk
+def _behind(waiting: Jobs | None, chunk: Jobs | None) -> Jobs:
+    """Return the jobs of a chunk behind those that wait."""
+    if waiting is None or chunk is None:
+        jobs = chunk if waiting is None else waiting
+        assert jobs is not None
+        return jobs
     return Jobs(
         np.concatenate([waiting.arrival_s, chunk.arrival_s]),
         np.concatenate([waiting.size, chunk.size]),

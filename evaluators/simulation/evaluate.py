@@ -1,57 +1,26 @@
-"""Simulation as an evaluator (`conf/evaluator`) and as an objective for the choice of c (`conf/tuning`)."""
+"""Simulation as evaluators (`conf/evaluator`) and as an objective for the choice of c (`conf/tuning`)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from algorithms.dispatch import Dispatch
-from algorithms.routing.links import RoutedComposition
 from evaluators.case import Draw, Measurement
-from evaluators.simulation.routed import is_unstable, simulate_routed
-from evaluators.simulation.simulate import JobTimes, simulate
-from system import Composition, Streams, UnstableError
+from evaluators.simulation.layout import simulate_layout
+from evaluators.simulation.stability import has_been_unstable
+from evaluators.simulation.streamed import chunk_size, stream_layout
+from system import NotApplicableError, Streams
 from system.checks import require, require_not_negative, require_positive, require_share
+from system.dispatch import Dispatch
+from system.layout import Layout
+from system.response import TIMES, JobTimes, ResponseTimes, Run, Time
+from system.service import ServiceModel
+from system.service_models.independent import INDEPENDENT
 from workloads.arrivals import Poisson
-from workloads.jobs import Jobs
-from workloads.synthetic import jobs_of_sizes
+from workloads.synthetic import SyntheticWorkload, jobs_of_sizes
 
-TIMES = ("response", "waiting", "service", "first_token", "output_token")
-
-
-class Statistics(Protocol):
-    """What is known of jobs' times, each under a name of `TIMES`."""
-
-    def mean_s(self, name: str) -> float:
-        """NaN if no job has such a time."""
-
-    def quantiles_s(self, name: str, shares: tuple[float, ...]) -> list[float]: ...
-
-    def share_above(self, name: str, limit_s: float) -> float:
-        """Share of the jobs whose time is above the limit."""
-
-
-@dataclass(frozen=True)
-class AllTimes:
-    """Statistics of jobs that are all there."""
-
-    times: JobTimes
-
-    def mean_s(self, name: str) -> float:
-        values = self._values(name)
-        return float(values.mean()) if values.size else np.nan
-
-    def quantiles_s(self, name: str, shares: tuple[float, ...]) -> list[float]:
-        return [float(value) for value in np.quantile(self._values(name), shares)]
-
-    def share_above(self, name: str, limit_s: float) -> float:
-        return float(np.mean(self._values(name) > limit_s))
-
-    def _values(self, name: str) -> NDArray[np.float64]:
-        """Of the jobs that have such a time: one of a single token may have none per further token, NaN."""
-        values: NDArray[np.float64] = getattr(self.times, f"{name}_s")
-        return values[~np.isnan(values)] if name == "output_token" else values
+WARM_UP = 0.1  # share of the jobs
 
 
 @dataclass(frozen=True)
@@ -62,7 +31,7 @@ class Report:
     its time and its tokens alike, so this is the chain's own number.
     """
 
-    warm_up: float = 0.1  # share of the jobs
+    warm_up: float = WARM_UP
     quantiles: tuple[float, ...] = (0.5, 0.95, 0.99)
     slo_s: float | None = None
 
@@ -78,79 +47,97 @@ class Report:
     def varies_with(self) -> Literal["replication"]:
         return "replication"
 
-    def measurements(self, draw: Draw, statistics: Statistics) -> list[Measurement]:
-        """The statistics as rows, with what they are to be read beside."""
+    def measurements(self, draw: Draw, times: ResponseTimes) -> list[Measurement]:
+        """Return the statistics as rows, with what they are to be read beside."""
+        means = {time: times.mean_s(time) for time in TIMES}
         measurements = [
-            *(
-                Measurement(f"{name}_mean_s", mean_s)
-                for name in TIMES
-                if not np.isnan(mean_s := statistics.mean_s(name))
-            ),
-            Measurement("waiting_probability", statistics.share_above("waiting", 0.0)),
+            *(Measurement(f"{time}_mean_s", mean_s) for time, mean_s in means.items() if not np.isnan(mean_s)),
+            Measurement("waiting_probability", times.share_above("waiting", 0.0)),
             Measurement("over_length_share", draw.case.over_length_share),
             *(
-                Measurement(f"{name}_quantile_s", value, q)
-                for name in TIMES[:-1]
-                for q, value in zip(self.quantiles, statistics.quantiles_s(name, self.quantiles), strict=True)
+                Measurement(f"{time}_quantile_s", times.quantile_s(time, q), q)
+                for time in TIMES[:-1]
+                for q in self.quantiles
             ),
         ]
-        if isinstance(draw.composed, Composition):
-            measurements.append(Measurement("load", draw.system.arrival_rate_per_s / draw.composed.total_rate_per_s))
+        if not np.isnan(draw.layout.load):
+            measurements.append(Measurement("load", draw.layout.load))
         if self.slo_s is not None:
-            measurements.append(
-                Measurement("slo_share", 1 - statistics.share_above("response", self.slo_s), self.slo_s)
-            )
+            measurements.append(Measurement("slo_share", 1 - times.share_above("response", self.slo_s), self.slo_s))
         return measurements
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimulationEvaluator(Report):
-    """Every job's times.
+    """Every job's times under a service model, with the parts of the service time and servers' use where it knows them.
 
     An unstable run has no steady state and is refused. Of finite work, such as a trace that is replayed once, it may be
     reported instead: every job is served, and `is_unstable` is 1.
     """
 
     unstable: Literal["refuse", "report"] = "refuse"
+    service: ServiceModel = INDEPENDENT
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.unstable in ("refuse", "report"), "unstable", self.unstable, "must be refuse or report")
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
-        return self.reported(draw, self._times(draw, replication))
+        rng = draw.streams(replication).jobs("slowdowns")
+        refuse = self.unstable == "refuse"
+        run = simulate_layout(draw.layout, draw.jobs(replication), self.service, rng, stop_unstable=refuse)
+        times = run.times.after_warm_up(self.warm_up)
+        measurements = self.measurements(draw, times)
+        if not refuse:
+            measurements.append(Measurement("is_unstable", float(has_been_unstable(run.times))))
+        return [*measurements, *part_means(times), *utilisations(draw.layout, run)]
 
-    def reported(self, draw: Draw, everything: JobTimes) -> list[Measurement]:
-        """The measurements of a run, given all of its jobs."""
-        measurements = self.measurements(draw, AllTimes(everything.after_warm_up(self.warm_up)))
-        if self.unstable == "report":
-            measurements.append(Measurement("is_unstable", float(is_unstable(everything))))
+
+def part_means(times: JobTimes) -> Iterator[Measurement]:
+    """Yield the means of the parts of the service time, where they are known."""
+    for part, values in times.parts.items():
+        yield Measurement(f"{part}_mean_s", float(values.mean()))
+
+
+def utilisations(layout: Layout, run: Run) -> Iterator[Measurement]:
+    """Yield the utilisation of each server that jobs may use, over the whole run, where it is known."""
+    if run.utilisation is not None:
+        for j in np.flatnonzero(layout.slots_used() * ~np.isnan(run.utilisation)).tolist():
+            yield Measurement("server_utilisation", float(run.utilisation[j]), j)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamedSimulation(Report):
+    """The same jobs and statistics as `SimulationEvaluator`, in the memory of 200,000 jobs.
+
+    The mean response time comes with the half-width of its 95 % interval. For chains, for synthetic jobs with
+    independent gaps, and for service models in which jobs do not slow each other. An unstable run is refused.
+    """
+
+    service: ServiceModel = INDEPENDENT
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        workload = _synthetic(draw)
+        size, count = chunk_size(workload.job_count), workload.job_count
+        chunks = workload.chunks(draw.system.arrival_rate_per_s, draw.streams(replication), size)
+        first = int(count * self.warm_up)
+        limits: tuple[tuple[Time, float], ...] = (("waiting", 0.0), ("response", self.slo_s or 0.0))
+        times = stream_layout(draw.layout, chunks, -(-count // size), self.service, first, limits)
+        measurements, half_width_s = self.measurements(draw, times), times.half_width_s("response")
+        if not np.isnan(half_width_s):
+            measurements.append(Measurement("response_mean_half_width_s", half_width_s))
         return measurements
 
-    def _times(self, draw: Draw, replication: int) -> JobTimes:
-        """All jobs' times; raises `UnstableError` for an unstable run if it is to be refused."""
-        composed, jobs, refuse = draw.composed, draw.jobs(replication), self.unstable == "refuse"
-        if isinstance(composed, RoutedComposition):
-            return simulate_routed(composed, jobs, stop_unstable=refuse)
-        if refuse:
-            composed.check_stable()
-        times = simulate_composition(composed, jobs, draw.dispatch)
-        if refuse and not draw.dispatch.work_conserving and is_unstable(times):
-            raise unstable_under(draw.dispatch)
-        return times
 
-
-def unstable_under(dispatch: Dispatch) -> UnstableError:
-    """What is said of a policy that wastes so many slots that the others cannot keep up."""
-    return UnstableError(
-        f"dispatch = {dispatch.policy.__name__}: jobs leave more slowly than they come, though all chains "
-        "together are fast enough; lower the rate or take another policy"
-    )
-
-
-def simulate_composition(composition: Composition, jobs: Jobs, dispatch: Dispatch) -> JobTimes:
-    """The jobs' times on a composition's chains."""
-    return simulate(jobs, composition.mean_service_s, composition.capacity, dispatch, composition.job_coefficients_s)
+def _synthetic(draw: Draw) -> SyntheticWorkload:
+    """Return the workload, if it is one of jobs that can be drawn in chunks."""
+    workload = draw.case.workload
+    if not isinstance(workload, SyntheticWorkload):
+        raise NotApplicableError(
+            f"evaluator = simulation_stream: {type(workload).__name__} cannot be drawn in chunks; "
+            "use evaluator=simulation"
+        )
+    return workload
 
 
 @dataclass(frozen=True)
@@ -163,10 +150,12 @@ class SimulatedMean:
     dispatch: Dispatch
     job_count: int = 20_000
     seed: int = 0
+    service: ServiceModel = INDEPENDENT
 
-    def __call__(self, composition: Composition) -> float:
-        composition.check_stable()
-        system, streams = composition.system, Streams(self.seed)
+    def __call__(self, layout: Layout) -> float:
+        chains, system, streams = layout.composition(), layout.system, Streams(self.seed)
+        chains.check_stable()
         size = streams.jobs("sizes").standard_exponential(self.job_count)
         jobs = jobs_of_sizes(Poisson(), system.arrival_rate_per_s, size, system.mean_job, streams)
-        return float(simulate_composition(composition, jobs, self.dispatch).after_warm_up(0.1).response_s.mean())
+        run = simulate_layout(chains.under(self.dispatch), jobs, self.service, streams.jobs("slowdowns"))
+        return run.times.after_warm_up(WARM_UP).mean_s("response")

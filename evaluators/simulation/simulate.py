@@ -1,50 +1,32 @@
-"""Simulation as a function of plain arrays."""
+"""Simulation of the jobs of equation (2): on any layout, and on chains given as plain arrays."""
 
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from algorithms.dispatch import Dispatch
 from algorithms.dispatch.jffc import JFFC
-from evaluators.simulation import engine
+from evaluators.admission.chains import ChainTable
+from evaluators.admission.heap import empty_heap
+from evaluators.admission.start import (
+    Admission,
+    admission_for,
+    admission_to_chains,
+    check_rule,
+    served_by,
+    with_more_room,
+)
+from evaluators.simulation import jobs_loop
+from evaluators.simulation.stability import first_look
 from system.checks import float_array, float_vector, require, whole_vector
+from system.dispatch import Dispatch
+from system.errors import UnstableError
+from system.layout import Layout
+from system.response import JobTimes
 from workloads.jobs import Jobs
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class JobTimes:
-    """Times of each job in seconds, in order of arrival."""
-
-    arrival_s: Floats
-    waiting_s: Floats
-    service_s: Floats
-    first_token_s: Floats  # from arrival to the first output token
-    output_token_s: Floats  # decoding time over the tokens after the first, for a size of 1
-
-    @property
-    def response_s(self) -> Floats:
-        """Waiting and service time together."""
-        return self.waiting_s + self.service_s
-
-    def after_warm_up(self, share: float) -> Self:
-        """Without the first `share` of the jobs."""
-        require(0 <= share < 1, "warm_up", share, "is a share of the jobs, at least 0 and below 1")
-        return self.from_job(int(self.arrival_s.size * share))
-
-    def from_job(self, first: int) -> Self:
-        """Without the jobs before number `first`."""
-        return replace(self, **{entry.name: getattr(self, entry.name)[first:] for entry in fields(self)})
-
-
-@dataclass(frozen=True)
-class ChainJobTimes(JobTimes):
-    """Times of jobs that were served by chains."""
-
-    chain: NDArray[np.int64]  # the chain that served it
+NO_HOPS = (np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 def simulate(
@@ -53,7 +35,7 @@ def simulate(
     capacities: ArrayLike,
     dispatch: Dispatch = JFFC,
     coefficients_s: ArrayLike | None = None,
-) -> ChainJobTimes:
+) -> JobTimes:
     """Serve `jobs` on chains with `mean_service_s` (K,), ascending, and `capacities` (K,) under a dispatch policy.
 
     With `coefficients_s` (K, 3) a job's service time is `size * coefficients_s @ (1, input tokens, output tokens - 1)`,
@@ -61,40 +43,94 @@ def simulate(
     Raises `InputError` if the policy answers with a chain that is not there or lets jobs wait for ever.
     """
     table = chain_table(mean_service_s, capacities, dispatch, coefficients_s)
+    return _serve_all(admission_to_chains(dispatch, table, jobs.uniform), jobs)
+
+
+def simulate_jobs(layout: Layout, jobs: Jobs, stop_unstable: bool = False) -> JobTimes:
+    """Serve `jobs` on a layout; with `stop_unstable` raise `UnstableError` once jobs leave more slowly than they come.
+
+    Raises `InputError` if the layout's rule is broken.
+    """
+    look = _first_look(layout, len(jobs)) if stop_unstable else 0
+    return _serve_all(admission_for(layout, jobs.uniform), jobs, look, layout.system.arrival_rate_per_s)
+
+
+def _first_look(layout: Layout, job_count: int) -> int:
+    """Return after how many arrivals to look first: never (0) where (4) says whether a run is stable.
+
+    At the last arrival where only the policy, which may waste slots, can make it unstable.
+    """
+    if layout.rule is None or layout.rule.work_conserving:
+        return 0
+    if not np.isnan(layout.load):
+        return job_count
+    return first_look(int(layout.slots_used().sum()), layout.system.model.block_count)
+
+
+def _serve_all(admission: Admission, jobs: Jobs, look: int = 0, rate_per_s: float = np.nan) -> JobTimes:
+    """Serve all jobs and return their times; with a first `look` raise `UnstableError` if it sees that."""
     n = len(jobs)
-    record = engine.Record(np.empty(n), np.empty(n), np.empty(n), np.empty(n, np.int64))
-    arrivals = engine.Arrivals(jobs.arrival_s, jobs.size, jobs.lengths, jobs.uniform)
-    state = engine.empty_state(table.capacity.size, n, min(int(table.capacity.sum()), n))
-    served = engine.run(dispatch.policy, arrivals, table, record, state, False)
-    check_served(served, n, table, dispatch)
-    return job_times(jobs.arrival_s, record, table)
+    record, progress = empty_record(n, np.full(n, np.inf) if look else np.empty(0)), empty_progress(admission)
+    while (answer := advance(admission, jobs, record, progress, look=look)) == jobs_loop.NEEDS_ROOM:
+        admission = with_more_room(admission)
+    check_rule(answer, admission.rule)
+    if answer == jobs_loop.IS_UNSTABLE:
+        raise unstable_run(rate_per_s, admission, int(progress.counts[0]), n)
+    check_all_started(int(progress.counts[1]), n, admission.rule)
+    return JobTimes(jobs.arrival_s, *record[:4], **served_by(admission))
+
+
+def unstable_run(rate_per_s: float, admission: Admission, arrived: int, job_count: int, why: str = "") -> UnstableError:
+    """Return the error for a run that was stopped after so many arrivals."""
+    return UnstableError(
+        f"arrival_rate_per_s = {rate_per_s:g}: under {admission.rule.__name__} jobs leave more slowly than they come, "
+        f"seen after {arrived} of {job_count}; {why}lower the rate, add servers or take another rule"
+    )
+
+
+def advance(
+    admission: Admission,
+    jobs: Jobs,
+    record: jobs_loop.Record,
+    progress: jobs_loop.Progress,
+    more_follow: bool = False,
+    look: int = 0,
+) -> int:
+    """Run the loop for the state of the admission; return what it answers."""
+    loop = jobs_loop.LOOPS[type(admission.state)]
+    arrivals = jobs_loop.Arrivals(jobs.arrival_s, jobs.size, jobs.lengths)
+    answer: int = loop(*admission, arrivals, record, progress, more_follow, look)
+    return answer
+
+
+def empty_record(job_count: int, end_s: Floats) -> jobs_loop.Record:
+    """Return a record for so many jobs, none of which has started."""
+    times_s = [np.empty(job_count) for _ in range(4)]
+    return jobs_loop.Record(times_s[0], times_s[1], times_s[2], times_s[3], end_s)
+
+
+def empty_progress(admission: Admission) -> jobs_loop.Progress:
+    """Return the progress before the first event."""
+    return jobs_loop.Progress(np.zeros(2, np.int64), empty_heap(admission.started.size))
 
 
 def chain_table(
     mean_service_s: ArrayLike, capacities: ArrayLike, dispatch: Dispatch, coefficients_s: ArrayLike | None
-) -> engine.ChainTable:
-    """The chains as the engine wants them; raises `InputError` if the arguments do not describe chains."""
+) -> ChainTable:
+    """Return chains as admission wants them; raise `InputError` if the arguments do not describe chains."""
     capacity = whole_vector("capacities", capacities, minimum=1)
     mean = float_vector("mean_service_s", mean_service_s, np.finfo(float).tiny)
     require(mean.size > 0, "mean_service_s", "[]", "give at least one chain")
     require(mean.size == capacity.size, "capacities", f"{capacity.size} entries", f"give {mean.size}, one a chain")
     require(bool(np.all(np.diff(mean) >= 0)), "mean_service_s", "not ascending", "give the chains fastest first")
-    return engine.ChainTable(capacity, 1 / mean, _coefficients(mean, coefficients_s), dispatch.settings)
+    coefficients = _coefficients(mean, coefficients_s)
+    return ChainTable(capacity, 1 / mean, dispatch.settings, coefficients, *NO_HOPS)
 
 
-def job_times(arrival_s: Floats, record: engine.Record, table: engine.ChainTable) -> ChainJobTimes:
-    """The engine's record as times of jobs."""
-    output_token_s = table.coefficients_s[record.chain, 2]
-    return ChainJobTimes(
-        arrival_s, record.waiting_s, record.service_s, record.first_token_s, output_token_s, record.chain
-    )
-
-
-def check_served(served: int, come: int, table: engine.ChainTable, dispatch: Dispatch) -> None:
-    """Raise `InputError` if the policy named a chain that is not there or left jobs waiting at the end."""
-    name, count = dispatch.policy.__name__, table.capacity.size
-    require(served >= 0, "dispatch", name, f"must answer with a chain below {count} or with -1")
-    require(served == come, "dispatch", name, f"leaves {come - served} jobs waiting beside idle chains")
+def check_all_started(started: int, come: int, rule: Callable[..., float]) -> None:
+    """Raise `InputError` if jobs still wait at the end."""
+    left = come - started
+    require(left == 0, "dispatch", rule.__name__, f"leaves {left} jobs waiting beside idle chains")
 
 
 def _coefficients(mean_service_s: Floats, coefficients_s: ArrayLike | None) -> Floats:

@@ -1,89 +1,86 @@
-"""Simulation of more jobs than fit in memory, as an evaluator (`conf/evaluator/simulation_stream.yaml`)."""
+"""Simulation of more jobs than fit in memory: the same statistics, a chunk of jobs at a time."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
-from algorithms.dispatch import Dispatch
-from evaluators.case import Draw, Measurement
+from evaluators.admission.start import table_of
 from evaluators.simulation.buckets import Buckets
 from evaluators.simulation.chunks import Served, simulate_chunks
-from evaluators.simulation.evaluate import TIMES, Report, unstable_under
-from evaluators.simulation.routed_engine import SHARE_SERVED, WINDOWS, is_negative
-from evaluators.simulation.simulate import JobTimes
-from system import NotApplicableError
+from evaluators.simulation.stability import SHARE_SERVED, WINDOWS, is_negative
 from system.checks import require
-from workloads.synthetic import SyntheticWorkload
+from system.dispatch import Dispatch
+from system.errors import InputError, NotApplicableError, UnstableError
+from system.intervals import BATCHES, half_width_of_batches
+from system.layout import Layout
+from system.response import TIMES, ByChain, JobTimes, Time
+from system.service import ServiceModel
+from workloads.jobs import Jobs
 
 Ints = NDArray[np.int64]
 
 LARGEST_CHUNK = 200_000  # jobs, some 30 MB
 FEWEST_CHUNKS = 50
-BATCHES = 20  # for the interval of the mean; long ones, as their means must be all but independent
 
 
-@dataclass(frozen=True, kw_only=True)
-class StreamedSimulation(Report):
-    """The same jobs and statistics as `SimulationEvaluator`, in the memory of 200,000 jobs.
+def chunk_size(job_count: int) -> int:
+    """Return how many jobs a chunk has, of so many."""
+    return min(-(-job_count // FEWEST_CHUNKS), LARGEST_CHUNK)
 
-    Means and shares are those of all jobs; quantiles are within `buckets.RELATIVE_ERROR`. The mean response time comes
-    with the half-width of its 95 % interval. For chains, and for synthetic jobs with independent gaps. An unstable run
-    is refused: beforehand, or, where the policy may let slots idle while jobs wait, once jobs are seen to pile up.
+
+def stream_layout(
+    layout: Layout,
+    chunks: Iterable[Jobs],
+    chunk_count: int,
+    service: ServiceModel,
+    first: int = 0,
+    limits: Sequence[tuple[Time, float]] = (),
+) -> "StreamedTimes":
+    """Serve jobs that come in so many chunks on a layout with chains; return the times of all from number `first` on.
+
+    Only of `limits` can it be said afterwards how many times are above them. Raises `UnstableError` beforehand, or,
+    where a policy may let slots idle while jobs wait, once jobs are seen to pile up; `NotApplicableError` for layouts
+    without chains and for service models in which jobs slow each other.
     """
-
-    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
-        workload = _synthetic(draw)
-        first = int(workload.job_count * self.warm_up)
-        seen = StreamedTimes(self.slo_s)
-        for served in _served(draw, workload, replication):
-            seen.add(served.times.from_job(int(np.searchsorted(served.number, first))))
-        measurements, half_width_s = self.measurements(draw, seen), seen.half_width_s("response")
-        if half_width_s is not None:
-            measurements.append(Measurement("response_mean_half_width_s", half_width_s))
-        return measurements
-
-
-def _synthetic(draw: Draw) -> SyntheticWorkload:
-    """The workload, if it is one of jobs that can be drawn in chunks."""
-    workload = draw.case.workload
-    if not isinstance(workload, SyntheticWorkload):
+    if service.loop != "jobs":
         raise NotApplicableError(
-            f"evaluator = simulation_stream: {type(workload).__name__} cannot be drawn in chunks; "
-            "use evaluator=simulation"
+            "service: jobs that slow each other are not simulated in chunks; use evaluator=simulation"
         )
-    return workload
-
-
-def _served(draw: Draw, workload: SyntheticWorkload, replication: int) -> Iterable[Served]:
-    """The jobs of a replication, a chunk at a time; raises `UnstableError` where there is no steady state."""
-    composition, dispatch = draw.composition, draw.dispatch
-    composition.check_stable()
-    chunk_jobs = min(-(-workload.job_count // FEWEST_CHUNKS), LARGEST_CHUNK)
-    chunks = workload.chunks(draw.system.arrival_rate_per_s, draw.streams(replication), chunk_jobs)
-    tables = composition.mean_service_s, composition.capacity, dispatch, composition.job_coefficients_s
-    served = simulate_chunks(chunks, *tables)
-    return served if dispatch.work_conserving else while_stable(served, -(-workload.job_count // chunk_jobs), dispatch)
+    chains = layout.composition()
+    chains.check_stable()
+    dispatch = chains.rule
+    if dispatch is None:
+        raise InputError("rule = None: chains need a policy that says which of them takes the next job")
+    served = simulate_chunks(chunks, table_of(chains, dispatch), dispatch)
+    seen = StreamedTimes(limits, len(chains))
+    for chunk in served if dispatch.work_conserving else while_stable(served, chunk_count, dispatch):
+        seen.add(chunk.times.of_jobs(chunk.number >= first))
+    return seen
 
 
 def while_stable(served: Iterable[Served], chunk_count: int, dispatch: Dispatch) -> Iterator[Served]:
-    """The same, but for `UnstableError` if jobs pile up: looked at after all chunks, half of them, a quarter, ..."""
+    """Yield the same, but raise `UnstableError` if jobs pile up.
+
+    That is looked at after all chunks, half of them, a quarter, ...
+    """
     looks = {chunk_count, *(count for k in range(32) if (count := chunk_count >> k) >= FEWEST_CHUNKS)}
     come, present = [0], [0]
     for done, chunk in enumerate(served, start=1):
         come.append(chunk.come)
         present.append(chunk.present)
         if done in looks and is_piling_up(np.array(come), np.array(present)):
-            raise unstable_under(dispatch)
+            raise UnstableError(
+                f"dispatch = {dispatch.name}: jobs leave more slowly than they come, though all chains together are "
+                "fast enough; lower the rate or take another policy"
+            )
         yield chunk
 
 
 def is_piling_up(come: Ints, present: Ints) -> bool:
-    """The rule of `routed_engine.is_unstable` with windows of as many chunks instead of as many seconds.
+    """Return whether jobs leave more slowly than they come (`stability`), in windows of as many chunks.
 
     `come` (n,) jobs had come at the ends of chunks, the first entry before any, and `present` of them had not left.
     """
@@ -93,46 +90,57 @@ def is_piling_up(come: Ints, present: Ints) -> bool:
 
 
 class StreamedTimes:
-    """Statistics (`evaluate.Statistics`) of times that come a chunk at a time."""
+    """Response times (`system.response`) of jobs whose times come a chunk at a time.
 
-    def __init__(self, slo_s: float | None) -> None:
-        self._limits = {("waiting", 0.0), ("response", slo_s or 0.0)}
-        self._above: defaultdict[tuple[str, float], int] = defaultdict(int)
-        self._sums: dict[str, list[float]] = {name: [] for name in TIMES}  # of each chunk
-        self._buckets = {name: Buckets() for name in TIMES}
+    Means and shares are those of all jobs; quantiles are within `buckets.RELATIVE_ERROR`.
+    """
+
+    def __init__(self, limits: Sequence[tuple[Time, float]], chain_count: int) -> None:
+        self._limits, self._chain_count = tuple(limits), chain_count
+        self._above: defaultdict[tuple[Time, float], int] = defaultdict(int)
+        self._sums: dict[Time, list[float]] = {time: [] for time in TIMES}  # of each chunk
+        self._buckets = {time: Buckets() for time in TIMES}
         self._counts: list[int] = []
+        self._jobs, self._service_s = np.zeros((2, chain_count))
 
     def add(self, times: JobTimes) -> None:
         """Take a chunk's times into account."""
         if not times.arrival_s.size:
             return
-        values = {name: getattr(times, f"{name}_s") for name in TIMES}
         self._counts.append(times.arrival_s.size)
-        for name in TIMES:
-            self._sums[name].append(float(values[name].sum()))
-            self._buckets[name].add(values[name])
-        for name, limit_s in self._limits:
-            self._above[name, limit_s] += int(np.count_nonzero(values[name] > limit_s))
+        self._jobs += np.bincount(times.chain, minlength=self._chain_count)
+        self._service_s += np.bincount(times.chain, times.service_s, minlength=self._chain_count)
+        values = {time: getattr(times, f"{time}_s") for time in TIMES}
+        for time in TIMES:
+            self._sums[time].append(float(values[time].sum()))
+            self._buckets[time].add(values[time])
+        for time, limit_s in self._limits:
+            self._above[time, limit_s] += int(np.count_nonzero(values[time] > limit_s))
 
-    def mean_s(self, name: str) -> float:
-        return fsum(self._sums[name]) / sum(self._counts)
+    def mean_s(self, time: Time) -> float:
+        return fsum(self._sums[time]) / sum(self._counts)
 
-    def quantiles_s(self, name: str, shares: tuple[float, ...]) -> list[float]:
-        return self._buckets[name].quantiles(shares)
+    def quantile_s(self, time: Time, q: float) -> float:
+        return self._buckets[time].quantiles((q,))[0]
 
-    def share_above(self, name: str, limit_s: float) -> float:
-        require((name, limit_s) in self._limits, "limit_s", limit_s, "was not asked for before the jobs came")
-        return self._above[name, limit_s] / sum(self._counts)
+    def share_above(self, time: Time, limit_s: float) -> float:
+        """Raise `InputError` unless the limit was named before the jobs came."""
+        require((time, limit_s) in self._limits, "limit_s", limit_s, "was not named before the jobs came")
+        return self._above[time, limit_s] / sum(self._counts)
 
-    def half_width_s(self, name: str) -> float | None:
-        """Of the 95 % interval of a mean, Student's over batches of chunks; None if there is only one chunk.
+    def half_width_s(self, time: Time, q: float | None = None, confidence: float = 0.95) -> float:
+        """Return that of a mean, over `BATCHES` batches of chunks; NaN for a quantile or a single chunk.
 
         A batch counts by its jobs: the first and the last chunk may have few. It is taken to be long against the time
         in which the queue forgets its state.
         """
         first = np.unique(np.linspace(0, len(self._counts), BATCHES, endpoint=False).astype(int))
-        if first.size == 1:
-            return None
-        sums, counts = (np.add.reduceat(chunks, first) for chunks in (self._sums[name], self._counts))
-        variance = np.sum((sums - self.mean_s(name) * counts) ** 2) * first.size / (first.size - 1)
-        return float(stdtrit(first.size - 1, 0.975) * np.sqrt(variance) / counts.sum())
+        if q is not None or first.size == 1:
+            return float("nan")
+        sums, counts = (np.add.reduceat(chunks, first) for chunks in (self._sums[time], self._counts))
+        return half_width_of_batches(sums, counts, confidence)
+
+    @property
+    def by_chain(self) -> ByChain:
+        with np.errstate(invalid="ignore"):
+            return ByChain(self._jobs / sum(self._counts), self._service_s / self._jobs)

@@ -1,0 +1,108 @@
+"""Theory of a layout with chains: Poisson arrivals, exponential sizes, JFFC and equation (2)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.dispatch.jffc import JFFC
+from evaluators.queueing.exact import ExactResponse, exact
+from evaluators.queueing.markov import MarkovResponse, markov
+from evaluators.queueing.theorem4 import ResponseBounds, theorem4
+from system.composition import Composition
+from system.errors import NotApplicableError
+from system.layout import Layout
+from system.response import ByChain, Time
+from workloads.synthetic import is_poisson_exponential
+from workloads.workload import Workload
+
+
+@dataclass(frozen=True)
+class SteadyState:
+    """Response times (`system.response`) without any noise. Output tokens have a mean time only."""
+
+    chains: Composition
+    solved: ExactResponse
+
+    def mean_s(self, time: Time) -> float:
+        return self._means[time]()
+
+    def quantile_s(self, time: Time, q: float) -> float:
+        return self._quantiles[time](q)
+
+    def share_above(self, time: Time, limit_s: float) -> float:
+        if time == "waiting":
+            return self.solved.waiting_tail(limit_s)
+        return self.solved.tail(limit_s) if time == "response" else float("nan")
+
+    def half_width_s(self, time: Time, q: float | None = None, confidence: float = 0.95) -> float:
+        return 0.0
+
+    @property
+    def by_chain(self) -> ByChain:
+        return ByChain(self.solved.chain_shares, self.chains.mean_service_s)
+
+    @cached_property
+    def _means(self) -> dict[Time, Callable[[], float]]:
+        solved, chains = self.solved, self.chains
+        return {
+            "response": lambda: solved.mean_response_s,
+            "waiting": lambda: solved.mean_waiting_s,
+            "service": lambda: solved.mean_service_s,
+            "first_token": lambda: solved.mean_first_token_s(chains.mean_first_token_s),
+            "output_token": lambda: float(solved.chain_shares @ chains.job_coefficients_s[:, 2]),
+        }
+
+    @cached_property
+    def _quantiles(self) -> dict[Time, Callable[[float], float]]:
+        solved, first_token_s = self.solved, self.chains.mean_first_token_s
+        return {
+            "response": solved.percentile_s,
+            "waiting": solved.waiting_percentile_s,
+            "service": solved.service_percentile_s,
+            "first_token": lambda q: solved.first_token_percentile_s(q, first_token_s),
+            "output_token": lambda q: float("nan"),
+        }
+
+
+def steady_state(layout: Layout) -> SteadyState:
+    """Return the exact response times of a layout's chains.
+
+    Raises `UnstableError` unless λ < ν (4), and `NotApplicableError` for layouts without chains.
+    """
+    chains = layout.composition()
+    return SteadyState(chains, exact(*_queue(layout)))
+
+
+def bounds_s(layout: Layout) -> ResponseBounds:
+    """Return Theorem 4's bounds on the mean response time; raise as `steady_state` does."""
+    return theorem4(*_queue(layout))
+
+
+def markov_chain(layout: Layout) -> MarkovResponse:
+    """Return what the whole Markov chain says, for small systems; raise as `steady_state` does."""
+    return markov(*_queue(layout))
+
+
+def _queue(layout: Layout) -> tuple[float, NDArray[np.float64], NDArray[np.int64]]:
+    """Return λ, μ and c of a layout; raise unless it has chains and is stable."""
+    chains = layout.composition()
+    chains.check_stable()
+    return chains.system.arrival_rate_per_s, chains.service_rate_per_s, chains.capacity
+
+
+def theory_holds(layout: Layout, workload: Workload) -> bool:
+    """Return whether arrivals are Poisson, sizes exponential, and the rule is JFFC on chains."""
+    under_jffc = layout.rule is not None and layout.rule.function is JFFC.function
+    return under_jffc and is_poisson_exponential(workload)
+
+
+def require_theory(evaluator: str, layout: Layout, workload: Workload) -> None:
+    """Raise `NotApplicableError` unless arrivals are Poisson, sizes exponential, and chains under JFFC."""
+    if not theory_holds(layout.composition(), workload):
+        raise NotApplicableError(
+            f"evaluator = {evaluator}: holds for Poisson arrivals, exponential sizes and JFFC only; "
+            "use evaluator=simulation"
+        )

@@ -1,0 +1,118 @@
+"""The compiled loop of equation (2): a job in service takes the time that it would take alone.
+
+So a job's times are known, and written down, when it starts. Events are arrivals, in order, and ends, in a heap.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import boolean, float64, int64, types
+from numpy.typing import NDArray
+
+from evaluators.admission.chains import CHAINS, Chains
+from evaluators.admission.core import arrive, decide, held_by, leave, needs_room, next_look_s, path_coefficients_s
+from evaluators.admission.heap import HEAP, Heap, next_s, pop, push
+from evaluators.admission.routes import ROUTES, Routes
+from evaluators.simulation.stability import is_seen_unstable
+from system.compiled import compiled, entry
+from system.dispatch import DISPATCH
+from system.linear_law import job_s
+from system.routing import DELAY
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+FINISHED, NEEDS_ROOM, IS_UNSTABLE = 0, 1, 2  # what the loop answers, unless a rule is broken (`admission.core`)
+
+
+class Arrivals(NamedTuple):
+    """Jobs in order of arrival; `lengths` has one row for each or a single row for all."""
+
+    time_s: Floats  # (n,)
+    size: Floats  # (n,)
+    lengths: Floats  # (n, 2) or (1, 2): input tokens, output tokens - 1
+
+
+class Record(NamedTuple):
+    """What the loop writes for each job."""
+
+    waiting_s: Floats
+    service_s: Floats
+    first_token_s: Floats  # from arrival
+    output_token_s: Floats  # for a size of 1
+    end_s: Floats  # infinite before the job starts; empty where nobody looks
+
+
+class Progress(NamedTuple):
+    """How far a run is, so that it can be interrupted between two events."""
+
+    counts: Ints  # (2,): jobs that have arrived, jobs that have started
+    ends: Heap  # by what each job in service holds
+
+
+_VECTOR = float64[::1]
+ARRIVALS = types.NamedTuple((_VECTOR, _VECTOR, float64[:, ::1]), Arrivals)
+RECORD = types.NamedUniTuple(_VECTOR, 5, Record)
+PROGRESS = types.NamedTuple((int64[::1], HEAP), Progress)
+
+
+@compiled
+def _start(job, now_s, state, jobs, record):  # type: ignore[no-untyped-def]
+    """Write down the times of a job that starts now, and return when it ends."""
+    once_s, input_token_s, output_token_s = path_coefficients_s(state, job)
+    row = job if jobs.lengths.shape[0] > 1 else 0
+    first_token_s, service_s = job_s(
+        once_s, input_token_s, output_token_s, jobs.size[job], jobs.lengths[row, 0], jobs.lengths[row, 1]
+    )
+    record.waiting_s[job] = now_s - jobs.time_s[job]
+    record.first_token_s[job] = record.waiting_s[job] + first_token_s
+    record.service_s[job] = service_s
+    record.output_token_s[job] = output_token_s
+    if record.end_s.size > 0:
+        record.end_s[job] = now_s + service_s
+    return now_s + service_s
+
+
+def _run(rule, state, started, jobs, record, progress, more_follow, first_look):  # type: ignore[no-untyped-def]
+    """Serve every job to its end; if more jobs follow, only to the last arrival, as what happens next is not known.
+
+    With `first_look` above 0 an unstable run is stopped (`stability`).
+    """
+    n, ends, arrived = jobs.time_s.size, progress.ends, progress.counts[0]
+    answer = FINISHED
+    while True:
+        arrival_s = jobs.time_s[arrived] if arrived < n else np.inf
+        end_s, look_s = next_s(ends), next_look_s(state)
+        if arrived == n and (more_follow or (end_s == np.inf and look_s == np.inf)):
+            break
+        if needs_room(state):
+            answer = NEEDS_ROOM
+            break
+        if end_s <= arrival_s and end_s <= look_s:
+            now_s = end_s
+            leave(state, pop(ends))
+        elif look_s <= arrival_s:
+            now_s = look_s
+        else:
+            now_s = arrival_s
+            arrive(state, arrived)
+            arrived += 1
+            if is_seen_unstable(arrived, first_look, jobs.time_s, record.end_s):
+                answer = IS_UNSTABLE
+                break
+        count = decide(rule, state, now_s, started)
+        if count < 0:
+            answer = count
+            break
+        progress.counts[1] += count
+        for i in range(count):
+            job = started[i]
+            push(ends, _start(job, now_s, state, jobs, record), held_by(state, job))
+    progress.counts[0] = arrived
+    return answer
+
+
+_REST = (int64[::1], ARRIVALS, RECORD, PROGRESS, boolean, int64)
+run_on_chains = entry(int64(types.FunctionType(DISPATCH), CHAINS, *_REST))(_run)
+run_over_routes = entry(int64(types.FunctionType(DELAY), ROUTES, *_REST))(_run)
+LOOPS = {Chains: run_on_chains, Routes: run_over_routes}  # by the state of the admission
