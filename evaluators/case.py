@@ -2,23 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, NamedTuple, Protocol, cast
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from algorithms.dispatch import Dispatch
-from algorithms.routing.links import RoutedComposition
-from system import (
-    Composition,
-    InfeasibleError,
-    NotApplicableError,
-    ServedModel,
-    Servers,
-    Streams,
-    System,
-    UnstableError,
-)
+from system import InfeasibleError, ServedModel, Servers, Streams, System, UnstableError
 from system.checks import require
+from system.layout import Layout
 from workloads.jobs import Jobs
 from workloads.workload import Workload
 
@@ -67,21 +57,11 @@ class Demand(Protocol):
         """λ, given the servers and the workload's own rate."""
 
 
-class ChainScheme(Protocol):
-    """A complete algorithm (`conf/algorithm`) that composes chains and dispatches jobs to them."""
+class Scheme(Protocol):
+    """A complete algorithm (`conf/algorithm`)."""
 
-    @property
-    def dispatch(self) -> Dispatch: ...
-
-    def compose(self, system: System, rng: np.random.Generator) -> Composition:
-        """The chains for one system; raises `InfeasibleError` if there are none."""
-
-
-class RoutedScheme(Protocol):
-    """A complete algorithm (`conf/algorithm`) that routes each job over the servers."""
-
-    def compose(self, system: System, rng: np.random.Generator) -> RoutedComposition:
-        """The servers' blocks and the routing rule; raises `InfeasibleError` if no path runs all blocks."""
+    def compose(self, system: System, rng: np.random.Generator) -> Layout:
+        """The layout for one system, with the rule by which jobs get to servers; `InfeasibleError` if there is none."""
 
 
 class Evaluator(Protocol):
@@ -111,29 +91,9 @@ class Draw:
         return replace(any_rate, arrival_rate_per_s=rate)
 
     @cached_property
-    def composed(self) -> Composition | RoutedComposition:
+    def layout(self) -> Layout:
         """What the scheme makes of the system."""
         return self.case.algorithm.compose(self.system, self._choices("placement"))
-
-    @property
-    def composition(self) -> Composition:
-        """The scheme's chains; raises `NotApplicableError` where it has none."""
-        self.require_chains()
-        return cast(Composition, self.composed)
-
-    def require_chains(self) -> None:
-        """Raise unless the scheme composes chains."""
-        if not isinstance(self.composed, Composition):
-            raise NotApplicableError(
-                "algorithm: this one routes each job over the servers and has no chains with capacities; "
-                "use evaluator=simulation"
-            )
-
-    @property
-    def dispatch(self) -> Dispatch:
-        """The policy of a scheme that has chains."""
-        self.require_chains()
-        return cast(ChainScheme, self.case.algorithm).dispatch
 
     def jobs(self, replication: int) -> Jobs:
         """The jobs of one replication, the same for every scheme."""
@@ -154,7 +114,7 @@ class Case:
     cluster: Cluster
     workload: Workload
     demand: Demand
-    algorithm: ChainScheme | RoutedScheme
+    algorithm: Scheme
     evaluator: Evaluator
     target_load: float = 0.7  # ρ̄
     seed: int = 0

@@ -11,36 +11,30 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-import numpy as np
-
-from algorithms.routing.links import RoutedComposition
 from evaluators.case import Draw, Measurement
 from evaluators.peak_memory import counted_gb, reset_peak
 from evaluators.queueing.evaluate import exact_mean_s, markov_means, theorem4_bounds
-from evaluators.simulation.evaluate import simulate_composition
-from evaluators.simulation.routed import simulate_routed
-from system import Composition, Streams
+from evaluators.simulation import simulate_layout
+from system import Streams
 from system.checks import require_count, require_one_of, require_positive
+from system.layout import Layout
 
 
-def _compose(draw: Draw) -> Composition | RoutedComposition:
+def _compose(draw: Draw) -> Layout:
     rng = Streams(draw.case.seed, draw.number).cluster("placement")
     return draw.case.algorithm.compose(draw.system, rng)
 
 
 def _simulate(draw: Draw) -> object:
     """The jobs drawn and served to their end, whether or not that is stable."""
-    jobs = draw.jobs(0)
-    if isinstance(draw.composed, RoutedComposition):
-        return simulate_routed(draw.composed, jobs, stop_unstable=False)
-    return simulate_composition(draw.composed, jobs, draw.dispatch)
+    return simulate_layout(draw.layout, draw.jobs(0))
 
 
 # What builds on a composition finds it made.
 STAGES: dict[str, Callable[[Draw], object]] = {
     "compose": _compose,
     "theorem4": lambda draw: theorem4_bounds(draw, 0),
-    "exact": lambda draw: exact_mean_s(draw.composition),
+    "exact": lambda draw: exact_mean_s(draw.layout),
     "markov": lambda draw: markov_means(draw, 0),
     "simulate": _simulate,
 }
@@ -83,7 +77,7 @@ class CostEvaluator:
         sizes: dict[str, float] = {"arrival_rate_per_s": draw.system.arrival_rate_per_s}
         if self.stage == "simulate":
             sizes["job_count"] = len(draw.jobs(0))
-        return [Measurement(name, value) for name, value in (sizes | _sizes_of(draw.composed)).items()]
+        return [Measurement(name, value) for name, value in {**sizes, **draw.layout.sizes}.items()]
 
     def _load_code(self, draw: Draw, work: Callable[[], object]) -> None:
         """The first call in this process; to compose was needed to get here."""
@@ -98,10 +92,3 @@ def cpu_s(work: Callable[[], object]) -> float:
     begin = time.thread_time()
     work()
     return time.thread_time() - begin
-
-
-def _sizes_of(composed: Composition | RoutedComposition) -> dict[str, float]:
-    if isinstance(composed, RoutedComposition):
-        return {"link_count": composed.links.source.size, "slot_count": int(composed.slots.sum())}
-    rates = np.unique(composed.service_rate_per_s).size
-    return {"chain_count": len(composed), "slot_count": composed.slot_count, "rate_count": rates}

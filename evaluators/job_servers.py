@@ -29,7 +29,7 @@ class JobServersEvaluator:
         return "draw"
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
-        return [found for share in self.shares for found in _measured(draw.composition, share)]
+        return [found for share in self.shares for found in _measured(draw.layout.composition(), share)]
 
 
 def _measured(composition: Composition, share: float) -> list[Measurement]:

@@ -36,7 +36,7 @@ class ServiceTimesEvaluator:
         return "draw"
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
-        coefficients_s = draw.composition.job_coefficients_s[: self.chain_count]
+        coefficients_s = draw.layout.composition().job_coefficients_s[: self.chain_count]
         services_s = service_times_s(coefficients_s, draw.jobs(replication))
         return [
             measurement

@@ -7,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evaluators.admission import Hop, Start
+from evaluators.admission.requests import Hop, Start
 from evaluators.runtime.record import Parts
 from system import InputError
+from system.linear_law import prompt_s
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Delays:
 
     def of_step(self, server: int, tokens: int, first: bool) -> float:
         once_s, token_s, further_s = self.coefficients_s[server]
-        return float(once_s + token_s * tokens if first else further_s)
+        return float(prompt_s(once_s, token_s, float(tokens)) if first else further_s)
 
 
 @dataclass(frozen=True)

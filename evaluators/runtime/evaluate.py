@@ -1,6 +1,6 @@
 """Real execution as an evaluator (`conf/evaluator`): the compositions and jobs of the simulators, really served."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,15 +9,15 @@ import numpy as np
 from evaluators.case import Draw, Measurement
 from evaluators.runtime.installed import require_installed
 from evaluators.runtime.settings import RunSettings
-from evaluators.simulation.evaluate import AllTimes, Report
-from evaluators.simulation.simulate import JobTimes
+from evaluators.simulation.evaluate import Report, part_means, utilisations
 from evaluators.simulation.steps import check_whole_tokens
 from system import InputError
+from system.service import ServiceModel
+from system.service_models.independent import INDEPENDENT
 from workloads.jobs import Jobs
 
 if TYPE_CHECKING:
-    from evaluators.runtime.record import JobRecord
-    from evaluators.runtime.run import Run
+    from evaluators.runtime.run import ServedRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,78 +27,67 @@ class RuntimeEvaluator(RunSettings, Report):
     The jobs after the warm-up are reported; those that failed are counted, and have no times.
     """
 
+    service: ServiceModel = INDEPENDENT
+
     def __post_init__(self) -> None:
         RunSettings.__post_init__(self)
         Report.__post_init__(self)
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
-        jobs = draw.jobs(replication)
+        jobs, layout = draw.jobs(replication), draw.layout
         check_whole_tokens(jobs)
         check_lengths(jobs, draw.case.fitted_model.cache_tokens)
         require_installed("torch")
-        from evaluators.runtime.run import run
+        from evaluators.runtime.run import serve
 
-        ran = run(self, draw, jobs, draw.streams(replication).jobs("prompts"))
+        run = serve(layout, jobs, self, self.service, draw.streams(replication).jobs("prompts"))
         first = int(len(jobs) * self.warm_up)
-        served = [record for record in ran.records[first:] if record.served]
-        if not served:
-            reasons = sorted({record.reason for record in ran.records})
+        chosen = run.served & (np.arange(len(jobs)) >= first)
+        if not chosen.any():
+            reasons = sorted({record.reason for record in run.records})
             raise InputError(f"real run: no job was served after the warm-up; {'; '.join(reasons)}")
+        times = run.times.of_jobs(chosen)
         return [
-            *self.measurements(draw, AllTimes(job_times(served))),
-            *_parts(served),
-            *_faults(ran, first),
-            *(Measurement("server_utilisation", share, j) for j, share in ran.utilisation().items()),
-            *_token_steps(ran),
+            *self.measurements(draw, times),
+            *part_means(times),
+            *_hop_medians(run, chosen.tolist()),
+            *_faults(run, first),
+            *utilisations(layout, run),
+            *_token_steps(run),
         ]
 
 
-def job_times(records: "Sequence[JobRecord]") -> JobTimes:
-    """The times of jobs that were served."""
-    arrival_s, start_s, first_s, end_s, further = np.array(
-        [(r.arrival_s, r.start_s, r.first_token_s, r.end_s, len(r.tokens) - 1) for r in records]
-    ).T
-    with np.errstate(invalid="ignore"):
-        output_token_s = (end_s - first_s) / np.where(further > 0, further, np.nan)
-    return JobTimes(arrival_s, start_s - arrival_s, end_s - start_s, first_s - arrival_s, output_token_s)
-
-
-def _parts(records: "Sequence[JobRecord]") -> list[Measurement]:
-    """Means of the parts of the service time over jobs, and medians over jobs of what a hop costs beyond the model."""
-    parts = [record.parts for record in records]
-    names = ("compute_s", "queue_s", "held_s", "transport_s", "emulated_rtt_s")
-    columns = {name: np.array([getattr(part, name) for part in parts]) for name in names}
-    columns["orchestrator_s"] = np.array([record.orchestrator_s for record in records])
-    communication_s = columns["transport_s"] + columns["emulated_rtt_s"] + columns["orchestrator_s"]
-    hops = np.array([part.hops for part in parts])
-    overhead_s = columns["transport_s"] + columns["orchestrator_s"]
+def _hop_medians(run: "ServedRun", chosen: list[bool]) -> list[Measurement]:
+    """Medians over jobs of what a hop costs beyond the model."""
+    records = [record for record, is_chosen in zip(run.records, chosen, strict=True) if is_chosen]
+    transport_s = np.array([record.parts.transport_s for record in records])
+    overhead_s = transport_s + np.array([record.orchestrator_s for record in records])
+    hops = np.array([record.parts.hops for record in records])
     return [
-        *(Measurement(f"{name.removesuffix('_s')}_mean_s", float(column.mean())) for name, column in columns.items()),
-        Measurement("communication_mean_s", float(communication_s.mean())),
         Measurement("overhead_per_hop_median_s", float(np.median(overhead_s / hops))),
-        Measurement("transport_per_hop_median_s", float(np.median(columns["transport_s"] / hops))),
+        Measurement("transport_per_hop_median_s", float(np.median(transport_s / hops))),
     ]
 
 
-def _token_steps(ran: "Run") -> Iterator[Measurement]:
+def _token_steps(run: "ServedRun") -> Iterator[Measurement]:
     """Of the steps of one token that each server computed alone, if there were several."""
-    for j, stats in ran.stats.items():
+    for j, stats in run.stats.items():
         for metric in ("token_step_mean_s", "token_step_cv"):
             if metric in stats:
                 yield Measurement(metric, stats[metric], j)
 
 
-def _faults(ran: "Run", first: int) -> list[Measurement]:
+def _faults(run: "ServedRun", first: int) -> list[Measurement]:
     """What did not go as planned, from job number `first` on."""
-    records = ran.records[first:]
+    records = run.records[first:]
     measurements = [
         Measurement("failed_jobs", sum(not record.served for record in records)),
         Measurement("rerouted_jobs", sum(record.served and record.attempts > 1 for record in records)),
-        Measurement("held_slots", ran.held_slots),
-        *(Measurement("lost_server", server in ran.lost, server) for server in ran.slots),
+        Measurement("held_slots", run.held_slots),
+        *(Measurement("lost_server", server in run.lost, server) for server in run.slots),
     ]
-    if ran.identical_share is not None:
-        measurements.append(Measurement("tokens_identical", ran.identical_share))
+    if run.identical_share is not None:
+        measurements.append(Measurement("tokens_identical", run.identical_share))
     return measurements
 
 

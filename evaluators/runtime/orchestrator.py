@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evaluators.admission import Admission
+from evaluators.admission.requests import RequestAdmission
 from evaluators.runtime.attempt import Attempt, Delays, Request
 from evaluators.runtime.blocks.ends import Ends
 from evaluators.runtime.links import Link, LinkClosedError
@@ -31,7 +31,7 @@ class Orchestrator:
 
     def __init__(
         self,
-        admission: Admission,
+        admission: RequestAdmission,
         links: Mapping[int, Link],
         ends: Ends,
         delays: Delays,

@@ -1,15 +1,15 @@
 """One real run: servers are started, jobs served, servers asked what they saw, tokens checked."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from evaluators.admission import admission_of
-from evaluators.case import Draw
+from evaluators.admission.requests import RequestAdmission
 from evaluators.runtime import fleet
 from evaluators.runtime.attempt import Delays, Request, random_prompts
 from evaluators.runtime.blocks.ends import Ends
@@ -19,8 +19,12 @@ from evaluators.runtime.orchestrator import Orchestrator
 from evaluators.runtime.record import JobRecord
 from evaluators.runtime.settings import RunSettings
 from evaluators.runtime.spec import ServerSpec
-from system import Composition
+from system.layout import Layout
+from system.response import JobTimes, Run
+from system.service import ServiceModel
 from workloads.jobs import Jobs
+
+PARTS = ("compute", "queue", "held", "transport", "emulated_rtt")
 
 
 class LostServerWarning(UserWarning):
@@ -28,36 +32,39 @@ class LostServerWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class Run:
-    """What came of the jobs, and what the servers that are left said at the end."""
+class ServedRun(Run):
+    """A real run: the times of jobs that failed are NaN. Beside the times what the servers that are left said."""
 
-    records: list[JobRecord]
-    stats: dict[int, dict[str, float]]
-    slots: dict[int, int]
-    lost: dict[int, str]
-    identical_share: float | None
+    records: Sequence[JobRecord] = ()
+    stats: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    slots: Mapping[int, int] = field(default_factory=dict)
+    lost: Mapping[int, str] = field(default_factory=dict)
+    identical_share: float | None = None  # of the jobs whose tokens were compared with the whole model's
+
+    @property
+    def served(self) -> NDArray[np.bool_]:
+        """(n,) whether each job was served."""
+        return np.array([record.served for record in self.records])
 
     @property
     def held_slots(self) -> int:
         """Cache slots that are still taken at the end: none, if all is well."""
         return int(sum(self.slots[j] - stats["free_slots"] for j, stats in self.stats.items()))
 
-    def utilisation(self) -> dict[int, float]:
-        """Share of the time from the first arrival to the last end in which each server computed or held its pace."""
-        end_s = np.nanmax([record.end_s for record in self.records])
-        return {j: stats["busy_s"] / (end_s - self.records[0].arrival_s) for j, stats in self.stats.items()}
 
+def serve(
+    layout: Layout, jobs: Jobs, settings: RunSettings, service: ServiceModel, rng: np.random.Generator
+) -> ServedRun:
+    """Serve jobs of whole tokens in real time, on servers that are started for it and end with it.
 
-def run(settings: RunSettings, draw: Draw, jobs: Jobs, rng: np.random.Generator) -> Run:
-    """Serve the jobs in real time on servers that are started for it and end with it."""
+    `rng` is for the prompts. The service model says how servers batch, and how long a step of a paced one lasts.
+    """
     torch.set_num_threads(settings.threads)
-    specs = settings.specs(draw)
-    some = next(iter(specs.values()))
-    ends, lengths = ends_of(some), np.broadcast_to(jobs.lengths, (len(jobs), 2)).astype(np.int64)
-    requests = random_prompts(some.architecture.vocabulary_size, lengths, rng)
-    dispatch = draw.dispatch if isinstance(draw.composed, Composition) else None
-    admission = admission_of(draw.composed, dispatch, jobs)
-    delays = Delays(settings.delays_s(draw.system.servers))
+    specs = settings.specs(layout, service)
+    any_spec = next(iter(specs.values()))
+    ends, lengths = ends_of(any_spec), np.broadcast_to(jobs.lengths, (len(jobs), 2)).astype(np.int64)
+    requests = random_prompts(any_spec.architecture.vocabulary_size, lengths, rng)
+    admission, delays = RequestAdmission(layout, jobs), Delays(settings.delays_s(layout.system.servers))
     with fleet.started(settings.engine, list(specs.values()), settings.addresses) as servers:
         servers.wait_until_ready(list(specs.values()), settings.start_s)
         links = dict(zip(specs, servers.links, strict=True))
@@ -68,12 +75,47 @@ def run(settings: RunSettings, draw: Draw, jobs: Jobs, rng: np.random.Generator)
     for server, reason in orchestrator.lost.items():
         warnings.warn(f"{specs[server].name} was lost: {reason}", LostServerWarning, stacklevel=2)
     checked = requests[: settings.check_tokens]
-    identical = _identical_share(some, ends, checked, records) if checked else None
-    return Run(records, stats, {j: spec.slot_count for j, spec in specs.items()}, orchestrator.lost, identical)
+    return ServedRun(
+        job_times(records),
+        _utilisation(records, stats, len(layout.system.servers)),
+        records,
+        stats,
+        {j: spec.slot_count for j, spec in specs.items()},
+        orchestrator.lost,
+        _identical_share(any_spec, ends, checked, records) if checked else None,
+    )
+
+
+def job_times(records: Sequence[JobRecord]) -> JobTimes:
+    """Return the times of jobs, and the parts of their service times."""
+    columns = [(r.arrival_s, r.start_s, r.first_token_s, r.end_s, len(r.tokens) - 1) for r in records]
+    arrival_s, start_s, first_s, end_s, further = np.array(columns).T
+    output_token_s = (end_s - first_s) / np.where(further > 0, further, np.nan)
+    times = arrival_s, start_s - arrival_s, end_s - start_s, first_s - arrival_s, output_token_s
+    return JobTimes(*times, parts=_parts(records))
+
+
+def _parts(records: Sequence[JobRecord]) -> dict[str, NDArray[np.float64]]:
+    """Return (n,) seconds of each part; `communication` is all that is neither computation nor waiting at a server."""
+    parts = {name: np.array([getattr(record.parts, f"{name}_s") for record in records]) for name in PARTS}
+    parts["orchestrator"] = np.array([record.orchestrator_s for record in records])
+    parts["communication"] = parts["transport"] + parts["emulated_rtt"] + parts["orchestrator"]
+    return parts
+
+
+def _utilisation(
+    records: Sequence[JobRecord], stats: Mapping[int, Mapping[str, float]], server_count: int
+) -> NDArray[np.float64]:
+    """Return (J,) share of the run in which each server computed or held its pace; NaN where it did not say."""
+    utilisation = np.full(server_count, np.nan)
+    ends_s = [record.end_s for record in records if record.served]
+    for j, said in stats.items() if ends_s else ():
+        utilisation[j] = said["busy_s"] / (max(ends_s) - records[0].arrival_s)
+    return utilisation
 
 
 def _identical_share(spec: ServerSpec, ends: Ends, requests: Sequence[Request], records: Sequence[JobRecord]) -> float:
-    """Share of the served ones of these jobs whose tokens are those of the whole model in one place."""
+    """Return the share of the served ones of these jobs whose tokens are those of the whole model in one process."""
     blocks = [block_of(spec, b) for b in range(spec.architecture.block_count)]
     same = [
         generate(spec.architecture, blocks, ends, request.prompt.tolist(), request.output_tokens) == record.tokens

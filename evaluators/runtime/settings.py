@@ -7,12 +7,13 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.case import Draw
 from evaluators.runtime.blocks.architecture import Architecture, architecture
 from evaluators.runtime.blocks.config import architecture_from_config
-from evaluators.runtime.spec import Batching, DtypeName, ServerSpec
+from evaluators.runtime.spec import DtypeName, Pace, ServerSpec
 from system import InputError, NotApplicableError, ServedModel, Servers
 from system.checks import require, require_count, require_not_negative, require_one_of, require_positive
+from system.layout import Layout
+from system.service import ServiceModel
 
 Engine = Literal["pipe", "local", "zeromq", "ray"]
 Emulate = Literal["nothing", "rtt", "communication"]
@@ -27,7 +28,8 @@ class RunSettings:
     - `weights`: the seed of random weights, or the folder of a checkpoint.
     - `emulate`: what is added to the real transport: nothing, the network's round trips, or all that the system model
       calls communication.
-    - `pace`: a server's step lasts at least as long as the cluster's profile says, so that it plays that hardware.
+    - `pace`: a server's step lasts at least as long as the service model and the cluster's profile say, so that it
+      plays that hardware.
     - `sm_counts`: multiprocessors of a CUDA device for each server of the cluster (`engine` = local); none: all share.
     - `cuda_graphs`: one-token steps on a CUDA device are graphs.
     - `check_tokens`: of so many jobs the tokens are compared with the whole model's, after the run.
@@ -36,7 +38,6 @@ class RunSettings:
     engine: Engine = "pipe"
     device: str = "cpu"
     dtype: DtypeName = "float32"
-    batching: Batching = "serial"
     threads: int = 1
     weights: int | str = 0
     emulate: Emulate = "rtt"
@@ -58,10 +59,10 @@ class RunSettings:
         parted = bool(self.sm_counts) and self.engine != "local"
         require(not parted, "sm_counts", list(self.sm_counts), "are of servers in one process; use engine=local")
 
-    def specs(self, draw: Draw) -> dict[int, ServerSpec]:
-        """What each server that hosts blocks has to know; the slab holds what the scheme may put there."""
-        model, system = draw.case.fitted_model, draw.system
-        shape, placement, slots = self._architecture(model), draw.composed.placement, draw.composed.slots_used()
+    def specs(self, layout: Layout, service: ServiceModel) -> dict[int, ServerSpec]:
+        """Return what each server that hosts blocks has to know; the slab holds what the layout may put there."""
+        system, placement, slots = layout.system, layout.placement, layout.slots_used()
+        model, shape = system.model, self._architecture(system.model)
         sm_counts = self.sm_counts or (None,) * len(system.servers)
         fits = len(sm_counts) == len(system.servers)
         require(fits, "sm_counts", list(sm_counts), f"give a number for each of {len(system.servers)} servers")
@@ -76,8 +77,8 @@ class RunSettings:
                 weights=self.weights,
                 dtype=self.dtype,
                 device=self.device,
-                batching=self.batching,
-                pace_s=tuple(system.servers.block_s[j].tolist()) if self.pace else None,
+                batching=service.batching,
+                pace=Pace.of(service, system.servers.block_s[j]) if self.pace else None,
                 threads=self.threads,
                 sm_count=sm_counts[j],
                 cuda_graphs=self.cuda_graphs,

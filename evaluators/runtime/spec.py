@@ -5,13 +5,35 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from numpy.typing import NDArray
+
 from evaluators.runtime.blocks.architecture import Architecture
 from system import InputError
 from system.checks import float_vector, require, require_count, require_not_negative, require_one_of
+from system.service import Batching, ServiceModel, require_batching
 
-Batching = Literal["serial", "decode"]
 DtypeName = Literal["float32", "bfloat16", "float16"]
 OF_THE_HOST = ("name", "device", "threads", "sm_count", "cuda_graphs")  # these may differ from where a run was planned
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How long steps last at least: the function of a service model, by the names of its module and its own."""
+
+    module: str
+    function: str
+    block_s: tuple[float, ...]  # coefficients of one block
+    settings: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(float_vector("block_s", self.block_s).size == 3, "block_s", self.block_s, "give three numbers")
+
+    @staticmethod
+    def of(service: ServiceModel, block_s: NDArray[Any]) -> "Pace":
+        """Return the pace of a server with these coefficients (3,) under a service model."""
+        function = service.step_s
+        times = {"block_s": tuple(block_s.tolist()), "settings": tuple(service.settings.tolist())}
+        return Pace(module=function.__module__, function=function.__name__, **times)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +41,9 @@ class ServerSpec:
     """Blocks `first_block`, ... of a model, a slab of `slot_count` block-slots, and how steps are served.
 
     `batching`: `serial` computes one step at a time in the order of arrival, as PETALS does; `decode` computes the
-    one-token steps that wait together. `pace_s` is (s, s per prompt token, s per further token) for one block: a step
-    lasts at least as long as these say, so that a server plays a slower one. On a CUDA device `sm_count` of its
-    multiprocessors are the server's own (None: all are everybody's), and one-token steps are `cuda_graphs`.
+    one-token steps that wait together. With a `pace` a step lasts at least so long, and a server plays a slower one.
+    On a CUDA device `sm_count` of its multiprocessors are the server's own (None: all are everybody's), and one-token
+    steps are `cuda_graphs`.
     """
 
     name: str
@@ -34,7 +56,7 @@ class ServerSpec:
     dtype: DtypeName = "float32"
     device: str = "cpu"
     batching: Batching = "serial"
-    pace_s: tuple[float, float, float] | None = None
+    pace: Pace | None = None
     threads: int = 1
     sm_count: int | None = None
     cuda_graphs: bool = True
@@ -45,10 +67,8 @@ class ServerSpec:
         require_not_negative(first_block=self.first_block)
         end, limit = self.first_block + self.block_count, self.architecture.block_count
         require(end <= limit, "blocks", f"{self.first_block} to {end - 1}", f"the model ends at block {limit - 1}")
-        require_one_of(get_args(Batching), batching=self.batching)
+        require_batching(self.batching)
         require_one_of(get_args(DtypeName), dtype=self.dtype)
-        if self.pace_s is not None:
-            require(float_vector("pace_s", self.pace_s).size == 3, "pace_s", self.pace_s, "give three numbers")
 
     def to_json(self) -> str:
         """On one line."""
@@ -60,8 +80,8 @@ class ServerSpec:
         try:
             given: dict[str, Any] = json.loads(text)
             given["architecture"] = Architecture(**given["architecture"])
-            if given.get("pace_s") is not None:
-                given["pace_s"] = tuple(given["pace_s"])
+            if given.get("pace") is not None:
+                given["pace"] = Pace(**{key: _plain(value) for key, value in given["pace"].items()})
             return ServerSpec(**given)
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise InputError(f"spec = {text[:80]}: is not the description of a server ({error})") from error
@@ -75,11 +95,11 @@ class ServerSpec:
             require(same, f"{field.name} of server {wanted.name}", is_, f"this run needs {needed}; start it anew")
 
     @property
-    def paced_step_s(self) -> tuple[float, float, float]:
-        """What a step lasts at least, for one block."""
-        return self.pace_s or (0.0, 0.0, 0.0)
-
-    @property
     def checkpoint(self) -> Path | None:
         """Where the weights are read from, if they are not random."""
         return Path(self.weights) if isinstance(self.weights, str) else None
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON has as a list as a tuple."""
+    return tuple(value) if isinstance(value, list) else value

@@ -3,10 +3,12 @@
 import json
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +17,7 @@ from evaluators.runtime.blocks.slab import Slab
 from evaluators.runtime.blocks.stack import Stack
 from evaluators.runtime.device import require_fits, torch_device
 from evaluators.runtime.model import block_of
-from evaluators.runtime.spec import ServerSpec
+from evaluators.runtime.spec import Pace, ServerSpec
 from evaluators.runtime.streams import CudaStream, Launched, Stream, stream_of
 from evaluators.runtime.wire import Kind, Message, Request
 from system import InputError
@@ -50,6 +52,7 @@ class Worker:
         if spec.cuda_graphs and isinstance(self._stream, CudaStream):
             graphs = DecodeGraphs(blocks, slab, CudaCapture(self._device, self._stream.stream))
         self.stack = Stack(blocks, spec.first_block, slab, graphs)
+        self._step_s = None if spec.pace is None else step_function(spec.pace)
         self._warm_up()
         self.forget()
 
@@ -105,7 +108,7 @@ class Worker:
         left = [request for request in requests if id(request) not in refusals]
         messages = [request.message for request in left]
         hidden: list[Tensor] = []
-        launched, paced_s, begin_s = None, max(map(self._paced_s, messages), default=0.0), self.now_s()
+        launched, paced_s, begin_s = None, self._paced_s(messages), self.now_s()
         if messages:
             inputs = [message.hidden for message in messages if message.hidden is not None]
             hidden, launched = self._stream.launch(partial(self._run, messages), inputs)
@@ -162,10 +165,12 @@ class Worker:
         after = self.stack.step(messages[0].job, hidden[0])
         return [after[:, -1:] if messages[0].last_only else after]
 
-    def _paced_s(self, message: Message) -> float:
-        once_s, token_s, further_s = self.spec.paced_step_s
-        in_prompt = self.stack.in_prompt(message.job)
-        return message.block_count * (once_s + token_s * message.tokens if in_prompt else further_s)
+    def _paced_s(self, messages: Sequence[Message]) -> float:
+        """Return how long these steps, computed together, last at least."""
+        if self._step_s is None or not messages:
+            return 0.0
+        prompt_tokens = messages[0].tokens if self.stack.in_prompt(messages[0].job) else 0
+        return self._step_s(prompt_tokens, len(messages), max(message.block_count for message in messages))
 
     def _warm_up(self) -> None:
         """Torch's first calls take longer: they are made before anybody waits for them."""
@@ -189,3 +194,13 @@ class Worker:
             return {}
         mean_s = statistics.fmean(self._token_step_s)
         return {"token_step_mean_s": mean_s, "token_step_cv": statistics.stdev(self._token_step_s) / mean_s}
+
+
+def step_function(pace: Pace) -> Callable[[int, int, int], float]:
+    """Return the time of steps by tokens of the prompt, number of steps and blocks; `InputError` if it is not here."""
+    try:
+        step_s = getattr(import_module(pace.module), pace.function)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"pace = {pace.module}.{pace.function}: is not on this server ({error}); copy it") from error
+    block_s, settings = np.array(pace.block_s), np.array(pace.settings)
+    return lambda prompt_tokens, steps, blocks: float(step_s(float(prompt_tokens), steps, blocks, block_s, settings))
