@@ -13,11 +13,13 @@ from algorithms.placement.petals import PetalsPlacement
 from algorithms.placement.whole_model import whole_model
 from algorithms.routing.links import RoutedComposition
 from planner.candidates import best, best_of
-from planner.prediction import predict, predict_routed
+from planner.prediction import loaded, predict
 from planner.quantity import Quantity, quantity_of, value_or_none
-from planner.results import Alternative, Plan
+from planner.results import Alternative, Plan, Prediction
 from system import Composition, InfeasibleError, InputError, NotApplicableError, Placement, Streams, System
+from system.layout import Layout
 from workloads.synthetic import SyntheticWorkload
+from workloads.workload import Workload
 
 ChainsWay = Callable[[Plan, Quantity], tuple[str, Composition]]
 RoutesWay = Callable[[System, np.random.Generator], RoutedComposition]
@@ -48,10 +50,15 @@ def _of_chains(name: str, way: ChainsWay, plan: Plan, quantity: Quantity, seed: 
         detail, composition = way(plan, quantity)
         details = ", ".join(filter(None, [detail, _carries(composition, quantity)]))
         name += f" ({details})" if details else ""
-        rate_per_s, quantiles = plan.prediction.rate_per_s, tuple(plan.prediction.quantiles_s)
-        return Alternative(name, predict(composition, rate_per_s, quantiles, plan.inventory.workload, seed))
+        layout = loaded(composition, plan.prediction.rate_per_s)
+        return Alternative(name, _predicted(layout, plan, plan.inventory.workload, seed))
     except InputError as error:
         return Alternative(name, None, str(error))
+
+
+def _predicted(layout: Layout, plan: Plan, workload: Workload, seed: int) -> Prediction:
+    """Predict the times of the plan's requests on another layout."""
+    return predict(layout, workload, tuple(plan.prediction.quantiles_s), plan.inventory.service.model, seed)
 
 
 def _carries(composition: Composition, quantity: Quantity) -> str:
@@ -103,13 +110,12 @@ def equal_split(system: System, stages: int) -> Composition:
 
 def _of_routes(name: str, way: RoutesWay, plan: Plan, seed: int) -> Alternative:
     """Simulated with as many jobs as the workload has, or `ROUTED_JOBS` of the theory's."""
-    workload, rate_per_s = plan.inventory.workload, plan.prediction.rate_per_s
+    workload = plan.inventory.workload
     if isinstance(workload, SyntheticWorkload):
         workload = replace(workload, job_count=ROUTED_JOBS)
     try:
-        composition = way(plan.composition.system, Streams(seed).cluster("placement"))
-        jobs = workload.jobs(rate_per_s, Streams(seed))
-        return Alternative(name, predict_routed(composition, jobs, tuple(plan.prediction.quantiles_s)))
+        layout = way(plan.composition.system, Streams(seed).cluster("placement"))
+        return Alternative(name, _predicted(layout, plan, workload, seed))
     except InputError as error:
         return Alternative(name, None, str(error))
 

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from algorithms.allocation.gca import gca
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.placement.reservation import reserving_block_count
+from evaluators.queueing import AccuracyError
 from planner.inventory import Inventory
 from planner.quantity import Quantity
 from planner.results import Candidate
-from system import Composition, InfeasibleError, InputError, NotApplicableError, System, UnstableError
+from system import Composition, InfeasibleError, InputError, System, UnstableError
 
 COARSE = 9  # values of c that a simulated search begins with
-NO_VALUE = (InfeasibleError, UnstableError, NotApplicableError)
+NO_VALUE = (InfeasibleError, UnstableError, AccuracyError)
 
 
 @dataclass(frozen=True)
@@ -152,14 +153,23 @@ def what_is_missing(system: System) -> str:
 
 def _why_none(composed: dict[int, Composition], quantity: Quantity) -> InputError:
     """Why there are compositions but none has a value: too little service rate, or too slow for the SLO."""
-    if quantity.sign < 0:
-        try:
-            quantity.value(min(composed.values(), key=lambda composition: composition.mean_service_s[0]))
-        except NO_VALUE as error:
-            return error
-        return InfeasibleError("no rate, however small, meets the SLO; raise slo_s or add faster servers")
-    most_per_s = max(composition.total_rate_per_s for composition in composed.values())
-    return UnstableError(
+    if quantity.rate_per_s is None:
+        fastest = min(composed.values(), key=lambda composition: composition.mean_service_s[0])
+        no_rate = InfeasibleError("no rate, however small, meets the SLO; raise slo_s or add faster servers")
+        return _why_no_value(fastest, quantity) or no_rate
+    strongest = max(composed.values(), key=lambda composition: composition.total_rate_per_s)
+    too_weak = UnstableError(
         f"rate_per_s = {quantity.rate_per_s:g}: no composition of these servers carries it, the strongest carries less "
-        f"than {most_per_s:.4g}/s; lower the rate or add servers"
+        f"than {strongest.total_rate_per_s:.4g}/s; lower the rate or add servers"
     )
+    if quantity.rate_per_s >= strongest.total_rate_per_s:
+        return too_weak
+    return _why_no_value(strongest, quantity) or too_weak
+
+
+def _why_no_value(composition: Composition, quantity: Quantity) -> InputError | None:
+    try:
+        quantity.value(composition)
+    except NO_VALUE as error:
+        return error
+    return None

@@ -6,7 +6,18 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from planner.results import Alternative, Plan, Prediction, ServerValue, Study
-from planner.words import aligned, count, digits, goal_words, hop_words, percent, quantity_words, some_names
+from planner.services import NamedService
+from planner.words import (
+    aligned,
+    count,
+    digits,
+    goal_words,
+    hop_words,
+    percent,
+    quantity_words,
+    service_words,
+    some_names,
+)
 from system import Composition
 
 WIDTH = 100
@@ -44,15 +55,9 @@ def _wrapped(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _summary(plan: Plan, best: Plan) -> list[str]:
-    prediction, goal = plan.prediction, goal_words(plan.inventory.goal)
-    load, told = prediction.load or 0.0, f"{plan.inventory.model.name} on {_size(plan)}"
+    goal, told = goal_words(plan.inventory.goal), f"{plan.inventory.model.name} on {_size(plan)}"
     chosen = f"; c = {_reserved(plan)} is chosen for {goal}." if plan.candidates else "."
-    lines = [
-        told + chosen,
-        f"They carry less than {digits(prediction.total_rate_per_s)} requests/s; at {digits(prediction.rate_per_s)} "
-        f"they are loaded to {percent(load)}, which leaves {percent(1 - load)}.",
-    ]
-    lines += _cost(plan)
+    lines = [told + chosen, _load(plan), *_cost(plan)]
     if best is not plan:
         lines.append(
             f"A new plan for {goal} has c = {_reserved(best)} on {_size(best)}, which carry less than "
@@ -60,6 +65,15 @@ def _summary(plan: Plan, best: Plan) -> list[str]:
         )
         lines += _cost(best)
     return lines
+
+
+def _load(plan: Plan) -> str:
+    prediction = plan.prediction
+    load, rate_per_s = prediction.load or 0.0, digits(prediction.rate_per_s)
+    most = f"They carry less than {digits(prediction.total_rate_per_s)} requests/s"
+    if plan.inventory.service.is_independent:
+        return f"{most}; at {rate_per_s} they are loaded to {percent(load)}, which leaves {percent(1 - load)}."
+    return f"{most} even if requests do not slow each other; {rate_per_s} is {percent(load)} of that."
 
 
 def _size(plan: Plan) -> str:
@@ -153,7 +167,12 @@ def _times(study: Study) -> list[str]:
     long = [f"{other.name}." for other in study.alternatives if other.prediction and _short(other.name) != other.name]
     quantiles = [f"P{100 * q:g}" for q in plan.prediction.quantiles_s]
     header = ["", "mean", "", *quantiles, "first token", "wait at all", "load"]
-    return [*aligned(header, rows), *long, _how(plan.prediction), *_without_prediction(study.alternatives)]
+    return [
+        *aligned(header, rows),
+        *long,
+        _how(plan.prediction, plan.inventory.service),
+        *_without_prediction(study.alternatives),
+    ]
 
 
 def _short(name: str) -> str:
@@ -169,11 +188,15 @@ def _prediction_row(name: str, prediction: Prediction, beside: Prediction | None
     return [name, digits(prediction.mean_s, "s"), more, *times, *tail]
 
 
-def _how(prediction: Prediction) -> str:
+def _how(prediction: Prediction, service: NamedService) -> str:
+    model = service_words(service)
     if prediction.method == "exact":
-        return "Exact for Poisson arrivals and exponential job sizes; PETALS and BPRR are simulated with these."
+        return (
+            f"Exact for Poisson arrivals, exponential job sizes and {model}; PETALS and BPRR are simulated with these."
+        )
     share = prediction.mean_half_width_s / prediction.mean_s
-    return f"Simulated with the given requests; the 99 % interval of the mean is ± {percent(share)}."
+    simulated = f"Simulated with the given requests and {model}; the 99 % interval of the mean is ± {percent(share)}."
+    return simulated + ("" if service.is_independent else " Service times of chains are those of a request alone.")
 
 
 def _without_prediction(alternatives: Sequence[Alternative]) -> list[str]:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluators.queueing.steady_state import steady_state
 from hardware_profiles.profile import profile
 from planner.cheapest import choices, is_exhaustive
 from planner.goals import Cheapest
-from planner.prediction import predict_exact
+from planner.prediction import theory_applies
 from planner.results import Alternative, Plan, Prediction
 from planner.sensitivity import links_per_chain_s
 from planner.words import some_names
@@ -53,7 +54,7 @@ def _time_s(prediction: Prediction, quantile: float | None, sign: int = 0) -> fl
 
 def _of_search(plan: Plan) -> Iterator[str]:
     inventory = plan.inventory
-    if plan.candidates and not is_poisson_exponential(inventory.workload):
+    if plan.candidates and not theory_applies(inventory.workload, inventory.service.model):
         yield "c was searched from coarse to fine by simulation, so another c may be slightly better"
     if plan.candidates and isinstance(inventory.goal, Cheapest) and not is_exhaustive(inventory):
         yield (
@@ -87,13 +88,17 @@ def _of_arrivals(plan: Plan, arrival_s: Floats) -> Iterator[str]:
 
 def _bursts(plan: Plan, busy_per_s: float) -> str:
     prediction, total_per_s = plan.prediction, plan.composition.total_rate_per_s
-    poisson = predict_exact(plan.composition, prediction.rate_per_s, (0.95,))
-    return (
+    bursts = (
         f"the requests come in bursts: around the average request they come at {busy_per_s:.3g}/s, a load of "
-        f"{busy_per_s / total_per_s:.2f}, while the mean load is {prediction.rate_per_s / total_per_s:.2f}; Poisson "
-        f"arrivals and exponential sizes would give a mean of {poisson.mean_s:.3g} s and a P95 of "
-        f"{poisson.quantiles_s[0.95]:.3g} s, the requests as they come give {prediction.mean_s:.3g} s and "
-        f"{prediction.quantiles_s[0.95]:.3g} s"
+        f"{busy_per_s / total_per_s:.2f}, while the mean load is {prediction.rate_per_s / total_per_s:.2f}"
+    )
+    if not plan.inventory.service.is_independent:
+        return bursts
+    poisson = steady_state(plan.composition)
+    return (
+        f"{bursts}; Poisson arrivals and exponential sizes would give a mean of {poisson.mean_s('response'):.3g} s and "
+        f"a P95 of {poisson.quantile_s('response', 0.95):.3g} s, the requests as they come give "
+        f"{prediction.mean_s:.3g} s and {prediction.quantiles_s[0.95]:.3g} s"
     )
 
 
@@ -120,6 +125,9 @@ def prefill_share(plan: Plan) -> Floats:
 
 
 def _of_arithmetic(plan: Plan) -> Iterator[str]:
+    """Yield a warning where prompts need much of a server, unless the service model lets requests slow each other."""
+    if not plan.inventory.service.is_independent:
+        return
     share = prefill_share(plan)
     over = np.flatnonzero(share > ARITHMETIC_SHORT)
     if over.size:
@@ -137,7 +145,10 @@ def _of_links(plan: Plan) -> Iterator[str]:
     share = plan.prediction.chain_shares
     links = float(share @ links_per_chain_s(composition) / (share @ composition.mean_service_s))
     if links > LINKS_DOMINATE:
-        yield f"links dominate: {links:.0%} of the service time is round trips and their overheads, not computation"
+        yield (
+            f"links dominate: {links:.0%} of the service time of a request alone is round trips and their overheads, "
+            "not computation"
+        )
 
 
 def _of_profiles(plan: Plan) -> Iterator[str]:

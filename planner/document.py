@@ -51,6 +51,7 @@ def _inventory(inventory: Inventory) -> dict[str, Any]:
         "server_count": len(inventory.servers),
         "mean_job": list(inventory.workload.mean_job),
         "rate_per_s": inventory.rate_per_s,
+        "service": {"name": inventory.service.name, "settings": _plain(inventory.service.model)},
         "goal": goal,
     }
 

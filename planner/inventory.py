@@ -1,11 +1,12 @@
 """An inventory as objects: the servers that there are, the model, the requests, and the goal."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.goals import Goal
+from planner.services import NamedService
 from system import ServedModel, Servers, System
 from workloads.workload import Workload
 
@@ -23,6 +24,7 @@ class Inventory:
     workload: Workload
     rate_per_s: float | None  # None: to be found (goal `LargestRate`)
     goal: Goal
+    service: NamedService = field(default_factory=NamedService)
 
     def system(self, rate_per_s: float) -> System:
         """All servers of the inventory at an arrival rate."""

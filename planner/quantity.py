@@ -1,9 +1,9 @@
 """The goal as a number of a composition: a response time at a rate, or the largest rate under an SLO.
 
-Each quantity has a `limit` that its value under Poisson arrivals and exponential sizes cannot beat. Chain k serves a
-share p_k of the jobs, and by Little's law p_k λ T_k of its slots are busy, at most c_k. So the mean response Σ p_k T_k
-+ waiting and the tail P(response > t) >= Σ p_k exp(-t / T_k) are at least those of the shares that fill the fastest
-chains first.
+Each quantity has a `limit` that its value under the theory (Poisson arrivals, exponential sizes, jobs that do not slow
+each other) cannot beat. Chain k serves a share p_k of the jobs, and by Little's law p_k λ T_k of its slots are busy, at
+most c_k. So the mean response Σ p_k T_k + waiting and the tail P(response > t) >= Σ p_k exp(-t / T_k) are at least
+those of the shares that fill the fastest chains first.
 """
 
 from dataclasses import dataclass, field
@@ -13,12 +13,13 @@ from typing import ClassVar, Protocol
 import numpy as np
 from scipy.optimize import brentq
 
-from evaluators.queueing import exact
 from planner.goals import LargestRate
 from planner.inventory import Inventory
-from planner.prediction import require_stable, simulated_times
-from system import Composition, InfeasibleError, Streams, UnstableError
-from workloads.synthetic import is_poisson_exponential
+from planner.prediction import loaded, response_times, theory_applies
+from system import Composition, InfeasibleError, UnstableError
+from system.response import ResponseTimes
+from system.service import ServiceModel
+from system.service_models.independent import INDEPENDENT
 from workloads.workload import Workload, rate_or_native
 
 SOLVED_TO = 1e-9  # relative, of rates that are exact; they are given on the side that meets the SLO
@@ -54,16 +55,18 @@ class ResponseTime:
     rate_per_s: float
     quantile: float | None
     workload: Workload = field(repr=False)
+    service: ServiceModel = INDEPENDENT
     seed: int = 0
     sign: ClassVar[int] = 1
 
     @property
     def is_exact(self) -> bool:
-        return is_poisson_exponential(self.workload)
+        return theory_applies(self.workload, self.service)
 
     def limit(self, composition: Composition) -> float:
         """Raises `UnstableError` if the chains do not carry the rate."""
-        require_stable(composition, self.rate_per_s)
+        if self.rate_per_s >= composition.total_rate_per_s:  # known before all chains are checked again at this rate
+            composition.at_rate(self.rate_per_s).check_stable()
         served_per_s = composition.capacity * composition.service_rate_per_s
         before_per_s = np.cumsum(served_per_s) - served_per_s
         share = np.clip(self.rate_per_s - before_per_s, 0, served_per_s) / self.rate_per_s
@@ -75,16 +78,8 @@ class ResponseTime:
         return float(brentq(lambda t: share @ np.exp(-rate_per_s * t) - late, 0, mean_s / late))
 
     def value(self, composition: Composition, to_beat: float | None = None) -> float:
-        if not self.is_exact:
-            return self._simulated(composition)
-        require_stable(composition, self.rate_per_s)
-        solved = exact(self.rate_per_s, composition.service_rate_per_s, composition.capacity)
-        return solved.mean_response_s if self.quantile is None else solved.percentile_s(self.quantile)
-
-    def _simulated(self, composition: Composition) -> float:
-        jobs = self.workload.jobs(self.rate_per_s, Streams(self.seed))
-        response_s = simulated_times(composition, jobs, self.rate_per_s).response_s
-        return float(response_s.mean() if self.quantile is None else np.quantile(response_s, self.quantile))
+        times = response_times(loaded(composition, self.rate_per_s), self.workload, self.service, self.seed)
+        return times.mean_s("response") if self.quantile is None else times.quantile_s("response", self.quantile)
 
 
 @dataclass(frozen=True)
@@ -94,13 +89,14 @@ class RateUnderSlo:
     quantile: float
     slo_s: float
     workload: Workload = field(repr=False)
+    service: ServiceModel = INDEPENDENT
     seed: int = 0
     sign: ClassVar[int] = -1
     rate_per_s: ClassVar[None] = None
 
     @property
     def is_exact(self) -> bool:
-        return is_poisson_exponential(self.workload)
+        return theory_applies(self.workload, self.service)
 
     @cached_property
     def late(self) -> float:
@@ -138,8 +134,7 @@ class RateUnderSlo:
 
     def _excess(self, composition: Composition, rate_per_s: float) -> float:
         """By how much the share of late jobs is too large; grows with the rate."""
-        solved = exact(rate_per_s, composition.service_rate_per_s, composition.capacity)
-        return solved.tail(self.slo_s) - self.late
+        return self._times(composition, rate_per_s).share_above("response", self.slo_s) - self.late
 
     def _simulated(self, composition: Composition) -> float:
         """By bisection: that the share of late jobs grows with the rate is taken for granted."""
@@ -153,9 +148,13 @@ class RateUnderSlo:
         return low
 
     def _meets(self, composition: Composition, rate_per_s: float) -> bool:
-        jobs = self.workload.jobs(rate_per_s, Streams(self.seed))
-        response_s = simulated_times(composition, jobs, rate_per_s).response_s
-        return bool(np.quantile(response_s, self.quantile) <= self.slo_s)
+        try:
+            return self._times(composition, rate_per_s).quantile_s("response", self.quantile) <= self.slo_s
+        except UnstableError:  # below the rate of (4) where jobs slow each other
+            return False
+
+    def _times(self, composition: Composition, rate_per_s: float) -> ResponseTimes:
+        return response_times(loaded(composition, rate_per_s), self.workload, self.service, self.seed)
 
     def _too_slow(self, why: str) -> InfeasibleError:
         return InfeasibleError(
@@ -167,14 +166,14 @@ def quantity_of(inventory: Inventory, seed: int = 0) -> Quantity:
     """The number that an inventory's goal is about."""
     goal = inventory.goal
     if isinstance(goal, LargestRate):
-        return RateUnderSlo(goal.quantile, goal.slo_s, inventory.workload, seed)
+        return RateUnderSlo(goal.quantile, goal.slo_s, inventory.workload, inventory.service.model, seed)
     return response_time(inventory, seed)
 
 
 def response_time(inventory: Inventory, seed: int = 0) -> ResponseTime:
     """The goal's mean or quantile at the rate of the inventory, else at the workload's own."""
     rate_per_s = rate_or_native(inventory.rate_per_s, inventory.workload.native_rate_per_s)
-    return ResponseTime(rate_per_s, inventory.goal.quantile, inventory.workload, seed)
+    return ResponseTime(rate_per_s, inventory.goal.quantile, inventory.workload, inventory.service.model, seed)
 
 
 def value_or_none(quantity: Quantity, composition: Composition) -> float | None:

@@ -11,6 +11,7 @@ from planner.hugging_face import shape_from_config
 from planner.inventory import Inventory
 from planner.machines import machines, overheads_line, reserve_gb
 from planner.models import CACHES, WEIGHTS, Shape, derivation, preset, served_model, shape_from_entry
+from planner.services import service_of
 from system import InputError
 from system.checks import require, require_one_of
 from workloads.arrivals import Poisson
@@ -28,6 +29,7 @@ TOP_KEYS = (
     "rtt_between_servers_ms",
     "overheads",
     "workload",
+    "service",
     "goal",
 )
 SHAPES = ("preset", "config", "shape")
@@ -98,6 +100,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         workload=workload.fitted(slot_tokens),
         rate_per_s=rate_per_s,
         goal=goal,
+        service=service_of(top),
     )
 
 

@@ -1,7 +1,5 @@
 """From an inventory to a plan, and a layout that already runs as a plan."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +8,7 @@ from planner.candidates import best
 from planner.cheapest import cheapest_members
 from planner.goals import Cheapest, Goal
 from planner.inventory import Inventory
-from planner.prediction import predict
+from planner.prediction import loaded, predict
 from planner.quantity import quantity_of
 from planner.results import Candidate, Plan
 from system import Composition, InfeasibleError, Placement
@@ -60,6 +58,6 @@ def _predicted(
     candidates: tuple[Candidate, ...] = (),
 ) -> Plan:
     rate_per_s = quantity_of(inventory, seed).rate_per_s or value
-    at_rate = replace(composition, system=replace(composition.system, arrival_rate_per_s=rate_per_s))
-    prediction = predict(at_rate, rate_per_s, quantiles_of(inventory.goal), inventory.workload, seed)
-    return Plan(inventory, members, at_rate, prediction, candidates)
+    chains, quantiles = loaded(composition, rate_per_s), quantiles_of(inventory.goal)
+    prediction = predict(chains, inventory.workload, quantiles, inventory.service.model, seed)
+    return Plan(inventory, members, chains, prediction, candidates)

@@ -100,9 +100,10 @@ def bottleneck(plan: Plan) -> str:
     service_s, waiting_s = composition.mean_service_s[0], prediction.waiting_mean_s
     parts = np.array([service_s - links_s, links_s, waiting_s]) / (service_s + waiting_s)
     computing, links, waiting = (f"{part:.0%}" for part in parts)
+    alone = "" if plan.inventory.service.is_independent else ", if no other slows it,"
     return (
-        f"of a request's time with the fastest chain {computing} is computation, {links} links and {waiting} waiting "
-        f"({prediction.waiting_probability:.1%} of the requests wait); if the load grows, {_full_first(plan)}"
+        f"of a request's time with the fastest chain{alone} {computing} is computation, {links} links and {waiting} "
+        f"waiting ({prediction.waiting_probability:.1%} of the requests wait); if the load grows, {_full_first(plan)}"
     )
 
 

@@ -118,14 +118,8 @@ def _without_chains(composition: Composition, gone: int) -> Composition:
         raise InfeasibleError(f"no chain is left without {composition.system.servers.name(gone)}")
     hops = np.isin(chain, kept)
     start = np.concatenate([[0], np.cumsum(np.diff(composition.hop_start)[kept])])
-    return Composition.of_hops(
-        composition.system,
-        composition.placement,
-        composition.hop_server[hops],
-        composition.hop_blocks[hops],
-        start,
-        composition.capacity[kept],
-    )
+    left = composition.hop_server[hops], composition.hop_blocks[hops], start, composition.capacity[kept]
+    return Composition.of_hops(composition.system, composition.placement, *left)
 
 
 def _retuned(plan: Plan, value: ServerValue, quantity: Quantity) -> float | None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from planner.goals import Cheapest, Goal, LargestRate
 from planner.inventory import Inventory
+from planner.services import NamedService
 from system import Composition
 
 
@@ -38,6 +39,12 @@ def goal_words(goal: Goal) -> str:
     if isinstance(goal, Cheapest):
         return f"the least cost with {time} within {goal.slo_s:g} s"
     return f"the least {time}"
+
+
+def service_words(service: NamedService) -> str:
+    """Return the name of a service model with the options that were given."""
+    options = ", ".join(f"{key} = {value}" for key, value in service.options.items())
+    return f"the service model {service.name}" + (f" ({options})" if options else "")
 
 
 def quantity_words(goal: Goal) -> tuple[str, str]:
