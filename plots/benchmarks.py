@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from plots.files import save
 from plots.style import COLOURS, new_figure
-from store.identity import ROOT
+from system.source import ROOT
 from system import InputError
 
 BENCHMARKS = "benchmarks"  # its name on the command line

@@ -8,15 +8,12 @@ What it cannot see: code outside this project (its packages are recorded as prov
 files that code reads under a name that the configuration does not show.
 """
 
-import ast
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+from system.source import code_hash, import_closure, module_of, short_hash
+
 # Words about a hardware profile or a data set; its numbers and checksum are what counts.
 DESCRIPTIVE = frozenset({"description", "source", "measured_on", "address", "licence", "citation"})
 
@@ -31,19 +28,15 @@ class Identity(NamedTuple):
 
 def identity_of(case: Mapping[str, Any]) -> Identity:
     """The identity of a resolved case configuration with the code that it names."""
-    reached = sorted(_closure(frozenset(_first_party_targets(case))))
-    modules = {module: _code_hash(module) for module in reached}
-    configuration = _hash(json.dumps(_essence(case), sort_keys=True, allow_nan=False))
-    return Identity(_hash(configuration + json.dumps(modules)), configuration, modules)
+    reached = sorted(import_closure(frozenset(_first_party_targets(case))))
+    modules = {module: code_hash(module) for module in reached}
+    configuration = short_hash(json.dumps(_essence(case), sort_keys=True, allow_nan=False))
+    return Identity(short_hash(configuration + json.dumps(modules)), configuration, modules)
 
 
 def differing(modules: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
     """Names of the modules that only one of two versions of the code has, or that differ between them."""
     return sorted({name for name, _ in modules.items() ^ others.items()})
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _essence(node: Any) -> Any:
@@ -63,71 +56,6 @@ def _first_party_targets(node: Any) -> Iterator[str]:
         for child in node:
             yield from _first_party_targets(child)
     elif isinstance(node, str):
-        module = _module_of(node)
+        module = module_of(node)
         if module:
             yield module
-
-
-@cache
-def _module_of(dotted: str) -> str | None:
-    """The longest prefix of a dotted name that is a module here: `algorithms.demand.Rate` is in `algorithms.demand`."""
-    parts = dotted.split(".")
-    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
-        return None
-    for length in range(len(parts), 0, -1):
-        if _file_of(".".join(parts[:length])):
-            return ".".join(parts[:length])
-    return None
-
-
-@cache
-def _file_of(module: str) -> Path | None:
-    path = ROOT.joinpath(*module.split("."))
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
-
-
-@cache
-def _closure(modules: frozenset[str]) -> frozenset[str]:
-    """The modules and all that they import, directly or not."""
-    reached: set[str] = set()
-    ahead = set(modules)
-    while ahead:
-        module = ahead.pop()
-        reached.add(module)
-        ahead |= _imports(module) - reached
-    return frozenset(reached)
-
-
-@cache
-def _imports(module: str) -> frozenset[str]:
-    """First-party modules that a module imports anywhere in its text (absolute imports; this project has no others)."""
-    names: set[str] = set()
-    for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-            names.add(node.module)
-    found = (name if _file_of(name) else _module_of(name) for name in names)
-    return frozenset(name for name in found if name)
-
-
-@cache
-def _tree(module: str) -> ast.Module:
-    file = _file_of(module)
-    assert file is not None
-    return ast.parse(file.read_text())
-
-
-@cache
-def _code_hash(module: str) -> str:
-    """Of the syntax tree without docstrings: comments and layout do not count."""
-    tree = ast.parse(ast.unparse(_tree(module)))
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            node.body = [child for child in node.body if not _is_text(child)]
-    return _hash(ast.dump(tree))
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from store.identity import ROOT
+from system.source import ROOT
 
 PACKAGES = ("hydra-core", "llvmlite", "numba", "numpy", "pandas", "pyarrow", "scipy", "server-chains")
 

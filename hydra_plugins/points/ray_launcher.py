@@ -20,9 +20,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from hydra_plugins.points.errors import not_installed
-from store.identity import ROOT
 from system import InputError
 from system.checks import require_count
+from system.source import ROOT
 from workloads.datasets import FOLDER_VARIABLE
 
 # Said to workers, since those of a cluster have the environment in which Ray was started there.

@@ -11,8 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from hydra_plugins.points.points import Point, Sweep
-from store.identity import ROOT
 from store.store import Store
+from system.source import ROOT
 
 # Where configuration, and code that makes a point's identity, lies in the project.
 FOLDERS = ("conf", "algorithms", "evaluators", "hardware_profiles", "hydra_plugins", "store", "system", "workloads")
