@@ -10,14 +10,15 @@ import numpy as np
 import torch
 
 from algorithms.dispatch.jffc import JFFC
-from evaluators.admission import admission_of
+from evaluators.admission.requests import RequestAdmission
 from evaluators.runtime import fleet
 from evaluators.runtime.attempt import Delays, random_prompts
 from evaluators.runtime.blocks.reference import generate
 from evaluators.runtime.blocks.weights import random_block, random_ends
 from evaluators.runtime.orchestrator import Orchestrator
-from evaluators.runtime.spec import ServerSpec
+from evaluators.runtime.spec import Pace, ServerSpec
 from system import Composition, Placement, Servers, System
+from system.service_models.independent import INDEPENDENT
 from tests.oracles.instances import served_model
 from tests.small_models import LLAMA
 from workloads.jobs import Jobs
@@ -54,6 +55,11 @@ def composition(chains):
     return Composition.of_hops(system, placement, *hops, [CAPACITY] * chains)
 
 
+def pace(*block_s):
+    """Of a server whose blocks take so long."""
+    return Pace.of(INDEPENDENT, np.array(block_s))
+
+
 def requests(count, output_tokens, seed=0):
     """All with different prompts."""
     rng = np.random.default_rng(seed)
@@ -62,9 +68,9 @@ def requests(count, output_tokens, seed=0):
 
 
 def orchestrator(links, timeout_s=30.0, **settings):
-    composed = composition(len(links) - 1)
+    layout = composition(len(links) - 1).under(JFFC)
     jobs = Jobs(*np.zeros((1, 1000)), np.ones(1000), np.ones((1, 2)), np.zeros(1000))
-    admission, delays = admission_of(composed, JFFC, jobs), Delays(np.zeros((3, 3)))
+    admission, delays = RequestAdmission(layout, jobs), Delays(np.zeros((3, 3)))
     return Orchestrator(admission, dict(enumerate(links)), ENDS, delays, timeout_s, **settings)
 
 

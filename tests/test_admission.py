@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from algorithms.allocation.gca import gca
-from algorithms.dispatch import Dispatch
 from algorithms.placement.gbp_cr import GbpCr
-from algorithms.routing import WAITING
 from algorithms.routing.links import RoutedComposition
-from evaluators.admission import Admission, Hop, Path, Start, admission_of
-from evaluators.simulation import simulate, simulate_routed
+from evaluators.admission.requests import Hop, Path, RequestAdmission, Start
+from evaluators.simulation import simulate_layout
 from system import Composition, InfeasibleError, InputError
+from system.layout import Layout
+from system.routing import WAITING
 from tests.oracles.instances import poisson_jobs, random_system, uneven_jobs
 from tests.oracles.virtual_clock import Started, VirtualClock
 from tests.test_dispatch import DISPATCHES
@@ -56,15 +56,15 @@ def test_jobs_start_on_chains_as_in_the_compiled_simulator(name, jobs_of):
     rng, dispatch = np.random.default_rng(401), DISPATCHES[name]
     waited = 0
     for load in (0.6, 0.9, 1.3):
-        composition = chains_of(rng)
+        composition = chains_of(rng).under(dispatch)
         jobs = jobs_of(rng, 400, load * composition.total_rate_per_s)
         coefficients_s = composition.job_coefficients_s
-        simulated = simulate(jobs, composition.mean_service_s, composition.capacity, dispatch, coefficients_s)
+        simulated = simulate_layout(composition, jobs).times
 
         def service_s(start: Start, jobs=jobs, coefficients_s=coefficients_s) -> float:
             return equation_2_s(coefficients_s[start.chain], jobs, start.job)
 
-        found = in_order(VirtualClock(admission_of(composition, dispatch, jobs), jobs, service_s).run())
+        found = in_order(VirtualClock(RequestAdmission(composition, jobs), jobs, service_s).run())
         chain = np.array([one.start.chain for one in found])
         assert (column(found, "at_s") - jobs.arrival_s).tobytes() == simulated.waiting_s.tobytes()
         assert column(found, "service_s").tobytes() == simulated.service_s.tobytes()
@@ -95,8 +95,8 @@ def test_jobs_start_on_paths_as_in_the_compiled_simulator(name, waiting, jobs_of
             hops = [servers.communication_s[j] + blocks * servers.block_s[j] for j, _, blocks in start.path]
             return equation_2_s(np.cumsum(hops, axis=0)[-1], jobs, start.job)
 
-        found = in_order(VirtualClock(admission_of(composition, None, jobs), jobs, service_s).run())
-        simulated = simulate_routed(composition, jobs, stop_unstable=False)
+        found = in_order(VirtualClock(RequestAdmission(composition, jobs), jobs, service_s).run())
+        simulated = simulate_layout(composition, jobs).times
         assert (column(found, "at_s") - jobs.arrival_s).tobytes() == simulated.waiting_s.tobytes()
         assert column(found, "service_s").tobytes() == simulated.service_s.tobytes()
         for one in found:
@@ -118,22 +118,17 @@ def assert_runs_every_block(composition: RoutedComposition, path: Path) -> None:
 
 def crowded_systems(
     seed: int,
-) -> Iterator[tuple[Composition | RoutedComposition, Dispatch | None, Jobs]]:
+) -> Iterator[tuple[Layout, Jobs]]:
     """Chains under every policy and every way to route and to wait, with jobs whose size is their time."""
     rng = np.random.default_rng(seed)
     for dispatch in DISPATCHES.values():
-        chains = chains_of(rng)
+        chains = chains_of(rng).under(dispatch)
         jobs = poisson_jobs(rng, 50, 1.2 * chains.total_rate_per_s)
-        yield chains, dispatch, replace(jobs, size=jobs.size * chains.slot_count / chains.total_rate_per_s)
+        yield chains, replace(jobs, size=jobs.size * chains.slot_count / chains.total_rate_per_s)
     for name, waiting in product(SCHEMES, WAITING):
         routed = random_routed(rng, SCHEMES[name], waiting)
         jobs = poisson_jobs(rng, 50, crowded_rate_per_s(routed, 1.0))
-        yield routed, None, replace(jobs, size=jobs.size * routed.mean_service_s.mean() * routed.most_hops)
-
-
-def most_on(composed: Composition | RoutedComposition) -> np.ndarray:
-    """(J,) slots that jobs may hold on each server at once."""
-    return composed.slots_used() if isinstance(composed, Composition) else composed.slots
+        yield routed, replace(jobs, size=jobs.size * routed.mean_service_s.mean() * routed.most_hops)
 
 
 def held_at(clock: VirtualClock, at_s: float, server: int) -> int:
@@ -147,28 +142,28 @@ def size_s(jobs: Jobs) -> Callable[[Start], float]:
     return lambda start: float(jobs.size[start.job])
 
 
-def starts_of(admission: Admission, jobs: Jobs) -> list[Start]:
+def starts_of(admission: RequestAdmission, jobs: Jobs) -> list[Start]:
     """Who started, in order, of jobs that come long after any before them."""
     later = replace(jobs, arrival_s=jobs.arrival_s + 1e6)
     return [one.start for one in VirtualClock(admission, later, size_s(jobs)).run().started]
 
 
 def test_slots_are_never_given_twice_and_all_come_back():
-    for composed, dispatch, jobs in crowded_systems(403):
-        admission, fresh = (admission_of(composed, dispatch, jobs) for _ in range(2))
+    for layout, jobs in crowded_systems(403):
+        admission, fresh = (RequestAdmission(layout, jobs) for _ in range(2))
         clock = VirtualClock(admission, jobs, size_s(jobs)).run()
         for one in clock.started:
-            assert all(held_at(clock, one.at_s, j) <= most_on(composed)[j] for j, _, _ in one.start.path)
+            assert all(held_at(clock, one.at_s, j) <= layout.slots_used()[j] for j, _, _ in one.start.path)
         assert sorted(clock.ended) == list(range(len(jobs)))
         assert starts_of(admission, jobs) == starts_of(fresh, jobs)
 
 
 def test_a_lost_server_is_avoided_and_nobody_is_forgotten():
     went_on = stopped = interrupted = 0
-    for composed, dispatch, jobs in crowded_systems(404):
-        for lost in np.flatnonzero(most_on(composed)).tolist():
+    for layout, jobs in crowded_systems(404):
+        for lost in np.flatnonzero(layout.slots_used()).tolist():
             at_s = float(jobs.arrival_s[30])
-            admission, fresh = (admission_of(composed, dispatch, jobs) for _ in range(2))
+            admission, fresh = (RequestAdmission(layout, jobs) for _ in range(2))
             clock = VirtualClock(admission, jobs, size_s(jobs)).run(at_s, lost)
             after = [one.start for one in clock.started if one.at_s > at_s]
             assert all(hop.server != lost for start in after for hop in start.path)
@@ -184,5 +179,5 @@ def test_a_lost_server_is_avoided_and_nobody_is_forgotten():
 
 def test_chains_need_a_policy():
     composition = chains_of(np.random.default_rng(405))
-    with pytest.raises(InputError, match=r"^dispatch = None: "):
-        admission_of(composition, None, poisson_jobs(np.random.default_rng(405), 1, 1.0))
+    with pytest.raises(InputError, match=r"^rule = None: "):
+        RequestAdmission(composition, poisson_jobs(np.random.default_rng(405), 1, 1.0))

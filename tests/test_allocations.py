@@ -132,7 +132,7 @@ class OneDraw:
     """What the evaluator asks of a draw."""
 
     def __init__(self, system: System, placement: Placement) -> None:
-        self.system, self.composition = system, gca(system, placement)
+        self.system, self.layout = system, gca(system, placement)
 
 
 def test_counts_of_the_worked_example():

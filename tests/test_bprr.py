@@ -14,7 +14,7 @@ from algorithms.bprr import Bprr
 from algorithms.placement.cg_bp import CgBp
 from algorithms.routing.links import RoutedComposition
 from algorithms.routing.ws_rr import expected_wait
-from evaluators.simulation import simulate_routed
+from evaluators.simulation import simulate_layout
 from system import InfeasibleError, InputError, Streams, System
 from tests.oracles.instances import poisson_jobs, random_system
 from tests.oracles.routing_placements import cg_bp
@@ -167,7 +167,7 @@ def test_nobody_waits_while_no_more_than_r_jobs_are_present(waiting):
         system, composition = random_composition(rng, Bprr(waiting=waiting))
         busy = replace(system, arrival_rate_per_s=5 * system.arrival_rate_per_s)
         jobs = poisson_jobs(rng, 1000, busy.arrival_rate_per_s)
-        times = simulate_routed(composition, jobs, stop_unstable=False)
+        times = simulate_layout(composition, jobs).times
         ended = np.searchsorted(np.sort(times.arrival_s + times.response_s), times.arrival_s, side="right")
         present = 1 + np.arange(len(jobs)) - ended
         few = present <= composition.placement.reserved_capacity

@@ -17,10 +17,10 @@ def test_second_process_compiles_nothing() -> None:
     _compiled_or_loaded()  # compiles what the cache lacks
     second = _compiled_or_loaded()
     assert {
-        "algorithms.allocation.gca._allocate",
+        "algorithms.allocation.gca._fill_chains",
         "algorithms.dispatch.jffc.jffc",
         "algorithms.placement.reservation._form_chains",
         "evaluators.queueing.exact._loss_system",
-        "evaluators.simulation.engine.run",
+        "evaluators.simulation.jobs_loop.run_on_chains",
     } <= {name for name, counts in second.items() if counts["loaded"]}
     assert not any(counts["compiled"] for counts in second.values()), second

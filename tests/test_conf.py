@@ -136,8 +136,6 @@ def test_evaluators(evaluator):
     special = {
         "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
         "gaps": ("workload=synthetic_code",),
-        "simulation_steps": ("workload=drawn_lengths",),  # whole tokens
-        "replay_steps": ("workload=drawn_lengths",),
     }
     if evaluator == "runtime":
         pytest.importorskip("torch", reason=NEEDS_RUNTIME)
@@ -145,6 +143,16 @@ def test_evaluators(evaluator):
     else:
         small = ("network=european", *SMALL, *special.get(evaluator, ()), *FEW_JOBS)
     assert rows_of(*small, f"evaluator={evaluator}")
+
+
+@pytest.mark.parametrize("evaluator", ["simulation", "replay"])
+@pytest.mark.parametrize("service", choices("service"))
+def test_service_models(service, evaluator):
+    words = (f"service={service}", "workload=drawn_lengths", f"evaluator={evaluator}")  # whole tokens suit all
+    found = means(rows_of("network=european", *SMALL, *words, *FEW_JOBS))
+    assert found["response_mean_s"] == pytest.approx(found["waiting_mean_s"] + found["service_mean_s"])
+    assert 0 < found["first_token_mean_s"] < found["response_mean_s"]
+    assert ("is_unstable" in found) == (evaluator == "replay")
 
 
 @pytest.mark.parametrize("tuning", choices("tuning"))
@@ -178,7 +186,7 @@ def test_experiments_run_their_first_point(experiment, made_up_data):
 
 def test_every_config_group_is_covered_here():
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
-    covered = {"network", "workload", "evaluator", "tuning", "demand", "experiment"}
+    covered = {"network", "workload", "evaluator", "service", "tuning", "demand", "experiment"}
     covered |= {"constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model"}
     covered |= {"hydra"}  # launchers: tests/launchers
     assert groups == covered

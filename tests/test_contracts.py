@@ -1,10 +1,12 @@
-"""What every placement, allocation, tuning, policy and complete scheme under `conf/` must do, whatever it computes.
+"""What every placement, allocation, tuning, policy, service model and scheme under `conf/` must do, whatever it is.
 
 A new algorithm is a Python file and a YAML file; it is tested here as soon as the YAML file exists.
 """
 
+import tomllib
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,13 @@ from hydra.utils import instantiate
 
 import run
 from algorithms.allocation.gca import gca
-from algorithms.dispatch import Dispatch
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.routing.links import RoutedComposition
 from evaluators.case import Case, Draw
-from evaluators.simulation import JobTimes, simulate, simulate_routed
+from evaluators.simulation import simulate, simulate_layout
 from system import Composition, InfeasibleError, NotApplicableError, Placement, Servers, System, UnstableError
+from system.dispatch import Dispatch
+from system.layout import Layout
 from tests.oracles.instances import (
     poisson_jobs,
     random_placement,
@@ -61,7 +64,19 @@ def test_the_groups_are_found():
     assert "gca" in names("allocation")
     assert "jffc" in names("dispatch")
     assert "fixed" in names("tuning")
+    assert {"independent", "steps"} <= set(names("service"))
     assert {"proposed", "petals", "bprr"} <= set(names("algorithm"))
+
+
+def test_packages_of_an_installed_project_are_all_there():
+    """One that is not listed would be missing where the project is installed from its wheel."""
+    listed = tomllib.loads((CONF.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {path.parent for top in {name.split(".")[0] for name in listed} for path in _packages(top)}
+    assert {".".join(folder.relative_to(CONF.parent).parts) for folder in folders} <= set(listed)
+
+
+def _packages(top: str) -> Iterator[Path]:
+    return (CONF.parent / top).rglob("__init__.py")
 
 
 @pytest.mark.parametrize("name", names("placement"))
@@ -199,16 +214,9 @@ def _ends(composition: RoutedComposition) -> np.ndarray:
     return placement.end_block[composition.links.target] == composition.system.model.block_count
 
 
-def simulated(scheme: Any, composed: Composition | RoutedComposition, jobs: Jobs) -> JobTimes:
-    if isinstance(composed, RoutedComposition):
-        return simulate_routed(composed, jobs, stop_unstable=False)
-    mean_s, coefficients_s = composed.mean_service_s, composed.job_coefficients_s
-    return simulate(jobs, mean_s, composed.capacity, scheme.dispatch, coefficients_s)
-
-
-def assert_serves_every_job(scheme: Any, composed: Composition | RoutedComposition, jobs: Jobs) -> None:
+def assert_serves_every_job(layout: Layout, jobs: Jobs) -> None:
     """Each is there with times that add up, and its service is that of some way through all blocks."""
-    times = simulated(scheme, composed, jobs)
+    times = simulate_layout(layout, jobs).times
     assert times.arrival_s.tobytes() == jobs.arrival_s.tobytes()
     assert (times.waiting_s >= 0).all()
     assert (times.service_s > 0).all()
@@ -225,19 +233,57 @@ def test_schemes_compose_what_fits_and_serve_every_job(name):
     for rng, system in systems(107, 60, FEW_SERVERS):
         seed = int(rng.integers(2**31))
         try:
-            composed = scheme.compose(system, np.random.default_rng(seed))
+            layout = scheme.compose(system, np.random.default_rng(seed))
         except (InfeasibleError, UnstableError):
             continue
-        if isinstance(composed, Composition):
-            assert_valid_composition(system, composed.placement, composed)
+        if isinstance(layout, Composition):
+            assert_valid_composition(system, layout.placement, layout)
+            assert layout.rule is scheme.dispatch
         else:
-            assert_valid_routed(composed)
+            assert_valid_routed(layout)
         jobs = uneven_jobs(rng, 300, 2 * system.arrival_rate_per_s)
-        assert_serves_every_job(scheme, composed, jobs)
-        again = simulated(scheme, scheme.compose(system, np.random.default_rng(seed)), jobs)
-        assert again.response_s.tobytes() == simulated(scheme, composed, jobs).response_s.tobytes()
+        assert_serves_every_job(layout, jobs)
+        twice = layout, scheme.compose(system, np.random.default_rng(seed))
+        first, again = (simulate_layout(made_layout, jobs).times for made_layout in twice)
+        assert again.response_s.tobytes() == first.response_s.tobytes()
         composed_count += 1
     assert composed_count > 10
+
+
+def token_jobs(rng: np.random.Generator, count: int, rate_per_s: float) -> Jobs:
+    """Poisson arrivals of jobs of whole tokens, each with lengths of its own."""
+    lengths = np.column_stack([rng.integers(1, 400, count), rng.integers(0, 20, count)]).astype(np.float64)
+    return Jobs(np.cumsum(rng.exponential(1 / rate_per_s, count)), np.ones(count), lengths, rng.random(count))
+
+
+@pytest.mark.parametrize("scheme", ["proposed", "petals", "bprr"])
+@pytest.mark.parametrize("name", names("service"))
+def test_service_models_serve_every_job_in_no_less_than_its_time_alone(name, scheme):
+    """And the same jobs twice, for the same randomness."""
+    service, compose_system, served = made("service", name), made("algorithm", scheme).compose, 0
+    for rng, system in systems(108, 30, FEW_SERVERS):
+        try:
+            layout = compose_system(system, np.random.default_rng(1))
+        except (InfeasibleError, UnstableError):
+            continue
+        jobs = token_jobs(rng, 100, 2 * system.arrival_rate_per_s)
+        first, again = (simulate_layout(layout, jobs, service, np.random.default_rng(2)) for _ in range(2))
+        times = first.times
+        assert times.response_s.tobytes() == again.times.response_s.tobytes()
+        assert (times.waiting_s >= 0).all()
+        assert (times.first_token_s <= times.response_s * (1 + 1e-12)).all()
+        assert sum(times.parts.values(), np.zeros(100)) == pytest.approx(times.service_s if times.parts else 0)
+        assert (times.service_s >= least_service_s(layout, jobs) * (1 - 1e-9)).all()
+        served += 1
+    assert served > 5
+
+
+def least_service_s(layout: Layout, jobs: Jobs) -> np.ndarray:
+    """(n,) what each job takes on the way that is the fastest for it, by a plain sum over the hops of each way."""
+    servers, blocks = layout.system.servers, layout.system.model.block_count
+    ways = paths(layout.placement, layout.placement.cache_slots(layout.system).tolist(), blocks)
+    coefficients_s = [sum(servers.communication_s[j] + m * servers.block_s[j] for _, j, m in way) for way in ways]
+    return (np.array(coefficients_s) @ np.insert(jobs.lengths, 0, 1, axis=1).T).min(axis=0)
 
 
 ROUTED = ("bprr", "petals")
@@ -255,13 +301,19 @@ CHAINS_ONLY = (
 
 
 @pytest.mark.parametrize("name", ROUTED)
-@pytest.mark.parametrize("evaluator", [name for name in names("evaluator") if name not in REALLY_RUN])
-def test_what_needs_chains_says_that_it_does_not_apply_to_routed_schemes(name, evaluator):
-    small = ("workload.job_count=300", "network=european", "demand.per_s=0.01")
-    small += ("workload=drawn_lengths",) if evaluator.endswith("_steps") else ()  # whole tokens
+@pytest.mark.parametrize(
+    ("evaluator", "service"),
+    [
+        *((evaluator, "independent") for evaluator in names("evaluator") if evaluator not in REALLY_RUN),
+        *product(("simulation", "replay"), [service for service in names("service") if service != "independent"]),
+    ],
+)
+def test_what_needs_chains_says_that_it_does_not_apply_to_routed_schemes(name, evaluator, service):
+    small = ("workload.job_count=300", "network=european", "demand.per_s=0.01", f"service={service}")
+    small += () if service == "independent" else ("workload=drawn_lengths",)  # whole tokens
     case: Case = instantiate(case_of(f"algorithm={name}", f"evaluator={evaluator}", *small))
     draw = Draw(case, 0)
-    assert isinstance(draw.composed, RoutedComposition)
+    assert isinstance(draw.layout, RoutedComposition)
     if evaluator in CHAINS_ONLY:
         with pytest.raises(NotApplicableError, match=r"; use evaluator=simulation$"):
             case.evaluator(draw, 0)

@@ -156,7 +156,7 @@ def test_a_step_that_cannot_be_computed_does_not_wait_for_those_that_can(pair):
 
 
 def test_a_prompt_of_one_token_is_paced_as_a_prompt():
-    spec = replace(small_run.specs()[0], pace_s=(0.003, 0.001, 0.0005))
+    spec = replace(small_run.specs()[0], pace=small_run.pace(0.003, 0.001, 0.0005))
     worker = Worker(spec, Device())
     worker.control(Message(Kind.OPEN, 1, spec.first_block, 2))
     begun = [worker.begin([Request(step(1), 0.0)]) for _ in range(2)]
@@ -165,7 +165,7 @@ def test_a_prompt_of_one_token_is_paced_as_a_prompt():
 
 def test_a_pace_is_kept_without_holding_up_another_server():
     """The second server's step is over while the first one's is held."""
-    slow, quick = small_run.specs(pace_s=(0.2, 0.0, 0.0))[0], small_run.specs()[1]
+    slow, quick = small_run.specs(pace=small_run.pace(0.2, 0.0, 0.0))[0], small_run.specs()[1]
     links = [LocalLink(Worker(spec)) for spec in (slow, quick)]
     for link, spec in zip(links, (slow, quick), strict=True):
         link.send(Message(Kind.OPEN, 1, spec.first_block, 2))

@@ -16,13 +16,12 @@ SPECIAL = {
     "gaps": ("workload=synthetic_code", "workload.job_count=2000"),
     "exact": ("evaluator.slo_s=10",),
     "runtime": (*SMALL_RUN, "evaluator.check_tokens=1"),
-    "simulation_steps": ("workload=drawn_lengths",),  # whole tokens
-    "replay_steps": ("workload=drawn_lengths",),
     "simulation": ("evaluator.slo_s=10",),
 }
 # What a second run of an evaluator may report beside the first.
 MEASURED_HERE = ("evaluator.profile=${profile:cpu_one_thread}", "model.name=tiny_llama", "workload.input_tokens=128")
 FURTHER = (
+    ("evaluator=simulation", "service=steps", "workload=drawn_lengths"),  # whole tokens
     ("evaluator=cost", "evaluator.stage=simulate", "algorithm=petals", "demand.per_s=0.01"),
     ("evaluator=computation_profile", *MEASURED_HERE),
     ("evaluator=communication_profile", *MEASURED_HERE),

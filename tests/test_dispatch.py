@@ -6,7 +6,6 @@ import re
 import numpy as np
 import pytest
 
-from algorithms.dispatch import Dispatch
 from algorithms.dispatch.jffc import JFFC, jffc
 from algorithms.dispatch.jiq import JIQ
 from algorithms.dispatch.jsq import JSQ
@@ -14,6 +13,7 @@ from algorithms.dispatch.random_free import RANDOM_FREE
 from algorithms.dispatch.sa_jsq import SA_JSQ
 from algorithms.dispatch.sed import SED
 from system import InputError
+from system.dispatch import Dispatch
 from tests.oracles.event_simulation import POLICIES
 
 DISPATCHES = {"jffc": JFFC, "jsq": JSQ, "sa_jsq": SA_JSQ, "jiq": JIQ, "sed": SED, "random_free": RANDOM_FREE}

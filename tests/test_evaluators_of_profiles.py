@@ -169,9 +169,8 @@ def test_the_overheads_of_both_sets_of_constants_on_the_same_clusters():
 
 
 def service_times(coefficients_s, jobs, **settings):
-    draw = SimpleNamespace(
-        composition=SimpleNamespace(job_coefficients_s=np.asarray(coefficients_s)), jobs=lambda replication: jobs
-    )
+    chains = SimpleNamespace(job_coefficients_s=np.asarray(coefficients_s))
+    draw = SimpleNamespace(layout=SimpleNamespace(composition=lambda: chains), jobs=lambda replication: jobs)
     return ServiceTimesEvaluator(**settings)(draw, 0)
 
 

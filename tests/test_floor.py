@@ -16,7 +16,7 @@ from algorithms.placement.petals import PetalsPlacement
 from algorithms.placement.whole_model import whole_model
 from evaluators.queueing.evaluate import exact_mean_s
 from evaluators.queueing.floor import fastest_chain_s, response_floor_s
-from evaluators.simulation import simulate_routed
+from evaluators.simulation import simulate_layout
 from hydra_plugins.points.evaluate import evaluate
 from system import Composition, InfeasibleError, NotApplicableError, Servers, System, UnstableError
 from tests.oracles.instances import poisson_jobs, random_system, served_model
@@ -97,7 +97,8 @@ def simulated_means_s(name: str, system: System, rng: np.random.Generator) -> np
     routed = ROUTED[name].compose(system, rng)
     lengths = np.array([system.mean_job[1:]])
     jobs = [replace(poisson_jobs(rng, 4000, system.arrival_rate_per_s), lengths=lengths) for _ in range(10)]
-    return np.array([simulate_routed(routed, each).after_warm_up(0.2).response_s.mean() for each in jobs])
+    runs = [simulate_layout(routed, each, stop_unstable=True).times for each in jobs]
+    return np.array([times.after_warm_up(0.2).response_s.mean() for times in runs])
 
 
 @pytest.mark.parametrize("load", [0.3, 0.9])

@@ -3,6 +3,7 @@
 import pytest
 
 from store import identity
+from system import source
 from tests.project import SMALL, case_of
 
 CASE = {"algorithm": {"_target_": "shop.greedy.Greedy", "c": 7}, "seed": 1}
@@ -30,6 +31,12 @@ FILES = {
 }
 
 
+def forget():
+    """Have files be read again."""
+    for cached in ("module_of", "file_of", "import_closure", "_imports", "_tree", "code_hash"):
+        getattr(source, cached).cache_clear()
+
+
 @pytest.fixture
 def identify(tmp_path, monkeypatch):
     """`identify(case, file=text, ...)`: the identity with some files of a small project changed."""
@@ -38,15 +45,13 @@ def identify(tmp_path, monkeypatch):
         for name, text in (FILES | {key.replace("__", "/") + ".py": text for key, text in changes.items()}).items():
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text(text)
-        for cached in ("_module_of", "_file_of", "_closure", "_imports", "_tree", "_code_hash"):
-            getattr(identity, cached).cache_clear()
+        forget()
         return identity.identity_of(case).point
 
-    monkeypatch.setattr(identity, "ROOT", tmp_path)
+    monkeypatch.setattr(source, "ROOT", tmp_path)
     yield _identify
     monkeypatch.undo()
-    for cached in ("_module_of", "_file_of", "_closure", "_imports", "_tree", "_code_hash"):
-        getattr(identity, cached).cache_clear()
+    forget()
 
 
 def test_the_same_configuration_is_the_same_point_in_any_order(identify):
@@ -74,11 +79,18 @@ def test_comments_docstrings_and_layout_change_nothing(identify):
     assert identify(CASE) == identify(CASE, shop__greedy=SAME_GREEDY)
 
 
+def reached_by(*words):
+    targets = frozenset(identity._first_party_targets(case_of(*SMALL, *words)))
+    return source.import_closure(targets)
+
+
 def test_of_this_project_a_policy_is_in_the_points_that_use_it_only():
-    reached = {}
-    for dispatch in ("jffc", "sed"):
-        targets = frozenset(identity._first_party_targets(case_of(*SMALL, f"dispatch={dispatch}")))
-        reached[dispatch] = identity._closure(targets)
-    assert "algorithms.dispatch.sed" in reached["sed"] - reached["jffc"]
-    assert {"evaluators.simulation.engine", "system.composition", "evaluators.case"} <= reached["jffc"]
-    assert "evaluators.queueing.markov" not in reached["jffc"]
+    jffc, sed = reached_by("dispatch=jffc"), reached_by("dispatch=sed")
+    assert "algorithms.dispatch.sed" in sed - jffc
+    assert {"evaluators.simulation.jobs_loop", "system.composition", "evaluators.case"} <= jffc
+    assert "evaluators.queueing.markov" not in jffc
+
+
+def test_so_is_a_service_model():
+    independent, steps = reached_by("service=independent"), reached_by("service=steps")
+    assert "system.service_models.steps" in steps - independent

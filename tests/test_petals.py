@@ -124,9 +124,9 @@ def test_hops_cost_half_a_round_trip_an_overhead_and_a_decoding_step_of_their_bl
 def test_a_server_without_room_for_all_its_blocks_costs_10_s_however_few_are_needed(free, penalty_s):
     nobody = 0.0, 0, 0, np.empty(1), np.empty(1, np.int64)
     assert no_cache_penalty(2, 7, free, free, *nobody, np.array([10.0])) == penalty_s
-    routing = Petals(PetalsPlacement()).compose(crowded_system(), np.random.default_rng(0)).routing
-    assert routing.settings.tolist() == [10.0]
-    assert routing.delay is no_cache_penalty
+    rule = Petals(PetalsPlacement()).compose(crowded_system(), np.random.default_rng(0)).rule
+    assert rule.settings.tolist() == [10.0]
+    assert rule.delay is no_cache_penalty
 
 
 def crowded_system() -> System:

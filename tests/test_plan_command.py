@@ -212,3 +212,13 @@ def test_what_is_wrong_is_one_sentence_and_no_traceback(tmp_path):
     assert done.returncode == 1
     assert done.stderr == f"error: file = {tmp_path / 'absent.yaml'}: there is no such file\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_service_model_that_needs_whole_tokens_is_refused_in_one_sentence(tmp_path):
+    path = tmp_path / "lab.yaml"
+    path.write_text((EXAMPLES / f"{SMALL}.yaml").read_text() + "service: steps\n")
+    done = script("plan.py", path, "--to", tmp_path / "out")
+    assert done.returncode == 1
+    said = r"(compiling, .*\n)?error: workload: its jobs have parts of tokens .*; use .* or a trace\n"
+    assert re.fullmatch(said, done.stderr)
+    assert not (tmp_path / "out").exists()

@@ -14,10 +14,11 @@ from planner import cheapest
 from planner.candidates import compose
 from planner.goals import Cheapest, LargestRate, Minimise
 from planner.inventory import Inventory
-from planner.prediction import half_width, predict
+from planner.prediction import predict
 from planner.quantity import RateUnderSlo, ResponseTime
 from planner.search import plan, running
 from system import Composition, InfeasibleError, InputError, Streams, UnstableError
+from system.intervals import half_width_of
 from tests.planner_inventories import COST, inventory, uneven
 from workloads.arrivals import Hyperexponential, Poisson
 from workloads.synthetic import SyntheticWorkload
@@ -60,7 +61,7 @@ def test_predicted_mean_and_p95_lie_in_the_simulations_interval(counts, rate_per
         (found.prediction.mean_s, response_s.mean(axis=1)),
         (found.prediction.quantiles_s[0.95], np.quantile(response_s, 0.95, axis=1)),
     ]:
-        width = half_width(in_batches)
+        width = half_width_of(in_batches, 0.99)
         assert width < 0.01 * predicted
         assert abs(in_batches.mean() - predicted) < width
 
@@ -97,7 +98,8 @@ def test_the_largest_rate_meets_the_slo_and_a_little_more_does_not(counts):
     assert time_s(found.composition, rate_per_s * (1 + 1e-6), 0.95) > 12
     for factor, late in ((0.97, False), (1.03, True)):
         p95_s = np.quantile(simulated(found.composition, rate_per_s * factor, 1_000_000), 0.95, axis=1)
-        lower_s, upper_s = p95_s.mean() - half_width(p95_s), p95_s.mean() + half_width(p95_s)
+        width_s = half_width_of(p95_s, 0.99)
+        lower_s, upper_s = p95_s.mean() - width_s, p95_s.mean() + width_s
         assert lower_s > 12 if late else upper_s < 12
 
 
@@ -160,7 +162,7 @@ def test_utilisation_follows_from_littles_law_and_the_shares():
 def test_a_by_simulationprediction_agrees_with_the_exact_one():
     found = plan(inventory(LAB, Minimise(), 0.9))
     as_good_as_poisson = SyntheticWorkload(Hyperexponential(cv=1), 400_000, input_tokens=1, output_tokens=1)
-    by_simulation = predict(found.composition, 0.9, (0.5, 0.95), as_good_as_poisson, seed=1)
+    by_simulation = predict(found.composition, as_good_as_poisson, (0.5, 0.95), seed=1)
     assert (by_simulation.method, found.prediction.method) == ("simulated", "exact")
     assert abs(by_simulation.mean_s - found.prediction.mean_s) < by_simulation.mean_half_width_s
     for q in (0.5, 0.95):

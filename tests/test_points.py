@@ -86,6 +86,18 @@ def test_a_grid_about_a_single_value_is_left_only_if_that_is_asked_for_and_keeps
     assert [point.axes["algorithm"] for point in capped.points] == ["petals_block_cap", "bprr"]
 
 
+def test_values_that_are_new_beside_known_ones_are_swept_too(expand):
+    few = ("constants=paper", "cluster.fast_share=0", "evaluator.trials=5")
+    (sweep,) = expand(["experiment=fig1_embedded", *few, "placement=gbp_cr,whole_model"])
+    assert {point.axes["placement"] for point in sweep.points} == {"gbp_cr", "whole_model"}
+
+
+def test_an_axis_that_a_grid_leaves_out_is_not_swept_there(expand):
+    (sweep,) = expand(["experiment=real_vs_predicted_trace_embedded", "service=independent,steps"])
+    services = {(point.axes["evaluator"], point.axes.get("service")) for point in sweep.points}
+    assert services == {("replay", "independent"), ("replay", "steps"), ("runtime", None)}
+
+
 def test_grids_that_the_command_line_makes_alike_count_once(expand):
     few = ("constants=paper", "cluster.server_count=20", "cluster.fast_share=0.2")
     (sweep,) = expand(["experiment=fig8_embedded", *few, "algorithm=proposed,bprr", "evaluator=simulation"])

@@ -201,6 +201,10 @@ def test_waiting_times_are_exponential_for_those_who_wait():
     assert solved.waiting_percentile_s(1 - waits - 1e-6) == 0
     assert solved.waiting_percentile_s(1 - waits / math.e) == pytest.approx(1 / (12 - 9.6))
     assert solved.mean_waiting_s == pytest.approx(waits / (12 - 9.6))
+    for time_s in (0.0, 0.1, 2.0):
+        assert solved.waiting_tail(time_s) == pytest.approx(waits * math.exp(-(12 - 9.6) * time_s), rel=1e-9)
+    with pytest.raises(InputError, match=r"^time_s = -1: must be a finite number, 0 or above"):
+        solved.waiting_tail(-1)
 
 
 def test_the_first_token_is_a_wait_and_the_prefill_of_the_chain():

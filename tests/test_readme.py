@@ -1,11 +1,13 @@
 """The README cannot lie: its commands and its Python are run, its example is added to a copy of the project."""
 
+import json
 import re
 import shutil
 
 import pytest
+import yaml
 
-from tests.project import ROOT, command
+from tests.project import ROOT, command, needs_runtime
 
 README = (ROOT / "README.md").read_text()
 LEFT_OUT = ("outputs", ".git", ".venv", "*.egg-info", ".*_cache", ".hypothesis")
@@ -26,11 +28,18 @@ def commands():
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """A copy of the project with the README's algorithm and inventory added as the README says."""
+    """A copy of the project with the README's algorithm, service model and inventory added as the README says."""
     project = tmp_path_factory.mktemp("copy") / "project"
     shutil.copytree(ROOT, project, ignore=IGNORED)
     (project / "algorithms/equal_split.py").write_text(next(b for b in blocks("python") if "class EqualSplit" in b))
     (project / "conf/algorithm/equal_split.yaml").write_text(next(b for b in blocks("yaml") if "EqualSplit" in b))
+    model = next(b for b in blocks("python") if "class Dragging" in b)
+    (project / "system/service_models/dragging.py").write_text(model)
+    target = "# Steps that take half as long again.\n_target_: system.service_models.dragging.Dragging\n"
+    (project / "conf/service/dragging.yaml").write_text(target)
+    dragging = next(b for b in blocks("python") if "class Dragging" in b)
+    (project / "system/service_models/dragging.py").write_text(dragging)
+    (project / "conf/service/dragging.yaml").write_text(next(b for b in blocks("yaml") if "dragging" in b))
     (project / "lab.yaml").write_text(next(b for b in blocks("yaml") if "servers:" in b))
     return project
 
@@ -53,12 +62,84 @@ def test_the_commands_leave_what_the_readme_says(copy):
 def test_the_python_runs_as_it_stands(copy):
     swept = command("run.py", "-m", "experiment=fig6a_embedded", "draws=1", "tuning.capacity=2,7", cwd=copy)
     assert swept.returncode == 0, swept.stderr
-    examples = [block for block in blocks("python") if "class EqualSplit" not in block]
+    examples = [block for block in blocks("python") if not re.search("class EqualSplit|class Dragging", block)]
     assert len(examples) == 3
     for example in examples:
         done = command("-c", example, cwd=copy)
         assert done.returncode == 0, (example, done.stderr)
         assert done.stdout
+
+
+COMPUTED = """
+from hydra_plugins.points.evaluate import evaluate
+from tests.project import case_of
+
+words = ("network=european", "workload=drawn_lengths", "workload.job_count=200", "demand.per_s=0.02")
+for service in ("steps", "dragging"):
+    rows = evaluate(case_of(*words, f"service={service}"), range(1), range(1)).rows
+    print(*(row.value for row in rows if row.metric == "compute_mean_s"))
+"""
+
+
+def test_the_service_model_takes_half_as_long_again(copy):
+    done = command("-c", COMPUTED, cwd=copy)
+    assert done.returncode == 0, done.stderr
+    steps_s, dragging_s = map(float, done.stdout.split())
+    assert dragging_s == pytest.approx(1.5 * steps_s)
+
+
+# Two servers of a small model, so little asked of them that no request meets another.
+ALONE = (
+    *("network=local", "cluster=local_pair", "model=tiny_llama", "workload=drawn_lengths", "workload.job_count=4"),
+    *("demand.per_s=2", "draws=1", "evaluator.warm_up=0"),
+)
+
+
+def mean_of(copy, metric, *words):
+    """What one point says of a metric."""
+    done = command("run.py", *ALONE, *words, cwd=copy)
+    assert done.returncode == 0, done.stderr
+    return float(re.search(rf"^ *{metric} +(\S+)", done.stdout, flags=re.MULTILINE)[1])
+
+
+def test_the_service_model_is_simulated_as_it_says(copy):
+    steps, dragging = (mean_of(copy, "compute_mean_s", f"service={name}") for name in ("steps", "dragging"))
+    assert dragging == pytest.approx(1.5 * steps, rel=1e-5)
+
+
+@needs_runtime
+def test_the_service_model_sets_the_pace_of_real_servers(copy):
+    """At so slow a pace that computing itself does not count."""
+    words = ("service=dragging", "service.slowdown=1")
+    predicted_s = mean_of(copy, "compute_mean_s", *words, "service.share=19")
+    real = ("evaluator=runtime", "evaluator.engine=local", "evaluator.pace=true", *words, "service.share=19")
+    served_s = mean_of(copy, "compute_mean_s", *real) + mean_of(copy, "held_mean_s", *real)
+    assert predicted_s * 0.999 <= served_s <= predicted_s * 1.1
+
+
+def test_the_service_model_is_planned_with(copy):
+    """Requests of whole tokens, some of which are in service at once."""
+    lines = [f"2024-01-01 00:00:{n / 4:09.6f}0,{40 + n % 30},{20 + n % 15}" for n in range(200)]
+    (copy / "trace.csv").write_text("\n".join(["TIMESTAMP,ContextTokens,GeneratedTokens", *lines]) + "\n")
+    means = {}
+    for name in ("independent", "dragging"):
+        asked = yaml.safe_load((copy / "lab.yaml").read_text()) | {"service": name, "goal": {"minimise": "mean"}}
+        asked["workload"] = {"trace": "trace.csv", "rate_per_s": 0.1}
+        (copy / f"{name}.yaml").write_text(yaml.safe_dump(asked))
+        done = command("plan.py", f"{name}.yaml", "--no-picture", cwd=copy)
+        assert done.returncode == 0, done.stderr
+        means[name] = json.loads((copy / f"outputs/plan/{name}/plan.json").read_text())["plan"]["prediction"]["mean_s"]
+    assert means["dragging"] > 1.2 * means["independent"]
+
+
+def test_the_service_model_is_drawn_under_its_own_name(copy):
+    words = ("experiment=real_vs_predicted_trace_embedded", "evaluator=replay", "precision=quick")
+    swept = command("run.py", "-m", *words, "service=independent,steps,dragging", cwd=copy)
+    assert swept.returncode == 0, swept.stderr
+    drawn = command("plot.py", "real_vs_predicted_trace_embedded", cwd=copy)
+    assert drawn.returncode == 0, drawn.stderr
+    figure = (copy / "outputs/figures/real_vs_predicted_trace_embedded.svg").read_text()
+    assert all(f">{label}<" in figure for label in ("equation (2)", "step queues", "dragging"))
 
 
 def test_every_make_target_and_folder_that_it_names_is_there():

@@ -11,14 +11,14 @@ from scipy.stats import binom
 
 from algorithms.allocation.gca import gca
 from algorithms.placement.gbp_cr import GbpCr
-from algorithms.routing import WAITING, Routing
 from algorithms.routing.fixed_paths import fixed_paths
 from algorithms.routing.links import RoutedComposition, legal_links
 from algorithms.routing.petals import no_cache_penalty
 from algorithms.routing.ws_rr import expected_wait
 from evaluators.case import Case, Outcome
-from evaluators.simulation import JobTimes, simulate, simulate_routed
+from evaluators.simulation import JobTimes, simulate, simulate_layout
 from system import Composition, InfeasibleError, InputError, Placement, Servers, System, UnstableError
+from system.routing import WAITING, Routing
 from tests.oracles.instances import poisson_jobs, random_placement, random_system, served_model, uneven_jobs
 from tests.oracles.routed_simulation import Hop, RoutedSimulation, Scheme, bprr_scheme, paths, petals_scheme
 from tests.project import case_of
@@ -38,12 +38,12 @@ def routed(system: System, placement: Placement, slots: np.ndarray, scheme: Sche
     hops = [Hop(None if i == len(system.servers) else int(i), j, m) for i, j, m in zip(*links, strict=True)]
     ends = placement.end_block == system.model.block_count
     exit_s = np.array([scheme.exit_s(j) if ends[j] else np.inf for j in range(ends.size)])
-    routing = (
+    rule = (
         Routing(no_cache_penalty, scheme.waiting, scheme.refresh_s, np.array([10.0]))
         if scheme.delay == "petals"
         else Routing(expected_wait, scheme.waiting)
     )
-    return RoutedComposition(system, placement, slots, links, np.array([*map(scheme.hop_s, hops)]), exit_s, routing)
+    return RoutedComposition(system, placement, slots, links, np.array([*map(scheme.hop_s, hops)]), exit_s, rule)
 
 
 def random_routed(rng: np.random.Generator, scheme_of: Callable[..., Scheme], waiting: str) -> RoutedComposition:
@@ -94,7 +94,7 @@ def test_every_job_is_served_as_in_the_plain_simulator(name, waiting, jobs_of):
         composition = random_routed(rng, SCHEMES[name], waiting)
         scheme = SCHEMES[name](composition.system, waiting)
         jobs = jobs_of(rng, 150, crowded_rate_per_s(composition, load))
-        ours = simulate_routed(composition, jobs, stop_unstable=False)
+        ours = simulate_layout(composition, jobs).times
         assert_same_jobs(ours, plain_times(composition, scheme, jobs))
         assert (ours.waiting_s >= 0).all()
         waited += np.count_nonzero(ours.waiting_s)
@@ -118,7 +118,7 @@ def test_of_those_that_leave_the_central_queue_at_one_instant_each_sees_what_the
         composition = random_routed(rng, SCHEMES[name], "central")
         scheme = SCHEMES[name](composition.system, "central")
         jobs = poisson_jobs(rng, 100, crowded_rate_per_s(composition, 0.8))
-        ours = simulate_routed(composition, jobs, stop_unstable=False)
+        ours = simulate_layout(composition, jobs).times
         assert_same_jobs(ours, plain_times(composition, scheme, jobs))
         together += several_at_once(ours)
     assert together >= least
@@ -137,7 +137,7 @@ def test_far_more_jobs_at_a_server_than_it_has_slots(waiting):
     """The lists of jobs grow: 240 come in 2 s, and those that are committed wait at servers for 12 and 4 jobs."""
     composition, scheme = two_whole_models([60, 20], waiting)
     jobs = poisson_jobs(np.random.default_rng(302), 240, 120.0)
-    ours = simulate_routed(composition, jobs, stop_unstable=False)
+    ours = simulate_layout(composition, jobs).times
     assert_same_jobs(ours, plain_times(composition, scheme, jobs))
     assert np.count_nonzero(ours.waiting_s) > 200
 
@@ -147,7 +147,7 @@ def test_dozens_leave_the_central_queue_at_once():
     composition, scheme = two_whole_models([500, 5], "central")
     arrival_s = np.append(0.0, 1.5 + 0.01 * np.arange(90))
     jobs = Jobs(arrival_s, np.append(50.0, np.linspace(1, 2, 90)), np.zeros((1, 2)), np.zeros(91))
-    ours = simulate_routed(composition, jobs, stop_unstable=False)
+    ours = simulate_layout(composition, jobs).times
     assert_same_jobs(ours, plain_times(composition, scheme, jobs))
     assert several_at_once(ours) > 64
 
@@ -183,7 +183,7 @@ def test_fixed_paths_give_the_jobs_of_the_chain_engine_to_the_last_bit(load, job
         coefficients_s = coefficients_along(composition)
         assert composition.job_coefficients_s == pytest.approx(coefficients_s, rel=1e-14)
         chain = simulate(jobs, composition.mean_service_s, composition.capacity, coefficients_s=coefficients_s)
-        ours = simulate_routed(fixed_paths(composition), jobs, stop_unstable=False)
+        ours = simulate_layout(fixed_paths(composition), jobs).times
         for name in ("waiting_s", "service_s", "first_token_s", "output_token_s"):
             assert getattr(ours, name).tobytes() == getattr(chain, name).tobytes(), name
         chains += len(composition)
@@ -202,7 +202,7 @@ def test_one_server_is_one_chain_to_the_last_bit(name, waiting, jobs_of):
     composition = routed(system, placement, np.array([23]), scheme)
     jobs = jobs_of(np.random.default_rng(304), 4000, 0.9 * 4 / 1.25)
     chain = simulate(jobs, [1.25], [4], coefficients_s=composition.job_coefficients_s)
-    ours = simulate_routed(composition, jobs, stop_unstable=False)
+    ours = simulate_layout(composition, jobs).times
     assert np.count_nonzero(chain.waiting_s) > 1000
     for column in ("waiting_s", "service_s", "first_token_s", "output_token_s"):
         assert getattr(ours, column).tobytes() == getattr(chain, column).tobytes(), column
@@ -213,7 +213,7 @@ def test_backoff_waits_for_the_next_attempt_and_longer_than_in_line(name):
     system, placement = whole_model_system(20, 1.0)
     jobs = poisson_jobs(np.random.default_rng(305), 4000, 0.9 * 4 / 1.25)
     composition = routed(system, placement, np.array([20]), SCHEMES[name](system, "backoff"))
-    waiting_s = simulate_routed(composition, jobs, stop_unstable=False).waiting_s
+    waiting_s = simulate_layout(composition, jobs).times.waiting_s
     in_line_s = simulate(jobs, [1.25], [4]).waiting_s
     assert BACKOFF_S[:9].tolist() == [0, 1, 3, 7, 15, 31, 63, 123, 183]
     assert np.abs(waiting_s[:, None] - BACKOFF_S).min(axis=1).max() < 1e-6
@@ -227,11 +227,11 @@ def test_a_stable_system_is_not_refused(seed):
     rng = np.random.default_rng([306, seed])
     system, placement = whole_model_system(20, 0.8 * 4 / 1.25)
     one = routed(system, placement, np.array([20]), bprr_scheme(system, "fcfs"))
-    simulate_routed(one, poisson_jobs(rng, 20_000, system.arrival_rate_per_s))
+    simulate_layout(one, poisson_jobs(rng, 20_000, system.arrival_rate_per_s), stop_unstable=True)
     (composition,) = chain_compositions(rng, 1)
     rate = 0.8 * composition.total_rate_per_s
-    loaded = replace(composition, system=replace(composition.system, arrival_rate_per_s=rate))
-    simulate_routed(fixed_paths(loaded), poisson_jobs(rng, 20_000, rate))
+    jobs = poisson_jobs(rng, 20_000, rate)
+    simulate_layout(fixed_paths(composition.at_rate(rate)), jobs, stop_unstable=True)
 
 
 @pytest.mark.parametrize("waiting", WAITING)
@@ -241,12 +241,13 @@ def test_an_unstable_system_is_refused_early(waiting):
     system, placement = whole_model_system(20, rate)
     composition = routed(system, placement, np.array([20]), bprr_scheme(system, waiting))
     jobs = poisson_jobs(np.random.default_rng(307), 20_000, rate)
-    with pytest.raises(UnstableError, match=r"^arrival_rate_per_s = 4.16: jobs leave more slowly than") as refusal:
-        simulate_routed(composition, jobs)
+    message = r"^arrival_rate_per_s = 4.16: jobs leave more slowly than they come"
+    with pytest.raises(UnstableError, match=message) as refusal:
+        simulate_layout(composition, jobs, stop_unstable=True)
     seen = re.search(r"seen after (\d+) of 20000; lower the rate", str(refusal.value))
     assert seen is not None
     assert int(seen[1]) <= 2000
-    assert (simulate_routed(composition, jobs, stop_unstable=False).service_s > 0).all()
+    assert (simulate_layout(composition, jobs).times.service_s > 0).all()
 
 
 def test_the_same_jobs_give_the_same_bytes_and_input_is_left_as_it_was():
@@ -254,7 +255,7 @@ def test_the_same_jobs_give_the_same_bytes_and_input_is_left_as_it_was():
     composition = random_routed(rng, petals_scheme, "backoff")
     jobs = poisson_jobs(rng, 500, crowded_rate_per_s(composition, 1.5))
     before, slots = jobs.arrival_s.copy(), composition.slots.copy()
-    first, second = (simulate_routed(composition, jobs, stop_unstable=False) for _ in range(2))
+    first, second = (simulate_layout(composition, jobs).times for _ in range(2))
     assert first.response_s.tobytes() == second.response_s.tobytes()
     assert (jobs.arrival_s == before).all()
     assert (composition.slots == slots).all()
@@ -264,17 +265,17 @@ def test_a_delay_that_leaves_no_path_is_refused():
     """Under `only_with_room` a job that does not wait in the central queue has nowhere to go."""
     (composition,) = chain_compositions(np.random.default_rng(309), 1)
     fixed = fixed_paths(composition)
-    committed = replace(fixed, routing=replace(fixed.routing, waiting="fcfs"))
+    committed = replace(fixed, rule=replace(fixed.rule, waiting="fcfs"))
     jobs = poisson_jobs(np.random.default_rng(310), 3000, 3 * composition.total_rate_per_s)
     message = "delay = only_with_room: leaves a job without a path; it must be finite somewhere"
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
-        simulate_routed(committed, jobs)
+        simulate_layout(committed, jobs)
 
 
 def test_no_jobs_take_no_time():
     composition = random_routed(np.random.default_rng(311), bprr_scheme, "fcfs")
     nobody = Jobs(*(np.empty(shape) for shape in (0, 0, (1, 2), 0)))
-    assert simulate_routed(composition, nobody).response_s.size == 0
+    assert simulate_layout(composition, nobody).times.response_s.size == 0
 
 
 def outcome(*overrides: str) -> Outcome:
@@ -304,7 +305,8 @@ def refused_runs(load: float, job_count: int, seeds: int) -> int:
     composition = routed(system, placement, np.array([20]), bprr_scheme(system, "fcfs"))
     for seed in range(seeds):
         try:
-            simulate_routed(composition, poisson_jobs(np.random.default_rng([313, seed]), job_count, rate))
+            jobs = poisson_jobs(np.random.default_rng([313, seed]), job_count, rate)
+            simulate_layout(composition, jobs, stop_unstable=True)
         except UnstableError:
             refused += 1
     return refused

@@ -10,12 +10,12 @@ import pytest
 
 from algorithms.allocation.gca import gca
 from algorithms.placement.gbp_cr import GbpCr
-from algorithms.routing import Routing
 from algorithms.routing.fixed_paths import fixed_paths, only_with_room
 from algorithms.routing.links import RoutedComposition, legal_links
 from algorithms.routing.petals import no_cache_penalty
 from algorithms.routing.shortest_path import shortest_path
 from system import InfeasibleError, InputError, Placement, Servers, System
+from system.routing import Routing
 from tests.oracles.instances import random_placement, random_system, served_model
 from tests.oracles.routed_simulation import paths
 
@@ -57,6 +57,11 @@ def state_of(free: np.ndarray, hosted: np.ndarray) -> tuple:
     return (hosted, free, free, nobody), (0.0, np.empty(free.size), np.empty(free.size, np.int64))
 
 
+def pads_for(servers: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scratch pads, with junk in them."""
+    return np.full(servers + 1, -1.0), np.full(servers + 1, 10**6)
+
+
 def test_the_path_is_the_shortest_with_the_delays_of_this_moment():
     rng = np.random.default_rng(342)
     checked = detours = 0
@@ -77,12 +82,11 @@ def test_the_path_is_the_shortest_with_the_delays_of_this_moment():
         graph.add_edges_from((int(j), "end", {"s": exit_s[j]}) for j in np.flatnonzero(ends & (hosted > 0)))
         expected = nx.shortest_path(graph, servers, "end", weight="s")
         path = np.empty(servers, np.int64)
-        state, lists = state_of(free, hosted)
-        count = shortest_path(no_cache_penalty, tuple(links), cost_s, exit_s, state, lists, np.array([0.7]), path)
+        graph_of_links, rest = (tuple(links), cost_s, exit_s), (np.array([0.7]), pads_for(servers), path)
+        count = shortest_path(no_cache_penalty, *graph_of_links, *state_of(free, hosted), *rest)
         assert links.source[path[:count]].tolist() == expected[:-2]
         assert links.target[path[:count]].tolist() == expected[1:-1]
-        state, lists = state_of(hosted, hosted)
-        count = shortest_path(no_cache_penalty, tuple(links), cost_s, exit_s, state, lists, np.array([0.7]), path)
+        count = shortest_path(no_cache_penalty, *graph_of_links, *state_of(hosted, hosted), *rest)
         detours += links.target[path[:count]].tolist() != expected[1:-1]
         checked += 1
     assert checked > 100
@@ -94,7 +98,8 @@ def test_of_equal_paths_the_first_server_is_taken_and_none_where_all_delays_are_
     path, cost_s, exit_s = np.empty(3, np.int64), np.ones(3), np.zeros(3)
     for free, hops, first in ((np.array([3, 4, 4]), 1, 1), (np.array([3, 3, 3]), 0, None)):
         state, lists = state_of(free, np.array([4, 4, 4]))
-        assert shortest_path(only_with_room, tuple(links), cost_s, exit_s, state, lists, np.empty(0), path) == hops
+        args = (tuple(links), cost_s, exit_s, state, lists, np.empty(0), pads_for(3), path)
+        assert shortest_path(only_with_room, *args) == hops
         assert hops == 0 or links.target[path[0]] == first
 
 
@@ -138,8 +143,8 @@ def test_times_of_hops_and_the_longest_path():
             continue
         links = legal_links(placement, slots, system.model.block_count)
         cost_s = np.zeros(links.source.size)
-        routing = Routing(no_cache_penalty)
-        composition = RoutedComposition(system, placement, slots, links, cost_s, np.zeros(slots.size), routing)
+        rule = Routing(no_cache_penalty)
+        composition = RoutedComposition(system, placement, slots, links, cost_s, np.zeros(slots.size), rule)
         assert composition.most_hops == max(map(len, ways))
         for n, (_, j, m) in enumerate(zip(*links, strict=True)):
             visit = system.servers.communication_s[j] + m * system.servers.block_s[j]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluators.case import Draw
-from evaluators.runtime.evaluate import RuntimeEvaluator, check_lengths, job_times
+from evaluators.runtime.evaluate import RuntimeEvaluator, check_lengths
 from evaluators.runtime.record import JobRecord
 from evaluators.simulation.simulate import simulate
 from system import InputError, NotApplicableError
@@ -27,7 +27,7 @@ NINE = (
 
 def run_of(*overrides):
     """The draw and its run; the warm-up of none and a check of every token unless told otherwise."""
-    from evaluators.runtime.run import run
+    from evaluators.runtime.run import serve
 
     case = case_of(*LOCAL, "evaluator=runtime", "evaluator.check_tokens=1000", *overrides)
     from hydra.utils import instantiate
@@ -35,15 +35,16 @@ def run_of(*overrides):
     made = instantiate(case)
     draw = Draw(made, 0)
     jobs = draw.jobs(0)
-    return draw, jobs, run(made.evaluator, draw, jobs, draw.streams(0).jobs("prompts"))
+    settings = made.evaluator
+    return draw, jobs, serve(draw.layout, jobs, settings, settings.service, draw.streams(0).jobs("prompts"))
 
 
 @pytest.mark.parametrize(
     "chosen",
     [
         (*LLAMA, "evaluator.engine=local"),
-        (*BLOOM, "evaluator.engine=local", "evaluator.batching=decode"),
-        (*LLAMA, "evaluator.engine=pipe", "evaluator.batching=decode"),
+        (*BLOOM, "evaluator.engine=local", "service=steps", "service.batching=decode"),
+        (*LLAMA, "evaluator.engine=pipe", "service=steps", "service.batching=decode"),
         (*BLOOM, "evaluator.engine=pipe"),
         (*LLAMA, "evaluator.engine=local", "dispatch=jsq"),
         (*NINE, "algorithm=petals"),
@@ -60,7 +61,7 @@ def test_tokens_are_those_of_the_whole_model_and_slots_come_back(chosen):
     further = np.array([len(record.tokens) - 1 for record in ran.records])
     np.testing.assert_array_equal(further, jobs.lengths[:, 1])
     assert len({tuple(record.tokens) for record in ran.records if len(record.tokens) > 3}) > 1
-    assert set(ran.stats) == set(np.flatnonzero(draw.composed.slots_used() > 0))
+    assert set(ran.stats) == set(np.flatnonzero(draw.layout.slots_used() > 0))
 
 
 @pytest.mark.parametrize("engine", ["local", "pipe"])
@@ -81,7 +82,7 @@ def test_the_parts_of_the_service_time_add_up(engine):
 
 def test_a_paced_server_is_never_faster_than_its_profile():
     draw, jobs, ran = run_of(*LLAMA, "evaluator.engine=local", "evaluator.pace=true", "workload.job_count=4")
-    alone_s = draw.composition.job_coefficients_s @ np.column_stack([np.ones(4), jobs.lengths]).T
+    alone_s = draw.layout.composition().job_coefficients_s @ np.column_stack([np.ones(4), jobs.lengths]).T
     communication_s = draw.system.servers.communication_s.sum(axis=0) @ np.column_stack([np.ones(4), jobs.lengths]).T
     for job, record in enumerate(ran.records):
         assert record.parts.compute_s + record.parts.held_s >= (alone_s[0] - communication_s)[job] * (1 - 1e-9)
@@ -106,6 +107,8 @@ def test_records_become_times():
         JobRecord(1.0, 2.0, 2.5, 4.5, tokens=[1, 2, 3], status="served"),
         JobRecord(2.0, 2.0, 3.0, 3.0, tokens=[1], status="served"),
     ]
+    from evaluators.runtime.run import job_times
+
     times = job_times(records)
     np.testing.assert_array_equal(times.waiting_s, [1.0, 0.0])
     np.testing.assert_array_equal(times.service_s, [2.5, 1.0])

@@ -88,7 +88,7 @@ def test_the_first_call_in_a_process_does_not_count(monkeypatch, fresh_process):
 
 @pytest.mark.parametrize("stage", ["compose", "theorem4", "exact", "markov", "simulate"])
 def test_sizes_are_those_of_the_composition(stage):
-    composition = draw_of().composition
+    composition = draw_of().layout.composition()
     found = measured(stage, repetitions=1)
     assert found["chain_count"] == len(composition)
     assert found["slot_count"] == composition.capacity.sum()

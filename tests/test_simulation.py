@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numba import njit
 
-from algorithms.dispatch import DISPATCH, Dispatch
-from evaluators.simulation import ChainJobTimes, simulate
+from evaluators.simulation import JobTimes, simulate
 from system import InputError
+from system.compiled import compiled
+from system.dispatch import DISPATCH, Dispatch
 from tests.oracles.event_simulation import POLICIES, Simulation, TiedChainsError
 from tests.oracles.instances import poisson_jobs, random_queue, uneven_jobs
 from tests.oracles.sweep import Sweep
@@ -19,17 +20,19 @@ from workloads.jobs import Jobs
 
 def plain_times(
     name: str, jobs: Jobs, mean_s: np.ndarray, capacity: np.ndarray, coefficients_s: np.ndarray | None = None
-) -> ChainJobTimes:
+) -> JobTimes:
     """The plain simulator's result in the form of ours."""
     if coefficients_s is None:
         coefficients_s = np.column_stack([mean_s, 0 * mean_s, 0 * mean_s])
     plain = Simulation(jobs, coefficients_s, (1 / mean_s).tolist(), capacity.tolist(), POLICIES[name])
     start_s, service_s, first_token_s, chain = (np.array(column) for column in zip(*plain.run(), strict=True))
     waiting_s, first_token_s = start_s - jobs.arrival_s, first_token_s - jobs.arrival_s
-    return ChainJobTimes(jobs.arrival_s, waiting_s, service_s, first_token_s, coefficients_s[chain, 2], chain)
+    times = (jobs.arrival_s, waiting_s, service_s, first_token_s, coefficients_s[chain, 2])
+    return JobTimes(*times, chain, mean_s.size)
 
 
-def assert_same_jobs(ours: ChainJobTimes, plain: ChainJobTimes) -> None:
+def assert_same_jobs(ours: JobTimes, plain: JobTimes) -> None:
+    assert ours.chain_count == plain.chain_count
     assert (ours.chain == plain.chain).all()
     for name in ("waiting_s", "service_s", "first_token_s", "response_s"):
         assert getattr(ours, name) == pytest.approx(getattr(plain, name), rel=1e-9, abs=1e-9), name
@@ -92,7 +95,7 @@ def test_events_at_one_instant_come_in_the_same_order(name):
     assert coincident > 50
 
 
-def random_run(rng: np.random.Generator, name: str, load: float) -> tuple[ChainJobTimes, np.ndarray]:
+def random_run(rng: np.random.Generator, name: str, load: float) -> tuple[JobTimes, np.ndarray]:
     arrival_rate, rates, capacity = random_queue(rng, most_states=1e5, decades=1, load=load)
     order = np.argsort(-rates)
     jobs = poisson_jobs(rng, 3000, arrival_rate)
@@ -183,17 +186,17 @@ def test_the_warm_up_is_cut_from_every_column():
             times.after_warm_up(share)
 
 
-@njit(DISPATCH)
+@compiled(DISPATCH)
 def beyond_the_last_chain(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
     return capacity.size
 
 
-@njit(DISPATCH)
+@compiled(DISPATCH)
 def never(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
     return -1
 
 
-@njit(DISPATCH)
+@njit(DISPATCH)  # as a user may write it, without this project's own decorator
 def fastest_but_with_patience(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
     """The fastest chain always; a slower one only for the head of a queue longer than `settings[0]`."""
     for k in range(capacity.size):

@@ -1,22 +1,19 @@
 """Simulation with a queue of steps at each server: against a plain one, against queueing theory, and by itself."""
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from hydra.utils import instantiate
-from numba import njit
 
 from algorithms.allocation.reserved_only import reserved_only
-from algorithms.dispatch import DISPATCH, Dispatch
 from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.gbp_cr import GbpCr
-from algorithms.routing import WAITING
-from evaluators.admission import admission_of
+from evaluators.admission.requests import RequestAdmission
 from evaluators.case import Case, Draw
-from evaluators.simulation import simulate
-from evaluators.simulation.evaluate_steps import StepSimulationEvaluator
-from evaluators.simulation.steps import StepJobTimes, StepRun, simulate_steps
+from evaluators.simulation import JobTimes, simulate
+from evaluators.simulation.steps import simulate_steps
 from system import (
     Composition,
     InfeasibleError,
@@ -27,6 +24,12 @@ from system import (
     System,
     UnstableError,
 )
+from system.compiled import compiled
+from system.dispatch import DISPATCH, Dispatch
+from system.layout import Layout
+from system.response import Run
+from system.routing import WAITING
+from system.service_models.steps import Steps
 from tests.oracles.instances import random_system, served_model
 from tests.oracles.step_simulation import StepSimulation
 from tests.project import case_of
@@ -44,61 +47,81 @@ def token_jobs(rng: np.random.Generator, count: int, rate_per_s: float, most_tok
     return Jobs(np.cumsum(rng.exponential(1 / rate_per_s, count)), np.ones(count), lengths, rng.random(count))
 
 
-def assert_as_the_plain_simulator(
-    composed, dispatch, jobs: Jobs, batching: str, further_share: float, handling_s: float = 0.0, slowdown=(1.0,)
-) -> StepRun:
-    servers = composed.system.servers
+@dataclass(frozen=True, kw_only=True)
+class StepsInTurn(Steps):
+    """Steps whose computations take these factors of their times, one after the other."""
+
+    listed: tuple[float, ...]
+
+    def factors(self, rng: np.random.Generator | None) -> np.ndarray:
+        return np.array(self.listed)
+
+
+def in_turn(factors: np.ndarray, **how) -> StepsInTurn:
+    return StepsInTurn(listed=tuple(factors.tolist()), **how)
+
+
+def assert_as_the_plain_simulator(layout: Layout, jobs: Jobs, service: Steps) -> Run:
+    servers = layout.system.servers
 
     def stack_s(times_s: list[float]) -> float:
-        return max(times_s) * (1 + further_share * (len(times_s) - 1))
+        return max(times_s) * (1 + service.further_share * (len(times_s) - 1))
 
-    admission = admission_of(composed, dispatch, jobs)
-    stacks, model_blocks = stack_s if batching == "decode" else None, composed.system.model.block_count
-    plain = StepSimulation(servers, jobs, admission, stacks, handling_s, model_blocks, slowdown)
+    stacks, model_blocks = stack_s if service.batching == "decode" else None, layout.system.model.block_count
+    further = service.handling_s, model_blocks, service.factors(None).tolist()
+    plain = StepSimulation(servers, jobs, RequestAdmission(layout, jobs), stacks, *further)
     served = plain.run()
-    run = simulate_steps(composed, jobs, dispatch, batching, further_share, handling_s, slowdown)
+    run = simulate_steps(layout, jobs, service)
     ours = run.times
     expected = {
         "waiting_s": [one.start_s for one in served] - jobs.arrival_s,
         "response_s": [one.end_s for one in served] - jobs.arrival_s,
         "first_token_s": [one.first_token_s for one in served] - jobs.arrival_s,
-        **{part: [getattr(one, part) for one in served] for part in ("compute_s", "queue_s", "communication_s")},
     }
     for name, values in expected.items():
         assert getattr(ours, name) == pytest.approx(values, rel=1e-9, abs=1e-9), name
-    assert run.busy_s == pytest.approx(plain.busy_s)
-    assert (ours.service_s == ours.compute_s + ours.queue_s + ours.communication_s).all()
+    assert set(ours.parts) == {"compute", "queue", "communication"}
+    for name, values in ours.parts.items():
+        assert values == pytest.approx([getattr(one, f"{name}_s") for one in served], rel=1e-9, abs=1e-9), name
+    assert busy_s(run) == pytest.approx(plain.busy_s)
+    assert (ours.service_s == ours.parts["compute"] + ours.parts["queue"] + ours.parts["communication"]).all()
     return run
+
+
+def busy_s(run: Run) -> np.ndarray:
+    """(J,) for how long each server computed: its share of the time from the first arrival to the last end."""
+    times = run.times
+    return run.utilisation * ((times.arrival_s + times.response_s).max() - times.arrival_s[0])
 
 
 @pytest.mark.parametrize(("batching", "further_share"), BATCHING)
 def test_every_job_is_served_as_in_the_plain_simulator(batching, further_share):
-    rng = np.random.default_rng(501)
+    rng, how = np.random.default_rng(501), {"batching": batching, "further_share": further_share}
     queued = waited = 0
     for name, load in [("jffc", 0.5), ("jffc", 0.9), ("jsq", 0.7), ("sed", 0.7)]:
-        composition, dispatch = chains_of(rng), DISPATCHES[name]
-        jobs = token_jobs(rng, 100, load * composition.total_rate_per_s)
-        run = assert_as_the_plain_simulator(composition, dispatch, jobs, batching, further_share)
-        queued += np.count_nonzero(run.times.queue_s)
+        chains = chains_of(rng).under(DISPATCHES[name])
+        jobs = token_jobs(rng, 100, load * chains.total_rate_per_s)
+        run = assert_as_the_plain_simulator(chains, jobs, Steps(**how))
+        queued += np.count_nonzero(run.times.parts["queue"])
         waited += np.count_nonzero(run.times.waiting_s)
     for waiting in WAITING:
         routed = random_routed(rng, SCHEMES["ws_rr"], waiting)
         jobs = token_jobs(rng, 100, crowded_rate_per_s(routed, 0.7))
-        run = assert_as_the_plain_simulator(routed, None, jobs, batching, further_share)
-        queued += np.count_nonzero(run.times.queue_s)
+        run = assert_as_the_plain_simulator(routed, jobs, Steps(**how))
+        queued += np.count_nonzero(run.times.parts["queue"])
         waited += np.count_nonzero(run.times.waiting_s)
-        handled = assert_as_the_plain_simulator(routed, None, jobs, batching, further_share, handling_s=2.0)
-        assert handled.times.queue_s.sum() > run.times.queue_s.sum()
-        assert_as_the_plain_simulator(routed, None, jobs, batching, further_share, slowdown=rng.uniform(0.5, 2, 1000))
+        handled = assert_as_the_plain_simulator(routed, jobs, Steps(**how, handling_s=2.0))
+        assert handled.times.parts["queue"].sum() > run.times.parts["queue"].sum()
+        assert_as_the_plain_simulator(routed, jobs, in_turn(rng.uniform(0.5, 2, 1000), **how))
     assert queued > 100
     assert waited > 50
 
 
 def one_server(slots: int, communication_s: tuple, block_s: tuple) -> Composition:
-    """One server that hosts the model's 2 blocks, for so many jobs at once."""
+    """One server that hosts the model's 2 blocks, for so many jobs at once, under JFFC."""
     system = System(served_model(2), Servers([2 + slots * 0.2], [communication_s], [block_s]), 1.0, (1.0, 100.0, 10.0))
     hops = np.zeros(1, np.int64), np.full(1, 2), np.array([0, 1])
-    return Composition.of_hops(system, Placement([0], [2]), *hops, np.array([slots]))
+    return Composition.of_hops(system, Placement([0], [2]), *hops, np.array([slots])).under(JFFC)
 
 
 def mean_and_error(values: list[float]) -> tuple[float, float]:
@@ -112,7 +135,7 @@ def prompts_only(rng: np.random.Generator, count: int, rate_per_s: float, mean_t
     return Jobs(np.cumsum(rng.exponential(1 / rate_per_s, count)), np.ones(count), lengths, rng.random(count))
 
 
-def after_the_start(run: StepRun) -> StepJobTimes:
+def after_the_start(run: Run) -> JobTimes:
     return run.times.after_warm_up(0.1)
 
 
@@ -126,10 +149,10 @@ def test_a_server_for_one_job_is_an_m_g_1_queue():
     rng, composition, rate_per_s = np.random.default_rng(502), one_server(1, (0.1, 0.0, 0.01), (0.1, 2e-4, 5e-3)), 0.8
     lengths = np.stack(np.meshgrid(np.arange(1, 400), np.arange(40)), axis=-1).reshape(-1, 2)
     services_s = np.insert(lengths, 0, 1, axis=1) @ composition.job_coefficients_s[0]
-    runs = [simulate_steps(composition, token_jobs(rng, 2500, rate_per_s), JFFC) for _ in range(8)]
+    runs = [simulate_steps(composition, token_jobs(rng, 2500, rate_per_s), Steps()) for _ in range(8)]
     mean_s, error_s = mean_and_error([after_the_start(run).waiting_s.mean() for run in runs])
     assert mean_s == pytest.approx(pollaczek_khinchine_s(rate_per_s, services_s), abs=3 * error_s)
-    assert all((run.times.queue_s == 0).all() for run in runs)
+    assert all((run.times.parts["queue"] == 0).all() for run in runs)
 
 
 def test_prompts_at_a_server_with_ample_slots_are_an_m_m_1_queue():
@@ -137,19 +160,19 @@ def test_prompts_at_a_server_with_ample_slots_are_an_m_m_1_queue():
     composition = one_server(400, (0.5, 0.0, 0.0), (0.0, 5e-5, 0.0))
     rate_per_s, mu_per_s, tokens = 0.7, 1.0, 10_000
     rng = np.random.default_rng(503)
-    runs = [simulate_steps(composition, prompts_only(rng, 2500, rate_per_s, tokens), JFFC) for _ in range(8)]
+    runs = [simulate_steps(composition, prompts_only(rng, 2500, rate_per_s, tokens), Steps()) for _ in range(8)]
     times = [after_the_start(run) for run in runs]
-    at_server_s = [one.compute_s + one.queue_s for one in times]
+    at_server_s = [one.parts["compute"] + one.parts["queue"] for one in times]
     mean_s, error_s = mean_and_error([float(one.mean()) for one in at_server_s])
     assert mean_s == pytest.approx(1 / (mu_per_s - rate_per_s), abs=3 * error_s)
     share, error = mean_and_error([float(np.mean(one > 5.0)) for one in at_server_s])
     assert share == pytest.approx(np.exp(-(mu_per_s - rate_per_s) * 5.0), abs=3 * error)
-    queues, error = mean_and_error([float(np.mean(one.queue_s > 0)) for one in times])
+    queues, error = mean_and_error([float(np.mean(one.parts["queue"] > 0)) for one in times])
     assert queues == pytest.approx(rate_per_s / mu_per_s, abs=3 * error)
     busy, error = mean_and_error([float(run.utilisation[0]) for run in runs])
     assert busy == pytest.approx(rate_per_s / mu_per_s, abs=3 * error)
     assert all((one.waiting_s == 0).all() for one in times)
-    assert all(one.communication_s == pytest.approx(0.5) for one in times)
+    assert all(one.parts["communication"] == pytest.approx(0.5) for one in times)
 
 
 def test_many_short_steps_share_a_server_equally():
@@ -163,9 +186,10 @@ def test_many_short_steps_share_a_server_equally():
     for _ in range(8):
         jobs = token_jobs(rng, 1000, rate_per_s, most_tokens=400)
         load = rate_per_s * 199.5 * step_s
-        times = after_the_start(simulate_steps(composition, jobs, JFFC))
-        for name, chosen in (("short", times.compute_s < 1.0), ("long", times.compute_s >= 1.0)):
-            slowed[name].append(times.service_s[chosen].sum() / times.compute_s[chosen].sum())
+        times = after_the_start(simulate_steps(composition, jobs, Steps()))
+        compute_s = times.parts["compute"]
+        for name, chosen in (("short", compute_s < 1.0), ("long", compute_s >= 1.0)):
+            slowed[name].append(times.service_s[chosen].sum() / compute_s[chosen].sum())
     for values in slowed.values():
         mean, error = mean_and_error(values)
         assert mean == pytest.approx(1 / (1 - load), abs=3 * error + 0.02)
@@ -192,7 +216,8 @@ def test_jobs_that_never_meet_take_the_times_of_equation_2(name, batching):
     for _ in range(3):
         composition = disjoint_chains(rng)
         jobs = token_jobs(rng, 200, 0.9 * composition.total_rate_per_s)
-        ours = simulate_steps(composition, jobs, DISPATCHES[name], batching, 0.5).times
+        service = Steps(batching=batching, further_share=0.5)
+        ours = simulate_steps(composition.under(DISPATCHES[name]), jobs, service).times
         coefficients_s = composition.job_coefficients_s
         alone = simulate(jobs, composition.mean_service_s, composition.capacity, DISPATCHES[name], coefficients_s)
         for time in ("waiting_s", "service_s", "first_token_s"):
@@ -200,37 +225,41 @@ def test_jobs_that_never_meet_take_the_times_of_equation_2(name, batching):
         several = jobs.lengths[:, 1] > 0
         assert ours.output_token_s[several] == pytest.approx(alone.output_token_s[several])
         assert np.isnan(ours.output_token_s[~several]).all()
-        assert ours.queue_s == pytest.approx(0, abs=1e-9)
+        assert (ours.chain == alone.chain).all()
+        assert ours.chain_count == alone.chain_count == len(composition)
+        assert ours.parts["queue"] == pytest.approx(0, abs=1e-9)
 
 
 def test_what_servers_compute_is_what_jobs_need():
     """In turn nothing is lost; stacked, each step costs a share of its time beside the longest."""
     rng = np.random.default_rng(506)
-    composition = chains_of(rng)
+    composition = chains_of(rng).under(JFFC)
     jobs = token_jobs(rng, 500, composition.total_rate_per_s)
-    runs = {share: simulate_steps(composition, jobs, JFFC, "decode", share) for share in (0.0, 0.5)}
-    serial = simulate_steps(composition, jobs, JFFC)
-    assert serial.busy_s.sum() == pytest.approx(serial.times.compute_s.sum())
-    assert (runs[0.0].busy_s.sum() < runs[0.5].busy_s.sum()).all()
-    assert runs[0.5].busy_s.sum() < runs[0.5].times.compute_s.sum()
+    stacking = {share: Steps(batching="decode", further_share=share) for share in (0.0, 0.5)}
+    runs = {share: simulate_steps(composition, jobs, service) for share, service in stacking.items()}
+    serial = simulate_steps(composition, jobs, Steps())
+    assert busy_s(serial).sum() == pytest.approx(serial.times.parts["compute"].sum())
+    assert busy_s(runs[0.0]).sum() < busy_s(runs[0.5]).sum()
+    assert busy_s(runs[0.5]).sum() < runs[0.5].times.parts["compute"].sum()
     one = one_server(5, (0.1, 0.0, 0.01), (0.01, 1e-4, 0.02))
     jobs = token_jobs(rng, 200, 2.0)
-    in_turn, stacked = (simulate_steps(one, jobs, JFFC, *how) for how in [("serial", 0.0), ("decode", 1.0)])
-    assert stacked.busy_s == pytest.approx(in_turn.busy_s)
-    assert (in_turn.utilisation <= 1).all()
+    services = Steps(), Steps(batching="decode", further_share=1.0)
+    serial, stacked = (simulate_steps(one, jobs, service) for service in services)
+    assert busy_s(stacked) == pytest.approx(busy_s(serial))
+    assert (serial.utilisation <= 1).all()
 
 
 def test_the_example_of_two_jobs_by_hand():
     """Both come at 0: prompts of 1 s one after the other, then two tokens each in turn or together; trips of 0.2 s."""
     composition = one_server(2, (0.2, 0.0, 0.2), (0.5, 0.0, 0.05))
     jobs = Jobs(np.zeros(2), np.ones(2), np.array([[1.0, 2.0]]), np.zeros(2))
-    serial = simulate_steps(composition, jobs, JFFC).times
+    serial = simulate_steps(composition, jobs, Steps()).times
     # First: 0.1 + 1 + 0.1, then twice 0.1 + 0.1 + 0.1, but its first token's step comes at 1.3 while the other's prompt
     # is computed from 1.1 to 2.1; its next one comes at 2.4, when the other's has taken 2.3 to 2.4.
     assert serial.first_token_s == pytest.approx([1.2, 2.2])
-    assert serial.queue_s == pytest.approx([0.8, 1.0])
+    assert serial.parts["queue"] == pytest.approx([0.8, 1.0])
     assert serial.response_s == pytest.approx([2.6, 2.8])
-    stacked = simulate_steps(composition, jobs, JFFC, "decode").times
+    stacked = simulate_steps(composition, jobs, Steps(batching="decode")).times
     assert stacked.response_s == pytest.approx([2.6, 2.8])
     assert serial.output_token_s == pytest.approx([0.7, 0.3])
 
@@ -241,26 +270,31 @@ def test_the_example_of_two_jobs_by_hand():
 def test_jobs_of_parts_of_tokens_are_not_for_it(size, lengths):
     jobs = Jobs(np.zeros(1), np.full(1, size), np.array(lengths), np.zeros(1))
     with pytest.raises(NotApplicableError, match=r"; use workload=drawn_lengths or a trace$"):
-        simulate_steps(one_server(1, (0.1, 0, 0), (0.1, 0, 0)), jobs, JFFC)
+        simulate_steps(one_server(1, (0.1, 0, 0), (0.1, 0, 0)), jobs, Steps())
+
+
+def test_no_jobs_take_no_time_and_one_alone_takes_that_of_equation_2():
+    composition = one_server(1, (0.1, 0.0, 0.02), (0.01, 1e-3, 0.05))
+    for count in (0, 1):
+        jobs = Jobs(np.zeros(count), np.ones(count), np.array([[10.0, 3.0]]), np.zeros(count))
+        times = simulate_steps(composition, jobs, Steps()).times
+        assert times.response_s == pytest.approx([0.1 + 3 * 0.02 + 2 * (0.01 + 10 * 1e-3 + 3 * 0.05)] * count)
 
 
 @pytest.mark.parametrize(
     ("batching", "share", "said"), [("some", 0.0, "batching = some"), ("decode", 1.5, "at most 1")]
 )
 def test_ways_to_batch_that_there_are_not(batching, share, said):
-    jobs = token_jobs(np.random.default_rng(507), 3, 1.0)
     with pytest.raises(InputError, match=re.escape(said)):
-        simulate_steps(one_server(1, (0.1, 0, 0), (0.1, 0, 0)), jobs, JFFC, batching, share)
-    with pytest.raises(InputError, match=re.escape(said)):
-        StepSimulationEvaluator(batching=batching, further_share=share)
+        Steps(batching=batching, further_share=share)
 
 
-@njit(DISPATCH)
+@compiled(DISPATCH)
 def never(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
     return -1
 
 
-@njit(DISPATCH)
+@compiled(DISPATCH)
 def beyond(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
     return capacity.size
 
@@ -271,7 +305,7 @@ def beyond(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
 def test_policies_that_answer_nonsense(policy, said):
     jobs, dispatch = token_jobs(np.random.default_rng(508), 3, 1.0), Dispatch(policy, work_conserving=False)
     with pytest.raises(InputError, match=re.escape(said)):
-        simulate_steps(one_server(1, (0.1, 0, 0), (0.1, 0, 0)), jobs, dispatch)
+        simulate_steps(one_server(1, (0.1, 0, 0), (0.1, 0, 0)).under(dispatch), jobs, Steps())
 
 
 def evaluated(*overrides: str) -> dict:
@@ -280,7 +314,8 @@ def evaluated(*overrides: str) -> dict:
     words = (
         "demand=load",
         "demand.reference.tuning.capacity=6",
-        "evaluator=simulation_steps",
+        "evaluator=simulation",
+        "service=steps",
         "workload=drawn_lengths",
         "workload.job_count=2000",
     )
@@ -329,10 +364,9 @@ def test_equal_steps_that_vary_in_time_wait_as_in_an_m_g_1_queue():
     waits_s, services_s = [], []
     for _ in range(8):
         jobs = Jobs(np.cumsum(rng.exponential(1 / rate_per_s, 2500)), np.ones(2500), [[1000.0, 0.0]], rng.random(2500))
-        slowdown = rng.gamma(cv**-2, cv**2, 4000)
-        run = simulate_steps(composition, jobs, JFFC, slowdown=slowdown)
-        waits_s.append(float(after_the_start(run).queue_s.mean()))
-        services_s.append(float(run.times.compute_s.mean()))
+        run = simulate_steps(composition, jobs, in_turn(rng.gamma(cv**-2, cv**2, 4000)))
+        waits_s.append(float(after_the_start(run).parts["queue"].mean()))
+        services_s.append(float(run.times.parts["compute"].mean()))
     assert np.mean(services_s) == pytest.approx(mean_s, abs=3 * cv / np.sqrt(8 * 2500))
     expected_s = rate_per_s * mean_s**2 * (1 + cv**2) / (2 * (1 - rate_per_s * mean_s))
     wait_s, error_s = mean_and_error(waits_s)
@@ -340,19 +374,19 @@ def test_equal_steps_that_vary_in_time_wait_as_in_an_m_g_1_queue():
 
 
 def test_what_computing_varies_by_makes_jobs_wait_and_leaves_their_computation():
-    steady, varying = (evaluated("demand.load=0.2", f"evaluator.slowdown_cv={cv}") for cv in (0, 0.5))
+    steady, varying = (evaluated("demand.load=0.2", f"service.slowdown_cv={cv}") for cv in (0, 0.5))
     assert varying["compute_mean_s"] == pytest.approx(steady["compute_mean_s"], rel=3 * 0.5 / np.sqrt(2 * 2000))
     assert varying["queue_mean_s"] > steady["queue_mean_s"]
     with pytest.raises(InputError, match="slowdown_cv = -1"):
-        StepSimulationEvaluator(slowdown_cv=-1)
+        Steps(slowdown_cv=-1)
 
 
 def test_a_slowdown_is_that_of_the_blocks_alone():
     composition = one_server(4, (1.0, 0.0, 0.5), (2.0, 0.01, 0.3))
     slower = one_server(4, (1.0, 0.0, 0.5), (3.0, 0.015, 0.45))
     jobs = token_jobs(np.random.default_rng(509), 60, 0.01)
-    expected, found = simulate_steps(slower, jobs, JFFC), simulate_steps(composition, jobs, JFFC, slowdown=1.5)
+    expected, found = simulate_steps(slower, jobs, Steps()), simulate_steps(composition, jobs, Steps(slowdown=1.5))
     np.testing.assert_allclose(found.times.response_s, expected.times.response_s)
-    np.testing.assert_allclose(found.busy_s, expected.busy_s)
+    np.testing.assert_allclose(busy_s(found), busy_s(expected))
     with pytest.raises(InputError, match="slowdown = 0"):
-        simulate_steps(composition, jobs, JFFC, slowdown=0)
+        Steps(slowdown=0)

@@ -16,7 +16,7 @@ import yaml
 from scipy import stats
 
 from store import __main__ as commands
-from store import identity, work
+from store import work
 from store.collect import collect
 from store.compare import compare_commits, compare_stores, compare_values
 from store.files import StoreWarning
@@ -28,9 +28,9 @@ from store.prune import LEFT_BEHIND_S, prunable
 from store.status import left_s, status
 from store.store import Part, Store
 from store.work import WorkItem, do_work
-from system import InputError
+from system import InputError, source
 from system.errors import DataUnavailableError
-from tests.project import ROOT, command, script
+from tests.project import ROOT, command
 
 NONE = float("nan")
 AXES = ("scheme", "load")
@@ -50,9 +50,8 @@ with locked(Path("{folder}"), "{point}"):
 @pytest.fixture(autouse=True)
 def edit(tmp_path, monkeypatch):
     """A project of two modules in place of this one; `edit(name, text)` changes one of them."""
-    caches = [
-        getattr(identity, name) for name in ("_module_of", "_file_of", "_closure", "_imports", "_tree", "_code_hash")
-    ]
+    cached_names = ("module_of", "file_of", "import_closure", "_imports", "_tree", "code_hash")
+    caches = [getattr(source, name) for name in cached_names]
 
     def _edit(name, text):
         (tmp_path / "project/shop").mkdir(parents=True, exist_ok=True)
@@ -60,7 +59,7 @@ def edit(tmp_path, monkeypatch):
         for cached in caches:
             cached.cache_clear()
 
-    monkeypatch.setattr(identity, "ROOT", tmp_path / "project")
+    monkeypatch.setattr(source, "ROOT", tmp_path / "project")
     _edit("fast", FAST)
     _edit("slow", FAST.replace("2", "1"))
     yield _edit
@@ -453,7 +452,7 @@ def test_prune_takes_what_killed_writers_left_but_nothing_that_may_be_being_writ
 
 def test_the_commands_on_a_real_sweep(tmp_path):
     words = ("network=european", "draws=2", "evaluator=exact", "tuning.capacity=6,7", "hydra/launcher=basic")
-    swept = script("run.py", "-m", *words, f"store={tmp_path}")
+    swept = command("run.py", "-m", *words, f"store={tmp_path}")
     assert swept.returncode == 0, swept.stderr
     told = {
         ("status",): "unnamed          2     2        0",

@@ -1,6 +1,7 @@
 """Jobs in chunks: every job has the times that it has in one piece, and statistics keep their bounds."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from evaluators.queueing import exact
 from evaluators.simulation import JobTimes, simulate
 from evaluators.simulation.buckets import RELATIVE_ERROR, Buckets
 from evaluators.simulation.chunks import simulate_chunks
-from evaluators.simulation.streamed import BATCHES, StreamedTimes, is_piling_up, while_stable
+from evaluators.simulation.simulate import chain_table
+from evaluators.simulation.streamed import StreamedTimes, is_piling_up, while_stable
 from hydra_plugins.points.evaluate import evaluate
-from system import NotApplicableError, Streams, UnstableError
+from system import InputError, NotApplicableError, Streams, UnstableError
+from system.intervals import BATCHES
 from tests.project import case_of, choices
 from workloads.arrivals import Gamma, Hyperexponential, IdleGaps, MarkovModulatedPoisson, Poisson
 from workloads.synthetic import SyntheticWorkload
@@ -32,9 +35,13 @@ def dispatches():
     return {name: instantiate(case_of(f"dispatch={name}")["algorithm"]["dispatch"]) for name in choices("dispatch")}
 
 
+def chunks_served(chunks, dispatch):
+    return simulate_chunks(chunks, chain_table(1 / RATES, CAPACITIES, dispatch, None), dispatch)
+
+
 def in_chunks(workload, load, chunk_jobs, dispatch):
     chunks = workload.chunks(load * NU, Streams(1), chunk_jobs)
-    done = list(simulate_chunks(chunks, 1 / RATES, CAPACITIES, dispatch))
+    done = list(chunks_served(chunks, dispatch))
     order = np.argsort(np.concatenate([served.number for served in done]))
     return {name: np.concatenate([getattr(served.times, name) for served in done])[order] for name in COLUMNS}
 
@@ -111,10 +118,10 @@ def test_the_evaluator_agrees_with_the_one_that_holds_all_jobs(dispatch):
 
 def streamed(load, job_count, replication, first):
     """Statistics of the jobs from number `first` on, which come in 50 chunks, and those that wait at the end."""
-    seen, workload = StreamedTimes(slo_s=None), SyntheticWorkload(Poisson(), job_count, 1, 1)
+    seen, workload = StreamedTimes((), len(RATES)), SyntheticWorkload(Poisson(), job_count, 1, 1)
     chunks = workload.chunks(load * NU, Streams(2, 0, replication), job_count // 50)
-    for served in simulate_chunks(chunks, 1 / RATES, CAPACITIES, JFFC):
-        seen.add(served.times.from_job(int(np.searchsorted(served.number, first))))
+    for served in chunks_served(chunks, JFFC):
+        seen.add(served.times.of_jobs(served.number >= first))
     return seen
 
 
@@ -141,7 +148,7 @@ def half_width_s(seen):
 
 def test_a_few_jobs_that_wait_at_the_end_do_not_widen_the_interval():
     """As means of a chunk each they would, tenfold."""
-    seen, rng = StreamedTimes(slo_s=None), np.random.default_rng(5)
+    seen, rng = StreamedTimes((), 1), np.random.default_rng(5)
     for _ in range(10 * BATCHES - 1):
         seen.add(some_times(rng.standard_exponential(1000)))
     before = half_width_s(seen)
@@ -151,7 +158,16 @@ def test_a_few_jobs_that_wait_at_the_end_do_not_widen_the_interval():
 
 
 def some_times(response_s):
-    return JobTimes(*[np.zeros(response_s.size)] * 2, response_s, *[response_s] * 2)
+    chain = np.zeros(response_s.size, np.int64)
+    return JobTimes(*[np.zeros(response_s.size)] * 2, response_s, *[response_s] * 2, chain, 1)
+
+
+def test_shares_are_known_above_limits_that_were_named():
+    seen = StreamedTimes([("response", 2.0)], 1)
+    seen.add(some_times(np.array([1.0, 2.0, 3.0, 4.0])))
+    assert seen.share_above("response", 2.0) == 0.5
+    with pytest.raises(InputError, match=r"^limit_s = 3.0: was not named before the jobs came"):
+        seen.share_above("response", 3.0)
 
 
 def test_a_single_chunk_has_no_interval():
@@ -163,6 +179,7 @@ REFUSED = {
     ("workload=synthetic_code", "demand=native", "model=llama2_7b"): (NotApplicableError, "use evaluator=simulation"),
     ("workload=mmpp",): (NotApplicableError, "gaps that depend on each other.*; use evaluator=simulation$"),
     ("algorithm=petals",): (NotApplicableError, "routes each job over the servers"),
+    ("service=steps",): (NotApplicableError, "jobs that slow each other.*; use evaluator=simulation$"),
 }
 
 
@@ -194,7 +211,7 @@ def test_a_policy_that_cannot_keep_up_is_refused_in_the_words_of_the_other_evalu
 def served_chunks(load, dispatch, replication=0, job_count=50_000, chunk_jobs=1000):
     workload = SyntheticWorkload(Poisson(), job_count, 1, 1)
     chunks = workload.chunks(load * NU, Streams(4, 0, replication), chunk_jobs)
-    return simulate_chunks(chunks, 1 / RATES, CAPACITIES, dispatch)
+    return chunks_served(chunks, dispatch)
 
 
 @pytest.mark.parametrize("load", [0.5, 1.1])
@@ -225,7 +242,8 @@ def test_it_is_the_last_half_that_counts():
 
 def test_a_run_that_piles_up_is_stopped_before_its_end(dispatches):
     """Jobs without end would fill the memory: it is looked at after half, a quarter, ... of the chunks as well."""
-    served = while_stable(served_chunks(1.5, dispatches["sed"], job_count=200_000), 200, dispatches["sed"])
+    layout = SimpleNamespace(load=0.9, rule=dispatches["sed"], system=SimpleNamespace(arrival_rate_per_s=1.5))
+    served = while_stable(served_chunks(1.5, dispatches["sed"], job_count=200_000), 200_000, layout)
     assert len(list(itertools.islice(served, 49))) == 49
-    with pytest.raises(UnstableError, match=r"^dispatch = sed: jobs leave more slowly than they come"):
+    with pytest.raises(UnstableError, match=r"seen after 50000 of 200000; .* dispatch = sed lets slots idle"):
         next(served)

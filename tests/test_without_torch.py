@@ -38,13 +38,13 @@ def test_a_point_is_simulated_and_a_real_run_says_what_to_install(tmp_path):
     words = "network=local cluster=local_pair model=tiny_llama workload=drawn_lengths workload.job_count=20 draws=1"
     code = f"""
 import runpy
-sys.argv = ["run.py", *"{words} store={tmp_path}".split(), "evaluator=" + EVALUATOR]
+sys.argv = ["run.py", *"{words} store={tmp_path}".split(), *PREDICTION.split()]
 runpy.run_path("run.py", run_name="__main__")
 """
-    done = python(f"EVALUATOR = 'simulation_steps'{code}")
+    done = python(f"PREDICTION = 'evaluator=simulation service=steps'{code}")
     assert done.returncode == 0, done.stderr
     assert "queue_mean_s" in done.stdout
-    refused = python(f"EVALUATOR = 'runtime'{code}")
+    refused = python(f"PREDICTION = 'evaluator=runtime'{code}")
     assert refused.returncode == 1
     assert 'pip install -e ".[runtime]"' in refused.stderr
     assert "Traceback" not in refused.stderr

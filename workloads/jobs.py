@@ -24,7 +24,8 @@ class Jobs:
 
     def __post_init__(self) -> None:
         for name in ("arrival_s", "size", "lengths", "uniform"):
-            object.__setattr__(self, name, float_array(name, getattr(self, name)))
+            values = float_array(name, getattr(self, name))
+            object.__setattr__(self, name, np.require(values, requirements=("C", "W")))  # compiled code takes no others
         n = self.arrival_s.size
         for name in ("arrival_s", "size", "uniform"):
             values = getattr(self, name)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from store.identity import ROOT
 from store.provenance import provenance
+from system.source import ROOT
 from tests.benchmarks.benchmark import Benchmark, Result, measure_all
 from tests.benchmarks.composition import composition_benchmarks
 from tests.benchmarks.formulas import formula_benchmarks

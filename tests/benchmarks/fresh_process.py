@@ -7,12 +7,14 @@ lacked them, and how many were `loaded` from it.
 import json
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 
 from numba.core.dispatcher import Dispatcher
 
 from algorithms.allocation.gca import gca
 from algorithms.dispatch.jffc import JFFC
 from evaluators.queueing import exact
+from system.compiled import Entry
 from tests.benchmarks.paper_system import gbp_cr_placement, paper_system, queue_at
 from tests.benchmarks.simulator import FOUR_CHAINS, simulated_mean_s
 
@@ -20,10 +22,15 @@ from tests.benchmarks.simulator import FOUR_CHAINS, simulated_mean_s
 def compiled_functions() -> Iterator[tuple[str, Dispatcher]]:
     """Every function of this project that numba may compile, in the modules that are loaded."""
     for name, module in sorted(sys.modules.items()):
-        if name.split(".")[0] in ("algorithms", "evaluators"):
-            for value in vars(module).values():
-                if isinstance(value, Dispatcher) and value.__module__ == name:
-                    yield f"{name}.{value.__name__}", value
+        if name.split(".")[0] in ("algorithms", "evaluators", "system"):
+            yield from _functions_of(name, module)
+
+
+def _functions_of(name: str, module: ModuleType) -> Iterator[tuple[str, Dispatcher]]:
+    for bound, value in vars(module).items():
+        function = value.dispatcher if isinstance(value, Entry) else value
+        if isinstance(function, Dispatcher) and function.__module__ == name:
+            yield f"{name}.{bound}", function
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from evaluators.peak_memory import STATUS, counted_gb
-from store.identity import ROOT
+from system.source import ROOT
 from tests.benchmarks.benchmark import Measure
 
 

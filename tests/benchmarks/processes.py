@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from store.identity import ROOT
+from system.source import ROOT
 from tests.benchmarks.benchmark import Benchmark
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.timing import seconds

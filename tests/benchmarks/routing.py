@@ -8,7 +8,7 @@ from algorithms.bprr import Bprr
 from algorithms.petals import Petals
 from algorithms.placement.petals import PetalsPlacement
 from algorithms.routing.links import RoutedComposition
-from evaluators.simulation import simulate_routed
+from evaluators.simulation import simulate_layout
 from system import Streams
 from tests.benchmarks.benchmark import Benchmark, Measure, Peer
 from tests.benchmarks.paper_system import paper_system
@@ -57,6 +57,7 @@ def drawn(count: int) -> Jobs:
 
 def _ours(name: str, server_count: int, scale: Scale) -> Measure:
     def work() -> float:
-        return float(simulate_routed(composition(name, server_count), drawn(scale.routed_jobs)).response_s.mean())
+        run = simulate_layout(composition(name, server_count), drawn(scale.routed_jobs), stop_unstable=True)
+        return float(run.times.response_s.mean())
 
     return rate(work, scale.routed_jobs)

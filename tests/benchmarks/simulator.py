@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from algorithms.dispatch import Dispatch
 from algorithms.dispatch.jffc import JFFC
 from algorithms.dispatch.jiq import JIQ
 from algorithms.dispatch.jsq import JSQ
@@ -13,9 +12,11 @@ from algorithms.dispatch.sa_jsq import SA_JSQ
 from algorithms.dispatch.sed import SED
 from evaluators.simulation import simulate
 from evaluators.simulation.chunks import simulate_chunks
-from evaluators.simulation.evaluate import TIMES
+from evaluators.simulation.simulate import chain_table
 from evaluators.simulation.streamed import LARGEST_CHUNK, StreamedTimes
 from system import Streams
+from system.dispatch import Dispatch
+from system.response import TIMES
 from tests.benchmarks.benchmark import Benchmark, Peer
 from tests.benchmarks.peak_memory import peak_gb_of
 from tests.benchmarks.peers import Queue, ciw_responses_s, heap_responses_s, simpy_responses_s
@@ -41,12 +42,14 @@ def streamed_mean_s(job_count: int) -> float:
     """The same with no more jobs in memory than a chunk has, and their percentiles."""
     queue = FOUR_CHAINS
     workload = SyntheticWorkload(Poisson(), job_count, input_tokens=1, output_tokens=1)
-    seen = StreamedTimes(slo_s=None)
+    seen = StreamedTimes((), len(queue.capacity))
     chunks = workload.chunks(queue.arrival_rate_per_s, Streams(seed=1), LARGEST_CHUNK)
-    for served in simulate_chunks(chunks, 1 / np.array(queue.rate_per_s), queue.capacity, JFFC):
+    table = chain_table(1 / np.array(queue.rate_per_s), queue.capacity, JFFC, None)
+    for served in simulate_chunks(chunks, table, JFFC):
         seen.add(served.times)
-    for name in TIMES:
-        seen.quantiles_s(name, (0.5, 0.95, 0.99))
+    for time in TIMES:
+        for q in (0.5, 0.95, 0.99):
+            seen.quantile_s(time, q)
     return seen.mean_s("response")
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from evaluators.admission import Admission, Start
+from evaluators.admission.requests import RequestAdmission, Start
 from system import Servers
 from workloads.jobs import Jobs
 
@@ -42,7 +42,7 @@ class StepSimulation:
         self,
         servers: Servers,
         jobs: Jobs,
-        admission: Admission,
+        admission: RequestAdmission,
         stacks: Callable[[list[float]], float] | None,
         handling_s: float = 0.0,
         model_blocks: int = 1,

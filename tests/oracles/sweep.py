@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from evaluators.simulation import ChainJobTimes
+from system.response import JobTimes
 
 RESOLUTION_S = 1e-9  # times closer than this are one instant: start = arrival + waiting is rounded
 
@@ -14,7 +14,7 @@ RESOLUTION_S = 1e-9  # times closer than this are one instant: start = arrival +
 class Sweep:
     """Counts just after each instant, when all that happens at it has happened."""
 
-    times: ChainJobTimes
+    times: JobTimes
     capacity: np.ndarray
 
     @cached_property

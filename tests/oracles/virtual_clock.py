@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from evaluators.admission import Admission, Start
+from evaluators.admission.requests import RequestAdmission, Start
 from system import InfeasibleError
 from workloads.jobs import Jobs
 
@@ -23,7 +23,7 @@ class Started(NamedTuple):
 class VirtualClock:
     """Serves all jobs. A server may be lost: jobs in service over it come again at once, from the beginning."""
 
-    def __init__(self, admission: Admission, jobs: Jobs, service_s: Callable[[Start], float]) -> None:
+    def __init__(self, admission: RequestAdmission, jobs: Jobs, service_s: Callable[[Start], float]) -> None:
         self._admission, self._service_s = admission, service_s
         self._events = [(at_s, ARRIVAL, job) for job, at_s in enumerate(jobs.arrival_s.tolist())]
         self.in_service: dict[int, Started] = {}
