@@ -86,14 +86,36 @@ class Expansion:
         require_count(draws=config.draws, replications=config.replications)
         if config.experiment.workers is not None:
             require_count(**{"experiment.workers": config.experiment.workers})
-        left = _left_by(given, _grids(config.experiment.axes))
-        grids = [self._axes(grid, {k: value for k, value in given.items() if k not in kept}) for grid, kept in left]
+        declared = _grids(config.experiment.axes)
+        grids = [
+            self._axes(
+                grid, {key: value for key, value in part.items() if key not in kept and _is_axis(key, grid, declared)}
+            )
+            for part in self._parts(given, declared)
+            for grid, kept in _left_by(part, declared)
+        ]
         require(bool(grids), "experiment.axes", plain, f"no grid of {config.experiment.name} has these values")
         fixed = [_text(override) for key, override in given.items() if key not in grids[0]]
         points = _each_once(point for axes in grids for point in self._points([*experiment, *fixed], axes))
         told = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
         size = (config.draws, config.replications, config.experiment.workers)
         return Sweep(config.experiment.name, told, list(grids[0]), points, *size)
+
+    def _parts(self, given: Mapping[str, Override], grids: list[dict[str, Any]]) -> list[dict[str, Override]]:
+        """Return the command line as it is; in two where it asks for values that grids are about and for new ones.
+
+        The grids about a single value keep it, and the new values replace it in all of them.
+        """
+        parts = [dict(given)]
+        for key, override in given.items():
+            values = [choice.split("=", 1)[1] for choice in _choices(override)]
+            about = [_values(grid, key) for grid in grids if _values(grid, key)]
+            new = [value for value in values if not any(value in others for others in about)]
+            if 0 < len(new) < len(values) and all(len(others) == 1 for others in about):
+                known = [value for value in values if value not in new]
+                texts = (f"{key}={','.join(some)}" for some in (known, new))
+                parts = [part | {key: text} for part in parts for text in map(self._parse, texts)]
+        return parts
 
     def _axes(self, grid: Mapping[str, Any], given: Mapping[str, Override]) -> dict[str, Override]:
         """A grid's axes, where the command line does not set or sweep them, and those of the command line."""
@@ -227,6 +249,11 @@ def _left_by(given: Mapping[str, Override], grids: list[dict[str, Any]]) -> Iter
         single = {key for key in grid if len(_values(grid, key)) == 1 and known.get(key) and len(grids) > 1}
         if all(set(_values(grid, key)) <= asked[key] for key in single):
             yield grid, single
+
+
+def _is_axis(key: str, grid: Mapping[str, Any], grids: list[dict[str, Any]]) -> bool:
+    """Return whether a key may be an axis of a grid: not where the grid leaves it out (null) and another has it."""
+    return grid.get(key) is not None or not any(_values(other, key) for other in grids)
 
 
 def _values(grid: Mapping[str, Any], key: str) -> list[str]:
