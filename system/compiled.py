@@ -7,6 +7,7 @@ the file imports, so compiled functions may call those of other files.
 numba counts references to arrays, atomically, and that costs more than most small functions do. So functions are
 compiled without counting: whoever calls them keeps the arrays alive, and they may not create any. A function that
 creates arrays says so. A function that is called in every turn of a loop may be put in where it is called (`inline`).
+Compile a function in one way only: what is kept on disk goes by the types of its arguments, not by these settings.
 """
 
 import sys

@@ -138,7 +138,7 @@ class RequestAdmission:
         while self._ways.is_left():
             rule, state, listed = self._admission
             count = self._ways.calls.decide(rule, state, now_s, listed)
-            check_rule(count, rule)
+            check_rule(count, self._admission)
             started += [self._ways.start(state, job) for job in listed[:count].tolist()]
             if not self._ways.needs_room(state):
                 break

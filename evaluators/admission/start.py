@@ -85,9 +85,11 @@ def served_by(admission: Admission) -> dict[str, Any]:
     return {"chain": admission.state.chain, "chain_count": admission.state.capacity.size}
 
 
-def check_rule(answer: int, rule: Callable[..., float]) -> None:
+def check_rule(answer: int, admission: Admission) -> None:
     """Raise `InputError` if `core.decide` has answered that the rule is broken."""
+    name = admission.rule.__name__
     if answer == NO_SUCH_CHAIN:
-        raise InputError(f"dispatch = {rule.__name__}: must answer with a chain that is there or with -1")
+        limit = served_by(admission)["chain_count"]
+        raise InputError(f"dispatch = {name}: must answer with a chain below {limit} or with -1")
     if answer == NO_PATH:
-        raise InputError(f"delay = {rule.__name__}: leaves a job without a path; it must be finite somewhere")
+        raise InputError(f"delay = {name}: leaves a job without a path; it must be finite somewhere")

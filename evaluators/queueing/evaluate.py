@@ -117,7 +117,7 @@ class OnceADraw:
 
 def job_servers(layout: Layout) -> float:
     """c K(c) of the surrogate (9): the first K(c) reserved chains reach the rate λ/(ρ̄c); infeasible if all do not."""
-    placement = layout.placement
+    placement = layout.composition().placement
     if (placement.reserved_chain < 0).all():
         raise InputError("surrogate: this placement reserves no chains, choose another objective or evaluator")
     return float(placement.reserved_capacity * needed_chains(layout.system, placement))

@@ -22,14 +22,18 @@ class Buckets:
 
     def __init__(self) -> None:
         self._counts = np.zeros(_BUCKETS, np.int64)
+        self._up_to: NDArray[np.int64] | None = None  # sums of counts, until more are added
 
     def add(self, values: NDArray[np.float64]) -> None:
         """Count (n,) more numbers."""
+        self._up_to = None
         _count(np.ascontiguousarray(values).view(np.int64), self._counts)
 
     def quantiles(self, shares: tuple[float, ...]) -> list[float]:
         """As `numpy.quantile` with its straight lines between order statistics, within `RELATIVE_ERROR`."""
-        up_to = np.cumsum(self._counts)
+        if self._up_to is None:
+            self._up_to = np.cumsum(self._counts)
+        up_to = self._up_to
         rank = np.asarray(shares) * (up_to[-1] - 1)
         places = np.floor(rank), np.ceil(rank)
         below, above = (_middle(np.searchsorted(up_to, place, side="right")) for place in places)

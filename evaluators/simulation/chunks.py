@@ -76,7 +76,7 @@ class _Stream:
         state = self._state = _with_room(self._state, jobs)
         record, progress = empty_record(len(jobs), np.empty(0)), jobs_loop.Progress(np.array([waiting, 0]), self._ends)
         admission = Admission(self._dispatch.policy, state, self._pad)
-        check_rule(advance(admission, jobs, record, progress, more_follow), self._dispatch.policy)
+        check_rule(advance(admission, jobs, record, progress, more_follow), admission)
         started = state.chain >= 0
         self.started, self._numbers, self._jobs = numbers[started], numbers[~started], _of(jobs, ~started)
         self._state = _renumbered(state, started)

@@ -122,7 +122,7 @@ class StreamedSimulation(Report):
         chunks = workload.chunks(draw.system.arrival_rate_per_s, draw.streams(replication), size)
         first = int(count * self.warm_up)
         limits: tuple[tuple[Time, float], ...] = (("waiting", 0.0), ("response", self.slo_s or 0.0))
-        times = stream_layout(draw.layout, chunks, -(-count // size), self.service, first, limits)
+        times = stream_layout(draw.layout, chunks, count, self.service, first, limits)
         measurements, half_width_s = self.measurements(draw, times), times.half_width_s("response")
         if not np.isnan(half_width_s):
             measurements.append(Measurement("response_mean_half_width_s", half_width_s))
@@ -142,7 +142,7 @@ def _synthetic(draw: Draw) -> SyntheticWorkload:
 
 @dataclass(frozen=True)
 class SimulatedMean:
-    """The simulated mean response time under the paper's exponential model.
+    """The simulated mean response time under the paper's exponential model and equation (2).
 
     Every c meets the same jobs, and so does every cluster: intervals over draws are over clusters, not over jobs.
     """
@@ -150,12 +150,11 @@ class SimulatedMean:
     dispatch: Dispatch
     job_count: int = 20_000
     seed: int = 0
-    service: ServiceModel = INDEPENDENT
 
     def __call__(self, layout: Layout) -> float:
         chains, system, streams = layout.composition(), layout.system, Streams(self.seed)
         chains.check_stable()
         size = streams.jobs("sizes").standard_exponential(self.job_count)
         jobs = jobs_of_sizes(Poisson(), system.arrival_rate_per_s, size, system.mean_job, streams)
-        run = simulate_layout(chains.under(self.dispatch), jobs, self.service, streams.jobs("slowdowns"))
+        run = simulate_layout(chains.under(self.dispatch), jobs)
         return run.times.after_warm_up(WARM_UP).mean_s("response")

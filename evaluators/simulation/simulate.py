@@ -52,7 +52,7 @@ def simulate_jobs(layout: Layout, jobs: Jobs, stop_unstable: bool = False) -> Jo
     Raises `InputError` if the layout's rule is broken.
     """
     look = _first_look(layout, len(jobs)) if stop_unstable else 0
-    return _serve_all(admission_for(layout, jobs.uniform), jobs, look, layout.system.arrival_rate_per_s)
+    return _serve_all(admission_for(layout, jobs.uniform), jobs, look, layout)
 
 
 def _first_look(layout: Layout, job_count: int) -> int:
@@ -67,24 +67,36 @@ def _first_look(layout: Layout, job_count: int) -> int:
     return first_look(int(layout.slots_used().sum()), layout.system.model.block_count)
 
 
-def _serve_all(admission: Admission, jobs: Jobs, look: int = 0, rate_per_s: float = np.nan) -> JobTimes:
-    """Serve all jobs and return their times; with a first `look` raise `UnstableError` if it sees that."""
+def _serve_all(admission: Admission, jobs: Jobs, look: int = 0, layout: Layout | None = None) -> JobTimes:
+    """Serve all jobs and return their times; with a first `look` raise `UnstableError` if the layout is unstable."""
     n = len(jobs)
     record, progress = empty_record(n, np.full(n, np.inf) if look else np.empty(0)), empty_progress(admission)
     while (answer := advance(admission, jobs, record, progress, look=look)) == jobs_loop.NEEDS_ROOM:
         admission = with_more_room(admission)
-    check_rule(answer, admission.rule)
-    if answer == jobs_loop.IS_UNSTABLE:
-        raise unstable_run(rate_per_s, admission, int(progress.counts[0]), n)
+    check_rule(answer, admission)
+    if answer == jobs_loop.IS_UNSTABLE and layout is not None:
+        raise unstable_run(layout, int(progress.counts[0]), n)
     check_all_started(int(progress.counts[1]), n, admission.rule)
     return JobTimes(jobs.arrival_s, *record[:4], **served_by(admission))
 
 
-def unstable_run(rate_per_s: float, admission: Admission, arrived: int, job_count: int, why: str = "") -> UnstableError:
-    """Return the error for a run that was stopped after so many arrivals."""
+def unstable_run(layout: Layout, arrived: int, job_count: int, why: str = "") -> UnstableError:
+    """Return the error for a run that is seen to be unstable after so many arrivals; `why` ends in what helps."""
+    if not why:
+        is_policy = layout.load < 1  # NaN for routes
+        why = _of_policy(layout) if is_policy else "lower the rate or add servers"
     return UnstableError(
-        f"arrival_rate_per_s = {rate_per_s:g}: under {admission.rule.__name__} jobs leave more slowly than they come, "
-        f"seen after {arrived} of {job_count}; {why}lower the rate, add servers or take another rule"
+        f"arrival_rate_per_s = {layout.system.arrival_rate_per_s:g}: jobs leave more slowly than they come, seen after "
+        f"{arrived} of {job_count}; {why}"
+    )
+
+
+def _of_policy(layout: Layout) -> str:
+    """Say that a policy lets so many slots idle that the others cannot keep up."""
+    name = "" if layout.rule is None else layout.rule.name
+    return (
+        f"all chains together are fast enough, but dispatch = {name} lets slots idle; lower the rate or take another "
+        "policy"
     )
 
 

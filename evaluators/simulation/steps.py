@@ -18,7 +18,7 @@ from evaluators.simulation.stability import first_look
 from system.errors import InputError, NotApplicableError
 from system.layout import Layout
 from system.response import JobTimes, Run
-from system.service import ServiceModel
+from system.service import ServiceModel, require_batching
 from workloads.jobs import Jobs
 
 Floats = NDArray[np.float64]
@@ -45,20 +45,22 @@ def simulate_steps(
     world = steps_loop.empty_world(speeds, jobs.arrival_s, lengths, layout.most_hops)
     look = first_look(int(layout.slots_used().sum()), layout.system.model.block_count) if stop_unstable else 0
     answer = _run(admission, service, world, look)
-    check_rule(answer, admission.rule)
+    check_rule(answer, admission)
     if answer == steps_loop.IS_UNSTABLE:
-        rate_per_s, arrived = layout.system.arrival_rate_per_s, int(world.record.counts[0])
-        raise unstable_run(rate_per_s, admission, arrived, len(jobs), _busiest(layout, world))
+        raise unstable_run(layout, int(world.record.counts[0]), len(jobs), _busiest(layout, world))
     stranded = int(np.isnan(world.record.start_s).sum())
     if stranded:
         raise InputError(f"algorithm: its rules leave {stranded} jobs waiting beside idle servers")
     times = _job_times(world, jobs, served_by(admission))
+    if len(jobs) == 0:
+        return Run(times)
     span_s = (times.arrival_s + times.response_s).max() - times.arrival_s[0]
     return Run(times, world.record.busy_s / span_s)
 
 
 def speeds_of(layout: Layout, service: ServiceModel, rng: np.random.Generator | None) -> steps_loop.Speeds:
     """Return what the loop knows of servers and service model."""
+    require_batching(service.batching)
     servers = layout.system.servers
     times = servers.communication_s, servers.block_s, service.settings, service.factors(rng)
     blocks = layout.system.model.block_count
@@ -84,12 +86,15 @@ def _run(admission: Admission, service: ServiceModel, world: steps_loop.World, l
 
 
 def _busiest(layout: Layout, world: steps_loop.World) -> str:
-    """Say which server computed most of the time up to the last arrival."""
+    """Say which server computed most of the time up to the last arrival, and what helps."""
     arrived = int(world.record.counts[0])
     utilisation = world.record.busy_s / (world.jobs.arrival_s[arrived - 1] - world.jobs.arrival_s[0])
     busiest = int(utilisation.argmax())
     name = layout.system.servers.name(busiest)
-    return f"steps wait for each other, {name} computed {utilisation[busiest]:.0%} of the time; "
+    return (
+        f"steps wait for each other, {name} computed {utilisation[busiest]:.0%} of the time; lower the rate or add "
+        "servers"
+    )
 
 
 def _job_times(world: steps_loop.World, jobs: Jobs, by: dict[str, Any]) -> JobTimes:

@@ -104,7 +104,7 @@ WORLD = types.NamedTuple(
 def empty_world(speeds: Speeds, arrival_s: Floats, lengths: Floats, most_hops: int) -> World:
     """Return the world before the first event; `lengths` (n, 2) are whole numbers of tokens."""
     n, servers = len(lengths), len(speeds.block_s)
-    input_tokens, further_tokens = np.ascontiguousarray(lengths.T)
+    input_tokens, further_tokens = np.array(lengths.T, order="C")
     server, blocks = np.zeros((2, n, most_hops), np.int64)
     hops, hop, tokens = np.zeros((3, n), np.int64)
     jobs = Jobs(arrival_s, input_tokens, further_tokens, server, blocks, hops, hop, tokens, np.zeros(n))

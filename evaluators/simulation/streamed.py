@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from evaluators.admission.start import table_of
 from evaluators.simulation.buckets import Buckets
 from evaluators.simulation.chunks import Served, simulate_chunks
+from evaluators.simulation.simulate import unstable_run
 from evaluators.simulation.stability import SHARE_SERVED, WINDOWS, is_negative
 from system.checks import require
-from system.dispatch import Dispatch
-from system.errors import InputError, NotApplicableError, UnstableError
+from system.errors import InputError, NotApplicableError
 from system.intervals import BATCHES, half_width_of_batches
 from system.layout import Layout
 from system.response import TIMES, ByChain, JobTimes, Time
@@ -34,12 +34,12 @@ def chunk_size(job_count: int) -> int:
 def stream_layout(
     layout: Layout,
     chunks: Iterable[Jobs],
-    chunk_count: int,
+    job_count: int,
     service: ServiceModel,
     first: int = 0,
     limits: Sequence[tuple[Time, float]] = (),
 ) -> "StreamedTimes":
-    """Serve jobs that come in so many chunks on a layout with chains; return the times of all from number `first` on.
+    """Serve so many jobs in chunks of `chunk_size` on a layout with chains; return the times from number `first` on.
 
     Only of `limits` can it be said afterwards how many times are above them. Raises `UnstableError` beforehand, or,
     where a policy may let slots idle while jobs wait, once jobs are seen to pile up; `NotApplicableError` for layouts
@@ -56,26 +56,24 @@ def stream_layout(
         raise InputError("rule = None: chains need a policy that says which of them takes the next job")
     served = simulate_chunks(chunks, table_of(chains, dispatch), dispatch)
     seen = StreamedTimes(limits, len(chains))
-    for chunk in served if dispatch.work_conserving else while_stable(served, chunk_count, dispatch):
+    for chunk in served if dispatch.work_conserving else while_stable(served, job_count, chains):
         seen.add(chunk.times.of_jobs(chunk.number >= first))
     return seen
 
 
-def while_stable(served: Iterable[Served], chunk_count: int, dispatch: Dispatch) -> Iterator[Served]:
+def while_stable(served: Iterable[Served], job_count: int, layout: Layout) -> Iterator[Served]:
     """Yield the same, but raise `UnstableError` if jobs pile up.
 
     That is looked at after all chunks, half of them, a quarter, ...
     """
+    chunk_count = -(-job_count // chunk_size(job_count))
     looks = {chunk_count, *(count for k in range(32) if (count := chunk_count >> k) >= FEWEST_CHUNKS)}
     come, present = [0], [0]
     for done, chunk in enumerate(served, start=1):
         come.append(chunk.come)
         present.append(chunk.present)
         if done in looks and is_piling_up(np.array(come), np.array(present)):
-            raise UnstableError(
-                f"dispatch = {dispatch.name}: jobs leave more slowly than they come, though all chains together are "
-                "fast enough; lower the rate or take another policy"
-            )
+            raise unstable_run(layout, chunk.come, job_count)
         yield chunk
 
 
@@ -96,7 +94,7 @@ class StreamedTimes:
     """
 
     def __init__(self, limits: Sequence[tuple[Time, float]], chain_count: int) -> None:
-        self._limits, self._chain_count = tuple(limits), chain_count
+        self._limits, self._chain_count = tuple(dict.fromkeys(limits)), chain_count
         self._above: defaultdict[tuple[Time, float], int] = defaultdict(int)
         self._sums: dict[Time, list[float]] = {time: [] for time in TIMES}  # of each chunk
         self._buckets = {time: Buckets() for time in TIMES}
