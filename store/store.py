@@ -4,7 +4,7 @@ store.json                          the version of this format
 rows/<point>.d0-20.r0-1.parquet     metrics of draws 0..19, replication 0: the same bytes on any number of workers
 points/<point>.d0-20.r0-1.json      configuration, code, provenance, checksum of the rows; written last: it commits them
 unfinished/<point>.json             why a point has none (failed, skipped); never a result, tried again next time
-experiments/<name>.json             the points of an experiment's last sweep with their axes
+experiments/<name>.json             the points of an experiment's last sweep with their axes, and the axes' labels
 expansions/<hash>.json              the points of a command with their configurations, kept to be asked for again
 locks                               held by those who compute a point at the moment
 aside/                              files that were torn or foreign

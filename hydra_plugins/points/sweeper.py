@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from hydra_plugins.points.errors import sentence
+from hydra_plugins.points.labels import config_folders, labels_of
 from hydra_plugins.points.points import Expansion, Sweep
 from hydra_plugins.points.ray_launcher import RayLauncher
 from hydra_plugins.points.remembered import remembered_sweeps
@@ -65,8 +66,10 @@ class PointsSweeper(Sweeper):
         """Compute what the store lacks of the sweeps and say how it went; exits with 1 if a point failed."""
         store = Store(Path(self._config.store).absolute())
         sweeps = self._sweeps(store, arguments)
+        folders = config_folders(self._config.hydra.runtime.config_sources)
         for sweep in sweeps:
-            store.write_experiment(sweep.experiment, _as_record(sweep))
+            labels = labels_of((point.axes for point in sweep.points), folders)
+            store.write_experiment(sweep.experiment, _as_record(sweep) | {"labels": labels})
         try:
             self._compute(store, sweeps)
         finally:

@@ -1,0 +1,45 @@
+"""Labels of config group choices, from the first lines of their YAML files: `# LABEL: description.`"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+LABEL = re.compile(r"#\s*(.+?)\s*:(\s|$)")
+
+
+def labels_of(points: Iterable[Mapping[str, str]], folders: Sequence[Traversable]) -> dict[str, dict[str, str]]:
+    """Return by axis and value the labels of the values that are files of a config group.
+
+    `points` are the values of the axes of each point, `folders` what Hydra composes from, the first one first.
+    """
+    values: dict[str, dict[str, None]] = {}
+    for axes in points:
+        for axis, value in axes.items():
+            values.setdefault(axis, {})[value] = None
+    groups = {axis: [folder.joinpath(*axis.partition("@")[0].split("/")) for folder in folders] for axis in values}
+    known = {axis: [group for group in groups[axis] if group.is_dir()] for axis in values}
+    found = {axis: _labels(values[axis], known[axis]) for axis in values}
+    return {axis: labels for axis, labels in found.items() if labels}
+
+
+def _labels(values: Iterable[str], groups: Sequence[Traversable]) -> dict[str, str]:
+    """Return the labels of the values of one axis; as for Hydra, the first folder that has a file counts."""
+    paths = {value: [group.joinpath(f"{value}.yaml") for group in groups] for value in values}
+    first = {value: next((path for path in paths[value] if path.is_file()), None) for value in paths}
+    return {value: label(path, value) for value, path in first.items() if path is not None}
+
+
+def label(path: Traversable, name: str) -> str:
+    """Return the words before the colon in the comment on a file's first line; the name where there are none."""
+    with path.open(encoding="utf-8") as lines:
+        match = LABEL.match(lines.readline())
+    return match[1] if match else name
+
+
+def config_folders(sources: Iterable[Any]) -> list[Traversable]:
+    """Return the folders of Hydra's config search path, `--config-dir` and `hydra.searchpath` among them."""
+    kinds = {"file": Path, "pkg": files}
+    return [kinds[source.schema](source.path) for source in sources if source.schema in kinds]

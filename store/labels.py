@@ -1,0 +1,30 @@
+"""Labels: the words for the values of an experiment's axes in figures."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Words by axis and value, as the YAML files of config groups give them."""
+
+    by_axis: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __call__(self, axis: str, value: Any) -> str:
+        """Return the label of a value; the value itself where it has none."""
+        return self.by_axis.get(axis, {}).get(str(value), str(value))
+
+
+def labels_in(sweep: Mapping[str, Any]) -> Labels:
+    """Return the labels in the record of an experiment; an old record has none."""
+    return Labels(sweep.get("labels", {}))
+
+
+def joined(several: Iterable[Labels]) -> Labels:
+    """Return the labels of several experiments as one."""
+    by_axis: dict[str, dict[str, str]] = {}
+    for labels in several:
+        for axis, words in labels.by_axis.items():
+            by_axis.setdefault(axis, {}).update(words)
+    return Labels(by_axis)
