@@ -31,19 +31,27 @@ def reference_rows(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     a point that lacks a draw altogether is one row with its status.
     """
     axes = [str(column) for column in points if column not in ("point", *Outcome._fields)]
+    whole = points[points["status"] == "ok"].merge(_means(rows), on="point")
+    refused = points[points["status"] != "ok"]
+    answered = rows.groupby("point")["draw"].nunique().to_dict()
+    refused = refused.assign(draws=[answered.get(point, 0) for point in refused["point"]])
+    table = pd.concat([whole, refused]).reindex(
+        columns=[*axes, "metric", "at", "mean", "half_width", "draws", "status"]
+    )
+    return table.sort_values([*axes, "metric", "at"], key=_in_order, ignore_index=True)
+
+
+def _means(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a mean for each point, metric and place that are wanted, nan where a draw of the point lacks it."""
+    if rows.empty:  # groups of nothing have no type to compare
+        return pd.DataFrame(columns=["point", "metric", "at", "mean", "half_width", "draws"])
     places = rows.groupby(["point", "metric"])["at"].transform("nunique")
     is_replay = "workload.over_length" in rows  # these experiments ask how over-long requests of a trace are treated
     wanted = (places <= LONGEST_LIST) & (is_replay | ~rows["metric"].str.startswith(LEFT_OUT))
     means = intervals_over_draws(rows[wanted], ["point", "metric", "at"])
     answered = rows.groupby("point")["draw"].nunique()
     means.loc[means["draws"] < means["point"].map(answered), ["mean", "half_width"]] = np.nan
-    whole = points[points["status"] == "ok"].merge(means, on="point")
-    refused = points[points["status"] != "ok"]
-    refused = refused.assign(draws=refused["point"].map(answered).fillna(0).astype(int))
-    table = pd.concat([whole, refused]).reindex(
-        columns=[*axes, "metric", "at", "mean", "half_width", "draws", "status"]
-    )
-    return table.sort_values([*axes, "metric", "at"], key=_in_order, ignore_index=True)
+    return means
 
 
 def _in_order(column: pd.Series) -> pd.Series:
@@ -52,19 +60,21 @@ def _in_order(column: pd.Series) -> pd.Series:
     return column if numbers.isna().any() else numbers
 
 
-def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> None:
-    """Write `<experiment>.csv` of each of these that is in the store, and beside them how they were made."""
+def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> list[Path]:
+    """Write `<experiment>.csv` of experiments in the store, and beside them how they were made; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / PROVENANCE
     made: dict[str, Any] = yaml.safe_load(path.read_text()) if path.is_file() else {}
     platforms: dict[str, Any] = {}  # each once, so that the file says it once
-    for name in sorted(set(experiments) & set(Store(store).experiment_names())):
+    names = sorted(set(experiments) & set(Store(store).experiment_names()))
+    for name in names:
         table = reference_rows(*load_results(name, store))
         table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{DIGITS}g")
         made[name] = how_made(store, name)
     for entry in made.values():
         entry["platforms"] = [platforms.setdefault(json.dumps(each), each) for each in entry["platforms"]]
     path.write_text(yaml.safe_dump(made))
+    return [*(folder / f"{name}.csv" for name in names), path]
 
 
 def how_made(store: Path, experiment: str) -> dict[str, Any]:
