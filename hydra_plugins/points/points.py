@@ -62,10 +62,12 @@ def resolved_case(config: DictConfig) -> dict[str, Any]:
 class Expansion:
     """Expands the axes of experiments and of the command line; what was composed or parsed once is kept."""
 
-    def __init__(self, loader: ConfigLoader, config_name: str | None) -> None:
+    def __init__(self, loader: ConfigLoader, config_name: str | None, always: Sequence[str] = ()) -> None:
+        """`always` are overrides of Hydra itself, such as its search path, with which everything is composed."""
         parser = OverridesParser.create(config_loader=loader)
         self._loader = loader
         self._config_name = config_name
+        self._always = always
         self._parse = cache(parser.parse_override)
         self._template = cache(self._composed)
         self._is_group = cache(loader.get_group_options)
@@ -148,7 +150,7 @@ class Expansion:
         return self._template(composing).case(values)
 
     def _composed(self, overrides: tuple[str, ...]) -> "Template":
-        config = self._loader.load_configuration(self._config_name, list(overrides), run_mode=RunMode.RUN)
+        config = self._loader.load_configuration(self._config_name, [*self._always, *overrides], run_mode=RunMode.RUN)
         with open_dict(config):
             config.pop("hydra")
         return Template(config)

@@ -101,7 +101,8 @@ class PointsSweeper(Sweeper):
         hydra = self._config.hydra
         folders = [Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file"]
         name = hydra.job.config_name
-        expansion = Expansion(self._loader, name)
+        search_path = [text for text in hydra.overrides.hydra if text.startswith("hydra.searchpath=")]
+        expansion = Expansion(self._loader, name, search_path)
         return remembered_sweeps(store, [name, *arguments], folders, lambda: expansion.sweeps(arguments))
 
     def _launch(self, store: Store, work: list[WorkItem], workers: int) -> Exception | None:
