@@ -2,19 +2,15 @@
 
 import argparse
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
-from tqdm import tqdm
-
 from hydra_plugins.points.errors import one_sentence_errors
-from plots.benchmarks import BENCHMARKS, write_benchmarks
-from plots.claims import CLAIMS, write_claims
-from plots.files import draw_experiment
-from plots.report.page import REPORT, write_report
-from store.reference import write_reference
+from plots.benchmarks import BENCHMARKS
+from plots.claims import CLAIMS
+from plots.making import make_all
+from plots.outputs import outputs_of
+from plots.report.page import REPORT
+from plots.stamps import Stamps
 from store.store import Store
 from store.verification import verify_all
 
@@ -27,31 +23,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--store", type=Path, default=Path("outputs/store"))
     parser.add_argument("--to", type=Path, default=Path("outputs/figures"), help="folder for them")
     parser.add_argument("--rows", type=Path, metavar="FOLDER", help="also write reference rows and their provenance")
+    parser.add_argument("--redraw", action="store_true", help="also what would come out the same")
     parser.add_argument("--verify", type=Path, metavar="FOLDER", help="only compare with the reference rows there")
     parser.add_argument("--plans", type=Path, default=Path("outputs/plan"), help=f"what plan.py made, for the {REPORT}")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Say of each experiment what came of it, how long it took, and where its figure is or why there is none."""
-    asked = arguments()
-    swept = Store(asked.store).experiment_names()
-    if asked.verify:
-        told, agrees = verify_all(asked.store, asked.names or swept, asked.verify)
-        sys.stdout.write(told)
+    """Print of each experiment what came of it, how long it took, and where its figure is or why there is none."""
+    args = arguments()
+    swept = Store(args.store).experiment_names()
+    if args.verify:
+        lines, agrees = verify_all(args.store, args.names or swept, args.verify)
+        sys.stdout.write(lines)
         sys.exit(not agrees)
-    names = asked.names or [*swept, CLAIMS, BENCHMARKS]
-    where = (asked.store, asked.to)
-    makers = {CLAIMS: partial(write_claims, *where), BENCHMARKS: partial(write_benchmarks, asked.to)}
-    makers[REPORT] = partial(write_report, *where, asked.plans)
-    with ProcessPoolExecutor(initializer=mpl.use, initargs=("agg",)) as processes:
-        tasks = [processes.submit(makers.get(name) or partial(draw_experiment, name, *where)) for name in names]
-        if asked.rows:
-            processes.submit(write_reference, asked.store, names, asked.rows).result()
-        for task in tqdm(tasks, unit="figure", disable=None):
-            tqdm.write(f"not made: {task.exception()}" if task.exception() else task.result())
-    for task in tasks:
-        task.result()  # raises what went wrong, once everything else is told
+    names = list(dict.fromkeys(args.names)) or [*swept, CLAIMS, BENCHMARKS]
+    outputs = outputs_of(names, args.store, args.to, args.plans, args.rows)
+    make_all(outputs, Stamps(args.to), args.redraw)
 
 
 if __name__ == "__main__":

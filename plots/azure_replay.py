@@ -3,17 +3,21 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from plots.curves import axis_words, telling_apart
 from plots.style import COLOURS, new_figure, over_draws
+from store.labels import Labels
 
+TREATMENT = "workload.over_length"
 TIMES = (("response", "-"), ("service", "--"), ("waiting", ":"))
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """One panel for each treatment of over-long requests."""
-    treatments = rows["workload.over_length"].unique()
-    figure, panels = new_figure(len(treatments))
-    for axes, treatment in zip(panels, treatments, strict=True):
-        shown = rows[rows["workload.over_length"] == treatment]
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw a panel for each treatment of over-long requests, and for whatever else tells points apart."""
+    others = telling_apart(rows, [TREATMENT])
+    parts = list(rows.groupby([TREATMENT, *others], sort=False, dropna=False))
+    figure, panels = new_figure(len(parts))
+    for axes, ((treatment, *values), shown) in zip(panels, parts, strict=True):
+        words = [f", {axis_words(axis, str(value), labels)}" for axis, value in zip(others, values, strict=True)]
         for (name, linestyle), colour in zip(TIMES, COLOURS, strict=False):
             quantiles = over_draws(shown[shown["metric"] == f"{name}_quantile_s"], "at", draws)
             mean = shown.loc[shown["metric"] == f"{name}_mean_s", "value"].mean()
@@ -25,7 +29,7 @@ def draw(rows: pd.DataFrame, draws: int) -> Figure:
         axes.set(
             xlabel="time (s)",
             ylabel="share of the requests",
-            title=f"{share:.0%} over-long: {treatment}, load {load:.2f}",
+            title=f"{share:.0%} over-long: {treatment}, load {load:.2f}{''.join(words)}",
         )
         axes.set_xscale("symlog", linthresh=0.1)
         axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.24))

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plots.files import save
+from plots.stamps import Made
 from plots.style import COLOURS, new_figure
 from system.source import ROOT
 from system import InputError
@@ -36,13 +37,13 @@ CLAIM_LOOK: dict[str, Any] = {
 }
 
 
-def write_benchmarks(folder: Path, path: Path = TABLE) -> str:
-    """Draw the committed table in every format; how many claims are met, and where the figure is.
+def write_benchmarks(folder: Path, path: Path = TABLE) -> Made:
+    """Draw the committed table in every format; the outcome is how many claims are met.
 
     Raises `InputError` where the table or a column is missing.
     """
     table = read_table(path)
-    return f"{BENCHMARKS:22} {verdict(table)}; {save(draw(table), BENCHMARKS, folder)}"
+    return Made(verdict(table), save(draw(table), BENCHMARKS, folder))
 
 
 def read_table(path: Path) -> pd.DataFrame:

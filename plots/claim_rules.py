@@ -11,6 +11,7 @@ from system.checks import require
 
 FILE = Path(__file__).with_name("claims.yaml")
 Where = dict[str, Any]  # the value of an axis, or a list of values
+SETS = ("paper", "published_code")  # of constants, under which claims are judged
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Claim:
     source: str
     published: str
     tests: list[ClaimTest] = field(default_factory=list)
-    conditions: dict[str, list[str]] = field(default_factory=lambda: {"constants": ["paper", "published_code"]})
+    conditions: dict[str, list[str]] = field(default_factory=lambda: {"constants": list(SETS)})
     untestable: str = ""  # why it cannot be tested here
     measured: bool = False  # it is about the recorded data, so no embedded variant can stand in
     note: str = ""

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from plots.claim_rules import ClaimTest, Selection, Where
+from store.labels import Labels
 from store.statistics import mean_interval
 
 EVERYTHING = "everything"  # the one cell of a test without axes
@@ -18,6 +19,7 @@ class Evidence(NamedTuple):
     name: str
     rows: pd.DataFrame  # as `store.load.load` has them
     points: pd.DataFrame  # as `store.load.load_points` has them
+    labels: Labels = Labels()
 
 
 class Cell(NamedTuple):

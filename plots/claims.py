@@ -5,17 +5,20 @@ from functools import partial
 from itertools import product
 from math import isinf
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from plots.claim_rules import Claim, ClaimTest, Where, claims, rules
+from plots.claim_rules import SETS, Claim, ClaimTest, Where, claims, rules
 from plots.claim_tests import Cell, Evidence, Finding, axis_name, finding
-from plots.style import CONSTANTS_TITLES
+from plots.stamps import Made
+from store.labels import Labels, joined, labels_in
 from store.load import load_records, load_results
 from store.store import Store
 
 CLAIMS = "claims"  # their name on the command line
+CONSTANTS = "constants"
 LONGEST_LIST = 4  # of cells that are named one by one
 
 
@@ -25,19 +28,21 @@ class Judgement(NamedTuple):
     claim: Claim
     verdict: str
     findings: dict[str, list[Finding]]
+    conditions: Mapping[str, Where] = MappingProxyType({})  # by their words
 
 
-def write_claims(store: Path, folder: Path) -> str:
-    """Write `claims.csv` and `claims.md` of what the store has, and say in a line what came of them."""
+def write_claims(store: Path, folder: Path) -> Made:
+    """Write `claims.csv` and `claims.md` of what the store has; the outcome counts the verdicts."""
     evidence = gather(store)
     if not evidence:
-        return f"{CLAIMS:22} nothing to judge: no experiment that they are about is in {store}"
+        return Made(f"nothing to judge: no experiment that they are about is in {store}", [])
     judgements = [judge(claim, evidence) for claim in claims()]
     folder.mkdir(parents=True, exist_ok=True)
-    ledger(judgements).to_csv(folder / "claims.csv", index=False)
+    table, text = folder / f"{CLAIMS}.csv", folder / f"{CLAIMS}.md"
+    ledger(judgements).to_csv(table, index=False)
     basis = [basis_of(store, evidence[name].name) for name in sorted(evidence)]
-    (folder / "claims.md").write_text(page(judgements, basis), encoding="utf-8")
-    return f"{CLAIMS:22} {counts(judgements)}; {folder / 'claims.md'}"
+    text.write_text(page(judgements, basis, labels_of(evidence)), encoding="utf-8")
+    return Made(counts(judgements), [table, text])
 
 
 def counts(judgements: Sequence[Judgement]) -> str:
@@ -49,14 +54,20 @@ def counts(judgements: Sequence[Judgement]) -> str:
 
 def gather(store: Path) -> dict[str, Evidence]:
     """The results of each experiment that claims need; of its embedded variant where it has none of its own."""
-    swept = set(Store(store).experiment_names())
+    opened = Store(store)
+    swept = set(opened.experiment_names())
     found = {}
     for name in sorted({name for claim in claims() for name in claim.experiments}):
         for variant in (f"{name}_embedded", name):
             results = load_results(variant, store) if variant in swept else None
             if results and not results.rows.empty:
-                found[name] = Evidence(variant, *results)
+                found[name] = Evidence(variant, *results, labels_in(opened.experiment(variant)))
     return found
+
+
+def labels_of(evidence: Mapping[str, Evidence]) -> Labels:
+    """Return the labels of all experiments that were judged."""
+    return joined(each.labels for each in evidence.values())
 
 
 def judge(claim: Claim, evidence: Mapping[str, Evidence]) -> Judgement:
@@ -67,12 +78,13 @@ def judge(claim: Claim, evidence: Mapping[str, Evidence]) -> Judgement:
     missing = sorted(claim.experiments - usable.keys())
     if missing:
         return Judgement(claim, f"not run: {', '.join(missing)}", {})
+    conditions = {_in_words(each, labels_of(usable)): each for each in _conditions(claim)}
     try:
-        tried = {_in_words(each): [finding(test, usable, each) for test in claim.tests] for each in _conditions(claim)}
+        tried = {words: [finding(test, usable, each) for test in claim.tests] for words, each in conditions.items()}
     except KeyError as error:
         return Judgement(claim, f"not run: {', '.join(sorted(claim.experiments))} with the axis {error}", {})
     findings = {words: found for words, found in tried.items() if any(each.cells or each.undecided for each in found)}
-    return Judgement(claim, _verdict(claim, findings), findings)
+    return Judgement(claim, _verdict(claim, findings), findings, conditions)
 
 
 def _conditions(claim: Claim) -> list[Where]:
@@ -80,10 +92,10 @@ def _conditions(claim: Claim) -> list[Where]:
     return [dict(zip(claim.conditions, values, strict=True)) for values in product(*claim.conditions.values())]
 
 
-def _in_words(condition: Where) -> str:
-    """A condition for people, such as `constants of the paper, over_length = untreated`."""
+def _in_words(condition: Where, labels: Labels) -> str:
+    """Return a condition for people, such as `constants of the paper, over_length = untreated`."""
     named = [
-        CONSTANTS_TITLES[value] if axis == "constants" else f"{axis.rsplit('.', 1)[-1]} = {value}"
+        labels(axis, value) if axis == CONSTANTS else f"{axis.rsplit('.', 1)[-1]} = {value}"
         for axis, value in condition.items()
     ]
     return ", ".join(named)
@@ -106,24 +118,25 @@ def ledger(judgements: Sequence[Judgement]) -> pd.DataFrame:
             "claim": claim.claim,
             "source": claim.source,
             "published": claim.published,
-            **{f"reproduced_{name}": _reproduced(found, title) for name, title in CONSTANTS_TITLES.items()},
-            "verdict": verdict,
+            **{f"reproduced_{name}": _reproduced(judgement, name) for name in SETS},
+            "verdict": judgement.verdict,
             "explanation": explanation(judgement),
         }
         for judgement in judgements
-        for claim, verdict, found in [judgement]
+        for claim in [judgement.claim]
     ]
     return pd.DataFrame(rows)
 
 
-def _reproduced(findings: Mapping[str, Sequence[Finding]], constants: str) -> str:
-    """The deciding value of each test under a set of constants; what no constants change stands under both."""
-    told = {
-        words.removeprefix(constants).rpartition(" = ")[2]: "; ".join(_value(each.test, each.worst) for each in found)
-        for words, found in findings.items()
-        if words.startswith(constants) or not words
-    }
-    return " / ".join(f"{words}: {values}" if words else values for words, values in told.items())
+def _reproduced(judgement: Judgement, constants: str) -> str:
+    """Return the deciding value of each test under a set of constants; what no constants change stands under both."""
+    values = {}
+    for words, found in judgement.findings.items():
+        condition = judgement.conditions[words]
+        if condition.get(CONSTANTS) == constants or not condition:
+            others = [value for axis, value in condition.items() if axis != CONSTANTS]
+            values["".join(others[-1:])] = "; ".join(_value(each.test, each.worst) for each in found)
+    return " / ".join(f"{value}: {text}" if value else text for value, text in values.items())
 
 
 def _value(test: ClaimTest, cell: Cell | None) -> str:
@@ -146,7 +159,7 @@ def _unit(test: ClaimTest) -> str:
 
 def explanation(judgement: Judgement) -> str:
     """The evidence in a sentence for each condition, and what else must be known."""
-    claim, verdict, findings = judgement
+    claim, verdict, findings, _ = judgement
     if claim.untestable:
         return _sentence(claim.untestable)
     if not findings:
@@ -191,10 +204,10 @@ def _sentence(text: str) -> str:
     return text[0].upper() + text[1:].rstrip(".") + "."
 
 
-def page(judgements: Sequence[Judgement], basis: Sequence[str]) -> str:
-    """The ledger as a page of Markdown: what it rests on, a table, and a paragraph a claim."""
-    heads = ["", "claim", "published", *CONSTANTS_TITLES.values(), "verdict"]
-    columns = ["id", "claim", "published", *(f"reproduced_{name}" for name in CONSTANTS_TITLES), "verdict"]
+def page(judgements: Sequence[Judgement], basis: Sequence[str], labels: Labels) -> str:
+    """Return the ledger as a page of Markdown: what it rests on, a table, and a paragraph for each claim."""
+    heads = ["", "claim", "published", *(labels(CONSTANTS, name) for name in SETS), "verdict"]
+    columns = ["id", "claim", "published", *(f"reproduced_{name}" for name in SETS), "verdict"]
     lines = [
         "# Claims",
         "",

@@ -1,8 +1,11 @@
 """The card of a real run: every number of a cell as it was predicted and measured, with relative errors, as text."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from plots.predicted import LOOK_OF_KIND, MEASURED, cell_axes, errors, means, with_kinds
+from plots.predicted import MEASURED, Kind, cell_axes, errors, kinds_in, means, with_kinds
+from store.labels import Labels
 from store.table import aligned
 
 LINES = {
@@ -23,29 +26,31 @@ LINES = {
 BANDS = {"service_mean_s": 0.10, "response_mean_s": 0.15}  # within which the step queues are to be
 
 
-def card(rows: pd.DataFrame, draws: int) -> str:
-    """A page of Markdown: what holds over all cells, then a table a cell."""
+def card(rows: pd.DataFrame, draws: int, labels: Labels) -> str:
+    """Return a page of Markdown: what holds over all cells, then a table for each cell."""
     known = with_kinds(rows)
-    axes, table = cell_axes(known), means(known, draws)
+    axes, table, kinds = cell_axes(known), means(known, draws), kinds_in(known, labels)
     cells = [(None, table)] if not axes else table.groupby(axes, sort=False)
-    lines = ["# Predicted and measured", "", *_summary(table), ""]
+    lines = ["# Predicted and measured", "", *_summary(table, kinds), ""]
     for values, cell in cells:
         named = [] if values is None else zip(axes, values, strict=True)
         lines += [", ".join(f"{axis} = {value}" for axis, value in named) or "one cell", "", "```"]
-        lines += [*aligned(_cell_table(cell), empty=""), "```", ""]
+        lines += [*aligned(_cell_table(cell, kinds), empty=""), "```", ""]
     return "\n".join(lines)
 
 
-def _summary(table: pd.DataFrame) -> list[str]:
-    """For each prediction, the largest errors against the measured, and in how many cells they lie in the band."""
+def _summary(table: pd.DataFrame, kinds: Sequence[Kind]) -> list[str]:
+    """Return for each prediction the largest errors against the measured, and how many cells are in the band."""
     if MEASURED not in table:
         return ["Nothing was measured yet."]
-    off = errors(table)
-    predictions = [kind for kind in LOOK_OF_KIND if kind in off and kind != MEASURED]
-    return [f"- {kind}: " + "; ".join(_told(off, kind, metric) for metric in BANDS) for kind in predictions]
+    off = errors(table, kinds)
+    predictions = [kind for kind in kinds if kind.name in off and kind.name != MEASURED]
+    return [
+        f"- {label}: " + "; ".join(_errors(off, name, metric) for metric in BANDS) for name, label, _ in predictions
+    ]
 
 
-def _told(off: pd.DataFrame, kind: str, metric: str) -> str:
+def _errors(off: pd.DataFrame, kind: str, metric: str) -> str:
     error, band = off.loc[off["metric"] == metric, kind].dropna(), BANDS[metric]
     name = LINES[metric].removesuffix(" (s)")
     if error.empty:
@@ -54,19 +59,20 @@ def _told(off: pd.DataFrame, kind: str, metric: str) -> str:
     return f"{name} {error.min():+.0%} to {error.max():+.0%} off, {inside} of {len(error)} within {band:.0%}"
 
 
-def _cell_table(cell: pd.DataFrame) -> pd.DataFrame:
-    """The lines of the card that the cell has numbers for, a column a kind, each prediction with its error."""
-    kinds = [kind for kind in LOOK_OF_KIND if kind in cell]
-    idle = (cell["metric"] == "server_utilisation") & (cell[kinds].fillna(0) == 0).all(axis=1)
-    told = cell[cell["metric"].isin(LINES) & ~idle]
-    ordered = told.assign(rank=told["metric"].map(list(LINES).index))
+def _cell_table(cell: pd.DataFrame, kinds: Sequence[Kind]) -> pd.DataFrame:
+    """Return the lines of the card that a cell has numbers for, a column for each kind, predictions with errors."""
+    present = [kind for kind in kinds if kind.name in cell]
+    values = cell[[kind.name for kind in present]]
+    idle = (cell["metric"] == "server_utilisation") & (values.fillna(0) == 0).all(axis=1)
+    listed = cell[cell["metric"].isin(LINES) & ~idle]
+    ordered = listed.assign(rank=listed["metric"].map(list(LINES).index))
     shown = ordered.sort_values(["rank", "at"])
     labels = [_label(metric, at) for metric, at in zip(shown["metric"], shown["at"], strict=True)]
     columns: dict[str, list[str]] = {"": labels}
-    for kind in (kind for kind in kinds if shown[kind].notna().any()):
-        columns[kind] = _texts(shown[kind], "{:.4g}")
-        if MEASURED in shown and kind != MEASURED:
-            columns[f"off {kind}"] = _texts(errors(shown)[kind], "{:+.1%}")
+    for name, label, _ in (kind for kind in present if shown[kind.name].notna().any()):
+        columns[label] = _texts(shown[name], "{:.4g}")
+        if MEASURED in shown and name != MEASURED:
+            columns[f"off {label}"] = _texts(errors(shown, kinds)[name], "{:+.1%}")
     return pd.DataFrame(columns)
 
 

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plots.style import COLOURS, LOOKS, by_constants, legend_below, new_figure, over_draws
+from store.labels import Labels
 
 BARS = (
     ("lower bound ⌈pν/μ₁⌉", "lower_bound_job_servers", {"color": "0.85"}),
@@ -15,21 +16,21 @@ SURROGATE = "surrogate c·K(c), where every draw reaches the rate"
 WIDTH = 2.6  # of a bar, where groups of bars are 10 % apart
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """One panel for each set of constants."""
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw a panel for each set of constants."""
     figure, panels = new_figure(rows["constants"].nunique())
-    for axes, shown, title in by_constants(panels, rows):
+    for axes, shown, title in by_constants(panels, rows, labels):
         _draw_panel(axes, shown, draws)
         axes.set(xlabel="required rate λ/ρ̄ (% of ν)", ylabel="job servers (jobs)", title=title)
-    legend_below(figure, panels[0], 2)
+    legend_below(figure, panels, 2)
     return figure
 
 
 def _draw_panel(axes: Axes, shown: pd.DataFrame, draws: int) -> None:
-    for place, (label, metric, look) in enumerate(BARS):
+    for number, (label, metric, look) in enumerate(BARS):
         counts = over_draws(shown[shown["metric"] == metric], "at", draws)
         axes.bar(
-            100 * counts.index + (place - 1) * WIDTH,
+            100 * counts.index + (number - 1) * WIDTH,
             counts["mean"],
             WIDTH,
             yerr=counts["half_width"].fillna(0.0),

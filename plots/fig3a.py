@@ -1,51 +1,64 @@
 """Fig. 3a: mean response time over load under each dispatch policy, simulated, and JFFC's exact value."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plots.style import POLICY_NAMES, by_constants, curve, legend_below, new_figure, over_draws
+from plots.curves import Curve, curves_of, mean_responses
+from plots.style import MOST_COLUMNS, by_constants, curve, legend_below, new_figure, over_draws
+from store.labels import Labels
 
-PER_DRAW = ["demand.load", "draw", "replication"]
+LOAD = "demand.load"
+PER_DRAW = [LOAD, "draw", "replication"]
+REFERENCE = "jffc"
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """Above the means, below what a policy loses against JFFC on the same jobs, where the eye can tell them apart."""
-    means = rows[rows["metric"] == "response_mean_s"]
-    columns = means["constants"].nunique()
-    figure, panels = new_figure(columns, lines=2)
-    for axes, shown, title in by_constants(panels[:columns], means):
-        _draw_means(axes, shown, draws)
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw above the means, below what a policy loses against JFFC on the same jobs, where the eye can tell them apart.
+
+    Without JFFC there are the means alone.
+    """
+    found = curves_of(mean_responses(rows), labels, ["constants", LOAD], "dispatch")
+    pairs = _pairs(found.curves)
+    columns = found.rows["constants"].nunique()
+    figure, panels = new_figure(columns, lines=2 if pairs else 1)
+    for axes, shown, title in by_constants(panels[:columns], found.rows, labels):
+        _draw_means(axes, shown, found.curves, draws)
         axes.set(title=title, ylabel="mean response time (s)")
-    for axes, shown, title in by_constants(panels[columns:], means):
-        _draw_losses(axes, shown, draws)
-        axes.set(title=f"{title}, paired", ylabel="mean response time beyond JFFC's (s)")
+    for axes, shown, title in by_constants(panels[columns:], found.rows, labels) if pairs else ():
+        _draw_losses(axes, shown, pairs, draws)
+        axes.set(title=f"{title}, paired", ylabel=f"mean response time beyond {labels('dispatch', REFERENCE)}'s (s)")
     for axes in panels:
         axes.set(xlabel="load λ/ν", xlim=(0, 1))
-    legend_below(figure, panels[0], len(POLICY_NAMES) + 1, _left_out(means))
+    legend_below(figure, panels, min(len(found.curves), MOST_COLUMNS), _left_out(found.rows, found.curves))
     return figure
 
 
-def _draw_means(axes: Axes, rows: pd.DataFrame, draws: int) -> None:
-    simulated = rows[rows["evaluator"] == "simulation"]
-    for policy, name in POLICY_NAMES.items():
-        curve(axes, policy, over_draws(simulated[simulated["dispatch"] == policy], "demand.load", draws), name)
-    curve(axes, "exact", over_draws(rows[rows["evaluator"] == "exact"], "demand.load", draws), "JFFC, exact")
+def _pairs(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
+    """Return each policy's curve with the reference's that differs from it in nothing else."""
+    references = {each.rest: each for each in curves if each.is_plain and each.subject == REFERENCE}
+    return [(each, references[each.rest]) for each in curves if each.is_plain and each.rest in references]
 
 
-def _draw_losses(axes: Axes, rows: pd.DataFrame, draws: int) -> None:
-    """Every policy meets the same jobs on the same clusters, so the intervals are those of paired differences."""
-    simulated = rows[rows["evaluator"] == "simulation"]
-    by_policy = simulated.pivot_table(index=PER_DRAW, columns="dispatch", values="value")
-    for policy, name in POLICY_NAMES.items():
-        loss_s = (by_policy[policy] - by_policy["jffc"]).dropna().rename("value").reset_index()
-        curve(axes, policy, over_draws(loss_s, "demand.load", draws), name)
+def _draw_means(axes: Axes, rows: pd.DataFrame, curves: Sequence[Curve], draws: int) -> None:
+    for label, look, *_ in curves:
+        curve(axes, look, over_draws(rows[rows["curve"] == label], LOAD, draws), label)
 
 
-def _left_out(rows: pd.DataFrame) -> str | None:
-    """Policies that lack a load which others have: they have no steady state there."""
-    simulated = rows[rows["evaluator"] == "simulation"]
-    loads = {name: set(simulated.loc[simulated["dispatch"] == name, "demand.load"]) for name in POLICY_NAMES}
-    missing = {name: sorted(set(simulated["demand.load"]) - there) for name, there in loads.items() if there}
-    lacking = [f"{POLICY_NAMES[name]} at {', '.join(places)}" for name, places in missing.items() if places]
+def _draw_losses(axes: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[Curve, Curve]], draws: int) -> None:
+    """Draw paired differences with their intervals: every policy meets the same jobs on the same clusters."""
+    values = rows.pivot_table(index=PER_DRAW, columns="curve", values="value")
+    for policy, reference in pairs:
+        if policy.label in values and reference.label in values:
+            loss_s = (values[policy.label] - values[reference.label]).dropna().rename("value").reset_index()
+            curve(axes, policy.look, over_draws(loss_s, LOAD, draws), policy.label)
+
+
+def _left_out(rows: pd.DataFrame, curves: Sequence[Curve]) -> str | None:
+    """Return which policies lack a load that others have: they have no steady state there."""
+    loads = {each.label: set(rows.loc[rows["curve"] == each.label, LOAD]) for each in curves if each.is_plain}
+    missing = {label: sorted(set().union(*loads.values()) - present) for label, present in loads.items()}
+    lacking = [f"{label} at {', '.join(values)}" for label, values in missing.items() if values]
     return f"no steady state: {'; '.join(lacking)}" if lacking else None

@@ -3,23 +3,20 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plots.style import by_constants, curve, legend_below, new_figure, over_draws
+from plots.curves import curves_of, mean_responses
+from plots.style import MOST_COLUMNS, by_constants, curve, legend_below, new_figure, over_draws
+from store.labels import Labels
 
-CURVES = (
-    ("upper bound", "theorem4", "response_upper_s"),
-    ("simulation", "simulation", "response_mean_s"),
-    ("exact", "exact", "response_mean_s"),
-    ("lower bound", "theorem4", "response_lower_s"),
-)
+LOAD = "demand.load"
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """One panel for each set of constants."""
-    figure, panels = new_figure(rows["constants"].nunique())
-    for axes, shown, title in by_constants(panels, rows):
-        for label, evaluator, metric in CURVES:
-            chosen = shown[(shown["evaluator"] == evaluator) & (shown["metric"] == metric)]
-            curve(axes, label, over_draws(chosen, "demand.load", draws))
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw a panel for each set of constants, a curve for each evaluator and metric."""
+    found = curves_of(mean_responses(rows), labels, ["constants", LOAD])
+    figure, panels = new_figure(found.rows["constants"].nunique())
+    for axes, shown, title in by_constants(panels, found.rows, labels):
+        for label, look, *_ in found.curves:
+            curve(axes, look, over_draws(shown[shown["curve"] == label], LOAD, draws), label)
         axes.set(xlabel="load λ/ν", ylabel="mean response time (s)", xlim=(0, 1), title=title)
-    legend_below(figure, panels[0], len(CURVES))
+    legend_below(figure, panels, min(len(found.curves), MOST_COLUMNS))
     return figure

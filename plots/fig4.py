@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from plots.measured_points import lines_and_points, what_is_measured
 from plots.style import legend_below, new_figure
+from store.labels import Labels
 
 PANELS = (
     ("prefill_by_blocks", "blocks", "prefill time (s)", "prompt of mean length"),
@@ -13,11 +14,11 @@ PANELS = (
 )
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """A profile is the same in every draw; where it was measured its points are beside the line."""
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw the lines of each profile, the same in every draw, and its points where it was measured."""
     figure, panels = new_figure(len(PANELS))
     for axes, (metric, xlabel, ylabel, title) in zip(panels, PANELS, strict=True):
-        lines_and_points(axes, rows, metric, "profile")
+        lines_and_points(axes, rows, metric, "profile", labels)
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    legend_below(figure, panels[1], columns=4, note=what_is_measured(rows, "profile"))
+    legend_below(figure, panels, columns=4, note=what_is_measured(rows, "profile", labels))
     return figure

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from plots.measured_points import lines_and_points, what_is_measured
 from plots.style import legend_below, new_figure
+from store.labels import Labels
 
 PANELS = (
     ("prefill_by_blocks", "blocks", "prefill time (s)", "prompt of mean length"),
@@ -17,14 +18,14 @@ PANELS = (
 )
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """One curve a model; a profile is the same in every draw. Panels for what it has: a quick one lacks the relay."""
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw a curve for each model, and panels for what a profile has: a quick one lacks the relay."""
     shown = [panel for panel in PANELS if rows["metric"].str.startswith(panel[0]).any()]
     if not shown:
         raise KeyError(", ".join(metric for metric, *_ in PANELS))
     figure, panels = new_figure(2, 2) if len(shown) == len(PANELS) else new_figure(len(shown))
     for axes, (metric, xlabel, ylabel, title) in zip(panels, shown, strict=True):
-        lines_and_points(axes, rows, metric, "model")
+        lines_and_points(axes, rows, metric, "model", labels)
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    legend_below(figure, panels[:2][-1], columns=4, note=what_is_measured(rows, "model"))
+    legend_below(figure, panels, columns=4, note=what_is_measured(rows, "model", labels))
     return figure

@@ -3,25 +3,21 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plots.style import by_constants, curve, legend_below, new_figure, over_draws
+from plots.curves import curves_of
+from plots.style import MOST_COLUMNS, by_constants, curve, legend_below, new_figure, over_draws
+from store.labels import Labels
 
-CURVES = (
-    ("upper bound", "theorem4_upper"),
-    ("simulation", "simulated_mean"),
-    ("exact", "exact_mean"),
-    ("lower bound", "theorem4_lower"),
-    ("surrogate", "surrogate"),
-)
+LOAD = "demand.load"
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """A measure is shown up to the load at which some draw has no c that it could choose."""
-    chosen = rows[rows["metric"] == "reserved_capacity"]
-    figure, panels = new_figure(chosen["constants"].nunique())
-    for axes, shown, title in by_constants(panels, chosen):
-        for label, tuning in CURVES:
-            curve(axes, label, over_draws(shown[shown["tuning"] == tuning], "demand.load", draws))
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw a measure up to the load at which some draw has no c that it could choose."""
+    found = curves_of(rows[rows["metric"] == "reserved_capacity"], labels, ["constants", LOAD], "tuning")
+    figure, panels = new_figure(found.rows["constants"].nunique())
+    for axes, shown, title in by_constants(panels, found.rows, labels):
+        for label, look, *_ in found.curves:
+            curve(axes, look, over_draws(shown[shown["curve"] == label], LOAD, draws), label)
         axes.set(xlabel="load λ/ν (ν at c = 7)", ylabel="chosen c (jobs)", xlim=(0, 1), title=title)
         axes.set_ylim(bottom=0)
-    legend_below(figure, panels[0], len(CURVES))
+    legend_below(figure, panels, min(len(found.curves), MOST_COLUMNS))
     return figure

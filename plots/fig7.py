@@ -6,14 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plots.style import COLOURS, LOOKS, by_constants, new_figure, over_draws
+from store.labels import Labels
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """The gaps, which no constants change, and the service times under each set of constants."""
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw the gaps, which no constants change, and the service times under each set of constants."""
     services = rows[rows["evaluator"] == "service_times"]
     figure, (first, *others) = new_figure(1 + services["constants"].nunique())
     _draw_gaps(first, rows[rows["evaluator"] == "gaps"])
-    for axes, shown, title in by_constants(others, services):
+    for axes, shown, title in by_constants(others, services, labels):
         _draw_services(axes, shown, draws)
         axes.set(title=f"service times, {title}")
     return figure

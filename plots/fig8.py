@@ -3,20 +3,24 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plots.scheme_curves import NOTE, scheme_curves
-from plots.style import CONSTANTS_TITLES, legend_below, new_figure
+from plots.scheme_curves import NOTE, curves_of_schemes, scheme_curves
+from plots.style import legend_below, new_figure
+from store.labels import Labels
+
+SHARE, SERVERS = "cluster.fast_share", "cluster.server_count"
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """A line of panels for each set of constants, a panel for each share of fast servers."""
-    shares = rows["cluster.fast_share"].unique()
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw a line of panels for each set of constants, a panel for each share of fast servers."""
+    found = curves_of_schemes(rows, labels, ["constants", SHARE, SERVERS])
+    shares = rows[SHARE].unique()
     figure, panels = new_figure(len(shares), rows["constants"].nunique())
     figure.set_size_inches(14, 3.2 * rows["constants"].nunique())
-    cells = rows.groupby(["constants", "cluster.fast_share"], sort=False)
+    cells = found.rows.groupby(["constants", SHARE], sort=False)
     for axes, ((constants, share), of_cell) in zip(panels, cells, strict=True):
-        scheme_curves(axes, of_cell, "cluster.server_count", draws)
-        title = f"{float(str(share)):.0%} fast servers\n{CONSTANTS_TITLES[str(constants)]}"
+        scheme_curves(axes, of_cell, found.curves, SERVERS, draws)
+        title = f"{float(str(share)):.0%} fast servers\n{labels('constants', constants)}"
         axes.set(xlabel="servers J", ylabel="mean response time (s)", title=title)
-        axes.set_xticks(pd.to_numeric(of_cell["cluster.server_count"]).unique())
-    legend_below(figure, panels[0], 5, NOTE.format(draws=draws))
+        axes.set_xticks(pd.to_numeric(of_cell[SERVERS]).unique())
+    legend_below(figure, panels, 5, NOTE.format(draws=draws))
     return figure

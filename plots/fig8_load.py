@@ -3,14 +3,19 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plots.scheme_curves import NOTE, scheme_curves
+from plots.scheme_curves import NOTE, curves_of_schemes, scheme_curves
 from plots.style import by_constants, legend_below, new_figure
+from store.labels import Labels
+
+LOAD = "demand.load"
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw a panel for each set of constants."""
+    found = curves_of_schemes(rows, labels, ["constants", LOAD])
     figure, panels = new_figure(rows["constants"].nunique())
-    for axes, of_set, title in by_constants(panels, rows):
-        scheme_curves(axes, of_set, "demand.load", draws)
+    for axes, of_set, title in by_constants(panels, found.rows, labels):
+        scheme_curves(axes, of_set, found.curves, LOAD, draws)
         axes.set(xlabel="load λ/ν (ν of Proposed at c = 7)", ylabel="mean response time (s)", title=title, xlim=(0, 1))
-    legend_below(figure, panels[0], 3, NOTE.format(draws=draws))
+    legend_below(figure, panels, 3, NOTE.format(draws=draws))
     return figure

@@ -1,45 +1,60 @@
 """What was predicted beside what was measured: the numbers behind the figures and the card of real runs.
 
-A cell is a combination of axes of an experiment other than the evaluator and what goes with it: one system and its
-requests. In each there are up to four kinds of numbers, each from an evaluator.
+A cell is a combination of axes of an experiment other than the evaluator, the service model and what goes with them:
+one system and its requests. Each has several kinds of numbers: a kind is a service model, or an evaluator without one.
 """
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
+from plots.style import LOOKS, Look, in_order, looks_of
+from store.labels import Labels
 from store.statistics import intervals_over_draws
 
-THEORY, MODEL, STEPS, MEASURED = "theory", "equation (2)", "step queues", "measured"
-KINDS = {
-    "exact": THEORY,
-    "simulation": MODEL,
-    "replay": MODEL,
-    "simulation_steps": STEPS,
-    "replay_steps": STEPS,
-    "runtime": MEASURED,
-}
-LOOK_OF_KIND = {THEORY: "exact", MODEL: "simulation", STEPS: "simulation_steps", MEASURED: "runtime"}
-NOWHERE = -1.0  # stands for nan, which a pivot would drop; places are 0 or above
+THEORY, MODEL, STEPS, MEASURED = "exact", "independent", "steps", "runtime"
+OLD_NAMES = {"simulation_steps": STEPS, "replay_steps": STEPS}  # evaluators of before there were service models
+LOOKS_LIKE = {"simulation": MODEL, "replay": MODEL}  # where no service model is named
+COMPARED = "response_mean_s"  # what every kind has
+NOWHERE = -1.0  # stands for nan, which a pivot would drop; coordinates are 0 or above
 NOT_OF_A_CELL = ("point", "draw", "replication", "metric", "at", "value", "workload", "kind")
+GROUPS_OF_KINDS = ("evaluator", "service")  # axes that make a kind, with their settings
+
+
+class Kind(NamedTuple):
+    """A kind of numbers: its name in the column `kind`, and its label and look."""
+
+    name: str
+    label: str
+    look: Look
 
 
 def with_kinds(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the evaluators that predict or measure, with their `kind`."""
-    found = rows.assign(kind=rows["evaluator"].map(KINDS))
-    return found.dropna(subset="kind")
+    """Return the rows that predict or measure response times, with their `kind`."""
+    kinds = rows["evaluator"].replace(OLD_NAMES)
+    if "service" in rows:
+        kinds = rows["service"].where(rows["service"].notna(), kinds)
+    return rows.assign(kind=kinds)[kinds.isin(kinds[rows["metric"] == COMPARED].unique())]
 
 
-def kinds_in(rows: pd.DataFrame) -> list[str]:
-    """The kinds that are there, from the plainest prediction to the measured."""
-    return [kind for kind in LOOK_OF_KIND if kind in set(rows["kind"])]
+def kinds_in(rows: pd.DataFrame, labels: Labels) -> list[Kind]:
+    """Return the kinds that are there, from the plainest prediction to the measured."""
+    order = in_order(rows["kind"], (THEORY, MODEL, *LOOKS_LIKE, STEPS))
+    names = [*(name for name in order if name != MEASURED), *(name for name in order if name == MEASURED)]
+    looks = looks_of({name: LOOKS_LIKE.get(name, name) for name in names}, LOOKS)
+    services = labels.by_axis.get("service", {})
+    return [Kind(name, services.get(name) or labels("evaluator", name), looks[name]) for name in names]
 
 
 def cell_axes(rows: pd.DataFrame) -> list[str]:
-    """The columns whose values make a cell: axes other than the evaluator, its settings and its workload."""
-    return [str(axis) for axis in rows if axis not in NOT_OF_A_CELL and not str(axis).startswith("evaluator")]
+    """Return the columns whose values make a cell: axes other than those of its kinds, and their workload."""
+    axes = [str(axis) for axis in rows if axis not in NOT_OF_A_CELL]
+    return [axis for axis in axes if axis.split(".", 1)[0] not in GROUPS_OF_KINDS]
 
 
 def means(rows: pd.DataFrame, draws: int) -> pd.DataFrame:
-    """A line a cell, metric and place; columns are the kinds with their means, nan where a draw lacks one."""
+    """Return a line for each cell, metric and place; columns are the kinds with means, nan where a draw lacks one."""
     keys = [*cell_axes(rows), "metric", "at"]
     found = intervals_over_draws(rows[rows["draw"] < draws], [*keys, "kind"])
     whole = found[found["draws"] == draws].fillna({"at": NOWHERE})
@@ -47,33 +62,34 @@ def means(rows: pd.DataFrame, draws: int) -> pd.DataFrame:
     return table.replace({"at": NOWHERE}, float("nan")).rename_axis(columns=None)
 
 
-def errors(table: pd.DataFrame, reference: str = MEASURED) -> pd.DataFrame:
-    """A table of `means` with, in place of each prediction, how far it is from the reference, relative to that."""
-    predictions = [kind for kind in LOOK_OF_KIND if kind in table and kind != reference]
-    return table.assign(**{kind: table[kind] / table[reference] - 1 for kind in predictions})
+def errors(table: pd.DataFrame, kinds: Sequence[Kind], reference: str = MEASURED) -> pd.DataFrame:
+    """Return a table of `means` with the relative difference from the reference in place of each prediction."""
+    predictions = [kind.name for kind in kinds if kind.name in table and kind.name != reference]
+    return table.assign(**{name: table[name] / table[reference] - 1 for name in predictions})
 
 
-def compute_share(table: pd.DataFrame) -> float:
-    """Share of computation in the service time of a job that is alone, as the steps' times say; nan if nothing says.
+def compute_share(table: pd.DataFrame, kinds: Sequence[Kind]) -> float:
+    """Return the share of computation in the service time of a job that is alone; nan if no kind says.
 
     Of a job that meets others that is what is left once it no longer waits for their steps.
     """
-    times = table.groupby("metric")[[kind for kind in (STEPS, MEASURED) if kind in table]].mean()
-    for kind in times:
-        compute_s, communication_s = times[kind].reindex(["compute_mean_s", "communication_mean_s"])
+    names = in_order((kind.name for kind in kinds if kind.name in table), (STEPS, MEASURED))
+    times = table.groupby("metric")[names].mean()
+    for name in times:
+        compute_s, communication_s = times[name].reindex(["compute_mean_s", "communication_mean_s"])
         if pd.notna(compute_s + communication_s):
             return float(compute_s / (compute_s + communication_s))
     return float("nan")
 
 
 def columns_of_cells(rows: pd.DataFrame) -> list[pd.DataFrame]:
-    """The rows of each round trip and capacity: cells that differ in their load only."""
+    """Return the rows of each round trip and capacity: cells that differ in their load only."""
     return [shown for _, shown in rows.groupby(["network.rtt_s", "tuning.capacity"], sort=False)]
 
 
-def cell_title(rows: pd.DataFrame, draws: int) -> str:
-    """What cells that differ in their load have in common."""
-    share = compute_share(means(rows[rows["demand.load"] == rows["demand.load"].iloc[0]], draws))
+def cell_title(rows: pd.DataFrame, kinds: Sequence[Kind], draws: int) -> str:
+    """Return what cells that differ in their load have in common."""
+    share = compute_share(means(rows[rows["demand.load"] == rows["demand.load"].iloc[0]], draws), kinds)
     rtt_ms, capacity = 1e3 * float(rows["network.rtt_s"].iloc[0]), rows["tuning.capacity"].iloc[0]
     alone = "" if pd.isna(share) else f", {share:.0%} computation"
     return f"c = {capacity}, RTT {rtt_ms:g} ms{alone}"

@@ -1,13 +1,16 @@
 """Real runs: response, waiting and service over load, as theory and simulations predict and as they were measured."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from plots.comparison_card import card
-from plots.predicted import LOOK_OF_KIND, cell_title, columns_of_cells, kinds_in, with_kinds
-from plots.style import curve, legend_below, logarithmic_from_zero, new_figure, over_draws
+from plots.predicted import Kind, cell_title, columns_of_cells, kinds_in, with_kinds
+from plots.style import MOST_COLUMNS, curve, legend_below, logarithmic_from_zero, new_figure, over_draws
+from store.labels import Labels
 
 __all__ = ["card", "draw"]
 
@@ -27,7 +30,7 @@ def _from_zero(axes: Axes) -> None:
     axes.set_ylim(bottom=0)
 
 
-LINES = (  # label, metric, places, scale
+LINES = (  # label, metric, quantiles, scale
     ("mean response (s)", "response_mean_s", (None,), _logarithmic),
     ("P50, P95, P99 of response (s)", "response_quantile_s", (0.5, 0.95, 0.99), _logarithmic),
     ("mean waiting (s)", "waiting_mean_s", (None,), logarithmic_from_zero),
@@ -35,25 +38,28 @@ LINES = (  # label, metric, places, scale
 )
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """A column of panels for each round trip and capacity."""
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw a column of panels for each round trip and capacity."""
     known = with_kinds(rows)
-    columns = columns_of_cells(known)
+    columns, kinds = columns_of_cells(known), kinds_in(known, labels)
     figure, panels = new_figure(len(columns), len(LINES))
     for number, shown in enumerate(columns):
-        for line, (label, metric, places, scale) in enumerate(LINES):
+        for line, (label, metric, coordinates, scale) in enumerate(LINES):
             axes = panels[line * len(columns) + number]
-            _curves(axes, shown[shown["metric"] == metric], places, draws)
-            axes.set(xlabel="load λ/ν", ylabel=label, xlim=(0, 1), title="" if line else cell_title(shown, draws))
+            _curves(axes, shown[shown["metric"] == metric], kinds, coordinates, draws)
+            title = "" if line else cell_title(shown, kinds, draws)
+            axes.set(xlabel="load λ/ν", ylabel=label, xlim=(0, 1), title=title)
             scale(axes)
-    legend_below(figure, panels[0], len(LOOK_OF_KIND))
+    legend_below(figure, panels, min(len(kinds), MOST_COLUMNS))
     return figure
 
 
-def _curves(axes: Axes, rows: pd.DataFrame, places: tuple[float | None, ...], draws: int) -> None:
-    """One curve a kind and quantile."""
-    for kind in kinds_in(rows):
-        for place in places:
-            chosen = rows[(rows["kind"] == kind) & (rows["at"].isna() if place is None else rows["at"] == place)]
-            label = kind if place == places[0] else "_"
-            curve(axes, LOOK_OF_KIND[kind], over_draws(chosen, "demand.load", draws), label)
+def _curves(
+    axes: Axes, rows: pd.DataFrame, kinds: Sequence[Kind], coordinates: tuple[float | None, ...], draws: int
+) -> None:
+    """Draw a curve for each kind and quantile."""
+    for name, label, look in (kind for kind in kinds if kind.name in set(rows["kind"])):
+        of_kind = rows[rows["kind"] == name]
+        for number, at in enumerate(coordinates):
+            chosen = of_kind[of_kind["at"].isna() if at is None else of_kind["at"] == at]
+            curve(axes, look, over_draws(chosen, "demand.load", draws), "_" if number else label)

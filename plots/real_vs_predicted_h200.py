@@ -5,11 +5,11 @@ from matplotlib.figure import Figure
 
 from plots.comparison_card import card
 from plots.side_by_side import side_by_side
-from plots.style import SCHEME_NAMES
+from store.labels import Labels
 
 __all__ = ["card", "draw"]
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """One panel for each scheme."""
-    return side_by_side(rows, SCHEME_NAMES, "algorithm", draws)
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw a panel for each scheme."""
+    return side_by_side(rows, "algorithm", draws, labels)

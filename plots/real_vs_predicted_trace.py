@@ -5,11 +5,14 @@ from matplotlib.figure import Figure
 
 from plots.comparison_card import card
 from plots.side_by_side import side_by_side
+from store.labels import Labels, joined
 
 __all__ = ["card", "draw"]
 
+CAPACITY = "tuning.capacity"
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """One panel for each capacity."""
-    capacities = {str(value): f"c = {value}" for value in rows["tuning.capacity"].unique()}
-    return side_by_side(rows, capacities, "tuning.capacity", draws)
+
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw a panel for each capacity."""
+    capacities = {str(value): f"c = {value}" for value in rows[CAPACITY].unique()}
+    return side_by_side(rows, CAPACITY, draws, joined([labels, Labels({CAPACITY: capacities})]))

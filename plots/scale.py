@@ -12,9 +12,12 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from scipy.stats import linregress
 
-from plots.style import COLOURS, look_of, new_figure, scheme_name
+from plots.curves import NONE, axis_words, telling_apart
+from plots.style import COLOURS, LOOKS, Look, looks_of, new_figure
+from store.labels import Labels
 
-POINT = ["evaluator.stage", "algorithm", "tuning", "cluster.server_count", "demand.load"]
+SUBJECT = ["evaluator.stage", "algorithm", "tuning"]
+SERVERS, LOAD = "cluster.server_count", "demand.load"
 PRACTICAL_S = 60.0
 LARGEST_DRAWN = 1e7  # servers
 LEAST_MB = 0.1  # Linux counts pages no finer
@@ -28,32 +31,36 @@ NOTE = (
 )
 
 
-class Line(NamedTuple):
-    """The costs of one stage of one scheme and the look of their curve."""
-
-    stage: str
-    algorithm: str
-    tuning: str
-    name: str
-    look: dict[str, Any]
-
-
-COMPOSING = (
-    Line("compose", "proposed", "fixed", "GBP-CR and GCA, c fixed", look_of("proposed")),
-    Line("compose", "proposed_tuned", "fixed", "c of 1 to 60 by Theorem 4", look_of("lower bound")),
-    Line("compose", "proposed", "exact_mean", "every c by the exact mean", {"color": "black", "marker": "P"}),
-    Line("compose", "petals", "fixed", "PETALS", look_of("petals")),
-    Line("compose", "bprr", "fixed", "BPRR", look_of("bprr")),
-)
-EVALUATING = (
-    Line("theorem4", "proposed", "fixed", "Theorem 4", look_of("lower bound")),
-    Line("exact", "proposed", "fixed", "exact mean", {"color": "black", "marker": "P"}),
-    Line("simulate", "proposed", "fixed", "simulation, JFFC", {**look_of("simulation"), "linestyle": "-"}),
-    Line("simulate", "petals", "fixed", "simulation, PETALS", look_of("petals")),
-    Line("simulate", "bprr", "fixed", "simulation, BPRR", look_of("bprr")),
-    Line("markov", "proposed", "fixed", "sparse Markov solve", {"color": COLOURS[4], "marker": "x"}),
-)
+# What the lines of each panel look like, by stage, scheme and tuning; others get looks of their own.
+KNOWN: dict[tuple[str, ...], Look] = {
+    ("compose", "proposed", "fixed"): LOOKS["proposed"],
+    ("compose", "proposed_tuned", "fixed"): LOOKS["response_lower_s"],
+    ("compose", "proposed", "exact_mean"): {"color": "black", "marker": "P"},
+    ("compose", "petals", "fixed"): LOOKS["petals"],
+    ("compose", "bprr", "fixed"): LOOKS["bprr"],
+    ("theorem4", "proposed", "fixed"): LOOKS["response_lower_s"],
+    ("exact", "proposed", "fixed"): {"color": "black", "marker": "P"},
+    ("simulate", "proposed", "fixed"): {**LOOKS["simulation"], "linestyle": "-"},
+    ("simulate", "petals", "fixed"): LOOKS["petals"],
+    ("simulate", "bprr", "fixed"): LOOKS["bprr"],
+    ("markov", "proposed", "fixed"): {"color": COLOURS[4], "marker": "x"},
+}
+COMPOSE = "compose"
+STAGES = {"theorem4": "Theorem 4", "exact": "exact mean", "simulate": "simulation", "markov": "sparse Markov solve"}
 NO_POWER = {"markov": "exponential, at most 200,000 states"}
+
+
+class Line(NamedTuple):
+    """The costs of one stage of one scheme: what tells them apart, and the label and look of their curve."""
+
+    key: tuple[str, ...]  # stage, scheme, tuning and whatever else the rows have
+    name: str
+    look: Look
+
+    @property
+    def stage(self) -> str:
+        """The stage of which these are the costs."""
+        return self.key[0]
 
 
 class Growth(NamedTuple):
@@ -88,15 +95,17 @@ def servers_at(seconds: float, servers: NDArray[np.float64], measured_s: NDArray
     return float(servers[-1] * 10.0 ** min(decades, 100.0))  # a fit that hardly grows says no more than "very many"
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """Seconds above, memory below; composing on the left, evaluating on the right. A cost is of one draw."""
-    costs = _costs(rows)
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw seconds above, memory below; composing on the left, evaluating on the right. A cost is of one draw."""
+    key = [*SUBJECT, *telling_apart(rows, [*SUBJECT, SERVERS])]
+    costs = _costs(rows, key)
     figure, panels = new_figure(2, lines=2)
     figure.set_size_inches(11, 8.5)
-    columns = ((COMPOSING, "composing"), (EVALUATING, "evaluating a composition"))
-    for above, below, (lines, title) in zip(panels[:2], panels[2:], columns, strict=True):
-        for line in lines:
-            _draw_line(above, below, line, costs)
+    composing = costs["evaluator.stage"] == COMPOSE
+    columns = ((costs[composing], "composing"), (costs[~composing], "evaluating a composition"))
+    for above, below, (shown, title) in zip(panels[:2], panels[2:], columns, strict=True):
+        for line in _lines(shown, key, labels):
+            _draw_line(above, below, line, shown[shown[key].eq(list(line.key)).all(axis=1)])
         above.axhline(PRACTICAL_S, color="0.3", linewidth=1, zorder=0)
         above.text(10, PRACTICAL_S, "a minute", va="bottom", fontsize="small", color="0.3")
         above.set(title=title, ylabel="CPU time (s)")
@@ -106,21 +115,42 @@ def draw(rows: pd.DataFrame, draws: int) -> Figure:
         axes.set(xscale="log", yscale="log", xlabel="servers J", xlim=(8, LARGEST_DRAWN))
     for axes in panels[2:]:
         axes.set_ylim(bottom=LEAST_MB)
-    _explain(figure, NOTE.format(jobs=_job_counts(costs)))
+    _explain(figure, NOTE.format(jobs=_job_counts(costs, labels)))
     return figure
 
 
-def _costs(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a point in ascending J: its metrics, with `seconds` per million jobs where jobs are simulated."""
-    costs = rows.pivot_table(index=POINT, columns="metric", values="value").reset_index()
-    costs["servers"] = pd.to_numeric(costs["cluster.server_count"])
+def _costs(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
+    """Return a row for each point in ascending J: its metrics, with `seconds` per million jobs of a simulation."""
+    named = rows.fillna(dict.fromkeys(key, NONE))  # else a pivot would drop them
+    index = list(dict.fromkeys([*key, SERVERS, LOAD]))
+    costs = named.pivot_table(index=index, columns="metric", values="value", sort=False).reset_index()
+    costs["servers"] = pd.to_numeric(costs[SERVERS])
     costs["seconds"] = costs["cpu_s"] / costs["job_count"].fillna(1e6) * 1e6
-    return costs.sort_values("servers")
+    return costs.sort_values("servers", kind="stable")
 
 
-def _draw_line(above: Axes, below: Axes, line: Line, costs: pd.DataFrame) -> None:
-    """The measured points of a line, joined, and where its time reaches a minute."""
-    mine = costs[costs[POINT[:3]].eq(list(line[:3])).all(axis=1)]
+def _lines(costs: pd.DataFrame, key: list[str], labels: Labels) -> list[Line]:
+    """Return the lines of a panel, those of known looks first."""
+    ranks = {known: rank for rank, known in enumerate(KNOWN)}
+    lines = dict.fromkeys(map(tuple, costs.sort_index()[key].to_numpy()))
+    wanted = {line: line[: len(SUBJECT)] for line in sorted(lines, key=lambda line: ranks.get(line[:3], len(ranks)))}
+    looks = looks_of(wanted, KNOWN)
+    return [Line(line, _name(dict(zip(key, line, strict=True)), costs, labels), looks[line]) for line in wanted]
+
+
+def _name(line: dict[str, str], costs: pd.DataFrame, labels: Labels) -> str:
+    """Return the stage, and of its scheme and settings whatever differs between the lines of the stage."""
+    stage = line["evaluator.stage"]
+    same_stage = costs[costs["evaluator.stage"] == stage]
+    same_scheme = same_stage[same_stage["algorithm"] == line["algorithm"]]
+    scheme = ["algorithm"] if stage == COMPOSE or len(same_stage["algorithm"].unique()) > 1 else []
+    differing = [axis for axis in line if len(same_scheme[axis].unique()) > 1]
+    words = [axis_words(axis, line[axis], labels) for axis in [*scheme, *differing]]
+    return ", ".join([*([] if stage == COMPOSE else [STAGES.get(stage, stage)]), *words])
+
+
+def _draw_line(above: Axes, below: Axes, line: Line, mine: pd.DataFrame) -> None:
+    """Draw the measured points of a line, joined, and where its time reaches a minute."""
     servers, seconds = mine["servers"].to_numpy(float), mine["seconds"].to_numpy(float)
     grown = None if line.stage in NO_POWER else growth(servers, seconds)
     limit = servers_at(PRACTICAL_S, servers, seconds, grown) if grown else np.nan
@@ -157,7 +187,7 @@ def _explain(figure: Figure, note: str) -> None:
     figure.legend(signs, names, title=note, title_fontsize="small", loc="outside lower center", ncols=2)
 
 
-def _job_counts(costs: pd.DataFrame) -> str:
-    """How many jobs of each scheme were simulated, and at which load."""
-    counts = costs.dropna(subset="job_count").groupby("algorithm", sort=False)[["job_count", "demand.load"]].first()
-    return "; ".join(f"{scheme_name(str(row.Index))}: {row[1]:,.0f} at load {row[2]}" for row in counts.itertuples())
+def _job_counts(costs: pd.DataFrame, labels: Labels) -> str:
+    """Return how many jobs of each scheme were simulated, and at which load."""
+    counts = costs.dropna(subset="job_count").groupby("algorithm", sort=False)[["job_count", LOAD]].first()
+    return "; ".join(f"{labels('algorithm', row.Index)}: {row[1]:,.0f} at load {row[2]}" for row in counts.itertuples())

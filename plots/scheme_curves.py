@@ -1,14 +1,14 @@
 """Mean response of complete schemes along an axis, beside what the theory says and what no scheme can beat."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from plots.style import curve, in_order, look_of, over_draws, scheme_name
+from plots.curves import FLOOR, Curve, Curves, curves_of, mean_responses
+from plots.style import curve, over_draws
+from store.labels import Labels
 
-PROPOSED = "proposed"
-THEORY = (("exact", "response_mean_s", "Proposed, exact"), ("floor", "response_floor_s", "no scheme is below"))
 NOTE = (
     "means of {draws} clusters with 95 % intervals; at the upper edge, in a scheme's colour: n/{draws} clusters on\n"
     "which it is unstable or infeasible, so that there is no mean, or a mean that lies beyond the frame"
@@ -16,42 +16,47 @@ NOTE = (
 FRAME = 2  # times the greatest mean of the best scheme
 
 
-def scheme_curves(axes: Axes, rows: pd.DataFrame, axis: str, draws: int) -> None:
-    """One curve a scheme, one of the exact values of the proposed one, and the floor."""
-    simulated = rows[(rows["evaluator"] == "simulation") & (rows["metric"] == "response_mean_s")]
-    names = in_order(simulated["algorithm"])
-    means = {name: over_draws(simulated[simulated["algorithm"] == name], axis, draws) for name in names}
-    for name in names:
-        curve(axes, name, means[name], scheme_name(name))
-    theory = {}
-    for evaluator, metric, label in THEORY:
-        asked = (rows["evaluator"] == evaluator) & (rows["metric"] == metric) & (rows["algorithm"] == PROPOSED)
-        theory[evaluator] = over_draws(rows[asked], axis, draws)
-        if len(theory[evaluator]):
-            curve(axes, evaluator, theory[evaluator], label)
-    top = _frame(axes, means, theory["floor"])
-    places = pd.to_numeric(rows[axis]).unique()
-    for level, name in enumerate(names):
-        there = simulated[simulated["algorithm"] == name].assign(place=lambda found: pd.to_numeric(found[axis]))
-        notes = _notes(means[name]["mean"], there.groupby("place")["draw"].nunique(), places, draws, top)
-        look = {"fontsize": "x-small", "ha": "center", "va": "top", "weight": "bold", "color": look_of(name)["color"]}
-        for place, note in notes.items():
-            axes.text(place, 0.98 - 0.06 * level, note, transform=axes.get_xaxis_transform(), **look)
+def curves_of_schemes(rows: pd.DataFrame, labels: Labels, shown: Sequence[str]) -> Curves:
+    """Return the curves of a figure of schemes over the axes that it shows."""
+    return curves_of(mean_responses(rows), labels, shown, "algorithm")
 
 
-def _frame(axes: Axes, means: Mapping[str, pd.DataFrame], floor: pd.DataFrame) -> float:
-    """Cut the frame above the best of the schemes that have a mean everywhere, if there are any; its upper edge."""
-    places = max(len(each) for each in means.values())
-    whole = [each["mean"] for each in means.values() if len(each) == places > 0]
+def scheme_curves(axes: Axes, rows: pd.DataFrame, curves: Iterable[Curve], axis: str, draws: int) -> None:
+    """Draw the curves that some of a figure's rows have, and why points of the schemes' own curves are missing."""
+    present = [each for each in curves if (rows["curve"] == each.label).any()]
+    means = {each.label: over_draws(rows[rows["curve"] == each.label], axis, draws) for each in present}
+    for each in present:
+        if each.is_plain or len(means[each.label]):
+            curve(axes, each.look, means[each.label], each.label)
+    schemes = [each for each in present if each.is_plain]
+    floors = [means[each.label]["mean"] for each in present if FLOOR in each.rest]
+    top = _frame(axes, {each.label: means[each.label]["mean"] for each in schemes}, floors)
+    coordinates = pd.to_numeric(rows[axis]).unique()
+    for level, scheme in enumerate(schemes):
+        of_scheme = rows[rows["curve"] == scheme.label].assign(coordinate=lambda frame: pd.to_numeric(frame[axis]))
+        answered = of_scheme.groupby("coordinate")["draw"].nunique()
+        notes = _notes(means[scheme.label]["mean"], answered, coordinates, draws, top)
+        look = {"fontsize": "x-small", "ha": "center", "va": "top", "weight": "bold", "color": scheme.look["color"]}
+        for coordinate, note in notes.items():
+            axes.text(coordinate, 0.98 - 0.06 * level, note, transform=axes.get_xaxis_transform(), **look)
+
+
+def _frame(axes: Axes, means: Mapping[str, pd.Series], floors: Iterable[pd.Series]) -> float:
+    """Cut the frame above the best of the schemes that have a mean everywhere, if any has; return its upper edge."""
+    longest = max(map(len, means.values()), default=0)
+    whole = [each for each in means.values() if len(each) == longest > 0]
     low, high = axes.get_ylim()
     if whole:
-        lowest = min(each.min() for each in (*whole, floor["mean"]) if len(each))
+        lowest = min(each.min() for each in (*whole, *floors) if len(each))
         low, high = 0.9 * lowest, min(1.05 * high, FRAME * min(each.max() for each in whole))
     axes.set_ylim(low, high)
     return high
 
 
-def _notes(means: pd.Series, there: pd.Series, places: Iterable[float], draws: int, top: float) -> dict[float, str]:
-    """What is written at the upper edge at a place: how many draws were refused, or a mean beyond the frame."""
-    notes = {place: f"{draws - int(there.get(place, 0))}/{draws}" for place in places if there.get(place, 0) < draws}
-    return notes | {float(str(place)): f"{mean:.0f} s" for place, mean in means.items() if mean > top}
+def _notes(
+    means: pd.Series, answered: pd.Series, coordinates: Iterable[float], draws: int, top: float
+) -> dict[float, str]:
+    """Return what is written at the upper edge: how many draws were refused, or a mean beyond the frame."""
+    counts = {coordinate: int(answered.get(coordinate, 0)) for coordinate in coordinates}
+    notes = {coordinate: f"{draws - count}/{draws}" for coordinate, count in counts.items() if count < draws}
+    return notes | {float(str(coordinate)): f"{mean:.0f} s" for coordinate, mean in means.items() if mean > top}

@@ -4,8 +4,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plots.predicted import LOOK_OF_KIND, kinds_in, with_kinds
-from plots.style import legend_below, logarithmic_from_zero, look_of, new_figure
+from plots.curves import axis_words
+from plots.predicted import kinds_in, with_kinds
+from plots.style import MOST_COLUMNS, legend_below, logarithmic_from_zero, new_figure
+from store.labels import Labels
 from store.statistics import intervals_over_draws
 
 STATISTICS = {
@@ -16,20 +18,24 @@ STATISTICS = {
     "mean\nwaiting": ("waiting_mean_s", None),
     "mean\nservice": ("service_mean_s", None),
 }
-OFFSET = 0.12  # between the kinds of one statistic
+OFFSET, MOST = 0.12, 0.72  # between the kinds of one statistic, and from the first to the last
 
 
-def side_by_side(rows: pd.DataFrame, titles: dict[str, str], axis: str, draws: int) -> Figure:
-    """One panel for each value of the axis; values that have no title are their own."""
+def side_by_side(rows: pd.DataFrame, axis: str, draws: int, labels: Labels) -> Figure:
+    """Draw a panel for each value of the axis."""
     known = with_kinds(rows)
+    kinds = kinds_in(known, labels)
     figure, panels = new_figure(known[axis].nunique())
+    offset = min(OFFSET, MOST / len(kinds))
     for axes, (value, shown) in zip(panels, known.groupby(axis, sort=False), strict=True):
-        for number, kind in enumerate(kinds_in(shown)):
-            times = _statistics(shown[shown["kind"] == kind], draws)
-            look = look_of(LOOK_OF_KIND[kind]) | {"linestyle": "none", "capsize": 2, "label": kind}
-            axes.errorbar(times.index + OFFSET * (number - 1), times["mean"], times["half_width"].fillna(0.0), **look)
-        _label(axes, titles.get(str(value), str(value)))
-    legend_below(figure, panels[0], len(LOOK_OF_KIND))
+        present = [kind for kind in kinds if kind.name in set(shown["kind"])]
+        for number, (name, label, own) in enumerate(present):
+            times = _statistics(shown[shown["kind"] == name], draws)
+            look = own | {"linestyle": "none", "capsize": 2, "label": label}
+            x = times.index + offset * (number - (len(present) - 1) // 2)
+            axes.errorbar(x, times["mean"], times["half_width"].fillna(0.0), **look)
+        _label(axes, axis_words(axis, str(value), labels))
+    legend_below(figure, panels, min(len(kinds), MOST_COLUMNS))
     return figure
 
 

@@ -1,6 +1,6 @@
 """Table I: what the authors measured on nine GPU slices beside the simulation under both sets of constants."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import NamedTuple
 
@@ -9,15 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plots.claim_rules import rules
-from plots.style import CONSTANTS_TITLES, SCHEME_NAMES, new_figure
+from plots.curves import curves_of
+from plots.style import new_figure
+from store.labels import Labels
 from store.statistics import intervals_over_draws
 
-SCHEMES = ("petals", "bprr", "jffc_only", "proposed", "proposed_tuned")
+SCHEMES = ("petals", "bprr", "jffc_only", "proposed", "proposed_tuned")  # those of the paper, and what is tuned of it
 TIMES = ("response", "waiting", "service")
-LINES = tuple(product(SCHEMES, TIMES))
 STATISTICS = {"mean": "mean_s", "median": "quantile_s at 0.5", "P95": "quantile_s at 0.95", "P99": "quantile_s at 0.99"}
+METRICS = tuple(f"{time}_{kind}" for time in TIMES for kind in ("mean_s", "quantile_s"))
+UNSTABLE = "is_unstable"
 SOURCES = {"published": "published", "paper": "simulated,\npaper", "published_code": "simulated,\npublished code"}
-SIZE_IN = (12.5, 5.8)
+WIDTH_IN, AROUND_IN, LINE_IN = 12.5, 1.6, 0.28
 LEFT = 0.2  # of the width, for the names of the rows
 NOTE = (
     "Published: measured by the authors; a dash where the number is not at hand. Simulated: mean ± 95 % half-width "
@@ -26,7 +29,7 @@ NOTE = (
     "trace. PETALS keeps a pool\nof 4096 cached tokens a block, so a server holds two sessions of 2048 tokens, "
     "whatever its memory."
 )
-Texts = dict[tuple[str, str, str], str]  # by scheme, source and metric
+Texts = dict[tuple[str, str, str], str]  # by the scheme's name, source and metric
 
 
 class Column(NamedTuple):
@@ -37,57 +40,66 @@ class Column(NamedTuple):
     x: float
 
 
-def draw(rows: pd.DataFrame, draws: int) -> Figure:
-    """The table as a picture."""
-    texts = _texts(rows, draws)
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw the table as a picture."""
+    schemes, texts = _schemes_and_texts(rows, draws, labels)
+    lines = list(product(schemes, TIMES))
     figure, (axes,) = new_figure()
-    figure.set_size_inches(*SIZE_IN)
+    figure.set_size_inches(WIDTH_IN, AROUND_IN + LINE_IN * len(lines))
     axes.set_axis_off()
-    axes.set(xlim=(0, 1), ylim=(len(SCHEMES) * len(TIMES) + 0.2, -2.6))
+    axes.set(xlim=(0, 1), ylim=(len(lines) + 0.2, -2.6))
     _write_head(axes)
-    for line, (scheme, time) in enumerate(LINES):
+    for line, (scheme, time) in enumerate(lines):
         _write_line(axes, line, scheme, time, texts)
     figure.supxlabel(NOTE.format(draws=draws), fontsize="small", color="0.3")
     return figure
 
 
-def table(rows: pd.DataFrame, draws: int) -> pd.DataFrame:
-    """The same as a table: a line for each scheme and time; columns of simulated times name their constants."""
-    texts = _texts(rows, draws)
-    heads = {
-        column: f"{column.statistic} (s), {CONSTANTS_TITLES.get(column.source, column.source)}" for column in _columns()
-    }
+def table(rows: pd.DataFrame, draws: int, labels: Labels) -> pd.DataFrame:
+    """Return the same as a table: a line for each scheme and time; columns of simulated times name their constants."""
+    schemes, texts = _schemes_and_texts(rows, draws, labels)
+    heads = {column: f"{column.statistic} (s), {labels('constants', column.source)}" for column in _columns()}
     lines = [
-        {"scheme": SCHEME_NAMES[scheme], "time": time}
-        | {head: _cell(texts, scheme, time, column) for column, head in heads.items()}
-        for scheme, time in LINES
+        {"scheme": scheme, "time": time} | {head: _cell(texts, scheme, time, column) for column, head in heads.items()}
+        for scheme, time in product(schemes, TIMES)
     ]
     return pd.DataFrame(lines)
 
 
-def _texts(rows: pd.DataFrame, draws: int) -> Texts:
-    """Every number, for lengths as recorded, which are the paper's; the rows have truncated ones too."""
-    return _published() | _simulated(rows[rows["workload.over_length"] == "untreated"], draws)
+def _schemes_and_texts(rows: pd.DataFrame, draws: int, labels: Labels) -> tuple[list[str], Texts]:
+    """Return the names of the schemes and every number, for lengths as recorded; the rows have truncated ones too.
+
+    Those of the paper come first, even without rows; then whatever else the rows have.
+    """
+    recorded = rows[rows["workload.over_length"] == "untreated"]
+    times = recorded[recorded["metric"].isin([*METRICS, UNSTABLE])]
+    simulated, curves = curves_of(times, labels, ["constants"], "algorithm", one_metric=True)
+    names = {each.subject: each.label for each in reversed(curves)}
+    published = {scheme for times_s in rules()["table1"].values() for scheme in times_s}
+    listed = [scheme for scheme in SCHEMES if scheme in published | names.keys()]
+    of_paper = {scheme: names.get(scheme, labels("algorithm", scheme)) for scheme in listed}
+    schemes = list(dict.fromkeys([*of_paper.values(), *(each.label for each in curves)]))
+    return schemes, _published(of_paper) | _simulated(simulated, draws)
 
 
-def _published() -> Texts:
+def _published(names: Mapping[str, str]) -> Texts:
     numbers = rules()["table1"]
     return {
-        (scheme, "published", metric): f"{time_s:.1f}"
+        (names[scheme], "published", metric): f"{time_s:.1f}"
         for metric, times_s in numbers.items()
         for scheme, time_s in times_s.items()
     }
 
 
 def _simulated(rows: pd.DataFrame, draws: int) -> Texts:
-    """Means that every draw has a value for, with a dagger where some run was unstable."""
-    means = intervals_over_draws(rows, ["algorithm", "constants", "metric", "at"])
-    unstable = means[(means["metric"] == "is_unstable") & (means["mean"] > 0)]
-    marked = set(zip(unstable["algorithm"], unstable["constants"], strict=True))
+    """Return means that every draw has a value for, with a dagger where some run was unstable."""
+    means = intervals_over_draws(rows, ["curve", "constants", "metric", "at"])
+    unstable = means[(means["metric"] == UNSTABLE) & (means["mean"] > 0)]
+    marked = set(zip(unstable["curve"], unstable["constants"], strict=True))
     return {
         (scheme, source, _name(metric, at)): _seconds(mean_s, half_width_s) + "†" * ((scheme, source) in marked)
-        for scheme, source, metric, at, mean_s, half_width_s, found in means.to_numpy()
-        if found == draws
+        for scheme, source, metric, at, mean_s, half_width_s, count in means.to_numpy()
+        if count == draws
     }
 
 
@@ -116,8 +128,8 @@ def _columns() -> Iterator[Column]:
 def _write_head(axes: Axes) -> None:
     columns = list(_columns())
     for statistic in STATISTICS:
-        places = [column.x for column in columns if column.statistic == statistic]
-        axes.text((places[0] + places[-1]) / 2, -2.1, f"{statistic} (s)", ha="center", va="center", weight="bold")
+        middles = [column.x for column in columns if column.statistic == statistic]
+        axes.text((middles[0] + middles[-1]) / 2, -2.1, f"{statistic} (s)", ha="center", va="center", weight="bold")
     for column in columns:
         axes.text(column.x, -1.15, SOURCES[column.source], ha="center", va="center", fontsize="small")
     axes.axhline(-2.6, color="black", linewidth=1.2)
@@ -127,7 +139,7 @@ def _write_line(axes: Axes, line: int, scheme: str, time: str, texts: Texts) -> 
     """One line of numbers; each scheme begins with a rule and its name."""
     if time == TIMES[0]:
         axes.axhline(line - 0.5, color="black" if line == 0 else "0.7", linewidth=0.8)
-        axes.text(0, line, SCHEME_NAMES[scheme], va="center", weight="bold")
+        axes.text(0, line, scheme, va="center", weight="bold")
     axes.text(LEFT - 0.035, line, time, va="center", ha="center")
     for column in _columns():
         axes.text(column.x, line, _cell(texts, scheme, time, column), ha="center", va="center")

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from system.source import code_hash, import_closure, module_of, short_hash
+from system.source import code_of, module_of, short_hash
 
 # Words about a hardware profile or a data set; its numbers and checksum are what counts.
 DESCRIPTIVE = frozenset({"description", "source", "measured_on", "address", "licence", "citation"})
@@ -28,8 +28,7 @@ class Identity(NamedTuple):
 
 def identity_of(case: Mapping[str, Any]) -> Identity:
     """The identity of a resolved case configuration with the code that it names."""
-    reached = sorted(import_closure(frozenset(_first_party_targets(case))))
-    modules = {module: code_hash(module) for module in reached}
+    modules = code_of(_first_party_targets(case))
     configuration = short_hash(json.dumps(_essence(case), sort_keys=True, allow_nan=False))
     return Identity(short_hash(configuration + json.dumps(modules)), configuration, modules)
 

@@ -93,6 +93,11 @@ def code_hash(module: str) -> str:
     return short_hash(ast.dump(tree))
 
 
+def code_of(modules: Iterable[str]) -> dict[str, str]:
+    """Return the hash of each module that some modules reach through their imports, and of these themselves."""
+    return {module: code_hash(module) for module in sorted(import_closure(frozenset(modules)))}
+
+
 def text_hash(modules: Iterable[str]) -> str:
     """Return a hash of the texts of modules as they are, comments and all."""
     return short_hash("\0".join(f"{module}\0{source(module)}" for module in sorted(modules)))

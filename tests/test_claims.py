@@ -11,6 +11,7 @@ from plots.claim_rules import claim_of, claims, rules
 from plots.claim_tests import Evidence, finding
 from plots.claims import basis_of, explanation, gather, judge, ledger, page
 from plots.table1 import SCHEMES
+from store.labels import Labels
 from system import InputError
 from tests.project import CONF, choices, script
 
@@ -184,7 +185,7 @@ def test_an_embedded_variant_cannot_stand_in_for_recorded_data():
 def test_the_page_and_the_table_tell_the_same():
     found = evidence({("fast", "0.5"): np.full(3, 1.0), ("slow", "0.5"): np.full(3, 4.0)})
     judgements = [judge(claim([None, 2]), found), judge(claim_of(**UNTESTABLE), found)]
-    table, text = ledger(judgements), page(judgements, ["x: 3 draws"])
+    table, text = ledger(judgements), page(judgements, ["x: 3 draws"], Labels())
     assert table["verdict"].tolist() == ["reproduced under: scheme = fast", "not testable here"]
     assert all(row["verdict"] in text and row["explanation"] in text for _, row in table.iterrows())
     assert "- response: at most 2 s" in text

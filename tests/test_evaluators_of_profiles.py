@@ -14,9 +14,10 @@ from hardware_profiles.profile import GpuProfile
 from hydra_plugins.points.evaluate import evaluate
 from plots import fig4, fig4_measured
 from plots.measured_points import NOTE
-from plots.style import LOOKS, POLICY_NAMES, SCHEME_NAMES, by_constants, new_figure
+from plots.style import LOOKS, by_constants, new_figure
+from store.labels import Labels
 from system import InputError, ServedModel, Servers
-from tests.project import case_of
+from tests.project import case_of, choices
 from workloads.jobs import Jobs
 
 MODEL = ServedModel("example", 8, 2.0, 0.1, 128, prefill_gflop=3, decode_read_gb=0.5)
@@ -120,7 +121,7 @@ def test_the_measured_relay_is_told_beside_its_line():
 
 def test_a_figure_has_points_where_there_are_some():
     def bars(*overrides):
-        figure = fig4.draw(rows_of("experiment=fig4_measured", *overrides).assign(profile="x"), 1)
+        figure = fig4.draw(rows_of("experiment=fig4_measured", *overrides).assign(profile="x"), 1, Labels())
         plt.close(figure)
         return [len(axes.containers) for axes in figure.axes]
 
@@ -131,7 +132,7 @@ def test_a_figure_has_points_where_there_are_some():
 
 def test_a_figure_tells_what_was_not_measured_and_has_no_empty_panel():
     def titles_and_note(*overrides):
-        figure = fig4_measured.draw(rows_of("experiment=fig4_measured", *overrides).assign(model="x"), 1)
+        figure = fig4_measured.draw(rows_of("experiment=fig4_measured", *overrides).assign(model="x"), 1, Labels())
         plt.close(figure)
         return [axes.get_title() for axes in figure.axes], figure.legends[0].get_title().get_text()
 
@@ -229,7 +230,7 @@ def test_impossible_settings_are_refused_in_one_sentence(make, message):
         make()
 
 
-@pytest.mark.parametrize("names", [POLICY_NAMES, SCHEME_NAMES])
+@pytest.mark.parametrize("names", [choices("dispatch"), choices("algorithm")])
 def test_what_stands_in_one_figure_differs_in_colour_and_without_it(names):
     looks = [LOOKS[name] for name in names if name in LOOKS]  # a variant without one is never drawn as a curve
     assert len({look["color"] for look in looks}) == len(looks)
@@ -239,6 +240,7 @@ def test_what_stands_in_one_figure_differs_in_colour_and_without_it(names):
 def test_each_set_of_constants_has_its_panel_in_the_order_of_the_rows():
     rows = pd.DataFrame({"constants": ["paper", "own", "paper"], "value": [1, 2, 3]})
     figure, panels = new_figure(2)
-    shown = [(axes, part["value"].tolist(), title) for axes, part, title in by_constants(panels, rows)]
+    labels = Labels({"constants": {"paper": "constants of the paper"}})
+    shown = [(axes, part["value"].tolist(), title) for axes, part, title in by_constants(panels, rows, labels)]
     assert shown == [(panels[0], [1, 3], "constants of the paper"), (panels[1], [2], "own")]
     plt.close(figure)

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from plots.files import draw_experiment
+from plots.outputs import outputs_of
 from plots.style import over_draws
+from store.labels import labels_in
 from store.load import load
+from store.store import Store
 from tests.project import choices, script
 
 EMBEDDED = [name for name in choices("experiment") if name.endswith("_embedded")]
@@ -45,34 +47,36 @@ SMALLER = {
 
 @pytest.fixture(scope="module", params=EMBEDDED)
 def drawn(request, tmp_path_factory):
-    """An experiment's rows, and the folder of its figures."""
+    """An experiment's rows, the folder of its figures, and its labels."""
     store, figures = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("figures")
     swept = script(
         *("run.py", "-m", f"experiment={request.param}", "draws=2", "hydra/launcher=basic", f"store={store}"),
         *SMALLER[request.param],
     )
     assert swept.returncode == 0, swept.stderr
-    assert f"{figures / request.param}.png" in draw_experiment(request.param, store, figures)
-    return request.param, load(request.param, store), figures
+    (figure,) = outputs_of([request.param], store, figures, figures, None)
+    assert f"{figures / request.param}.png" in figure.lines(figure.make(), "")
+    labels = labels_in(Store(store).experiment(request.param))
+    return request.param, load(request.param, store), figures, labels
 
 
 def test_each_experiment_is_drawn_in_three_formats(drawn):
-    name, _, figures = drawn
+    name, _, figures, _ = drawn
     for suffix in ("png", "pdf", "svg"):
         assert (figures / f"{name}.{suffix}").stat().st_size > 5000
 
 
 def test_a_card_that_a_module_offers_is_written_beside_the_figure(drawn):
-    name, rows, figures = drawn
+    name, rows, figures, labels = drawn
     module = import_module(f"plots.{name.removesuffix('_embedded')}")
     text = figures / f"{name}.md"
     assert text.is_file() == hasattr(module, "card")
-    assert not text.is_file() or text.read_text() == module.card(rows, rows["draw"].nunique())
+    assert not text.is_file() or text.read_text() == module.card(rows, rows["draw"].nunique(), labels)
 
 
 def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
-    name, rows, _ = drawn
-    figure = import_module(f"plots.{name.removesuffix('_embedded')}").draw(rows, 2)
+    name, rows, _, labels = drawn
+    figure = import_module(f"plots.{name.removesuffix('_embedded')}").draw(rows, 2, labels)
     # A table has nothing to label.
     curves = [axes for axes in figure.axes if axes.axison and (axes.lines or axes.containers)]
     texts = [text.get_text() for axes in figure.axes for text in (axes.title, *axes.texts)]
@@ -92,7 +96,7 @@ def test_every_figure_has_an_experiment_and_every_experiment_a_figure():
 
 
 def test_the_simulation_lies_between_the_bounds_and_on_the_exact_curve(drawn):
-    name, rows, _ = drawn
+    name, rows, *_ = drawn
     if name != "fig3b_embedded":
         return
     by = rows.groupby(["metric", "evaluator", "demand.load", "constants", "draw"])["value"].first()

@@ -13,51 +13,79 @@ from hydra_plugins.points.points import Expansion
 from hydra_plugins.points.sweeper import PointsSweeper
 from plots import model_limit, real_vs_predicted, real_vs_predicted_h200, real_vs_predicted_trace
 from plots.files import write_card, write_figure
-from plots.predicted import MEASURED, MODEL, STEPS, THEORY, compute_share, errors, means, with_kinds
+from plots.predicted import MEASURED, MODEL, STEPS, THEORY, compute_share, errors, kinds_in, means, with_kinds
+from store.labels import Labels
 from tests.project import CONF
 
 LOADS, CAPACITIES, RTTS = ("0.3", "0.9"), ("3", "6"), ("0", "0.005")
+LABELS = Labels(
+    {
+        "service": {"independent": "equation (2)", "steps": "step queues", "batches": "batches"},
+        "evaluator": {"exact": "exact", "replay": "replay", "runtime": "measured"},
+    }
+)
+# By kind: the evaluator, and its service model if it has one.
+KINDS = {
+    "exact": ("exact", np.nan),
+    "independent": ("replay", "independent"),
+    "steps": ("replay", "steps"),
+    "batches": ("replay", "batches"),
+    "runtime": ("runtime", np.nan),
+}
 # The run's mean service, and each prediction's as a share of it; response is 1.5 times and twice that.
 SERVICE_S = 0.2
-SERVICE = {"exact": 0.5, "replay": 0.6, "replay_steps": 0.95, "runtime": 1.0}
-RESPONSE = {"exact": 0.25, "replay": 0.3, "replay_steps": 0.9, "runtime": 1.0}
+SERVICE = {"exact": 0.5, "independent": 0.6, "steps": 0.95, "runtime": 1.0}
+RESPONSE = {"exact": 0.25, "independent": 0.3, "steps": 0.9, "runtime": 1.0}
 COMPUTE_S, COMMUNICATION_S = 0.06, {"0": 0.015, "0.005": 0.06}
 
 
-def numbers(evaluator, rtt_s):
+def numbers(kind, rtt_s):
     """(metric, at, value) of one point."""
-    service_s, response_s = SERVICE_S * SERVICE[evaluator], 2 * SERVICE_S * RESPONSE[evaluator]
+    service_s, response_s = SERVICE_S * SERVICE.get(kind, 0.8), 2 * SERVICE_S * RESPONSE.get(kind, 0.7)
     yield from (("service_mean_s", np.nan, service_s), ("response_mean_s", np.nan, response_s))
     yield "waiting_mean_s", np.nan, response_s - service_s
     yield from (("response_quantile_s", q, response_s * (1 + q)) for q in (0.5, 0.95, 0.99))
-    if evaluator in ("replay_steps", "runtime"):
+    if kind in ("steps", "runtime"):
         yield from (("compute_mean_s", np.nan, COMPUTE_S), ("communication_mean_s", np.nan, COMMUNICATION_S[rtt_s]))
         yield from (("server_utilisation", float(server), 0.5 * server) for server in range(2))
-    if evaluator == "runtime":
+    if kind == "runtime":
         yield from (("tokens_identical", np.nan, 1.0), ("failed_jobs", np.nan, 0.0))
 
 
-def made_up(evaluators=tuple(SERVICE), draws=1):
+def made_up(kinds=tuple(SERVICE), draws=1):
     """Rows of real_vs_predicted."""
-    cells = itertools.product(RTTS, CAPACITIES, LOADS, evaluators, range(draws))
+    cells = itertools.product(RTTS, CAPACITIES, LOADS, kinds, range(draws))
     return pd.DataFrame(
         {
-            "point": f"{rtt_s} {capacity} {load} {evaluator}",
+            "point": f"{rtt_s} {capacity} {load} {kind}",
             "network.rtt_s": rtt_s,
             "tuning.capacity": capacity,
             "demand.load": load,
-            "workload": "poisson_exponential" if evaluator == "exact" else "drawn_lengths",
-            "evaluator": evaluator,
-            "evaluator.warm_up": np.nan if evaluator == "exact" else "0.1",
+            "workload": "poisson_exponential" if kind == "exact" else "drawn_lengths",
+            "evaluator": KINDS[kind][0],
+            "evaluator.warm_up": np.nan if kind == "exact" else "0.1",
+            "service": KINDS[kind][1],
+            "service.handling_s": "0.0005" if kind == "steps" else np.nan,
             "draw": draw,
             "replication": 0,
             "metric": metric,
             "at": at,
             "value": value * (1 + 0.1 * draw),
         }
-        for rtt_s, capacity, load, evaluator, draw in cells
-        for metric, at, value in numbers(evaluator, rtt_s)
+        for rtt_s, capacity, load, kind, draw in cells
+        for metric, at, value in numbers(kind, rtt_s)
     )
+
+
+def as_before_services(rows):
+    """The same rows without a service model: of evaluators that each had their own."""
+    names = {"steps": "replay_steps", "independent": "replay"}
+    evaluators = rows["service"].map(names).where(rows["service"].notna(), rows["evaluator"])
+    return rows.drop(columns=["service", "service.handling_s"]).assign(evaluator=evaluators)
+
+
+def kinds(rows):
+    return kinds_in(with_kinds(rows), LABELS)
 
 
 def one_value(frame, **where):
@@ -68,10 +96,11 @@ def one_value(frame, **where):
 
 def test_each_cell_has_what_was_predicted_beside_what_was_measured():
     table = means(with_kinds(made_up()), 1)
+    assert [kind.name for kind in kinds(made_up())] == [THEORY, MODEL, STEPS, MEASURED]
     cell = {"network.rtt_s": "0", "tuning.capacity": "6", "demand.load": "0.9"}
     found = one_value(table, **cell, metric="service_mean_s")
     assert [found[kind] for kind in (THEORY, MODEL, STEPS, MEASURED)] == pytest.approx([0.1, 0.12, 0.19, 0.2])
-    off = one_value(errors(table), **cell, metric="response_quantile_s", at=0.95)
+    off = one_value(errors(table, kinds(made_up())), **cell, metric="response_quantile_s", at=0.95)
     assert [off[kind] for kind in (THEORY, MODEL, STEPS)] == pytest.approx([-0.75, -0.7, -0.1])
 
 
@@ -83,18 +112,20 @@ def test_a_mean_is_taken_only_where_every_draw_has_a_value():
 
 
 def test_the_share_of_computation_leaves_out_waiting_for_other_jobs():
-    for evaluators in (tuple(SERVICE), ("runtime",), ("replay_steps",)):
-        table = means(with_kinds(made_up(evaluators)), 1)
-        shares = [compute_share(cells) for _, cells in table.groupby("network.rtt_s", sort=False)]
+    for names in (tuple(SERVICE), ("runtime",), ("steps",)):
+        rows = made_up(names)
+        table = means(with_kinds(rows), 1)
+        shares = [compute_share(cells, kinds(rows)) for _, cells in table.groupby("network.rtt_s", sort=False)]
         assert shares == pytest.approx([0.8, 0.5])
-    assert np.isnan(compute_share(means(with_kinds(made_up(("exact", "replay"))), 1)))
+    rows = made_up(("exact", "independent"))
+    assert np.isnan(compute_share(means(with_kinds(rows), 1), kinds(rows)))
 
 
 def test_the_card_tells_errors_and_what_lies_in_the_bands():
-    told = real_vs_predicted.card(made_up(), 1)
+    told = real_vs_predicted.card(made_up(), 1, LABELS)
     lines = told.splitlines()
     steps = "mean service -5% to -5% off, 8 of 8 within 10%; mean response -10% to -10% off, 8 of 8 within 15%"
-    assert f"- {STEPS}: {steps}" in lines
+    assert f"- step queues: {steps}" in lines
     assert "- equation (2): mean service -40% to -40% off, 0 of 8 within 10%" in told
     cell = lines[lines.index("network.rtt_s = 0.005, tuning.capacity = 3, demand.load = 0.3") :]
     assert next(line for line in cell if line.startswith("mean service")).split()[-7:] == [
@@ -107,42 +138,43 @@ def test_the_card_tells_errors_and_what_lies_in_the_bands():
 
 def test_the_card_is_written_where_the_figure_lacks_an_axis(tmp_path):
     rows, folder = made_up().drop(columns="network.rtt_s"), tmp_path / "new"
-    assert "lack 'network.rtt_s'" in write_figure("real_vs_predicted", [], rows, 1, folder)
-    assert write_card("real_vs_predicted", rows, 1, folder) == [f"    card: {folder / 'real_vs_predicted.md'}"]
+    sweep = {"fixed": [], "draws": 1}
+    assert "lack 'network.rtt_s'" in write_figure("real_vs_predicted", sweep, rows, folder).outcome
+    assert write_card("real_vs_predicted", sweep, rows, folder) == [folder / "real_vs_predicted.md"]
     assert (folder / "real_vs_predicted.md").is_file()
 
 
 def test_the_card_without_a_run_has_no_errors():
-    told = real_vs_predicted.card(made_up(("exact", "replay")), 1)
+    told = real_vs_predicted.card(made_up(("exact", "independent")), 1, LABELS)
     assert "Nothing was measured yet." in told
     assert "off" not in told
 
 
 def test_errors_over_load_are_drawn_for_each_capacity_and_share():
-    figure = model_limit.draw(made_up(), 1)
+    figure = model_limit.draw(made_up(), 1, LABELS)
     assert len(figure.axes) == 4
     assert ["80%" in axes.get_title() for axes in figure.axes] == [True, False, True, False]
     for axes, model, steps in zip(figure.axes, (-0.4, -0.4, -0.7, -0.7), (-0.05, -0.05, -0.1, -0.1), strict=True):
         drawn = {line.get_label(): line.get_ydata() for line in axes.lines if "c =" in str(line.get_label())}
-        assert set(drawn) == {f"{kind}, c = {c}" for kind in (MODEL, STEPS) for c in CAPACITIES}
+        assert set(drawn) == {f"{kind}, c = {c}" for kind in ("equation (2)", "step queues") for c in CAPACITIES}
         for label, values in drawn.items():
-            assert values == pytest.approx([model if label.startswith(MODEL) else steps] * 2)
+            assert values == pytest.approx([model if label.startswith("equation (2)") else steps] * 2)
     plt.close(figure)
 
 
 def test_without_a_run_the_model_is_held_against_the_step_queues():
-    figure = model_limit.draw(made_up(("replay", "replay_steps")), 1)
+    figure = model_limit.draw(made_up(("independent", "steps")), 1, LABELS)
     drawn = [line.get_ydata()[0] for line in figure.axes[0].lines if "c =" in str(line.get_label())]
     assert drawn == pytest.approx([0.6 / 0.95 - 1] * 2)
-    assert "as nothing was run" in figure.legends[0].get_title().get_text()
+    assert "step queues, as nothing was run" in figure.legends[0].get_title().get_text()
     plt.close(figure)
 
 
 def test_times_over_load_are_drawn_as_they_are():
-    figure = real_vs_predicted.draw(made_up(draws=2), 2)
+    figure = real_vs_predicted.draw(made_up(draws=2), 2, LABELS)
     first = {container.get_label(): container for container in figure.axes[0].containers}
-    assert set(first) == {THEORY, MODEL, STEPS, MEASURED}
-    assert first[MEASURED].lines[0].get_ydata() == pytest.approx([1.05 * 0.4] * 2)
+    assert list(first) == ["exact", "equation (2)", "step queues", "measured"]
+    assert first["measured"].lines[0].get_ydata() == pytest.approx([1.05 * 0.4] * 2)
     assert len(figure.axes) == 4 * len(RTTS) * len(CAPACITIES)
     quantiles = [container.lines[0].get_ydata()[0] for container in figure.axes[4].containers[-3:]]
     assert quantiles == pytest.approx([1.05 * 0.4 * (1 + q) for q in (0.5, 0.95, 0.99)])
@@ -157,19 +189,45 @@ def test_times_over_load_are_drawn_as_they_are():
     ],
 )
 def test_statistics_stand_side_by_side(module, axis, values):
-    rows = made_up(("replay", "replay_steps", "runtime"))
+    rows = made_up(("independent", "steps", "runtime"))
     cell = rows[(rows["network.rtt_s"] == "0") & (rows["demand.load"] == "0.3")].drop(
         columns=["network.rtt_s", "demand.load"]
     )
     rows = cell.assign(**{axis: cell["tuning.capacity"].map(dict(zip(CAPACITIES, values, strict=True)))})
-    figure = module.draw(rows, 1)
+    figure = module.draw(rows, 1, LABELS)
     assert len(figure.axes) == 2
-    steps = next(each for each in figure.axes[1].containers if each.get_label() == STEPS)
+    steps = next(each for each in figure.axes[1].containers if each.get_label() == "step queues")
     response_s, service_s = 0.4 * 0.9, 0.2 * 0.95
     assert steps.lines[0].get_ydata() == pytest.approx(
         [response_s, 1.5 * response_s, 1.95 * response_s, 1.99 * response_s, response_s - service_s, service_s]
     )
     plt.close(figure)
+
+
+def test_a_further_service_model_is_one_more_kind():
+    rows = made_up((*SERVICE, "batches"))
+    assert [kind.label for kind in kinds(rows)] == ["exact", "equation (2)", "step queues", "batches", "measured"]
+    looks = [(kind.look["color"], kind.look.get("marker")) for kind in kinds(rows)]
+    assert len(set(looks)) == len(looks)
+    told = real_vs_predicted.card(rows, 1, LABELS)
+    assert "- batches: mean service -20% to -20% off, 0 of 8 within 10%" in told
+    assert "off batches" in told
+    figure = model_limit.draw(rows, 1, LABELS)
+    drawn = {line.get_label(): line for line in figure.axes[0].lines if "c =" in str(line.get_label())}
+    assert drawn["batches, c = 3"].get_ydata() == pytest.approx([-0.2] * 2)
+    assert len({line.get_linestyle() for line in drawn.values()}) == 3
+    plt.close(figure)
+    figure = real_vs_predicted.draw(rows, 1, LABELS)
+    assert "batches" in [container.get_label() for container in figure.axes[0].containers]
+    plt.close(figure)
+
+
+def test_rows_of_before_service_models_look_the_same():
+    before, rows = as_before_services(made_up()), made_up()
+    assert [kind.look for kind in kinds(before)] == [kind.look for kind in kinds(rows)]
+    new, old = (means(with_kinds(each), 1) for each in (rows, before))
+    renamed = old.rename(columns={"replay": MODEL})
+    pd.testing.assert_frame_equal(renamed, new, check_like=True)
 
 
 @pytest.fixture(scope="module")

@@ -90,6 +90,51 @@ def test_curves_are_left_out(tmp_path):
     assert len(table) == 40
 
 
+def notes_of(folder, statuses, rows):
+    """A store with the experiment `fig3b`, of which points are skipped or failed, and perhaps one is fine."""
+    store, entries = Store(folder), []
+    for number, status in enumerate(statuses):
+        point, axes = f"b{number}", {"constants": "paper", "demand.load": f"0.{number + 1}", "evaluator": "exact"}
+        record = {"duration_s": 1.0, "configuration": THEORY, "provenance": provenance()}
+        if status in ("skipped", "failed"):
+            store.leave_unfinished(point, record | {"status": status, "reason": "no data"})
+        else:
+            refusals = [] if status == "ok" else [(draw, status, "too small") for draw in range(3)]
+            store.commit(
+                point, Part(range(3), range(1)), rows if status == "ok" else [], record | {"refusals": refusals}
+            )
+        entries.append({"point": point, "axes": axes})
+    store.write_experiment("fig3b", {"points": entries, "axes": list(axes), "draws": 3, "replications": 1, "fixed": []})
+    return folder
+
+
+@pytest.mark.parametrize(
+    "statuses",
+    [
+        ("skipped",),
+        ("failed", "failed"),
+        ("infeasible",),
+        ("unstable", "skipped"),
+        ("ok", "skipped"),
+        ("ok", "infeasible"),
+    ],
+)
+def test_points_without_rows_end_in_their_status_and_no_figure(tmp_path, statuses):
+    store = notes_of(tmp_path / "store", statuses, rows_of([1.0, 2.0, 3.0]))
+    done = script("plot.py", "fig3b", "--store", store, "--to", tmp_path / "fig", "--rows", tmp_path / "rows")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "rows/fig3b.csv")
+    assert table["status"].tolist() == list(statuses)
+    assert table["draws"].tolist() == [3 if status == "ok" else 0 for status in statuses]
+    drawn = "ok" in statuses
+    assert (tmp_path / "fig/fig3b.png").is_file() is drawn
+    assert ("nothing to draw" in done.stdout) is not drawn
+    assert drawn or all(f"{status} (" in done.stdout for status in statuses)
+    assert list(yaml.safe_load((tmp_path / "rows/provenance.yaml").read_text())) == ["fig3b"]
+    again = script("plot.py", "--store", store, "--verify", tmp_path / "rows")
+    assert "0 disagree" in again.stdout
+
+
 @pytest.fixture
 def reference(tmp_path):
     """The folder of reference rows of `POINTS`."""

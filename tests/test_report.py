@@ -20,12 +20,14 @@ from plots.claim_rules import claims
 from plots.claims import write_claims
 from plots.report.experiment import section_of
 from plots.report.page import write_report
+from store.labels import Labels
 from store.load import Results, load, load_results
 from store.reference import reference_rows
 from system import InputError
 from tests.project import ROOT, script
 
 EXPERIMENTS = ("fig2_embedded", "fig7_embedded", "table1_embedded")
+LABELS = {"constants": {"paper": "constants of the paper"}}
 VIEWS = ("both", "paper", "published_code")
 VOID = {"meta", "link", "img", "input", "br"}
 PREDICTION = {
@@ -218,7 +220,7 @@ def test_a_plan_that_cannot_be_read_is_named(store, tmp_path):
 def test_an_experiment_under_one_set_is_always_shown_and_says_so(store):
     rows, points = load_results("fig2_embedded", store)
     one = Results(*(frame[frame["constants"] == "paper"].reset_index(drop=True) for frame in (rows, points)))
-    sweep = {"fixed": [], "axes": ["constants"], "draws": 2}
+    sweep = {"fixed": [], "axes": ["constants"], "draws": 2, "labels": LABELS}
     shown = Page(section_of("fig2_embedded", sweep, one)).root
     assert list(pictures(shown)) == [None]
     assert "The switch of constants changes nothing here: only the constants of the paper were run." in words(shown)
@@ -235,7 +237,7 @@ def test_an_experiment_without_rows_or_figure_says_so(store):
 
 def test_a_legend_fits_on_a_figure_of_one_set(store):
     rows = load("fig2_embedded", store)
-    figure = fig2.draw(rows[rows["constants"] == "paper"], 2)
+    figure = fig2.draw(rows[rows["constants"] == "paper"], 2, Labels(LABELS))
     figure.draw_without_rendering()
     legend, whole = figure.legends[0].get_window_extent(), figure.bbox
     assert 0 <= legend.x0 < legend.x1 <= whole.x1

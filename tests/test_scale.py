@@ -11,6 +11,7 @@ from evaluators.case import Draw
 from evaluators.cost import CostEvaluator
 from evaluators.peak_memory import reset_peak
 from plots.scale import Growth, draw, growth, servers_at
+from store.labels import Labels
 from system import InputError, NotApplicableError
 from tests.project import case_of
 
@@ -180,7 +181,7 @@ def legend(figure):
     ],
 )
 def test_the_figure_tells_exponents_and_whether_a_minute_was_measured(seconds_at_largest, told):
-    figure = draw(rows_of(2.0, seconds_at_largest), 1)
+    figure = draw(rows_of(2.0, seconds_at_largest), 1, Labels())
     (exact,) = [text for text in legend(figure) if text.startswith("exact mean: $J")]
     assert "2.00 \\pm 0.00" in exact
     assert exact.endswith(told)
@@ -188,7 +189,7 @@ def test_the_figure_tells_exponents_and_whether_a_minute_was_measured(seconds_at
 
 
 def test_simulations_are_shown_per_million_jobs():
-    figure = draw(rows_of(2.0, 1.0), 1)
-    (line,) = [line for line in figure.axes[1].lines if str(line.get_label()).startswith("simulation, JFFC")]
+    figure = draw(rows_of(2.0, 1.0), 1, Labels())
+    (line,) = [line for line in figure.axes[1].lines if str(line.get_label()).startswith("simulation")]
     assert line.get_ydata() == pytest.approx(1.0)
     plt.close(figure)

@@ -15,7 +15,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from plots.style import CONSTANTS_TITLES
+from plots.claim_rules import SETS
+from store.labels import Labels
 
 PIXELS_PER_INCH = 96  # of CSS
 
@@ -33,12 +34,13 @@ def folded(title: str, content: str) -> Markup:
     return Markup(f"<details><summary>{escape(title)}</summary>\n{content}</details>\n")
 
 
-def table(frame: pd.DataFrame, caption: str) -> Markup:
-    """A table in a region that scrolls where it is too wide.
+def table(frame: pd.DataFrame, caption: str, labels: Labels | None = None) -> Markup:
+    """Return a table in a region that scrolls where it is too wide.
 
-    A column belongs to the set of constants that its title ends in, a row to that which its cell in `constants` names.
+    A row belongs to the set of constants that its cell in `constants` names; with labels, a column to that whose label
+    its title ends in.
     """
-    sets = [_set_of(str(column)) for column in frame]
+    sets = [_set_of(str(column), labels) if labels else None for column in frame]
     heads = "".join(
         f'<th scope="col"{_marks({"constants": name})}>{escape(str(column))}</th>'
         for column, name in zip(frame, sets, strict=True)
@@ -49,8 +51,8 @@ def table(frame: pd.DataFrame, caption: str) -> Markup:
     return _wide(f"{titled}\n<tbody>\n{rows}</tbody></table>", caption)
 
 
-def _set_of(title: str) -> str | None:
-    return next((name for name, ending in CONSTANTS_TITLES.items() if title.endswith(ending)), None)
+def _set_of(title: str, labels: Labels) -> str | None:
+    return next((name for name in SETS if f", {title}".endswith(f", {labels('constants', name)}")), None)
 
 
 def _row(cells: Iterable[Any], sets: Sequence[str | None], owner: str | None) -> str:

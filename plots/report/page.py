@@ -9,13 +9,13 @@ from string import Template
 import pandas as pd
 
 from plots import benchmarks
-from plots.claim_rules import claims, rules
-from plots.claims import Judgement, counts, explanation, gather, judge, ledger
+from plots.claim_rules import SETS, claims, rules
+from plots.claims import Judgement, counts, explanation, gather, judge, labels_of, ledger
 from plots.report.experiment import section_of, title_of
 from plots.report.markup import Markup, drawing, folded, table
 from plots.report.plans import plans_of
-from plots.style import CONSTANTS_TITLES
 from store.dictionary import whole_dictionary
+from store.labels import Labels
 from store.load import load_results
 from store.reference import how_made
 from store.store import Store
@@ -52,7 +52,7 @@ def page(store: Path, names: Sequence[str], plans: Path) -> str:
         plans_link='<li><a href="#plans">Plans</a></li>' if planned else "",
         counts=counts(judgements).strip(),
         rule=escape(rules()["rule"]),
-        claims=_claims(judgements),
+        claims=_claims(judgements, labels_of(evidence)),
         experiments="".join(
             section_of(name, Store(store).experiment(name), load_results(name, store)) for name in names
         ),
@@ -76,8 +76,8 @@ def _links(names: Iterable[str]) -> str:
     return "\n".join(f'<li><a href="#{escape(name)}">{escape(title_of(name).heading)}</a></li>' for name in names)
 
 
-def _claims(judgements: Sequence[Judgement]) -> Markup:
-    """The ledger, the evidence folded below each claim."""
+def _claims(judgements: Sequence[Judgement], labels: Labels) -> Markup:
+    """Return the ledger, the evidence folded below each claim."""
     told = ledger(judgements)
     shown = pd.DataFrame(
         {
@@ -85,11 +85,11 @@ def _claims(judgements: Sequence[Judgement]) -> Markup:
             "claim": pd.Series(map(_claim, judgements), dtype=object),  # text columns would forget that it is markup
             "verdict": pd.Series(map(_verdict, told["verdict"]), dtype=object),
             "published": told["published"],
-            **{title: told[f"reproduced_{name}"] for name, title in CONSTANTS_TITLES.items()},
+            **{labels("constants", name): told[f"reproduced_{name}"] for name in SETS},
             "source": told["source"],
         }
     )
-    return table(shown, "The paper's claims, and what became of them")
+    return table(shown, "The paper's claims, and what became of them", labels)
 
 
 def _claim(judgement: Judgement) -> Markup:

@@ -1,0 +1,193 @@
+"""What plot.py makes: figures of experiments, the ledger of claims, benchmarks, reference rows and the report."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from plots.benchmarks import BENCHMARKS, TABLE, write_benchmarks
+from plots.claim_rules import claims
+from plots.claims import CLAIMS, write_claims
+from plots.files import NOTHING, module_of, write_card, write_figure
+from plots.report.page import REPORT, write_report
+from plots.stamps import Made, Output, hash_of
+from store.load import Results, load_results
+from store.precision import widest_interval
+from store.reference import how_made, write_reference
+from store.store import ROW_SCHEMA, Store
+from store.summary import reasons, summary
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment in a store; what was read of it stays in this process."""
+
+    experiment: str
+    store: Path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Experiment, (self.experiment, self.store)
+
+    @cached_property
+    def sweep(self) -> dict[str, Any]:
+        """The record of its last sweep."""
+        return Store(self.store).experiment(self.experiment)
+
+    @cached_property
+    def results(self) -> Results:
+        """Its rows and points."""
+        return load_results(self.experiment, self.store)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of its rows, its points, and what its record says of them."""
+        rows, points = self.results
+        digest = hashlib.sha256(json.dumps({**self.sweep, "points": list(points)}, sort_keys=True).encode())
+        for table in (rows[ROW_SCHEMA.names], points.drop(columns="duration_s")):
+            digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class ExperimentFigure:
+    """An experiment's figure, and the card that goes with it."""
+
+    experiment: Experiment
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The name of the experiment."""
+        return self.experiment.experiment
+
+    def inputs(self) -> str:
+        """Return a hash of the results and of the code that draws them."""
+        module = module_of(self.name)
+        drawing = ["plots.files", *([module.__name__] if module else [])]
+        return hash_of(drawing, self.name, self.experiment.fingerprint)
+
+    def make(self) -> Made:
+        """Draw it, and write the card also where it cannot be drawn."""
+        sweep, rows = self.experiment.sweep, self.experiment.results.rows
+        made = write_figure(self.name, sweep, rows, self.folder)
+        return Made(made.outcome, [*made.files, *write_card(self.name, sweep, rows, self.folder)])
+
+    def lines(self, made: Made, note: str) -> str:
+        """Return what came of the points, how sure their means are, and where the figure is or why there is none."""
+        sweep, (rows, points) = self.experiment.sweep, self.experiment.results
+        where = made.outcome or f"{made.files[0]}{note}"
+        cards = [f"    card: {path}" for path in made.files if path.suffix == ".md"]
+        widest = widest_interval(rows, sweep["axes"], sweep["draws"])
+        why = reasons(points) if made.outcome == NOTHING else []
+        return "\n".join([f"{summary(self.name, sweep['fixed'], points)}; {where}", *cards, *widest, *why])
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger of claims, which rests on the experiments that are in the store of those that claims are about."""
+
+    store: Path
+    basis: Sequence[Experiment]
+    folder: Path
+    name: str = CLAIMS
+
+    def inputs(self) -> str:
+        """Return a hash of the results of its experiments and of the rules."""
+        return hash_of(["plots.claims"], [(each.experiment, each.fingerprint) for each in self.basis])
+
+    def make(self) -> Made:
+        """Judge the claims."""
+        return write_claims(self.store, self.folder)
+
+    def lines(self, made: Made, note: str) -> str:
+        """Return how many claims have which verdict, and where the ledger is."""
+        where = f"; {made.files[-1]}{note}" if made.files else ""
+        return f"{self.name:22} {made.outcome}{where}"
+
+
+@dataclass(frozen=True)
+class BenchmarkFigure:
+    """The figure of the committed benchmarks."""
+
+    folder: Path
+    table: Path = TABLE
+    name: str = BENCHMARKS
+
+    def inputs(self) -> str:
+        """Return a hash of the table and of the code that draws it."""
+        return hash_of(["plots.benchmarks"], self.table.read_text() if self.table.is_file() else "")
+
+    def make(self) -> Made:
+        """Draw the table."""
+        return write_benchmarks(self.folder, self.table)
+
+    def lines(self, made: Made, note: str) -> str:
+        """Return how many claims are met, and where the figure is."""
+        return f"{self.name:22} {made.outcome}; {made.files[0]}{note}"
+
+
+@dataclass(frozen=True)
+class ReferenceRows:
+    """The reference rows of experiments, and how they were made, in a folder of their own."""
+
+    store: Path
+    experiments: Sequence[Experiment]
+    folder: Path
+    name: str = "reference rows"
+
+    def inputs(self) -> str:
+        """Return a hash of the results and of where they come from."""
+        names = [each.experiment for each in self.experiments]
+        sources = [how_made(self.store, name) for name in names]
+        fingerprints = [each.fingerprint for each in self.experiments]
+        return hash_of(["store.reference"], str(self.folder.resolve()), names, sources, fingerprints)
+
+    def make(self) -> Made:
+        """Write them."""
+        return Made("", write_reference(self.store, [each.experiment for each in self.experiments], self.folder))
+
+    def lines(self, made: Made, note: str) -> str:
+        """Return nothing: they belong to the figures."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The page of all that a store has."""
+
+    store: Path
+    folder: Path
+    plans: Path
+    name: str = REPORT
+
+    def inputs(self) -> None:
+        """Return nothing: it is always made."""
+
+    def make(self) -> Made:
+        """Write the page."""
+        return Made(write_report(self.store, self.folder, self.plans), [])
+
+    def lines(self, made: Made, note: str) -> str:
+        """Return how large it is, and where."""
+        return made.outcome
+
+
+def outputs_of(names: Sequence[str], store: Path, folder: Path, plans: Path, rows: Path | None) -> list[Output]:
+    """Return what is to be made under some names, and, with a folder for them, the reference rows of experiments."""
+    swept = {name: Experiment(name, store) for name in Store(store).experiment_names()}
+    needed = {name for claim in claims() for name in claim.experiments}
+    basis = [each for name, each in swept.items() if name.removesuffix("_embedded") in needed]
+    others: dict[str, Output] = {
+        CLAIMS: Ledger(store, basis, folder),
+        BENCHMARKS: BenchmarkFigure(folder),
+        REPORT: Report(store, folder, plans),
+    }
+    figures = {name: ExperimentFigure(swept.get(name) or Experiment(name, store), folder) for name in names}
+    chosen = [others.get(name) or figures[name] for name in names]
+    experiments = [swept[name] for name in sorted(set(names) & set(swept))]
+    return chosen if rows is None else [ReferenceRows(store, experiments, rows), *chosen]
