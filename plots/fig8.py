@@ -1,5 +1,7 @@
 """Fig. 8: mean response of PETALS, BPRR and the proposed scheme over the size of the cluster and the fast share."""
 
+from itertools import product
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -13,13 +15,16 @@ SHARE, SERVERS = "cluster.fast_share", "cluster.server_count"
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     """Draw a line of panels for each set of constants, a panel for each share of fast servers."""
     found = curves_of_schemes(rows, labels, ["constants", SHARE, SERVERS])
-    shares = rows[SHARE].unique()
-    figure, panels = new_figure(len(shares), rows["constants"].nunique())
-    figure.set_size_inches(14, 3.2 * rows["constants"].nunique())
-    cells = found.rows.groupby(["constants", SHARE], sort=False)
-    for axes, ((constants, share), of_cell) in zip(panels, cells, strict=True):
+    sets, shares = found.rows["constants"].unique(), found.rows[SHARE].unique()
+    figure, panels = new_figure(len(shares), len(sets))
+    figure.set_size_inches(14, 3.2 * len(sets))
+    for axes, (constants, share) in zip(panels, product(sets, shares), strict=True):
+        of_cell = found.rows[(found.rows["constants"] == constants) & (found.rows[SHARE] == share)]
+        if of_cell.empty:  # all of its points were skipped, or failed
+            axes.set_axis_off()
+            continue
         scheme_curves(axes, of_cell, found.curves, SERVERS, draws)
-        title = f"{float(str(share)):.0%} fast servers\n{labels('constants', constants)}"
+        title = f"{float(share):.0%} fast servers\n{labels('constants', constants)}"
         axes.set(xlabel="servers J", ylabel="mean response time (s)", title=title)
         axes.set_xticks(pd.to_numeric(of_cell[SERVERS]).unique())
     legend_below(figure, panels, 5, NOTE.format(draws=draws))

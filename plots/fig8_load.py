@@ -13,7 +13,7 @@ LOAD = "demand.load"
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     """Draw a panel for each set of constants."""
     found = curves_of_schemes(rows, labels, ["constants", LOAD])
-    figure, panels = new_figure(rows["constants"].nunique())
+    figure, panels = new_figure(found.rows["constants"].nunique())
     for axes, of_set, title in by_constants(panels, found.rows, labels):
         scheme_curves(axes, of_set, found.curves, LOAD, draws)
         axes.set(xlabel="load λ/ν (ν of Proposed at c = 7)", ylabel="mean response time (s)", title=title, xlim=(0, 1))

@@ -98,7 +98,7 @@ def by_constants(
     panels: Sequence[Axes], rows: pd.DataFrame, labels: Labels
 ) -> Iterator[tuple[Axes, pd.DataFrame, str]]:
     """Yield each panel with the rows of one set of constants and the panel's title."""
-    for axes, name in zip(panels, rows["constants"].unique(), strict=True):
+    for axes, name in zip(panels, rows["constants"].unique(), strict=False):  # a share may lack a set
         yield axes, rows[rows["constants"] == name], labels("constants", name)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from plots import ablation, fig1, fig3a, fig3b, fig6b, fig8_load, scale, table1
+from plots import ablation, fig1, fig3a, fig3b, fig6b, fig8, fig8_load, scale, table1
 from plots.curves import curves_of, mean_responses, telling_apart
 from plots.style import LOOKS, looks_of
 from store.labels import Labels, joined
@@ -99,6 +99,15 @@ def test_two_new_schemes_have_looks_of_their_own():
         assert len(set(part[:2])) == 2
     assert len({colour for colour, *_ in looks.values()}) == len({marker for _, marker, _ in looks.values()}) == 4
     assert "Scheme A" in legend(figure)
+
+
+def test_a_panel_without_any_point_stays_empty():
+    points = [each | {"cluster.fast_share": share} for share in ("0.1", "0.2") for each in schemes("proposed")]
+    rows = rows_of(*points, axis="cluster.server_count", values=("10", "20"))
+    figure = fig8.draw(rows[(rows["constants"] == "paper") | (rows["cluster.fast_share"] == "0.2")], DRAWS, LABELS)
+    plt.close(figure)
+    assert [axes.axison for axes in figure.axes] == [True, True, False, True]
+    assert "20%" in figure.axes[3].get_title()
 
 
 @pytest.mark.parametrize("count", [1, 9, 60])
