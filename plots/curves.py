@@ -55,12 +55,12 @@ def telling_apart(rows: pd.DataFrame, shown: Iterable[str]) -> list[str]:
     axes = [str(axis) for axis in rows if axis not in MEASURED]
     points = rows[axes].drop_duplicates()
     known = [axis for axis in shown if axis in axes]
-    found: list[str] = []
+    differing: list[str] = []
     for axis in sorted(set(axes) - set(known), key=lambda axis: ("." in axis, axes.index(axis))):
-        agreeing = points.groupby([*known, *found], dropna=False)[axis] if known + found else None
+        agreeing = points.groupby([*known, *differing], dropna=False)[axis] if known + differing else None
         counts = points[axis].nunique(dropna=False) if agreeing is None else agreeing.nunique(dropna=False).max()
-        found += [axis] if counts > 1 else []
-    return found
+        differing += [axis] if counts > 1 else []
+    return differing
 
 
 def curves_of(
@@ -68,8 +68,10 @@ def curves_of(
 ) -> Curves:
     """Return the curves of some rows over the axes that are shown: the plain ones first, and of these the known ones.
 
-    With `one_metric` the metrics make no curves of their own. Raises `KeyError` where the rows lack the subject.
+    With `one_metric` the metrics make no curves of their own. Raises `KeyError` where there are no rows or no subject.
     """
+    if rows.empty:
+        raise KeyError("the metrics that it shows")
     columns = [subject, *telling_apart(rows, [*shown, subject]), "metric"]
     keys = rows[columns].astype(object).fillna(NONE)
     if one_metric:
@@ -78,8 +80,8 @@ def curves_of(
         keys.loc[keys["metric"] == FLOOR, subject] = NONE
     several = keys.drop_duplicates()
     names = _Names([dict(zip(columns, values, strict=True)) for values in several.to_numpy()], subject, labels)
-    found = keys.merge(several.assign(curve=names.labels()), on=list(several), how="left")
-    return Curves(rows.assign(curve=found["curve"].to_numpy()), names.curves())
+    labelled = keys.merge(several.assign(curve=names.labels()), on=list(several), how="left")
+    return Curves(rows.assign(curve=labelled["curve"].to_numpy()), names.curves())
 
 
 @dataclass(frozen=True)

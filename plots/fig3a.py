@@ -20,26 +20,26 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
     Without JFFC there are the means alone.
     """
-    found = curves_of(mean_responses(rows), labels, ["constants", LOAD], "dispatch")
-    pairs = _pairs(found.curves)
-    columns = found.rows["constants"].nunique()
+    drawn = curves_of(mean_responses(rows), labels, ["constants", LOAD], "dispatch")
+    pairs = _pairs(drawn.curves)
+    columns = drawn.rows["constants"].nunique()
     figure, panels = new_figure(columns, lines=2 if pairs else 1)
-    for axes, shown, title in by_constants(panels[:columns], found.rows, labels):
-        _draw_means(axes, shown, found.curves, draws)
+    for axes, shown, title in by_constants(panels[:columns], drawn.rows, labels):
+        _draw_means(axes, shown, drawn.curves, draws)
         axes.set(title=title, ylabel="mean response time (s)")
-    for axes, shown, title in by_constants(panels[columns:], found.rows, labels) if pairs else ():
+    for axes, shown, title in by_constants(panels[columns:], drawn.rows, labels) if pairs else ():
         _draw_losses(axes, shown, pairs, draws)
         axes.set(title=f"{title}, paired", ylabel=f"mean response time beyond {labels('dispatch', REFERENCE)}'s (s)")
     for axes in panels:
         axes.set(xlabel="load λ/ν", xlim=(0, 1))
-    legend_below(figure, panels, min(len(found.curves), MOST_COLUMNS), _left_out(found.rows, found.curves))
+    legend_below(figure, panels, min(len(drawn.curves), MOST_COLUMNS), _left_out(drawn.rows, drawn.curves))
     return figure
 
 
 def _pairs(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
     """Return each policy's curve with the reference's that differs from it in nothing else."""
-    references = {each.rest: each for each in curves if each.is_plain and each.subject == REFERENCE}
-    return [(each, references[each.rest]) for each in curves if each.is_plain and each.rest in references]
+    references = {line.rest: line for line in curves if line.is_plain and line.subject == REFERENCE}
+    return [(line, references[line.rest]) for line in curves if line.is_plain and line.rest in references]
 
 
 def _draw_means(axes: Axes, rows: pd.DataFrame, curves: Sequence[Curve], draws: int) -> None:
@@ -58,7 +58,7 @@ def _draw_losses(axes: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[Curve, Cu
 
 def _left_out(rows: pd.DataFrame, curves: Sequence[Curve]) -> str | None:
     """Return which policies lack a load that others have: they have no steady state there."""
-    loads = {each.label: set(rows.loc[rows["curve"] == each.label, LOAD]) for each in curves if each.is_plain}
+    loads = {line.label: set(rows.loc[rows["curve"] == line.label, LOAD]) for line in curves if line.is_plain}
     missing = {label: sorted(set().union(*loads.values()) - present) for label, present in loads.items()}
     lacking = [f"{label} at {', '.join(values)}" for label, values in missing.items() if values]
     return f"no steady state: {'; '.join(lacking)}" if lacking else None

@@ -12,11 +12,11 @@ LOAD = "demand.load"
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     """Draw a panel for each set of constants, a curve for each evaluator and metric."""
-    found = curves_of(mean_responses(rows), labels, ["constants", LOAD])
-    figure, panels = new_figure(found.rows["constants"].nunique())
-    for axes, shown, title in by_constants(panels, found.rows, labels):
-        for label, look, *_ in found.curves:
+    drawn = curves_of(mean_responses(rows), labels, ["constants", LOAD])
+    figure, panels = new_figure(drawn.rows["constants"].nunique())
+    for axes, shown, title in by_constants(panels, drawn.rows, labels):
+        for label, look, *_ in drawn.curves:
             curve(axes, look, over_draws(shown[shown["curve"] == label], LOAD, draws), label)
         axes.set(xlabel="load λ/ν", ylabel="mean response time (s)", xlim=(0, 1), title=title)
-    legend_below(figure, panels, min(len(found.curves), MOST_COLUMNS))
+    legend_below(figure, panels, min(len(drawn.curves), MOST_COLUMNS))
     return figure

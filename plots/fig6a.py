@@ -19,7 +19,7 @@ ZOOM = 15
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     """Draw above every c that all draws can have, below small ones without surrogates, which dwarf the rest."""
     shown_rows, curves = curves_of(mean_responses(rows), labels, ["constants", CAPACITY])
-    small = [each for each in curves if SURROGATE not in each.rest]
+    small = [line for line in curves if SURROGATE not in line.rest]
     columns = shown_rows["constants"].nunique()
     figure, panels = new_figure(columns, lines=2)
     for axes, shown, title in by_constants(panels[:columns], shown_rows, labels):

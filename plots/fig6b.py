@@ -12,12 +12,12 @@ LOAD = "demand.load"
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     """Draw a measure up to the load at which some draw has no c that it could choose."""
-    found = curves_of(rows[rows["metric"] == "reserved_capacity"], labels, ["constants", LOAD], "tuning")
-    figure, panels = new_figure(found.rows["constants"].nunique())
-    for axes, shown, title in by_constants(panels, found.rows, labels):
-        for label, look, *_ in found.curves:
+    drawn = curves_of(rows[rows["metric"] == "reserved_capacity"], labels, ["constants", LOAD], "tuning")
+    figure, panels = new_figure(drawn.rows["constants"].nunique())
+    for axes, shown, title in by_constants(panels, drawn.rows, labels):
+        for label, look, *_ in drawn.curves:
             curve(axes, look, over_draws(shown[shown["curve"] == label], LOAD, draws), label)
         axes.set(xlabel="load λ/ν (ν at c = 7)", ylabel="chosen c (jobs)", xlim=(0, 1), title=title)
         axes.set_ylim(bottom=0)
-    legend_below(figure, panels, min(len(found.curves), MOST_COLUMNS))
+    legend_below(figure, panels, min(len(drawn.curves), MOST_COLUMNS))
     return figure

@@ -14,16 +14,16 @@ SHARE, SERVERS = "cluster.fast_share", "cluster.server_count"
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     """Draw a line of panels for each set of constants, a panel for each share of fast servers."""
-    found = curves_of_schemes(rows, labels, ["constants", SHARE, SERVERS])
-    sets, shares = found.rows["constants"].unique(), found.rows[SHARE].unique()
+    drawn = curves_of_schemes(rows, labels, ["constants", SHARE, SERVERS])
+    sets, shares = drawn.rows["constants"].unique(), drawn.rows[SHARE].unique()
     figure, panels = new_figure(len(shares), len(sets))
     figure.set_size_inches(14, 3.2 * len(sets))
     for axes, (constants, share) in zip(panels, product(sets, shares), strict=True):
-        of_cell = found.rows[(found.rows["constants"] == constants) & (found.rows[SHARE] == share)]
+        of_cell = drawn.rows[(drawn.rows["constants"] == constants) & (drawn.rows[SHARE] == share)]
         if of_cell.empty:  # all of its points were skipped, or failed
             axes.set_axis_off()
             continue
-        scheme_curves(axes, of_cell, found.curves, SERVERS, draws)
+        scheme_curves(axes, of_cell, drawn.curves, SERVERS, draws)
         title = f"{float(share):.0%} fast servers\n{labels('constants', constants)}"
         axes.set(xlabel="servers J", ylabel="mean response time (s)", title=title)
         axes.set_xticks(pd.to_numeric(of_cell[SERVERS]).unique())

@@ -12,10 +12,10 @@ LOAD = "demand.load"
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     """Draw a panel for each set of constants."""
-    found = curves_of_schemes(rows, labels, ["constants", LOAD])
-    figure, panels = new_figure(found.rows["constants"].nunique())
-    for axes, of_set, title in by_constants(panels, found.rows, labels):
-        scheme_curves(axes, of_set, found.curves, LOAD, draws)
+    drawn = curves_of_schemes(rows, labels, ["constants", LOAD])
+    figure, panels = new_figure(drawn.rows["constants"].nunique())
+    for axes, of_set, title in by_constants(panels, drawn.rows, labels):
+        scheme_curves(axes, of_set, drawn.curves, LOAD, draws)
         axes.set(xlabel="load λ/ν (ν of Proposed at c = 7)", ylabel="mean response time (s)", title=title, xlim=(0, 1))
     legend_below(figure, panels, 3, NOTE.format(draws=draws))
     return figure

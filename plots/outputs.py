@@ -98,7 +98,7 @@ class Ledger:
 
     def inputs(self) -> str:
         """Return a hash of the results of its experiments and of the rules."""
-        return hash_of(["plots.claims"], [(each.experiment, each.fingerprint) for each in self.basis])
+        return hash_of(["plots.claims"], [(one.experiment, one.fingerprint) for one in self.basis])
 
     def make(self) -> Made:
         """Judge the claims."""
@@ -142,14 +142,14 @@ class ReferenceRows:
 
     def inputs(self) -> str:
         """Return a hash of the results and of where they come from."""
-        names = [each.experiment for each in self.experiments]
+        names = [one.experiment for one in self.experiments]
         sources = [how_made(self.store, name) for name in names]
-        fingerprints = [each.fingerprint for each in self.experiments]
+        fingerprints = [one.fingerprint for one in self.experiments]
         return hash_of(["store.reference"], str(self.folder.resolve()), names, sources, fingerprints)
 
     def make(self) -> Made:
         """Write them."""
-        return Made("", write_reference(self.store, [each.experiment for each in self.experiments], self.folder))
+        return Made("", write_reference(self.store, [one.experiment for one in self.experiments], self.folder))
 
     def lines(self, made: Made, note: str) -> str:
         """Return nothing: they belong to the figures."""
@@ -181,7 +181,7 @@ def outputs_of(names: Sequence[str], store: Path, folder: Path, plans: Path, row
     """Return what is to be made under some names, and, with a folder for them, the reference rows of experiments."""
     swept = {name: Experiment(name, store) for name in Store(store).experiment_names()}
     needed = {name for claim in claims() for name in claim.experiments}
-    basis = [each for name, each in swept.items() if name.removesuffix("_embedded") in needed]
+    basis = [one for name, one in swept.items() if name.removesuffix("_embedded") in needed]
     others: dict[str, Output] = {
         CLAIMS: Ledger(store, basis, folder),
         BENCHMARKS: BenchmarkFigure(folder),

@@ -23,14 +23,14 @@ def curves_of_schemes(rows: pd.DataFrame, labels: Labels, shown: Sequence[str]) 
 
 def scheme_curves(axes: Axes, rows: pd.DataFrame, curves: Iterable[Curve], axis: str, draws: int) -> None:
     """Draw the curves that some of a figure's rows have, and why points of the schemes' own curves are missing."""
-    present = [each for each in curves if (rows["curve"] == each.label).any()]
-    means = {each.label: over_draws(rows[rows["curve"] == each.label], axis, draws) for each in present}
-    for each in present:
-        if each.is_plain or len(means[each.label]):
-            curve(axes, each.look, means[each.label], each.label)
-    schemes = [each for each in present if each.is_plain]
-    floors = [means[each.label]["mean"] for each in present if FLOOR in each.rest]
-    top = _frame(axes, {each.label: means[each.label]["mean"] for each in schemes}, floors)
+    present = [line for line in curves if (rows["curve"] == line.label).any()]
+    means = {line.label: over_draws(rows[rows["curve"] == line.label], axis, draws) for line in present}
+    for line in present:
+        if line.is_plain or len(means[line.label]):
+            curve(axes, line.look, means[line.label], line.label)
+    schemes = [line for line in present if line.is_plain]
+    floors = [means[line.label]["mean"] for line in present if FLOOR in line.rest]
+    top = _frame(axes, {line.label: means[line.label]["mean"] for line in schemes}, floors)
     coordinates = pd.to_numeric(rows[axis]).unique()
     for level, scheme in enumerate(schemes):
         of_scheme = rows[rows["curve"] == scheme.label].assign(coordinate=lambda frame: pd.to_numeric(frame[axis]))
@@ -44,11 +44,11 @@ def scheme_curves(axes: Axes, rows: pd.DataFrame, curves: Iterable[Curve], axis:
 def _frame(axes: Axes, means: Mapping[str, pd.Series], floors: Iterable[pd.Series]) -> float:
     """Cut the frame above the best of the schemes that have a mean everywhere, if any has; return its upper edge."""
     longest = max(map(len, means.values()), default=0)
-    whole = [each for each in means.values() if len(each) == longest > 0]
+    whole = [mean for mean in means.values() if len(mean) == longest > 0]
     low, high = axes.get_ylim()
     if whole:
-        lowest = min(each.min() for each in (*whole, *floors) if len(each))
-        low, high = 0.9 * lowest, min(1.05 * high, FRAME * min(each.max() for each in whole))
+        lowest = min(mean.min() for mean in (*whole, *floors) if len(mean))
+        low, high = 0.9 * lowest, min(1.05 * high, FRAME * min(mean.max() for mean in whole))
     axes.set_ylim(low, high)
     return high
 

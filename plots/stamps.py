@@ -48,8 +48,8 @@ def hash_of(modules: Iterable[str], *facts: Any) -> str:
     code = code_of(modules)
     folders = sorted({ROOT.joinpath(*module.split(".")[:-1]) for module in code})
     data = [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
-    found = [facts, code, [version(package) for package in PACKAGES], [_content_hash(path) for path in data]]
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    inputs = [facts, code, [version(package) for package in PACKAGES], [_content_hash(path) for path in data]]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 def _content_hash(path: Path) -> str:
@@ -81,7 +81,7 @@ class Stamps:
 
     def _read(self) -> dict[str, Any]:
         try:
-            found = json.loads((self.folder / FILE).read_bytes())
+            stamps = json.loads((self.folder / FILE).read_bytes())
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return stamps if isinstance(stamps, dict) else {}

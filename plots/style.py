@@ -136,10 +136,10 @@ def _free_looks(taken: Sequence[Look]) -> Iterator[Look]:
     markers = _left([look.get("marker") for look in taken], FREE_MARKERS)
     dashes = _left([look.get("linestyle") for look in taken], FREE_DASHES)
     for number in count():
-        rounds, place = divmod(number, len(colours))
-        marker = markers[(place + rounds) % len(markers)]
-        dash = dashes[(place + rounds // len(markers)) % len(dashes)]
-        yield {"color": colours[place], "marker": marker, "markersize": 6, "linestyle": dash}
+        rounds, column = divmod(number, len(colours))
+        marker = markers[(column + rounds) % len(markers)]
+        dash = dashes[(column + rounds // len(markers)) % len(dashes)]
+        yield {"color": colours[column], "marker": marker, "markersize": 6, "linestyle": dash}
 
 
 def _left(taken: Iterable[Any], choices: Sequence[Any]) -> list[Any]:

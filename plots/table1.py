@@ -74,11 +74,11 @@ def _schemes_and_texts(rows: pd.DataFrame, draws: int, labels: Labels) -> tuple[
     recorded = rows[rows["workload.over_length"] == "untreated"]
     times = recorded[recorded["metric"].isin([*METRICS, UNSTABLE])]
     simulated, curves = curves_of(times, labels, ["constants"], "algorithm", one_metric=True)
-    names = {each.subject: each.label for each in reversed(curves)}
+    names = {curve.subject: curve.label for curve in reversed(curves)}
     published = {scheme for times_s in rules()["table1"].values() for scheme in times_s}
     listed = [scheme for scheme in SCHEMES if scheme in published | names.keys()]
     of_paper = {scheme: names.get(scheme, labels("algorithm", scheme)) for scheme in listed}
-    schemes = list(dict.fromkeys([*of_paper.values(), *(each.label for each in curves)]))
+    schemes = list(dict.fromkeys([*of_paper.values(), *(curve.label for curve in curves)]))
     return schemes, _published(of_paper) | _simulated(simulated, draws)
 
 

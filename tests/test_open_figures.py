@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 
 from plots import ablation, fig1, fig3a, fig3b, fig6b, fig8, fig8_load, scale, table1
 from plots.curves import curves_of, mean_responses, telling_apart
+from plots.files import attempt
 from plots.style import LOOKS, looks_of
 from store.labels import Labels, joined
 
@@ -132,6 +133,11 @@ def test_a_curve_for_each_evaluator_and_mean_response():
     looks = looks_in(figure)
     assert looks["exact"][0] == "black"
     assert len(set(looks.values())) == 5
+
+
+def test_rows_without_any_curve_say_so():
+    rows = rows_of({"evaluator": "composition"}, metric="total_rate_per_s")
+    assert "lack 'the metrics that it shows'" in attempt(fig3b.draw, rows, DRAWS, LABELS)
 
 
 def test_bounds_of_two_evaluators_are_told_apart():

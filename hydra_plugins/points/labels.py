@@ -21,8 +21,8 @@ def labels_of(points: Iterable[Mapping[str, str]], folders: Sequence[Traversable
             values.setdefault(axis, {})[value] = None
     groups = {axis: [folder.joinpath(*axis.partition("@")[0].split("/")) for folder in folders] for axis in values}
     known = {axis: [group for group in groups[axis] if group.is_dir()] for axis in values}
-    found = {axis: _labels(values[axis], known[axis]) for axis in values}
-    return {axis: labels for axis, labels in found.items() if labels}
+    labels = {axis: _labels(values[axis], known[axis]) for axis in values}
+    return {axis: words for axis, words in labels.items() if words}
 
 
 def _labels(values: Iterable[str], groups: Sequence[Traversable]) -> dict[str, str]:
