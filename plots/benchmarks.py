@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from plots.files import save
 from plots.stamps import Made
 from plots.style import COLOURS, new_figure
-from system.source import ROOT
 from system import InputError
+from system.source import ROOT
 
 BENCHMARKS = "benchmarks"  # its name on the command line
 TABLE = ROOT / "results" / "benchmarks.csv"

@@ -14,7 +14,6 @@ from store.labels import Labels
 from store.statistics import intervals_over_draws
 
 THEORY, MODEL, STEPS, MEASURED = "exact", "independent", "steps", "runtime"
-OLD_NAMES = {"simulation_steps": STEPS, "replay_steps": STEPS}  # evaluators of before there were service models
 LOOKS_LIKE = {"simulation": MODEL, "replay": MODEL}  # where no service model is named
 COMPARED = "response_mean_s"  # what every kind has
 NOWHERE = -1.0  # stands for nan, which a pivot would drop; coordinates are 0 or above
@@ -32,7 +31,7 @@ class Kind(NamedTuple):
 
 def with_kinds(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that predict or measure response times, with their `kind`."""
-    kinds = rows["evaluator"].replace(OLD_NAMES)
+    kinds = rows["evaluator"]
     if "service" in rows:
         kinds = rows["service"].where(rows["service"].notna(), kinds)
     return rows.assign(kind=kinds)[kinds.isin(kinds[rows["metric"] == COMPARED].unique())]

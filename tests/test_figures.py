@@ -37,9 +37,9 @@ SMALLER = {
     "fig7_embedded": (),
     "azure_replay_embedded": ("workload.job_count=500",),
     "real_vs_predicted_embedded": ("evaluator=replay,exact", "workload.job_count=100"),  # without real runs
-    "model_limit_embedded": ("evaluator=replay,replay_steps", "workload.job_count=100"),
-    "real_vs_predicted_trace_embedded": ("evaluator=replay,replay_steps", "workload.job_count=100"),
-    "real_vs_predicted_h200_embedded": ("evaluator=replay,replay_steps", "workload.job_count=50"),
+    "model_limit_embedded": ("evaluator=replay", "workload.job_count=100"),
+    "real_vs_predicted_trace_embedded": ("evaluator=replay", "workload.job_count=100"),
+    "real_vs_predicted_h200_embedded": ("evaluator=replay", "workload.job_count=50"),
     "scale_embedded": ("cluster.server_count=12,15,18", "workload.job_count=300", "evaluator.repetitions=1"),
     "table1_embedded": ("workload.job_count=100",),
 }

@@ -32,10 +32,9 @@ def test_a_label_is_what_the_first_comment_says_before_its_colon(tmp_path, text,
     assert label(path, "mine") == expected
 
 
-@pytest.mark.parametrize("group", [*DRAWN, "tuning", "workload"])
+@pytest.mark.parametrize("group", [*DRAWN, "service", "tuning", "workload"])
 def test_labels_of_a_group_are_short_and_differ(group):
-    of_steps = {name for name in choices(group) if group == "evaluator" and name.endswith("_steps")}
-    labels = {name: label(CONF / group / f"{name}.yaml", name) for name in choices(group) if name not in of_steps}
+    labels = {name: label(CONF / group / f"{name}.yaml", name) for name in choices(group)}
     assert max(map(len, labels.values())) <= LONGEST
     assert len(set(labels.values())) == len(labels)
 

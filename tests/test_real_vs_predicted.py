@@ -77,13 +77,6 @@ def made_up(kinds=tuple(SERVICE), draws=1):
     )
 
 
-def as_before_services(rows):
-    """The same rows without a service model: of evaluators that each had their own."""
-    names = {"steps": "replay_steps", "independent": "replay"}
-    evaluators = rows["service"].map(names).where(rows["service"].notna(), rows["evaluator"])
-    return rows.drop(columns=["service", "service.handling_s"]).assign(evaluator=evaluators)
-
-
 def kinds(rows):
     return kinds_in(with_kinds(rows), LABELS)
 
@@ -222,14 +215,6 @@ def test_a_further_service_model_is_one_more_kind():
     plt.close(figure)
 
 
-def test_rows_of_before_service_models_look_the_same():
-    before, rows = as_before_services(made_up()), made_up()
-    assert [kind.look for kind in kinds(before)] == [kind.look for kind in kinds(rows)]
-    new, old = (means(with_kinds(each), 1) for each in (rows, before))
-    renamed = old.rename(columns={"replay": MODEL})
-    pd.testing.assert_frame_equal(renamed, new, check_like=True)
-
-
 @pytest.fixture(scope="module")
 def expand():
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -266,8 +251,8 @@ def test_theory_meets_the_exponential_model_with_the_means_of_what_is_run(expand
 def test_on_the_gpu_only_what_is_run_is_told_of_it(expand):
     (sweep,) = expand(["experiment=real_vs_predicted_h200", "workload=synthetic_code"])
     devices = {point.axes["evaluator"]: point.case["evaluator"].get("device") for point in sweep.points}
-    assert devices == {"replay": None, "replay_steps": None, "runtime": "cuda"}
-    assert (len(sweep.points), sweep.axes) == (12, ["algorithm", "evaluator"])
+    assert devices == {"replay": None, "runtime": "cuda"}
+    assert (len(sweep.points), sweep.axes) == (12, ["algorithm", "evaluator", "service"])
 
 
 def test_precision_says_how_many_requests_are_run(expand):
