@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
 
-from system.checks import float_vector, require, require_share
+from system.checks import float_vector, require
+from system.intervals import half_width, half_width_of
 
 
 class Interval(NamedTuple):
@@ -22,12 +22,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     """Student's interval for the mean of independent values, such as one number from each draw."""
     sample = float_vector("values", values, -np.inf)
     require(sample.size > 0, "values", "[]", "a mean needs at least one value")
-    require_share(confidence=confidence)
-    if sample.size == 1:
-        return Interval(float(sample[0]), float("nan"), 1)
-    standard_error = sample.std(ddof=1) / np.sqrt(sample.size)
-    quantile = stdtrit(sample.size - 1, (1 + confidence) / 2)
-    return Interval(float(sample.mean()), float(quantile * standard_error), sample.size)
+    return Interval(float(sample.mean()), half_width_of(sample, confidence), sample.size)
 
 
 def intervals_over_draws(rows: pd.DataFrame, keys: list[str], confidence: float = 0.95) -> pd.DataFrame:
@@ -37,6 +32,5 @@ def intervals_over_draws(rows: pd.DataFrame, keys: list[str], confidence: float 
     """
     by_draw = rows.groupby([*keys, "draw"], dropna=False, as_index=False)["value"].mean()
     table = by_draw.groupby(keys, dropna=False)["value"].agg(["mean", "std", "count"]).reset_index()
-    quantile = stdtrit(np.maximum(table["count"] - 1, 1), (1 + confidence) / 2)
-    half_width = quantile * table["std"] / np.sqrt(table["count"])
-    return table[keys].assign(mean=table["mean"], half_width=half_width, draws=table["count"])
+    half_widths = half_width(table["std"], table["count"], confidence)
+    return table[keys].assign(mean=table["mean"], half_width=half_widths, draws=table["count"])

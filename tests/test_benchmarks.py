@@ -9,10 +9,10 @@ from algorithms.allocation.gca import gca
 from evaluators.queueing import exact
 from tests.benchmarks import __main__ as suite
 from tests.benchmarks.benchmark import Benchmark, Peer, Result, measure_all
+from tests.benchmarks.four_chains import FOUR_CHAINS
 from tests.benchmarks.paper_system import gbp_cr_placement, overlapping_placement, paper_system
 from tests.benchmarks.peers import ciw_responses_s, heap_responses_s, networkx_gca, simpy_responses_s
 from tests.benchmarks.scale import TINY
-from tests.benchmarks.simulator import FOUR_CHAINS
 
 
 def test_every_benchmark_gives_finite_positive_numbers() -> None:

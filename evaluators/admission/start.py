@@ -27,7 +27,12 @@ class Admission(NamedTuple):
 
 @singledispatch
 def _admission(rule: object, layout: Layout, uniform: NDArray[np.float64]) -> Admission:
-    raise InputError("rule = None: chains need a policy that says which of them takes the next job")
+    raise no_policy()
+
+
+def no_policy() -> InputError:
+    """Return the error for chains without a policy."""
+    return InputError("rule = None: chains need a policy for the next job; return `composition.under(dispatch)`")
 
 
 def admission_for(layout: Layout, uniform: NDArray[np.float64]) -> Admission:

@@ -7,13 +7,13 @@ from math import fsum
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.admission.start import table_of
+from evaluators.admission.start import no_policy, table_of
 from evaluators.simulation.buckets import Buckets
 from evaluators.simulation.chunks import Served, simulate_chunks
 from evaluators.simulation.simulate import unstable_run
 from evaluators.simulation.stability import SHARE_SERVED, WINDOWS, is_negative
 from system.checks import require
-from system.errors import InputError, NotApplicableError
+from system.errors import NotApplicableError
 from system.intervals import BATCHES, half_width_of_batches
 from system.layout import Layout
 from system.response import TIMES, ByChain, JobTimes, Time
@@ -53,7 +53,7 @@ def stream_layout(
     chains.check_stable()
     dispatch = chains.rule
     if dispatch is None:
-        raise InputError("rule = None: chains need a policy that says which of them takes the next job")
+        raise no_policy()
     served = simulate_chunks(chunks, table_of(chains, dispatch), dispatch)
     seen = StreamedTimes(limits, len(chains))
     for chunk in served if dispatch.work_conserving else while_stable(served, job_count, chains):

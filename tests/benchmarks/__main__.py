@@ -15,12 +15,14 @@ from tests.benchmarks.processes import process_benchmarks
 from tests.benchmarks.routing import routing_benchmarks
 from tests.benchmarks.scale import FULL, Scale
 from tests.benchmarks.simulator import simulator_benchmarks
+from tests.benchmarks.steps import step_benchmarks
 
 
 def benchmarks(scale: Scale) -> list[Benchmark]:
     """All of them."""
     return [
         *simulator_benchmarks(scale),
+        *step_benchmarks(scale),
         *routing_benchmarks(scale),
         *formula_benchmarks(scale),
         *composition_benchmarks(scale),

@@ -18,9 +18,10 @@ from tests.benchmarks.peak_memory import peak_gb_of
 from tests.benchmarks.peers import networkx_gca
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.timing import seconds
+from tests.benchmarks.yardstick import yardstick
 
 PLACEMENTS = {"placed by GBP-CR": gbp_cr_placement, "random overlapping ranges": overlapping_placement}
-BOUNDS_S = (0.005, 0.1, 2.0)  # J = 400, 10,000 and 100,000
+CLAIMS_S = (0.005, 0.1, 2.0)  # J = 400, 10,000 and 100,000
 
 Place = Callable[[System], Placement]
 
@@ -55,8 +56,8 @@ def _gca_beside_networkx(scale: Scale) -> list[Benchmark]:
 
 def _gca_by_size(scale: Scale) -> list[Benchmark]:
     return [
-        Benchmark("GCA", f"{servers:,} servers, {label}", "s", _gca(servers, place), bound)
-        for servers, bound in zip(scale.gca_servers, BOUNDS_S, strict=True)
+        Benchmark("GCA", f"{servers:,} servers, {label}", "s", _gca(servers, place), peer=yardstick(scale, claim_s))
+        for servers, claim_s in zip(scale.gca_servers, CLAIMS_S, strict=True)
         for label, place in PLACEMENTS.items()
     ]
 
@@ -78,4 +79,4 @@ def _tuning(scale: Scale) -> Benchmark:
     system = paper_system(scale.tuning_servers)
     what = f"every c up to {system.largest_reservation} by the exact mean, {scale.tuning_servers} servers"
     compose = seconds(lambda: scheme.compose(system, np.random.default_rng(1)))
-    return Benchmark("choice of c", what, "s", compose, bound=1.0)
+    return Benchmark("choice of c", what, "s", compose, peer=yardstick(scale, 1.0))

@@ -7,10 +7,11 @@ import numpy as np
 from algorithms.allocation.gca import gca
 from evaluators.queueing import exact, markov, theorem4
 from tests.benchmarks.benchmark import Benchmark, Peer
+from tests.benchmarks.four_chains import FOUR_CHAINS
 from tests.benchmarks.paper_system import gbp_cr_placement, paper_system, queue_at
 from tests.benchmarks.scale import Scale
-from tests.benchmarks.simulator import FOUR_CHAINS
 from tests.benchmarks.timing import seconds
+from tests.benchmarks.yardstick import yardstick
 
 
 def formula_benchmarks(scale: Scale) -> list[Benchmark]:
@@ -23,8 +24,8 @@ def formula_benchmarks(scale: Scale) -> list[Benchmark]:
     chains = f"chains of GCA for {servers:,} servers, load 0.7"
     return [
         Benchmark("exact mean", "28 slots in 4 rates, load 0.7", "s", seconds(lambda: exact(*FOUR_CHAINS)), peer=small),
-        Benchmark("exact mean", slots, "s", forty, bound=3e-3),
-        Benchmark("exact mean", chains, "s", seconds(lambda: exact(*_queue(servers))), bound=3.0),
+        Benchmark("exact mean", slots, "s", forty, peer=yardstick(scale, 3e-3)),
+        Benchmark("exact mean", chains, "s", seconds(lambda: exact(*_queue(servers))), peer=yardstick(scale, 3.0)),
         Benchmark("Theorem 4", chains, "s", seconds(lambda: theorem4(*_queue(servers)))),
     ]
 

@@ -15,8 +15,8 @@ from algorithms.allocation.gca import gca
 from algorithms.dispatch.jffc import JFFC
 from evaluators.queueing import exact
 from system.compiled import Entry
+from tests.benchmarks.four_chains import FOUR_CHAINS, simulated_mean_s
 from tests.benchmarks.paper_system import gbp_cr_placement, paper_system, queue_at
-from tests.benchmarks.simulator import FOUR_CHAINS, simulated_mean_s
 
 
 def compiled_functions() -> Iterator[tuple[str, Dispatcher]]:

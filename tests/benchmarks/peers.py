@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
-from typing import NamedTuple
 
 import ciw
 import networkx as nx
@@ -14,14 +13,7 @@ import numpy as np
 import simpy
 
 from system import Placement, System
-
-
-class Queue(NamedTuple):
-    """Poisson arrivals, exponential sizes, JFFC: λ, and the chains' rates, descending, and capacities."""
-
-    arrival_rate_per_s: float
-    rate_per_s: tuple[float, ...]
-    capacity: tuple[int, ...]
+from tests.benchmarks.four_chains import Queue
 
 
 def simpy_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:

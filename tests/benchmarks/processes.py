@@ -1,6 +1,7 @@
 """What a sweep costs beyond its points' own work, and how soon a second process is at work."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from system.source import ROOT
 from tests.benchmarks.benchmark import Benchmark
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.timing import seconds
+from tests.benchmarks.yardstick import yardstick
 
 
 def process_benchmarks(scale: Scale) -> list[Benchmark]:
@@ -23,13 +25,21 @@ def process_benchmarks(scale: Scale) -> list[Benchmark]:
             f"{points:,} points on one core, beyond their work, its share of the start included",
             "s",
             lambda: _beyond_work_s(points) / points,
-            bound=0.010,
+            peer=yardstick(scale, 0.010),
+        ),
+        Benchmark(
+            "first point",
+            "after installing: a command that compiles what it needs and simulates a point",
+            "s",
+            seconds(_first_point),
+            peer=yardstick(scale, 12.0),
         ),
         Benchmark(
             "second process",
             "from its start to a simulation, an exact value and a composition, nothing compiled",
             "s",
             seconds(_start_without_compiling),
+            peer=yardstick(scale, 1.2),
         ),
     ]
 
@@ -49,6 +59,14 @@ def _sweep_command(points: int, folder: str) -> list[str]:
     values = f"demand.per_s=range(1,{points + 1})"
     chosen = ["evaluator=composition", "network=european", "draws=1", "hydra/launcher=basic", values]
     return [sys.executable, "run.py", "-m", *chosen, f"store={folder}/store", f"hydra.sweep.dir={folder}/hydra"]
+
+
+def _first_point() -> None:
+    """Run the paper's defaults with an empty cache of compiled code."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "run.py", "network=european", "draws=1", f"store={folder}/store"]
+        environment = os.environ | {"NUMBA_CACHE_DIR": f"{folder}/compiled"}
+        subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
 
 
 def _start_without_compiling() -> None:

@@ -5,12 +5,14 @@ from functools import cache
 import numpy as np
 
 from algorithms.bprr import Bprr
+from algorithms.dispatch.jffc import JFFC
 from algorithms.petals import Petals
 from algorithms.placement.petals import PetalsPlacement
 from algorithms.routing.links import RoutedComposition
 from evaluators.simulation import simulate_layout
 from system import Streams
 from tests.benchmarks.benchmark import Benchmark, Measure, Peer
+from tests.benchmarks.four_chains import FOUR_CHAINS, simulated_mean_s
 from tests.benchmarks.paper_system import paper_system
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.timing import rate
@@ -21,14 +23,14 @@ from workloads.synthetic import SyntheticWorkload
 
 SCHEMES = {"PETALS": Petals(PetalsPlacement()), "BPRR": Bprr()}
 SERVERS, FEW_SERVERS = 40, 10  # the peer lists every path
-BOUND = 2e5
 
 
 def routing_benchmarks(scale: Scale) -> list[Benchmark]:
     """PETALS and BPRR on the paper's largest cluster; BPRR beside the plain simulator on its smallest."""
+    jffc = Peer("JFFC", rate(lambda: simulated_mean_s(FOUR_CHAINS, scale.jobs, JFFC), scale.jobs), 0.02)
     what = f"{scale.routed_jobs:,} requests routed over {SERVERS} servers, drawing included"
     return [
-        *(Benchmark(f"routed simulator, {n}", what, "jobs/s", _ours(n, SERVERS, scale), BOUND) for n in SCHEMES),
+        *(Benchmark(f"routed simulator, {n}", what, "jobs/s", _ours(n, SERVERS, scale), peer=jffc) for n in SCHEMES),
         _beside_the_plain_one(scale),
     ]
 
@@ -40,7 +42,9 @@ def _beside_the_plain_one(scale: Scale) -> Benchmark:
     work = rate(lambda: RoutedSimulation(composed.system, composed.placement, slots, scheme, jobs).run(), len(jobs))
     what = f"requests routed over {FEW_SERVERS} servers"
     ours = _ours("BPRR", FEW_SERVERS, scale)
-    return Benchmark("routed simulator, BPRR", what, "jobs/s", ours, peer=Peer("plain simulator in Python", work))
+    return Benchmark(
+        "routed simulator, BPRR", what, "jobs/s", ours, peer=Peer("plain simulator in Python", work, 160.0)
+    )
 
 
 @cache

@@ -14,6 +14,8 @@ class Scale:
     peer_jobs: int  # in SimPy and Ciw
     routed_jobs: int
     routed_peer_jobs: int
+    step_jobs: int
+    step_peer_jobs: int
     slots_per_rate: int  # of 40 rates
     gca_servers: tuple[int, ...]
     networkx_servers: int
@@ -29,6 +31,8 @@ FULL = Scale(
     peer_jobs=20_000,
     routed_jobs=100_000,
     routed_peer_jobs=2000,
+    step_jobs=20_000,
+    step_peer_jobs=200,
     slots_per_rate=25,
     gca_servers=(400, 10_000, 100_000),
     networkx_servers=100,
@@ -43,6 +47,8 @@ TINY = Scale(
     peer_jobs=200,
     routed_jobs=500,
     routed_peer_jobs=50,
+    step_jobs=50,
+    step_peer_jobs=5,
     slots_per_rate=1,
     gca_servers=(40, 50, 60),
     networkx_servers=40,

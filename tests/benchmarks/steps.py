@@ -1,0 +1,68 @@
+"""The simulator of steps beside that of jobs and beside the plain one that the tests use as an oracle."""
+
+from functools import cache
+
+import numpy as np
+
+from algorithms.allocation.gca import gca
+from algorithms.dispatch.jffc import JFFC
+from evaluators.admission.requests import RequestAdmission
+from evaluators.simulation.steps import simulate_steps
+from system import Composition, Streams
+from system.service_models.steps import Steps
+from tests.benchmarks.benchmark import Benchmark, Measure, Peer
+from tests.benchmarks.four_chains import FOUR_CHAINS, simulated_mean_s
+from tests.benchmarks.paper_system import gbp_cr_placement, paper_system
+from tests.benchmarks.scale import Scale
+from tests.benchmarks.timing import rate
+from tests.oracles.step_simulation import StepSimulation
+from workloads.arrivals import Poisson
+from workloads.drawn_lengths import DrawnLengths
+from workloads.jobs import Jobs
+
+SERVERS = 20
+MEAN_TOKENS = 20
+LOAD = 0.3
+SERIAL, DECODE = Steps(), Steps(batching="decode", further_share=0.1)
+
+
+def step_benchmarks(scale: Scale) -> list[Benchmark]:
+    """Token steps a second, one at a time and in stacks."""
+    what = f"visits of {scale.step_jobs:,} jobs to servers, {MEAN_TOKENS} tokens each, {SERVERS} servers"
+    jffc = Peer("JFFC, jobs/s", rate(lambda: simulated_mean_s(FOUR_CHAINS, scale.jobs, JFFC), scale.jobs), 0.45)
+    few = scale.step_peer_jobs
+    plain = Peer("plain simulator in Python", rate(lambda: _plain(few), _steps(few)), 100.0)
+    return [
+        Benchmark("simulator, steps", what, "steps/s", _ours(scale, SERIAL), peer=jffc),
+        Benchmark("simulator, stacks", what, "steps/s", _ours(scale, DECODE), peer=jffc),
+        Benchmark("simulator, steps", what, "steps/s", _ours(scale, SERIAL), peer=plain),
+    ]
+
+
+@cache
+def _chains() -> Composition:
+    system = paper_system(SERVERS)
+    chains = gca(system, gbp_cr_placement(system)).under(JFFC)
+    return chains.at_rate(LOAD * chains.total_rate_per_s)
+
+
+@cache
+def _jobs(count: int) -> Jobs:
+    workload = DrawnLengths(Poisson(), count, input_tokens=MEAN_TOKENS, output_tokens=MEAN_TOKENS)
+    return workload.jobs(_chains().system.arrival_rate_per_s, Streams(seed=1))
+
+
+@cache
+def _steps(count: int) -> int:
+    """Return how many steps so many jobs are: tokens times the servers of their chains."""
+    hops = np.diff(_chains().hop_start)[simulate_steps(_chains(), _jobs(count), SERIAL).times.chain]
+    return int(hops @ (1 + _jobs(count).lengths[:, 1]))
+
+
+def _ours(scale: Scale, service: Steps) -> Measure:
+    return rate(lambda: simulate_steps(_chains(), _jobs(scale.step_jobs), service), _steps(scale.step_jobs))
+
+
+def _plain(count: int) -> None:
+    chains, jobs = _chains(), _jobs(count)
+    StepSimulation(chains.system.servers, jobs, RequestAdmission(chains, jobs), None).run()

@@ -1,0 +1,18 @@
+"""What claims about seconds are measured with: a plain Python loop, as absolute times differ between machines."""
+
+import numpy as np
+
+from tests.benchmarks.benchmark import Peer
+from tests.benchmarks.four_chains import FOUR_CHAINS
+from tests.benchmarks.peers import heap_responses_s
+from tests.benchmarks.scale import Scale
+from tests.benchmarks.timing import seconds
+
+REFERENCE_S = 0.25  # that the loop took for 100,000 jobs on the machine on which the claims were first stated
+
+
+def yardstick(scale: Scale, claim_s: float | None = None) -> Peer:
+    """Return the loop as a peer, with the claim to take at most so many seconds where it takes `REFERENCE_S`."""
+    loop = seconds(lambda: np.mean(heap_responses_s(FOUR_CHAINS, scale.heap_jobs, 1)))
+    ratio = None if claim_s is None else float(f"{REFERENCE_S / claim_s:.2g}")
+    return Peer(f"{scale.heap_jobs:,} jobs through a heap loop in Python", loop, ratio)
