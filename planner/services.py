@@ -41,7 +41,7 @@ def service_of(top: Entry) -> NamedService:
     content = top.value("service", HINT)
     name = Entry("service", content).text("name", HINT) if isinstance(content, dict) else top.text("service", HINT)
     require_known("service", name, (path.stem for path in FOLDER.glob("*.yaml")))
-    defaults = read_yaml(FOLDER / f"{name}.yaml")
+    defaults = _settings(name)
     module, _, class_name = defaults.pop(CLASS).rpartition(".")
     options = {}
     if isinstance(content, dict):
@@ -52,3 +52,12 @@ def service_of(top: Entry) -> NamedService:
     except InputError as error:
         raise InputError(f"service: {error}") from error
     return NamedService(name, options, model)
+
+
+def _settings(name: str) -> dict[str, Any]:
+    """Return what the file of a service model says, over what those say that it names under `defaults`."""
+    content = read_yaml(FOLDER / f"{name}.yaml")
+    settings: dict[str, Any] = {}
+    for parent in content.pop("defaults", ()):
+        settings |= _settings(parent)
+    return settings | content

@@ -33,13 +33,17 @@ def write_figure(experiment: str, sweep: Mapping[str, Any], rows: pd.DataFrame, 
 
 
 def write_card(experiment: str, sweep: Mapping[str, Any], rows: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write the text that an experiment's module offers beside its figure, if it does; return its file."""
+    """Write the text that an experiment's module offers beside its figure, if it can; return its file."""
     module = module_of(experiment)
     if not hasattr(module, "card") or rows.empty:
         return []
+    try:
+        card = module.card(rows, sweep["draws"], labels_in(sweep))
+    except (KeyError, IndexError):
+        return []  # its points lack what the figure lacks, too, and that is said there
     folder.mkdir(parents=True, exist_ok=True)  # the figure may not have been drawn
     path = folder / f"{experiment}.md"
-    path.write_text(module.card(rows, sweep["draws"], labels_in(sweep)), encoding="utf-8")
+    path.write_text(card, encoding="utf-8")
     return [path]
 
 

@@ -31,9 +31,8 @@ class Kind(NamedTuple):
 
 def with_kinds(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that predict or measure response times, with their `kind`."""
-    kinds = rows["evaluator"]
-    if "service" in rows:
-        kinds = rows["service"].where(rows["service"].notna(), kinds)
+    services = rows["service"] if "service" in rows else pd.Series(pd.NA, rows.index)
+    kinds = services if services.notna().all() else services.where(services.notna(), rows["evaluator"])
     return rows.assign(kind=kinds)[kinds.isin(kinds[rows["metric"] == COMPARED].unique())]
 
 

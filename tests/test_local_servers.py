@@ -46,7 +46,7 @@ def test_equal_servers_have_memory_for_their_blocks_and_jobs():
 
 @pytest.mark.parametrize("capacity", [1, 3, 6, 8])
 def test_the_capacity_that_is_asked_for_is_that_of_the_chain(capacity):
-    composition = made("experiment=real_vs_predicted", f"tuning.capacity={capacity}").composition
+    composition = made("experiment=real_vs_predicted", f"tuning.capacity={capacity}").layout.composition()
     assert [(set(chain.servers), chain.capacity) for chain in composition.chains] == [({0, 1}, capacity)]
     assert composition.chains[0].blocks == (3, 3)
 

@@ -90,6 +90,11 @@ def test_values_that_are_new_beside_known_ones_are_swept_too(expand):
     few = ("constants=paper", "cluster.fast_share=0", "evaluator.trials=5")
     (sweep,) = expand(["experiment=fig1_embedded", *few, "placement=gbp_cr,whole_model"])
     assert {point.axes["placement"] for point in sweep.points} == {"gbp_cr", "whole_model"}
+    points = [
+        (point.axes["placement"], point.axes["cluster.server_count"], point.axes["demand.per_s"])
+        for point in sweep.points
+    ]
+    assert len(set(points)) == len(points)
 
 
 def test_an_axis_that_a_grid_leaves_out_is_not_swept_there(expand):

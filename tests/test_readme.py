@@ -110,9 +110,9 @@ def test_the_service_model_is_simulated_as_it_says(copy):
 @needs_runtime
 def test_the_service_model_sets_the_pace_of_real_servers(copy):
     """At so slow a pace that computing itself does not count."""
-    words = ("service=dragging", "service.slowdown=1")
-    predicted_s = mean_of(copy, "compute_mean_s", *words, "service.share=19")
-    real = ("evaluator=runtime", "evaluator.engine=local", "evaluator.pace=true", *words, "service.share=19")
+    words = ("service=dragging", "service.share=19")
+    predicted_s = mean_of(copy, "compute_mean_s", *words)
+    real = ("evaluator=runtime", "evaluator.engine=local", "evaluator.pace=true", *words)
     served_s = mean_of(copy, "compute_mean_s", *real) + mean_of(copy, "held_mean_s", *real)
     assert predicted_s * 0.999 <= served_s <= predicted_s * 1.1
 
@@ -133,12 +133,12 @@ def test_the_service_model_is_planned_with(copy):
 
 
 def test_the_service_model_is_drawn_under_its_own_name(copy):
-    words = ("experiment=real_vs_predicted_trace_embedded", "evaluator=replay", "precision=quick")
-    swept = command("run.py", "-m", *words, "service=independent,steps,dragging", cwd=copy)
+    words = ("experiment.name=real_vs_predicted_trace", "evaluator=replay", "service=independent,steps,dragging")
+    swept = command("run.py", "-m", *ALONE, *words, "tuning.capacity=2,3", cwd=copy)
     assert swept.returncode == 0, swept.stderr
-    drawn = command("plot.py", "real_vs_predicted_trace_embedded", cwd=copy)
+    drawn = command("plot.py", "real_vs_predicted_trace", cwd=copy)
     assert drawn.returncode == 0, drawn.stderr
-    figure = (copy / "outputs/figures/real_vs_predicted_trace_embedded.svg").read_text()
+    figure = (copy / "outputs/figures/real_vs_predicted_trace.svg").read_text()
     assert all(f">{label}<" in figure for label in ("equation (2)", "step queues", "dragging"))
 
 

@@ -107,7 +107,7 @@ def test_the_arrival_rate_must_be_below_the_total_service_rate():
     composition.check_stable()
     total = composition.total_rate_per_s  # 5 / 3.4
     replace(composition, system=replace(SYSTEM, arrival_rate_per_s=np.nextafter(total, 0))).check_stable()
-    message = r"^arrival_rate_per_s = 1\.47059: must be below the total service rate 1\.47059/s of the 1 chains"
+    message = r"^arrival_rate_per_s = 1\.47059: must be below the total service rate 1\.47059/s of the 1 chain;"
     with pytest.raises(UnstableError, match=message):
         replace(composition, system=replace(SYSTEM, arrival_rate_per_s=total)).check_stable()
 

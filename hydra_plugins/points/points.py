@@ -91,10 +91,10 @@ class Expansion:
         declared = _grids(config.experiment.axes)
         grids = [
             self._axes(
-                grid, {key: value for key, value in part.items() if key not in kept and _is_axis(key, grid, declared)}
+                grid, {key: text for key, text in part.items() if key not in kept and _is_axis(key, grid, declared)}
             )
-            for part in self._parts(given, declared)
-            for grid, kept in _left_by(part, declared)
+            for part, about in self._parts(given, declared)
+            for grid, kept in _left_by(part, about)
         ]
         require(bool(grids), "experiment.axes", plain, f"no grid of {config.experiment.name} has these values")
         fixed = [_text(override) for key, override in given.items() if key not in grids[0]]
@@ -103,21 +103,24 @@ class Expansion:
         size = (config.draws, config.replications, config.experiment.workers)
         return Sweep(config.experiment.name, told, list(grids[0]), points, *size)
 
-    def _parts(self, given: Mapping[str, Override], grids: list[dict[str, Any]]) -> list[dict[str, Override]]:
-        """Return the command line as it is; in two where it asks for values that grids are about and for new ones.
+    def _parts(
+        self, given: Mapping[str, Override], grids: list[dict[str, Any]]
+    ) -> Iterator[tuple[dict[str, Override], list[dict[str, Any]]]]:
+        """Yield the command line with the grids that it is about, in two parts for values of which some are new.
 
-        The grids about a single value keep it, and the new values replace it in all of them.
+        Where each grid is about a single value, those about the known values keep theirs, and the new values take the
+        place of the first grid's.
         """
-        parts = [dict(given)]
         for key, override in given.items():
             values = [choice.split("=", 1)[1] for choice in _choices(override)]
-            about = [_values(grid, key) for grid in grids if _values(grid, key)]
-            new = [value for value in values if not any(value in others for others in about)]
-            if 0 < len(new) < len(values) and all(len(others) == 1 for others in about):
+            about = [grid for grid in grids if _values(grid, key)]
+            new = [value for value in values if not any(value in _values(grid, key) for grid in about)]
+            if 0 < len(new) < len(values) and all(len(_values(grid, key)) == 1 for grid in about):
                 known = [value for value in values if value not in new]
-                texts = (f"{key}={','.join(some)}" for some in (known, new))
-                parts = [part | {key: text} for part in parts for text in map(self._parse, texts)]
-        return parts
+                yield from self._parts(dict(given) | {key: self._parse(f"{key}={','.join(known)}")}, grids)
+                yield from self._parts(dict(given) | {key: self._parse(f"{key}={','.join(new)}")}, about[:1])
+                return
+        yield dict(given), grids
 
     def _axes(self, grid: Mapping[str, Any], given: Mapping[str, Override]) -> dict[str, Override]:
         """A grid's axes, where the command line does not set or sweep them, and those of the command line."""
