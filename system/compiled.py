@@ -63,12 +63,13 @@ _LOCATORS = ",".join(
 
 
 class Entry:
-    """A compiled function that Python calls with functions among its arguments; compiled at its first call."""
+    """A compiled function that Python calls with functions among its arguments."""
 
     def __init__(self, dispatcher: Any, signature: Any) -> None:
         self.dispatcher, self._signature = dispatcher, signature
 
     def __call__(self, *arguments: Any) -> Any:
+        """Call it, and compile it at the first call."""
         if not self.dispatcher.signatures:
             self.dispatcher.compile(self._signature)
             self.dispatcher.disable_compile()
@@ -81,7 +82,7 @@ def compiled(first: Any = None, *, creates_arrays: bool = False, inline: bool = 
     Functions with a signature can be handed to compiled code as arguments.
     """
     if isinstance(first, FunctionType):
-        return _njit(first, None, creates_arrays)
+        return _njit(first, None, creates_arrays, inline)
     return lambda function: _njit(function, first, creates_arrays, inline)
 
 
@@ -92,10 +93,11 @@ def entry(signature: Any, *, creates_arrays: bool = False) -> Callable[[Callable
 
 def _njit(function: Callable[..., Any], signature: Any, creates_arrays: bool, inline: bool = False) -> Any:
     compiler, settings = cast(Any, njit), cast(Any, config)  # these options are not in their types
+    is_in_file = Path(function.__code__.co_filename).is_file()  # else it was typed in, and has no place for a cache
     before = settings.CACHE_LOCATOR_CLASSES
     settings.CACHE_LOCATOR_CLASSES = _LOCATORS
     try:
-        return compiler(signature, cache=True, forceinline=inline, _nrt=creates_arrays)(function)
+        return compiler(signature, cache=is_in_file, forceinline=inline, _nrt=creates_arrays)(function)
     finally:
         settings.CACHE_LOCATOR_CLASSES = before
 
