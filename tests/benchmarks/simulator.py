@@ -58,7 +58,7 @@ def simulator_benchmarks(scale: Scale) -> list[Benchmark]:
     peers = [
         other("SimPy", simpy_responses_s, scale.peer_jobs, 60.0),
         other("Ciw", ciw_responses_s, scale.peer_jobs, 200.0),
-        other("heap loop in Python", heap_responses_s, scale.heap_jobs, 24.0),
+        other("heap loop in Python", heap_responses_s, scale.heap_jobs, 16.0),
     ]
     jffc = Peer("JFFC", ours(JFFC), least_ratio=0.5)
     return [
