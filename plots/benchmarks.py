@@ -19,8 +19,8 @@ BENCHMARKS = "benchmarks"  # its name on the command line
 TABLE = ROOT / "results" / "benchmarks.csv"
 MACHINE = ("processor", "cores", "system", "python", "numba", "numpy", "commit")
 COLUMNS = ("name", "measures", "unit", "median", "peer", "ratio", "claim", "met", *MACHINE)
-WIDTH_IN, AROUND_IN, ROW_IN = 14, 1.6, 0.5  # a row has room for four lines of its label
-LABEL_WIDTH = 46  # characters
+WIDTH_IN, AROUND_IN, ROW_IN = 14, 2.2, 0.33  # a row has room for two lines of its label
+LABEL_WIDTH = 100  # characters
 # How a benchmark looks by whether its claim is met; not at all where there is none.
 LOOKS: dict[str, dict[str, Any]] = {
     "yes": {"color": COLOURS[0], "marker": "o"},
@@ -61,16 +61,17 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Ratios to peers on the left, medians within their claims on the right."""
+    """Ratios to peers above, medians within their claims below."""
     of_median = table["peer"].isna() | ~table["claim"].str.endswith("times the peer", na=True)
-    figure, (left, right) = new_figure(2)
-    figure.set_size_inches(WIDTH_IN, AROUND_IN + ROW_IN * max(of_median.sum(), (~of_median).sum()))
-    _draw_ratios(left, table[~of_median].reset_index())
-    _draw_medians(right, table[of_median].reset_index())
+    heights = [max(1, (~of_median).sum()), max(1, of_median.sum())]
+    figure, (above, below) = new_figure(lines=2, heights=heights)
+    figure.set_size_inches(WIDTH_IN, AROUND_IN + ROW_IN * sum(heights))
+    _draw_ratios(above, table[~of_median].reset_index())
+    _draw_medians(below, table[of_median].reset_index())
     for met, meaning in MEANINGS.items():
-        right.plot([], [], linestyle="none", label=meaning, **LOOKS[met])
-    right.plot([], [], label="the claim", **CLAIM_LOOK)
-    figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=4, title=verdict(table))
+        below.plot([], [], linestyle="none", label=meaning, **LOOKS[met])
+    below.plot([], [], label="the claim", **CLAIM_LOOK)
+    figure.legend(*below.get_legend_handles_labels(), loc="outside upper center", ncols=4, title=verdict(table))
     figure.supxlabel(machine(table), fontsize="small", color="0.3")
     return figure
 

@@ -86,11 +86,13 @@ FREE_MARKERS = ("*", "X", "p", "<", ">", "h", "P", "v", "^", "s", "D", "o")
 FREE_DASHES = ("-.", (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2)), "-", "--", ":")
 
 
-def new_figure(columns: int = 1, lines: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure and its panels, line by line."""
+def new_figure(columns: int = 1, lines: int = 1, heights: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its panels, line by line; `heights` are those of the lines relative to each other."""
     sns.set_theme(context="paper", style="whitegrid", rc={"lines.markersize": 4, "svg.fonttype": "none"})
     size_in = (WIDTH_IN * columns, HEIGHT_IN * lines)
-    figure, axes = plt.subplots(lines, columns, figsize=size_in, squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        lines, columns, figsize=size_in, squeeze=False, layout="constrained", height_ratios=heights
+    )
     return figure, list(axes.flat)
 
 

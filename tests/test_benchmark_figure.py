@@ -46,23 +46,23 @@ def markers(axes):
 
 
 def test_claims_that_are_not_met_look_and_read_differently(drawn):
-    left, right = drawn.axes
-    assert markers(left)["no"] == [100.0]
-    assert markers(right)["no"] == [0.5]
+    above, below = drawn.axes
+    assert markers(above)["no"] == [100.0]
+    assert markers(below)["no"] == [0.5]
     assert drawn.legends[0].get_title().get_text() == "2 of 4 claims met"
     coloured = [text.get_text() for axes in drawn.axes for text in axes.texts if text.get_color() != "black"]
     assert coloured == ["100\n>= 200", "4e+06 jobs/s\n>= 8e+06 jobs/s"]
 
 
 def test_ratios_stand_beside_their_claims_and_medians_relative_to_theirs(drawn):
-    left, right = drawn.axes
+    above, below = drawn.axes
     ticks = [next(line for line in axes.lines if line.get_marker() == "|") for axes in drawn.axes]
-    assert markers(left)["yes"][0] == 97.3
+    assert markers(above)["yes"][0] == 97.3
     assert ticks[0].get_xdata().tolist() == [60, 200]
-    assert markers(right)["yes"][0] == 4.0  # half a second where two are allowed
+    assert markers(below)["yes"][0] == 4.0  # half a second where two are allowed
     assert ticks[1].get_xdata()[:2].tolist() == [1, 1]
     assert pd.isna(ticks[1].get_xdata()[2])
-    assert [text.get_text() for text in right.texts][-1] == "0.02 s"
+    assert [text.get_text() for text in below.texts][-1] == "0.02 s"
 
 
 def test_the_machine_is_named(drawn):
