@@ -1,1 +1,1 @@
-"""Everything that predicts or measures response times of a given composition."""
+"""Everything that predicts or measures response times of a layout."""

@@ -61,7 +61,7 @@ class Scheme(Protocol):
     """A complete algorithm (`conf/algorithm`)."""
 
     def compose(self, system: System, rng: np.random.Generator) -> Layout:
-        """The layout for one system, with the rule by which jobs get to servers; `InfeasibleError` if there is none."""
+        """Return the layout for one system, with its rule; raise `InfeasibleError` if there is none."""
 
 
 class Evaluator(Protocol):

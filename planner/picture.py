@@ -50,10 +50,10 @@ def _rows(plan: Plan) -> list[Row]:
         key = (int(placement.first_block[j]), int(placement.end_block[j]), int(plan.inventory.groups[plan.members[j]]))
         alike.setdefault(key, []).append(j)
     rows = [_row(plan, tuple(servers)) for servers in alike.values()]
-    return rows if len(rows) <= MOST_ROWS else _busiest(plan, rows)
+    return rows if len(rows) <= MOST_ROWS else _busiest(rows)
 
 
-def _busiest(plan: Plan, rows: list[Row]) -> list[Row]:
+def _busiest(rows: list[Row]) -> list[Row]:
     """The rows with most cache in use, in their order; the title says how many servers that leaves out."""
     kept = sorted(sorted(range(len(rows)), key=lambda n: -rows[n].utilisation * len(rows[n].servers))[:MOST_ROWS])
     return [rows[n] for n in kept]

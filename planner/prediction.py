@@ -1,7 +1,6 @@
 """Predicted response times of layouts: exact where the theory holds, else simulated with 99 % intervals."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +58,7 @@ def predict(
 
 def loaded(composition: Composition, rate_per_s: float) -> Composition:
     """Return the same chains under JFFC at an arrival rate."""
-    system = replace(composition.system, arrival_rate_per_s=rate_per_s)
-    return replace(composition, system=system, rule=JFFC)
+    return composition.at_rate(rate_per_s).under(JFFC)
 
 
 def response_times(

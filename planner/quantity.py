@@ -65,8 +65,7 @@ class ResponseTime:
 
     def limit(self, composition: Composition) -> float:
         """Raises `UnstableError` if the chains do not carry the rate."""
-        if self.rate_per_s >= composition.total_rate_per_s:  # known before all chains are checked again at this rate
-            composition.at_rate(self.rate_per_s).check_stable()
+        composition.at_rate(self.rate_per_s).check_stable()
         served_per_s = composition.capacity * composition.service_rate_per_s
         before_per_s = np.cumsum(served_per_s) - served_per_s
         share = np.clip(self.rate_per_s - before_per_s, 0, served_per_s) / self.rate_per_s

@@ -61,7 +61,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Ratios to peers above, medians within their claims below."""
+    """Draw ratios to peers above, medians within their claims below."""
     of_median = table["peer"].isna() | ~table["claim"].str.endswith("times the peer", na=True)
     heights = [max(1, (~of_median).sum()), max(1, of_median.sum())]
     figure, (above, below) = new_figure(lines=2, heights=heights)

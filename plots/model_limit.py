@@ -24,6 +24,7 @@ from plots.predicted import (
     errors,
     kinds_in,
     means,
+    model_of,
     with_kinds,
 )
 from plots.style import COLOURS, legend_below, new_figure
@@ -42,7 +43,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     """Draw a column for each share of computation, a line of panels for service and one for response."""
     known = with_kinds(rows)
     table, kinds = means(known, draws), kinds_in(known, labels)
-    reference = MEASURED if MEASURED in table else STEPS
+    reference = MEASURED if MEASURED in table else next(k.name for k in kinds if model_of(k.name) == STEPS)
     off = errors(table, kinds, reference).assign(load=pd.to_numeric(table["demand.load"]))
     shown = [kind for kind in kinds if kind.name in off and kind.name not in (reference, THEORY)]
     shares = {str(rtt_s): compute_share(cells, kinds) for rtt_s, cells in table.groupby("network.rtt_s", sort=False)}
@@ -52,7 +53,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
             axes = panels[line * len(shares) + number]
             _errors(axes, off[(off["metric"] == metric) & (off["network.rtt_s"] == rtt_s)], metric, shown)
             axes.set_title(f"RTT {1e3 * float(rtt_s):g} ms: a job alone computes {share:.0%} of its time")
-    against = "the run" if reference == MEASURED else f"{_label(kinds, STEPS)}, as nothing was run"
+    against = "the run" if reference == MEASURED else f"{_label(kinds, reference)}, as nothing was run"
     legend_below(figure, panels, len(shown) or 1, NOTE.format(reference=against))
     return figure
 
@@ -68,7 +69,7 @@ def _errors(axes: Axes, off: pd.DataFrame, metric: str, kinds: Sequence[Kind]) -
     top, further = TOP, cycle(FURTHER_STYLES)
     for name, label, _ in kinds:
         top = max(top, 1.1 * off[name].max())
-        linestyle = KIND_STYLES.get(LOOKS_LIKE.get(name, name)) or next(further)
+        linestyle = KIND_STYLES.get(LOOKS_LIKE.get(model_of(name), model_of(name))) or next(further)
         for number, (capacity, cells) in enumerate(off.groupby("tuning.capacity", sort=False)):
             look = {"color": COLOURS[number], "marker": MARKERS[number % len(MARKERS)], "linestyle": linestyle}
             ordered = cells.sort_values("load")

@@ -1,7 +1,8 @@
 """What was predicted beside what was measured: the numbers behind the figures and the card of real runs.
 
 A cell is a combination of axes of an experiment other than the evaluator, the service model and what goes with them:
-one system and its requests. Each has several kinds of numbers: a kind is a service model, or an evaluator without one.
+one system and its requests. Each has several kinds of numbers. A kind is what was measured, or the service model of a
+prediction, or an evaluator without one; where these differ in something else, such as a setting, that is in its name.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import pandas as pd
 from plots.style import LOOKS, Look, in_order, looks_of
 from store.labels import Labels
 from store.statistics import intervals_over_draws
+from system import InputError
 
 THEORY, MODEL, STEPS, MEASURED = "exact", "independent", "steps", "runtime"
 LOOKS_LIKE = {"simulation": MODEL, "replay": MODEL}  # where no service model is named
@@ -30,19 +32,48 @@ class Kind(NamedTuple):
 
 
 def with_kinds(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that predict or measure response times, with their `kind`."""
+    """Return the rows that predict or measure response times, with their `kind`.
+
+    Raises `InputError` where what was measured differs in something that is no axis of the cells.
+    """
     services = rows["service"] if "service" in rows else pd.Series(pd.NA, rows.index)
-    kinds = services if services.notna().all() else services.where(services.notna(), rows["evaluator"])
-    return rows.assign(kind=kinds)[kinds.isin(kinds[rows["metric"] == COMPARED].unique())]
+    is_model = services.notna() & (rows["evaluator"] != MEASURED)
+    kinds = services if is_model.all() else services.where(is_model, rows["evaluator"])
+    known = rows.assign(kind=kinds)[kinds.isin(kinds[rows["metric"] == COMPARED].unique())]
+    return known.assign(kind=known["kind"] + _told_apart(known))
+
+
+def _told_apart(rows: pd.DataFrame) -> pd.Series:
+    """Return for each row in what its kind differs within a cell, such as ", slowdown=2"; mostly nothing."""
+    names, cells = pd.Series("", rows.index), rows.groupby([*cell_axes(rows), "kind"], dropna=False)
+    for axis in (str(axis) for axis in rows if str(axis).split(".", 1)[0] in GROUPS_OF_KINDS):
+        differs = rows["kind"].isin(rows["kind"][cells[axis].transform("nunique", dropna=False) > 1])
+        runs = rows[axis][differs & (rows["kind"] == MEASURED)]
+        if not runs.empty:
+            given = ", ".join(map(str, runs.unique()))
+            raise InputError(f"{axis} = {given}: predictions need one run to be compared with; keep one of these")
+        values = rows[axis][differs].dropna().astype(str)
+        names.loc[values.index] += f", {axis.rsplit('.', 1)[-1]}=" + values
+    return names
+
+
+def model_of(kind: str) -> str:
+    """Return the service model or evaluator of a kind."""
+    return kind.split(",", 1)[0]
 
 
 def kinds_in(rows: pd.DataFrame, labels: Labels) -> list[Kind]:
     """Return the kinds that are there, from the plainest prediction to the measured."""
-    order = in_order(rows["kind"], (THEORY, MODEL, *LOOKS_LIKE, STEPS))
-    names = [*(name for name in order if name != MEASURED), *(name for name in order if name == MEASURED)]
-    looks = looks_of({name: LOOKS_LIKE.get(name, name) for name in names}, LOOKS)
-    services = labels.by_axis.get("service", {})
-    return [Kind(name, services.get(name) or labels("evaluator", name), looks[name]) for name in names]
+    models = in_order(map(model_of, rows["kind"]), (THEORY, MODEL, *LOOKS_LIKE, STEPS))
+    names = sorted(rows["kind"].unique(), key=lambda name: (name == MEASURED, models.index(model_of(name))))
+    looks = looks_of({name: LOOKS_LIKE.get(model_of(name), model_of(name)) for name in names}, LOOKS)
+    return [Kind(name, _label(name, labels), looks[name]) for name in names]
+
+
+def _label(kind: str, labels: Labels) -> str:
+    model = model_of(kind)
+    label = labels.by_axis.get("service", {}).get(model) or labels("evaluator", model)
+    return label + kind.removeprefix(model)
 
 
 def cell_axes(rows: pd.DataFrame) -> list[str]:

@@ -1,6 +1,6 @@
 """Table I: what the authors measured on nine GPU slices beside the simulation under both sets of constants."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -45,12 +45,14 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     schemes, texts = _schemes_and_texts(rows, draws, labels)
     lines = list(product(schemes, TIMES))
     figure, (axes,) = new_figure()
-    figure.set_size_inches(WIDTH_IN, AROUND_IN + LINE_IN * len(lines))
+    sources = _sources(texts)
+    width_in = WIDTH_IN * len(sources) / len(SOURCES)
+    figure.set_size_inches(width_in, AROUND_IN + LINE_IN * len(lines))
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(len(lines) + 0.2, -2.6))
-    _write_head(axes)
+    _write_head(axes, sources)
     for line, (scheme, time) in enumerate(lines):
-        _write_line(axes, line, scheme, time, texts)
+        _write_line(axes, line, scheme, time, texts, sources)
     figure.supxlabel(NOTE.format(draws=draws), fontsize="small", color="0.3")
     return figure
 
@@ -58,7 +60,8 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 def table(rows: pd.DataFrame, draws: int, labels: Labels) -> pd.DataFrame:
     """Return the same as a table: a line for each scheme and time; columns of simulated times name their constants."""
     schemes, texts = _schemes_and_texts(rows, draws, labels)
-    heads = {column: f"{column.statistic} (s), {labels('constants', column.source)}" for column in _columns()}
+    columns = list(_columns(_sources(texts)))
+    heads = {column: f"{column.statistic} (s), {labels('constants', column.source)}" for column in columns}
     lines = [
         {"scheme": scheme, "time": time} | {head: _cell(texts, scheme, time, column) for column, head in heads.items()}
         for scheme, time in product(schemes, TIMES)
@@ -114,10 +117,15 @@ def _seconds(mean_s: float, half_width_s: float) -> str:
     return f"{mean_s:.{digits}f}{spread}"
 
 
-def _columns() -> Iterator[Column]:
-    """A column of published numbers is narrower, and there is none of medians."""
-    widths = {"published": 0.7, "paper": 1.1, "published_code": 1.2}
-    shown = [(statistic, source) for statistic in STATISTICS for source in SOURCES]
+def _sources(texts: Texts) -> list[str]:
+    """Return where numbers come from: the sources of the paper's table, then whatever other constants the rows have."""
+    return list(dict.fromkeys([*SOURCES, *(source for _, source, _ in texts)]))
+
+
+def _columns(sources: Sequence[str]) -> Iterator[Column]:
+    """Yield the columns; one of published numbers is narrower, and there is none of medians."""
+    widths = {source: {"published": 0.7, "paper": 1.1}.get(source, 1.2) for source in sources}
+    shown = [(statistic, source) for statistic in STATISTICS for source in sources]
     shown.remove(("median", "published"))
     total, left = sum(widths[source] for _, source in shown), 0.0
     for statistic, source in shown:
@@ -125,23 +133,24 @@ def _columns() -> Iterator[Column]:
         left += widths[source]
 
 
-def _write_head(axes: Axes) -> None:
-    columns = list(_columns())
+def _write_head(axes: Axes, sources: Sequence[str]) -> None:
+    columns = list(_columns(sources))
     for statistic in STATISTICS:
         middles = [column.x for column in columns if column.statistic == statistic]
         axes.text((middles[0] + middles[-1]) / 2, -2.1, f"{statistic} (s)", ha="center", va="center", weight="bold")
     for column in columns:
-        axes.text(column.x, -1.15, SOURCES[column.source], ha="center", va="center", fontsize="small")
+        source = SOURCES.get(column.source, f"simulated,\n{column.source}")
+        axes.text(column.x, -1.15, source, ha="center", va="center", fontsize="small")
     axes.axhline(-2.6, color="black", linewidth=1.2)
 
 
-def _write_line(axes: Axes, line: int, scheme: str, time: str, texts: Texts) -> None:
-    """One line of numbers; each scheme begins with a rule and its name."""
+def _write_line(axes: Axes, line: int, scheme: str, time: str, texts: Texts, sources: Sequence[str]) -> None:
+    """Write one line of numbers; each scheme begins with a rule and its name."""
     if time == TIMES[0]:
         axes.axhline(line - 0.5, color="black" if line == 0 else "0.7", linewidth=0.8)
         axes.text(0, line, scheme, va="center", weight="bold")
     axes.text(LEFT - 0.035, line, time, va="center", ha="center")
-    for column in _columns():
+    for column in _columns(sources):
         axes.text(column.x, line, _cell(texts, scheme, time, column), ha="center", va="center")
 
 

@@ -44,22 +44,23 @@ class ResponseTimes(Protocol):
 
     @property
     def by_chain(self) -> ByChain | None:
-        """What each chain serves; None where a layout has no chains."""
+        """What each chain serves; None without chains, and for real runs, whose records name the chain of each job."""
 
 
 @dataclass(frozen=True)
 class JobTimes:
     """The times of each of n jobs in order of arrival, simulated or measured.
 
-    Intervals are those of `BATCHES` consecutive batches. They are too narrow where the jobs are fewer than what it
-    takes the queue to forget its state.
+    A job without tokens after the first has NaN as `output_token_s`, but under equation (2), where such a token takes
+    its chain the same time whether or not one is asked for. Intervals are those of `BATCHES` consecutive batches. They
+    are too narrow where the jobs are fewer than what it takes the queue to forget its state.
     """
 
     arrival_s: Floats
     waiting_s: Floats
     service_s: Floats
     first_token_s: Floats  # from arrival
-    output_token_s: Floats  # decoding time over the tokens after the first, for a size of 1; NaN without such tokens
+    output_token_s: Floats  # decoding time over the tokens after the first, for a size of 1
     chain: Ints = field(default_factory=lambda: np.empty(0, np.int64))  # that served it; empty without chains
     chain_count: int = 0
     parts: Mapping[str, Floats] = field(default_factory=dict)  # of the service time, where they are known

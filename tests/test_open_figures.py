@@ -216,6 +216,21 @@ def test_schemes_beyond_the_published_ones_get_lines_below():
     plt.close(figure)
 
 
+def test_constants_of_ones_own_get_columns_beside_the_published_ones():
+    rows = rows_of(*schemes("proposed", evaluator="replay"), axis="workload.over_length", values=("untreated",))
+    measured = rows[rows["constants"] == "paper"].assign(
+        constants="measured_here", value=lambda paper: 2 * paper["value"]
+    )
+    own = pd.concat([rows, measured], ignore_index=True)
+    line = table1.table(own, DRAWS, LABELS).query("scheme == 'Proposed' and time == 'response'").iloc[0]
+    assert line["mean (s), paper"].startswith("1.50")
+    assert line["mean (s), measured_here"].startswith("3.00")
+    figure = table1.draw(own, DRAWS, LABELS)
+    heads = [text.get_text() for text in figure.axes[0].texts]
+    assert heads.count("simulated,\nmeasured_here") == len(table1.STATISTICS)
+    plt.close(figure)
+
+
 def test_the_ablation_has_a_column_for_a_new_scheme_and_lines_for_what_else_differs():
     settings = {"network": "european", "cluster.fast_servers": "random"}
     points = [

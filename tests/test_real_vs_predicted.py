@@ -15,6 +15,7 @@ from plots import model_limit, real_vs_predicted, real_vs_predicted_h200, real_v
 from plots.files import write_card, write_figure
 from plots.predicted import MEASURED, MODEL, STEPS, THEORY, compute_share, errors, kinds_in, means, with_kinds
 from store.labels import Labels
+from system import InputError
 from tests.project import CONF
 
 LOADS, CAPACITIES, RTTS = ("0.3", "0.9"), ("3", "6"), ("0", "0.005")
@@ -85,6 +86,44 @@ def one_value(frame, **where):
     chosen = frame[np.logical_and.reduce([frame[key] == value for key, value in where.items()])]
     assert len(chosen) == 1
     return chosen.iloc[0]
+
+
+def test_what_differs_within_a_cell_is_not_averaged():
+    """Another evaluator or setting of one service model is a kind of its own; settings that go with a cell are not."""
+    rows = made_up()
+    steps = rows[rows["service"] == "steps"]
+    slower = steps.assign(**{"service.handling_s": "0.1", "value": 2 * steps["value"]})
+    both = pd.concat([rows, slower], ignore_index=True)
+    assert [kind.name for kind in kinds(both)] == [
+        THEORY,
+        MODEL,
+        "steps, handling_s=0.0005",
+        "steps, handling_s=0.1",
+        MEASURED,
+    ]
+    assert [kind.label for kind in kinds(both)][2:4] == [
+        "step queues, handling_s=0.0005",
+        "step queues, handling_s=0.1",
+    ]
+    table = means(with_kinds(both), 1)
+    once, twice = (table[f"steps, handling_s={handling_s}"].dropna().to_numpy() for handling_s in ("0.0005", "0.1"))
+    assert once.size > 0
+    assert twice == pytest.approx(2 * once)
+    at_one_rtt = rows["service"].eq("steps") & rows["network.rtt_s"].eq("0")
+    assert kinds(rows.assign(**{"service.handling_s": rows["service.handling_s"].mask(at_one_rtt, "0.1")})) == kinds(
+        rows
+    )
+
+
+def test_what_was_measured_under_a_service_model_is_not_its_prediction():
+    rows = made_up()
+    run = rows["evaluator"] == "runtime"
+    assert with_kinds(rows.assign(service=rows["service"].mask(run, "steps"))).equals(
+        with_kinds(rows).assign(service=lambda known: known["service"].mask(known["kind"] == MEASURED, "steps"))
+    )
+    twice = pd.concat([rows, rows[run].assign(service="steps")], ignore_index=True)
+    with pytest.raises(InputError, match=r"service = nan, steps: predictions need one run"):
+        with_kinds(twice)
 
 
 def test_each_cell_has_what_was_predicted_beside_what_was_measured():

@@ -1,6 +1,8 @@
 """Service models and the linear law of equation (2): against plain sums, and by what each must answer."""
 
 import re
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.types import void
 
 from algorithms.dispatch.jffc import JFFC
+from evaluators.runtime.spec import Pace
 from evaluators.simulation import simulate_layout
 from system import Composition, InputError, NotApplicableError
 from system.linear_law import STEP, job_s, prompt_s, step_alone_s
@@ -175,3 +178,34 @@ def test_steps_are_of_whole_tokens_and_the_paper_s_model_of_any_size():
 def test_settings_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         Steps(**settings)
+
+
+@dataclass(frozen=True)
+class IndependentWithHandling(Independent):
+    handling_s: ClassVar[float] = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounds(Steps):
+    loop: ClassVar[str] = "rounds"
+
+
+@pytest.mark.parametrize(
+    ("service", "named"),
+    [
+        (IndependentWithHandling(), 'service = IndependentWithHandling: .* needs `loop = "steps"`'),
+        (Rounds(), "loop = rounds"),
+    ],
+)
+def test_a_service_model_that_its_loop_cannot_simulate_is_refused(service, named):
+    chains = chains_of(np.random.default_rng(725)).under(JFFC)
+    one_job = Jobs(np.zeros(1), np.ones(1), np.ones((1, 2)), np.zeros(1))
+    with pytest.raises(InputError, match=named):
+        simulate_layout(chains, one_job, service)
+
+
+@pytest.mark.parametrize("service", [Steps(handling_s=0.1), Steps(slowdown=2.0), Steps(slowdown_cv=0.5)])
+def test_a_pace_that_servers_do_not_play_is_refused(service):
+    with pytest.raises(NotApplicableError, match=r"pace: servers play no slowdown or handling .*Steps\("):
+        Pace.of(service, np.array([1.0, 0.1, 0.2]))
+    assert Pace.of(Steps(further_share=0.5), np.array([1.0, 0.1, 0.2])).settings == (0.5,)

@@ -12,7 +12,7 @@ from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.gbp_cr import GbpCr
 from evaluators.admission.requests import RequestAdmission
 from evaluators.case import Case, Draw
-from evaluators.simulation import JobTimes, simulate
+from evaluators.simulation import JobTimes, simulate, simulate_layout
 from evaluators.simulation.steps import simulate_steps
 from system import (
     Composition,
@@ -333,6 +333,16 @@ def test_the_evaluator_reports_the_parts_of_the_service_time_and_busy_servers():
     assert 0 < min(shares) <= max(shares) < 1
     assert found["response_mean_s"] == pytest.approx(found["waiting_mean_s"] + found["service_mean_s"])
     assert "is_unstable" not in found
+
+
+def test_a_rate_that_equation_4_forbids_is_refused_however_few_jobs_there_are():
+    rng = np.random.default_rng(511)
+    chains = chains_of(rng).under(JFFC)
+    crowded = chains.at_rate(1.05 * chains.total_rate_per_s)
+    jobs = token_jobs(rng, 20, crowded.system.arrival_rate_per_s)
+    with pytest.raises(UnstableError, match="must be below the total service rate"):
+        simulate_layout(crowded, jobs, Steps(), stop_unstable=True)
+    assert (simulate_layout(crowded, jobs, Steps()).times.response_s > 0).all()
 
 
 def test_a_server_may_be_too_busy_below_a_load_of_1():

@@ -118,7 +118,7 @@ class RequestAdmission:
         """When `starts` must be called though no job came or left; infinite if never."""
         return float(self._ways.calls.next_look_s(self._admission.state))
 
-    def arrive(self, job: int, now_s: float) -> None:
+    def arrive(self, job: int) -> None:
         """Let a job come, or come again; raise `InfeasibleError` if no way is left."""
         if not self._ways.is_left():
             raise InfeasibleError(
@@ -126,7 +126,7 @@ class RequestAdmission:
             )
         self._ways.calls.arrive(self._admission.state, job)
 
-    def leave(self, job: int, now_s: float) -> None:
+    def leave(self, job: int) -> None:
         """Free the slots of a job that has ended or was given up."""
         held = self._ways.held_by(self._in_service.pop(job))
         if held is not None:
@@ -180,7 +180,7 @@ class ChainWays:
         return False
 
     def lose(self, state: Chains, server: int) -> tuple[Chains, list[int]]:
-        """Jobs in the own queues of lost chains are the next that the policy is asked about."""
+        """Drop the chains over a server; jobs in their own queues are the next that the policy is asked about."""
         kept = [k for k, chain in enumerate(self._left) if all(hop.server != server for hop in self._paths[chain])]
         state, self._left = lose_chains(state, np.array(kept, np.int64)), [self._left[k] for k in kept]
         return state, [] if kept else jobs_in(state.queues, 0)
@@ -212,7 +212,7 @@ class RouteWays:
         return bool(state.room.is_full[0])
 
     def lose(self, state: Routes, server: int) -> tuple[Routes, list[int]]:
-        """Jobs that are committed to a path over the server are newcomers once more."""
+        """Drop the links to a server; jobs that are committed to a path over it are newcomers once more."""
         state.graph.cost_s[state.graph.target == server] = np.inf
         committed = state.waiting.committed[: state.waiting.committed_count[0]].tolist()
         stranded = [job for job in committed if any(hop.server == server for hop in self._path(state, job))]

@@ -179,7 +179,7 @@ def decide(delay, routes, now_s, started):  # type: ignore[no-untyped-def]
         count = _start_committed(routes, now_s, started)
         routes.waiting.may_fit[0] = 0
     retries = routes.waiting.retries
-    while next_s(retries) <= now_s:
+    while count >= 0 and next_s(retries) <= now_s:
         count = _look(delay, routes, pop(retries), now_s, started, count)
     while routes.waiting.newcomer[1] > 0 and routes.room.is_full[0] == 0 and count >= 0:
         job = _take_newcomer(routes.waiting)

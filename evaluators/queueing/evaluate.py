@@ -102,7 +102,7 @@ class ExactEvaluator:
 
 
 @dataclass(frozen=True)
-class OnceADraw:
+class PerDraw:
     """An evaluator whose answer follows from the composition alone."""
 
     measure: Callable[[Draw, int], list[Measurement]]

@@ -84,7 +84,7 @@ class ExactResponse:
         return float(np.log(self.waiting_probability / (1 - q))) / (self.total_rate_per_s - self.arrival_rate_per_s)
 
     def waiting_tail(self, time_s: float) -> float:
-        """P(waiting time > `time_s`)."""
+        """Return P(waiting time > `time_s`)."""
         require_not_negative(time_s=time_s)
         return self.waiting_probability * float(np.exp((self.arrival_rate_per_s - self.total_rate_per_s) * time_s))
 

@@ -58,7 +58,7 @@ class RuntimeEvaluator(RunSettings, Report):
 
 
 def _hop_medians(run: "ServedRun", chosen: list[bool]) -> list[Measurement]:
-    """Medians over jobs of what a hop costs beyond the model."""
+    """Return the medians over jobs of what a hop costs beyond the model."""
     records = [record for record, is_chosen in zip(run.records, chosen, strict=True) if is_chosen]
     transport_s = np.array([record.parts.transport_s for record in records])
     overhead_s = transport_s + np.array([record.orchestrator_s for record in records])

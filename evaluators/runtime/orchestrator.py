@@ -91,7 +91,7 @@ class Orchestrator:
     def _admit(self, job: int) -> None:
         """The job waits, or has failed if no path is left."""
         try:
-            self._admission.arrive(job, self._now_s())
+            self._admission.arrive(job)
         except InfeasibleError as error:
             self._finish(job, "failed", f"{error} ({self._losses()})")
 
@@ -233,7 +233,7 @@ class Orchestrator:
         for hop in reached:
             if hop.server not in self.lost:
                 self._outbox[hop.server].append(Message(Kind.CLOSE, attempt.number))
-        self._admission.leave(attempt.job, self._now_s())
+        self._admission.leave(attempt.job)
 
     def _finish(self, job: int, status: Status, reason: str) -> None:
         record = self.records[job]

@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.runtime.blocks.architecture import Architecture
-from system import InputError
+from system import InputError, NotApplicableError
 from system.checks import float_vector, require, require_count, require_not_negative, require_one_of
 from system.service import Batching, ServiceModel, require_batching
 
@@ -30,7 +31,15 @@ class Pace:
 
     @staticmethod
     def of(service: ServiceModel, block_s: NDArray[Any]) -> "Pace":
-        """Return the pace of a server with these coefficients (3,) under a service model."""
+        """Return the pace of a server with these coefficients (3,) under a service model.
+
+        Raises `NotApplicableError` for what a paced server does not play: handling beside a step, and slowdowns.
+        """
+        is_even = service.handling_s == 0 and bool((service.factors(np.random.default_rng(0)) == 1).all())
+        if not is_even:
+            raise NotApplicableError(
+                f"pace: servers play no slowdown or handling of service = {service}; leave both out"
+            )
         function = service.step_s
         times = {"block_s": tuple(block_s.tolist()), "settings": tuple(service.settings.tolist())}
         return Pace(module=function.__module__, function=function.__name__, **times)

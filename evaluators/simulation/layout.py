@@ -1,12 +1,16 @@
 """Simulation of any layout under any service model."""
 
+from typing import get_args
+
 import numpy as np
 
 from evaluators.simulation.simulate import simulate_jobs
 from evaluators.simulation.steps import simulate_steps
+from system.checks import require, require_one_of
 from system.layout import Layout
+from system.linear_law import step_alone_s
 from system.response import Run
-from system.service import ServiceModel
+from system.service import Loop, ServiceModel
 from system.service_models.independent import INDEPENDENT
 from workloads.jobs import Jobs
 
@@ -22,10 +26,20 @@ def simulate_layout(
 
     `rng` is for service models whose times vary by themselves. Every job is served to its end; with `stop_unstable` the
     run ends with `UnstableError` where equation (2) says that the arrival rate is too high (4), or jobs are seen to
-    leave more slowly than they come. Raises `NotApplicableError` for jobs that the service model does not know.
+    leave more slowly than they come. Raises `NotApplicableError` for jobs that the service model does not know, and
+    `InputError` for a service model that contradicts its loop.
     """
+    _check_loop(service)
+    if stop_unstable:
+        layout.check_stable()
     if service.loop == "jobs":
-        if stop_unstable:
-            layout.check_stable()
         return Run(simulate_jobs(layout, jobs, stop_unstable))
     return simulate_steps(layout, jobs, service, rng, stop_unstable)
+
+
+def _check_loop(service: ServiceModel) -> None:
+    """Raise `InputError` unless the loop of a service model is known and can do what the model says."""
+    require_one_of(get_args(Loop), loop=service.loop)
+    alone = service.step_s is step_alone_s and service.handling_s == 0
+    name = type(service).__name__
+    require(service.loop != "jobs" or alone, "service", name, 'its `step_s` or `handling_s` needs `loop = "steps"`')

@@ -20,11 +20,11 @@ class Peer:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """`measure` gives seconds, gigabytes (less is better) or jobs/s (more is better); `bound` is the claim about it."""
+    """`measure` gives s or GB (less is better), jobs/s or steps/s (more is better); `bound` is the claim about it."""
 
     name: str
     measures: str
-    unit: str  # "s", "GB" or "jobs/s"
+    unit: str  # "s", "GB", "jobs/s" or "steps/s"
     measure: Measure
     bound: float | None = None
     peer: Peer | None = None

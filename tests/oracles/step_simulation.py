@@ -74,7 +74,7 @@ class StepSimulation:
             elif self._admission.next_look_s == self._now_s:
                 self._start_those_who_can()
             else:
-                self._admission.arrive(come, self._now_s)
+                self._admission.arrive(come)
                 come += 1
                 self._start_those_who_can()
 
@@ -109,7 +109,7 @@ class StepSimulation:
             self.served[job].end_s = self._now_s
             for blocks_of in self._blocks_of:
                 blocks_of.pop(job, None)
-            self._admission.leave(job, self._now_s)
+            self._admission.leave(job)
             self._start_those_who_can()
         elif isinstance(wanted, Step):
             self._waiting[wanted.server].append((self._now_s, wanted))

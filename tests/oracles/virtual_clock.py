@@ -52,13 +52,13 @@ class VirtualClock:
         """Unless it is an end that did not come, as the job was interrupted."""
         started = self.in_service.get(job)
         if started is not None and started.at_s + started.service_s == now_s:
-            self._admission.leave(job, now_s)
+            self._admission.leave(job)
             self.ended.append(job)
             del self.in_service[job]
 
     def _arrive(self, job: int, now_s: float) -> None:
         try:
-            self._admission.arrive(job, now_s)
+            self._admission.arrive(job)
         except InfeasibleError:
             self.given_up.append(job)
 
@@ -67,5 +67,5 @@ class VirtualClock:
         hit = [job for job, one in self.in_service.items() if any(hop.server == server for hop in one.start.path)]
         for job in hit:
             del self.in_service[job]
-            self._admission.leave(job, now_s)
+            self._admission.leave(job)
             self._arrive(job, now_s)
