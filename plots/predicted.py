@@ -37,7 +37,8 @@ def with_kinds(rows: pd.DataFrame) -> pd.DataFrame:
     Raises `InputError` where what was measured differs in something that is no axis of the cells.
     """
     services = rows["service"] if "service" in rows else pd.Series(pd.NA, rows.index)
-    is_model = services.notna() & (rows["evaluator"] != MEASURED)
+    is_run = rows["evaluator"] == MEASURED if "evaluator" in rows else pd.Series(False, rows.index)
+    is_model = services.notna() & ~is_run
     kinds = services if is_model.all() else services.where(is_model, rows["evaluator"])
     known = rows.assign(kind=kinds)[kinds.isin(kinds[rows["metric"] == COMPARED].unique())]
     return known.assign(kind=known["kind"] + _told_apart(known))
