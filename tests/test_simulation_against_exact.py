@@ -19,7 +19,7 @@ from tests.oracles.instances import Queue, poisson_jobs, random_queue
 
 SYSTEMS, PILOT = 200, 10
 LOADS = (0.3, 0.7, 0.9, 0.95)
-WARM_UP, LENGTH = 10, 150  # of a replication, in relaxation times
+WARM_UP, LENGTH = 10, 250  # of a replication, in relaxation times
 
 
 class Sample(NamedTuple):
