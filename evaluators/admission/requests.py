@@ -11,7 +11,7 @@ from evaluators.admission import core
 from evaluators.admission import routes as on_routes
 from evaluators.admission.chains import CHAINS, Chains, lose_chains
 from evaluators.admission.queues import jobs_in
-from evaluators.admission.routes import ROUTES, Routes, leads_to_end, newcomers_of, retries_of, set_waiting
+from evaluators.admission.routes_state import ROUTES, Routes, leads_to_end, newcomers_of, retries_of, set_waiting
 from evaluators.admission.start import admission_for, check_rule, with_more_room
 from system.compiled import Entry, entry
 from system.composition import Composition

@@ -3,144 +3,20 @@
 A job holds slots on every server of its path from its start to its end.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-from numba import float64, int64, types
 from numpy.typing import NDArray
 
 from algorithms.routing.shortest_path import shortest_path
-from evaluators.admission.heap import HEAP, Heap, empty_heap, next_s, pop, push
+from evaluators.admission.heap import next_s, pop, push
+from evaluators.admission.routes_state import Graph, Paths, Room, Routes, Waiting
 from system.compiled import compiled
 from system.routing import WAITING
 
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 FCFS, FIRST_FIT, BACKOFF, CENTRAL = (WAITING.index(rule) for rule in ("fcfs", "first_fit", "backoff", "central"))
 LONGEST_BACKOFF_S = 60.0
 NO_PATH = -2
-
-
-class Graph(NamedTuple):
-    """The n links of a layout (`algorithms.routing.links`), its J servers, and the scheme's view of their times."""
-
-    source: Ints  # (n,)
-    target: Ints  # (n,)
-    blocks: Ints  # (n,)
-    cost_s: Floats  # (n,)
-    coefficients_s: Floats  # (n, 3)
-    mean_s: Floats  # (n,)
-    exit_s: Floats  # (J,)
-    hosted: Ints  # (J,)
-    settings: Floats  # of the delay
-    waiting: int  # index of the rule in WAITING
-    refresh_s: float
-
-
-class Paths(NamedTuple):
-    """The path of each job as numbers of links, when the job is expected to end, and how long it backed off last."""
-
-    link: Ints  # (jobs, most hops)
-    hops: Ints  # (jobs,)
-    expected_end_s: Floats  # (jobs,)
-    backoff_s: Floats  # (jobs,)
-
-
-class Room(NamedTuple):
-    """Slots of servers: those that no running job uses, those that no present job claims, and those last refreshed.
-
-    The jobs present at server j are the first `present[j]` entries from j * width on of `end_s`, ascending, and `held`.
-    """
-
-    free: Ints  # (J,)
-    unreserved: Ints  # (J,)
-    seen: Ints  # (J,)
-    seen_at_s: Floats  # (1,)
-    present: Ints  # (J,)
-    end_s: Floats  # (J * width,)
-    held: Ints  # (J * width,)
-    is_full: Ints  # (1,), 1 once a list of present jobs has no room for another one
-    left: Ints  # (J,), a scratch pad
-    to_end_s: Floats  # (J + 1,), a scratch pad
-    next_link: Ints  # (J + 1,), a scratch pad
-
-
-class Waiting(NamedTuple):
-    """Jobs that have just come, jobs committed to their paths in order of arrival, and when jobs look again."""
-
-    newcomers: Ints  # (jobs,), a ring
-    newcomer: Ints  # (2,): index of the first, how many
-    committed: Ints  # (jobs,)
-    committed_count: Ints  # (1,)
-    may_fit: Ints  # (1,), 1 if slots have become free since jobs were last started
-    retries: Heap
-
-
-class Routes(NamedTuple):
-    """All that admission over routes knows."""
-
-    graph: Graph
-    paths: Paths
-    room: Room
-    waiting: Waiting
-
-
-_INTEGERS, _VECTOR, _MATRIX = int64[::1], float64[::1], float64[:, ::1]
-ROUTES = types.NamedTuple(
-    (
-        types.NamedTuple(
-            (
-                *(_INTEGERS,) * 3,
-                *(_VECTOR, _MATRIX, _VECTOR, _VECTOR),
-                *(_INTEGERS, _VECTOR, int64, float64),
-            ),
-            Graph,
-        ),
-        types.NamedTuple((int64[:, ::1], _INTEGERS, _VECTOR, _VECTOR), Paths),
-        types.NamedTuple(
-            (
-                *(_INTEGERS,) * 3,
-                *(_VECTOR, _INTEGERS, _VECTOR),
-                *(_INTEGERS,) * 3,
-                *(_VECTOR, _INTEGERS),
-            ),
-            Room,
-        ),
-        types.NamedTuple((*(_INTEGERS,) * 5, HEAP), Waiting),
-    ),
-    Routes,
-)
-
-
-def empty_routes(graph: Graph, slots: Ints, most_hops: int, job_count: int) -> Routes:
-    """Return routes over servers with these slots (J,), all free, for so many jobs."""
-    n, servers, width = job_count, slots.size, int(slots.max(initial=0)) + 1
-    paths = Paths(np.empty((n, most_hops), np.int64), np.zeros(n, np.int64), np.zeros(n), np.zeros(n))
-    room = Room(
-        free=slots.copy(),
-        unreserved=slots.copy(),
-        seen=slots.copy(),
-        seen_at_s=np.full(1, -np.inf),
-        present=np.zeros(servers, np.int64),
-        end_s=np.empty(servers * width),
-        held=np.empty(servers * width, np.int64),
-        is_full=np.zeros(1, np.int64),
-        left=np.zeros(servers, np.int64),
-        to_end_s=np.zeros(servers + 1),
-        next_link=np.zeros(servers + 1, np.int64),
-    )
-    newcomers, committed = np.empty((2, n), np.int64)
-    counts = np.zeros(2, np.int64), committed, np.zeros(1, np.int64), np.zeros(1, np.int64)
-    return Routes(graph, paths, room, Waiting(newcomers, *counts, empty_heap(n)))
-
-
-def with_longer_lists(routes: Routes) -> Routes:
-    """Return the same with twice the room in the lists of present jobs."""
-    room = routes.room
-    servers = room.present.size
-    end_s, held = (np.concatenate([old.reshape(servers, -1)] * 2, axis=1).ravel() for old in (room.end_s, room.held))
-    return routes._replace(room=room._replace(end_s=end_s, held=held, is_full=np.zeros(1, np.int64)))
 
 
 @compiled
@@ -348,14 +224,14 @@ def _enlist(job: int, graph: Graph, paths: Paths, room: Room) -> None:
         n = paths.link[job, h]
         j = graph.target[n]
         first = j * width
-        at = first + room.present[j]
+        index = first + room.present[j]
         room.present[j] += 1
         if room.present[j] == width:
             room.is_full[0] = 1
-        while at > first and room.end_s[at - 1] > expected_end_s:
-            room.end_s[at], room.held[at] = room.end_s[at - 1], room.held[at - 1]
-            at -= 1
-        room.end_s[at], room.held[at] = expected_end_s, graph.blocks[n]
+        while index > first and room.end_s[index - 1] > expected_end_s:
+            room.end_s[index], room.held[index] = room.end_s[index - 1], room.held[index - 1]
+            index -= 1
+        room.end_s[index], room.held[index] = expected_end_s, graph.blocks[n]
 
 
 @compiled
@@ -365,11 +241,11 @@ def _strike(job: int, graph: Graph, paths: Paths, room: Room) -> None:
     for h in range(paths.hops[job]):
         n = paths.link[job, h]
         j = graph.target[n]
-        at = first = j * width
-        while room.end_s[at] != paths.expected_end_s[job] or room.held[at] != graph.blocks[n]:
-            at += 1
+        index = first = j * width
+        while room.end_s[index] != paths.expected_end_s[job] or room.held[index] != graph.blocks[n]:
+            index += 1
         room.present[j] -= 1
-        for later in range(at, first + room.present[j]):
+        for later in range(index, first + room.present[j]):
             room.end_s[later], room.held[later] = room.end_s[later + 1], room.held[later + 1]
 
 
@@ -407,33 +283,3 @@ def write_path(graph: Graph, paths: Paths, job: int, server: Ints, blocks: Ints)
         n = paths.link[job, h]
         server[h], blocks[h] = graph.target[n], graph.blocks[n]
     return paths.hops[job]
-
-
-def retries_of(retries: Heap) -> list[int]:
-    """Return the jobs that look again later, in order."""
-    size = int(retries.size[0])
-    order = np.lexsort((retries.number[:size], retries.time_s[:size]))
-    return retries.number[:size][order].tolist()
-
-
-def newcomers_of(waiting: Waiting) -> list[int]:
-    """Return the newcomers in order."""
-    first, count = waiting.newcomer.tolist()
-    return [int(waiting.newcomers[(first + i) % waiting.newcomers.size]) for i in range(count)]
-
-
-def set_waiting(waiting: Waiting, newcomers: list[int], committed: list[int]) -> None:
-    """Have these jobs wait, in this order, and look at all of them when jobs are started next."""
-    waiting.newcomers[: len(newcomers)] = newcomers
-    waiting.newcomer[:] = 0, len(newcomers)
-    waiting.committed[: len(committed)] = committed
-    waiting.committed_count[0] = len(committed)
-    waiting.may_fit[0] = 1
-
-
-def leads_to_end(graph: Graph) -> bool:
-    """Return whether a path through all blocks is left, whatever the delays."""
-    leads = np.append(np.isfinite(graph.exit_s), False)
-    for source, target, cost_s in zip(graph.source, graph.target, graph.cost_s, strict=True):
-        leads[source] |= leads[target] and np.isfinite(cost_s)
-    return bool(leads[-1])

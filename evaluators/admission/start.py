@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from algorithms.routing.links import RoutedComposition
 from evaluators.admission.chains import NO_SUCH_CHAIN, Chains, ChainTable, empty_chains
-from evaluators.admission.routes import NO_PATH, Graph, Routes, empty_routes, with_longer_lists
+from evaluators.admission.routes import NO_PATH
+from evaluators.admission.routes_state import Graph, Routes, empty_routes, with_longer_lists
 from system.composition import Composition
 from system.dispatch import Dispatch
 from system.errors import InputError

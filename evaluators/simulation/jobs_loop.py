@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from evaluators.admission.chains import CHAINS, Chains
 from evaluators.admission.core import arrive, decide, held_by, leave, needs_room, next_look_s, path_coefficients_s
 from evaluators.admission.heap import HEAP, Heap, next_s, pop, push
-from evaluators.admission.routes import ROUTES, Routes
+from evaluators.admission.routes_state import ROUTES, Routes
+from evaluators.simulation.answers import FINISHED, IS_UNSTABLE, NEEDS_ROOM
 from evaluators.simulation.stability import is_seen_unstable
 from system.compiled import compiled, entry
 from system.dispatch import DISPATCH
@@ -21,8 +22,6 @@ from system.routing import DELAY
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-FINISHED, NEEDS_ROOM, IS_UNSTABLE = 0, 1, 2  # what the loop answers, unless a rule is broken (`admission.core`)
 
 
 class Arrivals(NamedTuple):

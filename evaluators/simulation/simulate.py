@@ -17,6 +17,7 @@ from evaluators.admission.start import (
     with_more_room,
 )
 from evaluators.simulation import jobs_loop
+from evaluators.simulation.answers import IS_UNSTABLE, NEEDS_ROOM
 from evaluators.simulation.stability import first_look
 from system.checks import float_array, float_vector, require, whole_vector
 from system.dispatch import Dispatch
@@ -64,6 +65,11 @@ def _first_look(layout: Layout, job_count: int) -> int:
         return 0
     if not np.isnan(layout.load):
         return job_count
+    return once_filled(layout)
+
+
+def once_filled(layout: Layout) -> int:
+    """Return after how many arrivals to look first at a run that its servers' use may make unstable."""
     return first_look(int(layout.slots_used().sum()), layout.system.model.block_count)
 
 
@@ -71,10 +77,10 @@ def _serve_all(admission: Admission, jobs: Jobs, look: int = 0, layout: Layout |
     """Serve all jobs and return their times; with a first `look` raise `UnstableError` if the layout is unstable."""
     n = len(jobs)
     record, progress = empty_record(n, np.full(n, np.inf) if look else np.empty(0)), empty_progress(admission)
-    while (answer := advance(admission, jobs, record, progress, look=look)) == jobs_loop.NEEDS_ROOM:
+    while (answer := advance(admission, jobs, record, progress, look=look)) == NEEDS_ROOM:
         admission = with_more_room(admission)
     check_rule(answer, admission)
-    if answer == jobs_loop.IS_UNSTABLE and layout is not None:
+    if answer == IS_UNSTABLE and layout is not None:
         raise unstable_run(layout, int(progress.counts[0]), n)
     check_all_started(int(progress.counts[1]), n, admission.rule)
     return JobTimes(jobs.arrival_s, *record[:4], **served_by(admission))

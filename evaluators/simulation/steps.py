@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from evaluators.admission.start import Admission, admission_for, check_rule, served_by, with_more_room
 from evaluators.simulation import steps_loop
-from evaluators.simulation.simulate import unstable_run
-from evaluators.simulation.stability import first_look
+from evaluators.simulation.answers import IS_UNSTABLE, NEEDS_ROOM
+from evaluators.simulation.simulate import once_filled, unstable_run
 from system.errors import InputError, NotApplicableError
 from system.layout import Layout
 from system.response import JobTimes, Run
@@ -43,10 +43,10 @@ def simulate_steps(
     lengths = np.broadcast_to(jobs.lengths, (len(jobs), 2))
     speeds = speeds_of(layout, service, rng)
     world = steps_loop.empty_world(speeds, jobs.arrival_s, lengths, layout.most_hops)
-    look = first_look(int(layout.slots_used().sum()), layout.system.model.block_count) if stop_unstable else 0
+    look = once_filled(layout) if stop_unstable else 0
     answer = _run(admission, service, world, look)
     check_rule(answer, admission)
-    if answer == steps_loop.IS_UNSTABLE:
+    if answer == IS_UNSTABLE:
         raise unstable_run(layout, int(world.record.counts[0]), len(jobs), _busiest(layout, world))
     stranded = int(np.isnan(world.record.start_s).sum())
     if stranded:
@@ -80,7 +80,7 @@ def check_whole_tokens(jobs: Jobs) -> None:
 def _run(admission: Admission, service: ServiceModel, world: steps_loop.World, look: int) -> int:
     """Run the loop to its end; return what it answers."""
     loop = steps_loop.LOOPS[type(admission.state)]
-    while (answer := loop(*admission, service.step_s, world, look)) == steps_loop.NEEDS_ROOM:
+    while (answer := loop(*admission, service.step_s, world, look)) == NEEDS_ROOM:
         admission = with_more_room(admission)
     return int(answer)
 
