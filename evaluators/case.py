@@ -93,6 +93,10 @@ class Draw:
     @cached_property
     def layout(self) -> Layout:
         """What the scheme makes of the system."""
+        return self.compose()
+
+    def compose(self) -> Layout:
+        """Return the same layout, composed anew at each call."""
         return self.case.algorithm.compose(self.system, self._choices("placement"))
 
     def jobs(self, replication: int) -> Jobs:

@@ -15,14 +15,7 @@ from evaluators.case import Draw, Measurement
 from evaluators.peak_memory import counted_gb, reset_peak
 from evaluators.queueing.evaluate import exact_mean_s, markov_means, theorem4_bounds
 from evaluators.simulation import simulate_layout
-from system import Streams
 from system.checks import require_count, require_one_of, require_positive
-from system.layout import Layout
-
-
-def _compose(draw: Draw) -> Layout:
-    rng = Streams(draw.case.seed, draw.number).cluster("placement")
-    return draw.case.algorithm.compose(draw.system, rng)
 
 
 def _simulate(draw: Draw) -> object:
@@ -32,7 +25,7 @@ def _simulate(draw: Draw) -> object:
 
 # What builds on a composition finds it made.
 STAGES: dict[str, Callable[[Draw], object]] = {
-    "compose": _compose,
+    "compose": Draw.compose,
     "theorem4": lambda draw: theorem4_bounds(draw, 0),
     "exact": lambda draw: exact_mean_s(draw.layout),
     "markov": lambda draw: markov_means(draw, 0),

@@ -19,7 +19,6 @@ from workloads.workload import Workload
 
 Floats = NDArray[np.float64]
 
-WARM_UP = 0.1  # share of the simulated jobs that is left out, as in `evaluators.simulation`
 CONFIDENCE = 0.99
 NO_CHAINS = np.empty(0)
 
@@ -73,7 +72,7 @@ def response_times(
         return steady_state(layout)
     streams = Streams(seed)
     jobs, rng = workload.jobs(layout.system.arrival_rate_per_s, streams), streams.jobs("slowdowns")
-    return simulate_layout(layout, jobs, service, rng, stop_unstable=True).times.after_warm_up(WARM_UP)
+    return simulate_layout(layout, jobs, service, rng, stop_unstable=True).times.after_warm_up()
 
 
 def is_exact(layout: Layout, workload: Workload, service: ServiceModel) -> bool:

@@ -16,6 +16,8 @@ Ints = NDArray[np.int64]
 Time = Literal["response", "waiting", "service", "first_token", "output_token"]
 TIMES: tuple[Time, ...] = get_args(Time)
 
+WARM_UP = 0.1  # share of the jobs that is left out, unless another is given
+
 
 class ByChain(NamedTuple):
     """What each of K chains serves: its share of the jobs, and their mean service time (NaN without jobs)."""
@@ -70,7 +72,7 @@ class JobTimes:
         """Waiting and service time together."""
         return self.waiting_s + self.service_s
 
-    def after_warm_up(self, share: float) -> Self:
+    def after_warm_up(self, share: float = WARM_UP) -> Self:
         """Return the times without the first `share` of the jobs."""
         require(0 <= share < 1, "warm_up", share, "is a share of the jobs, at least 0 and below 1")
         return self.of_jobs(slice(int(self.arrival_s.size * share), None))

@@ -8,10 +8,9 @@ from algorithms.placement.reservation import needed_chains
 from evaluators.case import Draw, Measurement
 from evaluators.queueing.floor import response_floor_s
 from evaluators.queueing.steady_state import bounds_s, markov_chain, require_theory, steady_state
+from evaluators.report import Report
 from system import InputError, NotApplicableError
-from system.checks import require_positive, require_share
 from system.layout import Layout
-from system.response import TIMES
 from workloads.synthetic import is_poisson_exponential
 
 
@@ -66,17 +65,8 @@ def response_floor(draw: Draw, replication: int) -> list[Measurement]:
 
 
 @dataclass(frozen=True)
-class ExactEvaluator:
+class ExactEvaluator(Report):
     """The exact steady state: the same metrics as the simulation, without its noise."""
-
-    quantiles: tuple[float, ...] = (0.5, 0.95, 0.99)
-    slo_s: float | None = None
-
-    def __post_init__(self) -> None:
-        for q in self.quantiles:
-            require_share(quantiles=q)
-        if self.slo_s is not None:
-            require_positive(slo_s=self.slo_s)
 
     @property
     def varies_with(self) -> Literal["draw"]:
@@ -84,21 +74,7 @@ class ExactEvaluator:
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         require_theory("exact", draw.layout, draw.case.workload)
-        times = steady_state(draw.layout)
-        measurements = [
-            *(Measurement(f"{time}_mean_s", times.mean_s(time)) for time in TIMES),
-            Measurement("waiting_probability", times.share_above("waiting", 0.0)),
-            Measurement("load", draw.layout.load),
-            Measurement("over_length_share", draw.case.over_length_share),
-            *(
-                Measurement(f"{time}_quantile_s", times.quantile_s(time, q), q)
-                for q in self.quantiles
-                for time in TIMES[:-1]
-            ),
-        ]
-        if self.slo_s is not None:
-            measurements.append(Measurement("slo_share", 1 - times.share_above("response", self.slo_s), self.slo_s))
-        return measurements
+        return self.measurements(draw, steady_state(draw.layout))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from evaluators.case import Draw, Measurement
 from evaluators.runtime.installed import require_installed
 from evaluators.runtime.settings import RunSettings
-from evaluators.simulation.evaluate import Report, part_means, utilisations
+from evaluators.simulation.evaluate import JobReport, part_means, utilisations
 from evaluators.simulation.steps import check_whole_tokens
 from system import InputError
 from system.service import ServiceModel
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RuntimeEvaluator(RunSettings, Report):
+class RuntimeEvaluator(RunSettings, JobReport):
     """Every job is really served: its prompt, then token by token, by blocks with real weights and real caches.
 
     The jobs after the warm-up are reported; those that failed are counted, and have no times.
@@ -31,7 +31,7 @@ class RuntimeEvaluator(RunSettings, Report):
 
     def __post_init__(self) -> None:
         RunSettings.__post_init__(self)
-        Report.__post_init__(self)
+        JobReport.__post_init__(self)
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         jobs, layout = draw.jobs(replication), draw.layout

@@ -7,68 +7,39 @@ from typing import Literal
 import numpy as np
 
 from evaluators.case import Draw, Measurement
+from evaluators.report import Report
 from evaluators.simulation.layout import simulate_layout
 from evaluators.simulation.stability import has_been_unstable
 from evaluators.simulation.streamed import chunk_size, stream_layout
 from system import NotApplicableError, Streams
-from system.checks import require, require_not_negative, require_positive, require_share
+from system.checks import require, require_not_negative
 from system.dispatch import Dispatch
 from system.layout import Layout
-from system.response import TIMES, JobTimes, ResponseTimes, Run, Time
+from system.response import WARM_UP, JobTimes, Run, Time
 from system.service import ServiceModel
 from system.service_models.independent import INDEPENDENT
 from workloads.arrivals import Poisson
 from workloads.synthetic import SyntheticWorkload, jobs_of_sizes
 
-WARM_UP = 0.1  # share of the jobs
-
 
 @dataclass(frozen=True)
-class Report:
-    """Which statistics of the jobs after the warm-up are reported; `slo_s` adds the share of jobs that meet it.
-
-    The time per output token of a job is its decoding time over its tokens after the first. A job's size scales
-    its time and its tokens alike, so this is the chain's own number.
-    """
+class JobReport(Report):
+    """A report of jobs, which leaves out the first `warm_up` of them."""
 
     warm_up: float = WARM_UP
-    quantiles: tuple[float, ...] = (0.5, 0.95, 0.99)
-    slo_s: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_not_negative(warm_up=self.warm_up)
         require(self.warm_up < 1, "warm_up", self.warm_up, "is a share of the jobs, at least 0 and below 1")
-        for q in self.quantiles:
-            require_share(quantiles=q)
-        if self.slo_s is not None:
-            require_positive(slo_s=self.slo_s)
 
     @property
     def varies_with(self) -> Literal["replication"]:
         return "replication"
 
-    def measurements(self, draw: Draw, times: ResponseTimes) -> list[Measurement]:
-        """Return the statistics as rows, with what they are to be read beside."""
-        means = {time: times.mean_s(time) for time in TIMES}
-        measurements = [
-            *(Measurement(f"{time}_mean_s", mean_s) for time, mean_s in means.items() if not np.isnan(mean_s)),
-            Measurement("waiting_probability", times.share_above("waiting", 0.0)),
-            Measurement("over_length_share", draw.case.over_length_share),
-            *(
-                Measurement(f"{time}_quantile_s", times.quantile_s(time, q), q)
-                for time in TIMES[:-1]
-                for q in self.quantiles
-            ),
-        ]
-        if not np.isnan(draw.layout.load):
-            measurements.append(Measurement("load", draw.layout.load))
-        if self.slo_s is not None:
-            measurements.append(Measurement("slo_share", 1 - times.share_above("response", self.slo_s), self.slo_s))
-        return measurements
-
 
 @dataclass(frozen=True, kw_only=True)
-class SimulationEvaluator(Report):
+class SimulationEvaluator(JobReport):
     """Every job's times under a service model, with the parts of the service time and servers' use where it knows them.
 
     An unstable run has no steady state and is refused. Of finite work, such as a trace that is replayed once, it may be
@@ -107,7 +78,7 @@ def utilisations(layout: Layout, run: Run) -> Iterator[Measurement]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreamedSimulation(Report):
+class StreamedSimulation(JobReport):
     """The same jobs and statistics as `SimulationEvaluator`, in the memory of 200,000 jobs.
 
     The mean response time comes with the half-width of its 95 % interval. For chains, for synthetic jobs with
@@ -157,4 +128,4 @@ class SimulatedMean:
         size = streams.jobs("sizes").standard_exponential(self.job_count)
         jobs = jobs_of_sizes(Poisson(), system.arrival_rate_per_s, size, system.mean_job, streams)
         run = simulate_layout(chains.under(self.dispatch), jobs)
-        return run.times.after_warm_up(WARM_UP).mean_s("response")
+        return run.times.after_warm_up().mean_s("response")
