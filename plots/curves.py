@@ -12,9 +12,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from plots.style import LOOKS, Look, looks_of
+from store.collect import MEASURED
 from store.labels import Labels
 
-MEASURED = ("point", "draw", "replication", "metric", "at", "value", "curve")  # columns that are no axes
+NO_AXES = ("point", *MEASURED, "curve")
 EVALUATOR, SERVICE = "evaluator", "service"
 METHOD = (EVALUATOR, "metric")
 MEAN = "response_mean_s"
@@ -52,7 +53,7 @@ def mean_responses(rows: pd.DataFrame) -> pd.DataFrame:
 
 def telling_apart(rows: pd.DataFrame, shown: Iterable[str]) -> list[str]:
     """Return the axes in which points differ that agree in the axes that are shown, as few as do."""
-    axes = [str(axis) for axis in rows if axis not in MEASURED]
+    axes = [str(axis) for axis in rows if axis not in NO_AXES]
     points = rows[axes].drop_duplicates()
     known = [axis for axis in shown if axis in axes]
     differing: list[str] = []

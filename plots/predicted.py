@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from plots.curves import NO_AXES
 from plots.style import LOOKS, Look, in_order, looks_of
 from store.labels import Labels
 from store.statistics import intervals_over_draws
@@ -19,7 +20,7 @@ THEORY, MODEL, STEPS, MEASURED = "exact", "independent", "steps", "runtime"
 LOOKS_LIKE = {"simulation": MODEL, "replay": MODEL}  # where no service model is named
 COMPARED = "response_mean_s"  # what every kind has
 NOWHERE = -1.0  # stands for nan, which a pivot would drop; coordinates are 0 or above
-NOT_OF_A_CELL = ("point", "draw", "replication", "metric", "at", "value", "workload", "kind")
+NOT_OF_A_CELL = (*NO_AXES, "workload", "kind")
 GROUPS_OF_KINDS = ("evaluator", "service")  # axes that make a kind, with their settings
 
 
