@@ -5,12 +5,12 @@ import signal
 import sys
 from pathlib import Path
 
-from planner.card import card
-from planner.files import write
-from planner.layouts import read_layout
-from planner.reading import read_inventory
-from planner.search import plan, running
-from planner.study import study
+from planner.choice.search import plan, running
+from planner.inventory.reading import read_inventory
+from planner.inventory.running import read_layout
+from planner.output.card import card
+from planner.output.files import write
+from planner.study.study_plan import study
 from system import InputError
 from system.checks import require_share
 

@@ -4,15 +4,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from hydra_plugins.points.errors import one_sentence_errors
-from plots.benchmarks import BENCHMARKS
-from plots.claims import CLAIMS
+from plots.claims.ledger import CLAIMS
+from plots.drawing.benchmarks import BENCHMARKS
 from plots.making import make_all
 from plots.outputs import outputs_of
 from plots.report.page import REPORT
 from plots.stamps import Stamps
-from store.store import Store
-from store.verification import verify_all
+from store.disk.store import Store
+from store.tables.verification import verify_all
+from sweep.errors import one_sentence_errors
 
 
 def arguments() -> argparse.Namespace:

@@ -6,14 +6,14 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from hydra_plugins.points.errors import one_sentence_errors
-from hydra_plugins.points.evaluate import evaluate
-from hydra_plugins.points.points import resolved_case
-from store.card import card
-from store.identity import identity_of
-from store.locks import locked, wait_for_others
-from store.store import Store, missing_parts
-from store.work import WorkItem, do_shared_work, do_work
+from store.commands.card import card
+from store.disk.identity import identity_of
+from store.disk.locks import locked, wait_for_others
+from store.disk.store import Store, missing_parts
+from store.disk.work import WorkItem, do_shared_work, do_work
+from sweep.errors import one_sentence_errors
+from sweep.expansion import resolved_case
+from sweep.instantiate import evaluate
 from system.checks import require_count
 
 

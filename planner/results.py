@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.inventory import Inventory
+from planner.inventory.inventory import Inventory
 from system import Composition
 
 

@@ -4,14 +4,16 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, TypeVar
 
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from plots import figures
 from plots.stamps import Made
-from store.labels import Labels, labels_in
+from store.tables.labels import Labels, labels_in
 
 FORMATS = ("png", "pdf", "svg")
 NOTHING = "nothing to draw"
@@ -49,8 +51,10 @@ def write_card(experiment: str, sweep: Mapping[str, Any], rows: pd.DataFrame, fo
 
 def module_of(experiment: str) -> Any:
     """Return the module that draws an experiment, if there is one; an embedded variant has that of its original."""
-    name = f"plots.{experiment.removesuffix('_embedded')}"
-    return import_module(name) if find_spec(name) else None
+    name = experiment.removesuffix("_embedded")
+    rooms = [f"{figures.__name__}.{room.name}" for room in iter_modules(figures.__path__)]
+    found = [f"{room}.{name}" for room in rooms if name.isidentifier() and find_spec(f"{room}.{name}")]
+    return import_module(found[0]) if found else None
 
 
 def attempt(

@@ -10,17 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from plots.benchmarks import BENCHMARKS, TABLE, write_benchmarks
-from plots.claim_rules import claims
-from plots.claims import CLAIMS, write_claims
+from plots.claims.ledger import CLAIMS, write_claims
+from plots.claims.rules import claims
+from plots.drawing.benchmarks import BENCHMARKS, TABLE, write_benchmarks
 from plots.files import NOTHING, module_of, write_card, write_figure
 from plots.report.page import REPORT, write_report
 from plots.stamps import Made, Output, hash_of
-from store.load import Results, load_results
-from store.precision import widest_interval
-from store.reference import how_made, write_reference
-from store.store import ROW_SCHEMA, Store
-from store.summary import reasons, summary
+from store.commands.summary import reasons, summary
+from store.disk.store import ROW_SCHEMA, Store
+from store.tables.load import Results, load_results
+from store.tables.precision import widest_interval
+from store.tables.reference import how_made, write_reference
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class ExperimentFigure:
     def inputs(self) -> str:
         """Return a hash of the results and of the code that draws them."""
         module = module_of(self.name)
-        drawing = ["plots.files", *([module.__name__] if module else [])]
+        drawing = [write_figure.__module__, *([module.__name__] if module else [])]
         return hash_of(drawing, self.name, self.experiment.fingerprint)
 
     def make(self) -> Made:
@@ -98,7 +98,7 @@ class Ledger:
 
     def inputs(self) -> str:
         """Return a hash of the results of its experiments and of the rules."""
-        return hash_of(["plots.claims"], [(one.experiment, one.fingerprint) for one in self.basis])
+        return hash_of([write_claims.__module__], [(one.experiment, one.fingerprint) for one in self.basis])
 
     def make(self) -> Made:
         """Judge the claims."""
@@ -120,7 +120,7 @@ class BenchmarkFigure:
 
     def inputs(self) -> str:
         """Return a hash of the table and of the code that draws it."""
-        return hash_of(["plots.benchmarks"], self.table.read_text() if self.table.is_file() else "")
+        return hash_of([write_benchmarks.__module__], self.table.read_text() if self.table.is_file() else "")
 
     def make(self) -> Made:
         """Draw the table."""
@@ -145,7 +145,7 @@ class ReferenceRows:
         names = [one.experiment for one in self.experiments]
         sources = [how_made(self.store, name) for name in names]
         fingerprints = [one.fingerprint for one in self.experiments]
-        return hash_of(["store.reference"], str(self.folder.resolve()), names, sources, fingerprints)
+        return hash_of([write_reference.__module__], str(self.folder.resolve()), names, sources, fingerprints)
 
     def make(self) -> Made:
         """Write them."""

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from system.source import ROOT, code_of
+from system.code.source import ROOT, code_of
 
 FILE = "stamps.json"
 PACKAGES = ("matplotlib", "numpy", "pandas", "scipy", "seaborn")

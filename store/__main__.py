@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from store.collect import collect
-from store.compare import Comparison, compare_commits, compare_stores, compare_values, told_comparison
-from store.dictionary import dictionary, whole_dictionary
-from store.load import FOLDER, load
-from store.outcome import COMPLETE
-from store.pairs import Measure
-from store.prune import prunable, remove, told_files
-from store.show import find_point, show
-from store.status import status, told_status
-from store.store import Store
-from store.table import aligned, require_table_name, write_table
+from store.commands.prune import prunable, remove, told_files
+from store.commands.show import find_point, show
+from store.commands.status import status, told_status
+from store.disk.outcome import COMPLETE
+from store.disk.store import Store
+from store.tables.collect import collect
+from store.tables.compare import Comparison, compare_commits, compare_stores, compare_values, told_comparison
+from store.tables.dictionary import dictionary, whole_dictionary
+from store.tables.load import FOLDER, load
+from store.tables.pairs import Measure
+from store.tables.text import aligned, require_table_name, write_table
 from system.checks import require
 from system.errors import InputError
 

@@ -2,10 +2,10 @@
 
 from system.composition import Chain, Composition
 from system.errors import DataUnavailableError, InfeasibleError, InputError, NotApplicableError, UnstableError
-from system.model import ServedModel
+from system.models.served import ServedModel
 from system.placement import Placement
+from system.random_streams import Streams
 from system.servers import Servers
-from system.streams import Streams
 from system.system import UNIT_JOB, System
 
 __all__ = [

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from system.checks import float_vector, floor_with_slack, require, require_positive, require_share
-from system.model import ServedModel
+from system.models.served import ServedModel
 from system.servers import Servers
 
 # What a job without lengths looks like: times given as plain seconds count once.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from system.streams import Streams
+from system.random_streams import Streams
 from workloads.jobs import Jobs
 from workloads.requests import Requests, fitted
 from workloads.synthetic import MeanLengths

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from system import NotApplicableError
 from system.checks import float_vector, require, require_count, require_one_of
-from system.streams import Streams
+from system.random_streams import Streams
 from workloads.arrivals import ArrivalProcess, Poisson
 from workloads.jobs import Jobs
 from workloads.requests import OverLength, Requests, fitted, over_length_share, require_treatment

@@ -7,7 +7,7 @@ import numpy as np
 
 from system.checks import require, require_count, require_positive
 from system.errors import InputError
-from system.streams import Streams
+from system.random_streams import Streams
 from workloads.datasets import DataSet
 from workloads.jobs import Jobs
 from workloads.requests import OverLength, Requests, fitted, over_length_share, require_treatment

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from system.checks import require_positive
 from system.errors import InputError
-from system.streams import Streams
+from system.random_streams import Streams
 from workloads.jobs import Jobs
 
 

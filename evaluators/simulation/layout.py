@@ -8,10 +8,10 @@ from evaluators.simulation.simulate import simulate_jobs
 from evaluators.simulation.steps import simulate_steps
 from system.checks import require, require_one_of
 from system.layout import Layout
-from system.linear_law import step_alone_s
 from system.response import Run
-from system.service import Loop, ServiceModel
-from system.service_models.independent import INDEPENDENT
+from system.service.independent import INDEPENDENT
+from system.service.linear_law import step_alone_s
+from system.service.model import Loop, ServiceModel
 from workloads.jobs import Jobs
 
 

@@ -18,7 +18,7 @@ from evaluators.simulation.simulate import once_filled, unstable_run
 from system.errors import InputError, NotApplicableError
 from system.layout import Layout
 from system.response import JobTimes, Run
-from system.service import ServiceModel, require_batching
+from system.service.model import ServiceModel, require_batching
 from workloads.jobs import Jobs
 
 Floats = NDArray[np.float64]

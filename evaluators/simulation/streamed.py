@@ -17,7 +17,7 @@ from system.errors import NotApplicableError
 from system.intervals import BATCHES, half_width_of_batches
 from system.layout import Layout
 from system.response import TIMES, ByChain, JobTimes, Time
-from system.service import ServiceModel
+from system.service.model import ServiceModel
 from workloads.jobs import Jobs
 
 Ints = NDArray[np.int64]

@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from plots.claim_rules import SETS
+from plots.claims.rules import SETS
 from plots.files import NOTHING, attempt, module_of
 from plots.report.markup import Markup, drawing, folded, paragraph, table
-from store.labels import Labels, labels_in
-from store.load import Results
-from store.outcome import Outcome
-from store.precision import widest_interval
-from store.reference import reference_rows
-from store.summary import reasons, summary
+from store.commands.summary import reasons, summary
+from store.disk.outcome import Outcome
+from store.tables.labels import Labels, labels_in
+from store.tables.load import Results
+from store.tables.precision import widest_interval
+from store.tables.reference import reference_rows
 
 BOTH = "both"
 

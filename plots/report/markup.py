@@ -15,8 +15,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from plots.claim_rules import SETS
-from store.labels import Labels
+from plots.claims.rules import SETS
+from store.tables.labels import Labels
 
 PIXELS_PER_INCH = 96  # of CSS
 

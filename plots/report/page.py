@@ -8,17 +8,17 @@ from string import Template
 
 import pandas as pd
 
-from plots import benchmarks
-from plots.claim_rules import SETS, claims, rules
-from plots.claims import Judgement, counts, explanation, gather, judge, labels_of, ledger
+from plots.claims.ledger import Judgement, counts, explanation, gather, judge, labels_of, ledger
+from plots.claims.rules import SETS, claims, rules
+from plots.drawing import benchmarks
 from plots.report.experiment import section_of, title_of
 from plots.report.markup import Markup, drawing, folded, table
 from plots.report.plans import plans_of
-from store.dictionary import whole_dictionary
-from store.labels import Labels
-from store.load import load_results
-from store.reference import how_made
-from store.store import Store
+from store.disk.store import Store
+from store.tables.dictionary import whole_dictionary
+from store.tables.labels import Labels
+from store.tables.load import load_results
+from store.tables.reference import how_made
 from system import InputError
 
 REPORT = "report"  # its name on the command line

@@ -6,9 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from store.provenance import provenance
-from system.source import ROOT
-from tests.benchmarks.benchmark import Benchmark, Result, measure_all
+from store.disk.provenance import provenance
+from system.code.source import ROOT
 from tests.benchmarks.composition import composition_benchmarks
 from tests.benchmarks.formulas import formula_benchmarks
 from tests.benchmarks.processes import process_benchmarks
@@ -16,6 +15,7 @@ from tests.benchmarks.routing import routing_benchmarks
 from tests.benchmarks.scale import FULL, Scale
 from tests.benchmarks.simulator import simulator_benchmarks
 from tests.benchmarks.steps import step_benchmarks
+from tests.benchmarks.support.benchmark import Benchmark, Result, measure_all
 
 
 def benchmarks(scale: Scale) -> list[Benchmark]:

@@ -10,15 +10,15 @@ from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.proposed import Proposed
 from algorithms.tuning import BestCapacity
-from evaluators.queueing.evaluate import exact_mean_s
+from evaluators.points.theory import exact_mean_s
 from system import Placement, System
-from tests.benchmarks.benchmark import Benchmark, Measure, Peer
-from tests.benchmarks.paper_system import gbp_cr_placement, overlapping_placement, paper_system
-from tests.benchmarks.peak_memory import peak_gb_of
-from tests.benchmarks.peers import networkx_gca
 from tests.benchmarks.scale import Scale
-from tests.benchmarks.timing import seconds
-from tests.benchmarks.yardstick import yardstick
+from tests.benchmarks.support.benchmark import Benchmark, Measure, Peer
+from tests.benchmarks.support.paper_system import gbp_cr_placement, overlapping_placement, paper_system
+from tests.benchmarks.support.peak_memory import peak_gb_of
+from tests.benchmarks.support.peers import networkx_gca
+from tests.benchmarks.support.timing import seconds
+from tests.benchmarks.support.yardstick import yardstick
 
 PLACEMENTS = {"placed by GBP-CR": gbp_cr_placement, "random overlapping ranges": overlapping_placement}
 CLAIMS_S = (0.005, 0.1, 2.0)  # J = 400, 10,000 and 100,000

@@ -6,12 +6,12 @@ import numpy as np
 
 from algorithms.allocation.gca import gca
 from evaluators.queueing import exact, markov, theorem4
-from tests.benchmarks.benchmark import Benchmark, Peer
-from tests.benchmarks.four_chains import FOUR_CHAINS
-from tests.benchmarks.paper_system import gbp_cr_placement, paper_system, queue_at
 from tests.benchmarks.scale import Scale
-from tests.benchmarks.timing import seconds
-from tests.benchmarks.yardstick import yardstick
+from tests.benchmarks.support.benchmark import Benchmark, Peer
+from tests.benchmarks.support.four_chains import FOUR_CHAINS
+from tests.benchmarks.support.paper_system import gbp_cr_placement, paper_system, queue_at
+from tests.benchmarks.support.timing import seconds
+from tests.benchmarks.support.yardstick import yardstick
 
 
 def formula_benchmarks(scale: Scale) -> list[Benchmark]:

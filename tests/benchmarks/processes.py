@@ -8,11 +8,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from system.source import ROOT
-from tests.benchmarks.benchmark import Benchmark
+from system.code.source import ROOT
 from tests.benchmarks.scale import Scale
-from tests.benchmarks.timing import seconds
-from tests.benchmarks.yardstick import yardstick
+from tests.benchmarks.support.benchmark import Benchmark
+from tests.benchmarks.support.timing import seconds
+from tests.benchmarks.support.yardstick import yardstick
 
 
 def process_benchmarks(scale: Scale) -> list[Benchmark]:
@@ -70,7 +70,7 @@ def _first_point() -> None:
 
 
 def _start_without_compiling() -> None:
-    command = [sys.executable, "-m", "tests.benchmarks.fresh_process"]
+    command = [sys.executable, "-m", "tests.benchmarks.support.fresh_process"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     compiled = [name for name, counts in json.loads(done.stdout).items() if counts["compiled"]]
     assert not compiled, f"compiled again: {compiled}"

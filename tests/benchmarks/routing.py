@@ -11,12 +11,12 @@ from algorithms.placement.petals import PetalsPlacement
 from algorithms.routing.links import RoutedComposition
 from evaluators.simulation import simulate_layout
 from system import Streams
-from tests.benchmarks.benchmark import Benchmark, Measure, Peer
-from tests.benchmarks.four_chains import FOUR_CHAINS, simulated_mean_s
-from tests.benchmarks.paper_system import paper_system
 from tests.benchmarks.scale import Scale
-from tests.benchmarks.timing import rate
-from tests.oracles.routed_simulation import RoutedSimulation, bprr_scheme
+from tests.benchmarks.support.benchmark import Benchmark, Measure, Peer
+from tests.benchmarks.support.four_chains import FOUR_CHAINS, simulated_mean_s
+from tests.benchmarks.support.paper_system import paper_system
+from tests.benchmarks.support.timing import rate
+from tests.support.oracles.routed_simulation import RoutedSimulation, bprr_scheme
 from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
 from workloads.synthetic import SyntheticWorkload

@@ -16,12 +16,12 @@ from evaluators.simulation.streamed import LARGEST_CHUNK, StreamedTimes
 from system import Streams
 from system.dispatch import Dispatch
 from system.response import TIMES
-from tests.benchmarks.benchmark import Benchmark, Peer
-from tests.benchmarks.four_chains import FOUR_CHAINS, Queue, simulated_mean_s
-from tests.benchmarks.peak_memory import peak_gb_of
-from tests.benchmarks.peers import ciw_responses_s, heap_responses_s, simpy_responses_s
 from tests.benchmarks.scale import Scale
-from tests.benchmarks.timing import rate
+from tests.benchmarks.support.benchmark import Benchmark, Peer
+from tests.benchmarks.support.four_chains import FOUR_CHAINS, Queue, simulated_mean_s
+from tests.benchmarks.support.peak_memory import peak_gb_of
+from tests.benchmarks.support.peers import ciw_responses_s, heap_responses_s, simpy_responses_s
+from tests.benchmarks.support.timing import rate
 from workloads.arrivals import Poisson
 from workloads.synthetic import SyntheticWorkload
 

@@ -9,13 +9,13 @@ from algorithms.dispatch.jffc import JFFC
 from evaluators.admission.requests import RequestAdmission
 from evaluators.simulation.steps import simulate_steps
 from system import Composition, Streams
-from system.service_models.steps import Steps
-from tests.benchmarks.benchmark import Benchmark, Measure, Peer
-from tests.benchmarks.four_chains import FOUR_CHAINS, simulated_mean_s
-from tests.benchmarks.paper_system import gbp_cr_placement, paper_system
+from system.service.steps import Steps
 from tests.benchmarks.scale import Scale
-from tests.benchmarks.timing import rate
-from tests.oracles.step_simulation import StepSimulation
+from tests.benchmarks.support.benchmark import Benchmark, Measure, Peer
+from tests.benchmarks.support.four_chains import FOUR_CHAINS, simulated_mean_s
+from tests.benchmarks.support.paper_system import gbp_cr_placement, paper_system
+from tests.benchmarks.support.timing import rate
+from tests.support.oracles.step_simulation import StepSimulation
 from workloads.arrivals import Poisson
 from workloads.drawn_lengths import DrawnLengths
 from workloads.jobs import Jobs

@@ -12,8 +12,8 @@ import pytest
 
 from tests.launchers.ray_head import ray_environment, ray_head
 from tests.launchers.slurm_node import free_ports, is_installed, slurm_node
-from tests.project import ROOT, command
-from tests.sweeping import committed, rows, sweeping, wait_for
+from tests.support.project import ROOT, command
+from tests.support.sweeping import committed, rows, sweeping, wait_for
 
 pytestmark = pytest.mark.launchers
 

@@ -9,12 +9,12 @@ import pytest
 
 from system import InputError
 from tests.launchers.ray_head import ray_environment, ray_head
-from tests.project import NEEDS_RUNTIME
+from tests.support.project import NEEDS_RUNTIME
 
 pytest.importorskip("torch", reason=NEEDS_RUNTIME)
 pytest.importorskip("zmq", reason=NEEDS_RUNTIME)
-from evaluators.runtime import fleet
-from tests import small_run
+from serving.launch import fleet
+from tests.support import small_run
 
 pytestmark = pytest.mark.launchers
 
@@ -54,7 +54,7 @@ def test_a_server_that_cannot_serve_says_why():
 
 
 def test_a_cluster_without_room_is_one_sentence(ray_files, monkeypatch):
-    monkeypatch.setattr("evaluators.runtime.placed.PLACING_S", 3.0)
+    monkeypatch.setattr("serving.launch.ray_servers.PLACING_S", 3.0)
     specs = [replace(spec, threads=2) for spec in small_run.specs()]
     with ray_head(ray_files) as address, pytest.raises(InputError, match="no room for 3 servers in 3 s"):
         fleet.ray(specs, (address,))

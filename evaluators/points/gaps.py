@@ -1,0 +1,47 @@
+"""The preflight of a workload as an evaluator: its rate, its burstiness, and the distribution of its gaps (Fig. 7a)."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+
+from algorithms.demand import Load, Rate
+from evaluators.points.case import Draw, Measurement
+from system import NotApplicableError, Streams
+from workloads.preflight import empirical_cdf, exponential_distance, preflight
+
+
+@dataclass(frozen=True)
+class GapsEvaluator:
+    """Facts of the requests as recorded, and the CDF of their inter-arrival times at up to `points` places."""
+
+    points: int = 400
+
+    @property
+    def varies_with(self) -> Literal["nothing"]:
+        return "nothing"
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        workload = draw.case.workload
+        jobs = workload.jobs(self._rate_per_s(draw), Streams(draw.case.seed))
+        arrival_s = jobs.arrival_s
+        input_tokens, further_tokens = jobs.lengths.mean(axis=0)
+        facts = asdict(preflight(arrival_s, over_length_share=draw.case.over_length_share))
+        gaps_s = np.diff(arrival_s)
+        times_s, shares = empirical_cdf(gaps_s, self.points)
+        return [
+            *(Measurement(name, value) for name, value in facts.items() if value is not None),
+            Measurement("input_tokens_mean", input_tokens),
+            Measurement("output_tokens_mean", 1 + further_tokens),
+            Measurement("exponential_distance", exponential_distance(gaps_s)),
+            *(Measurement("gap_cdf", share, time_s) for time_s, share in zip(times_s, shares, strict=True)),
+        ]
+
+    def _rate_per_s(self, draw: Draw) -> float | None:
+        """The rate that the demand sets; None for the workload's own."""
+        demand = draw.case.demand
+        if isinstance(demand, Load):
+            raise NotApplicableError(
+                "evaluator = gaps: looks at no servers and so at no load; use demand=rate or native"
+            )
+        return demand.per_s if isinstance(demand, Rate) else None

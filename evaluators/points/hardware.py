@@ -1,0 +1,112 @@
+"""The time models of computation and communication as evaluators: lines over lengths (Fig. 4 and 5, claim C12)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from evaluators.points.case import Draw, Measurement
+from hardware_profiles.profile import GpuProfile
+from system import ServedModel
+from system.checks import floor_with_slack, require, require_count
+
+
+@dataclass(frozen=True)
+class ComputationProfile:
+    """Time of a job's computation on one GPU: of its first token over blocks and over input tokens, and of the others.
+
+    Where blocks vary the prompt has the workload's mean length; where lengths vary there is one block. `measured_fit`
+    is 1 if the profile has coefficients that were fitted to measurements of this model, 0 if footnote 2 gives them.
+    Points that were measured come as they are, medians with their P10 and P90: of one block over lengths and contexts,
+    and over blocks if a prompt of mean length is among those that were measured.
+    """
+
+    profile: GpuProfile
+    input_tokens: Sequence[int]
+    output_tokens: Sequence[int]
+
+    def __post_init__(self) -> None:
+        _require_lengths(self.input_tokens, self.output_tokens)
+
+    @property
+    def varies_with(self) -> Literal["nothing"]:
+        return "nothing"
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        model = draw.case.fitted_model
+        once_s, input_token_s, output_token_s = self.profile.block_coefficients_s(model)
+        block_s = once_s + input_token_s * draw.case.fitted_workload.mean_job[1]
+        return [
+            Measurement("measured_fit", model.name in self.profile.measured_block_s),
+            *(Measurement("prefill_by_blocks_s", blocks * block_s, blocks) for blocks in self._hostable(model)),
+            *(Measurement("prefill_by_input_s", once_s + input_token_s * n, n) for n in self.input_tokens),
+            *(Measurement("decode_by_output_s", output_token_s * (n - 1), n) for n in self.output_tokens),
+            *self._measured(model, draw.case.fitted_workload.mean_job[1]),
+        ]
+
+    def _measured(self, model: ServedModel, mean_prompt: float) -> Iterator[Measurement]:
+        points = self.profile.measured_points.get(model.name, {})
+        for blocks, tokens, *times_s in points.get("prefill", ()):
+            if blocks == 1:
+                yield from _spread("prefill_by_input", times_s, tokens)
+            if tokens == mean_prompt and blocks in self._hostable(model):
+                yield from _spread("prefill_by_blocks", times_s, blocks)
+        for blocks, context, *times_s in points.get("decode", ()):
+            if blocks == 1:
+                yield from _spread("decode_by_context", times_s, context)
+                yield Measurement("decode_by_context_s", self.profile.block_coefficients_s(model)[2], context)
+
+    def _hostable(self, model: ServedModel) -> range:
+        """1 .. the blocks whose parameters fit the GPU's memory."""
+        fitting = int(floor_with_slack(self.profile.memory_gb / model.block_memory_gb))
+        return range(1, min(fitting, model.block_count) + 1)
+
+
+@dataclass(frozen=True)
+class CommunicationProfile:
+    """Time of a job's communication with a server, mean over the cluster: for the first token and each further one.
+
+    If a profile is given and its relay was measured, also that: a message to a server on the same machine and back.
+    """
+
+    input_tokens: Sequence[int]
+    output_tokens: Sequence[int]
+    profile: GpuProfile | None = None
+
+    def __post_init__(self) -> None:
+        _require_lengths(self.input_tokens, self.output_tokens)
+        require(
+            min(self.output_tokens) > 1, "output_tokens", self.output_tokens, "must be above 1 to have further ones"
+        )
+
+    @property
+    def varies_with(self) -> Literal["draw"]:
+        return "draw"
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        once_s, input_token_s, output_token_s = draw.system.servers.communication_s.mean(axis=0)
+        return [
+            *(Measurement("first_token_communication_s", once_s + input_token_s * n, n) for n in self.input_tokens),
+            *(Measurement("further_token_communication_s", output_token_s, n) for n in self.output_tokens),
+            *self._measured(draw.case.fitted_model.name),
+        ]
+
+    def _measured(self, model: str) -> Iterator[Measurement]:
+        if self.profile is None or model not in self.profile.measured_relay_s:
+            return
+        hop_s, byte_s = self.profile.measured_relay_s[model]
+        for tokens, byte_count, *times_s in self.profile.measured_points.get(model, {}).get("relay", ()):
+            yield from _spread("relay_by_tokens", times_s, tokens)
+            yield Measurement("relay_by_tokens_s", hop_s + byte_s * byte_count, tokens)
+
+
+def _spread(name: str, times_s: Sequence[float], at: float) -> Iterator[Measurement]:
+    """Median, P10 and P90 of what was measured, each as a metric of its own."""
+    for ending, time_s in zip(("measured_s", "p10_s", "p90_s"), times_s, strict=True):
+        yield Measurement(f"{name}_{ending}", time_s, at)
+
+
+def _require_lengths(input_tokens: Sequence[int], output_tokens: Sequence[int]) -> None:
+    for name, lengths in (("input_tokens", input_tokens), ("output_tokens", output_tokens)):
+        require(len(lengths) > 0, name, list(lengths), "give at least one length")
+        for tokens in lengths:
+            require_count(**{name: tokens})

@@ -1,0 +1,101 @@
+"""Real execution as an evaluator (`conf/evaluator`): the compositions and jobs of the simulators, really served."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluators.points.case import Draw, Measurement
+from evaluators.points.simulated import JobReport, part_means, utilisations
+from evaluators.simulation.steps import check_whole_tokens
+from serving.installed import require_installed
+from serving.settings import RunSettings
+from system import InputError
+from system.service.independent import INDEPENDENT
+from system.service.model import ServiceModel
+from workloads.jobs import Jobs
+
+if TYPE_CHECKING:
+    from serving.run import ServedRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeEvaluator(RunSettings, JobReport):
+    """Every job is really served: its prompt, then token by token, by blocks with real weights and real caches.
+
+    The jobs after the warm-up are reported; those that failed are counted, and have no times.
+    """
+
+    service: ServiceModel = INDEPENDENT
+
+    def __post_init__(self) -> None:
+        RunSettings.__post_init__(self)
+        JobReport.__post_init__(self)
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        jobs, layout = draw.jobs(replication), draw.layout
+        check_whole_tokens(jobs)
+        check_lengths(jobs, draw.case.fitted_model.cache_tokens)
+        require_installed("torch")
+        from serving.run import serve
+
+        run = serve(layout, jobs, self, self.service, draw.streams(replication).jobs("prompts"))
+        first = int(len(jobs) * self.warm_up)
+        chosen = run.served & (np.arange(len(jobs)) >= first)
+        if not chosen.any():
+            reasons = sorted({record.reason for record in run.records})
+            raise InputError(f"real run: no job was served after the warm-up; {'; '.join(reasons)}")
+        times = run.times.of_jobs(chosen)
+        return [
+            *self.measurements(draw, times),
+            *part_means(times),
+            *_hop_medians(run, chosen.tolist()),
+            *_faults(run, first),
+            *utilisations(layout, run),
+            *_token_steps(run),
+        ]
+
+
+def _hop_medians(run: "ServedRun", chosen: list[bool]) -> list[Measurement]:
+    """Return the medians over jobs of what a hop costs beyond the model."""
+    records = [record for record, is_chosen in zip(run.records, chosen, strict=True) if is_chosen]
+    transport_s = np.array([record.parts.transport_s for record in records])
+    overhead_s = transport_s + np.array([record.orchestrator_s for record in records])
+    hops = np.array([record.parts.hops for record in records])
+    return [
+        Measurement("overhead_per_hop_median_s", float(np.median(overhead_s / hops))),
+        Measurement("transport_per_hop_median_s", float(np.median(transport_s / hops))),
+    ]
+
+
+def _token_steps(run: "ServedRun") -> Iterator[Measurement]:
+    """Of the steps of one token that each server computed alone, if there were several."""
+    for j, stats in run.stats.items():
+        for metric in ("token_step_mean_s", "token_step_cv"):
+            if metric in stats:
+                yield Measurement(metric, stats[metric], j)
+
+
+def _faults(run: "ServedRun", first: int) -> list[Measurement]:
+    """What did not go as planned, from job number `first` on."""
+    records = run.records[first:]
+    measurements = [
+        Measurement("failed_jobs", sum(not record.served for record in records)),
+        Measurement("rerouted_jobs", sum(record.served and record.attempts > 1 for record in records)),
+        Measurement("held_slots", run.held_slots),
+        *(Measurement("lost_server", server in run.lost, server) for server in run.slots),
+    ]
+    if run.identical_share is not None:
+        measurements.append(Measurement("tokens_identical", run.identical_share))
+    return measurements
+
+
+def check_lengths(jobs: Jobs, cache_tokens: int) -> None:
+    """Raise `InputError` if a job is longer than a cache slot: it could not be served to its end."""
+    longest = int((jobs.lengths.sum(axis=1) + 1).max())
+    if longest - 1 > cache_tokens:
+        raise InputError(
+            f"workload: its longest job has {longest} tokens and a cache slot {cache_tokens}; "
+            "use workload.over_length=truncate or larger slots"
+        )

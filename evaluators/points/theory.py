@@ -1,0 +1,124 @@
+"""The closed forms as evaluators (`conf/evaluator`) and as objectives for the choice of c (`conf/tuning`)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from algorithms.placement.reservation import needed_chains
+from evaluators.points.case import Draw, Measurement
+from evaluators.points.report import Report
+from evaluators.queueing.floor import response_floor_s
+from evaluators.queueing.steady_state import bounds_s, markov_chain, require_theory, steady_state
+from system import InputError, NotApplicableError
+from system.layout import Layout
+from workloads.synthetic import is_poisson_exponential
+
+
+def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
+    """What a composition looks like, without asking how it performs."""
+    composition = draw.layout.composition()
+    rate = draw.system.arrival_rate_per_s
+    hosted = composition.placement.block_count[composition.placement.block_count > 0]
+    return [
+        Measurement("arrival_rate_per_s", rate),
+        Measurement("total_rate_per_s", composition.total_rate_per_s),
+        Measurement("load", rate / composition.total_rate_per_s),
+        Measurement("reserved_capacity", composition.placement.reserved_capacity),
+        Measurement("chain_count", len(composition)),
+        Measurement("slot_count", composition.slot_count),
+        Measurement("fastest_chain_s", composition.mean_service_s[0]),
+        Measurement("hosting_server_count", hosted.size),
+        Measurement("hosted_blocks_max", hosted.max()),
+        Measurement("hosted_blocks_min", hosted.min()),
+        Measurement("chain_capacity_max", composition.capacity.max()),
+        Measurement("chain_capacity_min", composition.capacity.min()),
+    ]
+
+
+def surrogate_response(draw: Draw, replication: int) -> list[Measurement]:
+    """c K(c) / λ: the surrogate (9) on the scale of a response time, as the paper draws it."""
+    return [Measurement("surrogate_response_s", job_servers(draw.layout) / draw.system.arrival_rate_per_s)]
+
+
+def theorem4_bounds(draw: Draw, replication: int) -> list[Measurement]:
+    """Theorem 4's bounds on the mean response time."""
+    require_theory("theorem4", draw.layout, draw.case.workload)
+    bounds = bounds_s(draw.layout)
+    return [Measurement("response_lower_s", bounds.lower_s), Measurement("response_upper_s", bounds.upper_s)]
+
+
+def markov_means(draw: Draw, replication: int) -> list[Measurement]:
+    """The sparse Markov solve, for small systems."""
+    require_theory("markov", draw.layout, draw.case.workload)
+    solved = markov_chain(draw.layout)
+    return [
+        Measurement("response_mean_s", solved.mean_response_s),
+        Measurement("waiting_probability", solved.waiting_probability),
+    ]
+
+
+def response_floor(draw: Draw, replication: int) -> list[Measurement]:
+    """A mean response time that no scheme can beat on this system: what is left to gain."""
+    if not is_poisson_exponential(draw.case.workload):
+        raise NotApplicableError("evaluator = floor: holds for Poisson arrivals and exponential sizes only")
+    return [Measurement("response_floor_s", response_floor_s(draw.system))]
+
+
+@dataclass(frozen=True)
+class ExactEvaluator(Report):
+    """The exact steady state: the same metrics as the simulation, without its noise."""
+
+    @property
+    def varies_with(self) -> Literal["draw"]:
+        return "draw"
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        require_theory("exact", draw.layout, draw.case.workload)
+        return self.measurements(draw, steady_state(draw.layout))
+
+
+@dataclass(frozen=True)
+class PerDraw:
+    """An evaluator whose answer follows from the composition alone."""
+
+    measure: Callable[[Draw, int], list[Measurement]]
+
+    @property
+    def varies_with(self) -> Literal["draw"]:
+        return "draw"
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        return self.measure(draw, replication)
+
+
+def job_servers(layout: Layout) -> float:
+    """c K(c) of the surrogate (9): the first K(c) reserved chains reach the rate λ/(ρ̄c); infeasible if all do not."""
+    placement = layout.composition().placement
+    if (placement.reserved_chain < 0).all():
+        raise InputError("surrogate: this placement reserves no chains, choose another objective or evaluator")
+    return float(placement.reserved_capacity * needed_chains(layout.system, placement))
+
+
+def lower_bound_s(layout: Layout) -> float:
+    """Theorem 4's lower bound."""
+    return bounds_s(layout).lower_s
+
+
+def upper_bound_s(layout: Layout) -> float:
+    """Theorem 4's upper bound."""
+    return bounds_s(layout).upper_s
+
+
+def exact_mean_s(layout: Layout) -> float:
+    """The exact mean response time."""
+    return steady_state(layout).mean_s("response")
+
+
+@dataclass(frozen=True)
+class ExactPercentile:
+    """The exact response time that a share `q` of the jobs does not exceed."""
+
+    q: float
+
+    def __call__(self, layout: Layout) -> float:
+        return steady_state(layout).quantile_s("response", self.q)

@@ -1,0 +1,90 @@
+"""What a message to a server and back costs beside what the server does: the part of a hop that is not computation."""
+
+import select
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+
+from hardware_profiles.profiler.points import Point, Row, measured
+from hardware_profiles.profiler.scope import Scope
+from serving.blocks.architecture import Architecture
+from serving.launch.fleet import Fleet
+from serving.server.spec import DtypeName, ServerSpec
+from serving.transport import Link
+from serving.transport.messages import Kind, Message
+from system import InputError
+
+START_S = 120.0  # for a server to load torch and its weights
+ANSWER_S = 60.0
+SHORT_RUNS = 5  # a round, of each message
+JOB = 0
+
+
+class Relay:
+    """One server with one block, and steps to it as an orchestrator sends them; they come back as long as they went."""
+
+    def __init__(self, link: Link, spec: ServerSpec) -> None:
+        self._link, self._spec = link, spec
+
+    def point(self, tokens: int) -> Point:
+        """A step of so many tokens."""
+        hidden = torch.randn(1, tokens, self._spec.architecture.hidden_size).to(getattr(torch, self._spec.dtype))
+        step = Message(Kind.STEP, JOB, block_count=1, hidden=hidden)
+        return Point("relay", (tokens, hidden.nbytes), lambda: self.answer(step), SHORT_RUNS)
+
+    def clock(self, run: Callable[[], object]) -> float:
+        """Of a step its round trip without what the server says that it took; it is the only one of its job."""
+        self.answer(Message(Kind.OPEN, JOB, first_block=0, block_count=1))
+        begin_s = time.perf_counter()
+        answer = run()
+        taken_s = time.perf_counter() - begin_s
+        self.answer(Message(Kind.CLOSE, JOB))
+        assert isinstance(answer, Message)
+        return taken_s - answer.compute_s - answer.queue_s - answer.held_s
+
+    def answer(self, message: Message) -> Message:
+        """What the server says to it; raises `InputError` if it refuses or says nothing."""
+        link = self._link
+        link.send(replace(message, sent_s=time.perf_counter()))
+        while not (answers := link.receive()):
+            self._wait(link)
+        if answers[0].refused:
+            raise InputError(answers[0].text)
+        return answers[0]
+
+    def _wait(self, link: Link) -> None:
+        """Until something can be read, or the rest of a message written."""
+        if link.readable is None:
+            return
+        descriptors = [link.readable]
+        readable, writable, _ = select.select(descriptors, descriptors if link.unsent else [], [], ANSWER_S)
+        link.flush()
+        if not readable and not writable:
+            raise InputError(f"server {self._spec.name}: no answer in {ANSWER_S:g} s; look at its output")
+
+
+def relay_rows(
+    architecture: Architecture,
+    scope: Scope,
+    dtype: DtypeName,
+    device: str,
+    start: Callable[[Sequence[ServerSpec]], Fleet],
+) -> list[Row]:
+    """Rows (tokens, bytes, median s, P10 s, P90 s) for a single token and the scope's lengths; bytes are of one way."""
+    spec = ServerSpec(
+        name="relay",
+        architecture=replace(architecture, block_count=1),
+        first_block=0,
+        block_count=1,
+        slot_count=1,
+        cache_tokens=scope.longest,
+        dtype=dtype,
+        device=device,
+    )
+    with start([spec]) as fleet:
+        fleet.wait_until_ready([spec], START_S)
+        relay = Relay(fleet.links[0], spec)
+        points = [relay.point(tokens) for tokens in (1, *scope.lengths)]
+        return measured(points, relay.clock, scope.warm_up, scope.rounds)["relay"]

@@ -1,0 +1,101 @@
+"""Predicted response times of layouts: exact where the theory holds, else simulated with 99 % intervals."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.dispatch.jffc import JFFC
+from evaluators.queueing.steady_state import steady_state, theory_holds
+from evaluators.simulation import simulate_layout
+from planner.results import Prediction
+from system import Composition, Streams
+from system.layout import Layout
+from system.response import ByChain, ResponseTimes
+from system.service.independent import INDEPENDENT
+from system.service.model import ServiceModel
+from workloads.synthetic import is_poisson_exponential
+from workloads.workload import Workload
+
+Floats = NDArray[np.float64]
+
+CONFIDENCE = 0.99
+NO_CHAINS = np.empty(0)
+
+
+def predict(
+    layout: Layout,
+    workload: Workload,
+    quantiles: Sequence[float],
+    service: ServiceModel = INDEPENDENT,
+    seed: int = 0,
+) -> Prediction:
+    """Predict the response times of a layout at its own rate; raise as `response_times` does.
+
+    Intervals of simulated values are those of consecutive batches of the jobs; batches of a trace that is shorter than
+    its bursts are not independent, and the intervals then are too narrow.
+    """
+    times, rate_per_s = response_times(layout, workload, service, seed), layout.system.arrival_rate_per_s
+    shares, utilisation, server_use = _use(layout, times.by_chain)
+    return Prediction(
+        method="exact" if is_exact(layout, workload, service) else "simulated",
+        rate_per_s=rate_per_s,
+        total_rate_per_s=None if np.isnan(layout.load) else rate_per_s / layout.load,
+        mean_s=times.mean_s("response"),
+        mean_half_width_s=times.half_width_s("response", confidence=CONFIDENCE),
+        quantiles_s={q: times.quantile_s("response", q) for q in quantiles},
+        first_token_mean_s=times.mean_s("first_token"),
+        first_token_quantiles_s={q: times.quantile_s("first_token", q) for q in quantiles},
+        waiting_probability=times.share_above("waiting", 0.0),
+        waiting_mean_s=times.mean_s("waiting"),
+        chain_shares=shares,
+        chain_utilisation=utilisation,
+        server_utilisation=server_use,
+        quantile_half_widths_s={q: times.half_width_s("response", q, CONFIDENCE) for q in quantiles},
+    )
+
+
+def loaded(composition: Composition, rate_per_s: float) -> Composition:
+    """Return the same chains under JFFC at an arrival rate."""
+    return composition.at_rate(rate_per_s).under(JFFC)
+
+
+def response_times(
+    layout: Layout, workload: Workload, service: ServiceModel = INDEPENDENT, seed: int = 0
+) -> ResponseTimes:
+    """Return the response times of a layout at its own rate, simulated ones without the warm-up.
+
+    Raises `UnstableError` if the layout does not carry the rate, and `NotApplicableError` for jobs that the service
+    model does not know.
+    """
+    if is_exact(layout, workload, service):
+        return steady_state(layout)
+    streams = Streams(seed)
+    jobs, rng = workload.jobs(layout.system.arrival_rate_per_s, streams), streams.jobs("slowdowns")
+    return simulate_layout(layout, jobs, service, rng, stop_unstable=True).times.after_warm_up()
+
+
+def is_exact(layout: Layout, workload: Workload, service: ServiceModel) -> bool:
+    """Return whether the theory gives the response times of a layout: it has chains under JFFC."""
+    return theory_holds(layout, workload) and service == INDEPENDENT
+
+
+def theory_applies(workload: Workload, service: ServiceModel) -> bool:
+    """Return whether arrivals are Poisson, sizes exponential, and no job slows another."""
+    return is_poisson_exponential(workload) and service == INDEPENDENT
+
+
+def _use(layout: Layout, by_chain: ByChain | None) -> tuple[Floats, Floats, Floats]:
+    """Return (K,) shares of the jobs, (K,) and (J,) mean shares in use of chains and of servers; empty for routes."""
+    if by_chain is None:
+        return NO_CHAINS, NO_CHAINS, NO_CHAINS
+    chains, busy = layout.composition(), by_chain.busy(layout.system.arrival_rate_per_s)
+    return by_chain.share, busy / chains.capacity, _server_utilisation(chains, busy)
+
+
+def _server_utilisation(chains: Composition, busy: Floats) -> Floats:
+    """Return (J,) the mean share of cache slots in use when chain k has `busy[k]` jobs; 0 without slots."""
+    per_hop = chains.hop_blocks * np.repeat(busy, np.diff(chains.hop_start))
+    slots = chains.placement.cache_slots(chains.system)
+    used = np.bincount(chains.hop_server, per_hop, minlength=slots.size)
+    return np.divide(used, slots, out=np.zeros(slots.size), where=slots > 0)

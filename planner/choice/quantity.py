@@ -1,0 +1,183 @@
+"""The goal as a number of a composition: a response time at a rate, or the largest rate under an SLO.
+
+Each quantity has a `limit` that its value under the theory (Poisson arrivals, exponential sizes, jobs that do not slow
+each other) cannot beat. Chain k serves a share p_k of the jobs, and by Little's law p_k λ T_k of its slots are busy, at
+most c_k. So the mean response Σ p_k T_k + waiting and the tail P(response > t) >= Σ p_k exp(-t / T_k) are at least
+those of the shares that fill the fastest chains first.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar, Protocol
+
+import numpy as np
+from scipy.optimize import brentq
+
+from planner.choice.prediction import loaded, response_times, theory_applies
+from planner.inventory.goals import LargestRate
+from planner.inventory.inventory import Inventory
+from system import Composition, InfeasibleError, UnstableError
+from system.response import ResponseTimes
+from system.service.independent import INDEPENDENT
+from system.service.model import ServiceModel
+from workloads.workload import Workload, rate_or_native
+
+SOLVED_TO = 1e-9  # relative, of rates that are exact; they are given on the side that meets the SLO
+SIMULATED_TO = 1e-3  # relative, of rates by simulation
+
+
+class Quantity(Protocol):
+    """What a plan is chosen by; a rate that is looked for is None until it is found."""
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """The rate at which it is taken, None where the rate is what it is about."""
+
+    @property
+    def sign(self) -> int:
+        """1 if less is better, -1 if more is."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether `value` is exact and `limit` holds; else it is simulated."""
+
+    def limit(self, composition: Composition) -> float:
+        """No value is better; raises `UnstableError` or `InfeasibleError` where there is none."""
+
+    def value(self, composition: Composition, to_beat: float | None = None) -> float | None:
+        """The value, or None if it does not beat that one; raises as `limit` does."""
+
+
+@dataclass(frozen=True)
+class ResponseTime:
+    """The mean (`quantile` None) or a quantile of the response time at a rate, in seconds."""
+
+    rate_per_s: float
+    quantile: float | None
+    workload: Workload = field(repr=False)
+    service: ServiceModel = INDEPENDENT
+    seed: int = 0
+    sign: ClassVar[int] = 1
+
+    @property
+    def is_exact(self) -> bool:
+        return theory_applies(self.workload, self.service)
+
+    def limit(self, composition: Composition) -> float:
+        """Raises `UnstableError` if the chains do not carry the rate."""
+        composition.at_rate(self.rate_per_s).check_stable()
+        served_per_s = composition.capacity * composition.service_rate_per_s
+        before_per_s = np.cumsum(served_per_s) - served_per_s
+        share = np.clip(self.rate_per_s - before_per_s, 0, served_per_s) / self.rate_per_s
+        mean_s = float(share @ composition.mean_service_s)
+        if self.quantile is None:
+            return mean_s
+        used, late = share > 0, 1 - self.quantile
+        share, rate_per_s = share[used], composition.service_rate_per_s[used]
+        return float(brentq(lambda t: share @ np.exp(-rate_per_s * t) - late, 0, mean_s / late))
+
+    def value(self, composition: Composition, to_beat: float | None = None) -> float:
+        times = response_times(loaded(composition, self.rate_per_s), self.workload, self.service, self.seed)
+        return times.mean_s("response") if self.quantile is None else times.quantile_s("response", self.quantile)
+
+
+@dataclass(frozen=True)
+class RateUnderSlo:
+    """The largest rate (1/s) at which a share `quantile` of the jobs is answered within `slo_s`."""
+
+    quantile: float
+    slo_s: float
+    workload: Workload = field(repr=False)
+    service: ServiceModel = INDEPENDENT
+    seed: int = 0
+    sign: ClassVar[int] = -1
+    rate_per_s: ClassVar[None] = None
+
+    @property
+    def is_exact(self) -> bool:
+        return theory_applies(self.workload, self.service)
+
+    @cached_property
+    def late(self) -> float:
+        """The share of the jobs that may be late."""
+        return 1 - self.quantile
+
+    def limit(self, composition: Composition) -> float:
+        """Raises `InfeasibleError` if a job alone is late too often."""
+        alone_s = float(composition.mean_service_s[0] * -np.log(self.late))
+        if alone_s > self.slo_s:
+            raise self._too_slow(f"on an idle fastest chain this quantile is already {alone_s:.4g} s")
+        late = np.exp(-self.slo_s * composition.service_rate_per_s)  # ascending
+        served_per_s = composition.capacity * composition.service_rate_per_s
+        reached_per_s, late_per_s = np.cumsum(served_per_s), np.cumsum(served_per_s * late)
+        over = np.flatnonzero(late_per_s > self.late * reached_per_s)
+        if over.size == 0:
+            return float(reached_per_s[-1])
+        k = over[0]  # the first chain that is only filled in part
+        before_per_s, late_before_per_s = reached_per_s[k] - served_per_s[k], late_per_s[k] - served_per_s[k] * late[k]
+        return float((before_per_s * late[k] - late_before_per_s) / (late[k] - self.late))
+
+    def value(self, composition: Composition, to_beat: float | None = None) -> float | None:
+        return self._exact(composition, to_beat or 0.0) if self.is_exact else self._simulated(composition)
+
+    def _exact(self, composition: Composition, to_beat: float) -> float | None:
+        total_per_s = composition.total_rate_per_s
+        low = max(to_beat, SOLVED_TO * total_per_s)
+        high = min(self.limit(composition) * (1 + SOLVED_TO), total_per_s * (1 - SOLVED_TO))
+        if low >= high or self._excess(composition, low) > 0:
+            return None
+        if self._excess(composition, high) <= 0:
+            return float(high)
+        rate = brentq(lambda rate: self._excess(composition, rate), low, high, xtol=SOLVED_TO * low, rtol=SOLVED_TO)
+        return float(rate) * (1 - 2 * SOLVED_TO)
+
+    def _excess(self, composition: Composition, rate_per_s: float) -> float:
+        """By how much the share of late jobs is too large; grows with the rate."""
+        return self._times(composition, rate_per_s).share_above("response", self.slo_s) - self.late
+
+    def _simulated(self, composition: Composition) -> float:
+        """By bisection: that the share of late jobs grows with the rate is taken for granted."""
+        total_per_s = composition.total_rate_per_s
+        low, high = 0.0, total_per_s
+        while high - low > SIMULATED_TO * high:
+            middle = (low + high) / 2
+            low, high = (middle, high) if self._meets(composition, middle) else (low, middle)
+            if high < SIMULATED_TO * total_per_s:
+                raise self._too_slow("these requests are late at any rate")
+        return low
+
+    def _meets(self, composition: Composition, rate_per_s: float) -> bool:
+        try:
+            return self._times(composition, rate_per_s).quantile_s("response", self.quantile) <= self.slo_s
+        except UnstableError:  # below the rate of (4) where jobs slow each other
+            return False
+
+    def _times(self, composition: Composition, rate_per_s: float) -> ResponseTimes:
+        return response_times(loaded(composition, rate_per_s), self.workload, self.service, self.seed)
+
+    def _too_slow(self, why: str) -> InfeasibleError:
+        return InfeasibleError(
+            f"slo_s = {self.slo_s:g} at quantile {self.quantile:g}: {why}; raise slo_s or add faster servers"
+        )
+
+
+def quantity_of(inventory: Inventory, seed: int = 0) -> Quantity:
+    """The number that an inventory's goal is about."""
+    goal = inventory.goal
+    if isinstance(goal, LargestRate):
+        return RateUnderSlo(goal.quantile, goal.slo_s, inventory.workload, inventory.service.model, seed)
+    return response_time(inventory, seed)
+
+
+def response_time(inventory: Inventory, seed: int = 0) -> ResponseTime:
+    """The goal's mean or quantile at the rate of the inventory, else at the workload's own."""
+    rate_per_s = rate_or_native(inventory.rate_per_s, inventory.workload.native_rate_per_s)
+    return ResponseTime(rate_per_s, inventory.goal.quantile, inventory.workload, inventory.service.model, seed)
+
+
+def value_or_none(quantity: Quantity, composition: Composition) -> float | None:
+    """The value, None where the chains do not carry the rate or no rate meets the SLO."""
+    try:
+        return quantity.value(composition)
+    except (InfeasibleError, UnstableError):
+        return None

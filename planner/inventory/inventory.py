@@ -1,0 +1,51 @@
+"""An inventory as objects: the servers that there are, the model, the requests, and the goal."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.inventory.goals import Goal
+from planner.inventory.services import NamedService
+from system import ServedModel, Servers, System
+from workloads.workload import Workload
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Everything that a plan follows from. Servers of one group are identical but for their names."""
+
+    model: ServedModel
+    derivation: tuple[str, ...]  # how block and cache sizes follow from the model's shape, a line each, for people
+    servers: Servers  # J, each with a name of its own
+    gpus: tuple[str, ...]  # (J,) name of the profile, or "own numbers"
+    groups: NDArray[np.int64]  # (J,) the entry of the file that a server comes from
+    cost_per_hour: NDArray[np.float64] | None  # (J,), None if the file names no cost
+    workload: Workload
+    rate_per_s: float | None  # None: to be found (goal `LargestRate`)
+    goal: Goal
+    service: NamedService = field(default_factory=NamedService)
+
+    def system(self, rate_per_s: float) -> System:
+        """All servers of the inventory at an arrival rate."""
+        return System(self.model, self.servers, rate_per_s, self.workload.mean_job)
+
+    def only(self, members: NDArray[np.int64]) -> "Inventory":
+        """The inventory as if there were only these of its servers."""
+        servers, cost = self.servers, self.cost_per_hour
+        orchestrator_rtt_s, rtt_s = servers.orchestrator_rtt_s, servers.rtt_s
+        kept = Servers(
+            servers.memory_gb[members],
+            servers.communication_s[members],
+            servers.block_s[members],
+            tuple(servers.name(j) for j in members),
+            None if orchestrator_rtt_s is None else orchestrator_rtt_s[members],
+            None if rtt_s is None else rtt_s[np.ix_(members, members)],
+        )
+        return replace(
+            self,
+            servers=kept,
+            gpus=tuple(self.gpus[j] for j in members),
+            groups=self.groups[members],
+            cost_per_hour=None if cost is None else cost[members],
+        )

@@ -1,0 +1,198 @@
+"""From an inventory file (YAML) to an `Inventory`; README.md and `planner/examples/` show what a file looks like."""
+
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, get_args
+
+from planner.inventory.entries import Entry, read_yaml
+from planner.inventory.goals import Cheapest, Goal, LargestRate, Minimise
+from planner.inventory.hugging_face import shape_from_config
+from planner.inventory.inventory import Inventory
+from planner.inventory.machines import machines, overheads_line, reserve_gb
+from planner.inventory.models import CACHES, WEIGHTS, Shape, derivation, preset, served_model, shape_from_entry
+from planner.inventory.services import service_of
+from system import InputError
+from system.checks import require, require_one_of
+from workloads.arrivals import Poisson
+from workloads.requests import OverLength
+from workloads.synthetic import SyntheticWorkload
+from workloads.trace_files import read_requests
+from workloads.traces import TraceWorkload
+from workloads.workload import Workload
+
+TOP_KEYS = (
+    "model",
+    "cache_tokens",
+    "servers",
+    "orchestrator",
+    "rtt_between_servers_ms",
+    "overheads",
+    "workload",
+    "service",
+    "goal",
+)
+SHAPES = ("preset", "config", "shape")
+MODEL_KEYS = (*SHAPES, "weights", "cache")
+WORKLOAD_KEYS = ("rate_per_s", "input_tokens", "output_tokens", "trace", "over_length")
+GOAL_KEYS = ("minimise", "largest_rate", "cheapest")
+SLO_KEYS = ("quantile", "slo_s")
+JOBS = 100_000  # where a workload of random numbers has to be simulated
+PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
+
+
+@dataclass(frozen=True)
+class TraceFile:
+    """A trace of the user's own: what `TraceWorkload` asks of a data set."""
+
+    name: str
+    file: Path
+
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.file
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model's shape and the precisions of its weights and its cache."""
+
+    shape: Shape
+    weights: str
+    cache: str
+
+
+def read_inventory(path: Path) -> Inventory:
+    """The inventory of a file; raises `InputError` with one sentence for the first mistake in it.
+
+    Paths in it are seen from its folder.
+    """
+    content = read_yaml(path)
+    for server in content.get("servers") or () if isinstance(content, dict) else ():
+        if isinstance(server, dict) and "blocks" in server:
+            raise InputError(f"blocks of server {server.get('name')}: this is a layout, read it by plan.py evaluate")
+    return inventory_of(content, path.parent)
+
+
+def inventory_of(content: Any, folder: Path) -> Inventory:
+    """The inventory of a file's content."""
+    top = Entry.of("", content, TOP_KEYS)
+    goal = _goal(top)
+    choice = _model(top, folder)
+    limit = top.count("cache_tokens", "the tokens, prompt and output together, that a request's cache is to hold")
+    workload, rate_per_s = _workload(top, folder, goal, limit)
+    slot_tokens = workload.cache_tokens(limit)
+    model = served_model(choice.shape, slot_tokens, choice.weights, choice.cache)
+    found = machines(top, model, folder)
+    if isinstance(goal, Cheapest) and found.cost_per_hour is None:
+        raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
+    return Inventory(
+        model=model,
+        derivation=(
+            *derivation(choice.shape, model, choice.weights, choice.cache),
+            _reserve_line(reserve_gb(model)),
+            overheads_line(top),
+        ),
+        servers=found.servers,
+        gpus=found.gpus,
+        groups=found.groups,
+        cost_per_hour=found.cost_per_hour,
+        workload=workload.fitted(slot_tokens),
+        rate_per_s=rate_per_s,
+        goal=goal,
+        service=service_of(top),
+    )
+
+
+def _reserve_line(reserve: float) -> str:
+    return (
+        f"{reserve:.3g} GB of a server's memory are kept for workspace (2 GiB x hidden size / 14336, as PETALS does) "
+        "where free_memory_gb is not given"
+    )
+
+
+def _model(top: Entry, folder: Path) -> ModelChoice:
+    value = top.value("model", "a preset's name, such as llama3_70b, or a mapping with preset, config or shape")
+    if not isinstance(value, dict):
+        return ModelChoice(preset(str(value)), "16 bit", "16 bit")
+    entry = Entry.of("model", value, MODEL_KEYS)
+    given = [key for key in SHAPES if key in entry]
+    require(len(given) == 1, "model", given, f"give exactly one of {', '.join(SHAPES)}")
+    return ModelChoice(_shape(entry, folder), _precision(entry, "weights", WEIGHTS), _precision(entry, "cache", CACHES))
+
+
+def _shape(entry: Entry, folder: Path) -> Shape:
+    if "preset" in entry:
+        return preset(entry.text("preset", "a preset's name"))
+    if "config" in entry:
+        return shape_from_config(folder / entry.text("config", "the path of a config.json"))
+    return shape_from_entry(entry.part("shape", "the numbers of a block", [field.name for field in fields(Shape)]))
+
+
+def _precision(entry: Entry, key: str, known: dict[str, Any]) -> str:
+    if key not in entry:
+        return "16 bit"
+    chosen = entry.text(key, f"one of {', '.join(known)}")
+    require_one_of(tuple(known), **{entry.where(key): chosen})
+    return chosen
+
+
+def _workload(top: Entry, folder: Path, goal: Goal, limit: int) -> tuple[Workload, float | None]:
+    entry = top.part("workload", "rate_per_s, input_tokens and output_tokens, or a trace", WORKLOAD_KEYS)
+    rate_per_s = entry.positive("rate_per_s", "requests per second") if "rate_per_s" in entry else None
+    found = "largest_rate is to find it; remove it, or take another goal"
+    require(rate_per_s is None or not isinstance(goal, LargestRate), entry.where("rate_per_s"), rate_per_s, found)
+    if "trace" in entry:
+        return _trace(entry, folder), rate_per_s
+    if not isinstance(goal, LargestRate):
+        entry.value("rate_per_s", "requests per second, such as 0.5, or take the goal largest_rate")
+    return _synthetic(entry, limit), rate_per_s
+
+
+def _trace(entry: Entry, folder: Path) -> TraceWorkload:
+    for key in ("input_tokens", "output_tokens"):
+        require(key not in entry, entry.where(key), entry.content.get(key), "the trace says it already, remove it")
+    file = folder / entry.text("trace", "the path of a CSV file")
+    over_length = entry.content.get("over_length", "truncate")
+    require_one_of(get_args(OverLength), **{entry.where("over_length"): over_length})
+    require(file.is_file(), entry.where("trace"), file, "there is no such file; paths are seen from the inventory")
+    read_requests(file)  # now, so that its mistakes are told of with the inventory's; it is kept for later
+    # A trace is read from whatever has a name and a path().
+    return TraceWorkload(TraceFile(file.name, file), over_length=over_length)  # type: ignore[arg-type]
+
+
+def _synthetic(entry: Entry, limit: int) -> SyntheticWorkload:
+    require("over_length" not in entry, entry.where("over_length"), "given", "is for traces, remove it")
+    input_tokens, output_tokens = _mean_tokens(entry, "input_tokens"), _mean_tokens(entry, "output_tokens")
+    if input_tokens + output_tokens > limit:
+        raise InputError(
+            f"cache_tokens = {limit}: the mean request has {input_tokens + output_tokens:g} tokens ({input_tokens:g} "
+            f"of input, {output_tokens:g} of output) and does not fit; give cache_tokens for the longest request"
+        )
+    return SyntheticWorkload(Poisson(), JOBS, input_tokens, output_tokens)
+
+
+def _mean_tokens(entry: Entry, key: str) -> float:
+    tokens = entry.positive(key, "a mean number of tokens")
+    require(tokens >= 1, entry.where(key), tokens, "must be at least 1")
+    return tokens
+
+
+def _goal(top: Entry) -> Goal:
+    """The least mean response time if the file names no goal."""
+    if "goal" not in top:
+        return Minimise()
+    entry = top.part("goal", "minimise, largest_rate or cheapest", GOAL_KEYS)
+    require(len(entry.content) == 1, "goal", list(entry.content), f"give exactly one of {', '.join(GOAL_KEYS)}")
+    if "minimise" in entry:
+        return Minimise(_quantile(entry.text("minimise", "mean, p50, p95 or p99")))
+    kind = LargestRate if "largest_rate" in entry else Cheapest
+    slo = entry.part(next(iter(entry.content)), "quantile and slo_s", SLO_KEYS)
+    return kind(slo.positive("quantile", "a share, such as 0.95"), slo.positive("slo_s", "seconds"))
+
+
+def _quantile(name: str) -> float | None:
+    percentile = PERCENTILE.fullmatch(name)
+    known = name == "mean" or (percentile is not None and float(percentile[1]) > 0)
+    require(known, "minimise of goal", name, "must be mean or a percentile such as p50, p95, p99")
+    return None if percentile is None else float(percentile[1]) / 100

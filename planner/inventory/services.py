@@ -1,0 +1,63 @@
+"""The service model of an inventory: a file of `conf/service`, read without Hydra."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from planner.inventory.entries import Entry, read_yaml, require_known
+from system import InputError
+from system.code.source import ROOT
+from system.service.independent import INDEPENDENT
+from system.service.model import ServiceModel
+
+FOLDER = ROOT / "conf" / "service"
+CLASS = "_target_"
+HINT = "the name of a service model, such as steps"
+
+
+@dataclass(frozen=True)
+class NamedService:
+    """A service model with its name and the options that the inventory gives."""
+
+    name: str = "independent"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    model: ServiceModel = INDEPENDENT
+
+    @property
+    def is_independent(self) -> bool:
+        """Whether no request slows another, so that the theory holds."""
+        return self.model == INDEPENDENT
+
+
+def service_of(top: Entry) -> NamedService:
+    """Return the service model that a file names under `service`, equation (2) by default.
+
+    It is a name, or a mapping with a name and options that override those of its file. Raises `InputError` for names,
+    options and values that are not there.
+    """
+    if "service" not in top:
+        return NamedService()
+    content = top.value("service", HINT)
+    name = Entry("service", content).text("name", HINT) if isinstance(content, dict) else top.text("service", HINT)
+    require_known("service", name, (path.stem for path in FOLDER.glob("*.yaml")))
+    defaults = _settings(name)
+    module, _, class_name = defaults.pop(CLASS).rpartition(".")
+    options = {}
+    if isinstance(content, dict):
+        Entry.of("service", content, ("name", *defaults))
+        options = {key: value for key, value in content.items() if key != "name"}
+    try:
+        model = getattr(import_module(module), class_name)(**defaults | options)
+    except InputError as error:
+        raise InputError(f"service: {error}") from error
+    return NamedService(name, options, model)
+
+
+def _settings(name: str) -> dict[str, Any]:
+    """Return what the file of a service model says, over what those say that it names under `defaults`."""
+    content = read_yaml(FOLDER / f"{name}.yaml")
+    settings: dict[str, Any] = {}
+    for parent in content.pop("defaults", ()):
+        settings |= _settings(parent)
+    return settings | content

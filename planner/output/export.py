@@ -1,0 +1,116 @@
+"""A plan as start commands for PETALS and vLLM, each with what the target cannot express."""
+
+import numpy as np
+
+from planner.output.words import digits, hop_words
+from planner.results import Plan
+from system import Composition
+
+PETALS = """\
+PETALS: run each line on its server. The first server of a private swarm takes --new_swarm in the place of
+--initial_peers and prints the address for the others.
+What PETALS cannot express: its clients choose their paths themselves, so the places of the chains are not
+enforced and JFFC does not dispatch. `python plan.py evaluate` shows these blocks under chains with places.
+It serves BLOOM, Falcon, LLaMA and Mixtral, and keeps keys and values in the 16 bits of its --torch_dtype."""
+VLLM = """\
+vLLM: one engine a chain. Run each line on its server, with HEAD the address of the chain's first one, which takes
+the requests. Several servers need a vLLM that knows --nnodes; Ray would order the stages by address, not as here.
+Predicted times are NOT valid for it: its stages send to each other directly, not by way of an orchestrator,
+it batches requests continuously, and its cache is paged: --max-num-seqs bounds requests but reserves nothing.
+The first and last stage also hold the embedding and the output head, which the plan does not count.
+Send each request to the fastest engine with fewer in progress than its places (JFFC).
+Check that vLLM can split the model into pipeline stages (its list of supported models says so)."""
+MODEL = "MODEL=${MODEL:?the Hugging Face name of the model}"
+PEERS = "PEERS=${PEERS:?addresses of the swarm}"
+HEAD = "HEAD=${HEAD:?address of the first server of the chain}"
+
+# By the precision at the end of the model's name.
+PETALS_PRECISIONS = {"nf4": "nf4", "int8": "int8"}
+VLLM_PRECISIONS = {"nf4": " --quantization bitsandbytes"}
+VLLM_INT8 = "\nThe plan counts weights of 8 bits, which vLLM does not make while it loads: MODEL has to have them."
+
+
+def petals_commands(plan: Plan) -> str:
+    """A shell script with one line for each server that hosts blocks."""
+    hosting = np.flatnonzero(plan.composition.placement.block_count > 0).tolist()
+    return _script(plan, PETALS, [MODEL, PEERS], [_server(plan, j) for j in hosting])
+
+
+def _server(plan: Plan, j: int) -> str:
+    """PETALS keeps room for so many tokens in every block that a server hosts."""
+    placement, system = plan.composition.placement, plan.composition.system
+    tokens = placement.cache_slots(system)[j] * system.model.cache_tokens // placement.block_count[j]
+    idle = "" if j in plan.composition.hop_server else ", on no chain of the plan: a spare"
+    return (
+        _comment(f"{system.servers.name(j)} ({plan.inventory.gpus[plan.members[j]]}{idle})")
+        + f'python -m petals.cli.run_server "$MODEL" --initial_peers $PEERS --block_indices '
+        f"{placement.first_block[j]}:{placement.end_block[j]} "
+        f"--attn_cache_tokens {tokens} --inference_max_length {system.model.cache_tokens} "
+        f"--quant_type {PETALS_PRECISIONS.get(_precision(plan), 'none')}\n"
+    )
+
+
+def vllm_commands(plan: Plan) -> str:
+    """A shell script with one engine for each chain whose servers are on no other chain."""
+    composition = plan.composition
+    shared = shared_servers(composition)
+    engines = []
+    for k in range(len(composition)):
+        busy = [composition.system.servers.name(j) for j in composition.chain(k).servers if j in shared]
+        engines.append(_not_an_engine(composition, k, busy) if busy else _engine(plan, k))
+    told = VLLM + (VLLM_INT8 if _precision(plan) == "int8" else "")
+    return _script(plan, told, [MODEL, HEAD] if any('"$HEAD"' in engine for engine in engines) else [MODEL], engines)
+
+
+def shared_servers(composition: Composition) -> set[int]:
+    """Servers on more than one chain."""
+    servers, chains = np.unique(composition.hop_server, return_counts=True)
+    return set(servers[chains > 1].tolist())
+
+
+def _engine(plan: Plan, k: int) -> str:
+    """A line for each stage, the first of which serves."""
+    chain, tokens = plan.composition.chain(k), plan.composition.system.model.cache_tokens
+    serve = (
+        f'vllm serve "$MODEL" --max-model-len {tokens} --max-num-seqs {chain.capacity}'
+        f"{VLLM_PRECISIONS.get(_precision(plan), '')}"
+    )
+    hops, stages = hop_words(plan.composition, k), len(chain.servers)
+    if stages == 1:
+        return _comment(f"chain {k + 1}: {hops[0]}") + f"{serve}\n"
+    split = (
+        f"VLLM_PP_LAYER_PARTITION={','.join(map(str, chain.blocks))} {serve} --pipeline-parallel-size {stages} "
+        f'--distributed-executor-backend mp --nnodes {stages} --master-addr "$HEAD"'
+    )
+    lines = [
+        _comment(f"chain {k + 1}, stage {n + 1} of {stages}: {hop}")
+        + f"{split} --node-rank {n}{' --headless' if n else ''}\n"
+        for n, hop in enumerate(hops)
+    ]
+    return "".join(lines)
+
+
+def _not_an_engine(composition: Composition, k: int, shared: list[str]) -> str:
+    return _comment(
+        f"chain {k + 1} ({' > '.join(hop_words(composition, k))}) has no engine: "
+        f"{', '.join(shared)} would be on several, and a vLLM worker belongs to one"
+    )
+
+
+def _precision(plan: Plan) -> str:
+    return plan.inventory.model.name.rsplit("_", 1)[-1]
+
+
+def _comment(text: str) -> str:
+    """One line, whatever names are in it: what follows a line break would be run."""
+    return f"# {' '.join(text.split())}\n"
+
+
+def _script(plan: Plan, told: str, variables: list[str], commands: list[str]) -> str:
+    prediction = plan.prediction
+    about = (
+        f"{plan.inventory.model.name} at {digits(prediction.rate_per_s)} requests/s: predicted mean "
+        f"{digits(prediction.mean_s, 's')}, P95 {digits(prediction.quantiles_s[0.95], 's')}"
+    )
+    comments = "".join(map(_comment, [about, *told.splitlines()]))
+    return "\n".join(["#!/bin/sh", comments + variables[0], *variables[1:], "", *commands])

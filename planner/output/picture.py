@@ -1,0 +1,123 @@
+"""A plan as a picture: servers by blocks, and the chains drawn through them."""
+
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from planner.output.words import count, digits, some_names
+from planner.results import Plan
+
+MOST_ROWS = 44
+COLOURS = plt.get_cmap("Blues")
+# None of them blue, as the bars are.
+CHAIN_COLOURS = ("tab:red", "tab:orange", "tab:green", "tab:purple", "tab:brown", "tab:pink", "black", "tab:olive")
+
+
+class Row(NamedTuple):
+    """Servers with the same blocks that are drawn as one bar, as members of the plan."""
+
+    servers: tuple[int, ...]
+    label: str
+    utilisation: float
+
+
+def picture(plan: Plan) -> Figure:
+    """Bars are hosted blocks, coloured by the share of the cache in use; lines are chains, as wide as their places."""
+    rows = _rows(plan)
+    figure, axes = plt.subplots(figsize=(9.0, 2.4 + 0.26 * len(rows)), layout="constrained")
+    _draw_bars(axes, plan, rows)
+    _draw_chains(axes, plan, rows)
+    _label(axes, plan, rows)
+    colours = ScalarMappable(Normalize(0, 1), COLOURS)
+    figure.colorbar(colours, ax=axes, label="cache in use", shrink=min(1.0, 12 / len(rows)), pad=0.01)
+    return figure
+
+
+def _rows(plan: Plan) -> list[Row]:
+    """The hosting servers from the first block on; alike ones share a bar where they are too many for one each."""
+    placement = plan.composition.placement
+    hosting = np.flatnonzero(placement.block_count > 0)
+    hosting = hosting[np.lexsort((hosting, placement.end_block[hosting], placement.first_block[hosting]))]
+    if hosting.size <= MOST_ROWS:
+        return [_row(plan, (int(j),)) for j in hosting]
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for j in hosting.tolist():
+        key = (int(placement.first_block[j]), int(placement.end_block[j]), int(plan.inventory.groups[plan.members[j]]))
+        alike.setdefault(key, []).append(j)
+    rows = [_row(plan, tuple(servers)) for servers in alike.values()]
+    return rows if len(rows) <= MOST_ROWS else _busiest(rows)
+
+
+def _busiest(rows: list[Row]) -> list[Row]:
+    """The rows with most cache in use, in their order; the title says how many servers that leaves out."""
+    kept = sorted(sorted(range(len(rows)), key=lambda n: -rows[n].utilisation * len(rows[n].servers))[:MOST_ROWS])
+    return [rows[n] for n in kept]
+
+
+def _row(plan: Plan, servers: tuple[int, ...]) -> Row:
+    gpu = plan.inventory.gpus[plan.members[servers[0]]]
+    names = some_names(plan.inventory, [int(plan.members[j]) for j in servers], 1)
+    return Row(servers, f"{names} ({gpu})", float(plan.prediction.server_utilisation[list(servers)].mean()))
+
+
+def _draw_bars(axes: Axes, plan: Plan, rows: list[Row]) -> None:
+    placement = plan.composition.placement
+    first = [placement.first_block[row.servers[0]] for row in rows]
+    blocks = [placement.block_count[row.servers[0]] for row in rows]
+    colours = [COLOURS(row.utilisation) for row in rows]
+    axes.barh(range(len(rows)), blocks, left=first, height=0.72, color=colours, edgecolor="black", linewidth=0.5)
+
+
+def _draw_chains(axes: Axes, plan: Plan, rows: list[Row]) -> None:
+    """Each chain along the blocks that it runs at a server, and from there to the next one."""
+    composition = plan.composition
+    place = {j: n for n, row in enumerate(rows) for j in row.servers}
+    widest, drawn = composition.capacity.max(), min(len(composition), len(CHAIN_COLOURS))
+    for k in reversed(range(len(composition))):
+        chain = composition.chain(k)
+        if any(j not in place for j in chain.servers):
+            continue
+        named = k < len(CHAIN_COLOURS)
+        ends = np.cumsum([0, *chain.blocks])
+        beside = 0.6 * ((k + 0.5) / drawn - 0.5) if named else 0.0  # so that chains do not hide each other
+        axes.plot(
+            np.repeat(ends, 2)[1:-1],
+            np.repeat([place[j] + beside for j in chain.servers], 2),
+            color=CHAIN_COLOURS[k] if named else "0.45",
+            linewidth=0.8 + 2.2 * chain.capacity / widest,
+            alpha=0.95 if named else 0.25,
+            label=f"{k + 1}: {count(chain.capacity, 'place')}, {digits(chain.mean_service_s, 's')}" if named else None,
+            zorder=4 if named else 3,
+        )
+
+
+def _label(axes: Axes, plan: Plan, rows: list[Row]) -> None:
+    composition, prediction = plan.composition, plan.prediction
+    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlim(0, composition.system.model.block_count)
+    axes.set_xlabel("block")
+    left_out = int((composition.placement.block_count > 0).sum()) - sum(len(row.servers) for row in rows)
+    axes.set_title(
+        f"{plan.inventory.model.name} at {digits(prediction.rate_per_s)} requests/s: mean "
+        f"{digits(prediction.mean_s, 's')}, P95 {digits(prediction.quantiles_s[0.95], 's')}"
+        + (f" ({left_out} servers with other blocks not drawn)" if left_out else ""),
+        fontsize=10,
+    )
+    more = len(composition) - len(CHAIN_COLOURS)
+    title = "chains, fastest first" + (f" ({more} more in grey)" if more > 0 else "")
+    handles, labels = axes.get_legend_handles_labels()
+    axes.figure.legend(
+        handles[::-1],
+        labels[::-1],
+        title=title,
+        loc="outside lower center",
+        ncols=4,
+        fontsize=8,
+        title_fontsize=8,
+    )

@@ -1,0 +1,169 @@
+"""Warnings: where a plan's numbers say less than they seem to."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluators.queueing.steady_state import steady_state
+from hardware_profiles.profile import profile
+from planner.choice.cheapest import choices, is_exhaustive
+from planner.choice.prediction import theory_applies
+from planner.inventory.goals import Cheapest
+from planner.output.words import some_names
+from planner.results import Alternative, Plan, Prediction
+from planner.study.sensitivity import links_per_chain_s
+from system import InputError, Streams
+from workloads.synthetic import CalibratedWorkload, is_poisson_exponential
+from workloads.traces import TraceWorkload
+
+Floats = NDArray[np.float64]
+Recorded = TraceWorkload | CalibratedWorkload  # workloads that treat over-long requests
+
+SHORT = 100  # mean response times, for a workload that is replayed once
+BURSTY = 1.2  # times the mean rate, seen by the average request
+LINKS_DOMINATE = 0.5  # share of the service time
+ARITHMETIC_SHORT = 0.5  # share of a server's peak
+
+
+def warnings(plan: Plan, seed: int = 0) -> tuple[str, ...]:
+    """What to keep in mind, a sentence each."""
+    parts = (_of_search(plan), _of_requests(plan, seed), _of_arithmetic(plan), _of_links(plan), _of_profiles(plan))
+    return tuple(sentence for part in parts for sentence in part)
+
+
+def of_better_alternatives(plan: Plan, alternatives: tuple[Alternative, ...]) -> Iterator[str]:
+    """The greedy composition is not always the best one; another way to use the servers may be better at this rate."""
+    ours, quantile = plan.prediction, plan.inventory.goal.quantile
+    for other in alternatives:
+        if other.prediction is not None and _time_s(other.prediction, quantile, 1) < 0.999 * _time_s(
+            ours, quantile, -1
+        ):
+            yield (
+                f"{other.name} does better here: {_time_s(other.prediction, quantile):.4g} s instead of "
+                f"{_time_s(ours, quantile):.4g} s"
+            )
+
+
+def _time_s(prediction: Prediction, quantile: float | None, sign: int = 0) -> float:
+    """The goal's response time, at the lower (-1) or upper (1) end of its interval."""
+    if quantile is None:
+        return prediction.mean_s + sign * prediction.mean_half_width_s
+    return prediction.quantiles_s[quantile] + sign * prediction.quantile_half_widths_s.get(quantile, 0.0)
+
+
+def _of_search(plan: Plan) -> Iterator[str]:
+    inventory = plan.inventory
+    if plan.candidates and not theory_applies(inventory.workload, inventory.service.model):
+        yield "c was searched from coarse to fine by simulation, so another c may be slightly better"
+    if plan.candidates and isinstance(inventory.goal, Cheapest) and not is_exhaustive(inventory):
+        yield (
+            f"the {choices(inventory):.3g} choices of servers are too many to try: servers were given up, the dearest "
+            "first, while the SLO was met, which need not end at the cheapest choice"
+        )
+
+
+def _of_requests(plan: Plan, seed: int) -> Iterator[str]:
+    workload, tokens = plan.inventory.workload, plan.inventory.model.cache_tokens
+    too_long = workload.over_length_share(tokens)
+    if too_long > 0:
+        treated = f" (over_length = {workload.over_length})" if isinstance(workload, Recorded) else ""
+        yield f"{too_long:.1%} of the requests are longer than the {tokens} tokens of a cache slot{treated}"
+    if not is_poisson_exponential(workload):
+        yield from _of_arrivals(plan, workload.jobs(plan.prediction.rate_per_s, Streams(seed)).arrival_s)
+
+
+def _of_arrivals(plan: Plan, arrival_s: Floats) -> Iterator[str]:
+    """Requests that come too briefly for a steady state, and those that come in bursts."""
+    prediction, span_s = plan.prediction, float(arrival_s[-1] - arrival_s[0])
+    if span_s < SHORT * prediction.mean_s:
+        yield (
+            f"at {prediction.rate_per_s:.3g}/s the {arrival_s.size} requests last {span_s:.3g} s, only "
+            f"{span_s / prediction.mean_s:.0f} mean response times: queues that build up more slowly are not seen"
+        )
+    busy_per_s = busy_rate_per_s(arrival_s, prediction.mean_s)
+    if busy_per_s >= BURSTY * prediction.rate_per_s:
+        yield _bursts(plan, busy_per_s)
+
+
+def _bursts(plan: Plan, busy_per_s: float) -> str:
+    prediction, total_per_s = plan.prediction, plan.composition.total_rate_per_s
+    bursts = (
+        f"the requests come in bursts: around the average request they come at {busy_per_s:.3g}/s, a load of "
+        f"{busy_per_s / total_per_s:.2f}, while the mean load is {prediction.rate_per_s / total_per_s:.2f}"
+    )
+    if not plan.inventory.service.is_independent:
+        return bursts
+    poisson = steady_state(plan.composition)
+    return (
+        f"{bursts}; Poisson arrivals and exponential sizes would give a mean of {poisson.mean_s('response'):.3g} s and "
+        f"a P95 of {poisson.quantile_s('response', 0.95):.3g} s, the requests as they come give "
+        f"{prediction.mean_s:.3g} s and {prediction.quantiles_s[0.95]:.3g} s"
+    )
+
+
+def busy_rate_per_s(arrival_s: Floats, window_s: float) -> float:
+    """The rate at which others come in a request's own window of time, in the mean over the requests.
+
+    That of the arrivals themselves for Poisson, more if they come in bursts longer than the window.
+    """
+    counts = np.bincount(((arrival_s - arrival_s[0]) // window_s).astype(np.int64)).astype(float)
+    return float(counts @ (counts - 1) / (counts.sum() * window_s))
+
+
+def prefill_share(plan: Plan) -> Floats:
+    """(J,) share of its peak arithmetic that each server needs for the prompts alone: beyond 1 it cannot keep up.
+
+    The model lets concurrent requests not slow each other; of decoding that can be true, of prompts not.
+    """
+    composition, prediction = plan.composition, plan.prediction
+    system = composition.system
+    per_s = np.repeat(prediction.rate_per_s * prediction.chain_shares, np.diff(composition.hop_start))
+    prompt_s = composition.hop_blocks * system.servers.block_s[composition.hop_server, 1] * system.mean_job[1]
+    share = np.bincount(composition.hop_server, per_s * prompt_s, minlength=len(system.servers))
+    return share.astype(np.float64)
+
+
+def _of_arithmetic(plan: Plan) -> Iterator[str]:
+    """Yield a warning where prompts need much of a server, unless the service model lets requests slow each other."""
+    if not plan.inventory.service.is_independent:
+        return
+    share = prefill_share(plan)
+    over = np.flatnonzero(share > ARITHMETIC_SHORT)
+    if over.size:
+        worst = int(share.argmax())
+        names = some_names(plan.inventory, plan.members[over].tolist())
+        yield (
+            f"prompts alone take more than {ARITHMETIC_SHORT:.0%} of the arithmetic of {names}, and "
+            f"{share[worst]:.0%} of that of {plan.composition.system.servers.name(worst)}: the model lets concurrent "
+            "requests not slow each other, so expect longer times and a lower largest rate than predicted"
+        )
+
+
+def _of_links(plan: Plan) -> Iterator[str]:
+    composition = plan.composition
+    share = plan.prediction.chain_shares
+    links = float(share @ links_per_chain_s(composition) / (share @ composition.mean_service_s))
+    if links > LINKS_DOMINATE:
+        yield (
+            f"links dominate: {links:.0%} of the service time of a request alone is round trips and their overheads, "
+            "not computation"
+        )
+
+
+def _of_profiles(plan: Plan) -> Iterator[str]:
+    names = sorted({plan.inventory.gpus[plan.members[j]] for j in plan.composition.hop_server})
+    from_data_sheets = [name for name in names if _is_data_sheet(name)]
+    if from_data_sheets:
+        yield (
+            f"the block times of {', '.join(from_data_sheets)} come from data sheets; measured ones have been 3 to 4 "
+            "times as long, so measure a server of each kind before you rely on these numbers"
+        )
+
+
+def _is_data_sheet(name: str) -> bool:
+    try:
+        content = profile(name)
+    except InputError:  # numbers of the inventory itself
+        return False
+    return "data sheet" in f"{content['description']} {content['source']}".lower()

@@ -1,0 +1,270 @@
+"""The claims ledger: every published claim, what was reproduced, a verdict, and the evidence in a sentence."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import product
+from math import isinf
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from plots.claims.judging import Cell, Evidence, Finding, axis_name, finding
+from plots.claims.rules import SETS, Claim, ClaimTest, Where, claims, rules
+from plots.stamps import Made
+from store.disk.store import Store
+from store.tables.labels import Labels, joined, labels_in
+from store.tables.load import load_records, load_results
+
+CLAIMS = "claims"  # their name on the command line
+CONSTANTS = "constants"
+LONGEST_LIST = 4  # of cells that are named one by one
+
+
+class Judgement(NamedTuple):
+    """A claim, its verdict, and the findings of its tests under each of its conditions, these in words."""
+
+    claim: Claim
+    verdict: str
+    findings: dict[str, list[Finding]]
+    conditions: Mapping[str, Where] = MappingProxyType({})  # by their words
+
+
+def write_claims(store: Path, folder: Path) -> Made:
+    """Write `claims.csv` and `claims.md` of what the store has; the outcome counts the verdicts."""
+    evidence = gather(store)
+    if not evidence:
+        return Made(f"nothing to judge: no experiment that they are about is in {store}", [])
+    judgements = [judge(claim, evidence) for claim in claims()]
+    folder.mkdir(parents=True, exist_ok=True)
+    table, text = folder / f"{CLAIMS}.csv", folder / f"{CLAIMS}.md"
+    ledger(judgements).to_csv(table, index=False)
+    basis = [basis_of(store, evidence[name].name) for name in sorted(evidence)]
+    text.write_text(page(judgements, basis, labels_of(evidence)), encoding="utf-8")
+    return Made(counts(judgements), [table, text])
+
+
+def counts(judgements: Sequence[Judgement]) -> str:
+    """How many claims there are, and how many of each verdict."""
+    verdicts = pd.Series([judgement.verdict.replace(" under:", " in part:").split(":")[0] for judgement in judgements])
+    told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.value_counts().items())
+    return f"{len(judgements):4} claims: {told}"
+
+
+def gather(store: Path) -> dict[str, Evidence]:
+    """The results of each experiment that claims need; of its embedded variant where it has none of its own."""
+    opened = Store(store)
+    swept = set(opened.experiment_names())
+    found = {}
+    for name in sorted({name for claim in claims() for name in claim.experiments}):
+        for variant in (f"{name}_embedded", name):
+            results = load_results(variant, store) if variant in swept else None
+            if results and not results.rows.empty:
+                found[name] = Evidence(variant, *results, labels_in(opened.experiment(variant)))
+    return found
+
+
+def labels_of(evidence: Mapping[str, Evidence]) -> Labels:
+    """Return the labels of all experiments that were judged."""
+    return joined(each.labels for each in evidence.values())
+
+
+def judge(claim: Claim, evidence: Mapping[str, Evidence]) -> Judgement:
+    """The verdict on a claim by the rule of `claims.yaml`."""
+    if claim.untestable:
+        return Judgement(claim, "not testable here", {})
+    usable = {name: each for name, each in evidence.items() if not (claim.measured and name != each.name)}
+    missing = sorted(claim.experiments - usable.keys())
+    if missing:
+        return Judgement(claim, f"not run: {', '.join(missing)}", {})
+    conditions = {_in_words(each, labels_of(usable)): each for each in _conditions(claim)}
+    try:
+        tried = {words: [finding(test, usable, each) for test in claim.tests] for words, each in conditions.items()}
+    except KeyError as error:
+        return Judgement(claim, f"not run: {', '.join(sorted(claim.experiments))} with the axis {error}", {})
+    findings = {words: found for words, found in tried.items() if any(each.cells or each.undecided for each in found)}
+    return Judgement(claim, _verdict(claim, findings), findings, conditions)
+
+
+def _conditions(claim: Claim) -> list[Where]:
+    """Every combination of the conditions' values."""
+    return [dict(zip(claim.conditions, values, strict=True)) for values in product(*claim.conditions.values())]
+
+
+def _in_words(condition: Where, labels: Labels) -> str:
+    """Return a condition for people, such as `constants of the paper, over_length = untreated`."""
+    named = [
+        labels(axis, value) if axis == CONSTANTS else f"{axis.rsplit('.', 1)[-1]} = {value}"
+        for axis, value in condition.items()
+    ]
+    return ", ".join(named)
+
+
+def _verdict(claim: Claim, findings: Mapping[str, Sequence[Finding]]) -> str:
+    if not findings:
+        return f"not run: {', '.join(sorted(claim.experiments))}"
+    holding = [words for words, found in findings.items() if all(each.holds for each in found)]
+    if len(holding) == len(findings):
+        return "reproduced"
+    return f"reproduced under: {'; '.join(holding)}" if holding else "not reproduced"
+
+
+def ledger(judgements: Sequence[Judgement]) -> pd.DataFrame:
+    """One row a claim."""
+    rows = [
+        {
+            "id": claim.id,
+            "claim": claim.claim,
+            "source": claim.source,
+            "published": claim.published,
+            **{f"reproduced_{name}": _reproduced(judgement, name) for name in SETS},
+            "verdict": judgement.verdict,
+            "explanation": explanation(judgement),
+        }
+        for judgement in judgements
+        for claim in [judgement.claim]
+    ]
+    return pd.DataFrame(rows)
+
+
+def _reproduced(judgement: Judgement, constants: str) -> str:
+    """Return the deciding value of each test under a set of constants; what no constants change stands under both."""
+    values = {}
+    for words, found in judgement.findings.items():
+        condition = judgement.conditions[words]
+        if condition.get(CONSTANTS) == constants or not condition:
+            others = [value for axis, value in condition.items() if axis != CONSTANTS]
+            values["".join(others[-1:])] = "; ".join(_value(each.test, each.worst) for each in found)
+    return " / ".join(f"{value}: {text}" if value else text for value, text in values.items())
+
+
+def _value(test: ClaimTest, cell: Cell | None) -> str:
+    """A cell's value with its interval, such as `0.2 ± 0.1 %`."""
+    if cell is None:
+        return "no value"
+    if test.status is not None:
+        return cell.label
+    spread = "" if pd.isna(cell.half_width) else f" ± {_number(test, cell.half_width, digits=2)}"
+    return f"{_number(test, cell.value)}{spread}{_unit(test)}"
+
+
+def _number(test: ClaimTest, value: float, digits: int = 4) -> str:
+    return f"{100 * value if test.unit == '%' else value:.{digits}g}"
+
+
+def _unit(test: ClaimTest) -> str:
+    return test.unit if test.unit in ("", "/s") else f" {test.unit}"
+
+
+def explanation(judgement: Judgement) -> str:
+    """The evidence in a sentence for each condition, and what else must be known."""
+    claim, verdict, findings, _ = judgement
+    if claim.untestable:
+        return _sentence(claim.untestable)
+    if not findings:
+        return _sentence(verdict)
+    told = [_told(words, found) for words, found in findings.items()]
+    return " ".join([*map(_sentence, told), *([claim.note] if claim.note else [])])
+
+
+def _told(condition: str, findings: Sequence[Finding]) -> str:
+    """How many cells hold, the one that decides, and the cells without a mean."""
+    cells = [cell for each in findings for cell in each.cells]
+    undecided = list(dict.fromkeys(text for each in findings for text in each.undecided))
+    told = f"{condition + ': ' if condition else ''}{sum(cell.holds for cell in cells)} of {len(cells)} hold"
+    doubtful = sum(cell.crosses for cell in cells)
+    told += f" ({doubtful} with an interval across the edge)" if doubtful else ""
+    return told + _deciding(findings, len(cells)) + (f"; without a mean: {_listed(undecided)}" if undecided else "")
+
+
+def _deciding(findings: Sequence[Finding], cells: int) -> str:
+    """The cell that is furthest off or, of a single test, the nearest to failing."""
+    first = min(findings, key=_order)
+    if first.worst is None or (first.holds and len(findings) > 1):
+        return ""
+    if first.test.status is not None:
+        return f" ({first.worst.label})"
+    lead = "" if cells == 1 else "nearest to failing, " if first.holds else "furthest off, "
+    where = f" at {first.worst.label}" if first.worst.label else ""
+    return f"; {lead}{first.test.measures}: {_value(first.test, first.worst)}{where}"
+
+
+def _order(found: Finding) -> tuple[bool, float]:
+    """Tests that fail first, and of these the one with the deepest cell."""
+    return found.holds, found.worst.margin if found.worst is not None else float("-inf")
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = len(texts) - LONGEST_LIST
+    return ", ".join(texts[:LONGEST_LIST]) + (f" and {more} more" if more > 0 else "")
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:].rstrip(".") + "."
+
+
+def page(judgements: Sequence[Judgement], basis: Sequence[str], labels: Labels) -> str:
+    """Return the ledger as a page of Markdown: what it rests on, a table, and a paragraph for each claim."""
+    heads = ["", "claim", "published", *(labels(CONSTANTS, name) for name in SETS), "verdict"]
+    columns = ["id", "claim", "published", *(f"reproduced_{name}" for name in SETS), "verdict"]
+    lines = [
+        "# Claims",
+        "",
+        *(f"- {text}" for text in basis),
+        "",
+        rules()["rule"],
+        "",
+        "A number is that of the cell that decides its test, furthest outside the band or nearest to its edge; where a",
+        "claim has several tests, their numbers stand in the order of the list at the end of its paragraph.",
+        "",
+        _markdown_row(heads),
+        _markdown_row(["---"] * len(heads)),
+        *map(_markdown_row, ledger(judgements)[columns].to_numpy()),
+        *(line for judgement in judgements for line in _paragraph(judgement)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def _paragraph(judgement: Judgement) -> list[str]:
+    claim = judgement.claim
+    tests = [f"- {test.measures}{_band(test)}" for test in claim.tests]
+    head = f"**{claim.id}. {claim.claim}** ({claim.source}; published: {claim.published}) *{judgement.verdict}*."
+    return ["", head, explanation(judgement), *([""] if tests else []), *tests]
+
+
+def _band(test: ClaimTest) -> str:
+    """The band in words, and the axes whose combinations are the cells."""
+    axes = f", for each {', '.join(axis_name(test, axis) for axis in test.each)}" if test.each else ""
+    if test.status is not None:
+        return f": one must be {test.status}{axes}"
+    every = ", in every draw" if test.draws == "every" else ""
+    return f": {_between(*test.ends, partial(_number, test))}{_unit(test)}{axes}{every}"
+
+
+def _between(low: float, high: float, number: Callable[[float], str]) -> str:
+    if low == high:
+        return number(low)
+    if isinf(low) or isinf(high):
+        return f"at most {number(high)}" if isinf(low) else f"at least {number(low)}"
+    return f"{number(low)} to {number(high)}"
+
+
+def basis_of(store: Path, experiment: str) -> str:
+    """The draws, networks and workloads behind an experiment's rows."""
+    sweep, records = Store(store).experiment(experiment), load_records(experiment, store)
+    cases = [record["configuration"] for found in records.values() for record in found[:1]]
+    networks = sorted({_source_of(case["cluster"]["network"]) for case in cases})
+    workloads = sorted({_source_of(case["workload"]) for case in cases})
+    return f"{experiment}: {sweep['draws']} draws; network {', '.join(networks)}; workload {', '.join(workloads)}"
+
+
+def _source_of(part: Mapping[str, Any]) -> str:
+    """What a network or workload is, and the data set it reads if it reads one."""
+    dataset = part.get("dataset")
+    kind = str(part["_target_"]).rsplit(".", 1)[-1]
+    return f"{kind} of {dataset['name']}" if dataset else kind

@@ -1,0 +1,57 @@
+"""Means and percentiles of real runs beside their predictions, where there is no load to draw them over."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from plots.drawing.curves import axis_words
+from plots.drawing.predicted import kinds_in, with_kinds
+from plots.drawing.style import MOST_COLUMNS, legend_below, logarithmic_from_zero, new_figure
+from store.tables.labels import Labels
+from store.tables.statistics import intervals_over_draws
+
+STATISTICS = {
+    "mean\nresponse": ("response_mean_s", None),
+    "P50": ("response_quantile_s", 0.5),
+    "P95": ("response_quantile_s", 0.95),
+    "P99": ("response_quantile_s", 0.99),
+    "mean\nwaiting": ("waiting_mean_s", None),
+    "mean\nservice": ("service_mean_s", None),
+}
+OFFSET, MOST = 0.12, 0.72  # between the kinds of one statistic, and from the first to the last
+
+
+def side_by_side(rows: pd.DataFrame, axis: str, draws: int, labels: Labels) -> Figure:
+    """Draw a panel for each value of the axis."""
+    known = with_kinds(rows)
+    kinds = kinds_in(known, labels)
+    figure, panels = new_figure(known[axis].nunique())
+    offset = min(OFFSET, MOST / len(kinds))
+    for axes, (value, shown) in zip(panels, known.groupby(axis, sort=False), strict=True):
+        present = [kind for kind in kinds if kind.name in set(shown["kind"])]
+        for number, (name, label, own) in enumerate(present):
+            times = _statistics(shown[shown["kind"] == name], draws)
+            look = own | {"linestyle": "none", "capsize": 2, "label": label}
+            x = times.index + offset * (number - (len(present) - 1) // 2)
+            axes.errorbar(x, times["mean"], times["half_width"].fillna(0.0), **look)
+        _label(axes, axis_words(axis, str(value), labels))
+    legend_below(figure, panels, min(len(kinds), MOST_COLUMNS))
+    return figure
+
+
+def _label(axes: Axes, title: str) -> None:
+    axes.set(xlabel="statistic of the jobs", ylabel="time (s)", title=title)
+    axes.set_xticks(range(len(STATISTICS)), list(STATISTICS))
+    logarithmic_from_zero(axes)
+
+
+def _statistics(rows: pd.DataFrame, draws: int) -> pd.DataFrame:
+    """`mean` and `half_width` by the number of the statistic, of those that every draw has."""
+    found = intervals_over_draws(rows[rows["draw"] < draws], ["metric", "at"])
+    found = found[found["draws"] == draws]
+    numbers = {}
+    for number, (metric, at) in enumerate(STATISTICS.values()):
+        line = found[(found["metric"] == metric) & (found["at"].isna() if at is None else found["at"] == at)]
+        if len(line):
+            numbers[number] = line.iloc[0][["mean", "half_width"]]
+    return pd.DataFrame(numbers).T.astype(float)

@@ -1,0 +1,187 @@
+"""One look for all figures: readable in print, in grey and for colour-blind readers."""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any, TypeVar
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from store.tables.labels import Labels
+from store.tables.statistics import intervals_over_draws
+
+WIDTH_IN, HEIGHT_IN = 4.6, 3.2
+LEGEND_MARGIN_IN = 0.2
+SHORTEST_S = 1e-3
+MOST_COLUMNS = 6  # of a legend
+COLOURS = sns.color_palette("colorblind")
+HOLLOW = {"markerfacecolor": "none", "linestyle": "--"}
+Look = dict[str, Any]
+Name = TypeVar("Name", bound=Hashable)
+Curve = TypeVar("Curve", bound=Hashable)
+# What means the same looks the same in every figure; markers and dashes tell curves apart without colour. What may
+# coincide (JFFC and SA-JSQ, JSQ and JIQ) has markers that fit into each other. Curves come in this order.
+LOOKS: dict[str, Look] = {
+    "surrogate_response_s": {"color": COLOURS[1], "marker": "s", "linestyle": ":"},
+    "response_upper_s": {"color": COLOURS[3], "marker": "v", "linestyle": "--"},
+    "simulation": {"color": COLOURS[0], "marker": "o", "linestyle": "none", "zorder": 4},
+    "exact": {"color": "black", "linestyle": "-", "zorder": 3},
+    "independent": {"color": COLOURS[0], "marker": "o", "linestyle": "none", "zorder": 4},
+    "steps": {"color": COLOURS[2], "marker": "^", "linestyle": "--", "zorder": 3},
+    "runtime": {
+        "color": COLOURS[3],
+        "marker": "D",
+        "markersize": 5,
+        "markerfacecolor": "none",
+        "linestyle": "none",
+        "zorder": 5,
+    },
+    "response_lower_s": {"color": COLOURS[2], "marker": "^", "linestyle": "--"},
+    "response_floor_s": {"color": COLOURS[7], "linestyle": "-", "linewidth": 2.5, "zorder": 1},
+    "theorem4_upper": {"color": COLOURS[3], "marker": "v", "linestyle": "--"},
+    "simulated_mean": {"color": COLOURS[0], "marker": "o", "linestyle": "none", "zorder": 4},
+    "exact_mean": {"color": "black", "linestyle": "-", "zorder": 3},
+    "theorem4_lower": {"color": COLOURS[2], "marker": "^", "linestyle": "--"},
+    "surrogate": {"color": COLOURS[1], "marker": "s", "linestyle": ":"},
+    "jffc": {"color": COLOURS[0], "marker": "o", "markersize": 3, "linestyle": "none", "zorder": 5},
+    "sed": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
+    "sa_jsq": {"color": COLOURS[1], "marker": "s", "markersize": 6.5, **HOLLOW},
+    "jsq": {"color": COLOURS[3], "marker": "D", "markersize": 6.5, "markerfacecolor": "none", "linestyle": ":"},
+    "jiq": {"color": COLOURS[4], "marker": "x", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+    "random_feasible": {"color": "0.85", "marker": "o", "linestyle": "none"},
+    "gbp_cr": {"color": COLOURS[0], "marker": "D", "markersize": 6, "linestyle": "none"},
+    "paper": {"color": COLOURS[0], "marker": "o", "linestyle": "-"},
+    "published_code": {"color": COLOURS[3], "marker": "D", "linestyle": "--"},
+    "a100_3g_40gb": {"color": COLOURS[0], "marker": "o", "markersize": 3, "linestyle": "-"},
+    "a100_3g_40gb_published_code": {"color": COLOURS[0], "marker": "o", "markersize": 7, **HOLLOW},
+    "a100_2g_20gb": {"color": COLOURS[3], "marker": "D", "markersize": 3, "linestyle": "-"},
+    "a100_2g_20gb_published_code": {"color": COLOURS[3], "marker": "D", "markersize": 7, **HOLLOW},
+    "proposed": {"color": COLOURS[0], "marker": "o", "linestyle": "-"},
+    "proposed_tuned": {"color": COLOURS[9], "marker": "P", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+    "bprr": {"color": COLOURS[1], "marker": "s", "linestyle": "--"},
+    "petals": {"color": COLOURS[3], "marker": "D", "linestyle": ":"},
+    "jffc_only": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
+    "petals_block_cap": {"color": COLOURS[4], "marker": "*", "markersize": 7, "linestyle": "-."},
+}
+# Schemes in their order in tables.
+SCHEMES = (
+    "proposed",
+    "proposed_tuned",
+    "bprr",
+    "petals",
+    "jffc_only",
+    "proposed_required_rate",
+    "bprr_published_code",
+    "petals_fcfs",
+    "petals_block_cap",
+    "petals_window_sum",
+    "petals_cap_and_sum",
+)
+# For names that are not above. Colours before markers before dashes: what differs most comes first.
+FREE_COLOURS = tuple(COLOURS[number] for number in (4, 5, 6, 8, 9, 2, 1, 3, 0, 7))
+FREE_MARKERS = ("*", "X", "p", "<", ">", "h", "P", "v", "^", "s", "D", "o")
+FREE_DASHES = ("-.", (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2)), "-", "--", ":")
+
+
+def new_figure(columns: int = 1, lines: int = 1, heights: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its panels, line by line; `heights` are those of the lines relative to each other."""
+    sns.set_theme(context="paper", style="whitegrid", rc={"lines.markersize": 4, "svg.fonttype": "none"})
+    size_in = (WIDTH_IN * columns, HEIGHT_IN * lines)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=size_in, squeeze=False, layout="constrained", height_ratios=heights
+    )
+    return figure, list(axes.flat)
+
+
+def by_constants(
+    panels: Sequence[Axes], rows: pd.DataFrame, labels: Labels
+) -> Iterator[tuple[Axes, pd.DataFrame, str]]:
+    """Yield each panel with the rows of one set of constants and the panel's title."""
+    for axes, name in zip(panels, rows["constants"].unique(), strict=False):  # a share may lack a set
+        yield axes, rows[rows["constants"] == name], labels("constants", name)
+
+
+def over_draws(rows: pd.DataFrame, axis: str, draws: int) -> pd.DataFrame:
+    """Mean and 95 % half-width over draws for each value of an axis, where each of the draws has a value, ascending.
+
+    Where some draws were refused a mean over the others would compare different clusters, so there is none.
+    """
+    numbers = rows[rows["draw"] < draws].assign(**{axis: pd.to_numeric(rows[axis])})
+    statistics = intervals_over_draws(numbers, [axis]).dropna(subset=axis).set_index(axis)
+    return statistics.loc[statistics["draws"] == draws, ["mean", "half_width"]]
+
+
+def in_order(names: Iterable[Name], order: Iterable[Name]) -> list[Name]:
+    """Return names without repeats: those of an order first, then the others as they come."""
+    present = dict.fromkeys(names)
+    known = dict.fromkeys(name for name in order if name in present)
+    return list(known | present)
+
+
+def looks_of(wanted: Mapping[Curve, Name], looks: Mapping[Name, Look]) -> dict[Curve, Look]:
+    """Return the look of each curve: that of the name that it wants, or one of its own if that is taken or unknown."""
+    first: dict[Name, Curve] = {}
+    for curve, name in wanted.items():
+        if name in looks:
+            first.setdefault(name, curve)
+    known = {curve: looks[name] for name, curve in first.items()}
+    free = _free_looks(list(known.values()))
+    return {curve: known.get(curve) or next(free) for curve in wanted}
+
+
+def _free_looks(taken: Sequence[Look]) -> Iterator[Look]:
+    """Yield looks of which no two are alike, and none like those that are taken."""
+    colours = _left([look["color"] for look in taken], FREE_COLOURS)
+    markers = _left([look.get("marker") for look in taken], FREE_MARKERS)
+    dashes = _left([look.get("linestyle") for look in taken], FREE_DASHES)
+    for number in count():
+        rounds, column = divmod(number, len(colours))
+        marker = markers[(column + rounds) % len(markers)]
+        dash = dashes[(column + rounds // len(markers)) % len(dashes)]
+        yield {"color": colours[column], "marker": marker, "markersize": 6, "linestyle": dash}
+
+
+def _left(taken: Iterable[Any], choices: Sequence[Any]) -> list[Any]:
+    """Return the choices that are not taken; all of them if none is left."""
+    used = list(taken)
+    return [choice for choice in choices if choice not in used] or list(choices)
+
+
+def curve(axes: Axes, look: Look, statistics: pd.DataFrame, label: str) -> None:
+    """Draw a curve of means with its intervals as error bars, where they are known."""
+    axes.errorbar(
+        statistics.index,
+        statistics["mean"],
+        yerr=statistics["half_width"].fillna(0.0),
+        label=label,
+        capsize=2,
+        elinewidth=0.8,
+        **look,
+    )
+
+
+def logarithmic_from_zero(axes: Axes) -> None:
+    """A logarithmic scale of what is drawn, straight below a millisecond, so that 0 has a place."""
+    top = 2 * axes.dataLim.y1
+    axes.set_yscale("symlog", linthresh=SHORTEST_S)
+    axes.set_ylim(0, max(top, SHORTEST_S))
+
+
+def legend_below(figure: Figure, panels: Sequence[Axes], columns: int, note: str | None = None) -> None:
+    """Draw one legend for all curves of some panels, under a note on what the figure is.
+
+    A figure that is narrower is widened to it.
+    """
+    drawn = {label: handle for axes in reversed(panels) for handle, label in _entries(axes)}
+    labels = dict.fromkeys(label for axes in panels for _, label in _entries(axes))
+    look: dict[str, Any] = {"loc": "outside lower center", "title_fontsize": "small"}
+    legend = figure.legend([drawn[label] for label in labels], list(labels), ncols=columns, title=note, **look)
+    figure.set_figwidth(max(figure.get_figwidth(), legend.get_window_extent().width / figure.dpi + LEGEND_MARGIN_IN))
+
+
+def _entries(axes: Axes) -> Iterator[tuple[Any, str]]:
+    handles, labels = axes.get_legend_handles_labels()
+    return zip(handles, labels, strict=True)

@@ -1,0 +1,31 @@
+"""Fig. 4 on a measured machine: prefill and decoding of two small models' blocks, and what a message to a server costs.
+
+The lines are the time model of footnote 2. It knows nothing of the context, over which decoding is shown here.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from plots.drawing.measured_points import lines_and_points, what_is_measured
+from plots.drawing.style import legend_below, new_figure
+from store.tables.labels import Labels
+
+PANELS = (
+    ("prefill_by_blocks", "blocks", "prefill time (s)", "prompt of mean length"),
+    ("prefill_by_input", "input tokens", "prefill time (s)", "one block"),
+    ("decode_by_context", "context (tokens)", "decoding time (s)", "one block, one token"),
+    ("relay_by_tokens", "tokens in a message", "time (s)", "to a server process and back, without its computation"),
+)
+
+
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw a curve for each model, and panels for what a profile has: a quick one lacks the relay."""
+    shown = [panel for panel in PANELS if rows["metric"].str.startswith(panel[0]).any()]
+    if not shown:
+        raise KeyError(", ".join(metric for metric, *_ in PANELS))
+    figure, panels = new_figure(2, 2) if len(shown) == len(PANELS) else new_figure(len(shown))
+    for axes, (metric, xlabel, ylabel, title) in zip(panels, shown, strict=True):
+        lines_and_points(axes, rows, metric, "model", labels)
+        axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    legend_below(figure, panels, columns=4, note=what_is_measured(rows, "model", labels))
+    return figure

@@ -1,0 +1,49 @@
+"""Fig. 2: job servers for a required rate: lower bound, integer program, GCA and the surrogate."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from plots.drawing.style import COLOURS, LOOKS, by_constants, legend_below, new_figure, over_draws
+from store.tables.labels import Labels
+
+BARS = (
+    ("lower bound ⌈pν/μ₁⌉", "lower_bound_job_servers", {"color": "0.85"}),
+    ("optimal ILP over GCA's chains", "ilp_job_servers", {"color": COLOURS[1], "hatch": "//"}),
+    ("GCA", "gca_job_servers", {"color": COLOURS[0]}),
+)
+SURROGATE = "surrogate c·K(c), where every draw reaches the rate"
+WIDTH = 2.6  # of a bar, where groups of bars are 10 % apart
+
+
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw a panel for each set of constants."""
+    figure, panels = new_figure(rows["constants"].nunique())
+    for axes, shown, title in by_constants(panels, rows, labels):
+        _draw_panel(axes, shown, draws)
+        axes.set(xlabel="required rate λ/ρ̄ (% of ν)", ylabel="job servers (jobs)", title=title)
+    legend_below(figure, panels, 2)
+    return figure
+
+
+def _draw_panel(axes: Axes, shown: pd.DataFrame, draws: int) -> None:
+    for number, (label, metric, look) in enumerate(BARS):
+        counts = over_draws(shown[shown["metric"] == metric], "at", draws)
+        axes.bar(
+            100 * counts.index + (number - 1) * WIDTH,
+            counts["mean"],
+            WIDTH,
+            yerr=counts["half_width"].fillna(0.0),
+            label=label,
+            capsize=2,
+            edgecolor="black",
+            linewidth=0.5,
+            error_kw={"elinewidth": 0.8},
+            **look,
+        )
+    reserved = over_draws(shown[shown["metric"] == "surrogate_job_servers"], "at", draws)
+    half_width = reserved["half_width"].fillna(0.0)
+    look = LOOKS["surrogate"] | {"color": "black", "linestyle": "--"}
+    axes.errorbar(100 * reserved.index, reserved["mean"], yerr=half_width, label=SURROGATE, capsize=2, **look)
+    axes.set_xticks(range(10, 100, 10))
+    axes.grid(visible=False, axis="x")

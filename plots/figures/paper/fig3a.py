@@ -1,0 +1,64 @@
+"""Fig. 3a: mean response time over load under each dispatch policy, simulated, and JFFC's exact value."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from plots.drawing.curves import Curve, curves_of, mean_responses
+from plots.drawing.style import MOST_COLUMNS, by_constants, curve, legend_below, new_figure, over_draws
+from store.tables.labels import Labels
+
+LOAD = "demand.load"
+PER_DRAW = [LOAD, "draw", "replication"]
+REFERENCE = "jffc"
+
+
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw above the means, below what a policy loses against JFFC on the same jobs, where the eye can tell them apart.
+
+    Without JFFC there are the means alone.
+    """
+    drawn = curves_of(mean_responses(rows), labels, ["constants", LOAD], "dispatch")
+    pairs = _pairs(drawn.curves)
+    columns = drawn.rows["constants"].nunique()
+    figure, panels = new_figure(columns, lines=2 if pairs else 1)
+    for axes, shown, title in by_constants(panels[:columns], drawn.rows, labels):
+        _draw_means(axes, shown, drawn.curves, draws)
+        axes.set(title=title, ylabel="mean response time (s)")
+    for axes, shown, title in by_constants(panels[columns:], drawn.rows, labels) if pairs else ():
+        _draw_losses(axes, shown, pairs, draws)
+        axes.set(title=f"{title}, paired", ylabel=f"mean response time beyond {labels('dispatch', REFERENCE)}'s (s)")
+    for axes in panels:
+        axes.set(xlabel="load λ/ν", xlim=(0, 1))
+    legend_below(figure, panels, min(len(drawn.curves), MOST_COLUMNS), _left_out(drawn.rows, drawn.curves))
+    return figure
+
+
+def _pairs(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
+    """Return each policy's curve with the reference's that differs from it in nothing else."""
+    references = {line.rest: line for line in curves if line.is_plain and line.subject == REFERENCE}
+    return [(line, references[line.rest]) for line in curves if line.is_plain and line.rest in references]
+
+
+def _draw_means(axes: Axes, rows: pd.DataFrame, curves: Sequence[Curve], draws: int) -> None:
+    for label, look, *_ in curves:
+        curve(axes, look, over_draws(rows[rows["curve"] == label], LOAD, draws), label)
+
+
+def _draw_losses(axes: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[Curve, Curve]], draws: int) -> None:
+    """Draw paired differences with their intervals: every policy meets the same jobs on the same clusters."""
+    values = rows.pivot_table(index=PER_DRAW, columns="curve", values="value")
+    for policy, reference in pairs:
+        if policy.label in values and reference.label in values:
+            loss_s = (values[policy.label] - values[reference.label]).dropna().rename("value").reset_index()
+            curve(axes, policy.look, over_draws(loss_s, LOAD, draws), policy.label)
+
+
+def _left_out(rows: pd.DataFrame, curves: Sequence[Curve]) -> str | None:
+    """Return which policies lack a load that others have: they have no steady state there."""
+    loads = {line.label: set(rows.loc[rows["curve"] == line.label, LOAD]) for line in curves if line.is_plain}
+    missing = {label: sorted(set().union(*loads.values()) - present) for label, present in loads.items()}
+    lacking = [f"{label} at {', '.join(values)}" for label, values in missing.items() if values]
+    return f"no steady state: {'; '.join(lacking)}" if lacking else None

@@ -1,0 +1,24 @@
+"""Fig. 4: computation time on each GPU profile, over the blocks it runs, the input length and the output length."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from plots.drawing.measured_points import lines_and_points, what_is_measured
+from plots.drawing.style import legend_below, new_figure
+from store.tables.labels import Labels
+
+PANELS = (
+    ("prefill_by_blocks", "blocks", "prefill time (s)", "prompt of mean length"),
+    ("prefill_by_input", "input tokens", "prefill time (s)", "one block"),
+    ("decode_by_output", "output tokens", "decoding time (s)", "one block, all tokens after the first"),
+)
+
+
+def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+    """Draw the lines of each profile, the same in every draw, and its points where it was measured."""
+    figure, panels = new_figure(len(PANELS))
+    for axes, (metric, xlabel, ylabel, title) in zip(panels, PANELS, strict=True):
+        lines_and_points(axes, rows, metric, "profile", labels)
+        axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    legend_below(figure, panels, columns=4, note=what_is_measured(rows, "profile", labels))
+    return figure

@@ -1,0 +1,58 @@
+"""Serve blocks to an orchestrator: `python -m serving --spec FILE --bind tcp://0.0.0.0:5701`.
+
+The server listens on a port of this machine, or uses a connection that it inherits.
+"""
+
+import argparse
+import socket
+import sys
+from pathlib import Path
+
+from serving.installed import require_installed
+from serving.server.spec import ServerSpec
+from system import InputError
+
+
+def arguments() -> argparse.Namespace:
+    """Return the command's options."""
+    parser = argparse.ArgumentParser(prog="python -m serving", description=__doc__)
+    parser.add_argument("--spec", required=True, help="the server's description, a file or JSON")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--bind", help="serve on a port, such as tcp://0.0.0.0:5701, until Ctrl-C")
+    where.add_argument("--descriptor", type=int, help="number of an inherited, connected socket")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Serve until the connection ends, or for ever on a port."""
+    args = arguments()
+    require_installed("torch")
+    from serving.server import server
+
+    spec = ServerSpec.from_json(_json(args.spec))
+    if args.bind is not None:
+        from serving.transport.zeromq import ZeromqPort
+
+        server.serve_for_ever(spec, ZeromqPort(args.bind))
+    else:
+        from serving.transport.pipe import StreamPort
+
+        server.serve(spec, StreamPort(socket.socket(fileno=args.descriptor)))
+
+
+def _json(spec: str) -> str:
+    if spec.lstrip().startswith("{"):
+        return spec
+    try:
+        return Path(spec).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"spec = {spec}: cannot be read ({error}); give a file or JSON") from error
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

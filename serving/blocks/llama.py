@@ -1,0 +1,79 @@
+"""The LLaMA decoder block: RMS norms, rotary positions, grouped query heads, gated SiLU (Touvron et al. 2023)."""
+
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from serving.blocks.architecture import Architecture
+from serving.blocks.attention import Attend
+
+
+class LlamaBlock(nn.Module):
+    """hidden + attention(norm(hidden)), then + MLP(norm(...))."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        hidden, epsilon = architecture.hidden_size, architecture.norm_epsilon
+        self.self_attn = LlamaAttention(architecture)
+        self.mlp = LlamaMlp(hidden, architecture.intermediate_size)
+        self.input_layernorm = nn.RMSNorm(hidden, epsilon)
+        self.post_attention_layernorm = nn.RMSNorm(hidden, epsilon)
+
+    def forward(self, hidden: Tensor, at: Tensor, cache_tokens: int, attend: Attend) -> Tensor:
+        """(B, n, h) for tokens at positions `at` (B, n) of a cache of so many tokens."""
+        hidden = hidden + self.self_attn(self.input_layernorm(hidden), at, cache_tokens, attend)
+        return hidden + self.mlp(self.post_attention_layernorm(hidden))
+
+    def slopes(self, device: torch.device) -> None:
+        """No bias: positions are in the keys."""
+
+
+class LlamaAttention(nn.Module):
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        hidden, kv_size = architecture.hidden_size, architecture.kv_size
+        self.q_proj = nn.Linear(hidden, hidden, bias=False)
+        self.k_proj = nn.Linear(hidden, kv_size, bias=False)
+        self.v_proj = nn.Linear(hidden, kv_size, bias=False)
+        self.o_proj = nn.Linear(hidden, hidden, bias=False)
+
+    def forward(self, hidden: Tensor, at: Tensor, cache_tokens: int, attend: Attend) -> Tensor:
+        shape, model = hidden.shape[:2], self.architecture
+        query = self.q_proj(hidden).view(*shape, model.head_count, model.head_size).transpose(1, 2)
+        key = self.k_proj(hidden).view(*shape, model.kv_head_count, model.head_size).transpose(1, 2)
+        value = self.v_proj(hidden).view(*shape, model.kv_head_count, model.head_size).transpose(1, 2)
+        reach = 1 << (cache_tokens - 1).bit_length()  # few tables, whatever the caches' sizes
+        cosine, sine = rotary_table(model.head_size, model.rope_theta, reach, hidden.device, hidden.dtype)
+        cosine, sine = cosine[at][:, None], sine[at][:, None]
+        attended = attend(_rotated(query, cosine, sine), _rotated(key, cosine, sine), value)
+        return self.o_proj(attended.transpose(1, 2).reshape(hidden.shape))
+
+
+class LlamaMlp(nn.Module):
+    def __init__(self, hidden_size: int, intermediate_size: int) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
+        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
+        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.down_proj(silu(self.gate_proj(hidden)) * self.up_proj(hidden))
+
+
+@cache  # for good: a captured CUDA graph reads the table where it lies
+def rotary_table(
+    head_size: int, theta: float, tokens: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """(tokens, head size) cosines and sines of each position's angles, in 32 bits; the halves of a head share them."""
+    frequency = theta ** -(torch.arange(0, head_size, 2, device=device, dtype=torch.float32) / head_size)
+    angle = torch.arange(tokens, device=device, dtype=torch.float32)[:, None] * frequency
+    angle = torch.cat([angle, angle], dim=-1)
+    return angle.cos().to(dtype), angle.sin().to(dtype)
+
+
+def _rotated(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    left, right = heads.chunk(2, dim=-1)
+    return heads * cosine + torch.cat([-right, left], dim=-1) * sine

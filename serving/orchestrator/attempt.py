@@ -1,0 +1,69 @@
+"""What a job asks for, and one attempt to serve it on a path."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evaluators.admission.requests import Hop, Start
+from serving.orchestrator.job_record import Parts
+from system import InputError
+from system.service.linear_law import prompt_s
+
+
+@dataclass(frozen=True)
+class Delays:
+    """(J,) the round trips to emulate: for a prompt, for each of its tokens, and for each further token."""
+
+    coefficients_s: NDArray[np.float64]  # (J, 3)
+
+    def of_step(self, server: int, tokens: int, first: bool) -> float:
+        once_s, token_s, further_s = self.coefficients_s[server]
+        return float(prompt_s(once_s, token_s, float(tokens)) if first else further_s)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a job asks for."""
+
+    prompt: Tensor  # (input tokens,)
+    output_tokens: int
+
+
+def random_prompts(vocabulary_size: int, lengths: NDArray[np.int64], rng: np.random.Generator) -> list[Request]:
+    """Requests with prompts of random tokens; `lengths` (n, 2) are input tokens and output tokens - 1."""
+    wrong = np.flatnonzero(lengths[:, 0] < 1)
+    if wrong.size:
+        raise InputError(f"input tokens of job {wrong[0]} = {lengths[wrong[0], 0]}: must be at least 1")
+    return [
+        Request(torch.from_numpy(rng.integers(vocabulary_size, size=int(prompt))), int(further) + 1)
+        for prompt, further in lengths
+    ]
+
+
+class Attempt:
+    """A job on its path. A number of its own tells its answers from those to an earlier attempt."""
+
+    def __init__(self, number: int, start: Start, request: Request, start_s: float) -> None:
+        self.number, self.job, self.path, self.chain = number, start.job, start.path, start.chain
+        self.request, self.start_s = request, start_s
+        self.tokens: list[int] = []
+        self.hop = 0
+        self.hidden: Tensor | None = None
+        self.first_token_s = np.nan
+        self.sent_s = self.delay_s = 0.0
+        self.parts = Parts()
+
+    @property
+    def at(self) -> Hop:
+        return self.path[self.hop]
+
+    @property
+    def in_prompt(self) -> bool:
+        return not self.tokens
+
+    @property
+    def done(self) -> bool:
+        return len(self.tokens) == self.request.output_tokens

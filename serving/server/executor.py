@@ -1,0 +1,206 @@
+"""A server's work: from requests to answers, on one device, one computation at a time."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from serving.blocks.graphs import CudaCapture, DecodeGraphs
+from serving.blocks.slab import Slab
+from serving.blocks.source import block_of
+from serving.blocks.stack import Stack
+from serving.server.device import require_fits, torch_device
+from serving.server.device_streams import CudaStream, Launched, Stream, stream_of
+from serving.server.spec import Pace, ServerSpec
+from serving.transport.messages import Kind, Message, Request
+from system import InputError
+
+WARM_UP_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Computation:
+    """Steps that are computed together, and the answers to those that cannot be."""
+
+    refusals: list[Message]
+    requests: list[Request]
+    hidden: list[Tensor]
+    launched: Launched | None  # None if all are refused
+    free_s: float  # since when the server computed nothing
+    begin_s: float
+    paced_s: float  # it lasts at least
+
+
+class Worker:
+    """Holds the blocks and the slab, and computes on `stream`; `now_s` is the clock of all its times."""
+
+    def __init__(self, spec: ServerSpec, stream: Stream | None = None) -> None:
+        self.spec, self.now_s = spec, time.perf_counter
+        self._device, self._dtype = torch_device(spec.device), getattr(torch, spec.dtype)
+        require_fits(spec, self._device, self._dtype)
+        self._stream = stream or stream_of(self._device)
+        blocks = [block_of(spec, b) for b in range(spec.first_block, spec.first_block + spec.block_count)]
+        slab = Slab(spec.architecture, spec.slot_count, spec.cache_tokens, self._dtype, self._device)
+        graphs = None
+        if spec.cuda_graphs and isinstance(self._stream, CudaStream):
+            graphs = DecodeGraphs(blocks, slab, CudaCapture(self._device, self._stream.stream))
+        self.stack = Stack(blocks, spec.first_block, slab, graphs)
+        self._step_s = None if spec.pace is None else step_function(spec.pace)
+        self._warm_up()
+        self.forget()
+
+    def forget(self) -> None:
+        """All jobs and counts of before: slots are free, as at the start."""
+        self.stack.close_all()
+        self.busy_s, self.steps = 0.0, 0
+        self._token_step_s: list[float] = []  # of steps of one token that were computed alone
+        self._free_s = self.now_s()  # since when nothing is computed
+
+    @property
+    def most_together(self) -> int:
+        """Steps of one token that are computed together.
+
+        As many as its jobs would have here at a time if each spent as long on every block: slots in use over the
+        model's blocks. Were it all of them, the servers of a chain would compute one after the other.
+        """
+        if self.spec.batching == "serial":
+            return 1
+        return max(1, -(-self.stack.slab.used_count // self.spec.architecture.block_count))
+
+    def control(self, message: Message) -> Message:
+        """The answer to anything but a step."""
+        try:
+            return Message(message.kind, message.job, text=self._done(message))
+        except InputError as error:
+            return Message(message.kind, message.job, text=str(error), refused=True)
+
+    def _done(self, message: Message) -> str:
+        if message.kind == Kind.READY:
+            return self.spec.to_json()
+        if message.kind == Kind.STATS:
+            return self._stats()
+        if message.kind == Kind.OPEN:
+            self.stack.open(message.job, message.first_block, message.block_count)
+        else:
+            self.stack.close(message.job)
+        return ""
+
+    def compute(self, requests: Sequence[Request]) -> list[Message]:
+        """The answers to steps that are computed together: one of any length, or several of one token each."""
+        computation = self.begin(requests)
+        if computation.launched is not None:
+            computation.launched.wait()
+            left_s = computation.begin_s + computation.paced_s - self.now_s()
+            if left_s > 0:
+                time.sleep(left_s)
+        return self.finish(computation)
+
+    def begin(self, requests: Sequence[Request]) -> Computation:
+        """Launch steps; on a device that computes by itself they go on after this."""
+        refusals = {id(request): refusal for request in requests if (refusal := self._refusal(request.message))}
+        left = [request for request in requests if id(request) not in refusals]
+        messages = [request.message for request in left]
+        hidden: list[Tensor] = []
+        launched, paced_s, begin_s = None, self._paced_s(messages), self.now_s()
+        if messages:
+            inputs = [message.hidden for message in messages if message.hidden is not None]
+            hidden, launched = self._stream.launch(partial(self._run, messages), inputs)
+        return Computation(list(refusals.values()), left, hidden, launched, self._free_s, begin_s, paced_s)
+
+    def is_finished(self, computation: Computation) -> bool:
+        """Whether it has ended, and its pace is kept."""
+        if computation.launched is None:
+            return True
+        return computation.launched.done() and self.now_s() >= computation.begin_s + computation.paced_s
+
+    def finish(self, computation: Computation) -> list[Message]:
+        """The answers, once it is finished."""
+        if computation.launched is None:
+            return computation.refusals
+        compute_s, self._free_s = computation.launched.compute_s(), self.now_s()
+        lasted_s = self._free_s - computation.begin_s
+        held_s = lasted_s - compute_s if computation.paced_s > compute_s else 0.0
+        self.busy_s, self.steps = self.busy_s + lasted_s, self.steps + len(computation.requests)
+        if [request.message.tokens for request in computation.requests] == [1]:
+            self._token_step_s.append(compute_s)
+        answers = [
+            Message(
+                *(Kind.STEP, request.message.job),
+                hidden=rows,
+                queue_s=max(computation.free_s - request.received_s, 0.0),
+                compute_s=compute_s,
+                held_s=held_s,
+            )
+            for request, rows in zip(computation.requests, computation.hidden, strict=True)
+        ]
+        return [*computation.refusals, *answers]
+
+    def _refusal(self, message: Message) -> Message | None:
+        """The answer to a step that cannot be computed."""
+        try:
+            self._require_possible(message)
+        except InputError as error:
+            return Message(Kind.STEP, message.job, text=str(error), refused=True)
+        return None
+
+    def _require_possible(self, message: Message) -> None:
+        self.stack.require_room(message.job, message.tokens)
+        hidden, dtype, width = message.hidden, self._dtype, self.spec.architecture.hidden_size
+        if hidden is None or hidden.shape[2] != width or hidden.dtype != dtype:
+            sent = "none" if hidden is None else f"{hidden.shape[2]} of {hidden.dtype}"
+            raise InputError(f"hidden states of job {message.job} = {sent}: this server computes {width} of {dtype}")
+
+    def _run(self, messages: Sequence[Message]) -> list[Tensor]:
+        """(1, n, h) of each."""
+        hidden = [message.hidden.to(self._device) for message in messages if message.hidden is not None]
+        if len(messages) > 1:
+            return list(self.stack.decode([message.job for message in messages], torch.cat(hidden)).split(1))
+        after = self.stack.step(messages[0].job, hidden[0])
+        return [after[:, -1:] if messages[0].last_only else after]
+
+    def _paced_s(self, messages: Sequence[Message]) -> float:
+        """Return how long these steps, computed together, last at least."""
+        if self._step_s is None or not messages:
+            return 0.0
+        prompt_tokens = messages[0].tokens if self.stack.in_prompt(messages[0].job) else 0
+        return self._step_s(prompt_tokens, len(messages), max(message.block_count for message in messages))
+
+    def _warm_up(self) -> None:
+        """Torch's first calls take longer: they are made before anybody waits for them."""
+        spec = self.spec
+        count = min(spec.block_count, spec.slot_count)
+        hidden = torch.randn(1, max(1, spec.cache_tokens // 2), spec.architecture.hidden_size).to(self._dtype)
+        for tokens in (hidden.shape[1], *(1,) * WARM_UP_STEPS):
+            step = Message(Kind.STEP, hidden=hidden[:, :tokens], block_count=count)
+            self.stack.open(0, spec.first_block, count)
+            self._stream.launch(partial(self._run, [step]), [])[1].wait()
+            self.stack.close(0)
+
+    def _stats(self) -> str:
+        slab, stack = self.stack.slab, self.stack
+        counts = {"free_slots": slab.free_count, "jobs": stack.job_count, "slab_bytes": slab.byte_count}
+        return json.dumps({**counts, "busy_s": self.busy_s, "steps": self.steps, **self._token_steps()})
+
+    def _token_steps(self) -> dict[str, float]:
+        """Mean and coefficient of variation, if there were several; of steps through different blocks in one."""
+        if len(self._token_step_s) < 2:
+            return {}
+        mean_s = statistics.fmean(self._token_step_s)
+        return {"token_step_mean_s": mean_s, "token_step_cv": statistics.stdev(self._token_step_s) / mean_s}
+
+
+def step_function(pace: Pace) -> Callable[[int, int, int], float]:
+    """Return the time of steps by tokens of the prompt, number of steps and blocks; `InputError` if it is not here."""
+    try:
+        step_s = getattr(import_module(pace.module), pace.function)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"pace = {pace.module}.{pace.function}: is not on this server ({error}); copy it") from error
+    block_s, settings = np.array(pace.block_s), np.array(pace.settings)
+    return lambda prompt_tokens, steps, blocks: float(step_s(float(prompt_tokens), steps, blocks, block_s, settings))

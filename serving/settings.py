@@ -1,0 +1,109 @@
+"""What a real run is told: how its servers are reached, what they hold and how fast they play."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.blocks.architecture import Architecture, architecture
+from serving.blocks.config import architecture_from_config
+from serving.server.spec import DtypeName, Pace, ServerSpec
+from system import InputError, NotApplicableError, ServedModel, Servers
+from system.checks import require, require_count, require_not_negative, require_one_of, require_positive
+from system.layout import Layout
+from system.service.model import ServiceModel
+
+Engine = Literal["pipe", "local", "zeromq", "ray"]
+Emulate = Literal["nothing", "rtt", "communication"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """The options of `conf/evaluator/runtime.yaml` beside those of every report.
+
+    - `engine`: servers are processes of this machine (`pipe`), live in this process (`local`), or are reached over
+      ZeroMQ at `addresses`, in the servers' order, or placed by Ray, on the cluster whose head is at `addresses`.
+    - `weights`: the seed of random weights, or the folder of a checkpoint.
+    - `emulate`: what is added to the real transport: nothing, the network's round trips, or all that the system model
+      calls communication.
+    - `pace`: a server's step lasts at least as long as the service model and the cluster's profile say, so that it
+      plays that hardware.
+    - `sm_counts`: multiprocessors of a CUDA device for each server of the cluster (`engine` = local); none: all share.
+    - `cuda_graphs`: one-token steps on a CUDA device are graphs.
+    - `check_tokens`: of so many jobs the tokens are compared with the whole model's, after the run.
+    """
+
+    engine: Engine = "pipe"
+    device: str = "cpu"
+    dtype: DtypeName = "float32"
+    threads: int = 1
+    weights: int | str = 0
+    emulate: Emulate = "rtt"
+    pace: bool = False
+    check_tokens: int = 0
+    reroute: bool = True
+    timeout_s: float = 60.0  # a server that owes answers may be silent for
+    start_s: float = 300.0  # servers may take to load
+    addresses: tuple[str, ...] = ()
+    sm_counts: tuple[int, ...] = ()
+    cuda_graphs: bool = True
+
+    def __post_init__(self) -> None:
+        require_one_of(get_args(Engine), engine=self.engine)
+        require_one_of(get_args(Emulate), emulate=self.emulate)
+        require_positive(timeout_s=self.timeout_s, start_s=self.start_s)
+        require_count(threads=self.threads)
+        require_not_negative(check_tokens=self.check_tokens)
+        parted = bool(self.sm_counts) and self.engine != "local"
+        require(not parted, "sm_counts", list(self.sm_counts), "are of servers in one process; use engine=local")
+
+    def specs(self, layout: Layout, service: ServiceModel) -> dict[int, ServerSpec]:
+        """Return what each server that hosts blocks has to know; the slab holds what the layout may put there."""
+        system, placement, slots = layout.system, layout.placement, layout.slots_used()
+        model, shape = system.model, self._architecture(system.model)
+        sm_counts = self.sm_counts or (None,) * len(system.servers)
+        fits = len(sm_counts) == len(system.servers)
+        require(fits, "sm_counts", list(sm_counts), f"give a number for each of {len(system.servers)} servers")
+        return {
+            j: ServerSpec(
+                name=system.servers.name(j),
+                architecture=shape,
+                first_block=int(placement.first_block[j]),
+                block_count=int(placement.block_count[j]),
+                slot_count=int(slots[j]),
+                cache_tokens=model.cache_tokens,
+                weights=self.weights,
+                dtype=self.dtype,
+                device=self.device,
+                batching=service.batching,
+                pace=Pace.of(service, system.servers.block_s[j]) if self.pace else None,
+                threads=self.threads,
+                sm_count=sm_counts[j],
+                cuda_graphs=self.cuda_graphs,
+            )
+            for j in np.flatnonzero(slots > 0).tolist()
+        }
+
+    def _architecture(self, model: ServedModel) -> Architecture:
+        """That of the checkpoint, or the preset of the model's name; raises `InputError` unless it is as deep."""
+        folder = self.weights if isinstance(self.weights, str) else None
+        shape = architecture(model.name) if folder is None else architecture_from_config(Path(folder) / "config.json")
+        if shape.block_count != model.block_count:
+            raise InputError(
+                f"model.block_count = {model.block_count}: {folder or shape.name} has {shape.block_count} blocks; "
+                "a real run needs all of them"
+            )
+        return shape
+
+    def delays_s(self, servers: Servers) -> NDArray[np.float64]:
+        """(J, 3) seconds to add to a visit: once, per prompt token, and for each further token."""
+        if self.emulate == "nothing":
+            return np.zeros((len(servers), 3))
+        if self.emulate == "communication":
+            return servers.communication_s
+        rtt_s = servers.orchestrator_rtt_s
+        if rtt_s is None:
+            raise NotApplicableError("emulate = rtt: this cluster's network has no round trips; use emulate=nothing")
+        return np.column_stack([rtt_s, np.zeros(rtt_s.size), rtt_s])

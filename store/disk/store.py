@@ -1,0 +1,220 @@
+"""A folder of points. Every file is written under a temporary name, flushed to disk and renamed: it is whole or absent.
+
+store.json                          the version of this format
+rows/<point>.d0-20.r0-1.parquet     metrics of draws 0..19, replication 0: the same bytes on any number of workers
+points/<point>.d0-20.r0-1.json      configuration, code, provenance, checksum of the rows; written last: it commits them
+unfinished/<point>.json             why a point has none (failed, skipped); never a result, tried again next time
+experiments/<name>.json             the points of an experiment's last sweep with their axes, and the axes' labels
+expansions/<hash>.json              the points of a command with their configurations, kept to be asked for again
+locks                               held by those who compute a point at the moment
+aside/                              files that were torn or foreign
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from store.disk.files import TEMPORARY, Files
+from system import InputError
+
+FORMAT = 2
+ROW_SCHEMA = pa.schema(
+    [
+        ("point", pa.string()),
+        ("draw", pa.int32()),
+        ("replication", pa.int32()),
+        ("metric", pa.string()),
+        ("at", pa.float64()),
+        ("value", pa.float64()),
+    ]
+)
+_PART = re.compile(r"(?P<point>[0-9a-f]+)\.d(\d+)-(\d+)\.r(\d+)-(\d+)\.json")
+
+
+class Part(NamedTuple):
+    """A rectangle of draws and replications of a point, computed and committed together."""
+
+    draws: range
+    replications: range
+
+    def __str__(self) -> str:
+        return f"d{self.draws.start}-{self.draws.stop}.r{self.replications.start}-{self.replications.stop}"
+
+
+Parts = Mapping[str, Sequence[Part]]  # committed parts by point
+
+
+@dataclass(frozen=True)
+class Store:
+    """Points and rows below `folder`; raises `InputError` if another version of this project wrote it."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        found = self._format
+        if found != FORMAT:
+            age, remedy = ("newer", "update the project") if found > FORMAT else ("older", "remove the folder")
+            raise InputError(
+                f"store = {self.folder}: written by {age} code (its format is {found}, this code reads {FORMAT}); "
+                f"{remedy} or set store=..."
+            )
+
+    @cached_property
+    def files(self) -> Files:
+        """The files of the store."""
+        return Files(self.folder)
+
+    @property
+    def _format(self) -> int:
+        """The format in which the store is written; the first one did not say so."""
+        stated = self.files.read_json("store.json") or {}
+        return int(stated.get("format", 1 if (self.folder / "points").is_dir() else FORMAT))
+
+    def finished_files(self) -> set[tuple[str, int]]:
+        """Names and times (ns) of the files that finished points leave, failed and skipped ones included."""
+        folders = [self.folder / name for name in ("points", "unfinished")]
+        entries = [entry for folder in folders if folder.is_dir() for entry in os.scandir(folder)]
+        records = [entry for entry in entries if entry.name.endswith(".json") and not entry.name.startswith(".")]
+        return {(entry.name, _modified_ns(entry)) for entry in records}
+
+    def points(self) -> list[str]:
+        """Every point of which there is a part or a note."""
+        return sorted({name.split(".", 1)[0] for name, _ in self.finished_files()})
+
+    def parts(self, points: Iterable[str]) -> dict[str, list[Part]]:
+        """What is committed of these points. Parts whose files are not as they were written are set aside."""
+        committed: dict[str, list[Part]] = {point: [] for point in points}
+        folder = self.folder / "points"
+        for name in sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else ():
+            match = _PART.fullmatch(name)
+            if match and match["point"] in committed:
+                first_draw, last_draw, first, last = map(int, match.groups()[1:])
+                part = Part(range(first_draw, last_draw), range(first, last))
+                if self._is_sound(f"{match['point']}.{part}"):
+                    committed[match["point"]].append(part)
+            elif not match and not name.startswith(TEMPORARY):
+                self.files.set_aside(f"points/{name}", why="its name is not that of a part: not from here")
+        return committed
+
+    def has(self, point: str, part: Part) -> bool:
+        """Whether exactly this part is committed, whatever its files hold."""
+        return (self.folder / "points" / f"{point}.{part}.json").is_file()
+
+    def commit(self, point: str, part: Part, rows: Iterable[Sequence[Any]], record: Mapping[str, Any]) -> None:
+        """Add a part: first its rows (draw, replication, metric, at, value), then the record that makes them count."""
+        rows = [(point, *row) for row in rows]
+        table = pa.table([[row[column] for row in rows] for column in range(len(ROW_SCHEMA))], schema=ROW_SCHEMA)
+        name = f"{point}.{part}"
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink)
+        content = sink.getvalue().to_pybytes()
+        self.files.write(f"rows/{name}.parquet", content)
+        self._write_record(f"points/{name}.json", {"point": point, "rows_sha256": _sha256(content), **record})
+        self.files.remove(f"unfinished/{point}.json")
+
+    def leave_unfinished(self, point: str, record: Mapping[str, Any]) -> None:
+        """Note why a point has no result: status `failed` or `skipped`."""
+        self._write_record(f"unfinished/{point}.json", {"point": point, **record})
+
+    def write_experiment(self, name: str, sweep: Mapping[str, Any]) -> None:
+        """Note the points of an experiment's sweep."""
+        self._write_record(f"experiments/{name}.json", sweep)
+
+    def experiment_names(self) -> list[str]:
+        """Experiments that were swept into this store."""
+        return sorted(path.stem for path in (self.folder / "experiments").glob("[!.]*.json"))
+
+    def experiment(self, name: str) -> dict[str, Any]:
+        """The last sweep of an experiment: its points with their axes, and how many draws and replications of each."""
+        sweep: dict[str, Any] | None = self.files.read_json(f"experiments/{name}.json")
+        if sweep is None:
+            raise InputError(
+                f"experiment = {name}: not in {self.folder}; run `python run.py -m experiment={name}` first"
+            )
+        return sweep
+
+    def records(self, point: str, parts: Iterable[Part]) -> list[dict[str, Any]]:
+        """The records of a point's committed parts."""
+        return [self.files.read_json(f"points/{point}.{part}.json") for part in parts]
+
+    def unfinished(self, point: str) -> dict[str, Any] | None:
+        """The record of the last attempt, if it came to nothing."""
+        found: dict[str, Any] | None = self.files.read_json(f"unfinished/{point}.json")
+        return found
+
+    def rows(self, parts: Parts, draws: int, replications: int) -> pd.DataFrame:
+        """The rows of the first draws and replications of committed parts, in a fixed order."""
+        names = [f"rows/{point}.{part}.parquet" for point in parts for part in parts[point]]
+        tables = [pq.read_table(self.folder / name, schema=ROW_SCHEMA) for name in names]
+        frame = (pa.concat_tables(tables) if tables else ROW_SCHEMA.empty_table()).to_pandas()
+        frame = frame[(frame["draw"] < draws) & (frame["replication"] < replications)]
+        key = ROW_SCHEMA.names[:-1]
+        return frame.drop_duplicates(key).sort_values(key, ignore_index=True)
+
+    def _write_record(self, name: str, record: Mapping[str, Any]) -> None:
+        """Write a file of a store that says which format it has."""
+        if not (self.folder / "store.json").is_file():
+            self.files.write_json("store.json", {"format": FORMAT})
+        self.files.write_json(name, record)
+
+    def _is_sound(self, name: str) -> bool:
+        """Whether a part's record can be read and its rows are those that it commits."""
+        record = self.files.read_json(f"points/{name}.json")
+        if record is None:
+            return False
+        rows = self.folder / "rows" / f"{name}.parquet"
+        if not rows.is_file():
+            self.files.set_aside(f"points/{name}.json", why="its rows are gone")
+        elif _sha256(rows.read_bytes()) != record["rows_sha256"]:
+            self.files.set_aside(f"rows/{name}.parquet", f"points/{name}.json", why="the rows are torn or changed")
+        else:
+            return True
+        return False
+
+
+def _modified_ns(entry: os.DirEntry[str]) -> int:
+    """When a file was written; 0 if it has gone meanwhile."""
+    try:
+        return entry.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def missing_parts(committed: Sequence[Part], draws: int, replications: int) -> list[Part]:
+    """Parts that complete `draws` x `replications`, as few as the order of draws allows."""
+    wanted = range(replications)
+    missing: list[Part] = []
+    for draw in range(draws):
+        done = {r for part in committed if draw in part.draws for r in part.replications}
+        rest = [r for r in wanted if r not in done]
+        for run in _runs(rest):
+            last = missing[-1] if missing else None
+            if last and last.draws.stop == draw and last.replications == run:
+                missing[-1] = Part(range(last.draws.start, draw + 1), run)
+            else:
+                missing.append(Part(range(draw, draw + 1), run))
+    return missing
+
+
+def _runs(numbers: Sequence[int]) -> list[range]:
+    """Ascending numbers as ranges without gaps."""
+    runs: list[range] = []
+    for number in numbers:
+        if runs and runs[-1].stop == number:
+            runs[-1] = range(runs[-1].start, number + 1)
+        else:
+            runs.append(range(number, number + 1))
+    return runs

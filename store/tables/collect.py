@@ -1,0 +1,81 @@
+"""Experiments as one tidy table, filtered."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from store.tables.load import FOLDER, Results, load_provenance, load_results
+from system.checks import require
+
+MEASURED = ["draw", "replication", "metric", "at", "value"]
+LIKENESS = 0.5  # of a name to one that exists, from which on it may have been meant
+
+
+def collect(
+    experiments: Sequence[str],
+    store: str | Path = FOLDER,
+    where: Mapping[str, Sequence[str]] | None = None,
+    metrics: Sequence[str] = (),
+    with_provenance: bool = False,
+) -> Results:
+    """The rows of complete points of experiments, and all their points, each with the column `experiment` first.
+
+    `where` says which values of a column to keep, written as on the command line; an axis that an experiment lacks is
+    nan there and none of these values. `with_provenance` adds to each row the columns of `load_provenance`. Raises
+    `InputError` for names and values that are not there.
+    """
+    found = [load_results(name, store) for name in experiments]
+    rows = _joined(experiments, [each.rows for each in found])
+    points = _joined(experiments, [each.points for each in found])
+    if not rows.empty:
+        for metric in metrics:
+            require_known(rows["metric"].unique(), metric=metric)
+    for column, values in (where or {}).items():
+        require_known(rows.columns.drop("value"), where=column)
+        chosen = _values(points if column in points else rows, column, values)
+        rows = rows[rows[column].isin(chosen)]
+        points = points[points[column].isin(chosen)] if column in points else points
+    rows = rows[rows["metric"].isin(metrics)] if metrics else rows
+    if with_provenance:
+        rows = rows.merge(_provenance(experiments, store), on=["point", "draw", "replication"])
+    return Results(rows.reset_index(drop=True), points.reset_index(drop=True))
+
+
+def require_known(names: Iterable[str], **fields: str) -> None:
+    """Each field must be one of the names; raises `InputError` with those that come near it, or else all of them."""
+    known = sorted(map(str, names))
+    for field, value in fields.items():
+        near = get_close_matches(value, known, cutoff=LIKENESS) or known
+        require(value in known, field, value, f"there is no such name; choose {' or '.join(near) or 'none'}")
+
+
+def _joined(experiments: Sequence[str], tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The tables below each other, with the experiment in the first column, then the axes of all."""
+    named = [table.assign(experiment=name) for name, table in zip(experiments, tables, strict=True)]
+    joined = pd.concat(named, ignore_index=True)
+    last = [column for column in MEASURED if column in joined]
+    return joined[["experiment", *joined.columns.difference(["experiment", *last], sort=False), *last]]
+
+
+def _values(table: pd.DataFrame, column: str, wanted: Sequence[str]) -> list[Any]:
+    """The values of a column that are written like those wanted, or are the same numbers."""
+    there = table[column].drop_duplicates()
+    numbers = pd.to_numeric(there, errors="coerce")
+    chosen = []
+    for text in wanted:
+        same = there[(there.astype(str) == text) | (numbers == pd.to_numeric(text, errors="coerce"))]
+        listed = ", ".join(map(str, there.dropna()))
+        require(not same.empty, column, text, f"there is no such value; choose among {listed or 'none'}")
+        chosen += list(same)
+    return chosen
+
+
+def _provenance(experiments: Sequence[str], store: str | Path) -> pd.DataFrame:
+    """The provenance of each point, draw and replication."""
+    parts = pd.concat([load_provenance(name, store) for name in experiments])
+    cells = parts.explode("draws").explode("replications")
+    named = cells.rename(columns={"draws": "draw", "replications": "replication"})
+    return named.drop_duplicates(["point", "draw", "replication"]).astype({"draw": "int32", "replication": "int32"})

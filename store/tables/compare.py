@@ -1,0 +1,126 @@
+"""Two sides of an experiment: two values of an axis, or two versions of the code."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from store.disk.identity import differing
+from store.disk.outcome import Outcome
+from store.disk.store import Store
+from store.tables.collect import require_known
+from store.tables.load import FOLDER, Results, axes_table, load_results, outcomes, points_of
+from store.tables.pairs import Measure, Paired, Side, no_side, paired, require_measure, sides
+from store.tables.text import aligned
+from system.checks import require
+
+CODES = ("other code", "this code")
+NOT_KNOWN = no_side("")  # beside a point that was not computed, of which the reason is told
+DIGITS = {"difference": 4, "half_width": 3, "ratio": 4}
+Records = Mapping[str, list[dict[str, Any]]]  # of a point's parts
+
+
+class Comparison(NamedTuple):
+    """Two sides of an experiment."""
+
+    measure: Measure
+    names: tuple[str, str]  # of A and B
+    table: pd.DataFrame  # a row a place: its axes, and `Paired`
+    modules: list[str] | None = None  # whose code differs between the sides, where these are two versions of it
+
+
+def compare_values(
+    experiment: str, axis: str, values: tuple[str, str], measure: Measure, store: str | Path = FOLDER
+) -> Comparison:
+    """The points with one value of an axis beside those with another, for each combination of the other axes."""
+    results = load_results(experiment, store)
+    axes = [str(column) for column in results.points if column not in ("point", *Outcome._fields)]
+    require_known(axes, axis=axis)
+    a, b = values
+    names = f"{axis}={a}", f"{axis}={b}"
+    absent = no_side("no such point")
+    for value in values:
+        require_known(results.points[axis].unique(), **{axis: value})
+    require_measure(results.rows, measure)
+    found = sides(results, measure)
+    others = [other for other in axes if other != axis]
+    cells: dict[tuple[str, ...], dict[str, Side]] = {}
+    for point in results.points[results.points[axis].isin(values)].to_dict("records"):
+        cells.setdefault(tuple(point[other] for other in others), {})[point[axis]] = found[point["point"]]
+    pairs = ([*key, *paired(cell.get(a, absent), cell.get(b, absent), names)] for key, cell in cells.items())
+    return Comparison(measure, names, pd.DataFrame(pairs, columns=[*others, *Paired._fields]))
+
+
+def compare_stores(experiment: str, other: str | Path, measure: Measure, store: str | Path = FOLDER) -> Comparison:
+    """An experiment beside the points of another store with the same configurations."""
+    there = Store(Path(other))
+    require(bool(there.points()), "with_store", other, "there are no points in it")
+    return _versions(experiment, there, _records(there, there.points()), measure, Store(Path(store)))
+
+
+def compare_commits(experiment: str, commit: str, measure: Measure, store: str | Path = FOLDER) -> Comparison:
+    """An experiment beside the points with the same configurations that a commit computed into the same store."""
+    here = Store(Path(store))
+    records = _records(here, here.points())
+    commits = {point: {str(record["provenance"]["commit"]) for record in parts} for point, parts in records.items()}
+    there = {p: records[p] for p, names in commits.items() if any(name.startswith(commit) for name in names)}
+    known = ", ".join(sorted(set().union(*commits.values()))) or "none"
+    require(bool(there), "with_commit", commit, f"computed nothing in {store}; the commits there are {known}")
+    return _versions(experiment, here, there, measure, here)
+
+
+def _versions(experiment: str, other: Store, candidates: Records, measure: Measure, store: Store) -> Comparison:
+    """Each point beside the candidate with its configuration; of several the last, by other code if any is."""
+    sweep = store.experiment(experiment)
+    results = load_results(experiment, store.folder)
+    require_measure(results.rows, measure)
+    records = _records(store, points_of(sweep))
+    last = sorted(candidates, key=lambda point: (point not in records, candidates[point][-1]["started"]))
+    by_configuration = {candidates[point][0]["configuration_hash"]: point for point in last}
+    partners = {point: by_configuration.get(parts[0]["configuration_hash"]) for point, parts in records.items()}
+    matches = {point: partner for point, partner in partners.items() if partner}
+    absent = {point: no_side("no point of this configuration") for point in partners}
+    was, now = sides(_results(other, sweep, set(matches.values())), measure), sides(results, measure)
+    pairs = (
+        [*values, *paired(was.get(matches.get(point, ""), absent.get(point, NOT_KNOWN)), now[point], CODES)]
+        for point, *values in axes_table(sweep).itertuples(index=False)
+    )
+    table = pd.DataFrame(pairs, columns=[*sweep["axes"], *Paired._fields])
+    changed = (
+        differing(candidates[partner][0]["modules"], records[point][0]["modules"]) for point, partner in matches.items()
+    )
+    return Comparison(measure, CODES, table, sorted(set().union(*changed)))
+
+
+def _records(store: Store, points: Iterable[str]) -> Records:
+    """The records of the points that have parts."""
+    return {point: store.records(point, parts) for point, parts in store.parts(points).items() if parts}
+
+
+def _results(store: Store, sweep: Mapping[str, Any], points: Iterable[str]) -> Results:
+    """Rows and outcomes of points, as far as the draws and replications of a sweep."""
+    parts = store.parts(points)
+    found = outcomes(store, sweep, parts)
+    complete = {point: parts[point] for point in found if found[point].is_complete}
+    table = pd.DataFrame(found.values(), columns=list(Outcome._fields)).assign(point=list(found))
+    return Results(store.rows(complete, sweep["draws"], sweep["replications"]), table)
+
+
+def told_comparison(comparison: Comparison) -> list[str]:
+    """The table in lines, below it why there is no comparison elsewhere, and the code that differs."""
+    table, (a, b) = comparison.table, comparison.names
+    lines = [f"{comparison.measure}; difference is {b} - {a} over paired draws, ± its 95 % interval"]
+    compared = table[table["reason"] == ""].drop(columns="reason")
+    if len(compared):
+        digits = {
+            column: compared[column].map(f"{{:.{n}g}}".format, na_action="ignore") for column, n in DIGITS.items()
+        }
+        lines += aligned(compared.assign(**digits).rename(columns={"mean_a": a, "mean_b": b, "half_width": "±"}))
+    axes = [column for column in table if column not in Paired._fields]
+    for reason, group in table[table["reason"] != ""].groupby("reason", sort=False):
+        places = " ".join(f"{axis}={','.join(map(str, group[axis].unique()))}" for axis in axes)
+        lines.append(f"not compared ({len(group)}): {reason} [{places}]")
+    if comparison.modules is not None:
+        lines.append(f"code that differs: {', '.join(comparison.modules) or 'none'}")
+    return lines

@@ -1,0 +1,120 @@
+"""Recomputed rows against committed reference rows.
+
+The rule: every row of the reference is there again, and no other, with the same status and number of draws. Means agree
+to 1e-6 relative, beside the rounding of the reference to six digits. On another platform than the reference's (Python,
+packages, processor) the last digit of a random number may differ and with it all that follows in a simulated run; there
+simulated means agree within the half-width of the reference's interval.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+
+from store.disk.provenance import provenance
+from store.disk.store import Store
+from store.tables.load import load_records, load_results
+from store.tables.reference import DIGITS, PROVENANCE, platform_of, reference_rows
+from system.checks import require
+from system.errors import InputError
+
+RELATIVE = 1e-6
+SIMULATED = "evaluators.simulation."  # in the configuration of a point that simulates, be it to choose c
+
+
+class Verification(NamedTuple):
+    """One experiment beside its reference: a row for each row of either, with what is `wrong` about it, if anything."""
+
+    experiment: str
+    same_platform: bool
+    rows: pd.DataFrame
+
+    @property
+    def wrong(self) -> pd.DataFrame:
+        """The rows that disagree."""
+        return self.rows[self.rows["wrong"] != ""]
+
+    def __str__(self) -> str:
+        """What was compared, how far apart the worst means are, and each row that disagrees."""
+        told = f"{self.experiment:22} {len(self.rows):5} rows compared, {len(self.wrong)} disagree"
+        told += "" if self.same_platform else "; on another platform than the reference's"
+        if self.rows["difference"].notna().any():
+            worst = self.rows.nlargest(1, "difference").iloc[0]
+            told += f"; the means differ by at most {worst['difference']:.1e} relative, at {worst['key']}"
+        return "\n".join([told, *(f"    {row['key']}: {row['wrong']}" for _, row in self.wrong.iterrows())])
+
+
+def verify_all(store: Path, experiments: Sequence[str], folder: Path) -> tuple[str, bool]:
+    """What each of these experiments shows beside its reference, in words, and whether all agree."""
+    require(bool(experiments), "store", store, "nothing to verify is in it; run the experiments first")
+    found = [verify(store, name, folder) for name in experiments]
+    return "".join(f"{each}\n" for each in found), all(each.wrong.empty for each in found)
+
+
+def verify(store: Path, experiment: str, folder: Path) -> Verification:
+    """Compare an experiment in the store with its reference rows in a folder; `InputError` if there are none."""
+    path = folder / f"{experiment}.csv"
+    if not path.is_file():
+        raise InputError(
+            f"experiment = {experiment}: no reference rows {path}; write them with `python plot.py --rows`"
+        )
+    axes = list(Store(store).experiment(experiment)["axes"])
+    rows, points = load_results(experiment, store)
+    found = reference_rows(rows, points).merge(_simulated(load_records(experiment, store), points, axes), on=axes)
+    expected = pd.read_csv(path, dtype=dict.fromkeys([*axes, "metric", "status"], str))
+    same_platform = _same_platform(folder, experiment)
+    return Verification(experiment, same_platform, _compared(expected, found, axes, same_platform))
+
+
+def _simulated(records: dict[str, list[dict[str, Any]]], points: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
+    """Whether each point simulates, by its axes."""
+    configurations = [json.dumps([record["configuration"] for record in records[point]]) for point in points["point"]]
+    return points[axes].assign(simulated=[SIMULATED in text for text in configurations])
+
+
+def _same_platform(folder: Path, experiment: str) -> bool:
+    made = yaml.safe_load((folder / PROVENANCE).read_text())
+    return bool(made[experiment]["platforms"] == [platform_of(provenance())])
+
+
+def _compared(expected: pd.DataFrame, found: pd.DataFrame, axes: list[str], same_platform: bool) -> pd.DataFrame:
+    both = _keyed(expected, axes).merge(_keyed(found, axes), on="key", how="outer", suffixes=("_was", ""))
+    difference = (both["mean"] - both["mean_was"]).abs()
+    allowed = RELATIVE * both["mean"].abs() + _rounding(both["mean_was"].to_numpy(float))
+    noisy = both["simulated"].eq(True) & (not same_platform)
+    allowed += both["half_width_was"].fillna(0.0).where(noisy, 0.0)
+    moved = (difference > allowed) | (both["mean"].isna() != both["mean_was"].isna())
+    wrong = [_wrong(row, bool(apart)) for (_, row), apart in zip(both.iterrows(), moved, strict=True)]
+    scale = both["mean_was"].abs().where(both["mean_was"] != 0, 1.0)
+    return pd.DataFrame({"key": both["key"], "difference": difference / scale, "wrong": wrong})
+
+
+def _keyed(table: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
+    """The table with what tells its rows apart as one text, as people would write it."""
+    places = table["at"].map(lambda at: "" if pd.isna(at) else f" at {at:.{DIGITS}g}")
+    named = [table[axis].map(lambda value, axis=axis: f"{axis}={value}") for axis in axes]
+    columns = zip(*named, table["metric"].fillna("") + places, strict=True)
+    keys = [", ".join(filter(None, values)) for values in columns]
+    return table.drop(columns=[*axes, "metric", "at"]).assign(key=keys)
+
+
+def _rounding(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half a unit of the last digit of each number."""
+    sizes = np.abs(np.where(np.isfinite(values) & (values != 0), values, 1.0))
+    return 0.5 * 10 ** (np.floor(np.log10(sizes)) + 1 - DIGITS)
+
+
+def _wrong(row: pd.Series, moved: bool) -> str:
+    """What is wrong about a row, in words; nothing if it agrees."""
+    if pd.isna(row["status"]) or pd.isna(row["status_was"]):
+        return "not recomputed" if pd.isna(row["status"]) else "not in the reference"
+    if row["status"] != row["status_was"]:
+        return f"{row['status']}, was {row['status_was']}"
+    if row["draws"] != row["draws_was"]:
+        return f"{row['draws']:g} draws, was {row['draws_was']:g}"
+    return f"{row['mean']:.{DIGITS}g}, was {row['mean_was']:.{DIGITS}g}" if moved else ""

@@ -1,0 +1,20 @@
+"""The one place where a configuration becomes objects."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from hydra.utils import instantiate
+
+from evaluators.points.case import Case, Outcome
+
+
+def evaluate(case: dict[str, Any], draws: range, replications: range) -> Outcome:
+    """The rows and refusals of a resolved case; its parts are frozen objects, so points share equal ones."""
+    parts = {name: _made(json.dumps(part)) for name, part in case.items() if name != "_target_"}
+    return Case(**parts).evaluate(draws, replications)
+
+
+@lru_cache(maxsize=256)
+def _made(configuration: str) -> Any:
+    return instantiate({"part": json.loads(configuration)}, _convert_="all")["part"]

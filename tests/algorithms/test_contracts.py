@@ -1,0 +1,321 @@
+"""What every placement, allocation, tuning, policy, service model and scheme under `conf/` must do, whatever it is.
+
+A new algorithm is a Python file and a YAML file; it is tested here as soon as the YAML file exists.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+import run
+from algorithms.allocation.gca import gca
+from algorithms.placement.gbp_cr import GbpCr
+from algorithms.routing.links import RoutedComposition
+from evaluators.points.case import Case, Draw
+from evaluators.simulation import simulate, simulate_layout
+from system import Composition, InfeasibleError, NotApplicableError, Placement, Servers, System, UnstableError
+from system.dispatch import Dispatch
+from system.layout import Layout
+from tests.support.oracles.instances import (
+    poisson_jobs,
+    random_placement,
+    random_queue,
+    random_system,
+    served_model,
+    uneven_jobs,
+)
+from tests.support.oracles.routed_simulation import paths
+from tests.support.oracles.sweep import Sweep
+from tests.support.project import case_of
+from workloads.jobs import Jobs
+
+FEW_SERVERS = 8  # the optimal placements take no large clusters
+CONF = Path(run.__file__).resolve().parent / "conf"
+
+
+def names(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@cache
+def made(group: str, name: str) -> Any:
+    """The object that `group=name` puts into a run."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", [f"{group}={name}", "network=european"])
+    return instantiate(config[group], _convert_="all")
+
+
+def systems(seed: int, count: int, most: int = 19) -> Iterator[tuple[np.random.Generator, System]]:
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        yield rng, random_system(rng, server_count=int(rng.integers(1, most + 1)))
+
+
+def test_the_groups_are_found():
+    assert "gbp_cr" in names("placement")
+    assert "gca" in names("allocation")
+    assert "jffc" in names("dispatch")
+    assert "fixed" in names("tuning")
+    assert {"independent", "steps"} <= set(names("service"))
+    assert {"proposed", "petals", "bprr"} <= set(names("algorithm"))
+
+
+def test_packages_of_an_installed_project_are_all_there():
+    """One that is not listed would be missing where the project is installed from its wheel."""
+    listed = tomllib.loads((CONF.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {path.parent for top in {name.split(".")[0] for name in listed} for path in _packages(top)}
+    assert {".".join(folder.relative_to(CONF.parent).parts) for folder in folders} <= set(listed)
+
+
+def _packages(top: str) -> Iterator[Path]:
+    return (CONF.parent / top).rglob("__init__.py")
+
+
+@pytest.mark.parametrize("name", names("placement"))
+def test_placements_fit_or_say_why_not(name):
+    """A range inside the model for each server, within its memory, the same for the same randomness."""
+    place = made("placement", name)
+    placed = 0
+    for rng, system in systems(101, 60, FEW_SERVERS):
+        c, seed = int(rng.integers(1, 6)), int(rng.integers(2**31))
+        try:
+            placement = place(system, c, np.random.default_rng(seed))
+        except InfeasibleError:
+            continue
+        again = place(system, c, np.random.default_rng(seed))
+        placement.check(system)
+        assert (placement.end_block <= system.model.block_count).all()
+        needed_gb = placement.block_count * system.model.block_memory_gb
+        assert (needed_gb <= system.servers.memory_gb * (1 + 1e-12)).all()
+        assert (placement.first_block == again.first_block).all()
+        assert (placement.block_count == again.block_count).all()
+        placed += 1
+    assert placed > 20
+
+
+@pytest.mark.parametrize("name", names("placement"))
+def test_placements_serve_where_memory_is_ample(name):
+    rng = np.random.default_rng(102)
+    for _ in range(10):
+        times_s, rtt_s = rng.uniform(0.1, 1, (2, FEW_SERVERS)), rng.uniform(0.01, 0.1, (FEW_SERVERS, FEW_SERVERS))
+        system = System(served_model(6), Servers(rng.uniform(8, 12, FEW_SERVERS), *times_s, rtt_s=rtt_s), 0.1)
+        composition = gca(system, made("placement", name)(system, 2, rng))
+        assert composition.slot_count >= 2
+
+
+def blocks_run(composition: Composition, k: int) -> list[int]:
+    """The blocks that a job meets on chain k, in order."""
+    chain, placement = composition.chain(k), composition.placement
+    ends = placement.end_block[list(chain.servers)]
+    return [block for end, count in zip(ends, chain.blocks, strict=True) for block in range(end - count, end)]
+
+
+def assert_valid_composition(system: System, placement: Placement, composition: Composition) -> None:
+    """Within every server's memory, every block once and in order, only where it is hosted, fastest chain first."""
+    model = system.model
+    used_gb = placement.block_count * model.block_memory_gb
+    for k, chain in enumerate(composition.chains):
+        assert blocks_run(composition, k) == list(range(model.block_count))
+        assert chain.capacity >= 1
+        for j, count in zip(chain.servers, chain.blocks, strict=True):
+            assert 1 <= count <= placement.block_count[j]
+            used_gb[j] += chain.capacity * count * model.cache_memory_gb
+    assert (used_gb <= system.servers.memory_gb * (1 + 1e-9)).all()
+    assert (np.diff(composition.mean_service_s) >= 0).all()
+
+
+@pytest.mark.parametrize("name", names("allocation"))
+def test_allocations_fit_memory_and_their_chains_run_every_block(name):
+    allocate = made("allocation", name)
+    allocated = 0
+    for rng, system in systems(103, 60):
+        for placement in (random_placement(rng, system), GbpCr()(system, 2)):
+            try:
+                composition = allocate(system, placement)
+            except InfeasibleError:
+                continue
+            assert_valid_composition(system, placement, composition)
+            assert [*composition.chains] == [*allocate(system, placement).chains]
+            allocated += 1
+    assert allocated > 20
+
+
+@pytest.mark.parametrize("name", names("tuning"))
+def test_tunings_choose_a_stable_composition_of_an_allowed_c(name):
+    """Memory for up to 9 jobs beside a block; the rate is low enough for every c that can be hosted at all."""
+    rng = np.random.default_rng(104)
+    for _ in range(2):
+        servers = Servers(rng.uniform(3, 4, 10), rng.uniform(0.5, 1, 10), rng.uniform(0.05, 0.1, 10))
+        system = System(served_model(3, cache_memory_gb=1 / 3), servers, 0.3, (1.0, 100.0, 10.0))
+        chosen = [made("tuning", name)(system, lambda c, s=system: gca(s, GbpCr()(s, c))) for _ in range(2)]
+        assert 1 <= chosen[0].placement.reserved_capacity <= system.largest_reservation
+        chosen[0].check_stable()
+        assert chosen[0].chains == chosen[1].chains
+
+
+def assert_valid_run(dispatch: Dispatch, load: float, rng: np.random.Generator, jobs_from: Any) -> None:
+    """All that the jobs' times must show, found by a sweep over the events that knows nothing of the simulator."""
+    arrival_rate, rates, capacity = random_queue(rng, most_states=1e5, decades=1, load=load)
+    order = np.argsort(-rates)
+    jobs = jobs_from(rng, 1500, arrival_rate)
+    coefficients_s = np.outer(1 / rates[order], (1, 0.001, 0.002))
+    times = simulate(jobs, 1 / rates[order], capacity[order], dispatch, coefficients_s)
+    sweep = Sweep(times, capacity[order])
+    service_s = jobs.size * (coefficients_s[times.chain] * np.insert(jobs.lengths, 0, 1, axis=1)).sum(axis=1)
+    assert times.service_s == pytest.approx(service_s, rel=1e-12)  # each job once, on the chain that it names
+    assert (times.waiting_s >= 0).all()
+    assert (times.first_token_s <= times.response_s).all()
+    assert sweep.never_over_capacity()
+    assert sweep.in_order_on_each_chain()
+    assert sweep.started_by_an_event()
+    assert sweep.work_conserving() or not dispatch.work_conserving
+
+
+@pytest.mark.parametrize("load", [0.5, 0.95, 1.2])
+@pytest.mark.parametrize("name", names("dispatch"))
+def test_dispatch_keeps_to_the_capacities_and_to_its_claims(name, load):
+    rng = np.random.default_rng(105)
+    for jobs_from in (poisson_jobs, uneven_jobs):
+        for _ in range(5):
+            assert_valid_run(made("dispatch", name), load, rng, jobs_from)
+
+
+@pytest.mark.parametrize("name", names("dispatch"))
+def test_dispatch_gives_the_same_jobs_twice(name):
+    jobs = poisson_jobs(np.random.default_rng(106), 1000, 2.5)
+    first, second = (simulate(jobs, [1.0, 2.0], [2, 2], made("dispatch", name)) for _ in range(2))
+    assert first.response_s.tobytes() == second.response_s.tobytes()
+
+
+def assert_valid_routed(composition: RoutedComposition) -> None:
+    """Blocks and slots within memory, and links that are the hops of the ways through all blocks, each with a cost."""
+    system, placement, slots = composition.system, composition.placement, composition.slots
+    model, client = system.model, len(system.servers)
+    used_gb = placement.block_count * model.block_memory_gb + slots * model.cache_memory_gb
+    assert (used_gb <= system.servers.memory_gb * (1 + 1e-9)).all()
+    hops = {hop for path in paths(placement, slots.tolist(), model.block_count) for hop in path}
+    legal = {(client if source is None else source, target, blocks) for source, target, blocks in hops}
+    assert set(zip(*(column.tolist() for column in composition.links), strict=True)) == legal
+    assert (composition.cost_s > 0).all()
+    assert (np.isfinite(composition.exit_s[composition.links.target]) == _ends(composition)).all()
+
+
+def _ends(composition: RoutedComposition) -> np.ndarray:
+    """Of each link: whether it leads to the last block."""
+    placement = composition.placement
+    return placement.end_block[composition.links.target] == composition.system.model.block_count
+
+
+def assert_serves_every_job(layout: Layout, jobs: Jobs) -> None:
+    """Each is there with times that add up, and its service is that of some way through all blocks."""
+    times = simulate_layout(layout, jobs).times
+    assert times.arrival_s.tobytes() == jobs.arrival_s.tobytes()
+    assert (times.waiting_s >= 0).all()
+    assert (times.service_s > 0).all()
+    assert (times.response_s == times.waiting_s + times.service_s).all()
+    assert (times.first_token_s <= times.response_s * (1 + 1e-12)).all()
+    decoding_s = jobs.size * times.output_token_s * jobs.lengths[:, 1]
+    assert times.response_s - times.first_token_s == pytest.approx(decoding_s, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", names("algorithm"))
+def test_schemes_compose_what_fits_and_serve_every_job(name):
+    """Or they say why not; the same for the same randomness."""
+    scheme, composed_count = made("algorithm", name), 0
+    for rng, system in systems(107, 60, FEW_SERVERS):
+        seed = int(rng.integers(2**31))
+        try:
+            layout = scheme.compose(system, np.random.default_rng(seed))
+        except (InfeasibleError, UnstableError):
+            continue
+        if isinstance(layout, Composition):
+            assert_valid_composition(system, layout.placement, layout)
+            assert layout.rule is scheme.dispatch
+        else:
+            assert_valid_routed(layout)
+        jobs = uneven_jobs(rng, 300, 2 * system.arrival_rate_per_s)
+        assert_serves_every_job(layout, jobs)
+        twice = layout, scheme.compose(system, np.random.default_rng(seed))
+        first, again = (simulate_layout(made_layout, jobs).times for made_layout in twice)
+        assert again.response_s.tobytes() == first.response_s.tobytes()
+        composed_count += 1
+    assert composed_count > 10
+
+
+def token_jobs(rng: np.random.Generator, count: int, rate_per_s: float) -> Jobs:
+    """Poisson arrivals of jobs of whole tokens, each with lengths of its own."""
+    lengths = np.column_stack([rng.integers(1, 400, count), rng.integers(0, 20, count)]).astype(np.float64)
+    return Jobs(np.cumsum(rng.exponential(1 / rate_per_s, count)), np.ones(count), lengths, rng.random(count))
+
+
+@pytest.mark.parametrize("scheme", ["proposed", "petals", "bprr"])
+@pytest.mark.parametrize("name", names("service"))
+def test_service_models_serve_every_job_in_no_less_than_its_time_alone(name, scheme):
+    """And the same jobs twice, for the same randomness."""
+    service, compose_system, served = made("service", name), made("algorithm", scheme).compose, 0
+    for rng, system in systems(108, 30, FEW_SERVERS):
+        try:
+            layout = compose_system(system, np.random.default_rng(1))
+        except (InfeasibleError, UnstableError):
+            continue
+        jobs = token_jobs(rng, 100, 2 * system.arrival_rate_per_s)
+        first, again = (simulate_layout(layout, jobs, service, np.random.default_rng(2)) for _ in range(2))
+        times = first.times
+        assert times.response_s.tobytes() == again.times.response_s.tobytes()
+        assert (times.waiting_s >= 0).all()
+        assert (times.first_token_s <= times.response_s * (1 + 1e-12)).all()
+        assert sum(times.parts.values(), np.zeros(100)) == pytest.approx(times.service_s if times.parts else 0)
+        assert (times.service_s >= least_service_s(layout, jobs) * (1 - 1e-9)).all()
+        served += 1
+    assert served > 5
+
+
+def least_service_s(layout: Layout, jobs: Jobs) -> np.ndarray:
+    """(n,) what each job takes on the way that is the fastest for it, by a plain sum over the hops of each way."""
+    servers, blocks = layout.system.servers, layout.system.model.block_count
+    ways = paths(layout.placement, layout.placement.cache_slots(layout.system).tolist(), blocks)
+    coefficients_s = [sum(servers.communication_s[j] + m * servers.block_s[j] for _, j, m in way) for way in ways]
+    return (np.array(coefficients_s) @ np.insert(jobs.lengths, 0, 1, axis=1).T).min(axis=0)
+
+
+ROUTED = ("bprr", "petals")
+REALLY_RUN = ("runtime",)  # test_runtime.py: only where there are blocks of the model
+CHAINS_ONLY = (
+    "composition",
+    "exact",
+    "job_servers",
+    "markov",
+    "service_times",
+    "simulation_stream",
+    "surrogate",
+    "theorem4",
+)
+
+
+@pytest.mark.parametrize("name", ROUTED)
+@pytest.mark.parametrize(
+    ("evaluator", "service"),
+    [
+        *((evaluator, "independent") for evaluator in names("evaluator") if evaluator not in REALLY_RUN),
+        *product(("simulation", "replay"), [service for service in names("service") if service != "independent"]),
+    ],
+)
+def test_what_needs_chains_says_that_it_does_not_apply_to_routed_schemes(name, evaluator, service):
+    small = ("workload.job_count=300", "network=european", "demand.per_s=0.01", f"service={service}")
+    small += () if service == "independent" else ("workload=drawn_lengths",)  # whole tokens
+    case: Case = instantiate(case_of(f"algorithm={name}", f"evaluator={evaluator}", *small))
+    draw = Draw(case, 0)
+    assert isinstance(draw.layout, RoutedComposition)
+    if evaluator in CHAINS_ONLY:
+        with pytest.raises(NotApplicableError, match=r"; use evaluator=simulation$"):
+            case.evaluator(draw, 0)
+    else:
+        assert case.evaluator(draw, 0)

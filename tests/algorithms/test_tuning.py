@@ -1,0 +1,188 @@
+"""The choice of c: the least objective wins, ties go to the smallest c, and what cannot be composed is passed over."""
+
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from algorithms.allocation.gca import gca
+from algorithms.dispatch.jffc import JFFC
+from algorithms.placement.gbp_cr import GbpCr
+from algorithms.proposed import Proposed
+from algorithms.tuning import BestCapacity, Compose, FixedCapacity, choose_capacity
+from evaluators.points.simulated import SimulatedMean
+from evaluators.points.theory import ExactPercentile, exact_mean_s, job_servers, lower_bound_s, upper_bound_s
+from evaluators.queueing import exact, theorem4
+from system import Composition, InfeasibleError, InputError, Placement, Servers, System, UnstableError
+from tests.support.oracles.instances import served_model
+
+EPSILON_S = 0.01
+WORKED_EXAMPLE = System(
+    served_model(3), Servers([2.0, 3.0, 2.0, 2.0, 2.0], [1.0, 2.0, 1.0, 1.0, 1.0], EPSILON_S * np.arange(1, 6)), 0.2
+)
+
+
+def compose(system: System) -> Compose:
+    return lambda c: gca(system, GbpCr()(system, c))
+
+
+def with_rate(rate_per_s: float) -> System:
+    return replace(WORKED_EXAMPLE, arrival_rate_per_s=rate_per_s)
+
+
+def chosen(objectives: dict[int, float]) -> int:
+    """The c that wins when c has the objective given."""
+    composition = choose_capacity(
+        compose(WORKED_EXAMPLE), lambda made: objectives[made.placement.reserved_capacity], sorted(objectives)
+    )
+    return composition.placement.reserved_capacity
+
+
+@pytest.mark.parametrize(
+    ("objectives", "winner"),
+    [
+        ({1: 3.0, 2: 1.0, 3: 2.0}, 2),
+        ({1: 1.0, 2: 1.0, 3: 1.0}, 1),
+        ({1: 2.0, 2: 1.0, 3: 1.0}, 2),
+        ({1: math.inf, 2: math.inf, 3: 5.0}, 3),
+        ({3: 7.0}, 3),
+    ],
+)
+def test_the_least_objective_wins_and_the_smallest_c_of_equals(objectives, winner):
+    assert chosen(objectives) == winner
+
+
+@pytest.mark.parametrize("error", [InfeasibleError, UnstableError])
+def test_a_c_that_is_refused_is_passed_over(error):
+    def refusing(c: int) -> Composition:
+        if c < 3:
+            raise error(f"c = {c} does not do")
+        return compose(WORKED_EXAMPLE)(c)
+
+    assert choose_capacity(refusing, lambda made: 1.0, range(1, 5)).placement.reserved_capacity == 3
+    with pytest.raises(error, match="c = 1 does not do"):  # the first reason
+        choose_capacity(refusing, lambda made: 1.0, [1, 2])
+
+
+def test_an_unstable_c_is_passed_over():
+    """An objective that needs a steady state refuses where there is none: only the c with enough rate are left."""
+    rates = {c: compose(WORKED_EXAMPLE)(c).total_rate_per_s for c in range(1, 11)}
+    assert len(set(rates.values())) > 1
+    system = with_rate((min(rates.values()) + max(rates.values())) / 2)
+    winner = BestCapacity(lower_bound_s)(system, compose(system)).placement.reserved_capacity
+    assert rates[winner] > system.arrival_rate_per_s
+
+
+def test_no_candidate_at_all_is_an_error():
+    with pytest.raises(InfeasibleError, match="no c to choose from"):
+        choose_capacity(compose(WORKED_EXAMPLE), lambda made: 1.0, [])
+    with pytest.raises(InfeasibleError, match="c = 1 has no finite objective"):
+        choose_capacity(compose(WORKED_EXAMPLE), lambda made: math.inf, [1, 2])
+
+
+def test_other_errors_are_not_swallowed():
+    def mistaken(composition: Composition) -> float:
+        raise InputError("objective = nonsense: choose another")
+
+    with pytest.raises(InputError, match="objective = nonsense"):
+        choose_capacity(compose(WORKED_EXAMPLE), mistaken, [1, 2])
+
+
+@pytest.mark.parametrize("largest", [None, 1, 4, 1000])
+def test_the_candidates_are_1_to_c_max(largest):
+    tried: list[int] = []
+
+    def counted(c: int) -> Composition:
+        tried.append(c)
+        return compose(WORKED_EXAMPLE)(c)
+
+    BestCapacity(lambda made: 1.0, largest)(WORKED_EXAMPLE, counted)
+    c_max = 20  # (3 GB - 1 GB) / 0.1 GB
+    assert tried == list(range(1, min(largest or c_max, c_max) + 1))
+
+
+@pytest.mark.parametrize("c", [1, 3, 7])
+def test_a_fixed_c_is_taken_as_it_is(c):
+    assert FixedCapacity(c)(WORKED_EXAMPLE, compose(WORKED_EXAMPLE)).placement.reserved_capacity == c
+
+
+@pytest.mark.parametrize(
+    ("tuning", "value", "message"),
+    [
+        (FixedCapacity, 0, "capacity = 0: must be a whole number of at least 1"),
+        (FixedCapacity, 2.5, "capacity = 2.5: must be a whole number of at least 1"),
+        (lambda largest: BestCapacity(lower_bound_s, largest), 0, "largest = 0: must be a whole number of at least 1"),
+    ],
+)
+def test_a_c_is_a_count(tuning, value, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        tuning(value)
+
+
+def test_the_surrogate_counts_the_reserved_chains_that_reach_the_rate():
+    """The worked example by hand: two chains of c slots, T = 3 + 5 ε and 3 + 12 ε."""
+    first, second = 1 / (3 + 5 * EPSILON_S), 1 / (3 + 12 * EPSILON_S)
+    for c in range(1, 6):
+        for needed, chains in [(0.5 * first, 1), (first, 1), (1.001 * first, 2), (0.999 * (first + second), 2)]:
+            system = with_rate(0.7 * c * needed)  # λ / (ρ̄ c) is `needed`
+            assert job_servers(compose(system)(c)) == c * chains
+        with pytest.raises(InfeasibleError, match=rf"^c = {c}: the 2 reserved chains serve"):
+            job_servers(compose(with_rate(0.7 * c * 1.001 * (first + second)))(c))
+
+
+def test_the_surrogate_needs_a_placement_that_reserves():
+    placement = Placement([0] * 5, [1, 3, 1, 1, 1])
+    system = replace(WORKED_EXAMPLE, servers=replace(WORKED_EXAMPLE.servers, memory_gb=np.full(5, 4.0)))
+    with pytest.raises(InputError, match="surrogate: this placement reserves no chains"):
+        job_servers(gca(system, placement))
+
+
+def test_objectives_are_the_formulas_on_the_chains():
+    composition = compose(WORKED_EXAMPLE)(1)
+    rates = 1 / np.array([3 + 5 * EPSILON_S, 3 + 10 * EPSILON_S, 3 + 12 * EPSILON_S])
+    bounds, solved = theorem4(0.2, rates, [5, 5, 5]), exact(0.2, rates, [5, 5, 5])
+    assert lower_bound_s(composition) == pytest.approx(bounds.lower_s, rel=1e-12)
+    assert upper_bound_s(composition) == pytest.approx(bounds.upper_s, rel=1e-12)
+    assert exact_mean_s(composition) == pytest.approx(solved.mean_response_s, rel=1e-12)
+    assert ExactPercentile(0.95)(composition) == pytest.approx(solved.percentile_s(0.95), rel=1e-12)
+
+
+def test_the_simulated_objective_is_the_exact_mean_within_its_noise():
+    composition = compose(replace(with_rate(2.0), mean_job=(1.0, 2000.0, 19.0)))(1)
+    runs = np.array([SimulatedMean(JFFC, 20_000, seed)(composition) for seed in range(20)])
+    standard_error_s = runs.std(ddof=1) / np.sqrt(runs.size)
+    assert runs.mean() == pytest.approx(exact_mean_s(composition), abs=4 * standard_error_s)
+    assert SimulatedMean(JFFC, 20_000, 3)(composition) == runs[3]
+
+
+@pytest.mark.parametrize("objective", [lower_bound_s, upper_bound_s, exact_mean_s, ExactPercentile(0.5)])
+def test_objectives_refuse_what_has_no_steady_state(objective):
+    with pytest.raises(UnstableError, match="must be below the total service rate"):
+        objective(compose(with_rate(100.0))(1))
+
+
+def test_the_best_c_is_the_best_of_all_by_hand():
+    system = with_rate(1.0)
+    means_s = {c: exact_mean_s(compose(system)(c)) for c in range(1, 11)}
+    best = BestCapacity(exact_mean_s, largest=10)(system, compose(system))
+    assert exact_mean_s(best) == min(means_s.values())
+    assert best.placement.reserved_capacity == min(
+        c for c, mean_s in means_s.items() if mean_s == min(means_s.values())
+    )
+
+
+def test_every_c_of_a_random_placement_meets_the_same_randomness():
+    seen = []
+
+    def place(system: System, c: int, rng: np.random.Generator) -> Placement:
+        seen.append(rng.random())
+        return GbpCr()(system, c)
+
+    scheme = Proposed(place, gca, BestCapacity(lower_bound_s, 4), JFFC)
+    scheme.compose(WORKED_EXAMPLE, np.random.default_rng(91))
+    assert len(seen) == 4
+    assert len(set(seen)) == 1
+    scheme.compose(WORKED_EXAMPLE, np.random.default_rng(92))
+    assert len(set(seen)) == 2

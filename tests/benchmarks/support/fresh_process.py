@@ -1,0 +1,48 @@
+"""Runs one simulation, one exact value and one composition, and tells what of it had to be compiled.
+
+Prints one line of JSON: of each compiled function by name, how many of its signatures were `compiled` as numba's cache
+lacked them, and how many were `loaded` from it.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+from numba.core.dispatcher import Dispatcher
+
+from algorithms.allocation.gca import gca
+from algorithms.dispatch.jffc import JFFC
+from evaluators.queueing import exact
+from system.code.compiled import Entry
+from tests.benchmarks.support.four_chains import FOUR_CHAINS, simulated_mean_s
+from tests.benchmarks.support.paper_system import gbp_cr_placement, paper_system, queue_at
+
+
+def compiled_functions() -> Iterator[tuple[str, Dispatcher]]:
+    """Every function of this project that numba may compile, in the modules that are loaded."""
+    for name, module in sorted(sys.modules.items()):
+        if name.split(".")[0] in ("algorithms", "evaluators", "system"):
+            yield from _functions_of(name, module)
+
+
+def _functions_of(name: str, module: ModuleType) -> Iterator[tuple[str, Dispatcher]]:
+    for bound, value in vars(module).items():
+        function = value.dispatcher if isinstance(value, Entry) else value
+        if isinstance(function, Dispatcher) and function.__module__ == name:
+            yield f"{name}.{bound}", function
+
+
+def main() -> None:
+    system = paper_system(20)
+    exact(*queue_at(gca(system, gbp_cr_placement(system)), load=0.7))
+    simulated_mean_s(FOUR_CHAINS, 1000, JFFC)
+    counts = {
+        name: {"compiled": sum(function.stats.cache_misses.values()), "loaded": sum(function.stats.cache_hits.values())}
+        for name, function in compiled_functions()
+    }
+    sys.stdout.write(json.dumps(counts) + "\n")
+
+
+if __name__ == "__main__":
+    main()

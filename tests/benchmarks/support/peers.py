@@ -1,0 +1,138 @@
+"""The same systems in other libraries, each written as its users would write it, and in plain Python."""
+
+import heapq
+import random
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
+
+import ciw
+import networkx as nx
+import numpy as np
+import simpy
+
+from system import Placement, System
+from tests.benchmarks.support.four_chains import Queue
+
+
+def simpy_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:
+    """Response times, in order of completion, from SimPy.
+
+    Free slots lie in a `PriorityStore`, the fastest on top; whoever asks an empty store waits in order of asking.
+    """
+    rng = random.Random(seed)
+    env = simpy.Environment()
+    free = simpy.PriorityStore(env)
+    free.items = [(k, n) for k, capacity in enumerate(queue.capacity) for n in range(capacity)]
+    responses_s: list[float] = []
+
+    def job() -> Iterator[simpy.Event]:
+        arrival_s = env.now
+        slot = yield free.get()
+        yield env.timeout(rng.expovariate(queue.rate_per_s[slot[0]]))
+        yield free.put(slot)
+        responses_s.append(env.now - arrival_s)
+
+    def arrivals() -> Iterator[simpy.Event]:
+        for _ in range(job_count):
+            yield env.timeout(rng.expovariate(queue.arrival_rate_per_s))
+            env.process(job())
+
+    env.process(arrivals())
+    env.run()
+    return responses_s
+
+
+class _ServiceOfSlot(ciw.dists.Distribution):
+    """Exponential with the rate of the server that Ciw has attached to the customer."""
+
+    def __init__(self, slot_rates_per_s: Sequence[float]) -> None:
+        self.slot_rates_per_s = slot_rates_per_s
+
+    def sample(self, t: float | None = None, ind: ciw.individual.Individual | None = None) -> float:
+        return random.expovariate(self.slot_rates_per_s[ind.server.id_number - 1])
+
+
+def ciw_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:
+    """Response times, in order of arrival, from Ciw.
+
+    One node with a server for each slot, numbered from the fastest; its server priority function takes the free
+    server with the lowest number, and its one queue is first come, first served.
+    """
+    slot_rates = np.repeat(queue.rate_per_s, queue.capacity).tolist()
+    network = ciw.create_network(
+        arrival_distributions=[ciw.dists.Exponential(queue.arrival_rate_per_s)],
+        service_distributions=[_ServiceOfSlot(slot_rates)],
+        number_of_servers=[len(slot_rates)],
+        server_priority_functions=[lambda server, customer: server.id_number],
+    )
+    ciw.seed(seed)
+    simulation = ciw.Simulation(network)
+    simulation.simulate_until_max_customers(job_count, method="Finish")
+    records = sorted(simulation.get_all_records(), key=lambda record: record.arrival_date)
+    return [record.exit_date - record.arrival_date for record in records]
+
+
+def heap_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:
+    """Response times, in order of starting, from a plain loop over a heap of completions."""
+    rng = random.Random(seed)
+    free = list(queue.capacity)
+    waiting: deque[float] = deque()
+    completions: list[tuple[float, int]] = []
+    responses_s: list[float] = []
+    arrival_s, arrived = rng.expovariate(queue.arrival_rate_per_s), 0
+    while arrived < job_count or completions:
+        if completions and (arrived == job_count or completions[0][0] <= arrival_s):
+            now_s, k = heapq.heappop(completions)
+            free[k] += 1
+        else:
+            now_s = arrival_s
+            waiting.append(arrival_s)
+            arrived += 1
+            arrival_s += rng.expovariate(queue.arrival_rate_per_s)
+        fastest = next((k for k, room in enumerate(free) if room), None)
+        if waiting and fastest is not None:
+            free[fastest] -= 1
+            end_s = now_s + rng.expovariate(queue.rate_per_s[fastest])
+            responses_s.append(end_s - waiting.popleft())
+            heapq.heappush(completions, (end_s, fastest))
+    return responses_s
+
+
+def networkx_gca(system: System, placement: Placement) -> list[tuple[float, int]]:
+    """(mean service time, capacity) of each chain of Alg. 2 as printed: a graph of servers, Dijkstra for each chain."""
+    graph, free = _routing_graph(system, placement), placement.cache_slots(system)
+    chains = []
+    with suppress(nx.NetworkXNoPath):
+        while True:
+            chains.append(_fill_shortest_path(graph, free))
+    return chains
+
+
+def _fill_shortest_path(graph: nx.DiGraph, free: np.ndarray) -> tuple[float, int]:
+    """One chain, filled: its slots leave `free`, and the links that no longer fit leave the graph."""
+    time_s, path = nx.single_source_dijkstra(graph, "start", "end", weight="time_s")
+    blocks = {j: graph.edges[i, j]["blocks"] for i, j in pairwise(path[:-1])}
+    capacity = min(int(free[j]) // blocks[j] for j in blocks)
+    for j in blocks:
+        free[j] -= capacity * blocks[j]
+        graph.remove_edges_from([(i, j) for i, _, needed in graph.in_edges(j, data="blocks") if needed > free[j]])
+    return time_s, capacity
+
+
+def _routing_graph(system: System, placement: Placement) -> nx.DiGraph:
+    """A link i -> j for every server j that hosts the block after server i's last and has slots for what it runs."""
+    graph = nx.DiGraph()
+    graph.add_nodes_from(["start", "end"])
+    hosting = np.flatnonzero(placement.block_count).tolist()
+    begin, end, slots = placement.first_block, placement.end_block, placement.cache_slots(system)
+    for i, done in [("start", 0), *((i, end[i]) for i in hosting)]:
+        for j in hosting:
+            blocks = int(end[j] - done)
+            if begin[j] <= done < end[j] and blocks <= slots[j]:
+                time_s = system.communication_s[j] + system.block_s[j] * blocks
+                graph.add_edge(i, j, blocks=blocks, time_s=time_s)
+        if done == system.model.block_count:
+            graph.add_edge(i, "end", blocks=0, time_s=0.0)
+    return graph

@@ -1,0 +1,86 @@
+"""The benchmarks run, and the peers that they are measured against compute the same as we do."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from algorithms.allocation.gca import gca
+from evaluators.queueing import exact
+from tests.benchmarks import __main__ as suite
+from tests.benchmarks.scale import TINY
+from tests.benchmarks.support.benchmark import Benchmark, Peer, Result, measure_all
+from tests.benchmarks.support.four_chains import FOUR_CHAINS
+from tests.benchmarks.support.paper_system import gbp_cr_placement, overlapping_placement, paper_system
+from tests.benchmarks.support.peers import ciw_responses_s, heap_responses_s, networkx_gca, simpy_responses_s
+
+
+def test_every_benchmark_gives_finite_positive_numbers() -> None:
+    every = suite.benchmarks(TINY)
+    rows = suite.table([Result(one, one.measure(), one.peer and one.peer.measure()) for one in every])
+    with_peer = rows["peer"].notna()
+    numbers = np.concatenate([rows["median"], *(rows.loc[with_peer, name] for name in ("peer_median", "ratio"))])
+    assert with_peer.any()
+    assert (np.isfinite(numbers) & (numbers > 0)).all(), rows.to_string()
+
+
+@pytest.mark.parametrize("responses_s", [simpy_responses_s, ciw_responses_s, heap_responses_s])
+def test_peers_simulate_the_same_queue(responses_s: Callable[..., list[float]]) -> None:
+    runs = [np.mean(responses_s(FOUR_CHAINS, 4000, seed)[400:]) for seed in range(12)]
+    standard_error = np.std(runs, ddof=1) / np.sqrt(len(runs))
+    assert abs(np.mean(runs) - exact(*FOUR_CHAINS).mean_response_s) < 4 * standard_error
+    assert standard_error < 0.02
+
+
+@pytest.mark.parametrize("place", [gbp_cr_placement, overlapping_placement])
+def test_networkx_finds_the_same_chains(place: Callable[..., object]) -> None:
+    system = paper_system(60)
+    placement = place(system)
+    composition = gca(system, placement)
+    found = sorted(networkx_gca(system, placement))
+    assert [capacity for _, capacity in found] == composition.capacity.tolist()
+    assert [time_s for time_s, _ in found] == pytest.approx(composition.mean_service_s, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("unit", "median", "peer_median", "bound", "least_ratio", "ratio", "met"),
+    [
+        ("s", 2.0, None, 3.0, None, None, True),
+        ("s", 4.0, None, 3.0, None, None, False),
+        ("s", 2.0, 6.0, None, 2.5, 3.0, True),
+        ("jobs/s", 6.0, 2.0, None, 3.5, 3.0, False),
+        ("jobs/s", 6.0, 2.0, 7.0, 2.5, 3.0, False),
+        ("jobs/s", 6.0, 2.0, None, None, 3.0, None),
+    ],
+)
+def test_claims(unit, median, peer_median, bound, least_ratio, ratio, met) -> None:
+    peer = Peer("peer", lambda: 1.0, least_ratio) if peer_median else None
+    result = Result(Benchmark("name", "what", unit, lambda: 1.0, bound, peer), median, peer_median)
+    assert (result.ratio, result.is_met) == (ratio, met)
+
+
+def test_repetitions_alternate_with_the_peer_after_one_that_does_not_count() -> None:
+    calls: list[str] = []
+    values = iter([100.0, 1.0, 3.0, 2.0])
+
+    def ours() -> float:
+        calls.append("ours")
+        return next(values)
+
+    def peers() -> float:
+        calls.append("peer")
+        return 4.0
+
+    (result,) = measure_all([Benchmark("name", "what", "s", ours, peer=Peer("peer", peers))], repetitions=3)
+    assert calls == ["ours", *["ours", "peer"] * 3]
+    assert (result.median, result.peer_median, result.ratio) == (2.0, 4.0, 2.0)
+
+
+def test_table_is_printed_and_written_with_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path, capsys) -> None:
+    monkeypatch.setattr(suite, "ROOT", tmp_path)
+    monkeypatch.setattr(suite, "benchmarks", lambda scale: [Benchmark("one", "what", "s", lambda: 0.25, bound=0.5)])
+    suite.main()
+    header, row = (tmp_path / "results" / "benchmarks.csv").read_text().splitlines()
+    assert {"processor", "python", "numba", "commit"} <= set(header.split(","))
+    assert row.startswith("one,what,s,0.25,,,,<= 0.5 s,yes,")
+    assert "0.25" in capsys.readouterr().out

@@ -1,0 +1,183 @@
+"""Admission, an event at a time from Python, beside the compiled simulators: every job alike to the last bit."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+
+from algorithms.allocation.gca import gca
+from algorithms.placement.gbp_cr import GbpCr
+from algorithms.routing.links import RoutedComposition
+from evaluators.admission.requests import Hop, Path, RequestAdmission, Start
+from evaluators.simulation import simulate_layout
+from system import Composition, InfeasibleError, InputError
+from system.layout import Layout
+from system.routing import WAITING
+from tests.algorithms.test_dispatch import DISPATCHES
+from tests.evaluators.test_routed_simulation import SCHEMES, crowded_rate_per_s, random_routed
+from tests.support.oracles.instances import poisson_jobs, random_system, uneven_jobs
+from tests.support.oracles.virtual_clock import Started, VirtualClock
+from workloads.jobs import Jobs
+
+
+def chains_of(rng: np.random.Generator) -> Composition:
+    """At least two chains, of random servers."""
+    while True:
+        system = random_system(rng)
+        try:
+            composition = gca(system, GbpCr()(system, int(rng.integers(1, 4))))
+        except InfeasibleError:
+            continue
+        if len(composition) > 1:
+            return composition
+
+
+def equation_2_s(coefficients_s: np.ndarray, jobs: Jobs, job: int) -> float:
+    """The service time from coefficients (3,), added up in the order of the compiled simulators."""
+    input_tokens, further_tokens = jobs.lengths[job if len(jobs.lengths) > 1 else 0]
+    size, (once_s, input_s, further_s) = jobs.size[job], coefficients_s
+    return size * (once_s + input_s * input_tokens) + size * further_s * further_tokens
+
+
+def in_order(clock: VirtualClock) -> list[Started]:
+    """What became of each job, where each started once."""
+    return sorted(clock.started, key=lambda one: one.start.job)
+
+
+def column(found: list[Started], name: str) -> np.ndarray:
+    return np.array([getattr(one, name) for one in found])
+
+
+@pytest.mark.parametrize("name", DISPATCHES)
+@pytest.mark.parametrize("jobs_of", [poisson_jobs, uneven_jobs])
+def test_jobs_start_on_chains_as_in_the_compiled_simulator(name, jobs_of):
+    rng, dispatch = np.random.default_rng(401), DISPATCHES[name]
+    waited = 0
+    for load in (0.6, 0.9, 1.3):
+        composition = chains_of(rng).under(dispatch)
+        jobs = jobs_of(rng, 400, load * composition.total_rate_per_s)
+        coefficients_s = composition.job_coefficients_s
+        simulated = simulate_layout(composition, jobs).times
+
+        def service_s(start: Start, jobs=jobs, coefficients_s=coefficients_s) -> float:
+            return equation_2_s(coefficients_s[start.chain], jobs, start.job)
+
+        found = in_order(VirtualClock(RequestAdmission(composition, jobs), jobs, service_s).run())
+        chain = np.array([one.start.chain for one in found])
+        assert (column(found, "at_s") - jobs.arrival_s).tobytes() == simulated.waiting_s.tobytes()
+        assert column(found, "service_s").tobytes() == simulated.service_s.tobytes()
+        assert (chain == simulated.chain).all()
+        assert all(one.start.path == path_of(composition, one.start.chain) for one in found)
+        waited += np.count_nonzero(simulated.waiting_s)
+    assert waited > 50
+
+
+def path_of(composition: Composition, k: int) -> tuple[Hop, ...]:
+    chain, placement = composition.chain(k), composition.placement
+    hops = zip(chain.servers, chain.blocks, strict=True)
+    return tuple(Hop(j, int(placement.end_block[j]) - blocks, blocks) for j, blocks in hops)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("waiting", WAITING)
+@pytest.mark.parametrize("jobs_of", [poisson_jobs, uneven_jobs])
+def test_jobs_start_on_paths_as_in_the_compiled_simulator(name, waiting, jobs_of):
+    rng = np.random.default_rng(402)
+    waited = 0
+    for load in (0.5, 1.0, 2.0) * 2:
+        composition = random_routed(rng, SCHEMES[name], waiting)
+        jobs = jobs_of(rng, 120, crowded_rate_per_s(composition, load))
+        servers = composition.system.servers
+
+        def service_s(start: Start, jobs=jobs, servers=servers) -> float:
+            hops = [servers.communication_s[j] + blocks * servers.block_s[j] for j, _, blocks in start.path]
+            return equation_2_s(np.cumsum(hops, axis=0)[-1], jobs, start.job)
+
+        found = in_order(VirtualClock(RequestAdmission(composition, jobs), jobs, service_s).run())
+        simulated = simulate_layout(composition, jobs).times
+        assert (column(found, "at_s") - jobs.arrival_s).tobytes() == simulated.waiting_s.tobytes()
+        assert column(found, "service_s").tobytes() == simulated.service_s.tobytes()
+        for one in found:
+            assert_runs_every_block(composition, one.start.path)
+        waited += np.count_nonzero(simulated.waiting_s)
+    assert waited > 100
+
+
+def assert_runs_every_block(composition: RoutedComposition, path: Path) -> None:
+    """Each once and in order, where it is hosted."""
+    placement = composition.placement
+    assert [block for _, first, blocks in path for block in range(first, first + blocks)] == list(
+        range(composition.system.model.block_count)
+    )
+    for j, first, blocks in path:
+        assert placement.first_block[j] <= first
+        assert first + blocks == placement.end_block[j]
+
+
+def crowded_systems(
+    seed: int,
+) -> Iterator[tuple[Layout, Jobs]]:
+    """Chains under every policy and every way to route and to wait, with jobs whose size is their time."""
+    rng = np.random.default_rng(seed)
+    for dispatch in DISPATCHES.values():
+        chains = chains_of(rng).under(dispatch)
+        jobs = poisson_jobs(rng, 50, 1.2 * chains.total_rate_per_s)
+        yield chains, replace(jobs, size=jobs.size * chains.slot_count / chains.total_rate_per_s)
+    for name, waiting in product(SCHEMES, WAITING):
+        routed = random_routed(rng, SCHEMES[name], waiting)
+        jobs = poisson_jobs(rng, 50, crowded_rate_per_s(routed, 1.0))
+        yield routed, replace(jobs, size=jobs.size * routed.mean_service_s.mean() * routed.most_hops)
+
+
+def held_at(clock: VirtualClock, at_s: float, server: int) -> int:
+    """Slots that jobs hold on a server just after an instant, where nobody was interrupted."""
+    there = [one.start.path for one in clock.started if one.at_s <= at_s < one.at_s + one.service_s]
+    return sum(hop.blocks for path in there for hop in path if hop.server == server)
+
+
+def size_s(jobs: Jobs) -> Callable[[Start], float]:
+    """Every job takes its size in seconds."""
+    return lambda start: float(jobs.size[start.job])
+
+
+def starts_of(admission: RequestAdmission, jobs: Jobs) -> list[Start]:
+    """Who started, in order, of jobs that come long after any before them."""
+    later = replace(jobs, arrival_s=jobs.arrival_s + 1e6)
+    return [one.start for one in VirtualClock(admission, later, size_s(jobs)).run().started]
+
+
+def test_slots_are_never_given_twice_and_all_come_back():
+    for layout, jobs in crowded_systems(403):
+        admission, fresh = (RequestAdmission(layout, jobs) for _ in range(2))
+        clock = VirtualClock(admission, jobs, size_s(jobs)).run()
+        for one in clock.started:
+            assert all(held_at(clock, one.at_s, j) <= layout.slots_used()[j] for j, _, _ in one.start.path)
+        assert sorted(clock.ended) == list(range(len(jobs)))
+        assert starts_of(admission, jobs) == starts_of(fresh, jobs)
+
+
+def test_a_lost_server_is_avoided_and_nobody_is_forgotten():
+    went_on = stopped = interrupted = 0
+    for layout, jobs in crowded_systems(404):
+        for lost in np.flatnonzero(layout.slots_used()).tolist():
+            at_s = float(jobs.arrival_s[30])
+            admission, fresh = (RequestAdmission(layout, jobs) for _ in range(2))
+            clock = VirtualClock(admission, jobs, size_s(jobs)).run(at_s, lost)
+            after = [one.start for one in clock.started if one.at_s > at_s]
+            assert all(hop.server != lost for start in after for hop in start.path)
+            assert sorted(clock.ended + clock.given_up) == list(range(len(jobs)))
+            assert not (after and clock.given_up)
+            assert fresh.lose_server(lost) == []
+            assert clock.given_up or starts_of(admission, jobs) == starts_of(fresh, jobs)
+            went_on += bool(after)
+            stopped += bool(clock.given_up)
+            interrupted += len(clock.started) > len(clock.ended)
+    assert min(went_on, stopped, interrupted) >= 5
+
+
+def test_chains_need_a_policy():
+    composition = chains_of(np.random.default_rng(405))
+    with pytest.raises(InputError, match=r"^rule = None: "):
+        RequestAdmission(composition, poisson_jobs(np.random.default_rng(405), 1, 1.0))

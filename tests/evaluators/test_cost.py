@@ -1,0 +1,195 @@
+"""What stages cost: that memory, medians and sizes are what they are called, and that growth is fitted as it is."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hydra.utils import instantiate
+from matplotlib import pyplot as plt
+
+from evaluators.points import cost
+from evaluators.points.case import Draw
+from evaluators.points.cost import CostEvaluator
+from evaluators.points.peak_memory import reset_peak
+from plots.figures.beyond.scale import Growth, draw, growth, servers_at
+from store.tables.labels import Labels
+from system import InputError, NotApplicableError
+from tests.support.project import case_of
+
+SERVERS = np.array([100.0, 300, 1000, 3000, 10000, 30000, 100000])
+SMALL = ("network=european", "evaluator=cost", "demand=load", "cluster.server_count=12", "workload.job_count=300")
+counts_memory = pytest.mark.skipif(reset_peak() is None, reason="needs Linux's counters of memory")
+
+
+def draw_of(*overrides):
+    return Draw(instantiate(case_of(*SMALL, *overrides), _convert_="all"), 0)
+
+
+def measured(stage, *overrides, **settings):
+    return {row.metric: row.value for row in CostEvaluator(stage, **settings)(draw_of(*overrides), 0)}
+
+
+@pytest.fixture
+def fresh_process(monkeypatch):
+    monkeypatch.setattr(cost, "_LOADED", set())
+
+
+@counts_memory
+@pytest.mark.parametrize("count", [1, 1024])
+def test_a_stage_that_holds_64_mb_shows_them_also_when_freed_memory_could_be_reused(monkeypatch, count):
+    monkeypatch.setitem(cost.STAGES, "hold", lambda draw: [np.ones(2**23 // count) for _ in range(count)])
+    for _ in range(3):
+        assert 0.064 <= measured("hold", repetitions=2)["peak_memory_gb"] < 0.072  # 2^26 bytes are 0.067 GB
+
+
+@counts_memory
+def test_memory_that_is_held_one_after_the_other_counts_once(monkeypatch):
+    monkeypatch.setitem(cost.STAGES, "hold", lambda draw: [np.ones(2**21).sum() for _ in range(8)])
+    assert 0.016 <= measured("hold")["peak_memory_gb"] < 0.022
+
+
+def test_without_counters_there_is_no_memory(monkeypatch):
+    monkeypatch.setattr(cost, "reset_peak", lambda: None)
+    found = measured("theorem4")
+    assert "peak_memory_gb" not in found
+    assert found["cpu_s"] > 0
+
+
+def calls_that_take(monkeypatch, *seconds):
+    """Lets calls take so long; returns the list of the calls that were timed."""
+    times, timed = iter(seconds), []
+
+    def cpu_s(work):
+        work()
+        timed.append(next(times))
+        return timed[-1]
+
+    monkeypatch.setattr(cost, "cpu_s", cpu_s)
+    return timed
+
+
+def test_the_median_of_as_many_calls_as_are_allowed_or_enough(monkeypatch):
+    timed = calls_that_take(monkeypatch, 1.0, 5.0, 2.0, 7.0)
+    assert measured("exact", repetitions=3, enough_s=100)["cpu_s"] == 2.0
+    assert len(timed) == 3
+    timed = calls_that_take(monkeypatch, 1.0, 5.0, 2.0, 7.0)
+    assert measured("exact", repetitions=9, enough_s=6)["cpu_s"] == 3.0
+    assert len(timed) == 2
+
+
+def test_the_first_call_in_a_process_does_not_count(monkeypatch, fresh_process):
+    calls = []
+    monkeypatch.setitem(cost.STAGES, "noted", lambda draw: calls.append(draw))
+    timed = calls_that_take(monkeypatch, *[1.0] * 9)
+    for counted in (1, 2):
+        measured("noted", repetitions=1)
+        assert (len(timed), len(calls)) == (counted, counted + 1)
+    measured("noted", "tuning.capacity=5", repetitions=1)  # another scheme may have other code
+    assert (len(timed), len(calls)) == (3, 5)
+
+
+@pytest.mark.parametrize("stage", ["compose", "theorem4", "exact", "markov", "simulate"])
+def test_sizes_are_those_of_the_composition(stage):
+    composition = draw_of().layout.composition()
+    found = measured(stage, repetitions=1)
+    assert found["chain_count"] == len(composition)
+    assert found["slot_count"] == composition.capacity.sum()
+    assert found["rate_count"] == len(set(composition.service_rate_per_s))
+    assert found.get("job_count") == (300 if stage == "simulate" else None)
+
+
+def test_routed_schemes_are_composed_and_simulated():
+    for stage in ("compose", "simulate"):
+        found = measured(stage, "algorithm=bprr", repetitions=1)
+        assert found["link_count"] > 0
+        assert "chain_count" not in found
+
+
+def test_the_rate_grows_with_the_servers_at_equal_load():
+    rates = [measured("theorem4", f"cluster.server_count={j}", repetitions=1)["arrival_rate_per_s"] for j in (200, 400)]
+    assert rates[1] / rates[0] == pytest.approx(2, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"stage": "guess"}, r"^stage = guess: must be one of compose, theorem4, exact, markov, simulate$"),
+        ({"stage": "exact", "repetitions": 0}, r"^repetitions = 0: must be a whole number of at least 1$"),
+        ({"stage": "exact", "enough_s": 0}, r"^enough_s = 0: must be a finite number above 0$"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, sentence):
+    with pytest.raises(InputError, match=sentence):
+        CostEvaluator(**settings)
+
+
+def test_what_needs_chains_does_not_apply_to_routed_schemes():
+    for stage in ("theorem4", "exact", "markov"):
+        with pytest.raises(NotApplicableError, match=r"use evaluator=simulation$"):
+            measured(stage, "algorithm=bprr")
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 1.75])
+def test_a_power_law_is_recovered_whatever_the_lower_half_is(exponent):
+    values = 3e-6 * SERVERS**exponent
+    values[:3] = 7.0
+    found = growth(SERVERS, values)
+    assert found.exponent == pytest.approx(exponent, rel=1e-12)
+    assert found.standard_error == pytest.approx(0, abs=1e-6)
+    assert growth(SERVERS[:2], values[:2]) is None
+
+
+def test_the_standard_error_is_how_far_the_exponents_of_noisy_times_lie_apart():
+    rng, repetitions = np.random.default_rng(1), 1000
+    fits = [growth(SERVERS, SERVERS * np.exp(rng.normal(0, 0.1, SERVERS.size))) for _ in range(repetitions)]
+    exponents, errors = np.array(fits).T
+    variance = np.var(exponents, ddof=1)
+    # Of four points fitted: the estimated variances have two degrees of freedom, so a relative variance of 1.
+    assert np.mean(errors**2) / variance == pytest.approx(1, abs=4 * np.sqrt((1 + 2) / repetitions))
+    assert np.mean(exponents) == pytest.approx(1, abs=4 * np.sqrt(variance / repetitions))
+
+
+def test_where_a_time_is_reached():
+    grown, seconds = Growth(2.0, 0.0), (SERVERS / 1000) ** 2
+    assert servers_at(4.0, SERVERS, seconds, grown) == pytest.approx(2000)  # between two points
+    assert servers_at(1e6, SERVERS, seconds, grown) == pytest.approx(1e6)  # beyond
+    assert servers_at(1e6, SERVERS, seconds, Growth(-0.1, 0.2)) == np.inf
+
+
+def rows_of(exponent, seconds_at_largest):
+    """Rows of an experiment in which the exact mean grows like this and a simulation of 1,000 jobs takes 1 ms."""
+    rows = []
+    for servers in SERVERS:
+        exact_s = seconds_at_largest * (servers / SERVERS[-1]) ** exponent
+        for stage, seconds in (("exact", exact_s), ("simulate", 1e-3)):
+            point = {"evaluator.stage": stage, "algorithm": "proposed", "tuning": "fixed", "demand.load": "0.7"}
+            point |= {"cluster.server_count": f"{servers:.0f}", "draw": 0}
+            values = {"cpu_s": seconds, "peak_memory_gb": 1e-3} | ({"job_count": 1000} if stage == "simulate" else {})
+            rows += [point | {"metric": metric, "value": value} for metric, value in values.items()]
+    return pd.DataFrame(rows)
+
+
+def legend(figure):
+    return [text.get_text() for axes in figure.axes if axes.get_legend() for text in axes.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize(
+    ("seconds_at_largest", "told"),
+    [
+        (0.6, r"a minute at J ≈ $1 \cdot 10^{6}$ (extrapolated)"),
+        (6000.0, r"a minute at J ≈ $1 \cdot 10^{4}$"),
+        (1e-6, r"a minute beyond J = $1 \cdot 10^{7}$ (extrapolated)"),
+    ],
+)
+def test_the_figure_tells_exponents_and_whether_a_minute_was_measured(seconds_at_largest, told):
+    figure = draw(rows_of(2.0, seconds_at_largest), 1, Labels())
+    (exact,) = [text for text in legend(figure) if text.startswith("exact mean: $J")]
+    assert "2.00 \\pm 0.00" in exact
+    assert exact.endswith(told)
+    plt.close(figure)
+
+
+def test_simulations_are_shown_per_million_jobs():
+    figure = draw(rows_of(2.0, 1.0), 1, Labels())
+    (line,) = [line for line in figure.axes[1].lines if str(line.get_label()).startswith("simulation")]
+    assert line.get_ydata() == pytest.approx(1.0)
+    plt.close(figure)

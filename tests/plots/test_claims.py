@@ -1,0 +1,257 @@
+"""The ledger of claims: the rule that decides, on rows made up for it, and the rules of the paper's claims."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy import stats
+
+from plots.claims import judging as claim_tests
+from plots.claims.judging import Evidence, finding
+from plots.claims.ledger import basis_of, explanation, gather, judge, ledger, page
+from plots.claims.rules import claim_of, claims, rules
+from plots.figures.paper.table1 import SCHEMES
+from store.tables.labels import Labels
+from system import InputError
+from tests.support.project import CONF, choices, script
+
+DRAWS = 8
+PAPER = {"constants": "paper"}
+RNG = np.random.default_rng(5)
+NOISE = RNG.normal(0, 10, DRAWS)  # of the clusters, common to all schemes
+OWN = RNG.normal(0, 0.1, DRAWS)
+
+
+def evidence(values, metric="response_mean_s", status=None, axes=("scheme", "load")):
+    """An experiment with a point for each key of `values` (its axes), which has the given numbers, one a draw."""
+    points, rows = [], []
+    for number, (key, numbers) in enumerate(values.items()):
+        named = dict(zip(axes, key, strict=True)) | PAPER
+        points.append(
+            {"point": str(number), **named, "status": (status or {}).get(key, "ok"), "reason": "", "duration_s": 0.0}
+        )
+        for draw, value in enumerate(numbers):
+            for at, single in value.items() if isinstance(value, dict) else [(np.nan, value)]:
+                rows.append({"point": str(number), **named, "draw": draw, "metric": metric, "at": at, "value": single})
+    return {"x": Evidence("x", pd.DataFrame(rows).assign(replication=0), pd.DataFrame(points))}
+
+
+def decide(found, of, to=None, **settings):
+    """What a test with these settings finds under the paper's constants."""
+    selections = {"of": {"experiment": "x", "metric": "response_mean_s", **of}}
+    if to is not None:
+        selections["to"] = {"experiment": "x", "metric": "response_mean_s", **to}
+    entry = {"measures": "it", **selections, **settings}
+    (test,) = claim_of(id="C0", claim="c", source="s", published="p", tests=[entry]).tests
+    return finding(test, found, PAPER)
+
+
+A, B = {"where": {"scheme": "a"}}, {"where": {"scheme": "b"}}
+
+
+def test_differences_are_paired_on_the_draw():
+    found = evidence({("a", "0.5"): 50 + NOISE, ("b", "0.5"): 49.5 + NOISE + OWN})
+    paired = decide(found, A, B, compare="difference", band=[None, 0])
+    (cell,) = paired.cells
+    sample = 0.5 - OWN
+    half_width = stats.t.ppf(0.975, DRAWS - 1) * sample.std(ddof=1) / np.sqrt(DRAWS)
+    assert cell.value == pytest.approx(sample.mean())
+    assert cell.half_width == pytest.approx(half_width)
+    assert not paired.holds  # although the clusters differ by twenty times as much
+    assert sample.mean() < stats.t.ppf(0.975, DRAWS - 1) * NOISE.std(ddof=1) / np.sqrt(DRAWS)
+
+
+@pytest.mark.parametrize(
+    ("compare", "expected"), [("ratio", 0.75), ("excess", -0.25), ("reduction", 0.25), ("difference", -1.0)]
+)
+def test_comparisons(compare, expected):
+    found = evidence({("a", "0.5"): np.full(DRAWS, 3.0), ("b", "0.5"): np.full(DRAWS, 4.0)})
+    (cell,) = decide(found, A, B, compare=compare, band=[0, None]).cells
+    assert cell.value == pytest.approx(expected)
+
+
+def test_the_mean_decides_a_cell_and_an_interval_across_the_edge_is_noted():
+    sample = 10 + NOISE
+    mean, half = sample.mean(), stats.t.ppf(0.975, DRAWS - 1) * sample.std(ddof=1) / np.sqrt(DRAWS)
+    found = evidence({("a", "0.5"): sample})
+    for low, holds, crosses in [(-1.1, True, False), (-0.9, True, True), (0.9, False, True), (1.1, False, False)]:
+        outcome = decide(found, A, band=[mean + low * half, None])
+        assert outcome.holds == holds
+        assert outcome.worst.crosses == crosses
+        assert (outcome.worst.margin < 0) == (low > 0)
+    assert not decide(found, A, band=[None, mean - 0.1 * half]).holds
+
+
+def test_there_is_no_step_across_a_hole():
+    wide = pd.DataFrame(
+        {0: [1.0, 2.0, 4.0, 1.0, 8.0], 1: [1.0, 3.0, 5.0, 1.0, 9.0]},
+        index=pd.MultiIndex.from_tuples([("x", 10), ("x", 20), ("x", 30), ("y", 10), ("y", 30)], names=["share", "J"]),
+    )
+    assert claim_tests._steps(wide, "J").index.tolist() == [("x", 20), ("x", 30)]
+
+
+def test_where_every_draw_counts_the_worst_decides():
+    found = evidence({("a", "0.5"): np.array([3.0, 3.0, 5.0, 3.0])})
+    exact = decide(found, A, draws="every", band=[3, 3])
+    assert not exact.holds
+    assert exact.worst.value == 5.0
+    assert np.isnan(exact.worst.half_width)
+    assert decide(found, A, draws="every", band=[3, 5]).holds
+
+
+def test_cells_that_lack_a_draw_are_named_and_decide_nothing():
+    values = {("a", "0.3"): np.ones(4), ("a", "0.9"): np.full(3, 9.0), ("a", "0.6"): np.full(4, 2.0)}
+    outcome = decide(evidence(values, status={("a", "0.9"): "unstable"}), A, each=["load"], band=[None, 5])
+    assert [cell.label for cell in outcome.cells] == ["load = 0.3", "load = 0.6"]
+    assert outcome.undecided == ["scheme = a, load = 0.9: unstable"]
+    assert outcome.holds
+    nothing = decide(evidence(values, status=dict.fromkeys(values, "unstable")), A, each=["load"], band=[None, 5])
+    assert not nothing.holds
+    assert nothing.worst is None
+
+
+def test_a_metric_that_some_draws_lack_has_no_mean():
+    places = [{0.1: 1.0, 0.9: 1.0}, {0.1: 1.0}, {0.1: 3.0, 0.9: 1.0}]
+    outcome = decide(evidence({("a", "0.5"): places}), A, each=["at"], at_is="share", band=[None, 5])
+    assert [(cell.label, cell.value) for cell in outcome.cells] == [("share = 0.1", pytest.approx(5 / 3))]
+    assert outcome.undecided == ["share = 0.9: not in every draw"]
+
+
+def test_steps_are_paired_and_in_the_order_of_numbers():
+    values = {("a", load): level + NOISE for load, level in [("10", 5.0), ("9", 4.0), ("8", 4.5)]}
+    outcome = decide(evidence(values), A, each=["load"], steps="load", band=[0, None])
+    assert {cell.label: round(cell.value, 9) for cell in outcome.cells} == {"load = 9": -0.5, "load = 10": 1.0}
+    assert not outcome.holds
+    assert outcome.worst.label == "load = 9"
+
+
+def test_the_smallest_and_the_largest_cell():
+    values = {("a", load): np.full(3, level) for load, level in [("1", 0.3), ("2", 0.1), ("3", 0.8)]}
+    for cells, label in [("smallest", "load = 2"), ("largest", "load = 3")]:
+        outcome = decide(evidence(values), A, each=["load"], cells=cells, band=[0, None])
+        assert [cell.label for cell in outcome.cells] == [label]
+
+
+def test_a_metric_over_its_places_and_the_axis_value_where_it_is_least():
+    trials = evidence({("a", "0.5"): [{0.0: 7.0, 1.0: 14.0}, {0.0: 21.0, 1.0: 14.0}]})
+    least = decide(trials, A | {"over_at": "min"}, band=[0, None])
+    assert least.worst.value == pytest.approx((7 + 14) / 2)
+    assert decide(trials, A | {"over_at": "spread"}, band=[0, None]).worst.value == pytest.approx((1 + 0.5) / 2)
+    curve = evidence({("a", c): [2 + abs(float(c) - 7), 2 + abs(float(c) - 10)] for c in ("2", "7", "10")})
+    assert decide(curve, A | {"least_over": "load"}, band=[0, None]).worst.value == pytest.approx((7 + 10) / 2)
+
+
+def test_a_comparison_with_published_numbers():
+    values = {(scheme, "0.5"): np.full(3, time_s) for scheme, time_s in [("a", 3.0), ("b", 8.0), ("c", 1.0)]}
+    published = {"scheme": {"a": 2.0, "b": 8.0}}
+    outcome = decide(evidence(values), {}, published=published, compare="ratio", each=["scheme"], band=[0.9, 1.1])
+    assert {cell.label: cell.value for cell in outcome.cells} == {"scheme = a": 1.5, "scheme = b": 1.0}
+
+
+def test_a_status_is_decided_by_the_points():
+    found = evidence({("a", "1"): np.ones(3), ("b", "1"): []}, status={("b", "1"): "infeasible"})
+    assert decide(found, {}, each=["scheme"], status="infeasible").holds
+    assert not decide(found, A, each=["scheme"], status="infeasible").holds
+
+
+def claim(band, conditions=("fast", "slow"), **settings):
+    of = {"experiment": "x", "metric": "response_mean_s"}
+    tests = [{"measures": "response", "of": of, "band": band, "unit": "s"}]
+    named = {"conditions": {"scheme": list(conditions)}}
+    return claim_of(**{"id": "C0", "claim": "c", "source": "s", "published": "p", "tests": tests} | named | settings)
+
+
+def test_verdicts_follow_from_the_conditions_that_hold():
+    found = evidence({("fast", "0.5"): np.full(3, 1.0), ("slow", "0.5"): np.full(3, 4.0)})
+    assert judge(claim([None, 5]), found).verdict == "reproduced"
+    assert judge(claim([None, 2]), found).verdict == "reproduced under: scheme = fast"
+    assert judge(claim([None, 0]), found).verdict == "not reproduced"
+    assert judge(claim([None, 5]), {}).verdict == "not run: x"
+    assert judge(claim([None, 5], conditions=["other"]), found).verdict == "not run: x"
+    assert judge(claim_of(**{**UNTESTABLE}), found).verdict == "not testable here"
+    told = explanation(judge(claim([None, 2]), found))
+    assert told == "Scheme = fast: 1 of 1 hold; response: 1 ± 0 s. Scheme = slow: 0 of 1 hold; response: 4 ± 0 s."
+
+
+UNTESTABLE = {"id": "C0", "claim": "c", "source": "s", "published": "p", "untestable": "it takes the hardware"}
+
+
+def test_an_embedded_variant_cannot_stand_in_for_recorded_data():
+    found = {"x": evidence({("fast", "0.5"): np.ones(3)})["x"]._replace(name="x_embedded")}
+    assert judge(claim([0, 2], conditions=["fast"]), found).verdict == "reproduced"
+    assert judge(claim([0, 2], conditions=["fast"], measured=True), found).verdict == "not run: x"
+
+
+def test_the_page_and_the_table_tell_the_same():
+    found = evidence({("fast", "0.5"): np.full(3, 1.0), ("slow", "0.5"): np.full(3, 4.0)})
+    judgements = [judge(claim([None, 2]), found), judge(claim_of(**UNTESTABLE), found)]
+    table, text = ledger(judgements), page(judgements, ["x: 3 draws"], Labels())
+    assert table["verdict"].tolist() == ["reproduced under: scheme = fast", "not testable here"]
+    assert all(row["verdict"] in text and row["explanation"] in text for _, row in table.iterrows())
+    assert "- response: at most 2 s" in text
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"band": [0, 1], "compare": "ratio"}, "compare = ratio: goes with `to` or `published`"),
+        ({}, "band = response: give a band or a status"),
+    ],
+)
+def test_rules_that_decide_nothing_are_refused(entry, message):
+    test = {"measures": "response", "of": {"experiment": "x", "metric": "m"}, **entry}
+    with pytest.raises(InputError, match=message):
+        claim_of(id="C0", claim="c", source="s", published="p", tests=[test])
+
+
+def test_every_claim_of_the_paper_is_there_in_order():
+    ids = [claim.id for claim in claims()]
+    assert list(dict.fromkeys(int(name[1:].rstrip("abcd")) for name in ids)) == list(range(1, 14))
+    assert len(set(ids)) == len(ids)
+    assert [claim.id for claim in claims() if claim.untestable] == ["C10a", "C12a"]
+
+
+def axes_of(experiment):
+    """The values of every axis of an experiment, all grids together."""
+    grids = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text())["experiment"]["axes"]
+    found = {}
+    for grid in grids if isinstance(grids, list) else [grids]:
+        for axis, values in grid.items():
+            found.setdefault(axis, set()).update(map(str, values if isinstance(values, list) else []))
+    return found
+
+
+@pytest.mark.parametrize("judged", claims(), ids=lambda each: each.id)
+def test_the_rules_ask_for_axes_and_values_that_the_experiments_have(judged):
+    for test in judged.tests:
+        for selection in test.selections:
+            axes = axes_of(selection.experiment)
+            wanted = {axis: v if isinstance(v, list) else [v] for axis, v in selection.where.items()}
+            for axis, values in (wanted | judged.conditions).items():
+                assert {str(value) for value in values} <= axes[axis], (axis, values)
+            needed = [*(axis for axis in test.each if axis != "at"), *filter(None, [selection.least_over])]
+            assert axes.keys() >= set(needed)
+
+
+def test_the_published_table_has_the_schemes_of_the_figure():
+    for times_s in rules()["table1"].values():
+        assert set(times_s) == set(SCHEMES) - {"proposed_tuned"}
+    means = [rules()["table1"][f"{time}_mean_s"] for time in ("response", "waiting", "service")]
+    assert all(abs(means[0][scheme] - means[1][scheme] - means[2][scheme]) < 0.06 for scheme in means[0])
+
+
+def test_the_ledger_is_written_from_a_store_and_says_on_what_it_rests(tmp_path):
+    swept = script(
+        *("run.py", "-m", "experiment=fig2_embedded", "draws=2", "hydra/launcher=basic", f"store={tmp_path / 's'}")
+    )
+    assert swept.returncode == 0, swept.stderr
+    done = script("plot.py", "claims", "--store", tmp_path / "s", "--to", tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "claims.csv").set_index("id")
+    assert table.loc["C3", "verdict"] == "not run: fig3a"
+    assert table.loc["C2b", "verdict"].startswith(("reproduced", "not reproduced"))
+    text = (tmp_path / "claims.md").read_text()
+    assert "- fig2_embedded: 2 draws; network European; workload SyntheticWorkload" in text
+    assert set(gather(tmp_path / "s")) == {"fig2"}
+    assert basis_of(tmp_path / "s", "fig2_embedded") in text
+    assert "fig2" in choices("experiment")

@@ -1,0 +1,112 @@
+"""Every experiment that needs no download, run small by its one word and drawn; the figures say what they show."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from plots.drawing.style import over_draws
+from plots.files import module_of
+from plots.outputs import outputs_of
+from store.disk.store import Store
+from store.tables.labels import labels_in
+from store.tables.load import load
+from tests.support.project import choices, script
+
+EMBEDDED = [name for name in choices("experiment") if name.endswith("_embedded")]
+SMALLER = {
+    "ablation_embedded": ("constants=paper", "cluster.fast_servers=random", "workload.job_count=500"),
+    "fig8_embedded": (
+        "cluster.server_count=20,30",
+        "constants=paper",
+        "cluster.fast_share=0.2",
+        "workload.job_count=500",
+    ),
+    "fig8_load_embedded": ("demand.load=0.2,0.7", "constants=paper", "workload.job_count=500"),
+    "fig1_embedded": ("evaluator.trials=5",),
+    "fig2_embedded": (),
+    "fig3a_embedded": ("demand.load=0.3,0.8", "workload.job_count=1000"),
+    "fig3b_embedded": ("demand.load=0.3,0.9", "workload.job_count=2000"),
+    "fig4_embedded": (),
+    "fig4_measured_embedded": (),
+    "fig5_embedded": (),
+    "fig6a_embedded": ("tuning.capacity=2,7,8", "workload.job_count=1000"),
+    "fig6b_embedded": ("demand.load=0.3,0.7", "tuning.largest=9"),
+    "fig7_embedded": (),
+    "azure_replay_embedded": ("workload.job_count=500",),
+    "real_vs_predicted_embedded": ("evaluator=replay,exact", "workload.job_count=100"),  # without real runs
+    "model_limit_embedded": ("evaluator=replay", "workload.job_count=100"),
+    "real_vs_predicted_trace_embedded": ("evaluator=replay", "workload.job_count=100"),
+    "real_vs_predicted_h200_embedded": ("evaluator=replay", "workload.job_count=50"),
+    "scale_embedded": ("cluster.server_count=12,15,18", "workload.job_count=300", "evaluator.repetitions=1"),
+    "table1_embedded": ("workload.job_count=100",),
+}
+
+
+@pytest.fixture(scope="module", params=EMBEDDED)
+def drawn(request, tmp_path_factory):
+    """An experiment's rows, the folder of its figures, and its labels."""
+    store, figures = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("figures")
+    swept = script(
+        *("run.py", "-m", f"experiment={request.param}", "draws=2", "hydra/launcher=basic", f"store={store}"),
+        *SMALLER[request.param],
+    )
+    assert swept.returncode == 0, swept.stderr
+    (figure,) = outputs_of([request.param], store, figures, figures, None)
+    assert f"{figures / request.param}.png" in figure.lines(figure.make(), "")
+    labels = labels_in(Store(store).experiment(request.param))
+    return request.param, load(request.param, store), figures, labels
+
+
+def test_each_experiment_is_drawn_in_three_formats(drawn):
+    name, _, figures, _ = drawn
+    for suffix in ("png", "pdf", "svg"):
+        assert (figures / f"{name}.{suffix}").stat().st_size > 5000
+
+
+def test_a_card_that_a_module_offers_is_written_beside_the_figure(drawn):
+    name, rows, figures, labels = drawn
+    module = module_of(name)
+    text = figures / f"{name}.md"
+    assert text.is_file() == hasattr(module, "card")
+    assert not text.is_file() or text.read_text() == module.card(rows, rows["draw"].nunique(), labels)
+
+
+def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
+    name, rows, _, labels = drawn
+    figure = module_of(name).draw(rows, 2, labels)
+    # A table has nothing to label.
+    curves = [axes for axes in figure.axes if axes.axison and (axes.lines or axes.containers)]
+    texts = [text.get_text() for axes in figure.axes for text in (axes.title, *axes.texts)]
+    assert curves or any("(s)" in text for text in texts)
+    for axes in curves:
+        assert axes.get_xlabel()
+        assert axes.get_ylabel()
+        assert any(mark in axes.get_xlabel() + axes.get_ylabel() for mark in ("(s)", "(jobs)", "(MB)", "(%)"))
+    assert figure.legends or all(axes.get_legend() for axes in curves)
+    plt.close(figure)
+
+
+def test_every_figure_has_an_experiment_and_every_experiment_a_figure():
+    shown = [name for name in choices("experiment") if not name.endswith("_embedded")]
+    assert sorted(f"{name}_embedded" for name in shown) == EMBEDDED
+    assert all(module_of(name) for name in shown)
+
+
+def test_the_simulation_lies_between_the_bounds_and_on_the_exact_curve(drawn):
+    name, rows, *_ = drawn
+    if name != "fig3b_embedded":
+        return
+    by = rows.groupby(["metric", "evaluator", "demand.load", "constants", "draw"])["value"].first()
+    exact = by["response_mean_s", "exact"]
+    assert (by["response_lower_s", "theorem4"] <= exact).all()
+    assert (exact <= by["response_upper_s", "theorem4"]).all()
+    low_load = by["response_mean_s", "simulation"]["0.3"] / exact["0.3"] - 1
+    assert (low_load.abs() < 4 / np.sqrt(1800)).all()  # the response is nearly one exponential size, whose cv is 1
+
+
+def test_a_mean_is_taken_only_where_every_draw_has_a_value():
+    rows = pd.DataFrame({"c": ["2", "2", "10", "10", "3"], "draw": [0, 1, 0, 1, 0], "value": [1.0, 3.0, 2.0, 2.0, 9.0]})
+    statistics = over_draws(rows, "c", draws=2)
+    assert statistics["mean"].to_dict() == {2: 2.0, 10: 2.0}  # 3 lacks draw 1; 10 comes after 2
+    assert over_draws(rows, "c", draws=3).empty  # no c has draw 2

@@ -1,0 +1,267 @@
+"""Figures draw what is in the rows: choices that no figure has heard of, with their labels and looks of their own."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from plots.drawing.curves import curves_of, mean_responses, telling_apart
+from plots.drawing.style import LOOKS, looks_of
+from plots.figures.beyond import ablation, fig8_load, scale
+from plots.figures.paper import fig1, fig3a, fig3b, fig6b, fig8, table1
+from plots.files import attempt
+from store.tables.labels import Labels, joined
+
+SETS, LOADS, DRAWS = ("paper", "published_code"), ("0.3", "0.6"), 2
+LABELS = Labels(
+    {
+        "dispatch": {"jffc": "JFFC", "mine": "My policy"},
+        "algorithm": {"proposed": "Proposed", "petals": "PETALS (backoff)", "mine_a": "Scheme A"},
+        "placement": {"gbp_cr": "GBP-CR", "random_feasible": "random placements", "mine": "My placement"},
+        "tuning": {"exact_mean": "exact", "mine": "My tuning"},
+        "evaluator": {"simulation": "simulation", "exact": "exact", "theorem4": "Theorem 4", "fluid": "fluid limit"},
+        "service": {"independent": "equation (2)", "steps": "step queues", "mine": "My service"},
+    }
+)
+
+
+def rows_of(*points, metric="response_mean_s", axis="demand.load", values=LOADS):
+    """Rows of points, which are axes other than constants, `axis`, and perhaps a metric; every value is another."""
+    numbers = itertools.count(1)
+    cells = itertools.product(points, SETS, values, range(DRAWS))
+    return pd.DataFrame(
+        {"at": np.nan, "replication": 0, "metric": metric, "constants": constants, axis: value, "draw": draw}
+        | point
+        | {"value": float(next(numbers)), "point": f"{point} {constants} {value}"}
+        for point, constants, value, draw in cells
+    )
+
+
+def policies(*names, evaluator="simulation"):
+    return [{"dispatch": name, "evaluator": evaluator} for name in names]
+
+
+def schemes(*names, evaluator="simulation", **settings):
+    return [{"algorithm": name, "evaluator": evaluator, **settings} for name in names]
+
+
+def legend(figure):
+    """The labels in the legend of a figure."""
+    plt.close(figure)
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def drawn(axes):
+    """The curves of a panel: label, and how many places they have."""
+    return {each.get_label(): len(each.lines[0].get_xdata()) for each in axes.containers}
+
+
+def looks_in(figure):
+    """Colour, marker and dashes of the curves of the first panel, by label."""
+    lines = {each.get_label(): each.lines[0] for each in figure.axes[0].containers}
+    return {name: (line.get_color(), line.get_marker(), line.get_linestyle()) for name, line in lines.items()}
+
+
+def test_a_new_policy_is_drawn_in_both_panels_under_its_label():
+    figure = fig3a.draw(rows_of(*policies("jffc", "mine"), *policies("jffc", evaluator="exact")), DRAWS, LABELS)
+    assert legend(figure) == ["JFFC", "My policy", "JFFC, exact"]
+    above, below = figure.axes[0], figure.axes[2]
+    assert drawn(above) == {"JFFC": 2, "My policy": 2, "JFFC, exact": 2}
+    assert drawn(below) == {"JFFC": 2, "My policy": 2}
+
+
+def test_without_jffc_there_are_the_means_alone():
+    figure = fig3a.draw(rows_of(*policies("mine", "sed")), DRAWS, LABELS)
+    plt.close(figure)
+    assert len(figure.axes) == len(SETS)
+    assert drawn(figure.axes[0]) == {"sed": 2, "My policy": 2}
+
+
+def test_a_loss_is_paired_with_the_same_service_model():
+    rows = rows_of(
+        *(each | {"service": name} for name in ("independent", "steps") for each in policies("jffc", "mine"))
+    )
+    figure = fig3a.draw(rows, DRAWS, LABELS)
+    plt.close(figure)
+    names = [f"{policy}, {service}" for policy in ("JFFC", "My policy") for service in ("equation (2)", "step queues")]
+    assert set(drawn(figure.axes[2])) == set(names)
+    zero = {each.get_label(): each.lines[0].get_ydata().tolist() for each in figure.axes[2].containers}
+    assert [zero[name] for name in names if "JFFC" in name] == [[0, 0]] * 2
+    assert len(set(looks_in(figure).values())) == 4
+
+
+def test_two_new_schemes_have_looks_of_their_own():
+    figure = fig8_load.draw(rows_of(*schemes("proposed", "petals", "mine_a", "mine_b")), DRAWS, LABELS)
+    looks = looks_in(figure)
+    assert list(looks) == ["Proposed", "PETALS (backoff)", "Scheme A", "mine_b"]
+    assert looks["Proposed"] == (LOOKS["proposed"]["color"], "o", "-")
+    for part in zip(*looks.values(), strict=True):
+        assert len(set(part[:2])) == 2
+    assert len({colour for colour, *_ in looks.values()}) == len({marker for _, marker, _ in looks.values()}) == 4
+    assert "Scheme A" in legend(figure)
+
+
+def test_a_panel_without_any_point_stays_empty():
+    points = [each | {"cluster.fast_share": share} for share in ("0.1", "0.2") for each in schemes("proposed")]
+    rows = rows_of(*points, axis="cluster.server_count", values=("10", "20"))
+    figure = fig8.draw(rows[(rows["constants"] == "paper") | (rows["cluster.fast_share"] == "0.2")], DRAWS, LABELS)
+    plt.close(figure)
+    assert [axes.axison for axes in figure.axes] == [True, True, False, True]
+    assert "20%" in figure.axes[3].get_title()
+
+
+@pytest.mark.parametrize("count", [1, 9, 60])
+def test_looks_are_all_different_whatever_their_number(count):
+    names = ["proposed", *(f"mine{number}" for number in range(count))]
+    looks = looks_of({name: name for name in names}, LOOKS)
+    assert looks["proposed"] == LOOKS["proposed"]
+    assert len({(look["color"], look["marker"]) for look in looks.values()}) == len(names)
+    assert looks == looks_of({name: name for name in names}, LOOKS)
+
+
+def test_a_curve_for_each_evaluator_and_mean_response():
+    bounds = [rows_of({"evaluator": "theorem4"}, metric=f"response_{end}_s") for end in ("lower", "upper")]
+    others = [
+        rows_of({"evaluator": "simulation"}, {"evaluator": "exact"}),
+        rows_of({"evaluator": "simulation"}, metric="response_mean_half_width_s"),
+        rows_of({"evaluator": "fluid"}, metric="fluid_response_s"),
+        rows_of({"evaluator": "composition"}, metric="total_rate_per_s"),
+    ]
+    figure = fig3b.draw(pd.concat([*bounds, *others]), DRAWS, LABELS)
+    assert legend(figure) == ["upper bound", "simulation", "exact", "lower bound", "fluid limit"]
+    looks = looks_in(figure)
+    assert looks["exact"][0] == "black"
+    assert len(set(looks.values())) == 5
+
+
+def test_rows_without_any_curve_say_so():
+    rows = rows_of({"evaluator": "composition"}, metric="total_rate_per_s")
+    assert "lack 'the metrics that it shows'" in attempt(fig3b.draw, rows, DRAWS, LABELS)
+
+
+def test_bounds_of_two_evaluators_are_told_apart():
+    rows = [
+        rows_of({"evaluator": name}, metric=f"response_{end}_s")
+        for name in ("theorem4", "fluid")
+        for end in ("lower", "upper")
+    ]
+    names = [each.label for each in curves_of(pd.concat(rows), LABELS, ["constants", "demand.load"]).curves]
+    assert set(names) == {f"{name}, {end} bound" for name in ("Theorem 4", "fluid limit") for end in ("lower", "upper")}
+
+
+def test_a_swept_service_model_makes_curves_and_is_not_averaged():
+    points = [{"evaluator": "simulation", "service": name} for name in ("independent", "steps", "mine")]
+    rows = rows_of(*points, {"evaluator": "exact", "service": np.nan})
+    figure = fig3b.draw(rows, DRAWS, LABELS)
+    names = [f"simulation, {service}" for service in ("equation (2)", "step queues", "My service")]
+    assert set(legend(figure)) == {*names, "exact"}
+    first = {each.get_label(): each.lines[0].get_ydata()[0] for each in figure.axes[0].containers}
+    mine = rows[(rows["service"] == "mine") & (rows["constants"] == "paper") & (rows["demand.load"] == "0.3")]
+    assert first["simulation, My service"] == mine["value"].mean()
+
+
+def test_any_axis_that_tells_points_apart_makes_curves():
+    points = [{"evaluator": "simulation", "tuning.capacity": value} for value in ("5", "7")]
+    found = curves_of(mean_responses(rows_of(*points)), LABELS, ["constants", "demand.load"])
+    assert [each.label for each in found.curves] == ["simulation, capacity = 5", "simulation, capacity = 7"]
+
+
+def test_settings_that_go_with_a_choice_do_not_tell_points_apart():
+    points = [{"placement": "gbp_cr", "evaluator.trials": "1"}, {"placement": "mine", "evaluator.trials": "100"}]
+    assert telling_apart(rows_of(*points), ["constants", "demand.load", "placement"]) == []
+
+
+def test_choices_with_the_same_label_stay_apart():
+    labels = Labels({"algorithm": {"mine_a": "Mine", "mine_b": "Mine"}})
+    found = curves_of(rows_of(*schemes("mine_a", "mine_b")), labels, ["constants", "demand.load"], "algorithm")
+    assert [each.label for each in found.curves] == ["Mine (mine_a)", "Mine (mine_b)"]
+    assert found.rows.groupby("curve")["algorithm"].unique().map(list).to_dict() == {
+        "Mine (mine_a)": ["mine_a"],
+        "Mine (mine_b)": ["mine_b"],
+    }
+
+
+def test_a_new_tuning_is_drawn():
+    points = [{"tuning": "exact_mean"}, {"tuning": "mine"}]
+    assert list(legend(fig6b.draw(rows_of(*points, metric="reserved_capacity"), DRAWS, LABELS))) == [
+        "exact",
+        "My tuning",
+    ]
+
+
+def test_a_new_placement_is_a_marker_or_a_box():
+    points = [
+        {"placement": name, "cluster.fast_share": "0", "demand.per_s": "0.2", "evaluator.trials": trials}
+        for name, trials in (("random_feasible", "3"), ("gbp_cr", "1"), ("mine", "1"))
+    ]
+    rows = rows_of(*points, metric="job_servers", axis="cluster.server_count", values=("20",))
+    several = rows[rows["evaluator.trials"] == "3"]
+    rows = pd.concat([rows, several.assign(value=several["value"] + 1), several.assign(value=several["value"] + 2)])
+    labels = list(legend(fig1.draw(rows, DRAWS, LABELS)))
+    assert [text.split(":")[0] for text in labels] == ["random placements of all draws", "GBP-CR", "My placement"]
+
+
+def test_schemes_beyond_the_published_ones_get_lines_below():
+    rows = rows_of(
+        *schemes("proposed", "mine_a", evaluator="replay"), axis="workload.over_length", values=("untreated",)
+    )
+    table = table1.table(rows, DRAWS, LABELS)
+    assert table["scheme"].unique().tolist() == ["PETALS (backoff)", "bprr", "jffc_only", "Proposed", "Scheme A"]
+    line = table[(table["scheme"] == "Scheme A") & (table["time"] == "response")].iloc[0]
+    assert line["mean (s), published"] == "–"
+    assert line["mean (s), paper"].startswith("5.50")
+    figure = table1.draw(rows, DRAWS, LABELS)
+    assert "Scheme A" in [text.get_text() for text in figure.axes[0].texts]
+    plt.close(figure)
+
+
+def test_constants_of_ones_own_get_columns_beside_the_published_ones():
+    rows = rows_of(*schemes("proposed", evaluator="replay"), axis="workload.over_length", values=("untreated",))
+    measured = rows[rows["constants"] == "paper"].assign(
+        constants="measured_here", value=lambda paper: 2 * paper["value"]
+    )
+    own = pd.concat([rows, measured], ignore_index=True)
+    line = table1.table(own, DRAWS, LABELS).query("scheme == 'Proposed' and time == 'response'").iloc[0]
+    assert line["mean (s), paper"].startswith("1.50")
+    assert line["mean (s), measured_here"].startswith("3.00")
+    figure = table1.draw(own, DRAWS, LABELS)
+    heads = [text.get_text() for text in figure.axes[0].texts]
+    assert heads.count("simulated,\nmeasured_here") == len(table1.STATISTICS)
+    plt.close(figure)
+
+
+def test_the_ablation_has_a_column_for_a_new_scheme_and_lines_for_what_else_differs():
+    settings = {"network": "european", "cluster.fast_servers": "random"}
+    points = [
+        each | {"service": name} for name in ("steps", "mine") for each in schemes("proposed", "mine_a", **settings)
+    ]
+    figure = ablation.draw(rows_of(*points, axis="cluster.server_count", values=("10",)), DRAWS, LABELS)
+    plt.close(figure)
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["Scheme A"]
+    lines = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert len(set(lines)) == 4
+    assert sum("My service" in line for line in lines) == 2
+
+
+def test_costs_of_a_new_scheme_stage_and_tuning_are_drawn():
+    known = {"evaluator.stage": "compose", "algorithm": "proposed", "tuning": "exact_mean", "demand.load": "0.7"}
+    points = [known, known | {"tuning": "mine"}, known | {"algorithm": "mine_a"}, known | {"evaluator.stage": "guess"}]
+    rows = rows_of(*points, metric="cpu_s", axis="cluster.server_count", values=("10", "20"))
+    jobs = rows_of(known, metric="job_count", axis="cluster.server_count", values=("10", "20"))
+    rows = pd.concat([rows, jobs])
+    figure = scale.draw(rows[rows["constants"] == "paper"].drop(columns="constants"), DRAWS, LABELS)
+    plt.close(figure)
+    composing, evaluating = (
+        [line for line in axes.lines if not line.get_label().startswith("_")] for axes in figure.axes[:2]
+    )
+    assert [line.get_label() for line in composing] == ["Proposed, exact", "Proposed, My tuning", "Scheme A"]
+    assert [line.get_label() for line in evaluating] == ["guess"]
+    assert len({line.get_color() for line in composing}) == 3
+
+
+def test_labels_fall_back_to_the_value_and_join():
+    assert Labels()("dispatch", "jffc") == "jffc"
+    both = joined([Labels({"dispatch": {"jffc": "JFFC"}}), Labels({"dispatch": {"mine": "Mine"}})])
+    assert [both("dispatch", name) for name in ("jffc", "mine", "other")] == ["JFFC", "Mine", "other"]

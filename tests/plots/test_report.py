@@ -1,0 +1,251 @@
+"""The report as a document: one whole file that holds what the store has, and marks what belongs to which constants.
+
+How it behaves in a browser is in test_report_in_browser.py.
+"""
+
+import json
+import re
+from base64 import b64decode
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from plots.claims.ledger import write_claims
+from plots.claims.rules import claims
+from plots.figures.paper import fig2
+from plots.report.experiment import section_of
+from plots.report.page import write_report
+from store.tables.labels import Labels
+from store.tables.load import Results, load, load_results
+from store.tables.reference import reference_rows
+from system import InputError
+from tests.support.project import ROOT, script
+
+EXPERIMENTS = ("fig2_embedded", "fig7_embedded", "table1_embedded")
+LABELS = {"constants": {"paper": "constants of the paper"}}
+VIEWS = ("both", "paper", "published_code")
+VOID = {"meta", "link", "img", "input", "br"}
+PREDICTION = {
+    "rate_per_s": 0.5,
+    "total_rate_per_s": 2.0,
+    "mean_s": 9.8765,
+    "quantiles_s": {"0.5": 7.0, "0.95": 29.0, "0.99": 45.0},
+    "first_token_mean_s": 1.0,
+    "waiting_probability": 0.002,
+}
+PLAN = {
+    "format": 1,
+    "plan": {"prediction": PREDICTION},
+    "alternatives": [{"name": "PETALS", "prediction": None, "reason": "no steady state"}],
+    "bottleneck": "the cache of <old> & small",
+    "warnings": ["data sheets"],
+}
+
+
+class Page(HTMLParser):
+    """The page as a tree of elements; fails where tags do not match."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tree, self.open = ElementTree.TreeBuilder(), []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+        self.root = self.tree.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tree.start(tag, dict(attrs))
+        self.open.append(tag)
+        if tag in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, self.getpos()
+        self.tree.end(tag)
+
+    def handle_data(self, data):
+        if self.open:
+            self.tree.data(data)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    settings = ("draws=2", "workload.job_count=100", "hydra/launcher=basic", f"store={folder}")
+    swept = script("run.py", "-m", f"experiment={','.join(EXPERIMENTS)}", *settings)
+    assert swept.returncode == 0, swept.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(store, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    (folder / "lab <1>").mkdir()
+    (folder / "lab <1>" / "plan.json").write_text(json.dumps(PLAN))
+    (folder / "lab <1>" / "plan.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    mpl.use("agg")
+    told = write_report(store, folder, plans=folder)
+    assert f"3 experiments, {(folder / 'report.html').stat().st_size / 1e6:.1f} MB" in told
+    return Page((folder / "report.html").read_text()).root
+
+
+def section(page, name):
+    return next(each for each in page.iter("section") if each.get("id") == name)
+
+
+def table(element, start=""):
+    """The table with a caption that starts so: the words of its heads, and of its cells row by row."""
+    chosen = next(each for each in element.iter("table") if words(each.find("caption")).startswith(start))
+    rows = [[words(cell) for cell in row] for row in chosen.find("tbody")]
+    return pd.DataFrame(rows, columns=[words(head) for head in chosen.iter("th")])
+
+
+def words(element):
+    return " ".join("".join(element.itertext()).split())
+
+
+def pictures(element):
+    """By view the pictures of a section, drawn as text: matplotlib notes what is written beside the outlines."""
+    regions = [each for each in element.iter("div") if each.find("img") is not None]
+    return {each.get("data-view"): svg_of(each.find("img")) for each in regions}
+
+
+def svg_of(image):
+    kind, _, content = image.get("src").partition(";base64,")
+    assert kind == "data:image/svg+xml"
+    drawn = b64decode(content).decode()
+    assert ElementTree.fromstring(drawn).tag.endswith("svg")
+    return drawn
+
+
+def test_it_needs_no_network_and_names_each_place_once(page):
+    for element in page.iter():
+        for name in ("src", "href", "data", "action", "srcset"):
+            address = element.get(name, "")
+            assert element.tag == "a" or address in ("", "data:,") or address.startswith("data:image/")
+    assert not re.search(r"@import|url\(", page.find(".//style").text)
+    names = [element.get("id") for element in page.iter() if element.get("id")]
+    assert len(names) == len(set(names))
+    anchors = [link.get("href")[1:] for link in page.iter("a") if link.get("href").startswith("#")]
+    assert set(anchors) == set(names) & set(anchors)
+    assert set(EXPERIMENTS) | {"claims", "benchmarks", "plans", "provenance", "dictionary"} <= set(anchors)
+
+
+def test_pictures_say_what_they_show_and_tables_have_captions(page):
+    images, shown = list(page.iter("img")), list(page.iter("table"))
+    assert all(len(image.get("alt")) > 20 and svg_of(image) for image in images)
+    assert len(images) == 2 * len(VIEWS) + 2  # of two experiments, the benchmarks and a plan
+    assert all(words(each.find("caption")) for each in shown)
+    assert len(shown) == 9  # the ledger, Table I, rows of three experiments, benchmarks, a plan, provenance, dictionary
+    assert all(head.get("scope") == "col" for each in shown for head in each.iter("th"))
+
+
+def test_a_figure_is_drawn_of_both_sets_and_of_each(page):
+    drawn = pictures(section(page, "fig2_embedded"))
+    assert tuple(drawn) == VIEWS
+    titles = {name: f"<!-- constants of the {name.replace('_', ' ')} -->" for name in VIEWS[1:]}
+    for view, svg in drawn.items():
+        assert [title in svg for title in titles.values()] == [view in ("both", name) for name in titles]
+
+
+def test_what_no_constants_change_is_drawn_under_each_set(page):
+    drawn = pictures(section(page, "fig7_embedded"))
+    assert all("<!-- inter-arrival times -->" in drawn[view] for view in VIEWS)
+    assert "<!-- service times, constants of the paper -->" not in drawn["published_code"]
+
+
+def test_rows_are_the_reference_rows_and_belong_to_their_set(page, store):
+    expected = reference_rows(*load_results("fig2_embedded", store))
+    of_section = section(page, "fig2_embedded")
+    shown = table(of_section, "Reference rows")
+    assert list(shown) == list(expected)
+    assert np.allclose(pd.to_numeric(shown["mean"]), expected["mean"], rtol=1e-5, equal_nan=True)
+    owners = [row.get("data-constants") for row in of_section.find(".//tbody")]
+    assert owners == expected["constants"].tolist()
+
+
+def test_table_1_is_a_table_with_the_simulated_times(page, store):
+    rows = load("table1_embedded", store)
+    shown = table(section(page, "table1_embedded")).set_index(["scheme", "time"])
+    for constants in VIEWS[1:]:
+        chosen = (rows["constants"] == constants) & (rows["workload.over_length"] == "untreated")
+        means_s = rows[chosen & (rows["algorithm"] == "bprr") & (rows["metric"] == "waiting_mean_s")]
+        assert len(means_s) == 2  # draws
+        told = shown.loc[("BPRR", "waiting"), f"mean (s), constants of the {constants.replace('_', ' ')}"]
+        assert float(told.split()[0]) == pytest.approx(means_s["value"].mean(), rel=0.01, abs=0.005)
+    heads = [head.get("data-constants") for head in section(page, "table1_embedded").find(".//thead/tr")]
+    assert (heads.count("paper"), heads.count("published_code"), heads.count(None)) == (4, 4, 5)
+
+
+def test_the_ledger_is_that_of_the_claims(page, store, tmp_path):
+    write_claims(store, tmp_path)
+    expected = pd.read_csv(tmp_path / "claims.csv")
+    shown = table(section(page, "claims"))
+    assert shown["id"].tolist() == [claim.id for claim in claims()] == expected["id"].tolist()
+    assert shown["verdict"].tolist() == expected["verdict"].tolist()
+    for claim, told, explanation in zip(shown["claim"], expected["claim"], expected["explanation"], strict=True):
+        assert claim == f"{told}Evidence {' '.join(explanation.split())}"
+
+
+def test_benchmarks_and_provenance_are_there(page):
+    committed = pd.read_csv(ROOT / "results" / "benchmarks.csv")
+    assert table(section(page, "benchmarks"))["measures"].tolist() == committed["measures"].tolist()
+    provenance = table(section(page, "provenance"))
+    assert sorted(provenance["experiment"]) == sorted(EXPERIMENTS)
+    assert all("draws=2" in command and "workload.job_count=100" in command for command in provenance["command"])
+
+
+def test_a_plan_has_its_picture_and_its_numbers(page):
+    of_plans = section(page, "plans")
+    assert words(of_plans.find("h3")) == "lab <1>"
+    assert len(pictures(of_plans)) == 1
+    plan, petals = table(of_plans).to_dict("records")
+    assert (plan["mean (s)"], plan["P95 (s)"], plan["load λ/ν"]) == ("9.88", "29", "0.25")
+    assert (petals["mean (s)"], petals["why none"]) == ("", "no steady state")
+    assert "Bottleneck: the cache of <old> & small." in words(of_plans)
+
+
+def test_a_plan_that_cannot_be_read_is_named(store, tmp_path):
+    for content in ("{", "[]", '{"format": 2}'):
+        (tmp_path / "plan.json").write_text(content)
+        with pytest.raises(InputError, match=r"plan\.json: not a plan of format 1; remove it, or write it again"):
+            write_report(store, tmp_path, plans=tmp_path)
+
+
+def test_an_experiment_under_one_set_is_always_shown_and_says_so(store):
+    rows, points = load_results("fig2_embedded", store)
+    one = Results(*(frame[frame["constants"] == "paper"].reset_index(drop=True) for frame in (rows, points)))
+    sweep = {"fixed": [], "axes": ["constants"], "draws": 2, "labels": LABELS}
+    shown = Page(section_of("fig2_embedded", sweep, one)).root
+    assert list(pictures(shown)) == [None]
+    assert "The switch of constants changes nothing here: only the constants of the paper were run." in words(shown)
+
+
+def test_an_experiment_without_rows_or_figure_says_so(store):
+    rows, points = load_results("fig2_embedded", store)
+    skipped = points.assign(status="skipped", reason="no data")
+    sweep = {"fixed": [], "axes": ["constants"], "draws": 2}
+    assert "nothing to draw" in words(Page(section_of("fig2", sweep, Results(rows.iloc[:0], skipped))).root)
+    assert "skipped (2): no data" in words(Page(section_of("fig2", sweep, Results(rows.iloc[:0], skipped))).root)
+    assert "nothing to draw" in words(Page(section_of("of_my_own", sweep, Results(rows, points))).root)
+
+
+def test_a_legend_fits_on_a_figure_of_one_set(store):
+    rows = load("fig2_embedded", store)
+    figure = fig2.draw(rows[rows["constants"] == "paper"], 2, Labels(LABELS))
+    figure.draw_without_rendering()
+    legend, whole = figure.legends[0].get_window_extent(), figure.bbox
+    assert 0 <= legend.x0 < legend.x1 <= whole.x1
+    plt.close(figure)
+
+
+def test_without_a_store_it_says_what_to_do(tmp_path):
+    done = script("plot.py", "report", "--store", tmp_path / "none", "--to", tmp_path)
+    assert done.returncode == 1
+    assert "has nothing to report on; run `make reproduce` first, or name another store" in done.stderr
+    assert not (tmp_path / "report.html").exists()

@@ -1,0 +1,180 @@
+"""The report in Chromium: it loads without a complaint, shows every figure, and can be switched, sorted and printed.
+
+`make browser` runs these; they need Chromium or Chrome.
+"""
+
+from base64 import b64decode
+
+import pytest
+
+from tests.plots.test_figures import EMBEDDED, SMALLER
+from tests.support.browser import Browser, executable
+from tests.support.project import command
+
+pytestmark = pytest.mark.browser
+
+VIEWS = ("both", "paper", "published_code")
+PHONE = (390, 844)
+READABLE = 4.5  # contrast that WCAG 2 asks of text (level AA)
+SEEN = "each => each.getClientRects().length > 0"
+CONTRAST = """(() => {
+  const light = text => {
+    const [red, green, blue] = text.match(/[\\d.]+/g).map(part => part / 255)
+      .map(part => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4);
+    return .2126 * red + .7152 * green + .0722 * blue + .05;
+  };
+  const ground = light(getComputedStyle(document.body).backgroundColor);
+  return Object.fromEntries(["p", "a", "caption", "td", "th", "summary", ".told"].map(name => {
+    const ink = light(getComputedStyle(document.querySelector(name)).color);
+    return [name, Math.max(ink, ground) / Math.min(ink, ground)];
+  }));
+})()"""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The page that the command makes of every experiment that needs no download, small."""
+    store, folder = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("report")
+    for name in EMBEDDED:
+        small = ("draws=2", "hydra/launcher=basic", f"store={store}", *SMALLER[name])
+        swept = command("run.py", "-m", f"experiment={name}", *small)
+        assert swept.returncode == 0, swept.stderr
+    made = command("plot.py", "report", "--store", store, "--to", folder, "--plans", folder)
+    assert made.returncode == 0, made.stderr
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    if executable() is None:
+        pytest.fail("neither Chromium nor Chrome is on the PATH; on Debian: apt install chromium", pytrace=False)
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page(chromium, report):
+    """The page as a reader with a wide screen opens it."""
+    chromium.resize(1280, 1000)
+    chromium.emulate()
+    chromium.open(report)
+    return chromium
+
+
+def choose(page, view):
+    page.evaluate(f"document.querySelector('label[for=view-{view}]').click()")
+
+
+def seen(page, selector):
+    """How many of these a reader could scroll to."""
+    return page.evaluate(f"[...document.querySelectorAll('{selector}')].filter({SEEN}).length")
+
+
+def column(page, table, number):
+    return page.evaluate(
+        f"[...document.querySelector('{table}').tBodies[0].rows].map(r => r.cells[{number}].innerText)"
+    )
+
+
+def test_it_loads_without_complaint_and_asks_for_nothing_else(page, report):
+    assert page.problems() == []
+    assert page.requests() == [report.resolve().as_uri()]
+
+
+def test_complaints_and_requests_would_be_noticed(page, tmp_path):
+    (tmp_path / "bad.html").write_text('<img src="missing.png"><script>console.error("x"); missing()</script>')
+    page.open(tmp_path / "bad.html")
+    assert len(page.problems()) == 3
+    assert len(page.requests()) == 2
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_experiment_shows_one_figure_or_its_table(page, view):
+    choose(page, view)
+    sizes = "each => [each.naturalWidth, each.getBoundingClientRect().width, each.getBoundingClientRect().height]"
+    images = page.evaluate(f"[...document.querySelectorAll('img')].filter({SEEN}).map({sizes})")
+    tables = 1  # Table I is no picture
+    assert len(images) == len(EMBEDDED) - tables + 1  # the benchmarks
+    assert all(natural > 0 and width > 300 and height > 100 for natural, width, height in images)
+    for name in EMBEDDED:
+        assert seen(page, f"#{name} > .wide") == 1, name
+
+
+def test_the_switch_shows_one_set_or_both(page):
+    assert page.evaluate("document.querySelector('#view-both').checked")
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    counts = {view: seen(page, f'[data-constants="{view}"]') for view in VIEWS[1:]}
+    assert min(counts.values()) > 100
+    for view in VIEWS:
+        choose(page, view)
+        for other in VIEWS:
+            assert (seen(page, f'[data-view="{other}"]') > 0) == (view == other)
+        for name, count in counts.items():
+            assert seen(page, f'[data-constants="{name}"]') == (count if view in ("both", name) else 0)
+
+
+def test_the_switch_works_by_keyboard(page):
+    page.evaluate("document.querySelector('#view-both').focus()")
+    page.press("ArrowRight", 39)
+    assert page.evaluate("document.querySelector(':focus').id") == "view-paper"
+    assert seen(page, '[data-constants="published_code"]') == 0
+
+
+def test_a_table_is_sorted_by_its_heads(page):
+    ledger = "#claims table"
+    click = f"document.querySelector('{ledger}').tHead.rows[0].cells[%d].querySelector('button').click()"
+    order = f"[...document.querySelector('{ledger}').tHead.rows[0].cells].map(each => each.ariaSort)"
+    ids = column(page, ledger, 0)
+    page.evaluate(click % 2)
+    verdicts = column(page, ledger, 2)
+    assert verdicts == sorted(verdicts)
+    assert page.evaluate(order)[:3] == ["none", "none", "ascending"]
+    page.evaluate(click % 0)
+    assert column(page, ledger, 0) == ids  # C2a before C10a
+    page.evaluate(click % 0)
+    assert column(page, ledger, 0) == ids[::-1]
+    assert page.evaluate(order)[:3] == ["descending", "none", "none"]
+
+
+@pytest.mark.parametrize("title", ["median", "ratio"])
+def test_numbers_are_sorted_as_numbers_and_blanks_come_last(page, title):
+    """Medians are from 0.0003 s to 10,000,000 jobs/s; what has no peer has no ratio."""
+    heads = "[...document.querySelector('#benchmarks table').tHead.rows[0].cells]"
+    number = page.evaluate(f"{heads}.findIndex(each => each.innerText.startsWith('{title}'))")
+    for sign in (1, -1):
+        page.evaluate(f"{heads}[{number}].querySelector('button').click()")
+        told = column(page, "#benchmarks table", number)
+        numbers = [float(each) for each in told if each]
+        assert len(numbers) > 5
+        assert numbers == sorted(numbers, key=lambda value: sign * value)
+        assert told[len(numbers) :] == [""] * (len(told) - len(numbers))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_phone_scrolls_down_only(page, view):
+    page.resize(*PHONE, mobile=True)
+    choose(page, view)
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    assert page.evaluate("document.querySelector('.switch').getBoundingClientRect().height") < 80
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_light_and_dark(page, scheme):
+    page.emulate(scheme=scheme)
+    assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
+    contrasts = page.evaluate(CONTRAST)
+    assert min(contrasts.values()) >= READABLE, contrasts
+    lightness = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (lightness == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+def test_print_has_the_figures_without_what_is_for_the_screen(page):
+    page.emulate(media="print", scheme="dark")
+    assert seen(page, ".switch, nav, details") == 0
+    assert seen(page, "img") == len(EMBEDDED)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    printed = b64decode(page("Page.printToPDF", preferCSSPageSize=True)["data"])
+    assert printed.startswith(b"%PDF")
+    assert printed.count(b"/Type /Page\n") >= 5

@@ -1,0 +1,171 @@
+"""What would come out the same is not drawn again; what changed is."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from plots import making, stamps
+from plots.outputs import Experiment, ReferenceRows, outputs_of
+from plots.stamps import FILE, Made, Stamps, hash_of
+from tests.support.project import script
+
+NAMES = ("fig2_embedded", "fig7_embedded")
+SMALL = ("draws=2", "workload.job_count=100", "hydra/launcher=basic")
+
+
+def sweep(store, *words, names=NAMES):
+    done = script("run.py", "-m", f"experiment={','.join(names)}", *SMALL, f"store={store}", *words)
+    assert done.returncode == 0, done.stderr
+
+
+def plot(folder, *words):
+    """What plot.py prints, by the first word of a line."""
+    done = script("plot.py", "--store", folder / "store", "--to", folder / "fig", "--rows", folder / "rows", *words)
+    assert done.returncode == 0, done.stderr
+    return {line.split()[0]: line for line in done.stdout.splitlines() if not line.startswith(" ")}
+
+
+def unchanged(lines):
+    return {name for name, line in lines.items() if line.endswith("(unchanged)")}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A store with its figures, drawn once."""
+    folder = tmp_path_factory.mktemp("made")
+    sweep(folder / "store")
+    assert unchanged(plot(folder)) == set()
+    return folder
+
+
+@pytest.fixture
+def drawn(made, tmp_path):
+    """The same as a copy at the same place, so that its stamps fit."""
+    shutil.copytree(made, tmp_path / "before")
+    yield made
+    shutil.rmtree(made)
+    shutil.copytree(tmp_path / "before", made)
+
+
+def times(folder):
+    return {path.name: path.stat().st_mtime_ns for path in (*(folder / "fig").iterdir(), *(folder / "rows").iterdir())}
+
+
+def test_nothing_is_made_again_and_no_process_starts(drawn, monkeypatch):
+    monkeypatch.setattr(making, "ProcessPoolExecutor", None)
+    before = times(drawn)
+    lines = plot(drawn)
+    assert unchanged(lines) == {*NAMES, "claims", "benchmarks"}
+    assert "points: " in lines["fig2_embedded"]
+    assert f"{drawn / 'fig' / 'fig2_embedded.png'} (unchanged)" in lines["fig2_embedded"]
+    assert times(drawn) == before
+
+
+def test_redraw_makes_everything(drawn):
+    before = times(drawn)
+    assert unchanged(plot(drawn, "--redraw")) == set()
+    changed = {name for name, time in times(drawn).items() if time != before[name]}
+    assert changed == set(before)
+
+
+def test_a_file_that_is_gone_or_edited_is_made_again(drawn):
+    (drawn / "fig/fig2_embedded.svg").write_text("edited")
+    (drawn / "rows/fig7_embedded.csv").unlink()
+    assert unchanged(plot(drawn)) == {"fig7_embedded", "claims", "benchmarks"}
+    assert (drawn / "fig/fig2_embedded.svg").stat().st_size > 5000
+    assert (drawn / "rows/fig7_embedded.csv").is_file()
+
+
+def test_other_rows_are_drawn_again_with_what_rests_on_them(drawn):
+    sweep(drawn / "store", "draws=3", names=("fig2_embedded",))
+    assert unchanged(plot(drawn)) == {"fig7_embedded", "benchmarks"}
+    assert set(pd.read_csv(drawn / "rows/fig2_embedded.csv")["draws"]) == {3}
+    assert len(unchanged(plot(drawn))) == 4
+
+
+def test_the_same_rows_computed_anew_are_not_drawn_again(drawn):
+    shutil.rmtree(drawn / "store")
+    sweep(drawn / "store")
+    assert unchanged(plot(drawn)) == {*NAMES, "claims", "benchmarks"}
+
+
+def test_another_label_is_drawn(drawn):
+    path = drawn / "store/experiments/fig2_embedded.json"
+    record = json.loads(path.read_text())
+    record["labels"]["constants"]["paper"] = "my constants"
+    path.write_text(json.dumps(record))
+    assert "fig2_embedded" not in unchanged(plot(drawn))
+    assert "my constants" in (drawn / "fig/fig2_embedded.svg").read_text()
+
+
+def test_other_code_or_packages_draw_what_they_reach(drawn, monkeypatch):
+    code_of = stamps.code_of
+    monkeypatch.setattr(
+        stamps,
+        "code_of",
+        lambda modules: {
+            name: f"{code}{'+' * (name == 'plots.figures.paper.fig7')}" for name, code in code_of(modules).items()
+        },
+    )
+    found = {name: Stamps(drawn / "fig").fitting(output) for name, output in outputs(drawn).items()}
+    assert {name for name, output in found.items() if output} == {
+        "fig2_embedded",
+        "claims",
+        "benchmarks",
+        "reference rows",
+    }
+    monkeypatch.setattr(stamps, "version", lambda package: "0")
+    assert not any(Stamps(drawn / "fig").fitting(output) for output in outputs(drawn).values())
+
+
+def outputs(folder):
+    names = [*NAMES, "claims", "benchmarks"]
+    found = outputs_of(names, folder / "store", folder / "fig", folder, folder / "rows")
+    return {output.name: output for output in found}
+
+
+def test_code_counts_with_the_data_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "plots/rules.yaml").write_text("a: 1\n")
+    monkeypatch.setattr(stamps, "ROOT", tmp_path)
+    before = hash_of(["plots.figures.paper.fig2"], "x")
+    assert before == hash_of(["plots.figures.paper.fig2"], "x")
+    assert before != hash_of(["plots.figures.paper.fig2"], "y")
+    (tmp_path / "plots/rules.yaml").write_text("a: 2\n")
+    assert before != hash_of(["plots.figures.paper.fig2"], "x")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"fig2_embedded": 1}', '{"fig2_embedded": {"inputs": "x"}}'])
+def test_torn_stamps_count_as_none(drawn, content):
+    (drawn / "fig" / FILE).write_text(content)
+    assert not any(Stamps(drawn / "fig").fitting(output) for output in outputs(drawn).values())
+
+
+def test_why_there_is_no_figure_is_said_again(drawn, tmp_path):
+    sweep(drawn / "store", "tuning.capacity=100000")
+    first, again = plot(drawn), plot(drawn)
+    assert "nothing to draw" in again["fig2_embedded"]
+    assert first["fig2_embedded"] == again["fig2_embedded"]
+
+
+def test_rows_in_another_folder_are_written_there(drawn, tmp_path):
+    output = ReferenceRows(drawn / "store", [Experiment(name, drawn / "store") for name in NAMES], tmp_path)
+    assert Stamps(drawn / "fig").fitting(output) is None
+    made = output.make()
+    assert [path.name for path in made.files] == ["fig2_embedded.csv", "fig7_embedded.csv", "provenance.yaml"]
+
+
+def test_a_stamp_holds_for_a_folder_that_was_moved(tmp_path):
+    class Text:
+        name = "text"
+
+        def inputs(self):
+            return "hash"
+
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one/text.md").write_text("x")
+    Stamps(tmp_path / "one").write("text", "hash", Made("done", [tmp_path / "one/text.md"]))
+    (tmp_path / "one").rename(tmp_path / "two")
+    assert Stamps(tmp_path / "two").fitting(Text()) == Made("done", [tmp_path / "two/text.md"])

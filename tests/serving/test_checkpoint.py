@@ -1,0 +1,340 @@
+"""Checkpoints in safetensors: what is read is what was written, and damage is one sentence."""
+
+import json
+
+import pytest
+
+from serving.blocks.config import architecture_from_config
+from system import InputError
+from tests.support.project import NEEDS_RUNTIME
+from tests.support.small_models import BLOOM, LLAMA, MODELS, name_of, one_thread  # noqa: F401
+
+torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
+safetensors = pytest.importorskip("safetensors.torch", reason=NEEDS_RUNTIME)
+from serving.blocks import checkpoint as module  # noqa: E402
+from serving.blocks.checkpoint import Checkpoint, CheckpointError  # noqa: E402
+from serving.blocks.reference import generate  # noqa: E402
+from serving.blocks.weights import random_block, random_ends  # noqa: E402
+
+SEED = 11
+PLACES = {"llama": ("model.", "layers"), "bloom": ("transformer.", "h")}
+ENDS = {
+    "llama": {"embedding": "model.embed_tokens", "last_norm": "model.norm", "head": "lm_head"},
+    "bloom": {
+        "embedding": "transformer.word_embeddings",
+        "embedding_norm": "transformer.word_embeddings_layernorm",
+        "last_norm": "transformer.ln_f",
+    },
+}
+COMMON = {"vocab_size": 96, "hidden_size": 72}
+CONFIGS = {
+    "llama": COMMON
+    | {
+        "model_type": "llama",
+        "_name_or_path": "someone/small_llama",
+        "num_hidden_layers": 4,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "intermediate_size": 100,
+        "rms_norm_eps": 1e-5,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+        "hidden_act": "silu",
+        "tie_word_embeddings": False,
+    },
+    "bloom": COMMON
+    | {
+        "model_type": "bloom",
+        "_name_or_path": "someone/small_bloom",
+        "n_layer": 4,
+        "n_head": 6,
+        "layer_norm_epsilon": 1e-5,
+        "apply_residual_connection_post_layernorm": False,
+    },
+}
+
+
+def tensors_of(model, dtype=torch.float32):
+    """The whole model under Hugging Face's names."""
+    root, blocks = PLACES[model.family]
+    tensors = {}
+    for b in range(model.block_count):
+        state = random_block(model, b, SEED, dtype, "cpu").layers.state_dict()
+        tensors |= {f"{root}{blocks}.{b}.{name}": tensor for name, tensor in state.items()}
+    for name, tensor in random_ends(model, SEED, dtype, "cpu").state_dict().items():
+        part, _, parameter = name.partition(".")
+        tensors[f"{ENDS[model.family][part]}.{parameter}"] = tensor
+    return tensors
+
+
+def write(folder, model, tensors, shard_count=None, **changes):
+    """A checkpoint, in a single file or cut into shards that do not care where a block ends."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(CONFIGS[model.family] | changes))
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    if shard_count is None:
+        safetensors.save_file(tensors, folder / "model.safetensors")
+        return folder
+    size = -(-len(tensors) // shard_count)
+    weight_map = {name: f"model-{number // size:05}.safetensors" for number, name in enumerate(tensors)}
+    for shard in sorted(set(weight_map.values())):
+        safetensors.save_file({name: tensors[name] for name in tensors if weight_map[name] == shard}, folder / shard)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    return folder
+
+
+def sharded(folder, model, shard_count=9):
+    return write(folder, model, tensors_of(model), shard_count)
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Names of the files that are opened, and of the tensors that are read."""
+    files, tensors = [], []
+
+    class Reader:
+        def __init__(self, path, **options):
+            files.append(path.name)
+            self.reader = module_safe_open(path, **options)
+
+        def __enter__(self):
+            self.entered = self.reader.__enter__()
+            return self
+
+        def __exit__(self, *error):
+            return self.reader.__exit__(*error)
+
+        def get_tensor(self, name):
+            tensors.append(name)
+            return self.entered.get_tensor(name)
+
+        def __getattr__(self, name):
+            return getattr(self.entered, name)
+
+    module_safe_open = module.safe_open
+    monkeypatch.setattr(module, "safe_open", Reader)
+    return files, tensors
+
+
+def same(found, expected):
+    state = expected.state_dict()
+    return found.state_dict().keys() == state.keys() and all(
+        torch.equal(tensor, state[name]) for name, tensor in found.state_dict().items()
+    )
+
+
+@pytest.mark.parametrize("shard_count", [None, 1, 9])
+@pytest.mark.parametrize("model", MODELS, ids=name_of)
+def test_what_is_read_is_what_was_written(tmp_path, model, shard_count):
+    checkpoint = Checkpoint(write(tmp_path, model, tensors_of(model), shard_count))
+    assert checkpoint.architecture == model
+    ends, blocks = checkpoint.ends(torch.float32, "cpu"), []
+    for b in range(model.block_count):
+        blocks.append(checkpoint.block(b, torch.float32, "cpu"))
+        assert same(blocks[b], random_block(model, b, SEED, torch.float32, "cpu"))
+    assert same(ends, random_ends(model, SEED, torch.float32, "cpu"))
+    assert not any(parameter.requires_grad for parameter in (*ends.parameters(), *blocks[0].parameters()))
+    tokens = generate(model, blocks, ends, [1, 2, 3], 5)
+    own = [random_block(model, b, SEED, torch.float32, "cpu") for b in range(model.block_count)]
+    assert tokens == generate(model, own, random_ends(model, SEED, torch.float32, "cpu"), [1, 2, 3], 5)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=name_of)
+def test_names_without_the_root_are_understood(tmp_path, model):
+    """BLOOM's own checkpoints, and models that were saved without their head's class."""
+    root = PLACES[model.family][0]
+    tensors = {name.removeprefix(root): tensor for name, tensor in tensors_of(model).items()}
+    checkpoint = Checkpoint(write(tmp_path, model, tensors, shard_count=3))
+    assert same(checkpoint.block(2, torch.float32, "cpu"), random_block(model, 2, SEED, torch.float32, "cpu"))
+    assert same(checkpoint.ends(torch.float32, "cpu"), random_ends(model, SEED, torch.float32, "cpu"))
+
+
+def test_a_tied_head_is_the_embedding_and_takes_no_memory(tmp_path):
+    tensors = tensors_of(LLAMA)
+    del tensors["lm_head.weight"]
+    ends = Checkpoint(write(tmp_path, LLAMA, tensors, tie_word_embeddings=True)).ends(torch.float32, "cpu")
+    assert torch.equal(ends.head.weight, ends.embedding.weight)
+    assert ends.head.weight.data_ptr() == ends.embedding.weight.data_ptr()
+
+
+def test_weights_are_cast_and_lie_in_memory_of_their_own(tmp_path):
+    """Mapped files are aligned to 8 bytes only, and last bits of matrix products depend on it."""
+    checkpoint = Checkpoint(write(tmp_path, LLAMA, tensors_of(LLAMA, torch.bfloat16) | {"a": torch.ones(3)}, 2))
+    block = checkpoint.block(1, torch.float32, "cpu")
+    expected = random_block(LLAMA, 1, SEED, torch.bfloat16, "cpu").float()
+    assert same(block, expected)
+    kept = checkpoint.block(1, torch.bfloat16, "cpu")
+    assert all(parameter.data_ptr() % 64 == 0 for parameter in (*kept.parameters(), *block.parameters()))
+
+
+def test_tensors_that_no_block_has_are_left_alone(tmp_path, opened):
+    """LLaMA-2's shards hold the frequencies of rotary positions, which blocks compute."""
+    tensors = tensors_of(LLAMA) | {"model.layers.1.self_attn.rotary_emb.inv_freq": torch.ones(6)}
+    assert same(
+        Checkpoint(write(tmp_path, LLAMA, tensors, 5)).block(1, torch.float32, "cpu"),
+        random_block(LLAMA, 1, SEED, torch.float32, "cpu"),
+    )
+    assert not any("inv_freq" in name for name in opened[1])
+
+
+@pytest.mark.parametrize("model", MODELS, ids=name_of)
+def test_only_the_shards_and_tensors_of_a_block_are_read(tmp_path, model, opened):
+    folder = sharded(tmp_path, model, shard_count=12)
+    weight_map = json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"]
+    mine = {name: shard for name, shard in weight_map.items() if f"{PLACES[model.family][1]}.2." in name}
+    files, tensors = opened
+    Checkpoint(folder).block(2, torch.float32, "cpu")
+    assert sorted(tensors) == sorted(mine)
+    assert sorted(files) == sorted(set(mine.values()))
+    assert len(files) < len(set(weight_map.values())) / 2
+
+
+def test_a_server_needs_no_shards_but_its_own(tmp_path, opened):
+    folder = sharded(tmp_path, LLAMA, shard_count=12)
+    Checkpoint(folder).block(2, torch.float32, "cpu")
+    for shard in folder.glob("*.safetensors"):
+        if shard.name not in opened[0]:
+            shard.unlink()
+    assert same(Checkpoint(folder).block(2, torch.float32, "cpu"), random_block(LLAMA, 2, SEED, torch.float32, "cpu"))
+    with pytest.raises(CheckpointError, match="there is no such shard, though the index names it"):
+        Checkpoint(folder).block(0, torch.float32, "cpu")
+
+
+def test_transformers_writes_what_is_read(tmp_path):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed: own checkpoints only")
+    config = transformers.LlamaConfig(**{key: value for key, value in CONFIGS["llama"].items() if key != "model_type"})
+    theirs = transformers.LlamaForCausalLM(config)
+    theirs.save_pretrained(tmp_path, max_shard_size="60KB")
+    checkpoint = Checkpoint(tmp_path)
+    assert len(set(checkpoint.shard_of.values())) > 4
+    found = checkpoint.block(3, torch.float32, "cpu").layers
+    assert same(found, theirs.model.layers[3])
+
+
+# What is refused
+
+LAST = "model.layers.3.mlp.down_proj.weight"
+
+
+def read_all(folder):
+    checkpoint = Checkpoint(folder)
+    for b in range(checkpoint.architecture.block_count):
+        checkpoint.block(b, torch.float32, "cpu")
+    checkpoint.ends(torch.float32, "cpu")
+
+
+def truncate(folder):
+    shard = sorted(folder.glob("*.safetensors"))[2]
+    shard.write_bytes(shard.read_bytes()[:-100])
+
+
+def replace_by_text(folder):
+    sorted(folder.glob("*.safetensors"))[0].write_text("version https://git-lfs.github.com/spec/v1 and so on")
+
+
+def empty(folder):
+    sorted(folder.glob("*.safetensors"))[0].write_bytes(b"")
+
+
+def lose_a_shard(folder):
+    sorted(folder.glob("*.safetensors"))[4].unlink()
+
+
+def lose_the_weights(folder):
+    for file in folder.glob("model*"):
+        file.unlink()
+
+
+def lose_the_config(folder):
+    (folder / "config.json").unlink()
+
+
+def spoil_the_index(folder):
+    (folder / "model.safetensors.index.json").write_text('{"metadata": {}}')
+
+
+def forget_a_tensor(folder):
+    index = folder / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    del content["weight_map"][LAST]
+    index.write_text(json.dumps(content))
+
+
+def misplace_a_tensor(folder):
+    index = folder / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    content["weight_map"][LAST] = "model-00000.safetensors"
+    index.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (truncate, r"checkpoint = .*model-00002.safetensors: truncated or not safetensors \("),
+        (replace_by_text, r"checkpoint = .*model-00000.safetensors: truncated or not safetensors \("),
+        (empty, r"checkpoint = .*model-00000.safetensors: truncated or not safetensors \("),
+        (lose_a_shard, r"checkpoint = .*model-00004.safetensors: there is no such shard, though the index names it"),
+        (lose_the_weights, r"holds neither model.safetensors.index.json nor model.safetensors; convert it"),
+        (lose_the_config, r"holds no config.json, which says what the model is"),
+        (spoil_the_index, r"index.json: is no index with a weight_map; fetch it again"),
+        (forget_a_tensor, rf"holds no tensor {LAST}; is it the whole checkpoint"),
+        (misplace_a_tensor, rf"model-00000.safetensors: holds no tensor {LAST}, though the index says so"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_damaged_checkpoint_is_refused_in_one_sentence(tmp_path, damage, message):
+    folder = sharded(tmp_path, LLAMA)
+    damage(folder)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_all(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_shape_is_said_with_both_shapes(tmp_path):
+    tensors = tensors_of(LLAMA)
+    tensors[LAST] = tensors[LAST][:, :50].clone()
+    message = rf"{LAST} has the shape \(72, 50\), by config.json it is \(72, 100\)"
+    with pytest.raises(CheckpointError, match=message):
+        read_all(write(tmp_path, LLAMA, tensors, 9))
+
+
+def test_no_folder_and_no_block(tmp_path):
+    with pytest.raises(CheckpointError, match=r"checkpoint = .*nowhere: there is no such folder"):
+        Checkpoint(tmp_path / "nowhere")
+    checkpoint = Checkpoint(sharded(tmp_path, BLOOM))
+    for b in (-1, 4):
+        with pytest.raises(CheckpointError, match=f"small_bloom has no block {b}, only 0 to 3"):
+            checkpoint.block(b, torch.float32, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("family", "change", "message"),
+    [
+        ("llama", {"model_type": "mixtral"}, "model_type in .*config.json = mixtral: must be one of llama, bloom"),
+        ("llama", {"hidden_act": "gelu"}, "hidden_act in .* = gelu: only silu is understood"),
+        ("llama", {"attention_bias": True}, "attention_bias in .* = True: only False is understood"),
+        ("llama", {"head_dim": 24}, "head_dim in .* = 24: must be the hidden size over the heads, 12"),
+        ("llama", {"rope_scaling": {"rope_type": "llama3"}, "rope_parameters": None}, "rope_type in .* = llama3: only"),
+        ("llama", {"quantization_config": {"bits": 4}}, "quantization_config in .*: only None is understood"),
+        ("llama", {"vocab_size": None}, "vocab_size in .* = None: must be a whole number"),
+        ("llama", {"rms_norm_eps": -1}, "rms_norm_eps in .* = -1: must be a finite number above 0"),
+        ("bloom", {"layer_norm_epsilon": -1}, "layer_norm_epsilon in .* = -1: must be a finite number above 0"),
+        ("bloom", {"apply_residual_connection_post_layernorm": True}, "post_layernorm in .* = True: only False is"),
+        ("bloom", {"tie_word_embeddings": False}, "tie_word_embeddings in .* = False: only True is understood"),
+        ("bloom", {"n_head": 7}, "head_count = 7: must divide hidden_size = 72"),
+    ],
+)
+def test_configs_that_blocks_do_not_compute_are_refused(tmp_path, family, change, message):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(CONFIGS[family] | change))
+    with pytest.raises(InputError, match=message):
+        architecture_from_config(path)
+
+
+def test_older_configs_say_the_same_in_other_words(tmp_path):
+    config = CONFIGS["llama"] | {"rope_parameters": None, "rope_theta": 5e5, "rope_scaling": None, "rms_norm_eps": None}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    found = architecture_from_config(tmp_path / "config.json")
+    assert (found.rope_theta, found.norm_epsilon) == (5e5, 1e-6)
+    config = {key: value for key, value in CONFIGS["bloom"].items() if key not in ("n_layer", "hidden_size")}
+    (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4, "n_embed": 72}))
+    assert architecture_from_config(tmp_path / "config.json") == BLOOM

@@ -1,0 +1,138 @@
+"""Real runs: every token is that of the whole model, every slot comes back, and the parts of a job's time add up."""
+
+import numpy as np
+import pytest
+
+from evaluators.points.case import Draw
+from evaluators.points.served import RuntimeEvaluator, check_lengths
+from evaluators.simulation.simulate import simulate
+from serving.orchestrator.job_record import JobRecord
+from system import InputError, NotApplicableError
+from tests.support.project import case_of, needs_runtime
+from workloads.jobs import Jobs
+
+pytestmark = needs_runtime
+
+LOCAL = ("network=local", "cluster=local_pair", "workload=drawn_lengths", "workload.job_count=8", "demand.per_s=40")
+LLAMA = ("model=tiny_llama", "tuning.capacity=3")
+BLOOM = ("model=tiny_bloom", "tuning.capacity=3")
+NINE = (
+    "model=tiny_llama",
+    "cluster=local_nine",
+    "cluster.memory_budget_gb=[0.3,0.15]",
+    "tuning.capacity=2",
+    "evaluator.engine=local",
+)
+
+
+def run_of(*overrides):
+    """The draw and its run; the warm-up of none and a check of every token unless told otherwise."""
+    from serving.run import serve
+
+    case = case_of(*LOCAL, "evaluator=runtime", "evaluator.check_tokens=1000", *overrides)
+    from hydra.utils import instantiate
+
+    made = instantiate(case)
+    draw = Draw(made, 0)
+    jobs = draw.jobs(0)
+    settings = made.evaluator
+    return draw, jobs, serve(draw.layout, jobs, settings, settings.service, draw.streams(0).jobs("prompts"))
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        (*LLAMA, "evaluator.engine=local"),
+        (*BLOOM, "evaluator.engine=local", "service=steps", "service.batching=decode"),
+        (*LLAMA, "evaluator.engine=pipe", "service=steps", "service.batching=decode"),
+        (*BLOOM, "evaluator.engine=pipe"),
+        (*LLAMA, "evaluator.engine=local", "dispatch=jsq"),
+        (*NINE, "algorithm=petals"),
+        (*NINE, "algorithm=bprr"),
+    ],
+    ids=" ".join,
+)
+def test_tokens_are_those_of_the_whole_model_and_slots_come_back(chosen):
+    draw, jobs, ran = run_of(*chosen)
+    assert all(record.served for record in ran.records)
+    assert ran.identical_share == 1.0
+    assert ran.held_slots == 0
+    assert not ran.lost
+    further = np.array([len(record.tokens) - 1 for record in ran.records])
+    np.testing.assert_array_equal(further, jobs.lengths[:, 1])
+    assert len({tuple(record.tokens) for record in ran.records if len(record.tokens) > 3}) > 1
+    assert set(ran.stats) == set(np.flatnonzero(draw.layout.slots_used() > 0))
+
+
+@pytest.mark.parametrize("engine", ["local", "pipe"])
+def test_the_parts_of_the_service_time_add_up(engine):
+    _, _, ran = run_of(*LLAMA, f"evaluator.engine={engine}", "network.rtt_s=0.004")
+    for record in ran.records:
+        parts = record.parts
+        steps = parts.hops / 2
+        assert steps == len(record.tokens)
+        assert min(parts.compute_s, parts.emulated_rtt_s, record.orchestrator_s) > 0
+        assert min(parts.queue_s, parts.transport_s) >= 0
+        assert parts.held_s == 0
+        # a delay may come late, but never early
+        assert parts.emulated_rtt_s >= parts.hops * 0.004
+        assert parts.compute_s < record.service_s
+        assert record.arrival_s <= record.start_s < record.first_token_s <= record.end_s
+
+
+def test_a_paced_server_is_never_faster_than_its_profile():
+    draw, jobs, ran = run_of(*LLAMA, "evaluator.engine=local", "evaluator.pace=true", "workload.job_count=4")
+    alone_s = draw.layout.composition().job_coefficients_s @ np.column_stack([np.ones(4), jobs.lengths]).T
+    communication_s = draw.system.servers.communication_s.sum(axis=0) @ np.column_stack([np.ones(4), jobs.lengths]).T
+    for job, record in enumerate(ran.records):
+        assert record.parts.compute_s + record.parts.held_s >= (alone_s[0] - communication_s)[job] * (1 - 1e-9)
+
+
+def test_jobs_go_where_the_policy_says():
+    """With one slot on a chain and no overlap the run is first come, first served: as simulated with its own times."""
+    _, jobs, ran = run_of("model=tiny_llama", "tuning.capacity=1", "evaluator.engine=local")
+    service_s = np.array([record.service_s for record in ran.records])
+    jobs_as_run = Jobs(jobs.arrival_s, service_s, np.zeros((1, 2)), jobs.uniform)
+    expected_s = simulate(jobs_as_run, [1.0], [1]).waiting_s
+    found_s = np.array([record.start_s - record.arrival_s for record in ran.records])
+    assert found_s[0] == 0.0  # there was room when it came
+    # a start comes as late as the loop takes to say so, and lateness adds up while jobs queue; a job that comes within
+    # a turn of the loop that ends another starts as if there had been room
+    assert (found_s >= expected_s - 2e-3).all()
+    assert (found_s - expected_s).max() < 0.2 * expected_s.max()
+
+
+def test_records_become_times():
+    records = [
+        JobRecord(1.0, 2.0, 2.5, 4.5, tokens=[1, 2, 3], status="served"),
+        JobRecord(2.0, 2.0, 3.0, 3.0, tokens=[1], status="served"),
+    ]
+    from serving.run import job_times
+
+    times = job_times(records)
+    np.testing.assert_array_equal(times.waiting_s, [1.0, 0.0])
+    np.testing.assert_array_equal(times.service_s, [2.5, 1.0])
+    np.testing.assert_array_equal(times.first_token_s, [1.5, 1.0])
+    np.testing.assert_array_equal(times.output_token_s, [1.0, np.nan])
+
+
+def test_a_real_run_refuses_what_it_cannot_do():
+    from hydra.utils import instantiate
+
+    for words, error, sentence in (
+        (("workload=poisson_exponential",), NotApplicableError, "drawn_lengths"),
+        (("model=tiny_llama", "model.block_count=4"), InputError, "6 blocks"),
+        (("model=bloom_176b", "model.name=bloom"), InputError, "bloom_176b"),
+        (("evaluator.device=tpu",), InputError, "cuda"),
+        (("evaluator.device=cuda",), InputError, "no CUDA device"),
+        (("evaluator.weights=nowhere",), InputError, "nowhere"),
+    ):
+        made = instantiate(case_of(*LOCAL, *LLAMA, "evaluator=runtime", "evaluator.engine=local", *words))
+        with pytest.raises(error, match=sentence):
+            made.evaluator(Draw(made, 0), 0)
+    with pytest.raises(InputError, match="engine = carrier_pigeon"):
+        RuntimeEvaluator(engine="carrier_pigeon")
+    long = Jobs(np.zeros(1), np.ones(1), np.array([[200.0, 57.0]]), np.zeros(1))
+    check_lengths(long, 257)
+    with pytest.raises(InputError, match="258 tokens"):
+        check_lengths(long, 256)

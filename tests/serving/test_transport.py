@@ -1,0 +1,342 @@
+"""Messages and what carries them: the same comes out as went in, in order, however it is cut; nonsense is refused."""
+
+import select
+import socket
+import struct
+import threading
+import time
+from contextlib import ExitStack, closing, suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from system import InputError
+from tests.support.project import NEEDS_RUNTIME
+
+torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
+zmq = pytest.importorskip("zmq", reason=NEEDS_RUNTIME)
+
+from serving.orchestrator.reactor import Reactor  # noqa: E402
+from serving.transport import LinkClosedError, zeromq  # noqa: E402
+from serving.transport.messages import DTYPES, HEADER, Kind, Message, WireError, pack, unpack  # noqa: E402
+from serving.transport.pipe import StreamLink, StreamPort  # noqa: E402
+from serving.transport.zeromq import ZeromqLink, ZeromqPort  # noqa: E402
+
+WHOLE = st.integers(0, 2**32 - 1)
+TIMES = st.floats(0, 1e6)
+WAIT_S = 20.0
+
+
+@st.composite
+def messages(draw):
+    tokens, width, seed = draw(st.integers(1, 5)), draw(st.integers(1, 9)), draw(st.integers(0, 99))
+    dtype = draw(st.sampled_from([None, *DTYPES]))
+    generator = torch.Generator().manual_seed(seed)
+    return Message(
+        draw(st.sampled_from(Kind)),
+        draw(st.integers(0, 2**64 - 1)),
+        draw(WHOLE),
+        draw(WHOLE),
+        draw(st.booleans()),
+        None if dtype is None else torch.randn(1, tokens, width, generator=generator).to(dtype),
+        draw(st.text()) if dtype is None else "",
+        draw(st.booleans()),
+        *(draw(TIMES) for _ in range(4)),
+    )
+
+
+def same(one, other):
+    """Equality of messages, whose hidden states are tensors."""
+    fields = [name for name in vars(one) if name != "hidden"]
+    assert [getattr(one, name) for name in fields] == [getattr(other, name) for name in fields]
+    assert (one.hidden is None) == (other.hidden is None)
+    if one.hidden is not None:
+        assert one.hidden.dtype == other.hidden.dtype
+        return torch.equal(one.hidden, other.hidden)
+    return True
+
+
+@settings(max_examples=1000, deadline=None)
+@given(messages())
+def test_a_message_comes_out_as_it_went_in(message):
+    header, body = pack(message)
+    assert same(unpack(header, bytearray(body)), message)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(min_size=HEADER.size, max_size=HEADER.size), st.binary(max_size=20), st.booleans())
+def test_random_bytes_are_refused(header, body, with_magic):
+    start = b"SC01" if with_magic else b""
+    with pytest.raises(WireError, match="not of this program's format"):
+        unpack((start + header)[: HEADER.size], bytearray(body))
+
+
+@pytest.mark.parametrize(
+    ("at", "form", "value"),
+    [(0, "4s", b"SC00"), (4, "B", 5), (5, "B", 4), (24, "I", 2), (-8, "Q", 2**40), (-8, "Q", 11)],
+    ids=["another version", "unknown kind", "unknown dtype", "more tokens", "absurd length", "shorter"],
+)
+def test_one_wrong_field_of_a_header_is_enough(at, form, value):
+    header, body = map(bytearray, pack(Message(Kind.STEP, hidden=torch.zeros(1, 1, 3))))
+    assert same(unpack(header, body), Message(Kind.STEP, hidden=torch.zeros(1, 1, 3)))
+    struct.pack_into(f"<{form}", header, at % HEADER.size, value)
+    with pytest.raises(WireError):
+        unpack(header, body)
+
+
+class Pair:
+    """Both ends of a link of each kind; what is opened is closed with it."""
+
+    def __init__(self, kind):
+        self._stack = ExitStack()
+        if kind == "stream":
+            ours, theirs = socket.socketpair()
+            for each in (ours, theirs):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            self.link, self.port = StreamLink(ours), StreamPort(theirs)
+            self._stack.callback(theirs.close)
+        else:
+            self.port = self._stack.enter_context(closing(ZeromqPort("tcp://127.0.0.1:*")))
+            self.link = ZeromqLink(self.port.address)
+        self._stack.callback(self.link.close)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+
+@pytest.fixture(params=["stream", "zeromq"])
+def pair(request):
+    with Pair(request.param) as both:
+        yield both
+
+
+def answers(link, count):
+    """So many messages, as an orchestrator waits for them: on the descriptor, unless the link is busy."""
+    got, deadline_s = [], time.monotonic() + WAIT_S
+    while len(got) < count:
+        assert time.monotonic() < deadline_s, f"{len(got)} of {count} messages came"
+        there, room = [], []
+        if not link.busy:
+            there, room, _ = select.select([link.readable], [link.readable] if link.unsent else [], [], 1.0)
+        if room:
+            link.flush()
+        if link.busy or there:
+            got += link.receive()
+    return got
+
+
+def echo(port, count):
+    """A server that sends back what it gets."""
+
+    def run():
+        with suppress(LinkClosedError):
+            for _ in range(count):
+                port.send(port.receive(wait=True).message)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_large_and_small_messages_arrive_in_order(pair):
+    large = torch.randn(1, 512, 8192).to(torch.bfloat16)  # 8 MB
+    sent = [
+        Message(Kind.READY),
+        Message(Kind.STEP, 1, hidden=torch.cat([large, large], dim=1)),  # 16 MB, in thousands of pieces
+        *(Message(Kind.OPEN, job, job, 2) for job in range(2, 200)),
+        Message(Kind.STEP, 200, hidden=torch.randn(1, 1, 7), queue_s=1.5),
+        Message(Kind.CLOSE, 201, text="ü" * 1000, refused=True),
+    ]
+    thread = echo(pair.port, len(sent))
+    for message in sent:
+        pair.link.send(message)
+    got = answers(pair.link, len(sent))
+    assert all(same(one, other) for one, other in zip(got, sent, strict=True))
+    thread.join(WAIT_S)
+    assert pair.port.receive(wait=False) is None
+
+
+def test_no_answer_is_missed_that_came_before_something_was_sent(pair):
+    """ZeroMQ's descriptor forgets an arrival when the program asks its socket for anything."""
+    echo(pair.port, 20)
+    for number in range(10):
+        for job in (number, number + 100):
+            pair.link.send(Message(Kind.READY, job))
+            time.sleep(0.01)  # the answer is there by now
+        assert [answer.job for answer in answers(pair.link, 2)] == [number, number + 100]
+
+
+def test_a_request_is_stamped_when_it_comes_not_when_it_is_taken(pair):
+    begin_s = time.perf_counter()
+    pair.link.send(Message(Kind.READY, sent_s=begin_s))
+    time.sleep(0.2)  # the server computes
+    assert begin_s <= pair.port.receive(wait=True).received_s < begin_s + 0.1
+
+
+def test_either_end_is_told_once_the_other_is_gone(pair):
+    pair.link.send(Message(Kind.READY))
+    pair.port.receive(wait=True)
+    pair.link.close()
+    with pytest.raises(LinkClosedError):
+        pair.port.receive(wait=True)
+
+
+def test_the_orchestrator_is_told_that_a_server_has_gone():
+    ours, theirs = socket.socketpair()
+    stream, port = StreamLink(ours), ZeromqPort("tcp://127.0.0.1:*")
+    over_zeromq = ZeromqLink(port.address)
+    over_zeromq.send(Message(Kind.READY))
+    port.receive(wait=True)
+    port.send(Message(Kind.READY, 7))
+    StreamPort(theirs).send(Message(Kind.READY, 7))
+    time.sleep(0.1)
+    port.close()
+    theirs.close()
+    for link in (stream, over_zeromq):
+        assert answers(link, 1)[0].job == 7  # what came before the end is given first
+        with pytest.raises(LinkClosedError, match="closed"):
+            answers(link, 1)
+        link.close()
+
+
+def assert_is_let_in(link, port, job):
+    link.send(Message(Kind.READY, job))
+    assert port.receive(wait=True).message.job == job
+
+
+def test_one_orchestrator_at_a_time_and_then_the_next():
+    with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
+        first, second, third = (ZeromqLink(port.address) for _ in range(3))
+        assert_is_let_in(first, port, 1)
+        second.send(Message(Kind.READY, 2))
+        (refusal,) = answers(second, 1)
+        assert refusal.refused
+        assert "serves another run" in refusal.text
+        port.send(Message(Kind.READY, 1))
+        assert answers(first, 1)[0].job == 1
+        first.send(Message(Kind.OPEN, 5))
+        first.close()
+        with suppress(LinkClosedError):  # what it has sent may still come before its end
+            while True:
+                assert port.receive(wait=True).message.job == 5
+        assert_is_let_in(third, port, 3)
+        second.close()  # that a stranger goes is nothing to the server
+        third.send(Message(Kind.OPEN, 4))
+        assert port.receive(wait=True).message.job == 4
+        port.send(Message(Kind.OPEN, 4))
+        assert answers(third, 1)[0].job == 4
+        third.close()
+
+
+def test_one_that_comes_a_moment_before_the_first_has_gone_is_the_next():
+    with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
+        first, gone, second = (ZeromqLink(port.address) for _ in range(3))
+        assert_is_let_in(first, port, 1)
+        gone.send(Message(Kind.READY, 2))
+        time.sleep(0.1)
+        gone.close()
+        second.send(Message(Kind.READY, 3))
+        time.sleep(0.1)
+        first.close()
+        with pytest.raises(LinkClosedError):
+            port.receive(wait=True)
+        assert port.receive(wait=True).message.job == 2
+        port.send(Message(Kind.READY, 2))  # nowhere: that one has gone, too
+        with pytest.raises(LinkClosedError):
+            port.receive(wait=True)
+        assert port.receive(wait=True).message.job == 3
+        second.close()
+
+
+@pytest.mark.parametrize("frames", [[b"GET / HTTP/1.1"], [b"x" * HEADER.size, b"y"], [b"a", b"b", b"c"]])
+def test_frames_that_are_no_message_are_refused_and_the_server_goes_on(frames):
+    with closing(ZeromqPort("tcp://127.0.0.1:*")) as port, closing(zeromq._socket(zmq.DEALER)) as stranger:
+        stranger.connect(port.address)
+        stranger.send_multipart(frames)
+        assert stranger.poll(WAIT_S * 1e3)
+        header, body = stranger.recv_multipart()
+        assert unpack(header, bytearray(body)).refused
+        with closing(ZeromqLink(port.address)) as link:
+            assert_is_let_in(link, port, 1)
+
+
+def test_bytes_of_another_protocol_do_no_harm():
+    with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
+        host, _, number = port.address.removeprefix("tcp://").rpartition(":")
+        with socket.create_connection((host, int(number))) as browser:
+            browser.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
+            with closing(ZeromqLink(port.address)) as link:
+                assert_is_let_in(link, port, 1)
+
+
+def greeting(kind):
+    """What ZeroMQ's peers say first (ZMTP 3.1, no security): after it, this one never answers a heartbeat."""
+    ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind
+    return b"\xff" + bytes(8) + b"\x7f\x03\x01NULL" + bytes(48) + bytes([4, len(ready)]) + ready
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(zeromq, "HEARTBEAT_MS", 50)
+    monkeypatch.setattr(zeromq, "SILENCE_MS", 200)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_silent_server_is_taken_for_gone():
+    """It has not closed its connection: a stopped process, or a network that has lost it."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        link = ZeromqLink(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        connection, _ = server.accept()
+        connection.sendall(greeting(b"ROUTER"))
+        with pytest.raises(LinkClosedError):
+            answers(link, 1)
+        connection.close()
+        link.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_silent_orchestrator_makes_room_for_the_next():
+    header, _ = pack(Message(Kind.READY, 5))
+    with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
+        host, _, number = port.address.removeprefix("tcp://").rpartition(":")
+        with socket.create_connection((host, int(number))) as silent, closing(ZeromqLink(port.address)) as link:
+            silent.sendall(greeting(b"DEALER"))
+            heard = b""
+            while b"ROUTER" not in heard:  # the end of the other's greeting
+                heard += silent.recv(1000)
+            silent.sendall(bytes([1, len(header)]) + header + bytes([0, 0]))
+            assert port.receive(wait=True).message.job == 5
+            link.send(Message(Kind.READY, 6))
+            with pytest.raises(LinkClosedError, match="the orchestrator has ended"):
+                port.receive(wait=True)
+            assert port.receive(wait=True).message.job == 6
+
+
+def test_what_a_dead_server_did_not_read_is_no_error_of_its_own():
+    ours, theirs = socket.socketpair()
+    link, told = StreamLink(ours), []
+    link.send(Message(Kind.STEP, hidden=torch.zeros(1, 1024, 4096)))
+    assert link.unsent
+    theirs.close()
+
+    def readable(_):
+        with pytest.raises(LinkClosedError):
+            link.receive()
+        told.append(True)
+
+    Reactor({0: link}, readable, lambda: None).run_until(lambda: bool(told))
+    link.close()
+
+
+def test_addresses_that_make_no_sense_are_one_sentence():
+    with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
+        with pytest.raises(InputError, match=r"bind = tcp://.*: the port is in use; end what listens there"):
+            ZeromqPort(port.address)
+        with pytest.raises(InputError, match=r"bind = tcp://no.where:1: give tcp://HOST:PORT of this machine"):
+            ZeromqPort("tcp://no.where:1")
+        with pytest.raises(InputError, match=r"addresses = 10\.0\.0\.1: give tcp://HOST:PORT"):
+            ZeromqLink("10.0.0.1")

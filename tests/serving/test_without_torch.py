@@ -1,0 +1,48 @@
+"""Theory, simulation, plots and the planner neither need the extra `runtime` nor load what it brings."""
+
+import subprocess
+import sys
+
+from tests.support.project import ROOT
+
+# Finds everything but these, as where the extra is not installed.
+WITHOUT = """
+import sys
+from importlib.machinery import PathFinder
+find = PathFinder.find_spec
+extras = ("torch", "safetensors", "zmq")
+PathFinder.find_spec = lambda name, *where: None if name.partition(".")[0] in extras else find(name, *where)
+"""
+
+
+def python(code):
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT + code],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_entry_scripts_and_the_evaluator_of_real_runs_import():
+    done = python("import run, plot, plan, evaluators.points.served, evaluators.admission, evaluators.simulation.steps")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_point_is_simulated_and_a_real_run_says_what_to_install(tmp_path):
+    words = "network=local cluster=local_pair model=tiny_llama workload=drawn_lengths workload.job_count=20 draws=1"
+    code = f"""
+import runpy
+sys.argv = ["run.py", *"{words} store={tmp_path}".split(), *PREDICTION.split()]
+runpy.run_path("run.py", run_name="__main__")
+"""
+    done = python(f"PREDICTION = 'evaluator=simulation service=steps'{code}")
+    assert done.returncode == 0, done.stderr
+    assert "queue_mean_s" in done.stdout
+    refused = python(f"PREDICTION = 'evaluator=runtime'{code}")
+    assert refused.returncode == 1
+    assert 'pip install -e ".[runtime]"' in refused.stderr
+    assert "Traceback" not in refused.stderr

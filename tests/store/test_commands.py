@@ -1,0 +1,476 @@
+"""`python -m store`: what its commands say of small made-up stores, and once of a real one."""
+
+import os
+import sys
+import time
+import warnings
+from contextlib import suppress
+from io import StringIO
+from subprocess import PIPE, Popen
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy import stats
+
+from store import __main__ as commands
+from store.commands.prune import LEFT_BEHIND_S, prunable
+from store.commands.status import left_s, status
+from store.disk import work
+from store.disk.files import StoreWarning
+from store.disk.identity import identity_of
+from store.disk.provenance import provenance
+from store.disk.store import Part, Store
+from store.disk.work import WorkItem, do_work
+from store.tables.collect import collect
+from store.tables.compare import compare_commits, compare_stores, compare_values
+from store.tables.load import load, load_points, load_provenance
+from store.tables.pairs import Measure
+from system import InputError
+from system.code import source
+from system.errors import DataUnavailableError
+from tests.support.project import ROOT, command
+
+NONE = float("nan")
+AXES = ("scheme", "load")
+FAST = 'class Scheme:\n    """Fast."""\n    speed = 2\n'
+A, B = [1.0, 2.0, 4.0, 3.0], [2.5, 1.5, 6.0, 5.0]
+RESPONSE = Measure()
+HOLD = """
+import sys
+from pathlib import Path
+from store.locks import locked
+with locked(Path("{folder}"), "{point}"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def edit(tmp_path, monkeypatch):
+    """A project of two modules in place of this one; `edit(name, text)` changes one of them."""
+    cached_names = ("module_of", "file_of", "import_closure", "_imports", "_tree", "code_hash")
+    caches = [getattr(source, name) for name in cached_names]
+
+    def _edit(name, text):
+        (tmp_path / "project/shop").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"project/shop/{name}.py").write_text(text)
+        for cached in caches:
+            cached.cache_clear()
+
+    monkeypatch.setattr(source, "ROOT", tmp_path / "project")
+    _edit("fast", FAST)
+    _edit("slow", FAST.replace("2", "1"))
+    yield _edit
+    monkeypatch.undo()
+    for cached in caches:
+        cached.cache_clear()
+
+
+def rows_of(values, metric="response_mean_s", at=NONE, replication=0):
+    return [(draw, replication, metric, at, value) for draw, value in enumerate(values)]
+
+
+def evaluated(found):
+    """The outcome of an evaluation: rows, or values by draw; an exception; "unstable", which is draw 1 refused."""
+    if isinstance(found, Exception):
+        raise found
+    if found == "unstable":
+        return SimpleNamespace(rows=rows_of(A)[:1], refusals=[SimpleNamespace(draw=1, status=found, reason="too fast")])
+    return SimpleNamespace(rows=found if isinstance(found[0], tuple) else rows_of(found), refusals=[])
+
+
+def case_of(scheme, load_text):
+    return {"scheme": {"_target_": f"shop.{scheme}.Scheme"}, "load": load_text}
+
+
+def point_of(*key):
+    return identity_of(case_of(*key)).point
+
+
+def swept(folder, cells, name="x", draws=4, replications=1):
+    """A store with an experiment over a scheme and a load; what comes of a cell is `evaluated`, nothing for None."""
+    store, part = Store(folder), Part(range(draws), range(replications))
+    for key, found in cells.items():
+        with suppress(Exception):
+            item = WorkItem(point_of(*key), case_of(*key), [part] if found is not None else [])
+            do_work(store, item, lambda *_, found=found: evaluated(found))
+    entries = [{"point": point_of(*key), "axes": dict(zip(AXES, key, strict=True))} for key in cells]
+    sweep = {"points": entries, "axes": AXES, "draws": draws, "replications": replications, "fixed": []}
+    store.write_experiment(name, sweep)
+    return store
+
+
+@pytest.fixture
+def say(tmp_path, monkeypatch, capsys):
+    """`say("status", ...)`: what the command prints on the store `tmp_path / "store"`, output and errors."""
+
+    def _say(*words):
+        monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+        monkeypatch.setattr(sys, "argv", ["store", *map(str, words), "--store", str(tmp_path / "store")])
+        commands.main()
+        return capsys.readouterr()
+
+    return _say
+
+
+@pytest.fixture
+def held(tmp_path):
+    """`held(point)`: another process that is at the point until it is closed."""
+    started = []
+
+    def _held(point):
+        code = HOLD.format(folder=tmp_path / "store", point=point)
+        process = Popen([sys.executable, "-c", code], cwd=ROOT, stdin=PIPE, stdout=PIPE)
+        started.append(process)
+        assert process.stdout.readline() == b"held\n"
+        return process
+
+    yield _held
+    for process in started:
+        process.communicate()
+
+
+ALL_KINDS = {
+    ("fast", "0.1"): A,
+    ("fast", "0.2"): "unstable",
+    ("fast", "0.3"): InputError("load = 0.3: broke"),
+    ("slow", "0.3"): InputError("load = 0.3: broke"),
+    ("slow", "0.1"): DataUnavailableError("no data here"),
+    ("slow", "0.2"): None,
+}
+
+
+def test_status_counts_every_kind_and_says_why_once(tmp_path, say):
+    store = swept(tmp_path / "store", ALL_KINDS)
+    (row,) = status(store, ["x"])[0].to_dict("records")
+    counts = {"points": 6, "done": 2, "refused": 1, "skipped": 1, "failed": 2, "missing": 1, "running": 0}
+    assert {name: row[name] for name in counts} == counts
+    out = say("status", "x").out
+    assert out.count("load = 0.3: broke") == 1
+    assert "failed (2): load = 0.3: broke [last 20" in out
+    assert f"on {provenance()['machine']['name']}, point {point_of('slow', '0.3')}]" in out
+    assert "skipped (1): no data here" in out
+    assert "too fast" not in out  # a refusal is a result
+
+
+def test_the_work_ahead_is_estimated_from_the_points_most_alike(tmp_path):
+    store = swept(tmp_path / "store", ALL_KINDS | {("slow", "0.3"): None, ("fast", "0.3"): None})
+    (row,) = status(store, ["x"])[0].to_dict("records")
+    took_s = load_points("x", store.folder).set_index("point")["duration_s"]
+    fast_s = [took_s[point_of("fast", "0.1")], took_s[point_of("fast", "0.2")]]
+    assert row["done_s"] == pytest.approx(took_s.sum())
+    # Ahead are (fast, 0.3), like both; (slow, 0.2), like (fast, 0.2); and (slow, 0.3), like none more than the other.
+    assert row["left_s"] == pytest.approx(sum(fast_s) / 2 + fast_s[1] + sum(fast_s) / 2)
+    longest_s = max(row["left_s"] / os.cpu_count(), fast_s[1], sum(fast_s) / 2)
+    assert row["left_wall_s"] == pytest.approx(longest_s)
+
+
+def test_more_draws_are_estimated_from_those_there():
+    axes = np.array([["a", "1"], ["a", "2"], ["b", "2"], ["b", "3"]])
+    ahead = left_s(axes, np.array([6, 2, 0, 1]), np.array([0.5, NONE, 3.0, NONE]))
+    assert ahead.tolist() == [6 * 0.5, 2 * (0.5 + 3.0) / 2, 0.0, 3.0]
+
+
+def test_where_nothing_is_there_the_time_left_is_unknown(tmp_path, say):
+    swept(tmp_path / "store", {("fast", "0.1"): None})
+    assert say("status").out.splitlines()[1].split()[-2:] == ["unknown", "unknown"]
+    with pytest.raises(SystemExit, match="error: experiment = y: not in"):
+        say("status", "y")
+
+
+def test_a_point_at_which_somebody_is_counts_as_running_and_stops_prune(tmp_path, say, held, edit):
+    store = swept(tmp_path / "store", ALL_KINDS)
+    edit("fast", FAST.replace("2", "3"))
+    somebody = held(point_of("slow", "0.2"))
+    assert status(store, ["x"])[0]["running"].tolist() == [1]
+    with pytest.raises(SystemExit, match=r"error: store = .*: a sweep is running on it"):
+        say("prune", "--delete")
+    somebody.communicate()
+    assert status(store, ["x"])[0]["running"].tolist() == [0]
+    say("prune", "--delete")
+    assert prunable(store).empty
+
+
+def test_a_store_that_is_only_looked_at_is_left_as_it_is(tmp_path, say):
+    store = swept(tmp_path / "store", {("fast", "0.1"): A})
+    before = sorted(store.folder.rglob("*"))
+    for words in (["status"], ["collect", "x"], ["show", point_of("fast", "0.1")], ["prune"], ["dictionary", "x"]):
+        say(*words)
+    assert sorted(store.folder.rglob("*")) == before
+
+
+def test_collect_filters_and_says_what_is_left_out(tmp_path, say):
+    swept(tmp_path / "store", ALL_KINDS | {("fast", "0.1"): rows_of(A) + rows_of(B, "waiting_mean_s")})
+    shown = say("collect", "x", "--where", "load=0.10", "scheme=fast,slow", "--metric", "waiting_mean_s")
+    table = pd.read_csv(StringIO(shown.out))
+    assert list(table) == ["experiment", "point", "scheme", "load", "draw", "replication", "metric", "at", "value"]
+    assert table["value"].tolist() == B
+    assert set(table["experiment"]) == {"x"}
+    assert shown.err.startswith("left out: 1 of 2 points are not complete")
+
+
+def test_collect_of_several_experiments_has_the_axes_of_all(tmp_path):
+    store = swept(tmp_path / "store", {("fast", "0.1"): A})
+    point = {"point": point_of("fast", "0.1"), "axes": {"servers": "20"}}
+    store.write_experiment("y", {"points": [point], "axes": ["servers"], "draws": 2, "replications": 1, "fixed": []})
+    rows = collect(["x", "y"], store.folder).rows
+    assert list(rows)[:5] == ["experiment", "point", "scheme", "load", "servers"]
+    assert rows.groupby("experiment").size().to_dict() == {"x": 4, "y": 2}
+    assert rows.loc[rows["experiment"] == "y", "scheme"].isna().all()
+    assert set(collect(["x", "y"], store.folder, {"load": ["0.1"]}).rows["experiment"]) == {"x"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--where", "laod=0.1"], "where = laod: there is no such name; choose load$"),
+        (["--where", "load=0.7"], "load = 0.7: there is no such value; choose among 0.1, 0.2, 0.3$"),
+        (["--where", "load"], "axis = load: write axis=value"),
+        (["--metric", "respons_mean_s"], "metric = respons_mean_s: there is no such name; choose response_mean_s$"),
+        (["--to", "rows.txt"], r"to = rows.txt: must end in .csv or .parquet$"),
+    ],
+)
+def test_collect_says_what_is_there_instead(tmp_path, say, words, told):
+    swept(tmp_path / "store", ALL_KINDS)
+    with pytest.raises(SystemExit, match=f"^error: {told}"):
+        say("collect", "x", *words)
+
+
+@pytest.mark.parametrize(("name", "read"), [("t/rows.csv", pd.read_csv), ("t/rows.parquet", pd.read_parquet)])
+def test_a_collected_row_leads_back_to_what_made_it(tmp_path, say, name, read):
+    store = swept(tmp_path / "store", {("fast", "0.1"): A[:3]}, draws=3)
+    later = Part(range(3, 5), range(1))
+    do_work(store, WorkItem(point_of("fast", "0.1"), case_of("fast", "0.1"), [later]), lambda *_: evaluated([*A, 9.0]))
+    store.write_experiment("x", store.experiment("x") | {"draws": 5})
+    say("collect", "x", "--provenance", "--to", tmp_path / name)
+    rows = read(tmp_path / name).set_index("draw")
+    parts = load_provenance("x", store.folder)
+    assert parts["draws"].tolist() == [range(3), range(3, 5)]
+    assert rows["duration_s"].tolist() == pytest.approx([*[parts["duration_s"][0]] * 3, *[parts["duration_s"][1]] * 2])
+    assert set(rows["commit"]) == {provenance()["commit"]}
+    assert set(rows["machine"]) == {provenance()["machine"]["name"]}
+
+
+def test_show_tells_all_of_a_point(tmp_path, say, edit):
+    swept(tmp_path / "store", {("fast", "0.1"): A})
+    point = point_of("fast", "0.1")
+    out = say("show", point[:6]).out
+    sections = dict(text.split("\n", 1) for text in out.split("\n\n"))
+    assert sections[f"point {point}"] == "  ok at draws=4 replications=1"
+    assert sections["experiments"] == "  x: scheme=fast load=0.1"
+    assert yaml.safe_load(sections["configuration"]) == case_of("fast", "0.1")
+    assert "the same here now" in sections["code"]
+    assert "response_mean_s" in sections["means"]
+    half_width = stats.t.ppf(0.975, 3) * stats.sem(A)
+    assert f"2.5 ± {half_width:.3g} over 4 draws" in sections["means"]
+    edit("fast", FAST.replace("2", "3"))
+    assert "1 modules, these differ here now: shop.fast" in say("show", point).out
+
+
+def test_show_has_the_traceback_of_a_failure(tmp_path, say):
+    swept(tmp_path / "store", ALL_KINDS)
+    out = say("show", point_of("fast", "0.3")).out
+    assert "failed at draws=4 replications=1\n  load = 0.3: broke" in out
+    assert "in evaluated\n      raise found\n  system.errors.InputError: load = 0.3: broke" in out
+    assert "means" not in out
+
+
+def test_show_of_a_point_in_no_sweep_whose_rows_are_damaged_is_one_sentence(tmp_path, say):
+    store, point = swept(tmp_path / "store", {("fast", "0.1"): A}), point_of("fast", "0.1")
+    swept(tmp_path / "store", {("slow", "0.1"): B})  # the same experiment, now without the point
+    next((store.folder / "rows").glob(f"{point}.*")).write_bytes(b"half a file")
+    with pytest.warns(StoreWarning), pytest.raises(SystemExit, match=f"error: point = {point}: its parts were damaged"):
+        say("show", point)
+
+
+def test_a_prefix_must_name_one_point(tmp_path, say):
+    store = swept(tmp_path / "store", ALL_KINDS)
+    with pytest.raises(SystemExit, match=r"error: point = zz: no point in .* begins so"):
+        say("show", "zz")
+    with pytest.raises(
+        SystemExit, match=f"error: point = : 5 points begin so, give more digits: {store.points()[0]}, "
+    ):
+        say("show", "")
+
+
+PAIR = {("fast", "0.1"): A, ("slow", "0.1"): B}
+
+
+def test_the_interval_is_that_of_a_paired_t_test(tmp_path, say):
+    swept(tmp_path / "store", PAIR)
+    (row,) = compare_values("x", "scheme", ("fast", "slow"), RESPONSE, tmp_path / "store").table.to_dict("records")
+    interval = stats.ttest_rel(B, A).confidence_interval(0.95)
+    assert row["difference"] - row["half_width"] == pytest.approx(interval.low)
+    assert row["difference"] + row["half_width"] == pytest.approx(interval.high)
+    assert row["ratio"] == pytest.approx(sum(B) / sum(A))
+    assert (row["mean_a"], row["mean_b"], row["pairs"], row["reason"]) == (np.mean(A), np.mean(B), 4, "")
+    out = say("compare", "x", "scheme=fast,slow", "--to", tmp_path / "compared.csv").out.splitlines()
+    assert out[0].startswith("response_mean_s; difference is scheme=slow - scheme=fast over paired draws")
+    assert out[1].split() == ["load", "scheme=fast", "scheme=slow", "difference", "±", "ratio", "pairs"]
+    assert out[2].split() == ["0.1", "2.5", "3.75", "1.25", f"{row['half_width']:.3g}", "1.5", "4"]
+    assert pd.read_csv(tmp_path / "compared.csv")["difference"].tolist() == [1.25]
+
+
+def test_replications_are_averaged_within_a_draw(tmp_path):
+    twice = [*rows_of(np.add(A, 1.0)), *rows_of(np.subtract(A, 1.0), replication=1)]
+    swept(
+        tmp_path, {("fast", "0.1"): twice, ("slow", "0.1"): [*rows_of(B), *rows_of(B, replication=1)]}, replications=2
+    )
+    (row,) = compare_values("x", "scheme", ("fast", "slow"), RESPONSE, tmp_path).table.to_dict("records")
+    assert row["pairs"] == 4
+    assert row["half_width"] == pytest.approx(stats.t.ppf(0.975, 3) * stats.sem(np.subtract(B, A)))
+
+
+def test_a_quantile_is_chosen_and_must_be_there(tmp_path):
+    quantiles = [row for at in (0.5, 0.95) for row in rows_of(A, "response_quantile_s", at)]
+    swept(tmp_path, {key: rows_of(A) + quantiles for key in PAIR})
+    for at, told in [(None, "at = none: .*choose one of 0.5, 0.95$"), (0.9, "at = 0.9: .*choose one of 0.5, 0.95$")]:
+        with pytest.raises(InputError, match=told):
+            compare_values("x", "scheme", ("fast", "slow"), Measure("response_quantile_s", at), tmp_path)
+    with pytest.raises(InputError, match=r"at = 0.5: no response_mean_s there; leave it out"):
+        compare_values("x", "scheme", ("fast", "slow"), Measure("response_mean_s", 0.5), tmp_path)
+    found = compare_values("x", "scheme", ("fast", "slow"), Measure("response_quantile_s", 0.95), tmp_path)
+    assert found.table["pairs"].tolist() == [4]
+
+
+def test_what_cannot_be_compared_is_listed_with_its_reason(tmp_path, say):
+    lacks_a_draw = rows_of(A)[:3] + rows_of(A, "waiting_mean_s")
+    swept(
+        tmp_path / "store",
+        ALL_KINDS
+        | {("slow", load): B for load in ("0.1", "0.2", "0.4")}
+        | {("fast", "0.5"): A, ("slow", "0.5"): lacks_a_draw, ("fast", "0.6"): A, ("slow", "0.6"): A[:1]},
+    )
+    table = compare_values("x", "scheme", ("fast", "slow"), RESPONSE, tmp_path / "store").table.set_index("load")
+    reasons = {
+        "0.1": "",
+        "0.2": "scheme=fast: unstable: 1 of 4 draws, the first: too fast",
+        "0.3": "scheme=fast: failed: load = 0.3: broke; scheme=slow: failed: load = 0.3: broke",
+        "0.4": "scheme=fast: no such point",
+        "0.5": "scheme=slow: has no response_mean_s in draws 3",
+        "0.6": "scheme=fast has 4 draws, scheme=slow has 1",
+    }
+    assert table["reason"].to_dict() == reasons
+    assert table["difference"].notna().to_dict() == {load: not reason for load, reason in reasons.items()}
+    out = say("compare", "x", "scheme=fast,slow").out
+    assert "not compared (1): scheme=fast: no such point [load=0.4]" in out
+
+
+def test_two_versions_of_the_code_in_two_stores(tmp_path, edit):
+    swept(tmp_path / "old", PAIR | {("slow", "0.2"): A})
+    edit("fast", FAST.replace("2", "3"))
+    swept(tmp_path / "new", {("fast", "0.1"): B, ("slow", "0.1"): B, ("fast", "0.3"): A, ("slow", "0.2"): None})
+    found = compare_stores("x", tmp_path / "old", RESPONSE, tmp_path / "new")
+    assert found.modules == ["shop.fast"]
+    changed, same, alone, missing = found.table.to_dict("records")
+    assert changed["difference"] == pytest.approx(np.mean(B) - np.mean(A))
+    assert (same["difference"], same["half_width"], same["ratio"]) == (0.0, 0.0, 1.0)
+    assert alone["reason"] == "other code: no point of this configuration"
+    assert missing["reason"] == "this code: missing: not computed yet"
+    with pytest.raises(InputError, match=r"with_store = .*nowhere: there are no points in it"):
+        compare_stores("x", tmp_path / "nowhere", RESPONSE, tmp_path / "new")
+
+
+@pytest.mark.parametrize("years", [(2031, 2030), (2030, 2031)])
+def test_of_several_other_versions_the_one_computed_last_counts(tmp_path, edit, years):
+    for year, speed in zip(years, ("3", "4"), strict=True):
+        edit("fast", FAST.replace("2", speed))
+        store = swept(tmp_path / "old", {("fast", "0.1"): A if year == 2031 else B})
+        name = f"points/{point_of('fast', '0.1')}.d0-4.r0-1.json"
+        store.files.write_json(name, store.files.read_json(name) | {"started": f"{year}-01-01T00:00:00+00:00"})
+    edit("fast", FAST)
+    swept(tmp_path / "new", {("fast", "0.1"): A})
+    assert compare_stores("x", tmp_path / "old", RESPONSE, tmp_path / "new").table["difference"].tolist() == [0.0]
+
+
+def test_two_versions_of_the_code_in_one_store(tmp_path, edit, say, monkeypatch):
+    for commit, speed, values in [("abc1", "2", A), ("fed2", "3", A[::-1]), ("fed3", "4", B)]:
+        monkeypatch.setattr(work, "provenance", lambda commit=commit: provenance() | {"commit": commit})
+        edit("fast", FAST.replace("2", speed))
+        store = swept(tmp_path / "store", {("fast", "0.1"): values, ("slow", "0.1"): values})
+    found = compare_commits("x", "abc", RESPONSE, store.folder)
+    fast, slow = found.table.to_dict("records")
+    assert fast["half_width"] == pytest.approx(stats.t.ppf(0.975, 3) * stats.sem(np.subtract(B, A)))
+    assert slow["difference"] == 0.0  # its code is that of abc1 still, and so is its point
+    assert found.modules == ["shop.fast"]
+    both = compare_commits("x", "fed", RESPONSE, store.folder)  # two commits, one of them the sweep's own
+    assert (both.table["mean_a"][0], both.modules) == (np.mean(A), ["shop.fast"])
+    out = say("compare", "x", "--with-commit", "fed2").out
+    assert "not compared (1): other code: no point of this configuration [scheme=slow load=0.1]" in out
+    assert "code that differs: shop.fast" in out
+    with pytest.raises(
+        SystemExit, match=r"with_commit = 123: computed nothing in .*; the commits there are abc1, fed2, fed3"
+    ):
+        say("compare", "x", "--with-commit", "123")
+
+
+def test_prune_lists_and_removes_what_old_code_made_and_no_more(tmp_path, say, edit):
+    store = swept(tmp_path / "store", ALL_KINDS | {("slow", "0.4"): A})
+    store.write_experiment("x", store.experiment("x") | {"points": store.experiment("x")["points"][:-1]})
+    kept = {point_of("slow", load) for load in ("0.1", "0.3", "0.4")}  # one of them in no experiment
+    edit("fast", FAST.replace("2", "3"))
+    slow = load(
+        "x",
+        store.folder,
+    ).query("scheme == 'slow'")
+    out = say("prune").out
+    assert "points of other code (3):" in out
+    assert "x: 3 of its 6 points are of other code" in out
+    assert len(store.points()) == 6  # nothing is removed yet
+    say("prune", "--delete")
+    assert set(store.points()) == kept
+    assert {path.name.split(".")[0] for path in (store.folder / "rows").iterdir()} == {point_of("slow", "0.4")}
+    assert slow.equals(load("x", store.folder).query("scheme == 'slow'"))
+    assert say("prune").out == "nothing to prune\n"
+
+
+def test_a_comment_makes_nothing_prunable(tmp_path, edit):
+    store = swept(tmp_path, {("fast", "0.1"): A})
+    edit("fast", FAST.replace("Fast.", "Very fast.") + "# why\n")
+    assert prunable(store).empty
+
+
+def test_prune_takes_what_killed_writers_left_but_nothing_that_may_be_being_written(tmp_path, say):
+    store = swept(tmp_path / "store", {("fast", "0.1"): A, ("slow", "0.1"): A})
+    (store.folder / f"points/{point_of('slow', '0.1')}.d0-4.r0-1.json").unlink()
+    store.files.write("expansions/ab12.json", b"[]")
+    store.files.write("aside/points-cd34.json", b"{")
+    store.files.write(".tmp-new", b"")
+    store.files.write("points/.tmp-old", b"")
+    long_ago = time.time() - LEFT_BEHIND_S - 60
+    os.utime(store.folder / "points/.tmp-old", (long_ago, long_ago))
+    assert set(prunable(store)["name"]) == {"expansions/ab12.json", "aside/points-cd34.json", "points/.tmp-old"}
+    lonely = store.folder / f"rows/{point_of('slow', '0.1')}.d0-4.r0-1.parquet"
+    os.utime(lonely, (long_ago, long_ago))
+    say("prune", "--delete")
+    assert not lonely.exists()
+    assert (store.folder / ".tmp-new").exists()
+    assert len(load("x", store.folder)) == 4
+
+
+def test_the_commands_on_a_real_sweep(tmp_path):
+    words = ("network=european", "draws=2", "evaluator=exact", "tuning.capacity=6,7", "hydra/launcher=basic")
+    swept = command("run.py", "-m", *words, f"store={tmp_path}")
+    assert swept.returncode == 0, swept.stderr
+    told = {
+        ("status",): "unnamed          2     2        0",
+        (
+            "compare",
+            "unnamed",
+            "tuning.capacity=6,7",
+        ): "response_mean_s; difference is tuning.capacity=7 - tuning.capacity=6 over paired draws",
+        ("dictionary", "unnamed"): "waiting_probability  ",
+    }
+    for words, expected in told.items():
+        done = command("-m", "store", *words, "--store", tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert expected in done.stdout
+    wrong = command("-m", "store", "show", "nothing", "--store", tmp_path)
+    assert wrong.returncode == 1
+    assert (
+        wrong.stderr
+        == f"error: point = nothing: no point in {tmp_path} begins so; `collect` names those of experiments\n"
+    )

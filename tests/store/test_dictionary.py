@@ -1,0 +1,82 @@
+"""The data dictionary has every metric that an evaluator emits, no other, and units as the names say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from store.tables.collect import MEASURED
+from store.tables.dictionary import UNITS, definitions, dictionary, unit_of, whole_dictionary
+from store.tables.load import Made
+from sweep.instantiate import evaluate
+from tests.support.project import SMALL_RUN, case_of, choices, needs_runtime
+
+SMALL = ("network=european", "model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
+SPECIAL = {
+    "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
+    "gaps": ("workload=synthetic_code", "workload.job_count=2000"),
+    "exact": ("evaluator.slo_s=10",),
+    "runtime": (*SMALL_RUN, "evaluator.check_tokens=1"),
+    "simulation": ("evaluator.slo_s=10",),
+}
+# What a second run of an evaluator may report beside the first.
+MEASURED_HERE = ("evaluator.profile=${profile:cpu_one_thread}", "model.name=tiny_llama", "workload.input_tokens=128")
+FURTHER = (
+    ("evaluator=simulation", "service=steps", "workload=drawn_lengths"),  # whole tokens
+    ("evaluator=cost", "evaluator.stage=simulate", "algorithm=petals", "demand.per_s=0.01"),
+    ("evaluator=computation_profile", *MEASURED_HERE),
+    ("evaluator=communication_profile", *MEASURED_HERE),
+)
+PHYSICAL = ("s", "1/s", "GB")
+
+
+@pytest.fixture(scope="module")
+def emitted():
+    """Rows of every evaluator, run small, with everything that it may report."""
+    rows = []
+    first = [(f"evaluator={name}", *SPECIAL.get(name, ())) for name in choices("evaluator")]
+    for evaluator in (*first, *FURTHER):
+        words = dict(word.split("=", 1) for word in (*SMALL, "workload.job_count=200", *evaluator))
+        words = [f"{key}={value}" for key, value in words.items()]
+        outcome = evaluate(case_of(*words), range(1), range(1))
+        assert not outcome.refusals, (evaluator, outcome.refusals)
+        rows += outcome.rows
+    return pd.DataFrame(rows)
+
+
+@needs_runtime
+def test_every_metric_is_in_it_and_each_of_its_metrics_is_emitted(emitted):
+    found = dictionary(emitted)
+    assert found[found["meaning"].str.startswith("not in")].empty
+    plain = set(emitted["metric"].str.replace(r"\d+", "<n>", regex=True))
+    assert set(definitions()["metrics"]) - plain == set()
+
+
+@needs_runtime
+def test_at_is_explained_where_it_is_used_and_only_there(emitted):
+    used = emitted.dropna(subset="at")["metric"].unique()
+    found = dictionary(emitted).set_index("name")
+    metrics = found[found["kind"] == "metric"]
+    assert set(metrics.index[metrics["at"] != ""]) == set(used)
+
+
+def test_units_are_those_in_which_the_names_end():
+    metrics = definitions()["metrics"]
+    assert len(metrics) > 40
+    for name, metric in metrics.items():
+        assert unit_of(name) in ("", metric["unit"]), name
+        assert metric["unit"] not in PHYSICAL or unit_of(name) == metric["unit"], name
+        assert set(metric) <= {"unit", "is", "at"}, name
+    assert unit_of("demand.per_s") == "1/s"
+    assert list(UNITS).index("_per_s") < list(UNITS).index("_s")
+
+
+def test_the_columns_of_tables_are_in_it_and_axes_are_told_apart():
+    columns = definitions()["columns"]
+    assert set(columns) >= {"experiment", "point", *MEASURED, *(set(Made._fields) - {"draws", "replications"})}
+    rows = pd.DataFrame({"demand.per_s": ["1"], "at": [np.nan], "metric": ["nonsense_s"], "value": [1.0]})
+    found = dictionary(rows).set_index("name")
+    assert found["kind"].to_dict() == dict(zip(rows, ["axis", "column", "column", "column"], strict=True)) | {
+        "nonsense_s": "metric"
+    }
+    assert found.loc["nonsense_s", "meaning"].startswith("not in")
+    assert len(whole_dictionary()) == len(columns) + len(definitions()["metrics"])

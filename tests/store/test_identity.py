@@ -1,0 +1,96 @@
+"""A point's identity follows its configuration and the code that it reaches, and nothing else."""
+
+import pytest
+
+from store.disk import identity
+from system.code import source
+from tests.support.project import SMALL, case_of
+
+CASE = {"algorithm": {"_target_": "shop.greedy.Greedy", "c": 7}, "seed": 1}
+GREEDY = '''"""Docstring."""
+from shop.tools import cut
+
+class Greedy:
+    def __call__(self):
+        return cut(1)
+'''
+SAME_GREEDY = '''"""Another docstring."""
+# why
+from shop.tools import cut
+class Greedy:
+    def __call__(self):
+
+        """New."""
+        return (cut(1))
+'''
+FILES = {
+    "shop/__init__.py": "from shop.lazy import lazy\n",
+    "shop/greedy.py": GREEDY,
+    "shop/tools.py": "def cut(x):\n    return x + 1\n",
+    "shop/lazy.py": "def lazy():\n    return 0\n",
+}
+
+
+def forget():
+    """Have files be read again."""
+    for cached in ("module_of", "file_of", "import_closure", "_imports", "_tree", "code_hash"):
+        getattr(source, cached).cache_clear()
+
+
+@pytest.fixture
+def identify(tmp_path, monkeypatch):
+    """`identify(case, file=text, ...)`: the identity with some files of a small project changed."""
+
+    def _identify(case, **changes):
+        for name, text in (FILES | {key.replace("__", "/") + ".py": text for key, text in changes.items()}).items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text)
+        forget()
+        return identity.identity_of(case).point
+
+    monkeypatch.setattr(source, "ROOT", tmp_path)
+    yield _identify
+    monkeypatch.undo()
+    forget()
+
+
+def test_the_same_configuration_is_the_same_point_in_any_order(identify):
+    assert identify(CASE) == identify(dict(reversed(CASE.items())))
+
+
+@pytest.mark.parametrize("other", [CASE | {"seed": 2}, CASE | {"algorithm": CASE["algorithm"] | {"c": 8}}])
+def test_another_value_is_another_point(identify, other):
+    assert identify(CASE) != identify(other)
+
+
+def test_an_edited_algorithm_is_another_point(identify):
+    assert identify(CASE) != identify(CASE, shop__greedy=GREEDY.replace("cut(1)", "cut(2)"))
+
+
+def test_so_is_an_edited_module_that_it_imports(identify):
+    assert identify(CASE) != identify(CASE, shop__tools=FILES["shop/tools.py"].replace("+ 1", "+ 2"))
+
+
+def test_a_module_that_it_does_not_import_changes_nothing(identify):
+    assert identify(CASE) == identify(CASE, shop__lazy="def lazy():\n    return 1\n")
+
+
+def test_comments_docstrings_and_layout_change_nothing(identify):
+    assert identify(CASE) == identify(CASE, shop__greedy=SAME_GREEDY)
+
+
+def reached_by(*words):
+    targets = frozenset(identity._first_party_targets(case_of(*SMALL, *words)))
+    return source.import_closure(targets)
+
+
+def test_of_this_project_a_policy_is_in_the_points_that_use_it_only():
+    jffc, sed = reached_by("dispatch=jffc"), reached_by("dispatch=sed")
+    assert "algorithms.dispatch.sed" in sed - jffc
+    assert {"evaluators.simulation.jobs_loop", "system.composition", "evaluators.points.case"} <= jffc
+    assert "evaluators.queueing.markov" not in jffc
+
+
+def test_so_is_a_service_model():
+    independent, steps = reached_by("service=independent"), reached_by("service=steps")
+    assert "system.service.steps" in steps - independent

@@ -1,0 +1,233 @@
+"""Reference rows, and rows computed again held against them, in a store made for it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from store.disk.provenance import provenance
+from store.disk.store import Part, Store
+from store.tables.load import load, load_points
+from store.tables.precision import widest_interval
+from store.tables.reference import platform_of, reference_rows, write_reference
+from store.tables.statistics import intervals_over_draws, mean_interval
+from store.tables.verification import verify
+from system import InputError
+from tests.support.project import script
+
+SIMULATION = {"seed": 7, "evaluator": {"_target_": "evaluators.points.simulated.SimulationEvaluator"}}
+THEORY = {"seed": 7, "evaluator": {"_target_": "evaluators.points.theory.ExactEvaluator"}}
+NONE = float("nan")
+
+
+def rows_of(values, metric="response_mean_s", at=NONE):
+    return [(draw, 0, metric, at, value) for draw, value in enumerate(values)]
+
+
+def store_of(folder, points, draws=3):
+    """A store with the experiment `x`, an axis `load` and an axis `evaluator`, and these points' rows."""
+    store = Store(folder)
+    entries = []
+    for number, ((load_text, evaluator), rows) in enumerate(points.items()):
+        refusals = [] if rows else [(draw, "unstable", "too fast") for draw in range(draws)]
+        case = SIMULATION if evaluator == "simulation" else THEORY
+        record = {"duration_s": 1.0, "refusals": refusals, "configuration": case, "provenance": provenance()}
+        store.commit(f"a{number}", Part(range(draws), range(1)), rows, record)
+        entries.append({"point": f"a{number}", "axes": {"load": load_text, "evaluator": evaluator}})
+    sweep = {"points": entries, "axes": ["load", "evaluator"], "draws": draws, "replications": 1, "fixed": ["seed=7"]}
+    store.write_experiment("x", sweep)
+    return folder
+
+
+POINTS = {
+    ("10", "exact"): rows_of([1.0, 2.0, 3.0]) + rows_of([1.0, 2.0], "share", 0.5),
+    ("9", "simulation"): rows_of([4.0, 5.0, 9.0]),
+    ("11", "exact"): [],
+}
+
+
+def table_of(folder):
+    return reference_rows(load("x", folder), load_points("x", folder))
+
+
+def test_intervals_are_those_of_single_means():
+    rng = np.random.default_rng(3)
+    shape = pd.MultiIndex.from_product([["a", "b"], range(5), range(2)], names=["key", "draw", "replication"])
+    rows = pd.DataFrame({"value": rng.normal(size=20)}, index=shape).reset_index()
+    for _, row in intervals_over_draws(rows, ["key"]).iterrows():
+        by_draw = rows[rows["key"] == row["key"]].groupby("draw")["value"].mean()
+        assert (row["mean"], row["half_width"], row["draws"]) == pytest.approx(tuple(mean_interval(by_draw)))
+
+
+def test_a_single_draw_has_no_half_width():
+    (row,) = intervals_over_draws(pd.DataFrame({"key": ["a"], "draw": [0], "value": [2.0]}), ["key"]).to_numpy()
+    assert row[1] == 2.0
+    assert np.isnan(row[2])
+
+
+def test_a_row_a_point_and_metric_in_the_order_of_numbers(tmp_path):
+    table = table_of(store_of(tmp_path, POINTS))
+    assert list(table.columns) == ["load", "evaluator", "metric", "at", "mean", "half_width", "draws", "status"]
+    assert table["load"].tolist() == ["9", "10", "10", "11"]
+    assert table["mean"].tolist()[:2] == [6.0, 2.0]
+
+
+def test_no_mean_over_fewer_draws_and_a_row_for_a_refused_point(tmp_path):
+    table = table_of(store_of(tmp_path, POINTS)).set_index("metric")
+    assert np.isnan(table.loc["share", "mean"])
+    assert table.loc["share", "draws"] == 2
+    refused = table[table["status"] == "unstable"]
+    assert len(refused) == 1
+    assert refused["draws"].tolist() == [0]
+    assert refused["mean"].isna().all()
+
+
+def test_curves_are_left_out(tmp_path):
+    curve = [row for place in range(41) for row in rows_of([1.0, 1.0, 1.0], "cdf", float(place))]
+    list_of_places = [row for place in range(40) for row in rows_of([1.0, 1.0, 1.0], "quantile_s", float(place))]
+    table = table_of(store_of(tmp_path, {("1", "exact"): curve + list_of_places}))
+    assert set(table["metric"]) == {"quantile_s"}
+    assert len(table) == 40
+
+
+def notes_of(folder, statuses, rows):
+    """A store with the experiment `fig3b`, of which points are skipped or failed, and perhaps one is fine."""
+    store, entries = Store(folder), []
+    for number, status in enumerate(statuses):
+        point, axes = f"b{number}", {"constants": "paper", "demand.load": f"0.{number + 1}", "evaluator": "exact"}
+        record = {"duration_s": 1.0, "configuration": THEORY, "provenance": provenance()}
+        if status in ("skipped", "failed"):
+            store.leave_unfinished(point, record | {"status": status, "reason": "no data"})
+        else:
+            refusals = [] if status == "ok" else [(draw, status, "too small") for draw in range(3)]
+            store.commit(
+                point, Part(range(3), range(1)), rows if status == "ok" else [], record | {"refusals": refusals}
+            )
+        entries.append({"point": point, "axes": axes})
+    store.write_experiment("fig3b", {"points": entries, "axes": list(axes), "draws": 3, "replications": 1, "fixed": []})
+    return folder
+
+
+@pytest.mark.parametrize(
+    "statuses",
+    [
+        ("skipped",),
+        ("failed", "failed"),
+        ("infeasible",),
+        ("unstable", "skipped"),
+        ("ok", "skipped"),
+        ("ok", "infeasible"),
+    ],
+)
+def test_points_without_rows_end_in_their_status_and_no_figure(tmp_path, statuses):
+    store = notes_of(tmp_path / "store", statuses, rows_of([1.0, 2.0, 3.0]))
+    done = script("plot.py", "fig3b", "--store", store, "--to", tmp_path / "fig", "--rows", tmp_path / "rows")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "rows/fig3b.csv")
+    assert table["status"].tolist() == list(statuses)
+    assert table["draws"].tolist() == [3 if status == "ok" else 0 for status in statuses]
+    drawn = "ok" in statuses
+    assert (tmp_path / "fig/fig3b.png").is_file() is drawn
+    assert ("nothing to draw" in done.stdout) is not drawn
+    assert drawn or all(f"{status} (" in done.stdout for status in statuses)
+    assert list(yaml.safe_load((tmp_path / "rows/provenance.yaml").read_text())) == ["fig3b"]
+    again = script("plot.py", "--store", store, "--verify", tmp_path / "rows")
+    assert "0 disagree" in again.stdout
+
+
+@pytest.fixture
+def reference(tmp_path):
+    """The folder of reference rows of `POINTS`."""
+    write_reference(store_of(tmp_path / "store", POINTS), ["x"], tmp_path / "rows")
+    return tmp_path / "rows"
+
+
+def test_numbers_have_six_digits_and_the_provenance_tells_how(reference):
+    lines = (reference / "x.csv").read_text().splitlines()
+    half_width = mean_interval([1.0, 2.0, 3.0]).half_width
+    assert f"10,exact,response_mean_s,,2,{half_width:.6g},3,ok" in lines
+    made = yaml.safe_load((reference / "provenance.yaml").read_text())["x"]
+    assert made["command"] == "python run.py -m experiment=x draws=3 replications=1 seed=7"
+    assert made["seeds"] == [7]
+    assert made["platforms"] == [platform_of(provenance())]
+
+
+def moved(by, key=("10", "exact")):
+    """`POINTS` with the first mean of a point moved by this much, relative to it."""
+    return POINTS | {
+        key: [(d, r, m, at, v * (1 + by) if m == "response_mean_s" else v) for d, r, m, at, v in POINTS[key]]
+    }
+
+
+@pytest.mark.parametrize(("by", "agrees"), [(0.0, True), (5e-7, True), (-5e-7, True), (1e-5, False), (-1e-5, False)])
+def test_means_agree_to_a_millionth_beside_the_rounding(reference, tmp_path, by, agrees):
+    found = verify(store_of(tmp_path / "again", moved(by)), "x", reference)
+    assert found.wrong.empty is agrees
+    assert len(found.rows) == 4
+    assert f"4 rows compared, {0 if agrees else 1} disagree" in str(found)
+
+
+def test_on_another_platform_simulated_means_agree_within_the_half_width(reference, tmp_path):
+    half_width = mean_interval([4.0, 5.0, 9.0]).half_width / 6.0
+    key = ("9", "simulation")
+    within = store_of(tmp_path / "within", moved(0.9 * half_width, key))
+    assert not verify(within, "x", reference).wrong.empty
+    path = reference / "provenance.yaml"
+    path.write_text(path.read_text().replace(provenance()["python"], "3.0"))
+    assert verify(within, "x", reference).wrong.empty
+    assert "another platform" in str(verify(within, "x", reference))
+    assert not verify(store_of(tmp_path / "beyond", moved(1.1 * half_width, key)), "x", reference).wrong.empty
+    assert not verify(store_of(tmp_path / "theory", moved(1e-5)), "x", reference).wrong.empty
+
+
+def test_rows_that_come_go_or_change_their_status_disagree(reference, tmp_path):
+    fewer = {key: rows for key, rows in POINTS.items() if key[0] != "9"}
+    other = fewer | {("11", "exact"): rows_of([1.0, 1.0, 1.0]), ("12", "exact"): rows_of([1.0, 1.0, 1.0])}
+    wrong = verify(store_of(tmp_path / "again", other), "x", reference).wrong.set_index("key")["wrong"]
+    assert wrong["load=9, evaluator=simulation, response_mean_s"] == "not recomputed"
+    assert wrong["load=12, evaluator=exact, response_mean_s"] == "not in the reference"
+    assert len(wrong) == 4  # and the status of load 11, which is another row now
+
+
+def test_fewer_draws_are_not_the_same_rows(reference, tmp_path):
+    shorter = {key: [row for row in rows if row[0] < 2] for key, rows in POINTS.items() if rows}
+    told = str(verify(store_of(tmp_path / "again", shorter, draws=2), "x", reference))
+    assert "2 draws, was 3" in told
+
+
+def test_an_experiment_without_reference_rows_says_so(reference, tmp_path):
+    with pytest.raises(InputError, match=r"experiment = x: no reference rows .*x.csv"):
+        verify(store_of(tmp_path / "again", POINTS), "x", tmp_path)
+
+
+def test_the_command_fails_where_rows_disagree(reference, tmp_path):
+    for by, code in [(0.0, 0), (0.01, 1)]:
+        store = store_of(tmp_path / f"again{code}", moved(by))
+        done = script("plot.py", "--store", store, "--verify", reference)
+        assert done.returncode == code, done.stderr
+        assert "x " in done.stdout
+    assert "load=10, evaluator=exact, response_mean_s: 2.02, was 2" in done.stdout
+
+
+def test_the_widest_interval_is_told_with_its_point(tmp_path):
+    folder = store_of(tmp_path, POINTS)
+    ((line),) = widest_interval(load("x", folder), ["load", "evaluator"], 3)
+    widest = max(mean_interval(values) for values in ([4.0, 5.0, 9.0], [1.0, 2.0, 3.0]))
+    relative = mean_interval([1.0, 2.0, 3.0]).half_width / 2.0
+    assert relative > widest.half_width / widest.mean
+    assert f"{relative:.1%} (2 of 2 above 5%), at load=10, evaluator=exact" in line
+    assert widest_interval(pd.DataFrame(), ["load"], 3) == []
+
+
+def test_there_must_be_something_to_verify(tmp_path):
+    done = script("plot.py", "--store", tmp_path / "store", "--verify", tmp_path / "rows")
+    assert done.returncode == 1
+    assert "nothing to verify is in it; run the experiments first" in done.stderr
+
+
+def test_a_figure_that_cannot_be_made_does_not_hide_the_others(tmp_path):
+    store = store_of(tmp_path / "store", POINTS)
+    done = script("plot.py", "x", "fig8", "--store", store, "--to", tmp_path / "figures")
+    assert done.returncode == 1
+    assert "nothing to draw" in done.stdout
+    assert "not made: experiment = fig8: not in" in done.stdout

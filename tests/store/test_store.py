@@ -1,0 +1,203 @@
+"""Points on disk: parts, commits that are whole or absent, rows in a fixed order."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from store.disk.files import Files, StoreWarning
+from store.disk.outcome import outcome
+from store.disk.store import Part, Store, missing_parts
+from store.tables.statistics import mean_interval
+from system import InputError
+
+RECORD = {"duration_s": 0.5, "refusals": []}
+ROWS = [(0, 0, "response_mean_s", float("nan"), 1.5), (0, 0, "response_quantile_s", 0.95, 4.0)]
+
+
+def part(draws, replications=1, first_draw=0, first_replication=0):
+    return Part(range(first_draw, draws), range(first_replication, replications))
+
+
+def rows_of(store):
+    return store.rows(store.parts(["ab12"]), draws=2, replications=1)
+
+
+def cells(parts):
+    return [(draw, replication) for p in parts for draw in p.draws for replication in p.replications]
+
+
+parts_strategy = st.builds(
+    lambda a, b, c, d: Part(range(a, a + b), range(c, c + d)),
+    *(st.integers(0, 5), st.integers(1, 5)) * 2,
+)
+
+
+@given(st.lists(parts_strategy, max_size=4), st.integers(1, 8), st.integers(1, 8))
+def test_missing_parts_complete_what_is_there_and_repeat_nothing(committed, draws, replications):
+    missing = cells(missing_parts(committed, draws, replications))
+    wanted = {(d, r) for d in range(draws) for r in range(replications)}
+    assert len(missing) == len(set(missing))
+    assert set(missing) == wanted - set(cells(committed))
+
+
+def test_an_empty_store_lacks_one_part_of_everything():
+    assert missing_parts([], 20, 3) == [part(20, 3)]
+
+
+def test_what_is_committed_comes_back(tmp_path):
+    store = Store(tmp_path)
+    store.commit("ab12", part(1), ROWS, RECORD)
+    assert store.parts(["ab12"]) == {"ab12": [part(1)]}
+    rows = rows_of(store)
+    assert list(rows.columns) == ["point", "draw", "replication", "metric", "at", "value"]
+    assert rows["value"].tolist() == [1.5, 4.0]
+    assert np.isnan(rows["at"][0])
+    assert store.records("ab12", [part(1)])[0]["duration_s"] == 0.5
+
+
+def test_rows_do_not_depend_on_the_order_or_overlap_of_commits(tmp_path):
+    later = [(1, 0, "response_mean_s", float("nan"), 2.5)]
+    one, other = Store(tmp_path / "one"), Store(tmp_path / "other")
+    one.commit("ab12", part(2), ROWS + later, RECORD)
+    other.commit("ab12", part(2, first_draw=1), later, RECORD)
+    other.commit("ab12", part(1), ROWS, RECORD)
+    other.commit("ab12", part(2), later + ROWS, RECORD)
+    assert rows_of(one).equals(rows_of(other))
+
+
+def test_rows_without_a_record_are_no_result(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Files, "write_json", stop)
+    with pytest.raises(KeyboardInterrupt):
+        store.commit("ab12", part(1), ROWS, RECORD)
+    assert list((tmp_path / "rows").iterdir())  # they were written,
+    assert store.parts(["ab12"]) == {"ab12": []}  # but nothing says that they count
+    assert rows_of(store).empty
+
+
+def test_unfinished_work_is_noted_apart_and_forgotten_once_done(tmp_path):
+    store = Store(tmp_path)
+    store.leave_unfinished("ab12", RECORD | {"status": "failed", "reason": "broke"})
+    assert store.parts(["ab12"]) == {"ab12": []}
+    assert outcome(store, "ab12", [], 1, 1) == ("failed", "broke", 0.5)
+    store.commit("ab12", part(1), ROWS, RECORD)
+    assert store.unfinished("ab12") is None
+    assert outcome(store, "ab12", [part(1)], 1, 1) == ("ok", "", 0.5)
+
+
+def test_an_outcome_is_of_the_draws_asked_for_whatever_else_is_there(tmp_path):
+    store = Store(tmp_path)
+    store.commit("ab12", part(2), ROWS, RECORD)
+    later = {"duration_s": 1.0, "refusals": [[3, "unstable", "too fast"], [4, "unstable", "too fast"]]}
+    store.commit("ab12", part(5, first_draw=2), [], later)
+    parts = store.parts(["ab12"])["ab12"]
+    assert outcome(store, "ab12", parts, 3, 1).status == "ok"
+    assert outcome(store, "ab12", parts, 4, 1)[:2] == ("unstable", "1 of 4 draws, the first: too fast")
+    assert outcome(store, "ab12", parts, 5, 1)[:2] == ("unstable", "2 of 5 draws, the first: too fast")
+    assert outcome(store, "ab12", parts, 6, 1)[:2] == ("missing", "not computed yet")
+    store.leave_unfinished("ab12", {"status": "skipped", "reason": "no data", "duration_s": 0.25})
+    assert outcome(store, "ab12", parts, 6, 1) == ("skipped", "no data", 1.75)
+    assert outcome(store, "ab12", parts, 5, 1).is_complete
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "store").write_text("a file is in the way")
+    with pytest.raises(InputError, match=r"store = .*store: cannot write rows/.*set store="):
+        Store(tmp_path / "store").commit("ab12", part(1), ROWS, RECORD)
+
+
+def test_an_experiment_that_was_not_run_is_named_with_the_command(tmp_path):
+    with pytest.raises(InputError, match=r"experiment = fig3b: .*python run.py -m experiment=fig3b"):
+        Store(tmp_path).experiment("fig3b")
+    Store(tmp_path).write_experiment("fig3b", {"axes": [], "draws": 1, "replications": 1, "points": []})
+    assert Store(tmp_path).experiment_names() == ["fig3b"]
+    assert json.loads((tmp_path / "experiments" / "fig3b.json").read_text())["draws"] == 1
+
+
+def test_interval_covers_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(5)
+    samples = rng.normal(3.0, 2.0, size=(4000, 6))
+    intervals = [mean_interval(sample, 0.9) for sample in samples]
+    covered = np.mean([abs(interval.mean - 3.0) <= interval.half_width for interval in intervals])
+    assert abs(covered - 0.9) < 4 * np.sqrt(0.9 * 0.1 / len(samples))
+    assert np.isnan(mean_interval([1.0]).half_width)
+
+
+@pytest.fixture
+def committed(tmp_path):
+    """A store with one part."""
+    store = Store(tmp_path)
+    store.commit("ab12", part(1), ROWS, RECORD)
+    return store
+
+
+@pytest.mark.parametrize("torn", ["rows/ab12.d0-1.r0-1.parquet", "points/ab12.d0-1.r0-1.json"])
+@pytest.mark.parametrize("damage", [lambda old: old[: len(old) // 2], lambda _: b"", lambda _: b"\xff\xfe nothing"])
+def test_a_torn_file_is_reported_and_set_aside_and_its_part_is_missing(committed, torn, damage):
+    path = committed.folder / torn
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.warns(StoreWarning, match=f"set {torn} .*aside in aside/"):
+        assert committed.parts(["ab12"]) == {"ab12": []}
+    assert not path.exists()
+    assert (committed.folder / "aside" / torn.replace("/", "-")).exists()
+    committed.commit("ab12", part(1), ROWS, RECORD)  # and can be computed again
+    assert rows_of(committed)["value"].tolist() == [1.5, 4.0]
+
+
+def test_rows_that_are_another_points_or_gone_do_not_count(committed):
+    committed.commit("cd34", part(1), ROWS[:1], RECORD)
+    rows = committed.folder / "rows"
+    (rows / "ab12.d0-1.r0-1.parquet").write_bytes((rows / "cd34.d0-1.r0-1.parquet").read_bytes())
+    (rows / "cd34.d0-1.r0-1.parquet").unlink()
+    with pytest.warns(StoreWarning):
+        assert committed.parts(["ab12", "cd34"]) == {"ab12": [], "cd34": []}
+
+
+def test_a_foreign_file_is_reported_and_set_aside(committed):
+    (committed.folder / "points" / "ab12.d0-1.r0-1 (copy).json").write_text("{}")
+    (committed.folder / "points" / ".tmp-abc").write_text("{")  # of somebody who is writing
+    with pytest.warns(StoreWarning, match=r"\(copy\)\.json aside .* not from here"):
+        assert committed.parts(["ab12"]) == {"ab12": [part(1)]}
+    assert [path.name for path in (committed.folder / "points").glob("*copy*")] == []
+
+
+def test_files_that_systems_leave_in_folders_are_no_points(committed):
+    points = committed.points()
+    for folder in ("points", "unfinished"):
+        for name in (".DS_Store", ".nfs0012", ".hidden.json", "readme.txt"):
+            (committed.folder / folder).mkdir(exist_ok=True)
+            (committed.folder / folder / name).touch()
+    assert committed.points() == points
+
+
+def test_a_torn_note_counts_as_absent(committed):
+    for folder in ("unfinished", "experiments"):
+        (committed.folder / folder).mkdir()
+        (committed.folder / folder / "ab12.json").write_text('{"status": "fai')
+    with pytest.warns(StoreWarning, match="set unfinished/ab12.json aside"):
+        assert committed.unfinished("ab12") is None
+    with (
+        pytest.warns(StoreWarning, match="set experiments/ab12.json aside"),
+        pytest.raises(InputError, match=r"run\.py -m experiment=ab12"),
+    ):
+        committed.experiment("ab12")
+
+
+@pytest.mark.parametrize(("found", "told"), [(99, "newer code .*update the project"), (1, "older code .*remove")])
+def test_a_store_of_another_format_is_refused(committed, found, told):
+    (committed.folder / "store.json").write_text(json.dumps({"format": found}))
+    with pytest.raises(InputError, match=f"store = .*: written by {told}"):
+        Store(committed.folder)
+
+
+def test_a_store_that_does_not_say_its_format_is_of_the_first(committed):
+    (committed.folder / "store.json").unlink()
+    with pytest.raises(InputError, match="its format is 1, this code reads 2"):
+        Store(committed.folder)

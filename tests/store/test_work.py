@@ -1,0 +1,146 @@
+"""Workers that share a list of points: each done once, whoever dies, comes late, or is stopped."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from store.disk.identity import identity_of
+from store.disk.locks import locked, wait_for_others
+from store.disk.outcome import outcome
+from store.disk.store import Part, Store
+from store.disk.work import CodeChangedError, WorkItem, do_shared_work, do_work, write_work
+from system import InputError
+
+ONE = Part(range(1), range(1))
+PROCESSES = multiprocessing.get_context("spawn")
+
+
+def work_of(count, **settings):
+    cases = [{"n": n, **settings} for n in range(count)]
+    return [WorkItem(identity_of(case).point, case, [ONE]) for case in cases]
+
+
+def result(case):
+    return SimpleNamespace(rows=[(0, 0, "n", float("nan"), case["n"])], refusals=[])
+
+
+def evaluate(case, _draws, _replications):
+    """Write down that the point was begun; die or be slow at it if the case says so."""
+    with Path(case["log"]).open("a") as log:
+        log.write(f"{case['n']}\n")
+    if case["n"] == case.get("deadly") and not Path(case["log"] + ".dead").exists():
+        Path(case["log"] + ".dead").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(case.get("seconds", 0.0))
+    return result(case)
+
+
+def worker(folder, path, first):
+    do_shared_work(Store(folder), path, first, evaluate)
+
+
+def share(folder, work, workers=2):
+    """Let processes share the work; their exit codes."""
+    path = write_work(folder / "work.jsonl", work)
+    places = [len(work) * n // workers for n in range(workers)]
+    started = [PROCESSES.Process(target=worker, args=(folder, path, first)) for first in places]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+    return [process.exitcode for process in started]
+
+
+def begun(folder):
+    return Counter(map(int, (folder / "log").read_text().split()))
+
+
+def test_workers_in_different_places_do_every_point_once(tmp_path):
+    work = work_of(60, log=str(tmp_path / "log"), seconds=0.005)
+    assert share(tmp_path, work) == [0, 0]
+    assert begun(tmp_path) == Counter(range(60))
+    assert all(Store(tmp_path).parts([item.point])[item.point] == [ONE] for item in work)
+
+
+def test_what_a_killed_worker_was_at_is_done_by_the_other(tmp_path):
+    work = work_of(30, log=str(tmp_path / "log"), seconds=0.02, deadly=3)
+    assert sorted(share(tmp_path, work)) == [-signal.SIGKILL, 0]
+    again = begun(tmp_path) - Counter(range(30))
+    assert again == Counter([3])
+    assert len(Store(tmp_path).rows(Store(tmp_path).parts([item.point for item in work]), 1, 1)) == 30
+
+
+def test_workers_stop_after_their_point_when_the_work_is_withdrawn(tmp_path):
+    work = work_of(5, log=str(tmp_path / "log"))
+    path = write_work(tmp_path / "work.jsonl", work)
+
+    def withdraw(case, *_):
+        path.unlink(missing_ok=True)
+        return result(case)
+
+    do_shared_work(Store(tmp_path), path, 2, withdraw)
+    done = [item.case["n"] for item in work if Store(tmp_path).has(item.point, ONE)]
+    assert done == [2]
+    do_shared_work(Store(tmp_path), path, 2, withdraw)  # a worker that comes when all is over
+
+
+def hold(folder, point, seconds, held):
+    with locked(folder, point) as granted:
+        assert granted
+        held.set()
+        time.sleep(seconds)
+
+
+def test_a_point_that_another_process_is_at_is_left_to_it(tmp_path):
+    ours, theirs = work_of(2, log=str(tmp_path / "log"))
+    held = PROCESSES.Event()
+    other = PROCESSES.Process(target=hold, args=(tmp_path, theirs.point, 1.0, held))
+    other.start()
+    held.wait()
+    do_shared_work(Store(tmp_path), write_work(tmp_path / "work.jsonl", [theirs, ours]), 0, evaluate)
+    assert begun(tmp_path) == Counter([ours.case["n"]])
+    begin = time.perf_counter()
+    wait_for_others(tmp_path, [theirs.point, ours.point])
+    assert time.perf_counter() - begin > 0.2  # until the other one has ended
+    other.join()
+
+
+def test_a_failure_is_noted_with_all_that_is_needed_to_find_it_and_the_others_go_on(tmp_path):
+    def fails(case, *_):
+        if case["n"] == 1:
+            raise ZeroDivisionError("no capacity")
+        return result(case)
+
+    work = work_of(3)
+    do_shared_work(Store(tmp_path), write_work(tmp_path / "work.jsonl", work), 0, fails)
+    store = Store(tmp_path)
+    assert [store.has(item.point, ONE) for item in work] == [True, False, True]
+    note = store.unfinished(work[1].point)
+    assert note["status"] == "failed"
+    assert note["reason"] == "ZeroDivisionError: no capacity"
+    assert "test_work.py" in note["traceback"]
+    assert note["configuration"] == {"n": 1}
+    assert note["provenance"]["machine"]["name"]
+    assert note["started"]
+    assert outcome(store, work[1].point, [], 1, 1).status == "failed"
+
+
+def test_code_that_changed_since_the_work_was_planned_makes_no_rows(tmp_path):
+    item = work_of(1)[0]._replace(point="ab12")
+    with pytest.raises(CodeChangedError, match="start the sweep again"):
+        do_work(Store(tmp_path), item, lambda case, *_: result(case))
+    assert not (tmp_path / "points").exists()
+    assert not (tmp_path / "unfinished").exists()
+
+
+def test_a_store_that_cannot_be_written_ends_the_work(tmp_path):
+    (tmp_path / "rows").write_text("in the way")
+    path = write_work(tmp_path / "work.jsonl", work_of(3))
+    with pytest.raises(InputError, match="cannot write rows/"):
+        do_shared_work(Store(tmp_path), path, 0, lambda case, *_: result(case))

@@ -1,0 +1,41 @@
+"""A composition written as routing over fixed paths, each with slots of its own: JFFC once more, by another engine."""
+
+import numpy as np
+
+from algorithms.routing.links import Links, RoutedComposition, exits_s
+from system import Composition, Placement, Servers, System
+from system.code.compiled import compiled
+from system.routing import DELAY, Routing
+
+
+@compiled(DELAY)
+def only_with_room(blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):  # type: ignore[no-untyped-def]
+    """Nothing where there is room, else out of the question."""
+    return 0.0 if free >= blocks else np.inf
+
+
+def fixed_paths(composition: Composition) -> RoutedComposition:
+    """Every hop of every chain becomes a server of its own, with the slots that the chain may use there.
+
+    With one central queue and the shortest path that has room this is JFFC on the chains.
+    """
+    hop_server, blocks, start = composition.hop_server, composition.hop_blocks, composition.hop_start
+    placed, slots = composition.placement, blocks * np.repeat(composition.capacity, np.diff(start))
+    placement = Placement(placed.end_block[hop_server] - blocks, blocks)
+    system = _hops_as_servers(composition, slots)
+    nodes = np.arange(hop_server.size)
+    source = np.where(np.isin(nodes, start[:-1]), nodes.size, nodes - 1)
+    order = np.argsort(-placement.first_block, kind="stable")
+    links = Links(source[order], nodes[order], blocks[order])
+    exit_s = exits_s(system, placement, 0.0)
+    cost_s = (system.communication_s + system.block_s * blocks)[order]
+    return RoutedComposition(system, placement, slots, links, cost_s, exit_s, Routing(only_with_room, "central"))
+
+
+def _hops_as_servers(composition: Composition, slots: np.ndarray) -> System:
+    """A server a hop, as fast as the hop's own, with memory for its blocks and slots."""
+    system, hop_server = composition.system, composition.hop_server
+    model, servers = system.model, system.servers
+    memory_gb = model.block_memory_gb * composition.hop_blocks + model.cache_memory_gb * slots
+    hops = Servers(memory_gb, servers.communication_s[hop_server], servers.block_s[hop_server])
+    return System(model, hops, system.arrival_rate_per_s, system.mean_job, system.target_load)

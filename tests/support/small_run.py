@@ -1,0 +1,107 @@
+"""A real run that a test can disturb: three servers of a small model, the last two alike, and a chain over each.
+
+`python -m tests.small_run NAME` serves jobs on two of them, of that name, and says `serving` once one has ended.
+"""
+
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from algorithms.dispatch.jffc import JFFC
+from evaluators.admission.requests import RequestAdmission
+from serving.blocks.reference import generate
+from serving.blocks.weights import random_block, random_ends
+from serving.launch import fleet
+from serving.orchestrator.attempt import Delays, random_prompts
+from serving.orchestrator.orchestrator import Orchestrator
+from serving.server.spec import Pace, ServerSpec
+from system import Composition, Placement, Servers, System
+from system.service.independent import INDEPENDENT
+from tests.support.oracles.instances import served_model
+from tests.support.small_models import LLAMA
+from workloads.jobs import Jobs
+
+CACHE_TOKENS = 512
+CAPACITY = 2  # of each of the two chains
+ENDS = random_ends(LLAMA, 0, torch.float32, torch.device("cpu"))
+PLACES = ((0, 2 * CAPACITY), (2, CAPACITY), (2, CAPACITY))  # first block and jobs at once; two blocks each
+
+
+def specs(name="server", **settings):
+    """Of the three servers."""
+    return [
+        ServerSpec(
+            name=f"{name}_{j}",
+            architecture=LLAMA,
+            first_block=first,
+            block_count=2,
+            slot_count=2 * jobs,
+            cache_tokens=CACHE_TOKENS,
+            **settings,
+        )
+        for j, (first, jobs) in enumerate(PLACES)
+    ]
+
+
+def composition(chains):
+    """The chains 0-1 and 0-2, or the first alone; the second is the slower one in the model."""
+    block_s = np.outer([0.001, 0.001, 0.002], np.ones(3))[: chains + 1]
+    servers = Servers(memory_gb=[4.0] * (chains + 1), communication_s=np.zeros_like(block_s), block_s=block_s)
+    placement = Placement([first for first, _ in PLACES[: chains + 1]], [2] * (chains + 1))
+    system = System(served_model(4), servers, 1.0, (1.0, 10.0, 10.0))
+    hops = np.array([0, 1, 0, 2])[: 2 * chains], np.full(2 * chains, 2), np.arange(0, 2 * chains + 1, 2)
+    return Composition.of_hops(system, placement, *hops, [CAPACITY] * chains)
+
+
+def pace(*block_s):
+    """Of a server whose blocks take so long."""
+    return Pace.of(INDEPENDENT, np.array(block_s))
+
+
+def requests(count, output_tokens, seed=0):
+    """All with different prompts."""
+    rng = np.random.default_rng(seed)
+    lengths = np.column_stack([rng.integers(3, 9, count), np.full(count, output_tokens - 1)])
+    return random_prompts(LLAMA.vocabulary_size, lengths, rng)
+
+
+def orchestrator(links, timeout_s=30.0, **settings):
+    layout = composition(len(links) - 1).under(JFFC)
+    jobs = Jobs(*np.zeros((1, 1000)), np.ones(1000), np.ones((1, 2)), np.zeros(1000))
+    admission, delays = RequestAdmission(layout, jobs), Delays(np.zeros((3, 3)))
+    return Orchestrator(admission, dict(enumerate(links)), ENDS, delays, timeout_s, **settings)
+
+
+@contextmanager
+def started(engine, made, addresses=()):
+    """A fleet that is ready."""
+    with fleet.started(engine, made, addresses) as servers:
+        servers.wait_until_ready(made, 60.0)
+        yield servers
+
+
+def whole_model_tokens(request):
+    """What the whole model in one place says."""
+    blocks = [random_block(LLAMA, b, 0, torch.float32, torch.device("cpu")) for b in range(LLAMA.block_count)]
+    return generate(LLAMA, blocks, ENDS, request.prompt.tolist(), request.output_tokens)
+
+
+def say_once():
+    """To whoever waits for this process to be at work."""
+    if not getattr(say_once, "said", False):
+        say_once.said = True
+        sys.stdout.write("serving\n")
+        sys.stdout.flush()
+
+
+def main():
+    torch.set_num_threads(1)
+    made = specs(sys.argv[1])[:2]
+    with started("pipe", made) as servers:
+        orchestrator(servers.links).run(np.zeros(1000), requests(1000, 20), say_once)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""Every file of conf/ is composed and run small, those on public data with made-up files in the same formats."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from sweep.instantiate import evaluate
+from system import DataUnavailableError
+from tests.support.project import CONF, NEEDS_RUNTIME, SMALL_RUN, case_of, choices
+from workloads import datasets
+
+# Enough memory for LLaMA-2-7B on four servers, and few jobs.
+SMALL = ("model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
+FEW_JOBS = ("workload.job_count=200",)
+OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_code_start", "azure_conversation")
+OF_DATA = (
+    "ripe_measured",
+    "ripe_synthetic",
+    "ripe_published_code",
+    *(n for n in choices("network") if "topology" in n),
+)
+
+
+def rows_of(*overrides, draws=1):
+    outcome = evaluate(case_of(*overrides), range(draws), range(1))
+    assert not outcome.refusals, outcome.refusals[0].reason
+    return outcome.rows
+
+
+def means(rows):
+    return {row.metric: row.value for row in rows if np.isnan(row.at)}
+
+
+def trace():
+    rng = np.random.default_rng(1)
+    seconds = np.cumsum(rng.exponential(0.4, 1000))
+    lines = [
+        f"2023-11-16 18:{int(s // 60):02}:{s % 60:010.7f},{rng.integers(10, 4000)},{rng.integers(2, 60)}"
+        for s in seconds
+    ]
+    return "\r\n".join(["TIMESTAMP,ContextTokens,GeneratedTokens", *lines])
+
+
+def anchors():
+    rng = np.random.default_rng(2)
+    header = "measure_id,anchor_id,dst_ip,init_time,latency_m1,latency_m2,latency_m3,latency_m4,latitude,longitude"
+    lines = [
+        f"m,{anchor},10.0.0.1,2024-07-19,{','.join(f'{x:.3f}' for x in rng.uniform(5, 50, 4))},{40 + anchor},{anchor}"
+        for anchor in range(12)
+        for _ in range(3)
+    ]
+    return "\n".join([header, *lines]) + "\n"
+
+
+def ring():
+    nodes = [f"{i}_Town {i}.0 50.0" for i in range(12)]
+    links = [(i, (i + 1) % 12) for i in range(12)]
+    edges = [f"edge_{n} {a} {b} 1 1000000 {900 + n}" for n, (a, b) in enumerate(links + [(b, a) for a, b in links])]
+    return (
+        "\n".join(["NODES 12", "label x y", *nodes, "", f"EDGES {len(edges)}", "label src dst weight bw delay", *edges])
+        + "\n"
+    )
+
+
+@pytest.fixture
+def made_up_data(tmp_path, monkeypatch):
+    """Every data set of the registry as a small made-up file, its checksum in the registry's place."""
+    real = datasets.data_set
+
+    def small(name):
+        entry = real(name)
+        text = trace() if name.startswith("azure") else anchors() if name.startswith("ripe") else ring()
+        (tmp_path / entry["file"]).write_text(text, newline="")
+        return entry | {"sha256": hashlib.sha256((tmp_path / entry["file"]).read_bytes()).hexdigest()}
+
+    monkeypatch.setattr(datasets, "data_set", small)
+    monkeypatch.setenv("CHAIN_DATA", str(tmp_path))
+
+
+@pytest.fixture
+def no_data(tmp_path, monkeypatch):
+    """A machine without the data sets and without a network."""
+
+    def refuse(*_, **__):
+        raise OSError("no network in this test")
+
+    monkeypatch.delenv("CHAIN_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+
+
+def test_the_defaults_run_on_made_up_data(made_up_data):
+    found = means(rows_of("network=ripe_measured", *SMALL, *FEW_JOBS))
+    assert found["response_mean_s"] == pytest.approx(found["waiting_mean_s"] + found["service_mean_s"])
+    assert 0 < found["first_token_mean_s"] < found["response_mean_s"]
+
+
+@pytest.mark.parametrize("network", choices("network"))
+def test_networks(network, made_up_data):
+    assert means(rows_of(f"network={network}", *SMALL, "evaluator=composition"))["chain_count"] >= 1
+
+
+@pytest.mark.parametrize("workload", choices("workload"))
+def test_workloads(workload, made_up_data):
+    few = () if workload in OF_TRACES else FEW_JOBS
+    found = means(rows_of("network=european", *SMALL, f"workload={workload}", *few))
+    assert found["response_mean_s"] > 0
+
+
+@pytest.mark.parametrize("treatment", ["truncate", "drop", "size_to_trace", "untreated"])
+def test_treatments_of_over_long_requests_report_their_share(treatment, made_up_data):
+    overrides = ("network=european", "model=llama2_7b", "cluster.server_count=9", "tuning.capacity=3", "demand=native")
+    found = means(rows_of(*overrides, "workload=azure_code", f"workload.over_length={treatment}"))
+    assert 0 < found["over_length_share"] < 1
+
+
+@pytest.mark.parametrize(
+    ("group", "choice"),
+    [
+        (group, choice)
+        for group in ("constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model")
+        for choice in choices(group)
+    ],
+)
+def test_choices_that_need_nothing_else(group, choice):
+    size = ("cluster=nine_servers",) if group == "cluster" else ()
+    size = ("cluster.server_count=20",) if group == "model" else size
+    size = ("model=tiny_llama", "cluster.server_count=9") if choice.startswith("local_") else size
+    found = means(rows_of("network=european", *SMALL[1:], *SMALL[:1], *size, f"{group}={choice}", *FEW_JOBS))
+    assert found["response_mean_s"] > 0
+
+
+@pytest.mark.parametrize("evaluator", choices("evaluator"))
+def test_evaluators(evaluator):
+    special = {
+        "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
+        "gaps": ("workload=synthetic_code",),
+    }
+    if evaluator == "runtime":
+        pytest.importorskip("torch", reason=NEEDS_RUNTIME)
+        small = SMALL_RUN
+    else:
+        small = ("network=european", *SMALL, *special.get(evaluator, ()), *FEW_JOBS)
+    assert rows_of(*small, f"evaluator={evaluator}")
+
+
+@pytest.mark.parametrize("evaluator", ["simulation", "replay"])
+@pytest.mark.parametrize("service", choices("service"))
+def test_service_models(service, evaluator):
+    words = (f"service={service}", "workload=drawn_lengths", f"evaluator={evaluator}")  # whole tokens suit all
+    found = means(rows_of("network=european", *SMALL, *words, *FEW_JOBS))
+    assert found["response_mean_s"] == pytest.approx(found["waiting_mean_s"] + found["service_mean_s"])
+    assert 0 < found["first_token_mean_s"] < found["response_mean_s"]
+    assert ("is_unstable" in found) == (evaluator == "replay")
+
+
+@pytest.mark.parametrize("tuning", choices("tuning"))
+def test_tunings(tuning):
+    capacity = ("tuning.capacity=3",) if tuning == "fixed" else ("tuning.largest=12",)
+    jobs = ("tuning.objective.job_count=500",) if tuning == "simulated_mean" else ()
+    small = ("network=european", *SMALL[:3], f"tuning={tuning}", *capacity, *jobs, "evaluator=composition")
+    chosen = means(rows_of(*small))["reserved_capacity"]
+    assert 1 <= chosen <= 12
+
+
+@pytest.mark.parametrize("demand", choices("demand"))
+def test_demands(demand, made_up_data):
+    workload = ("workload=azure_code",) if demand == "native" else FEW_JOBS
+    overrides = ("network=european", "model=llama2_7b", "cluster.server_count=9", f"demand={demand}", *workload)
+    found = means(rows_of(*overrides, "evaluator=composition", "tuning.capacity=7"))
+    if demand == "load":
+        assert found["load"] == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("experiment", choices("experiment"))
+def test_experiments_run_their_first_point(experiment, made_up_data):
+    case = case_of(f"experiment={experiment}")
+    if "job_count" in case["workload"]:
+        case["workload"]["job_count"] = 300
+    if "fast_share" in case["cluster"]:
+        case["cluster"]["server_count"] = 10  # as many as the made-up network has places for
+        case["cluster"] |= {"fast_share": 0.4, "fast_count": None}
+    assert evaluate(case, range(1), range(1)).rows
+
+
+def test_every_config_group_is_covered_here():
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    covered = {"network", "workload", "evaluator", "service", "tuning", "demand", "experiment"}
+    covered |= {"constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model"}
+    covered |= {"hydra"}  # launchers: tests/launchers
+    assert groups == covered
+
+
+@pytest.mark.parametrize("network", OF_DATA)
+def test_a_network_without_its_data_says_what_to_do(network, no_data):
+    with pytest.raises(DataUnavailableError, match=r"CHAIN_DATA"):
+        rows_of(f"network={network}", *SMALL, *FEW_JOBS)
+
+
+@pytest.mark.parametrize("workload", OF_TRACES)
+def test_a_trace_without_its_data_says_what_to_do(workload, no_data):
+    with pytest.raises(DataUnavailableError, match=r"CHAIN_DATA"):
+        rows_of("network=european", *SMALL, f"workload={workload}")

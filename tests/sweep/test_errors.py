@@ -1,0 +1,88 @@
+"""Bad input at the command: one sentence with field, value and remedy, a non-zero exit, no traceback unless asked."""
+
+import pytest
+
+from tests.support.project import command, script
+
+BAD = {
+    ("demand.per_s=-1",): "per_s = -1: must be a finite number above 0",
+    ("nonsense=3",): "Could not override 'nonsense': there is no such key; `python run.py --cfg job` shows all",
+    ("network=mars",): "Could not find 'network/mars'. Available options in 'network': european, local, ripe_measured",
+    ("evaluator=exact", "demand.per_s=50"): "arrival_rate_per_s = 50: must be below the total service rate",
+    ("cluster.server_count=2",): "no chain: 52 of 70 blocks, the first is block 18, are on no server (40 GB of memory",
+    ("cluster.server_count=0",): "server_count = 0: must be a whole number of at least 1",
+    ("tuning.capacity=0",): "capacity = 0: must be a whole number of at least 1",
+    ("model.block_memory_gb=nan",): "model.block_memory_gb = nan: must be a finite number",
+    ("workload=gamma", "workload.arrivals.cv=-1"): "cv = -1",
+    ("evaluator.warm_up=1",): "warm_up = 1: is a share of the jobs, at least 0 and below 1",
+    ("placement.stop_rule=never",): "stop_rule = never: choose one of max_chains, required_rate",
+    ("placement.stop_rul=x",): "Could not override 'placement.stop_rul': there is no such key",
+    ("+placement.rule=x",): "unexpected keyword argument 'rule'",
+    ("draws=0",): "draws = 0: must be a whole number of at least 1",
+    ("replications=1.5",): "replications = 1.5: must be a whole number of at least 1",
+    ("demand.per_s=abc",): "per_s = abc: must be a finite number above 0",
+    ("evaluator.warm_up=abc",): "warm_up = abc: must be a finite number, 0 or above",
+    ("case.target_load=abc",): "target_load = abc: must lie between 0 and 1",
+    ("workload.input_tokens=abc",): "input_tokens = ['abc']: must be an array of numbers",
+    ("model.cache_memory_gb=1e-30",): "too large to be meant, check units and zeros",
+    ("cluster.fast=5",): "(HYDRA_FULL_ERROR=1 shows where)",  # not foreseen, and still one line
+    ("demand=native",): "this workload has no rate of its own, use demand=rate demand.per_s=...",
+    ("demand=load", "demand.load=1.5"): "load = 1.5: must lie between 0 and 1",
+    ("demand.per_s=[1",): "no viable alternative at input '[1'",
+}
+
+
+@pytest.mark.parametrize("overrides", BAD, ids=" ".join)
+def test_bad_input_is_one_sentence(overrides, tmp_path):
+    network = () if any(text.startswith("network=") for text in overrides) else ("network=european",)
+    done = script("run.py", *network, "draws=1", *overrides, f"store={tmp_path}")
+    assert done.returncode == 1
+    assert BAD[overrides] in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_traceback_is_there_for_the_asking(tmp_path):
+    words = ("run.py", "network=european", "demand.per_s=-1", f"store={tmp_path}")
+    assert "Traceback" in command(*words, HYDRA_FULL_ERROR="1").stderr
+
+
+def test_a_figure_of_an_experiment_that_was_not_run(tmp_path):
+    done = command("plot.py", "fig3b", "--store", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: experiment = fig3b: not in {tmp_path}; run `python run.py -m experiment=fig3b` first\n"
+    )
+
+
+def test_a_store_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = command("run.py", "network=european", "draws=1", f"store={tmp_path / 'file'}")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: store = {tmp_path / 'file'}: cannot write ")
+
+
+@pytest.mark.parametrize(
+    ("launcher", "module"), {"slurm": "hydra_plugins.hydra_submitit_launcher", "ray": "ray"}.items()
+)
+def test_a_launcher_that_is_not_installed(launcher, module, tmp_path):
+    shadow = tmp_path.joinpath(*module.split("."), "__init__.py")
+    shadow.parent.mkdir(parents=True)
+    shadow.write_text("raise ImportError" if launcher == "ray" else "")
+    words = ("run.py", "-m", "network=european", "draws=1", f"hydra/launcher={launcher}", f"store={tmp_path / 'store'}")
+    done = command(*words, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f'error: hydra/launcher = {launcher}: not installed; pip install -e ".[{launcher}]" in the project\'s folder\n'
+    )
+
+
+def test_the_warnings_of_others_are_passed_on(tmp_path):
+    script = (
+        "import importlib, warnings, sweep.errors as errors",
+        "with errors.one_sentence_errors():",
+        "    importlib.reload(errors)",  # as Hydra does when it looks for plugins
+        "    warnings.warn('heed this')",
+    )
+    assert "UserWarning: heed this" in command("-c", "\n".join(script)).stderr

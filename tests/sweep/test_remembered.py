@@ -1,0 +1,54 @@
+"""A repeated command is not expanded again, unless something that its points follow from has changed."""
+
+import pytest
+
+from store.disk.store import Store
+from sweep import remembered
+from sweep.expansion import Point, Sweep
+from sweep.remembered import remembered_sweeps
+
+SWEEP = Sweep("x", ["seed=7"], ["load", "c"], [Point("a1", {"load": "0.1", "c": "2"}, {"seed": 7, "q": [0.5]})], 2, 1)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project of one file, and how often its sweeps were expanded."""
+    (tmp_path / "project/conf").mkdir(parents=True)
+    (tmp_path / "project/conf/config.yaml").write_text("a: 1\n")
+    monkeypatch.setattr(remembered, "ROOT", tmp_path / "project")
+    return tmp_path / "project"
+
+
+def expansions(store, project, *commands, sources=None):
+    """How often each of the commands was expanded."""
+    made = []
+
+    def expand():
+        made.append(1)
+        return [SWEEP]
+
+    for command in commands:
+        assert remembered_sweeps(store, command, sources or [project / "conf"], expand) == [SWEEP]
+    return len(made)
+
+
+def test_a_command_is_expanded_once(project, tmp_path):
+    store = Store(tmp_path / "store")
+    assert expansions(store, project, ["experiment=x"], ["experiment=x"], ["experiment=x", "draws=3"]) == 2
+    assert expansions(store, project, ["experiment=x"]) == 0
+
+
+def test_a_changed_or_new_file_of_the_project_is_noticed(project, tmp_path):
+    store = Store(tmp_path / "store")
+    assert expansions(store, project, ["m"]) == 1
+    (project / "conf/config.yaml").write_text("a: 2\n")
+    assert expansions(store, project, ["m"]) == 1
+    (project / "algorithms").mkdir()
+    (project / "algorithms/mine.py").write_text("x = 1\n")
+    assert expansions(store, project, ["m"], ["m"]) == 1
+
+
+def test_nothing_is_remembered_of_configuration_from_elsewhere(project, tmp_path):
+    store = Store(tmp_path / "store")
+    elsewhere = [project / "conf", tmp_path / "mine"]
+    assert expansions(store, project, ["m"], ["m"], sources=elsewhere) == 2

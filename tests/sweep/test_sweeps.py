@@ -1,0 +1,154 @@
+"""Sweeps as a user starts them: the same rows whoever computes them, nothing computed twice, failures told apart."""
+
+import json
+import sys
+from subprocess import DEVNULL, PIPE, Popen
+
+import pandas as pd
+import pytest
+
+from store.disk.files import StoreWarning
+from store.tables.load import load, load_points
+from tests.support.project import ROOT, command, script
+
+SWEEP = ("run.py", "-m", "network=european", "workload.job_count=300", "draws=2", "tuning.capacity=6,7")
+ONE_WORKER, TWO_WORKERS = ("hydra/launcher=basic",), ("hydra.launcher.n_jobs=2",)
+
+
+def sweep(store, *words):
+    return script(*SWEEP, *words, f"store={store}")
+
+
+def contents(store, folder="rows"):
+    return {path.name: path.read_bytes() for path in (store / folder).iterdir()}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A store that two workers filled."""
+    store = tmp_path_factory.mktemp("swept")
+    done = command(*SWEEP, "evaluator=simulation,exact", *TWO_WORKERS, f"store={store}")
+    assert done.returncode == 0, done.stderr
+    return store
+
+
+def test_one_worker_writes_the_same_bytes_as_two(swept, tmp_path):
+    done = sweep(tmp_path, "evaluator=simulation,exact", *ONE_WORKER)
+    assert done.returncode == 0, done.stderr
+    assert contents(tmp_path) == contents(swept)
+    assert len(contents(tmp_path)) == 4
+
+
+def test_what_is_stored_is_not_computed_again(swept):
+    before = {path: path.stat().st_mtime_ns for path in swept.rglob("*.d0-2.r0-1.*")}
+    done = sweep(swept, "evaluator=simulation,exact", *ONE_WORKER)
+    assert done.returncode == 0
+    assert "4 points: 4 ok" in done.stdout
+    assert "point/s" not in done.stderr  # no bar: there was nothing to do
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_more_draws_are_added_to_those_there(swept, tmp_path):
+    sweep(tmp_path, "evaluator=exact", "draws=1", *ONE_WORKER)
+    sweep(tmp_path, "evaluator=exact", *ONE_WORKER)
+    parts = sorted(name.split(".", 1)[1] for name in contents(tmp_path))
+    assert parts == ["d0-1.r0-1.parquet"] * 2 + ["d1-2.r0-1.parquet"] * 2
+    added, at_once = load("unnamed", tmp_path), load("unnamed", swept)
+    at_once = at_once[at_once["evaluator"] == "exact"].drop(columns="evaluator").reset_index(drop=True)
+    pd.testing.assert_frame_equal(added, at_once, check_exact=True)
+
+
+def test_rows_are_tidy_and_lead_back_to_their_point(swept):
+    rows = load("unnamed", swept)
+    assert list(rows.columns) == [
+        "point",
+        "tuning.capacity",
+        "evaluator",
+        "draw",
+        "replication",
+        "metric",
+        "at",
+        "value",
+    ]
+    assert set(rows["draw"]) == {0, 1}
+    point = rows["point"].iloc[0]
+    record = json.loads((swept / "points" / f"{point}.d0-2.r0-1.json").read_text())
+    assert record["configuration"]["algorithm"]["tuning"]["capacity"] == 6
+    assert record["provenance"]["packages"]["numpy"]
+    assert record["refusals"] == []
+    assert record["duration_s"] > 0
+
+
+def test_results_of_every_kind_and_failures_are_told_apart(tmp_path):
+    swept = script(
+        *("run.py", "-m", "network=european", "draws=2", "evaluator=exact", *ONE_WORKER, f"store={tmp_path}"),
+        "demand.per_s=0.2,50,-1",
+    )
+    assert swept.returncode == 1  # a point failed
+    points = load_points("unnamed", tmp_path).set_index("demand.per_s")
+    assert points["status"].to_dict() == {"0.2": "ok", "50": "unstable", "-1": "failed"}
+    assert "must be below the total service rate" in points.loc["50", "reason"]
+    assert points.loc["-1", "reason"] == "per_s = -1: must be a finite number above 0"
+    assert points.loc["-1", "reason"] in swept.stdout
+    assert load("unnamed", tmp_path)["demand.per_s"].unique().tolist() == ["0.2"]  # no mean of an unstable point
+    assert len(list((tmp_path / "unfinished").iterdir())) == 1
+
+
+def test_a_point_that_is_unstable_on_some_clusters_has_no_mean(tmp_path):
+    words = ("network=european", "evaluator=exact", "draws=8", "demand.per_s=0.4", "cluster.server_count=8,12")
+    assert script("run.py", "-m", *words, *ONE_WORKER, f"store={tmp_path}").returncode == 0
+    points = load_points("unnamed", tmp_path).set_index("cluster.server_count")
+    assert points["status"].to_dict() == {"8": "unstable", "12": "ok"}
+    assert "2 of 8 draws" in points.loc["8", "reason"]
+    assert load("unnamed", tmp_path)["cluster.server_count"].unique().tolist() == ["12"]
+
+
+def test_what_cannot_apply_is_skipped_with_the_reason_and_is_no_failure(tmp_path):
+    words = ("workload=mmpp", "evaluator=exact,simulation", *ONE_WORKER)
+    done = sweep(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    assert "2 skipped" in done.stdout
+    assert "holds for Poisson arrivals, exponential sizes and JFFC only; use evaluator=simulation" in done.stdout
+
+
+def test_a_single_point_prints_its_card(tmp_path):
+    done = script("run.py", "network=european", "evaluator=exact", "draws=2", f"store={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "response_mean_s" in done.stdout
+    assert "response_quantile_s at 0.95" in done.stdout
+    assert "over 2 draws" in done.stdout
+
+
+def test_an_extension_that_fails_is_told_and_no_mean_rests_on_fewer_draws(tmp_path):
+    words = ("run.py", "-m", "network=european", "workload=synthetic_code", "demand=native", *ONE_WORKER)
+    words = (*words, "model=llama2_7b", "cluster.server_count=8", "workload.job_count=100", f"store={tmp_path}")
+    assert script(*words, "seed=1", "draws=1").returncode == 1  # a key that is not there
+    assert script(*words, "draws=1").returncode == 0
+    # The store keeps its folder of rows but can no longer be written: nothing more is computed, and the exit says so.
+    (tmp_path / "rows").rename(tmp_path / "kept")
+    (tmp_path / "rows").write_text("in the way")
+    with pytest.warns(StoreWarning, match="its rows are gone"):
+        full = script(*words, "draws=2")
+    assert full.returncode == 1
+    assert f"store = {tmp_path}: cannot write rows/" in full.stderr
+    (tmp_path / "rows").unlink()
+    (tmp_path / "kept").rename(tmp_path / "rows")
+    assert load_points("unnamed", tmp_path)["status"].tolist() == ["missing"]
+    assert load("unnamed", tmp_path).empty
+    assert script(*words, "draws=2").returncode == 0
+    assert set(load("unnamed", tmp_path)["draw"]) == {0, 1}
+
+
+def test_two_sweeps_at_once_give_the_rows_of_one(tmp_path, swept):
+    words = (*SWEEP, "evaluator=simulation,exact", *ONE_WORKER, f"store={tmp_path}")
+    both = [Popen([sys.executable, *words], cwd=ROOT, stdout=DEVNULL, stderr=PIPE, text=True) for _ in range(2)]
+    for sweeping in both:
+        _, errors = sweeping.communicate(timeout=120)
+        assert sweeping.returncode == 0, errors
+    assert contents(tmp_path) == contents(swept)
+
+
+def test_an_axis_that_no_point_depends_on_is_refused(tmp_path):
+    done = sweep(tmp_path, "draws=1,2", *ONE_WORKER)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: axes draws, tuning.capacity: several of the 4 points are the same")

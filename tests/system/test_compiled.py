@@ -1,0 +1,201 @@
+"""Compiled code: what is on disk counts while no source of it changed, and counting references changes no number."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba import config, float64, njit, types
+from numba.core.errors import NumbaError
+
+from system.code.compiled import compiled, entry
+from tests.support.project import ROOT
+
+FILES = {
+    "shop/__init__.py": "",
+    "shop/tools.py": "from system.compiled import compiled\n\n\n@compiled\ndef add(x):\n    return x + 1\n",
+    "shop/work.py": """\
+from numba import float64
+from shop.tools import add
+from system.compiled import compiled, entry
+
+
+@compiled(float64(float64))
+def twice(x):
+    return add(add(x))
+
+
+@entry(float64(float64))
+def thrice(x):
+    return add(twice(x))
+""",
+    "shop/other.py": """\
+from numba import float64
+from system.compiled import compiled
+
+
+@compiled(float64(float64))
+def half(x):
+    return x / 2
+""",
+    "shop/plain.py": "NUMBER = 1\n",
+}
+# Prints what the functions answer, and of each how often it was compiled and how often found on disk.
+USE = """
+import itertools
+import json
+from shop import other, plain, tools, work
+functions = {"add": tools.add, "twice": work.twice, "thrice": work.thrice.dispatcher, "half": other.half}
+answers = [work.twice(1.0), work.thrice(1.0), other.half(1.0)]
+stats = {name: (sum(f.stats.cache_misses.values()), sum(f.stats.cache_hits.values())) for name, f in functions.items()}
+print(json.dumps([answers, stats]))
+"""
+COMPILED, LOADED, UNUSED = [1, 0], [0, 1], [0, 0]
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+
+
+def new_project(folder: Path) -> Path:
+    """A project of its own: this one's `system`, which finds its root by where its files are, and a small package."""
+    shutil.copytree(ROOT / "system", folder / "system", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, text in FILES.items():
+        write(folder, name, text)
+    return folder
+
+
+def used(folder: Path, **environment: str) -> tuple[list[float], dict[str, list[int]]]:
+    """What a new process answers, and what it has to compile for that."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
+    done = subprocess.run(
+        [sys.executable, "-c", USE],
+        cwd=folder,
+        env=inherited | {"PYTHONPATH": str(folder)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    answers, stats = json.loads(done.stdout)
+    return answers, stats
+
+
+@pytest.fixture(scope="module")
+def compiled_once(tmp_path_factory):
+    folder = new_project(tmp_path_factory.mktemp("project"))
+    answers, stats = used(folder)
+    assert answers == [3.0, 4.0, 0.5]
+    assert stats == {"add": COMPILED, "twice": COMPILED, "thrice": COMPILED, "half": COMPILED}
+    return folder
+
+
+@pytest.fixture
+def project(compiled_once, tmp_path):
+    """A copy to edit, with all that is compiled."""
+    return shutil.copytree(compiled_once, tmp_path / "project")
+
+
+NOTHING_COMPILED = {"add": UNUSED, "twice": LOADED, "thrice": LOADED, "half": LOADED}
+OTHER_ADD = FILES["shop/tools.py"].replace("x + 1", "x + 10")
+
+
+def test_a_second_process_compiles_nothing(project):
+    assert used(project) == ([3.0, 4.0, 0.5], NOTHING_COMPILED)
+
+
+def test_an_edit_in_a_callee_of_another_file_is_noticed_and_nothing_else_is_compiled(project):
+    write(project, "shop/tools.py", OTHER_ADD)
+    answers, stats = used(project)
+    assert answers == [21.0, 31.0, 0.5]
+    assert stats == {"add": COMPILED, "twice": COMPILED, "thrice": COMPILED, "half": LOADED}
+    assert used(project) == (answers, NOTHING_COMPILED)
+
+
+def test_an_edit_in_a_file_that_is_not_imported_compiles_nothing(project):
+    write(project, "shop/plain.py", "NUMBER = 2\n")
+    assert used(project) == ([3.0, 4.0, 0.5], NOTHING_COMPILED)
+
+
+def test_an_edit_in_another_file_compiles_what_is_in_it(project):
+    write(project, "shop/other.py", FILES["shop/other.py"].replace("x / 2", "x / 4"))
+    assert used(project) == ([3.0, 4.0, 0.25], NOTHING_COMPILED | {"half": COMPILED})
+
+
+def test_a_folder_for_the_cache_may_be_named(tmp_path):
+    folder, environment = new_project(tmp_path / "project"), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    used(folder, **environment)
+    assert not list((folder / "shop").rglob("*.nbi"))
+    assert list((tmp_path / "cache").rglob("*.nbi"))
+    write(folder, "shop/tools.py", OTHER_ADD)
+    answers, stats = used(folder, **environment)
+    assert answers == [21.0, 31.0, 0.5]
+    assert stats["half"] == LOADED
+
+
+def weighted(values, weights):
+    """Sums over slices: views of arrays, which counting is about."""
+    total = 0.0
+    for first in range(0, values.size, 3):
+        part, by = values[first : first + 3], weights[first : first + 3]
+        for i in range(part.size):
+            total += part[i] * by[i]
+            part[i] = -total
+    return total
+
+
+@pytest.fixture
+def compiled_anew(tmp_path, monkeypatch):
+    """`compiled_anew(decorate, function)`: with a cache of its own, as one function in several ways has one on disk."""
+    folders = itertools.count()
+
+    def _anew(decorate, function):
+        monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / str(next(folders))))
+        return decorate(function)
+
+    return _anew
+
+
+def test_without_counting_references_the_numbers_are_the_same(compiled_anew):
+    signed = compiled(float64(float64[::1], float64[::1]))
+    decorators = (njit, compiled, compiled(creates_arrays=True), signed)
+    ways = (weighted, *(compiled_anew(decorate, weighted) for decorate in decorators))
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        values, weights = rng.normal(size=(2, int(rng.integers(0, 30))))
+        found = []
+        for function in ways:
+            written = values.copy()
+            found.append((function(written, weights), written.tobytes()))
+        assert found == [found[0]] * len(ways)
+
+
+def lengthened(values):
+    return np.append(values, 1.0).sum()
+
+
+def test_a_function_that_creates_arrays_says_so(compiled_anew):
+    with pytest.raises((NumbaError, RuntimeError)):
+        compiled_anew(compiled, lengthened)(np.ones(2))
+    assert compiled_anew(compiled(creates_arrays=True), lengthened)(np.ones(2)) == 3.0
+
+
+def applied(function, x):
+    return function(function(x))
+
+
+def test_an_entry_takes_functions_and_is_compiled_at_its_first_call():
+    called = entry(float64(types.FunctionType(float64(float64)), float64))(applied)
+    assert called.dispatcher.signatures == []
+    doubled, halved = (compiled(float64(float64))(function) for function in (lambda x: 2 * x, lambda x: x / 2))
+    assert [called(doubled, 3.0), called(halved, 3.0)] == [12.0, 0.75]
+    assert len(called.dispatcher.signatures) == 1
+    with pytest.raises(TypeError, match="No matching definition"):
+        called(doubled, "three")

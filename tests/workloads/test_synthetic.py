@@ -1,0 +1,194 @@
+"""Synthetic workloads: the paper's exponential model and the one calibrated to the Azure code trace."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hydra.utils import instantiate
+
+from system import InputError, Streams
+from workloads.arrivals import MarkovModulatedPoisson, Poisson
+from workloads.preflight import preflight
+from workloads.synthetic import CalibratedWorkload, QuantileTable, SyntheticWorkload
+
+CONF = Path(__file__).parents[2] / "conf" / "workload"
+SYNTHETIC = ["poisson_exponential", "gamma", "hyperexponential", "mmpp", "synthetic_code"]
+LIMIT = 4.0  # standard errors
+
+
+def configured(name, **changes):
+    return instantiate(yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8")), **changes)
+
+
+def exponential(**changes):
+    return SyntheticWorkload(
+        **{"arrivals": Poisson(), "job_count": 500, "input_tokens": 2000, "output_tokens": 20} | changes
+    )
+
+
+def z_score(samples, expected):
+    return (np.mean(samples) - expected) / (np.std(samples, ddof=1) / np.sqrt(len(samples)))
+
+
+@pytest.mark.parametrize("name", SYNTHETIC)
+def test_each_configuration_makes_jobs(name):
+    workload = configured(name, job_count=50)
+    jobs = workload.jobs(2.0, Streams(seed=1))
+    assert len(jobs) == 50
+    assert (np.diff(jobs.arrival_s) > 0).all()
+    assert jobs.size.shape == jobs.uniform.shape == (50,)
+    assert jobs.lengths.shape in {(1, 2), (50, 2)}
+    assert len(workload.fitted(2048).jobs(2.0, Streams(seed=1))) == 50
+    assert workload.cache_tokens(2048) == 2048
+
+
+def test_sizes_are_exponential_or_constant_with_mean_one():
+    sizes = exponential(job_count=200_000).jobs(1.0, Streams(3)).size
+    assert abs(z_score(sizes, 1.0)) < LIMIT
+    assert abs(z_score(sizes**2, 2.0)) < LIMIT
+    assert (exponential(sizes="constant").jobs(1.0, Streams(3)).size == 1).all()
+
+
+def test_all_jobs_have_the_mean_lengths():
+    workload = exponential()
+    assert workload.mean_job == (1.0, 2000.0, 19.0)
+    np.testing.assert_array_equal(workload.jobs(1.0, Streams(3)).lengths, [[2000, 19]])
+
+
+def test_streams_are_apart():
+    # Comparisons stay paired: another kind of size, or another rate, leaves everything else as it was.
+    jobs, other = exponential().jobs(1.0, Streams(3)), exponential(sizes="constant").jobs(2.0, Streams(3))
+    np.testing.assert_allclose(jobs.arrival_s, 2 * other.arrival_s)
+    np.testing.assert_array_equal(jobs.uniform, other.uniform)
+    next_replication = exponential().jobs(1.0, Streams(3, replication=1))
+    assert not np.array_equal(jobs.size, next_replication.size)
+
+
+def test_rate_is_the_processes_own_unless_one_is_asked_for():
+    mmpp = exponential(arrivals=MarkovModulatedPoisson((0.5, 0.1), (300.0, 900.0)))
+    assert mmpp.native_rate_per_s == pytest.approx(0.2)
+    own, asked = mmpp.jobs(None, Streams(3)), mmpp.jobs(mmpp.native_rate_per_s, Streams(3))
+    np.testing.assert_array_equal(own.arrival_s, asked.arrival_s)
+    assert exponential().native_rate_per_s is None
+    with pytest.raises(InputError, match=r"rate_per_s = None: .*no rate of its own"):
+        exponential().jobs(None, Streams(3))
+
+
+@pytest.mark.parametrize("rate_per_s", [0.0, -1.0, float("nan"), float("inf")])
+def test_rates_that_are_none_are_refused(rate_per_s):
+    with pytest.raises(InputError, match=r"rate_per_s = .*must be a finite number above 0"):
+        exponential().jobs(rate_per_s, Streams(3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"job_count": 0}, "job_count = 0"),
+        ({"job_count": 1.5}, "job_count = 1.5"),
+        ({"input_tokens": 0}, "input_tokens.* = 0.0: .*at least 1"),
+        ({"output_tokens": 0.5}, "output_tokens.* = 0.5: .*at least 1"),
+        ({"sizes": "pareto"}, "sizes = pareto: must be one of exponential, constant"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        exponential(**changes)
+
+
+def test_quantile_table_draws_what_it_says():
+    table = QuantileTable(probabilities=(0, 0.5, 1), tokens=(1, 5, 105))
+    drawn = table.at(np.random.default_rng(2).random(100_000))
+    assert set(np.unique(drawn)) <= set(range(1, 106))
+    assert abs(z_score(drawn, 0.5 * 3 + 0.5 * 55)) < LIMIT
+    # 5 itself is the rounding of half a token on either side: 0.5 * 0.5/4 below the median and 0.5 * 0.5/100 above it.
+    assert abs(z_score(drawn <= 5, 0.5 + 0.5 * 0.5 / 100)) < LIMIT
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "tokens", "message"),
+    [
+        ((0, 1), (1, 2, 3), "tokens = 3 numbers: give one for each of 2"),
+        ((0, 0.6, 0.5, 1), (1, 2, 3, 4), "probabilities = .*must ascend from 0 to 1"),
+        ((0, 0.9), (1, 2), "probabilities = .*must ascend from 0 to 1"),
+        ((0, 1), (2, 1), "tokens = .*must not descend"),
+        ((0, 1), (0, 1), r"tokens\[0\] = 0.0"),
+    ],
+)
+def test_tables_that_make_no_sense_are_refused(probabilities, tokens, message):
+    with pytest.raises(InputError, match=message):
+        QuantileTable(probabilities, tokens)
+
+
+# Facts of the Azure code trace, published with it or computed from it, and how near the calibration means to come.
+TRACE_TOKENS = {"input": (2047.8, 1469, 7303), "output": (27.9, 13, 90)}  # mean, median, 95th percentile
+CALIBRATION_BAND = 0.05
+
+
+@pytest.fixture(scope="module")
+def code_jobs():
+    """Four hundred replications of the calibrated workload at its own rate."""
+    workload = configured("synthetic_code")
+    assert isinstance(workload, CalibratedWorkload)
+    return [workload.jobs(None, Streams(seed=11, replication=i)) for i in range(400)]
+
+
+@pytest.mark.parametrize(("column", "kind"), [(0, "input"), (1, "output")])
+def test_calibrated_lengths_have_the_traces_moments(code_jobs, column, kind):
+    mean, median, p95 = TRACE_TOKENS[kind]
+    tokens = np.concatenate([jobs.lengths[:, column] for jobs in code_jobs]) + column  # column 1 is output - 1
+    error = LIMIT * tokens.std() / np.sqrt(tokens.size)
+    assert abs(tokens.mean() - mean) < error + 0.02 * mean
+    assert configured("synthetic_code").mean_job[1 + column] + column == pytest.approx(tokens.mean(), abs=error)
+    for share, value in ((0.5, median), (0.95, p95)):
+        error = LIMIT * np.sqrt(share * (1 - share) / tokens.size)
+        assert (tokens < value).mean() - error <= share <= (tokens <= value).mean() + error
+
+
+def test_calibrated_arrivals_have_the_traces_rate_and_idle_gaps(code_jobs):
+    looks = [preflight(jobs.arrival_s) for jobs in code_jobs]
+    facts = {
+        "mean_gap_s": 1 / 2.567,
+        "long_gap_count": 45,
+        "rate_without_long_gaps_per_s": 8.3,
+    }
+    for name, fact in facts.items():
+        values = np.array([getattr(look, name) for look in looks])
+        error = LIMIT * values.std(ddof=1) / np.sqrt(values.size)
+        assert abs(values.mean() - fact) < error + CALIBRATION_BAND * fact, name
+
+
+def test_calibrated_gaps_vary_as_the_traces_do(code_jobs):
+    gaps = np.array([np.diff(jobs.arrival_s) for jobs in code_jobs])
+    # The second moment is an average over replications, the ratio of one replication's is biased.
+    second = (gaps**2).mean(axis=1) * 2.567**2 - 1
+    cv, error = np.sqrt(second.mean()), LIMIT * second.std(ddof=1) / np.sqrt(second.size) / (2 * np.sqrt(second.mean()))
+    assert abs(cv - 13.15) < error + CALIBRATION_BAND * 13.15
+    assert error < 0.05 * 13.15
+
+
+def test_calibrated_requests_are_treated_as_a_traces_are():
+    published = configured("synthetic_code", job_count=50_000)
+    share = published.over_length_share(2048)
+    assert share == pytest.approx(0.382, abs=0.01)  # of the trace
+    truncated = published.fitted(2048)
+    tokens = truncated.jobs(None, Streams(3)).lengths
+    assert (tokens.sum(axis=1) + 1).max() == 2048
+    assert abs(z_score(tokens[:, 0], truncated.mean_job[1])) < LIMIT
+    assert configured("synthetic_code", over_length="size_to_trace").cache_tokens(2048) == 7437 + 1899
+    untreated = configured("synthetic_code", job_count=50_000, over_length="untreated")
+    assert untreated.cache_tokens(2048) == 2048
+    recorded, run = (each.jobs(None, Streams(3)).lengths for each in (published, untreated.fitted(2048)))
+    np.testing.assert_array_equal(run, recorded)
+
+
+def test_dropping_requests_lowers_the_native_rate_and_keeps_one_asked_for():
+    dropped = configured("synthetic_code", job_count=50_000, over_length="drop", arrivals=Poisson()).fitted(2048)
+    counts = np.array([len(dropped.jobs(2.0, Streams(3, replication=i))) for i in range(20)])
+    kept = 1 - dropped.over_length_share(2048)
+    assert abs(z_score(counts / 50_000, kept)) < LIMIT
+    rates = [preflight(dropped.jobs(2.0, Streams(3, replication=i)).arrival_s).rate_per_s for i in range(20)]
+    assert abs(z_score(rates, 2.0)) < LIMIT
+    assert configured("synthetic_code", over_length="drop").fitted(2048).native_rate_per_s == pytest.approx(
+        2.567 * kept
+    )
