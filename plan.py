@@ -8,7 +8,7 @@ from pathlib import Path
 from planner.choice.search import plan, running
 from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
-from planner.output.card import card
+from planner.output.card import plan_card
 from planner.output.files import write
 from planner.study.study_plan import study
 from system import InputError
@@ -33,7 +33,7 @@ def main() -> None:
     inventory, layout = read_layout(asked.file) if asked.evaluate else (read_inventory(asked.file), None)
     best = plan(inventory, asked.seed)
     found = study(best if layout is None else running(inventory, layout, asked.seed), asked.off, asked.seed)
-    sys.stdout.write(card(found, asked.file.stem, best))
+    sys.stdout.write(plan_card(found, asked.file.stem, best))
     folder = asked.to or Path("outputs/plan") / asked.file.stem
     written = write(folder, found, best, with_picture=not asked.no_picture)
     sys.stdout.write(f"\nwritten: {folder}/ with {', '.join(written)}\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from store.commands.card import card
+from store.commands.card import point_card
 from store.disk.identity import identity_of
 from store.disk.locks import locked, wait_for_others
 from store.disk.store import Store, missing_parts
@@ -40,7 +40,7 @@ def one_point(config: DictConfig) -> str:
     parts = missing_parts(store.parts([point])[point], config.draws, config.replications)
     with locked(store.folder, point):
         do_work(store, WorkItem(point, case, parts), evaluate)
-    return card(store, point, config.draws, config.replications)
+    return point_card(store, point, config.draws, config.replications)
 
 
 if __name__ == "__main__":

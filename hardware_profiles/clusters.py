@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hardware_profiles.networks.draw import Network, NetworkDraw
 from hardware_profiles.profile import GpuProfile
-from system import InputError, ServedModel, Servers, Streams
+from system import InputError, RandomStreams, ServedModel, Servers
 from system.checks import float_vector, floor_with_slack, require, require_count, require_not_negative, require_one_of
 
 FAST_SERVERS = ("random", "nearest", "first")
@@ -50,7 +50,7 @@ class Cluster:
             two = float_vector("memory_budget_gb", self.memory_budget_gb).size == 2
             require(two, "memory_budget_gb", list(self.memory_budget_gb), "give two, of a fast and of a slow server")
 
-    def draw(self, model: ServedModel, streams: Streams) -> Servers:
+    def draw(self, model: ServedModel, streams: RandomStreams) -> Servers:
         """The servers of one draw, with their time coefficients in seconds (footnote 2 and Sec. 4)."""
         nodes = self.network.draw(self.server_count, streams.cluster("network"))
         is_fast = self._is_fast(nodes.rtt_s, streams.cluster("types"))
@@ -108,7 +108,7 @@ class EqualServers:
         require_count(server_count=self.server_count, capacity=self.capacity)
         require_not_negative(prefill_overhead_s=self.prefill_overhead_s, token_overhead_s=self.token_overhead_s)
 
-    def draw(self, model: ServedModel, streams: Streams) -> Servers:
+    def draw(self, model: ServedModel, streams: RandomStreams) -> Servers:
         """The servers; draws differ where the network's do."""
         nodes = self.network.draw(self.server_count, streams.cluster("network"))
         blocks = -(-model.block_count // self.server_count)

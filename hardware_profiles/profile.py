@@ -60,7 +60,7 @@ class GpuProfile:
         return self.overhead_s, per_input_token_s, model.decode_read_gb / self.bandwidth_gb_per_s
 
 
-def profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:
+def read_profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     """The profile's file as a mapping that `instantiate` turns into a `GpuProfile`.
 
     Raises `InputError` with the nearest names if there is no such profile, and with the name of the

@@ -16,7 +16,7 @@ from plots.drawing.benchmarks import BENCHMARKS, TABLE, write_benchmarks
 from plots.files import NOTHING, module_of, write_card, write_figure
 from plots.report.page import REPORT, write_report
 from plots.stamps import Made, Output, hash_of
-from store.commands.summary import reasons, summary
+from store.commands.summary import reasons, summary_line
 from store.disk.store import ROW_SCHEMA, Store
 from store.tables.load import Results, load_results
 from store.tables.precision import widest_interval
@@ -84,7 +84,7 @@ class ExperimentFigure:
         cards = [f"    card: {path}" for path in made.files if path.suffix == ".md"]
         widest = widest_interval(rows, sweep["axes"], sweep["draws"])
         why = reasons(points) if made.outcome == NOTHING else []
-        return "\n".join([f"{summary(self.name, sweep['fixed'], points)}; {where}", *cards, *widest, *why])
+        return "\n".join([f"{summary_line(self.name, sweep['fixed'], points)}; {where}", *cards, *widest, *why])
 
 
 @dataclass(frozen=True)

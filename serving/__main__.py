@@ -35,9 +35,9 @@ def main() -> None:
 
         server.serve_for_ever(spec, ZeromqPort(args.bind))
     else:
-        from serving.transport.pipe import StreamPort
+        from serving.transport.pipe import PipePort
 
-        server.serve(spec, StreamPort(socket.socket(fileno=args.descriptor)))
+        server.serve(spec, PipePort(socket.socket(fileno=args.descriptor)))
 
 
 def _json(spec: str) -> str:

@@ -15,7 +15,7 @@ from serving.blocks.reference import generate
 from serving.blocks.source import block_of, ends_of
 from serving.launch import fleet
 from serving.orchestrator.attempt import Delays, Request, random_prompts
-from serving.orchestrator.job_record import JobRecord
+from serving.orchestrator.job_record import ServedJob
 from serving.orchestrator.orchestrator import Orchestrator
 from serving.server.spec import ServerSpec
 from serving.settings import RunSettings
@@ -35,7 +35,7 @@ class LostServerWarning(UserWarning):
 class ServedRun(Run):
     """A real run: the times of jobs that failed are NaN. Beside the times what the servers that are left said."""
 
-    records: Sequence[JobRecord] = ()
+    records: Sequence[ServedJob] = ()
     stats: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     slots: Mapping[int, int] = field(default_factory=dict)
     lost: Mapping[int, str] = field(default_factory=dict)
@@ -86,7 +86,7 @@ def serve(
     )
 
 
-def job_times(records: Sequence[JobRecord]) -> JobTimes:
+def job_times(records: Sequence[ServedJob]) -> JobTimes:
     """Return the times of jobs, and the parts of their service times."""
     columns = [(r.arrival_s, r.start_s, r.first_token_s, r.end_s, len(r.tokens) - 1) for r in records]
     arrival_s, start_s, first_s, end_s, further = np.array(columns).T
@@ -95,7 +95,7 @@ def job_times(records: Sequence[JobRecord]) -> JobTimes:
     return JobTimes(*times, parts=_parts(records))
 
 
-def _parts(records: Sequence[JobRecord]) -> dict[str, NDArray[np.float64]]:
+def _parts(records: Sequence[ServedJob]) -> dict[str, NDArray[np.float64]]:
     """Return (n,) seconds of each part; `communication` is all that is neither computation nor waiting at a server."""
     parts = {name: np.array([getattr(record.parts, f"{name}_s") for record in records]) for name in PARTS}
     parts["orchestrator"] = np.array([record.orchestrator_s for record in records])
@@ -104,7 +104,7 @@ def _parts(records: Sequence[JobRecord]) -> dict[str, NDArray[np.float64]]:
 
 
 def _utilisation(
-    records: Sequence[JobRecord], stats: Mapping[int, Mapping[str, float]], server_count: int
+    records: Sequence[ServedJob], stats: Mapping[int, Mapping[str, float]], server_count: int
 ) -> NDArray[np.float64]:
     """Return (J,) share of the run in which each server computed or held its pace; NaN where it did not say."""
     utilisation = np.full(server_count, np.nan)
@@ -114,7 +114,7 @@ def _utilisation(
     return utilisation
 
 
-def _identical_share(spec: ServerSpec, ends: Ends, requests: Sequence[Request], records: Sequence[JobRecord]) -> float:
+def _identical_share(spec: ServerSpec, ends: Ends, requests: Sequence[Request], records: Sequence[ServedJob]) -> float:
     """Return the share of the served ones of these jobs whose tokens are those of the whole model in one process."""
     blocks = [block_of(spec, b) for b in range(spec.architecture.block_count)]
     same = [

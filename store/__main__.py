@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from store.commands.prune import prunable, remove, told_files
-from store.commands.show import find_point, show
-from store.commands.status import status, told_status
+from store.commands.show import find_point, point_details
+from store.commands.status import experiment_status, told_status
 from store.disk.outcome import COMPLETE
 from store.disk.store import Store
 from store.tables.collect import collect
@@ -68,7 +68,7 @@ def _status(asked: argparse.Namespace) -> None:
     store = Store(asked.store)
     names = asked.experiments or store.experiment_names()
     require(bool(names), "store", asked.store, "no experiment was swept into it; name another with --store")
-    _say(told_status(*status(store, names)))
+    _say(told_status(*experiment_status(store, names)))
 
 
 def _collect(asked: argparse.Namespace) -> None:
@@ -89,7 +89,7 @@ def _collect(asked: argparse.Namespace) -> None:
 
 def _show(asked: argparse.Namespace) -> None:
     store = Store(asked.store)
-    sys.stdout.write(show(store, find_point(store, asked.point)))
+    sys.stdout.write(point_details(store, find_point(store, asked.point)))
 
 
 def _compare(asked: argparse.Namespace) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 from hydra.utils import instantiate
 
-from evaluators.points.case import Case, Outcome
+from evaluators.points.case import Case, Evaluation
 
 
-def evaluate(case: dict[str, Any], draws: range, replications: range) -> Outcome:
+def evaluate(case: dict[str, Any], draws: range, replications: range) -> Evaluation:
     """The rows and refusals of a resolved case; its parts are frozen objects, so points share equal ones."""
     parts = {name: _made(json.dumps(part)) for name, part in case.items() if name != "_target_"}
     return Case(**parts).evaluate(draws, replications)

@@ -23,7 +23,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from store.commands.summary import reasons, summary
+from store.commands.summary import reasons, summary_line
 from store.disk.locks import wait_for_others
 from store.disk.store import Store, missing_parts
 from store.disk.work import WorkItem, write_work
@@ -191,7 +191,7 @@ class _Progress:
 def _report(store: Store, sweep: Sweep) -> bool:
     """Say what came of a sweep; whether no point failed or is missing."""
     points = points_table(store, _as_record(sweep))
-    sys.stdout.write("\n".join([summary(sweep.experiment, sweep.fixed, points), *reasons(points)]) + "\n")
+    sys.stdout.write("\n".join([summary_line(sweep.experiment, sweep.fixed, points), *reasons(points)]) + "\n")
     return not points["status"].isin(["failed", "missing"]).any()
 
 

@@ -4,7 +4,7 @@ from system.composition import Chain, Composition
 from system.errors import DataUnavailableError, InfeasibleError, InputError, NotApplicableError, UnstableError
 from system.models.served import ServedModel
 from system.placement import Placement
-from system.random_streams import Streams
+from system.random_streams import RandomStreams
 from system.servers import Servers
 from system.system import UNIT_JOB, System
 
@@ -17,9 +17,9 @@ __all__ = [
     "InputError",
     "NotApplicableError",
     "Placement",
+    "RandomStreams",
     "ServedModel",
     "Servers",
-    "Streams",
     "System",
     "UnstableError",
 ]

@@ -13,7 +13,7 @@ from system.checks import require_not_negative
 
 
 @dataclass(frozen=True)
-class Streams:
+class RandomStreams:
     """Named generators of one (seed, draw, replication); asking twice for a name gives the same numbers twice."""
 
     seed: int

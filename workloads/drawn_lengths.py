@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from system.random_streams import Streams
+from system.random_streams import RandomStreams
 from workloads.jobs import Jobs
 from workloads.requests import Requests, fitted
 from workloads.synthetic import MeanLengths
@@ -44,7 +44,7 @@ class DrawnLengths(MeanLengths):
         """The same requests, cut to a slot of `limit` tokens."""
         return replace(self, slot_tokens=limit)
 
-    def jobs(self, rate_per_s: float | None, streams: Streams) -> Jobs:
+    def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
         """`job_count` jobs of size 1; `lengths` has a row of whole numbers for each."""
         rate = rate_or_native(rate_per_s, self.native_rate_per_s)
         arrival_s = np.cumsum(self.arrivals.gaps_s(rate, self.job_count, streams.jobs("arrivals")))

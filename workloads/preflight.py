@@ -33,7 +33,7 @@ class Preflight:
     over_length_share: float | None
 
 
-def preflight(
+def preflight_facts(
     arrival_s: ArrayLike, long_gap_s: float = 10.0, window_s: float = 60.0, over_length_share: float | None = None
 ) -> Preflight:
     """Statistics of arrival times in ascending order, at least three of them and not all at one instant."""

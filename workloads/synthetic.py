@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from system import NotApplicableError
 from system.checks import float_vector, require, require_count, require_one_of
-from system.random_streams import Streams
+from system.random_streams import RandomStreams
 from workloads.arrivals import ArrivalProcess, Poisson
 from workloads.jobs import Jobs
 from workloads.requests import OverLength, Requests, fitted, over_length_share, require_treatment
@@ -70,7 +70,7 @@ class SyntheticWorkload(MeanLengths):
         """The workload itself: it is defined by its means."""
         return self
 
-    def jobs(self, rate_per_s: float | None, streams: Streams) -> Jobs:
+    def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
         """`job_count` jobs; `lengths` has shape (1, 2)."""
         size = np.ones(self.job_count)
         if self.sizes == "exponential":
@@ -78,7 +78,7 @@ class SyntheticWorkload(MeanLengths):
         rate = rate_or_native(rate_per_s, self.native_rate_per_s)
         return jobs_of_sizes(self.arrivals, rate, size, self.mean_job, streams)
 
-    def chunks(self, rate_per_s: float | None, streams: Streams, chunk_jobs: int) -> Iterator[Jobs]:
+    def chunks(self, rate_per_s: float | None, streams: RandomStreams, chunk_jobs: int) -> Iterator[Jobs]:
         """The jobs some at a time, however many there are in all; each chunk's times go on from the one before.
 
         With Poisson arrivals they are bit for bit those of `jobs`. Raises `NotApplicableError` where gaps depend on
@@ -114,7 +114,7 @@ def jobs_of_sizes(
     rate_per_s: float,
     size: NDArray[np.float64],
     mean_job: tuple[float, float, float],
-    streams: Streams,
+    streams: RandomStreams,
 ) -> Jobs:
     """Jobs of these sizes that arrive at that rate, all with the lengths of the mean job."""
     arrival_s = np.cumsum(arrivals.gaps_s(rate_per_s, size.size, streams.jobs("arrivals")))
@@ -200,7 +200,7 @@ class CalibratedWorkload:
         """The same workload with its over-long requests treated for a cache slot of `limit` tokens."""
         return replace(self, slot_tokens=limit)
 
-    def jobs(self, rate_per_s: float | None, streams: Streams) -> Jobs:
+    def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
         """The requests as jobs of size 1; `lengths` has a row for each."""
         rate = rate_or_native(rate_per_s, self.native_rate_per_s) / self._kept_share
         arrival_s = np.cumsum(self.arrivals.gaps_s(rate, self.job_count, streams.jobs("arrivals")))

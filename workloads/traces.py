@@ -7,7 +7,7 @@ import numpy as np
 
 from system.checks import require, require_count, require_positive
 from system.errors import InputError
-from system.random_streams import Streams
+from system.random_streams import RandomStreams
 from workloads.datasets import DataSet
 from workloads.jobs import Jobs
 from workloads.requests import OverLength, Requests, fitted, over_length_share, require_treatment
@@ -92,7 +92,7 @@ class TraceWorkload:
         """The same trace with its over-long requests treated for a cache slot of `limit` tokens."""
         return replace(self, slot_tokens=limit)
 
-    def jobs(self, rate_per_s: float | None, streams: Streams) -> Jobs:
+    def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
         """The requests as jobs of size 1; at another rate than the native one all times are scaled alike."""
         requests, count = self.requests, len(self.requests)
         uniform = streams.jobs("choices").random(count)

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from system.checks import require_positive
 from system.errors import InputError
-from system.random_streams import Streams
+from system.random_streams import RandomStreams
 from workloads.jobs import Jobs
 
 
@@ -28,7 +28,7 @@ class Workload(Protocol):
     def fitted(self, limit: int) -> "Workload":
         """The same workload with the requests of more than `limit` tokens treated."""
 
-    def jobs(self, rate_per_s: float | None, streams: Streams) -> Jobs:
+    def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
         """The jobs of one replication at that rate, None being the native one; `InputError` if there is none."""
 
 

@@ -47,7 +47,7 @@ class Hosts(NamedTuple):
     block_s: Floats
 
 
-class Links(NamedTuple):
+class Edges(NamedTuple):
     """For each link b -> e its servers by ascending cost, `server[begin[b, e]:end[b, e]]`, and the first one's cost."""
 
     server: Ints
@@ -88,7 +88,7 @@ def _with_room(chains: Chains | None, hops: int) -> Chains:
     return larger
 
 
-def _sorted_links(hosts: Hosts, model_blocks: int) -> Links:
+def _sorted_links(hosts: Hosts, model_blocks: int) -> Edges:
     """Return every server on every link that it has slots for; equal costs in the order of the servers."""
     begin = np.maximum(hosts.first_block, hosts.end_block - hosts.free)
     length = hosts.end_block - begin
@@ -102,11 +102,11 @@ def _sorted_links(hosts: Hosts, model_blocks: int) -> Links:
     end = np.cumsum(count)
     first_s = np.full(count.size, np.inf)
     first_s[count > 0] = cost_s[order][(end - count)[count > 0]]
-    return Links(server[order], (end - count).reshape(shape), end.reshape(shape), first_s.reshape(shape))
+    return Edges(server[order], (end - count).reshape(shape), end.reshape(shape), first_s.reshape(shape))
 
 
 @compiled
-def _fill_chains(hosts: Hosts, links: Links, chains: Chains, to_end_s: Floats, next_stop: Ints) -> bool:
+def _fill_chains(hosts: Hosts, links: Edges, chains: Chains, to_end_s: Floats, next_stop: Ints) -> bool:
     """Fill the shortest path with free slots again and again; return whether there is none any more.
 
     If there is one but no room for its hops, it is left for the next call.
@@ -132,7 +132,7 @@ def _fill_chains(hosts: Hosts, links: Links, chains: Chains, to_end_s: Floats, n
 
 
 @compiled
-def _take_slots(hosts: Hosts, links: Links, j: int, slots: int) -> None:
+def _take_slots(hosts: Hosts, links: Edges, j: int, slots: int) -> None:
     """Line 8 of Alg. 2 for one server of the chain, and the links that it no longer fits."""
     hosts.free[j] -= slots
     e = hosts.end_block[j]
@@ -142,7 +142,7 @@ def _take_slots(hosts: Hosts, links: Links, j: int, slots: int) -> None:
 
 
 @compiled
-def _update_link(hosts: Hosts, links: Links, b: int, e: int) -> None:
+def _update_link(hosts: Hosts, links: Edges, b: int, e: int) -> None:
     """Move link b -> e on to its cheapest server that still has e - b slots."""
     while links.begin[b, e] < links.end[b, e] and hosts.free[links.server[links.begin[b, e]]] < e - b:
         links.begin[b, e] += 1

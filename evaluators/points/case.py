@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from system import InfeasibleError, ServedModel, Servers, Streams, System, UnstableError
+from system import InfeasibleError, RandomStreams, ServedModel, Servers, System, UnstableError
 from system.checks import require
 from system.layout import Layout
 from workloads.jobs import Jobs
@@ -40,7 +40,7 @@ class Refusal(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Evaluation:
     """What some draws and replications of a case gave."""
 
     rows: list[Row] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Outcome:
 
 
 class Cluster(Protocol):
-    def draw(self, model: ServedModel, streams: Streams) -> Servers:
+    def draw(self, model: ServedModel, streams: RandomStreams) -> Servers:
         """The servers of one draw."""
 
 
@@ -103,8 +103,8 @@ class Draw:
         """The jobs of one replication, the same for every scheme."""
         return self.case.fitted_workload.jobs(self.system.arrival_rate_per_s, self.streams(replication))
 
-    def streams(self, replication: int = 0) -> Streams:
-        return Streams(self.case.seed, self.number, replication)
+    def streams(self, replication: int = 0) -> RandomStreams:
+        return RandomStreams(self.case.seed, self.number, replication)
 
     def _choices(self, name: str) -> np.random.Generator:
         return self.streams().cluster(name)
@@ -143,9 +143,9 @@ class Case:
         """Share of the requests that are longer than the model's cache slot as configured."""
         return self.workload.over_length_share(self.model.cache_tokens)
 
-    def evaluate(self, draws: range, replications: range) -> Outcome:
+    def evaluate(self, draws: range, replications: range) -> Evaluation:
         """Every measurement of these draws and replications, or the reason why a draw has none."""
-        outcome = Outcome()
+        outcome = Evaluation()
         for number in draws:
             try:
                 outcome.rows.extend(self._rows(number, replications))

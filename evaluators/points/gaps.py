@@ -7,8 +7,8 @@ import numpy as np
 
 from algorithms.demand import Load, Rate
 from evaluators.points.case import Draw, Measurement
-from system import NotApplicableError, Streams
-from workloads.preflight import empirical_cdf, exponential_distance, preflight
+from system import NotApplicableError, RandomStreams
+from workloads.preflight import empirical_cdf, exponential_distance, preflight_facts
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class GapsEvaluator:
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         workload = draw.case.workload
-        jobs = workload.jobs(self._rate_per_s(draw), Streams(draw.case.seed))
+        jobs = workload.jobs(self._rate_per_s(draw), RandomStreams(draw.case.seed))
         arrival_s = jobs.arrival_s
         input_tokens, further_tokens = jobs.lengths.mean(axis=0)
-        facts = asdict(preflight(arrival_s, over_length_share=draw.case.over_length_share))
+        facts = asdict(preflight_facts(arrival_s, over_length_share=draw.case.over_length_share))
         gaps_s = np.diff(arrival_s)
         times_s, shares = empirical_cdf(gaps_s, self.points)
         return [

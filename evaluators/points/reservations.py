@@ -9,7 +9,7 @@ import numpy as np
 
 from algorithms.placement.reservation import needed_chains
 from evaluators.points.case import Draw, Measurement
-from system import InfeasibleError, Placement, Streams, System
+from system import InfeasibleError, Placement, RandomStreams, System
 from system.checks import require_count
 
 TRIES_PER_TRIAL = 20  # a cluster on which fewer random placements succeed is given up
@@ -51,7 +51,7 @@ class ReservationsEvaluator:
 
     def _chains(self, draw: Draw, number: int) -> int:
         """K(c) of one try; raises if the placement has no chains that reach the rate."""
-        rng = Streams(draw.case.seed, draw.number).cluster(f"placement {number}")
+        rng = RandomStreams(draw.case.seed, draw.number).cluster(f"placement {number}")
         return needed_chains(draw.system, self.placement(draw.system, self.reserved_capacity, rng))
 
     def _too_few(self, system: System, found: int, tries: int) -> InfeasibleError:

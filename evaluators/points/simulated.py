@@ -11,7 +11,7 @@ from evaluators.points.report import Report
 from evaluators.simulation.layout import simulate_layout
 from evaluators.simulation.stability import has_been_unstable
 from evaluators.simulation.streamed import chunk_size, stream_layout
-from system import NotApplicableError, Streams
+from system import NotApplicableError, RandomStreams
 from system.checks import require, require_not_negative
 from system.dispatch import Dispatch
 from system.layout import Layout
@@ -123,7 +123,7 @@ class SimulatedMean:
     seed: int = 0
 
     def __call__(self, layout: Layout) -> float:
-        chains, system, streams = layout.composition(), layout.system, Streams(self.seed)
+        chains, system, streams = layout.composition(), layout.system, RandomStreams(self.seed)
         chains.check_stable()
         size = streams.jobs("sizes").standard_exponential(self.job_count)
         jobs = jobs_of_sizes(Poisson(), system.arrival_rate_per_s, size, system.mean_job, streams)

@@ -34,7 +34,7 @@ class Served(NamedTuple):
 
 def simulate_chunks(chunks: Iterable[Jobs], table: ChainTable, dispatch: Dispatch) -> Iterator[Served]:
     """Serve jobs of equal lengths in chunks, as `simulate` does; after the last chunk follow those that still wait."""
-    stream, come = _Stream(table, dispatch), 0
+    stream, come = _ChunkedRun(table, dispatch), 0
     for chunk in chunks:
         come += len(chunk)
         times = stream.serve(chunk, more_follow=True)
@@ -46,7 +46,7 @@ def simulate_chunks(chunks: Iterable[Jobs], table: ChainTable, dispatch: Dispatc
         yield Served(stream.started, times, come, 0)
 
 
-class _Stream:
+class _ChunkedRun:
     """What goes on from one chunk to the next: the chains, the ends to come, and the jobs that wait."""
 
     def __init__(self, table: ChainTable, dispatch: Dispatch) -> None:

@@ -32,7 +32,7 @@ class Arrivals(NamedTuple):
     lengths: Floats  # (n, 2) or (1, 2): input tokens, output tokens - 1
 
 
-class Record(NamedTuple):
+class JobLog(NamedTuple):
     """What the loop writes for each job."""
 
     waiting_s: Floats
@@ -51,7 +51,7 @@ class Progress(NamedTuple):
 
 _VECTOR = float64[::1]
 ARRIVALS = types.NamedTuple((_VECTOR, _VECTOR, float64[:, ::1]), Arrivals)
-RECORD = types.NamedUniTuple(_VECTOR, 5, Record)
+RECORD = types.NamedUniTuple(_VECTOR, 5, JobLog)
 PROGRESS = types.NamedTuple((int64[::1], HEAP), Progress)
 
 

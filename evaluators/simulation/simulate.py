@@ -109,7 +109,7 @@ def _of_policy(layout: Layout) -> str:
 def advance(
     admission: Admission,
     jobs: Jobs,
-    record: jobs_loop.Record,
+    record: jobs_loop.JobLog,
     progress: jobs_loop.Progress,
     more_follow: bool = False,
     look: int = 0,
@@ -121,10 +121,10 @@ def advance(
     return answer
 
 
-def empty_record(job_count: int, end_s: Floats) -> jobs_loop.Record:
+def empty_record(job_count: int, end_s: Floats) -> jobs_loop.JobLog:
     """Return a record for so many jobs, none of which has started."""
     times_s = [np.empty(job_count) for _ in range(4)]
-    return jobs_loop.Record(times_s[0], times_s[1], times_s[2], times_s[3], end_s)
+    return jobs_loop.JobLog(times_s[0], times_s[1], times_s[2], times_s[3], end_s)
 
 
 def empty_progress(admission: Admission) -> jobs_loop.Progress:

@@ -65,7 +65,7 @@ class Servers(NamedTuple):
     free_at_s: Floats  # (J,), when what it computes is done and handled
 
 
-class Record(NamedTuple):
+class StepLog(NamedTuple):
     """What the loop writes: absolute times, but for the parts of a job's time in service."""
 
     start_s: Floats  # (n,), NaN before
@@ -84,7 +84,7 @@ class World(NamedTuple):
     jobs: Jobs
     servers: Servers
     events: Heap
-    record: Record
+    record: StepLog
 
 
 _INTEGERS, _VECTOR, _MATRIX = int64[::1], float64[::1], float64[:, ::1]
@@ -94,7 +94,7 @@ WORLD = types.NamedTuple(
         types.NamedTuple((*(_VECTOR,) * 3, *(int64[:, ::1],) * 2, *(_INTEGERS,) * 3, _VECTOR), Jobs),
         types.NamedTuple((QUEUES, _INTEGERS, _VECTOR), Servers),
         HEAP,
-        types.NamedTuple((*(_VECTOR,) * 6, _INTEGERS), Record),
+        types.NamedTuple((*(_VECTOR,) * 6, _INTEGERS), StepLog),
     ),
     World,
 )
@@ -109,7 +109,7 @@ def empty_world(speeds: Speeds, arrival_s: Floats, lengths: Floats, most_hops: i
     jobs = Jobs(arrival_s, input_tokens, further_tokens, server, blocks, hops, hop, tokens, np.zeros(n))
     at_servers = Servers(empty_queues(servers, n), np.zeros(servers, np.int64), np.full(servers, -np.inf))
     times = np.full(n, np.nan), np.zeros(n), np.full(n, np.inf), np.zeros(n), np.zeros(n)
-    record = Record(*times, np.zeros(servers), np.zeros(2, np.int64))
+    record = StepLog(*times, np.zeros(servers), np.zeros(2, np.int64))
     return World(speeds, jobs, at_servers, empty_heap(n + servers), record)
 
 

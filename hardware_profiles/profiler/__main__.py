@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from hardware_profiles.profile import FOLDER, GpuProfile
 from hardware_profiles.profiler import document
-from hardware_profiles.profiler.card import card
+from hardware_profiles.profiler.card import profile_card
 from hardware_profiles.profiler.scope import CUDA, QUICK, Scope
 from serving.blocks.architecture import architecture
 from serving.installed import require_installed
-from store.disk.provenance import provenance
+from store.disk.provenance import current_provenance
 from system import InputError
 from system.checks import require
 
@@ -48,7 +48,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Measure, write the profile, and print what it says."""
     args = arguments()
-    sys.stdout.write(measured_profile(args, f"{PROGRAM} {shlex.join(sys.argv[1:])}", provenance()))
+    sys.stdout.write(measured_profile(args, f"{PROGRAM} {shlex.join(sys.argv[1:])}", current_provenance()))
 
 
 def measured_profile(asked: argparse.Namespace, words: str, origin: Mapping[str, Any]) -> str:
@@ -61,12 +61,12 @@ def measured_profile(asked: argparse.Namespace, words: str, origin: Mapping[str,
     document.require_writable(path, overwrite=asked.overwrite)
     models, scope = [architecture(name) for name in asked.model], scope_of(asked)
     require_installed("torch")
-    from hardware_profiles.profiler.measure import Bench, measure
+    from hardware_profiles.profiler.measure import Bench, measure_models
 
     bench = Bench(asked.device, asked.dtype, asked.threads)
-    found = _profile(asked, measure(models, scope, bench, origin["machine"]["processor"]), words, origin)
+    found = _profile(asked, measure_models(models, scope, bench, origin["machine"]["processor"]), words, origin)
     document.write(path, found, overwrite=asked.overwrite)
-    return f"{card(found)}\nwritten: {path}\n"
+    return f"{profile_card(found)}\nwritten: {path}\n"
 
 
 def scope_of(asked: argparse.Namespace) -> Scope:

@@ -10,7 +10,7 @@ from hardware_profiles.profile import GpuProfile
 STEADY = 0.2  # what P90 may be above the median
 
 
-def card(found: GpuProfile) -> str:
+def profile_card(found: GpuProfile) -> str:
     """Each model's fit beside the device's ceilings."""
     lines = [f"{found.name}: {found.description}"]
     lines.append(f"  matrices {found.prefill_tflops:.3g} TFLOP/s, copies {found.bandwidth_gb_per_s:.3g} GB/s")

@@ -2,21 +2,21 @@
 
 import torch
 
-from hardware_profiles.profiler.points import Point, Row
+from hardware_profiles.profiler.points import Timing, Row
 
 MATRIX_SIZE = {"cpu": 1024, "cuda": 8192}
 COPY_BYTES = {"cpu": 2**27, "cuda": 2**31}  # far more than caches hold
 
 
-def ceiling_points(dtype: torch.dtype, device: torch.device) -> list[Point]:
+def ceiling_points(dtype: torch.dtype, device: torch.device) -> list[Timing]:
     """(n) for the product of two n x n matrices, (bytes) for a copy, read and written."""
     n, count = MATRIX_SIZE[device.type], COPY_BYTES[device.type] // dtype.itemsize
     left, right, product = torch.randn(3, n, n, dtype=dtype, device=device)
     source = torch.randn(count, dtype=dtype, device=device)
     target = torch.empty_like(source)
     return [
-        Point("matrix", (n,), lambda: torch.mm(left, right, out=product)),
-        Point("copy", (2 * COPY_BYTES[device.type],), lambda: target.copy_(source)),
+        Timing("matrix", (n,), lambda: torch.mm(left, right, out=product)),
+        Timing("copy", (2 * COPY_BYTES[device.type],), lambda: target.copy_(source)),
     ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 
 from hardware_profiles.measured import COLUMNS, TIMES, Rows
-from hardware_profiles.profile import GpuProfile, profile
+from hardware_profiles.profile import GpuProfile, read_profile
 from hardware_profiles.profiler.fit import BlockFit
 from system import InputError
 from system.checks import require
@@ -64,7 +64,7 @@ def write(path: Path, found: GpuProfile, *, overwrite: bool) -> None:
         path.write_text(text_of(found), encoding="utf-8")
     except OSError as error:
         raise InputError(f"to = {path}: {error.strerror}; name a file that can be written") from error
-    profile(path.stem, path.parent)
+    read_profile(path.stem, path.parent)
 
 
 def require_writable(path: Path, *, overwrite: bool) -> None:

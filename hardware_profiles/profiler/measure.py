@@ -53,7 +53,7 @@ class Findings:
     for_people: Mapping[str, Any]
 
 
-def measure(models: Sequence[Architecture], scope: Scope, bench: Bench, processor: str) -> Findings:
+def measure_models(models: Sequence[Architecture], scope: Scope, bench: Bench, processor: str) -> Findings:
     """Raises `InputError` before anything is measured where the device is not there or too small.
 
     `processor` is a CPU's name, which torch does not know.

@@ -10,7 +10,7 @@ Clock = Callable[[Callable[[], object]], float]  # seconds that a call takes
 Row = list[float]
 
 
-class Point(NamedTuple):
+class Timing(NamedTuple):
     """One thing to time: a call, and the numbers that say which, such as (blocks, input tokens)."""
 
     kind: str
@@ -19,7 +19,7 @@ class Point(NamedTuple):
     runs_a_round: int = 1
 
 
-def measured(points: Sequence[Point], clock: Clock, warm_up: int, rounds: int) -> dict[str, list[Row]]:
+def measured(points: Sequence[Timing], clock: Clock, warm_up: int, rounds: int) -> dict[str, list[Row]]:
     """For each kind a row [*at, median s, P10 s, P90 s] a point; the rounds of the warm-up are not counted."""
     times_s: list[list[float]] = [[] for _ in points]
     with tqdm(total=(warm_up + rounds) * len(points), unit="point", disable=None, leave=False) as progress:

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import torch
 
-from hardware_profiles.profiler.points import Point, Row, measured
+from hardware_profiles.profiler.points import Timing, Row, measured
 from hardware_profiles.profiler.scope import Scope
 from serving.blocks.architecture import Architecture
 from serving.launch.fleet import Fleet
 from serving.server.spec import DtypeName, ServerSpec
-from serving.transport import Link
+from serving.transport import Connection
 from serving.transport.messages import Kind, Message
 from system import InputError
 
@@ -25,14 +25,14 @@ JOB = 0
 class Relay:
     """One server with one block, and steps to it as an orchestrator sends them; they come back as long as they went."""
 
-    def __init__(self, link: Link, spec: ServerSpec) -> None:
+    def __init__(self, link: Connection, spec: ServerSpec) -> None:
         self._link, self._spec = link, spec
 
-    def point(self, tokens: int) -> Point:
+    def point(self, tokens: int) -> Timing:
         """A step of so many tokens."""
         hidden = torch.randn(1, tokens, self._spec.architecture.hidden_size).to(getattr(torch, self._spec.dtype))
         step = Message(Kind.STEP, JOB, block_count=1, hidden=hidden)
-        return Point("relay", (tokens, hidden.nbytes), lambda: self.answer(step), SHORT_RUNS)
+        return Timing("relay", (tokens, hidden.nbytes), lambda: self.answer(step), SHORT_RUNS)
 
     def clock(self, run: Callable[[], object]) -> float:
         """Of a step its round trip without what the server says that it took; it is the only one of its job."""
@@ -54,7 +54,7 @@ class Relay:
             raise InputError(answers[0].text)
         return answers[0]
 
-    def _wait(self, link: Link) -> None:
+    def _wait(self, link: Connection) -> None:
         """Until something can be read, or the rest of a message written."""
         if link.readable is None:
             return

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hardware_profiles.profiler.points import Point
+from hardware_profiles.profiler.points import Timing
 from hardware_profiles.profiler.scope import Scope
 from serving.blocks.architecture import Architecture
 from serving.blocks.block import Block
@@ -41,7 +41,7 @@ class Subject:
             Hosted(random_block(architecture, b, seed, dtype, device), b * batch) for b in range(scope.block_count)
         ]
 
-    def points(self, capture: Capture | None = None) -> list[Point]:
+    def points(self, capture: Capture | None = None) -> list[Timing]:
         """Prompts and single tokens of one job over stacks, and single tokens of several jobs together in one block.
 
         Where there is a `capture` also single tokens as CUDA graphs.
@@ -49,11 +49,11 @@ class Subject:
         lengths = self.scope.lengths
         graphed = [] if capture is None else [(m, n, capture) for m in self.scope.stacks for n in self.scope.contexts]
         return [
-            *(Point("decode_graph", (m, n), self.graphed(m, n, taken), SHORT_RUNS) for m, n, taken in graphed),
-            *(Point("prefill", (m, n), self.prefill(m, n)) for m in self.scope.stacks for n in lengths),
-            *(Point("decode", (m, n), self.decode(m, n), SHORT_RUNS) for m in self.scope.stacks for n in lengths),
+            *(Timing("decode_graph", (m, n), self.graphed(m, n, taken), SHORT_RUNS) for m, n, taken in graphed),
+            *(Timing("prefill", (m, n), self.prefill(m, n)) for m in self.scope.stacks for n in lengths),
+            *(Timing("decode", (m, n), self.decode(m, n), SHORT_RUNS) for m in self.scope.stacks for n in lengths),
             *(
-                Point("decode_batch", (1, jobs, n), self.decode_batch(jobs, n), SHORT_RUNS)
+                Timing("decode_batch", (1, jobs, n), self.decode_batch(jobs, n), SHORT_RUNS)
                 for jobs in self.scope.batches
                 for n in self.scope.contexts
             ),

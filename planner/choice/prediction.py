@@ -9,7 +9,7 @@ from algorithms.dispatch.jffc import JFFC
 from evaluators.queueing.steady_state import steady_state, theory_holds
 from evaluators.simulation import simulate_layout
 from planner.results import Prediction
-from system import Composition, Streams
+from system import Composition, RandomStreams
 from system.layout import Layout
 from system.response import ByChain, ResponseTimes
 from system.service.independent import INDEPENDENT
@@ -70,7 +70,7 @@ def response_times(
     """
     if is_exact(layout, workload, service):
         return steady_state(layout)
-    streams = Streams(seed)
+    streams = RandomStreams(seed)
     jobs, rng = workload.jobs(layout.system.arrival_rate_per_s, streams), streams.jobs("slowdowns")
     return simulate_layout(layout, jobs, service, rng, stop_unstable=True).times.after_warm_up()
 

@@ -53,7 +53,7 @@ class Machines:
     cost_per_hour: NDArray[np.float64] | None  # (J,)
 
 
-def machines(top: Entry, model: ServedModel, folder: Path) -> Machines:
+def machines_of(top: Entry, model: ServedModel, folder: Path) -> Machines:
     """The servers that a file lists under `servers`; raises `InputError` with the server's name where one is wrong."""
     groups = [_group(entry, top, model, folder) for entry in server_entries(top)]
     counts = [len(group.names) for group in groups]
@@ -117,8 +117,8 @@ def _profile(name: str, folder: Path) -> dict[str, Any]:
     """One of `hardware_profiles/`, also by "RTX 4090"; or a file beside the inventory, such as `measured.yaml`."""
     if name.endswith(".yaml"):
         path = folder / name
-        return profile.profile(path.stem, path.parent)
-    return profile.profile("_".join(name.lower().replace("-", " ").split()))
+        return profile.read_profile(path.stem, path.parent)
+    return profile.read_profile("_".join(name.lower().replace("-", " ").split()))
 
 
 def _own_gpu(entry: Entry) -> GpuProfile:

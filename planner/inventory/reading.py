@@ -9,7 +9,7 @@ from planner.inventory.entries import Entry, read_yaml
 from planner.inventory.goals import Cheapest, Goal, LargestRate, Minimise
 from planner.inventory.hugging_face import shape_from_config
 from planner.inventory.inventory import Inventory
-from planner.inventory.machines import machines, overheads_line, reserve_gb
+from planner.inventory.machines import machines_of, overheads_line, reserve_gb
 from planner.inventory.models import CACHES, WEIGHTS, Shape, derivation, preset, served_model, shape_from_entry
 from planner.inventory.services import service_of
 from system import InputError
@@ -83,7 +83,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     workload, rate_per_s = _workload(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
     model = served_model(choice.shape, slot_tokens, choice.weights, choice.cache)
-    found = machines(top, model, folder)
+    found = machines_of(top, model, folder)
     if isinstance(goal, Cheapest) and found.cost_per_hour is None:
         raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
     return Inventory(

@@ -8,7 +8,7 @@ import numpy as np
 from planner.inventory.services import NamedService
 from planner.output.words import (
     aligned,
-    count,
+    counted,
     digits,
     goal_words,
     hop_words,
@@ -25,7 +25,7 @@ LONGEST = 12  # rows of a table; further ones are told in one line
 LONGEST_NAME = 24  # of an alternative in its table
 
 
-def card(study: Study, title: str, best: Plan) -> str:
+def plan_card(study: Study, title: str, best: Plan) -> str:
     """The plan, what it is predicted to do beside its alternatives, and what that rests on.
 
     `best` is what a new plan gives, where the study is about a layout that runs already.
@@ -78,8 +78,8 @@ def _load(plan: Plan) -> str:
 
 def _size(plan: Plan) -> str:
     composition = plan.composition
-    at_work, servers = len(np.unique(composition.hop_server)), count(len(plan.inventory.servers), "server")
-    chains, places = count(len(composition), "chain"), count(composition.slot_count, "place")
+    at_work, servers = len(np.unique(composition.hop_server)), counted(len(plan.inventory.servers), "server")
+    chains, places = counted(len(composition), "chain"), counted(composition.slot_count, "place")
     return f"{at_work} of {servers}: {chains} with {places}"
 
 
@@ -88,7 +88,7 @@ def _cost(plan: Plan) -> list[str]:
     cost = plan.inventory.cost_per_hour
     if cost is None:
         return []
-    return [f"Cost: {digits(float(cost[plan.members].sum()))} per hour for {count(plan.members.size, 'server')}."]
+    return [f"Cost: {digits(float(cost[plan.members].sum()))} per hour for {counted(plan.members.size, 'server')}."]
 
 
 def _reserved(plan: Plan) -> int:

@@ -13,7 +13,7 @@ from planner.results import Plan, Study
 FORMAT = 1
 
 
-def document(study: Study, best: Plan) -> dict[str, Any]:
+def plan_document(study: Study, best: Plan) -> dict[str, Any]:
     """The study, and the best plan if it is about a layout that runs already. Blocks count from 0, `end` excluded.
 
     `quantity` says what the candidates, the values of servers and the ranges are numbers of, and in which unit.

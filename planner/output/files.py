@@ -5,9 +5,9 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from planner.output.document import document
+from planner.output.document import plan_document
 from planner.output.export import petals_commands, vllm_commands
-from planner.output.picture import picture
+from planner.output.picture import plan_picture
 from planner.results import Plan, Study
 from system import InputError
 
@@ -23,7 +23,7 @@ def write(folder: Path, found: Study, best: Plan, *, with_picture: bool) -> list
 def _write(folder: Path, found: Study, best: Plan, with_picture: bool) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
-        "plan.json": json.dumps(document(found, best), indent=1, allow_nan=False) + "\n",
+        "plan.json": json.dumps(plan_document(found, best), indent=1, allow_nan=False) + "\n",
         "export_petals.sh": petals_commands(best),
         "export_vllm.sh": vllm_commands(best),
     }
@@ -34,7 +34,7 @@ def _write(folder: Path, found: Study, best: Plan, with_picture: bool) -> list[s
 
 def _draw(folder: Path, plan: Plan) -> list[str]:
     mpl.use("agg")
-    drawn, names = picture(plan), ["plan.png", "plan.svg"]
+    drawn, names = plan_picture(plan), ["plan.png", "plan.svg"]
     for name in names:
         drawn.savefig(folder / name, dpi=150)
     return names

@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from planner.output.words import count, digits, some_names
+from planner.output.words import counted, digits, some_names
 from planner.results import Plan
 
 MOST_ROWS = 44
@@ -26,7 +26,7 @@ class Row(NamedTuple):
     utilisation: float
 
 
-def picture(plan: Plan) -> Figure:
+def plan_picture(plan: Plan) -> Figure:
     """Bars are hosted blocks, coloured by the share of the cache in use; lines are chains, as wide as their places."""
     rows = _rows(plan)
     figure, axes = plt.subplots(figsize=(9.0, 2.4 + 0.26 * len(rows)), layout="constrained")
@@ -91,7 +91,7 @@ def _draw_chains(axes: Axes, plan: Plan, rows: list[Row]) -> None:
             color=CHAIN_COLOURS[k] if named else "0.45",
             linewidth=0.8 + 2.2 * chain.capacity / widest,
             alpha=0.95 if named else 0.25,
-            label=f"{k + 1}: {count(chain.capacity, 'place')}, {digits(chain.mean_service_s, 's')}" if named else None,
+            label=_label(k, chain) if named else None,
             zorder=4 if named else 3,
         )
 

@@ -22,7 +22,7 @@ def digits(value: float | None, unit: str = "") -> str:
     return f"{text} {unit}".rstrip()
 
 
-def count(number: int, thing: str) -> str:
+def counted(number: int, thing: str) -> str:
     """A number of things, one of them without an s."""
     return f"{number} {thing}" + ("" if number == 1 else "s")
 

@@ -16,7 +16,7 @@ from planner.choice.candidates import best, best_of
 from planner.choice.prediction import loaded, predict
 from planner.choice.quantity import Quantity, quantity_of, value_or_none
 from planner.results import Alternative, Plan, Prediction
-from system import Composition, InfeasibleError, InputError, NotApplicableError, Placement, Streams, System
+from system import Composition, InfeasibleError, InputError, NotApplicableError, Placement, RandomStreams, System
 from system.layout import Layout
 from workloads.synthetic import SyntheticWorkload
 from workloads.workload import Workload
@@ -27,7 +27,7 @@ RoutesWay = Callable[[System, np.random.Generator], RoutedComposition]
 ROUTED_JOBS = 20_000  # of a workload that is made of random numbers
 
 
-def alternatives(plan: Plan, seed: int = 0) -> tuple[Alternative, ...]:
+def compare_alternatives(plan: Plan, seed: int = 0) -> tuple[Alternative, ...]:
     """Each with its prediction at the plan's rate, or the reason why it has none.
 
     Under the goal `LargestRate` the name of one with chains says what it carries under the SLO. Beside a layout that
@@ -114,7 +114,7 @@ def _of_routes(name: str, way: RoutesWay, plan: Plan, seed: int) -> Alternative:
     if isinstance(workload, SyntheticWorkload):
         workload = replace(workload, job_count=ROUTED_JOBS)
     try:
-        layout = way(plan.composition.system, Streams(seed).cluster("placement"))
+        layout = way(plan.composition.system, RandomStreams(seed).cluster("placement"))
         return Alternative(name, _predicted(layout, plan, workload, seed))
     except InputError as error:
         return Alternative(name, None, str(error))

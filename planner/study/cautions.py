@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.queueing.steady_state import steady_state
-from hardware_profiles.profile import profile
+from hardware_profiles.profile import read_profile
 from planner.choice.cheapest import choices, is_exhaustive
 from planner.choice.prediction import theory_applies
 from planner.inventory.goals import Cheapest
 from planner.output.words import some_names
 from planner.results import Alternative, Plan, Prediction
 from planner.study.sensitivity import links_per_chain_s
-from system import InputError, Streams
+from system import InputError, RandomStreams
 from workloads.synthetic import CalibratedWorkload, is_poisson_exponential
 from workloads.traces import TraceWorkload
 
@@ -70,7 +70,7 @@ def _of_requests(plan: Plan, seed: int) -> Iterator[str]:
         treated = f" (over_length = {workload.over_length})" if isinstance(workload, Recorded) else ""
         yield f"{too_long:.1%} of the requests are longer than the {tokens} tokens of a cache slot{treated}"
     if not is_poisson_exponential(workload):
-        yield from _of_arrivals(plan, workload.jobs(plan.prediction.rate_per_s, Streams(seed)).arrival_s)
+        yield from _of_arrivals(plan, workload.jobs(plan.prediction.rate_per_s, RandomStreams(seed)).arrival_s)
 
 
 def _of_arrivals(plan: Plan, arrival_s: Floats) -> Iterator[str]:
@@ -163,7 +163,7 @@ def _of_profiles(plan: Plan) -> Iterator[str]:
 
 def _is_data_sheet(name: str) -> bool:
     try:
-        content = profile(name)
+        content = read_profile(name)
     except InputError:  # numbers of the inventory itself
         return False
     return "data sheet" in f"{content['description']} {content['source']}".lower()

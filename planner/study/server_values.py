@@ -31,7 +31,7 @@ class _Part:
     reason: str
 
 
-def server_values(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
+def value_of_servers(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
     """The goal's quantity without each server the plan has, identical ones once, the most valuable first.
 
     At the plan's c, and for the first ten at the best one. A layout that already runs (a plan without candidates) is

@@ -21,7 +21,7 @@ def curves_of_schemes(rows: pd.DataFrame, labels: Labels, shown: Sequence[str]) 
     return curves_of(mean_responses(rows), labels, shown, "algorithm")
 
 
-def scheme_curves(axes: Axes, rows: pd.DataFrame, curves: Iterable[Curve], axis: str, draws: int) -> None:
+def draw_schemes(axes: Axes, rows: pd.DataFrame, curves: Iterable[Curve], axis: str, draws: int) -> None:
     """Draw the curves that some of a figure's rows have, and why points of the schemes' own curves are missing."""
     present = [line for line in curves if (rows["curve"] == line.label).any()]
     means = {line.label: over_draws(rows[rows["curve"] == line.label], axis, draws) for line in present}

@@ -21,7 +21,7 @@ STATISTICS = {
 OFFSET, MOST = 0.12, 0.72  # between the kinds of one statistic, and from the first to the last
 
 
-def side_by_side(rows: pd.DataFrame, axis: str, draws: int, labels: Labels) -> Figure:
+def draw_side_by_side(rows: pd.DataFrame, axis: str, draws: int, labels: Labels) -> Figure:
     """Draw a panel for each value of the axis."""
     known = with_kinds(rows)
     kinds = kinds_in(known, labels)

@@ -9,7 +9,7 @@ import pandas as pd
 from plots.claims.rules import SETS
 from plots.files import NOTHING, attempt, module_of
 from plots.report.markup import Markup, drawing, folded, paragraph, table
-from store.commands.summary import reasons, summary
+from store.commands.summary import reasons, summary_line
 from store.disk.outcome import Outcome
 from store.tables.labels import Labels, labels_in
 from store.tables.load import Results
@@ -24,7 +24,7 @@ def section_of(name: str, sweep: Mapping[str, Any], results: Results) -> Markup:
     rows, points = results
     labels = labels_in(sweep)
     heading, shows = title_of(name)
-    told = [summary(name, sweep["fixed"], points), *widest_interval(rows, sweep["axes"], sweep["draws"])]
+    told = [summary_line(name, sweep["fixed"], points), *widest_interval(rows, sweep["axes"], sweep["draws"])]
     others = reasons(points)
     parts = [
         f'<section class="experiment" id="{escape(name)}">\n<h3>{escape(heading)}</h3>\n',

@@ -36,11 +36,11 @@ def write_report(store: Path, folder: Path, plans: Path) -> str:
         )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{REPORT}.html"
-    path.write_text(page(store, names, plans), encoding="utf-8")
+    path.write_text(report_page(store, names, plans), encoding="utf-8")
     return f"{REPORT:22} {len(names):4} experiments, {path.stat().st_size / 1e6:.1f} MB; {path}"
 
 
-def page(store: Path, names: Sequence[str], plans: Path) -> str:
+def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
     """The page as text: of these experiments, and of the claims as far as they are decided by them."""
     evidence = gather(store)
     judgements = [judge(claim, evidence) for claim in claims()]

@@ -14,13 +14,13 @@ from serving.launch import by_hand
 from serving.launch import ray_servers as placed
 from serving.server import green_contexts
 from serving.server.device import torch_device
-from serving.server.executor import Worker
+from serving.server.executor import StepExecutor
 from serving.server.spec import ServerSpec
-from serving.transport import Link, LinkClosedError
-from serving.transport.local import LocalLink
+from serving.transport import Connection, ConnectionClosedError
+from serving.transport.local import LocalConnection
 from serving.transport.messages import Kind, Message, WireError
-from serving.transport.pipe import StreamLink
-from serving.transport.zeromq import ZeromqLink
+from serving.transport.pipe import PipeConnection
+from serving.transport.zeromq import ZeromqConnection
 from system import InputError
 
 GOODBYE_S = 5.0  # for processes to end once their connections have
@@ -34,7 +34,7 @@ class Fleet:
 
     def __init__(
         self,
-        links: Sequence[Link],
+        links: Sequence[Connection],
         processes: Sequence["subprocess.Popen[bytes]"] = (),
         end: Callable[[], object] = lambda: None,
     ) -> None:
@@ -75,7 +75,7 @@ def _wait_for_ends(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
             process.wait()
 
 
-def _first_answer(spec: ServerSpec, link: Link, deadline_s: float) -> Message:
+def _first_answer(spec: ServerSpec, link: Connection, deadline_s: float) -> Message:
     """To the question whether it is ready."""
     try:
         link.send(Message(Kind.READY))
@@ -85,7 +85,7 @@ def _first_answer(spec: ServerSpec, link: Link, deadline_s: float) -> Message:
                 raise InputError(f"server {spec.name}: not ready in time; raise start_s, or look at its output")
             if link.readable is not None and not link.busy:
                 select.select([link.readable], [], [], left_s)
-    except LinkClosedError as error:
+    except ConnectionClosedError as error:
         raise InputError(f"server {spec.name}: ended before it was ready; its own output says why") from error
     except WireError as error:
         raise InputError(f"server {spec.name}: {error}") from error
@@ -102,18 +102,18 @@ def started(engine: str, specs: Sequence[ServerSpec], addresses: Sequence[str]) 
 def local(specs: Sequence[ServerSpec]) -> Fleet:
     """All in this process; those with an `sm_count` on partitions of their device."""
     streams = green_contexts.streams([spec.sm_count for spec in specs], torch_device(specs[0].device))
-    return Fleet([LocalLink(Worker(spec, stream)) for spec, stream in zip(specs, streams, strict=True)])
+    return Fleet([LocalConnection(StepExecutor(spec, stream)) for spec, stream in zip(specs, streams, strict=True)])
 
 
 def pipe(specs: Sequence[ServerSpec]) -> Fleet:
     """A process of its own for each, at the other end of a socket pair: it ends when this process does."""
-    links: list[Link] = []
+    links: list[Connection] = []
     processes: list[subprocess.Popen[bytes]] = []
     with ExitStack() as on_failure:
         on_failure.enter_context(Fleet(links, processes))
         for spec in specs:
             ours, theirs = socket.socketpair()
-            links.append(StreamLink(ours))
+            links.append(PipeConnection(ours))
             processes.append(_started(spec, theirs))
             theirs.close()
         on_failure.pop_all()
@@ -146,11 +146,11 @@ def ray(specs: Sequence[ServerSpec], addresses: Sequence[str]) -> Fleet:
         return Fleet(links, end=end.pop_all().close)
 
 
-def _zeromq_links(addresses: Sequence[str]) -> list[Link]:
-    links: list[Link] = []
+def _zeromq_links(addresses: Sequence[str]) -> list[Connection]:
+    links: list[Connection] = []
     with ExitStack() as on_failure:
         on_failure.enter_context(Fleet(links))
         for address in addresses:
-            links.append(ZeromqLink(address))
+            links.append(ZeromqConnection(address))
         on_failure.pop_all()
     return links

@@ -23,7 +23,7 @@ class Parts:
 
 
 @dataclass
-class JobRecord:
+class ServedJob:
     """One job of a run, from its arrival to its end. The clock is the orchestrator's, from the begin of the run."""
 
     arrival_s: float

@@ -15,9 +15,9 @@ from torch import Tensor
 from evaluators.admission.requests import RequestAdmission
 from serving.blocks.ends import Ends
 from serving.orchestrator.attempt import Attempt, Delays, Request
-from serving.orchestrator.job_record import JobRecord, Status
+from serving.orchestrator.job_record import ServedJob, Status
 from serving.orchestrator.reactor import Reactor
-from serving.transport import Link, LinkClosedError
+from serving.transport import Connection, ConnectionClosedError
 from serving.transport.messages import Kind, Message, WireError
 from system import InfeasibleError
 
@@ -32,7 +32,7 @@ class Orchestrator:
     def __init__(
         self,
         admission: RequestAdmission,
-        links: Mapping[int, Link],
+        links: Mapping[int, Connection],
         ends: Ends,
         delays: Delays,
         timeout_s: float,
@@ -52,10 +52,10 @@ class Orchestrator:
 
     def run(
         self, arrival_s: NDArray[np.float64], requests: Sequence[Request], ended: Callable[[], object]
-    ) -> list[JobRecord]:
+    ) -> list[ServedJob]:
         """Serve the jobs at their times of arrival; `ended` is called at the end of each. Returns their records."""
         self._requests, self._ended = requests, ended
-        self.records = [JobRecord(float(time_s)) for time_s in arrival_s]
+        self.records = [ServedJob(float(time_s)) for time_s in arrival_s]
         self._left = len(self.records)
         self._begin_s = self._reactor.now_s()
         if self.records:
@@ -159,13 +159,13 @@ class Orchestrator:
     def _send(self, server: int, messages: Sequence[Message]) -> None:
         try:
             self._links[server].send(*messages)
-        except LinkClosedError as error:
+        except ConnectionClosedError as error:
             self._reactor.at(0.0, partial(self._lose, server, str(error)))
 
     def _receive(self, server: int) -> None:
         try:
             answers = self._links[server].receive()
-        except (LinkClosedError, WireError) as error:
+        except (ConnectionClosedError, WireError) as error:
             self._lose(server, str(error))
             return
         for answer in answers:

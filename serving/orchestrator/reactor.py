@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from serving.transport import Link, LinkClosedError
+from serving.transport import Connection, ConnectionClosedError
 
 LONGEST_WAIT_S = 0.5
 
@@ -19,7 +19,9 @@ LONGEST_WAIT_S = 0.5
 class Reactor:
     """In turns, calls what is due, then `turned()`, waits, and calls `readable(j)` for links that have something."""
 
-    def __init__(self, links: Mapping[int, Link], readable: Callable[[int], None], turned: Callable[[], None]) -> None:
+    def __init__(
+        self, links: Mapping[int, Connection], readable: Callable[[int], None], turned: Callable[[], None]
+    ) -> None:
         self._links, self._readable, self._turned = dict(links), readable, turned
         self._open = set(links)
         self._deadlines: list[tuple[float, int, Callable[[], None]]] = []
@@ -54,7 +56,7 @@ class Reactor:
         limit_s = 0.0 if busy else self._until_next_s()
         readable, writable, _ = select.select(list(descriptors), unsent, [], limit_s)
         for descriptor in writable:
-            with suppress(LinkClosedError):  # `receive` will tell
+            with suppress(ConnectionClosedError):  # `receive` will tell
                 self._links[descriptors[descriptor]].flush()
         for j in busy + [descriptors[descriptor] for descriptor in readable]:
             if j in self._open:

@@ -26,7 +26,7 @@ class Launched(Protocol):
         """How long it took, once it has ended."""
 
 
-class Stream(Protocol):
+class DeviceStream(Protocol):
     def launch(self, compute: Callable[[], Result], inputs: Sequence[Tensor]) -> tuple[Result, Launched]:
         """Begin; tensors of the result are valid once it has ended. `inputs` stay untouched until then."""
 
@@ -90,6 +90,6 @@ class CudaStream:
         return result, between
 
 
-def stream_of(device: torch.device) -> Stream:
+def stream_of(device: torch.device) -> DeviceStream:
     """A new one on the whole device."""
     return CudaStream(torch.cuda.Stream(device)) if device.type == "cuda" else HostStream()

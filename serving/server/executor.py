@@ -17,9 +17,9 @@ from serving.blocks.slab import Slab
 from serving.blocks.source import block_of
 from serving.blocks.stack import Stack
 from serving.server.device import require_fits, torch_device
-from serving.server.device_streams import CudaStream, Launched, Stream, stream_of
+from serving.server.device_streams import CudaStream, DeviceStream, Launched, stream_of
 from serving.server.spec import Pace, ServerSpec
-from serving.transport.messages import Kind, Message, Request
+from serving.transport.messages import Kind, Message, ReceivedMessage
 from system import InputError
 
 WARM_UP_STEPS = 3
@@ -30,7 +30,7 @@ class Computation:
     """Steps that are computed together, and the answers to those that cannot be."""
 
     refusals: list[Message]
-    requests: list[Request]
+    requests: list[ReceivedMessage]
     hidden: list[Tensor]
     launched: Launched | None  # None if all are refused
     free_s: float  # since when the server computed nothing
@@ -38,10 +38,10 @@ class Computation:
     paced_s: float  # it lasts at least
 
 
-class Worker:
+class StepExecutor:
     """Holds the blocks and the slab, and computes on `stream`; `now_s` is the clock of all its times."""
 
-    def __init__(self, spec: ServerSpec, stream: Stream | None = None) -> None:
+    def __init__(self, spec: ServerSpec, stream: DeviceStream | None = None) -> None:
         self.spec, self.now_s = spec, time.perf_counter
         self._device, self._dtype = torch_device(spec.device), getattr(torch, spec.dtype)
         require_fits(spec, self._device, self._dtype)
@@ -92,7 +92,7 @@ class Worker:
             self.stack.close(message.job)
         return ""
 
-    def compute(self, requests: Sequence[Request]) -> list[Message]:
+    def compute(self, requests: Sequence[ReceivedMessage]) -> list[Message]:
         """The answers to steps that are computed together: one of any length, or several of one token each."""
         computation = self.begin(requests)
         if computation.launched is not None:
@@ -102,7 +102,7 @@ class Worker:
                 time.sleep(left_s)
         return self.finish(computation)
 
-    def begin(self, requests: Sequence[Request]) -> Computation:
+    def begin(self, requests: Sequence[ReceivedMessage]) -> Computation:
         """Launch steps; on a device that computes by itself they go on after this."""
         refusals = {id(request): refusal for request in requests if (refusal := self._refusal(request.message))}
         left = [request for request in requests if id(request) not in refusals]

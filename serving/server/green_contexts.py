@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from serving.server.device_streams import CudaStream, Stream
+from serving.server.device_streams import CudaStream, DeviceStream
 from system import InputError
 from system.checks import require
 
@@ -22,7 +22,7 @@ IGNORE_COSCHEDULING = 1
 COSCHEDULED_SMS = 8  # groups of multiples of so many can run large thread block clusters (compute capability 9.0)
 
 
-def streams(sm_counts: Sequence[int | None], device: torch.device) -> list[Stream | None]:
+def streams(sm_counts: Sequence[int | None], device: torch.device) -> list[DeviceStream | None]:
     """For each server a stream on so many SMs of its own, or None; all or none of the servers have such.
 
     Raises `InputError` where the device cannot be split so.

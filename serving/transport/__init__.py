@@ -9,11 +9,11 @@ from serving.transport.messages import Message
 from system import InputError
 
 
-class LinkClosedError(InputError):
+class ConnectionClosedError(InputError):
     """The server at the other end is gone."""
 
 
-class Link(Protocol):
+class Connection(Protocol):
     @property
     def readable(self) -> int | None:
         """The file descriptor that is readable when `receive` may have something; None if it has to be asked."""

@@ -3,12 +3,12 @@
 import time
 from collections import deque
 
-from serving.server.executor import Computation, Worker
+from serving.server.executor import Computation, StepExecutor
 from serving.server.server import next_steps
-from serving.transport.messages import Kind, Message, Request
+from serving.transport.messages import Kind, Message, ReceivedMessage
 
 
-class LocalLink:
+class LocalConnection:
     """A step begins when the orchestrator asks for answers, and is there when it asks after its end; nothing is copied.
 
     On a CPU a step has ended when it has begun. On a device that computes by itself, other servers begin meanwhile.
@@ -17,9 +17,9 @@ class LocalLink:
     readable = None
     unsent = False
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: StepExecutor) -> None:
         self._worker = worker
-        self._steps: deque[Request] = deque()
+        self._steps: deque[ReceivedMessage] = deque()
         self._computation: Computation | None = None
         self._answers: list[Message] = []
 
@@ -30,7 +30,7 @@ class LocalLink:
     def send(self, *messages: Message) -> None:
         for message in messages:
             if message.kind == Kind.STEP:
-                self._steps.append(Request(message, time.perf_counter()))
+                self._steps.append(ReceivedMessage(message, time.perf_counter()))
             else:
                 self._answers.append(self._worker.control(message))
 

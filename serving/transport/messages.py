@@ -63,7 +63,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Request:
+class ReceivedMessage:
     """A message as a server has it: with the time of the server's clock at which it was there to be read."""
 
     message: Message

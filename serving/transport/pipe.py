@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from serving.transport import LinkClosedError
-from serving.transport.messages import HEADER, Message, Request, body_bytes, pack, unpack
+from serving.transport import ConnectionClosedError
+from serving.transport.messages import HEADER, Message, ReceivedMessage, body_bytes, pack, unpack
 
 BUFFER_BYTES = 1 << 22
 PIECES = 64  # that the kernel takes at once
@@ -54,7 +54,7 @@ class Incoming:
         return messages
 
 
-class StreamLink:
+class PipeConnection:
     """The orchestrator's end."""
 
     busy = False
@@ -84,7 +84,7 @@ class StreamLink:
         except BlockingIOError:
             return
         except OSError as error:
-            raise LinkClosedError(f"connection closed: {error.strerror}") from error
+            raise ConnectionClosedError(f"connection closed: {error.strerror}") from error
 
     def receive(self) -> list[Message]:
         messages: list[Message] = []
@@ -94,16 +94,16 @@ class StreamLink:
         except BlockingIOError:
             return messages
         except OSError as error:
-            raise LinkClosedError(f"connection closed: {error.strerror}") from error
+            raise ConnectionClosedError(f"connection closed: {error.strerror}") from error
         if not messages:  # what came before the end is given first; the end is still there at the next call
-            raise LinkClosedError("connection closed: the server has ended")
+            raise ConnectionClosedError("connection closed: the server has ended")
         return messages
 
     def close(self) -> None:
         self._socket.close()
 
 
-class StreamPort:
+class PipePort:
     """The server's end, on the orchestrator's machine: both read one clock, so a message tells when it was sent."""
 
     def __init__(self, connected: socket.socket) -> None:
@@ -112,21 +112,21 @@ class StreamPort:
         self._socket, self._incoming = connected, Incoming()
         self._messages: deque[Message] = deque()
 
-    def receive(self, wait: bool) -> Request | None:
+    def receive(self, wait: bool) -> ReceivedMessage | None:
         """The next request; without `wait` None if there is none yet. Raises `LinkClosedError` at the end."""
         flags = 0 if wait else socket.MSG_DONTWAIT
         try:
             while not self._messages:
                 count = self._socket.recv_into(self._incoming.room(), 0, flags)
                 if count == 0:
-                    raise LinkClosedError("connection closed: the orchestrator has ended")
+                    raise ConnectionClosedError("connection closed: the orchestrator has ended")
                 self._messages += self._incoming.filled(count)
         except BlockingIOError:
             return None
         except OSError as error:
-            raise LinkClosedError(f"connection closed: {error.strerror}") from error
+            raise ConnectionClosedError(f"connection closed: {error.strerror}") from error
         message = self._messages.popleft()
-        return Request(message, message.sent_s)
+        return ReceivedMessage(message, message.sent_s)
 
     def send(self, *messages: Message) -> None:
         """In one go, so that the orchestrator is woken once."""
@@ -135,7 +135,7 @@ class StreamPort:
             while outgoing:
                 send_some(self._socket, outgoing)
         except OSError as error:
-            raise LinkClosedError(f"connection closed: {error.strerror}") from error
+            raise ConnectionClosedError(f"connection closed: {error.strerror}") from error
 
 
 def pieces(messages: Iterable[Message]) -> Iterator[memoryview]:

@@ -15,8 +15,8 @@ from threading import Thread
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from serving.transport import LinkClosedError
-from serving.transport.messages import LARGEST_BODY, Kind, Message, Request, WireError, pack, unpack
+from serving.transport import ConnectionClosedError
+from serving.transport.messages import LARGEST_BODY, Kind, Message, ReceivedMessage, WireError, pack, unpack
 from system import InputError
 
 HEARTBEAT_MS = 1000
@@ -43,7 +43,7 @@ def _unpacked(frames: list[zmq.Frame]) -> Message:
     return unpack(frames[0].bytes, frames[1].buffer)
 
 
-class ZeromqLink:
+class ZeromqConnection:
     """The orchestrator's end. A server that is not there yet may come later; one that goes does not come back."""
 
     unsent = False
@@ -85,7 +85,7 @@ class ZeromqLink:
                 messages.append(_unpacked(self._socket.recv_multipart(zmq.NOBLOCK, copy=False)))
         self._gone |= bool(_connections_lost(self._losses))
         if self._gone and not messages:  # what came before the end is given first
-            raise LinkClosedError(f"connection to {self._address} closed: no server answers there any more")
+            raise ConnectionClosedError(f"connection to {self._address} closed: no server answers there any more")
         return messages
 
     def close(self) -> None:
@@ -110,21 +110,21 @@ class ZeromqPort:
         self.address = self._socket.get_string(zmq.LAST_ENDPOINT)
         self._losses = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._theirs, self._answers = _pair()
-        self._requests: queue.SimpleQueue[tuple[bytes, Request | None]] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[tuple[bytes, ReceivedMessage | None]] = queue.SimpleQueue()
         self._guest, self._connection = b"", -1  # the orchestrator's name in the socket, and its connection's
         self._early: list[tuple[float, list[zmq.Frame]]] = []  # first words of those that come before it has gone
         self._host = b""  # the orchestrator whose request was taken last
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def receive(self, wait: bool) -> Request | None:
+    def receive(self, wait: bool) -> ReceivedMessage | None:
         """The next request; without `wait` None if there is none yet. Raises `LinkClosedError` once at each end."""
         try:
             self._host, request = self._requests.get(block=wait)
         except queue.Empty:
             return None
         if request is None:
-            raise LinkClosedError("connection closed: the orchestrator has ended")
+            raise ConnectionClosedError("connection closed: the orchestrator has ended")
         return request
 
     def send(self, *messages: Message) -> None:
@@ -184,7 +184,7 @@ class ZeromqPort:
         if not self._guest and message.kind == Kind.READY:
             self._guest, self._connection = sender, int(frames[-1].get(zmq.SRCFD))
         if sender == self._guest:
-            self._requests.put((sender, Request(message, received_s)))
+            self._requests.put((sender, ReceivedMessage(message, received_s)))
         else:
             self._early.append((received_s, frames))
 

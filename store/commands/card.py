@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from store.disk.outcome import outcome
+from store.disk.outcome import outcome_of
 from store.disk.store import Store
 from store.tables.statistics import mean_interval
 from system import InputError
@@ -10,13 +10,13 @@ from system import InputError
 LONGEST_LIST = 40  # a metric at more places than this is a curve
 
 
-def card(store: Store, point: str, draws: int, replications: int) -> str:
+def point_card(store: Store, point: str, draws: int, replications: int) -> str:
     """Every metric with its mean over draws and the 95 % half-width.
 
     Raises `InputError` with the reason where a draw was refused: a mean over the others would flatter.
     """
     parts = store.parts([point])
-    found = outcome(store, point, parts[point], draws, replications)
+    found = outcome_of(store, point, parts[point], draws, replications)
     if found.status != "ok":
         raise InputError(f"{found.status}: {found.reason}")
     return "\n".join([f"point {point}", *means(store.rows(parts, draws, replications))]) + "\n"

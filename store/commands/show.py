@@ -9,7 +9,7 @@ import yaml
 
 from store.commands.card import means
 from store.disk.identity import differing, identity_of
-from store.disk.outcome import outcome
+from store.disk.outcome import outcome_of
 from store.disk.store import Store
 from store.tables.load import made
 from store.tables.text import aligned
@@ -29,7 +29,7 @@ def find_point(store: Store, prefix: str) -> str:
     return found[0]
 
 
-def show(store: Store, point: str) -> str:
+def point_details(store: Store, point: str) -> str:
     """Status, where it appears, configuration, code, parts, the last attempt if it came to nothing, and the means.
 
     All as far as the draws and replications that experiments ask for, or else as far as they are there.
@@ -40,7 +40,7 @@ def show(store: Store, point: str) -> str:
     require(bool(records), "point", point, "its parts were damaged and are set aside; run its sweep again")
     swept = _appearances(store, point)
     size = _size(list(swept.values()), records)
-    found = outcome(store, point, parts, *size)
+    found = outcome_of(store, point, parts, *size)
     rows = store.rows({point: parts}, *size) if found.status == "ok" else pd.DataFrame()
     sections = {
         f"point {point}": [f"{found.status} at draws={size[0]} replications={size[1]}", *filter(None, [found.reason])],

@@ -47,7 +47,7 @@ class Attempts(NamedTuple):
     point: str
 
 
-def status(store: Store, experiments: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def experiment_status(store: Store, experiments: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One row an experiment (`Status`), and one row a reason why points failed or were skipped (`Attempts`).
 
     All as far as the draws and replications go that an experiment's last sweep asked for.

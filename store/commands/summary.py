@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 
-def summary(experiment: str, fixed: Sequence[str], points: pd.DataFrame) -> str:
+def summary_line(experiment: str, fixed: Sequence[str], points: pd.DataFrame) -> str:
     """What the command line set, how many points there are of each status, and the seconds of work (`load_points`)."""
     counts = ", ".join(f"{count} {status}" for status, count in points["status"].value_counts().items())
     title = f"{experiment} ({', '.join(fixed)})" if fixed else experiment

@@ -21,7 +21,7 @@ class Outcome(NamedTuple):
         return self.status in COMPLETE
 
 
-def outcome(store: Store, point: str, parts: Sequence[Part], draws: int, replications: int) -> Outcome:
+def outcome_of(store: Store, point: str, parts: Sequence[Part], draws: int, replications: int) -> Outcome:
     """The outcome of a point of which `parts` are committed."""
     records = store.records(point, parts)
     duration_s = sum(record["duration_s"] for record in records)

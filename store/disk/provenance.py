@@ -13,7 +13,7 @@ PACKAGES = ("hydra-core", "llvmlite", "numba", "numpy", "pandas", "pyarrow", "sc
 
 
 @cache
-def provenance() -> dict[str, Any]:
+def current_provenance() -> dict[str, Any]:
     """Versions of the code and of what it runs on, and the machine."""
     return {
         "commit": _commit(),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from store.disk.files import StoreError
 from store.disk.identity import identity_of
 from store.disk.locks import locked
-from store.disk.provenance import provenance
+from store.disk.provenance import current_provenance
 from store.disk.store import Part, Store
 from system.errors import DataUnavailableError, InputError, NotApplicableError, input_error_behind
 
@@ -28,7 +28,7 @@ class WorkItem(NamedTuple):
     parts: list[Part]
 
 
-class Outcome(Protocol):
+class Evaluation(Protocol):
     """Rows (draw, replication, metric, at, value), and refusals with the attributes `draw`, `status` and `reason`."""
 
     @property
@@ -39,7 +39,7 @@ class Outcome(Protocol):
 
 
 # Evaluates a case for some draws and replications.
-Evaluate = Callable[[dict[str, Any], range, range], Outcome]
+Evaluate = Callable[[dict[str, Any], range, range], Evaluation]
 
 
 def write_work(path: Path, work: Sequence[WorkItem]) -> Path:
@@ -101,7 +101,7 @@ def do_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
             continue
         started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
         record: dict[str, Any] = {"configuration": item.case, "part": _bounds(part), **code}
-        record |= {"started": started, "provenance": provenance()}
+        record |= {"started": started, "provenance": current_provenance()}
         try:
             outcome = evaluate(item.case, part.draws, part.replications)
         except Exception as error:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from store.disk.outcome import Outcome, outcome
+from store.disk.outcome import Outcome, outcome_of
 from store.disk.store import Parts, Store
 
 FOLDER = "outputs/store"
@@ -112,4 +112,4 @@ def axes_table(sweep: dict[str, Any]) -> pd.DataFrame:
 
 def outcomes(store: Store, sweep: Mapping[str, Any], parts: Parts) -> dict[str, Outcome]:
     """What became of each point of a sweep, as far as the draws and replications that it asked for."""
-    return {point: outcome(store, point, parts[point], sweep["draws"], sweep["replications"]) for point in parts}
+    return {point: outcome_of(store, point, parts[point], sweep["draws"], sweep["replications"]) for point in parts}

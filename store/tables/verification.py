@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from store.disk.provenance import provenance
+from store.disk.provenance import current_provenance
 from store.disk.store import Store
 from store.tables.load import load_records, load_results
 from store.tables.reference import DIGITS, PROVENANCE, platform_of, reference_rows
@@ -79,7 +79,7 @@ def _simulated(records: dict[str, list[dict[str, Any]]], points: pd.DataFrame, a
 
 def _same_platform(folder: Path, experiment: str) -> bool:
     made = yaml.safe_load((folder / PROVENANCE).read_text())
-    return bool(made[experiment]["platforms"] == [platform_of(provenance())])
+    return bool(made[experiment]["platforms"] == [platform_of(current_provenance())])
 
 
 def _compared(expected: pd.DataFrame, found: pd.DataFrame, axes: list[str], same_platform: bool) -> pd.DataFrame:

@@ -73,10 +73,10 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 
 @cache
 def _tree(module: str) -> ast.Module:
-    return ast.parse(source(module))
+    return ast.parse(source_text(module))
 
 
-def source(module: str) -> str:
+def source_text(module: str) -> str:
     """Return the text of a module of this project."""
     file = file_of(module)
     assert file is not None
@@ -100,7 +100,7 @@ def code_of(modules: Iterable[str]) -> dict[str, str]:
 
 def text_hash(modules: Iterable[str]) -> str:
     """Return a hash of the texts of modules as they are, comments and all."""
-    return short_hash("\0".join(f"{module}\0{source(module)}" for module in sorted(modules)))
+    return short_hash("\0".join(f"{module}\0{source_text(module)}" for module in sorted(modules)))
 
 
 def short_hash(text: str) -> str:

@@ -15,7 +15,7 @@ from algorithms.placement.cg_bp import CgBp
 from algorithms.routing.links import RoutedComposition
 from algorithms.routing.ws_rr import expected_wait
 from evaluators.simulation import simulate_layout
-from system import InfeasibleError, InputError, Streams, System
+from system import InfeasibleError, InputError, RandomStreams, System
 from tests.support.oracles.instances import poisson_jobs, random_system
 from tests.support.oracles.routing_placements import cg_bp
 from tests.support.project import CONF
@@ -27,7 +27,7 @@ def default_system(draw: int, constants: str = "paper") -> System:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", [f"constants={constants}", "network=european"])
     model = instantiate(config.model)
-    servers = instantiate(config.cluster).draw(model, Streams(331, draw))
+    servers = instantiate(config.cluster).draw(model, RandomStreams(331, draw))
     return System(model, servers, 0.2, (1.0, 2000.0, 19.0))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from store.disk.provenance import provenance
+from store.disk.provenance import current_provenance
 from system.code.source import ROOT
 from tests.benchmarks.composition import composition_benchmarks
 from tests.benchmarks.formulas import formula_benchmarks
@@ -61,7 +61,7 @@ def _claim(benchmark: Benchmark) -> str | None:
 
 def _environment() -> dict[str, Any]:
     """What the numbers were measured on; the machine's name says nothing to others."""
-    facts = provenance()
+    facts = current_provenance()
     machine = {key: value for key, value in facts["machine"].items() if key != "name"}
     packages = {key: facts["packages"][key] for key in ("numba", "numpy")}
     return {**machine, "python": facts["python"], **packages, "commit": facts["commit"]}

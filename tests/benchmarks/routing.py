@@ -10,7 +10,7 @@ from algorithms.petals import Petals
 from algorithms.placement.petals import PetalsPlacement
 from algorithms.routing.links import RoutedComposition
 from evaluators.simulation import simulate_layout
-from system import Streams
+from system import RandomStreams
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.support.benchmark import Benchmark, Measure, Peer
 from tests.benchmarks.support.four_chains import FOUR_CHAINS, simulated_mean_s
@@ -56,7 +56,7 @@ def composition(name: str, server_count: int) -> RoutedComposition:
 def drawn(count: int) -> Jobs:
     """Jobs at the paper's rate."""
     workload = SyntheticWorkload(Poisson(), count, input_tokens=2000, output_tokens=20)
-    return workload.jobs(0.2, Streams(seed=1))
+    return workload.jobs(0.2, RandomStreams(seed=1))
 
 
 def _ours(name: str, server_count: int, scale: Scale) -> Measure:

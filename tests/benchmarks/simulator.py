@@ -13,7 +13,7 @@ from algorithms.dispatch.sed import SED
 from evaluators.simulation.chunks import simulate_chunks
 from evaluators.simulation.simulate import chain_table
 from evaluators.simulation.streamed import LARGEST_CHUNK, StreamedTimes
-from system import Streams
+from system import RandomStreams
 from system.dispatch import Dispatch
 from system.response import TIMES
 from tests.benchmarks.scale import Scale
@@ -35,7 +35,7 @@ def streamed_mean_s(job_count: int) -> float:
     queue = FOUR_CHAINS
     workload = SyntheticWorkload(Poisson(), job_count, input_tokens=1, output_tokens=1)
     seen = StreamedTimes((), len(queue.capacity))
-    chunks = workload.chunks(queue.arrival_rate_per_s, Streams(seed=1), LARGEST_CHUNK)
+    chunks = workload.chunks(queue.arrival_rate_per_s, RandomStreams(seed=1), LARGEST_CHUNK)
     table = chain_table(1 / np.array(queue.rate_per_s), queue.capacity, JFFC, None)
     for served in simulate_chunks(chunks, table, JFFC):
         seen.add(served.times)

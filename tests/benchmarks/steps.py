@@ -8,7 +8,7 @@ from algorithms.allocation.gca import gca
 from algorithms.dispatch.jffc import JFFC
 from evaluators.admission.requests import RequestAdmission
 from evaluators.simulation.steps import simulate_steps
-from system import Composition, Streams
+from system import Composition, RandomStreams
 from system.service.steps import Steps
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.support.benchmark import Benchmark, Measure, Peer
@@ -49,7 +49,7 @@ def _chains() -> Composition:
 @cache
 def _jobs(count: int) -> Jobs:
     workload = DrawnLengths(Poisson(), count, input_tokens=MEAN_TOKENS, output_tokens=MEAN_TOKENS)
-    return workload.jobs(_chains().system.arrival_rate_per_s, Streams(seed=1))
+    return workload.jobs(_chains().system.arrival_rate_per_s, RandomStreams(seed=1))
 
 
 @cache

@@ -14,7 +14,7 @@ from algorithms.placement.gbp_cr import GbpCr
 from algorithms.routing.links import RoutedComposition, legal_links
 from algorithms.routing.petals import no_cache_penalty
 from algorithms.routing.ws_rr import expected_wait
-from evaluators.points.case import Case, Outcome
+from evaluators.points.case import Case, Evaluation
 from evaluators.simulation import JobTimes, simulate, simulate_layout
 from system import Composition, InfeasibleError, InputError, Placement, Servers, System, UnstableError
 from system.routing import WAITING, Routing
@@ -278,7 +278,7 @@ def test_no_jobs_take_no_time():
     assert simulate_layout(composition, nobody).times.response_s.size == 0
 
 
-def outcome(*overrides: str) -> Outcome:
+def outcome(*overrides: str) -> Evaluation:
     case: Case = instantiate(case_of("network=european", "workload.job_count=3000", *overrides))
     return case.evaluate(range(1), range(1))
 

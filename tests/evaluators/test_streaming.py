@@ -19,7 +19,7 @@ from evaluators.simulation.chunks import simulate_chunks
 from evaluators.simulation.simulate import chain_table
 from evaluators.simulation.streamed import StreamedTimes, is_piling_up, while_stable
 from sweep.instantiate import evaluate
-from system import InputError, NotApplicableError, Streams, UnstableError
+from system import InputError, NotApplicableError, RandomStreams, UnstableError
 from system.intervals import BATCHES
 from tests.support.project import case_of, choices
 from workloads.arrivals import Gamma, Hyperexponential, IdleGaps, MarkovModulatedPoisson, Poisson
@@ -40,7 +40,7 @@ def chunks_served(chunks, dispatch):
 
 
 def in_chunks(workload, load, chunk_jobs, dispatch):
-    chunks = workload.chunks(load * NU, Streams(1), chunk_jobs)
+    chunks = workload.chunks(load * NU, RandomStreams(1), chunk_jobs)
     done = list(chunks_served(chunks, dispatch))
     order = np.argsort(np.concatenate([served.number for served in done]))
     return {name: np.concatenate([getattr(served.times, name) for served in done])[order] for name in COLUMNS}
@@ -51,7 +51,7 @@ def in_chunks(workload, load, chunk_jobs, dispatch):
 @pytest.mark.parametrize("name", choices("dispatch"))
 def test_every_job_has_the_times_of_a_run_in_one_piece(dispatches, name, load, chunk_jobs):
     workload = SyntheticWorkload(Poisson(), 1000, input_tokens=3, output_tokens=2)
-    whole = simulate(workload.jobs(load * NU, Streams(1)), 1 / RATES, CAPACITIES, dispatches[name])
+    whole = simulate(workload.jobs(load * NU, RandomStreams(1)), 1 / RATES, CAPACITIES, dispatches[name])
     chunked = in_chunks(workload, load, chunk_jobs, dispatches[name])
     for column in COLUMNS:
         np.testing.assert_array_equal(chunked[column], getattr(whole, column), err_msg=column)
@@ -60,8 +60,8 @@ def test_every_job_has_the_times_of_a_run_in_one_piece(dispatches, name, load, c
 @pytest.mark.parametrize("arrivals", [Gamma(0.5), Hyperexponential(3.0), IdleGaps(0.01, 20.0)])
 def test_chunks_of_other_renewal_processes_keep_their_rate_and_variability(arrivals):
     workload = SyntheticWorkload(arrivals, 200_000, input_tokens=1, output_tokens=1)
-    chunked = np.concatenate([jobs.arrival_s for jobs in workload.chunks(2.0, Streams(3), 1000)])
-    whole = workload.jobs(2.0, Streams(4)).arrival_s
+    chunked = np.concatenate([jobs.arrival_s for jobs in workload.chunks(2.0, RandomStreams(3), 1000)])
+    whole = workload.jobs(2.0, RandomStreams(4)).arrival_s
     gaps, others = np.diff(chunked), np.diff(whole)
     for moment in (1, 2):
         difference = (gaps**moment).mean() - (others**moment).mean()
@@ -73,7 +73,7 @@ def test_chunks_of_other_renewal_processes_keep_their_rate_and_variability(arriv
 def test_gaps_that_depend_on_each_other_are_not_drawn_in_chunks():
     workload = SyntheticWorkload(MarkovModulatedPoisson((1.0, 2.0), (10.0, 10.0)), 10, 1, 1)
     with pytest.raises(NotApplicableError, match="arrivals"):
-        next(workload.chunks(1.0, Streams(1), 5))
+        next(workload.chunks(1.0, RandomStreams(1), 5))
 
 
 @given(
@@ -119,7 +119,7 @@ def test_the_evaluator_agrees_with_the_one_that_holds_all_jobs(dispatch):
 def streamed(load, job_count, replication, first):
     """Statistics of the jobs from number `first` on, which come in 50 chunks, and those that wait at the end."""
     seen, workload = StreamedTimes((), len(RATES)), SyntheticWorkload(Poisson(), job_count, 1, 1)
-    chunks = workload.chunks(load * NU, Streams(2, 0, replication), job_count // 50)
+    chunks = workload.chunks(load * NU, RandomStreams(2, 0, replication), job_count // 50)
     for served in chunks_served(chunks, JFFC):
         seen.add(served.times.of_jobs(served.number >= first))
     return seen
@@ -210,14 +210,14 @@ def test_a_policy_that_cannot_keep_up_is_refused_in_the_words_of_the_other_evalu
 
 def served_chunks(load, dispatch, replication=0, job_count=50_000, chunk_jobs=1000):
     workload = SyntheticWorkload(Poisson(), job_count, 1, 1)
-    chunks = workload.chunks(load * NU, Streams(4, 0, replication), chunk_jobs)
+    chunks = workload.chunks(load * NU, RandomStreams(4, 0, replication), chunk_jobs)
     return chunks_served(chunks, dispatch)
 
 
 @pytest.mark.parametrize("load", [0.5, 1.1])
 @pytest.mark.parametrize("name", choices("dispatch"))
 def test_jobs_present_are_those_that_have_come_and_not_left(dispatches, name, load):
-    jobs = SyntheticWorkload(Poisson(), 1000, 1, 1).jobs(load * NU, Streams(4))
+    jobs = SyntheticWorkload(Poisson(), 1000, 1, 1).jobs(load * NU, RandomStreams(4))
     end_s = jobs.arrival_s + simulate(jobs, 1 / RATES, CAPACITIES, dispatches[name]).response_s
     served = list(served_chunks(load, dispatches[name], job_count=1000, chunk_jobs=50))[:20]
     for come, present in [(chunk.come, chunk.present) for chunk in served]:

@@ -12,7 +12,7 @@ from hardware_profiles.clusters import Cluster
 from hardware_profiles.networks.draw import NetworkDraw
 from hardware_profiles.networks.european import European
 from hardware_profiles.profile import GpuProfile
-from system import InputError, ServedModel, Streams
+from system import InputError, RandomStreams, ServedModel
 
 MODEL = ServedModel("example", 4, 1.0, 0.1, 128, prefill_gflop=3, decode_read_gb=0.5)
 FAST = GpuProfile("fast", "", "", memory_gb=40, prefill_tflops=120, bandwidth_gb_per_s=1020, overhead_s=0.001)
@@ -39,13 +39,13 @@ def cluster(**changes: Any) -> Cluster:
     [(20, 0.2, 4), (10, 0.3, 3), (100, 0.29, 29), (9, 0.33, 2), (10, 0.0, 0), (10, 1.0, 10), (1, 0.99, 0)],
 )
 def test_the_number_of_fast_servers_is_the_floor_of_their_share(server_count, fast_share, fast_count):
-    servers = cluster(server_count=server_count, fast_share=fast_share).draw(MODEL, Streams(1))
+    servers = cluster(server_count=server_count, fast_share=fast_share).draw(MODEL, RandomStreams(1))
     assert np.count_nonzero(servers.memory_gb == 40) == fast_count
     assert len(servers) == server_count
 
 
 def test_a_fast_server_has_the_fast_profile_in_every_array():
-    servers = cluster(server_count=9, fast_share=None, fast_count=3).draw(MODEL, Streams(1))
+    servers = cluster(server_count=9, fast_share=None, fast_count=3).draw(MODEL, RandomStreams(1))
     is_fast = servers.memory_gb == 40
     assert is_fast.sum() == 3
     for j, fast in enumerate(is_fast):
@@ -54,31 +54,31 @@ def test_a_fast_server_has_the_fast_profile_in_every_array():
 
 
 def test_communication_is_a_round_trip_and_an_overhead_per_output_token():
-    servers = cluster().draw(MODEL, Streams(1))
+    servers = cluster().draw(MODEL, RandomStreams(1))
     rtt_s = np.array([int(name.split()[1]) for name in servers.names]) * 1e-3
     output_tokens = 20
     assert servers.communication_s @ (1, 2000, output_tokens - 1) == pytest.approx(20 * (rtt_s + 0.018))
     # The published code: 50 ms with the prefill and nothing with the tokens.
-    published = cluster(prefill_overhead_s=0.05, token_overhead_s=0.0).draw(MODEL, Streams(1))
+    published = cluster(prefill_overhead_s=0.05, token_overhead_s=0.0).draw(MODEL, RandomStreams(1))
     assert published.communication_s @ (1, 2000, output_tokens - 1) == pytest.approx(20 * rtt_s + 0.05)
     assert published.communication_s @ (1, 2000, 0) == pytest.approx(rtt_s + 0.05)  # up to the first token
 
 
 def test_the_nearest_servers_are_the_fast_ones():
     for draw in range(5):
-        servers = cluster(fast_servers="nearest").draw(MODEL, Streams(1, draw))
+        servers = cluster(fast_servers="nearest").draw(MODEL, RandomStreams(1, draw))
         fast = {name for name in servers.names if name.endswith("(fast)")}
         assert fast == {f"node {ms} (fast)" for ms in (1, 2, 3, 4)}
 
 
 def test_the_first_servers_are_the_fast_ones():
     for draw in range(3):
-        servers = cluster(fast_servers="first").draw(MODEL, Streams(1, draw))
+        servers = cluster(fast_servers="first").draw(MODEL, RandomStreams(1, draw))
         assert [name.endswith("(fast)") for name in servers.names] == [True] * 4 + [False] * 16
 
 
 def test_random_types_do_not_depend_on_the_distance():
-    draws = [cluster().draw(MODEL, Streams(1, draw)) for draw in range(400)]
+    draws = [cluster().draw(MODEL, RandomStreams(1, draw)) for draw in range(400)]
     rtt_ms = np.array([servers.communication_s[servers.memory_gb == 40, 0] - 0.018 for servers in draws]) * 1e3
     # Four of 1..20 without replacement: mean 10.5, variance of their mean (399 / 12) / 4 * (16 / 19).
     standard_error_ms = np.sqrt(399 / 12 / 4 * 16 / 19 / len(draws))
@@ -86,22 +86,22 @@ def test_random_types_do_not_depend_on_the_distance():
 
 
 def test_a_cluster_follows_from_the_seed_and_the_draw_alone():
-    first, replicated = (cluster().draw(MODEL, Streams(1, 2, replication)) for replication in (0, 5))
+    first, replicated = (cluster().draw(MODEL, RandomStreams(1, 2, replication)) for replication in (0, 5))
     assert first.names == replicated.names
     assert (first.block_s == replicated.block_s).all()
     assert (first.communication_s == replicated.communication_s).all()
-    assert cluster().draw(MODEL, Streams(1, 3)).names != first.names
-    assert cluster().draw(MODEL, Streams(2, 2)).names != first.names
+    assert cluster().draw(MODEL, RandomStreams(1, 3)).names != first.names
+    assert cluster().draw(MODEL, RandomStreams(2, 2)).names != first.names
 
 
 def test_the_same_network_is_met_whatever_the_share():
-    shares = [cluster(fast_share=share).draw(MODEL, Streams(1)) for share in (0.1, 0.4)]
+    shares = [cluster(fast_share=share).draw(MODEL, RandomStreams(1)) for share in (0.1, 0.4)]
     assert (shares[0].communication_s == shares[1].communication_s).all()
     assert set(np.flatnonzero(shares[0].memory_gb == 40)) < set(np.flatnonzero(shares[1].memory_gb == 40))
 
 
 def test_times_between_servers_are_passed_on():
-    servers = cluster(server_count=3).draw(MODEL, Streams(1))
+    servers = cluster(server_count=3).draw(MODEL, RandomStreams(1))
     assert servers.rtt_s is not None
     assert servers.rtt_s.shape == (3, 3)
 
@@ -140,7 +140,7 @@ def test_a_network_of_ones_own_is_checked(rtt_s, names, between, message):
 def test_a_cluster_of_a_hundred_thousand_servers_takes_well_under_a_second():
     large = cluster(network=European(), server_count=100_000)
     begin = time.perf_counter()
-    servers = large.draw(MODEL, Streams(1))
+    servers = large.draw(MODEL, RandomStreams(1))
     assert time.perf_counter() - begin < 1
     assert np.count_nonzero(servers.memory_gb == 40) == 20_000
     assert servers.rtt_s is None

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
-from hardware_profiles.profile import GpuProfile, profile
+from hardware_profiles.profile import GpuProfile, read_profile
 from hardware_profiles.profiler.document import Measured, profile_of, text_of, write
 from hardware_profiles.profiler.fit import BlockFit, fit_block, fit_relay, further_share
-from hardware_profiles.profiler.points import Point, measured
+from hardware_profiles.profiler.points import Timing, measured
 from hardware_profiles.profiler.scope import Scope
 from store.disk.identity import identity_of
 from system import InputError, ServedModel
@@ -106,7 +106,7 @@ def test_further_jobs_of_a_batch_add_a_share_of_the_first():
 
 def test_points_are_timed_in_rounds_and_warm_ups_do_not_count():
     order = []
-    points = [Point("a", (n,), partial(order.append, n), runs_a_round=n) for n in (1, 2)]
+    points = [Timing("a", (n,), partial(order.append, n), runs_a_round=n) for n in (1, 2)]
     times_s = iter([9.0] * 3 + [1, 10, 11] + [2, 12, 13] + [3, 14, 15])
 
     def clock(run):
@@ -137,7 +137,7 @@ def example(**changes):
 
 def read(folder):
     """The profile `mine` as the project reads it."""
-    fields = profile("mine", folder)
+    fields = read_profile("mine", folder)
     assert fields.pop("_target_") == "hardware_profiles.profile.GpuProfile"
     return GpuProfile(**fields)
 

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from hardware_profiles.profile import GpuProfile, profile
+from hardware_profiles.profile import GpuProfile, read_profile
 from hardware_profiles.profiler import __main__ as profiler
 from hardware_profiles.profiler.memory import block_bytes, require_room, token_bytes
 from hardware_profiles.profiler.scope import Scope
@@ -51,7 +51,7 @@ def test_a_quick_profile_is_one_that_the_project_reads(small, tmp_path):
     told = run("--model", "small", "--name", "mine", "--to", tmp_path / "mine.yaml", "--quick")
     assert "small, one block" in told
     assert f"written: {tmp_path / 'mine.yaml'}" in told
-    fields = profile("mine", tmp_path)
+    fields = read_profile("mine", tmp_path)
     found = GpuProfile(**{key: value for key, value in fields.items() if key != "_target_"})
     points = found.measured_points["small"]
     assert [row[:2] for row in points["prefill"]] == [[m, n] for m in (1, 2) for n in (32, 64, 128)]

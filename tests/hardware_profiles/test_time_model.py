@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from hardware_profiles.profile import GpuProfile, profile
+from hardware_profiles.profile import GpuProfile, read_profile
 from system import Composition, InputError, Placement, ServedModel, Servers, System
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -35,7 +35,7 @@ def served_model(constants_name: str, model_name: str) -> ServedModel:
 
 
 def gpu(name: str) -> GpuProfile:
-    fields = profile(name)
+    fields = read_profile(name)
     assert fields.pop("_target_") == "hardware_profiles.profile.GpuProfile"
     return GpuProfile(**fields)
 
@@ -142,7 +142,7 @@ def test_every_profile_can_be_built_and_says_where_it_comes_from(name):
 
 def test_an_unknown_profile_is_answered_with_the_nearest_names_and_the_list():
     with pytest.raises(InputError, match=r"did you mean a100_3g_40gb or .*; there are a10, .*a100_2g_20gb, ") as caught:
-        profile("a100_3g_40g")
+        read_profile("a100_3g_40g")
     assert all(name in str(caught.value) for name in PROFILES)
 
 
@@ -157,10 +157,10 @@ def test_an_unknown_profile_is_answered_with_the_nearest_names_and_the_list():
 def test_a_wrong_profile_file_is_named(tmp_path, change, message):
     text = (CONF.parent / "hardware_profiles" / "a100_3g_40gb.yaml").read_text()
     (tmp_path / "own.yaml").write_text(text)
-    assert profile("own", tmp_path)["memory_gb"] == 40
+    assert read_profile("own", tmp_path)["memory_gb"] == 40
     (tmp_path / "own.yaml").write_text(text.replace(*change))
     with pytest.raises(InputError, match=re.escape(message)):
-        profile("own", tmp_path)
+        read_profile("own", tmp_path)
     (tmp_path / "own.yaml").write_text("- a list")
     with pytest.raises(InputError, match=r"own.yaml = list: must be a mapping"):
-        profile("own", tmp_path)
+        read_profile("own", tmp_path)

@@ -9,8 +9,8 @@ import pytest
 from planner.choice.search import plan
 from planner.inventory.goals import LargestRate
 from planner.inventory.reading import read_inventory
-from planner.output.card import WIDTH, card
-from planner.output.document import document
+from planner.output.card import WIDTH, plan_card
+from planner.output.document import plan_document
 from planner.output.export import petals_commands, vllm_commands
 from planner.output.files import write
 from planner.output.words import digits
@@ -68,7 +68,7 @@ def test_the_start_commands_have_the_precision_that_the_plan_counts(lab):
 
 def test_details_of_an_alternative_do_not_push_its_numbers_off_the_terminal(lab):
     name = "equal split (2 stages, up to 2.074/s under the SLO)"
-    told = card(replace(bare(lab), alternatives=(Alternative(name, lab.prediction),)), "lab", lab).splitlines()
+    told = plan_card(replace(bare(lab), alternatives=(Alternative(name, lab.prediction),)), "lab", lab).splitlines()
     assert max(map(len, told)) <= WIDTH
     assert f"  {name}." in told
     assert any(re.match(r"  equal split +9\.86 s +\+0%", line) for line in told)
@@ -82,9 +82,10 @@ def test_a_server_on_no_chain_is_called_a_spare(lab):
 
 
 def test_the_document_says_what_its_values_are_numbers_of(lab):
-    assert document(bare(lab), lab)["quantity"] == {"name": "P95 response time", "unit": "s"}
+    assert plan_document(bare(lab), lab)["quantity"] == {"name": "P95 response time", "unit": "s"}
     largest = replace(lab, inventory=replace(lab.inventory, goal=LargestRate(0.9, 30.0)))
-    assert document(bare(largest), largest)["quantity"] == {"name": "largest rate with P90 within 30 s", "unit": "/s"}
+    quantity = plan_document(bare(largest), largest)["quantity"]
+    assert quantity == {"name": "largest rate with P90 within 30 s", "unit": "/s"}
 
 
 def test_only_what_was_written_is_said_to_be(lab, tmp_path):

@@ -14,10 +14,10 @@ from planner.choice.search import plan, running
 from planner.inventory.goals import LargestRate
 from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
-from planner.output.card import WIDTH, card
-from planner.output.document import document
+from planner.output.card import WIDTH, plan_card
+from planner.output.document import plan_document
 from planner.output.export import petals_commands, shared_servers, vllm_commands
-from planner.output.picture import MOST_ROWS, picture
+from planner.output.picture import MOST_ROWS, plan_picture
 from planner.results import Study
 from planner.study.cautions import prefill_share
 from planner.study.study_plan import study
@@ -48,7 +48,7 @@ def studies():
 @pytest.mark.parametrize("name", [*INVENTORIES, *LAYOUTS])
 def test_the_card_fits_the_terminal_and_tells_all_that_was_found(studies, name):
     found, best = studies[name]
-    told = card(found, name, best)
+    told = plan_card(found, name, best)
     assert max(map(len, told.splitlines())) <= WIDTH + 12  # names of a user's own may be long
     for other in found.alternatives:
         assert other.name in told.replace("\n    ", " ")
@@ -62,7 +62,7 @@ def test_the_card_fits_the_terminal_and_tells_all_that_was_found(studies, name):
 @pytest.mark.parametrize("name", [*INVENTORIES, *LAYOUTS])
 def test_the_document_is_json_with_everything_of_the_study(studies, name):
     found, best = studies[name]
-    told = json.loads(json.dumps(document(found, best), allow_nan=False))
+    told = json.loads(json.dumps(plan_document(found, best), allow_nan=False))
     assert {field.name for field in fields(Study)} <= told.keys()
     assert told["plan"]["prediction"]["mean_s"] == found.plan.prediction.mean_s
     assert len(told["plan"]["chains"]) == len(found.plan.composition)
@@ -117,7 +117,7 @@ def test_the_vllm_script_has_an_engine_for_each_chain_of_its_own_servers(studies
 @pytest.mark.parametrize("name", ["lab", "volunteers", "datacentre", "swarm_layout"])
 def test_the_picture_has_a_bar_a_row_and_the_fastest_chains(studies, name):
     found, _ = studies[name]
-    drawn = picture(found.plan)
+    drawn = plan_picture(found.plan)
     axes = drawn.axes[0]
     hosting = int((found.plan.composition.placement.block_count > 0).sum())
     assert len(axes.patches) == len(axes.get_yticks()) == min(hosting, len(axes.patches)) <= MOST_ROWS
@@ -191,7 +191,7 @@ def test_a_plan_of_one_server_is_a_plan(tmp_path):
     best = plan(read_inventory(path))
     found = study(best)
     assert [value.reason for value in found.server_values] == ["it is the only server"]
-    assert "18 ms" in card(found, "one", best)  # overheads that were not given are told
+    assert "18 ms" in plan_card(found, "one", best)  # overheads that were not given are told
 
 
 def test_prompts_beyond_the_arithmetic_of_a_server_are_a_warning(studies):

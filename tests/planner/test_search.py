@@ -17,7 +17,7 @@ from planner.choice.quantity import RateUnderSlo, ResponseTime
 from planner.choice.search import plan, running
 from planner.inventory.goals import Cheapest, LargestRate, Minimise
 from planner.inventory.inventory import Inventory
-from system import Composition, InfeasibleError, InputError, Streams, UnstableError
+from system import Composition, InfeasibleError, InputError, RandomStreams, UnstableError
 from system.intervals import half_width_of
 from tests.support.planner_inventories import COST, inventory, uneven
 from workloads.arrivals import Hyperexponential, Poisson
@@ -49,7 +49,7 @@ def time_s(composition: Composition, rate_per_s: float, quantile: float | None) 
 def simulated(composition: Composition, rate_per_s: float, jobs: int) -> np.ndarray:
     """(batches, jobs) response times without a warm-up."""
     workload = SyntheticWorkload(Poisson(), jobs, input_tokens=1, output_tokens=1)
-    times = simulate(workload.jobs(rate_per_s, Streams(3)), composition.mean_service_s, composition.capacity)
+    times = simulate(workload.jobs(rate_per_s, RandomStreams(3)), composition.mean_service_s, composition.capacity)
     return times.after_warm_up(0.1).response_s.reshape(BATCHES, -1)
 
 

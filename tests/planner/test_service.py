@@ -21,12 +21,12 @@ from planner.inventory.inventory import Inventory
 from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
 from planner.inventory.services import FOLDER, NamedService
-from planner.output.card import card
-from planner.output.document import document
+from planner.output.card import plan_card
+from planner.output.document import plan_document
 from planner.results import Prediction
 from planner.study.cautions import warnings
 from planner.study.study_plan import study
-from system import InputError, NotApplicableError, Streams, UnstableError
+from system import InputError, NotApplicableError, RandomStreams, UnstableError
 from system.intervals import half_width_of
 from system.service.independent import INDEPENDENT, Independent
 from system.service.steps import Steps
@@ -85,7 +85,7 @@ def test_a_prediction_is_what_theory_or_simulation_answers(index):
     if index == 0:
         times = steady_state(layout)
     else:
-        times = simulate_layout(layout, workload.jobs(0.5, Streams(0))).times.after_warm_up(0.1)
+        times = simulate_layout(layout, workload.jobs(0.5, RandomStreams(0))).times.after_warm_up(0.1)
     prediction = predict(layout, workload, QUANTILES)
     assert prediction.method == ("exact", "simulated")[index]
     assert prediction.rate_per_s == 0.5
@@ -108,7 +108,7 @@ def test_a_prediction_is_what_theory_or_simulation_answers(index):
 
 def test_intervals_are_of_twenty_batches_at_99_percent():
     _, best = theory_and_simulation()
-    jobs = best.inventory.workload.jobs(0.5, Streams(0))
+    jobs = best.inventory.workload.jobs(0.5, RandomStreams(0))
     response_s = simulate_layout(best.composition, jobs).times.after_warm_up(0.1).response_s
     batches = np.array_split(response_s, 20)
     assert best.prediction.mean_half_width_s == pytest.approx(half_width_of([b.mean() for b in batches], 0.99))
@@ -255,13 +255,14 @@ def test_the_largest_rate_is_lower_where_requests_slow_each_other(folder):
 
 def test_card_and_document_say_which_service_model_the_numbers_are_of(folder):
     alone, slowed = (plan(read(folder, service=name)) for name in ("independent", {"name": "steps", "slowdown": 1.1}))
-    told = [" ".join(card(study(best), "lab", best).split()) for best in (alone, slowed)]
+    told = [" ".join(plan_card(study(best), "lab", best).split()) for best in (alone, slowed)]
     assert "Simulated with the given requests and the service model independent;" in told[0]
     assert "Simulated with the given requests and the service model steps (slowdown = 1.1);" in told[1]
     assert "even if requests do not slow each other" in told[1]
     exact = plan(inventory(LAB, Minimise(), 0.5))
-    assert "exponential job sizes and the service model independent;" in " ".join(card(study(exact), "", exact).split())
-    settings = [document(study(best), best)["plan"]["inventory"]["service"] for best in (alone, slowed)]
+    words = " ".join(plan_card(study(exact), "", exact).split())
+    assert "exponential job sizes and the service model independent;" in words
+    settings = [plan_document(study(best), best)["plan"]["inventory"]["service"] for best in (alone, slowed)]
     assert settings[0] == {"name": "independent", "settings": {}}
     assert settings[1]["name"] == "steps"
     of_file = {

@@ -11,13 +11,13 @@ from planner.choice.search import plan, running
 from planner.inventory.goals import Cheapest, LargestRate, Minimise
 from planner.inventory.inventory import Inventory
 from planner.results import Alternative
-from planner.study import server_values as of_servers
-from planner.study.alternatives import alternatives
+from planner.study import value_of_servers as of_servers
+from planner.study.alternatives import compare_alternatives
 from planner.study.cautions import busy_rate_per_s, of_better_alternatives, warnings
 from planner.study.sensitivity import bottleneck, ranges, unused
-from planner.study.server_values import server_values
+from planner.study.server_values import value_of_servers
 from planner.study.study_plan import study
-from system import Composition, Placement, Streams
+from system import Composition, Placement, RandomStreams
 from tests.support.planner_inventories import KINDS, RTT_S, VISIT_S, inventory, uneven
 from workloads.arrivals import Hyperexponential, MarkovModulatedPoisson
 
@@ -37,7 +37,7 @@ def one_fewer(counts: dict[str, int], kind: str) -> dict[str, int]:
 def test_the_value_of_a_server_is_that_of_an_inventory_without_it():
     found = plan(inventory(LAB, Minimise(0.95), 0.9))
     c = found.composition.placement.reserved_capacity
-    values = server_values(found)
+    values = value_of_servers(found)
     assert {servers: found.inventory.gpus[servers[0]] for servers in (value.servers for value in values)} == {
         (0, 1): "large",
         (2,): "middle",
@@ -55,7 +55,7 @@ def test_the_value_of_a_server_is_that_of_an_inventory_without_it():
 
 def test_the_value_of_a_server_under_a_largest_rate_is_in_requests_per_second():
     found = plan(inventory(LAB, LargestRate(0.95, 12)))
-    values = server_values(found)
+    values = value_of_servers(found)
     for value in values:
         by_hand = inventory(one_fewer(LAB, found.inventory.gpus[value.servers[0]]), LargestRate(0.95, 12))
         assert value.value_retuned == pytest.approx(plan(by_hand).prediction.rate_per_s, rel=1e-6)
@@ -66,17 +66,17 @@ def test_the_value_of_a_server_under_a_largest_rate_is_in_requests_per_second():
 
 
 def test_only_the_ten_most_valuable_are_retuned():
-    values = server_values(plan(uneven(14, Minimise(), 0.8)))
+    values = value_of_servers(plan(uneven(14, Minimise(), 0.8)))
     assert [value.value_retuned is not None for value in values] == [True] * 10 + [False] * 4
 
 
 def test_of_very_many_servers_the_most_valuable_are_valued(monkeypatch):
     found = plan(uneven(14, Minimise(), 0.8))
-    every = server_values(found)
+    every = value_of_servers(found)
     monkeypatch.setattr(of_servers, "MOST_SLOTS", 0)
     monkeypatch.setattr(of_servers, "LEAST_VALUED", 3)
     monkeypatch.setattr(of_servers, "MOST_PLACED", 0)
-    some = server_values(found)
+    some = value_of_servers(found)
     at_same_c = {value.servers: value.value_at_same_c for value in every}
     assert [value.value_at_same_c for value in some[:3]] == [at_same_c[value.servers] for value in some[:3]]
     assert some[0].servers == every[0].servers
@@ -89,13 +89,13 @@ def test_of_very_many_servers_the_most_valuable_are_valued(monkeypatch):
 def test_a_running_layout_loses_the_chains_of_a_server_or_reroutes():
     asked = inventory({"large": 4}, Minimise(), 0.1)
     swarm = Placement(np.array([0, 0, 6, 6]), np.array([6, 6, 6, 6]))
-    rerouted, other = server_values(running(asked, swarm))
+    rerouted, other = value_of_servers(running(asked, swarm))
     assert {rerouted.servers, other.servers} == {(0, 1), (2, 3)}
     assert rerouted.value_at_same_c is not None
     assert rerouted.value_retuned is None
     hops = (np.array([0, 2, 1, 3]), np.array([6, 6, 6, 6]), np.array([0, 2, 4]))
     pipelines = running(asked, Composition.of_hops(asked.system(1.0), swarm, *hops, np.array([2, 3])))
-    without_first = server_values(pipelines)
+    without_first = value_of_servers(pipelines)
     service_s = 2 * VISIT_S + 12 * KINDS["large"][1]
     by_capacity = {2: (1, 3), 3: (0, 2)}  # what is left, and without which servers
     for left, gone in by_capacity.items():
@@ -163,7 +163,7 @@ def fast_links(asked: Inventory) -> Inventory:
 
 def test_alternatives_use_the_same_servers_at_the_same_rate():
     found = plan(inventory({"large": 4}, Minimise(0.95), 0.4))
-    by_name = {entry.name.split(" (")[0]: entry for entry in alternatives(found)}
+    by_name = {entry.name.split(" (")[0]: entry for entry in compare_alternatives(found)}
     assert list(by_name) == ["whole model per server", "equal split", "PETALS", "BPRR"]
     whole = exact(0.4, [1 / (VISIT_S + 12 * KINDS["large"][1])], [4 * 3])  # 40 slots of 12 blocks on each
     assert by_name["whole model per server"].prediction.mean_s == pytest.approx(whole.mean_response_s)
@@ -176,13 +176,13 @@ def test_alternatives_use_the_same_servers_at_the_same_rate():
     assert bprr.load is None
     assert bprr.mean_s + bprr.mean_half_width_s >= found.prediction.mean_s
     with_links = plan(fast_links(found.inventory))
-    petals = next(entry for entry in alternatives(with_links) if entry.name == "PETALS")
+    petals = next(entry for entry in compare_alternatives(with_links) if entry.name == "PETALS")
     assert petals.prediction is not None or "leave more slowly" in petals.reason
 
 
 def test_an_alternative_that_is_impossible_says_why():
     found = plan(inventory({"middle": 1, "small": 2}, Minimise(), 0.02))
-    whole, split = alternatives(found)[:2]
+    whole, split = compare_alternatives(found)[:2]
     assert whole.prediction is None
     assert "they need 12 GB and the largest server has 9 GB" in whole.reason
     assert split.prediction.total_rate_per_s > 0.02
@@ -191,7 +191,7 @@ def test_an_alternative_that_is_impossible_says_why():
 def test_a_running_layout_stands_beside_a_new_plan():
     asked = inventory(LAB, Minimise(0.95), 0.3)
     layout = running(asked, compose(asked.system(1.0), 1))
-    first = alternatives(layout)[0]
+    first = compare_alternatives(layout)[0]
     best = plan(asked)
     assert first.name == f"new plan (c = {best.composition.placement.reserved_capacity})"
     assert first.prediction.quantiles_s[0.95] == pytest.approx(best.prediction.quantiles_s[0.95])
@@ -207,7 +207,7 @@ def test_the_bottleneck_is_told_in_shares_of_the_time():
 
 
 def test_bursts_are_measured_and_compared_with_the_poisson_answer():
-    jobs = inventory(LAB, Minimise()).workload.jobs(2.0, Streams(5))
+    jobs = inventory(LAB, Minimise()).workload.jobs(2.0, RandomStreams(5))
     assert busy_rate_per_s(jobs.arrival_s, 20.0) == pytest.approx(2.0, rel=0.05)
     on_and_off = MarkovModulatedPoisson((2.0, 0.0), (1000.0, 3000.0))
     assert busy_rate_per_s(np.cumsum(on_and_off.gaps_s(0.5, 30_000, np.random.default_rng(1))), 20.0) == pytest.approx(

@@ -15,9 +15,9 @@ torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
 pytest.importorskip("zmq", reason=NEEDS_RUNTIME)
 
 from serving.server import device, green_contexts  # noqa: E402
-from serving.server.executor import Worker  # noqa: E402
-from serving.transport.local import LocalLink  # noqa: E402
-from serving.transport.messages import Kind, Message, Request  # noqa: E402
+from serving.server.executor import StepExecutor  # noqa: E402
+from serving.transport.local import LocalConnection  # noqa: E402
+from serving.transport.messages import Kind, Message, ReceivedMessage  # noqa: E402
 from tests.support import small_run  # noqa: E402
 
 
@@ -65,7 +65,7 @@ def pair():
     links, devices = [], []
     for spec in small_run.specs(batching="decode")[:2]:
         device = Device()
-        links.append(LocalLink(Worker(spec, device)))
+        links.append(LocalConnection(StepExecutor(spec, device)))
         devices.append(device)
         for job in range(1, spec.slot_count // 2 + 1):
             links[-1].send(Message(Kind.OPEN, job, spec.first_block, 2))
@@ -157,16 +157,16 @@ def test_a_step_that_cannot_be_computed_does_not_wait_for_those_that_can(pair):
 
 def test_a_prompt_of_one_token_is_paced_as_a_prompt():
     spec = replace(small_run.specs()[0], pace=small_run.pace(0.003, 0.001, 0.0005))
-    worker = Worker(spec, Device())
+    worker = StepExecutor(spec, Device())
     worker.control(Message(Kind.OPEN, 1, spec.first_block, 2))
-    begun = [worker.begin([Request(step(1), 0.0)]) for _ in range(2)]
+    begun = [worker.begin([ReceivedMessage(step(1), 0.0)]) for _ in range(2)]
     assert [computation.paced_s for computation in begun] == pytest.approx([2 * 0.004, 2 * 0.0005])
 
 
 def test_a_pace_is_kept_without_holding_up_another_server():
     """The second server's step is over while the first one's is held."""
     slow, quick = small_run.specs(pace=small_run.pace(0.2, 0.0, 0.0))[0], small_run.specs()[1]
-    links = [LocalLink(Worker(spec)) for spec in (slow, quick)]
+    links = [LocalConnection(StepExecutor(spec)) for spec in (slow, quick)]
     for link, spec in zip(links, (slow, quick), strict=True):
         link.send(Message(Kind.OPEN, 1, spec.first_block, 2))
         link.receive()
@@ -185,7 +185,7 @@ def test_tokens_are_those_of_the_whole_model_when_answers_come_late():
     devices = [Device() for _ in specs]
     rng = np.random.default_rng(3)
 
-    class Late(LocalLink):
+    class Late(LocalConnection):
         """Computations end one at a time, at moments that the links' order does not tell."""
 
         def receive(self):
@@ -194,7 +194,7 @@ def test_tokens_are_those_of_the_whole_model_when_answers_come_late():
                 device.end_one()
             return super().receive()
 
-    links = [Late(Worker(spec, device)) for spec, device in zip(specs, devices, strict=True)]
+    links = [Late(StepExecutor(spec, device)) for spec, device in zip(specs, devices, strict=True)]
     records = small_run.orchestrator(links).run(np.zeros(6), requests, lambda: None)
     assert [record.tokens for record in records] == [small_run.whole_model_tokens(each) for each in requests]
 

@@ -25,7 +25,7 @@ pytest.importorskip("zmq", reason=NEEDS_RUNTIME)
 from serving.launch import fleet  # noqa: E402
 from serving.server import server  # noqa: E402
 from serving.transport.messages import Kind, Message  # noqa: E402
-from serving.transport.pipe import StreamLink, StreamPort  # noqa: E402
+from serving.transport.pipe import PipeConnection, PipePort  # noqa: E402
 from serving.transport.zeromq import ZeromqPort  # noqa: E402
 from tests.support import small_run  # noqa: E402
 
@@ -165,9 +165,9 @@ def test_servers_that_cannot_serve_say_why_in_one_sentence(settings, sentence):
         pytest.skip("there is a CUDA device")
     ours, theirs = socket.socketpair()
     spec = replace(small_run.specs()[0], **settings)
-    thread = threading.Thread(target=server.serve, args=(spec, StreamPort(theirs)))
+    thread = threading.Thread(target=server.serve, args=(spec, PipePort(theirs)))
     thread.start()
-    with fleet.Fleet([StreamLink(ours)]) as servers, pytest.raises(InputError, match=sentence) as caught:
+    with fleet.Fleet([PipeConnection(ours)]) as servers, pytest.raises(InputError, match=sentence) as caught:
         servers.wait_until_ready([spec], 20.0)
     assert "\n" not in str(caught.value)
     thread.join(20.0)
@@ -222,7 +222,7 @@ def test_nonsense_from_a_server_is_the_end_of_that_server_alone():
     with small_run.started("local", small_run.specs()) as servers:
         ours, theirs = socket.socketpair()
         theirs.sendall(b"HTTP/1.1 200 OK\r\n" * 20)
-        links = [*servers.links[:2], StreamLink(ours)]
+        links = [*servers.links[:2], PipeConnection(ours)]
         records = small_run.orchestrator(links).run(np.zeros(6), requests, lambda: None)
         theirs.close()
         ours.close()

@@ -9,7 +9,7 @@ from hardware_profiles.clusters import EqualServers
 from hardware_profiles.networks.local import Local
 from hardware_profiles.profile import GpuProfile
 from serving.blocks.architecture import architecture
-from system import InputError, ServedModel, Streams
+from system import InputError, RandomStreams, ServedModel
 from tests.support.project import case_of
 
 MODEL = ServedModel("example", 7, 0.5, 0.25, 128, prefill_gflop=3, decode_read_gb=0.5)
@@ -37,7 +37,7 @@ def test_round_trips_are_the_same_everywhere_and_between_servers():
 
 
 def test_equal_servers_have_memory_for_their_blocks_and_jobs():
-    servers = equal().draw(MODEL, Streams(1))
+    servers = equal().draw(MODEL, RandomStreams(1))
     assert servers.memory_gb.tolist() == [4 * (0.5 + 3 * 0.25)] * 2  # 4 of 7 blocks each
     assert servers.block_s[0].tolist() == list(PROFILE.block_coefficients_s(MODEL))
     output_tokens = 5

@@ -6,7 +6,7 @@ import pytest
 from evaluators.points.case import Draw
 from evaluators.points.served import RuntimeEvaluator, check_lengths
 from evaluators.simulation.simulate import simulate
-from serving.orchestrator.job_record import JobRecord
+from serving.orchestrator.job_record import ServedJob
 from system import InputError, NotApplicableError
 from tests.support.project import case_of, needs_runtime
 from workloads.jobs import Jobs
@@ -104,8 +104,8 @@ def test_jobs_go_where_the_policy_says():
 
 def test_records_become_times():
     records = [
-        JobRecord(1.0, 2.0, 2.5, 4.5, tokens=[1, 2, 3], status="served"),
-        JobRecord(2.0, 2.0, 3.0, 3.0, tokens=[1], status="served"),
+        ServedJob(1.0, 2.0, 2.5, 4.5, tokens=[1, 2, 3], status="served"),
+        ServedJob(2.0, 2.0, 3.0, 3.0, tokens=[1], status="served"),
     ]
     from serving.run import job_times
 

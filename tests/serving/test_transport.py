@@ -18,10 +18,10 @@ torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
 zmq = pytest.importorskip("zmq", reason=NEEDS_RUNTIME)
 
 from serving.orchestrator.reactor import Reactor  # noqa: E402
-from serving.transport import LinkClosedError, zeromq  # noqa: E402
+from serving.transport import ConnectionClosedError, zeromq  # noqa: E402
 from serving.transport.messages import DTYPES, HEADER, Kind, Message, WireError, pack, unpack  # noqa: E402
-from serving.transport.pipe import StreamLink, StreamPort  # noqa: E402
-from serving.transport.zeromq import ZeromqLink, ZeromqPort  # noqa: E402
+from serving.transport.pipe import PipeConnection, PipePort  # noqa: E402
+from serving.transport.zeromq import ZeromqConnection, ZeromqPort  # noqa: E402
 
 WHOLE = st.integers(0, 2**32 - 1)
 TIMES = st.floats(0, 1e6)
@@ -94,11 +94,11 @@ class Pair:
             ours, theirs = socket.socketpair()
             for each in (ours, theirs):
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            self.link, self.port = StreamLink(ours), StreamPort(theirs)
+            self.link, self.port = PipeConnection(ours), PipePort(theirs)
             self._stack.callback(theirs.close)
         else:
             self.port = self._stack.enter_context(closing(ZeromqPort("tcp://127.0.0.1:*")))
-            self.link = ZeromqLink(self.port.address)
+            self.link = ZeromqConnection(self.port.address)
         self._stack.callback(self.link.close)
 
     def __enter__(self):
@@ -133,7 +133,7 @@ def echo(port, count):
     """A server that sends back what it gets."""
 
     def run():
-        with suppress(LinkClosedError):
+        with suppress(ConnectionClosedError):
             for _ in range(count):
                 port.send(port.receive(wait=True).message)
 
@@ -181,24 +181,24 @@ def test_either_end_is_told_once_the_other_is_gone(pair):
     pair.link.send(Message(Kind.READY))
     pair.port.receive(wait=True)
     pair.link.close()
-    with pytest.raises(LinkClosedError):
+    with pytest.raises(ConnectionClosedError):
         pair.port.receive(wait=True)
 
 
 def test_the_orchestrator_is_told_that_a_server_has_gone():
     ours, theirs = socket.socketpair()
-    stream, port = StreamLink(ours), ZeromqPort("tcp://127.0.0.1:*")
-    over_zeromq = ZeromqLink(port.address)
+    stream, port = PipeConnection(ours), ZeromqPort("tcp://127.0.0.1:*")
+    over_zeromq = ZeromqConnection(port.address)
     over_zeromq.send(Message(Kind.READY))
     port.receive(wait=True)
     port.send(Message(Kind.READY, 7))
-    StreamPort(theirs).send(Message(Kind.READY, 7))
+    PipePort(theirs).send(Message(Kind.READY, 7))
     time.sleep(0.1)
     port.close()
     theirs.close()
     for link in (stream, over_zeromq):
         assert answers(link, 1)[0].job == 7  # what came before the end is given first
-        with pytest.raises(LinkClosedError, match="closed"):
+        with pytest.raises(ConnectionClosedError, match="closed"):
             answers(link, 1)
         link.close()
 
@@ -210,7 +210,7 @@ def assert_is_let_in(link, port, job):
 
 def test_one_orchestrator_at_a_time_and_then_the_next():
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
-        first, second, third = (ZeromqLink(port.address) for _ in range(3))
+        first, second, third = (ZeromqConnection(port.address) for _ in range(3))
         assert_is_let_in(first, port, 1)
         second.send(Message(Kind.READY, 2))
         (refusal,) = answers(second, 1)
@@ -220,7 +220,7 @@ def test_one_orchestrator_at_a_time_and_then_the_next():
         assert answers(first, 1)[0].job == 1
         first.send(Message(Kind.OPEN, 5))
         first.close()
-        with suppress(LinkClosedError):  # what it has sent may still come before its end
+        with suppress(ConnectionClosedError):  # what it has sent may still come before its end
             while True:
                 assert port.receive(wait=True).message.job == 5
         assert_is_let_in(third, port, 3)
@@ -234,7 +234,7 @@ def test_one_orchestrator_at_a_time_and_then_the_next():
 
 def test_one_that_comes_a_moment_before_the_first_has_gone_is_the_next():
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
-        first, gone, second = (ZeromqLink(port.address) for _ in range(3))
+        first, gone, second = (ZeromqConnection(port.address) for _ in range(3))
         assert_is_let_in(first, port, 1)
         gone.send(Message(Kind.READY, 2))
         time.sleep(0.1)
@@ -242,11 +242,11 @@ def test_one_that_comes_a_moment_before_the_first_has_gone_is_the_next():
         second.send(Message(Kind.READY, 3))
         time.sleep(0.1)
         first.close()
-        with pytest.raises(LinkClosedError):
+        with pytest.raises(ConnectionClosedError):
             port.receive(wait=True)
         assert port.receive(wait=True).message.job == 2
         port.send(Message(Kind.READY, 2))  # nowhere: that one has gone, too
-        with pytest.raises(LinkClosedError):
+        with pytest.raises(ConnectionClosedError):
             port.receive(wait=True)
         assert port.receive(wait=True).message.job == 3
         second.close()
@@ -260,7 +260,7 @@ def test_frames_that_are_no_message_are_refused_and_the_server_goes_on(frames):
         assert stranger.poll(WAIT_S * 1e3)
         header, body = stranger.recv_multipart()
         assert unpack(header, bytearray(body)).refused
-        with closing(ZeromqLink(port.address)) as link:
+        with closing(ZeromqConnection(port.address)) as link:
             assert_is_let_in(link, port, 1)
 
 
@@ -269,7 +269,7 @@ def test_bytes_of_another_protocol_do_no_harm():
         host, _, number = port.address.removeprefix("tcp://").rpartition(":")
         with socket.create_connection((host, int(number))) as browser:
             browser.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
-            with closing(ZeromqLink(port.address)) as link:
+            with closing(ZeromqConnection(port.address)) as link:
                 assert_is_let_in(link, port, 1)
 
 
@@ -289,10 +289,10 @@ def impatient(monkeypatch):
 def test_a_silent_server_is_taken_for_gone():
     """It has not closed its connection: a stopped process, or a network that has lost it."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        link = ZeromqLink(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        link = ZeromqConnection(f"tcp://127.0.0.1:{server.getsockname()[1]}")
         connection, _ = server.accept()
         connection.sendall(greeting(b"ROUTER"))
-        with pytest.raises(LinkClosedError):
+        with pytest.raises(ConnectionClosedError):
             answers(link, 1)
         connection.close()
         link.close()
@@ -303,7 +303,7 @@ def test_a_silent_orchestrator_makes_room_for_the_next():
     header, _ = pack(Message(Kind.READY, 5))
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
         host, _, number = port.address.removeprefix("tcp://").rpartition(":")
-        with socket.create_connection((host, int(number))) as silent, closing(ZeromqLink(port.address)) as link:
+        with socket.create_connection((host, int(number))) as silent, closing(ZeromqConnection(port.address)) as link:
             silent.sendall(greeting(b"DEALER"))
             heard = b""
             while b"ROUTER" not in heard:  # the end of the other's greeting
@@ -311,20 +311,20 @@ def test_a_silent_orchestrator_makes_room_for_the_next():
             silent.sendall(bytes([1, len(header)]) + header + bytes([0, 0]))
             assert port.receive(wait=True).message.job == 5
             link.send(Message(Kind.READY, 6))
-            with pytest.raises(LinkClosedError, match="the orchestrator has ended"):
+            with pytest.raises(ConnectionClosedError, match="the orchestrator has ended"):
                 port.receive(wait=True)
             assert port.receive(wait=True).message.job == 6
 
 
 def test_what_a_dead_server_did_not_read_is_no_error_of_its_own():
     ours, theirs = socket.socketpair()
-    link, told = StreamLink(ours), []
+    link, told = PipeConnection(ours), []
     link.send(Message(Kind.STEP, hidden=torch.zeros(1, 1024, 4096)))
     assert link.unsent
     theirs.close()
 
     def readable(_):
-        with pytest.raises(LinkClosedError):
+        with pytest.raises(ConnectionClosedError):
             link.receive()
         told.append(True)
 
@@ -339,4 +339,4 @@ def test_addresses_that_make_no_sense_are_one_sentence():
         with pytest.raises(InputError, match=r"bind = tcp://no.where:1: give tcp://HOST:PORT of this machine"):
             ZeromqPort("tcp://no.where:1")
         with pytest.raises(InputError, match=r"addresses = 10\.0\.0\.1: give tcp://HOST:PORT"):
-            ZeromqLink("10.0.0.1")
+            ZeromqConnection("10.0.0.1")

@@ -17,11 +17,11 @@ from scipy import stats
 
 from store import __main__ as commands
 from store.commands.prune import LEFT_BEHIND_S, prunable
-from store.commands.status import left_s, status
+from store.commands.status import experiment_status, left_s
 from store.disk import work
 from store.disk.files import StoreWarning
 from store.disk.identity import identity_of
-from store.disk.provenance import provenance
+from store.disk.provenance import current_provenance
 from store.disk.store import Part, Store
 from store.disk.work import WorkItem, do_work
 from store.tables.collect import collect
@@ -145,20 +145,20 @@ ALL_KINDS = {
 
 def test_status_counts_every_kind_and_says_why_once(tmp_path, say):
     store = swept(tmp_path / "store", ALL_KINDS)
-    (row,) = status(store, ["x"])[0].to_dict("records")
+    (row,) = experiment_status(store, ["x"])[0].to_dict("records")
     counts = {"points": 6, "done": 2, "refused": 1, "skipped": 1, "failed": 2, "missing": 1, "running": 0}
     assert {name: row[name] for name in counts} == counts
     out = say("status", "x").out
     assert out.count("load = 0.3: broke") == 1
     assert "failed (2): load = 0.3: broke [last 20" in out
-    assert f"on {provenance()['machine']['name']}, point {point_of('slow', '0.3')}]" in out
+    assert f"on {current_provenance()['machine']['name']}, point {point_of('slow', '0.3')}]" in out
     assert "skipped (1): no data here" in out
     assert "too fast" not in out  # a refusal is a result
 
 
 def test_the_work_ahead_is_estimated_from_the_points_most_alike(tmp_path):
     store = swept(tmp_path / "store", ALL_KINDS | {("slow", "0.3"): None, ("fast", "0.3"): None})
-    (row,) = status(store, ["x"])[0].to_dict("records")
+    (row,) = experiment_status(store, ["x"])[0].to_dict("records")
     took_s = load_points("x", store.folder).set_index("point")["duration_s"]
     fast_s = [took_s[point_of("fast", "0.1")], took_s[point_of("fast", "0.2")]]
     assert row["done_s"] == pytest.approx(took_s.sum())
@@ -185,11 +185,11 @@ def test_a_point_at_which_somebody_is_counts_as_running_and_stops_prune(tmp_path
     store = swept(tmp_path / "store", ALL_KINDS)
     edit("fast", FAST.replace("2", "3"))
     somebody = held(point_of("slow", "0.2"))
-    assert status(store, ["x"])[0]["running"].tolist() == [1]
+    assert experiment_status(store, ["x"])[0]["running"].tolist() == [1]
     with pytest.raises(SystemExit, match=r"error: store = .*: a sweep is running on it"):
         say("prune", "--delete")
     somebody.communicate()
-    assert status(store, ["x"])[0]["running"].tolist() == [0]
+    assert experiment_status(store, ["x"])[0]["running"].tolist() == [0]
     say("prune", "--delete")
     assert prunable(store).empty
 
@@ -250,8 +250,8 @@ def test_a_collected_row_leads_back_to_what_made_it(tmp_path, say, name, read):
     parts = load_provenance("x", store.folder)
     assert parts["draws"].tolist() == [range(3), range(3, 5)]
     assert rows["duration_s"].tolist() == pytest.approx([*[parts["duration_s"][0]] * 3, *[parts["duration_s"][1]] * 2])
-    assert set(rows["commit"]) == {provenance()["commit"]}
-    assert set(rows["machine"]) == {provenance()["machine"]["name"]}
+    assert set(rows["commit"]) == {current_provenance()["commit"]}
+    assert set(rows["machine"]) == {current_provenance()["machine"]["name"]}
 
 
 def test_show_tells_all_of_a_point(tmp_path, say, edit):
@@ -388,7 +388,7 @@ def test_of_several_other_versions_the_one_computed_last_counts(tmp_path, edit, 
 
 def test_two_versions_of_the_code_in_one_store(tmp_path, edit, say, monkeypatch):
     for commit, speed, values in [("abc1", "2", A), ("fed2", "3", A[::-1]), ("fed3", "4", B)]:
-        monkeypatch.setattr(work, "provenance", lambda commit=commit: provenance() | {"commit": commit})
+        monkeypatch.setattr(work, "current_provenance", lambda commit=commit: current_provenance() | {"commit": commit})
         edit("fast", FAST.replace("2", speed))
         store = swept(tmp_path / "store", {("fast", "0.1"): values, ("slow", "0.1"): values})
     found = compare_commits("x", "abc", RESPONSE, store.folder)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from store.disk.provenance import provenance
+from store.disk.provenance import current_provenance
 from store.disk.store import Part, Store
 from store.tables.load import load, load_points
 from store.tables.precision import widest_interval
@@ -31,7 +31,7 @@ def store_of(folder, points, draws=3):
     for number, ((load_text, evaluator), rows) in enumerate(points.items()):
         refusals = [] if rows else [(draw, "unstable", "too fast") for draw in range(draws)]
         case = SIMULATION if evaluator == "simulation" else THEORY
-        record = {"duration_s": 1.0, "refusals": refusals, "configuration": case, "provenance": provenance()}
+        record = {"duration_s": 1.0, "refusals": refusals, "configuration": case, "provenance": current_provenance()}
         store.commit(f"a{number}", Part(range(draws), range(1)), rows, record)
         entries.append({"point": f"a{number}", "axes": {"load": load_text, "evaluator": evaluator}})
     sweep = {"points": entries, "axes": ["load", "evaluator"], "draws": draws, "replications": 1, "fixed": ["seed=7"]}
@@ -95,7 +95,7 @@ def notes_of(folder, statuses, rows):
     store, entries = Store(folder), []
     for number, status in enumerate(statuses):
         point, axes = f"b{number}", {"constants": "paper", "demand.load": f"0.{number + 1}", "evaluator": "exact"}
-        record = {"duration_s": 1.0, "configuration": THEORY, "provenance": provenance()}
+        record = {"duration_s": 1.0, "configuration": THEORY, "provenance": current_provenance()}
         if status in ("skipped", "failed"):
             store.leave_unfinished(point, record | {"status": status, "reason": "no data"})
         else:
@@ -149,7 +149,7 @@ def test_numbers_have_six_digits_and_the_provenance_tells_how(reference):
     made = yaml.safe_load((reference / "provenance.yaml").read_text())["x"]
     assert made["command"] == "python run.py -m experiment=x draws=3 replications=1 seed=7"
     assert made["seeds"] == [7]
-    assert made["platforms"] == [platform_of(provenance())]
+    assert made["platforms"] == [platform_of(current_provenance())]
 
 
 def moved(by, key=("10", "exact")):
@@ -173,7 +173,7 @@ def test_on_another_platform_simulated_means_agree_within_the_half_width(referen
     within = store_of(tmp_path / "within", moved(0.9 * half_width, key))
     assert not verify(within, "x", reference).wrong.empty
     path = reference / "provenance.yaml"
-    path.write_text(path.read_text().replace(provenance()["python"], "3.0"))
+    path.write_text(path.read_text().replace(current_provenance()["python"], "3.0"))
     assert verify(within, "x", reference).wrong.empty
     assert "another platform" in str(verify(within, "x", reference))
     assert not verify(store_of(tmp_path / "beyond", moved(1.1 * half_width, key)), "x", reference).wrong.empty

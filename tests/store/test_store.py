@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from store.disk.files import Files, StoreWarning
-from store.disk.outcome import outcome
+from store.disk.outcome import outcome_of
 from store.disk.store import Part, Store, missing_parts
 from store.tables.statistics import mean_interval
 from system import InputError
@@ -86,10 +86,10 @@ def test_unfinished_work_is_noted_apart_and_forgotten_once_done(tmp_path):
     store = Store(tmp_path)
     store.leave_unfinished("ab12", RECORD | {"status": "failed", "reason": "broke"})
     assert store.parts(["ab12"]) == {"ab12": []}
-    assert outcome(store, "ab12", [], 1, 1) == ("failed", "broke", 0.5)
+    assert outcome_of(store, "ab12", [], 1, 1) == ("failed", "broke", 0.5)
     store.commit("ab12", part(1), ROWS, RECORD)
     assert store.unfinished("ab12") is None
-    assert outcome(store, "ab12", [part(1)], 1, 1) == ("ok", "", 0.5)
+    assert outcome_of(store, "ab12", [part(1)], 1, 1) == ("ok", "", 0.5)
 
 
 def test_an_outcome_is_of_the_draws_asked_for_whatever_else_is_there(tmp_path):
@@ -98,13 +98,13 @@ def test_an_outcome_is_of_the_draws_asked_for_whatever_else_is_there(tmp_path):
     later = {"duration_s": 1.0, "refusals": [[3, "unstable", "too fast"], [4, "unstable", "too fast"]]}
     store.commit("ab12", part(5, first_draw=2), [], later)
     parts = store.parts(["ab12"])["ab12"]
-    assert outcome(store, "ab12", parts, 3, 1).status == "ok"
-    assert outcome(store, "ab12", parts, 4, 1)[:2] == ("unstable", "1 of 4 draws, the first: too fast")
-    assert outcome(store, "ab12", parts, 5, 1)[:2] == ("unstable", "2 of 5 draws, the first: too fast")
-    assert outcome(store, "ab12", parts, 6, 1)[:2] == ("missing", "not computed yet")
+    assert outcome_of(store, "ab12", parts, 3, 1).status == "ok"
+    assert outcome_of(store, "ab12", parts, 4, 1)[:2] == ("unstable", "1 of 4 draws, the first: too fast")
+    assert outcome_of(store, "ab12", parts, 5, 1)[:2] == ("unstable", "2 of 5 draws, the first: too fast")
+    assert outcome_of(store, "ab12", parts, 6, 1)[:2] == ("missing", "not computed yet")
     store.leave_unfinished("ab12", {"status": "skipped", "reason": "no data", "duration_s": 0.25})
-    assert outcome(store, "ab12", parts, 6, 1) == ("skipped", "no data", 1.75)
-    assert outcome(store, "ab12", parts, 5, 1).is_complete
+    assert outcome_of(store, "ab12", parts, 6, 1) == ("skipped", "no data", 1.75)
+    assert outcome_of(store, "ab12", parts, 5, 1).is_complete
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 from store.disk.identity import identity_of
 from store.disk.locks import locked, wait_for_others
-from store.disk.outcome import outcome
+from store.disk.outcome import outcome_of
 from store.disk.store import Part, Store
 from store.disk.work import CodeChangedError, WorkItem, do_shared_work, do_work, write_work
 from system import InputError
@@ -128,7 +128,7 @@ def test_a_failure_is_noted_with_all_that_is_needed_to_find_it_and_the_others_go
     assert note["configuration"] == {"n": 1}
     assert note["provenance"]["machine"]["name"]
     assert note["started"]
-    assert outcome(store, work[1].point, [], 1, 1).status == "failed"
+    assert outcome_of(store, work[1].point, [], 1, 1).status == "failed"
 
 
 def test_code_that_changed_since_the_work_was_planned_makes_no_rows(tmp_path):

@@ -12,7 +12,7 @@ from evaluators.queueing.steady_state import SteadyState, steady_state
 from evaluators.simulation import simulate_layout, stream_layout
 from evaluators.simulation.buckets import RELATIVE_ERROR
 from evaluators.simulation.streamed import StreamedTimes
-from system import Composition, InputError, Streams
+from system import Composition, InputError, RandomStreams
 from system.intervals import BATCHES, half_width, half_width_of, half_width_of_batches
 from system.response import TIMES, JobTimes, ResponseTimes, Time
 from system.service.independent import INDEPENDENT
@@ -207,7 +207,7 @@ def workload_of(chains: Composition) -> SyntheticWorkload:
 
 
 def jobs_of(chains: Composition, run: int) -> Jobs:
-    return workload_of(chains).jobs(chains.system.arrival_rate_per_s, Streams(720, 0, run))
+    return workload_of(chains).jobs(chains.system.arrival_rate_per_s, RandomStreams(720, 0, run))
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +246,7 @@ def test_simulated_chains_are_as_busy_as_in_the_steady_state(chains, runs):
 
 
 def test_a_layout_in_chunks_has_the_times_of_all_jobs_at_once(chains, runs):
-    chunks = workload_of(chains).chunks(chains.system.arrival_rate_per_s, Streams(720, 0, 3), JOBS // 50)
+    chunks = workload_of(chains).chunks(chains.system.arrival_rate_per_s, RandomStreams(720, 0, 3), JOBS // 50)
     seen = stream_layout(chains, chunks, JOBS, INDEPENDENT, FIRST, [("waiting", 0.0), ("response", 9.0)])
     for time in TIMES:
         assert seen.mean_s(time) == pytest.approx(runs[3].mean_s(time), rel=1e-12)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sweep.instantiate import evaluate
-from system import InputError, NotApplicableError, Streams
+from system import InputError, NotApplicableError, RandomStreams
 from tests.support.project import case_of
 from workloads.arrivals import Poisson
 from workloads.drawn_lengths import DrawnLengths
@@ -20,7 +20,7 @@ def drawn(job_count=100_000, **changes):
 
 def test_requests_are_those_of_the_exponential_model_in_whole_tokens():
     for replication in range(3):
-        streams = Streams(5, draw=1, replication=replication)
+        streams = RandomStreams(5, draw=1, replication=replication)
         jobs = drawn().jobs(2.0, streams)
         theory = SyntheticWorkload(Poisson(), 100_000, **MEANS).jobs(2.0, streams)
         assert jobs.arrival_s.tobytes() == theory.arrival_s.tobytes()
@@ -33,7 +33,7 @@ def test_requests_are_those_of_the_exponential_model_in_whole_tokens():
 
 
 def test_means_are_those_asked_for():
-    lengths = drawn().jobs(2.0, Streams(5)).lengths
+    lengths = drawn().jobs(2.0, RandomStreams(5)).lengths
     for column, mean in enumerate((24, 7)):
         # Rounding an exponential of mean m leaves the mean 1/(2 sinh(1/(2m))); a prompt of no token has one more.
         expected = 1 / (2 * np.sinh(1 / (2 * mean))) + (column == 0) * -np.expm1(-0.5 / mean)
@@ -46,14 +46,14 @@ def test_means_are_those_asked_for():
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 50, 200])
 def test_share_of_over_long_requests_is_exact(means, limit):
     workload = drawn(input_tokens=means[0], output_tokens=means[1])
-    total = workload.jobs(1.0, Streams(7)).lengths.sum(axis=1) + 1
+    total = workload.jobs(1.0, RandomStreams(7)).lengths.sum(axis=1) + 1
     share = workload.over_length_share(limit)
     error = LIMIT * np.sqrt(share * (1 - share) / total.size) + LIMIT / total.size
     assert (total > limit).mean() == pytest.approx(share, abs=error)
 
 
 def test_requests_are_cut_to_the_slot_and_no_further():
-    whole, cut = (workload.jobs(1.0, Streams(7)).lengths for workload in (drawn(), drawn().fitted(40)))
+    whole, cut = (workload.jobs(1.0, RandomStreams(7)).lengths for workload in (drawn(), drawn().fitted(40)))
     total = whole.sum(axis=1) + 1
     assert (cut.sum(axis=1) + 1 == np.minimum(total, 40)).all()
     assert (cut >= [1, 0]).all()

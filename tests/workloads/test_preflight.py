@@ -6,7 +6,7 @@ import pytest
 from sweep.instantiate import evaluate
 from system import InputError
 from tests.support.project import case_of
-from workloads.preflight import empirical_cdf, exponential_distance, preflight
+from workloads.preflight import empirical_cdf, exponential_distance, preflight_facts
 from workloads.synthetic import QuantileTable
 
 LIMIT = 4.0  # standard errors
@@ -14,7 +14,7 @@ LIMIT = 4.0  # standard errors
 
 def test_every_statistic_of_a_small_example():
     # Gaps 1, 2, 12, 1, 4 from a first request at 100 s.
-    look = preflight([100, 101, 103, 115, 116, 120], long_gap_s=10.0, window_s=5.0, over_length_share=0.25)
+    look = preflight_facts([100, 101, 103, 115, 116, 120], long_gap_s=10.0, window_s=5.0, over_length_share=0.25)
     assert (look.request_count, look.span_s, look.longest_gap_s, look.long_gap_count) == (6, 20.0, 12.0, 1)
     assert look.mean_gap_s == pytest.approx(4.0)
     assert look.rate_per_s == pytest.approx(5 / 20)
@@ -28,11 +28,11 @@ def test_every_statistic_of_a_small_example():
 
 
 def test_a_gap_of_exactly_the_threshold_is_not_long():
-    assert preflight([0, 10, 20, 31], long_gap_s=10.0).long_gap_count == 1
+    assert preflight_facts([0, 10, 20, 31], long_gap_s=10.0).long_gap_count == 1
 
 
 def test_what_cannot_be_told_is_none():
-    look = preflight([0, 20, 50], long_gap_s=10.0, window_s=60.0)
+    look = preflight_facts([0, 20, 50], long_gap_s=10.0, window_s=60.0)
     assert look.rate_without_long_gaps_per_s is None
     assert look.index_of_dispersion is None
     assert look.over_length_share is None
@@ -40,7 +40,7 @@ def test_what_cannot_be_told_is_none():
 
 def test_a_poisson_process_shows_one_and_one():
     arrival_s = np.cumsum(np.random.default_rng(4).standard_exponential(200_000))
-    look = preflight(arrival_s, window_s=50.0)
+    look = preflight_facts(arrival_s, window_s=50.0)
     windows = int(look.span_s // 50)
     # Var of the sample variance of a Poisson(m) count is about 2 m²/n + m/n; that of the cv of n exponential gaps 1/n.
     error = np.sqrt((2 + 1 / 50) / windows)
@@ -59,7 +59,7 @@ def test_a_poisson_process_shows_one_and_one():
 )
 def test_arrival_times_that_make_no_sense_are_refused(arrival_s, message):
     with pytest.raises(InputError, match=message):
-        preflight(arrival_s)
+        preflight_facts(arrival_s)
 
 
 def test_empirical_distribution_in_full():

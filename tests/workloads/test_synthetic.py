@@ -7,9 +7,9 @@ import pytest
 import yaml
 from hydra.utils import instantiate
 
-from system import InputError, Streams
+from system import InputError, RandomStreams
 from workloads.arrivals import MarkovModulatedPoisson, Poisson
-from workloads.preflight import preflight
+from workloads.preflight import preflight_facts
 from workloads.synthetic import CalibratedWorkload, QuantileTable, SyntheticWorkload
 
 CONF = Path(__file__).parents[2] / "conf" / "workload"
@@ -34,51 +34,51 @@ def z_score(samples, expected):
 @pytest.mark.parametrize("name", SYNTHETIC)
 def test_each_configuration_makes_jobs(name):
     workload = configured(name, job_count=50)
-    jobs = workload.jobs(2.0, Streams(seed=1))
+    jobs = workload.jobs(2.0, RandomStreams(seed=1))
     assert len(jobs) == 50
     assert (np.diff(jobs.arrival_s) > 0).all()
     assert jobs.size.shape == jobs.uniform.shape == (50,)
     assert jobs.lengths.shape in {(1, 2), (50, 2)}
-    assert len(workload.fitted(2048).jobs(2.0, Streams(seed=1))) == 50
+    assert len(workload.fitted(2048).jobs(2.0, RandomStreams(seed=1))) == 50
     assert workload.cache_tokens(2048) == 2048
 
 
 def test_sizes_are_exponential_or_constant_with_mean_one():
-    sizes = exponential(job_count=200_000).jobs(1.0, Streams(3)).size
+    sizes = exponential(job_count=200_000).jobs(1.0, RandomStreams(3)).size
     assert abs(z_score(sizes, 1.0)) < LIMIT
     assert abs(z_score(sizes**2, 2.0)) < LIMIT
-    assert (exponential(sizes="constant").jobs(1.0, Streams(3)).size == 1).all()
+    assert (exponential(sizes="constant").jobs(1.0, RandomStreams(3)).size == 1).all()
 
 
 def test_all_jobs_have_the_mean_lengths():
     workload = exponential()
     assert workload.mean_job == (1.0, 2000.0, 19.0)
-    np.testing.assert_array_equal(workload.jobs(1.0, Streams(3)).lengths, [[2000, 19]])
+    np.testing.assert_array_equal(workload.jobs(1.0, RandomStreams(3)).lengths, [[2000, 19]])
 
 
 def test_streams_are_apart():
     # Comparisons stay paired: another kind of size, or another rate, leaves everything else as it was.
-    jobs, other = exponential().jobs(1.0, Streams(3)), exponential(sizes="constant").jobs(2.0, Streams(3))
+    jobs, other = exponential().jobs(1.0, RandomStreams(3)), exponential(sizes="constant").jobs(2.0, RandomStreams(3))
     np.testing.assert_allclose(jobs.arrival_s, 2 * other.arrival_s)
     np.testing.assert_array_equal(jobs.uniform, other.uniform)
-    next_replication = exponential().jobs(1.0, Streams(3, replication=1))
+    next_replication = exponential().jobs(1.0, RandomStreams(3, replication=1))
     assert not np.array_equal(jobs.size, next_replication.size)
 
 
 def test_rate_is_the_processes_own_unless_one_is_asked_for():
     mmpp = exponential(arrivals=MarkovModulatedPoisson((0.5, 0.1), (300.0, 900.0)))
     assert mmpp.native_rate_per_s == pytest.approx(0.2)
-    own, asked = mmpp.jobs(None, Streams(3)), mmpp.jobs(mmpp.native_rate_per_s, Streams(3))
+    own, asked = mmpp.jobs(None, RandomStreams(3)), mmpp.jobs(mmpp.native_rate_per_s, RandomStreams(3))
     np.testing.assert_array_equal(own.arrival_s, asked.arrival_s)
     assert exponential().native_rate_per_s is None
     with pytest.raises(InputError, match=r"rate_per_s = None: .*no rate of its own"):
-        exponential().jobs(None, Streams(3))
+        exponential().jobs(None, RandomStreams(3))
 
 
 @pytest.mark.parametrize("rate_per_s", [0.0, -1.0, float("nan"), float("inf")])
 def test_rates_that_are_none_are_refused(rate_per_s):
     with pytest.raises(InputError, match=r"rate_per_s = .*must be a finite number above 0"):
-        exponential().jobs(rate_per_s, Streams(3))
+        exponential().jobs(rate_per_s, RandomStreams(3))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def code_jobs():
     """Four hundred replications of the calibrated workload at its own rate."""
     workload = configured("synthetic_code")
     assert isinstance(workload, CalibratedWorkload)
-    return [workload.jobs(None, Streams(seed=11, replication=i)) for i in range(400)]
+    return [workload.jobs(None, RandomStreams(seed=11, replication=i)) for i in range(400)]
 
 
 @pytest.mark.parametrize(("column", "kind"), [(0, "input"), (1, "output")])
@@ -146,7 +146,7 @@ def test_calibrated_lengths_have_the_traces_moments(code_jobs, column, kind):
 
 
 def test_calibrated_arrivals_have_the_traces_rate_and_idle_gaps(code_jobs):
-    looks = [preflight(jobs.arrival_s) for jobs in code_jobs]
+    looks = [preflight_facts(jobs.arrival_s) for jobs in code_jobs]
     facts = {
         "mean_gap_s": 1 / 2.567,
         "long_gap_count": 45,
@@ -172,22 +172,23 @@ def test_calibrated_requests_are_treated_as_a_traces_are():
     share = published.over_length_share(2048)
     assert share == pytest.approx(0.382, abs=0.01)  # of the trace
     truncated = published.fitted(2048)
-    tokens = truncated.jobs(None, Streams(3)).lengths
+    tokens = truncated.jobs(None, RandomStreams(3)).lengths
     assert (tokens.sum(axis=1) + 1).max() == 2048
     assert abs(z_score(tokens[:, 0], truncated.mean_job[1])) < LIMIT
     assert configured("synthetic_code", over_length="size_to_trace").cache_tokens(2048) == 7437 + 1899
     untreated = configured("synthetic_code", job_count=50_000, over_length="untreated")
     assert untreated.cache_tokens(2048) == 2048
-    recorded, run = (each.jobs(None, Streams(3)).lengths for each in (published, untreated.fitted(2048)))
+    recorded, run = (each.jobs(None, RandomStreams(3)).lengths for each in (published, untreated.fitted(2048)))
     np.testing.assert_array_equal(run, recorded)
 
 
 def test_dropping_requests_lowers_the_native_rate_and_keeps_one_asked_for():
     dropped = configured("synthetic_code", job_count=50_000, over_length="drop", arrivals=Poisson()).fitted(2048)
-    counts = np.array([len(dropped.jobs(2.0, Streams(3, replication=i))) for i in range(20)])
+    counts = np.array([len(dropped.jobs(2.0, RandomStreams(3, replication=i))) for i in range(20)])
     kept = 1 - dropped.over_length_share(2048)
     assert abs(z_score(counts / 50_000, kept)) < LIMIT
-    rates = [preflight(dropped.jobs(2.0, Streams(3, replication=i)).arrival_s).rate_per_s for i in range(20)]
+    jobs = [dropped.jobs(2.0, RandomStreams(3, replication=i)) for i in range(20)]
+    rates = [preflight_facts(one.arrival_s).rate_per_s for one in jobs]
     assert abs(z_score(rates, 2.0)) < LIMIT
     assert configured("synthetic_code", over_length="drop").fitted(2048).native_rate_per_s == pytest.approx(
         2.567 * kept

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from hydra.utils import instantiate
 
-from system import InputError, Streams
+from system import InputError, RandomStreams
 from workloads.datasets import DataSet
 from workloads.traces import TraceWorkload
 
@@ -44,7 +44,7 @@ def tiny(data_set_of):
 
 
 def test_requests_become_jobs_of_size_one(tiny):
-    jobs = TraceWorkload(tiny).jobs(None, Streams(1))
+    jobs = TraceWorkload(tiny).jobs(None, RandomStreams(1))
     np.testing.assert_allclose(jobs.arrival_s, [0, 0.5, 2, 3.0000001, 8], rtol=0, atol=1e-12)
     np.testing.assert_array_equal(jobs.size, np.ones(5))
     np.testing.assert_array_equal(jobs.lengths, [[100, 0], [200, 49], [90, 29], [10, 119], [100, 19]])
@@ -59,16 +59,16 @@ def test_mean_job_and_native_rate(tiny):
 
 def test_another_rate_scales_all_times(tiny):
     workload = TraceWorkload(tiny)
-    slow, own = workload.jobs(0.1, Streams(1)), workload.jobs(None, Streams(1))
+    slow, own = workload.jobs(0.1, RandomStreams(1)), workload.jobs(None, RandomStreams(1))
     assert 4 / slow.arrival_s[-1] == pytest.approx(0.1)
     np.testing.assert_allclose(slow.arrival_s, 5 * own.arrival_s)
     np.testing.assert_array_equal(slow.lengths, own.lengths)
 
 
 def test_cuts_start_at_zero(tiny):
-    first = TraceWorkload(tiny, first=3).jobs(None, Streams(1))
+    first = TraceWorkload(tiny, first=3).jobs(None, RandomStreams(1))
     np.testing.assert_allclose(first.arrival_s, [0, 0.5, 2])
-    window = TraceWorkload(tiny, window_s=[0.5, 3.0000001]).jobs(None, Streams(1))
+    window = TraceWorkload(tiny, window_s=[0.5, 3.0000001]).jobs(None, RandomStreams(1))
     np.testing.assert_allclose(window.arrival_s, [0, 1.5])  # the start belongs to it, the end does not
     np.testing.assert_array_equal(window.lengths[:, 0], [200, 90])
 
@@ -76,9 +76,9 @@ def test_cuts_start_at_zero(tiny):
 def test_a_single_request_has_no_rate(tiny):
     workload = TraceWorkload(tiny, first=1)
     assert workload.native_rate_per_s is None
-    assert len(workload.jobs(None, Streams(1))) == 1
+    assert len(workload.jobs(None, RandomStreams(1))) == 1
     with pytest.raises(InputError, match=r"rate_per_s = 1.0: requests at one instant"):
-        workload.jobs(1.0, Streams(1))
+        workload.jobs(1.0, RandomStreams(1))
 
 
 def test_over_long_requests_as_recorded(tiny):
@@ -98,7 +98,7 @@ def test_truncate_keeps_the_output_and_shortens_the_prompt(tiny):
 
 def test_drop_leaves_the_times_of_the_others(tiny):
     workload = TraceWorkload(tiny, over_length="drop").fitted(120)
-    np.testing.assert_allclose(workload.jobs(None, Streams(1)).arrival_s, [0, 2, 8])
+    np.testing.assert_allclose(workload.jobs(None, RandomStreams(1)).arrival_s, [0, 2, 8])
     assert workload.native_rate_per_s == pytest.approx(2 / 8)
     assert workload.cache_tokens(120) == 120
     with pytest.raises(InputError, match=r"over_length = drop: every request is longer than .* 5 tokens"):
@@ -128,7 +128,7 @@ def test_fitting_again_starts_from_what_was_recorded(tiny):
 def test_other_columns_zones_and_line_ends_are_read(data_set_of):
     rows = ["7,2024-05-10 00:00:00.5+00:00,x,3", "8,2024-05-10 00:00:01+00:00,x,4"]
     lines = ["GeneratedTokens,TIMESTAMP,note,ContextTokens", *rows]
-    jobs = TraceWorkload(data_set_of(lines, end="\n")).jobs(None, Streams(1))
+    jobs = TraceWorkload(data_set_of(lines, end="\n")).jobs(None, RandomStreams(1))
     np.testing.assert_allclose(jobs.arrival_s, [0, 0.5])
     np.testing.assert_array_equal(jobs.lengths, [[3, 6], [4, 7]])
 
@@ -168,7 +168,7 @@ def replaced(line, row):
 )
 def test_faults_of_a_file_are_named(data_set_of, lines, message):
     with pytest.raises(InputError, match=message):
-        TraceWorkload(data_set_of(lines)).jobs(None, Streams(1))
+        TraceWorkload(data_set_of(lines)).jobs(None, RandomStreams(1))
 
 
 @pytest.mark.parametrize(
@@ -200,4 +200,4 @@ def test_each_configuration_makes_jobs(tiny, name):
     assert settings["dataset"] == f"${{dataset:{name}}}"
     settings["dataset"] = {"_target_": "workloads.datasets.DataSet", **asdict(tiny)}
     workload = instantiate(settings)
-    assert len(workload.fitted(120).jobs(None, Streams(1))) == 5
+    assert len(workload.fitted(120).jobs(None, RandomStreams(1))) == 5

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from plots.drawing.comparison_card import card
-from plots.drawing.side_by_side import side_by_side
+from plots.drawing.side_by_side import draw_side_by_side
 from store.tables.labels import Labels
 
 __all__ = ["card", "draw"]
@@ -12,4 +12,4 @@ __all__ = ["card", "draw"]
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     """Draw a panel for each scheme."""
-    return side_by_side(rows, "algorithm", draws, labels)
+    return draw_side_by_side(rows, "algorithm", draws, labels)

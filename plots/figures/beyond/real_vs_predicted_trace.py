@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from plots.drawing.comparison_card import card
-from plots.drawing.side_by_side import side_by_side
+from plots.drawing.side_by_side import draw_side_by_side
 from store.tables.labels import Labels, joined
 
 __all__ = ["card", "draw"]
@@ -15,4 +15,4 @@ CAPACITY = "tuning.capacity"
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     """Draw a panel for each capacity."""
     capacities = {str(value): f"c = {value}" for value in rows[CAPACITY].unique()}
-    return side_by_side(rows, CAPACITY, draws, joined([labels, Labels({CAPACITY: capacities})]))
+    return draw_side_by_side(rows, CAPACITY, draws, joined([labels, Labels({CAPACITY: capacities})]))

@@ -5,7 +5,7 @@ from itertools import product
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plots.drawing.scheme_curves import NOTE, curves_of_schemes, scheme_curves
+from plots.drawing.scheme_curves import NOTE, curves_of_schemes, draw_schemes
 from plots.drawing.style import legend_below, new_figure
 from store.tables.labels import Labels
 
@@ -23,7 +23,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
         if of_cell.empty:  # all of its points were skipped, or failed
             axes.set_axis_off()
             continue
-        scheme_curves(axes, of_cell, drawn.curves, SERVERS, draws)
+        draw_schemes(axes, of_cell, drawn.curves, SERVERS, draws)
         title = f"{float(share):.0%} fast servers\n{labels('constants', constants)}"
         axes.set(xlabel="servers J", ylabel="mean response time (s)", title=title)
         axes.set_xticks(pd.to_numeric(of_cell[SERVERS]).unique())

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluators.simulation import simulate
-from system import Streams
+from system import RandomStreams
 from system.dispatch import Dispatch
 from workloads.arrivals import Poisson
 from workloads.synthetic import SyntheticWorkload
@@ -25,5 +25,5 @@ FOUR_CHAINS = Queue(12.74, (1.0, 0.8, 0.5, 0.3), (7, 7, 7, 7))
 def simulated_mean_s(queue: Queue, job_count: int, dispatch: Dispatch) -> float:
     """Return the mean response time of jobs that are drawn here."""
     workload = SyntheticWorkload(Poisson(), job_count, input_tokens=1, output_tokens=1)
-    jobs = workload.jobs(queue.arrival_rate_per_s, Streams(seed=1))
+    jobs = workload.jobs(queue.arrival_rate_per_s, RandomStreams(seed=1))
     return float(simulate(jobs, 1 / np.array(queue.rate_per_s), queue.capacity, dispatch).response_s.mean())

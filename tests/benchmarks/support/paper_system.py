@@ -5,8 +5,8 @@ import numpy as np
 from algorithms.placement.gbp_cr import GbpCr
 from hardware_profiles.clusters import Cluster
 from hardware_profiles.networks.european import European
-from hardware_profiles.profile import GpuProfile, profile
-from system import Composition, Placement, ServedModel, Streams, System
+from hardware_profiles.profile import GpuProfile, read_profile
+from system import Composition, Placement, RandomStreams, ServedModel, System
 
 BLOOM_176B = ServedModel(
     name="bloom_176b",
@@ -33,7 +33,7 @@ def paper_system(server_count: int, arrival_rate_per_s: float = 0.2) -> System:
         prefill_overhead_s=0.018,
         token_overhead_s=0.018,
     )
-    return System(BLOOM_176B, cluster.draw(BLOOM_176B, Streams(seed=1)), arrival_rate_per_s, MEAN_JOB)
+    return System(BLOOM_176B, cluster.draw(BLOOM_176B, RandomStreams(seed=1)), arrival_rate_per_s, MEAN_JOB)
 
 
 def gbp_cr_placement(system: System) -> Placement:
@@ -54,4 +54,4 @@ def queue_at(composition: Composition, load: float) -> tuple[float, np.ndarray, 
 
 
 def _gpu(name: str) -> GpuProfile:
-    return GpuProfile(**{key: value for key, value in profile(name).items() if key != "_target_"})
+    return GpuProfile(**{key: value for key, value in read_profile(name).items() if key != "_target_"})
