@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from system import Composition, InputError, System
+from system import Composition, InputError, NotApplicableError, System
 from system.checks import require_positive, require_share
 
 
@@ -26,6 +26,10 @@ class Rate:
     def arrival_rate_per_s(self, system: System, native_rate_per_s: float | None, rng: np.random.Generator) -> float:
         return self.per_s
 
+    def rate_without_servers_per_s(self) -> float | None:
+        """Return the rate, which depends on no servers."""
+        return self.per_s
+
 
 @dataclass(frozen=True)
 class NativeRate:
@@ -35,6 +39,10 @@ class NativeRate:
         if native_rate_per_s is None:
             raise InputError("demand = native: this workload has no rate of its own, use demand=rate demand.per_s=...")
         return native_rate_per_s
+
+    def rate_without_servers_per_s(self) -> float | None:
+        """Return None: the workload keeps its own rate."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -53,3 +61,10 @@ class Load:
     def arrival_rate_per_s(self, system: System, native_rate_per_s: float | None, rng: np.random.Generator) -> float:
         any_rate = replace(system, arrival_rate_per_s=1.0)
         return self.load * self.reference.compose(any_rate, rng).total_rate_per_s
+
+    def rate_without_servers_per_s(self) -> float | None:
+        """Raise `NotApplicableError`: a load is a share of what servers can serve."""
+        raise NotApplicableError(
+            f"demand.load = {self.load:g}: this evaluator looks at no servers and so at no load; "
+            "use demand=rate or native"
+        )

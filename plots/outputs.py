@@ -18,8 +18,8 @@ from plots.report.page import REPORT, write_report
 from plots.stamps import Made, Output, hash_of
 from store.commands.summary import reasons, summary_line
 from store.disk.store import ROW_SCHEMA, Store
-from store.tables.load import Results, load_results
 from store.tables.precision import widest_interval
+from store.tables.reading import Results, load_results
 from store.tables.reference import how_made, write_reference
 
 

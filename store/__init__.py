@@ -1,1 +1,15 @@
-"""Points and their rows on disk: identity, atomic commits, collection, statistics; whatever the rows measure."""
+"""Points and their rows on disk, whatever the rows measure, and what can be asked of them from Python."""
+
+from store.tables.compare import compare_commits, compare_stores, compare_values
+from store.tables.filtered import collect
+from store.tables.reading import load, load_points, load_provenance
+
+__all__ = [
+    "collect",
+    "compare_commits",
+    "compare_stores",
+    "compare_values",
+    "load",
+    "load_points",
+    "load_provenance",
+]

@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from evaluators.points.metrics import metric_meanings
 from store.commands.prune import prunable, remove, told_files
 from store.commands.show import find_point, point_details
 from store.commands.status import experiment_status, told_status
 from store.disk.outcome import COMPLETE
 from store.disk.store import Store
-from store.tables.collect import collect
 from store.tables.compare import Comparison, compare_commits, compare_stores, compare_values, told_comparison
-from store.tables.dictionary import dictionary, whole_dictionary
-from store.tables.load import FOLDER, load
+from store.tables.filtered import collect
+from store.tables.meanings import dictionary, whole_dictionary
 from store.tables.pairs import Measure
+from store.tables.reading import FOLDER, load
 from store.tables.text import aligned, require_table_name, write_table
 from system.checks import require
 from system.errors import InputError
@@ -123,7 +124,11 @@ def _prune(asked: argparse.Namespace) -> None:
 
 
 def _dictionary(asked: argparse.Namespace) -> None:
-    _say(aligned(dictionary(load(asked.experiment, asked.store)) if asked.experiment else whole_dictionary()))
+    metrics = metric_meanings()
+    if asked.experiment:
+        _say(aligned(dictionary(load(asked.experiment, asked.store), metrics)))
+    else:
+        _say(aligned(whole_dictionary(metrics)))
 
 
 def _axis_values(text: str) -> tuple[str, list[str]]:

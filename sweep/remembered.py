@@ -14,8 +14,6 @@ from store.disk.store import Store
 from sweep.expansion import Point, Sweep
 from system.code.source import ROOT
 
-# Where configuration, and code that makes a point's identity, lies in the project.
-FOLDERS = ("conf", "algorithms", "evaluators", "hardware_profiles", "hydra_plugins", "store", "system", "workloads")
 PACKAGES = ("hydra-core", "omegaconf")
 
 
@@ -39,8 +37,11 @@ def remembered_sweeps(
 
 def _key(command: Sequence[str | None]) -> str:
     digest = hashlib.sha256(json.dumps([list(command), [version(package) for package in PACKAGES]]).encode())
-    for folder in FOLDERS:
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in (".py", ".yaml"):
-                digest.update(f"\0{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    for path in sorted(path for folder in _folders() for path in folder.rglob("*") if path.suffix in (".py", ".yaml")):
+        digest.update(f"\0{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _folders() -> list[Path]:
+    """Return the configuration and all packages: any of their code and data may be part of a point's identity."""
+    return [ROOT / "conf", *(folder.parent for folder in ROOT.glob("*/__init__.py"))]

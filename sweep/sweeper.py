@@ -27,7 +27,7 @@ from store.commands.summary import reasons, summary_line
 from store.disk.locks import wait_for_others
 from store.disk.store import Store, missing_parts
 from store.disk.work import WorkItem, write_work
-from store.tables.load import points_table
+from store.tables.reading import points_table
 from sweep.errors import sentence
 from sweep.expansion import Expansion, Sweep
 from sweep.labels import config_folders, labels_of

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from system import Composition, Placement, System
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

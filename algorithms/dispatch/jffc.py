@@ -1,6 +1,6 @@
 """JFFC, join the fastest free chain (paper Alg. 3): the fastest chain with room, else the central queue."""
 
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch
 
 

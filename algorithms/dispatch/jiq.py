@@ -1,6 +1,6 @@
 """JIQ, join the idle queue: a uniform choice among the chains with room; among all chains if none has."""
 
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch
 
 

@@ -3,7 +3,7 @@
 The measure is 0 for every chain with room, so below saturation this is a uniform choice among them. No jockeying.
 """
 
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch
 
 TIE = 1e-9

@@ -1,6 +1,6 @@
 """Random: a uniform choice among the chains with room, else the central queue. The plainest work-conserving policy."""
 
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch
 
 

@@ -1,6 +1,6 @@
 """SA-JSQ, speed-aware join the shortest queue: as JSQ, ties go to the fastest chain. No jockeying."""
 
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch
 
 TIE = 1e-9

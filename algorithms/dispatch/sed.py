@@ -3,7 +3,7 @@
 It may queue a job at a fast full chain while a slow one has room.
 """
 
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch
 
 

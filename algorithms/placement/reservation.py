@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from system import InfeasibleError, Placement, System
 from system.checks import SLACK, floor_with_slack, require, require_count
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 
 STOP_RULES = ("max_chains", "required_rate")
 

@@ -1,6 +1,6 @@
 """PETALS' view of a server without room: 10 s more if the cache of all the blocks it hosts would not fit."""
 
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.routing import DELAY
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.routing import DELAY
 
 

@@ -7,7 +7,7 @@ from numba import float64, int64, types
 from numpy.typing import NDArray
 
 from evaluators.admission.queues import QUEUES, Queues, append, empty_queues, filled_queues, jobs_in, take_first
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -6,7 +6,7 @@ import numpy as np
 from numba import float64, int64, types
 from numpy.typing import NDArray
 
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 
 
 class Heap(NamedTuple):

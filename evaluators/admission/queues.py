@@ -6,7 +6,7 @@ import numpy as np
 from numba import int64, types
 from numpy.typing import NDArray
 
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 
 Ints = NDArray[np.int64]
 

@@ -13,7 +13,7 @@ from evaluators.admission.chains import CHAINS, Chains, lose_chains
 from evaluators.admission.queues import jobs_in
 from evaluators.admission.routes_state import ROUTES, Routes, leads_to_end, newcomers_of, retries_of, set_waiting
 from evaluators.admission.start import admission_for, check_rule, with_more_room
-from system.code.compiled import Entry, entry
+from system.code.compiler import Entry, entry
 from system.composition import Composition
 from system.dispatch import DISPATCH
 from system.errors import InfeasibleError

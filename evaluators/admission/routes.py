@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from algorithms.routing.shortest_path import shortest_path
 from evaluators.admission.heap import next_s, pop, push
 from evaluators.admission.routes_state import Graph, Paths, Room, Routes, Waiting
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.routing import WAITING
 
 Ints = NDArray[np.int64]

@@ -1,0 +1,1 @@
+"""Evaluators of `conf/evaluator`: each turns one draw of a case into rows."""

@@ -1,8 +1,8 @@
 """One point of an experiment as objects: from a configuration to draws, and from draws to measurements."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class Evaluation:
 
     rows: list[Row] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    simulated: bool = False  # whether any of the rows follows from simulated jobs
 
 
 class Cluster(Protocol):
@@ -55,6 +56,9 @@ class Cluster(Protocol):
 class Demand(Protocol):
     def arrival_rate_per_s(self, system: System, native_rate_per_s: float | None, rng: np.random.Generator) -> float:
         """λ, given the servers and the workload's own rate."""
+
+    def rate_without_servers_per_s(self) -> float | None:
+        """Return λ where no servers are looked at; None for the workload's own rate."""
 
 
 class Scheme(Protocol):
@@ -145,7 +149,7 @@ class Case:
 
     def evaluate(self, draws: range, replications: range) -> Evaluation:
         """Every measurement of these draws and replications, or the reason why a draw has none."""
-        outcome = Evaluation()
+        outcome = Evaluation(simulated=simulates(self.evaluator) or simulates(self.algorithm))
         for number in draws:
             try:
                 outcome.rows.extend(self._rows(number, replications))
@@ -168,3 +172,10 @@ class Case:
         """Whether this evaluation can differ from all earlier ones."""
         varies_with = self.evaluator.varies_with
         return (draw == 0 or varies_with != "nothing") and (replication == 0 or varies_with == "replication")
+
+
+def simulates(part: Any) -> bool:
+    """Return whether a part of a case, or a field of it, says that it simulates (`simulates = True`)."""
+    if getattr(part, "simulates", False):
+        return True
+    return is_dataclass(part) and any(simulates(getattr(part, item.name)) for item in fields(part))

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Literal
 
 from evaluators.points.case import Draw, Measurement
-from evaluators.points.peak_memory import counted_gb, reset_peak
+from evaluators.points.memory import counted_gb, reset_peak
 from evaluators.points.theory import exact_mean_s, markov_means, theorem4_bounds
 from evaluators.simulation import simulate_layout
 from system.checks import require_count, require_one_of, require_positive

@@ -5,9 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from algorithms.demand import Load, Rate
 from evaluators.points.case import Draw, Measurement
-from system import NotApplicableError, RandomStreams
+from system import RandomStreams
 from workloads.preflight import empirical_cdf, exponential_distance, preflight_facts
 
 
@@ -23,7 +22,7 @@ class GapsEvaluator:
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         workload = draw.case.workload
-        jobs = workload.jobs(self._rate_per_s(draw), RandomStreams(draw.case.seed))
+        jobs = workload.jobs(draw.case.demand.rate_without_servers_per_s(), RandomStreams(draw.case.seed))
         arrival_s = jobs.arrival_s
         input_tokens, further_tokens = jobs.lengths.mean(axis=0)
         facts = asdict(preflight_facts(arrival_s, over_length_share=draw.case.over_length_share))
@@ -36,12 +35,3 @@ class GapsEvaluator:
             Measurement("exponential_distance", exponential_distance(gaps_s)),
             *(Measurement("gap_cdf", share, time_s) for time_s, share in zip(times_s, shares, strict=True)),
         ]
-
-    def _rate_per_s(self, draw: Draw) -> float | None:
-        """The rate that the demand sets; None for the workload's own."""
-        demand = draw.case.demand
-        if isinstance(demand, Load):
-            raise NotApplicableError(
-                "evaluator = gaps: looks at no servers and so at no load; use demand=rate or native"
-            )
-        return demand.per_s if isinstance(demand, Rate) else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from workloads.synthetic import SyntheticWorkload, jobs_of_sizes
 class JobReport(Report):
     """A report of jobs, which leaves out the first `warm_up` of them."""
 
+    simulates: ClassVar[bool] = True
     warm_up: float = WARM_UP
 
     def __post_init__(self) -> None:
@@ -118,6 +119,7 @@ class SimulatedMean:
     Every c meets the same jobs, and so does every cluster: intervals over draws are over clusters, not over jobs.
     """
 
+    simulates: ClassVar[bool] = True
     dispatch: Dispatch
     job_count: int = 20_000
     seed: int = 0

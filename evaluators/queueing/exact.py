@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from evaluators.queueing.chains import RatedChains, rated_chains
 from system import NotApplicableError
 from system.checks import float_vector, is_finite_number, require, require_not_negative
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 
 Floats = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """The event simulator, job by job: any rule on any layout, under any service model."""
 
+from evaluators.simulation.jobs import simulate
 from evaluators.simulation.layout import simulate_layout
-from evaluators.simulation.simulate import simulate
 from evaluators.simulation.streamed import stream_layout
 from system.response import JobTimes
 

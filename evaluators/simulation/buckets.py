@@ -9,7 +9,7 @@ import numpy as np
 from numba import int64
 from numpy.typing import NDArray
 
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 
 MANTISSA_BITS = 10
 RELATIVE_ERROR = 2.0 ** -(MANTISSA_BITS + 1)

@@ -14,7 +14,7 @@ from evaluators.admission.chains import Chains, ChainTable, empty_chains
 from evaluators.admission.heap import empty_heap
 from evaluators.admission.start import Admission, check_rule, served_by
 from evaluators.simulation import jobs_loop
-from evaluators.simulation.simulate import advance, check_all_started, empty_record
+from evaluators.simulation.jobs import advance, check_all_started, empty_record
 from system.dispatch import Dispatch
 from system.response import JobTimes
 from workloads.jobs import Jobs

@@ -15,7 +15,7 @@ from evaluators.admission.heap import HEAP, Heap, next_s, pop, push
 from evaluators.admission.routes_state import ROUTES, Routes
 from evaluators.simulation.answers import FINISHED, IS_UNSTABLE, NEEDS_ROOM
 from evaluators.simulation.stability import is_seen_unstable
-from system.code.compiled import compiled, entry
+from system.code.compiler import compiled, entry
 from system.dispatch import DISPATCH
 from system.routing import DELAY
 from system.service.linear_law import job_s

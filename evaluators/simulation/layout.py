@@ -4,7 +4,7 @@ from typing import get_args
 
 import numpy as np
 
-from evaluators.simulation.simulate import simulate_jobs
+from evaluators.simulation.jobs import simulate_jobs
 from evaluators.simulation.steps import simulate_steps
 from system.checks import require, require_one_of
 from system.layout import Layout

@@ -7,7 +7,7 @@ confidence (Student's quantile for 5 windows; more windows would hide a slow dri
 import numpy as np
 from numpy.typing import NDArray
 
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.response import JobTimes
 
 Floats = NDArray[np.float64]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from evaluators.admission.start import Admission, admission_for, check_rule, served_by, with_more_room
 from evaluators.simulation import steps_loop
 from evaluators.simulation.answers import IS_UNSTABLE, NEEDS_ROOM
-from evaluators.simulation.simulate import once_filled, unstable_run
+from evaluators.simulation.jobs import once_filled, unstable_run
 from system.errors import InputError, NotApplicableError
 from system.layout import Layout
 from system.response import JobTimes, Run

@@ -22,7 +22,7 @@ from evaluators.admission.queues import QUEUES, Queues, append, empty_queues, ta
 from evaluators.admission.routes_state import ROUTES, Routes
 from evaluators.simulation.answers import FINISHED, IS_UNSTABLE, NEEDS_ROOM
 from evaluators.simulation.stability import is_seen_unstable
-from system.code.compiled import compiled, entry
+from system.code.compiler import compiled, entry
 from system.dispatch import DISPATCH
 from system.routing import DELAY
 from system.service.linear_law import STEP, prompt_s

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from evaluators.admission.start import no_policy, table_of
 from evaluators.simulation.buckets import Buckets
 from evaluators.simulation.chunks import Served, simulate_chunks
-from evaluators.simulation.simulate import unstable_run
+from evaluators.simulation.jobs import unstable_run
 from evaluators.simulation.stability import SHARE_SERVED, WINDOWS, is_negative
 from system.checks import require
 from system.errors import NotApplicableError

@@ -2,7 +2,7 @@
 
 import torch
 
-from hardware_profiles.profiler.points import Timing, Row
+from hardware_profiles.profiler.points import Row, Timing
 
 MATRIX_SIZE = {"cpu": 1024, "cuda": 8192}
 COPY_BYTES = {"cpu": 2**27, "cuda": 2**31}  # far more than caches hold

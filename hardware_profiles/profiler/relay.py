@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from hardware_profiles.profiler.points import Timing, Row, measured
+from hardware_profiles.profiler.points import Row, Timing, measured
 from hardware_profiles.profiler.scope import Scope
 from serving.blocks.architecture import Architecture
 from serving.launch.fleet import Fleet

@@ -1,9 +1,10 @@
-"""Tell Hydra of the project's sweeper and launcher, which live in `sweep`.
+"""Hand the project's sweeper, launcher and resolvers to Hydra; all of them live in `sweep`.
 
-Hydra finds plugins by importing every module of the namespace package `hydra_plugins`; nothing else belongs here.
+Hydra imports every module of the namespace package `hydra_plugins` and keeps the plugins that it finds there.
 """
 
+from sweep import resolvers
 from sweep.ray_launcher import RayLauncher
 from sweep.sweeper import PointsSweeper
 
-__all__ = ["PointsSweeper", "RayLauncher"]
+__all__ = ["PointsSweeper", "RayLauncher", "resolvers"]

@@ -1,0 +1,1 @@
+"""How a plan is chosen: candidates, predictions, and the search for the best."""

@@ -1,0 +1,1 @@
+"""What an operator states: servers, model, workload, goal, service model, running layouts."""

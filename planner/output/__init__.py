@@ -1,0 +1,1 @@
+"""What a plan leaves: card, document, picture, start commands."""

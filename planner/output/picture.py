@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from planner.output.words import counted, digits, some_names
 from planner.results import Plan
+from system.composition import Chain
 
 MOST_ROWS = 44
 COLOURS = plt.get_cmap("Blues")
@@ -73,6 +74,11 @@ def _draw_bars(axes: Axes, plan: Plan, rows: list[Row]) -> None:
     axes.barh(range(len(rows)), blocks, left=first, height=0.72, color=colours, edgecolor="black", linewidth=0.5)
 
 
+def _chain_label(k: int, chain: Chain) -> str:
+    """Return what the legend says of chain k: its capacity and its mean service time."""
+    return f"{k + 1}: {counted(chain.capacity, 'place')}, {digits(chain.mean_service_s, 's')}"
+
+
 def _draw_chains(axes: Axes, plan: Plan, rows: list[Row]) -> None:
     """Each chain along the blocks that it runs at a server, and from there to the next one."""
     composition = plan.composition
@@ -91,7 +97,7 @@ def _draw_chains(axes: Axes, plan: Plan, rows: list[Row]) -> None:
             color=CHAIN_COLOURS[k] if named else "0.45",
             linewidth=0.8 + 2.2 * chain.capacity / widest,
             alpha=0.95 if named else 0.25,
-            label=_label(k, chain) if named else None,
+            label=_chain_label(k, chain) if named else None,
             zorder=4 if named else 3,
         )
 

@@ -1,0 +1,1 @@
+"""What is asked about a plan: alternatives, the value of each server, sensitivity, cautions."""

@@ -15,7 +15,7 @@ from plots.claims.rules import SETS, Claim, ClaimTest, Where, claims, rules
 from plots.stamps import Made
 from store.disk.store import Store
 from store.tables.labels import Labels, joined, labels_in
-from store.tables.load import load_records, load_results
+from store.tables.reading import load_records, load_results
 
 CLAIMS = "claims"  # their name on the command line
 CONSTANTS = "constants"

@@ -1,0 +1,1 @@
+"""What figures share: curves, styles, error bars, cards."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from plots.drawing.style import LOOKS, Look, looks_of
-from store.tables.collect import MEASURED
+from store.tables.filtered import MEASURED
 from store.tables.labels import Labels
 
 NO_AXES = ("point", *MEASURED, "curve")

@@ -12,8 +12,8 @@ from plots.report.markup import Markup, drawing, folded, paragraph, table
 from store.commands.summary import reasons, summary_line
 from store.disk.outcome import Outcome
 from store.tables.labels import Labels, labels_in
-from store.tables.load import Results
 from store.tables.precision import widest_interval
+from store.tables.reading import Results
 from store.tables.reference import reference_rows
 
 BOTH = "both"

@@ -8,6 +8,7 @@ from string import Template
 
 import pandas as pd
 
+from evaluators.points.metrics import metric_meanings
 from plots.claims.ledger import Judgement, counts, explanation, gather, judge, labels_of, ledger
 from plots.claims.rules import SETS, claims, rules
 from plots.drawing import benchmarks
@@ -15,9 +16,9 @@ from plots.report.experiment import section_of, title_of
 from plots.report.markup import Markup, drawing, folded, table
 from plots.report.plans import plans_of
 from store.disk.store import Store
-from store.tables.dictionary import whole_dictionary
 from store.tables.labels import Labels
-from store.tables.load import load_results
+from store.tables.meanings import whole_dictionary
+from store.tables.reading import load_results
 from store.tables.reference import how_made
 from system import InputError
 
@@ -59,7 +60,7 @@ def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
         benchmarks=_benchmarks(),
         plans=planned,
         provenance=_provenance(store, names),
-        dictionary=table(whole_dictionary(), "Columns and metrics of the rows"),
+        dictionary=table(whole_dictionary(metric_meanings()), "Columns and metrics of the rows"),
     )
 
 

@@ -1,0 +1,1 @@
+"""Starting servers: as processes, in this process, by hand, or with Ray."""

@@ -1,0 +1,1 @@
+"""A server: its description, its device, and the executor that computes steps."""

@@ -12,7 +12,7 @@ from store.disk.files import ASIDE, TEMPORARY
 from store.disk.identity import identity_of
 from store.disk.locks import is_held
 from store.disk.store import Store
-from store.tables.load import points_of
+from store.tables.reading import points_of
 from store.tables.text import aligned
 from system.checks import require
 

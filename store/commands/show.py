@@ -11,7 +11,7 @@ from store.commands.card import means
 from store.disk.identity import differing, identity_of
 from store.disk.outcome import outcome_of
 from store.disk.store import Store
-from store.tables.load import made
+from store.tables.reading import made
 from store.tables.text import aligned
 from system.checks import require
 

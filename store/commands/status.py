@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from store.disk.locks import is_held
 from store.disk.outcome import Outcome
 from store.disk.store import Part, Parts, Store, missing_parts
-from store.tables.load import axes_table, outcomes, points_of
+from store.tables.reading import axes_table, outcomes, points_of
 from store.tables.text import aligned
 
 LEGEND = "done counts refused points (infeasible, unstable): these are results; left_s and left_wall_s are estimates"

@@ -29,13 +29,19 @@ class WorkItem(NamedTuple):
 
 
 class Evaluation(Protocol):
-    """Rows (draw, replication, metric, at, value), and refusals with the attributes `draw`, `status` and `reason`."""
+    """Rows (draw, replication, metric, at, value), and refusals with the attributes `draw`, `status` and `reason`.
+
+    `simulated` says whether any row follows from simulated jobs: on another platform these may differ a little.
+    """
 
     @property
     def rows(self) -> Sequence[Sequence[Any]]: ...
 
     @property
     def refusals(self) -> Sequence[Any]: ...
+
+    @property
+    def simulated(self) -> bool: ...
 
 
 # Evaluates a case for some draws and replications.
@@ -109,7 +115,7 @@ def do_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
             store.leave_unfinished(item.point, record)
             raise
         refusals = [(refusal.draw, refusal.status, refusal.reason) for refusal in outcome.refusals]
-        record |= {"duration_s": time.perf_counter() - begin, "refusals": refusals}
+        record |= {"duration_s": time.perf_counter() - begin, "refusals": refusals, "simulated": outcome.simulated}
         store.commit(item.point, part, outcome.rows, record)
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 from store.disk.identity import differing
 from store.disk.outcome import Outcome
 from store.disk.store import Store
-from store.tables.collect import require_known
-from store.tables.load import FOLDER, Results, axes_table, load_results, outcomes, points_of
+from store.tables.filtered import require_known
 from store.tables.pairs import Measure, Paired, Side, no_side, paired, require_measure, sides
+from store.tables.reading import FOLDER, Results, axes_table, load_results, outcomes, points_of
 from store.tables.text import aligned
 from system.checks import require
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from store.tables.collect import require_known
-from store.tables.load import Results
+from store.tables.filtered import require_known
+from store.tables.reading import Results
 from store.tables.statistics import mean_interval
 from system.checks import require
 

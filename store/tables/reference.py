@@ -16,7 +16,7 @@ import yaml
 from store.commands.card import LONGEST_LIST
 from store.disk.outcome import Outcome
 from store.disk.store import Store
-from store.tables.load import load_records, load_results
+from store.tables.reading import load_records, load_results
 from store.tables.statistics import intervals_over_draws
 
 DIGITS = 6

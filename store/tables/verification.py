@@ -6,7 +6,6 @@ packages, processor) the last digit of a random number may differ and with it al
 simulated means agree within the half-width of the reference's interval.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,13 +17,12 @@ from numpy.typing import NDArray
 
 from store.disk.provenance import current_provenance
 from store.disk.store import Store
-from store.tables.load import load_records, load_results
+from store.tables.reading import load_records, load_results
 from store.tables.reference import DIGITS, PROVENANCE, platform_of, reference_rows
 from system.checks import require
 from system.errors import InputError
 
 RELATIVE = 1e-6
-SIMULATED = "evaluators.simulation."  # in the configuration of a point that simulates, be it to choose c
 
 
 class Verification(NamedTuple):
@@ -73,8 +71,8 @@ def verify(store: Path, experiment: str, folder: Path) -> Verification:
 
 def _simulated(records: dict[str, list[dict[str, Any]]], points: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
     """Whether each point simulates, by its axes."""
-    configurations = [json.dumps([record["configuration"] for record in records[point]]) for point in points["point"]]
-    return points[axes].assign(simulated=[SIMULATED in text for text in configurations])
+    simulated = [any(record["simulated"] for record in records[point]) for point in points["point"]]
+    return points[axes].assign(simulated=simulated)
 
 
 def _same_platform(folder: Path, experiment: str) -> bool:

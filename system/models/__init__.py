@@ -1,0 +1,1 @@
+"""Models that are served: what their blocks cost in memory and arithmetic."""

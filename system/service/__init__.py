@@ -1,1 +1,1 @@
-"""Service models, one file each (`conf/service`): how long jobs take, and whether they slow each other."""
+"""Service models: how long requests take, alone and beside each other (`conf/service`)."""

@@ -8,7 +8,7 @@ token the third.
 
 from numba import float64, int64
 
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 
 # Seconds that a server computes on a stack of steps: (tokens of the prompt, 0 for steps of one further token; steps in
 # the stack; most blocks that one of them runs; (3,) coefficients of one block; settings of the service model).

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from system.checks import require, require_not_negative, require_positive
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.errors import InputError
 from system.service.linear_law import STEP, step_alone_s
 from system.service.model import Batching, Loop, require_batching

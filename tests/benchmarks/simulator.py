@@ -11,7 +11,7 @@ from algorithms.dispatch.random_free import RANDOM_FREE
 from algorithms.dispatch.sa_jsq import SA_JSQ
 from algorithms.dispatch.sed import SED
 from evaluators.simulation.chunks import simulate_chunks
-from evaluators.simulation.simulate import chain_table
+from evaluators.simulation.jobs import chain_table
 from evaluators.simulation.streamed import LARGEST_CHUNK, StreamedTimes
 from system import RandomStreams
 from system.dispatch import Dispatch

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from evaluators.points import cost
 from evaluators.points.case import Draw
 from evaluators.points.cost import CostEvaluator
-from evaluators.points.peak_memory import reset_peak
+from evaluators.points.memory import reset_peak
 from plots.figures.beyond.scale import Growth, draw, growth, servers_at
 from store.tables.labels import Labels
 from system import InputError, NotApplicableError

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numba import njit
 
-from evaluators.simulation import JobTimes, simulate
+from evaluators.simulation import JobTimes
+from evaluators.simulation import jobs as simulate
 from system import InputError
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch
 from tests.algorithms.test_dispatch import DISPATCHES
 from tests.support.oracles.event_simulation import POLICIES, Simulation, TiedChainsError

@@ -12,7 +12,8 @@ from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.gbp_cr import GbpCr
 from evaluators.admission.requests import RequestAdmission
 from evaluators.points.case import Case, Draw
-from evaluators.simulation import JobTimes, simulate, simulate_layout
+from evaluators.simulation import JobTimes, simulate_layout
+from evaluators.simulation import jobs as simulate
 from evaluators.simulation.steps import simulate_steps
 from system import (
     Composition,
@@ -24,7 +25,7 @@ from system import (
     System,
     UnstableError,
 )
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch
 from system.layout import Layout
 from system.response import Run

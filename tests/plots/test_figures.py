@@ -10,7 +10,7 @@ from plots.files import module_of
 from plots.outputs import outputs_of
 from store.disk.store import Store
 from store.tables.labels import labels_in
-from store.tables.load import load
+from store.tables.reading import load
 from tests.support.project import choices, script
 
 EMBEDDED = [name for name in choices("experiment") if name.endswith("_embedded")]

@@ -21,7 +21,7 @@ from plots.figures.paper import fig2
 from plots.report.experiment import section_of
 from plots.report.page import write_report
 from store.tables.labels import Labels
-from store.tables.load import Results, load, load_results
+from store.tables.reading import Results, load, load_results
 from store.tables.reference import reference_rows
 from system import InputError
 from tests.support.project import ROOT, script

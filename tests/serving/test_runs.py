@@ -5,7 +5,7 @@ import pytest
 
 from evaluators.points.case import Draw
 from evaluators.points.served import RuntimeEvaluator, check_lengths
-from evaluators.simulation.simulate import simulate
+from evaluators.simulation.jobs import simulate
 from serving.orchestrator.job_record import ServedJob
 from system import InputError, NotApplicableError
 from tests.support.project import case_of, needs_runtime

@@ -24,10 +24,10 @@ from store.disk.identity import identity_of
 from store.disk.provenance import current_provenance
 from store.disk.store import Part, Store
 from store.disk.work import WorkItem, do_work
-from store.tables.collect import collect
 from store.tables.compare import compare_commits, compare_stores, compare_values
-from store.tables.load import load, load_points, load_provenance
+from store.tables.filtered import collect
 from store.tables.pairs import Measure
+from store.tables.reading import load, load_points, load_provenance
 from system import InputError
 from system.code import source
 from system.errors import DataUnavailableError

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from store.tables.collect import MEASURED
-from store.tables.dictionary import UNITS, definitions, dictionary, unit_of, whole_dictionary
-from store.tables.load import Made
+from evaluators.points.metrics import metric_meanings
+from store.tables.filtered import MEASURED
+from store.tables.meanings import UNITS, columns, dictionary, unit_of, whole_dictionary
+from store.tables.reading import Made
 from sweep.instantiate import evaluate
 from tests.support.project import SMALL_RUN, case_of, choices, needs_runtime
 
@@ -27,6 +28,7 @@ FURTHER = (
     ("evaluator=communication_profile", *MEASURED_HERE),
 )
 PHYSICAL = ("s", "1/s", "GB")
+METRICS = metric_meanings()
 
 
 @pytest.fixture(scope="module")
@@ -45,24 +47,23 @@ def emitted():
 
 @needs_runtime
 def test_every_metric_is_in_it_and_each_of_its_metrics_is_emitted(emitted):
-    found = dictionary(emitted)
-    assert found[found["meaning"].str.startswith("not in")].empty
+    found = dictionary(emitted, METRICS)
+    assert found[found["meaning"].str.startswith("not explained")].empty
     plain = set(emitted["metric"].str.replace(r"\d+", "<n>", regex=True))
-    assert set(definitions()["metrics"]) - plain == set()
+    assert set(METRICS) - plain == set()
 
 
 @needs_runtime
 def test_at_is_explained_where_it_is_used_and_only_there(emitted):
     used = emitted.dropna(subset="at")["metric"].unique()
-    found = dictionary(emitted).set_index("name")
+    found = dictionary(emitted, METRICS).set_index("name")
     metrics = found[found["kind"] == "metric"]
     assert set(metrics.index[metrics["at"] != ""]) == set(used)
 
 
 def test_units_are_those_in_which_the_names_end():
-    metrics = definitions()["metrics"]
-    assert len(metrics) > 40
-    for name, metric in metrics.items():
+    assert len(METRICS) > 40
+    for name, metric in METRICS.items():
         assert unit_of(name) in ("", metric["unit"]), name
         assert metric["unit"] not in PHYSICAL or unit_of(name) == metric["unit"], name
         assert set(metric) <= {"unit", "is", "at"}, name
@@ -71,12 +72,11 @@ def test_units_are_those_in_which_the_names_end():
 
 
 def test_the_columns_of_tables_are_in_it_and_axes_are_told_apart():
-    columns = definitions()["columns"]
-    assert set(columns) >= {"experiment", "point", *MEASURED, *(set(Made._fields) - {"draws", "replications"})}
+    assert set(columns()) >= {"experiment", "point", *MEASURED, *(set(Made._fields) - {"draws", "replications"})}
     rows = pd.DataFrame({"demand.per_s": ["1"], "at": [np.nan], "metric": ["nonsense_s"], "value": [1.0]})
-    found = dictionary(rows).set_index("name")
+    found = dictionary(rows, METRICS).set_index("name")
     assert found["kind"].to_dict() == dict(zip(rows, ["axis", "column", "column", "column"], strict=True)) | {
         "nonsense_s": "metric"
     }
-    assert found.loc["nonsense_s", "meaning"].startswith("not in")
-    assert len(whole_dictionary()) == len(columns) + len(definitions()["metrics"])
+    assert found.loc["nonsense_s", "meaning"].startswith("not explained")
+    assert len(whole_dictionary(METRICS)) == len(columns()) + len(METRICS)

@@ -7,8 +7,8 @@ import yaml
 
 from store.disk.provenance import current_provenance
 from store.disk.store import Part, Store
-from store.tables.load import load, load_points
 from store.tables.precision import widest_interval
+from store.tables.reading import load, load_points
 from store.tables.reference import platform_of, reference_rows, write_reference
 from store.tables.statistics import intervals_over_draws, mean_interval
 from store.tables.verification import verify

@@ -10,7 +10,7 @@ import pytest
 
 from store.disk.files import StoreError
 from store.disk.store import Part, Store
-from store.tables.load import load_points
+from store.tables.reading import load_points
 from tests.support.project import command
 from tests.support.sweeping import committed, rows, sweeping, wait_for
 

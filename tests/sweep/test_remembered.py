@@ -44,6 +44,7 @@ def test_a_changed_or_new_file_of_the_project_is_noticed(project, tmp_path):
     (project / "conf/config.yaml").write_text("a: 2\n")
     assert expansions(store, project, ["m"]) == 1
     (project / "algorithms").mkdir()
+    (project / "algorithms/__init__.py").write_text("")
     (project / "algorithms/mine.py").write_text("x = 1\n")
     assert expansions(store, project, ["m"], ["m"]) == 1
 

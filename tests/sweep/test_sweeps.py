@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from store.disk.files import StoreWarning
-from store.tables.load import load, load_points
+from store.tables.reading import load, load_points
 from tests.support.project import ROOT, command, script
 
 SWEEP = ("run.py", "-m", "network=european", "workload.job_count=300", "draws=2", "tuning.capacity=6,7")

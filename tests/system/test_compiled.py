@@ -13,7 +13,7 @@ import pytest
 from numba import config, float64, njit, types
 from numba.core.errors import NumbaError
 
-from system.code.compiled import compiled, entry
+from system.code.compiler import compiled, entry
 from tests.support.project import ROOT
 
 FILES = {

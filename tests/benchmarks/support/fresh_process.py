@@ -14,7 +14,7 @@ from numba.core.dispatcher import Dispatcher
 from algorithms.allocation.gca import gca
 from algorithms.dispatch.jffc import JFFC
 from evaluators.queueing import exact
-from system.code.compiled import Entry
+from system.code.compiler import Entry
 from tests.benchmarks.support.four_chains import FOUR_CHAINS, simulated_mean_s
 from tests.benchmarks.support.paper_system import gbp_cr_placement, paper_system, queue_at
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-from evaluators.points.peak_memory import STATUS, counted_gb
+from evaluators.points.memory import STATUS, counted_gb
 from system.code.source import ROOT
 from tests.benchmarks.support.benchmark import Measure
 

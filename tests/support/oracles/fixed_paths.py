@@ -4,7 +4,7 @@ import numpy as np
 
 from algorithms.routing.links import Links, RoutedComposition, exits_s
 from system import Composition, Placement, Servers, System
-from system.code.compiled import compiled
+from system.code.compiler import compiled
 from system.routing import DELAY, Routing
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from store.tables.load import FOLDER, Results, load_provenance, load_results
+from store.tables.reading import FOLDER, Results, load_provenance, load_results
 from system.checks import require
 
 MEASURED = ["draw", "replication", "metric", "at", "value"]

@@ -1,0 +1,16 @@
+"""What the metrics of the evaluators mean (`metrics.yaml`)."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILE = Path(__file__).with_suffix(".yaml")
+
+
+@cache
+def metric_meanings() -> dict[str, dict[str, Any]]:
+    """Return by metric its `unit`, what it `is` and, where it has several coordinates, what `at` holds."""
+    meanings: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return meanings
