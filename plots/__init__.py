@@ -1,1 +1,1 @@
-"""Rows → figures, one file a figure: `draw(rows, draws) -> Figure`, where `rows` is what `store.load.load` returns."""
+"""Rows → figures, one file a figure: `draw(rows, draws) -> Figure`, where `rows` is what `store.load` returns."""

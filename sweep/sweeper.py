@@ -1,7 +1,7 @@
 """The sweeper: drops the points that the store has and gives the others to workers, jobs of any Hydra launcher.
 
 What a launcher (basic, joblib, submitit, Ray) costs is so paid once a worker and not once a point. All workers find all
-points, resolved, in one file, begin at different places of it, and take what nobody else has taken (`store/work.py`).
+points, resolved, in one file, begin at different places of it, and take what nobody else has taken (`store/disk/work.py`).
 """
 
 import json

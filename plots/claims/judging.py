@@ -17,8 +17,8 @@ class Evidence(NamedTuple):
     """An experiment's results, by the name under which it was swept: perhaps the embedded variant's."""
 
     name: str
-    rows: pd.DataFrame  # as `store.load.load` has them
-    points: pd.DataFrame  # as `store.load.load_points` has them
+    rows: pd.DataFrame  # as `store.load` has them
+    points: pd.DataFrame  # as `store.tables.reading.load_points` has them
     labels: Labels = Labels()
 
 

@@ -14,11 +14,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from types import FunctionType
 from typing import Any, Self, cast
 
 from numba import config, njit
-from numba.core import event
+from numba.core import caching, event
 from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, UserWideCacheLocator
 
 from system.code.source import ROOT, import_closure, module_at, text_hash
@@ -62,6 +63,20 @@ _LOCATORS = ",".join(
 )
 
 
+class _Index(caching.IndexDataCacheFile):
+    """The list of what is cached of a function; a list that cannot be read counts as empty.
+
+    numba reads a list before it compares stamps, and a list may name a class that has been renamed since.
+    """
+
+    def _load_index(self) -> dict[Any, Any]:
+        try:
+            loaded: dict[Any, Any] = super()._load_index()
+        except (AttributeError, EOFError, ImportError, UnpicklingError):
+            return {}
+        return loaded
+
+
 class Entry:
     """A compiled function that Python calls with functions among its arguments."""
 
@@ -92,14 +107,18 @@ def entry(signature: Any, *, creates_arrays: bool = False) -> Callable[[Callable
 
 
 def _njit(function: Callable[..., Any], signature: Any, creates_arrays: bool, inline: bool = False) -> Any:
-    compiler, settings = cast(Any, njit), cast(Any, config)  # these options are not in their types
+    compiler, settings, library = (
+        cast(Any, njit),
+        cast(Any, config),
+        cast(Any, caching),
+    )  # these options are not in their types
     is_in_file = Path(function.__code__.co_filename).is_file()  # else it was typed in, and has no place for a cache
-    before = settings.CACHE_LOCATOR_CLASSES
-    settings.CACHE_LOCATOR_CLASSES = _LOCATORS
+    before = settings.CACHE_LOCATOR_CLASSES, caching.IndexDataCacheFile
+    settings.CACHE_LOCATOR_CLASSES, library.IndexDataCacheFile = _LOCATORS, _Index
     try:
         return compiler(signature, cache=is_in_file, forceinline=inline, _nrt=creates_arrays)(function)
     finally:
-        settings.CACHE_LOCATOR_CLASSES = before
+        settings.CACHE_LOCATOR_CLASSES, library.IndexDataCacheFile = before
 
 
 class _Notice(event.Listener):

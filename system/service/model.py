@@ -24,7 +24,7 @@ class ServiceModel(Protocol):
 
     @property
     def step_s(self) -> Callable[..., float]:
-        """The compiled function for the time of a computation (`system.linear_law.STEP`)."""
+        """The compiled function for the time of a computation (`system.service.linear_law.STEP`)."""
 
     @property
     def settings(self) -> NDArray[np.float64]:

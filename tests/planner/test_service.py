@@ -304,7 +304,7 @@ def test_requests_that_wait_for_each_other_at_a_server_are_why_no_rate_is_carrie
 
 def test_the_planner_reads_conf_without_hydra():
     loads = "any(name.startswith(('hydra', 'omegaconf')) for name in sys.modules)"
-    code = f"import sys, plan, planner.services; sys.exit({loads})"
+    code = f"import sys, plan, planner.inventory.services; sys.exit({loads})"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

@@ -41,7 +41,7 @@ RESPONSE = Measure()
 HOLD = """
 import sys
 from pathlib import Path
-from store.locks import locked
+from store.disk.locks import locked
 with locked(Path("{folder}"), "{point}"):
     print("held", flush=True)
     sys.stdin.read()

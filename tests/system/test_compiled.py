@@ -18,11 +18,11 @@ from tests.support.project import ROOT
 
 FILES = {
     "shop/__init__.py": "",
-    "shop/tools.py": "from system.compiled import compiled\n\n\n@compiled\ndef add(x):\n    return x + 1\n",
+    "shop/tools.py": "from system.code.compiler import compiled\n\n\n@compiled\ndef add(x):\n    return x + 1\n",
     "shop/work.py": """\
 from numba import float64
 from shop.tools import add
-from system.compiled import compiled, entry
+from system.code.compiler import compiled, entry
 
 
 @compiled(float64(float64))
@@ -36,7 +36,7 @@ def thrice(x):
 """,
     "shop/other.py": """\
 from numba import float64
-from system.compiled import compiled
+from system.code.compiler import compiled
 
 
 @compiled(float64(float64))
@@ -54,6 +54,27 @@ functions = {"add": tools.add, "twice": work.twice, "thrice": work.thrice.dispat
 answers = [work.twice(1.0), work.thrice(1.0), other.half(1.0)]
 stats = {name: (sum(f.stats.cache_misses.values()), sum(f.stats.cache_hits.values())) for name, f in functions.items()}
 print(json.dumps([answers, stats]))
+"""
+PAIR = """
+from typing import NamedTuple
+from system.code.compiler import compiled
+
+class Pair(NamedTuple):
+    first: float
+    second: float
+
+@compiled
+def half_of(pair):
+    return pair.first / pair.second
+
+
+class Half:
+    stats = half_of.stats
+
+    def __call__(self, x):
+        return half_of(Pair(x, 2.0))
+
+half = Half()
 """
 COMPILED, LOADED, UNUSED = [1, 0], [0, 1], [0, 0]
 
@@ -109,6 +130,13 @@ OTHER_ADD = FILES["shop/tools.py"].replace("x + 1", "x + 10")
 
 def test_a_second_process_compiles_nothing(project):
     assert used(project) == ([3.0, 4.0, 0.5], NOTHING_COMPILED)
+
+
+def test_a_renamed_class_of_an_argument_is_no_obstacle(project):
+    """numba stores classes by name, so its list of what is cached cannot be read once a class has another name."""
+    for name in ("Pair", "Couple"):
+        write(project, "shop/other.py", PAIR.replace("Pair", name))
+        assert used(project)[1]["half"] == COMPILED
 
 
 def test_an_edit_in_a_callee_of_another_file_is_noticed_and_nothing_else_is_compiled(project):
