@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import MISSING, DictConfig
 
 from sweep.errors import not_installed
 from system import InputError
@@ -32,17 +31,15 @@ ANSWER_S = 5.0
 
 @dataclass
 class RayLauncherConfig:
-    """`address`: `local` for a Ray of its own on this machine, else that of a cluster, such as 10.0.0.1:6379.
+    """The options of `hydra/launcher=ray`.
 
-    `cpus`: how many a Ray of its own may use; null is all.
+    `address` is `local` for a Ray of its own on this machine, else that of a cluster, such as 10.0.0.1:6379. `cpus` is
+    how many CPUs a Ray of its own may use; null is all.
     """
 
-    _target_: str = "sweep.ray_launcher.RayLauncher"
+    _target_: str = MISSING
     address: str = "local"
     cpus: int | None = None
-
-
-ConfigStore.instance().store(group="hydra/launcher", name="ray", node=RayLauncherConfig, provider="points")
 
 
 class RayLauncher(Launcher):

@@ -1,7 +1,7 @@
 """The sweeper: drops the points that the store has and gives the others to workers, jobs of any Hydra launcher.
 
-What a launcher (basic, joblib, submitit, Ray) costs is so paid once a worker and not once a point. All workers find all
-points, resolved, in one file, begin at different places of it, and take what nobody else has taken (`store/disk/work.py`).
+So a launcher's cost (basic, joblib, submitit, Ray) is paid once a worker and not once a point. All workers find all
+points, resolved, in one file, begin at different lines of it, and take what nobody else has (`store/disk/work.py`).
 """
 
 import json
@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
 from store.commands.summary import reasons, summary_line
@@ -40,13 +39,13 @@ LATE_S = 5.0  # how long workers that are lost or still in a queue are waited fo
 
 @dataclass
 class PointsSweeperConfig:
-    """`workers`: how many jobs of the launcher share a sweep's points; null is as many as it runs at once."""
+    """The options of `hydra/sweeper=points`.
 
-    _target_: str = "sweep.sweeper.PointsSweeper"
+    `workers` is how many jobs of the launcher share a sweep's points; null is as many as it runs at once.
+    """
+
+    _target_: str = MISSING
     workers: int | None = None
-
-
-ConfigStore.instance().store(group="hydra/sweeper", name="points", node=PointsSweeperConfig, provider="points")
 
 
 class PointsSweeper(Sweeper):

@@ -11,7 +11,7 @@ from planner.choice.search import plan, running
 from planner.inventory.goals import Cheapest, LargestRate, Minimise
 from planner.inventory.inventory import Inventory
 from planner.results import Alternative
-from planner.study import value_of_servers as of_servers
+from planner.study import server_values as of_servers
 from planner.study.alternatives import compare_alternatives
 from planner.study.cautions import busy_rate_per_s, of_better_alternatives, warnings
 from planner.study.sensitivity import bottleneck, ranges, unused

@@ -1,6 +1,7 @@
 """A real run that a test can disturb: three servers of a small model, the last two alike, and a chain over each.
 
-`python -m tests.support.small_run NAME` serves jobs on two of them, of that name, and says `serving` once one has ended.
+`python -m tests.support.small_run NAME` serves jobs on two of them, of that name, and prints `serving` once one has
+ended.
 """
 
 import sys
