@@ -20,8 +20,7 @@ from algorithms.allocation.gca import gca
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.routing.links import RoutedComposition
 from evaluators.points.case import Case, Draw
-from evaluators.simulation import jobs as simulate
-from evaluators.simulation import simulate_layout
+from evaluators.simulation import simulate, simulate_layout
 from system import Composition, InfeasibleError, NotApplicableError, Placement, Servers, System, UnstableError
 from system.dispatch import Dispatch
 from system.layout import Layout

@@ -15,8 +15,7 @@ from algorithms.routing.links import RoutedComposition, legal_links
 from algorithms.routing.petals import no_cache_penalty
 from algorithms.routing.ws_rr import expected_wait
 from evaluators.points.case import Case, Evaluation
-from evaluators.simulation import JobTimes, simulate_layout
-from evaluators.simulation import jobs as simulate
+from evaluators.simulation import JobTimes, simulate, simulate_layout
 from system import Composition, InfeasibleError, InputError, Placement, Servers, System, UnstableError
 from system.routing import WAITING, Routing
 from tests.support.oracles.fixed_paths import fixed_paths

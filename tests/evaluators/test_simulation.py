@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from evaluators.simulation import JobTimes
-from evaluators.simulation import jobs as simulate
+from evaluators.simulation import JobTimes, simulate
 from system import InputError
 from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch

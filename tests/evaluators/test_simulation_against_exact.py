@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 from evaluators.queueing import exact
-from evaluators.simulation import jobs as simulate
+from evaluators.simulation import simulate
 from tests.support.oracles.instances import Queue, poisson_jobs, random_queue
 
 SYSTEMS, PILOT = 200, 10

@@ -12,8 +12,7 @@ from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.gbp_cr import GbpCr
 from evaluators.admission.requests import RequestAdmission
 from evaluators.points.case import Case, Draw
-from evaluators.simulation import JobTimes, simulate_layout
-from evaluators.simulation import jobs as simulate
+from evaluators.simulation import JobTimes, simulate, simulate_layout
 from evaluators.simulation.steps import simulate_steps
 from system import (
     Composition,

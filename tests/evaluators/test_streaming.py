@@ -13,8 +13,7 @@ from scipy.stats import t as student
 
 from algorithms.dispatch.jffc import JFFC
 from evaluators.queueing import exact
-from evaluators.simulation import JobTimes
-from evaluators.simulation import jobs as simulate
+from evaluators.simulation import JobTimes, simulate
 from evaluators.simulation.buckets import RELATIVE_ERROR, Buckets
 from evaluators.simulation.chunks import simulate_chunks
 from evaluators.simulation.jobs import chain_table

@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import brentq
 
 from evaluators.queueing import exact
-from evaluators.simulation import jobs as simulate
+from evaluators.simulation import simulate
 from planner.choice import cheapest
 from planner.choice.candidates import compose
 from planner.choice.prediction import predict

@@ -12,30 +12,7 @@ from typing import NamedTuple
 from tests.support.project import ROOT
 
 VERBS = frozenset(Path(__file__).with_name("verbs.txt").read_text().split())
-FILLERS = frozenset(
-    [
-        "told",
-        "asked",
-        "found",
-        "place",
-        "places",
-        "each",
-        "at",
-        "thing",
-        "things",
-        "what",
-        "how",
-        "said",
-        "who",
-        "it",
-        "them",
-        "these",
-        "those",
-        "some",
-        "here",
-        "there",
-    ]
-)
+FILLERS = frozenset(Path(__file__).with_name("fillers.txt").read_text().split())
 MOST_WORDS = 14
 
 

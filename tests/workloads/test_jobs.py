@@ -6,7 +6,7 @@ import pytest
 from algorithms.dispatch.jffc import JFFC
 from evaluators.points.simulated import SimulatedMean
 from evaluators.queueing import exact
-from evaluators.simulation import jobs as simulate
+from evaluators.simulation import simulate
 from system import Composition, InputError, Placement, ServedModel, Servers, System
 from workloads.jobs import Jobs
 

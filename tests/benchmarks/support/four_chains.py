@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluators.simulation import jobs as simulate
+from evaluators.simulation import simulate
 from system import RandomStreams
 from system.dispatch import Dispatch
 from workloads.arrivals import Poisson
