@@ -234,7 +234,7 @@ def test_what_does_not_fit_says_how_much_is_missing():
 
 
 def test_without_torch_the_command_says_what_to_install(tmp_path):
-    done = command("-c", NO_TORCH, "profile", "--model", "tiny_llama", "--name", "mine", "--to", tmp_path / "mine.yaml")
+    done = command("-c", NO_TORCH, "--model", "tiny_llama", "--name", "mine", "--to", tmp_path / "mine.yaml")
     assert done.returncode != 0
     assert done.stderr == 'error: torch: not installed; pip install -e ".[runtime]" in the project\'s folder\n'
     with pytest.raises(InputError, match="no_such_package: not installed"):

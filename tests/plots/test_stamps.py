@@ -127,13 +127,13 @@ def outputs(folder):
 
 
 def test_code_counts_with_the_data_beside_it(tmp_path, monkeypatch):
-    (tmp_path / "plots").mkdir()
-    (tmp_path / "plots/rules.yaml").write_text("a: 1\n")
+    (tmp_path / "plots/figures/paper").mkdir(parents=True)
+    (tmp_path / "plots/figures/paper/rules.yaml").write_text("a: 1\n")
     monkeypatch.setattr(stamps, "ROOT", tmp_path)
     before = hash_of(["plots.figures.paper.fig2"], "x")
     assert before == hash_of(["plots.figures.paper.fig2"], "x")
     assert before != hash_of(["plots.figures.paper.fig2"], "y")
-    (tmp_path / "plots/rules.yaml").write_text("a: 2\n")
+    (tmp_path / "plots/figures/paper/rules.yaml").write_text("a: 2\n")
     assert before != hash_of(["plots.figures.paper.fig2"], "x")
 
 

@@ -131,7 +131,7 @@ class Dying:
     def send(self, *messages):
         self._left -= len(messages)
         if self._left < 0:
-            raise fleet.LinkClosedError("it has died")
+            raise fleet.ConnectionClosedError("it has died")
         self._link.send(*messages)
 
 

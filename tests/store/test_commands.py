@@ -78,8 +78,9 @@ def evaluated(found):
     if isinstance(found, Exception):
         raise found
     if found == "unstable":
-        return SimpleNamespace(rows=rows_of(A)[:1], refusals=[SimpleNamespace(draw=1, status=found, reason="too fast")])
-    return SimpleNamespace(rows=found if isinstance(found[0], tuple) else rows_of(found), refusals=[])
+        refusals = [SimpleNamespace(draw=1, status=found, reason="too fast")]
+        return SimpleNamespace(rows=rows_of(A)[:1], refusals=refusals, simulated=False)
+    return SimpleNamespace(rows=found if isinstance(found[0], tuple) else rows_of(found), refusals=[], simulated=False)
 
 
 def case_of(scheme, load_text):

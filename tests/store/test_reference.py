@@ -15,8 +15,7 @@ from store.tables.verification import verify
 from system import InputError
 from tests.support.project import script
 
-SIMULATION = {"seed": 7, "evaluator": {"_target_": "evaluators.points.simulated.SimulationEvaluator"}}
-THEORY = {"seed": 7, "evaluator": {"_target_": "evaluators.points.theory.ExactEvaluator"}}
+CASE = {"seed": 7}
 NONE = float("nan")
 
 
@@ -30,8 +29,8 @@ def store_of(folder, points, draws=3):
     entries = []
     for number, ((load_text, evaluator), rows) in enumerate(points.items()):
         refusals = [] if rows else [(draw, "unstable", "too fast") for draw in range(draws)]
-        case = SIMULATION if evaluator == "simulation" else THEORY
-        record = {"duration_s": 1.0, "refusals": refusals, "configuration": case, "provenance": current_provenance()}
+        record = {"duration_s": 1.0, "refusals": refusals, "configuration": CASE, "provenance": current_provenance()}
+        record["simulated"] = evaluator == "simulation"
         store.commit(f"a{number}", Part(range(draws), range(1)), rows, record)
         entries.append({"point": f"a{number}", "axes": {"load": load_text, "evaluator": evaluator}})
     sweep = {"points": entries, "axes": ["load", "evaluator"], "draws": draws, "replications": 1, "fixed": ["seed=7"]}
@@ -95,7 +94,7 @@ def notes_of(folder, statuses, rows):
     store, entries = Store(folder), []
     for number, status in enumerate(statuses):
         point, axes = f"b{number}", {"constants": "paper", "demand.load": f"0.{number + 1}", "evaluator": "exact"}
-        record = {"duration_s": 1.0, "configuration": THEORY, "provenance": current_provenance()}
+        record = {"duration_s": 1.0, "configuration": CASE, "simulated": False, "provenance": current_provenance()}
         if status in ("skipped", "failed"):
             store.leave_unfinished(point, record | {"status": status, "reason": "no data"})
         else:

@@ -27,7 +27,7 @@ def work_of(count, **settings):
 
 
 def result(case):
-    return SimpleNamespace(rows=[(0, 0, "n", float("nan"), case["n"])], refusals=[])
+    return SimpleNamespace(rows=[(0, 0, "n", float("nan"), case["n"])], refusals=[], simulated=False)
 
 
 def evaluate(case, _draws, _replications):
