@@ -15,7 +15,7 @@ from system import InputError
 
 class Port(Protocol):
     def receive(self, wait: bool) -> ReceivedMessage | None:
-        """The next request; without `wait` None if there is none yet. Raises `LinkClosedError` at the end."""
+        """The next request; without `wait` None if there is none yet. Raises `ConnectionClosedError` at the end."""
 
     def send(self, *messages: Message) -> None: ...
 

@@ -27,13 +27,13 @@ class Connection(Protocol):
         """Whether `receive` will have something without anything happening on a descriptor."""
 
     def send(self, *messages: Message) -> None:
-        """In one go, where that is possible. Never blocks. Raises `LinkClosedError` if nobody is there any more."""
+        """Send messages in one go if possible, never blocking; raise `ConnectionClosedError` if nobody is there."""
 
     def flush(self) -> None:
         """Write what can be written now."""
 
     def receive(self) -> list[Message]:
-        """The messages that are complete; raises `LinkClosedError` if there will be no more."""
+        """The messages that are complete; raises `ConnectionClosedError` if there will be no more."""
 
     def close(self) -> None:
         """A server that is reached by this link alone ends."""

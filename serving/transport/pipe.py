@@ -113,7 +113,7 @@ class PipePort:
         self._messages: deque[Message] = deque()
 
     def receive(self, wait: bool) -> ReceivedMessage | None:
-        """The next request; without `wait` None if there is none yet. Raises `LinkClosedError` at the end."""
+        """The next request; without `wait` None if there is none yet. Raises `ConnectionClosedError` at the end."""
         flags = 0 if wait else socket.MSG_DONTWAIT
         try:
             while not self._messages:

@@ -118,7 +118,10 @@ class ZeromqPort:
         self._thread.start()
 
     def receive(self, wait: bool) -> ReceivedMessage | None:
-        """The next request; without `wait` None if there is none yet. Raises `LinkClosedError` once at each end."""
+        """Return the next request, or None if none is there and `wait` is false.
+
+        Raises `ConnectionClosedError` once at each end.
+        """
         try:
             self._host, request = self._requests.get(block=wait)
         except queue.Empty:
