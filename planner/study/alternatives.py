@@ -8,6 +8,7 @@ import numpy as np
 
 from algorithms.allocation.gca import gca
 from algorithms.bprr import Bprr
+from algorithms.equal_split import equal_split
 from algorithms.petals import Petals
 from algorithms.placement.petals import PetalsPlacement
 from algorithms.placement.whole_model import whole_model
@@ -16,7 +17,7 @@ from planner.choice.candidates import best, best_of
 from planner.choice.prediction import loaded, predict
 from planner.choice.quantity import Quantity, quantity_of, value_or_none
 from planner.results import Alternative, Plan, Prediction
-from system import Composition, InfeasibleError, InputError, NotApplicableError, Placement, RandomStreams, System
+from system import Composition, InfeasibleError, InputError, NotApplicableError, RandomStreams, System
 from system.layout import Layout
 from workloads.synthetic import SyntheticWorkload
 from workloads.workload import Workload
@@ -94,18 +95,6 @@ def _equal_split(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:
     found = best_of(composed, quantity).composition
     stages = next(number for number, composition in composed.items() if composition is found)
     return f"{stages} stage{'s' * (stages > 1)}", found
-
-
-def equal_split(system: System, stages: int) -> Composition:
-    """Equal stages, the servers with the memory for a stage and one job's cache dealt out in turn, GCA's chains."""
-    model = system.model
-    bounds = np.linspace(0, model.block_count, stages + 1).astype(int)
-    most_gb = np.diff(bounds).max() * (model.block_memory_gb + model.cache_memory_gb)
-    fits = np.flatnonzero(system.servers.memory_gb >= most_gb)
-    first_block, block_count = np.zeros((2, len(system.servers)), np.int64)
-    stage = np.arange(fits.size) % stages
-    first_block[fits], block_count[fits] = bounds[stage], np.diff(bounds)[stage]
-    return gca(system, Placement(first_block, block_count))
 
 
 def _of_routes(name: str, way: RoutesWay, plan: Plan, seed: int) -> Alternative:

@@ -1,0 +1,52 @@
+"""Equal split: the model cut into equal stages, the servers dealt out to the stages in turn."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from algorithms.allocation.gca import gca
+from algorithms.dispatch.jffc import JFFC
+from system import Composition, InfeasibleError, Placement, System
+from system.checks import require_count
+from system.dispatch import Dispatch
+
+
+@dataclass(frozen=True)
+class EqualSplit:
+    """Baseline with a fixed number of stages: GCA forms the chains, the policy dispatches the jobs."""
+
+    stages: int
+    dispatch: Dispatch = JFFC
+
+    def __post_init__(self) -> None:
+        require_count(stages=self.stages)
+
+    def compose(self, system: System, rng: np.random.Generator) -> Composition:
+        """Return the chains of `equal_split` under the policy; nothing is random."""
+        return equal_split(system, self.stages).under(self.dispatch)
+
+
+def equal_split(system: System, stages: int) -> Composition:
+    """Return GCA's chains over equal stages.
+
+    The stages have as many blocks as each other, give or take one; a model with fewer blocks than `stages` is cut into
+    stages of one block. Server 0 hosts the first stage, server 1 the second, and so on, beginning again after the last
+    stage. Servers without the memory for the largest stage and one job's cache of it are left out.
+
+    Raises `InfeasibleError` if fewer servers than stages have that memory.
+    """
+    model = system.model
+    count = min(stages, model.block_count)
+    bounds = np.linspace(0, model.block_count, count + 1).astype(int)
+    lengths = np.diff(bounds)
+    needed_gb = lengths.max() * (model.block_memory_gb + model.cache_memory_gb)
+    fitting = np.flatnonzero(system.servers.memory_gb >= needed_gb)
+    if fitting.size < count:
+        raise InfeasibleError(
+            f"stages = {stages}: the number of servers with the {needed_gb:.4g} GB for a stage and one job's cache is "
+            f"{fitting.size}, which is too few; change the number of stages or add servers"
+        )
+    stage = np.arange(fitting.size) % count
+    first_block, block_count = np.zeros((2, len(system.servers)), np.int64)
+    first_block[fitting], block_count[fitting] = bounds[stage], lengths[stage]
+    return gca(system, Placement(first_block, block_count))
