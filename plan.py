@@ -1,11 +1,15 @@
-"""Inventory → plan: `python plan.py INVENTORY.yaml`, or `python plan.py evaluate LAYOUT.yaml` for what runs already."""
+"""Plan a deployment: which server hosts which blocks of a model, and which response times to expect.
+
+`python plan.py INVENTORY.yaml` plans for an inventory of servers; `python plan.py evaluate LAYOUT.yaml` judges a layout
+that already runs.
+"""
 
 import argparse
 import signal
 import sys
 from pathlib import Path
 
-from planner.choice.search import plan, running
+from planner.choice.search import plan, plan_of_layout
 from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
 from planner.output.card import plan_card
@@ -16,31 +20,32 @@ from system.checks import require_share
 
 
 def arguments() -> argparse.Namespace:
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("evaluate", nargs="?", choices=["evaluate"], help="ask about a layout that runs already")
-    parser.add_argument("file", type=Path, help="inventory, or layout, as in planner/examples")
-    parser.add_argument("--to", type=Path, help="folder for plan.json, the picture and the start commands")
-    parser.add_argument("--seed", type=int, default=0, help="of the jobs, where a workload has to be simulated")
-    parser.add_argument("--off", type=float, default=0.3, help="share by which block times and links may be off")
-    parser.add_argument("--no-picture", action="store_true")
+    parser.add_argument("evaluate", nargs="?", choices=["evaluate"], help="judge a layout that already runs")
+    parser.add_argument("file", type=Path, help="inventory, or layout with `evaluate`; see planner/examples")
+    parser.add_argument("--to", type=Path, help="output folder (default: outputs/plan/NAME, from the file's name)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed, for workloads that have to be simulated")
+    parser.add_argument("--off", type=float, default=0.3, help="share by which block times and links may be wrong")
+    parser.add_argument("--no-picture", action="store_true", help="do not draw plan.png and plan.svg")
     return parser.parse_intermixed_args()
 
 
 def main() -> None:
-    """Tell the plan on the terminal and write it to a folder."""
-    asked = arguments()
-    require_share(off=asked.off)  # before a plan is made that may take minutes
-    inventory, layout = read_layout(asked.file) if asked.evaluate else (read_inventory(asked.file), None)
-    best = plan(inventory, asked.seed)
-    found = study(best if layout is None else running(inventory, layout, asked.seed), asked.off, asked.seed)
-    sys.stdout.write(plan_card(found, asked.file.stem, best))
-    folder = asked.to or Path("outputs/plan") / asked.file.stem
-    written = write(folder, found, best, with_picture=not asked.no_picture)
-    sys.stdout.write(f"\nwritten: {folder}/ with {', '.join(written)}\n")
+    """Print the plan on the terminal and write it to a folder."""
+    args = arguments()
+    require_share(off=args.off)  # checked first, since a plan may take minutes
+    inventory, layout = read_layout(args.file) if args.evaluate else (read_inventory(args.file), None)
+    best = plan(inventory, args.seed)
+    result = study(best if layout is None else plan_of_layout(inventory, layout, args.seed), args.off, args.seed)
+    sys.stdout.write(plan_card(result, args.file.stem, best))
+    folder = args.to or Path("outputs/plan") / args.file.stem
+    names = write(folder, result, best, with_picture=not args.no_picture)
+    sys.stdout.write(f"\nWrote {', '.join(names)} to {folder}/\n")
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the command without a word
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the command without an error message
     try:
         main()
     except InputError as error:

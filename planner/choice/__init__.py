@@ -1,1 +1,1 @@
-"""How a plan is chosen: candidates, predictions, and the search for the best."""
+"""Choice of a plan: predictions, candidates, and the search for the best."""

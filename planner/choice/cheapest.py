@@ -1,6 +1,7 @@
-"""The cheapest servers that meet an SLO: all choices where they are few, else a greedy one.
+"""The cheapest servers that meet an SLO.
 
-Servers of a group are identical, so a choice is a number of servers of each group.
+Servers of a group are identical, so a choice is a number of servers for each group. Few choices are all tried; many are
+searched greedily.
 """
 
 from itertools import product
@@ -18,34 +19,37 @@ from system import InfeasibleError, InputError
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-MOST_CHOICES = 500  # beyond, the search is greedy
-GREEDY_PLACED = 4000  # servers placed, over all c tried, for each choice of the greedy search
+MOST_CHOICES = 500  # with more, the search is greedy
+GREEDY_PLACED = 4000  # servers placed for one choice of the greedy search, summed over all c tried
 
 
 def choices(inventory: Inventory) -> int:
-    """In how many ways numbers of servers can be chosen."""
+    """Return in how many ways numbers of servers can be chosen."""
     return int(np.prod(np.unique(inventory.groups, return_counts=True)[1] + 1.0))
 
 
 def is_exhaustive(inventory: Inventory) -> bool:
-    """Whether every choice is tried, or they are too many and servers are given up greedily."""
+    """Return whether the choices are few enough to try them all."""
     return choices(inventory) <= MOST_CHOICES
 
 
 def cheapest_members(inventory: Inventory, goal: Cheapest, seed: int = 0) -> Ints:
-    """Numbers of the servers of the cheapest choice that meets the SLO; of equally cheap ones the fastest.
+    """Return the numbers of the servers of the cheapest choice that meets the SLO.
 
-    Greedily: from all servers on, the dearest are given up as long as the rest meets the SLO at one of some values of
-    c. That need not lead to the cheapest choice. Raises `InfeasibleError` if the SLO is not met.
+    Of several equally cheap choices it is the fastest. The greedy search begins with all servers and drops the most
+    expensive ones as long as the others meet the SLO at one of several values of c; that need not lead to the cheapest
+    choice.
+
+    Raises `InfeasibleError` if the SLO cannot be met, and `InputError` if the servers have no costs.
     """
     if inventory.cost_per_hour is None:
-        raise InputError("goal = cheapest: needs cost_per_hour for every server")
+        raise InputError("goal = cheapest: the servers have no costs; give cost_per_hour for every server")
     search = _Subsets(inventory, inventory.cost_per_hour, goal, response_time(inventory, seed))
     return search.exhaustive() if is_exhaustive(inventory) else search.greedy()
 
 
 class _Subsets:
-    """The choices of one inventory, as numbers of servers of each group."""
+    """The choices of one inventory, each an array with the number of servers of every group."""
 
     def __init__(self, inventory: Inventory, cost_per_hour: Floats, goal: Cheapest, quantity: ResponseTime) -> None:
         self.inventory, self.goal, self.quantity = inventory, goal, quantity
@@ -54,7 +58,7 @@ class _Subsets:
         self.in_group = [np.flatnonzero(inventory.groups == inventory.groups[j]) for j in first]
 
     def exhaustive(self) -> Ints:
-        """By ascending cost; the first that meets the SLO, against its equals in cost."""
+        """Return the fastest of the cheapest choices that meet the SLO."""
         winner, least_s, price = None, np.inf, np.inf
         for cost, counts in self._by_cost():
             if winner is not None and cost > price:
@@ -65,7 +69,10 @@ class _Subsets:
         return self._members(self._checked(winner))
 
     def greedy(self) -> Ints:
-        """Whole groups, then ever fewer servers at once, of the dearest first, as long as the rest meets the SLO."""
+        """Drop servers, the most expensive first, as long as the others meet the SLO.
+
+        Whole groups are tried first, then ever smaller numbers of servers.
+        """
         counts = self._checked(self.available if self._value_s(self.available) <= self.goal.slo_s else None)
         step = int(self.available.max())
         while step >= 1:
@@ -75,7 +82,7 @@ class _Subsets:
         return self._members(counts)
 
     def _thinned(self, counts: Ints, group: int, step: int) -> Ints:
-        """The choice with `step` servers less of a group, again and again while that meets the SLO."""
+        """Remove `step` servers of a group repeatedly while the others meet the SLO."""
         while counts[group] >= step and counts.sum() > step:
             fewer = counts.copy()
             fewer[group] -= step
@@ -85,20 +92,26 @@ class _Subsets:
         return counts
 
     def _by_cost(self) -> list[tuple[float, Ints]]:
-        every = [np.array(counts) for counts in product(*(range(n + 1) for n in self.available)) if any(counts)]
-        return sorted(((float(np.round(self.cost @ counts, 9)), counts) for counts in every), key=lambda item: item[0])
+        """Return all choices with their costs, the cheapest first."""
+        all_counts = [np.array(counts) for counts in product(*(range(n + 1) for n in self.available)) if any(counts)]
+        costs = [float(np.round(self.cost @ counts, 9)) for counts in all_counts]
+        return sorted(zip(costs, all_counts, strict=True), key=lambda item: item[0])
 
     def _value_s(self, counts: Ints, most: int | None = None) -> float:
-        """The least quantile on these servers, over so many c; infinite where nothing fits or carries the rate."""
+        """Return the least quantile on these servers over at most `most` values of c.
+
+        It is infinite if the model does not fit or the rate cannot be carried.
+        """
         try:
             return best(self.inventory.only(self._members(counts)), self.quantity, most).value
         except NO_VALUE:
             return np.inf
 
     def _is_hopeless(self, counts: Ints) -> bool:
-        """Whether no composition can do: the fastest chain there could be is too slow, or all memory has too few slots.
+        """Return whether it is certain that no composition meets the SLO.
 
-        Known only under the theory.
+        The fastest possible chain is too slow, or all the memory together has too few cache slots. Only the theory can
+        tell.
         """
         if not self.quantity.is_exact:
             return False
@@ -108,15 +121,16 @@ class _Subsets:
         return bool(too_few_slots or alone_s * -np.log(1 - self.goal.quantile) > self.goal.slo_s)
 
     def _members(self, counts: Ints) -> Ints:
-        """The first so many servers of each group."""
+        """Return the numbers of the first servers of each group, as many as chosen."""
         return np.sort(np.concatenate([group[:n] for group, n in zip(self.in_group, counts, strict=True)]))
 
     def _checked(self, counts: Ints | None) -> Ints:
-        """Raise if there is no choice that meets the SLO."""
+        """Return the choice; raise if there is none that meets the SLO."""
         if counts is not None:
             return counts
         value_s = best(self.inventory, self.quantity).value
         raise InfeasibleError(
-            f"slo_s = {self.goal.slo_s:g}: no choice of servers meets it at {self.quantity.rate_per_s:g}/s; all "
-            f"{len(self.inventory.servers)} together reach {value_s:.4g} s; raise slo_s, lower the rate or add servers"
+            f"slo_s = {self.goal.slo_s:g}: no choice of servers meets it at {self.quantity.rate_per_s:g} requests/s; "
+            f"with every server in use, P{100 * self.goal.quantile:g} of the response time is {value_s:.4g} s; raise "
+            "slo_s, lower the rate or add servers"
         )

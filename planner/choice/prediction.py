@@ -1,4 +1,7 @@
-"""Predicted response times of layouts: exact where the theory holds, else simulated with 99 % intervals."""
+"""Predicted response times of layouts.
+
+They are exact where the theory holds and otherwise simulated, with 99 % intervals.
+"""
 
 from collections.abc import Sequence
 
@@ -30,10 +33,10 @@ def predict(
     service: ServiceModel = INDEPENDENT,
     seed: int = 0,
 ) -> Prediction:
-    """Predict the response times of a layout at its own rate; raise as `response_times` does.
+    """Predict the response times of a layout at its own rate.
 
-    Intervals of simulated values are those of consecutive batches of the jobs; batches of a trace that is shorter than
-    its bursts are not independent, and the intervals then are too narrow.
+    The intervals of simulated values come from consecutive batches of jobs. If a trace is shorter than its bursts, its
+    batches are not independent, and the intervals are too narrow. Raises as `response_times` does.
     """
     times, rate_per_s = response_times(layout, workload, service, seed), layout.system.arrival_rate_per_s
     shares, utilisation, server_use = _use(layout, times.by_chain)
@@ -56,14 +59,16 @@ def predict(
 
 
 def loaded(composition: Composition, rate_per_s: float) -> Composition:
-    """Return the same chains under JFFC at an arrival rate."""
+    """Return the same chains under JFFC at another arrival rate."""
     return composition.at_rate(rate_per_s).under(JFFC)
 
 
 def response_times(
     layout: Layout, workload: Workload, service: ServiceModel = INDEPENDENT, seed: int = 0
 ) -> ResponseTimes:
-    """Return the response times of a layout at its own rate, simulated ones without the warm-up.
+    """Return the response times of a layout at its own rate.
+
+    Simulated times leave out the warm-up.
 
     Raises `UnstableError` if the layout does not carry the rate, and `NotApplicableError` for jobs that the service
     model does not know.
@@ -76,7 +81,10 @@ def response_times(
 
 
 def is_exact(layout: Layout, workload: Workload, service: ServiceModel) -> bool:
-    """Return whether the theory gives the response times of a layout: it has chains under JFFC."""
+    """Return whether the theory gives the response times of a layout.
+
+    Besides `theory_applies`, the layout must have chains under JFFC.
+    """
     return theory_holds(layout, workload) and service == INDEPENDENT
 
 
@@ -86,7 +94,11 @@ def theory_applies(workload: Workload, service: ServiceModel) -> bool:
 
 
 def _use(layout: Layout, by_chain: ByChain | None) -> tuple[Floats, Floats, Floats]:
-    """Return (K,) shares of the jobs, (K,) and (J,) mean shares in use of chains and of servers; empty for routes."""
+    """Return how much chains and servers are used; empty arrays for routes.
+
+    The arrays are the (K,) shares of the jobs, the (K,) mean shares of the capacities in use and the (J,) mean shares
+    of the cache slots in use.
+    """
     if by_chain is None:
         return NO_CHAINS, NO_CHAINS, NO_CHAINS
     chains, busy = layout.composition(), by_chain.busy(layout.system.arrival_rate_per_s)
@@ -94,7 +106,10 @@ def _use(layout: Layout, by_chain: ByChain | None) -> tuple[Floats, Floats, Floa
 
 
 def _server_utilisation(chains: Composition, busy: Floats) -> Floats:
-    """Return (J,) the mean share of cache slots in use when chain k has `busy[k]` jobs; 0 without slots."""
+    """Return (J,) mean shares of the cache slots in use.
+
+    Chain k has `busy[k]` jobs. The share is 0 for servers without slots.
+    """
     per_hop = chains.hop_blocks * np.repeat(busy, np.diff(chains.hop_start))
     slots = chains.placement.cache_slots(chains.system)
     used = np.bincount(chains.hop_server, per_hop, minlength=slots.size)

@@ -1,4 +1,4 @@
-"""From an inventory to a plan, and a layout that already runs as a plan."""
+"""Plans: the best one for an inventory, or one made from a layout that already runs."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,24 +17,25 @@ QUANTILES = (0.5, 0.95, 0.99)
 
 
 def plan(inventory: Inventory, seed: int = 0) -> Plan:
-    """The best composition of an inventory under its goal, with its predicted response times.
+    """Return the best composition of an inventory under its goal, with its predicted times.
 
-    Raises `InfeasibleError` or `UnstableError`, with what is missing, if there is none. `seed` is that of the jobs of a
-    workload that has to be simulated.
+    `seed` seeds the jobs of a workload that has to be simulated.
+
+    Raises `InfeasibleError` or `UnstableError` if there is none; the message names what is missing.
     """
     quantity = quantity_of(inventory, seed)
     members = np.arange(len(inventory.servers))
     if isinstance(inventory.goal, Cheapest):
         members = cheapest_members(inventory, inventory.goal, seed)
-    found = best(inventory.only(members), quantity)
-    return _predicted(inventory, members, found.composition, found.value, seed, found.candidates)
+    choice = best(inventory.only(members), quantity)
+    return _predicted(inventory, members, choice.composition, choice.value, seed, choice.candidates)
 
 
-def running(inventory: Inventory, layout: Placement | Composition, seed: int = 0) -> Plan:
-    """A layout that already runs on all servers of the inventory, as a plan without candidates.
+def plan_of_layout(inventory: Inventory, layout: Placement | Composition, seed: int = 0) -> Plan:
+    """Return a plan without candidates for a layout that already runs on all servers.
 
-    The cache of a placement is allocated to chains by GCA. At the inventory's rate, or under the goal `LargestRate` at
-    the largest that the layout carries. Raises as `plan` does.
+    If the layout is a placement, GCA allocates its cache to chains. The rate is the inventory's, or under the goal
+    `LargestRate` the largest that the layout carries. Raises as `plan` does.
     """
     members = np.arange(len(inventory.servers))
     composition = layout if isinstance(layout, Composition) else gca(inventory.system(1.0), layout)
@@ -45,7 +46,7 @@ def running(inventory: Inventory, layout: Placement | Composition, seed: int = 0
 
 
 def quantiles_of(goal: Goal) -> tuple[float, ...]:
-    """The quantiles that every prediction gives, with that of the goal, ascending."""
+    """Return the quantiles of every prediction and that of the goal, ascending."""
     return tuple(sorted({*QUANTILES} if goal.quantile is None else {*QUANTILES, goal.quantile}))
 
 

@@ -1,1 +1,1 @@
-"""What a plan leaves: card, document, picture, start commands."""
+"""Output of a plan: terminal, JSON document, picture and start commands."""

@@ -1,4 +1,4 @@
-"""A study on the terminal."""
+"""The card: a study as text for the terminal."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -21,14 +21,16 @@ from planner.results import Alternative, Plan, Prediction, ServerValue, Study
 from system import Composition
 
 WIDTH = 100
-LONGEST = 12  # rows of a table; further ones are told in one line
+LONGEST = 12  # rows of a table; one line sums up the others
 LONGEST_NAME = 24  # of an alternative in its table
 
 
 def plan_card(study: Study, title: str, best: Plan) -> str:
-    """The plan, what it is predicted to do beside its alternatives, and what that rests on.
+    """Return the text of a study for the terminal.
 
-    `best` is what a new plan gives, where the study is about a layout that runs already.
+    It shows the plan, its predicted times beside those of the alternatives, and what these numbers depend on.
+
+    `best` is the best new plan; it differs from the study's plan if that is a layout that already runs.
     """
     sections = [
         (title, _summary(study.plan, best)),
@@ -36,17 +38,17 @@ def plan_card(study: Study, title: str, best: Plan) -> str:
         ("Chains", _chains(study.plan)),
         ("Servers", _servers(study.plan)),
         (f"Predicted response times at {digits(study.plan.prediction.rate_per_s)} requests/s", _times(study)),
-        ("Bottleneck", [study.bottleneck]),
+        ("Bottleneck", [_sentence(study.bottleneck)]),
         ("Not used", _unused(study)),
-        (f"Without a server: {quantity_words(study.plan.inventory.goal)[0]}", _values(study)),
-        (f"If inputs are off by {_share(study)}: {quantity_words(study.plan.inventory.goal)[0]}", _ranges(study)),
-        ("Mind", study.warnings),
+        (f"Without one server: {quantity_words(study.plan.inventory.goal)[0]}", _values(study)),
+        (f"If inputs are wrong by {_share(study)}: {quantity_words(study.plan.inventory.goal)[0]}", _ranges(study)),
+        ("Warnings", list(map(_sentence, study.warnings))),
     ]
     return "\n\n".join("\n".join([name, *_wrapped(lines)]) for name, lines in sections if lines) + "\n"
 
 
 def _wrapped(lines: Sequence[str]) -> Iterator[str]:
-    """Sentences, which are not yet indented, in paragraphs; lines of tables as they are."""
+    """Yield sentences in wrapped lines, and lines of tables (indented) as they are."""
     for line in lines:
         if line.startswith("  "):
             yield line
@@ -54,14 +56,20 @@ def _wrapped(lines: Sequence[str]) -> Iterator[str]:
             yield from textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def _summary(plan: Plan, best: Plan) -> list[str]:
-    goal, told = goal_words(plan.inventory.goal), f"{plan.inventory.model.name} on {_size(plan)}"
-    chosen = f"; c = {_reserved(plan)} is chosen for {goal}." if plan.candidates else "."
-    lines = [told + chosen, _load(plan), *_cost(plan)]
+    goal = goal_words(plan.inventory.goal)
+    lines = [f"{plan.inventory.model.name} on {_size(plan)}."]
+    if plan.candidates:
+        lines.append(f"The goal is {goal}; the best reserved capacity is c = {_reserved(plan)}.")
+    lines += [_load(plan), *_cost(plan)]
     if best is not plan:
         lines.append(
-            f"A new plan for {goal} has c = {_reserved(best)} on {_size(best)}, which carry less than "
-            f"{digits(best.prediction.total_rate_per_s)} requests/s; the start commands are those of the new plan."
+            f"A new plan for {goal} has c = {_reserved(best)} on {_size(best)}. It carries less than "
+            f"{digits(best.prediction.total_rate_per_s)} requests/s. The start commands are those of the new plan."
         )
         lines += _cost(best)
     return lines
@@ -70,21 +78,28 @@ def _summary(plan: Plan, best: Plan) -> list[str]:
 def _load(plan: Plan) -> str:
     prediction = plan.prediction
     load, rate_per_s = prediction.load or 0.0, digits(prediction.rate_per_s)
-    most = f"They carry less than {digits(prediction.total_rate_per_s)} requests/s"
+    most = f"{_subject(plan).capitalize()} carries less than {digits(prediction.total_rate_per_s)} requests/s"
     if plan.inventory.service.is_independent:
-        return f"{most}; at {rate_per_s} they are loaded to {percent(load)}, which leaves {percent(1 - load)}."
-    return f"{most} even if requests do not slow each other; {rate_per_s} is {percent(load)} of that."
+        return f"{most}; at {rate_per_s} requests/s the load is {percent(load)}, and {percent(1 - load)} is spare."
+    return f"{most} even if requests do not slow each other; {rate_per_s} requests/s is {percent(load)} of that."
+
+
+def _subject(plan: Plan) -> str:
+    return "this plan" if plan.candidates else "this layout"
 
 
 def _size(plan: Plan) -> str:
     composition = plan.composition
-    at_work, servers = len(np.unique(composition.hop_server)), counted(len(plan.inventory.servers), "server")
-    chains, places = counted(len(composition), "chain"), counted(composition.slot_count, "place")
-    return f"{at_work} of {servers}: {chains} with {places}"
+    used, servers = len(np.unique(composition.hop_server)), counted(len(plan.inventory.servers), "server")
+    return f"{used} of {servers}: {counted(len(composition), 'chain')} for {_at_once(composition.slot_count)}"
+
+
+def _at_once(capacity: int) -> str:
+    return f"{counted(capacity, 'request')} at once"
 
 
 def _cost(plan: Plan) -> list[str]:
-    """Of all servers that the plan pays for, at work or not."""
+    """Return the cost of all servers that the plan pays for, used or not."""
     cost = plan.inventory.cost_per_hour
     if cost is None:
         return []
@@ -96,7 +111,7 @@ def _reserved(plan: Plan) -> int:
 
 
 def _chains(plan: Plan) -> list[str]:
-    """The fastest chains, and the others in one line."""
+    """Return a table of the fastest chains, and one line about the others."""
     composition, prediction = plan.composition, plan.prediction
     rows = []
     for k in range(min(len(composition), LONGEST)):
@@ -107,12 +122,12 @@ def _chains(plan: Plan) -> list[str]:
             [str(k + 1), *numbers, percent(prediction.chain_shares[k]), percent(prediction.chain_utilisation[k]), first]
         )
         rows += [["", "", "", "", "", other] for other in others]
-    header = ["chain", "places", "service", "of the jobs", "in use", "servers with blocks first:end"]
+    header = ["chain", "capacity", "service", "requests", "in use", "servers with blocks first:end"]
     return aligned(header, rows) + _further_chains(composition, prediction)
 
 
 def _folded(words: list[str]) -> list[str]:
-    """Hops in lines that fit beside the numbers, none broken within."""
+    """Return hops in lines that fit beside the numbers, without breaks inside a hop."""
     joined = " > ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(joined, 50, break_long_words=False)]
 
@@ -124,13 +139,16 @@ def _further_chains(composition: Composition, prediction: Prediction) -> list[st
     fastest_s, slowest_s = composition.mean_service_s[rest][[0, -1]]
     share = prediction.chain_shares[rest].sum()
     return [
-        f"{len(composition) - LONGEST} more chains with {composition.capacity[rest].sum()} places, "
-        f"{digits(fastest_s)} to {digits(slowest_s)} s, serve {percent(share)} of the jobs"
+        f"{counted(len(composition) - LONGEST, 'more chain')} for {_at_once(int(composition.capacity[rest].sum()))}, "
+        f"with service times from {digits(fastest_s)} to {digits(slowest_s)} s and {percent(share)} of the requests"
     ]
 
 
 def _servers(plan: Plan) -> list[str]:
-    """Servers of a kind with the same blocks in one row, the busiest kinds first where there are many."""
+    """Return a table of the servers by first block.
+
+    Servers of the same kind with the same blocks share a row.
+    """
     composition, utilisation = plan.composition, plan.prediction.server_utilisation
     placement, slots = composition.placement, composition.placement.cache_slots(composition.system)
     hosting = np.flatnonzero(placement.block_count > 0)
@@ -139,72 +157,78 @@ def _servers(plan: Plan) -> list[str]:
     ]
     _, kind = np.unique(keys, axis=1, return_inverse=True)
     kinds = [hosting[kind.ravel() == number] for number in range(kind.max() + 1)]
-    kinds.sort(key=lambda alike: (placement.first_block[alike[0]], alike[0]))
+    kinds.sort(key=lambda members: (placement.first_block[members[0]], members[0]))
     rows = [
         [
-            some_names(plan.inventory, plan.members[alike].tolist(), 2),
-            plan.inventory.gpus[plan.members[alike[0]]],
-            f"{placement.first_block[alike[0]]}:{placement.end_block[alike[0]]}",
-            str(slots[alike[0]]),
-            percent(float(utilisation[alike].mean())),
+            some_names(plan.inventory, plan.members[members].tolist(), 2),
+            plan.inventory.gpus[plan.members[members[0]]],
+            f"{placement.first_block[members[0]]}:{placement.end_block[members[0]]}",
+            str(slots[members[0]]),
+            percent(float(utilisation[members].mean())),
         ]
-        for alike in kinds[:LONGEST]
+        for members in kinds[:LONGEST]
     ]
-    told = aligned(["server", "GPU", "blocks", "cache slots", "in use"], rows)
-    hidden = sum(alike.size for alike in kinds[LONGEST:])
-    return told + ([f"{hidden} more servers, with other blocks; plan.json has all"] if hidden else [])
+    lines = aligned(["server", "GPU", "blocks", "cache slots", "in use"], rows)
+    hidden = sum(members.size for members in kinds[LONGEST:])
+    return lines + ([f"{counted(hidden, 'more server')} with other blocks; plan.json lists all"] if hidden else [])
 
 
 def _times(study: Study) -> list[str]:
-    """The plan's prediction, and below it every other way to use the servers."""
+    """Return a table of the plan's prediction and those of the alternatives, with notes."""
     plan = study.plan
-    rows = [_prediction_row("this plan" if plan.candidates else "this layout", plan.prediction, None)]
+    rows = [_prediction_row(_subject(plan), plan.prediction, None)]
     rows += [
         _prediction_row(_short(other.name), other.prediction, plan.prediction)
         for other in study.alternatives
         if other.prediction is not None
     ]
-    long = [f"{other.name}." for other in study.alternatives if other.prediction and _short(other.name) != other.name]
+    full_names = [
+        f"{other.name}." for other in study.alternatives if other.prediction and _short(other.name) != other.name
+    ]
     quantiles = [f"P{100 * q:g}" for q in plan.prediction.quantiles_s]
-    header = ["", "mean", "", *quantiles, "first token", "wait at all", "load"]
+    header = ["", "mean", "", *quantiles, "first token", "waiting", "load"]
     return [
         *aligned(header, rows),
-        *long,
-        _how(plan.prediction, plan.inventory.service),
+        *full_names,
+        _method(plan.prediction, plan.inventory.service),
         *_without_prediction(study.alternatives),
     ]
 
 
 def _short(name: str) -> str:
-    """Without the details in brackets, where these would push the table off the terminal."""
+    """Return a name that fits the table; a long one loses its brackets."""
     return name if len(name) <= LONGEST_NAME else name.split(" (")[0]
 
 
-def _prediction_row(name: str, prediction: Prediction, beside: Prediction | None) -> list[str]:
-    more = "" if beside is None else f"{prediction.mean_s / beside.mean_s - 1:+.0%}"
+def _prediction_row(name: str, prediction: Prediction, reference: Prediction | None) -> list[str]:
+    difference = "" if reference is None else f"{prediction.mean_s / reference.mean_s - 1:+.0%}"
     times = [digits(value, "s") for value in prediction.quantiles_s.values()]
     load = "-" if prediction.load is None else percent(prediction.load)
     tail = [digits(prediction.first_token_mean_s, "s"), percent(prediction.waiting_probability), load]
-    return [name, digits(prediction.mean_s, "s"), more, *times, *tail]
+    return [name, digits(prediction.mean_s, "s"), difference, *times, *tail]
 
 
-def _how(prediction: Prediction, service: NamedService) -> str:
+def _method(prediction: Prediction, service: NamedService) -> str:
     model = service_words(service)
     if prediction.method == "exact":
         return (
-            f"Exact for Poisson arrivals, exponential job sizes and {model}; PETALS and BPRR are simulated with these."
+            f"The times are exact for Poisson arrivals, exponential job sizes and {model}; PETALS and BPRR are "
+            "simulated under the same assumptions."
         )
     share = prediction.mean_half_width_s / prediction.mean_s
-    simulated = f"Simulated with the given requests and {model}; the 99 % interval of the mean is ± {percent(share)}."
-    return simulated + ("" if service.is_independent else " Service times of chains are those of a request alone.")
+    simulated = (
+        f"The times are simulated with the given requests and {model}; the 99 % interval of the mean is "
+        f"± {percent(share)}."
+    )
+    return simulated + ("" if service.is_independent else " The service times of chains are those of a request alone.")
 
 
 def _without_prediction(alternatives: Sequence[Alternative]) -> list[str]:
-    return [f"{other.name}: none, as {other.reason}" for other in alternatives if other.prediction is None]
+    return [f"No prediction for {other.name}: {other.reason}." for other in alternatives if other.prediction is None]
 
 
 def _unused(study: Study) -> list[str]:
-    """Servers left alone, those with the same reason together."""
+    """Return the unused servers, grouped by the reason."""
     reasons: dict[str, list[int]] = {}
     for unused in study.unused:
         reasons.setdefault(unused.reason, []).append(unused.server)
@@ -222,22 +246,22 @@ def _values(study: Study) -> list[str]:
         ]
         for value in valued[:LONGEST]
     ]
-    told = aligned(["one of", "same c", "c chosen anew"], rows) if rows else []
+    lines = aligned(["one of", "same c", "best c"], rows) if rows else []
     hidden = sum(len(value.servers) for value in valued[LONGEST:])
-    return [*told, *([f"{hidden} more servers, of less value"] if hidden else []), *_not_valued(study)]
+    return [*lines, *([f"{counted(hidden, 'more server')} of less value"] if hidden else []), *_not_valued(study)]
 
 
 def _not_valued(study: Study) -> list[str]:
-    """Servers without which there is no number, by the reason."""
+    """Return the servers without a value, grouped by the reason."""
     reasons: dict[str, list[ServerValue]] = {}
     for value in study.server_values:
         if value.reason and value.value_at_same_c is None:
             reasons.setdefault(value.reason, []).append(value)
     unit = quantity_words(study.plan.inventory.goal)[1]
     return [
-        f"{some_names(study.plan.inventory, [j for value in alike for j in value.servers])}: {reason}"
-        + (f" ({digits(alike[0].value_retuned, unit)} with c chosen anew)" if alike[0].value_retuned else "")
-        for reason, alike in reasons.items()
+        f"{some_names(study.plan.inventory, [j for value in values for j in value.servers])}: {reason}"
+        + (f" ({digits(values[0].value_retuned, unit)} at the best c)" if values[0].value_retuned else "")
+        for reason, values in reasons.items()
     ]
 
 
@@ -247,5 +271,5 @@ def _share(study: Study) -> str:
 
 def _ranges(study: Study) -> list[str]:
     unit = quantity_words(study.plan.inventory.goal)[1]
-    rows = [[found.name, digits(found.low, unit), digits(found.high, unit)] for found in study.ranges[:LONGEST]]
+    rows = [[entry.name, digits(entry.low, unit), digits(entry.high, unit)] for entry in study.ranges[:LONGEST]]
     return aligned(["", "smaller", "larger"], rows) if rows else []

@@ -1,4 +1,4 @@
-"""A study as one JSON document: everything that the card tells, whole and in plain types."""
+"""A study as one JSON document: the contents of the card, complete and in plain types."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
@@ -14,22 +14,23 @@ FORMAT = 1
 
 
 def plan_document(study: Study, best: Plan) -> dict[str, Any]:
-    """The study, and the best plan if it is about a layout that runs already. Blocks count from 0, `end` excluded.
+    """Return the study as a JSON document.
 
-    `quantity` says what the candidates, the values of servers and the ranges are numbers of, and in which unit.
+    It includes the best new plan if the study is about a layout that already runs. Blocks count from 0, and `end_block`
+    is excluded. `quantity` names the quantity of the candidates, server values and ranges, and its unit.
     """
-    told: dict[str, Any] = {"format": FORMAT, "plan": _plan(study.plan)}
+    document: dict[str, Any] = {"format": FORMAT, "plan": _plan(study.plan)}
     if best is not study.plan:
-        told["new_plan"] = _plan(best)
-    others = [field.name for field in fields(study) if field.name != "plan"]
-    told |= {name: _plain(getattr(study, name)) for name in others}
-    told["quantity"] = dict(zip(("name", "unit"), quantity_words(study.plan.inventory.goal), strict=True))
+        document["new_plan"] = _plan(best)
+    parts = [field.name for field in fields(study) if field.name != "plan"]
+    document |= {name: _plain(getattr(study, name)) for name in parts}
+    document["quantity"] = dict(zip(("name", "unit"), quantity_words(study.plan.inventory.goal), strict=True))
     names = study.plan.inventory.servers
-    for entry in told["unused"]:
+    for entry in document["unused"]:
         entry["server"] = names.name(entry["server"])
-    for entry in told["server_values"]:
+    for entry in document["server_values"]:
         entry["servers"] = [names.name(j) for j in entry["servers"]]
-    return told
+    return document
 
 
 def _plan(plan: Plan) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def _inventory(inventory: Inventory) -> dict[str, Any]:
 
 
 def _servers(plan: Plan) -> list[dict[str, Any]]:
-    """The members of the plan."""
+    """Return the members of the plan."""
     composition, cost = plan.composition, plan.inventory.cost_per_hour
     placement, servers = composition.placement, composition.system.servers
     slots, used = placement.cache_slots(composition.system), composition.slots_used()
@@ -78,7 +79,7 @@ def _servers(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _chains(plan: Plan) -> list[dict[str, Any]]:
-    """Fastest first."""
+    """Return the chains, the fastest first."""
     composition, prediction = plan.composition, plan.prediction
     first_token_s = composition.mean_first_token_s
     return [
@@ -96,7 +97,7 @@ def _chains(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Of data classes, arrays and mappings what JSON has; keys of a mapping become text."""
+    """Return data classes, arrays and mappings as JSON types; keys become text."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""A plan as a picture: servers by blocks, and the chains drawn through them."""
+"""A picture of a plan: servers by blocks, and the chains through them."""
 
 from typing import NamedTuple
 
@@ -15,12 +15,12 @@ from system.composition import Chain
 
 MOST_ROWS = 44
 COLOURS = plt.get_cmap("Blues")
-# None of them blue, as the bars are.
+# No blue, since the bars are blue.
 CHAIN_COLOURS = ("tab:red", "tab:orange", "tab:green", "tab:purple", "tab:brown", "tab:pink", "black", "tab:olive")
 
 
 class Row(NamedTuple):
-    """Servers with the same blocks that are drawn as one bar, as members of the plan."""
+    """Members of the plan with the same blocks, drawn as one bar."""
 
     servers: tuple[int, ...]
     label: str
@@ -28,7 +28,11 @@ class Row(NamedTuple):
 
 
 def plan_picture(plan: Plan) -> Figure:
-    """Bars are hosted blocks, coloured by the share of the cache in use; lines are chains, as wide as their places."""
+    """Draw servers as bars and chains as lines.
+
+    A bar spans the hosted blocks, and its colour shows the share of the cache in use. The width of a line shows the
+    capacity of its chain.
+    """
     rows = _rows(plan)
     figure, axes = plt.subplots(figsize=(9.0, 2.4 + 0.26 * len(rows)), layout="constrained")
     _draw_bars(axes, plan, rows)
@@ -40,7 +44,10 @@ def plan_picture(plan: Plan) -> Figure:
 
 
 def _rows(plan: Plan) -> list[Row]:
-    """The hosting servers from the first block on; alike ones share a bar where they are too many for one each."""
+    """Return the rows of hosting servers, ordered by their first block.
+
+    Similar servers share a bar if there are too many for one bar per server.
+    """
     placement = plan.composition.placement
     hosting = np.flatnonzero(placement.block_count > 0)
     hosting = hosting[np.lexsort((hosting, placement.end_block[hosting], placement.first_block[hosting]))]
@@ -55,7 +62,10 @@ def _rows(plan: Plan) -> list[Row]:
 
 
 def _busiest(rows: list[Row]) -> list[Row]:
-    """The rows with most cache in use, in their order; the title says how many servers that leaves out."""
+    """Return the rows with the most cache in use, in their order.
+
+    The title gives the number of servers left out.
+    """
     kept = sorted(sorted(range(len(rows)), key=lambda n: -rows[n].utilisation * len(rows[n].servers))[:MOST_ROWS])
     return [rows[n] for n in kept]
 
@@ -75,25 +85,25 @@ def _draw_bars(axes: Axes, plan: Plan, rows: list[Row]) -> None:
 
 
 def _chain_label(k: int, chain: Chain) -> str:
-    """Return what the legend says of chain k: its capacity and its mean service time."""
-    return f"{k + 1}: {counted(chain.capacity, 'place')}, {digits(chain.mean_service_s, 's')}"
+    """Return the legend of chain k: its capacity and mean service time."""
+    return f"{k + 1}: capacity {chain.capacity}, {digits(chain.mean_service_s, 's')}"
 
 
 def _draw_chains(axes: Axes, plan: Plan, rows: list[Row]) -> None:
-    """Each chain along the blocks that it runs at a server, and from there to the next one."""
+    """Draw each chain along the blocks that it runs on each of its servers."""
     composition = plan.composition
-    place = {j: n for n, row in enumerate(rows) for j in row.servers}
-    widest, drawn = composition.capacity.max(), min(len(composition), len(CHAIN_COLOURS))
+    row_of = {j: n for n, row in enumerate(rows) for j in row.servers}
+    widest, coloured = composition.capacity.max(), min(len(composition), len(CHAIN_COLOURS))
     for k in reversed(range(len(composition))):
         chain = composition.chain(k)
-        if any(j not in place for j in chain.servers):
+        if any(j not in row_of for j in chain.servers):
             continue
         named = k < len(CHAIN_COLOURS)
         ends = np.cumsum([0, *chain.blocks])
-        beside = 0.6 * ((k + 0.5) / drawn - 0.5) if named else 0.0  # so that chains do not hide each other
+        offset = 0.6 * ((k + 0.5) / coloured - 0.5) if named else 0.0  # so that chains do not hide each other
         axes.plot(
             np.repeat(ends, 2)[1:-1],
-            np.repeat([place[j] + beside for j in chain.servers], 2),
+            np.repeat([row_of[j] + offset for j in chain.servers], 2),
             color=CHAIN_COLOURS[k] if named else "0.45",
             linewidth=0.8 + 2.2 * chain.capacity / widest,
             alpha=0.95 if named else 0.25,
@@ -112,7 +122,7 @@ def _label(axes: Axes, plan: Plan, rows: list[Row]) -> None:
     axes.set_title(
         f"{plan.inventory.model.name} at {digits(prediction.rate_per_s)} requests/s: mean "
         f"{digits(prediction.mean_s, 's')}, P95 {digits(prediction.quantiles_s[0.95], 's')}"
-        + (f" ({left_out} servers with other blocks not drawn)" if left_out else ""),
+        + (f" ({counted(left_out, 'server')} with other blocks not drawn)" if left_out else ""),
         fontsize=10,
     )
     more = len(composition) - len(CHAIN_COLOURS)

@@ -1,4 +1,4 @@
-"""Numbers and tables for people."""
+"""Numbers, words and tables for people."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from system import Composition
 
 
 def digits(value: float | None, unit: str = "") -> str:
-    """A number to the three digits that it is worth, with its unit; a dash where there is none."""
+    """Return a number with three digits and its unit, or a dash."""
     if value is None or not np.isfinite(value):
         return "-"
     rounded = float(f"{value:.3g}")
@@ -22,23 +22,29 @@ def digits(value: float | None, unit: str = "") -> str:
     return f"{text} {unit}".rstrip()
 
 
-def counted(number: int, thing: str) -> str:
-    """A number of things, one of them without an s."""
-    return f"{number} {thing}" + ("" if number == 1 else "s")
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless the number is 1."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names with commas and an "and" before the last one."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def percent(share: float) -> str:
+    """Return a share in percent, with one decimal below 10 %."""
     return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
 
 
 def goal_words(goal: Goal) -> str:
-    """What the plan was chosen for."""
-    time = "mean response time" if goal.quantile is None else f"P{100 * goal.quantile:g} of the response time"
+    """Return the goal of a plan in words."""
+    time = "mean response time" if goal.quantile is None else f"P{100 * goal.quantile:g} response time"
     if isinstance(goal, LargestRate):
-        return f"the largest rate with {time} within {goal.slo_s:g} s"
+        return f"the largest rate with a {time} of at most {goal.slo_s:g} s"
     if isinstance(goal, Cheapest):
-        return f"the least cost with {time} within {goal.slo_s:g} s"
-    return f"the least {time}"
+        return f"the lowest cost with a {time} of at most {goal.slo_s:g} s"
+    return f"the lowest {time}"
 
 
 def service_words(service: NamedService) -> str:
@@ -48,30 +54,33 @@ def service_words(service: NamedService) -> str:
 
 
 def quantity_words(goal: Goal) -> tuple[str, str]:
-    """The quantity that the value of servers and the ranges are about, and its unit."""
+    """Return the quantity of candidates, server values and input ranges, and its unit."""
     if isinstance(goal, LargestRate):
         return f"largest rate with P{100 * goal.quantile:g} within {goal.slo_s:g} s", "/s"
     return ("mean" if goal.quantile is None else f"P{100 * goal.quantile:g}") + " response time", "s"
 
 
 def some_names(inventory: Inventory, servers: Sequence[int], most: int = 3) -> str:
-    """The first names of servers of the inventory, and how many more there are."""
+    """Return the names of the first servers and how many more there are."""
     names = [inventory.servers.name(j) for j in servers[:most]]
     more = len(servers) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def hop_words(composition: Composition, k: int) -> list[str]:
-    """Each hop of chain k as `server first:end`, blocks counted as PETALS does."""
-    chain, done, words = composition.chain(k), 0, []
+    """Return the hops of chain k as `server first:end`.
+
+    Blocks count as in PETALS: from 0, and `end` is excluded.
+    """
+    chain, first, words = composition.chain(k), 0, []
     for server, blocks in zip(chain.servers, chain.blocks, strict=True):
-        words.append(f"{composition.system.servers.name(server)} {done}:{done + blocks}")
-        done += blocks
+        words.append(f"{composition.system.servers.name(server)} {first}:{first + blocks}")
+        first += blocks
     return words
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
-    """A table in lines: text to the left, all columns but the first that hold numbers to the right."""
+    """Return the lines of a table, with text aligned left and numbers right."""
     table = [list(header), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     is_number = [all(_is_number(row[n]) for row in table[1:]) for n in range(len(header))]

@@ -1,1 +1,1 @@
-"""What is asked about a plan: alternatives, the value of each server, sensitivity, cautions."""
+"""Study of a plan: alternatives, the value of each server, sensitivity to inputs, warnings."""

@@ -1,4 +1,4 @@
-"""The same servers used in other ways at the same rate, so that the gain of a plan can be seen."""
+"""Alternatives to a plan: other uses of the same servers at the same rate, to show what the plan gains."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,34 +22,39 @@ from system.layout import Layout
 from workloads.synthetic import SyntheticWorkload
 from workloads.workload import Workload
 
-ChainsWay = Callable[[Plan, Quantity], tuple[str, Composition]]
-RoutesWay = Callable[[System, np.random.Generator], RoutedComposition]
+ComposeChains = Callable[[Plan, Quantity], tuple[str, Composition]]  # with details for the name
+ComposeRoutes = Callable[[System, np.random.Generator], RoutedComposition]
 
-ROUTED_JOBS = 20_000  # of a workload that is made of random numbers
+ROUTED_JOBS = 20_000  # simulated for a routed scheme if the workload is random
 
 
 def compare_alternatives(plan: Plan, seed: int = 0) -> tuple[Alternative, ...]:
-    """Each with its prediction at the plan's rate, or the reason why it has none.
+    """Return each alternative with its prediction at the plan's rate.
 
-    Under the goal `LargestRate` the name of one with chains says what it carries under the SLO. Beside a layout that
-    already runs (a plan without candidates) the first one is what a new plan would give.
+    An alternative without a prediction has the reason instead.
+
+    Under the goal `LargestRate` the name of an alternative with chains includes the largest rate that it carries under
+    the SLO. If the plan is a layout that already runs (it has no candidates), the first alternative is a new plan.
     """
     quantity = quantity_of(plan.inventory, seed)
-    ways = {"whole model per server": _whole_model, "equal split": _equal_split}
+    schemes = {"whole model per server": _whole_model, "equal split": _equal_split}
     if not plan.candidates:
-        ways = {"new plan": _new_plan, **ways}
+        schemes = {"new plan": _new_plan, **schemes}
     return (
-        *(_of_chains(name, way, plan, quantity, seed) for name, way in ways.items()),
-        _of_routes("PETALS", _petals, plan, seed),
-        _of_routes("BPRR", _bprr, plan, seed),
+        *(_with_chains(name, compose, plan, quantity, seed) for name, compose in schemes.items()),
+        _with_routes("PETALS", _petals, plan, seed),
+        _with_routes("BPRR", _bprr, plan, seed),
     )
 
 
-def _of_chains(name: str, way: ChainsWay, plan: Plan, quantity: Quantity, seed: int) -> Alternative:
-    """What it is goes into its name, also where it does not carry the plan's rate."""
+def _with_chains(name: str, compose: ComposeChains, plan: Plan, quantity: Quantity, seed: int) -> Alternative:
+    """Return an alternative with chains.
+
+    Its name includes the details even if it does not carry the rate.
+    """
     try:
-        detail, composition = way(plan, quantity)
-        details = ", ".join(filter(None, [detail, _carries(composition, quantity)]))
+        detail, composition = compose(plan, quantity)
+        details = ", ".join(filter(None, [detail, _rate_under_slo(composition, quantity)]))
         name += f" ({details})" if details else ""
         layout = loaded(composition, plan.prediction.rate_per_s)
         return Alternative(name, _predicted(layout, plan, plan.inventory.workload, seed))
@@ -62,8 +67,8 @@ def _predicted(layout: Layout, plan: Plan, workload: Workload, seed: int) -> Pre
     return predict(layout, workload, tuple(plan.prediction.quantiles_s), plan.inventory.service.model, seed)
 
 
-def _carries(composition: Composition, quantity: Quantity) -> str:
-    """What it carries under the SLO, if that is the goal."""
+def _rate_under_slo(composition: Composition, quantity: Quantity) -> str:
+    """Return the largest rate under the SLO in words, if that is the goal."""
     if quantity.sign > 0:
         return ""
     rate_per_s = value_or_none(quantity, composition)
@@ -81,7 +86,7 @@ def _whole_model(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:
 
 
 def _equal_split(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:
-    """With the number of stages that serves the goal best."""
+    """Return the equal split with the number of stages that serves the goal best."""
     system = plan.composition.system
     composed = {}
     for stages in range(1, min(len(system.servers), system.model.block_count) + 1):
@@ -89,21 +94,24 @@ def _equal_split(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:
             composed[stages] = equal_split(system, stages)
     if not composed:
         raise InfeasibleError(
-            "with any number of equal stages there are fewer servers with the memory for a stage and one request's "
-            "cache than stages"
+            "whatever the number of equal stages, it exceeds the number of servers with the memory for a stage and one "
+            "request's cache"
         )
-    found = best_of(composed, quantity).composition
-    stages = next(number for number, composition in composed.items() if composition is found)
-    return f"{stages} stage{'s' * (stages > 1)}", found
+    best_split = best_of(composed, quantity).composition
+    stages = next(number for number, composition in composed.items() if composition is best_split)
+    return f"{stages} stage{'s' * (stages > 1)}", best_split
 
 
-def _of_routes(name: str, way: RoutesWay, plan: Plan, seed: int) -> Alternative:
-    """Simulated with as many jobs as the workload has, or `ROUTED_JOBS` of the theory's."""
+def _with_routes(name: str, compose: ComposeRoutes, plan: Plan, seed: int) -> Alternative:
+    """Return a simulated alternative with routes.
+
+    The simulation has the jobs of the workload, or `ROUTED_JOBS` random ones if the workload is synthetic.
+    """
     workload = plan.inventory.workload
     if isinstance(workload, SyntheticWorkload):
         workload = replace(workload, job_count=ROUTED_JOBS)
     try:
-        layout = way(plan.composition.system, RandomStreams(seed).cluster("placement"))
+        layout = compose(plan.composition.system, RandomStreams(seed).cluster("placement"))
         return Alternative(name, _predicted(layout, plan, workload, seed))
     except InputError as error:
         return Alternative(name, None, str(error))
@@ -112,8 +120,8 @@ def _of_routes(name: str, way: RoutesWay, plan: Plan, seed: int) -> Alternative:
 def _petals(system: System, rng: np.random.Generator) -> RoutedComposition:
     if system.servers.orchestrator_rtt_s is None or system.servers.rtt_s is None:
         raise NotApplicableError(
-            "PETALS routes by the round-trip times between servers, which the inventory does not give; "
-            "name a region for every server"
+            "PETALS needs the round-trip times between servers, which the inventory does not give; name a region for "
+            "every server"
         )
     return Petals(PetalsPlacement()).compose(system, rng)
 

@@ -1,4 +1,7 @@
-"""Warnings: where a plan's numbers say less than they seem to."""
+"""Warnings about a plan: where its numbers mean less than they seem to.
+
+A warning is a sentence without a capital letter and a full stop, so that it can follow a heading.
+"""
 
 from collections.abc import Iterator
 
@@ -10,7 +13,7 @@ from hardware_profiles.profile import read_profile
 from planner.choice.cheapest import choices, is_exhaustive
 from planner.choice.prediction import theory_applies
 from planner.inventory.goals import Cheapest
-from planner.output.words import some_names
+from planner.output.words import counted, listed, some_names
 from planner.results import Alternative, Plan, Prediction
 from planner.study.sensitivity import links_per_chain_s
 from system import InputError, RandomStreams
@@ -18,48 +21,58 @@ from workloads.synthetic import CalibratedWorkload, is_poisson_exponential
 from workloads.traces import TraceWorkload
 
 Floats = NDArray[np.float64]
-Recorded = TraceWorkload | CalibratedWorkload  # workloads that treat over-long requests
+Recorded = TraceWorkload | CalibratedWorkload  # workloads with a rule for over-long requests
 
-SHORT = 100  # mean response times, for a workload that is replayed once
-BURSTY = 1.2  # times the mean rate, seen by the average request
-LINKS_DOMINATE = 0.5  # share of the service time
-ARITHMETIC_SHORT = 0.5  # share of a server's peak
+SHORT = 100  # mean response times: a replayed workload that lasts no longer is short
+BURSTY = 1.2  # times the mean rate: from there on, the rate around an average request is a burst
+LINKS_DOMINATE = 0.5  # share of communication in the service time
+ARITHMETIC_SHORT = 0.5  # share of a server's peak arithmetic rate that prompts need
 
 
 def warnings(plan: Plan, seed: int = 0) -> tuple[str, ...]:
-    """What to keep in mind, a sentence each."""
+    """Return what to be careful about, one sentence for each point."""
     parts = (_of_search(plan), _of_requests(plan, seed), _of_arithmetic(plan), _of_links(plan), _of_profiles(plan))
     return tuple(sentence for part in parts for sentence in part)
 
 
-def of_better_alternatives(plan: Plan, alternatives: tuple[Alternative, ...]) -> Iterator[str]:
-    """The greedy composition is not always the best one; another way to use the servers may be better at this rate."""
+def better_alternatives(plan: Plan, alternatives: tuple[Alternative, ...]) -> Iterator[str]:
+    """Yield a warning for each alternative that beats the plan at this rate.
+
+    The plan's greedy composition is not always the best use of the servers.
+    """
     ours, quantile = plan.prediction, plan.inventory.goal.quantile
     for other in alternatives:
         if other.prediction is not None and _time_s(other.prediction, quantile, 1) < 0.999 * _time_s(
             ours, quantile, -1
         ):
             yield (
-                f"{other.name} does better here: {_time_s(other.prediction, quantile):.4g} s instead of "
-                f"{_time_s(ours, quantile):.4g} s"
+                f"{other.name} does better: {_time_words(quantile)} is {_time_s(other.prediction, quantile):.4g} s "
+                f"instead of {_time_s(ours, quantile):.4g} s"
             )
 
 
 def _time_s(prediction: Prediction, quantile: float | None, sign: int = 0) -> float:
-    """The goal's response time, at the lower (-1) or upper (1) end of its interval."""
+    """Return the goal's response time.
+
+    `sign` selects the lower (-1) or upper (1) end of its interval, or the time itself (0).
+    """
     if quantile is None:
         return prediction.mean_s + sign * prediction.mean_half_width_s
     return prediction.quantiles_s[quantile] + sign * prediction.quantile_half_widths_s.get(quantile, 0.0)
 
 
+def _time_words(quantile: float | None) -> str:
+    return "its mean response time" if quantile is None else f"its P{100 * quantile:g} response time"
+
+
 def _of_search(plan: Plan) -> Iterator[str]:
     inventory = plan.inventory
     if plan.candidates and not theory_applies(inventory.workload, inventory.service.model):
-        yield "c was searched from coarse to fine by simulation, so another c may be slightly better"
+        yield "the reserved capacity c was searched from coarse to fine by simulation; another c may be slightly better"
     if plan.candidates and isinstance(inventory.goal, Cheapest) and not is_exhaustive(inventory):
         yield (
-            f"the {choices(inventory):.3g} choices of servers are too many to try: servers were given up, the dearest "
-            "first, while the SLO was met, which need not end at the cheapest choice"
+            f"there are too many choices of servers to try them all ({choices(inventory):.3g}); servers were dropped, "
+            "the most expensive first, as long as the SLO was met, which may miss the cheapest choice"
         )
 
 
@@ -74,12 +87,16 @@ def _of_requests(plan: Plan, seed: int) -> Iterator[str]:
 
 
 def _of_arrivals(plan: Plan, arrival_s: Floats) -> Iterator[str]:
-    """Requests that come too briefly for a steady state, and those that come in bursts."""
+    """Yield warnings about arrivals that end too soon or come in bursts.
+
+    A steady state needs a workload that is much longer than a response time.
+    """
     prediction, span_s = plan.prediction, float(arrival_s[-1] - arrival_s[0])
     if span_s < SHORT * prediction.mean_s:
         yield (
-            f"at {prediction.rate_per_s:.3g}/s the {arrival_s.size} requests last {span_s:.3g} s, only "
-            f"{span_s / prediction.mean_s:.0f} mean response times: queues that build up more slowly are not seen"
+            f"at {prediction.rate_per_s:.3g} requests/s the workload of {counted(arrival_s.size, 'request')} lasts "
+            f"{span_s:.3g} s, only {span_s / prediction.mean_s:.0f} times the mean response time: queues that build up "
+            "more slowly are not seen"
         )
     busy_per_s = busy_rate_per_s(arrival_s, prediction.mean_s)
     if busy_per_s >= BURSTY * prediction.rate_per_s:
@@ -89,7 +106,7 @@ def _of_arrivals(plan: Plan, arrival_s: Floats) -> Iterator[str]:
 def _bursts(plan: Plan, busy_per_s: float) -> str:
     prediction, total_per_s = plan.prediction, plan.composition.total_rate_per_s
     bursts = (
-        f"the requests come in bursts: around the average request they come at {busy_per_s:.3g}/s, a load of "
+        f"requests come in bursts: around an average request the rate is {busy_per_s:.3g} requests/s, a load of "
         f"{busy_per_s / total_per_s:.2f}, while the mean load is {prediction.rate_per_s / total_per_s:.2f}"
     )
     if not plan.inventory.service.is_independent:
@@ -97,24 +114,27 @@ def _bursts(plan: Plan, busy_per_s: float) -> str:
     poisson = steady_state(plan.composition)
     return (
         f"{bursts}; Poisson arrivals and exponential sizes would give a mean of {poisson.mean_s('response'):.3g} s and "
-        f"a P95 of {poisson.quantile_s('response', 0.95):.3g} s, the requests as they come give "
-        f"{prediction.mean_s:.3g} s and {prediction.quantiles_s[0.95]:.3g} s"
+        f"a P95 of {poisson.quantile_s('response', 0.95):.3g} s, but the given requests have a mean of "
+        f"{prediction.mean_s:.3g} s and a P95 of {prediction.quantiles_s[0.95]:.3g} s"
     )
 
 
 def busy_rate_per_s(arrival_s: Floats, window_s: float) -> float:
-    """The rate at which others come in a request's own window of time, in the mean over the requests.
+    """Return the mean rate (1/s) at which others arrive around a request.
 
-    That of the arrivals themselves for Poisson, more if they come in bursts longer than the window.
+    Only arrivals in the request's own window of time count.
+
+    It is the arrival rate for Poisson arrivals, and more for arrivals in bursts that are longer than the window.
     """
     counts = np.bincount(((arrival_s - arrival_s[0]) // window_s).astype(np.int64)).astype(float)
     return float(counts @ (counts - 1) / (counts.sum() * window_s))
 
 
 def prefill_share(plan: Plan) -> Floats:
-    """(J,) share of its peak arithmetic that each server needs for the prompts alone: beyond 1 it cannot keep up.
+    """Return (J,) shares of the servers' peak arithmetic rates that prompts alone need.
 
-    The model lets concurrent requests not slow each other; of decoding that can be true, of prompts not.
+    A server with a share above 1 cannot keep up. The service model assumes that concurrent requests do not slow each
+    other; that can be true of decoding, but not of prompts.
     """
     composition, prediction = plan.composition, plan.prediction
     system = composition.system
@@ -125,7 +145,10 @@ def prefill_share(plan: Plan) -> Floats:
 
 
 def _of_arithmetic(plan: Plan) -> Iterator[str]:
-    """Yield a warning where prompts need much of a server, unless the service model lets requests slow each other."""
+    """Yield a warning if prompts need much of a server.
+
+    Service models in which requests slow each other need no such warning.
+    """
     if not plan.inventory.service.is_independent:
         return
     share = prefill_share(plan)
@@ -134,9 +157,10 @@ def _of_arithmetic(plan: Plan) -> Iterator[str]:
         worst = int(share.argmax())
         names = some_names(plan.inventory, plan.members[over].tolist())
         yield (
-            f"prompts alone take more than {ARITHMETIC_SHORT:.0%} of the arithmetic of {names}, and "
-            f"{share[worst]:.0%} of that of {plan.composition.system.servers.name(worst)}: the model lets concurrent "
-            "requests not slow each other, so expect longer times and a lower largest rate than predicted"
+            f"prompts alone need more than {ARITHMETIC_SHORT:.0%} of the peak arithmetic rate of {names}, and "
+            f"{share[worst]:.0%} of that of {plan.composition.system.servers.name(worst)}: the service model assumes "
+            "that concurrent requests do not slow each other, so expect longer times and a lower largest rate than "
+            "predicted"
         )
 
 
@@ -146,8 +170,8 @@ def _of_links(plan: Plan) -> Iterator[str]:
     links = float(share @ links_per_chain_s(composition) / (share @ composition.mean_service_s))
     if links > LINKS_DOMINATE:
         yield (
-            f"links dominate: {links:.0%} of the service time of a request alone is round trips and their overheads, "
-            "not computation"
+            f"communication dominates: round trips and their overheads take {links:.0%} of the service time of a "
+            "request alone"
         )
 
 
@@ -156,14 +180,14 @@ def _of_profiles(plan: Plan) -> Iterator[str]:
     from_data_sheets = [name for name in names if _is_data_sheet(name)]
     if from_data_sheets:
         yield (
-            f"the block times of {', '.join(from_data_sheets)} come from data sheets; measured ones have been 3 to 4 "
-            "times as long, so measure a server of each kind before you rely on these numbers"
+            f"the block times of {listed(from_data_sheets)} come from data sheets; measured block times were 3 to 4 "
+            "times as long, so measure one server of each kind before you rely on these numbers"
         )
 
 
 def _is_data_sheet(name: str) -> bool:
     try:
         content = read_profile(name)
-    except InputError:  # numbers of the inventory itself
+    except InputError:  # no profile: the inventory itself gives the numbers
         return False
     return "data sheet" in f"{content['description']} {content['source']}".lower()

@@ -1,4 +1,4 @@
-"""What a plan would lose with each server."""
+"""The value of servers: what a plan would lose without each of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,16 +14,16 @@ from system import Composition, InfeasibleError
 
 Ints = NDArray[np.int64]
 
-RETUNED = 10  # most valuable servers for which c is chosen anew
-LEAST_VALUED = 30  # servers whose value is computed however many chains and servers there are
-MOST_SLOTS = 500_000  # of all compositions together, beyond which only so many are valued
-MOST_PLACED = 200_000  # servers placed over all c, beyond which no c is chosen anew
-NOT_VALUED = "not computed: by the limits of their queues these servers matter less than those with a value"
+RETUNED = 10  # number of the most valuable servers for which c is tuned again
+LEAST_VALUED = 30  # number of servers whose value is always computed
+MOST_SLOTS = 500_000  # total capacity of all compositions; with more, only LEAST_VALUED servers are valued
+MOST_PLACED = 200_000  # servers placed, summed over all c; with more, c is never tuned again
+NOT_VALUED = "not computed: by its bound, the loss is smaller than for the servers with a value"
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Members that can take each other's place, and what the goal's quantity is at best without one of them."""
+    """Interchangeable members, and the best possible value of the goal's quantity without one of them."""
 
     members: Ints
     composition: Composition | None
@@ -32,35 +32,41 @@ class _Part:
 
 
 def value_of_servers(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
-    """The goal's quantity without each server the plan has, identical ones once, the most valuable first.
+    """Return the goal's quantity without each server of the plan, the most valuable first.
 
-    At the plan's c, and for the first ten at the best one. A layout that already runs (a plan without candidates) is
-    kept as it is without the server: GCA allocates what is left if the layout was allocated so, else the chains through
-    the server are gone; that has no c to choose. With very many different servers the first 30 by the quantity's limit
-    are valued, and none is tuned anew.
+    Identical servers share one entry. The value is that at the plan's c; the first ten also have the value at the best
+    c. With very many different servers, only the first 30 by the quantity's limit are valued, and c is never tuned
+    again.
+
+    A layout that already runs (a plan without candidates) has no c to tune; it stays as it is without the server. GCA
+    allocates the remaining cache if the layout was allocated by GCA; otherwise the chains through the server are lost.
     """
     if plan.members.size == 1:
         return (ServerValue(tuple(plan.members.tolist()), None, None, "it is the only server"),)
     quantity = quantity_of(plan.inventory, seed)
     parts = [_part(plan, members, quantity) for members in _identical(plan)]
     parts.sort(key=lambda part: np.inf if part.limit is None else quantity.sign * part.limit, reverse=True)
-    most = len(parts) if len(parts) * plan.composition.slot_count <= MOST_SLOTS else LEAST_VALUED
-    values = [_valued(plan, part, quantity) for part in parts[:most]]
+    valued_count = len(parts) if len(parts) * plan.composition.slot_count <= MOST_SLOTS else LEAST_VALUED
+    values = [_valued(plan, part, quantity) for part in parts[:valued_count]]
     values.sort(key=lambda v: np.inf if v.value_at_same_c is None else quantity.sign * v.value_at_same_c, reverse=True)
     retuned = RETUNED if plan.candidates and _placed(plan) <= MOST_PLACED else 0
     return (
         *(replace(value, value_retuned=_retuned(plan, value, quantity)) for value in values[:retuned]),
         *values[retuned:],
-        *(ServerValue(_numbers(plan, part), None, None, NOT_VALUED) for part in parts[most:]),
+        *(ServerValue(_numbers(plan, part), None, None, NOT_VALUED) for part in parts[valued_count:]),
     )
 
 
 def _identical(plan: Plan) -> Iterator[Ints]:
-    """Members that can take each other's place: those of a group, and in a swarm's layout with the same blocks."""
-    placement, everyone = plan.composition.placement, np.arange(plan.members.size)
+    """Yield interchangeable members.
+
+    They are in the same group; in the layout of a swarm they also host the same blocks. Members with chains that are
+    not GCA's are not interchangeable.
+    """
+    placement, members = plan.composition.placement, np.arange(plan.members.size)
     parts = [plan.inventory.groups[plan.members]]
     if not plan.candidates:
-        parts += [placement.first_block, placement.block_count] if _is_of_gca(plan.composition) else [everyone]
+        parts += [placement.first_block, placement.block_count] if _is_of_gca(plan.composition) else [members]
     part = np.unique(np.stack(parts), axis=1, return_inverse=True)[1].ravel()
     for number in range(part.max() + 1):
         yield np.flatnonzero(part == number)
@@ -86,12 +92,15 @@ def _valued(plan: Plan, part: _Part, quantity: Quantity) -> ServerValue:
 
 
 def _numbers(plan: Plan, part: _Part) -> tuple[int, ...]:
-    """The members' numbers in the inventory."""
+    """Return the members' numbers in the inventory."""
     return tuple(plan.members[part.members].tolist())
 
 
 def without(plan: Plan, gone: int) -> Composition:
-    """The plan's composition at the same c without one of its members; raises if no chain is left."""
+    """Return the plan's composition at the same c without member `gone`.
+
+    Raises `InfeasibleError` if no chain remains.
+    """
     if plan.candidates:
         rest = plan.inventory.only(np.delete(plan.members, gone))
         return compose(rest.system(1.0), plan.composition.placement.reserved_capacity)
@@ -104,22 +113,22 @@ def without(plan: Plan, gone: int) -> Composition:
 
 
 def _is_of_gca(composition: Composition) -> bool:
-    """Whether its chains and capacities are those that GCA finds on its placement."""
+    """Return whether GCA gives the same chains and capacities on this placement."""
     allocated = gca(composition.system, composition.placement)
     same_hops = np.array_equal(allocated.hop_server, composition.hop_server)
     return same_hops and np.array_equal(allocated.capacity, composition.capacity)
 
 
 def _without_chains(composition: Composition, gone: int) -> Composition:
-    """The chains that do not go through a server, with their capacities."""
+    """Return the chains that do not use server `gone`, with their capacities."""
     chain = np.repeat(np.arange(len(composition)), np.diff(composition.hop_start))
     kept = np.setdiff1d(chain, chain[composition.hop_server == gone])
     if kept.size == 0:
-        raise InfeasibleError(f"no chain is left without {composition.system.servers.name(gone)}")
+        raise InfeasibleError(f"no chain remains without {composition.system.servers.name(gone)}")
     hops = np.isin(chain, kept)
     start = np.concatenate([[0], np.cumsum(np.diff(composition.hop_start)[kept])])
-    left = composition.hop_server[hops], composition.hop_blocks[hops], start, composition.capacity[kept]
-    return Composition.of_hops(composition.system, composition.placement, *left)
+    remaining = composition.hop_server[hops], composition.hop_blocks[hops], start, composition.capacity[kept]
+    return Composition.of_hops(composition.system, composition.placement, *remaining)
 
 
 def _retuned(plan: Plan, value: ServerValue, quantity: Quantity) -> float | None:
@@ -130,4 +139,5 @@ def _retuned(plan: Plan, value: ServerValue, quantity: Quantity) -> float | None
 
 
 def _placed(plan: Plan) -> int:
+    """Return how many servers are placed when c is tuned once."""
     return plan.members.size * sum(1 for _ in reservations(plan.composition.system))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from planner.choice.search import plan, running
+from planner.choice.search import plan, plan_of_layout
 from planner.inventory.goals import LargestRate
 from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
@@ -41,7 +41,7 @@ def studies():
         found[name] = study(best), best
     for name in LAYOUTS:
         inventory, layout = read_layout(EXAMPLES / f"{name}.yaml")
-        found[name] = study(running(inventory, layout)), plan(inventory)
+        found[name] = study(plan_of_layout(inventory, layout)), plan(inventory)
     return found
 
 

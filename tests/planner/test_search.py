@@ -14,7 +14,7 @@ from planner.choice import cheapest
 from planner.choice.candidates import compose
 from planner.choice.prediction import predict
 from planner.choice.quantity import RateUnderSlo, ResponseTime
-from planner.choice.search import plan, running
+from planner.choice.search import plan, plan_of_layout
 from planner.inventory.goals import Cheapest, LargestRate, Minimise
 from planner.inventory.inventory import Inventory
 from system import Composition, InfeasibleError, InputError, RandomStreams, UnstableError
@@ -190,10 +190,10 @@ def test_a_layout_that_runs_is_predicted_as_it_is():
     asked = inventory(LAB, Minimise(), 0.5)
     composition = compose(asked.system(1.0), 3)
     for layout in (composition, composition.placement):
-        found = running(asked, layout)
+        found = plan_of_layout(asked, layout)
         assert found.candidates == ()
         assert found.prediction.mean_s == pytest.approx(time_s(composition, 0.5, None))
-    assert running(replace(asked, goal=LargestRate(0.95, 12)), composition).prediction.quantiles_s[0.95] <= 12
+    assert plan_of_layout(replace(asked, goal=LargestRate(0.95, 12)), composition).prediction.quantiles_s[0.95] <= 12
 
 
 @pytest.mark.parametrize(

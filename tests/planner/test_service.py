@@ -15,7 +15,7 @@ from evaluators.queueing.steady_state import steady_state
 from evaluators.simulation import simulate_layout
 from planner.choice.prediction import loaded, predict, response_times
 from planner.choice.quantity import RateUnderSlo, ResponseTime
-from planner.choice.search import plan, running
+from planner.choice.search import plan, plan_of_layout
 from planner.inventory.goals import Cheapest, LargestRate, Minimise
 from planner.inventory.inventory import Inventory
 from planner.inventory.reading import read_inventory
@@ -128,7 +128,7 @@ def test_chains_of_a_plan_are_under_jffc_whatever_they_were_under():
     best = plan(inventory(LAB, Minimise(), 0.5))
     assert best.composition.rule is JFFC
     assert best.composition.system.arrival_rate_per_s == best.prediction.rate_per_s
-    again = running(best.inventory, best.composition.under(JSQ))
+    again = plan_of_layout(best.inventory, best.composition.under(JSQ))
     assert again.composition.rule is JFFC
     assert again.prediction.mean_s == best.prediction.mean_s
 
@@ -198,7 +198,7 @@ def test_the_service_model_of_a_layout_is_read_too(folder):
     servers[1] |= {"memory_gb": 12}
     asked, layout = read(folder, read_layout, servers=servers, service="steps")
     assert asked.service == STEPS
-    slower, alone = running(asked, layout), running(replace(asked, service=NamedService()), layout)
+    slower, alone = plan_of_layout(asked, layout), plan_of_layout(replace(asked, service=NamedService()), layout)
     assert slower.prediction.mean_s > alone.prediction.mean_s
 
 

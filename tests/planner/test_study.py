@@ -7,7 +7,7 @@ import pytest
 
 from evaluators.queueing import exact
 from planner.choice.candidates import compose
-from planner.choice.search import plan, running
+from planner.choice.search import plan, plan_of_layout
 from planner.inventory.goals import Cheapest, LargestRate, Minimise
 from planner.inventory.inventory import Inventory
 from planner.results import Alternative
@@ -89,12 +89,12 @@ def test_of_very_many_servers_the_most_valuable_are_valued(monkeypatch):
 def test_a_running_layout_loses_the_chains_of_a_server_or_reroutes():
     asked = inventory({"large": 4}, Minimise(), 0.1)
     swarm = Placement(np.array([0, 0, 6, 6]), np.array([6, 6, 6, 6]))
-    rerouted, other = value_of_servers(running(asked, swarm))
+    rerouted, other = value_of_servers(plan_of_layout(asked, swarm))
     assert {rerouted.servers, other.servers} == {(0, 1), (2, 3)}
     assert rerouted.value_at_same_c is not None
     assert rerouted.value_retuned is None
     hops = (np.array([0, 2, 1, 3]), np.array([6, 6, 6, 6]), np.array([0, 2, 4]))
-    pipelines = running(asked, Composition.of_hops(asked.system(1.0), swarm, *hops, np.array([2, 3])))
+    pipelines = plan_of_layout(asked, Composition.of_hops(asked.system(1.0), swarm, *hops, np.array([2, 3])))
     without_first = value_of_servers(pipelines)
     service_s = 2 * VISIT_S + 12 * KINDS["large"][1]
     by_capacity = {2: (1, 3), 3: (0, 2)}  # what is left, and without which servers
@@ -128,7 +128,9 @@ def test_ranges_are_those_of_an_inventory_with_other_times():
 def test_an_input_that_makes_the_plan_unstable_comes_first():
     strained = plan(inventory(LAB, Minimise(), 0.6))
     rate_per_s = 0.95 * strained.prediction.total_rate_per_s
-    first = ranges(running(replace(strained.inventory, rate_per_s=rate_per_s), strained.composition), share=0.5)[0]
+    first = ranges(plan_of_layout(replace(strained.inventory, rate_per_s=rate_per_s), strained.composition), share=0.5)[
+        0
+    ]
     assert (first.name, first.high) == ("block time of all servers", None)
     assert first.low is not None
 
@@ -190,7 +192,7 @@ def test_an_alternative_that_is_impossible_says_why():
 
 def test_a_running_layout_stands_beside_a_new_plan():
     asked = inventory(LAB, Minimise(0.95), 0.3)
-    layout = running(asked, compose(asked.system(1.0), 1))
+    layout = plan_of_layout(asked, compose(asked.system(1.0), 1))
     first = compare_alternatives(layout)[0]
     best = plan(asked)
     assert first.name == f"new plan (c = {best.composition.placement.reserved_capacity})"
