@@ -11,7 +11,10 @@ from tests.support.oracles.instances import served_model
 
 
 def system_of(memory_gb: list[float], block_count: int = 7) -> System:
-    """Return servers of these memories with equal times, for blocks of 1 GB and caches of 0.1 GB."""
+    """Return a system of equally fast servers.
+
+    A block needs 1 GB, and a job's cache in it 0.1 GB.
+    """
     count = len(memory_gb)
     servers = Servers(np.array(memory_gb), np.full((count, 3), 0.1), np.full((count, 3), 0.1))
     return System(served_model(block_count), servers, 0.1, mean_job=(1.0, 1.0, 1.0))

@@ -1,4 +1,4 @@
-"""How numbers, names and files of a plan come out where they are unusual."""
+"""Output of a plan in unusual cases: numbers, names and files."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from planner.output.card import WIDTH, plan_card
 from planner.output.document import plan_document
 from planner.output.export import petals_commands, vllm_commands
 from planner.output.files import write
-from planner.output.words import digits
+from planner.output.words import digits, listed
 from planner.results import Alternative, Plan, Study
 from system import InputError
 from tests.support.project import ROOT
@@ -24,78 +24,83 @@ def lab():
     return plan(read_inventory(ROOT / "planner/examples/lab.yaml"))
 
 
-def bare(found: Plan) -> Study:
-    return Study(found, alternatives=(), unused=(), server_values=(), ranges=(), bottleneck="none", warnings=())
+def bare(best: Plan) -> Study:
+    return Study(best, alternatives=(), unused=(), server_values=(), ranges=(), bottleneck="none", warnings=())
 
 
-def with_model_name(found: Plan, name: str) -> Plan:
-    return replace(found, inventory=replace(found.inventory, model=replace(found.inventory.model, name=name)))
+def with_model_name(best: Plan, name: str) -> Plan:
+    return replace(best, inventory=replace(best.inventory, model=replace(best.inventory.model, name=name)))
 
 
-def with_server_name(found: Plan, name: str) -> Plan:
-    """Every server gets this name."""
-    system = found.composition.system
+def with_server_names(best: Plan, name: str) -> Plan:
+    """Return a plan whose servers have this name, each followed by its number."""
+    system = best.composition.system
     servers = replace(system.servers, names=tuple(f"{name}{j}" for j in range(len(system.servers))))
-    composition = replace(found.composition, system=replace(system, servers=servers))
-    return replace(found, composition=composition)
+    composition = replace(best.composition, system=replace(system, servers=servers))
+    return replace(best, composition=composition)
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "text"),
     [(12.0, "12.0 s"), (999.7, "1,000 s"), (1234.5, "1,230 s"), (0.00042, "0.00042 s"), (0.0, "0 s"), (None, "-")],
 )
-def test_numbers_have_three_digits_and_no_exponent(value, told):
-    assert digits(value, "s") == told
+def test_numbers_have_three_digits_and_no_exponent(value, text):
+    assert digits(value, "s") == text
+
+
+@pytest.mark.parametrize(("names", "text"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
+def test_names_are_listed_with_an_and(names, text):
+    assert listed(names) == text
 
 
 @pytest.mark.parametrize("commands", [petals_commands, vllm_commands])
 def test_a_name_never_becomes_a_command(lab, commands, tmp_path):
     script = tmp_path / "start.sh"
-    hostile = with_model_name(with_server_name(lab, "a\ntouch owned\n"), "m\ntouch owned\n")
+    hostile = with_model_name(with_server_names(lab, "a\ntouch owned\n"), "m\ntouch owned\n")
     for line in commands(hostile).splitlines():
         assert line == "" or line.startswith(("#", "MODEL=", "PEERS=", "HEAD=", "python -m petals", "V", "vllm serve"))
     script.write_text(commands(hostile))
     assert subprocess.run(["sh", "-n", script], check=False).returncode == 0
 
 
-def test_the_start_commands_have_the_precision_that_the_plan_counts(lab):
+def test_the_start_commands_have_the_precision_of_the_plan(lab):
     nf4, int8, full = (with_model_name(lab, name) for name in ("llama3_70b_nf4", "llama3_70b_int8", "llama3_70b"))
     assert [text.count("--quantization bitsandbytes") for text in map(vllm_commands, (nf4, int8, full))] == [3, 0, 0]
     assert ["weights of 8 bits" in text for text in map(vllm_commands, (nf4, int8, full))] == [False, True, False]
-    for found, told in ((nf4, "nf4"), (int8, "int8"), (full, "none")):
-        assert petals_commands(found).count(f"--quant_type {told}") == 4
+    for best, option in ((nf4, "nf4"), (int8, "int8"), (full, "none")):
+        assert petals_commands(best).count(f"--quant_type {option}") == 4
 
 
-def test_details_of_an_alternative_do_not_push_its_numbers_off_the_terminal(lab):
+def test_the_table_leaves_out_the_details_of_long_names(lab):
     name = "equal split (2 stages, up to 2.074/s under the SLO)"
-    told = plan_card(replace(bare(lab), alternatives=(Alternative(name, lab.prediction),)), "lab", lab).splitlines()
-    assert max(map(len, told)) <= WIDTH
-    assert f"  {name}." in told
-    assert any(re.match(r"  equal split +9\.86 s +\+0%", line) for line in told)
+    lines = plan_card(replace(bare(lab), alternatives=(Alternative(name, lab.prediction),)), "lab", lab).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert f"  {name}." in lines
+    assert any(re.match(r"  equal split +9\.86 s +\+0%", line) for line in lines)
 
 
 def test_a_server_on_no_chain_is_called_a_spare(lab):
     comments = [line for line in petals_commands(lab).splitlines() if line.startswith("# ")]
     assert [line for line in comments if "on no chain" in line] == [
-        "# shared-box (own numbers, on no chain of the plan: a spare)"
+        "# shared-box (own numbers, a spare on no chain of the plan)"
     ]
 
 
-def test_the_document_says_what_its_values_are_numbers_of(lab):
+def test_the_document_names_the_quantity_of_its_values(lab):
     assert plan_document(bare(lab), lab)["quantity"] == {"name": "P95 response time", "unit": "s"}
     largest = replace(lab, inventory=replace(lab.inventory, goal=LargestRate(0.9, 30.0)))
     quantity = plan_document(bare(largest), largest)["quantity"]
     assert quantity == {"name": "largest rate with P90 within 30 s", "unit": "/s"}
 
 
-def test_only_what_was_written_is_said_to_be(lab, tmp_path):
+def test_the_names_returned_are_those_of_the_files_written(lab, tmp_path):
     (tmp_path / "notes.txt").write_text("of the user")
     written = write(tmp_path, bare(lab), lab, with_picture=False)
     assert {*written, "notes.txt"} == {path.name for path in tmp_path.iterdir()}
     assert "notes.txt" not in written
 
 
-def test_a_folder_that_cannot_be_made_is_one_sentence(lab, tmp_path):
+def test_a_folder_that_cannot_be_made_is_refused_in_one_sentence(lab, tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file/below"):
         with pytest.raises(InputError, match=f"to = {folder}: .*; name a folder that can be written"):

@@ -1,4 +1,4 @@
-"""One prediction for theory and simulation, and plans under service models in which requests slow each other."""
+"""Predictions by theory and by simulation, and plans under service models in which requests slow each other."""
 
 import re
 import subprocess
@@ -30,7 +30,7 @@ from system import InputError, NotApplicableError, RandomStreams, UnstableError
 from system.intervals import half_width_of
 from system.service.independent import INDEPENDENT, Independent
 from system.service.steps import Steps
-from tests.support.planner_inventories import inventory
+from tests.support.planner_inventories import small_inventory
 from tests.support.project import ROOT
 from workloads.arrivals import Hyperexponential
 
@@ -52,7 +52,7 @@ CONTENT = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a trace of 600 short requests."""
+    """Return a folder with a trace of 600 short requests."""
     rng, path = np.random.default_rng(1), tmp_path_factory.mktemp("service")
     arrival_s = np.cumsum(rng.exponential(1.0, 600))
     rows = [
@@ -69,17 +69,17 @@ def read(folder, read_file=read_inventory, **changes):
     return read_file(path)
 
 
-def with_steps(asked: Inventory) -> Inventory:
-    return replace(asked, service=STEPS)
+def with_steps(inventory: Inventory) -> Inventory:
+    return replace(inventory, service=STEPS)
 
 
 def theory_and_simulation():
-    """A plan whose times are exact, and one whose times are simulated."""
-    return [plan(inventory(LAB, Minimise(), 0.5, arrivals)) for arrivals in (None, Hyperexponential(cv=2))]
+    """Return a plan with exact times and a plan with simulated times."""
+    return [plan(small_inventory(LAB, Minimise(), 0.5, arrivals)) for arrivals in (None, Hyperexponential(cv=2))]
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_a_prediction_is_what_theory_or_simulation_answers(index):
+def test_a_prediction_has_the_values_of_theory_or_simulation(index):
     best = theory_and_simulation()[index]
     layout, workload = best.composition, best.inventory.workload
     if index == 0:
@@ -124,8 +124,8 @@ def test_the_planner_has_no_evaluators_of_its_own():
         assert own not in code
 
 
-def test_chains_of_a_plan_are_under_jffc_whatever_they_were_under():
-    best = plan(inventory(LAB, Minimise(), 0.5))
+def test_chains_of_a_plan_are_under_jffc_whatever_their_policy_was():
+    best = plan(small_inventory(LAB, Minimise(), 0.5))
     assert best.composition.rule is JFFC
     assert best.composition.system.arrival_rate_per_s == best.prediction.rate_per_s
     again = plan_of_layout(best.inventory, best.composition.under(JSQ))
@@ -134,21 +134,21 @@ def test_chains_of_a_plan_are_under_jffc_whatever_they_were_under():
 
 
 def test_the_theory_is_for_chains_under_jffc_only():
-    best = plan(inventory(LAB, Minimise(), 0.5))
+    best = plan(small_inventory(LAB, Minimise(), 0.5))
     other = predict(best.composition.under(JSQ), best.inventory.workload, QUANTILES)
     assert other.method == "simulated"
     assert other.mean_s + other.mean_half_width_s > best.prediction.mean_s
 
 
-def test_a_rate_that_chains_do_not_carry_is_one_sentence():
-    best = plan(inventory(LAB, Minimise(), 0.5))
+def test_a_rate_that_is_too_high_is_refused_in_one_sentence():
+    best = plan(small_inventory(LAB, Minimise(), 0.5))
     too_fast = best.composition.at_rate(2 * best.composition.total_rate_per_s)
     for workload in (best.inventory.workload, replace(best.inventory.workload, arrivals=Hyperexponential(cv=2))):
         with pytest.raises(UnstableError, match=r"arrival_rate_per_s = .*: must be below the total service rate"):
             response_times(too_fast, workload)
 
 
-def test_equation_2_is_the_default_and_models_are_those_of_conf_service(folder):
+def test_equation_2_is_the_default_and_the_models_are_those_of_conf_service(folder):
     assert read(folder).service == NamedService() == NamedService("independent", {}, Independent())
     for path in FOLDER.glob("*.yaml"):
         defaults = yaml.safe_load(path.read_text())
@@ -188,7 +188,7 @@ def test_options_of_a_service_model_override_those_of_its_file(folder):
         ({"name": "steps", "slowdown": "much"}, "service: slowdown = much: must be a finite number above 0"),
     ],
 )
-def test_a_mistake_in_the_service_is_one_sentence(folder, service, message):
+def test_a_mistake_in_the_service_is_refused_in_one_sentence(folder, service, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         read(folder, service=service)
 
@@ -196,37 +196,40 @@ def test_a_mistake_in_the_service_is_one_sentence(folder, service, message):
 def test_the_service_model_of_a_layout_is_read_too(folder):
     servers = [server | {"blocks": "0:32"} for server in CONTENT["servers"]]
     servers[1] |= {"memory_gb": 12}
-    asked, layout = read(folder, read_layout, servers=servers, service="steps")
-    assert asked.service == STEPS
-    slower, alone = plan_of_layout(asked, layout), plan_of_layout(replace(asked, service=NamedService()), layout)
+    inventory, layout = read(folder, read_layout, servers=servers, service="steps")
+    assert inventory.service == STEPS
+    slower, alone = (
+        plan_of_layout(inventory, layout),
+        plan_of_layout(replace(inventory, service=NamedService()), layout),
+    )
     assert slower.prediction.mean_s > alone.prediction.mean_s
 
 
 def test_requests_that_slow_each_other_take_longer(folder):
-    asked = read(folder)
-    chains = plan(asked).composition
-    alone = predict(chains, asked.workload, QUANTILES)
-    steps, decode = (predict(chains, asked.workload, QUANTILES, Steps(batching=b)) for b in ("serial", "decode"))
+    inventory = read(folder)
+    chains = plan(inventory).composition
+    alone = predict(chains, inventory.workload, QUANTILES)
+    steps, decode = (predict(chains, inventory.workload, QUANTILES, Steps(batching=b)) for b in ("serial", "decode"))
     assert {alone.method, steps.method, decode.method} == {"simulated"}
     assert alone.mean_s < decode.mean_s < steps.mean_s
     assert alone.quantiles_s[0.95] < decode.quantiles_s[0.95] < steps.quantiles_s[0.95]
     assert (alone.server_utilisation <= steps.server_utilisation).all()
-    slower = predict(chains, asked.workload, QUANTILES, Steps(slowdown=1.5))
+    slower = predict(chains, inventory.workload, QUANTILES, Steps(slowdown=1.5))
     assert slower.mean_s > steps.mean_s
 
 
-def test_requests_that_do_not_meet_take_the_time_of_equation_2(folder):
-    asked = read(folder, workload={"trace": "trace.csv", "rate_per_s": 1e-6})
-    chains = plan(asked).composition
-    alone, steps = (predict(chains, asked.workload, QUANTILES, service) for service in (INDEPENDENT, Steps()))
+def test_requests_that_do_not_overlap_take_the_time_of_equation_2(folder):
+    inventory = read(folder, workload={"trace": "trace.csv", "rate_per_s": 1e-6})
+    chains = plan(inventory).composition
+    alone, steps = (predict(chains, inventory.workload, QUANTILES, service) for service in (INDEPENDENT, Steps()))
     assert steps.mean_s == pytest.approx(alone.mean_s, rel=1e-6)
     assert steps.first_token_mean_s == pytest.approx(alone.first_token_mean_s, rel=1e-6)  # in 1e8 s
 
 
 def test_varying_slowdowns_follow_the_seed(folder):
-    asked = read(folder)
-    chains, varied = plan(asked).composition, Steps(slowdown_cv=0.5)
-    first, again, other = (predict(chains, asked.workload, QUANTILES, varied, seed).mean_s for seed in (1, 1, 2))
+    inventory = read(folder)
+    chains, varied = plan(inventory).composition, Steps(slowdown_cv=0.5)
+    first, again, other = (predict(chains, inventory.workload, QUANTILES, varied, seed).mean_s for seed in (1, 1, 2))
     assert first == again != other
 
 
@@ -253,13 +256,13 @@ def test_the_largest_rate_is_lower_where_requests_slow_each_other(folder):
     assert quantity.value(slowed.composition) == slowed.prediction.rate_per_s
 
 
-def test_card_and_document_say_which_service_model_the_numbers_are_of(folder):
+def test_card_and_document_name_the_service_model(folder):
     alone, slowed = (plan(read(folder, service=name)) for name in ("independent", {"name": "steps", "slowdown": 1.1}))
-    told = [" ".join(plan_card(study(best), "lab", best).split()) for best in (alone, slowed)]
-    assert "Simulated with the given requests and the service model independent;" in told[0]
-    assert "Simulated with the given requests and the service model steps (slowdown = 1.1);" in told[1]
-    assert "even if requests do not slow each other" in told[1]
-    exact = plan(inventory(LAB, Minimise(), 0.5))
+    cards = [" ".join(plan_card(study(best), "lab", best).split()) for best in (alone, slowed)]
+    assert "simulated with the given requests and the service model independent;" in cards[0]
+    assert "simulated with the given requests and the service model steps (slowdown = 1.1);" in cards[1]
+    assert "even if requests do not slow each other" in cards[1]
+    exact = plan(small_inventory(LAB, Minimise(), 0.5))
     words = " ".join(plan_card(study(exact), "", exact).split())
     assert "exponential job sizes and the service model independent;" in words
     settings = [plan_document(study(best), best)["plan"]["inventory"]["service"] for best in (alone, slowed)]
@@ -271,35 +274,35 @@ def test_card_and_document_say_which_service_model_the_numbers_are_of(folder):
     assert settings[1]["settings"] == of_file | {"slowdown": 1.1}
 
 
-def test_that_prompts_are_not_slowed_is_a_warning_under_independent_alone(folder):
+def test_busy_prompts_are_a_warning_only_under_the_independent_model(folder):
     boxes = [server | {"prefill_tflops": 0.2} for server in CONTENT["servers"][1:]]
     best = plan(read(folder, servers=boxes, workload={"trace": "trace.csv", "rate_per_s": 0.2}))
-    (sentence,) = [sentence for sentence in warnings(best) if "of the arithmetic of" in sentence]
-    assert "the model lets concurrent requests not slow each other" in sentence
+    (sentence,) = [sentence for sentence in warnings(best) if "prompts alone need" in sentence]
+    assert "the service model assumes that concurrent requests do not slow each other" in sentence
     slowed = replace(best, inventory=with_steps(best.inventory))
     assert not any("not slow each other" in sentence for sentence in warnings(slowed))
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "inventory",
     [
-        inventory(LAB, Minimise(0.95), 0.5),
-        inventory(LAB, LargestRate(0.95, 12)),
-        inventory(LAB, Cheapest(0.95, 12), 0.5),
+        small_inventory(LAB, Minimise(0.95), 0.5),
+        small_inventory(LAB, LargestRate(0.95, 12)),
+        small_inventory(LAB, Cheapest(0.95, 12), 0.5),
     ],
 )
-def test_requests_in_parts_of_tokens_have_no_steps(asked):
-    assert not ResponseTime(0.5, None, asked.workload, Steps()).is_exact
-    assert not RateUnderSlo(0.5, 12.0, asked.workload, Steps()).is_exact
+def test_requests_of_fractional_tokens_cannot_be_planned_with_steps(inventory):
+    assert not ResponseTime(0.5, None, inventory.workload, Steps()).is_exact
+    assert not RateUnderSlo(0.5, 12.0, inventory.workload, Steps()).is_exact
     with pytest.raises(NotApplicableError, match=r"workload: its jobs have parts of tokens .* or a trace"):
-        plan(with_steps(asked))
+        plan(with_steps(inventory))
 
 
-def test_requests_that_wait_for_each_other_at_a_server_are_why_no_rate_is_carried(folder):
-    asked = read(folder, workload={"trace": "trace.csv", "rate_per_s": 20})
-    assert plan(asked).prediction.load < 1
+def test_a_plan_is_unstable_if_steps_wait_for_each_other_at_a_server(folder):
+    inventory = read(folder, workload={"trace": "trace.csv", "rate_per_s": 20})
+    assert plan(inventory).prediction.load < 1
     with pytest.raises(UnstableError, match=r"leave more slowly than they come.*steps wait for each other"):
-        plan(with_steps(asked))
+        plan(with_steps(inventory))
 
 
 def test_the_planner_reads_conf_without_hydra():
@@ -309,7 +312,7 @@ def test_the_planner_reads_conf_without_hydra():
 
 
 def test_chains_at_another_rate_are_the_same_chains():
-    best = plan(inventory(LAB, Minimise(), 0.5))
+    best = plan(small_inventory(LAB, Minimise(), 0.5))
     other = loaded(best.composition, 0.7)
     assert other.system.arrival_rate_per_s == 0.7
     np.testing.assert_array_equal(other.capacity, best.composition.capacity)

@@ -23,10 +23,13 @@ COST = {"large": 3.0, "middle": 1.5, "small": 0.7}
 VISIT_S, RTT_S = 0.05, 0.04
 
 
-def inventory(
+def small_inventory(
     counts: dict[str, int], goal: Goal, rate_per_s: float | None = None, arrivals: ArrivalProcess | None = None
 ) -> Inventory:
-    """So many servers of each kind, at times that do not depend on the lengths of a request."""
+    """Return an inventory with the given number of servers of each kind.
+
+    Service times do not depend on the lengths of a request.
+    """
     kinds = [kind for kind, count in counts.items() for _ in range(count)]
     names = tuple(f"{kind} {n}" for kind, count in counts.items() for n in range(count))
     memory_gb, block_s = np.array([KINDS[kind] for kind in kinds]).T
@@ -50,8 +53,8 @@ def inventory(
     )
 
 
-def uneven(server_count: int, goal: Goal, rate_per_s: float | None = None) -> Inventory:
-    """Servers that are all different in memory, block time and visit time."""
+def uneven_inventory(server_count: int, goal: Goal, rate_per_s: float | None = None) -> Inventory:
+    """Return an inventory of servers with different memories, block times and visit times."""
     rng = np.random.default_rng(server_count)
     servers = Servers(
         memory_gb=rng.uniform(5, 16, server_count),
