@@ -26,7 +26,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("file", type=Path, help="inventory, or layout with `evaluate`; see planner/examples")
     parser.add_argument("--to", type=Path, help="output folder (default: outputs/plan/NAME, from the file's name)")
     parser.add_argument("--seed", type=int, default=0, help="random seed, for workloads that have to be simulated")
-    parser.add_argument("--off", type=float, default=0.3, help="share by which block times and links may be wrong")
+    parser.add_argument("--off", type=float, default=0.3, help="share by which inputs may be wrong (default: 0.3)")
     parser.add_argument("--no-picture", action="store_true", help="do not draw plan.png and plan.svg")
     return parser.parse_intermixed_args()
 
