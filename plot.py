@@ -1,4 +1,8 @@
-"""Rows → figures and claims: `python plot.py` makes all, `python plot.py fig3b` one, `... report` a page of them."""
+"""Draw figures and judge claims from the rows in the store.
+
+`python plot.py` makes everything but the report, `python plot.py fig3b` makes one figure, and `python plot.py report`
+makes one HTML page of all results.
+"""
 
 import argparse
 import sys
@@ -16,21 +20,32 @@ from sweep.errors import one_sentence_errors
 
 
 def arguments() -> argparse.Namespace:
+    """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "names", nargs="*", help=f"experiments, {CLAIMS}, {BENCHMARKS}, {REPORT}; all but the last if none"
+        "names", nargs="*", help=f"experiments, {CLAIMS}, {BENCHMARKS} or {REPORT}; without names, all but {REPORT}"
     )
-    parser.add_argument("--store", type=Path, default=Path("outputs/store"))
-    parser.add_argument("--to", type=Path, default=Path("outputs/figures"), help="folder for them")
-    parser.add_argument("--rows", type=Path, metavar="FOLDER", help="also write reference rows and their provenance")
-    parser.add_argument("--redraw", action="store_true", help="also what would come out the same")
-    parser.add_argument("--verify", type=Path, metavar="FOLDER", help="only compare with the reference rows there")
-    parser.add_argument("--plans", type=Path, default=Path("outputs/plan"), help=f"what plan.py made, for the {REPORT}")
+    parser.add_argument("--store", type=Path, default=Path("outputs/store"), help="folder of the store with the rows")
+    parser.add_argument("--to", type=Path, default=Path("outputs/figures"), help="folder for the output files")
+    parser.add_argument(
+        "--rows", type=Path, metavar="FOLDER", help="also write reference rows and their provenance to this folder"
+    )
+    parser.add_argument("--redraw", action="store_true", help="make everything again, even what has not changed")
+    parser.add_argument(
+        "--verify", type=Path, metavar="FOLDER", help="only compare with the reference rows in this folder"
+    )
+    parser.add_argument(
+        "--plans", type=Path, default=Path("outputs/plan"), help=f"folder with the output of plan.py, for the {REPORT}"
+    )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Print of each experiment what came of it, how long it took, and where its figure is or why there is none."""
+    """Make the outputs that the command line names.
+
+    For each experiment, print a summary of its points, the seconds of work, and the file of its figure or the reason
+    why there is none.
+    """
     args = arguments()
     swept = Store(args.store).experiment_names()
     if args.verify:

@@ -1,4 +1,4 @@
-"""An experiment's figure as files."""
+"""Figures and cards of experiments, written as files."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -21,12 +21,13 @@ Drawn = TypeVar("Drawn")
 
 
 def write_figure(experiment: str, sweep: Mapping[str, Any], rows: pd.DataFrame, folder: Path) -> Made:
-    """Draw an experiment in every format; the outcome says why there is no figure.
+    """Draw an experiment and save its figure in every format.
 
-    What the command line had set (`fixed`) is written above the figure.
+    The outcome is empty, or says why there is no figure. The settings of the command line (`fixed`) are written above
+    the figure.
     """
     module = module_of(experiment)
-    figure = attempt(module.draw, rows, sweep["draws"], labels_in(sweep)) if module else NOTHING
+    figure = try_to_draw(module.draw, rows, sweep["draws"], labels_in(sweep)) if module else NOTHING
     if isinstance(figure, str):
         return Made(figure, [])
     if sweep["fixed"]:
@@ -35,45 +36,52 @@ def write_figure(experiment: str, sweep: Mapping[str, Any], rows: pd.DataFrame, 
 
 
 def write_card(experiment: str, sweep: Mapping[str, Any], rows: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write the text that an experiment's module offers beside its figure, if it can; return its file."""
+    """Write the card of an experiment and return its file.
+
+    Return no file if the experiment's module has no `card` function, if there are no rows, or if the rows lack an axis
+    or metric that the card needs.
+    """
     module = module_of(experiment)
     if not hasattr(module, "card") or rows.empty:
         return []
     try:
         card = module.card(rows, sweep["draws"], labels_in(sweep))
     except (KeyError, IndexError):
-        return []  # its points lack what the figure lacks, too, and that is said there
-    folder.mkdir(parents=True, exist_ok=True)  # the figure may not have been drawn
+        return []  # the figure lacks the same axis or metric, and its outcome says so
+    folder.mkdir(parents=True, exist_ok=True)  # there may be no figure
     path = folder / f"{experiment}.md"
     path.write_text(card, encoding="utf-8")
     return [path]
 
 
 def module_of(experiment: str) -> Any:
-    """Return the module that draws an experiment, if there is one; an embedded variant has that of its original."""
+    """Return the module that draws an experiment, or None.
+
+    An embedded variant is drawn by the module of the original.
+    """
     name = experiment.removesuffix("_embedded")
-    rooms = [f"{figures.__name__}.{room.name}" for room in iter_modules(figures.__path__)]
-    found = [f"{room}.{name}" for room in rooms if name.isidentifier() and find_spec(f"{room}.{name}")]
-    return import_module(found[0]) if found else None
+    packages = [f"{figures.__name__}.{package.name}" for package in iter_modules(figures.__path__)]
+    modules = [f"{package}.{name}" for package in packages if name.isidentifier() and find_spec(f"{package}.{name}")]
+    return import_module(modules[0]) if modules else None
 
 
-def attempt(
+def try_to_draw(
     draw: Callable[[pd.DataFrame, int, Labels], Drawn], rows: pd.DataFrame, draws: int, labels: Labels
 ) -> Drawn | str:
-    """Return what is drawn of the rows, or why nothing is."""
+    """Return the result of `draw`, or a sentence that says why there is none."""
     if rows.empty:
         return NOTHING
     try:
         return draw(rows, draws, labels)
     except (KeyError, IndexError) as error:
-        return f"not drawn, its points lack {error}"
+        return f"not drawn: its points lack {error}"
 
 
 def save(figure: Figure, name: str, folder: Path) -> list[Path]:
     """Write a figure in every format, close it, and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # it is laid out: once for all formats
+    figure.set_layout_engine("none")  # keep this layout for all formats
     paths = [folder / f"{name}.{suffix}" for suffix in FORMATS]
     for path in paths:
         figure.savefig(path, dpi=200)

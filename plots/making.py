@@ -1,4 +1,7 @@
-"""Making outputs in several processes; what would come out the same is left as it is."""
+"""Parallel making of outputs.
+
+Outputs that would come out the same are left as they are.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,7 +18,7 @@ UNCHANGED = " (unchanged)"
 
 
 class Done(NamedTuple):
-    """What is printed of an output, and, if it was made, what from and what came of it."""
+    """The printed lines of an output and, if it was made just now, the hash of its inputs and its files."""
 
     lines: str
     inputs: str | None = None
@@ -23,9 +26,10 @@ class Done(NamedTuple):
 
 
 def make_all(outputs: Sequence[Output], stamps: Stamps, redraw: bool) -> None:
-    """Make outputs, those that changed or all of them, and print in their order what came of them.
+    """Make the outputs that changed, or all with `redraw`, and print their lines.
 
-    What went wrong is raised in the end, once all others are made. Without anything to make no process is started.
+    The lines are printed in the order of the outputs. If an output fails, the others are still made, and its error is
+    raised at the end. No process is started if nothing has to be made.
     """
     with ExitStack() as stack:
         start = cache(lambda: stack.enter_context(ProcessPoolExecutor(initializer=mpl.use, initargs=("agg",))))
@@ -48,14 +52,14 @@ def make_all(outputs: Sequence[Output], stamps: Stamps, redraw: bool) -> None:
 
 
 def _make(output: Output) -> Done:
-    inputs = output.inputs()  # before: what changes meanwhile is noticed next time
+    inputs = output.inputs()  # read them first, so that the next run notices a change during this one
     made = output.make()
     return Done(output.lines(made, ""), inputs, made)
 
 
 def _unchanged(output: Output, stamps: Stamps) -> "Future[Done] | None":
-    """Return what is printed of an output that need not be made again; nothing if it must be."""
-    made = stamps.fitting(output)
+    """Return a finished task with the lines of an unchanged output, or None."""
+    made = stamps.up_to_date(output)
     if made is None:
         return None
     task: Future[Done] = Future()

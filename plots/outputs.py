@@ -1,4 +1,8 @@
-"""What plot.py makes: figures of experiments, the ledger of claims, benchmarks, reference rows and the report."""
+"""The outputs of plot.py.
+
+They are the figures of experiments, the ledger of claims, the figure of the benchmarks, the reference rows and the
+report.
+"""
 
 import hashlib
 import json
@@ -25,27 +29,30 @@ from store.tables.reference import how_made, write_reference
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment in a store; what was read of it stays in this process."""
+    """An experiment in a store.
 
-    experiment: str
+    Its record and rows are read once and cached; the cache is not sent to other processes.
+    """
+
+    name: str
     store: Path
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Experiment, (self.experiment, self.store)
+        return Experiment, (self.name, self.store)
 
     @cached_property
     def sweep(self) -> dict[str, Any]:
-        """The record of its last sweep."""
-        return Store(self.store).experiment(self.experiment)
+        """Return the record of its last sweep."""
+        return Store(self.store).experiment(self.name)
 
     @cached_property
     def results(self) -> Results:
-        """Its rows and points."""
-        return load_results(self.experiment, self.store)
+        """Return its rows and points."""
+        return load_results(self.name, self.store)
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of its rows, its points, and what its record says of them."""
+        """Return a hash of its rows, its points and its record."""
         rows, points = self.results
         digest = hashlib.sha256(json.dumps({**self.sweep, "points": list(points)}, sort_keys=True).encode())
         for table in (rows[ROW_SCHEMA.names], points.drop(columns="duration_s")):
@@ -55,30 +62,33 @@ class Experiment:
 
 @dataclass(frozen=True)
 class ExperimentFigure:
-    """An experiment's figure, and the card that goes with it."""
+    """The figure of an experiment, and the card that goes with it."""
 
     experiment: Experiment
     folder: Path
 
     @property
     def name(self) -> str:
-        """The name of the experiment."""
-        return self.experiment.experiment
+        """Return the name of the experiment."""
+        return self.experiment.name
 
     def inputs(self) -> str:
         """Return a hash of the results and of the code that draws them."""
         module = module_of(self.name)
-        drawing = [write_figure.__module__, *([module.__name__] if module else [])]
-        return hash_of(drawing, self.name, self.experiment.fingerprint)
+        modules = [write_figure.__module__, *([module.__name__] if module else [])]
+        return hash_of(modules, self.name, self.experiment.fingerprint)
 
     def make(self) -> Made:
-        """Draw it, and write the card also where it cannot be drawn."""
+        """Draw the figure and write the card, even if the figure cannot be drawn."""
         sweep, rows = self.experiment.sweep, self.experiment.results.rows
         made = write_figure(self.name, sweep, rows, self.folder)
         return Made(made.outcome, [*made.files, *write_card(self.name, sweep, rows, self.folder)])
 
     def lines(self, made: Made, note: str) -> str:
-        """Return what came of the points, how sure their means are, and where the figure is or why there is none."""
+        """Return a summary of the points, the widest interval and the figure's file.
+
+        Without a figure the summary says why there is none.
+        """
         sweep, (rows, points) = self.experiment.sweep, self.experiment.results
         where = made.outcome or f"{made.files[0]}{note}"
         cards = [f"    card: {path}" for path in made.files if path.suffix == ".md"]
@@ -89,7 +99,10 @@ class ExperimentFigure:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The ledger of claims, which rests on the experiments that are in the store of those that claims are about."""
+    """The ledger of claims.
+
+    Its `basis` are the experiments in the store that claims are about.
+    """
 
     store: Path
     basis: Sequence[Experiment]
@@ -98,14 +111,15 @@ class Ledger:
 
     def inputs(self) -> str:
         """Return a hash of the results of its experiments and of the rules."""
-        return hash_of([write_claims.__module__], [(one.experiment, one.fingerprint) for one in self.basis])
+        results = [(experiment.name, experiment.fingerprint) for experiment in self.basis]
+        return hash_of([write_claims.__module__], results)
 
     def make(self) -> Made:
-        """Judge the claims."""
+        """Judge the claims and write the ledger."""
         return write_claims(self.store, self.folder)
 
     def lines(self, made: Made, note: str) -> str:
-        """Return how many claims have which verdict, and where the ledger is."""
+        """Return the number of claims with each verdict, and the file of the ledger."""
         where = f"; {made.files[-1]}{note}" if made.files else ""
         return f"{self.name:22} {made.outcome}{where}"
 
@@ -127,13 +141,13 @@ class BenchmarkFigure:
         return write_benchmarks(self.folder, self.table)
 
     def lines(self, made: Made, note: str) -> str:
-        """Return how many claims are met, and where the figure is."""
+        """Return how many claims are met, and the file of the figure."""
         return f"{self.name:22} {made.outcome}; {made.files[0]}{note}"
 
 
 @dataclass(frozen=True)
 class ReferenceRows:
-    """The reference rows of experiments, and how they were made, in a folder of their own."""
+    """The reference rows of experiments with their provenance, in a folder of their own."""
 
     store: Path
     experiments: Sequence[Experiment]
@@ -141,24 +155,25 @@ class ReferenceRows:
     name: str = "reference rows"
 
     def inputs(self) -> str:
-        """Return a hash of the results and of where they come from."""
-        names = [one.experiment for one in self.experiments]
+        """Return a hash of the results and their provenance."""
+        names = [experiment.name for experiment in self.experiments]
         sources = [how_made(self.store, name) for name in names]
-        fingerprints = [one.fingerprint for one in self.experiments]
+        fingerprints = [experiment.fingerprint for experiment in self.experiments]
         return hash_of([write_reference.__module__], str(self.folder.resolve()), names, sources, fingerprints)
 
     def make(self) -> Made:
-        """Write them."""
-        return Made("", write_reference(self.store, [one.experiment for one in self.experiments], self.folder))
+        """Write the rows of each experiment and their provenance."""
+        names = [experiment.name for experiment in self.experiments]
+        return Made("", write_reference(self.store, names, self.folder))
 
     def lines(self, made: Made, note: str) -> str:
-        """Return nothing: they belong to the figures."""
+        """Return no line, as the figures have lines already."""
         return ""
 
 
 @dataclass(frozen=True)
 class Report:
-    """The page of all that a store has."""
+    """The page of everything in a store."""
 
     store: Path
     folder: Path
@@ -166,22 +181,25 @@ class Report:
     name: str = REPORT
 
     def inputs(self) -> None:
-        """Return nothing: it is always made."""
+        """Return None, as the page is made every time."""
 
     def make(self) -> Made:
         """Write the page."""
         return Made(write_report(self.store, self.folder, self.plans), [])
 
     def lines(self, made: Made, note: str) -> str:
-        """Return how large it is, and where."""
+        """Return the size and the file of the page."""
         return made.outcome
 
 
 def outputs_of(names: Sequence[str], store: Path, folder: Path, plans: Path, rows: Path | None) -> list[Output]:
-    """Return what is to be made under some names, and, with a folder for them, the reference rows of experiments."""
+    """Return the outputs with these names.
+
+    With a folder for `rows`, the reference rows of the named experiments come first.
+    """
     swept = {name: Experiment(name, store) for name in Store(store).experiment_names()}
     needed = {name for claim in claims() for name in claim.experiments}
-    basis = [one for name, one in swept.items() if name.removesuffix("_embedded") in needed]
+    basis = [experiment for name, experiment in swept.items() if name.removesuffix("_embedded") in needed]
     others: dict[str, Output] = {
         CLAIMS: Ledger(store, basis, folder),
         BENCHMARKS: BenchmarkFigure(folder),

@@ -1,7 +1,7 @@
-"""Stamps: what outputs were made from, so that an output that would come out the same is not made again.
+"""Stamps that record what outputs were made from, so that unchanged outputs are not made again.
 
-`stamps.json` in the folder of the figures has an entry for each output: a hash of all that it follows from, what came
-of it in words, and the hashes of its files. Removing the file makes everything anew.
+`stamps.json` in the folder of the figures has an entry for each output: a hash of all its inputs, its outcome in words,
+and the hashes of its files. If you remove this file, everything is made again.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ PACKAGES = ("matplotlib", "numpy", "pandas", "scipy", "seaborn")
 
 
 class Made(NamedTuple):
-    """What came of an output, in words where they are needed, and its files."""
+    """The result of making an output: the outcome in words, which may be empty, and the files."""
 
     outcome: str
     files: list[Path]
@@ -31,20 +31,26 @@ class Output(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of its stamp."""
+        """Return the name of its stamp."""
 
     def inputs(self) -> str | None:
-        """Return a hash of all that it follows from; None if it is always to be made."""
+        """Return a hash of all inputs, or None.
+
+        An output without a hash is made every time.
+        """
 
     def make(self) -> Made:
         """Write its files."""
 
     def lines(self, made: Made, note: str) -> str:
-        """Return what is printed of it; the note says whether it was made."""
+        """Return the lines to print; the note says if it is unchanged."""
 
 
 def hash_of(modules: Iterable[str], *facts: Any) -> str:
-    """Return a hash of facts, the code of some modules and all that they import, the data beside it, and packages."""
+    """Return a hash of modules, their data, package versions and further facts.
+
+    The code of the modules counts with that of all modules that they import, and with the YAML files in their folders.
+    """
     code = code_of(modules)
     folders = sorted({ROOT.joinpath(*module.split(".")[:-1]) for module in code})
     data = [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
@@ -62,18 +68,21 @@ class Stamps:
 
     folder: Path
 
-    def fitting(self, output: Output) -> Made | None:
-        """Return what came of an output when it was last made, if it would come out the same; None if not."""
+    def up_to_date(self, output: Output) -> Made | None:
+        """Return the result of an output that need not be made again, or None.
+
+        An output is up to date if its inputs are those of its stamp and its files are as they were written.
+        """
         stamp = self._read().get(output.name, {})
         try:
             made = Made(stamp["outcome"], [self.folder / name for name in stamp["files"]])
-            written = [_content_hash(path) for path in made.files] == list(stamp["files"].values())
-            return made if written and stamp["inputs"] == output.inputs() else None
-        except (KeyError, TypeError, AttributeError, OSError):  # no stamp, a torn one, or a file that is gone
+            untouched = [_content_hash(path) for path in made.files] == list(stamp["files"].values())
+            return made if untouched and stamp["inputs"] == output.inputs() else None
+        except (KeyError, TypeError, AttributeError, OSError):  # no stamp, a damaged stamp, or a missing file
             return None
 
     def write(self, name: str, inputs: str | None, made: Made) -> None:
-        """Note what came of an output."""
+        """Write the stamp of an output that was just made."""
         files = {os.path.relpath(path, self.folder): _content_hash(path) for path in made.files}
         stamps = self._read() | {name: {"inputs": inputs, "outcome": made.outcome, "files": files}}
         self.folder.mkdir(parents=True, exist_ok=True)

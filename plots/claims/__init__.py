@@ -1,1 +1,1 @@
-"""The ledger of claims: rules, tests of the rules, and the page of verdicts."""
+"""The ledger of the paper's claims: the rules, their tests, and the page of verdicts."""

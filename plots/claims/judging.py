@@ -1,4 +1,7 @@
-"""From an experiment's rows to what a test of a claim finds: cells with an interval, and whether they hold."""
+"""Tests of claims, evaluated on the rows of experiments.
+
+A test yields a finding: cells with a mean and an interval, and whether each cell holds.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,67 +17,81 @@ EVERYTHING = "everything"  # the one cell of a test without axes
 
 
 class Evidence(NamedTuple):
-    """An experiment's results, by the name under which it was swept: perhaps the embedded variant's."""
+    """The results of an experiment, or of its embedded variant."""
 
-    name: str
-    rows: pd.DataFrame  # as `store.load` has them
-    points: pd.DataFrame  # as `store.tables.reading.load_points` has them
+    name: str  # under which it was swept
+    rows: pd.DataFrame  # from `store.tables.reading.load`
+    points: pd.DataFrame  # from `store.tables.reading.load_points`
     labels: Labels = Labels()
 
 
 class Cell(NamedTuple):
-    """The quantity at one combination of axes: its mean over draws, or the worst draw where every draw counts."""
+    """The quantity of a test at one combination of axis values."""
 
     label: str
-    value: float
-    half_width: float  # nan where there is none
+    value: float  # mean over draws, or the worst draw if every draw counts
+    half_width: float  # nan if there is no interval
     holds: bool
-    margin: float  # how far inside the band the value is; negative outside
-    crosses: bool = False  # whether the interval reaches across an end of the band
+    margin: float  # distance of the value to the nearer end of the band; negative outside the band
+    crosses: bool = False  # whether an end of the band lies inside the interval
 
 
 class Finding(NamedTuple):
-    """What one test finds under one condition."""
+    """The result of one test under one condition."""
 
     test: ClaimTest
     cells: list[Cell]
-    undecided: list[str]  # cells without a mean, and why
+    undecided: list[str]  # cells without a mean, with the reason
 
     @property
     def holds(self) -> bool:
-        """Whether there are cells and all of them hold."""
+        """Return whether there are cells and all of them hold."""
         return bool(self.cells) and all(cell.holds for cell in self.cells)
 
     @property
     def worst(self) -> Cell | None:
-        """The cell that is deepest outside the band, or least inside."""
+        """Return the cell furthest outside the band, or else closest to its edge."""
         return min(self.cells, key=lambda cell: (cell.holds, cell.margin), default=None)
 
 
-def finding(test: ClaimTest, evidence: Mapping[str, Evidence], condition: Where) -> Finding:
-    """What a test finds where the condition's axes have these values; `KeyError` names an axis that is missing."""
+def evaluate_test(test: ClaimTest, evidence: Mapping[str, Evidence], condition: Where) -> Finding:
+    """Return the finding of a test under a condition.
+
+    Only points whose axes have the condition's values count. Raises `KeyError`, with the name of the axis, if the
+    results lack an axis.
+    """
     if test.status is not None:
-        return _finding_of_status(test, evidence[test.of.experiment], condition)
+        return _evaluate_status(test, evidence[test.of.experiment], condition)
     values, draws = _compared(test, evidence, condition)
     wide = values.pivot_table(index=test.each or EVERYTHING, columns="draw", values="value")
     complete = wide[wide.count(axis=1) == draws]
     names = wide.index.names
     partial = [f"{_label(test, names, key)}: not in every draw" for key in wide.index.difference(complete.index)]
-    refused = [text for each in test.selections for text in _refused(test, each, evidence[each.experiment], condition)]
-    cells = [_cell(test, label, sample) for label, sample in _kept(test, complete)]
+    refused = [
+        text
+        for selection in test.selections
+        for text in _points_without_draws(test, selection, evidence[selection.experiment], condition)
+    ]
+    cells = [_cell(test, label, sample) for label, sample in _selected_cells(test, complete)]
     return Finding(test, cells, list(dict.fromkeys([*refused, *partial])))
 
 
-def _finding_of_status(test: ClaimTest, evidence: Evidence, condition: Where) -> Finding:
-    """One cell that holds if some point has the status."""
+def _evaluate_status(test: ClaimTest, evidence: Evidence, condition: Where) -> Finding:
+    """Return a finding with one cell, which holds if some point has the status."""
     points = _matching(evidence.points, test.of.where | condition)
-    found = [f"{_label(test, test.each, key)}: {status}" for *key, status in points[[*test.each, "status"]].to_numpy()]
+    statuses = [
+        f"{_label(test, test.each, key)}: {status}" for *key, status in points[[*test.each, "status"]].to_numpy()
+    ]
     holds = test.status in set(points["status"])
-    return Finding(test, [Cell(", ".join(found), np.nan, np.nan, holds, 0.0)] if found else [], [])
+    return Finding(test, [Cell(", ".join(statuses), np.nan, np.nan, holds, 0.0)] if statuses else [], [])
 
 
 def _compared(test: ClaimTest, evidence: Mapping[str, Evidence], condition: Where) -> tuple[pd.DataFrame, int]:
-    """The quantity by the axes of `each` and draw, both sides paired; and how many draws a complete cell has."""
+    """Return the quantity by cell and draw, and the draws of a complete cell.
+
+    A cell is a combination of values of the axes in `each`. The two sides of a comparison are paired: a value is
+    compared with that of the same axes and draw.
+    """
     values, draws = _values(test, test.of, evidence, condition)
     if test.to is None and test.published is None:
         return values, draws
@@ -99,10 +116,13 @@ def _comparison(test: ClaimTest, of: pd.Series, to: pd.Series) -> pd.Series:
 def _values(
     test: ClaimTest, selection: Selection, evidence: Mapping[str, Evidence], condition: Where
 ) -> tuple[pd.DataFrame, int]:
-    """A selection's value by its axes and draw, of points that lack no draw; and how many draws these have."""
-    found = evidence[selection.experiment]
-    answered = found.rows[found.rows["point"].isin(found.points.loc[found.points["status"] == "ok", "point"])]
-    chosen = _matching(answered, selection.where | condition)
+    """Return a selection's values by axes and draw, and the number of draws.
+
+    Points that lack a draw have no values.
+    """
+    results = evidence[selection.experiment]
+    complete = results.rows[results.rows["point"].isin(results.points.loc[results.points["status"] == "ok", "point"])]
+    chosen = _matching(complete, selection.where | condition)
     draws = chosen["draw"].nunique()
     chosen = chosen[chosen["metric"] == selection.metric]
     if selection.at is not None:
@@ -116,25 +136,31 @@ def _values(
 
 
 def _keys(test: ClaimTest, selection: Selection) -> list[str]:
-    """The axes of its cells that the selection leaves open."""
+    """Return the axes of the cells for which the selection fixes no single value."""
     return [axis for axis in test.each if isinstance(selection.where.get(axis, []), list)]
 
 
 def _over_at(selection: Selection) -> Any:
-    """How the values of a cell in a draw become one: their mean is over replications."""
+    """Return the aggregation that makes one value of a cell's values in a draw.
+
+    The default is the mean, which is over replications.
+    """
     if selection.over_at == "spread":
         return lambda values: values.max() / values.min() - 1
     return selection.over_at or "mean"
 
 
 def _least_over(chosen: pd.DataFrame, keys: list[str], axis: str) -> pd.DataFrame:
-    """The value of the axis at which the metric is least, among those that every draw has."""
+    """Return the value of the axis at which the metric is least.
+
+    Only values of the axis for which every draw has the metric are compared.
+    """
     wide = chosen.assign(**_numeric(chosen, [axis])).pivot_table(index=keys, columns=axis, values="value")
     return wide.dropna(axis=1).idxmin(axis=1).rename("value").reset_index()
 
 
 def _matching(table: pd.DataFrame, where: Where) -> pd.DataFrame:
-    """The rows in which every axis has the value, or one of the values, that it should have."""
+    """Return the rows in which each axis has a value that `where` allows."""
     for axis, wanted in where.items():
         values = {_comparable(value) for value in (wanted if isinstance(wanted, list) else [wanted])}
         table = table[table[axis].isin([value for value in table[axis].unique() if _comparable(value) in values])]
@@ -142,7 +168,7 @@ def _matching(table: pd.DataFrame, where: Where) -> pd.DataFrame:
 
 
 def _comparable(value: Any) -> float | str:
-    """Axes are text: numbers are compared as numbers."""
+    """Return an axis value, which is text, as a number if possible."""
     try:
         return float(value)
     except ValueError:
@@ -150,21 +176,21 @@ def _comparable(value: Any) -> float | str:
 
 
 def _numeric(table: pd.DataFrame, axes: Sequence[str]) -> dict[str, pd.Series]:
-    """The axes as numbers where they are, so that they are in their order."""
+    """Return the axes with numbers instead of text, so that they sort as numbers."""
     texts = {axis: table[axis].unique() for axis in axes if axis not in ("at", "draw")}
-    return {axis: table[axis].map({text: _comparable(text) for text in each}) for axis, each in texts.items()}
+    return {axis: table[axis].map({text: _comparable(text) for text in values}) for axis, values in texts.items()}
 
 
-def _refused(test: ClaimTest, selection: Selection, evidence: Evidence, condition: Where) -> list[str]:
-    """The points of a selection that lack a draw, with the reason in a word."""
+def _points_without_draws(test: ClaimTest, selection: Selection, evidence: Evidence, condition: Where) -> list[str]:
+    """Return the points of a selection that lack a draw, each with its status."""
     points = _matching(evidence.points, selection.where | condition)
     points = points[points["status"] != "ok"]
     axes = [axis for axis in dict.fromkeys([*selection.where, *test.each]) if axis in points and axis != "evaluator"]
     return [f"{_label(test, axes, key)}: {status}" for *key, status in points[[*axes, "status"]].to_numpy()]
 
 
-def _kept(test: ClaimTest, wide: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
-    """Label and draws of each cell that the test looks at."""
+def _selected_cells(test: ClaimTest, wide: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
+    """Return the label and the draws of each cell that the test is about."""
     if test.steps is not None:
         wide = _steps(wide, test.steps)
     if test.cells != "all" and len(wide):
@@ -174,16 +200,19 @@ def _kept(test: ClaimTest, wide: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
 
 
 def _steps(wide: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """The change in each draw from one value of the axis to the next, named after the later one; none across a hole."""
-    places = sorted(wide.index.get_level_values(axis).unique())
+    """Return the changes from one value of the axis to the next, by draw.
+
+    A change has the index of the later value. There is no change across a value that is missing.
+    """
+    axis_values = sorted(wide.index.get_level_values(axis).unique())
     others = [name for name in wide.index.names if name != axis]
     groups = [group for _, group in wide.groupby(level=others)] if others else [wide]
-    return pd.concat([_steps_of(group, axis, places) for group in groups]) if groups else wide
+    return pd.concat([_steps_of(group, axis, axis_values) for group in groups]) if groups else wide
 
 
-def _steps_of(group: pd.DataFrame, axis: str, places: list[Any]) -> pd.DataFrame:
+def _steps_of(group: pd.DataFrame, axis: str, axis_values: list[Any]) -> pd.DataFrame:
     ordered = group.sort_index(level=axis)
-    positions = [places.index(value) for value in ordered.index.get_level_values(axis)]
+    positions = [axis_values.index(value) for value in ordered.index.get_level_values(axis)]
     return ordered.diff()[np.diff(positions, prepend=-2) == 1]
 
 
@@ -203,14 +232,17 @@ def _cell(test: ClaimTest, label: str, sample: np.ndarray) -> Cell:
 
 
 def _label(test: ClaimTest, axes: Sequence[Any], key: Any) -> str:
-    """A cell in words, such as `server_count = 10, fast_share = 0.1`."""
+    """Return a cell in words, such as `server_count = 10, fast_share = 0.1`."""
     values = key if isinstance(key, (tuple, list)) else (key,)
     pairs = [(axis, value) for axis, value in zip(axes, values, strict=True) if axis != EVERYTHING]
     return ", ".join(f"{axis_name(test, axis)} = {_short(value)}" for axis, value in pairs)
 
 
 def axis_name(test: ClaimTest, axis: Any) -> str:
-    """An axis in short: the last part of its key, and of the places of a metric what they are."""
+    """Return the short name of an axis: the last part of its key.
+
+    The coordinate `at` of a metric has the name that the test gives it.
+    """
     return test.at_is if axis == "at" else str(axis).rsplit(".", 1)[-1]
 
 

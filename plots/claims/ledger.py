@@ -1,4 +1,7 @@
-"""The claims ledger: every published claim, what was reproduced, a verdict, and the evidence in a sentence."""
+"""The ledger of claims.
+
+For every published claim it has the reproduced numbers, a verdict, and the evidence in a sentence.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -10,32 +13,38 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from plots.claims.judging import Cell, Evidence, Finding, axis_name, finding
+from plots.claims.judging import Cell, Evidence, Finding, axis_name, evaluate_test
 from plots.claims.rules import SETS, Claim, ClaimTest, Where, claims, rules
 from plots.stamps import Made
 from store.disk.store import Store
 from store.tables.labels import Labels, joined, labels_in
 from store.tables.reading import load_records, load_results
 
-CLAIMS = "claims"  # their name on the command line
+CLAIMS = "claims"  # name of the ledger on the command line
 CONSTANTS = "constants"
-LONGEST_LIST = 4  # of cells that are named one by one
+LONGEST_LIST = 4  # at most so many cells are named; the others are counted
 
 
 class Judgement(NamedTuple):
-    """A claim, its verdict, and the findings of its tests under each of its conditions, these in words."""
+    """A claim with its verdict and the findings of its tests.
+
+    The keys of `findings` and `conditions` are the conditions in words.
+    """
 
     claim: Claim
     verdict: str
     findings: dict[str, list[Finding]]
-    conditions: Mapping[str, Where] = MappingProxyType({})  # by their words
+    conditions: Mapping[str, Where] = MappingProxyType({})
 
 
 def write_claims(store: Path, folder: Path) -> Made:
-    """Write `claims.csv` and `claims.md` of what the store has; the outcome counts the verdicts."""
+    """Judge the claims on what the store has, and write `claims.csv` and `claims.md`.
+
+    The outcome counts the verdicts, or says why there is nothing to judge.
+    """
     evidence = gather(store)
     if not evidence:
-        return Made(f"nothing to judge: no experiment that they are about is in {store}", [])
+        return Made(f"nothing to judge: {store} has none of the experiments that the claims need", [])
     judgements = [judge(claim, evidence) for claim in claims()]
     folder.mkdir(parents=True, exist_ok=True)
     table, text = folder / f"{CLAIMS}.csv", folder / f"{CLAIMS}.md"
@@ -46,54 +55,64 @@ def write_claims(store: Path, folder: Path) -> Made:
 
 
 def counts(judgements: Sequence[Judgement]) -> str:
-    """How many claims there are, and how many of each verdict."""
+    """Return the number of claims, and the number with each verdict."""
     verdicts = pd.Series([judgement.verdict.replace(" under:", " in part:").split(":")[0] for judgement in judgements])
-    told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.value_counts().items())
-    return f"{len(judgements):4} claims: {told}"
+    verdict_counts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.value_counts().items())
+    return f"{len(judgements):4} claims: {verdict_counts}"
 
 
 def gather(store: Path) -> dict[str, Evidence]:
-    """The results of each experiment that claims need; of its embedded variant where it has none of its own."""
+    """Return the results of each experiment that claims need, if the store has them.
+
+    The embedded variant stands in for an experiment without results of its own.
+    """
     opened = Store(store)
     swept = set(opened.experiment_names())
-    found = {}
+    evidence = {}
     for name in sorted({name for claim in claims() for name in claim.experiments}):
         for variant in (f"{name}_embedded", name):
             results = load_results(variant, store) if variant in swept else None
             if results and not results.rows.empty:
-                found[name] = Evidence(variant, *results, labels_in(opened.experiment(variant)))
-    return found
+                evidence[name] = Evidence(variant, *results, labels_in(opened.experiment(variant)))
+    return evidence
 
 
 def labels_of(evidence: Mapping[str, Evidence]) -> Labels:
     """Return the labels of all experiments that were judged."""
-    return joined(each.labels for each in evidence.values())
+    return joined(results.labels for results in evidence.values())
 
 
 def judge(claim: Claim, evidence: Mapping[str, Evidence]) -> Judgement:
-    """The verdict on a claim by the rule of `claims.yaml`."""
+    """Return the verdict on a claim, by the rule of `claims.yaml`."""
     if claim.untestable:
         return Judgement(claim, "not testable here", {})
-    usable = {name: each for name, each in evidence.items() if not (claim.measured and name != each.name)}
+    usable = {name: results for name, results in evidence.items() if not (claim.measured and name != results.name)}
     missing = sorted(claim.experiments - usable.keys())
     if missing:
         return Judgement(claim, f"not run: {', '.join(missing)}", {})
-    conditions = {_in_words(each, labels_of(usable)): each for each in _conditions(claim)}
+    conditions = {_in_words(condition, labels_of(usable)): condition for condition in _conditions(claim)}
     try:
-        tried = {words: [finding(test, usable, each) for test in claim.tests] for words, each in conditions.items()}
+        evaluated = {
+            words: [evaluate_test(test, usable, condition) for test in claim.tests]
+            for words, condition in conditions.items()
+        }
     except KeyError as error:
         return Judgement(claim, f"not run: {', '.join(sorted(claim.experiments))} with the axis {error}", {})
-    findings = {words: found for words, found in tried.items() if any(each.cells or each.undecided for each in found)}
+    findings = {
+        words: of_tests
+        for words, of_tests in evaluated.items()
+        if any(finding.cells or finding.undecided for finding in of_tests)
+    }
     return Judgement(claim, _verdict(claim, findings), findings, conditions)
 
 
 def _conditions(claim: Claim) -> list[Where]:
-    """Every combination of the conditions' values."""
+    """Return every combination of the conditions' values."""
     return [dict(zip(claim.conditions, values, strict=True)) for values in product(*claim.conditions.values())]
 
 
 def _in_words(condition: Where, labels: Labels) -> str:
-    """Return a condition for people, such as `constants of the paper, over_length = untreated`."""
+    """Return a condition in words, such as `constants of the paper, over_length = untreated`."""
     named = [
         labels(axis, value) if axis == CONSTANTS else f"{axis.rsplit('.', 1)[-1]} = {value}"
         for axis, value in condition.items()
@@ -104,14 +123,14 @@ def _in_words(condition: Where, labels: Labels) -> str:
 def _verdict(claim: Claim, findings: Mapping[str, Sequence[Finding]]) -> str:
     if not findings:
         return f"not run: {', '.join(sorted(claim.experiments))}"
-    holding = [words for words, found in findings.items() if all(each.holds for each in found)]
+    holding = [words for words, of_tests in findings.items() if all(finding.holds for finding in of_tests)]
     if len(holding) == len(findings):
         return "reproduced"
     return f"reproduced under: {'; '.join(holding)}" if holding else "not reproduced"
 
 
 def ledger(judgements: Sequence[Judgement]) -> pd.DataFrame:
-    """One row a claim."""
+    """Return the ledger as a table with a row for each claim."""
     rows = [
         {
             "id": claim.id,
@@ -129,18 +148,21 @@ def ledger(judgements: Sequence[Judgement]) -> pd.DataFrame:
 
 
 def _reproduced(judgement: Judgement, constants: str) -> str:
-    """Return the deciding value of each test under a set of constants; what no constants change stands under both."""
+    """Return the deciding value of each test under a set of constants.
+
+    The values of a claim without conditions are listed under both sets.
+    """
     values = {}
-    for words, found in judgement.findings.items():
+    for words, findings in judgement.findings.items():
         condition = judgement.conditions[words]
         if condition.get(CONSTANTS) == constants or not condition:
             others = [value for axis, value in condition.items() if axis != CONSTANTS]
-            values["".join(others[-1:])] = "; ".join(_value(each.test, each.worst) for each in found)
+            values["".join(others[-1:])] = "; ".join(_value(finding.test, finding.worst) for finding in findings)
     return " / ".join(f"{value}: {text}" if value else text for value, text in values.items())
 
 
 def _value(test: ClaimTest, cell: Cell | None) -> str:
-    """A cell's value with its interval, such as `0.2 ± 0.1 %`."""
+    """Return a cell's value with its interval, such as `0.2 ± 0.1 %`."""
     if cell is None:
         return "no value"
     if test.status is not None:
@@ -158,28 +180,31 @@ def _unit(test: ClaimTest) -> str:
 
 
 def explanation(judgement: Judgement) -> str:
-    """The evidence in a sentence for each condition, and what else must be known."""
+    """Return a sentence on the evidence under each condition, then the claim's note."""
     claim, verdict, findings, _ = judgement
     if claim.untestable:
         return _sentence(claim.untestable)
     if not findings:
         return _sentence(verdict)
-    told = [_told(words, found) for words, found in findings.items()]
-    return " ".join([*map(_sentence, told), *([claim.note] if claim.note else [])])
+    summaries = [_summary(words, of_tests) for words, of_tests in findings.items()]
+    return " ".join([*map(_sentence, summaries), *([claim.note] if claim.note else [])])
 
 
-def _told(condition: str, findings: Sequence[Finding]) -> str:
-    """How many cells hold, the one that decides, and the cells without a mean."""
-    cells = [cell for each in findings for cell in each.cells]
-    undecided = list(dict.fromkeys(text for each in findings for text in each.undecided))
-    told = f"{condition + ': ' if condition else ''}{sum(cell.holds for cell in cells)} of {len(cells)} hold"
+def _summary(condition: str, findings: Sequence[Finding]) -> str:
+    """Return how many cells hold, the deciding cell, and the cells without a mean."""
+    cells = [cell for finding in findings for cell in finding.cells]
+    undecided = list(dict.fromkeys(text for finding in findings for text in finding.undecided))
+    summary = f"{condition + ': ' if condition else ''}{sum(cell.holds for cell in cells)} of {len(cells)} hold"
     doubtful = sum(cell.crosses for cell in cells)
-    told += f" ({doubtful} with an interval across the edge)" if doubtful else ""
-    return told + _deciding(findings, len(cells)) + (f"; without a mean: {_listed(undecided)}" if undecided else "")
+    summary += f" ({doubtful} with an interval across the edge)" if doubtful else ""
+    return summary + _deciding(findings, len(cells)) + (f"; without a mean: {_listed(undecided)}" if undecided else "")
 
 
 def _deciding(findings: Sequence[Finding], cells: int) -> str:
-    """The cell that is furthest off or, of a single test, the nearest to failing."""
+    """Return the deciding cell in words.
+
+    It is the cell that fails by most. If a single test holds, it is the cell nearest to failing.
+    """
     first = min(findings, key=_order)
     if first.worst is None or (first.holds and len(findings) > 1):
         return ""
@@ -190,9 +215,9 @@ def _deciding(findings: Sequence[Finding], cells: int) -> str:
     return f"; {lead}{first.test.measures}: {_value(first.test, first.worst)}{where}"
 
 
-def _order(found: Finding) -> tuple[bool, float]:
-    """Tests that fail first, and of these the one with the deepest cell."""
-    return found.holds, found.worst.margin if found.worst is not None else float("-inf")
+def _order(finding: Finding) -> tuple[bool, float]:
+    """Return a sort key that puts the tests that fail by most first."""
+    return finding.holds, finding.worst.margin if finding.worst is not None else float("-inf")
 
 
 def _listed(texts: Sequence[str]) -> str:
@@ -205,7 +230,10 @@ def _sentence(text: str) -> str:
 
 
 def page(judgements: Sequence[Judgement], basis: Sequence[str], labels: Labels) -> str:
-    """Return the ledger as a page of Markdown: what it rests on, a table, and a paragraph for each claim."""
+    """Return the ledger as a page of Markdown.
+
+    The page lists the experiments that it rests on (`basis`), then has a table and a paragraph for each claim.
+    """
     heads = ["", "claim", "published", *(labels(CONSTANTS, name) for name in SETS), "verdict"]
     columns = ["id", "claim", "published", *(f"reproduced_{name}" for name in SETS), "verdict"]
     lines = [
@@ -238,7 +266,7 @@ def _paragraph(judgement: Judgement) -> list[str]:
 
 
 def _band(test: ClaimTest) -> str:
-    """The band in words, and the axes whose combinations are the cells."""
+    """Return the band of a test and the axes of its cells in words."""
     axes = f", for each {', '.join(axis_name(test, axis) for axis in test.each)}" if test.each else ""
     if test.status is not None:
         return f": one must be {test.status}{axes}"
@@ -255,16 +283,16 @@ def _between(low: float, high: float, number: Callable[[float], str]) -> str:
 
 
 def basis_of(store: Path, experiment: str) -> str:
-    """The draws, networks and workloads behind an experiment's rows."""
+    """Return the draws, networks and workloads of an experiment's rows in a line."""
     sweep, records = Store(store).experiment(experiment), load_records(experiment, store)
-    cases = [record["configuration"] for found in records.values() for record in found[:1]]
+    cases = [record["configuration"] for records_of_point in records.values() for record in records_of_point[:1]]
     networks = sorted({_source_of(case["cluster"]["network"]) for case in cases})
     workloads = sorted({_source_of(case["workload"]) for case in cases})
     return f"{experiment}: {sweep['draws']} draws; network {', '.join(networks)}; workload {', '.join(workloads)}"
 
 
 def _source_of(part: Mapping[str, Any]) -> str:
-    """What a network or workload is, and the data set it reads if it reads one."""
+    """Return the class of a network or workload, and its data set if any."""
     dataset = part.get("dataset")
     kind = str(part["_target_"]).rsplit(".", 1)[-1]
     return f"{kind} of {dataset['name']}" if dataset else kind

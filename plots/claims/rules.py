@@ -1,4 +1,4 @@
-"""The rules by which published claims are judged: what `claims.yaml` holds, as data."""
+"""The rules for judging published claims, read from `claims.yaml`."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,11 +16,11 @@ SETS = ("paper", "published_code")  # of constants, under which claims are judge
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows of one metric of an experiment, for axes of these values.
+    """The rows of one metric of an experiment in which the axes have the values of `where`.
 
-    A metric with several places (`at`) is taken at those given, or reduced over all of them by `over_at`: the least
-    value, or `spread`, the largest over the least, less 1. With `least_over` it is replaced by the value of that axis
-    at which it is least.
+    A metric with several coordinates (`at`) is taken at the coordinates given, or reduced over all of them by
+    `over_at`: `min` is the least value, and `spread` is the largest over the least, less 1. With `least_over` the
+    metric is replaced by the value of that axis at which it is least.
     """
 
     experiment: str
@@ -33,12 +33,13 @@ class Selection:
 
 @dataclass(frozen=True)
 class ClaimTest:
-    """One quantity, and the band in which it must lie (`claims.yaml` says how that is decided).
+    """One quantity, and the band in which it must lie; `claims.yaml` says how that is decided.
 
-    The quantity is `of`, or `of` compared with `to`, or with what was `published` by value of an axis: their `ratio`,
-    `difference` (of - to), `excess` (of / to - 1) or `reduction` (1 - of / to). It is taken in each cell, that is for
-    each combination of the axes in `each` (`at` counts as one); with `steps` its change from one value of that axis to
-    the next. `cells` keeps the cell of the smallest or largest mean. A test with a `status` is about that alone.
+    The quantity is `of`, or `of` compared with `to` or with the numbers `published` for the values of an axis.
+    `compare` says how: `ratio` (of / to), `difference` (of - to), `excess` (of / to - 1) or `reduction` (1 - of / to).
+    The quantity is computed in each cell, which is a combination of values of the axes in `each` (`at` counts as an
+    axis). With `steps` it is the change from one value of that axis to the next. `cells` keeps all cells, or only that
+    with the smallest or largest mean. If a test has a `status`, it only asks whether some point has that status.
     """
 
     measures: str
@@ -47,7 +48,7 @@ class ClaimTest:
     published: dict[str, dict[str, float]] | None = None
     compare: Literal["ratio", "difference", "excess", "reduction"] | None = None
     each: list[str] = field(default_factory=list)
-    at_is: str = "at"  # what the places of the metric are
+    at_is: str = "at"  # the meaning of the metric's coordinate `at`
     steps: str | None = None
     cells: Literal["all", "smallest", "largest"] = "all"
     draws: Literal["mean", "every"] = "mean"
@@ -57,19 +58,24 @@ class ClaimTest:
 
     def __post_init__(self) -> None:
         compared = (self.to is not None) + (self.published is not None)
-        require(compared <= 1, "to", self.measures, "compare with either `to` or `published`")
-        require((self.compare is not None) == bool(compared), "compare", self.compare, "goes with `to` or `published`")
+        require(compared <= 1, "to", self.measures, "compare with `to` or with `published`, not with both")
+        require(
+            (self.compare is not None) == bool(compared),
+            "compare",
+            self.compare,
+            "set `compare` if and only if `to` or `published` is set",
+        )
         decided = self.status is not None or any(end is not None for end in self.band)
         require(decided, "band", self.measures, "give a band or a status")
 
     @property
     def selections(self) -> list[Selection]:
-        """What it reads."""
+        """Return the selections that the test reads."""
         return [self.of] if self.to is None else [self.of, self.to]
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The band with infinities where it is open."""
+        """Return the ends of the band, infinite where it is open."""
         low, high = self.band
         return float("-inf") if low is None else low, float("inf") if high is None else high
 
@@ -84,33 +90,38 @@ class Claim:
     published: str
     tests: list[ClaimTest] = field(default_factory=list)
     conditions: dict[str, list[str]] = field(default_factory=lambda: {"constants": list(SETS)})
-    untestable: str = ""  # why it cannot be tested here
-    measured: bool = False  # it is about the recorded data, so no embedded variant can stand in
+    untestable: str = ""  # the reason why it cannot be tested here
+    measured: bool = False  # whether it is about recorded data, which no embedded variant can replace
     note: str = ""
 
     def __post_init__(self) -> None:
-        require(bool(self.tests) != bool(self.untestable), "tests", self.id, "give tests, or why there are none")
+        require(
+            bool(self.tests) != bool(self.untestable),
+            "tests",
+            self.id,
+            "give either tests or the reason why the claim is `untestable`",
+        )
 
     @property
     def experiments(self) -> set[str]:
-        """The experiments that its tests read."""
+        """Return the names of the experiments that its tests read."""
         return {selection.experiment for test in self.tests for selection in test.selections}
 
 
 @cache
 def rules() -> dict[str, Any]:
-    """The file as it is: the published Table I, and the claims."""
+    """Return the content of `claims.yaml`: the rule, the published Table I and the claims."""
     loaded: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return loaded
 
 
 def claims() -> list[Claim]:
-    """The claims in order."""
+    """Return the claims in the order of the file."""
     return [claim_of(**entry) for entry in rules()["claims"]]
 
 
 def claim_of(tests: list[dict[str, Any]] | None = None, **settings: Any) -> Claim:
-    """A claim from plain containers."""
+    """Return a claim made from plain containers."""
     return Claim(tests=[_test_of(**test) for test in tests or ()], **settings)
 
 

@@ -1,1 +1,1 @@
-"""What figures share: curves, styles, error bars, cards."""
+"""Parts that several figures share: curves, styles, error bars and cards."""

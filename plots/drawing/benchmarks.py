@@ -1,4 +1,7 @@
-"""What `make bench` measured: how many times as good as a peer, and how far within the claims, on the machine named."""
+"""The figure of the measurements of `make bench`.
+
+It shows how many times as good each benchmark is as its peer or its claim, and names the machine.
+"""
 
 from pathlib import Path
 from textwrap import fill
@@ -15,13 +18,13 @@ from plots.stamps import Made
 from system import InputError
 from system.code.source import ROOT
 
-BENCHMARKS = "benchmarks"  # its name on the command line
+BENCHMARKS = "benchmarks"  # name of the figure on the command line
 TABLE = ROOT / "results" / "benchmarks.csv"
 MACHINE = ("processor", "cores", "system", "python", "numba", "numpy", "commit")
 COLUMNS = ("name", "measures", "unit", "median", "peer", "ratio", "claim", "met", *MACHINE)
-WIDTH_IN, AROUND_IN, ROW_IN = 14, 2.2, 0.33  # a row has room for two lines of its label
+WIDTH_IN, AROUND_IN, ROW_IN = 14, 2.2, 0.33  # a row is high enough for a label of two lines
 LABEL_WIDTH = 100  # characters
-# How a benchmark looks by whether its claim is met; not at all where there is none.
+# The look of a benchmark whose claim is met or not met, or which has no claim.
 LOOKS: dict[str, dict[str, Any]] = {
     "yes": {"color": COLOURS[0], "marker": "o"},
     "no": {"color": COLOURS[3], "marker": "X", "markersize": 9},
@@ -38,30 +41,37 @@ CLAIM_LOOK: dict[str, Any] = {
 
 
 def write_benchmarks(folder: Path, path: Path = TABLE) -> Made:
-    """Draw the committed table in every format; the outcome is how many claims are met.
+    """Draw the committed table and save the figure in every format.
 
-    Raises `InputError` where the table or a column is missing.
+    The outcome says how many claims are met. Raises `InputError` if the table or one of its columns is missing.
     """
     table = read_table(path)
     return Made(verdict(table), save(draw(table), BENCHMARKS, folder))
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """One row a benchmark, as `make bench` writes it."""
+    """Return the table that `make bench` writes, with a row for each benchmark.
+
+    Raises `InputError` if the file is missing, is not a table, has no row or lacks a column.
+    """
     if not path.is_file():
-        raise InputError(f"benchmarks = {path}: there is no such file; `make bench` writes it")
+        raise InputError(f"benchmarks = {path}: does not exist; run `make bench` to write it")
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(("peer", "claim", "met"), str)).fillna({"met": "none"})
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise InputError(f"benchmarks = {path}: is no table ({error}); `make bench` writes it anew") from error
+        raise InputError(
+            f"benchmarks = {path}: is not a table ({error}); run `make bench` to write it again"
+        ) from error
     missing = [column for column in COLUMNS if column not in table]
     if missing or table.empty:
-        raise InputError(f"benchmarks = {path}: lacks {', '.join(missing) or 'any row'}; `make bench` writes it anew")
+        columns = "columns" if len(missing) > 1 else "column"
+        lacking = f"lacks the {columns} {', '.join(missing)}" if missing else "has no rows"
+        raise InputError(f"benchmarks = {path}: {lacking}; run `make bench` to write it again")
     return table
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw ratios to peers above, medians within their claims below."""
+    """Draw the ratios to peers above, and the medians relative to their claims below."""
     of_median = table["peer"].isna() | ~table["claim"].str.endswith("times the peer", na=True)
     heights = [max(1, (~of_median).sum()), max(1, of_median.sum())]
     figure, (above, below) = new_figure(lines=2, heights=heights)
@@ -77,32 +87,38 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _draw_ratios(axes: Axes, rows: pd.DataFrame) -> None:
-    """Each claim stands where it is."""
+    """Draw the ratios to peers, with a tick at each claimed ratio."""
     labels = [f"{row.name} beside {row.peer}: {row.measures}" for row in rows.itertuples()]
-    told = [f"{ratio:.3g}" for ratio in rows["ratio"]]
-    _draw_lines(axes, rows, labels, rows["ratio"], _claimed(rows), told)
+    texts = [f"{ratio:.3g}" for ratio in rows["ratio"]]
+    _draw_lines(axes, rows, labels, rows["ratio"], _claimed(rows), texts)
     axes.set(title="beside peers in the same run", xlabel="times as good as the peer, in jobs/s or (s)")
 
 
 def _draw_medians(axes: Axes, rows: pd.DataFrame) -> None:
-    """Every claim stands at 1; what has none is told in numbers only."""
+    """Draw the medians relative to their claims, whose ticks stand at 1.
+
+    A benchmark without a claim has its numbers only.
+    """
     labels = [f"{row.name}: {row.measures}" for row in rows.itertuples()]
     claimed = _claimed(rows)
     at_least = rows["claim"].str.startswith(">=", na=False)
     margin = (rows["median"] / claimed).where(at_least, claimed / rows["median"])
-    told = [f"{row.median:.3g} {row.unit}" for row in rows[["median", "unit"]].itertuples()]
-    _draw_lines(axes, rows, labels, margin, claimed / claimed, told)
+    texts = [f"{row.median:.3g} {row.unit}" for row in rows[["median", "unit"]].itertuples()]
+    _draw_lines(axes, rows, labels, margin, claimed / claimed, texts)
     axes.set(title="medians beside their claims", xlabel="times as good as claimed, in jobs/s, (s) or GB")
 
 
 def _draw_lines(
-    axes: Axes, rows: pd.DataFrame, labels: list[str], values: pd.Series, claimed: pd.Series, told: list[str]
+    axes: Axes, rows: pd.DataFrame, labels: list[str], values: pd.Series, claimed: pd.Series, texts: list[str]
 ) -> None:
-    """A line for each row, from the top: its claim, its value and, beside the panel, the number and the claim."""
+    """Draw a line for each row, with its value and its claim.
+
+    The first row is at the top. The number and the claim are also written beside the panel.
+    """
     axes.plot(claimed, np.arange(len(rows)), **CLAIM_LOOK)
     for line, (met, value, claim) in enumerate(zip(rows["met"], values, rows["claim"], strict=True)):
         axes.plot([value], [line], linestyle="none", **LOOKS[met])
-        text = told[line] if pd.isna(claim) else f"{told[line]}\n{claim.removesuffix(' times the peer')}"
+        text = texts[line] if pd.isna(claim) else f"{texts[line]}\n{claim.removesuffix(' times the peer')}"
         colour = LOOKS[met]["color"] if met == "no" else "black"
         axes.text(1.01, line, text, transform=axes.get_yaxis_transform(), va="center", fontsize="small", color=colour)
     axes.set(xscale="log", ylim=(len(rows) - 0.5, -0.5))
@@ -110,17 +126,18 @@ def _draw_lines(
 
 
 def _claimed(rows: pd.DataFrame) -> pd.Series:
-    """The number in each claim such as ">= 60 times the peer"."""
+    """Return the numbers in claims, such as 60 in ">= 60 times the peer"."""
     return rows["claim"].str.split().str[1].astype(float)
 
 
 def verdict(table: pd.DataFrame) -> str:
+    """Return how many claims are met, in words."""
     counts = table["met"].value_counts()
     return f"{counts.get('yes', 0)} of {counts.get('yes', 0) + counts.get('no', 0)} claims met"
 
 
 def machine(table: pd.DataFrame) -> str:
-    """What the numbers were measured on."""
+    """Return the machine and the software of the measurements, in words."""
     facts = table.iloc[0]
     return (
         f"{facts['processor']}, {facts['cores']} cores, {facts['system']}; Python {facts['python']}, "

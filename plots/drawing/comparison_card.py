@@ -1,4 +1,7 @@
-"""The card of a real run: every number of a cell as it was predicted and measured, with relative errors, as text."""
+"""The card of a real run.
+
+It lists, as text, the predicted and measured numbers of every cell, with relative errors.
+"""
 
 from collections.abc import Sequence
 
@@ -23,11 +26,11 @@ LINES = {
     "rerouted_jobs": "jobs rerouted",
     "failed_jobs": "jobs that failed",
 }
-BANDS = {"service_mean_s": 0.10, "response_mean_s": 0.15}  # within which the step queues are to be
+BANDS = {"service_mean_s": 0.10, "response_mean_s": 0.15}  # the largest errors that the step queues should have
 
 
 def card(rows: pd.DataFrame, draws: int, labels: Labels) -> str:
-    """Return a page of Markdown: what holds over all cells, then a table for each cell."""
+    """Return a page of Markdown: a summary of all cells, then each cell's table."""
     known = with_kinds(rows)
     axes, table, kinds = cell_axes(known), means(known, draws), kinds_in(known, labels)
     cells = [(None, table)] if not axes else table.groupby(axes, sort=False)
@@ -40,18 +43,22 @@ def card(rows: pd.DataFrame, draws: int, labels: Labels) -> str:
 
 
 def _summary(table: pd.DataFrame, kinds: Sequence[Kind]) -> list[str]:
-    """Return for each prediction the largest errors against the measured, and how many cells are in the band."""
+    """Return a line for each prediction with its errors over all cells.
+
+    A line has the smallest and largest error, and the number of cells with an error inside the band.
+    """
     if MEASURED not in table:
         return ["Nothing was measured yet."]
-    off = errors(table, kinds)
-    predictions = [kind for kind in kinds if kind.name in off and kind.name != MEASURED]
+    relative = errors(table, kinds)
+    predictions = [kind for kind in kinds if kind.name in relative and kind.name != MEASURED]
     return [
-        f"- {label}: " + "; ".join(_errors(off, name, metric) for metric in BANDS) for name, label, _ in predictions
+        f"- {label}: " + "; ".join(_errors(relative, name, metric) for metric in BANDS)
+        for name, label, _ in predictions
     ]
 
 
-def _errors(off: pd.DataFrame, kind: str, metric: str) -> str:
-    error, band = off.loc[off["metric"] == metric, kind].dropna(), BANDS[metric]
+def _errors(relative: pd.DataFrame, kind: str, metric: str) -> str:
+    error, band = relative.loc[relative["metric"] == metric, kind].dropna(), BANDS[metric]
     name = LINES[metric].removesuffix(" (s)")
     if error.empty:
         return f"{name} not compared"
@@ -60,14 +67,17 @@ def _errors(off: pd.DataFrame, kind: str, metric: str) -> str:
 
 
 def _cell_table(cell: pd.DataFrame, kinds: Sequence[Kind]) -> pd.DataFrame:
-    """Return the lines of the card that a cell has numbers for, a column for each kind, predictions with errors."""
+    """Return the table of a cell, with a column for each kind.
+
+    Predictions have a further column with their errors. Metrics without any number in the cell are left out.
+    """
     present = [kind for kind in kinds if kind.name in cell]
     values = cell[[kind.name for kind in present]]
     idle = (cell["metric"] == "server_utilisation") & (values.fillna(0) == 0).all(axis=1)
     listed = cell[cell["metric"].isin(LINES) & ~idle]
     ordered = listed.assign(rank=listed["metric"].map(list(LINES).index))
     shown = ordered.sort_values(["rank", "at"])
-    labels = [_label(metric, at) for metric, at in zip(shown["metric"], shown["at"], strict=True)]
+    labels = [_label(metric, coordinate) for metric, coordinate in zip(shown["metric"], shown["at"], strict=True)]
     columns: dict[str, list[str]] = {"": labels}
     for name, label, _ in (kind for kind in present if shown[kind.name].notna().any()):
         columns[label] = _texts(shown[name], "{:.4g}")
@@ -77,9 +87,9 @@ def _cell_table(cell: pd.DataFrame, kinds: Sequence[Kind]) -> pd.DataFrame:
 
 
 def _texts(values: pd.Series, form: str) -> list[str]:
-    """The numbers as text, nothing where there is none."""
+    """Return the numbers as text, empty for nan."""
     return ["" if pd.isna(value) else form.format(value) for value in values]
 
 
-def _label(metric: str, at: float) -> str:
-    return LINES[metric].format(percent=100 * at, at=at)
+def _label(metric: str, coordinate: float) -> str:
+    return LINES[metric].format(percent=100 * coordinate, at=coordinate)

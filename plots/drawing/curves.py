@@ -1,7 +1,8 @@
-"""Curves that a figure draws: one for each combination of what differs in its rows, with a label and a look.
+"""The curves of a figure, each with a label and a look.
 
-A figure names the axes that it shows otherwise (its panels, its x axis) and its subject, such as the dispatch policy.
-All else that tells points apart, such as an evaluator, a service model or a metric, makes further curves.
+A figure names its subject, such as the dispatch policy, and the axes that it shows in other ways, such as its panels
+and its x axis. There is one curve for each value of the subject. Any other axis in which points differ, such as the
+evaluator or the service model, makes further curves, and so does the metric.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,40 +20,44 @@ NO_AXES = ("point", *MEASURED, "curve")
 EVALUATOR, SERVICE = "evaluator", "service"
 METHOD = (EVALUATOR, "metric")
 MEAN = "response_mean_s"
-FLOOR = "response_floor_s"  # holds for every scheme
-WORDS = {"response_lower_s": "lower bound", "response_upper_s": "upper bound"}  # where an evaluator has several metrics
-NONE = ""  # stands for nan, which no axis has as a value
+FLOOR = "response_floor_s"  # a lower bound for every scheme
+WORDS = {"response_lower_s": "lower bound", "response_upper_s": "upper bound"}  # labels of an evaluator's metrics
+NONE = ""  # replaces nan; no axis has this value
 
 
-Key = Mapping[str, str]  # of a curve: the value of every axis that tells it apart, and its metric
+Key = Mapping[str, str]  # the values of the axes in which curves differ, and the metric, of one curve
 
 
 class Curve(NamedTuple):
-    """A curve of the rows that have its label in the column `curve`."""
+    """One curve; its rows have its label in the column `curve`."""
 
     label: str
     look: Look
-    subject: str  # the value of the subject; empty where it has none
-    is_plain: bool  # whether the subject alone names it, as its evaluator and metric are those of most subjects
-    rest: tuple[str, ...]  # evaluator, metric and whatever else beside the subject
+    subject: str  # the value of the subject; empty if it has none
+    is_plain: bool  # whether its evaluator and metric are those of most subjects, so that the subject alone names it
+    rest: tuple[str, ...]  # the values of its key without the subject: evaluator, metric and others
 
 
 class Curves(NamedTuple):
-    """The rows of a figure with the column `curve`, and the curves in their order."""
+    """The rows of a figure, with the column `curve`, and its curves in drawing order."""
 
     rows: pd.DataFrame
     curves: list[Curve]
 
 
 def mean_responses(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of mean response times, and of bounds on them and surrogates for them."""
+    """Return the rows of mean response times and of their bounds and surrogates."""
     metric = rows["metric"]
     is_time = metric.str.contains("response") & metric.str.endswith("_s") & ~metric.str.contains("half_width")
     return rows[is_time & rows["at"].isna()]
 
 
-def telling_apart(rows: pd.DataFrame, shown: Iterable[str]) -> list[str]:
-    """Return the axes in which points differ that agree in the axes that are shown, as few as do."""
+def distinguishing_axes(rows: pd.DataFrame, shown: Iterable[str]) -> list[str]:
+    """Return further axes needed to distinguish all points.
+
+    Points that agree in the axes `shown` differ in some of these. An axis is left out if the axes before it distinguish
+    the points already.
+    """
     axes = [str(axis) for axis in rows if axis not in NO_AXES]
     points = rows[axes].drop_duplicates()
     known = [axis for axis in shown if axis in axes]
@@ -67,34 +72,35 @@ def telling_apart(rows: pd.DataFrame, shown: Iterable[str]) -> list[str]:
 def curves_of(
     rows: pd.DataFrame, labels: Labels, shown: Sequence[str], subject: str = EVALUATOR, one_metric: bool = False
 ) -> Curves:
-    """Return the curves of some rows over the axes that are shown: the plain ones first, and of these the known ones.
+    """Return the curves of some rows.
 
-    With `one_metric` the metrics make no curves of their own. Raises `KeyError` where there are no rows or no subject.
+    Plain curves come first, and curves with a look in `LOOKS` come before others. With `one_metric` the metrics make no
+    curves of their own. Raises `KeyError` if there are no rows or if the rows lack the subject.
     """
     if rows.empty:
         raise KeyError("the metrics that it shows")
-    columns = [subject, *telling_apart(rows, [*shown, subject]), "metric"]
+    columns = [subject, *distinguishing_axes(rows, [*shown, subject]), "metric"]
     keys = rows[columns].astype(object).fillna(NONE)
     if one_metric:
         keys["metric"] = MEAN
     if subject != EVALUATOR:
         keys.loc[keys["metric"] == FLOOR, subject] = NONE
-    several = keys.drop_duplicates()
-    names = _Names([dict(zip(columns, values, strict=True)) for values in several.to_numpy()], subject, labels)
-    labelled = keys.merge(several.assign(curve=names.labels()), on=list(several), how="left")
+    distinct = keys.drop_duplicates()
+    names = _Names([dict(zip(columns, values, strict=True)) for values in distinct.to_numpy()], subject, labels)
+    labelled = keys.merge(distinct.assign(curve=names.labels()), on=list(distinct), how="left")
     return Curves(rows.assign(curve=labelled["curve"].to_numpy()), names.curves())
 
 
 @dataclass(frozen=True)
 class _Names:
-    """What the curves of a figure are called and look like."""
+    """The labels and looks of the curves of a figure."""
 
     keys: list[Key]
     subject: str
     words: Labels
 
     def curves(self) -> list[Curve]:
-        """Return the curves in their order."""
+        """Return the curves in drawing order."""
         named = dict(zip(self.labels(), self.keys, strict=True))
         wanted = {label: self._look_name(key) for label, key in named.items()}
         ranks = {name: rank for rank, name in enumerate(LOOKS)}
@@ -109,7 +115,10 @@ class _Names:
         return Curve(label, look, key[self.subject], self._is_plain(key), rest)
 
     def labels(self) -> list[str]:
-        """Return the label of each key; where two YAML files give the same one, with the names of the files."""
+        """Return the label of each key.
+
+        If two YAML files give the same label, the names of the files are added.
+        """
         labels = [self._label(key) for key in self.keys]
         raw = [", ".join(value for axis, value in key.items() if value and axis != "metric") for key in self.keys]
         return [
@@ -124,13 +133,19 @@ class _Names:
         return ", ".join(filter(None, [*subject, *method, *others]))
 
     def _settings(self, key: Key) -> list[str]:
-        """Return the further axes in which the curves differ that share the subject, evaluator and metric of a key."""
+        """Return the axes that a label must name besides subject and method.
+
+        These are the axes in which curves with the same subject, evaluator and metric differ.
+        """
         same = (self.subject, *METHOD)
         alike = [other for other in self.keys if all(other.get(axis) == key.get(axis) for axis in same)]
         return [axis for axis in key if axis not in same and len({other[axis] for other in alike}) > 1]
 
     def _method_label(self, key: Key) -> str:
-        """Return the evaluator's label, or of one with several metrics what its metric is."""
+        """Return the evaluator's label, or that of the metric if the evaluator has several.
+
+        Both are named if several evaluators have the metric.
+        """
         evaluator = self.words(EVALUATOR, key.get(EVALUATOR, NONE))
         metrics = {other["metric"] for other in self.keys if other.get(EVALUATOR) == key.get(EVALUATOR)}
         word = _metric_words(key["metric"])
@@ -144,7 +159,7 @@ class _Names:
 
     @cached_property
     def _plain_method(self) -> Key | None:
-        """The evaluator and metric of most subjects; none where there are bounds only."""
+        """Return the evaluator and metric of most subjects, or None if all are bounds."""
         methods = [_method(key) for key in self.keys]
         means = [method for method in methods if method["metric"] == MEAN]
         alone = all(method == methods[0] for method in methods)
@@ -159,7 +174,11 @@ class _Names:
 
 
 def axis_words(axis: str, value: str, words: Labels) -> str:
-    """Return the value of an axis in words: its label, or the axis in short and the value; nothing for no value."""
+    """Return the value of an axis in words.
+
+    It is the label of the value or, without a label, the short name of the axis with the value. No value gives no
+    words.
+    """
     if not value or pd.isna(value):
         return NONE
     label = words(axis, value)
@@ -171,6 +190,6 @@ def _method(key: Key) -> Key:
 
 
 def _metric_words(metric: str) -> str:
-    """Return what a metric says of the mean response; nothing of the mean itself."""
+    """Return the words for a metric, none for the mean response itself."""
     word = metric.removesuffix("_s").replace("response", "").strip("_").replace("_", " ")
     return WORDS.get(metric, "" if metric == MEAN else word)

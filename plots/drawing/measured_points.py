@@ -1,4 +1,4 @@
-"""Fitted lines and the measured points behind them, medians with bars from P10 to P90."""
+"""Fitted lines, and the points that they are fitted to."""
 
 from typing import Any
 
@@ -14,20 +14,24 @@ MODELLED = "model of footnote 2, without measured points: {}"
 
 
 def lines_and_points(axes: Axes, rows: pd.DataFrame, metric: str, named: str, labels: Labels) -> None:
-    """Draw for each value of the axis `named` the line `<metric>_s`, and its points, if any, in its colour."""
-    for name, of_one in rows.groupby(named, sort=False):
-        line, median, p10, p90 = (_means(of_one, f"{metric}{ending}_s") for ending in ("", "_measured", "_p10", "_p90"))
+    """Draw a line and its measured points for each value of the axis `named`.
+
+    The line is the metric `<metric>_s`. Points, if there are any, are medians with bars from P10 to P90 in the colour
+    of the line.
+    """
+    for name, group in rows.groupby(named, sort=False):
+        line, median, p10, p90 = (_means(group, f"{metric}{ending}_s") for ending in ("", "_measured", "_p10", "_p90"))
         look = {"linestyle": "-"} if len(median) else LOOKS.get(str(name), {"marker": "."})
         [drawn] = axes.plot(line.index, line, label=labels(named, name), **look)
         if len(median):
             spread_s = (median - p10, p90 - median)
             label = f"{labels(named, name)}, measured"
             axes.errorbar(median.index, median, yerr=spread_s, color=drawn.get_color(), label=label, **POINTS)
-    axes.set_ylim(0, max(axes.get_ylim()[1], 1.05 * axes.dataLim.y1))  # a flat line is not to lie on the frame
+    axes.set_ylim(0, max(axes.get_ylim()[1], 1.05 * axes.dataLim.y1))  # keep a flat line off the frame
 
 
-def what_is_measured(rows: pd.DataFrame, named: str, labels: Labels) -> str:
-    """Return how to read the lines: which of them are fitted to points, and which the model alone draws."""
+def reading_note(rows: pd.DataFrame, named: str, labels: Labels) -> str:
+    """Return a note on which lines are fitted and which are model only."""
     fits = rows[rows["metric"] == "measured_fit"].drop_duplicates(named)
     modelled = fits.loc[fits["value"] == 0, named]
     notes = [NOTE] if rows["metric"].str.endswith("_measured_s").any() else []
@@ -37,5 +41,5 @@ def what_is_measured(rows: pd.DataFrame, named: str, labels: Labels) -> str:
 
 
 def _means(rows: pd.DataFrame, metric: str) -> "pd.Series[float]":
-    """By place; measurements and fits are the same in every draw."""
+    """Return the values by coordinate; they are the same in every draw."""
     return over_draws(rows[rows["metric"] == metric], "at", draws=1)["mean"]

@@ -1,8 +1,9 @@
-"""What was predicted beside what was measured: the numbers behind the figures and the card of real runs.
+"""Predictions beside measurements: the numbers in the figures and the card of real runs.
 
-A cell is a combination of axes of an experiment other than the evaluator, the service model and what goes with them:
-one system and its requests. Each has several kinds of numbers. A kind is what was measured, or the service model of a
-prediction, or an evaluator without one; where these differ in something else, such as a setting, that is in its name.
+A cell is one system with its requests: a combination of values of all axes except the evaluator, the service model and
+their settings. Each cell has several kinds of numbers. A kind is the measurement, or the service model of a prediction,
+or the evaluator of a prediction without a service model. If predictions of one model differ in a setting, the setting
+is part of the name of the kind.
 """
 
 from collections.abc import Sequence
@@ -17,15 +18,15 @@ from store.tables.statistics import intervals_over_draws
 from system import InputError
 
 THEORY, MODEL, STEPS, MEASURED = "exact", "independent", "steps", "runtime"
-LOOKS_LIKE = {"simulation": MODEL, "replay": MODEL}  # where no service model is named
-COMPARED = "response_mean_s"  # what every kind has
-NOWHERE = -1.0  # stands for nan, which a pivot would drop; coordinates are 0 or above
+LOOKS_LIKE = {"simulation": MODEL, "replay": MODEL}  # the look of evaluators in rows that name no service model
+COMPARED = "response_mean_s"  # the metric that every kind has
+NOWHERE = -1.0  # replaces nan, which a pivot would drop; coordinates are 0 or above
 NOT_OF_A_CELL = (*NO_AXES, "workload", "kind")
-GROUPS_OF_KINDS = ("evaluator", "service")  # axes that make a kind, with their settings
+GROUPS_OF_KINDS = ("evaluator", "service")  # these axes and their settings make the kind
 
 
 class Kind(NamedTuple):
-    """A kind of numbers: its name in the column `kind`, and its label and look."""
+    """A kind of numbers, with its name in the column `kind`, its label and its look."""
 
     name: str
     label: str
@@ -33,27 +34,32 @@ class Kind(NamedTuple):
 
 
 def with_kinds(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that predict or measure response times, with their `kind`.
+    """Return the rows that predict or measure response times, with the column `kind`.
 
-    Raises `InputError` where what was measured differs in something that is no axis of the cells.
+    Raises `InputError` if a cell has several measurements.
     """
     services = rows["service"] if "service" in rows else pd.Series(pd.NA, rows.index)
     is_run = rows["evaluator"] == MEASURED if "evaluator" in rows else pd.Series(False, rows.index)
     is_model = services.notna() & ~is_run
     kinds = services if is_model.all() else services.where(is_model, rows["evaluator"])
     known = rows.assign(kind=kinds)[kinds.isin(kinds[rows["metric"] == COMPARED].unique())]
-    return known.assign(kind=known["kind"] + _told_apart(known))
+    return known.assign(kind=known["kind"] + _settings(known))
 
 
-def _told_apart(rows: pd.DataFrame) -> pd.Series:
-    """Return for each row in what its kind differs within a cell, such as ", slowdown=2"; mostly nothing."""
+def _settings(rows: pd.DataFrame) -> pd.Series:
+    """Return the settings that each row's kind must name, such as ", slowdown=2".
+
+    These are the settings in which rows of one kind in one cell differ; most rows have none.
+    """
     names, cells = pd.Series("", rows.index), rows.groupby([*cell_axes(rows), "kind"], dropna=False)
     for axis in (str(axis) for axis in rows if str(axis).split(".", 1)[0] in GROUPS_OF_KINDS):
         differs = rows["kind"].isin(rows["kind"][cells[axis].transform("nunique", dropna=False) > 1])
         runs = rows[axis][differs & (rows["kind"] == MEASURED)]
         if not runs.empty:
             given = ", ".join(map(str, runs.unique()))
-            raise InputError(f"{axis} = {given}: predictions need one run to be compared with; keep one of these")
+            raise InputError(
+                f"{axis} = {given}: predictions can be compared with one run only; keep one of these values"
+            )
         values = rows[axis][differs].dropna().astype(str)
         names.loc[values.index] += f", {axis.rsplit('.', 1)[-1]}=" + values
     return names
@@ -65,7 +71,7 @@ def model_of(kind: str) -> str:
 
 
 def kinds_in(rows: pd.DataFrame, labels: Labels) -> list[Kind]:
-    """Return the kinds that are there, from the plainest prediction to the measured."""
+    """Return the kinds of the rows, from the simplest prediction to the measurement."""
     models = in_order(map(model_of, rows["kind"]), (THEORY, MODEL, *LOOKS_LIKE, STEPS))
     names = sorted(rows["kind"].unique(), key=lambda name: (name == MEASURED, models.index(model_of(name))))
     looks = looks_of({name: LOOKS_LIKE.get(model_of(name), model_of(name)) for name in names}, LOOKS)
@@ -79,30 +85,39 @@ def _label(kind: str, labels: Labels) -> str:
 
 
 def cell_axes(rows: pd.DataFrame) -> list[str]:
-    """Return the columns whose values make a cell: axes other than those of its kinds, and their workload."""
+    """Return the columns whose values make a cell.
+
+    These are all axes except the workload, the evaluator, the service model and their settings.
+    """
     axes = [str(axis) for axis in rows if axis not in NOT_OF_A_CELL]
     return [axis for axis in axes if axis.split(".", 1)[0] not in GROUPS_OF_KINDS]
 
 
 def means(rows: pd.DataFrame, draws: int) -> pd.DataFrame:
-    """Return a line for each cell, metric and place; columns are the kinds with means, nan where a draw lacks one."""
+    """Return the means of each kind, a row for each cell, metric and coordinate.
+
+    The kinds are columns. A mean is nan if some draw lacks the value.
+    """
     keys = [*cell_axes(rows), "metric", "at"]
-    found = intervals_over_draws(rows[rows["draw"] < draws], [*keys, "kind"])
-    whole = found[found["draws"] == draws].fillna({"at": NOWHERE})
-    table = whole.pivot_table(index=keys, columns="kind", values="mean", sort=False).reset_index()
+    intervals = intervals_over_draws(rows[rows["draw"] < draws], [*keys, "kind"])
+    complete = intervals[intervals["draws"] == draws].fillna({"at": NOWHERE})
+    table = complete.pivot_table(index=keys, columns="kind", values="mean", sort=False).reset_index()
     return table.replace({"at": NOWHERE}, float("nan")).rename_axis(columns=None)
 
 
 def errors(table: pd.DataFrame, kinds: Sequence[Kind], reference: str = MEASURED) -> pd.DataFrame:
-    """Return a table of `means` with the relative difference from the reference in place of each prediction."""
+    """Return a table of `means` in which relative errors replace the predictions.
+
+    An error is the relative difference from the reference.
+    """
     predictions = [kind.name for kind in kinds if kind.name in table and kind.name != reference]
     return table.assign(**{name: table[name] / table[reference] - 1 for name in predictions})
 
 
 def compute_share(table: pd.DataFrame, kinds: Sequence[Kind]) -> float:
-    """Return the share of computation in the service time of a job that is alone; nan if no kind says.
+    """Return the share of computation in the service time of a lone job.
 
-    Of a job that meets others that is what is left once it no longer waits for their steps.
+    Time spent waiting for the steps of other jobs does not count. The share is nan if no kind has it.
     """
     names = in_order((kind.name for kind in kinds if kind.name in table), (STEPS, MEASURED))
     times = table.groupby("metric")[names].mean()
@@ -114,12 +129,12 @@ def compute_share(table: pd.DataFrame, kinds: Sequence[Kind]) -> float:
 
 
 def columns_of_cells(rows: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return the rows of each round trip and capacity: cells that differ in their load only."""
+    """Return the rows of each round trip and capacity; they differ in load only."""
     return [shown for _, shown in rows.groupby(["network.rtt_s", "tuning.capacity"], sort=False)]
 
 
 def cell_title(rows: pd.DataFrame, kinds: Sequence[Kind], draws: int) -> str:
-    """Return what cells that differ in their load have in common."""
+    """Return the title of cells that differ in load only."""
     share = compute_share(means(rows[rows["demand.load"] == rows["demand.load"].iloc[0]], draws), kinds)
     rtt_ms, capacity = 1e3 * float(rows["network.rtt_s"].iloc[0]), rows["tuning.capacity"].iloc[0]
     alone = "" if pd.isna(share) else f", {share:.0%} computation"

@@ -1,4 +1,7 @@
-"""Mean response of complete schemes along an axis, beside what the theory says and what no scheme can beat."""
+"""Mean response times of complete schemes along an axis.
+
+They stand beside theory and beside the lower bound that no scheme can beat.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,16 +16,16 @@ NOTE = (
     "means of {draws} clusters with 95 % intervals; at the upper edge, in a scheme's colour: n/{draws} clusters on\n"
     "which it is unstable or infeasible, so that there is no mean, or a mean that lies beyond the frame"
 )
-FRAME = 2  # times the greatest mean of the best scheme
+FRAME = 2  # height of the frame, as a multiple of the greatest mean of the best scheme
 
 
 def curves_of_schemes(rows: pd.DataFrame, labels: Labels, shown: Sequence[str]) -> Curves:
-    """Return the curves of a figure of schemes over the axes that it shows."""
+    """Return the curves of a figure whose panels and x axis show the axes `shown`."""
     return curves_of(mean_responses(rows), labels, shown, "algorithm")
 
 
 def draw_schemes(axes: Axes, rows: pd.DataFrame, curves: Iterable[Curve], axis: str, draws: int) -> None:
-    """Draw the curves that some of a figure's rows have, and why points of the schemes' own curves are missing."""
+    """Draw the curves of some rows, with notes on points that schemes lack."""
     present = [line for line in curves if (rows["curve"] == line.label).any()]
     means = {line.label: over_draws(rows[rows["curve"] == line.label], axis, draws) for line in present}
     for line in present:
@@ -42,7 +45,11 @@ def draw_schemes(axes: Axes, rows: pd.DataFrame, curves: Iterable[Curve], axis: 
 
 
 def _frame(axes: Axes, means: Mapping[str, pd.Series], floors: Iterable[pd.Series]) -> float:
-    """Cut the frame above the best of the schemes that have a mean everywhere, if any has; return its upper edge."""
+    """Cut the frame above the best scheme and return its upper edge.
+
+    The best scheme is the one with the lowest greatest mean among the schemes with the most points. Without such a
+    scheme the frame is left as it is.
+    """
     longest = max(map(len, means.values()), default=0)
     whole = [mean for mean in means.values() if len(mean) == longest > 0]
     low, high = axes.get_ylim()
@@ -56,7 +63,10 @@ def _frame(axes: Axes, means: Mapping[str, pd.Series], floors: Iterable[pd.Serie
 def _notes(
     means: pd.Series, answered: pd.Series, coordinates: Iterable[float], draws: int, top: float
 ) -> dict[float, str]:
-    """Return what is written at the upper edge: how many draws were refused, or a mean beyond the frame."""
+    """Return the notes at the upper edge by coordinate.
+
+    A note gives the number of draws without a value, or a mean that lies beyond the frame.
+    """
     counts = {coordinate: int(answered.get(coordinate, 0)) for coordinate in coordinates}
     notes = {coordinate: f"{draws - count}/{draws}" for coordinate, count in counts.items() if count < draws}
     return notes | {float(str(coordinate)): f"{mean:.0f} s" for coordinate, mean in means.items() if mean > top}

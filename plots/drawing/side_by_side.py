@@ -1,4 +1,4 @@
-"""Means and percentiles of real runs beside their predictions, where there is no load to draw them over."""
+"""Means and percentiles of real runs beside their predictions, for runs at a single load."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ STATISTICS = {
     "mean\nwaiting": ("waiting_mean_s", None),
     "mean\nservice": ("service_mean_s", None),
 }
-OFFSET, MOST = 0.12, 0.72  # between the kinds of one statistic, and from the first to the last
+OFFSET, MOST = 0.12, 0.72  # distance between two kinds of one statistic, and from the first kind to the last
 
 
 def draw_side_by_side(rows: pd.DataFrame, axis: str, draws: int, labels: Labels) -> Figure:
@@ -46,12 +46,14 @@ def _label(axes: Axes, title: str) -> None:
 
 
 def _statistics(rows: pd.DataFrame, draws: int) -> pd.DataFrame:
-    """`mean` and `half_width` by the number of the statistic, of those that every draw has."""
-    found = intervals_over_draws(rows[rows["draw"] < draws], ["metric", "at"])
-    found = found[found["draws"] == draws]
-    numbers = {}
-    for number, (metric, at) in enumerate(STATISTICS.values()):
-        line = found[(found["metric"] == metric) & (found["at"].isna() if at is None else found["at"] == at)]
+    """Return `mean` and `half_width` of the statistics that every draw has, by number."""
+    intervals = intervals_over_draws(rows[rows["draw"] < draws], ["metric", "at"])
+    complete = intervals[intervals["draws"] == draws]
+    statistics = {}
+    for number, (metric, quantile) in enumerate(STATISTICS.values()):
+        coordinates = complete["at"]
+        chosen = coordinates.isna() if quantile is None else coordinates == quantile
+        line = complete[(complete["metric"] == metric) & chosen]
         if len(line):
-            numbers[number] = line.iloc[0][["mean", "half_width"]]
-    return pd.DataFrame(numbers).T.astype(float)
+            statistics[number] = line.iloc[0][["mean", "half_width"]]
+    return pd.DataFrame(statistics).T.astype(float)

@@ -1,4 +1,4 @@
-"""One look for all figures: readable in print, in grey and for colour-blind readers."""
+"""The common look of all figures, readable in print, in grey and for colour-blind readers."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
@@ -22,8 +22,8 @@ HOLLOW = {"markerfacecolor": "none", "linestyle": "--"}
 Look = dict[str, Any]
 Name = TypeVar("Name", bound=Hashable)
 Curve = TypeVar("Curve", bound=Hashable)
-# What means the same looks the same in every figure; markers and dashes tell curves apart without colour. What may
-# coincide (JFFC and SA-JSQ, JSQ and JIQ) has markers that fit into each other. Curves come in this order.
+# A name has the same look in every figure. Markers and dashes distinguish curves without colour. Curves that may
+# coincide (JFFC and SA-JSQ, JSQ and JIQ) have markers that fit into each other. Curves are drawn in this order.
 LOOKS: dict[str, Look] = {
     "surrogate_response_s": {"color": COLOURS[1], "marker": "s", "linestyle": ":"},
     "response_upper_s": {"color": COLOURS[3], "marker": "v", "linestyle": "--"},
@@ -66,7 +66,7 @@ LOOKS: dict[str, Look] = {
     "jffc_only": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
     "petals_block_cap": {"color": COLOURS[4], "marker": "*", "markersize": 7, "linestyle": "-."},
 }
-# Schemes in their order in tables.
+# The order of schemes in tables.
 SCHEMES = (
     "proposed",
     "proposed_tuned",
@@ -80,14 +80,17 @@ SCHEMES = (
     "petals_window_sum",
     "petals_cap_and_sum",
 )
-# For names that are not above. Colours before markers before dashes: what differs most comes first.
+# Colours, markers and dashes for names that are not listed above. The ones that differ most come first.
 FREE_COLOURS = tuple(COLOURS[number] for number in (4, 5, 6, 8, 9, 2, 1, 3, 0, 7))
 FREE_MARKERS = ("*", "X", "p", "<", ">", "h", "P", "v", "^", "s", "D", "o")
 FREE_DASHES = ("-.", (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2)), "-", "--", ":")
 
 
 def new_figure(columns: int = 1, lines: int = 1, heights: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its panels, line by line; `heights` are those of the lines relative to each other."""
+    """Return a figure and its panels, line by line.
+
+    `heights` are the heights of the lines relative to each other.
+    """
     sns.set_theme(context="paper", style="whitegrid", rc={"lines.markersize": 4, "svg.fonttype": "none"})
     size_in = (WIDTH_IN * columns, HEIGHT_IN * lines)
     figure, axes = plt.subplots(
@@ -99,15 +102,16 @@ def new_figure(columns: int = 1, lines: int = 1, heights: Sequence[float] | None
 def by_constants(
     panels: Sequence[Axes], rows: pd.DataFrame, labels: Labels
 ) -> Iterator[tuple[Axes, pd.DataFrame, str]]:
-    """Yield each panel with the rows of one set of constants and the panel's title."""
-    for axes, name in zip(panels, rows["constants"].unique(), strict=False):  # a share may lack a set
+    """Yield each panel with the rows and the title of one set of constants."""
+    for axes, name in zip(panels, rows["constants"].unique(), strict=False):  # some rows may lack a set
         yield axes, rows[rows["constants"] == name], labels("constants", name)
 
 
 def over_draws(rows: pd.DataFrame, axis: str, draws: int) -> pd.DataFrame:
-    """Mean and 95 % half-width over draws for each value of an axis, where each of the draws has a value, ascending.
+    """Return `mean` and `half_width` over draws for each value of an axis, ascending.
 
-    Where some draws were refused a mean over the others would compare different clusters, so there is none.
+    The half-width is that of the 95 % interval. A value of the axis is left out if some draw lacks a number, because a
+    mean over the other draws would compare different clusters.
     """
     numbers = rows[rows["draw"] < draws].assign(**{axis: pd.to_numeric(rows[axis])})
     statistics = intervals_over_draws(numbers, [axis]).dropna(subset=axis).set_index(axis)
@@ -115,14 +119,18 @@ def over_draws(rows: pd.DataFrame, axis: str, draws: int) -> pd.DataFrame:
 
 
 def in_order(names: Iterable[Name], order: Iterable[Name]) -> list[Name]:
-    """Return names without repeats: those of an order first, then the others as they come."""
+    """Return the distinct names, those in `order` first and then the others."""
     present = dict.fromkeys(names)
     known = dict.fromkeys(name for name in order if name in present)
     return list(known | present)
 
 
 def looks_of(wanted: Mapping[Curve, Name], looks: Mapping[Name, Look]) -> dict[Curve, Look]:
-    """Return the look of each curve: that of the name that it wants, or one of its own if that is taken or unknown."""
+    """Return the look of each curve.
+
+    A curve has the look of the name that it wants. If another curve has that look already, or if the name has no look,
+    the curve gets a look of its own.
+    """
     first: dict[Name, Curve] = {}
     for curve, name in wanted.items():
         if name in looks:
@@ -133,10 +141,10 @@ def looks_of(wanted: Mapping[Curve, Name], looks: Mapping[Name, Look]) -> dict[C
 
 
 def _free_looks(taken: Sequence[Look]) -> Iterator[Look]:
-    """Yield looks of which no two are alike, and none like those that are taken."""
-    colours = _left([look["color"] for look in taken], FREE_COLOURS)
-    markers = _left([look.get("marker") for look in taken], FREE_MARKERS)
-    dashes = _left([look.get("linestyle") for look in taken], FREE_DASHES)
+    """Yield looks that differ from each other and from those that are taken."""
+    colours = _unused([look["color"] for look in taken], FREE_COLOURS)
+    markers = _unused([look.get("marker") for look in taken], FREE_MARKERS)
+    dashes = _unused([look.get("linestyle") for look in taken], FREE_DASHES)
     for number in count():
         rounds, column = divmod(number, len(colours))
         marker = markers[(column + rounds) % len(markers)]
@@ -144,14 +152,14 @@ def _free_looks(taken: Sequence[Look]) -> Iterator[Look]:
         yield {"color": colours[column], "marker": marker, "markersize": 6, "linestyle": dash}
 
 
-def _left(taken: Iterable[Any], choices: Sequence[Any]) -> list[Any]:
-    """Return the choices that are not taken; all of them if none is left."""
+def _unused(taken: Iterable[Any], choices: Sequence[Any]) -> list[Any]:
+    """Return the choices that are not taken, or all if none is left."""
     used = list(taken)
     return [choice for choice in choices if choice not in used] or list(choices)
 
 
 def curve(axes: Axes, look: Look, statistics: pd.DataFrame, label: str) -> None:
-    """Draw a curve of means with its intervals as error bars, where they are known."""
+    """Draw a curve of means, with error bars where intervals are known."""
     axes.errorbar(
         statistics.index,
         statistics["mean"],
@@ -164,16 +172,16 @@ def curve(axes: Axes, look: Look, statistics: pd.DataFrame, label: str) -> None:
 
 
 def logarithmic_from_zero(axes: Axes) -> None:
-    """A logarithmic scale of what is drawn, straight below a millisecond, so that 0 has a place."""
+    """Set a logarithmic y scale that shows 0: it is linear below a millisecond."""
     top = 2 * axes.dataLim.y1
     axes.set_yscale("symlog", linthresh=SHORTEST_S)
     axes.set_ylim(0, max(top, SHORTEST_S))
 
 
 def legend_below(figure: Figure, panels: Sequence[Axes], columns: int, note: str | None = None) -> None:
-    """Draw one legend for all curves of some panels, under a note on what the figure is.
+    """Draw one legend for all curves of some panels, with a note above it.
 
-    A figure that is narrower is widened to it.
+    A figure that is narrower than its legend is widened.
     """
     drawn = {label: handle for axes in reversed(panels) for handle, label in _entries(axes)}
     labels = dict.fromkeys(label for axes in panels for _, label in _entries(axes))

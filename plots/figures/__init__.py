@@ -1,1 +1,1 @@
-"""Figures: one module for each experiment, found by the name of the experiment."""
+"""The figures: a module for each experiment, with the name of the experiment."""

@@ -1,1 +1,1 @@
-"""The report: one HTML page of what a store has, to be read without a network."""
+"""The report: one HTML page of everything in a store, which can be read offline."""

@@ -1,4 +1,7 @@
-"""An experiment as a section of the report: what came of it, its figure for each choice of constants, and its rows."""
+"""Sections of the report, one for each experiment.
+
+A section has a summary of the points, the figure for each choice of constants, and the rows.
+"""
 
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -7,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from plots.claims.rules import SETS
-from plots.files import NOTHING, attempt, module_of
+from plots.files import NOTHING, module_of, try_to_draw
 from plots.report.markup import Markup, drawing, folded, paragraph, table
 from store.commands.summary import reasons, summary_line
 from store.disk.outcome import Outcome
@@ -20,18 +23,18 @@ BOTH = "both"
 
 
 def section_of(name: str, sweep: Mapping[str, Any], results: Results) -> Markup:
-    """One experiment with the drawings that its module in `plots` makes."""
+    """Return the section of an experiment, with the drawings of its module."""
     rows, points = results
     labels = labels_in(sweep)
     heading, shows = title_of(name)
-    told = [summary_line(name, sweep["fixed"], points), *widest_interval(rows, sweep["axes"], sweep["draws"])]
+    summary = [summary_line(name, sweep["fixed"], points), *widest_interval(rows, sweep["axes"], sweep["draws"])]
     others = reasons(points)
     parts = [
         f'<section class="experiment" id="{escape(name)}">\n<h3>{escape(heading)}</h3>\n',
         paragraph(shows),
         *_drawings(name, shows, results, sweep["draws"], labels),
         _constants_note(points, labels),
-        f'<p class="told">{"<br>".join(escape(line.strip()) for line in told)}</p>\n',
+        f'<p class="summary">{"<br>".join(escape(line.strip()) for line in summary)}</p>\n',
         folded("Points without a mean", "".join(map(paragraph, others))) if others else "",
         folded("Rows", table(reference_rows(rows, points), f"Reference rows of {name}")) if len(rows) else "",
         "</section>\n",
@@ -40,14 +43,17 @@ def section_of(name: str, sweep: Mapping[str, Any], results: Results) -> Markup:
 
 
 class Title(NamedTuple):
-    """A heading, and a sentence on what is shown."""
+    """A heading, and a sentence that says what the figure shows."""
 
     heading: str
     shows: str
 
 
 def title_of(name: str) -> Title:
-    """The first paragraph of the docstring of the module that draws an experiment, parted at its colon."""
+    """Return the title of an experiment.
+
+    It is the summary of the module that draws the experiment, split at its first colon.
+    """
     module = module_of(name)
     summary_lines = module.__doc__.partition("\n\n")[0] if module else name
     heading, _, shows = " ".join(summary_lines.split()).partition(": ")
@@ -56,24 +62,30 @@ def title_of(name: str) -> Title:
 
 
 def _drawings(name: str, shows: str, results: Results, draws: int, labels: Labels) -> Iterator[Markup]:
-    """Yield the table that a module offers, else its figure for each choice of constants."""
+    """Yield the table of an experiment's module, or else its figures.
+
+    A module with a `table` function has a table; else there is a figure for each choice of constants.
+    """
     module = module_of(name)
     if module is None:
         yield paragraph(NOTHING)
     elif hasattr(module, "table"):
-        made = attempt(module.table, results.rows, draws, labels)
+        made = try_to_draw(module.table, results.rows, draws, labels)
         note = module.NOTE.format(draws=draws).replace("\n", " ")
         yield paragraph(made) if isinstance(made, str) else table(made, note, labels)
     else:
         for view, rows in _views(results).items():
-            figure = attempt(module.draw, rows, draws, labels)
+            figure = try_to_draw(module.draw, rows, draws, labels)
             title = labels("constants", view) if view in SETS else ""
             text = f"{shows} {title.capitalize()}".strip()
             yield paragraph(figure, view=view) if isinstance(figure, str) else drawing(figure, text, view=view)
 
 
 def _views(results: Results) -> dict[str, pd.DataFrame]:
-    """The rows under both sets of constants and under each; all of them as they are where there is one set."""
+    """Return the rows under both sets of constants, and under each set alone.
+
+    If the experiment has one set only, return all rows under an empty name.
+    """
     rows, points = results
     if _sets(points) < len(SETS):
         return {"": rows}
@@ -85,7 +97,10 @@ def _sets(points: pd.DataFrame) -> int:
 
 
 def _under(constants: str, rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one set, and those of points that have no counterpart under the other: no constants change these."""
+    """Return the rows of one set, and those that do not depend on constants.
+
+    The latter belong to points that have no counterpart under the other set.
+    """
     others = [axis for axis in points if axis not in ("point", "constants", *Outcome._fields)]
     cells = pd.Series(list(map(tuple, points[others].fillna("").to_numpy())))
     alone = points["constants"].groupby(cells).transform("nunique") == 1
@@ -93,9 +108,10 @@ def _under(constants: str, rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataF
 
 
 def _constants_note(points: pd.DataFrame, labels: Labels) -> str:
-    """Return where the switch changes nothing, and why."""
+    """Return a note if the constants switch has no effect, or nothing."""
     sets = _sets(points)
     if sets >= len(SETS):
         return ""
-    why = f"only the {labels('constants', points['constants'].iloc[0])} were run" if sets else "they are no axis of it"
-    return paragraph(f"The switch of constants changes nothing here: {why}.", view="one set")
+    constants = f"only the {labels('constants', points['constants'].iloc[0])} were run"
+    reason = constants if sets else "this experiment does not vary the constants"
+    return paragraph(f"The constants switch has no effect here: {reason}.", view="one set")

@@ -1,7 +1,7 @@
-"""Tables and pictures as HTML that stands on its own.
+"""Tables and pictures as HTML that needs no other files.
 
-A switch on the page shows one set of constants or both. What belongs to one set is marked `data-constants`; what is
-drawn anew for each choice is marked `data-view`. The style sheet hides what is not chosen.
+A switch on the page shows one set of constants or both. Elements that belong to one set are marked `data-constants`.
+Elements that exist once for each choice are marked `data-view`. The style sheet hides the elements that are not chosen.
 """
 
 from base64 import b64encode
@@ -18,27 +18,28 @@ from matplotlib.figure import Figure
 from plots.claims.rules import SETS
 from store.tables.labels import Labels
 
-PIXELS_PER_INCH = 96  # of CSS
+PIXELS_PER_INCH = 96  # in CSS
 
 
 class Markup(str):
-    """Text that is HTML already: nothing in it is escaped."""
+    """Text that is HTML already and must not be escaped."""
 
 
 def paragraph(text: str, **data: str | None) -> Markup:
+    """Return a paragraph of plain text, with `data-` attributes."""
     return Markup(f"<p{_marks(data)}>{escape(text)}</p>\n")
 
 
 def folded(title: str, content: str) -> Markup:
-    """What is shown on demand."""
+    """Return content that is folded below a title until the reader opens it."""
     return Markup(f"<details><summary>{escape(title)}</summary>\n{content}</details>\n")
 
 
 def table(frame: pd.DataFrame, caption: str, labels: Labels | None = None) -> Markup:
-    """Return a table in a region that scrolls where it is too wide.
+    """Return a table in a region that scrolls sideways.
 
-    A row belongs to the set of constants that its cell in `constants` names; with labels, a column to that whose label
-    its title ends in.
+    A row belongs to the set of constants that its cell in the column `constants` names. With `labels`, a column belongs
+    to the set whose label ends the title of the column.
     """
     sets = [_set_of(str(column), labels) if labels else None for column in frame]
     heads = "".join(
@@ -56,8 +57,9 @@ def _set_of(title: str, labels: Labels) -> str | None:
 
 
 def _row(cells: Iterable[Any], sets: Sequence[str | None], owner: str | None) -> str:
-    told = (f"<td{_marks({'constants': name})}>{_text(cell)}</td>" for cell, name in zip(cells, sets, strict=True))
-    return f"<tr{_marks({'constants': owner})}>{''.join(told)}</tr>\n"
+    columns = zip(cells, sets, strict=True)
+    elements = (f"<td{_marks({'constants': name})}>{_text(cell)}</td>" for cell, name in columns)
+    return f"<tr{_marks({'constants': owner})}>{''.join(elements)}</tr>\n"
 
 
 def _text(cell: Any) -> str:
@@ -69,7 +71,10 @@ def _text(cell: Any) -> str:
 
 
 def drawing(figure: Figure, text: str, **data: str | None) -> Markup:
-    """A figure as an SVG inside the page, with its letters as outlines, and closed; `text` says what it shows."""
+    """Return a figure as an SVG inside the page, and close the figure.
+
+    Letters are drawn as outlines. `text` says what the figure shows.
+    """
     content = BytesIO()
     with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": text}):
         figure.savefig(content, format="svg", metadata={"Date": None})
@@ -79,13 +84,16 @@ def drawing(figure: Figure, text: str, **data: str | None) -> Markup:
 
 
 def picture(svg: bytes, text: str, style: str = "", **data: str | None) -> Markup:
-    """An SVG as an image, so that nothing in it is run and its names are its own."""
+    """Return an SVG as an image on the page; `text` says what it shows.
+
+    Scripts inside an image are not run, and its element names cannot clash with those of the page.
+    """
     source = f"data:image/svg+xml;base64,{b64encode(svg).decode()}"
     return _wide(f'<img src="{source}" alt="{escape(text)}"{style}>', text, **data)
 
 
 def _wide(content: str, name: str, **data: str | None) -> Markup:
-    """A region that scrolls sideways, by keyboard too."""
+    """Return a region that scrolls sideways, with the keyboard too."""
     region = f'<div class="wide" role="region" aria-label="{escape(name)}" tabindex="0"{_marks(data)}>'
     return Markup(f"{region}{content}</div>\n")
 

@@ -1,5 +1,5 @@
 "use strict";
-// Tables are sorted by a click on the head of a column: numbers by value, words by their order, blanks last.
+// A click on the head of a column sorts its table: numbers by value, words in alphabetical order, blanks last.
 const words = new Intl.Collator("en", {numeric: true});
 
 function textOf(row, column) {

@@ -1,4 +1,4 @@
-"""The whole page: ledger, experiments, benchmarks, plans and provenance in their template."""
+"""The whole page of the report: ledger, experiments, benchmarks, plans and provenance."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -22,18 +22,18 @@ from store.tables.reading import load_results
 from store.tables.reference import how_made
 from system import InputError
 
-REPORT = "report"  # its name on the command line
+REPORT = "report"  # name of the report on the command line
 
 
 def write_report(store: Path, folder: Path, plans: Path) -> str:
-    """Write `report.html` of what a store has and of the plans in a folder; how large it is, and where.
+    """Write `report.html` and return a line with its size and path.
 
-    Raises `InputError` if the store has no experiment.
+    The page shows everything in a store and the plans in a folder. Raises `InputError` if the store has no experiment.
     """
     names = sorted(Store(store).experiment_names(), key=_as_in_the_paper)
     if not names:
         raise InputError(
-            f"store = {store}: has nothing to report on; run `make reproduce` first, or name another store"
+            f"store = {store}: has no experiment to report on; run `make reproduce` first, or name another store"
         )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{REPORT}.html"
@@ -42,7 +42,10 @@ def write_report(store: Path, folder: Path, plans: Path) -> str:
 
 
 def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
-    """The page as text: of these experiments, and of the claims as far as they are decided by them."""
+    """Return the page as text.
+
+    It shows the experiments named, and all claims with the verdicts that the store allows.
+    """
     evidence = gather(store)
     judgements = [judge(claim, evidence) for claim in claims()]
     planned = plans_of(plans)
@@ -65,7 +68,7 @@ def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
 
 
 def _as_in_the_paper(name: str) -> tuple[bool, bool, str]:
-    """Figures, then tables, then what the paper does not have."""
+    """Return a sort key: figures of the paper, then its tables, then the rest."""
     return not name.startswith("fig"), not name.startswith("table"), name
 
 
@@ -78,19 +81,19 @@ def _links(names: Iterable[str]) -> str:
 
 
 def _claims(judgements: Sequence[Judgement], labels: Labels) -> Markup:
-    """Return the ledger, the evidence folded below each claim."""
-    told = ledger(judgements)
+    """Return the ledger as a table, with the evidence folded below each claim."""
+    entries = ledger(judgements)
     shown = pd.DataFrame(
         {
-            "id": told["id"],
-            "claim": pd.Series(map(_claim, judgements), dtype=object),  # text columns would forget that it is markup
-            "verdict": pd.Series(map(_verdict, told["verdict"]), dtype=object),
-            "published": told["published"],
-            **{labels("constants", name): told[f"reproduced_{name}"] for name in SETS},
-            "source": told["source"],
+            "id": entries["id"],
+            "claim": pd.Series(map(_claim, judgements), dtype=object),  # a column of text would lose the type Markup
+            "verdict": pd.Series(map(_verdict, entries["verdict"]), dtype=object),
+            "published": entries["published"],
+            **{labels("constants", name): entries[f"reproduced_{name}"] for name in SETS},
+            "source": entries["source"],
         }
     )
-    return table(shown, "The paper's claims, and what became of them", labels)
+    return table(shown, "The paper's claims and the verdicts on them", labels)
 
 
 def _claim(judgement: Judgement) -> Markup:
@@ -103,7 +106,7 @@ def _verdict(verdict: str) -> Markup:
 
 
 def _benchmarks() -> Markup:
-    """As committed: they were measured on the machine that the caption names."""
+    """Return the committed benchmarks; the caption names the machine they were measured on."""
     measured = benchmarks.read_table(benchmarks.TABLE)
     figure = drawing(benchmarks.draw(measured), "Benchmarks: medians beside peers and claims")
     columns = [column for column in measured if column not in benchmarks.MACHINE]
@@ -112,7 +115,7 @@ def _benchmarks() -> Markup:
 
 
 def _provenance(store: Path, names: Iterable[str]) -> Markup:
-    """One line an experiment and kind of machine."""
+    """Return a table with a line for each experiment and kind of machine."""
     lines = [
         {
             "experiment": name,
@@ -126,7 +129,9 @@ def _provenance(store: Path, names: Iterable[str]) -> Markup:
         for name, made in ((name, how_made(store, name)) for name in names)
         for platform in made["platforms"]
     ]
-    return table(pd.DataFrame(lines), "The command that makes an experiment's rows again, and on what they were made")
+    return table(
+        pd.DataFrame(lines), "The command that makes the rows of an experiment again, and the machine they were made on"
+    )
 
 
 def _listed(values: Iterable[object]) -> str:

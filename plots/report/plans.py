@@ -1,4 +1,4 @@
-"""The plans that `plan.py` left in a folder, as a section of the report."""
+"""The section of the report with the plans that `plan.py` wrote."""
 
 import json
 from html import escape
@@ -15,51 +15,56 @@ QUANTILES = {"0.5": "P50 (s)", "0.95": "P95 (s)", "0.99": "P99 (s)"}
 
 
 def plans_of(folder: Path) -> Markup:
-    """The picture and the main numbers of each plan in a folder or below it; empty where there is none.
+    """Return the pictures and the main numbers of all plans below a folder.
 
-    Raises `InputError` where a plan cannot be read.
+    The section is empty if there are no plans. Raises `InputError` if a plan cannot be read.
     """
     plans = "".join(map(_plan, sorted(folder.rglob("plan.json"))))
     return Markup(f'<section id="plans">\n<h2>Plans</h2>\n{plans}</section>\n' if plans else "")
 
 
 def _plan(path: Path) -> str:
-    """What `plan.py` wrote beside this file; without a picture if it was asked for none."""
-    found, drawn, name = _read(path), path.with_name("plan.svg"), path.parent.name
-    rate_per_s = found["plan"]["prediction"]["rate_per_s"]
+    """Return the plan in a file of `plan.py`, with its picture if any."""
+    plan, drawing, name = _read(path), path.with_name("plan.svg"), path.parent.name
+    rate_per_s = plan["plan"]["prediction"]["rate_per_s"]
     parts = [
         f"<h3>{escape(name)}</h3>\n",
-        picture(drawn.read_bytes(), f"Blocks and chains of the plan {name}") if drawn.is_file() else "",
-        table(_predictions(found), f"What is predicted for {name} at {rate_per_s:.3g} requests/s"),
-        paragraph(f"Bottleneck: {found['bottleneck']}."),
-        *(paragraph(f"Mind: {warning}.") for warning in found["warnings"]),
+        picture(drawing.read_bytes(), f"Blocks and chains of the plan {name}") if drawing.is_file() else "",
+        table(_predictions(plan), f"Predictions for {name} at {rate_per_s:.3g} requests/s"),
+        paragraph(f"Bottleneck: {plan['bottleneck']}."),
+        *(paragraph(f"Note: {warning}.") for warning in plan["warnings"]),
     ]
     return "".join(parts)
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        known = found["format"] == FORMAT
+        plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        known = plan["format"] == FORMAT
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
-        raise InputError(f"plans = {path}: not a plan of format {FORMAT}; remove it, or write it again with plan.py")
-    return found
+        raise InputError(f"plans = {path}: is not a plan of format {FORMAT}; remove it or write it again with plan.py")
+    return plan
 
 
-def _predictions(found: dict[str, Any]) -> pd.DataFrame:
-    """The plan and its alternatives, one a line."""
-    others = [(each["name"], each["prediction"], each["reason"]) for each in found["alternatives"]]
-    lines = [("this plan", found["plan"]["prediction"], ""), *others]
-    return pd.DataFrame([{"layout": name, **_numbers(predicted), "why none": why} for name, predicted, why in lines])
+def _predictions(plan: dict[str, Any]) -> pd.DataFrame:
+    """Return a table with a line for the plan and one for each alternative."""
+    others = [(other["name"], other["prediction"], other["reason"]) for other in plan["alternatives"]]
+    lines = [("this plan", plan["plan"]["prediction"], ""), *others]
+    return pd.DataFrame(
+        [{"layout": name, **_numbers(predicted), "no prediction because": reason} for name, predicted, reason in lines]
+    )
 
 
 def _numbers(predicted: dict[str, Any] | None) -> dict[str, str]:
-    """To three digits, as inputs are not known better; what is not known is left out."""
+    """Return the numbers of a prediction as text; unknown numbers are left out.
+
+    They have three digits, because the inputs are not known more precisely.
+    """
     if predicted is None:
         return {}
-    largest_per_s = predicted["total_rate_per_s"]  # None of schemes that route
+    largest_per_s = predicted["total_rate_per_s"]  # None for routed schemes
     numbers = {
         "mean (s)": predicted["mean_s"],
         **{title: predicted["quantiles_s"].get(quantile) for quantile, title in QUANTILES.items()},

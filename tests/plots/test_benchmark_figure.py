@@ -1,4 +1,4 @@
-"""The committed benchmarks drawn: every number is there, and a claim that is not met cannot be overlooked."""
+"""The figure of the committed benchmarks: it shows every number, and claims that are not met stand out."""
 
 import pandas as pd
 import pytest
@@ -12,7 +12,7 @@ MACHINE = {"processor": "EPYC", "cores": 2, "system": "Linux", "python": "3", "n
 
 
 def table_of(*rows):
-    """Rows of (median, unit, peer, ratio, claim, met)."""
+    """Return a table of benchmarks from rows of (median, unit, peer, ratio, claim, met)."""
     names = ("median", "unit", "peer", "ratio", "claim", "met")
     numbered = [
         {"name": f"n{n}", "measures": "what", **dict(zip(names, row, strict=True))} for n, row in enumerate(rows)
@@ -22,7 +22,10 @@ def table_of(*rows):
 
 @pytest.fixture
 def drawn():
-    """Two ratios, two medians, one fact without a claim; two claims are not met."""
+    """Yield a figure of two ratios, two medians and a number without a claim.
+
+    Two claims are not met.
+    """
     figure = draw(
         table_of(
             (9.0, "s", "SimPy", 97.3, ">= 60 times the peer", "yes"),
@@ -37,7 +40,7 @@ def drawn():
 
 
 def markers(axes):
-    """The positions of each kind of marker, from the top."""
+    """Return the positions of each kind of marker, from the top."""
     lines = [line for line in axes.lines if len(line.get_xdata())]
     return {
         met: [float(line.get_xdata()[0]) for line in lines if line.get_marker() == look["marker"]]
@@ -45,7 +48,7 @@ def markers(axes):
     }
 
 
-def test_claims_that_are_not_met_look_and_read_differently(drawn):
+def test_claims_that_are_not_met_have_another_look_and_colour(drawn):
     above, below = drawn.axes
     assert markers(above)["no"] == [100.0]
     assert markers(below)["no"] == [0.5]
@@ -54,22 +57,22 @@ def test_claims_that_are_not_met_look_and_read_differently(drawn):
     assert coloured == ["100\n>= 200", "4e+06 jobs/s\n>= 8e+06 jobs/s"]
 
 
-def test_ratios_stand_beside_their_claims_and_medians_relative_to_theirs(drawn):
+def test_ratios_are_drawn_beside_their_claims_and_medians_relative_to_theirs(drawn):
     above, below = drawn.axes
     ticks = [next(line for line in axes.lines if line.get_marker() == "|") for axes in drawn.axes]
     assert markers(above)["yes"][0] == 97.3
     assert ticks[0].get_xdata().tolist() == [60, 200]
-    assert markers(below)["yes"][0] == 4.0  # half a second where two are allowed
+    assert markers(below)["yes"][0] == 4.0  # half a second, with a claim of two
     assert ticks[1].get_xdata()[:2].tolist() == [1, 1]
     assert pd.isna(ticks[1].get_xdata()[2])
     assert [text.get_text() for text in below.texts][-1] == "0.02 s"
 
 
-def test_the_machine_is_named(drawn):
+def test_figure_names_the_machine(drawn):
     assert all(str(fact) in drawn.get_supxlabel() for fact in MACHINE.values())
 
 
-def test_the_committed_table_is_drawn_line_by_line():
+def test_committed_table_has_a_line_for_each_row():
     figure = draw(read_table(TABLE))
     shown = sum(len(axes.get_yticks()) for axes in figure.axes)
     assert shown == len(pd.read_csv(TABLE))
@@ -80,13 +83,17 @@ def test_the_committed_table_is_drawn_line_by_line():
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "there is no such file; `make bench` writes it$"),
-        ("", "is no table .*; `make bench` writes it anew$"),
-        ("name,measures,unit,median,peer,ratio,claim\n", "lacks met, processor, .*; `make bench` writes it anew$"),
-        (",".join(COLUMNS) + "\n", "lacks any row; `make bench` writes it anew$"),
+        (None, "does not exist; run `make bench` to write it$"),
+        ("", "is not a table .*; run `make bench` to write it again$"),
+        (
+            "name,measures,unit,median,peer,ratio,claim\n",
+            "lacks the columns met, processor, .*; run `make bench` to write it again$",
+        ),
+        (",".join(COLUMNS[:-1]) + "\n", "lacks the column commit; run `make bench` to write it again$"),
+        (",".join(COLUMNS) + "\n", "has no rows; run `make bench` to write it again$"),
     ],
 )
-def test_what_is_no_table_of_benchmarks_is_refused_in_a_sentence(tmp_path, content, sentence):
+def test_error_says_why_a_file_is_not_a_table_of_benchmarks(tmp_path, content, sentence):
     path = tmp_path / "b.csv"
     if content is not None:
         path.write_text(content)
@@ -94,7 +101,7 @@ def test_what_is_no_table_of_benchmarks_is_refused_in_a_sentence(tmp_path, conte
         write_benchmarks(tmp_path, path)
 
 
-def test_the_command_draws_them_with_all_others(tmp_path):
+def test_command_without_names_draws_the_benchmarks_too(tmp_path):
     done = script("plot.py", "--store", tmp_path / "store", "--to", tmp_path)
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["claims", "benchmarks"]

@@ -1,4 +1,4 @@
-"""The ledger of claims: the rule that decides, on rows made up for it, and the rules of the paper's claims."""
+"""The ledger of claims: how verdicts are reached, on made-up rows, and the rules of the paper's claims."""
 
 import numpy as np
 import pandas as pd
@@ -6,8 +6,8 @@ import pytest
 import yaml
 from scipy import stats
 
-from plots.claims import judging as claim_tests
-from plots.claims.judging import Evidence, finding
+from plots.claims import judging
+from plots.claims.judging import Evidence, evaluate_test
 from plots.claims.ledger import basis_of, explanation, gather, judge, ledger, page
 from plots.claims.rules import claim_of, claims, rules
 from plots.figures.paper.table1 import SCHEMES
@@ -18,12 +18,15 @@ from tests.support.project import CONF, choices, script
 DRAWS = 8
 PAPER = {"constants": "paper"}
 RNG = np.random.default_rng(5)
-NOISE = RNG.normal(0, 10, DRAWS)  # of the clusters, common to all schemes
-OWN = RNG.normal(0, 0.1, DRAWS)
+NOISE = RNG.normal(0, 10, DRAWS)  # of the clusters, the same for all schemes
+OWN = RNG.normal(0, 0.1, DRAWS)  # of one scheme
 
 
 def evidence(values, metric="response_mean_s", status=None, axes=("scheme", "load")):
-    """An experiment with a point for each key of `values` (its axes), which has the given numbers, one a draw."""
+    """Return an experiment with a point for each key of `values`.
+
+    The keys are the values of the axes. The numbers of a key are those of the point, one for each draw.
+    """
     points, rows = [], []
     for number, (key, numbers) in enumerate(values.items()):
         named = dict(zip(axes, key, strict=True)) | PAPER
@@ -31,27 +34,30 @@ def evidence(values, metric="response_mean_s", status=None, axes=("scheme", "loa
             {"point": str(number), **named, "status": (status or {}).get(key, "ok"), "reason": "", "duration_s": 0.0}
         )
         for draw, value in enumerate(numbers):
-            for at, single in value.items() if isinstance(value, dict) else [(np.nan, value)]:
-                rows.append({"point": str(number), **named, "draw": draw, "metric": metric, "at": at, "value": single})
+            coordinates = value.items() if isinstance(value, dict) else [(np.nan, value)]
+            rows += [
+                {"point": str(number), **named, "draw": draw, "metric": metric, "at": coordinate, "value": single}
+                for coordinate, single in coordinates
+            ]
     return {"x": Evidence("x", pd.DataFrame(rows).assign(replication=0), pd.DataFrame(points))}
 
 
-def decide(found, of, to=None, **settings):
-    """What a test with these settings finds under the paper's constants."""
+def decide(results, of, to=None, **settings):
+    """Return the finding of a test with these settings under the paper's constants."""
     selections = {"of": {"experiment": "x", "metric": "response_mean_s", **of}}
     if to is not None:
         selections["to"] = {"experiment": "x", "metric": "response_mean_s", **to}
     entry = {"measures": "it", **selections, **settings}
     (test,) = claim_of(id="C0", claim="c", source="s", published="p", tests=[entry]).tests
-    return finding(test, found, PAPER)
+    return evaluate_test(test, results, PAPER)
 
 
 A, B = {"where": {"scheme": "a"}}, {"where": {"scheme": "b"}}
 
 
 def test_differences_are_paired_on_the_draw():
-    found = evidence({("a", "0.5"): 50 + NOISE, ("b", "0.5"): 49.5 + NOISE + OWN})
-    paired = decide(found, A, B, compare="difference", band=[None, 0])
+    results = evidence({("a", "0.5"): 50 + NOISE, ("b", "0.5"): 49.5 + NOISE + OWN})
+    paired = decide(results, A, B, compare="difference", band=[None, 0])
     (cell,) = paired.cells
     sample = 0.5 - OWN
     half_width = stats.t.ppf(0.975, DRAWS - 1) * sample.std(ddof=1) / np.sqrt(DRAWS)
@@ -65,41 +71,41 @@ def test_differences_are_paired_on_the_draw():
     ("compare", "expected"), [("ratio", 0.75), ("excess", -0.25), ("reduction", 0.25), ("difference", -1.0)]
 )
 def test_comparisons(compare, expected):
-    found = evidence({("a", "0.5"): np.full(DRAWS, 3.0), ("b", "0.5"): np.full(DRAWS, 4.0)})
-    (cell,) = decide(found, A, B, compare=compare, band=[0, None]).cells
+    results = evidence({("a", "0.5"): np.full(DRAWS, 3.0), ("b", "0.5"): np.full(DRAWS, 4.0)})
+    (cell,) = decide(results, A, B, compare=compare, band=[0, None]).cells
     assert cell.value == pytest.approx(expected)
 
 
-def test_the_mean_decides_a_cell_and_an_interval_across_the_edge_is_noted():
+def test_mean_decides_a_cell_and_an_interval_across_the_edge_is_marked():
     sample = 10 + NOISE
     mean, half = sample.mean(), stats.t.ppf(0.975, DRAWS - 1) * sample.std(ddof=1) / np.sqrt(DRAWS)
-    found = evidence({("a", "0.5"): sample})
+    results = evidence({("a", "0.5"): sample})
     for low, holds, crosses in [(-1.1, True, False), (-0.9, True, True), (0.9, False, True), (1.1, False, False)]:
-        outcome = decide(found, A, band=[mean + low * half, None])
+        outcome = decide(results, A, band=[mean + low * half, None])
         assert outcome.holds == holds
         assert outcome.worst.crosses == crosses
         assert (outcome.worst.margin < 0) == (low > 0)
-    assert not decide(found, A, band=[None, mean - 0.1 * half]).holds
+    assert not decide(results, A, band=[None, mean - 0.1 * half]).holds
 
 
-def test_there_is_no_step_across_a_hole():
+def test_no_step_across_a_missing_value():
     wide = pd.DataFrame(
         {0: [1.0, 2.0, 4.0, 1.0, 8.0], 1: [1.0, 3.0, 5.0, 1.0, 9.0]},
         index=pd.MultiIndex.from_tuples([("x", 10), ("x", 20), ("x", 30), ("y", 10), ("y", 30)], names=["share", "J"]),
     )
-    assert claim_tests._steps(wide, "J").index.tolist() == [("x", 20), ("x", 30)]
+    assert judging._steps(wide, "J").index.tolist() == [("x", 20), ("x", 30)]
 
 
-def test_where_every_draw_counts_the_worst_decides():
-    found = evidence({("a", "0.5"): np.array([3.0, 3.0, 5.0, 3.0])})
-    exact = decide(found, A, draws="every", band=[3, 3])
+def test_worst_draw_decides_if_every_draw_counts():
+    results = evidence({("a", "0.5"): np.array([3.0, 3.0, 5.0, 3.0])})
+    exact = decide(results, A, draws="every", band=[3, 3])
     assert not exact.holds
     assert exact.worst.value == 5.0
     assert np.isnan(exact.worst.half_width)
-    assert decide(found, A, draws="every", band=[3, 5]).holds
+    assert decide(results, A, draws="every", band=[3, 5]).holds
 
 
-def test_cells_that_lack_a_draw_are_named_and_decide_nothing():
+def test_cells_that_lack_a_draw_are_listed_and_decide_nothing():
     values = {("a", "0.3"): np.ones(4), ("a", "0.9"): np.full(3, 9.0), ("a", "0.6"): np.full(4, 2.0)}
     outcome = decide(evidence(values, status={("a", "0.9"): "unstable"}), A, each=["load"], band=[None, 5])
     assert [cell.label for cell in outcome.cells] == ["load = 0.3", "load = 0.6"]
@@ -110,14 +116,14 @@ def test_cells_that_lack_a_draw_are_named_and_decide_nothing():
     assert nothing.worst is None
 
 
-def test_a_metric_that_some_draws_lack_has_no_mean():
-    places = [{0.1: 1.0, 0.9: 1.0}, {0.1: 1.0}, {0.1: 3.0, 0.9: 1.0}]
-    outcome = decide(evidence({("a", "0.5"): places}), A, each=["at"], at_is="share", band=[None, 5])
+def test_coordinates_that_some_draws_lack_have_no_mean():
+    draws = [{0.1: 1.0, 0.9: 1.0}, {0.1: 1.0}, {0.1: 3.0, 0.9: 1.0}]
+    outcome = decide(evidence({("a", "0.5"): draws}), A, each=["at"], at_is="share", band=[None, 5])
     assert [(cell.label, cell.value) for cell in outcome.cells] == [("share = 0.1", pytest.approx(5 / 3))]
     assert outcome.undecided == ["share = 0.9: not in every draw"]
 
 
-def test_steps_are_paired_and_in_the_order_of_numbers():
+def test_steps_are_paired_and_sorted_as_numbers():
     values = {("a", load): level + NOISE for load, level in [("10", 5.0), ("9", 4.0), ("8", 4.5)]}
     outcome = decide(evidence(values), A, each=["load"], steps="load", band=[0, None])
     assert {cell.label: round(cell.value, 9) for cell in outcome.cells} == {"load = 9": -0.5, "load = 10": 1.0}
@@ -125,14 +131,14 @@ def test_steps_are_paired_and_in_the_order_of_numbers():
     assert outcome.worst.label == "load = 9"
 
 
-def test_the_smallest_and_the_largest_cell():
+def test_smallest_or_largest_cell_alone():
     values = {("a", load): np.full(3, level) for load, level in [("1", 0.3), ("2", 0.1), ("3", 0.8)]}
     for cells, label in [("smallest", "load = 2"), ("largest", "load = 3")]:
         outcome = decide(evidence(values), A, each=["load"], cells=cells, band=[0, None])
         assert [cell.label for cell in outcome.cells] == [label]
 
 
-def test_a_metric_over_its_places_and_the_axis_value_where_it_is_least():
+def test_metric_reduced_over_coordinates_and_axis_value_at_its_least():
     trials = evidence({("a", "0.5"): [{0.0: 7.0, 1.0: 14.0}, {0.0: 21.0, 1.0: 14.0}]})
     least = decide(trials, A | {"over_at": "min"}, band=[0, None])
     assert least.worst.value == pytest.approx((7 + 14) / 2)
@@ -141,17 +147,17 @@ def test_a_metric_over_its_places_and_the_axis_value_where_it_is_least():
     assert decide(curve, A | {"least_over": "load"}, band=[0, None]).worst.value == pytest.approx((7 + 10) / 2)
 
 
-def test_a_comparison_with_published_numbers():
+def test_comparison_with_published_numbers():
     values = {(scheme, "0.5"): np.full(3, time_s) for scheme, time_s in [("a", 3.0), ("b", 8.0), ("c", 1.0)]}
     published = {"scheme": {"a": 2.0, "b": 8.0}}
     outcome = decide(evidence(values), {}, published=published, compare="ratio", each=["scheme"], band=[0.9, 1.1])
     assert {cell.label: cell.value for cell in outcome.cells} == {"scheme = a": 1.5, "scheme = b": 1.0}
 
 
-def test_a_status_is_decided_by_the_points():
-    found = evidence({("a", "1"): np.ones(3), ("b", "1"): []}, status={("b", "1"): "infeasible"})
-    assert decide(found, {}, each=["scheme"], status="infeasible").holds
-    assert not decide(found, A, each=["scheme"], status="infeasible").holds
+def test_status_is_decided_by_the_points():
+    results = evidence({("a", "1"): np.ones(3), ("b", "1"): []}, status={("b", "1"): "infeasible"})
+    assert decide(results, {}, each=["scheme"], status="infeasible").holds
+    assert not decide(results, A, each=["scheme"], status="infeasible").holds
 
 
 def claim(band, conditions=("fast", "slow"), **settings):
@@ -162,29 +168,29 @@ def claim(band, conditions=("fast", "slow"), **settings):
 
 
 def test_verdicts_follow_from_the_conditions_that_hold():
-    found = evidence({("fast", "0.5"): np.full(3, 1.0), ("slow", "0.5"): np.full(3, 4.0)})
-    assert judge(claim([None, 5]), found).verdict == "reproduced"
-    assert judge(claim([None, 2]), found).verdict == "reproduced under: scheme = fast"
-    assert judge(claim([None, 0]), found).verdict == "not reproduced"
+    results = evidence({("fast", "0.5"): np.full(3, 1.0), ("slow", "0.5"): np.full(3, 4.0)})
+    assert judge(claim([None, 5]), results).verdict == "reproduced"
+    assert judge(claim([None, 2]), results).verdict == "reproduced under: scheme = fast"
+    assert judge(claim([None, 0]), results).verdict == "not reproduced"
     assert judge(claim([None, 5]), {}).verdict == "not run: x"
-    assert judge(claim([None, 5], conditions=["other"]), found).verdict == "not run: x"
-    assert judge(claim_of(**{**UNTESTABLE}), found).verdict == "not testable here"
-    told = explanation(judge(claim([None, 2]), found))
-    assert told == "Scheme = fast: 1 of 1 hold; response: 1 ± 0 s. Scheme = slow: 0 of 1 hold; response: 4 ± 0 s."
+    assert judge(claim([None, 5], conditions=["other"]), results).verdict == "not run: x"
+    assert judge(claim_of(**{**UNTESTABLE}), results).verdict == "not testable here"
+    text = explanation(judge(claim([None, 2]), results))
+    assert text == "Scheme = fast: 1 of 1 hold; response: 1 ± 0 s. Scheme = slow: 0 of 1 hold; response: 4 ± 0 s."
 
 
 UNTESTABLE = {"id": "C0", "claim": "c", "source": "s", "published": "p", "untestable": "it takes the hardware"}
 
 
-def test_an_embedded_variant_cannot_stand_in_for_recorded_data():
-    found = {"x": evidence({("fast", "0.5"): np.ones(3)})["x"]._replace(name="x_embedded")}
-    assert judge(claim([0, 2], conditions=["fast"]), found).verdict == "reproduced"
-    assert judge(claim([0, 2], conditions=["fast"], measured=True), found).verdict == "not run: x"
+def test_embedded_variant_cannot_replace_recorded_data():
+    results = {"x": evidence({("fast", "0.5"): np.ones(3)})["x"]._replace(name="x_embedded")}
+    assert judge(claim([0, 2], conditions=["fast"]), results).verdict == "reproduced"
+    assert judge(claim([0, 2], conditions=["fast"], measured=True), results).verdict == "not run: x"
 
 
-def test_the_page_and_the_table_tell_the_same():
-    found = evidence({("fast", "0.5"): np.full(3, 1.0), ("slow", "0.5"): np.full(3, 4.0)})
-    judgements = [judge(claim([None, 2]), found), judge(claim_of(**UNTESTABLE), found)]
+def test_page_and_table_agree():
+    results = evidence({("fast", "0.5"): np.full(3, 1.0), ("slow", "0.5"): np.full(3, 4.0)})
+    judgements = [judge(claim([None, 2]), results), judge(claim_of(**UNTESTABLE), results)]
     table, text = ledger(judgements), page(judgements, ["x: 3 draws"], Labels())
     assert table["verdict"].tolist() == ["reproduced under: scheme = fast", "not testable here"]
     assert all(row["verdict"] in text and row["explanation"] in text for _, row in table.iterrows())
@@ -194,17 +200,20 @@ def test_the_page_and_the_table_tell_the_same():
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"band": [0, 1], "compare": "ratio"}, "compare = ratio: goes with `to` or `published`"),
+        (
+            {"band": [0, 1], "compare": "ratio"},
+            "compare = ratio: set `compare` if and only if `to` or `published` is set",
+        ),
         ({}, "band = response: give a band or a status"),
     ],
 )
-def test_rules_that_decide_nothing_are_refused(entry, message):
+def test_rules_that_decide_nothing_are_rejected(entry, message):
     test = {"measures": "response", "of": {"experiment": "x", "metric": "m"}, **entry}
     with pytest.raises(InputError, match=message):
         claim_of(id="C0", claim="c", source="s", published="p", tests=[test])
 
 
-def test_every_claim_of_the_paper_is_there_in_order():
+def test_every_claim_of_the_paper_is_listed_in_order():
     ids = [claim.id for claim in claims()]
     assert list(dict.fromkeys(int(name[1:].rstrip("abcd")) for name in ids)) == list(range(1, 14))
     assert len(set(ids)) == len(ids)
@@ -212,17 +221,17 @@ def test_every_claim_of_the_paper_is_there_in_order():
 
 
 def axes_of(experiment):
-    """The values of every axis of an experiment, all grids together."""
+    """Return the values of every axis of an experiment, over all grids."""
     grids = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text())["experiment"]["axes"]
-    found = {}
+    values_by_axis = {}
     for grid in grids if isinstance(grids, list) else [grids]:
         for axis, values in grid.items():
-            found.setdefault(axis, set()).update(map(str, values if isinstance(values, list) else []))
-    return found
+            values_by_axis.setdefault(axis, set()).update(map(str, values if isinstance(values, list) else []))
+    return values_by_axis
 
 
-@pytest.mark.parametrize("judged", claims(), ids=lambda each: each.id)
-def test_the_rules_ask_for_axes_and_values_that_the_experiments_have(judged):
+@pytest.mark.parametrize("judged", claims(), ids=lambda claim: claim.id)
+def test_rules_name_axes_and_values_that_the_experiments_have(judged):
     for test in judged.tests:
         for selection in test.selections:
             axes = axes_of(selection.experiment)
@@ -233,14 +242,14 @@ def test_the_rules_ask_for_axes_and_values_that_the_experiments_have(judged):
             assert axes.keys() >= set(needed)
 
 
-def test_the_published_table_has_the_schemes_of_the_figure():
+def test_published_table_has_the_schemes_of_the_figure():
     for times_s in rules()["table1"].values():
         assert set(times_s) == set(SCHEMES) - {"proposed_tuned"}
     means = [rules()["table1"][f"{time}_mean_s"] for time in ("response", "waiting", "service")]
     assert all(abs(means[0][scheme] - means[1][scheme] - means[2][scheme]) < 0.06 for scheme in means[0])
 
 
-def test_the_ledger_is_written_from_a_store_and_says_on_what_it_rests(tmp_path):
+def test_ledger_is_written_from_a_store_and_lists_its_experiments(tmp_path):
     swept = script(
         *("run.py", "-m", "experiment=fig2_embedded", "draws=2", "hydra/launcher=basic", f"store={tmp_path / 's'}")
     )

@@ -1,4 +1,4 @@
-"""Every experiment that needs no download, run small by its one word and drawn; the figures say what they show."""
+"""Every experiment that needs no download, run at a small size and drawn, with checks of its figure."""
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,7 @@ SMALLER = {
 
 @pytest.fixture(scope="module", params=EMBEDDED)
 def drawn(request, tmp_path_factory):
-    """An experiment's rows, the folder of its figures, and its labels."""
+    """Return an experiment's name, its rows, the folder of its figures, and its labels."""
     store, figures = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("figures")
     swept = script(
         *("run.py", "-m", f"experiment={request.param}", "draws=2", "hydra/launcher=basic", f"store={store}"),
@@ -64,7 +64,7 @@ def test_each_experiment_is_drawn_in_three_formats(drawn):
         assert (figures / f"{name}.{suffix}").stat().st_size > 5000
 
 
-def test_a_card_that_a_module_offers_is_written_beside_the_figure(drawn):
+def test_card_is_written_beside_the_figure_if_the_module_has_one(drawn):
     name, rows, figures, labels = drawn
     module = module_of(name)
     text = figures / f"{name}.md"
@@ -75,7 +75,7 @@ def test_a_card_that_a_module_offers_is_written_beside_the_figure(drawn):
 def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
     name, rows, _, labels = drawn
     figure = module_of(name).draw(rows, 2, labels)
-    # A table has nothing to label.
+    # A table has no axes to label.
     curves = [axes for axes in figure.axes if axes.axison and (axes.lines or axes.containers)]
     texts = [text.get_text() for axes in figure.axes for text in (axes.title, *axes.texts)]
     assert curves or any("(s)" in text for text in texts)
@@ -87,13 +87,13 @@ def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
     plt.close(figure)
 
 
-def test_every_figure_has_an_experiment_and_every_experiment_a_figure():
+def test_every_experiment_has_a_figure_and_an_embedded_variant():
     shown = [name for name in choices("experiment") if not name.endswith("_embedded")]
     assert sorted(f"{name}_embedded" for name in shown) == EMBEDDED
     assert all(module_of(name) for name in shown)
 
 
-def test_the_simulation_lies_between_the_bounds_and_on_the_exact_curve(drawn):
+def test_exact_curve_lies_between_the_bounds_and_simulation_on_it(drawn):
     name, rows, *_ = drawn
     if name != "fig3b_embedded":
         return
@@ -102,10 +102,10 @@ def test_the_simulation_lies_between_the_bounds_and_on_the_exact_curve(drawn):
     assert (by["response_lower_s", "theorem4"] <= exact).all()
     assert (exact <= by["response_upper_s", "theorem4"]).all()
     low_load = by["response_mean_s", "simulation"]["0.3"] / exact["0.3"] - 1
-    assert (low_load.abs() < 4 / np.sqrt(1800)).all()  # the response is nearly one exponential size, whose cv is 1
+    assert (low_load.abs() < 4 / np.sqrt(1800)).all()  # the response is almost one exponential size, with a cv of 1
 
 
-def test_a_mean_is_taken_only_where_every_draw_has_a_value():
+def test_no_mean_over_some_of_the_draws():
     rows = pd.DataFrame({"c": ["2", "2", "10", "10", "3"], "draw": [0, 1, 0, 1, 0], "value": [1.0, 3.0, 2.0, 2.0, 9.0]})
     statistics = over_draws(rows, "c", draws=2)
     assert statistics["mean"].to_dict() == {2: 2.0, 10: 2.0}  # 3 lacks draw 1; 10 comes after 2

@@ -1,4 +1,4 @@
-"""Figures draw what is in the rows: choices that no figure has heard of, with their labels and looks of their own."""
+"""Figures of rows with choices that no figure knows: new schemes, policies and models have labels and looks."""
 
 import itertools
 
@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from plots.drawing.curves import curves_of, mean_responses, telling_apart
+from plots.drawing.curves import curves_of, distinguishing_axes, mean_responses
 from plots.drawing.style import LOOKS, looks_of
 from plots.figures.beyond import ablation, fig8_load, scale
 from plots.figures.paper import fig1, fig3a, fig3b, fig6b, fig8, table1
-from plots.files import attempt
+from plots.files import try_to_draw
 from store.tables.labels import Labels, joined
 
 SETS, LOADS, DRAWS = ("paper", "published_code"), ("0.3", "0.6"), 2
@@ -28,7 +28,10 @@ LABELS = Labels(
 
 
 def rows_of(*points, metric="response_mean_s", axis="demand.load", values=LOADS):
-    """Rows of points, which are axes other than constants, `axis`, and perhaps a metric; every value is another."""
+    """Return rows of points, with all values different.
+
+    A point has the values of all axes other than constants and `axis`, and may have a metric.
+    """
     numbers = itertools.count(1)
     cells = itertools.product(points, SETS, values, range(DRAWS))
     return pd.DataFrame(
@@ -48,23 +51,23 @@ def schemes(*names, evaluator="simulation", **settings):
 
 
 def legend(figure):
-    """The labels in the legend of a figure."""
+    """Return the labels in the legend of a figure, and close it."""
     plt.close(figure)
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def drawn(axes):
-    """The curves of a panel: label, and how many places they have."""
-    return {each.get_label(): len(each.lines[0].get_xdata()) for each in axes.containers}
+    """Return the number of coordinates of each curve of a panel, by label."""
+    return {curve.get_label(): len(curve.lines[0].get_xdata()) for curve in axes.containers}
 
 
 def looks_in(figure):
-    """Colour, marker and dashes of the curves of the first panel, by label."""
-    lines = {each.get_label(): each.lines[0] for each in figure.axes[0].containers}
+    """Return colour, marker and dashes of the curves of the first panel, by label."""
+    lines = {curve.get_label(): curve.lines[0] for curve in figure.axes[0].containers}
     return {name: (line.get_color(), line.get_marker(), line.get_linestyle()) for name, line in lines.items()}
 
 
-def test_a_new_policy_is_drawn_in_both_panels_under_its_label():
+def test_new_policy_is_drawn_in_both_panels_with_its_label():
     figure = fig3a.draw(rows_of(*policies("jffc", "mine"), *policies("jffc", evaluator="exact")), DRAWS, LABELS)
     assert legend(figure) == ["JFFC", "My policy", "JFFC, exact"]
     above, below = figure.axes[0], figure.axes[2]
@@ -72,27 +75,27 @@ def test_a_new_policy_is_drawn_in_both_panels_under_its_label():
     assert drawn(below) == {"JFFC": 2, "My policy": 2}
 
 
-def test_without_jffc_there_are_the_means_alone():
+def test_without_jffc_only_the_means_are_drawn():
     figure = fig3a.draw(rows_of(*policies("mine", "sed")), DRAWS, LABELS)
     plt.close(figure)
     assert len(figure.axes) == len(SETS)
     assert drawn(figure.axes[0]) == {"sed": 2, "My policy": 2}
 
 
-def test_a_loss_is_paired_with_the_same_service_model():
+def test_loss_is_paired_with_the_same_service_model():
     rows = rows_of(
-        *(each | {"service": name} for name in ("independent", "steps") for each in policies("jffc", "mine"))
+        *(point | {"service": name} for name in ("independent", "steps") for point in policies("jffc", "mine"))
     )
     figure = fig3a.draw(rows, DRAWS, LABELS)
     plt.close(figure)
     names = [f"{policy}, {service}" for policy in ("JFFC", "My policy") for service in ("equation (2)", "step queues")]
     assert set(drawn(figure.axes[2])) == set(names)
-    zero = {each.get_label(): each.lines[0].get_ydata().tolist() for each in figure.axes[2].containers}
-    assert [zero[name] for name in names if "JFFC" in name] == [[0, 0]] * 2
+    losses = {curve.get_label(): curve.lines[0].get_ydata().tolist() for curve in figure.axes[2].containers}
+    assert [losses[name] for name in names if "JFFC" in name] == [[0, 0]] * 2
     assert len(set(looks_in(figure).values())) == 4
 
 
-def test_two_new_schemes_have_looks_of_their_own():
+def test_new_schemes_have_looks_of_their_own():
     figure = fig8_load.draw(rows_of(*schemes("proposed", "petals", "mine_a", "mine_b")), DRAWS, LABELS)
     looks = looks_in(figure)
     assert list(looks) == ["Proposed", "PETALS (backoff)", "Scheme A", "mine_b"]
@@ -103,8 +106,8 @@ def test_two_new_schemes_have_looks_of_their_own():
     assert "Scheme A" in legend(figure)
 
 
-def test_a_panel_without_any_point_stays_empty():
-    points = [each | {"cluster.fast_share": share} for share in ("0.1", "0.2") for each in schemes("proposed")]
+def test_panel_without_points_stays_empty():
+    points = [point | {"cluster.fast_share": share} for share in ("0.1", "0.2") for point in schemes("proposed")]
     rows = rows_of(*points, axis="cluster.server_count", values=("10", "20"))
     figure = fig8.draw(rows[(rows["constants"] == "paper") | (rows["cluster.fast_share"] == "0.2")], DRAWS, LABELS)
     plt.close(figure)
@@ -113,7 +116,7 @@ def test_a_panel_without_any_point_stays_empty():
 
 
 @pytest.mark.parametrize("count", [1, 9, 60])
-def test_looks_are_all_different_whatever_their_number(count):
+def test_looks_are_all_different_for_any_number_of_curves(count):
     names = ["proposed", *(f"mine{number}" for number in range(count))]
     looks = looks_of({name: name for name in names}, LOOKS)
     assert looks["proposed"] == LOOKS["proposed"]
@@ -121,7 +124,7 @@ def test_looks_are_all_different_whatever_their_number(count):
     assert looks == looks_of({name: name for name in names}, LOOKS)
 
 
-def test_a_curve_for_each_evaluator_and_mean_response():
+def test_one_curve_for_each_evaluator_and_mean_response():
     bounds = [rows_of({"evaluator": "theorem4"}, metric=f"response_{end}_s") for end in ("lower", "upper")]
     others = [
         rows_of({"evaluator": "simulation"}, {"evaluator": "exact"}),
@@ -136,54 +139,54 @@ def test_a_curve_for_each_evaluator_and_mean_response():
     assert len(set(looks.values())) == 5
 
 
-def test_rows_without_any_curve_say_so():
+def test_rows_without_any_curve_give_a_reason():
     rows = rows_of({"evaluator": "composition"}, metric="total_rate_per_s")
-    assert "lack 'the metrics that it shows'" in attempt(fig3b.draw, rows, DRAWS, LABELS)
+    assert "lack 'the metrics that it shows'" in try_to_draw(fig3b.draw, rows, DRAWS, LABELS)
 
 
-def test_bounds_of_two_evaluators_are_told_apart():
+def test_bounds_of_two_evaluators_have_different_labels():
     rows = [
         rows_of({"evaluator": name}, metric=f"response_{end}_s")
         for name in ("theorem4", "fluid")
         for end in ("lower", "upper")
     ]
-    names = [each.label for each in curves_of(pd.concat(rows), LABELS, ["constants", "demand.load"]).curves]
+    names = [curve.label for curve in curves_of(pd.concat(rows), LABELS, ["constants", "demand.load"]).curves]
     assert set(names) == {f"{name}, {end} bound" for name in ("Theorem 4", "fluid limit") for end in ("lower", "upper")}
 
 
-def test_a_swept_service_model_makes_curves_and_is_not_averaged():
+def test_service_models_have_curves_of_their_own():
     points = [{"evaluator": "simulation", "service": name} for name in ("independent", "steps", "mine")]
     rows = rows_of(*points, {"evaluator": "exact", "service": np.nan})
     figure = fig3b.draw(rows, DRAWS, LABELS)
     names = [f"simulation, {service}" for service in ("equation (2)", "step queues", "My service")]
     assert set(legend(figure)) == {*names, "exact"}
-    first = {each.get_label(): each.lines[0].get_ydata()[0] for each in figure.axes[0].containers}
+    first = {curve.get_label(): curve.lines[0].get_ydata()[0] for curve in figure.axes[0].containers}
     mine = rows[(rows["service"] == "mine") & (rows["constants"] == "paper") & (rows["demand.load"] == "0.3")]
     assert first["simulation, My service"] == mine["value"].mean()
 
 
-def test_any_axis_that_tells_points_apart_makes_curves():
+def test_any_axis_in_which_points_differ_makes_curves():
     points = [{"evaluator": "simulation", "tuning.capacity": value} for value in ("5", "7")]
-    found = curves_of(mean_responses(rows_of(*points)), LABELS, ["constants", "demand.load"])
-    assert [each.label for each in found.curves] == ["simulation, capacity = 5", "simulation, capacity = 7"]
+    drawing = curves_of(mean_responses(rows_of(*points)), LABELS, ["constants", "demand.load"])
+    assert [curve.label for curve in drawing.curves] == ["simulation, capacity = 5", "simulation, capacity = 7"]
 
 
-def test_settings_that_go_with_a_choice_do_not_tell_points_apart():
+def test_settings_of_a_choice_are_no_further_axes():
     points = [{"placement": "gbp_cr", "evaluator.trials": "1"}, {"placement": "mine", "evaluator.trials": "100"}]
-    assert telling_apart(rows_of(*points), ["constants", "demand.load", "placement"]) == []
+    assert distinguishing_axes(rows_of(*points), ["constants", "demand.load", "placement"]) == []
 
 
-def test_choices_with_the_same_label_stay_apart():
+def test_choices_with_the_same_label_have_separate_curves():
     labels = Labels({"algorithm": {"mine_a": "Mine", "mine_b": "Mine"}})
-    found = curves_of(rows_of(*schemes("mine_a", "mine_b")), labels, ["constants", "demand.load"], "algorithm")
-    assert [each.label for each in found.curves] == ["Mine (mine_a)", "Mine (mine_b)"]
-    assert found.rows.groupby("curve")["algorithm"].unique().map(list).to_dict() == {
+    drawing = curves_of(rows_of(*schemes("mine_a", "mine_b")), labels, ["constants", "demand.load"], "algorithm")
+    assert [curve.label for curve in drawing.curves] == ["Mine (mine_a)", "Mine (mine_b)"]
+    assert drawing.rows.groupby("curve")["algorithm"].unique().map(list).to_dict() == {
         "Mine (mine_a)": ["mine_a"],
         "Mine (mine_b)": ["mine_b"],
     }
 
 
-def test_a_new_tuning_is_drawn():
+def test_new_tuning_is_drawn():
     points = [{"tuning": "exact_mean"}, {"tuning": "mine"}]
     assert list(legend(fig6b.draw(rows_of(*points, metric="reserved_capacity"), DRAWS, LABELS))) == [
         "exact",
@@ -191,7 +194,7 @@ def test_a_new_tuning_is_drawn():
     ]
 
 
-def test_a_new_placement_is_a_marker_or_a_box():
+def test_new_placement_is_drawn_as_a_marker_or_a_box():
     points = [
         {"placement": name, "cluster.fast_share": "0", "demand.per_s": "0.2", "evaluator.trials": trials}
         for name, trials in (("random_feasible", "3"), ("gbp_cr", "1"), ("mine", "1"))
@@ -203,7 +206,7 @@ def test_a_new_placement_is_a_marker_or_a_box():
     assert [text.split(":")[0] for text in labels] == ["random placements of all draws", "GBP-CR", "My placement"]
 
 
-def test_schemes_beyond_the_published_ones_get_lines_below():
+def test_new_schemes_have_lines_below_the_published_ones():
     rows = rows_of(
         *schemes("proposed", "mine_a", evaluator="replay"), axis="workload.over_length", values=("untreated",)
     )
@@ -217,7 +220,7 @@ def test_schemes_beyond_the_published_ones_get_lines_below():
     plt.close(figure)
 
 
-def test_constants_of_ones_own_get_columns_beside_the_published_ones():
+def test_new_constants_have_columns_beside_the_published_ones():
     rows = rows_of(*schemes("proposed", evaluator="replay"), axis="workload.over_length", values=("untreated",))
     measured = rows[rows["constants"] == "paper"].assign(
         constants="measured_here", value=lambda paper: 2 * paper["value"]
@@ -232,10 +235,10 @@ def test_constants_of_ones_own_get_columns_beside_the_published_ones():
     plt.close(figure)
 
 
-def test_the_ablation_has_a_column_for_a_new_scheme_and_lines_for_what_else_differs():
+def test_ablation_has_a_column_for_a_new_scheme_and_lines_for_further_settings():
     settings = {"network": "european", "cluster.fast_servers": "random"}
     points = [
-        each | {"service": name} for name in ("steps", "mine") for each in schemes("proposed", "mine_a", **settings)
+        point | {"service": name} for name in ("steps", "mine") for point in schemes("proposed", "mine_a", **settings)
     ]
     figure = ablation.draw(rows_of(*points, axis="cluster.server_count", values=("10",)), DRAWS, LABELS)
     plt.close(figure)

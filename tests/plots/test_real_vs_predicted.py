@@ -1,4 +1,4 @@
-"""Predictions beside real runs, on made-up rows: what the figures and the card say is what the rows hold."""
+"""Predictions beside real runs, on made-up rows: figures and card show the numbers of the rows."""
 
 import itertools
 
@@ -25,7 +25,7 @@ LABELS = Labels(
         "evaluator": {"exact": "exact", "replay": "replay", "runtime": "measured"},
     }
 )
-# By kind: the evaluator, and its service model if it has one.
+# The evaluator of each kind, and its service model if it has one.
 KINDS = {
     "exact": ("exact", np.nan),
     "independent": ("replay", "independent"),
@@ -33,7 +33,8 @@ KINDS = {
     "batches": ("replay", "batches"),
     "runtime": ("runtime", np.nan),
 }
-# The run's mean service, and each prediction's as a share of it; response is 1.5 times and twice that.
+# The mean service time of the run, and that of each kind as a share of it. The mean response of the run is twice the
+# mean service of the run, and that of each kind is a share of it.
 SERVICE_S = 0.2
 SERVICE = {"exact": 0.5, "independent": 0.6, "steps": 0.95, "runtime": 1.0}
 RESPONSE = {"exact": 0.25, "independent": 0.3, "steps": 0.9, "runtime": 1.0}
@@ -41,7 +42,7 @@ COMPUTE_S, COMMUNICATION_S = 0.06, {"0": 0.015, "0.005": 0.06}
 
 
 def numbers(kind, rtt_s):
-    """(metric, at, value) of one point."""
+    """Yield (metric, at, value) of one point."""
     service_s, response_s = SERVICE_S * SERVICE.get(kind, 0.8), 2 * SERVICE_S * RESPONSE.get(kind, 0.7)
     yield from (("service_mean_s", np.nan, service_s), ("response_mean_s", np.nan, response_s))
     yield "waiting_mean_s", np.nan, response_s - service_s
@@ -54,7 +55,7 @@ def numbers(kind, rtt_s):
 
 
 def made_up(kinds=tuple(SERVICE), draws=1):
-    """Rows of real_vs_predicted."""
+    """Return rows such as those of the experiment real_vs_predicted."""
     cells = itertools.product(RTTS, CAPACITIES, LOADS, kinds, range(draws))
     return pd.DataFrame(
         {
@@ -70,11 +71,11 @@ def made_up(kinds=tuple(SERVICE), draws=1):
             "draw": draw,
             "replication": 0,
             "metric": metric,
-            "at": at,
+            "at": coordinate,
             "value": value * (1 + 0.1 * draw),
         }
         for rtt_s, capacity, load, kind, draw in cells
-        for metric, at, value in numbers(kind, rtt_s)
+        for metric, coordinate, value in numbers(kind, rtt_s)
     )
 
 
@@ -88,8 +89,11 @@ def one_value(frame, **where):
     return chosen.iloc[0]
 
 
-def test_what_differs_within_a_cell_is_not_averaged():
-    """Another evaluator or setting of one service model is a kind of its own; settings that go with a cell are not."""
+def test_kinds_that_differ_within_a_cell_are_not_averaged():
+    """Check which settings make a kind of their own.
+
+    A setting that differs within a cell does; a setting that differs only between cells does not.
+    """
     rows = made_up()
     steps = rows[rows["service"] == "steps"]
     slower = steps.assign(**{"service.handling_s": "0.1", "value": 2 * steps["value"]})
@@ -115,35 +119,35 @@ def test_what_differs_within_a_cell_is_not_averaged():
     )
 
 
-def test_what_was_measured_under_a_service_model_is_not_its_prediction():
+def test_measurement_under_a_service_model_is_not_its_prediction():
     rows = made_up()
     run = rows["evaluator"] == "runtime"
     assert with_kinds(rows.assign(service=rows["service"].mask(run, "steps"))).equals(
         with_kinds(rows).assign(service=lambda known: known["service"].mask(known["kind"] == MEASURED, "steps"))
     )
     twice = pd.concat([rows, rows[run].assign(service="steps")], ignore_index=True)
-    with pytest.raises(InputError, match=r"service = nan, steps: predictions need one run"):
+    with pytest.raises(InputError, match=r"service = nan, steps: predictions can be compared with one run only"):
         with_kinds(twice)
 
 
-def test_each_cell_has_what_was_predicted_beside_what_was_measured():
+def test_each_cell_has_its_predictions_and_its_measurement():
     table = means(with_kinds(made_up()), 1)
     assert [kind.name for kind in kinds(made_up())] == [THEORY, MODEL, STEPS, MEASURED]
     cell = {"network.rtt_s": "0", "tuning.capacity": "6", "demand.load": "0.9"}
-    found = one_value(table, **cell, metric="service_mean_s")
-    assert [found[kind] for kind in (THEORY, MODEL, STEPS, MEASURED)] == pytest.approx([0.1, 0.12, 0.19, 0.2])
-    off = one_value(errors(table, kinds(made_up())), **cell, metric="response_quantile_s", at=0.95)
-    assert [off[kind] for kind in (THEORY, MODEL, STEPS)] == pytest.approx([-0.75, -0.7, -0.1])
+    services_s = one_value(table, **cell, metric="service_mean_s")
+    assert [services_s[kind] for kind in (THEORY, MODEL, STEPS, MEASURED)] == pytest.approx([0.1, 0.12, 0.19, 0.2])
+    relative = one_value(errors(table, kinds(made_up())), **cell, metric="response_quantile_s", at=0.95)
+    assert [relative[kind] for kind in (THEORY, MODEL, STEPS)] == pytest.approx([-0.75, -0.7, -0.1])
 
 
-def test_a_mean_is_taken_only_where_every_draw_has_a_value():
+def test_no_mean_over_some_of_the_draws():
     rows = made_up(draws=2)
     services = means(with_kinds(rows), 2).query("metric == 'service_mean_s'")
     assert services[MEASURED].tolist() == pytest.approx([1.05 * SERVICE_S] * 8)
     assert means(with_kinds(rows), 3).empty
 
 
-def test_the_share_of_computation_leaves_out_waiting_for_other_jobs():
+def test_share_of_computation_excludes_waiting_for_other_jobs():
     for names in (tuple(SERVICE), ("runtime",), ("steps",)):
         rows = made_up(names)
         table = means(with_kinds(rows), 1)
@@ -153,22 +157,22 @@ def test_the_share_of_computation_leaves_out_waiting_for_other_jobs():
     assert np.isnan(compute_share(means(with_kinds(rows), 1), kinds(rows)))
 
 
-def test_the_card_tells_errors_and_what_lies_in_the_bands():
-    told = real_vs_predicted.card(made_up(), 1, LABELS)
-    lines = told.splitlines()
+def test_card_has_errors_and_counts_those_inside_the_bands():
+    text = real_vs_predicted.card(made_up(), 1, LABELS)
+    lines = text.splitlines()
     steps = "mean service -5% to -5% off, 8 of 8 within 10%; mean response -10% to -10% off, 8 of 8 within 15%"
     assert f"- step queues: {steps}" in lines
-    assert "- equation (2): mean service -40% to -40% off, 0 of 8 within 10%" in told
+    assert "- equation (2): mean service -40% to -40% off, 0 of 8 within 10%" in text
     cell = lines[lines.index("network.rtt_s = 0.005, tuning.capacity = 3, demand.load = 0.3") :]
     assert next(line for line in cell if line.startswith("mean service")).split()[-7:] == [
         *("0.1", "-50.0%", "0.12", "-40.0%", "0.19", "-5.0%", "0.2")
     ]
     assert next(line for line in cell if "server 1" in line).split()[-3:] == ["0.5", "+0.0%", "0.5"]
-    assert "server 0" not in told  # it hosts nothing
+    assert "server 0" not in text  # it hosts no blocks
     assert next(line for line in cell if "whole model" in line).split()[-1] == "1"
 
 
-def test_the_card_is_written_where_the_figure_lacks_an_axis(tmp_path):
+def test_card_is_written_even_if_the_figure_lacks_an_axis(tmp_path):
     rows, folder = made_up().drop(columns="network.rtt_s"), tmp_path / "new"
     sweep = {"fixed": [], "draws": 1}
     assert "lack 'network.rtt_s'" in write_figure("real_vs_predicted", sweep, rows, folder).outcome
@@ -176,13 +180,13 @@ def test_the_card_is_written_where_the_figure_lacks_an_axis(tmp_path):
     assert (folder / "real_vs_predicted.md").is_file()
 
 
-def test_the_card_without_a_run_has_no_errors():
-    told = real_vs_predicted.card(made_up(("exact", "independent")), 1, LABELS)
-    assert "Nothing was measured yet." in told
-    assert "off" not in told
+def test_card_without_a_run_has_no_errors():
+    text = real_vs_predicted.card(made_up(("exact", "independent")), 1, LABELS)
+    assert "Nothing was measured yet." in text
+    assert "off" not in text
 
 
-def test_errors_over_load_are_drawn_for_each_capacity_and_share():
+def test_errors_are_drawn_over_load_for_each_capacity_and_share():
     figure = model_limit.draw(made_up(), 1, LABELS)
     assert len(figure.axes) == 4
     assert ["80%" in axes.get_title() for axes in figure.axes] == [True, False, True, False]
@@ -194,7 +198,7 @@ def test_errors_over_load_are_drawn_for_each_capacity_and_share():
     plt.close(figure)
 
 
-def test_without_a_run_the_model_is_held_against_the_step_queues():
+def test_without_a_run_the_step_queues_are_the_reference():
     figure = model_limit.draw(made_up(("independent", "steps")), 1, LABELS)
     drawn = [line.get_ydata()[0] for line in figure.axes[0].lines if "c =" in str(line.get_label())]
     assert drawn == pytest.approx([0.6 / 0.95 - 1] * 2)
@@ -202,7 +206,7 @@ def test_without_a_run_the_model_is_held_against_the_step_queues():
     plt.close(figure)
 
 
-def test_times_over_load_are_drawn_as_they_are():
+def test_times_are_drawn_over_load():
     figure = real_vs_predicted.draw(made_up(draws=2), 2, LABELS)
     first = {container.get_label(): container for container in figure.axes[0].containers}
     assert list(first) == ["exact", "equation (2)", "step queues", "measured"]
@@ -220,7 +224,7 @@ def test_times_over_load_are_drawn_as_they_are():
         (real_vs_predicted_h200, "algorithm", ("proposed", "petals")),
     ],
 )
-def test_statistics_stand_side_by_side(module, axis, values):
+def test_statistics_are_drawn_side_by_side(module, axis, values):
     rows = made_up(("independent", "steps", "runtime"))
     cell = rows[(rows["network.rtt_s"] == "0") & (rows["demand.load"] == "0.3")].drop(
         columns=["network.rtt_s", "demand.load"]
@@ -228,7 +232,7 @@ def test_statistics_stand_side_by_side(module, axis, values):
     rows = cell.assign(**{axis: cell["tuning.capacity"].map(dict(zip(CAPACITIES, values, strict=True)))})
     figure = module.draw(rows, 1, LABELS)
     assert len(figure.axes) == 2
-    steps = next(each for each in figure.axes[1].containers if each.get_label() == "step queues")
+    steps = next(curve for curve in figure.axes[1].containers if curve.get_label() == "step queues")
     response_s, service_s = 0.4 * 0.9, 0.2 * 0.95
     assert steps.lines[0].get_ydata() == pytest.approx(
         [response_s, 1.5 * response_s, 1.95 * response_s, 1.99 * response_s, response_s - service_s, service_s]
@@ -236,14 +240,14 @@ def test_statistics_stand_side_by_side(module, axis, values):
     plt.close(figure)
 
 
-def test_a_further_service_model_is_one_more_kind():
+def test_new_service_model_is_one_more_kind():
     rows = made_up((*SERVICE, "batches"))
     assert [kind.label for kind in kinds(rows)] == ["exact", "equation (2)", "step queues", "batches", "measured"]
     looks = [(kind.look["color"], kind.look.get("marker")) for kind in kinds(rows)]
     assert len(set(looks)) == len(looks)
-    told = real_vs_predicted.card(rows, 1, LABELS)
-    assert "- batches: mean service -20% to -20% off, 0 of 8 within 10%" in told
-    assert "off batches" in told
+    text = real_vs_predicted.card(rows, 1, LABELS)
+    assert "- batches: mean service -20% to -20% off, 0 of 8 within 10%" in text
+    assert "off batches" in text
     figure = model_limit.draw(rows, 1, LABELS)
     drawn = {line.get_label(): line for line in figure.axes[0].lines if "c =" in str(line.get_label())}
     assert drawn["batches, c = 3"].get_ydata() == pytest.approx([-0.2] * 2)
@@ -264,7 +268,7 @@ def expand():
 PREDICTIONS = "evaluator=replay,exact"
 
 
-def test_a_run_has_the_machine_to_itself(expand):
+def test_real_runs_are_swept_by_a_single_worker(expand):
     sweeps = expand(["experiment=real_vs_predicted,fig3b_embedded", "evaluator=exact"])
     assert [sweep.workers for sweep in sweeps] == [1, None]
     assert PointsSweeper(4)._worker_count(sweeps) == 1
@@ -277,7 +281,7 @@ def test_both_figures_show_the_same_points(expand):
     assert {point.axes["evaluator"] for point in one.points} == {"replay", "exact"}
 
 
-def test_theory_meets_the_exponential_model_with_the_means_of_what_is_run(expand):
+def test_theory_has_exponential_jobs_with_the_means_of_the_run(expand):
     (sweep,) = expand(["experiment=real_vs_predicted", PREDICTIONS])
     workloads = {point.axes["evaluator"]: point.case["workload"] for point in sweep.points}
     run, theory = workloads["replay"], workloads["exact"]
@@ -287,14 +291,14 @@ def test_theory_meets_the_exponential_model_with_the_means_of_what_is_run(expand
     }
 
 
-def test_on_the_gpu_only_what_is_run_is_told_of_it(expand):
+def test_only_real_runs_are_placed_on_the_gpu(expand):
     (sweep,) = expand(["experiment=real_vs_predicted_h200", "workload=synthetic_code"])
     devices = {point.axes["evaluator"]: point.case["evaluator"].get("device") for point in sweep.points}
     assert devices == {"replay": None, "runtime": "cuda"}
     assert (len(sweep.points), sweep.axes) == (12, ["algorithm", "evaluator", "service"])
 
 
-def test_precision_says_how_many_requests_are_run(expand):
+def test_precision_sets_the_number_of_requests(expand):
     counts = [
         expand(["experiment=real_vs_predicted", f"precision={precision}", PREDICTIONS])[0]
         .points[0]

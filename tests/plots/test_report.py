@@ -1,6 +1,6 @@
-"""The report as a document: one whole file that holds what the store has, and marks what belongs to which constants.
+"""The report as a document: one file with everything in the store, marked by set of constants.
 
-How it behaves in a browser is in test_report_in_browser.py.
+test_report_in_browser.py tests its behaviour in a browser.
 """
 
 import json
@@ -48,7 +48,7 @@ PLAN = {
 
 
 class Page(HTMLParser):
-    """The page as a tree of elements; fails where tags do not match."""
+    """The page as a tree of elements; parsing fails if tags do not match."""
 
     def __init__(self, text):
         super().__init__()
@@ -89,18 +89,21 @@ def page(store, tmp_path_factory):
     (folder / "lab <1>" / "plan.json").write_text(json.dumps(PLAN))
     (folder / "lab <1>" / "plan.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     mpl.use("agg")
-    told = write_report(store, folder, plans=folder)
-    assert f"3 experiments, {(folder / 'report.html').stat().st_size / 1e6:.1f} MB" in told
+    line = write_report(store, folder, plans=folder)
+    assert f"3 experiments, {(folder / 'report.html').stat().st_size / 1e6:.1f} MB" in line
     return Page((folder / "report.html").read_text()).root
 
 
 def section(page, name):
-    return next(each for each in page.iter("section") if each.get("id") == name)
+    return next(element for element in page.iter("section") if element.get("id") == name)
 
 
 def table(element, start=""):
-    """The table with a caption that starts so: the words of its heads, and of its cells row by row."""
-    chosen = next(each for each in element.iter("table") if words(each.find("caption")).startswith(start))
+    """Return the first table whose caption begins with `start`.
+
+    Columns have the words of the heads, and cells the words of the cells.
+    """
+    chosen = next(shown for shown in element.iter("table") if words(shown.find("caption")).startswith(start))
     rows = [[words(cell) for cell in row] for row in chosen.find("tbody")]
     return pd.DataFrame(rows, columns=[words(head) for head in chosen.iter("th")])
 
@@ -110,20 +113,23 @@ def words(element):
 
 
 def pictures(element):
-    """By view the pictures of a section, drawn as text: matplotlib notes what is written beside the outlines."""
-    regions = [each for each in element.iter("div") if each.find("img") is not None]
-    return {each.get("data-view"): svg_of(each.find("img")) for each in regions}
+    """Return the pictures of a section as SVG text, by view.
+
+    Letters are outlines, but matplotlib writes the text beside them as comments.
+    """
+    regions = [region for region in element.iter("div") if region.find("img") is not None]
+    return {region.get("data-view"): svg_of(region.find("img")) for region in regions}
 
 
 def svg_of(image):
     kind, _, content = image.get("src").partition(";base64,")
     assert kind == "data:image/svg+xml"
-    drawn = b64decode(content).decode()
-    assert ElementTree.fromstring(drawn).tag.endswith("svg")
-    return drawn
+    svg = b64decode(content).decode()
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+    return svg
 
 
-def test_it_needs_no_network_and_names_each_place_once(page):
+def test_page_needs_no_network_and_its_anchors_are_unique(page):
     for element in page.iter():
         for name in ("src", "href", "data", "action", "srcset"):
             address = element.get(name, "")
@@ -136,16 +142,16 @@ def test_it_needs_no_network_and_names_each_place_once(page):
     assert set(EXPERIMENTS) | {"claims", "benchmarks", "plans", "provenance", "dictionary"} <= set(anchors)
 
 
-def test_pictures_say_what_they_show_and_tables_have_captions(page):
+def test_pictures_have_descriptions_and_tables_have_captions(page):
     images, shown = list(page.iter("img")), list(page.iter("table"))
     assert all(len(image.get("alt")) > 20 and svg_of(image) for image in images)
-    assert len(images) == 2 * len(VIEWS) + 2  # of two experiments, the benchmarks and a plan
-    assert all(words(each.find("caption")) for each in shown)
+    assert len(images) == 2 * len(VIEWS) + 2  # two experiments, the benchmarks and a plan
+    assert all(words(element.find("caption")) for element in shown)
     assert len(shown) == 9  # the ledger, Table I, rows of three experiments, benchmarks, a plan, provenance, dictionary
-    assert all(head.get("scope") == "col" for each in shown for head in each.iter("th"))
+    assert all(head.get("scope") == "col" for element in shown for head in element.iter("th"))
 
 
-def test_a_figure_is_drawn_of_both_sets_and_of_each(page):
+def test_figure_is_drawn_for_both_sets_and_for_each_set(page):
     drawn = pictures(section(page, "fig2_embedded"))
     assert tuple(drawn) == VIEWS
     titles = {name: f"<!-- constants of the {name.replace('_', ' ')} -->" for name in VIEWS[1:]}
@@ -153,13 +159,13 @@ def test_a_figure_is_drawn_of_both_sets_and_of_each(page):
         assert [title in svg for title in titles.values()] == [view in ("both", name) for name in titles]
 
 
-def test_what_no_constants_change_is_drawn_under_each_set(page):
+def test_panels_that_do_not_depend_on_constants_are_drawn_under_each_set(page):
     drawn = pictures(section(page, "fig7_embedded"))
     assert all("<!-- inter-arrival times -->" in drawn[view] for view in VIEWS)
     assert "<!-- service times, constants of the paper -->" not in drawn["published_code"]
 
 
-def test_rows_are_the_reference_rows_and_belong_to_their_set(page, store):
+def test_rows_are_the_reference_rows_marked_by_set(page, store):
     expected = reference_rows(*load_results("fig2_embedded", store))
     of_section = section(page, "fig2_embedded")
     shown = table(of_section, "Reference rows")
@@ -169,30 +175,30 @@ def test_rows_are_the_reference_rows_and_belong_to_their_set(page, store):
     assert owners == expected["constants"].tolist()
 
 
-def test_table_1_is_a_table_with_the_simulated_times(page, store):
+def test_table_1_has_the_simulated_times(page, store):
     rows = load("table1_embedded", store)
     shown = table(section(page, "table1_embedded")).set_index(["scheme", "time"])
     for constants in VIEWS[1:]:
         chosen = (rows["constants"] == constants) & (rows["workload.over_length"] == "untreated")
         means_s = rows[chosen & (rows["algorithm"] == "bprr") & (rows["metric"] == "waiting_mean_s")]
         assert len(means_s) == 2  # draws
-        told = shown.loc[("BPRR", "waiting"), f"mean (s), constants of the {constants.replace('_', ' ')}"]
-        assert float(told.split()[0]) == pytest.approx(means_s["value"].mean(), rel=0.01, abs=0.005)
+        text = shown.loc[("BPRR", "waiting"), f"mean (s), constants of the {constants.replace('_', ' ')}"]
+        assert float(text.split()[0]) == pytest.approx(means_s["value"].mean(), rel=0.01, abs=0.005)
     heads = [head.get("data-constants") for head in section(page, "table1_embedded").find(".//thead/tr")]
     assert (heads.count("paper"), heads.count("published_code"), heads.count(None)) == (4, 4, 5)
 
 
-def test_the_ledger_is_that_of_the_claims(page, store, tmp_path):
+def test_ledger_is_that_of_the_claims(page, store, tmp_path):
     write_claims(store, tmp_path)
     expected = pd.read_csv(tmp_path / "claims.csv")
     shown = table(section(page, "claims"))
     assert shown["id"].tolist() == [claim.id for claim in claims()] == expected["id"].tolist()
     assert shown["verdict"].tolist() == expected["verdict"].tolist()
-    for claim, told, explanation in zip(shown["claim"], expected["claim"], expected["explanation"], strict=True):
-        assert claim == f"{told}Evidence {' '.join(explanation.split())}"
+    for shown_claim, claim, explanation in zip(shown["claim"], expected["claim"], expected["explanation"], strict=True):
+        assert shown_claim == f"{claim}Evidence {' '.join(explanation.split())}"
 
 
-def test_benchmarks_and_provenance_are_there(page):
+def test_page_has_benchmarks_and_provenance(page):
     committed = pd.read_csv(ROOT / "results" / "benchmarks.csv")
     assert table(section(page, "benchmarks"))["measures"].tolist() == committed["measures"].tolist()
     provenance = table(section(page, "provenance"))
@@ -200,33 +206,33 @@ def test_benchmarks_and_provenance_are_there(page):
     assert all("draws=2" in command and "workload.job_count=100" in command for command in provenance["command"])
 
 
-def test_a_plan_has_its_picture_and_its_numbers(page):
+def test_plan_has_its_picture_and_its_numbers(page):
     of_plans = section(page, "plans")
     assert words(of_plans.find("h3")) == "lab <1>"
     assert len(pictures(of_plans)) == 1
     plan, petals = table(of_plans).to_dict("records")
     assert (plan["mean (s)"], plan["P95 (s)"], plan["load λ/ν"]) == ("9.88", "29", "0.25")
-    assert (petals["mean (s)"], petals["why none"]) == ("", "no steady state")
+    assert (petals["mean (s)"], petals["no prediction because"]) == ("", "no steady state")
     assert "Bottleneck: the cache of <old> & small." in words(of_plans)
 
 
-def test_a_plan_that_cannot_be_read_is_named(store, tmp_path):
+def test_error_names_a_plan_that_cannot_be_read(store, tmp_path):
     for content in ("{", "[]", '{"format": 2}'):
         (tmp_path / "plan.json").write_text(content)
-        with pytest.raises(InputError, match=r"plan\.json: not a plan of format 1; remove it, or write it again"):
+        with pytest.raises(InputError, match=r"plan\.json: is not a plan of format 1; remove it or write it again"):
             write_report(store, tmp_path, plans=tmp_path)
 
 
-def test_an_experiment_under_one_set_is_always_shown_and_says_so(store):
+def test_experiment_with_one_set_is_always_shown_with_a_note(store):
     rows, points = load_results("fig2_embedded", store)
     one = Results(*(frame[frame["constants"] == "paper"].reset_index(drop=True) for frame in (rows, points)))
     sweep = {"fixed": [], "axes": ["constants"], "draws": 2, "labels": LABELS}
     shown = Page(section_of("fig2_embedded", sweep, one)).root
     assert list(pictures(shown)) == [None]
-    assert "The switch of constants changes nothing here: only the constants of the paper were run." in words(shown)
+    assert "The constants switch has no effect here: only the constants of the paper were run." in words(shown)
 
 
-def test_an_experiment_without_rows_or_figure_says_so(store):
+def test_experiment_without_rows_or_figure_has_a_note(store):
     rows, points = load_results("fig2_embedded", store)
     skipped = points.assign(status="skipped", reason="no data")
     sweep = {"fixed": [], "axes": ["constants"], "draws": 2}
@@ -235,7 +241,7 @@ def test_an_experiment_without_rows_or_figure_says_so(store):
     assert "nothing to draw" in words(Page(section_of("of_my_own", sweep, Results(rows, points))).root)
 
 
-def test_a_legend_fits_on_a_figure_of_one_set(store):
+def test_legend_fits_on_a_figure_of_one_set(store):
     rows = load("fig2_embedded", store)
     figure = fig2.draw(rows[rows["constants"] == "paper"], 2, Labels(LABELS))
     figure.draw_without_rendering()
@@ -244,8 +250,8 @@ def test_a_legend_fits_on_a_figure_of_one_set(store):
     plt.close(figure)
 
 
-def test_without_a_store_it_says_what_to_do(tmp_path):
+def test_report_without_a_store_is_an_error(tmp_path):
     done = script("plot.py", "report", "--store", tmp_path / "none", "--to", tmp_path)
     assert done.returncode == 1
-    assert "has nothing to report on; run `make reproduce` first, or name another store" in done.stderr
+    assert "has no experiment to report on; run `make reproduce` first, or name another store" in done.stderr
     assert not (tmp_path / "report.html").exists()

@@ -1,6 +1,6 @@
-"""The report in Chromium: it loads without a complaint, shows every figure, and can be switched, sorted and printed.
+"""The report in Chromium: it loads without errors, shows every figure, and can be switched, sorted and printed.
 
-`make browser` runs these; they need Chromium or Chrome.
+`make browser` runs these tests, which need Chromium or Chrome.
 """
 
 from base64 import b64decode
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.browser
 
 VIEWS = ("both", "paper", "published_code")
 PHONE = (390, 844)
-READABLE = 4.5  # contrast that WCAG 2 asks of text (level AA)
-SEEN = "each => each.getClientRects().length > 0"
+READABLE = 4.5  # contrast that WCAG 2 requires of text (level AA)
+SEEN = "element => element.getClientRects().length > 0"
 CONTRAST = """(() => {
   const light = text => {
     const [red, green, blue] = text.match(/[\\d.]+/g).map(part => part / 255)
@@ -24,7 +24,7 @@ CONTRAST = """(() => {
     return .2126 * red + .7152 * green + .0722 * blue + .05;
   };
   const ground = light(getComputedStyle(document.body).backgroundColor);
-  return Object.fromEntries(["p", "a", "caption", "td", "th", "summary", ".told"].map(name => {
+  return Object.fromEntries(["p", "a", "caption", "td", "th", "summary", ".summary"].map(name => {
     const ink = light(getComputedStyle(document.querySelector(name)).color);
     return [name, Math.max(ink, ground) / Math.min(ink, ground)];
   }));
@@ -33,7 +33,7 @@ CONTRAST = """(() => {
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """The page that the command makes of every experiment that needs no download, small."""
+    """Return the report of small runs of every experiment that needs no download."""
     store, folder = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("report")
     for name in EMBEDDED:
         small = ("draws=2", "hydra/launcher=basic", f"store={store}", *SMALLER[name])
@@ -55,7 +55,7 @@ def chromium(tmp_path_factory):
 
 @pytest.fixture
 def page(chromium, report):
-    """The page as a reader with a wide screen opens it."""
+    """Return the browser with the report open on a wide screen."""
     chromium.resize(1280, 1000)
     chromium.emulate()
     chromium.open(report)
@@ -66,8 +66,13 @@ def choose(page, view):
     page.evaluate(f"document.querySelector('label[for=view-{view}]').click()")
 
 
+def unfold(page):
+    """Open everything that is folded."""
+    page.evaluate("document.querySelectorAll('details').forEach(folded => { folded.open = true })")
+
+
 def seen(page, selector):
-    """How many of these a reader could scroll to."""
+    """Return how many elements of a selector are shown on the page."""
     return page.evaluate(f"[...document.querySelectorAll('{selector}')].filter({SEEN}).length")
 
 
@@ -77,12 +82,12 @@ def column(page, table, number):
     )
 
 
-def test_it_loads_without_complaint_and_asks_for_nothing_else(page, report):
+def test_page_loads_without_errors_or_further_requests(page, report):
     assert page.problems() == []
     assert page.requests() == [report.resolve().as_uri()]
 
 
-def test_complaints_and_requests_would_be_noticed(page, tmp_path):
+def test_errors_and_requests_of_a_page_are_noticed(page, tmp_path):
     (tmp_path / "bad.html").write_text('<img src="missing.png"><script>console.error("x"); missing()</script>')
     page.open(tmp_path / "bad.html")
     assert len(page.problems()) == 3
@@ -92,18 +97,19 @@ def test_complaints_and_requests_would_be_noticed(page, tmp_path):
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_experiment_shows_one_figure_or_its_table(page, view):
     choose(page, view)
-    sizes = "each => [each.naturalWidth, each.getBoundingClientRect().width, each.getBoundingClientRect().height]"
+    box = "image.getBoundingClientRect()"
+    sizes = f"image => [image.naturalWidth, {box}.width, {box}.height]"
     images = page.evaluate(f"[...document.querySelectorAll('img')].filter({SEEN}).map({sizes})")
-    tables = 1  # Table I is no picture
-    assert len(images) == len(EMBEDDED) - tables + 1  # the benchmarks
+    tables = 1  # Table I is a table, not a picture
+    assert len(images) == len(EMBEDDED) - tables + 1  # one more for the benchmarks
     assert all(natural > 0 and width > 300 and height > 100 for natural, width, height in images)
     for name in EMBEDDED:
         assert seen(page, f"#{name} > .wide") == 1, name
 
 
-def test_the_switch_shows_one_set_or_both(page):
+def test_switch_shows_one_set_or_both(page):
     assert page.evaluate("document.querySelector('#view-both').checked")
-    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    unfold(page)
     counts = {view: seen(page, f'[data-constants="{view}"]') for view in VIEWS[1:]}
     assert min(counts.values()) > 100
     for view in VIEWS:
@@ -114,17 +120,17 @@ def test_the_switch_shows_one_set_or_both(page):
             assert seen(page, f'[data-constants="{name}"]') == (count if view in ("both", name) else 0)
 
 
-def test_the_switch_works_by_keyboard(page):
+def test_switch_works_by_keyboard(page):
     page.evaluate("document.querySelector('#view-both').focus()")
     page.press("ArrowRight", 39)
     assert page.evaluate("document.querySelector(':focus').id") == "view-paper"
     assert seen(page, '[data-constants="published_code"]') == 0
 
 
-def test_a_table_is_sorted_by_its_heads(page):
+def test_click_on_a_head_sorts_a_table(page):
     ledger = "#claims table"
     click = f"document.querySelector('{ledger}').tHead.rows[0].cells[%d].querySelector('button').click()"
-    order = f"[...document.querySelector('{ledger}').tHead.rows[0].cells].map(each => each.ariaSort)"
+    order = f"[...document.querySelector('{ledger}').tHead.rows[0].cells].map(head => head.ariaSort)"
     ids = column(page, ledger, 0)
     page.evaluate(click % 2)
     verdicts = column(page, ledger, 2)
@@ -139,29 +145,29 @@ def test_a_table_is_sorted_by_its_heads(page):
 
 @pytest.mark.parametrize("title", ["median", "ratio"])
 def test_numbers_are_sorted_as_numbers_and_blanks_come_last(page, title):
-    """Medians are from 0.0003 s to 10,000,000 jobs/s; what has no peer has no ratio."""
+    """Check medians, from 0.0003 s to 10,000,000 jobs/s, and ratios, some of them blank."""
     heads = "[...document.querySelector('#benchmarks table').tHead.rows[0].cells]"
-    number = page.evaluate(f"{heads}.findIndex(each => each.innerText.startsWith('{title}'))")
+    number = page.evaluate(f"{heads}.findIndex(head => head.innerText.startsWith('{title}'))")
     for sign in (1, -1):
         page.evaluate(f"{heads}[{number}].querySelector('button').click()")
-        told = column(page, "#benchmarks table", number)
-        numbers = [float(each) for each in told if each]
+        texts = column(page, "#benchmarks table", number)
+        numbers = [float(text) for text in texts if text]
         assert len(numbers) > 5
         assert numbers == sorted(numbers, key=lambda value: sign * value)
-        assert told[len(numbers) :] == [""] * (len(told) - len(numbers))
+        assert texts[len(numbers) :] == [""] * (len(texts) - len(numbers))
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_phone_scrolls_down_only(page, view):
+def test_phone_scrolls_down_only(page, view):
     page.resize(*PHONE, mobile=True)
     choose(page, view)
-    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
     assert page.evaluate("document.querySelector('.switch').getBoundingClientRect().height") < 80
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read_in_light_and_dark(page, scheme):
+def test_text_is_readable_in_light_and_dark(page, scheme):
     page.emulate(scheme=scheme)
     assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
     contrasts = page.evaluate(CONTRAST)
@@ -170,7 +176,7 @@ def test_text_can_be_read_in_light_and_dark(page, scheme):
     assert (lightness == "rgb(255, 255, 255)") == (scheme == "light")
 
 
-def test_print_has_the_figures_without_what_is_for_the_screen(page):
+def test_print_has_the_figures_without_the_controls(page):
     page.emulate(media="print", scheme="dark")
     assert seen(page, ".switch, nav, details") == 0
     assert seen(page, "img") == len(EMBEDDED)

@@ -1,4 +1,4 @@
-"""What would come out the same is not drawn again; what changed is."""
+"""Outputs that would come out the same are not made again; outputs that changed are."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ def sweep(store, *words, names=NAMES):
 
 
 def plot(folder, *words):
-    """What plot.py prints, by the first word of a line."""
+    """Run plot.py and return the lines that it prints, by their first word."""
     done = script("plot.py", "--store", folder / "store", "--to", folder / "fig", "--rows", folder / "rows", *words)
     assert done.returncode == 0, done.stderr
     return {line.split()[0]: line for line in done.stdout.splitlines() if not line.startswith(" ")}
@@ -33,7 +33,7 @@ def unchanged(lines):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A store with its figures, drawn once."""
+    """Return a folder with a store and its figures, made once."""
     folder = tmp_path_factory.mktemp("made")
     sweep(folder / "store")
     assert unchanged(plot(folder)) == set()
@@ -42,7 +42,10 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def drawn(made, tmp_path):
-    """The same as a copy at the same place, so that its stamps fit."""
+    """Yield the same folder, and restore it after the test.
+
+    Its path stays the same, so its stamps stay valid.
+    """
     shutil.copytree(made, tmp_path / "before")
     yield made
     shutil.rmtree(made)
@@ -63,14 +66,14 @@ def test_nothing_is_made_again_and_no_process_starts(drawn, monkeypatch):
     assert times(drawn) == before
 
 
-def test_redraw_makes_everything(drawn):
+def test_redraw_makes_everything_again(drawn):
     before = times(drawn)
     assert unchanged(plot(drawn, "--redraw")) == set()
     changed = {name for name, time in times(drawn).items() if time != before[name]}
     assert changed == set(before)
 
 
-def test_a_file_that_is_gone_or_edited_is_made_again(drawn):
+def test_missing_or_edited_files_are_made_again(drawn):
     (drawn / "fig/fig2_embedded.svg").write_text("edited")
     (drawn / "rows/fig7_embedded.csv").unlink()
     assert unchanged(plot(drawn)) == {"fig7_embedded", "claims", "benchmarks"}
@@ -78,20 +81,20 @@ def test_a_file_that_is_gone_or_edited_is_made_again(drawn):
     assert (drawn / "rows/fig7_embedded.csv").is_file()
 
 
-def test_other_rows_are_drawn_again_with_what_rests_on_them(drawn):
+def test_new_rows_are_drawn_again_with_the_ledger_that_uses_them(drawn):
     sweep(drawn / "store", "draws=3", names=("fig2_embedded",))
     assert unchanged(plot(drawn)) == {"fig7_embedded", "benchmarks"}
     assert set(pd.read_csv(drawn / "rows/fig2_embedded.csv")["draws"]) == {3}
     assert len(unchanged(plot(drawn))) == 4
 
 
-def test_the_same_rows_computed_anew_are_not_drawn_again(drawn):
+def test_same_rows_computed_again_are_not_drawn_again(drawn):
     shutil.rmtree(drawn / "store")
     sweep(drawn / "store")
     assert unchanged(plot(drawn)) == {*NAMES, "claims", "benchmarks"}
 
 
-def test_another_label_is_drawn(drawn):
+def test_changed_label_is_drawn(drawn):
     path = drawn / "store/experiments/fig2_embedded.json"
     record = json.loads(path.read_text())
     record["labels"]["constants"]["paper"] = "my constants"
@@ -100,7 +103,7 @@ def test_another_label_is_drawn(drawn):
     assert "my constants" in (drawn / "fig/fig2_embedded.svg").read_text()
 
 
-def test_other_code_or_packages_draw_what_they_reach(drawn, monkeypatch):
+def test_changed_code_or_packages_outdate_the_outputs_that_use_them(drawn, monkeypatch):
     code_of = stamps.code_of
     monkeypatch.setattr(
         stamps,
@@ -109,24 +112,24 @@ def test_other_code_or_packages_draw_what_they_reach(drawn, monkeypatch):
             name: f"{code}{'+' * (name == 'plots.figures.paper.fig7')}" for name, code in code_of(modules).items()
         },
     )
-    found = {name: Stamps(drawn / "fig").fitting(output) for name, output in outputs(drawn).items()}
-    assert {name for name, output in found.items() if output} == {
+    results = {name: Stamps(drawn / "fig").up_to_date(output) for name, output in outputs(drawn).items()}
+    assert {name for name, made in results.items() if made} == {
         "fig2_embedded",
         "claims",
         "benchmarks",
         "reference rows",
     }
     monkeypatch.setattr(stamps, "version", lambda package: "0")
-    assert not any(Stamps(drawn / "fig").fitting(output) for output in outputs(drawn).values())
+    assert not any(Stamps(drawn / "fig").up_to_date(output) for output in outputs(drawn).values())
 
 
 def outputs(folder):
     names = [*NAMES, "claims", "benchmarks"]
-    found = outputs_of(names, folder / "store", folder / "fig", folder, folder / "rows")
-    return {output.name: output for output in found}
+    chosen = outputs_of(names, folder / "store", folder / "fig", folder, folder / "rows")
+    return {output.name: output for output in chosen}
 
 
-def test_code_counts_with_the_data_beside_it(tmp_path, monkeypatch):
+def test_hash_depends_on_the_data_beside_the_code(tmp_path, monkeypatch):
     (tmp_path / "plots/figures/paper").mkdir(parents=True)
     (tmp_path / "plots/figures/paper/rules.yaml").write_text("a: 1\n")
     monkeypatch.setattr(stamps, "ROOT", tmp_path)
@@ -138,26 +141,26 @@ def test_code_counts_with_the_data_beside_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"fig2_embedded": 1}', '{"fig2_embedded": {"inputs": "x"}}'])
-def test_torn_stamps_count_as_none(drawn, content):
+def test_damaged_stamps_count_as_none(drawn, content):
     (drawn / "fig" / FILE).write_text(content)
-    assert not any(Stamps(drawn / "fig").fitting(output) for output in outputs(drawn).values())
+    assert not any(Stamps(drawn / "fig").up_to_date(output) for output in outputs(drawn).values())
 
 
-def test_why_there_is_no_figure_is_said_again(drawn, tmp_path):
+def test_reason_for_no_figure_is_printed_again(drawn, tmp_path):
     sweep(drawn / "store", "tuning.capacity=100000")
     first, again = plot(drawn), plot(drawn)
     assert "nothing to draw" in again["fig2_embedded"]
     assert first["fig2_embedded"] == again["fig2_embedded"]
 
 
-def test_rows_in_another_folder_are_written_there(drawn, tmp_path):
+def test_reference_rows_are_written_to_another_folder(drawn, tmp_path):
     output = ReferenceRows(drawn / "store", [Experiment(name, drawn / "store") for name in NAMES], tmp_path)
-    assert Stamps(drawn / "fig").fitting(output) is None
+    assert Stamps(drawn / "fig").up_to_date(output) is None
     made = output.make()
     assert [path.name for path in made.files] == ["fig2_embedded.csv", "fig7_embedded.csv", "provenance.yaml"]
 
 
-def test_a_stamp_holds_for_a_folder_that_was_moved(tmp_path):
+def test_stamp_is_valid_after_its_folder_was_moved(tmp_path):
     class Text:
         name = "text"
 
@@ -168,4 +171,4 @@ def test_a_stamp_holds_for_a_folder_that_was_moved(tmp_path):
     (tmp_path / "one/text.md").write_text("x")
     Stamps(tmp_path / "one").write("text", "hash", Made("done", [tmp_path / "one/text.md"]))
     (tmp_path / "one").rename(tmp_path / "two")
-    assert Stamps(tmp_path / "two").fitting(Text()) == Made("done", [tmp_path / "two/text.md"])
+    assert Stamps(tmp_path / "two").up_to_date(Text()) == Made("done", [tmp_path / "two/text.md"])

@@ -1,4 +1,4 @@
-"""Ablation of fig. 8: by how much the proposed scheme is faster than each variant, under every choice that was open."""
+"""Ablation of fig. 8: how much faster the proposed scheme is than each variant, under every open choice."""
 
 import numpy as np
 import pandas as pd
@@ -6,20 +6,23 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plots.drawing.curves import NONE, axis_words, telling_apart
+from plots.drawing.curves import NONE, axis_words, distinguishing_axes
 from plots.drawing.style import SCHEMES, in_order, new_figure
 from store.tables.labels import Labels
 from store.tables.statistics import mean_interval
 
 SETTING = ["constants", "network", "cluster.fast_servers"]
-STRONG = 35  # per cent, from where the colour is dark
+STRONG = 35  # per cent from which the colour is dark
 SIZE, REFERENCE = "cluster.server_count", "proposed"
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a table for each size of the cluster: settings by variants, reductions of the mean response in per cent."""
+    """Draw a table for each size of the cluster.
+
+    Rows are settings, columns are variants, and cells are reductions of the mean response time in per cent.
+    """
     rows = rows[rows["metric"] == "response_mean_s"]
-    setting = [*SETTING, *telling_apart(rows, [SIZE, "algorithm", *SETTING])]
+    setting = [*SETTING, *distinguishing_axes(rows, [SIZE, "algorithm", *SETTING])]
     sizes, columns = rows[SIZE].unique(), [name for name in in_order(rows["algorithm"], SCHEMES) if name != REFERENCE]
     figure, panels = new_figure(1, len(sizes))
     figure.set_size_inches(11, 3.6 * len(sizes))
@@ -34,14 +37,20 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 
 def _reductions(rows: pd.DataFrame, setting: list[str], variants: list[str]) -> pd.DataFrame:
-    """Return 1 - ours/theirs of each draw: a line for each setting and draw, a column for each variant."""
-    rows = rows.fillna(dict.fromkeys(setting, NONE))  # else a pivot would drop them
+    """Return 1 - ours/theirs by setting and draw, with a column for each variant.
+
+    `ours` and `theirs` are the mean response times of the proposed scheme and of the variant in the same draw.
+    """
+    rows = rows.fillna(dict.fromkeys(setting, NONE))  # a pivot would drop rows with nan
     by_draw = rows.pivot_table(index=[*setting, "draw"], columns="algorithm", values="value", sort=False)
     return 1 - by_draw.reindex(columns=variants).rdiv(by_draw[REFERENCE], axis=0)
 
 
 def _table(axes: Axes, gains: pd.DataFrame, draws: int, labels: Labels) -> None:
-    """Colour the means; a cell without one says on how many clusters there is no steady state or no path."""
+    """Draw the means as coloured cells.
+
+    A cell without a mean says on how many clusters there is no steady state or no path.
+    """
     names = [str(name) for name in gains.index.names[:-1]]
     settings = gains.groupby(level=names, sort=False)
     means = 100 * settings.mean().where(settings.count() == draws)
@@ -61,7 +70,7 @@ def _table(axes: Axes, gains: pd.DataFrame, draws: int, labels: Labels) -> None:
 
 
 def _words(setting: dict[str, str], labels: Labels) -> str:
-    """Return a setting in words: its constants above the rest."""
+    """Return a setting in words, with the constants on a line of their own."""
     first, network, fast_servers = (labels(axis, setting[axis]) for axis in SETTING)
     others = [axis_words(axis, setting[axis], labels) for axis in setting if axis not in SETTING]
     return f"{first},\n" + ", ".join([network, f"fast servers {fast_servers}", *others])

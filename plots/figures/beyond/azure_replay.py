@@ -1,9 +1,9 @@
-"""The replay of a trace: CDFs of response, waiting and service time, mean over draws of the cluster."""
+"""The replay of a trace: CDFs of response, waiting and service times, as means over draws of the cluster."""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plots.drawing.curves import axis_words, telling_apart
+from plots.drawing.curves import axis_words, distinguishing_axes
 from plots.drawing.style import COLOURS, new_figure, over_draws
 from store.tables.labels import Labels
 
@@ -12,8 +12,8 @@ TIMES = (("response", "-"), ("service", "--"), ("waiting", ":"))
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a panel for each treatment of over-long requests, and for whatever else tells points apart."""
-    others = telling_apart(rows, [TREATMENT])
+    """Draw a panel for each treatment of over-long requests and each further setting."""
+    others = distinguishing_axes(rows, [TREATMENT])
     parts = list(rows.groupby([TREATMENT, *others], sort=False, dropna=False))
     figure, panels = new_figure(len(parts))
     for axes, ((treatment, *values), shown) in zip(panels, parts, strict=True):

@@ -1,12 +1,13 @@
-"""Fig. 4 on a measured machine: prefill and decoding of two small models' blocks, and what a message to a server costs.
+"""Fig. 4 on a measured machine: prefill and decoding times of two small models, and the cost of a message.
 
-The lines are the time model of footnote 2. It knows nothing of the context, over which decoding is shown here.
+Times are those of the models' blocks; the message goes to a server. The lines are the time model of footnote 2. The
+model ignores the length of the context, over which decoding is shown here.
 """
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plots.drawing.measured_points import lines_and_points, what_is_measured
+from plots.drawing.measured_points import lines_and_points, reading_note
 from plots.drawing.style import legend_below, new_figure
 from store.tables.labels import Labels
 
@@ -19,7 +20,10 @@ PANELS = (
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a curve for each model, and panels for what a profile has: a quick one lacks the relay."""
+    """Draw a panel for each measurement, with a curve for each model.
+
+    A quick profile has no measurements of messages (`relay`). Raises `KeyError` if the rows have none of the metrics.
+    """
     shown = [panel for panel in PANELS if rows["metric"].str.startswith(panel[0]).any()]
     if not shown:
         raise KeyError(", ".join(metric for metric, *_ in PANELS))
@@ -27,5 +31,5 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     for axes, (metric, xlabel, ylabel, title) in zip(panels, shown, strict=True):
         lines_and_points(axes, rows, metric, "model", labels)
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    legend_below(figure, panels, columns=4, note=what_is_measured(rows, "model", labels))
+    legend_below(figure, panels, columns=4, note=reading_note(rows, "model", labels))
     return figure

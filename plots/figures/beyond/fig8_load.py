@@ -1,4 +1,4 @@
-"""Fig. 8 over load: the same comparison on the paper's default cluster at every share of what it can serve."""
+"""Fig. 8 over load: the same comparison on the paper's default cluster, from low load to almost full load."""
 
 import pandas as pd
 from matplotlib.figure import Figure

@@ -1,7 +1,8 @@
-"""The limit of the model: how far predictions are from real runs, over load, capacity and the share of computation.
+"""The limit of the model: errors of predictions against real runs, over load, capacity and share of computation.
 
-Equation (2) lets jobs on a server compute as if each were alone; on a server that computes one step at a time they wait
-for each other's steps, the more so the more jobs there are and the more of their time is computation.
+Equation (2) assumes that each job on a server computes as if it were alone. A server that computes one step at a time
+makes jobs wait for each other's steps. They wait the longer, the more jobs there are and the more of their time is
+computation.
 """
 
 from collections.abc import Sequence
@@ -34,24 +35,29 @@ METRICS = {"service_mean_s": "error of mean service", "response_mean_s": "error 
 KIND_STYLES = {MODEL: "-", STEPS: "--"}
 FURTHER_STYLES = ("-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = "osD^v"
-TOP = 0.2  # a prediction cannot be more than 100 % too low; too high, the frame goes at least so far
+TOP = 0.2  # the least upper end of the frame; the lower end is -100 %, as no prediction can be lower
 WITHIN = " and ".join(f"{100 * band:g} % in {metric.split('_')[0]}" for metric, band in BANDS.items())
 NOTE = f"relative to {{reference}}; grey: within {WITHIN}"
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a column for each share of computation, a line of panels for service and one for response."""
+    """Draw a column of panels for each share of computation.
+
+    The first line of panels is for service times, the second for response times. Without real runs the reference are
+    the step queues.
+    """
     known = with_kinds(rows)
     table, kinds = means(known, draws), kinds_in(known, labels)
     reference = MEASURED if MEASURED in table else next(k.name for k in kinds if model_of(k.name) == STEPS)
-    off = errors(table, kinds, reference).assign(load=pd.to_numeric(table["demand.load"]))
-    shown = [kind for kind in kinds if kind.name in off and kind.name not in (reference, THEORY)]
+    relative = errors(table, kinds, reference).assign(load=pd.to_numeric(table["demand.load"]))
+    shown = [kind for kind in kinds if kind.name in relative and kind.name not in (reference, THEORY)]
     shares = {str(rtt_s): compute_share(cells, kinds) for rtt_s, cells in table.groupby("network.rtt_s", sort=False)}
     figure, panels = new_figure(len(shares), len(METRICS))
     for line, metric in enumerate(METRICS):
         for number, (rtt_s, share) in enumerate(shares.items()):
             axes = panels[line * len(shares) + number]
-            _errors(axes, off[(off["metric"] == metric) & (off["network.rtt_s"] == rtt_s)], metric, shown)
+            chosen = (relative["metric"] == metric) & (relative["network.rtt_s"] == rtt_s)
+            _errors(axes, relative[chosen], metric, shown)
             axes.set_title(f"RTT {1e3 * float(rtt_s):g} ms: a job alone computes {share:.0%} of its time")
     against = "the run" if reference == MEASURED else f"{_label(kinds, reference)}, as nothing was run"
     legend_below(figure, panels, len(shown) or 1, NOTE.format(reference=against))
@@ -62,15 +68,15 @@ def _label(kinds: Sequence[Kind], name: str) -> str:
     return next((kind.label for kind in kinds if kind.name == name), name)
 
 
-def _errors(axes: Axes, off: pd.DataFrame, metric: str, kinds: Sequence[Kind]) -> None:
+def _errors(axes: Axes, relative: pd.DataFrame, metric: str, kinds: Sequence[Kind]) -> None:
     """Draw a curve for each prediction and capacity."""
     axes.axhspan(-BANDS[metric], BANDS[metric], color="0.9", zorder=0)
     axes.axhline(0, color="black", linewidth=0.8)
     top, further = TOP, cycle(FURTHER_STYLES)
     for name, label, _ in kinds:
-        top = max(top, 1.1 * off[name].max())
+        top = max(top, 1.1 * relative[name].max())
         linestyle = KIND_STYLES.get(LOOKS_LIKE.get(model_of(name), model_of(name))) or next(further)
-        for number, (capacity, cells) in enumerate(off.groupby("tuning.capacity", sort=False)):
+        for number, (capacity, cells) in enumerate(relative.groupby("tuning.capacity", sort=False)):
             look = {"color": COLOURS[number], "marker": MARKERS[number % len(MARKERS)], "linestyle": linestyle}
             ordered = cells.sort_values("load")
             axes.plot(ordered["load"], ordered[name], label=f"{label}, c = {capacity}", **look)

@@ -1,4 +1,7 @@
-"""Real runs: response, waiting and service over load, as theory and simulations predict and as they were measured."""
+"""Real runs: response, waiting and service times over load, as predicted and as measured.
+
+The predictions are those of theory and of simulations.
+"""
 
 from collections.abc import Sequence
 
@@ -44,9 +47,9 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     columns, kinds = columns_of_cells(known), kinds_in(known, labels)
     figure, panels = new_figure(len(columns), len(LINES))
     for number, shown in enumerate(columns):
-        for line, (label, metric, coordinates, scale) in enumerate(LINES):
+        for line, (label, metric, quantiles, scale) in enumerate(LINES):
             axes = panels[line * len(columns) + number]
-            _curves(axes, shown[shown["metric"] == metric], kinds, coordinates, draws)
+            _curves(axes, shown[shown["metric"] == metric], kinds, quantiles, draws)
             title = "" if line else cell_title(shown, kinds, draws)
             axes.set(xlabel="load λ/ν", ylabel=label, xlim=(0, 1), title=title)
             scale(axes)
@@ -55,11 +58,11 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 
 def _curves(
-    axes: Axes, rows: pd.DataFrame, kinds: Sequence[Kind], coordinates: tuple[float | None, ...], draws: int
+    axes: Axes, rows: pd.DataFrame, kinds: Sequence[Kind], quantiles: tuple[float | None, ...], draws: int
 ) -> None:
     """Draw a curve for each kind and quantile."""
     for name, label, look in (kind for kind in kinds if kind.name in set(rows["kind"])):
         of_kind = rows[rows["kind"] == name]
-        for number, at in enumerate(coordinates):
-            chosen = of_kind[of_kind["at"].isna() if at is None else of_kind["at"] == at]
+        for number, quantile in enumerate(quantiles):
+            chosen = of_kind[of_kind["at"].isna() if quantile is None else of_kind["at"] == quantile]
             curve(axes, look, over_draws(chosen, "demand.load", draws), "_" if number else label)

@@ -1,4 +1,4 @@
-"""Real runs of a trace: means and percentiles as both simulations predict them and as they were measured."""
+"""Real runs of a trace: means and percentiles, as both simulations predict them and as measured."""
 
 import pandas as pd
 from matplotlib.figure import Figure

@@ -1,5 +1,7 @@
-"""Scale: what composing and evaluating cost over the number of servers in CPU time and peak memory, how these grow, and
-where a minute is reached. The seconds are measurements of a machine and differ from run to run.
+"""Scale: CPU time and peak memory of composing and evaluating, over the number of servers.
+
+The figure also shows how they grow and where they reach a minute. The seconds are measured on a machine and differ from
+run to run.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +14,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from scipy.stats import linregress
 
-from plots.drawing.curves import NONE, axis_words, telling_apart
+from plots.drawing.curves import NONE, axis_words, distinguishing_axes
 from plots.drawing.style import COLOURS, LOOKS, Look, looks_of, new_figure
 from store.tables.labels import Labels
 
@@ -20,7 +22,7 @@ SUBJECT = ["evaluator.stage", "algorithm", "tuning"]
 SERVERS, LOAD = "cluster.server_count", "demand.load"
 PRACTICAL_S = 60.0
 LARGEST_DRAWN = 1e7  # servers
-LEAST_MB = 0.1  # Linux counts pages no finer
+LEAST_MB = 0.1  # Linux counts memory no more finely
 FEWEST_FITTED = 3
 EXTRAPOLATED: dict[str, Any] = {"linestyle": ":", "linewidth": 1, "zorder": 1}
 REACHED: dict[str, Any] = {"linestyle": "none", "marker": "o", "fillstyle": "none"}
@@ -31,7 +33,7 @@ NOTE = (
 )
 
 
-# What the lines of each panel look like, by stage, scheme and tuning; others get looks of their own.
+# The look of lines by stage, scheme and tuning. Other lines get looks of their own.
 KNOWN: dict[tuple[str, ...], Look] = {
     ("compose", "proposed", "fixed"): LOOKS["proposed"],
     ("compose", "proposed_tuned", "fixed"): LOOKS["response_lower_s"],
@@ -51,29 +53,30 @@ NO_POWER = {"markov": "exponential, at most 200,000 states"}
 
 
 class Line(NamedTuple):
-    """The costs of one stage of one scheme: what tells them apart, and the label and look of their curve."""
+    """The curve with the costs of one stage of one scheme: its key, name and look."""
 
-    key: tuple[str, ...]  # stage, scheme, tuning and whatever else the rows have
+    key: tuple[str, ...]  # stage, scheme, tuning, and further axes in which rows differ
     name: str
     look: Look
 
     @property
     def stage(self) -> str:
-        """The stage of which these are the costs."""
+        """Return the stage whose costs these are."""
         return self.key[0]
 
 
 class Growth(NamedTuple):
-    """value ~ J^exponent."""
+    """The exponent of a power law, value ~ J^exponent, and its standard error."""
 
     exponent: float
     standard_error: float
 
 
 def growth(servers: NDArray[np.float64], values: NDArray[np.float64]) -> Growth | None:
-    """Least squares over the logarithms of the upper half of the points (J ascending), at least three of them.
+    """Fit a power law to the upper half of the points, or return None.
 
-    None where there are fewer.
+    The fit is by least squares on logarithms. `servers` (J) are ascending, and at least three points are fitted; the
+    result is None if there are fewer.
     """
     if servers.size < FEWEST_FITTED:
         return None
@@ -83,21 +86,25 @@ def growth(servers: NDArray[np.float64], values: NDArray[np.float64]) -> Growth 
 
 
 def servers_at(seconds: float, servers: NDArray[np.float64], measured_s: NDArray[np.float64], grown: Growth) -> float:
-    """The J at which ascending times reach so many seconds: between two points, or beyond the last by the fit.
+    """Return the J at which ascending times reach so many seconds.
 
-    Infinite where the fit does not grow.
+    It is interpolated between two points, or extrapolated beyond the last point by the fit. It is infinite if the fit
+    does not grow.
     """
     if seconds <= measured_s[-1]:
         return float(np.exp(np.interp(np.log(seconds), np.log(measured_s), np.log(servers))))
     if grown.exponent <= 0:
         return np.inf
     decades = np.log10(seconds / measured_s[-1]) / grown.exponent
-    return float(servers[-1] * 10.0 ** min(decades, 100.0))  # a fit that hardly grows says no more than "very many"
+    return float(servers[-1] * 10.0 ** min(decades, 100.0))  # more decades would only say "very many"
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw seconds above, memory below; composing on the left, evaluating on the right. A cost is of one draw."""
-    key = [*SUBJECT, *telling_apart(rows, [*SUBJECT, SERVERS])]
+    """Draw seconds above and memory below.
+
+    Composing is on the left, evaluating on the right. Costs are those of a single draw.
+    """
+    key = [*SUBJECT, *distinguishing_axes(rows, [*SUBJECT, SERVERS])]
     costs = _costs(rows, key)
     figure, panels = new_figure(2, lines=2)
     figure.set_size_inches(11, 8.5)
@@ -120,8 +127,11 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 
 def _costs(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
-    """Return a row for each point in ascending J: its metrics, with `seconds` per million jobs of a simulation."""
-    named = rows.fillna(dict.fromkeys(key, NONE))  # else a pivot would drop them
+    """Return the metrics of each point as a row, with J ascending.
+
+    The column `seconds` is the CPU time, for simulations per million jobs.
+    """
+    named = rows.fillna(dict.fromkeys(key, NONE))  # a pivot would drop rows with nan
     index = list(dict.fromkeys([*key, SERVERS, LOAD]))
     costs = named.pivot_table(index=index, columns="metric", values="value", sort=False).reset_index()
     costs["servers"] = pd.to_numeric(costs[SERVERS])
@@ -130,7 +140,7 @@ def _costs(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
 
 
 def _lines(costs: pd.DataFrame, key: list[str], labels: Labels) -> list[Line]:
-    """Return the lines of a panel, those of known looks first."""
+    """Return the lines of a panel, those with a known look first."""
     ranks = {known: rank for rank, known in enumerate(KNOWN)}
     lines = dict.fromkeys(map(tuple, costs.sort_index()[key].to_numpy()))
     wanted = {line: line[: len(SUBJECT)] for line in sorted(lines, key=lambda line: ranks.get(line[:3], len(ranks)))}
@@ -139,7 +149,10 @@ def _lines(costs: pd.DataFrame, key: list[str], labels: Labels) -> list[Line]:
 
 
 def _name(line: dict[str, str], costs: pd.DataFrame, labels: Labels) -> str:
-    """Return the stage, and of its scheme and settings whatever differs between the lines of the stage."""
+    """Return the name of a line: its stage, scheme and settings.
+
+    Only what differs between the lines of the stage is named, and the stage of composing is not named.
+    """
     stage = line["evaluator.stage"]
     same_stage = costs[costs["evaluator.stage"] == stage]
     same_scheme = same_stage[same_stage["algorithm"] == line["algorithm"]]
@@ -150,7 +163,7 @@ def _name(line: dict[str, str], costs: pd.DataFrame, labels: Labels) -> str:
 
 
 def _draw_line(above: Axes, below: Axes, line: Line, mine: pd.DataFrame) -> None:
-    """Draw the measured points of a line, joined, and where its time reaches a minute."""
+    """Draw the measured points of a line, and where its time reaches a minute."""
     servers, seconds = mine["servers"].to_numpy(float), mine["seconds"].to_numpy(float)
     grown = None if line.stage in NO_POWER else growth(servers, seconds)
     limit = servers_at(PRACTICAL_S, servers, seconds, grown) if grown else np.nan
@@ -166,7 +179,10 @@ def _draw_line(above: Axes, below: Axes, line: Line, mine: pd.DataFrame) -> None
 
 
 def _label(line: Line, grown: Growth | None, limit: float, extrapolated: bool) -> str:
-    """The name, how it grows, where it stops being practical, and whether that was measured."""
+    """Return the name of a line, its growth and where it reaches a minute.
+
+    The label also says whether that number of servers is extrapolated.
+    """
     if not grown:
         return f"{line.name}: {NO_POWER[line.stage]}" if line.stage in NO_POWER else line.name
     growing = f"$J^{{{grown.exponent:.2f} \\pm {grown.standard_error:.2f}}}$"
@@ -175,16 +191,16 @@ def _label(line: Line, grown: Growth | None, limit: float, extrapolated: bool) -
 
 
 def _rounded(servers: float) -> str:
-    """To one digit, as an extrapolation has no more."""
+    """Return a number of servers with one digit; extrapolations have no more."""
     digit, power = f"{servers:.0e}".split("e")
     return f"{float(f'{servers:.0e}'):.0f}" if int(power) < 3 else f"${digit} \\cdot 10^{{{int(power)}}}$"
 
 
 def _explain(figure: Figure, note: str) -> None:
-    """The signs that all lines share, under a note on what the figure is."""
-    signs = [Line2D([], [], color="0.3", **look) for look in (EXTRAPOLATED, REACHED)]
+    """Draw a legend of the marks that all lines share, below a note."""
+    marks = [Line2D([], [], color="0.3", **look) for look in (EXTRAPOLATED, REACHED)]
     names = ["extrapolated with that exponent", "a minute"]
-    figure.legend(signs, names, title=note, title_fontsize="small", loc="outside lower center", ncols=2)
+    figure.legend(marks, names, title=note, title_fontsize="small", loc="outside lower center", ncols=2)
 
 
 def _job_counts(costs: pd.DataFrame, labels: Labels) -> str:

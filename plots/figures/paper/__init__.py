@@ -1,1 +1,1 @@
-"""Figures and tables that the paper has."""
+"""The figures and tables of the paper."""

@@ -14,11 +14,11 @@ from store.tables.statistics import mean_interval
 
 SHARE = "cluster.fast_share"
 SETTING = ["cluster.server_count", "demand.per_s"]
-OF_TWO = (-0.15, 0.2)  # where a box and a marker stand beside the middle of a setting
+OF_TWO = (-0.15, 0.2)  # offsets of a box and a marker from the middle of a setting
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a line of panels for each share of fast servers, a column for each set of constants."""
+    """Draw a panel for each fast share (lines) and set of constants (columns)."""
     servers, curves = curves_of(
         rows[rows["metric"] == "job_servers"], labels, ["constants", SHARE, *SETTING], "placement"
     )
@@ -35,7 +35,10 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 
 def _draw_panel(axes: Axes, shown: pd.DataFrame, curves: Sequence[Curve], draws: int) -> None:
-    """Draw all settings but those in which some draw has no placements that reach the rate."""
+    """Draw the boxes and markers of all settings.
+
+    A curve is left out of a setting if some draw has no placement that reaches the rate.
+    """
     settings = shown[SETTING].drop_duplicates().to_numpy()
     offsets = OF_TWO if len(curves) == len(OF_TWO) else np.linspace(-0.3, 0.3, len(curves) + 2)[1:-1]
     for x, setting in enumerate(settings):
@@ -52,14 +55,17 @@ def _draw_panel(axes: Axes, shown: pd.DataFrame, curves: Sequence[Curve], draws:
 
 
 def _draw_reserved(axes: Axes, x: float, rows: pd.DataFrame, look: Look, label: str) -> None:
-    """Draw a box where draws have several placements, and a marker where each has one."""
+    """Draw a box if draws have several placements, else a marker."""
     several = rows.groupby("draw").size().max() > 1
     draw_one = _draw_box if several else _draw_marker
     draw_one(axes, x, rows["value"].to_numpy(), look, label)
 
 
 def _draw_box(axes: Axes, x: float, values: np.ndarray, look: Look, label: str) -> None:
-    """Draw quartiles as a box, extremes as whiskers, and the mean as a circle, as c K(c) takes few values."""
+    """Draw quartiles as a box, extremes as whiskers and the mean as a circle.
+
+    The circle is there because c K(c) takes few values only.
+    """
     drawn = axes.boxplot(
         [values],
         positions=[x],

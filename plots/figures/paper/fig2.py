@@ -13,7 +13,7 @@ BARS = (
     ("GCA", "gca_job_servers", {"color": COLOURS[0]}),
 )
 SURROGATE = "surrogate c·K(c), where every draw reaches the rate"
-WIDTH = 2.6  # of a bar, where groups of bars are 10 % apart
+WIDTH = 2.6  # of a bar, in per cent of the axis; groups of bars are 10 % apart
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:

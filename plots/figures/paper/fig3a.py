@@ -1,4 +1,4 @@
-"""Fig. 3a: mean response time over load under each dispatch policy, simulated, and JFFC's exact value."""
+"""Fig. 3a: simulated mean response time over load under each dispatch policy, and JFFC's exact value."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,10 @@ REFERENCE = "jffc"
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw above the means, below what a policy loses against JFFC on the same jobs, where the eye can tell them apart.
+    """Draw the means above, and each policy's loss against JFFC below.
 
-    Without JFFC there are the means alone.
+    Losses are on the same jobs. They show differences that are too small to see between the means. Without JFFC only
+    the means are drawn.
     """
     drawn = curves_of(mean_responses(rows), labels, ["constants", LOAD], "dispatch")
     pairs = _pairs(drawn.curves)
@@ -37,7 +38,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 
 def _pairs(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
-    """Return each policy's curve with the reference's that differs from it in nothing else."""
+    """Return each policy's curve with that of the reference under the same settings."""
     references = {line.rest: line for line in curves if line.is_plain and line.subject == REFERENCE}
     return [(line, references[line.rest]) for line in curves if line.is_plain and line.rest in references]
 
@@ -48,7 +49,10 @@ def _draw_means(axes: Axes, rows: pd.DataFrame, curves: Sequence[Curve], draws: 
 
 
 def _draw_losses(axes: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[Curve, Curve]], draws: int) -> None:
-    """Draw paired differences with their intervals: every policy meets the same jobs on the same clusters."""
+    """Draw the differences from the reference with their intervals.
+
+    The differences are paired, because every policy has the same jobs on the same clusters.
+    """
     values = rows.pivot_table(index=PER_DRAW, columns="curve", values="value")
     for policy, reference in pairs:
         if policy.label in values and reference.label in values:
@@ -57,7 +61,10 @@ def _draw_losses(axes: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[Curve, Cu
 
 
 def _left_out(rows: pd.DataFrame, curves: Sequence[Curve]) -> str | None:
-    """Return which policies lack a load that others have: they have no steady state there."""
+    """Return a note on policies that lack a load that others have.
+
+    They have no steady state at that load.
+    """
     loads = {line.label: set(rows.loc[rows["curve"] == line.label, LOAD]) for line in curves if line.is_plain}
     missing = {label: sorted(set().union(*loads.values()) - present) for label, present in loads.items()}
     lacking = [f"{label} at {', '.join(values)}" for label, values in missing.items() if values]

@@ -1,4 +1,4 @@
-"""Fig. 3b: JFFC's mean response time over load: simulation, Theorem 4's bounds and the exact value."""
+"""Fig. 3b: JFFC's mean response time over load, by simulation, by Theorem 4's bounds and exactly."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,7 +11,10 @@ LOAD = "demand.load"
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a panel for each set of constants, a curve for each evaluator and metric."""
+    """Draw a panel for each set of constants.
+
+    It has a curve for each evaluator and metric.
+    """
     drawn = curves_of(mean_responses(rows), labels, ["constants", LOAD])
     figure, panels = new_figure(drawn.rows["constants"].nunique())
     for axes, shown, title in by_constants(panels, drawn.rows, labels):

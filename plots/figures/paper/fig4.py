@@ -1,9 +1,9 @@
-"""Fig. 4: computation time on each GPU profile, over the blocks it runs, the input length and the output length."""
+"""Fig. 4: computation time on each GPU profile, over blocks, input length and output length."""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from plots.drawing.measured_points import lines_and_points, what_is_measured
+from plots.drawing.measured_points import lines_and_points, reading_note
 from plots.drawing.style import legend_below, new_figure
 from store.tables.labels import Labels
 
@@ -15,10 +15,13 @@ PANELS = (
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw the lines of each profile, the same in every draw, and its points where it was measured."""
+    """Draw the lines of each profile, and its points if it was measured.
+
+    Both are the same in every draw.
+    """
     figure, panels = new_figure(len(PANELS))
     for axes, (metric, xlabel, ylabel, title) in zip(panels, PANELS, strict=True):
         lines_and_points(axes, rows, metric, "profile", labels)
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    legend_below(figure, panels, columns=4, note=what_is_measured(rows, "profile", labels))
+    legend_below(figure, panels, columns=4, note=reading_note(rows, "profile", labels))
     return figure

@@ -1,6 +1,6 @@
-"""Fig. 5: communication time with a server, of the first token over the input length and of each further token.
+"""Fig. 5: communication time with a server, for the first token over input length and for each further token.
 
-If the evaluator has a measured profile, a third panel: what a message costs on one machine, without any network.
+If the evaluator has a measured profile, a third panel shows the cost of a message on one machine without a network.
 """
 
 import pandas as pd
@@ -17,7 +17,7 @@ PANELS = (
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw means over the servers of a cluster with intervals over clusters."""
+    """Draw means over the servers of a cluster, with intervals over clusters."""
     relayed = rows[rows["metric"].str.startswith("relay_by_tokens")]
     looks = looks_of({name: name for name in rows["constants"].unique()}, LOOKS)
     figure, panels = new_figure(len(PANELS) + (not relayed.empty))

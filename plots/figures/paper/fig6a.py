@@ -1,4 +1,4 @@
-"""Fig. 6a: what each measure says of every c; a star marks its least value."""
+"""Fig. 6a: mean response time by each measure for every c, with a star at the least value."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,10 @@ ZOOM = 15
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw above every c that all draws can have, below small ones without surrogates, which dwarf the rest."""
+    """Draw every c that all draws can have above, and small c below.
+
+    The panels below leave out surrogates, which are so large that they dwarf the rest.
+    """
     shown_rows, curves = curves_of(mean_responses(rows), labels, ["constants", CAPACITY])
     small = [line for line in curves if SURROGATE not in line.rest]
     columns = shown_rows["constants"].nunique()
@@ -36,7 +39,10 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 
 def _draw_curves(axes: Axes, rows: pd.DataFrame, draws: int, curves: Iterable[Curve], largest: float) -> None:
-    """Draw the curves up to the largest c; one whose least value lies beyond has no star."""
+    """Draw the curves up to the largest c.
+
+    A curve has no star if its least value lies beyond.
+    """
     for label, look, *_ in curves:
         statistics = over_draws(rows[rows["curve"] == label], CAPACITY, draws)
         curve(axes, look, statistics[statistics.index <= largest], label)

@@ -11,7 +11,10 @@ LOAD = "demand.load"
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a measure up to the load at which some draw has no c that it could choose."""
+    """Draw a panel for each set of constants, with a curve for each measure.
+
+    A curve ends at the load from which on some draw has no c to choose.
+    """
     drawn = curves_of(rows[rows["metric"] == "reserved_capacity"], labels, ["constants", LOAD], "tuning")
     figure, panels = new_figure(drawn.rows["constants"].nunique())
     for axes, shown, title in by_constants(panels, drawn.rows, labels):

@@ -1,4 +1,4 @@
-"""Fig. 7: inter-arrival times of a workload, and its service times on the fastest chains, against exponential ones."""
+"""Fig. 7: inter-arrival times of a workload and service times on the fastest chains, against exponential ones."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from store.tables.labels import Labels
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw the gaps, which no constants change, and the service times under each set of constants."""
+    """Draw the gaps once, and the service times under each set of constants."""
     services = rows[rows["evaluator"] == "service_times"]
     figure, (first, *others) = new_figure(1 + services["constants"].nunique())
     _draw_gaps(first, rows[rows["evaluator"] == "gaps"])
@@ -21,7 +21,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 
 def _draw_gaps(axes: Axes, rows: pd.DataFrame) -> None:
-    """The requests are the same whatever the draw."""
+    """Draw the gaps between requests, which are the same in every draw."""
     facts = rows.set_index("metric")["value"]
     cdf = rows[(rows["metric"] == "gap_cdf") & (rows["at"] > 0)]
     axes.plot(cdf["at"], cdf["value"], color=LOOKS["simulation"]["color"], drawstyle="steps-post", label="requests")
@@ -35,7 +35,10 @@ def _draw_gaps(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _draw_services(axes: Axes, rows: pd.DataFrame, draws: int) -> None:
-    """Means over draws for each chain that every draw has; dashed the exponential with the chain's mean."""
+    """Draw the service times of each chain, as means over draws.
+
+    Chains that some draw lacks are left out. A dashed line is the exponential distribution with the mean of the chain.
+    """
     means = over_draws(rows[rows["metric"] == "service_time_mean_s"], "at", draws)["mean"]
     cvs = over_draws(rows[rows["metric"] == "service_time_cv"], "at", draws)["mean"]
     for colour, chain, mean_s, cv in zip(COLOURS, means.index, means, cvs, strict=False):

@@ -1,4 +1,4 @@
-"""Fig. 8: mean response of PETALS, BPRR and the proposed scheme over the size of the cluster and the fast share."""
+"""Fig. 8: mean response time of PETALS, BPRR and the proposed scheme, over cluster size and fast share."""
 
 from itertools import product
 
@@ -13,14 +13,14 @@ SHARE, SERVERS = "cluster.fast_share", "cluster.server_count"
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a line of panels for each set of constants, a panel for each share of fast servers."""
+    """Draw a panel for each set of constants (lines) and fast share (columns)."""
     drawn = curves_of_schemes(rows, labels, ["constants", SHARE, SERVERS])
     sets, shares = drawn.rows["constants"].unique(), drawn.rows[SHARE].unique()
     figure, panels = new_figure(len(shares), len(sets))
     figure.set_size_inches(14, 3.2 * len(sets))
     for axes, (constants, share) in zip(panels, product(sets, shares), strict=True):
         of_cell = drawn.rows[(drawn.rows["constants"] == constants) & (drawn.rows[SHARE] == share)]
-        if of_cell.empty:  # all of its points were skipped, or failed
+        if of_cell.empty:  # all of its points were skipped or failed
             axes.set_axis_off()
             continue
         draw_schemes(axes, of_cell, drawn.curves, SERVERS, draws)

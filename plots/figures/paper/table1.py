@@ -1,4 +1,4 @@
-"""Table I: what the authors measured on nine GPU slices beside the simulation under both sets of constants."""
+"""Table I: the authors' measurements on nine GPU slices, beside simulations under both sets of constants."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
@@ -14,14 +14,20 @@ from plots.drawing.style import new_figure
 from store.tables.labels import Labels
 from store.tables.statistics import intervals_over_draws
 
-SCHEMES = ("petals", "bprr", "jffc_only", "proposed", "proposed_tuned")  # those of the paper, and what is tuned of it
+SCHEMES = (
+    "petals",
+    "bprr",
+    "jffc_only",
+    "proposed",
+    "proposed_tuned",
+)  # the schemes of the paper, and the tuned variant
 TIMES = ("response", "waiting", "service")
 STATISTICS = {"mean": "mean_s", "median": "quantile_s at 0.5", "P95": "quantile_s at 0.95", "P99": "quantile_s at 0.99"}
 METRICS = tuple(f"{time}_{kind}" for time in TIMES for kind in ("mean_s", "quantile_s"))
 UNSTABLE = "is_unstable"
 SOURCES = {"published": "published", "paper": "simulated,\npaper", "published_code": "simulated,\npublished code"}
 WIDTH_IN, AROUND_IN, LINE_IN = 12.5, 1.6, 0.28
-LEFT = 0.2  # of the width, for the names of the rows
+LEFT = 0.2  # share of the width for the names of the rows
 NOTE = (
     "Published: measured by the authors; a dash where the number is not at hand. Simulated: mean ± 95 % half-width "
     "over {draws} draws\nof the network, under the constants of the paper or of the published code; the trace's first "
@@ -29,11 +35,11 @@ NOTE = (
     "trace. PETALS keeps a pool\nof 4096 cached tokens a block, so a server holds two sessions of 2048 tokens, "
     "whatever its memory."
 )
-Texts = dict[tuple[str, str, str], str]  # by the scheme's name, source and metric
+Texts = dict[tuple[str, str, str], str]  # by name of the scheme, source and metric
 
 
 class Column(NamedTuple):
-    """A column of numbers: the statistic, where it comes from, and where its middle stands."""
+    """A column of numbers: its statistic, the source of the numbers, and the x of its middle."""
 
     statistic: str
     source: str
@@ -58,7 +64,10 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 
 def table(rows: pd.DataFrame, draws: int, labels: Labels) -> pd.DataFrame:
-    """Return the same as a table: a line for each scheme and time; columns of simulated times name their constants."""
+    """Return the numbers as a table with a row for each scheme and time.
+
+    Columns of simulated times name their constants.
+    """
     schemes, texts = _schemes_and_texts(rows, draws, labels)
     columns = list(_columns(_sources(texts)))
     heads = {column: f"{column.statistic} (s), {labels('constants', column.source)}" for column in columns}
@@ -70,9 +79,10 @@ def table(rows: pd.DataFrame, draws: int, labels: Labels) -> pd.DataFrame:
 
 
 def _schemes_and_texts(rows: pd.DataFrame, draws: int, labels: Labels) -> tuple[list[str], Texts]:
-    """Return the names of the schemes and every number, for lengths as recorded; the rows have truncated ones too.
+    """Return the names of the schemes, and all numbers as text.
 
-    Those of the paper come first, even without rows; then whatever else the rows have.
+    Numbers are for lengths as recorded; rows with truncated lengths are left out. The schemes of the paper come first,
+    even if they have no rows, then the other schemes of the rows.
     """
     recorded = rows[rows["workload.over_length"] == "untreated"]
     times = recorded[recorded["metric"].isin([*METRICS, UNSTABLE])]
@@ -95,35 +105,44 @@ def _published(names: Mapping[str, str]) -> Texts:
 
 
 def _simulated(rows: pd.DataFrame, draws: int) -> Texts:
-    """Return means that every draw has a value for, with a dagger where some run was unstable."""
+    """Return the means over all draws as text.
+
+    A dagger marks schemes with an unstable run.
+    """
     means = intervals_over_draws(rows, ["curve", "constants", "metric", "at"])
     unstable = means[(means["metric"] == UNSTABLE) & (means["mean"] > 0)]
     marked = set(zip(unstable["curve"], unstable["constants"], strict=True))
     return {
-        (scheme, source, _name(metric, at)): _seconds(mean_s, half_width_s) + "†" * ((scheme, source) in marked)
-        for scheme, source, metric, at, mean_s, half_width_s, count in means.to_numpy()
+        (scheme, source, _name(metric, quantile)): _seconds(mean_s, half_width_s) + "†" * ((scheme, source) in marked)
+        for scheme, source, metric, quantile, mean_s, half_width_s, count in means.to_numpy()
         if count == draws
     }
 
 
-def _name(metric: str, at: float) -> str:
-    return metric if pd.isna(at) else f"{metric} at {at:g}"
+def _name(metric: str, quantile: float) -> str:
+    return metric if pd.isna(quantile) else f"{metric} at {quantile:g}"
 
 
 def _seconds(mean_s: float, half_width_s: float) -> str:
-    """Three digits or two decimals, whatever is less; the half-width to the same place."""
+    """Return a mean with three digits or two decimals, whichever is less.
+
+    The half-width has the same number of decimals.
+    """
     digits = 0 if mean_s >= 100 else 1 if mean_s >= 10 else 2
     spread = "" if pd.isna(half_width_s) else f" ± {half_width_s:.{digits}f}"
     return f"{mean_s:.{digits}f}{spread}"
 
 
 def _sources(texts: Texts) -> list[str]:
-    """Return where numbers come from: the sources of the paper's table, then whatever other constants the rows have."""
+    """Return the sources: those of the paper's table, then other constants of the rows."""
     return list(dict.fromkeys([*SOURCES, *(source for _, source, _ in texts)]))
 
 
 def _columns(sources: Sequence[str]) -> Iterator[Column]:
-    """Yield the columns; one of published numbers is narrower, and there is none of medians."""
+    """Yield the columns.
+
+    Columns of published numbers are narrower, and medians have no published numbers.
+    """
     widths = {source: {"published": 0.7, "paper": 1.1}.get(source, 1.2) for source in sources}
     shown = [(statistic, source) for statistic in STATISTICS for source in sources]
     shown.remove(("median", "published"))
@@ -145,7 +164,10 @@ def _write_head(axes: Axes, sources: Sequence[str]) -> None:
 
 
 def _write_line(axes: Axes, line: int, scheme: str, time: str, texts: Texts, sources: Sequence[str]) -> None:
-    """Write one line of numbers; each scheme begins with a rule and its name."""
+    """Write one line of numbers.
+
+    The first line of a scheme also has a rule above it and the name of the scheme.
+    """
     if time == TIMES[0]:
         axes.axhline(line - 0.5, color="black" if line == 0 else "0.7", linewidth=0.8)
         axes.text(0, line, scheme, va="center", weight="bold")
