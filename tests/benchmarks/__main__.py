@@ -1,4 +1,7 @@
-"""`python -m tests.benchmarks` from the project's root: the table on stdout and in results/benchmarks.csv."""
+"""Run all benchmarks with `python -m tests.benchmarks` from the root of the project.
+
+The table is printed and written to results/benchmarks.csv.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -8,18 +11,18 @@ import pandas as pd
 
 from store.disk.provenance import current_provenance
 from system.code.source import ROOT
-from tests.benchmarks.composition import composition_benchmarks
-from tests.benchmarks.formulas import formula_benchmarks
-from tests.benchmarks.processes import process_benchmarks
-from tests.benchmarks.routing import routing_benchmarks
-from tests.benchmarks.scale import FULL, Scale
-from tests.benchmarks.simulator import simulator_benchmarks
-from tests.benchmarks.steps import step_benchmarks
+from tests.benchmarks.cases.composition import composition_benchmarks
+from tests.benchmarks.cases.formulas import formula_benchmarks
+from tests.benchmarks.cases.processes import process_benchmarks
+from tests.benchmarks.cases.routing import routing_benchmarks
+from tests.benchmarks.cases.simulator import simulator_benchmarks
+from tests.benchmarks.cases.steps import step_benchmarks
 from tests.benchmarks.support.benchmark import Benchmark, Result, measure_all
+from tests.benchmarks.support.scale import FULL, Scale
 
 
 def benchmarks(scale: Scale) -> list[Benchmark]:
-    """All of them."""
+    """Return all benchmarks at a scale."""
     return [
         *simulator_benchmarks(scale),
         *step_benchmarks(scale),
@@ -31,7 +34,10 @@ def benchmarks(scale: Scale) -> list[Benchmark]:
 
 
 def table(results: Sequence[Result]) -> pd.DataFrame:
-    """One row a benchmark; cells without a peer or a claim are empty."""
+    """Return a table with a row for each benchmark.
+
+    Cells for a peer or a claim are empty if the benchmark has none.
+    """
     return pd.DataFrame([_row(result) for result in results])
 
 
@@ -51,7 +57,7 @@ def _row(result: Result) -> dict[str, Any]:
 
 
 def _claim(benchmark: Benchmark) -> str | None:
-    """What is claimed of the median, or else of the ratio."""
+    """Return the claim about the median, or else about the ratio, if any."""
     if benchmark.bound is not None:
         return f"{'>=' if benchmark.more_is_better else '<='} {benchmark.bound:g} {benchmark.unit}"
     if benchmark.peer and benchmark.peer.least_ratio is not None:
@@ -60,7 +66,10 @@ def _claim(benchmark: Benchmark) -> str | None:
 
 
 def _environment() -> dict[str, Any]:
-    """What the numbers were measured on; the machine's name says nothing to others."""
+    """Return the machine, packages and commit of the measurements.
+
+    The name of the machine is left out, as it tells others nothing.
+    """
     facts = current_provenance()
     machine = {key: value for key, value in facts["machine"].items() if key != "name"}
     packages = {key: facts["packages"][key] for key in ("numba", "numpy")}
@@ -68,6 +77,7 @@ def _environment() -> dict[str, Any]:
 
 
 def main() -> None:
+    """Measure all benchmarks, then print and write the table."""
     rows = table(measure_all(benchmarks(FULL), FULL.repetitions))
     sys.stdout.write(rows.to_string(index=False, na_rep="", float_format="{:.3g}".format) + "\n")
     path = ROOT / "results" / "benchmarks.csv"

@@ -1,4 +1,4 @@
-"""The benchmarks run, and the peers that they are measured against compute the same as we do."""
+"""The benchmarks run at a small scale, and their peers compute the same numbers as we do."""
 
 from collections.abc import Callable
 
@@ -8,16 +8,19 @@ import pytest
 from algorithms.allocation.gca import gca
 from evaluators.queueing import exact
 from tests.benchmarks import __main__ as suite
-from tests.benchmarks.scale import TINY
 from tests.benchmarks.support.benchmark import Benchmark, Peer, Result, measure_all
 from tests.benchmarks.support.four_chains import FOUR_CHAINS
 from tests.benchmarks.support.paper_system import gbp_cr_placement, overlapping_placement, paper_system
 from tests.benchmarks.support.peers import ciw_responses_s, heap_responses_s, networkx_gca, simpy_responses_s
+from tests.benchmarks.support.scale import TINY
 
 
 def test_every_benchmark_gives_finite_positive_numbers() -> None:
-    every = suite.benchmarks(TINY)
-    rows = suite.table([Result(one, one.measure(), one.peer and one.peer.measure()) for one in every])
+    results = [
+        Result(benchmark, benchmark.measure(), benchmark.peer and benchmark.peer.measure())
+        for benchmark in suite.benchmarks(TINY)
+    ]
+    rows = suite.table(results)
     with_peer = rows["peer"].notna()
     numbers = np.concatenate([rows["median"], *(rows.loc[with_peer, name] for name in ("peer_median", "ratio"))])
     assert with_peer.any()
@@ -32,14 +35,14 @@ def test_peers_simulate_the_same_queue(responses_s: Callable[..., list[float]]) 
     assert standard_error < 0.02
 
 
-@pytest.mark.parametrize("place", [gbp_cr_placement, overlapping_placement])
-def test_networkx_finds_the_same_chains(place: Callable[..., object]) -> None:
+@pytest.mark.parametrize("rule", [gbp_cr_placement, overlapping_placement])
+def test_networkx_composes_the_same_chains(rule: Callable[..., object]) -> None:
     system = paper_system(60)
-    placement = place(system)
+    placement = rule(system)
     composition = gca(system, placement)
-    found = sorted(networkx_gca(system, placement))
-    assert [capacity for _, capacity in found] == composition.capacity.tolist()
-    assert [time_s for time_s, _ in found] == pytest.approx(composition.mean_service_s, rel=1e-12)
+    chains = sorted(networkx_gca(system, placement))
+    assert [capacity for _, capacity in chains] == composition.capacity.tolist()
+    assert [time_s for time_s, _ in chains] == pytest.approx(composition.mean_service_s, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,7 @@ def test_claims(unit, median, peer_median, bound, least_ratio, ratio, met) -> No
     assert (result.ratio, result.is_met) == (ratio, met)
 
 
-def test_repetitions_alternate_with_the_peer_after_one_that_does_not_count() -> None:
+def test_repetitions_alternate_with_the_peer_after_one_uncounted_run() -> None:
     calls: list[str] = []
     values = iter([100.0, 1.0, 3.0, 2.0])
 

@@ -1,7 +1,9 @@
-"""A real run that a test can disturb: three servers of a small model, the last two alike, and a chain over each.
+"""A small real run that tests can disturb.
 
-`python -m tests.support.small_run NAME` serves jobs on two of them, of that name, and prints `serving` once one has
-ended.
+It has three servers of a small model. The last two host the same blocks, and a chain runs over each of these.
+
+`python -m tests.support.small_run NAME` serves requests on the first two servers, whose names begin with NAME, and
+prints `serving` once a request has ended.
 """
 
 import sys
@@ -25,50 +27,54 @@ from tests.support.small_models import LLAMA
 from workloads.jobs import Jobs
 
 CACHE_TOKENS = 512
-CAPACITY = 2  # of each of the two chains
+CAPACITY = 2  # of each chain
 ENDS = random_ends(LLAMA, 0, torch.float32, torch.device("cpu"))
-PLACES = ((0, 2 * CAPACITY), (2, CAPACITY), (2, CAPACITY))  # first block and jobs at once; two blocks each
+HOSTED = ((0, 2 * CAPACITY), (2, CAPACITY), (2, CAPACITY))  # first of two blocks, and capacity, of each server
 
 
 def specs(name="server", **settings):
-    """Of the three servers."""
+    """Return the specifications of the three servers."""
     return [
         ServerSpec(
             name=f"{name}_{j}",
             architecture=LLAMA,
             first_block=first,
             block_count=2,
-            slot_count=2 * jobs,
+            slot_count=2 * capacity,
             cache_tokens=CACHE_TOKENS,
             **settings,
         )
-        for j, (first, jobs) in enumerate(PLACES)
+        for j, (first, capacity) in enumerate(HOSTED)
     ]
 
 
 def composition(chains):
-    """The chains 0-1 and 0-2, or the first alone; the second is the slower one in the model."""
+    """Return a composition of the chains 0-1 and 0-2, or of the first alone.
+
+    The second chain is slower in the model.
+    """
     block_s = np.outer([0.001, 0.001, 0.002], np.ones(3))[: chains + 1]
     servers = Servers(memory_gb=[4.0] * (chains + 1), communication_s=np.zeros_like(block_s), block_s=block_s)
-    placement = Placement([first for first, _ in PLACES[: chains + 1]], [2] * (chains + 1))
+    placement = Placement([first for first, _ in HOSTED[: chains + 1]], [2] * (chains + 1))
     system = System(served_model(4), servers, 1.0, (1.0, 10.0, 10.0))
     hops = np.array([0, 1, 0, 2])[: 2 * chains], np.full(2 * chains, 2), np.arange(0, 2 * chains + 1, 2)
     return Composition.of_hops(system, placement, *hops, [CAPACITY] * chains)
 
 
 def pace(*block_s):
-    """Of a server whose blocks take so long."""
+    """Return the pace of a server with these times per block."""
     return Pace.of(INDEPENDENT, np.array(block_s))
 
 
 def requests(count, output_tokens, seed=0):
-    """All with different prompts."""
+    """Return requests with different prompts."""
     rng = np.random.default_rng(seed)
     lengths = np.column_stack([rng.integers(3, 9, count), np.full(count, output_tokens - 1)])
     return random_prompts(LLAMA.vocabulary_size, lengths, rng)
 
 
 def orchestrator(links, timeout_s=30.0, **settings):
+    """Return an orchestrator of the chains over these servers."""
     layout = composition(len(links) - 1).under(JFFC)
     jobs = Jobs(*np.zeros((1, 1000)), np.ones(1000), np.ones((1, 2)), np.zeros(1000))
     admission, delays = RequestAdmission(layout, jobs), Delays(np.zeros((3, 3)))
@@ -76,32 +82,32 @@ def orchestrator(links, timeout_s=30.0, **settings):
 
 
 @contextmanager
-def started(engine, made, addresses=()):
-    """A fleet that is ready."""
-    with fleet.started(engine, made, addresses) as servers:
-        servers.wait_until_ready(made, 60.0)
+def started(engine, server_specs, addresses=()):
+    """Start a fleet and yield it once it is ready."""
+    with fleet.started(engine, server_specs, addresses) as servers:
+        servers.wait_until_ready(server_specs, 60.0)
         yield servers
 
 
 def whole_model_tokens(request):
-    """What the whole model in one place says."""
+    """Return the tokens of a request from the whole model in one process."""
     blocks = [random_block(LLAMA, b, 0, torch.float32, torch.device("cpu")) for b in range(LLAMA.block_count)]
     return generate(LLAMA, blocks, ENDS, request.prompt.tolist(), request.output_tokens)
 
 
-def say_once():
-    """To whoever waits for this process to be at work."""
-    if not getattr(say_once, "said", False):
-        say_once.said = True
+def report_once():
+    """Print `serving` the first time, for the process that waits for it."""
+    if not getattr(report_once, "done", False):
+        report_once.done = True
         sys.stdout.write("serving\n")
         sys.stdout.flush()
 
 
 def main():
+    """Serve requests on the first two servers."""
     torch.set_num_threads(1)
-    made = specs(sys.argv[1])[:2]
-    with started("pipe", made) as servers:
-        orchestrator(servers.links).run(np.zeros(1000), requests(1000, 20), say_once)
+    with started("pipe", specs(sys.argv[1])[:2]) as servers:
+        orchestrator(servers.links).run(np.zeros(1000), requests(1000, 20), report_once)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The parts that benchmarks share: sizes, measures, systems and peers."""

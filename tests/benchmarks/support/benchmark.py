@@ -1,4 +1,4 @@
-"""What a benchmark is, and how it is measured."""
+"""Benchmarks, their peers, and how they are measured."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-Measure = Callable[[], float]  # one repetition, in the benchmark's unit
+Measure = Callable[[], float]  # the result of one repetition, in the unit of the benchmark
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Another way to do the same; `least_ratio` is the claim about how many times as good ours is."""
+    """Another way to compute the same.
+
+    `least_ratio` is the claim: our benchmark is at least so many times as good as the peer.
+    """
 
     name: str
     measure: Measure
@@ -20,7 +23,11 @@ class Peer:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """`measure` gives s or GB (less is better), jobs/s or steps/s (more is better); `bound` is the claim about it."""
+    """A quantity that is measured, with a claim about it if there is one.
+
+    `measure` returns s or GB, where less is better, or jobs/s or steps/s, where more is better. `bound` is the claim
+    about its median.
+    """
 
     name: str
     measures: str
@@ -31,12 +38,13 @@ class Benchmark:
 
     @property
     def more_is_better(self) -> bool:
+        """Return whether a larger value is better."""
         return self.unit.endswith("/s")
 
 
 @dataclass(frozen=True)
 class Result:
-    """Medians of a benchmark's repetitions; `peer_median` is None where there is no peer."""
+    """The medians of a benchmark's repetitions; `peer_median` is None without a peer."""
 
     benchmark: Benchmark
     median: float
@@ -44,7 +52,7 @@ class Result:
 
     @property
     def ratio(self) -> float | None:
-        """How many times as good as the peer ours is."""
+        """Return how many times as good as the peer ours is."""
         if self.peer_median is None:
             return None
         better = self.median / self.peer_median
@@ -52,7 +60,7 @@ class Result:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether every claim holds; None if there is none."""
+        """Return whether every claim holds, or None without a claim."""
         return all(claims) if (claims := self._claims()) else None
 
     def _claims(self) -> list[bool]:
@@ -66,7 +74,7 @@ class Result:
 
 
 def measure_all(benchmarks: Sequence[Benchmark], repetitions: int) -> list[Result]:
-    """Medians of all benchmarks, with a bar on stderr."""
+    """Measure all benchmarks, with a progress bar on stderr."""
     results = []
     with tqdm(benchmarks, unit="benchmark", dynamic_ncols=True) as bar:
         for benchmark in bar:
@@ -76,7 +84,10 @@ def measure_all(benchmarks: Sequence[Benchmark], repetitions: int) -> list[Resul
 
 
 def _result(benchmark: Benchmark, repetitions: int) -> Result:
-    """Ours once unmeasured, so that all is compiled and loaded; then ours and the peer's by turns."""
+    """Measure a benchmark and its peer in turns.
+
+    The first measurement of ours does not count, because functions may be compiled and loaded in it.
+    """
     ours, peers = [], []
     benchmark.measure()
     for _ in range(repetitions):

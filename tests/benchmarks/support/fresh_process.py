@@ -1,7 +1,7 @@
-"""Runs one simulation, one exact value and one composition, and tells what of it had to be compiled.
+"""A process that runs one simulation, one exact value and one composition, and reports what it compiled.
 
-Prints one line of JSON: of each compiled function by name, how many of its signatures were `compiled` as numba's cache
-lacked them, and how many were `loaded` from it.
+It prints one line of JSON. For each function by name, the line says how many signatures were `compiled`, because
+numba's cache lacked them, and how many were `loaded` from the cache.
 """
 
 import json
@@ -20,20 +20,21 @@ from tests.benchmarks.support.paper_system import gbp_cr_placement, paper_system
 
 
 def compiled_functions() -> Iterator[tuple[str, Dispatcher]]:
-    """Every function of this project that numba may compile, in the modules that are loaded."""
+    """Yield every function of loaded project modules that numba may compile."""
     for name, module in sorted(sys.modules.items()):
         if name.split(".")[0] in ("algorithms", "evaluators", "system"):
             yield from _functions_of(name, module)
 
 
 def _functions_of(name: str, module: ModuleType) -> Iterator[tuple[str, Dispatcher]]:
-    for bound, value in vars(module).items():
+    for attribute, value in vars(module).items():
         function = value.dispatcher if isinstance(value, Entry) else value
         if isinstance(function, Dispatcher) and function.__module__ == name:
-            yield f"{name}.{bound}", function
+            yield f"{name}.{attribute}", function
 
 
 def main() -> None:
+    """Run all three, then print the counts of each function."""
     system = paper_system(20)
     exact(*queue_at(gca(system, gbp_cr_placement(system)), load=0.7))
     simulated_mean_s(FOUR_CHAINS, 1000, JFFC)

@@ -1,4 +1,7 @@
-"""The paper's BLOOM-176B system at any size: 20 % fast servers around a random orchestrator in Europe, L = 70."""
+"""The paper's BLOOM-176B system at any size.
+
+20 % of the servers are fast, the orchestrator is at a random place in Europe, and L = 70.
+"""
 
 import numpy as np
 
@@ -19,11 +22,11 @@ BLOOM_176B = ServedModel(
     hidden_size=14336,
 )
 MEAN_JOB = (1.0, 2000.0, 19.0)
-RESERVED = 7  # c
+RESERVED = 7  # the reserved capacity c
 
 
 def paper_system(server_count: int, arrival_rate_per_s: float = 0.2) -> System:
-    """The system of Sec. 4 with this many servers."""
+    """Return the system of Sec. 4 with this many servers."""
     cluster = Cluster(
         network=European(),
         fast=_gpu("a100_3g_40gb"),
@@ -37,19 +40,25 @@ def paper_system(server_count: int, arrival_rate_per_s: float = 0.2) -> System:
 
 
 def gbp_cr_placement(system: System) -> Placement:
-    """Every server placed, in chains that each reserve room for seven jobs."""
+    """Return the placement of all servers by GBP-CR.
+
+    Its chains reserve memory for seven jobs each.
+    """
     return GbpCr()(system, RESERVED)
 
 
 def overlapping_placement(system: System) -> Placement:
-    """As many blocks a server as GBP-CR gives it, wherever they fall; ranges that stick out are moved in."""
+    """Return a placement with random block ranges.
+
+    Each server hosts as many blocks as under GBP-CR. A range that would stick out of the model is moved inside.
+    """
     block_count = gbp_cr_placement(system).block_count
     first_block = np.random.default_rng(1).integers(1 - block_count, system.model.block_count)
     return Placement(np.clip(first_block, 0, system.model.block_count - block_count), block_count)
 
 
 def queue_at(composition: Composition, load: float) -> tuple[float, np.ndarray, np.ndarray]:
-    """λ at this load, μ and c."""
+    """Return λ at this load, μ and c of a composition."""
     return load * composition.total_rate_per_s, composition.service_rate_per_s, composition.capacity
 
 

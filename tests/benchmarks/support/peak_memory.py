@@ -1,4 +1,7 @@
-"""Calls a function with a number in a process of its own, and writes the most memory (GB) that it has held."""
+"""Peak memory of a function that is called with a number in a process of its own.
+
+Run as a script, this module calls the function and prints the peak memory in GB.
+"""
 
 import resource
 import subprocess
@@ -12,19 +15,26 @@ from tests.benchmarks.support.benchmark import Measure
 
 
 def peak_gb_of(work: Callable[[int], object], size: int) -> Measure:
-    """Measures `work(size)`, a function of a module; with the process's imports."""
+    """Return a measure of the peak memory of `work(size)`, in GB.
+
+    `work` must be a function of a module. The memory includes the imports of the process.
+    """
     command = [sys.executable, "-m", "tests.benchmarks.support.peak_memory", work.__module__, work.__name__, str(size)]
     return lambda: float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
 
 def peak_gb() -> float:
-    """The process's high-water mark; `ru_maxrss` on Linux would count the parent's size before the fork as well."""
+    """Return the most memory that this process has held, in GB.
+
+    On Linux, `ru_maxrss` would also count the size of the parent before the fork.
+    """
     if STATUS.is_file():
         return counted_gb("VmHWM")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9  # bytes on macOS
 
 
 def main(module: str, name: str, size: int) -> None:
+    """Call the function `name` of a module, and print the peak memory."""
     getattr(import_module(module), name)(size)
     sys.stdout.write(f"{peak_gb()}\n")
 

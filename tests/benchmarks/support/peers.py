@@ -1,4 +1,7 @@
-"""The same systems in other libraries, each written as its users would write it, and in plain Python."""
+"""The same systems in other libraries and in plain Python.
+
+The code for a library is written as its users would write it.
+"""
 
 import heapq
 import random
@@ -17,9 +20,9 @@ from tests.benchmarks.support.four_chains import Queue
 
 
 def simpy_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:
-    """Response times, in order of completion, from SimPy.
+    """Return response times from SimPy, in order of completion.
 
-    Free slots lie in a `PriorityStore`, the fastest on top; whoever asks an empty store waits in order of asking.
+    Free slots are in a `PriorityStore`, the fastest on top. Requests to an empty store wait in order of arrival.
     """
     rng = random.Random(seed)
     env = simpy.Environment()
@@ -45,7 +48,7 @@ def simpy_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:
 
 
 class _ServiceOfSlot(ciw.dists.Distribution):
-    """Exponential with the rate of the server that Ciw has attached to the customer."""
+    """Exponential service times with the rate of the server that serves the customer."""
 
     def __init__(self, slot_rates_per_s: Sequence[float]) -> None:
         self.slot_rates_per_s = slot_rates_per_s
@@ -55,10 +58,10 @@ class _ServiceOfSlot(ciw.dists.Distribution):
 
 
 def ciw_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:
-    """Response times, in order of arrival, from Ciw.
+    """Return response times from Ciw, in order of arrival.
 
-    One node with a server for each slot, numbered from the fastest; its server priority function takes the free
-    server with the lowest number, and its one queue is first come, first served.
+    The network is one node with a server for each slot, numbered from the fastest. Its server priority function takes
+    the free server with the lowest number. Its one queue is first come, first served.
     """
     slot_rates = np.repeat(queue.rate_per_s, queue.capacity).tolist()
     network = ciw.create_network(
@@ -75,7 +78,10 @@ def ciw_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:
 
 
 def heap_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:
-    """Response times, in order of starting, from a plain loop over a heap of completions."""
+    """Return response times from a plain loop over a heap of completions.
+
+    They are in the order in which jobs start.
+    """
     rng = random.Random(seed)
     free = list(queue.capacity)
     waiting: deque[float] = deque()
@@ -91,7 +97,7 @@ def heap_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:
             waiting.append(arrival_s)
             arrived += 1
             arrival_s += rng.expovariate(queue.arrival_rate_per_s)
-        fastest = next((k for k, room in enumerate(free) if room), None)
+        fastest = next((k for k, free_slots in enumerate(free) if free_slots), None)
         if waiting and fastest is not None:
             free[fastest] -= 1
             end_s = now_s + rng.expovariate(queue.rate_per_s[fastest])
@@ -101,7 +107,10 @@ def heap_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:
 
 
 def networkx_gca(system: System, placement: Placement) -> list[tuple[float, int]]:
-    """(mean service time, capacity) of each chain of Alg. 2 as printed: a graph of servers, Dijkstra for each chain."""
+    """Return (mean service time, capacity) of each chain of Alg. 2 as printed.
+
+    It runs Dijkstra's algorithm on a graph of servers for each chain.
+    """
     graph, free = _routing_graph(system, placement), placement.cache_slots(system)
     chains = []
     with suppress(nx.NetworkXNoPath):
@@ -111,7 +120,10 @@ def networkx_gca(system: System, placement: Placement) -> list[tuple[float, int]
 
 
 def _fill_shortest_path(graph: nx.DiGraph, free: np.ndarray) -> tuple[float, int]:
-    """One chain, filled: its slots leave `free`, and the links that no longer fit leave the graph."""
+    """Fill the shortest path with jobs, and return its mean service time and capacity.
+
+    Its slots are taken from `free`. Links that no longer fit are removed from the graph.
+    """
     time_s, path = nx.single_source_dijkstra(graph, "start", "end", weight="time_s")
     blocks = {j: graph.edges[i, j]["blocks"] for i, j in pairwise(path[:-1])}
     capacity = min(int(free[j]) // blocks[j] for j in blocks)
@@ -122,7 +134,11 @@ def _fill_shortest_path(graph: nx.DiGraph, free: np.ndarray) -> tuple[float, int
 
 
 def _routing_graph(system: System, placement: Placement) -> nx.DiGraph:
-    """A link i -> j for every server j that hosts the block after server i's last and has slots for what it runs."""
+    """Return the graph of servers for routing.
+
+    There is a link i -> j if server j hosts the block after the last block of server i and has slots for the blocks
+    that it would run.
+    """
     graph = nx.DiGraph()
     graph.add_nodes_from(["start", "end"])
     hosting = np.flatnonzero(placement.block_count).tolist()

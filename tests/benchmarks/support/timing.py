@@ -1,27 +1,30 @@
-"""Clocks around a function."""
+"""Measures of the time that a function takes."""
 
 import time
 from collections.abc import Callable
 
 from tests.benchmarks.support.benchmark import Measure
 
-SHORTEST_S = 0.02  # below, a measure tells how cold the caches are after the peer's turn
+SHORTEST_S = 0.02  # a shorter measurement would mostly depend on caches that are cold after the peer's turn
 
 
 def seconds(work: Callable[[], object]) -> Measure:
-    """Measures how long `work` takes, on average over as many calls as fill `SHORTEST_S`."""
+    """Return a measure of the seconds that `work` takes.
+
+    It is the average over as many calls as fill `SHORTEST_S`.
+    """
 
     def measure() -> float:
-        calls, taken_s, begin = 0, 0.0, time.perf_counter()
+        calls, taken_s, start_s = 0, 0.0, time.perf_counter()
         while taken_s < SHORTEST_S:
             work()
-            calls, taken_s = calls + 1, time.perf_counter() - begin
+            calls, taken_s = calls + 1, time.perf_counter() - start_s
         return taken_s / calls
 
     return measure
 
 
 def rate(work: Callable[[], object], count: int) -> Measure:
-    """Measures how many of its `count` jobs `work` does in a second."""
+    """Return a measure of jobs per second; a call of `work` does `count` jobs."""
     duration = seconds(work)
     return lambda: count / duration()

@@ -1,11 +1,11 @@
-"""How large the benchmarked problems are."""
+"""The sizes of the benchmarked problems."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Sizes of all benchmarks; the claims are about `FULL`."""
+    """The sizes of all benchmarks; claims are about `FULL`."""
 
     repetitions: int
     jobs: int  # in our simulator

@@ -1,4 +1,4 @@
-"""What a sweep costs beyond its points' own work, and how soon a second process is at work."""
+"""Benchmarks of sweeps beyond the work of their points, and of the start of processes."""
 
 import json
 import os
@@ -9,14 +9,18 @@ import time
 from pathlib import Path
 
 from system.code.source import ROOT
-from tests.benchmarks.scale import Scale
 from tests.benchmarks.support.benchmark import Benchmark
+from tests.benchmarks.support.scale import Scale
 from tests.benchmarks.support.timing import seconds
 from tests.benchmarks.support.yardstick import yardstick
 
 
 def process_benchmarks(scale: Scale) -> list[Benchmark]:
-    """The start of a sweep, a sweep a point, and a process that needs compiled functions."""
+    """Return the benchmarks of sweeps and of processes.
+
+    They are the start of a sweep, the cost of each point, and two processes: one that compiles functions and one that
+    finds them compiled.
+    """
     points = scale.sweep_points
     return [
         Benchmark("sweep, start", "process of a sweep of one point, beyond the point's work", "s", _beyond_work_s),
@@ -45,11 +49,11 @@ def process_benchmarks(scale: Scale) -> list[Benchmark]:
 
 
 def _beyond_work_s(points: int = 1) -> float:
-    """Wall time of a sweep less the durations that its points report."""
+    """Return the wall time of a sweep, minus the durations that its points report."""
     with tempfile.TemporaryDirectory() as folder:
-        begin = time.perf_counter()
+        start_s = time.perf_counter()
         subprocess.run(_sweep_command(points, folder), cwd=ROOT, capture_output=True, check=True)
-        wall_s = time.perf_counter() - begin
+        wall_s = time.perf_counter() - start_s
         records = [json.loads(path.read_text()) for path in Path(folder, "store", "points").glob("*.json")]
         assert len(records) == points
         return wall_s - sum(record["duration_s"] for record in records)
@@ -70,6 +74,7 @@ def _first_point() -> None:
 
 
 def _start_without_compiling() -> None:
+    """Run a fresh process, and check that it compiles nothing."""
     command = [sys.executable, "-m", "tests.benchmarks.support.fresh_process"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     compiled = [name for name, counts in json.loads(done.stdout).items() if counts["compiled"]]

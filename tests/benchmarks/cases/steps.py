@@ -1,4 +1,7 @@
-"""The simulator of steps beside that of jobs and beside the plain one that the tests use as an oracle."""
+"""Benchmarks of the simulator of steps.
+
+It stands beside the simulator of jobs, and beside the plain simulator that the tests use as an oracle.
+"""
 
 from functools import cache
 
@@ -10,10 +13,10 @@ from evaluators.admission.requests import RequestAdmission
 from evaluators.simulation.steps import simulate_steps
 from system import Composition, RandomStreams
 from system.service.steps import Steps
-from tests.benchmarks.scale import Scale
 from tests.benchmarks.support.benchmark import Benchmark, Measure, Peer
 from tests.benchmarks.support.four_chains import FOUR_CHAINS, simulated_mean_s
 from tests.benchmarks.support.paper_system import gbp_cr_placement, paper_system
+from tests.benchmarks.support.scale import Scale
 from tests.benchmarks.support.timing import rate
 from tests.support.oracles.step_simulation import StepSimulation
 from workloads.arrivals import Poisson
@@ -27,15 +30,15 @@ SERIAL, DECODE = Steps(), Steps(batching="decode", further_share=0.1)
 
 
 def step_benchmarks(scale: Scale) -> list[Benchmark]:
-    """Token steps a second, one at a time and in stacks."""
-    what = f"visits of {scale.step_jobs:,} jobs to servers, {MEAN_TOKENS} tokens each, {SERVERS} servers"
+    """Return the benchmarks of token steps, computed one at a time and in stacks."""
+    description = f"visits of {scale.step_jobs:,} jobs to servers, {MEAN_TOKENS} tokens each, {SERVERS} servers"
     jffc = Peer("JFFC, jobs/s", rate(lambda: simulated_mean_s(FOUR_CHAINS, scale.jobs, JFFC), scale.jobs), 0.45)
     few = scale.step_peer_jobs
     plain = Peer("plain simulator in Python", rate(lambda: _plain(few), _steps(few)), 100.0)
     return [
-        Benchmark("simulator, steps", what, "steps/s", _ours(scale, SERIAL), peer=jffc),
-        Benchmark("simulator, stacks", what, "steps/s", _ours(scale, DECODE), peer=jffc),
-        Benchmark("simulator, steps", what, "steps/s", _ours(scale, SERIAL), peer=plain),
+        Benchmark("simulator, steps", description, "steps/s", _ours(scale, SERIAL), peer=jffc),
+        Benchmark("simulator, stacks", description, "steps/s", _ours(scale, DECODE), peer=jffc),
+        Benchmark("simulator, steps", description, "steps/s", _ours(scale, SERIAL), peer=plain),
     ]
 
 
@@ -54,7 +57,7 @@ def _jobs(count: int) -> Jobs:
 
 @cache
 def _steps(count: int) -> int:
-    """Return how many steps so many jobs are: tokens times the servers of their chains."""
+    """Return the number of steps of these jobs: tokens times servers on the chain."""
     hops = np.diff(_chains().hop_start)[simulate_steps(_chains(), _jobs(count), SERIAL).times.chain]
     return int(hops @ (1 + _jobs(count).lengths[:, 1]))
 
