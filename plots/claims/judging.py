@@ -63,7 +63,7 @@ def evaluate_test(test: ClaimTest, evidence: Mapping[str, Evidence], condition: 
     if test.status is not None:
         return _evaluate_status(test, evidence[test.of.experiment], condition)
     values, draws = _compared(test, evidence, condition)
-    wide = values.pivot_table(index=test.each or EVERYTHING, columns="draw", values="value")
+    wide = values.pivot_table(index=test.axes or EVERYTHING, columns="draw", values="value")
     complete = wide[wide.count(axis=1) == draws]
     names = wide.index.names
     partial = [f"{_label(test, names, key)}: not in every draw" for key in wide.index.difference(complete.index)]
@@ -80,7 +80,7 @@ def _evaluate_status(test: ClaimTest, evidence: Evidence, condition: Where) -> F
     """Return a finding with one cell, which holds if some point has the status."""
     points = _matching(evidence.points, test.of.where | condition)
     statuses = [
-        f"{_label(test, test.each, key)}: {status}" for *key, status in points[[*test.each, "status"]].to_numpy()
+        f"{_label(test, test.axes, key)}: {status}" for *key, status in points[[*test.axes, "status"]].to_numpy()
     ]
     holds = test.status in set(points["status"])
     return Finding(test, [Cell(", ".join(statuses), np.nan, np.nan, holds, 0.0)] if statuses else [], [])
@@ -89,7 +89,7 @@ def _evaluate_status(test: ClaimTest, evidence: Evidence, condition: Where) -> F
 def _compared(test: ClaimTest, evidence: Mapping[str, Evidence], condition: Where) -> tuple[pd.DataFrame, int]:
     """Return the quantity by cell and draw, and the draws of a complete cell.
 
-    A cell is a combination of values of the axes in `each`. The two sides of a comparison are paired: a value is
+    A cell is a combination of values of the axes of the test. The two sides of a comparison are paired: a value is
     compared with that of the same axes and draw.
     """
     values, draws = _values(test, test.of, evidence, condition)
@@ -128,7 +128,7 @@ def _values(
     if selection.at is not None:
         chosen = chosen[chosen["at"].round(9).isin(selection.at)]
     keys = [*_keys(test, selection), "draw"]
-    if not test.each:
+    if not test.axes:
         chosen, keys = chosen.assign(**{EVERYTHING: ""}), [EVERYTHING, "draw"]
     if selection.least_over is not None:
         return _least_over(chosen, keys, selection.least_over), draws
@@ -137,7 +137,7 @@ def _values(
 
 def _keys(test: ClaimTest, selection: Selection) -> list[str]:
     """Return the axes of the cells for which the selection fixes no single value."""
-    return [axis for axis in test.each if isinstance(selection.where.get(axis, []), list)]
+    return [axis for axis in test.axes if isinstance(selection.where.get(axis, []), list)]
 
 
 def _over_at(selection: Selection) -> Any:
@@ -185,7 +185,7 @@ def _points_without_draws(test: ClaimTest, selection: Selection, evidence: Evide
     """Return the points of a selection that lack a draw, each with its status."""
     points = _matching(evidence.points, selection.where | condition)
     points = points[points["status"] != "ok"]
-    axes = [axis for axis in dict.fromkeys([*selection.where, *test.each]) if axis in points and axis != "evaluator"]
+    axes = [axis for axis in dict.fromkeys([*selection.where, *test.axes]) if axis in points and axis != "evaluator"]
     return [f"{_label(test, axes, key)}: {status}" for *key, status in points[[*axes, "status"]].to_numpy()]
 
 

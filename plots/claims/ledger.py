@@ -267,7 +267,7 @@ def _paragraph(judgement: Judgement) -> list[str]:
 
 def _band(test: ClaimTest) -> str:
     """Return the band of a test and the axes of its cells in words."""
-    axes = f", for each {', '.join(axis_name(test, axis) for axis in test.each)}" if test.each else ""
+    axes = f", for each {', '.join(axis_name(test, axis) for axis in test.axes)}" if test.axes else ""
     if test.status is not None:
         return f": one must be {test.status}{axes}"
     every = ", in every draw" if test.draws == "every" else ""

@@ -37,7 +37,7 @@ class ClaimTest:
 
     The quantity is `of`, or `of` compared with `to` or with the numbers `published` for the values of an axis.
     `compare` says how: `ratio` (of / to), `difference` (of - to), `excess` (of / to - 1) or `reduction` (1 - of / to).
-    The quantity is computed in each cell, which is a combination of values of the axes in `each` (`at` counts as an
+    The quantity is computed in each cell, which is a combination of values of the `axes` (`at` counts as an
     axis). With `steps` it is the change from one value of that axis to the next. `cells` keeps all cells, or only that
     with the smallest or largest mean. If a test has a `status`, it only asks whether some point has that status.
     """
@@ -47,7 +47,7 @@ class ClaimTest:
     to: Selection | None = None
     published: dict[str, dict[str, float]] | None = None
     compare: Literal["ratio", "difference", "excess", "reduction"] | None = None
-    each: list[str] = field(default_factory=list)
+    axes: list[str] = field(default_factory=list)
     at_is: str = "at"  # the meaning of the metric's coordinate `at`
     steps: str | None = None
     cells: Literal["all", "smallest", "largest"] = "all"

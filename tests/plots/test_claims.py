@@ -107,25 +107,25 @@ def test_worst_draw_decides_if_every_draw_counts():
 
 def test_cells_that_lack_a_draw_are_listed_and_decide_nothing():
     values = {("a", "0.3"): np.ones(4), ("a", "0.9"): np.full(3, 9.0), ("a", "0.6"): np.full(4, 2.0)}
-    outcome = decide(evidence(values, status={("a", "0.9"): "unstable"}), A, each=["load"], band=[None, 5])
+    outcome = decide(evidence(values, status={("a", "0.9"): "unstable"}), A, axes=["load"], band=[None, 5])
     assert [cell.label for cell in outcome.cells] == ["load = 0.3", "load = 0.6"]
     assert outcome.undecided == ["scheme = a, load = 0.9: unstable"]
     assert outcome.holds
-    nothing = decide(evidence(values, status=dict.fromkeys(values, "unstable")), A, each=["load"], band=[None, 5])
+    nothing = decide(evidence(values, status=dict.fromkeys(values, "unstable")), A, axes=["load"], band=[None, 5])
     assert not nothing.holds
     assert nothing.worst is None
 
 
 def test_coordinates_that_some_draws_lack_have_no_mean():
     draws = [{0.1: 1.0, 0.9: 1.0}, {0.1: 1.0}, {0.1: 3.0, 0.9: 1.0}]
-    outcome = decide(evidence({("a", "0.5"): draws}), A, each=["at"], at_is="share", band=[None, 5])
+    outcome = decide(evidence({("a", "0.5"): draws}), A, axes=["at"], at_is="share", band=[None, 5])
     assert [(cell.label, cell.value) for cell in outcome.cells] == [("share = 0.1", pytest.approx(5 / 3))]
     assert outcome.undecided == ["share = 0.9: not in every draw"]
 
 
 def test_steps_are_paired_and_sorted_as_numbers():
     values = {("a", load): level + NOISE for load, level in [("10", 5.0), ("9", 4.0), ("8", 4.5)]}
-    outcome = decide(evidence(values), A, each=["load"], steps="load", band=[0, None])
+    outcome = decide(evidence(values), A, axes=["load"], steps="load", band=[0, None])
     assert {cell.label: round(cell.value, 9) for cell in outcome.cells} == {"load = 9": -0.5, "load = 10": 1.0}
     assert not outcome.holds
     assert outcome.worst.label == "load = 9"
@@ -134,7 +134,7 @@ def test_steps_are_paired_and_sorted_as_numbers():
 def test_smallest_or_largest_cell_alone():
     values = {("a", load): np.full(3, level) for load, level in [("1", 0.3), ("2", 0.1), ("3", 0.8)]}
     for cells, label in [("smallest", "load = 2"), ("largest", "load = 3")]:
-        outcome = decide(evidence(values), A, each=["load"], cells=cells, band=[0, None])
+        outcome = decide(evidence(values), A, axes=["load"], cells=cells, band=[0, None])
         assert [cell.label for cell in outcome.cells] == [label]
 
 
@@ -150,14 +150,14 @@ def test_metric_reduced_over_coordinates_and_axis_value_at_its_least():
 def test_comparison_with_published_numbers():
     values = {(scheme, "0.5"): np.full(3, time_s) for scheme, time_s in [("a", 3.0), ("b", 8.0), ("c", 1.0)]}
     published = {"scheme": {"a": 2.0, "b": 8.0}}
-    outcome = decide(evidence(values), {}, published=published, compare="ratio", each=["scheme"], band=[0.9, 1.1])
+    outcome = decide(evidence(values), {}, published=published, compare="ratio", axes=["scheme"], band=[0.9, 1.1])
     assert {cell.label: cell.value for cell in outcome.cells} == {"scheme = a": 1.5, "scheme = b": 1.0}
 
 
 def test_status_is_decided_by_the_points():
     results = evidence({("a", "1"): np.ones(3), ("b", "1"): []}, status={("b", "1"): "infeasible"})
-    assert decide(results, {}, each=["scheme"], status="infeasible").holds
-    assert not decide(results, A, each=["scheme"], status="infeasible").holds
+    assert decide(results, {}, axes=["scheme"], status="infeasible").holds
+    assert not decide(results, A, axes=["scheme"], status="infeasible").holds
 
 
 def claim(band, conditions=("fast", "slow"), **settings):
@@ -238,7 +238,7 @@ def test_rules_name_axes_and_values_that_the_experiments_have(judged):
             wanted = {axis: v if isinstance(v, list) else [v] for axis, v in selection.where.items()}
             for axis, values in (wanted | judged.conditions).items():
                 assert {str(value) for value in values} <= axes[axis], (axis, values)
-            needed = [*(axis for axis in test.each if axis != "at"), *filter(None, [selection.least_over])]
+            needed = [*(axis for axis in test.axes if axis != "at"), *filter(None, [selection.least_over])]
             assert axes.keys() >= set(needed)
 
 
