@@ -43,7 +43,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Make the outputs that the command line names.
 
-    For each experiment, print a summary of its points, the seconds of work, and the file of its figure or the reason
+    With `--verify`, only compare the store with reference rows, and exit with 1 if they disagree. Otherwise, for each
+    experiment, print a summary of its points, the seconds of work, and the file of its figure or the reason
     why there is none.
     """
     args = arguments()

@@ -203,7 +203,8 @@ def _summary(condition: str, findings: Sequence[Finding]) -> str:
 def _deciding(findings: Sequence[Finding], cells: int) -> str:
     """Return the deciding cell in words.
 
-    It is the cell that fails by most. If a single test holds, it is the cell nearest to failing.
+    It is the cell that fails by most. If a single test holds, it is the cell nearest to failing. If
+    several tests all hold, the text is empty.
     """
     first = min(findings, key=_order)
     if first.worst is None or (first.holds and len(findings) > 1):

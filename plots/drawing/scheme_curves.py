@@ -20,7 +20,7 @@ FRAME = 2  # height of the frame, as a multiple of the greatest mean of the best
 
 
 def curves_of_schemes(rows: pd.DataFrame, labels: Labels, shown: Sequence[str]) -> Curves:
-    """Return the curves of a figure whose panels and x axis show the axes `shown`."""
+    """Return the curves of a figure; its panels and x axis show `shown`."""
     return curves_of(mean_responses(rows), labels, shown, "algorithm")
 
 

@@ -84,7 +84,7 @@ def _drawings(name: str, shows: str, results: Results, draws: int, labels: Label
 def _views(results: Results) -> dict[str, pd.DataFrame]:
     """Return the rows under both sets of constants, and under each set alone.
 
-    If the experiment has one set only, return all rows under an empty name.
+    If the experiment does not have both sets, return all rows under an empty name.
     """
     rows, points = results
     if _sets(points) < len(SETS):

@@ -11,7 +11,7 @@ from tests.benchmarks.support.peers import heap_responses_s
 from tests.benchmarks.support.scale import Scale
 from tests.benchmarks.support.timing import seconds
 
-REFERENCE_S = 0.2  # typical time of the loop for 100,000 jobs; .18 and .25 on the two processors that ran it
+REFERENCE_S = 0.2  # time of the loop for 100,000 jobs that claims assume; .18 and .25 on the two processors that we have used
 
 
 def yardstick(scale: Scale, claim_s: float) -> Peer:
