@@ -68,7 +68,7 @@ def module_of(experiment: str) -> Any:
 def try_to_draw(
     draw: Callable[[pd.DataFrame, int, Labels], Drawn], rows: pd.DataFrame, draws: int, labels: Labels
 ) -> Drawn | str:
-    """Return the result of `draw`, or a sentence that says why there is none."""
+    """Return what `draw` draws, or why it does not."""
     if rows.empty:
         return NOTHING
     try:
@@ -78,7 +78,10 @@ def try_to_draw(
 
 
 def save(figure: Figure, name: str, folder: Path) -> list[Path]:
-    """Write a figure in every format, close it, and return the files."""
+    """Save a figure in every format and close it.
+
+    Return its files.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # keep this layout for all formats

@@ -26,10 +26,10 @@ class Done(NamedTuple):
 
 
 def make_all(outputs: Sequence[Output], stamps: Stamps, redraw: bool) -> None:
-    """Make the outputs that changed, or all with `redraw`, and print their lines.
+    """Make the outputs that changed, and print all lines.
 
-    The lines are printed in the order of the outputs. If an output fails, the others are still made, and its error is
-    raised at the end. No process is started if nothing has to be made.
+    With `redraw`, all outputs are made. The lines are printed in the order of the outputs. If an output fails, the
+    others are still made, and its error is raised at the end. No process is started if nothing has to be made.
     """
     with ExitStack() as stack:
         start = cache(lambda: stack.enter_context(ProcessPoolExecutor(initializer=mpl.use, initargs=("agg",))))
@@ -58,7 +58,7 @@ def _make(output: Output) -> Done:
 
 
 def _unchanged(output: Output, stamps: Stamps) -> "Future[Done] | None":
-    """Return a finished task with the lines of an unchanged output, or None."""
+    """Return a finished task for an unchanged output, or None."""
     made = stamps.up_to_date(output)
     if made is None:
         return None

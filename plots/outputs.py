@@ -52,7 +52,7 @@ class Experiment:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return a hash of its rows, its points and its record."""
+        """Return a hash of its rows, points and record."""
         rows, points = self.results
         digest = hashlib.sha256(json.dumps({**self.sweep, "points": list(points)}, sort_keys=True).encode())
         for table in (rows[ROW_SCHEMA.names], points.drop(columns="duration_s")):
@@ -73,21 +73,24 @@ class ExperimentFigure:
         return self.experiment.name
 
     def inputs(self) -> str:
-        """Return a hash of the results and of the code that draws them."""
+        """Return a hash of the results and the drawing code."""
         module = module_of(self.name)
         modules = [write_figure.__module__, *([module.__name__] if module else [])]
         return hash_of(modules, self.name, self.experiment.fingerprint)
 
     def make(self) -> Made:
-        """Draw the figure and write the card, even if the figure cannot be drawn."""
+        """Draw the figure and write the card.
+
+        The card is written even if the figure cannot be drawn.
+        """
         sweep, rows = self.experiment.sweep, self.experiment.results.rows
         made = write_figure(self.name, sweep, rows, self.folder)
         return Made(made.outcome, [*made.files, *write_card(self.name, sweep, rows, self.folder)])
 
     def lines(self, made: Made, note: str) -> str:
-        """Return a summary of the points, the widest interval and the figure's file.
+        """Return a summary with the file of the figure.
 
-        Without a figure the summary says why there is none.
+        It counts the points and names the widest interval. Without a figure the summary says why there is none.
         """
         sweep, (rows, points) = self.experiment.sweep, self.experiment.results
         where = made.outcome or f"{made.files[0]}{note}"
@@ -110,7 +113,7 @@ class Ledger:
     name: str = CLAIMS
 
     def inputs(self) -> str:
-        """Return a hash of the results of its experiments and of the rules."""
+        """Return a hash of its experiments' results and the rules."""
         results = [(experiment.name, experiment.fingerprint) for experiment in self.basis]
         return hash_of([write_claims.__module__], results)
 
@@ -119,7 +122,7 @@ class Ledger:
         return write_claims(self.store, self.folder)
 
     def lines(self, made: Made, note: str) -> str:
-        """Return the number of claims with each verdict, and the file of the ledger."""
+        """Return the counts of verdicts, and the ledger's file."""
         where = f"; {made.files[-1]}{note}" if made.files else ""
         return f"{self.name:22} {made.outcome}{where}"
 
@@ -133,7 +136,7 @@ class BenchmarkFigure:
     name: str = BENCHMARKS
 
     def inputs(self) -> str:
-        """Return a hash of the table and of the code that draws it."""
+        """Return a hash of the table and the drawing code."""
         return hash_of([write_benchmarks.__module__], self.table.read_text() if self.table.is_file() else "")
 
     def make(self) -> Made:
@@ -141,7 +144,7 @@ class BenchmarkFigure:
         return write_benchmarks(self.folder, self.table)
 
     def lines(self, made: Made, note: str) -> str:
-        """Return how many claims are met, and the file of the figure."""
+        """Return how many claims are met, and the figure's file."""
         return f"{self.name:22} {made.outcome}; {made.files[0]}{note}"
 
 

@@ -43,13 +43,17 @@ class Output(Protocol):
         """Write its files."""
 
     def lines(self, made: Made, note: str) -> str:
-        """Return the lines to print; the note says if it is unchanged."""
+        """Return the lines to print.
+
+        The note says if the output is unchanged.
+        """
 
 
 def hash_of(modules: Iterable[str], *facts: Any) -> str:
-    """Return a hash of modules, their data, package versions and further facts.
+    """Return a hash of modules and further facts.
 
-    The code of the modules counts with that of all modules that they import, and with the YAML files in their folders.
+    It includes the versions of packages. The code of the modules counts with that of all modules that they import, and
+    with the YAML files in their folders.
     """
     code = code_of(modules)
     folders = sorted({ROOT.joinpath(*module.split(".")[:-1]) for module in code})
@@ -69,7 +73,7 @@ class Stamps:
     folder: Path
 
     def up_to_date(self, output: Output) -> Made | None:
-        """Return the result of an output that need not be made again, or None.
+        """Return the result of an unchanged output, or None.
 
         An output is up to date if its inputs are those of its stamp and its files are as they were written.
         """

@@ -50,7 +50,10 @@ class Finding(NamedTuple):
 
     @property
     def worst(self) -> Cell | None:
-        """Return the cell furthest outside the band, or else closest to its edge."""
+        """Return the cell furthest outside the band.
+
+        If all cells are inside, return the cell closest to the edge of the band. Without cells, return None.
+        """
         return min(self.cells, key=lambda cell: (cell.holds, cell.margin), default=None)
 
 
@@ -77,7 +80,10 @@ def evaluate_test(test: ClaimTest, evidence: Mapping[str, Evidence], condition: 
 
 
 def _evaluate_status(test: ClaimTest, evidence: Evidence, condition: Where) -> Finding:
-    """Return a finding with one cell, which holds if some point has the status."""
+    """Return a finding with a single cell of statuses.
+
+    The cell holds if some point has the status of the test.
+    """
     points = _matching(evidence.points, test.of.where | condition)
     statuses = [
         f"{_label(test, test.axes, key)}: {status}" for *key, status in points[[*test.axes, "status"]].to_numpy()
@@ -87,10 +93,11 @@ def _evaluate_status(test: ClaimTest, evidence: Evidence, condition: Where) -> F
 
 
 def _compared(test: ClaimTest, evidence: Mapping[str, Evidence], condition: Where) -> tuple[pd.DataFrame, int]:
-    """Return the quantity by cell and draw, and the draws of a complete cell.
+    """Return the quantity by cell, and the number of draws.
 
-    A cell is a combination of values of the axes of the test. The two sides of a comparison are paired: a value is
-    compared with that of the same axes and draw.
+    The quantity is given for each cell and draw. A complete cell has as many draws as are returned. A cell is a
+    combination of values of the axes of the test. The two sides of a comparison are paired: a value is compared with
+    that of the same axes and draw.
     """
     values, draws = _values(test, test.of, evidence, condition)
     if test.to is None and test.published is None:
@@ -116,9 +123,9 @@ def _comparison(test: ClaimTest, of: pd.Series, to: pd.Series) -> pd.Series:
 def _values(
     test: ClaimTest, selection: Selection, evidence: Mapping[str, Evidence], condition: Where
 ) -> tuple[pd.DataFrame, int]:
-    """Return a selection's values by axes and draw, and the number of draws.
+    """Return a selection's values, and the number of draws.
 
-    Points that lack a draw have no values.
+    There is a value for each combination of axes and draw. Points that lack a draw have no values.
     """
     results = evidence[selection.experiment]
     complete = results.rows[results.rows["point"].isin(results.points.loc[results.points["status"] == "ok", "point"])]
@@ -136,12 +143,12 @@ def _values(
 
 
 def _keys(test: ClaimTest, selection: Selection) -> list[str]:
-    """Return the axes of the cells for which the selection fixes no single value."""
+    """Return the axes of cells that a selection does not fix."""
     return [axis for axis in test.axes if isinstance(selection.where.get(axis, []), list)]
 
 
 def _over_at(selection: Selection) -> Any:
-    """Return the aggregation that makes one value of a cell's values in a draw.
+    """Return how to aggregate a cell's values in a draw.
 
     The default is the mean, which is over replications.
     """
@@ -160,7 +167,7 @@ def _least_over(chosen: pd.DataFrame, keys: list[str], axis: str) -> pd.DataFram
 
 
 def _matching(table: pd.DataFrame, where: Where) -> pd.DataFrame:
-    """Return the rows in which each axis has a value that `where` allows."""
+    """Return the rows whose axes have the values of `where`."""
     for axis, wanted in where.items():
         values = {_comparable(value) for value in (wanted if isinstance(wanted, list) else [wanted])}
         table = table[table[axis].isin([value for value in table[axis].unique() if _comparable(value) in values])]
@@ -168,7 +175,7 @@ def _matching(table: pd.DataFrame, where: Where) -> pd.DataFrame:
 
 
 def _comparable(value: Any) -> float | str:
-    """Return an axis value, which is text, as a number if possible."""
+    """Return the text of an axis as a number, if possible."""
     try:
         return float(value)
     except ValueError:
@@ -176,13 +183,13 @@ def _comparable(value: Any) -> float | str:
 
 
 def _numeric(table: pd.DataFrame, axes: Sequence[str]) -> dict[str, pd.Series]:
-    """Return the axes with numbers instead of text, so that they sort as numbers."""
+    """Return the axes as numbers, so that they sort correctly."""
     texts = {axis: table[axis].unique() for axis in axes if axis not in ("at", "draw")}
     return {axis: table[axis].map({text: _comparable(text) for text in values}) for axis, values in texts.items()}
 
 
 def _points_without_draws(test: ClaimTest, selection: Selection, evidence: Evidence, condition: Where) -> list[str]:
-    """Return the points of a selection that lack a draw, each with its status."""
+    """Return a selection's points that lack a draw, with their status."""
     points = _matching(evidence.points, selection.where | condition)
     points = points[points["status"] != "ok"]
     axes = [axis for axis in dict.fromkeys([*selection.where, *test.axes]) if axis in points and axis != "evaluator"]
@@ -190,7 +197,7 @@ def _points_without_draws(test: ClaimTest, selection: Selection, evidence: Evide
 
 
 def _selected_cells(test: ClaimTest, wide: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
-    """Return the label and the draws of each cell that the test is about."""
+    """Return label and draws of each cell of a test."""
     if test.steps is not None:
         wide = _steps(wide, test.steps)
     if test.cells != "all" and len(wide):
@@ -200,9 +207,10 @@ def _selected_cells(test: ClaimTest, wide: pd.DataFrame) -> list[tuple[str, np.n
 
 
 def _steps(wide: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """Return the changes from one value of the axis to the next, by draw.
+    """Return the changes between successive values of an axis.
 
-    A change has the index of the later value. There is no change across a value that is missing.
+    They are taken in each draw. A change has the index of the later value. There is no change across a value that is
+    missing.
     """
     axis_values = sorted(wide.index.get_level_values(axis).unique())
     others = [name for name in wide.index.names if name != axis]

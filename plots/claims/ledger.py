@@ -38,9 +38,10 @@ class Judgement(NamedTuple):
 
 
 def write_claims(store: Path, folder: Path) -> Made:
-    """Judge the claims on what the store has, and write `claims.csv` and `claims.md`.
+    """Judge the claims and write `claims.csv` and `claims.md`.
 
-    The outcome counts the verdicts, or says why there is nothing to judge.
+    Verdicts rest on the experiments that the store has. The outcome counts the verdicts, or says why there is nothing
+    to judge.
     """
     evidence = gather(store)
     if not evidence:
@@ -55,16 +56,20 @@ def write_claims(store: Path, folder: Path) -> Made:
 
 
 def counts(judgements: Sequence[Judgement]) -> str:
-    """Return the number of claims, and the number with each verdict."""
+    """Return the number of claims with each verdict.
+
+    The total number of claims comes first.
+    """
     verdicts = pd.Series([judgement.verdict.replace(" under:", " in part:").split(":")[0] for judgement in judgements])
     verdict_counts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.value_counts().items())
     return f"{len(judgements):4} claims: {verdict_counts}"
 
 
 def gather(store: Path) -> dict[str, Evidence]:
-    """Return the results of each experiment that claims need, if the store has them.
+    """Return the results of the experiments that claims need.
 
-    The embedded variant stands in for an experiment without results of its own.
+    Experiments that the store does not have are left out. The embedded variant stands in for an experiment without
+    results of its own.
     """
     opened = Store(store)
     swept = set(opened.experiment_names())
@@ -130,7 +135,7 @@ def _verdict(claim: Claim, findings: Mapping[str, Sequence[Finding]]) -> str:
 
 
 def ledger(judgements: Sequence[Judgement]) -> pd.DataFrame:
-    """Return the ledger as a table with a row for each claim."""
+    """Return the ledger, with a row for each claim."""
     rows = [
         {
             "id": claim.id,
@@ -148,7 +153,7 @@ def ledger(judgements: Sequence[Judgement]) -> pd.DataFrame:
 
 
 def _reproduced(judgement: Judgement, constants: str) -> str:
-    """Return the deciding value of each test under a set of constants.
+    """Return each test's deciding value under a set of constants.
 
     The values of a claim without conditions are listed under both sets.
     """
@@ -180,7 +185,10 @@ def _unit(test: ClaimTest) -> str:
 
 
 def explanation(judgement: Judgement) -> str:
-    """Return a sentence on the evidence under each condition, then the claim's note."""
+    """Return the evidence under each condition, in sentences.
+
+    The note of the claim comes last.
+    """
     claim, verdict, findings, _ = judgement
     if claim.untestable:
         return _sentence(claim.untestable)
@@ -191,7 +199,10 @@ def explanation(judgement: Judgement) -> str:
 
 
 def _summary(condition: str, findings: Sequence[Finding]) -> str:
-    """Return how many cells hold, the deciding cell, and the cells without a mean."""
+    """Return the evidence under one condition, in words.
+
+    It says how many cells hold, which cell decides, and which cells have no mean.
+    """
     cells = [cell for finding in findings for cell in finding.cells]
     undecided = list(dict.fromkeys(text for finding in findings for text in finding.undecided))
     summary = f"{condition + ': ' if condition else ''}{sum(cell.holds for cell in cells)} of {len(cells)} hold"
@@ -217,7 +228,7 @@ def _deciding(findings: Sequence[Finding], cells: int) -> str:
 
 
 def _order(finding: Finding) -> tuple[bool, float]:
-    """Return a sort key that puts the tests that fail by most first."""
+    """Return a sort key that puts the worst failures first."""
     return finding.holds, finding.worst.margin if finding.worst is not None else float("-inf")
 
 
@@ -267,7 +278,7 @@ def _paragraph(judgement: Judgement) -> list[str]:
 
 
 def _band(test: ClaimTest) -> str:
-    """Return the band of a test and the axes of its cells in words."""
+    """Return the band and the axes of a test in words."""
     axes = f", for each {', '.join(axis_name(test, axis) for axis in test.axes)}" if test.axes else ""
     if test.status is not None:
         return f": one must be {test.status}{axes}"
@@ -284,7 +295,7 @@ def _between(low: float, high: float, number: Callable[[float], str]) -> str:
 
 
 def basis_of(store: Path, experiment: str) -> str:
-    """Return the draws, networks and workloads of an experiment's rows in a line."""
+    """Return an experiment's draws, networks and workloads in a line."""
     sweep, records = Store(store).experiment(experiment), load_records(experiment, store)
     cases = [record["configuration"] for records_of_point in records.values() for record in records_of_point[:1]]
     networks = sorted({_source_of(case["cluster"]["network"]) for case in cases})
@@ -293,7 +304,7 @@ def basis_of(store: Path, experiment: str) -> str:
 
 
 def _source_of(part: Mapping[str, Any]) -> str:
-    """Return the class of a network or workload, and its data set if any."""
+    """Return a network or workload in words: class and data set."""
     dataset = part.get("dataset")
     kind = str(part["_target_"]).rsplit(".", 1)[-1]
     return f"{kind} of {dataset['name']}" if dataset else kind

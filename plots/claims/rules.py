@@ -110,7 +110,10 @@ class Claim:
 
 @cache
 def rules() -> dict[str, Any]:
-    """Return the content of `claims.yaml`: the rule, the published Table I and the claims."""
+    """Return the content of `claims.yaml`.
+
+    It has the rule, the published Table I and the claims.
+    """
     loaded: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return loaded
 

@@ -41,7 +41,7 @@ CLAIM_LOOK: dict[str, Any] = {
 
 
 def write_benchmarks(folder: Path, path: Path = TABLE) -> Made:
-    """Draw the committed table and save the figure in every format.
+    """Draw the committed table and save it in every format.
 
     The outcome says how many claims are met. Raises `InputError` if the table or one of its columns is missing.
     """
@@ -50,9 +50,10 @@ def write_benchmarks(folder: Path, path: Path = TABLE) -> Made:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Return the table that `make bench` writes, with a row for each benchmark.
+    """Return the table that `make bench` writes.
 
-    Raises `InputError` if the file is missing, is not a table, has no row or lacks a column.
+    It has a row for each benchmark. Raises `InputError` if the file is missing, is not a table, has no row or lacks a
+    column.
     """
     if not path.is_file():
         raise InputError(f"benchmarks = {path}: does not exist; run `make bench` to write it")
@@ -71,7 +72,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw the ratios to peers above, and the medians relative to their claims below."""
+    """Draw ratios to peers above, medians relative to claims below."""
     of_median = table["peer"].isna() | ~table["claim"].str.endswith("times the peer", na=True)
     heights = [max(1, (~of_median).sum()), max(1, of_median.sum())]
     figure, (above, below) = new_figure(lines=2, heights=heights)
@@ -87,7 +88,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _draw_ratios(axes: Axes, rows: pd.DataFrame) -> None:
-    """Draw the ratios to peers, with a tick at each claimed ratio."""
+    """Draw ratios to peers, with ticks at the claimed ratios."""
     labels = [f"{row.name} beside {row.peer}: {row.measures}" for row in rows.itertuples()]
     texts = [f"{ratio:.3g}" for ratio in rows["ratio"]]
     _draw_lines(axes, rows, labels, rows["ratio"], _claimed(rows), texts)
@@ -95,7 +96,7 @@ def _draw_ratios(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _draw_medians(axes: Axes, rows: pd.DataFrame) -> None:
-    """Draw the medians relative to their claims, whose ticks stand at 1.
+    """Draw medians relative to their claims, which stand at 1.
 
     A benchmark without a claim has its numbers only.
     """
@@ -111,7 +112,7 @@ def _draw_medians(axes: Axes, rows: pd.DataFrame) -> None:
 def _draw_lines(
     axes: Axes, rows: pd.DataFrame, labels: list[str], values: pd.Series, claimed: pd.Series, texts: list[str]
 ) -> None:
-    """Draw a line for each row, with its value and its claim.
+    """Draw a line for each row, with value and claim.
 
     The first row is at the top. The number and the claim are also written beside the panel.
     """
@@ -137,7 +138,7 @@ def verdict(table: pd.DataFrame) -> str:
 
 
 def machine(table: pd.DataFrame) -> str:
-    """Return the machine and the software of the measurements, in words."""
+    """Return the machine and software of the measurements in words."""
     facts = table.iloc[0]
     return (
         f"{facts['processor']}, {facts['cores']} cores, {facts['system']}; Python {facts['python']}, "

@@ -30,7 +30,10 @@ BANDS = {"service_mean_s": 0.10, "response_mean_s": 0.15}  # the largest errors 
 
 
 def card(rows: pd.DataFrame, draws: int, labels: Labels) -> str:
-    """Return a page of Markdown: a summary of all cells, then each cell's table."""
+    """Return the card as a page of Markdown.
+
+    A summary of all cells comes first, then a table for each cell.
+    """
     known = with_kinds(rows)
     axes, table, kinds = cell_axes(known), means(known, draws), kinds_in(known, labels)
     cells = [(None, table)] if not axes else table.groupby(axes, sort=False)
@@ -43,9 +46,10 @@ def card(rows: pd.DataFrame, draws: int, labels: Labels) -> str:
 
 
 def _summary(table: pd.DataFrame, kinds: Sequence[Kind]) -> list[str]:
-    """Return a line for each prediction with its errors over all cells.
+    """Return a line on the errors of each prediction.
 
-    A line has the smallest and largest error, and the number of cells with an error inside the band.
+    The errors are those of all cells. A line has the smallest and largest error, and the number of cells with an error
+    inside the band.
     """
     if MEASURED not in table:
         return ["Nothing was measured yet."]
@@ -67,7 +71,7 @@ def _errors(relative: pd.DataFrame, kind: str, metric: str) -> str:
 
 
 def _cell_table(cell: pd.DataFrame, kinds: Sequence[Kind]) -> pd.DataFrame:
-    """Return the table of a cell, with a column for each kind.
+    """Return a cell's table, with a column for each kind.
 
     Predictions have a further column with their errors. Metrics without any number in the cell are left out.
     """

@@ -46,7 +46,7 @@ class Curves(NamedTuple):
 
 
 def mean_responses(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of mean response times and of their bounds and surrogates."""
+    """Return the rows of mean responses, bounds and surrogates."""
     metric = rows["metric"]
     is_time = metric.str.contains("response") & metric.str.endswith("_s") & ~metric.str.contains("half_width")
     return rows[is_time & rows["at"].isna()]
@@ -133,7 +133,7 @@ class _Names:
         return ", ".join(filter(None, [*subject, *method, *others]))
 
     def _settings(self, key: Key) -> list[str]:
-        """Return the axes that a label must name besides subject and method.
+        """Return the settings that a label must name.
 
         These are the axes in which curves with the same subject, evaluator and metric differ.
         """
@@ -142,9 +142,10 @@ class _Names:
         return [axis for axis in key if axis not in same and len({other[axis] for other in alike}) > 1]
 
     def _method_label(self, key: Key) -> str:
-        """Return the evaluator's label, or that of the metric if the evaluator has several.
+        """Return the words for the evaluator and metric of a key.
 
-        Both are named if several evaluators have the metric.
+        They are the label of the evaluator or, if the evaluator has several metrics, the words for the metric. Both are
+        named if several evaluators have the metric.
         """
         evaluator = self.words(EVALUATOR, key.get(EVALUATOR, NONE))
         metrics = {other["metric"] for other in self.keys if other.get(EVALUATOR) == key.get(EVALUATOR)}
@@ -159,7 +160,10 @@ class _Names:
 
     @cached_property
     def _plain_method(self) -> Key | None:
-        """Return the evaluator and metric of most subjects, or None if all are bounds."""
+        """Return the evaluator and metric of most subjects.
+
+        Return None if all metrics are bounds.
+        """
         methods = [_method(key) for key in self.keys]
         means = [method for method in methods if method["metric"] == MEAN]
         alone = all(method == methods[0] for method in methods)
@@ -190,6 +194,9 @@ def _method(key: Key) -> Key:
 
 
 def _metric_words(metric: str) -> str:
-    """Return the words for a metric, none for the mean response itself."""
+    """Return the words for a metric.
+
+    The mean response has no words.
+    """
     word = metric.removesuffix("_s").replace("response", "").strip("_").replace("_", " ")
     return WORDS.get(metric, "" if metric == MEAN else word)

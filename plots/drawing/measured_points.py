@@ -14,10 +14,10 @@ MODELLED = "model of footnote 2, without measured points: {}"
 
 
 def lines_and_points(axes: Axes, rows: pd.DataFrame, metric: str, named: str, labels: Labels) -> None:
-    """Draw a line and its measured points for each value of the axis `named`.
+    """Draw a line and its measured points for each name.
 
-    The line is the metric `<metric>_s`. Points, if there are any, are medians with bars from P10 to P90 in the colour
-    of the line.
+    The names are the values of the axis `named`. The line is the metric `<metric>_s`. Points, if there are any, are
+    medians with bars from P10 to P90 in the colour of the line.
     """
     for name, group in rows.groupby(named, sort=False):
         line, median, p10, p90 = (_means(group, f"{metric}{ending}_s") for ending in ("", "_measured", "_p10", "_p90"))
@@ -31,7 +31,7 @@ def lines_and_points(axes: Axes, rows: pd.DataFrame, metric: str, named: str, la
 
 
 def reading_note(rows: pd.DataFrame, named: str, labels: Labels) -> str:
-    """Return a note on which lines are fitted and which are model only."""
+    """Return a note on fitted lines and lines without points."""
     fits = rows[rows["metric"] == "measured_fit"].drop_duplicates(named)
     modelled = fits.loc[fits["value"] == 0, named]
     notes = [NOTE] if rows["metric"].str.endswith("_measured_s").any() else []
@@ -41,5 +41,8 @@ def reading_note(rows: pd.DataFrame, named: str, labels: Labels) -> str:
 
 
 def _means(rows: pd.DataFrame, metric: str) -> "pd.Series[float]":
-    """Return the values by coordinate; they are the same in every draw."""
+    """Return the values of a metric by coordinate.
+
+    They are the same in every draw.
+    """
     return over_draws(rows[rows["metric"] == metric], "at", draws=1)["mean"]

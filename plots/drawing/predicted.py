@@ -34,9 +34,10 @@ class Kind(NamedTuple):
 
 
 def with_kinds(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that predict or measure response times, with the column `kind`.
+    """Return rows with response times, with the column `kind`.
 
-    Raises `InputError` if a cell has several measurements.
+    These are the rows of all kinds that predict or measure response times. Raises `InputError` if a cell has several
+    measurements.
     """
     services = rows["service"] if "service" in rows else pd.Series(pd.NA, rows.index)
     is_run = rows["evaluator"] == MEASURED if "evaluator" in rows else pd.Series(False, rows.index)
@@ -47,9 +48,10 @@ def with_kinds(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _settings(rows: pd.DataFrame) -> pd.Series:
-    """Return the settings that each row's kind must name, such as ", slowdown=2".
+    """Return the settings that each row's kind must name.
 
-    These are the settings in which rows of one kind in one cell differ; most rows have none.
+    An example is ", slowdown=2". These are the settings in which rows of one kind in one cell differ; most rows have
+    none.
     """
     names, cells = pd.Series("", rows.index), rows.groupby([*cell_axes(rows), "kind"], dropna=False)
     for axis in (str(axis) for axis in rows if str(axis).split(".", 1)[0] in GROUPS_OF_KINDS):
@@ -71,7 +73,10 @@ def model_of(kind: str) -> str:
 
 
 def kinds_in(rows: pd.DataFrame, labels: Labels) -> list[Kind]:
-    """Return the kinds of the rows, from the simplest prediction to the measurement."""
+    """Return the kinds of some rows.
+
+    They are in order from the simplest prediction to the measurement.
+    """
     models = in_order(map(model_of, rows["kind"]), (THEORY, MODEL, *LOOKS_LIKE, STEPS))
     names = sorted(rows["kind"].unique(), key=lambda name: (name == MEASURED, models.index(model_of(name))))
     looks = looks_of({name: LOOKS_LIKE.get(model_of(name), model_of(name)) for name in names}, LOOKS)
@@ -94,9 +99,10 @@ def cell_axes(rows: pd.DataFrame) -> list[str]:
 
 
 def means(rows: pd.DataFrame, draws: int) -> pd.DataFrame:
-    """Return the means of each kind, a row for each cell, metric and coordinate.
+    """Return the means of each kind.
 
-    The kinds are columns. A mean is nan if some draw lacks the value.
+    There is a row for each cell, metric and coordinate. The kinds are columns. A mean is nan if some draw lacks the
+    value.
     """
     keys = [*cell_axes(rows), "metric", "at"]
     intervals = intervals_over_draws(rows[rows["draw"] < draws], [*keys, "kind"])
@@ -106,7 +112,7 @@ def means(rows: pd.DataFrame, draws: int) -> pd.DataFrame:
 
 
 def errors(table: pd.DataFrame, kinds: Sequence[Kind], reference: str = MEASURED) -> pd.DataFrame:
-    """Return a table of `means` in which relative errors replace the predictions.
+    """Return a table of `means` with errors instead of predictions.
 
     An error is the relative difference from the reference.
     """
@@ -115,7 +121,7 @@ def errors(table: pd.DataFrame, kinds: Sequence[Kind], reference: str = MEASURED
 
 
 def compute_share(table: pd.DataFrame, kinds: Sequence[Kind]) -> float:
-    """Return the share of computation in the service time of a lone job.
+    """Return the share of computation in a lone job's service.
 
     Time spent waiting for the steps of other jobs does not count. The share is nan if no kind has it.
     """
@@ -129,7 +135,10 @@ def compute_share(table: pd.DataFrame, kinds: Sequence[Kind]) -> float:
 
 
 def columns_of_cells(rows: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return the rows of each round trip and capacity; they differ in load only."""
+    """Return the rows of each round trip and capacity.
+
+    The cells in a set of rows differ in load only.
+    """
     return [shown for _, shown in rows.groupby(["network.rtt_s", "tuning.capacity"], sort=False)]
 
 

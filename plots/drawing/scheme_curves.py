@@ -20,12 +20,18 @@ FRAME = 2  # height of the frame, as a multiple of the greatest mean of the best
 
 
 def curves_of_schemes(rows: pd.DataFrame, labels: Labels, shown: Sequence[str]) -> Curves:
-    """Return the curves of a figure; its panels and x axis show `shown`."""
+    """Return the curves of a figure of schemes.
+
+    The panels and the x axis of the figure show the axes `shown`.
+    """
     return curves_of(mean_responses(rows), labels, shown, "algorithm")
 
 
 def draw_schemes(axes: Axes, rows: pd.DataFrame, curves: Iterable[Curve], axis: str, draws: int) -> None:
-    """Draw the curves of some rows, with notes on points that schemes lack."""
+    """Draw the curves of some rows, with notes.
+
+    The notes are on points that schemes lack or that lie beyond the frame.
+    """
     present = [line for line in curves if (rows["curve"] == line.label).any()]
     means = {line.label: over_draws(rows[rows["curve"] == line.label], axis, draws) for line in present}
     for line in present:
@@ -45,10 +51,10 @@ def draw_schemes(axes: Axes, rows: pd.DataFrame, curves: Iterable[Curve], axis: 
 
 
 def _frame(axes: Axes, means: Mapping[str, pd.Series], floors: Iterable[pd.Series]) -> float:
-    """Cut the frame above the best scheme and return its upper edge.
+    """Cut the frame above the best scheme; return its edge.
 
-    The best scheme is the one with the lowest greatest mean among the schemes with the most points. Without such a
-    scheme the frame is left as it is.
+    The value returned is the upper end of the frame. The best scheme is the one with the lowest greatest mean among the
+    schemes with the most points. Without such a scheme the frame is left as it is.
     """
     longest = max(map(len, means.values()), default=0)
     whole = [mean for mean in means.values() if len(mean) == longest > 0]

@@ -46,7 +46,10 @@ def _label(axes: Axes, title: str) -> None:
 
 
 def _statistics(rows: pd.DataFrame, draws: int) -> pd.DataFrame:
-    """Return `mean` and `half_width` of the statistics that every draw has, by number."""
+    """Return `mean` and `half_width` of each statistic.
+
+    The index is the number of the statistic. Statistics that some draw lacks are left out.
+    """
     intervals = intervals_over_draws(rows[rows["draw"] < draws], ["metric", "at"])
     complete = intervals[intervals["draws"] == draws]
     statistics = {}

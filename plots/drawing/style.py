@@ -102,16 +102,16 @@ def new_figure(columns: int = 1, lines: int = 1, heights: Sequence[float] | None
 def by_constants(
     panels: Sequence[Axes], rows: pd.DataFrame, labels: Labels
 ) -> Iterator[tuple[Axes, pd.DataFrame, str]]:
-    """Yield each panel with the rows and the title of one set of constants."""
+    """Yield panel, rows and title of each set of constants."""
     for axes, name in zip(panels, rows["constants"].unique(), strict=False):  # some rows may lack a set
         yield axes, rows[rows["constants"] == name], labels("constants", name)
 
 
 def over_draws(rows: pd.DataFrame, axis: str, draws: int) -> pd.DataFrame:
-    """Return `mean` and `half_width` over draws for each value of an axis, ascending.
+    """Return `mean` and `half_width` over draws along an axis.
 
-    The half-width is that of the 95 % interval. A value of the axis is left out if some draw lacks a number, because a
-    mean over the other draws would compare different clusters.
+    The index has the values of the axis, ascending. The half-width is that of the 95 % interval. A value of the axis is
+    left out if some draw lacks a number, because a mean over the other draws would compare different clusters.
     """
     numbers = rows[rows["draw"] < draws].assign(**{axis: pd.to_numeric(rows[axis])})
     statistics = intervals_over_draws(numbers, [axis]).dropna(subset=axis).set_index(axis)
@@ -119,7 +119,10 @@ def over_draws(rows: pd.DataFrame, axis: str, draws: int) -> pd.DataFrame:
 
 
 def in_order(names: Iterable[Name], order: Iterable[Name]) -> list[Name]:
-    """Return the distinct names, those in `order` first and then the others."""
+    """Return the distinct names, those of `order` first.
+
+    The others follow in the order in which they come.
+    """
     present = dict.fromkeys(names)
     known = dict.fromkeys(name for name in order if name in present)
     return list(known | present)
@@ -141,7 +144,7 @@ def looks_of(wanted: Mapping[Curve, Name], looks: Mapping[Name, Look]) -> dict[C
 
 
 def _free_looks(taken: Sequence[Look]) -> Iterator[Look]:
-    """Yield looks that differ from each other and from those that are taken."""
+    """Yield different looks that are not taken."""
     colours = _unused([look["color"] for look in taken], FREE_COLOURS)
     markers = _unused([look.get("marker") for look in taken], FREE_MARKERS)
     dashes = _unused([look.get("linestyle") for look in taken], FREE_DASHES)
@@ -153,13 +156,16 @@ def _free_looks(taken: Sequence[Look]) -> Iterator[Look]:
 
 
 def _unused(taken: Iterable[Any], choices: Sequence[Any]) -> list[Any]:
-    """Return the choices that are not taken, or all if none is left."""
+    """Return the choices left, or all if none is left."""
     used = list(taken)
     return [choice for choice in choices if choice not in used] or list(choices)
 
 
 def curve(axes: Axes, look: Look, statistics: pd.DataFrame, label: str) -> None:
-    """Draw a curve of means, with error bars where intervals are known."""
+    """Draw a curve of means with error bars.
+
+    A mean without an interval has no error bar.
+    """
     axes.errorbar(
         statistics.index,
         statistics["mean"],
@@ -172,16 +178,19 @@ def curve(axes: Axes, look: Look, statistics: pd.DataFrame, label: str) -> None:
 
 
 def logarithmic_from_zero(axes: Axes) -> None:
-    """Set a logarithmic y scale that shows 0: it is linear below a millisecond."""
+    """Set a logarithmic y scale that shows 0.
+
+    It is linear below a millisecond.
+    """
     top = 2 * axes.dataLim.y1
     axes.set_yscale("symlog", linthresh=SHORTEST_S)
     axes.set_ylim(0, max(top, SHORTEST_S))
 
 
 def legend_below(figure: Figure, panels: Sequence[Axes], columns: int, note: str | None = None) -> None:
-    """Draw one legend for all curves of some panels, with a note above it.
+    """Draw one legend for all curves of some panels.
 
-    A figure that is narrower than its legend is widened.
+    It stands below the panels, with a note above its entries. A figure that is narrower than its legend is widened.
     """
     drawn = {label: handle for axes in reversed(panels) for handle, label in _entries(axes)}
     labels = dict.fromkeys(label for axes in panels for _, label in _entries(axes))

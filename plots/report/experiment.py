@@ -23,7 +23,10 @@ BOTH = "both"
 
 
 def section_of(name: str, sweep: Mapping[str, Any], results: Results) -> Markup:
-    """Return the section of an experiment, with the drawings of its module."""
+    """Return the section of an experiment.
+
+    Its drawings are those of the experiment's module.
+    """
     rows, points = results
     labels = labels_in(sweep)
     heading, shows = title_of(name)
@@ -62,7 +65,7 @@ def title_of(name: str) -> Title:
 
 
 def _drawings(name: str, shows: str, results: Results, draws: int, labels: Labels) -> Iterator[Markup]:
-    """Yield the table of an experiment's module, or else its figures.
+    """Yield an experiment's table, or else its figures.
 
     A module with a `table` function has a table; else there is a figure for each choice of constants.
     """
@@ -82,9 +85,9 @@ def _drawings(name: str, shows: str, results: Results, draws: int, labels: Label
 
 
 def _views(results: Results) -> dict[str, pd.DataFrame]:
-    """Return the rows under both sets of constants, and under each set alone.
+    """Return the rows under both sets, and under each set.
 
-    If the experiment does not have both sets, return all rows under an empty name.
+    The sets are those of constants. If the experiment does not have both sets, return all rows under an empty name.
     """
     rows, points = results
     if _sets(points) < len(SETS):
@@ -97,9 +100,10 @@ def _sets(points: pd.DataFrame) -> int:
 
 
 def _under(constants: str, rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of one set, and those that do not depend on constants.
+    """Return the rows that belong to one set of constants.
 
-    The latter belong to points that have no counterpart under the other set.
+    They include rows that do not depend on the constants. These rows belong to points that have no counterpart under
+    the other set.
     """
     others = [axis for axis in points if axis not in ("point", "constants", *Outcome._fields)]
     cells = pd.Series(list(map(tuple, points[others].fillna("").to_numpy())))
@@ -108,7 +112,7 @@ def _under(constants: str, rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataF
 
 
 def _constants_note(points: pd.DataFrame, labels: Labels) -> str:
-    """Return a note if the constants switch has no effect, or nothing."""
+    """Return a note if the constants switch has no effect."""
     sets = _sets(points)
     if sets >= len(SETS):
         return ""

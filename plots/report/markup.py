@@ -31,7 +31,7 @@ def paragraph(text: str, **data: str | None) -> Markup:
 
 
 def folded(title: str, content: str) -> Markup:
-    """Return content that is folded below a title until the reader opens it."""
+    """Return content that is folded below a title."""
     return Markup(f"<details><summary>{escape(title)}</summary>\n{content}</details>\n")
 
 
@@ -71,7 +71,7 @@ def _text(cell: Any) -> str:
 
 
 def drawing(figure: Figure, text: str, **data: str | None) -> Markup:
-    """Return a figure as an SVG inside the page, and close the figure.
+    """Return a figure as an SVG, and close the figure.
 
     Letters are drawn as outlines. `text` says what the figure shows.
     """
@@ -84,9 +84,10 @@ def drawing(figure: Figure, text: str, **data: str | None) -> Markup:
 
 
 def picture(svg: bytes, text: str, style: str = "", **data: str | None) -> Markup:
-    """Return an SVG as an image on the page; `text` says what it shows.
+    """Return an SVG as an image on the page.
 
-    Scripts inside an image are not run, and its element names cannot clash with those of the page.
+    `text` says what it shows. Scripts inside an image are not run, and its element names cannot clash with those of the
+    page.
     """
     source = f"data:image/svg+xml;base64,{b64encode(svg).decode()}"
     return _wide(f'<img src="{source}" alt="{escape(text)}"{style}>', text, **data)

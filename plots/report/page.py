@@ -26,7 +26,7 @@ REPORT = "report"  # name of the report on the command line
 
 
 def write_report(store: Path, folder: Path, plans: Path) -> str:
-    """Write `report.html` and return a line with its size and path.
+    """Write `report.html`; return a line with size and path.
 
     The page shows everything in a store and the plans in a folder. Raises `InputError` if the store has no experiment.
     """
@@ -68,7 +68,10 @@ def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
 
 
 def _as_in_the_paper(name: str) -> tuple[bool, bool, str]:
-    """Return a sort key: figures of the paper, then its tables, then the rest."""
+    """Return a sort key that puts the paper's figures first.
+
+    Its tables come next, then the rest.
+    """
     return not name.startswith("fig"), not name.startswith("table"), name
 
 
@@ -81,7 +84,10 @@ def _links(names: Iterable[str]) -> str:
 
 
 def _claims(judgements: Sequence[Judgement], labels: Labels) -> Markup:
-    """Return the ledger as a table, with the evidence folded below each claim."""
+    """Return the ledger as a table.
+
+    The evidence is folded below each claim.
+    """
     entries = ledger(judgements)
     shown = pd.DataFrame(
         {
@@ -106,7 +112,10 @@ def _verdict(verdict: str) -> Markup:
 
 
 def _benchmarks() -> Markup:
-    """Return the committed benchmarks; the caption names the machine they were measured on."""
+    """Return the committed benchmarks, with their machine.
+
+    The caption names the machine.
+    """
     measured = benchmarks.read_table(benchmarks.TABLE)
     figure = drawing(benchmarks.draw(measured), "Benchmarks: medians beside peers and claims")
     columns = [column for column in measured if column not in benchmarks.MACHINE]
@@ -115,7 +124,7 @@ def _benchmarks() -> Markup:
 
 
 def _provenance(store: Path, names: Iterable[str]) -> Markup:
-    """Return a table with a line for each experiment and kind of machine."""
+    """Return the provenance, a line per experiment and machine kind."""
     lines = [
         {
             "experiment": name,

@@ -15,16 +15,17 @@ QUANTILES = {"0.5": "P50 (s)", "0.95": "P95 (s)", "0.99": "P99 (s)"}
 
 
 def plans_of(folder: Path) -> Markup:
-    """Return the pictures and the main numbers of all plans below a folder.
+    """Return the section of all plans below a folder.
 
-    The section is empty if there are no plans. Raises `InputError` if a plan cannot be read.
+    It has the picture and the main numbers of each plan. The section is empty if there are no plans. Raises
+    `InputError` if a plan cannot be read.
     """
     plans = "".join(map(_plan, sorted(folder.rglob("plan.json"))))
     return Markup(f'<section id="plans">\n<h2>Plans</h2>\n{plans}</section>\n' if plans else "")
 
 
 def _plan(path: Path) -> str:
-    """Return the plan in a file of `plan.py`, with its picture if any."""
+    """Return one plan of `plan.py`, with its picture if any."""
     plan, drawing, name = _read(path), path.with_name("plan.svg"), path.parent.name
     rate_per_s = plan["plan"]["prediction"]["rate_per_s"]
     parts = [
@@ -49,7 +50,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _predictions(plan: dict[str, Any]) -> pd.DataFrame:
-    """Return a table with a line for the plan and one for each alternative."""
+    """Return the predictions for a plan and its alternatives.
+
+    Each has a line of the table.
+    """
     others = [(other["name"], other["prediction"], other["reason"]) for other in plan["alternatives"]]
     lines = [("this plan", plan["plan"]["prediction"], ""), *others]
     return pd.DataFrame(
@@ -58,7 +62,7 @@ def _predictions(plan: dict[str, Any]) -> pd.DataFrame:
 
 
 def _numbers(predicted: dict[str, Any] | None) -> dict[str, str]:
-    """Return the numbers of a prediction as text; unknown numbers are left out.
+    """Return the known numbers of a prediction as text.
 
     They have three digits, because the inputs are not known more precisely.
     """

@@ -57,7 +57,10 @@ def _row(result: Result) -> dict[str, Any]:
 
 
 def _claim(benchmark: Benchmark) -> str | None:
-    """Return the claim about the median, or else about the ratio, if any."""
+    """Return the claim of a benchmark in words, if any.
+
+    It is about the median, or else about the ratio to the peer.
+    """
     if benchmark.bound is not None:
         return f"{'>=' if benchmark.more_is_better else '<='} {benchmark.bound:g} {benchmark.unit}"
     if benchmark.peer and benchmark.peer.least_ratio is not None:

@@ -12,7 +12,10 @@ MACHINE = {"processor": "EPYC", "cores": 2, "system": "Linux", "python": "3", "n
 
 
 def table_of(*rows):
-    """Return a table of benchmarks from rows of (median, unit, peer, ratio, claim, met)."""
+    """Return a table of benchmarks.
+
+    Rows are (median, unit, peer, ratio, claim, met).
+    """
     names = ("median", "unit", "peer", "ratio", "claim", "met")
     numbered = [
         {"name": f"n{n}", "measures": "what", **dict(zip(names, row, strict=True))} for n, row in enumerate(rows)
@@ -22,9 +25,9 @@ def table_of(*rows):
 
 @pytest.fixture
 def drawn():
-    """Yield a figure of two ratios, two medians and a number without a claim.
+    """Yield a figure of two ratios and three medians.
 
-    Two claims are not met.
+    One median has no claim. Two claims are not met.
     """
     figure = draw(
         table_of(

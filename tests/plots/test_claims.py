@@ -43,7 +43,7 @@ def evidence(values, metric="response_mean_s", status=None, axes=("scheme", "loa
 
 
 def decide(results, of, to=None, **settings):
-    """Return the finding of a test with these settings under the paper's constants."""
+    """Return a test's finding under the paper's constants."""
     selections = {"of": {"experiment": "x", "metric": "response_mean_s", **of}}
     if to is not None:
         selections["to"] = {"experiment": "x", "metric": "response_mean_s", **to}
@@ -221,7 +221,7 @@ def test_every_claim_of_the_paper_is_listed_in_order():
 
 
 def axes_of(experiment):
-    """Return the values of every axis of an experiment, over all grids."""
+    """Return all values of every axis of an experiment."""
     grids = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text())["experiment"]["axes"]
     values_by_axis = {}
     for grid in grids if isinstance(grids, list) else [grids]:

@@ -45,7 +45,7 @@ SMALLER = {
 
 @pytest.fixture(scope="module", params=EMBEDDED)
 def drawn(request, tmp_path_factory):
-    """Return an experiment's name, its rows, the folder of its figures, and its labels."""
+    """Return an experiment's name, rows, figure folder and labels."""
     store, figures = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("figures")
     swept = script(
         *("run.py", "-m", f"experiment={request.param}", "draws=2", "hydra/launcher=basic", f"store={store}"),

@@ -51,18 +51,21 @@ def schemes(*names, evaluator="simulation", **settings):
 
 
 def legend(figure):
-    """Return the labels in the legend of a figure, and close it."""
+    """Close a figure and return the labels in its legend."""
     plt.close(figure)
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def drawn(axes):
-    """Return the number of coordinates of each curve of a panel, by label."""
+    """Return the lengths of a panel's curves, by label."""
     return {curve.get_label(): len(curve.lines[0].get_xdata()) for curve in axes.containers}
 
 
 def looks_in(figure):
-    """Return colour, marker and dashes of the curves of the first panel, by label."""
+    """Return the looks of the first panel's curves, by label.
+
+    A look is a colour, a marker and dashes.
+    """
     lines = {curve.get_label(): curve.lines[0] for curve in figure.axes[0].containers}
     return {name: (line.get_color(), line.get_marker(), line.get_linestyle()) for name, line in lines.items()}
 

@@ -33,7 +33,10 @@ CONTRAST = """(() => {
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """Return the report of small runs of every experiment that needs no download."""
+    """Return the report of small runs of all experiments.
+
+    They are those that need no download.
+    """
     store, folder = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("report")
     for name in EMBEDDED:
         small = ("draws=2", "hydra/launcher=basic", f"store={store}", *SMALLER[name])
@@ -55,7 +58,7 @@ def chromium(tmp_path_factory):
 
 @pytest.fixture
 def page(chromium, report):
-    """Return the browser with the report open on a wide screen."""
+    """Return the browser with the report on a wide screen."""
     chromium.resize(1280, 1000)
     chromium.emulate()
     chromium.open(report)
@@ -72,7 +75,7 @@ def unfold(page):
 
 
 def seen(page, selector):
-    """Return how many elements of a selector are shown on the page."""
+    """Return how many elements of a selector are shown."""
     return page.evaluate(f"[...document.querySelectorAll('{selector}')].filter({SEEN}).length")
 
 
@@ -145,7 +148,10 @@ def test_click_on_a_head_sorts_a_table(page):
 
 @pytest.mark.parametrize("title", ["median", "ratio"])
 def test_numbers_are_sorted_as_numbers_and_blanks_come_last(page, title):
-    """Check medians, from 0.0003 s to 10,000,000 jobs/s, and ratios, some of them blank."""
+    """Check columns with small, large and blank numbers.
+
+    Medians are from 0.0003 s to 10,000,000 jobs/s; benchmarks without a peer have no ratio.
+    """
     heads = "[...document.querySelector('#benchmarks table').tHead.rows[0].cells]"
     number = page.evaluate(f"{heads}.findIndex(head => head.innerText.startsWith('{title}'))")
     for sign in (1, -1):

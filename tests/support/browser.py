@@ -65,7 +65,7 @@ class Browser:
         return answer["result"]
 
     def _next(self):
-        """Return the next message, and keep it in `events` if it is an event."""
+        """Return the next message; keep it if it is an event."""
         while b"\0" not in self.received:
             chunk = os.read(self.answers, 1 << 20)
             assert chunk, "Chromium has ended"
@@ -84,12 +84,18 @@ class Browser:
             self._next()
 
     def problems(self):
-        """Return console messages, exceptions and log entries since a file was opened."""
+        """Return the problems since a file was opened.
+
+        These are console messages, exceptions and log entries.
+        """
         self.evaluate("0")  # all earlier events arrive before the answer
         return [event["params"] for event in self.events if event["method"] in PROBLEMS]
 
     def requests(self):
-        """Return the addresses that the page requested, except for data inside the page."""
+        """Return the addresses that the page requested.
+
+        Data inside the page does not count.
+        """
         sent = [event for event in self.events if event["method"] == "Network.requestWillBeSent"]
         urls = [event["params"]["request"]["url"] for event in sent]
         return [url for url in urls if not url.startswith("data:")]

@@ -49,9 +49,9 @@ def specs(name="server", **settings):
 
 
 def composition(chains):
-    """Return a composition of the chains 0-1 and 0-2, or of the first alone.
+    """Return a composition of one or two chains.
 
-    The second chain is slower in the model.
+    They run over the servers 0-1 and 0-2. The second chain is slower in the model.
     """
     block_s = np.outer([0.001, 0.001, 0.002], np.ones(3))[: chains + 1]
     servers = Servers(memory_gb=[4.0] * (chains + 1), communication_s=np.zeros_like(block_s), block_s=block_s)
@@ -62,7 +62,7 @@ def composition(chains):
 
 
 def pace(*block_s):
-    """Return the pace of a server with these times per block."""
+    """Return a server's pace with these times per block."""
     return Pace.of(INDEPENDENT, np.array(block_s))
 
 
@@ -90,13 +90,19 @@ def started(engine, server_specs, addresses=()):
 
 
 def whole_model_tokens(request):
-    """Return the tokens of a request from the whole model in one process."""
+    """Return a request's tokens from the whole model.
+
+    All blocks run in this process.
+    """
     blocks = [random_block(LLAMA, b, 0, torch.float32, torch.device("cpu")) for b in range(LLAMA.block_count)]
     return generate(LLAMA, blocks, ENDS, request.prompt.tolist(), request.output_tokens)
 
 
 def report_once():
-    """Print `serving` the first time, for the process that waits for it."""
+    """Print `serving` once.
+
+    Another process waits for this line.
+    """
     if not getattr(report_once, "done", False):
         report_once.done = True
         sys.stdout.write("serving\n")

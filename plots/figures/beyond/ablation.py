@@ -37,9 +37,10 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 
 def _reductions(rows: pd.DataFrame, setting: list[str], variants: list[str]) -> pd.DataFrame:
-    """Return 1 - ours/theirs by setting and draw, with a column for each variant.
+    """Return 1 - ours/theirs by setting, draw and variant.
 
-    `ours` and `theirs` are the mean response times of the proposed scheme and of the variant in the same draw.
+    There is a row for each setting and draw, and a column for each variant. `ours` and `theirs` are the mean response
+    times of the proposed scheme and of the variant in the same draw.
     """
     rows = rows.fillna(dict.fromkeys(setting, NONE))  # a pivot would drop rows with nan
     by_draw = rows.pivot_table(index=[*setting, "draw"], columns="algorithm", values="value", sort=False)
@@ -70,14 +71,20 @@ def _table(axes: Axes, gains: pd.DataFrame, draws: int, labels: Labels) -> None:
 
 
 def _words(setting: dict[str, str], labels: Labels) -> str:
-    """Return a setting in words, with the constants on a line of their own."""
+    """Return a setting in words, with the constants first.
+
+    The constants have a line of their own.
+    """
     first, network, fast_servers = (labels(axis, setting[axis]) for axis in SETTING)
     others = [axis_words(axis, setting[axis], labels) for axis in setting if axis not in SETTING]
     return f"{first},\n" + ", ".join([network, f"fast servers {fast_servers}", *others])
 
 
 def _cell(gains: pd.Series, draws: int) -> str:
-    """Return mean and half-width in per cent, or how many draws lack a value."""
+    """Return mean and half-width in per cent.
+
+    If draws lack a value, return how many.
+    """
     if len(gains) < draws:
         return f"{draws - len(gains)}/{draws}"
     mean, half_width, _ = mean_interval(100 * gains)

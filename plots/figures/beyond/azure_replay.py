@@ -12,7 +12,10 @@ TIMES = (("response", "-"), ("service", "--"), ("waiting", ":"))
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a panel for each treatment of over-long requests and each further setting."""
+    """Draw a panel for each treatment of over-long requests.
+
+    If points differ in further settings, there is a panel for each of these.
+    """
     others = distinguishing_axes(rows, [TREATMENT])
     parts = list(rows.groupby([TREATMENT, *others], sort=False, dropna=False))
     figure, panels = new_figure(len(parts))

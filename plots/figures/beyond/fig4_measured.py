@@ -20,7 +20,7 @@ PANELS = (
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a panel for each measurement, with a curve for each model.
+    """Draw a panel for each measurement, with each model's curve.
 
     A quick profile has no measurements of messages (`relay`). Raises `KeyError` if the rows have none of the metrics.
     """

@@ -73,7 +73,7 @@ class Growth(NamedTuple):
 
 
 def growth(servers: NDArray[np.float64], values: NDArray[np.float64]) -> Growth | None:
-    """Fit a power law to the upper half of the points, or return None.
+    """Fit a power law to the upper half of points.
 
     The fit is by least squares on logarithms. `servers` (J) are ascending, and at least three points are fitted; the
     result is None if there are fewer.
@@ -86,10 +86,10 @@ def growth(servers: NDArray[np.float64], values: NDArray[np.float64]) -> Growth 
 
 
 def servers_at(seconds: float, servers: NDArray[np.float64], measured_s: NDArray[np.float64], grown: Growth) -> float:
-    """Return the J at which ascending times reach so many seconds.
+    """Return the J at which times reach so many seconds.
 
-    It is interpolated between two points, or extrapolated beyond the last point by the fit. It is infinite if the fit
-    does not grow.
+    The times are ascending. J is interpolated between two points, or extrapolated beyond the last point by the fit. It
+    is infinite if the fit does not grow.
     """
     if seconds <= measured_s[-1]:
         return float(np.exp(np.interp(np.log(seconds), np.log(measured_s), np.log(servers))))
@@ -127,7 +127,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 
 def _costs(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
-    """Return the metrics of each point as a row, with J ascending.
+    """Return the metrics of points as rows, with J ascending.
 
     The column `seconds` is the CPU time, for simulations per million jobs.
     """
@@ -140,7 +140,7 @@ def _costs(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
 
 
 def _lines(costs: pd.DataFrame, key: list[str], labels: Labels) -> list[Line]:
-    """Return the lines of a panel, those with a known look first."""
+    """Return a panel's lines, those with known looks first."""
     ranks = {known: rank for rank, known in enumerate(KNOWN)}
     lines = dict.fromkeys(map(tuple, costs.sort_index()[key].to_numpy()))
     wanted = {line: line[: len(SUBJECT)] for line in sorted(lines, key=lambda line: ranks.get(line[:3], len(ranks)))}
@@ -149,7 +149,7 @@ def _lines(costs: pd.DataFrame, key: list[str], labels: Labels) -> list[Line]:
 
 
 def _name(line: dict[str, str], costs: pd.DataFrame, labels: Labels) -> str:
-    """Return the name of a line: its stage, scheme and settings.
+    """Return a line's name: its stage, scheme and settings.
 
     Only what differs between the lines of the stage is named, and the stage of composing is not named.
     """
@@ -163,7 +163,10 @@ def _name(line: dict[str, str], costs: pd.DataFrame, labels: Labels) -> str:
 
 
 def _draw_line(above: Axes, below: Axes, line: Line, mine: pd.DataFrame) -> None:
-    """Draw the measured points of a line, and where its time reaches a minute."""
+    """Draw a line, and where its time reaches a minute.
+
+    The line joins the measured points.
+    """
     servers, seconds = mine["servers"].to_numpy(float), mine["seconds"].to_numpy(float)
     grown = None if line.stage in NO_POWER else growth(servers, seconds)
     limit = servers_at(PRACTICAL_S, servers, seconds, grown) if grown else np.nan
@@ -179,9 +182,10 @@ def _draw_line(above: Axes, below: Axes, line: Line, mine: pd.DataFrame) -> None
 
 
 def _label(line: Line, grown: Growth | None, limit: float, extrapolated: bool) -> str:
-    """Return the name of a line, its growth and where it reaches a minute.
+    """Return the label of a line, with its growth.
 
-    The label also says whether that number of servers is extrapolated.
+    The label has the name, the exponent and the number of servers at which a minute is reached. The label also says
+    whether that number of servers is extrapolated.
     """
     if not grown:
         return f"{line.name}: {NO_POWER[line.stage]}" if line.stage in NO_POWER else line.name
@@ -191,19 +195,22 @@ def _label(line: Line, grown: Growth | None, limit: float, extrapolated: bool) -
 
 
 def _rounded(servers: float) -> str:
-    """Return a number of servers with one digit; extrapolations have no more."""
+    """Return a number of servers with one digit.
+
+    An extrapolation is no more precise than that.
+    """
     digit, power = f"{servers:.0e}".split("e")
     return f"{float(f'{servers:.0e}'):.0f}" if int(power) < 3 else f"${digit} \\cdot 10^{{{int(power)}}}$"
 
 
 def _explain(figure: Figure, note: str) -> None:
-    """Draw a legend of the marks that all lines share, below a note."""
+    """Draw a legend of shared marks, with a note above."""
     marks = [Line2D([], [], color="0.3", **look) for look in (EXTRAPOLATED, REACHED)]
     names = ["extrapolated with that exponent", "a minute"]
     figure.legend(marks, names, title=note, title_fontsize="small", loc="outside lower center", ncols=2)
 
 
 def _job_counts(costs: pd.DataFrame, labels: Labels) -> str:
-    """Return how many jobs of each scheme were simulated, and at which load."""
+    """Return the jobs and loads of simulated schemes in words."""
     counts = costs.dropna(subset="job_count").groupby("algorithm", sort=False)[["job_count", LOAD]].first()
     return "; ".join(f"{labels('algorithm', row.Index)}: {row[1]:,.0f} at load {row[2]}" for row in counts.itertuples())

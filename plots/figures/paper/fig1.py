@@ -18,7 +18,10 @@ OF_TWO = (-0.15, 0.2)  # offsets of a box and a marker from the middle of a sett
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a panel for each fast share (lines) and set of constants (columns)."""
+    """Draw a panel for each fast share and set of constants.
+
+    Fast shares are lines of panels, and sets of constants are columns.
+    """
     servers, curves = curves_of(
         rows[rows["metric"] == "job_servers"], labels, ["constants", SHARE, *SETTING], "placement"
     )
@@ -55,16 +58,17 @@ def _draw_panel(axes: Axes, shown: pd.DataFrame, curves: Sequence[Curve], draws:
 
 
 def _draw_reserved(axes: Axes, x: float, rows: pd.DataFrame, look: Look, label: str) -> None:
-    """Draw a box if draws have several placements, else a marker."""
+    """Draw a box for several placements a draw, else a marker."""
     several = rows.groupby("draw").size().max() > 1
     draw_one = _draw_box if several else _draw_marker
     draw_one(axes, x, rows["value"].to_numpy(), look, label)
 
 
 def _draw_box(axes: Axes, x: float, values: np.ndarray, look: Look, label: str) -> None:
-    """Draw quartiles as a box, extremes as whiskers and the mean as a circle.
+    """Draw quartiles, extremes and the mean of some values.
 
-    The circle is there because c K(c) takes few values only.
+    Quartiles are a box, extremes are whiskers, and the mean is a circle. The circle is there because c K(c) takes few
+    values only.
     """
     drawn = axes.boxplot(
         [values],

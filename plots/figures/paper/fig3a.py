@@ -16,7 +16,7 @@ REFERENCE = "jffc"
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw the means above, and each policy's loss against JFFC below.
+    """Draw means above, and losses against JFFC below.
 
     Losses are on the same jobs. They show differences that are too small to see between the means. Without JFFC only
     the means are drawn.
@@ -38,7 +38,10 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 
 def _pairs(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
-    """Return each policy's curve with that of the reference under the same settings."""
+    """Return the curves of policies, each with its reference.
+
+    The curve of the reference is that under the same settings.
+    """
     references = {line.rest: line for line in curves if line.is_plain and line.subject == REFERENCE}
     return [(line, references[line.rest]) for line in curves if line.is_plain and line.rest in references]
 
@@ -61,9 +64,9 @@ def _draw_losses(axes: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[Curve, Cu
 
 
 def _left_out(rows: pd.DataFrame, curves: Sequence[Curve]) -> str | None:
-    """Return a note on policies that lack a load that others have.
+    """Return a note on policies that lack some load.
 
-    They have no steady state at that load.
+    Other policies have that load. A policy that lacks it has no steady state there.
     """
     loads = {line.label: set(rows.loc[rows["curve"] == line.label, LOAD]) for line in curves if line.is_plain}
     missing = {label: sorted(set().union(*loads.values()) - present) for label, present in loads.items()}

@@ -15,9 +15,9 @@ PANELS = (
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw the lines of each profile, and its points if it was measured.
+    """Draw the lines and the measured points of each profile.
 
-    Both are the same in every draw.
+    Profiles that were not measured have no points. Lines and points are the same in every draw.
     """
     figure, panels = new_figure(len(PANELS))
     for axes, (metric, xlabel, ylabel, title) in zip(panels, PANELS, strict=True):

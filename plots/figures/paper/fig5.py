@@ -17,7 +17,7 @@ PANELS = (
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw means over the servers of a cluster, with intervals over clusters."""
+    """Draw means over servers, with intervals over clusters."""
     relayed = rows[rows["metric"].str.startswith("relay_by_tokens")]
     looks = looks_of({name: name for name in rows["constants"].unique()}, LOOKS)
     figure, panels = new_figure(len(PANELS) + (not relayed.empty))

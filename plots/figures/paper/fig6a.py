@@ -17,9 +17,10 @@ ZOOM = 15
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw every c that all draws can have above, and small c below.
+    """Draw all c above and small c below.
 
-    The panels below leave out surrogates, which are so large that they dwarf the rest.
+    The panels above show every c that all draws can have. The panels below leave out surrogates, which are so large
+    that they dwarf the rest.
     """
     shown_rows, curves = curves_of(mean_responses(rows), labels, ["constants", CAPACITY])
     small = [line for line in curves if SURROGATE not in line.rest]

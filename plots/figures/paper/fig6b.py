@@ -11,9 +11,9 @@ LOAD = "demand.load"
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a panel for each set of constants, with a curve for each measure.
+    """Draw a panel for each set of constants.
 
-    A curve ends at the load from which on some draw has no c to choose.
+    It has a curve for each measure. A curve ends at the load from which on some draw has no c to choose.
     """
     drawn = curves_of(rows[rows["metric"] == "reserved_capacity"], labels, ["constants", LOAD], "tuning")
     figure, panels = new_figure(drawn.rows["constants"].nunique())

@@ -10,7 +10,7 @@ from store.tables.labels import Labels
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw the gaps once, and the service times under each set of constants."""
+    """Draw gaps once, and service times for each constants set."""
     services = rows[rows["evaluator"] == "service_times"]
     figure, (first, *others) = new_figure(1 + services["constants"].nunique())
     _draw_gaps(first, rows[rows["evaluator"] == "gaps"])
@@ -21,7 +21,10 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 
 def _draw_gaps(axes: Axes, rows: pd.DataFrame) -> None:
-    """Draw the gaps between requests, which are the same in every draw."""
+    """Draw the gaps between requests.
+
+    They are the same in every draw.
+    """
     facts = rows.set_index("metric")["value"]
     cdf = rows[(rows["metric"] == "gap_cdf") & (rows["at"] > 0)]
     axes.plot(cdf["at"], cdf["value"], color=LOOKS["simulation"]["color"], drawstyle="steps-post", label="requests")
@@ -35,7 +38,7 @@ def _draw_gaps(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _draw_services(axes: Axes, rows: pd.DataFrame, draws: int) -> None:
-    """Draw the service times of each chain, as means over draws.
+    """Draw service times of chains, as means over draws.
 
     Chains that some draw lacks are left out. A dashed line is the exponential distribution with the mean of the chain.
     """

@@ -13,7 +13,10 @@ SHARE, SERVERS = "cluster.fast_share", "cluster.server_count"
 
 
 def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a panel for each set of constants (lines) and fast share (columns)."""
+    """Draw a panel for each set of constants and fast share.
+
+    Sets of constants are lines of panels, and fast shares are columns.
+    """
     drawn = curves_of_schemes(rows, labels, ["constants", SHARE, SERVERS])
     sets, shares = drawn.rows["constants"].unique(), drawn.rows[SHARE].unique()
     figure, panels = new_figure(len(shares), len(sets))

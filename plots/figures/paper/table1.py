@@ -64,7 +64,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 
 def table(rows: pd.DataFrame, draws: int, labels: Labels) -> pd.DataFrame:
-    """Return the numbers as a table with a row for each scheme and time.
+    """Return a table with a row for each scheme and time.
 
     Columns of simulated times name their constants.
     """
@@ -79,7 +79,7 @@ def table(rows: pd.DataFrame, draws: int, labels: Labels) -> pd.DataFrame:
 
 
 def _schemes_and_texts(rows: pd.DataFrame, draws: int, labels: Labels) -> tuple[list[str], Texts]:
-    """Return the names of the schemes, and all numbers as text.
+    """Return the names of schemes, and all numbers as text.
 
     Numbers are for lengths as recorded; rows with truncated lengths are left out. The schemes of the paper come first,
     even if they have no rows, then the other schemes of the rows.
@@ -124,9 +124,9 @@ def _name(metric: str, quantile: float) -> str:
 
 
 def _seconds(mean_s: float, half_width_s: float) -> str:
-    """Return a mean with three digits or two decimals, whichever is less.
+    """Return a mean with its half-width, rounded.
 
-    The half-width has the same number of decimals.
+    The mean has three digits or two decimals, whichever is less. The half-width has the same number of decimals.
     """
     digits = 0 if mean_s >= 100 else 1 if mean_s >= 10 else 2
     spread = "" if pd.isna(half_width_s) else f" ± {half_width_s:.{digits}f}"
@@ -134,7 +134,10 @@ def _seconds(mean_s: float, half_width_s: float) -> str:
 
 
 def _sources(texts: Texts) -> list[str]:
-    """Return the sources: those of the paper's table, then other constants of the rows."""
+    """Return the sources of numbers, the paper's first.
+
+    Those of the paper's table come first, then other constants of the rows.
+    """
     return list(dict.fromkeys([*SOURCES, *(source for _, source, _ in texts)]))
 
 

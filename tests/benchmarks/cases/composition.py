@@ -27,7 +27,7 @@ PlacementRule = Callable[[System], Placement]
 
 
 def composition_benchmarks(scale: Scale) -> list[Benchmark]:
-    """Return the benchmarks of GCA and of the choice of c.
+    """Return the benchmarks of GCA and the choice of c.
 
     GCA is measured beside networkx, by number of servers, and in peak memory.
     """

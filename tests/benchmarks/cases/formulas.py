@@ -18,7 +18,7 @@ from tests.benchmarks.support.yardstick import yardstick
 
 
 def formula_benchmarks(scale: Scale) -> list[Benchmark]:
-    """Return the benchmarks of the exact mean and of Theorem 4.
+    """Return the benchmarks of the exact mean and Theorem 4.
 
     The queues have 28 slots, 1,000 slots in 40 rates, and the chains of 100,000 servers.
     """

@@ -49,7 +49,7 @@ def process_benchmarks(scale: Scale) -> list[Benchmark]:
 
 
 def _beyond_work_s(points: int = 1) -> float:
-    """Return the wall time of a sweep, minus the durations that its points report."""
+    """Return a sweep's wall time without its points' durations."""
     with tempfile.TemporaryDirectory() as folder:
         start_s = time.perf_counter()
         subprocess.run(_sweep_command(points, folder), cwd=ROOT, capture_output=True, check=True)
@@ -66,7 +66,7 @@ def _sweep_command(points: int, folder: str) -> list[str]:
 
 
 def _first_point() -> None:
-    """Run the paper's defaults with an empty cache of compiled code."""
+    """Run the paper's defaults with no compiled code cached."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "run.py", "network=european", "draws=1", f"store={folder}/store"]
         environment = os.environ | {"NUMBA_CACHE_DIR": f"{folder}/compiled"}

@@ -57,7 +57,10 @@ def _beside_plain_simulator(scale: Scale) -> Benchmark:
 
 @cache
 def composition(name: str, server_count: int) -> RoutedComposition:
-    """Return the composition that a scheme makes of the paper's cluster of that size."""
+    """Return a scheme's composition of the paper's cluster.
+
+    The cluster has the number of servers given.
+    """
     return SCHEMES[name].compose(paper_system(server_count), np.random.default_rng(1))
 
 

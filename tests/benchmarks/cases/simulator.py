@@ -34,7 +34,7 @@ Responses = Callable[[Queue, int, int], list[float]]
 
 
 def streamed_mean_s(job_count: int) -> float:
-    """Return the mean response time of jobs that are simulated in chunks.
+    """Return the mean response of jobs simulated in chunks.
 
     No more jobs than those of a chunk are in memory. Percentiles of all times are computed too.
     """
@@ -52,7 +52,10 @@ def streamed_mean_s(job_count: int) -> float:
 
 
 def simulator_benchmarks(scale: Scale) -> list[Benchmark]:
-    """Return the benchmarks of JFFC beside the peers, and of other policies beside JFFC."""
+    """Return the benchmarks of dispatch policies.
+
+    JFFC runs beside the peers, and every other policy beside JFFC.
+    """
     description = f"{scale.jobs:,} jobs drawn and simulated, mean response time"
 
     def ours(dispatch: Dispatch) -> Callable[[], float]:
@@ -78,7 +81,7 @@ def simulator_benchmarks(scale: Scale) -> list[Benchmark]:
 
 
 def _streamed_benchmarks(jobs: int, in_memory: Peer) -> list[Benchmark]:
-    """Return the benchmarks of speed and memory with jobs in chunks."""
+    """Return the benchmarks with jobs in chunks: speed and memory."""
     description = f"{jobs:,} jobs drawn and simulated in chunks, mean and percentiles of five times"
     speed = rate(lambda: streamed_mean_s(jobs), jobs)
     memory = peak_gb_of(streamed_mean_s, jobs)

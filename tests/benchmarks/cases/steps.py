@@ -30,7 +30,7 @@ SERIAL, DECODE = Steps(), Steps(batching="decode", further_share=0.1)
 
 
 def step_benchmarks(scale: Scale) -> list[Benchmark]:
-    """Return the benchmarks of token steps, computed one at a time and in stacks."""
+    """Return the benchmarks of steps, single and in stacks."""
     description = f"visits of {scale.step_jobs:,} jobs to servers, {MEAN_TOKENS} tokens each, {SERVERS} servers"
     jffc = Peer("JFFC, jobs/s", rate(lambda: simulated_mean_s(FOUR_CHAINS, scale.jobs, JFFC), scale.jobs), 0.45)
     few = scale.step_peer_jobs
@@ -57,7 +57,10 @@ def _jobs(count: int) -> Jobs:
 
 @cache
 def _steps(count: int) -> int:
-    """Return the number of steps of these jobs: tokens times servers on the chain."""
+    """Return the number of steps of these jobs.
+
+    A job has its tokens times the servers of its chain.
+    """
     hops = np.diff(_chains().hop_start)[simulate_steps(_chains(), _jobs(count), SERIAL).times.chain]
     return int(hops @ (1 + _jobs(count).lengths[:, 1]))
 

@@ -52,7 +52,7 @@ class Result:
 
     @property
     def ratio(self) -> float | None:
-        """Return how many times as good as the peer ours is."""
+        """Return our median relative to the peer's; more is better."""
         if self.peer_median is None:
             return None
         better = self.median / self.peer_median

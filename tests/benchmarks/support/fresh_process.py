@@ -20,7 +20,7 @@ from tests.benchmarks.support.paper_system import gbp_cr_placement, paper_system
 
 
 def compiled_functions() -> Iterator[tuple[str, Dispatcher]]:
-    """Yield every function of loaded project modules that numba may compile."""
+    """Yield the functions of loaded modules that numba may compile."""
     for name, module in sorted(sys.modules.items()):
         if name.split(".")[0] in ("algorithms", "evaluators", "system"):
             yield from _functions_of(name, module)

@@ -15,9 +15,9 @@ from tests.benchmarks.support.benchmark import Measure
 
 
 def peak_gb_of(work: Callable[[int], object], size: int) -> Measure:
-    """Return a measure of the peak memory of `work(size)`, in GB.
+    """Return a measure of the peak memory of `work(size)`.
 
-    `work` must be a function of a module. The memory includes the imports of the process.
+    It is in GB. `work` must be a function of a module. The memory includes the imports of the process.
     """
     command = [sys.executable, "-m", "tests.benchmarks.support.peak_memory", work.__module__, work.__name__, str(size)]
     return lambda: float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
@@ -34,7 +34,7 @@ def peak_gb() -> float:
 
 
 def main(module: str, name: str, size: int) -> None:
-    """Call the function `name` of a module, and print the peak memory."""
+    """Call a function of a module; print the peak memory."""
     getattr(import_module(module), name)(size)
     sys.stdout.write(f"{peak_gb()}\n")
 

@@ -78,9 +78,9 @@ def ciw_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:
 
 
 def heap_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:
-    """Return response times from a plain loop over a heap of completions.
+    """Return response times from a plain loop over a heap.
 
-    They are in the order in which jobs start.
+    The heap holds completions. Response times are in the order in which jobs start.
     """
     rng = random.Random(seed)
     free = list(queue.capacity)
@@ -107,9 +107,9 @@ def heap_responses_s(queue: Queue, job_count: int, seed: int) -> list[float]:
 
 
 def networkx_gca(system: System, placement: Placement) -> list[tuple[float, int]]:
-    """Return (mean service time, capacity) of each chain of Alg. 2 as printed.
+    """Return (mean service time, capacity) of each chain.
 
-    It runs Dijkstra's algorithm on a graph of servers for each chain.
+    The chains are those of Alg. 2 as printed. Dijkstra's algorithm runs on a graph of servers for each chain.
     """
     graph, free = _routing_graph(system, placement), placement.cache_slots(system)
     chains = []
@@ -120,9 +120,10 @@ def networkx_gca(system: System, placement: Placement) -> list[tuple[float, int]
 
 
 def _fill_shortest_path(graph: nx.DiGraph, free: np.ndarray) -> tuple[float, int]:
-    """Fill the shortest path with jobs, and return its mean service time and capacity.
+    """Fill the shortest path; return its time and capacity.
 
-    Its slots are taken from `free`. Links that no longer fit are removed from the graph.
+    The time is the mean service time of the chain. The slots of the chain are taken from `free`. Links that no longer
+    fit are removed from the graph.
     """
     time_s, path = nx.single_source_dijkstra(graph, "start", "end", weight="time_s")
     blocks = {j: graph.edges[i, j]["blocks"] for i, j in pairwise(path[:-1])}

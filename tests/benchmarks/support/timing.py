@@ -25,6 +25,9 @@ def seconds(work: Callable[[], object]) -> Measure:
 
 
 def rate(work: Callable[[], object], count: int) -> Measure:
-    """Return a measure of jobs per second; a call of `work` does `count` jobs."""
+    """Return a measure of jobs per second.
+
+    A call of `work` does `count` jobs.
+    """
     duration = seconds(work)
     return lambda: count / duration()

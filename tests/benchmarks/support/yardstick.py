@@ -11,11 +11,11 @@ from tests.benchmarks.support.peers import heap_responses_s
 from tests.benchmarks.support.scale import Scale
 from tests.benchmarks.support.timing import seconds
 
-REFERENCE_S = 0.2  # time of the loop for 100,000 jobs that claims assume; .18 and .25 on the two processors that we have used
+REFERENCE_S = 0.2  # time of the loop for 100,000 jobs that claims assume; .18 and .25 on the two processors used so far
 
 
 def yardstick(scale: Scale, claim_s: float) -> Peer:
-    """Return the loop as a peer of a benchmark with a claim in seconds.
+    """Return the loop as a peer for a claim in seconds.
 
     The claim is about a machine on which the loop takes `REFERENCE_S`.
     """
