@@ -108,7 +108,7 @@ def test_placements_serve_where_memory_is_ample(name):
         times_s, rtt_s = rng.uniform(0.1, 1, (2, FEW_SERVERS)), rng.uniform(0.01, 0.1, (FEW_SERVERS, FEW_SERVERS))
         system = System(served_model(6), Servers(rng.uniform(8, 12, FEW_SERVERS), *times_s, rtt_s=rtt_s), 0.1)
         composition = gca(system, made("placement", name)(system, 2, rng))
-        assert composition.slot_count >= 2
+        assert composition.total_capacity >= 2
 
 
 def blocks_run(composition: Composition, k: int) -> list[int]:

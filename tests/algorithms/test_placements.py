@@ -156,7 +156,7 @@ def test_the_whole_model_goes_where_it_fits():
     assert placement.block_count.tolist() == [32] * 9 + [0]
     assert (placement.reserved_chain == -1).all()
     assert sorted(composition.capacity) == [5] * 6 + [24] * 3
-    assert composition.slot_count == 102
+    assert composition.total_capacity == 102
     exactly = replace(system, servers=Servers([0.3 * 3], [1.0], [0.1]), model=served_model(3, 0.3))
     assert whole_model(exactly, 1).block_count.tolist() == [3]  # 0.3 * 3 / 0.3 is below 3 in floating point
     with pytest.raises(InfeasibleError, match=r"they need 14 GB and the largest server has 13 GB"):
@@ -167,7 +167,8 @@ def test_reserved_chains_are_numbered_without_gaps():
     with pytest.raises(InputError, match=re.escape("reserved_chain = [ 1 -1]: must number the chains 0, 1, ...")):
         Placement([0, 0], [1, 1], 1, [1, -1])
     assert Placement([0, 0], [1, 1]).reserved_chain.tolist() == [-1, -1]
-    with pytest.raises(InputError, match="reserved_chain has 1 entries: give one for each of 2 servers"):
+    message = "reserved_chain = array of shape (1,): give one entry for each of 2 servers"
+    with pytest.raises(InputError, match=re.escape(message)):
         Placement([0, 0], [1, 1], 1, [0]).check(System(served_model(2), Servers([2, 2], [1, 1], [1, 1]), 1))
 
 

@@ -51,7 +51,7 @@ def test_a_chains_time_is_the_sum_over_its_servers_and_the_blocks_that_each_runs
 def test_slots_are_counted_in_blocks_run_not_in_blocks_hosted():
     # Rome hosts 2 blocks of 1 GB in 2.5 GB: 5 slots, of which a job on this chain takes 1. Oslo: 10 slots, 2 a job.
     assert composed([(0, 2), (1, 1)], 5).slots_used().tolist() == [10, 5]
-    message = "Oslo has 10 cache slots but its chains need 12: 2 are missing"
+    message = "cache slots of Oslo = 10: its chains need 12, which is 2 too many; lower the capacities of its chains"
     with pytest.raises(InfeasibleError, match=re.escape(message)):
         composed([(0, 2), (1, 1)], 6)
 
@@ -90,7 +90,7 @@ def test_chains_come_fastest_first_with_all_that_belongs_to_them():
     assert [(chain.servers, chain.capacity) for chain in composition.chains] == [((1,), 6), ((2,), 7), ((0,), 5)]
     assert composition.mean_service_s == pytest.approx([1.3, 2.3, 3.3])
     assert composition.total_rate_per_s == pytest.approx(6 / 1.3 + 7 / 2.3 + 5 / 3.3)  # (4)
-    assert composition.slot_count == 18
+    assert composition.total_capacity == 18
 
 
 def test_first_token_time_is_the_part_of_the_time_before_decoding():
@@ -114,7 +114,7 @@ def test_the_arrival_rate_must_be_below_the_total_service_rate():
 
 def test_no_chain_says_which_block_is_on_no_server():
     nothing = np.empty(0, dtype=np.int64)
-    with pytest.raises(InfeasibleError, match="no chain: 2 of 3 blocks, the first is block 1, are on no server"):
+    with pytest.raises(InfeasibleError, match="no chain: no server hosts 2 of 3 blocks, the first of them block 1 "):
         Composition.of_hops(SYSTEM, Placement([0, 0], [1, 0]), nothing, nothing, np.array([0]), nothing)
     with pytest.raises(InfeasibleError, match="no path through all of them has a free cache slot"):
         Composition.of_hops(SYSTEM, Placement([0, 0], [3, 0]), nothing, nothing, np.array([0]), nothing)
@@ -229,8 +229,8 @@ def test_a_model_that_makes_no_sense_is_refused(changes, message):
         ([0, -1], [1, 1], "first_block[1] = -1.0: must be a finite number of at least 0"),
         ([0, 0], [1, 1.5], "block_count[1] = 1.5: must be a whole number"),
         ([0, 0], [1, float("nan")], "block_count[1] = nan: must be a finite number of at least 0"),
-        ([0], [1, 1], "first_block has 1 entries: give one for each of 2 servers"),
-        ([0, 0], [1, 1, 1], "block_count has 3 entries: give one for each of 2 servers"),
+        ([0], [1, 1], "first_block = array of shape (1,): give one entry for each of 2 servers"),
+        ([0, 0], [1, 1, 1], "block_count = array of shape (3,): give one entry for each of 2 servers"),
     ],
 )
 def test_a_placement_that_makes_no_sense_is_refused(first_block, block_count, message):
