@@ -20,7 +20,7 @@ def ilp(system: System, placement: Placement) -> Composition:
     """
     chains = gca(system, placement)
     blocks, slots = blocks_run(chains), placement.cache_slots(system)
-    capacity = fewest_slots(chains.service_rate_per_s, system.required_rate_per_s, blocks, slots)
+    capacity = least_capacities(chains.service_rate_per_s, system.required_rate_per_s, blocks, slots)
     used = np.repeat(capacity > 0, np.diff(chains.hop_start))
     start = np.concatenate([[0], np.cumsum(np.diff(chains.hop_start)[capacity > 0])])
     hops = chains.hop_server[used], chains.hop_blocks[used], start
@@ -35,7 +35,7 @@ def blocks_run(composition: Composition) -> NDArray[np.int64]:
     return blocks
 
 
-def fewest_slots(
+def least_capacities(
     rate_per_s: NDArray[np.float64], required_per_s: float, blocks: NDArray[np.int64], slots: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return (K,) the capacities c_k with the smallest sum that reach a rate.

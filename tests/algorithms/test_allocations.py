@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from algorithms.allocation.gca import gca
-from algorithms.allocation.ilp import blocks_run, fewest_slots, ilp
+from algorithms.allocation.ilp import blocks_run, ilp, least_capacities
 from algorithms.allocation.reserved_only import reserved_only
 from algorithms.placement.gbp_cr import GbpCr
 from evaluators.points.job_servers import JobServersEvaluator, greedy_slots, whole_slots
@@ -75,7 +75,7 @@ def test_without_shared_memory_the_greedy_choice_is_optimal():
         order = np.argsort(-rates)
         rates, capacity = rates[order], capacity[order]
         required = float(rng.uniform(0.02, 0.99)) * float(rates @ capacity)
-        best = fewest_slots(rates, required, np.eye(rates.size, dtype=np.int64), capacity)
+        best = least_capacities(rates, required, np.eye(rates.size, dtype=np.int64), capacity)
         assert (best <= capacity).all()
         assert rates @ best >= required * (1 - 1e-6)
         assert best.sum() == greedy_slots(rates, capacity, required)
@@ -86,7 +86,7 @@ def test_the_program_lies_between_the_lower_bound_and_gca():
     for system, chains in composed(rng, 60):
         required = float(rng.uniform(0.05, 0.95)) * chains.total_rate_per_s
         rates, slots = chains.service_rate_per_s, chains.placement.cache_slots(system)
-        best = fewest_slots(rates, required, blocks_run(chains), slots)
+        best = least_capacities(rates, required, blocks_run(chains), slots)
         assert (blocks_run(chains) @ best <= slots).all()
         assert best.sum() <= greedy_slots(rates, chains.capacity, required)
         assert best.sum() >= whole_slots(required / rates[0])
@@ -99,8 +99,8 @@ def test_the_program_may_give_a_chain_more_capacity_than_gca_does():
     """
     rates, blocks = np.array([1.0, 0.9, 0.9]), np.array([[1, 1, 0], [1, 0, 1]])
     slots = np.array([1, 1])
-    assert fewest_slots(rates, 0.95, blocks, slots).tolist() == [1, 0, 0]
-    assert fewest_slots(rates, 1.5, blocks, slots).tolist() == [0, 1, 1]
+    assert least_capacities(rates, 0.95, blocks, slots).tolist() == [1, 0, 0]
+    assert least_capacities(rates, 1.5, blocks, slots).tolist() == [0, 1, 1]
 
 
 def test_the_allocation_reaches_the_target_load_with_the_chains_it_keeps():
