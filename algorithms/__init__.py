@@ -1,1 +1,1 @@
-"""Everything that decides: which server hosts which blocks, which chains exist, which chain takes the next job."""
+"""The algorithms: placement of blocks, allocation of cache to chains, dispatch or routing of jobs, complete schemes."""

@@ -1,4 +1,4 @@
-"""BPRR: CG-BP for R sessions, and WS-RR for each job (Sun et al., Performance Evaluation 2025)."""
+"""BPRR: placement by CG-BP for R sessions, and routing by WS-RR (Sun et al., Performance Evaluation 2025)."""
 
 from dataclasses import dataclass
 
@@ -16,32 +16,36 @@ SESSION_RULES = ("prior_paper", "published_code")
 
 @dataclass(frozen=True)
 class Bprr:
-    """R by its own rule: the mean and one standard deviation of the Poisson number of jobs present at once.
+    """BPRR with the number of sessions R chosen by its own rule.
 
-    That number follows from the time of a single job: by default the shortest path over the placement for R = 1; under
-    `published_code` the crude guess of the paper's simulator, which counts the blocks of one of two servers only.
+    The number of jobs present at once is taken as Poisson distributed; R is its mean plus one standard deviation. The
+    mean follows from the time of a single job. With `session_rule` `prior_paper` that is the time of the shortest path
+    over the placement for R = 1. With `published_code` it is the rough guess of the paper's simulator, which counts the
+    blocks of only one of two servers.
     """
 
     session_rule: str = "prior_paper"
     waiting: Waiting = "fcfs"
-    initial_delay_s: float = 0.0  # before a job's first hop, in the choice of R
+    initial_delay_s: float = 0.0  # time before a job's first hop; used only in the choice of R
 
     def __post_init__(self) -> None:
         require_one_of(SESSION_RULES, session_rule=self.session_rule)
         require_not_negative(initial_delay_s=self.initial_delay_s)
 
     def compose(self, system: System, rng: np.random.Generator) -> RoutedComposition:
+        """Return the placement for R sessions with the routing rule."""
         return self._with_sessions(system, self.sessions(system))
 
     def sessions(self, system: System) -> int:
-        """R, from 1 to the number that the whole memory would allow."""
+        """Return R, between 1 and the number of jobs that all memory could hold."""
         rule = self._prior_paper if self.session_rule == "prior_paper" else _published_code
-        for_cuts = len(system.servers)  # a block more for each server
-        return max(1, min(rule(system), system.pooled_jobs(system.model.block_count + for_cuts)))
+        rounding_blocks = len(system.servers)  # rounding down to whole blocks costs each server up to one block
+        return max(1, min(rule(system), system.pooled_jobs(system.model.block_count + rounding_blocks)))
 
     def _prior_paper(self, system: System) -> int:
-        alone = self._with_sessions(system, 1)
-        present = system.arrival_rate_per_s * (_shortest_s(alone) + self.initial_delay_s)
+        """Return R by the time of the shortest path for R = 1."""
+        single_session = self._with_sessions(system, 1)
+        present = system.arrival_rate_per_s * (_shortest_s(single_session) + self.initial_delay_s)
         return round(present + np.sqrt(present))
 
     def _with_sessions(self, system: System, sessions: int) -> RoutedComposition:
@@ -54,7 +58,7 @@ class Bprr:
 
 
 def _shortest_s(composition: RoutedComposition) -> float:
-    """The time of a job that finds the servers empty."""
+    """Return the time of a job that finds the servers empty."""
     to_end_s = np.append(composition.exit_s, np.inf)
     for n, (source, target) in enumerate(zip(composition.links.source, composition.links.target, strict=True)):
         to_end_s[source] = min(to_end_s[source], composition.cost_s[n] + to_end_s[target])
@@ -62,12 +66,19 @@ def _shortest_s(composition: RoutedComposition) -> float:
 
 
 def _published_code(system: System) -> int:
-    """`compute_R_eq19_v4`: 2 or 3 servers by the model's depth, a fast and slow mix, the blocks of one of them."""
+    """Return R as the published function `compute_R_eq19_v4` does.
+
+    A job visits 2 or 3 servers, depending on the number of blocks. Block times are a mix of the fastest and the slowest
+    server's, and only the blocks of one of the servers are counted.
+    """
     blocks = system.model.block_count
     server_count = min(3, max(2, int(np.ceil(blocks / 50))))
     mixed_block_s = 0.7 * system.block_s.min() + 0.3 * system.block_s.max()
     if system.servers.orchestrator_rtt_s is None:
-        raise NotApplicableError("session_rule = published_code: needs the round-trip times to the orchestrator")
+        raise NotApplicableError(
+            "session_rule = published_code: needs the round-trip times to the orchestrator; "
+            "use session_rule=prior_paper or another network"
+        )
     round_trips_s = system.servers.orchestrator_rtt_s.mean() * (system.mean_job[2] + 1)
     time_s = round_trips_s * server_count + mixed_block_s * blocks / server_count
     present = system.arrival_rate_per_s * time_s

@@ -1,4 +1,4 @@
-"""How many requests come: at a rate, at the workload's own, or at a share of what a reference composition can serve."""
+"""Demand: the arrival rate, given as a rate, taken from the workload, or as a share of a reference's service rate."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -10,13 +10,15 @@ from system.checks import require_positive, require_share
 
 
 class Composer(Protocol):
+    """A complete scheme that makes chains."""
+
     def compose(self, system: System, rng: np.random.Generator) -> Composition:
-        """The composition of a complete scheme."""
+        """Return the scheme's composition for a system."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """λ as given."""
+    """A given arrival rate λ."""
 
     per_s: float
 
@@ -24,20 +26,22 @@ class Rate:
         require_positive(per_s=self.per_s)
 
     def arrival_rate_per_s(self, system: System, native_rate_per_s: float | None, rng: np.random.Generator) -> float:
+        """Return the given rate."""
         return self.per_s
 
     def rate_without_servers_per_s(self) -> float | None:
-        """Return the rate, which depends on no servers."""
+        """Return the given rate, which does not depend on the servers."""
         return self.per_s
 
 
 @dataclass(frozen=True)
 class NativeRate:
-    """λ of the workload itself."""
+    """The workload's own arrival rate λ."""
 
     def arrival_rate_per_s(self, system: System, native_rate_per_s: float | None, rng: np.random.Generator) -> float:
+        """Return the workload's own rate; raise `InputError` if it has none."""
         if native_rate_per_s is None:
-            raise InputError("demand = native: this workload has no rate of its own, use demand=rate demand.per_s=...")
+            raise InputError("demand = native: this workload has no rate of its own; use demand=rate demand.per_s=...")
         return native_rate_per_s
 
     def rate_without_servers_per_s(self) -> float | None:
@@ -47,9 +51,10 @@ class NativeRate:
 
 @dataclass(frozen=True)
 class Load:
-    """λ = load · ν of a reference scheme on the same cluster, so that all schemes meet the same rate.
+    """An arrival rate λ = load · ν, where ν is the total service rate of a reference scheme.
 
-    The reference must not depend on λ itself (a fixed c and the stop rule `max_chains`).
+    The reference uses the same cluster, so all schemes get the same rate. It must not depend on λ itself (use a fixed c
+    and the stop rule `max_chains`).
     """
 
     load: float
@@ -59,12 +64,13 @@ class Load:
         require_share(load=self.load)
 
     def arrival_rate_per_s(self, system: System, native_rate_per_s: float | None, rng: np.random.Generator) -> float:
+        """Return the load times the total service rate of the reference."""
         any_rate = replace(system, arrival_rate_per_s=1.0)
         return self.load * self.reference.compose(any_rate, rng).total_rate_per_s
 
     def rate_without_servers_per_s(self) -> float | None:
-        """Raise `NotApplicableError`: a load is a share of what servers can serve."""
+        """Raise `NotApplicableError`, because a load is a share of the servers' service rate."""
         raise NotApplicableError(
-            f"demand.load = {self.load:g}: this evaluator looks at no servers and so at no load; "
-            "use demand=rate or native"
+            f"demand.load = {self.load:g}: this evaluator uses no servers, and a load is a share of what they can "
+            "serve; use demand=rate or demand=native"
         )

@@ -1,4 +1,4 @@
-"""Equal split: the model cut into equal stages, the servers dealt out to the stages in turn."""
+"""Equal split: the model is cut into equal stages, and servers are assigned to the stages in turn."""
 
 from dataclasses import dataclass
 
@@ -29,9 +29,9 @@ class EqualSplit:
 def equal_split(system: System, stages: int) -> Composition:
     """Return GCA's chains over equal stages.
 
-    The stages have as many blocks as each other, give or take one; a model with fewer blocks than `stages` is cut into
-    stages of one block. Server 0 hosts the first stage, server 1 the second, and so on, beginning again after the last
-    stage. Servers without the memory for the largest stage and one job's cache of it are left out.
+    The stages differ by at most one block; a model with fewer blocks than `stages` is cut into stages of one block. The
+    first server hosts the first stage, the next server the second, and so on, beginning again after the last stage.
+    Servers without the memory for the largest stage and one job's cache of it are left out.
 
     Raises `InfeasibleError` if fewer servers than stages have that memory.
     """

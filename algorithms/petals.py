@@ -1,4 +1,4 @@
-"""PETALS: servers joined in random order, and clients that route each job by latency (petals, commit 22afba6)."""
+"""PETALS: servers join in random order, and clients route each job by latency (petals, commit 22afba6)."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,13 @@ from system.routing import Routing, Waiting
 
 @dataclass(frozen=True)
 class Petals:
-    """Its placement and pool of cache, and the client's `min_latency` routing over times between servers.
+    """PETALS' placement, its pool of cache, and its client's `min_latency` routing.
 
-    A hop costs half a round trip, an overhead, and one decoding step of the blocks it runs; a server without room for
-    all of its blocks costs a penalty. What PETALS measures is taken from the system model, without noise. Its clients
-    know free slots as they were up to 60 s ago and avoid for a while whoever refused them; `refresh_s` = 0 stands for
-    both: exact numbers, and nobody to avoid.
+    A hop costs half a round trip between servers, an overhead, and one decoding step of the blocks that it runs. A
+    server without room for all of its blocks adds a penalty. The quantities that PETALS measures are taken from the
+    system model, without noise. PETALS' clients know the numbers of free slots as they were up to 60 s ago, and for a
+    while they avoid servers that refused them. `refresh_s` = 0 replaces both: clients know the exact numbers, so no
+    server needs to be avoided.
     """
 
     placement: PetalsPlacement
@@ -33,7 +34,10 @@ class Petals:
         require_not_negative(hop_overhead_s=self.hop_overhead_s, no_cache_penalty_s=self.no_cache_penalty_s)
 
     def compose(self, system: System, rng: np.random.Generator) -> RoutedComposition:
-        """Raises `NotApplicableError` where the network does not know the times between servers."""
+        """Return the placement with the graph of hops and the routing rule.
+
+        Raises `NotApplicableError` if the network does not know the times between servers.
+        """
         placement, slots = self.placement(system, 1, rng), self.placement.slots(system)
         links = legal_links(placement, slots, system.model.block_count)
         to_client_s, to_server_s = _one_way_s(system.servers)
@@ -43,17 +47,21 @@ class Petals:
         return RoutedComposition(system, placement, slots, links, cost_s, exit_s, routing)
 
     def _cost_s(self, servers: Servers, links: Links, to_server_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n,) what a hop costs a client's message: it travels from server to server."""
+        """Return (n,) the cost of each hop; messages travel from server to server."""
         source, target, blocks = links
         decode_step_s = servers.block_s[target, 2] * blocks
         return to_server_s[source, target] + self.hop_overhead_s + decode_step_s
 
 
 def _one_way_s(servers: Servers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(J,) half the round trips from the client, and (J + 1, J) those from each server and, last, the client."""
+    """Return half the round-trip times from the client and from every node.
+
+    The first are (J,). The second are (J + 1, J): one row for each server, and the last row for the client. Raises
+    `NotApplicableError` if the network does not know the times between servers.
+    """
     if servers.orchestrator_rtt_s is None or servers.rtt_s is None:
         raise NotApplicableError(
-            "algorithm = petals: routes by the round-trip times between servers, which this network does not know; "
+            "algorithm = petals: needs the round-trip times between servers, which this network does not know; "
             "use network=ripe_synthetic or network=european"
         )
     return servers.orchestrator_rtt_s / 2, np.vstack([servers.rtt_s, servers.orchestrator_rtt_s]) / 2

@@ -1,4 +1,4 @@
-"""The paper's scheme: a placement with reserved cache, an allocation of the cache to chains, and a dispatch policy."""
+"""The paper's scheme: placement with reserved cache, allocation of the cache to chains, and a dispatch policy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from system.dispatch import Dispatch
 
 @dataclass(frozen=True)
 class Proposed:
-    """GBP-CR, GCA and JFFC by default; any other placement, allocation, tuning and policy may take their places."""
+    """A placement, allocation, tuning and dispatch policy; the configured defaults are GBP-CR, GCA and JFFC."""
 
     placement: Callable[[System, int, np.random.Generator], Placement]
     allocation: Callable[[System, Placement], Composition]
@@ -20,7 +20,10 @@ class Proposed:
     dispatch: Dispatch
 
     def compose(self, system: System, rng: np.random.Generator) -> Composition:
-        """Return the chains at the c that the tuning chooses, under the policy; each c meets the same randomness."""
+        """Return the chains at the c that the tuning chooses, under the policy.
+
+        The placement gets the same random numbers for every c.
+        """
         seed = rng.integers(2**63)
 
         def compose(c: int) -> Composition:

@@ -1,4 +1,4 @@
-"""The choice of c, the number of jobs for which placements reserve cache, with the objective injected."""
+"""The choice of c, the number of jobs for which placements reserve cache, for any objective."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ Objective = Callable[[Composition], float]
 
 
 def choose_capacity(compose: Compose, objective: Objective, candidates: Iterable[int]) -> Composition:
-    """`compose(c)` for the candidate c with the least objective; the smallest c of equals.
+    """Return `compose(c)` for the c with the least objective, the first of equals.
 
-    A c that gives no chain or too little service rate is passed over, and so is one whose objective is infinite. If no
-    c is left, the reason against the first one is raised.
+    A c is skipped if it gives no chain or too low a service rate, or if its objective is infinite. If no c is left, the
+    error of the first one is raised.
     """
     best, least, refusals = None, np.inf, []
     for c in candidates:
@@ -29,17 +29,18 @@ def choose_capacity(compose: Compose, objective: Objective, candidates: Iterable
         if value < least:
             best, least = composition, value
         elif best is None:
-            refusals.append(InfeasibleError(f"c = {c} has no finite objective; lower the arrival rate or add servers"))
+            refusals.append(InfeasibleError(f"c = {c}: has no finite objective; lower the arrival rate or add servers"))
     if best is None:
-        raise next(
-            iter(refusals), InfeasibleError("no c to choose from: no server can host one block and one job's cache")
+        no_candidate = InfeasibleError(
+            "no c to choose from: no server can host one block and one job's cache; add a server with more memory"
         )
+        raise next(iter(refusals), no_candidate)
     return best
 
 
 @dataclass(frozen=True)
 class FixedCapacity:
-    """c as given (the paper's experiments fix c = 7)."""
+    """A fixed c (the paper's experiments use c = 7)."""
 
     capacity: int
 
@@ -47,12 +48,16 @@ class FixedCapacity:
         require_count(capacity=self.capacity)
 
     def __call__(self, system: System, compose: Compose) -> Composition:
+        """Return the composition for the fixed c."""
         return compose(self.capacity)
 
 
 @dataclass(frozen=True)
 class BestCapacity:
-    """The c of 1 .. c_max, or of 1 .. `largest` where that is less, that minimises an objective of the composition."""
+    """The c that minimises an objective of the composition, the smallest of equals.
+
+    The candidates are 1 .. c_max, or 1 .. `largest` if that is less.
+    """
 
     objective: Objective
     largest: int | None = None
@@ -62,5 +67,6 @@ class BestCapacity:
             require_count(largest=self.largest)
 
     def __call__(self, system: System, compose: Compose) -> Composition:
+        """Return the composition for the best c."""
         limit = min(system.largest_reservation, self.largest or system.largest_reservation)
         return choose_capacity(compose, self.objective, range(1, limit + 1))

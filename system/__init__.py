@@ -1,4 +1,4 @@
-"""The system model of paper Sec. 2.1 as data: served model, servers, placement, chains, composition."""
+"""The system model of the paper's Sec. 2.1 as data: model, servers, placement, chains and composition."""
 
 from system.composition import Chain, Composition
 from system.errors import DataUnavailableError, InfeasibleError, InputError, NotApplicableError, UnstableError

@@ -1,4 +1,4 @@
-"""A composition: the chains that jobs may take and how many jobs each can hold at once."""
+"""Compositions: the chains that jobs may take, and how many jobs each chain serves at once."""
 
 from collections.abc import Mapping
 from copy import copy
@@ -14,12 +14,12 @@ from system.errors import InfeasibleError, UnstableError
 from system.placement import Placement
 from system.system import System
 
-if TYPE_CHECKING:  # numba, which dispatch needs, takes longer to load than all else
+if TYPE_CHECKING:  # dispatch imports numba, which takes longer to load than everything else
     from system.dispatch import Dispatch
 
 
 class Chain(NamedTuple):
-    """One chain, for people and pictures: its servers in order, the blocks run at each, capacity and mean time."""
+    """One chain in readable form: its servers in order, the blocks run at each, capacity and mean time."""
 
     servers: tuple[int, ...]
     blocks: tuple[int, ...]  # m_ij
@@ -29,10 +29,11 @@ class Chain(NamedTuple):
 
 @dataclass(frozen=True)
 class Composition:
-    """K chains as ragged arrays, fastest first; `hop_start[k]:hop_start[k + 1]` are the hops of chain k.
+    """K chains as ragged arrays, fastest first.
 
-    There is none that breaks (1)-(3). Make it by `Composition.of_hops`, which sorts the chains. An allocation leaves
-    the rule open; a complete scheme says which policy dispatches the jobs (`under`).
+    The hops of chain k are `hop_start[k]:hop_start[k + 1]`. Every composition satisfies (1)-(3). Build one with
+    `Composition.of_hops`, which sorts the chains. An allocation leaves the rule open; a complete scheme sets the policy
+    that dispatches the jobs (`under`).
     """
 
     system: System
@@ -52,7 +53,11 @@ class Composition:
         hop_start: NDArray[np.int64],
         capacity: NDArray[np.int64],
     ) -> "Composition":
-        """The checked composition with its chains in the order of their mean service times (ties: as given)."""
+        """Return a checked composition of the given chains, fastest first.
+
+        Chains are sorted by their mean service times; ties keep the given order. Raises `InfeasibleError` if there is
+        no chain, or if the chains break (1)-(3).
+        """
         capacity = whole_vector("capacity", capacity, minimum=1)
         if capacity.size == 0:
             raise InfeasibleError(_why_no_chain(system, placement))
@@ -72,49 +77,55 @@ class Composition:
 
     @cached_property
     def job_coefficients_s(self) -> NDArray[np.float64]:
-        """(K, 3) service time of a job on chain k as coefficients of x = (1, input tokens, output tokens - 1)."""
+        """Return (K, 3) the coefficients of a job's service time on each chain.
+
+        They multiply x = (1, input tokens, output tokens - 1).
+        """
         return _job_coefficients_s(self.system, self.hop_server, self.hop_blocks, self.hop_start)
 
     @cached_property
     def mean_service_s(self) -> NDArray[np.float64]:
-        """(K,) T_k of (2)."""
+        """Return (K,) the mean service times T_k of equation (2)."""
         return self.job_coefficients_s @ np.asarray(self.system.mean_job)
 
     @cached_property
     def mean_first_token_s(self) -> NDArray[np.float64]:
-        """(K,) mean time from the start of service to the first output token: the part of T_k before decoding."""
+        """Return (K,) the mean times from start of service to first output token.
+
+        They are the parts of T_k before decoding.
+        """
         return self.job_coefficients_s[:, :2] @ np.asarray(self.system.mean_job[:2])
 
     @property
     def service_rate_per_s(self) -> NDArray[np.float64]:
-        """(K,) μ_k = 1/T_k, descending."""
+        """Return (K,) the service rates μ_k = 1/T_k, in descending order."""
         return 1.0 / self.mean_service_s
 
     @property
     def total_rate_per_s(self) -> float:
-        """ν of (4)."""
+        """Return the total service rate ν of equation (4)."""
         return float(self.capacity @ self.service_rate_per_s)
 
     @property
     def load(self) -> float:
-        """λ/ν."""
+        """Return the load λ/ν."""
         return self.system.arrival_rate_per_s / self.total_rate_per_s
 
     @property
-    def slot_count(self) -> int:
-        """C: jobs in service at once when every chain is full."""
+    def total_capacity(self) -> int:
+        """Return C, the number of jobs in service when every chain is full."""
         return int(self.capacity.sum())
 
     @property
     def most_hops(self) -> int:
-        """Hops of the longest chain."""
+        """Return the number of hops of the longest chain."""
         return int(np.diff(self.hop_start).max())
 
     @property
     def sizes(self) -> Mapping[str, float]:
-        """Numbers of chains, of jobs at once, and of different service rates."""
+        """Return the number of chains, their total capacity, and the number of different rates."""
         rates = np.unique(self.service_rate_per_s).size
-        return {"chain_count": len(self), "slot_count": self.slot_count, "rate_count": rates}
+        return {"chain_count": len(self), "slot_count": self.total_capacity, "rate_count": rates}
 
     def composition(self) -> Self:
         """Return the chains themselves."""
@@ -129,29 +140,39 @@ class Composition:
         return self._with("system", replace(self.system, arrival_rate_per_s=rate_per_s))
 
     def _with(self, field: str, value: object) -> Self:
-        """Return a copy with a field that no check and no time depends on; a search makes very many."""
+        """Return a copy with one field replaced, without checking it again.
+
+        No check and no time depends on the field. Searches make very many such copies.
+        """
         changed = copy(self)
         object.__setattr__(changed, field, value)
         return changed
 
     def chain(self, k: int) -> Chain:
-        """Chain k, counted from the fastest."""
+        """Return chain k, counted from the fastest."""
         hops = slice(self.hop_start[k], self.hop_start[k + 1])
         servers, blocks = self.hop_server[hops].tolist(), self.hop_blocks[hops].tolist()
         return Chain(tuple(servers), tuple(blocks), int(self.capacity[k]), float(self.mean_service_s[k]))
 
     @property
     def chains(self) -> list[Chain]:
-        """Every chain, fastest first."""
+        """Return all chains, fastest first."""
         return [self.chain(k) for k in range(len(self))]
 
     def slots_used(self) -> NDArray[np.int64]:
-        """(J,) cache slots taken when every chain is full: the left side of (3)."""
+        """Return (J,) the cache slots taken when every chain is full.
+
+        This is the left side of (3).
+        """
         per_hop = self.hop_blocks * np.repeat(self.capacity, np.diff(self.hop_start))
         return np.bincount(self.hop_server, per_hop, minlength=len(self.system.servers)).astype(np.int64)
 
     def check(self) -> None:
-        """Raise unless the placement holds (1), every chain covers all blocks in order, and the slots suffice (3)."""
+        """Raise `InfeasibleError` unless the composition satisfies (1)-(3).
+
+        The placement must fit the memory (1), every chain must run all blocks in order, and the cache slots must
+        suffice (3). Arrays of the wrong length raise `InputError`.
+        """
         self.placement.check(self.system)
         self._check_cover()
         slots, used = self.placement.cache_slots(self.system), self.slots_used()
@@ -159,12 +180,15 @@ class Composition:
         if over.size:
             j = int(over[0])
             raise InfeasibleError(
-                f"{self.system.servers.name(j)} has {slots[j]} cache slots but its chains need {used[j]}: "
-                f"{used[j] - slots[j]} are missing, lower the capacities of its chains"
+                f"cache slots of {self.system.servers.name(j)} = {slots[j]}: its chains need {used[j]}, which is "
+                f"{used[j] - slots[j]} too many; lower the capacities of its chains"
             )
 
     def _check_cover(self) -> None:
-        """Each hop continues at the block where the last one ended and runs to the end of its server's range."""
+        """Raise `InfeasibleError` unless every chain runs all blocks in order.
+
+        Each hop must continue at the block where the previous hop ended, and run to the end of its server's range.
+        """
         done = np.cumsum(self.hop_blocks)
         length = np.diff(self.hop_start)
         done -= np.repeat(np.concatenate([[0], done])[self.hop_start[:-1]], length)
@@ -208,11 +232,11 @@ def _check_hops(
     hop_start: NDArray[np.int64],
     capacity: NDArray[np.int64],
 ) -> None:
-    """Raise unless the ragged arrays fit together and name servers that there are."""
+    """Raise `InputError` unless the ragged arrays fit together and refer to existing servers."""
     require(hop_server.size == hop_blocks.size, "hop_blocks", f"{hop_blocks.size} hops", f"give {hop_server.size}")
-    framed = hop_start.size == capacity.size + 1 and hop_start[0] == 0 and hop_start[-1] == hop_server.size
+    fits = hop_start.size == capacity.size + 1 and hop_start[0] == 0 and hop_start[-1] == hop_server.size
     require(
-        bool(framed and np.all(np.diff(hop_start) > 0)),
+        bool(fits and np.all(np.diff(hop_start) > 0)),
         "hop_start",
         hop_start,
         f"must ascend from 0 to {hop_server.size} in {capacity.size + 1} numbers",
@@ -222,7 +246,7 @@ def _check_hops(
 
 
 def _why_no_chain(system: System, placement: Placement) -> str:
-    """Which block no server hosts; if all are hosted, that no path has a free cache slot."""
+    """Return why there is no chain: missing blocks or too few cache slots."""
     hosted = np.zeros(system.model.block_count + 1, dtype=np.int64)
     np.add.at(hosted, placement.first_block[placement.block_count > 0], 1)
     np.add.at(hosted, placement.end_block[placement.block_count > 0], -1)
@@ -230,8 +254,8 @@ def _why_no_chain(system: System, placement: Placement) -> str:
     if uncovered.size:
         total_gb, needed_gb = system.servers.memory_gb.sum(), system.model.block_count * system.model.block_memory_gb
         return (
-            f"no chain: {uncovered.size} of {system.model.block_count} blocks, the first is block {uncovered[0]}, "
-            f"are on no server ({total_gb:g} GB of memory in all, {needed_gb:g} GB for the blocks alone); "
-            "add servers or reserve less cache"
+            f"no chain: no server hosts {uncovered.size} of {system.model.block_count} blocks, the first of them block "
+            f"{uncovered[0]} (the servers have {total_gb:g} GB of memory in all, the blocks alone need "
+            f"{needed_gb:g} GB); add servers or reserve less cache"
         )
     return "no chain: every block is hosted, but no path through all of them has a free cache slot; host fewer blocks"

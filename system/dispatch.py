@@ -1,15 +1,19 @@
-"""How jobs get to chains: a dispatch policy with its settings.
+"""Dispatch policies: the rules that send jobs to chains.
 
-A policy is a pure function, compiled once for the signature below. Simulators and real runs call the same one. They
-ask it about the job at the head of the central queue after every arrival and completion, until it answers -1 or no job
-waits:
+A policy is a pure function, compiled once for the signature below. Simulators and real runs call the same function.
+After every arrival and completion they call it for the job at the head of the central queue, until it returns -1 or
+no job waits:
 
     policy(busy, queued, waiting, capacity, rate_per_s, settings, uniform) -> chain or -1
 
-`busy[k]` jobs are in service on chain k, `queued[k]` wait in its own queue, `waiting` jobs are in the central queue,
-this one included. Chains come fastest first. The answer is a chain with room (the job starts there), a full chain (the
-job joins that chain's own queue for good), or -1 (the job stays at the head of the central queue). `uniform` is the
-job's own random number in [0, 1).
+`busy[k]` jobs are in service on chain k, `queued[k]` jobs wait in the chain's own queue, and `waiting` jobs are in the
+central queue, this one included. Chains are sorted fastest first. `uniform` is the job's own random number in [0, 1).
+
+The result is one of:
+
+- a chain with room: the job starts there;
+- a full chain: the job joins that chain's own queue for good;
+- -1: the job stays at the head of the central queue.
 """
 
 from collections.abc import Callable
@@ -28,7 +32,7 @@ DISPATCH = int64(int64[::1], int64[::1], int64, int64[::1], float64[::1], float6
 class Dispatch:
     """A compiled policy with its settings.
 
-    A work-conserving policy claims never to let a job wait while a slot is free.
+    `work_conserving` is the policy's claim that no job waits while a chain has room.
     """
 
     policy: Callable[..., int]
@@ -40,10 +44,10 @@ class Dispatch:
 
     @property
     def function(self) -> Callable[..., int]:
-        """The compiled function of the rule: the policy."""
+        """Return the compiled function of this rule, the policy."""
         return self.policy
 
     @property
     def name(self) -> str:
-        """The policy's name."""
+        """Return the policy's name."""
         return self.policy.__name__

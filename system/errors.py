@@ -1,28 +1,46 @@
-"""What can be wrong with a request, each with its place in the results (store status) and one sentence for the user."""
+"""Errors for input that cannot be computed.
+
+Each error has a message of one sentence for the user, and a status under which the store records it.
+"""
 
 
 class InputError(ValueError):
-    """A field has a value that makes no sense; the message names the field, the value and the remedy."""
+    """A field has an invalid value; the message names the field, the value and the remedy."""
 
 
 class InfeasibleError(InputError):
-    """No composition satisfies the memory constraints (1)-(3): a result, with status `infeasible`."""
+    """No composition satisfies the memory constraints (1)-(3).
+
+    This is a result, with status `infeasible`.
+    """
 
 
 class UnstableError(InputError):
-    """The arrival rate is not below the total service rate (4): a result, with status `unstable`."""
+    """The arrival rate is not below the total service rate (4).
+
+    This is a result, with status `unstable`.
+    """
 
 
 class DataUnavailableError(InputError):
-    """A data set cannot be had here: whatever needs it has status `skipped`, with the remedy in the message."""
+    """A data set is not available on this machine.
+
+    Points that need it have status `skipped`, with the remedy in the message.
+    """
 
 
 class NotApplicableError(InputError):
-    """An evaluator's assumptions do not hold for what it is asked: status `skipped`, never an approximation."""
+    """The assumptions of an evaluator or algorithm do not hold for a case.
+
+    Such points have status `skipped`; they are never approximated.
+    """
 
 
 def input_error_behind(error: BaseException | None) -> InputError | None:
-    """The first `InputError` among an exception and its causes, if there is one: the sentence for the user."""
+    """Return the first `InputError` among an exception and its causes, or None.
+
+    Its message is the sentence for the user.
+    """
     while error is not None and not isinstance(error, InputError):
         error = error.__cause__ or error.__context__
     return error

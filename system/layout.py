@@ -1,4 +1,4 @@
-"""A layout: what an algorithm makes of a system, be it chains or routes."""
+"""The interface of layouts, the results of algorithms: chains (a composition) or routes."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, Self
@@ -9,42 +9,44 @@ from numpy.typing import NDArray
 from system.placement import Placement
 from system.system import System
 
-if TYPE_CHECKING:  # numba, which rules need, takes longer to load than all else
+if TYPE_CHECKING:  # rules import numba, which takes longer to load than everything else
     from system.composition import Composition
     from system.dispatch import Dispatch
     from system.routing import Routing
 
 
 class Layout(Protocol):
-    """Which server hosts which blocks, how many jobs fit, and the rule by which jobs get to servers.
+    """The blocks that each server hosts, the jobs that fit, and the rule that sends jobs to servers.
 
     Only admission reads the rule (`evaluators.admission`).
     """
 
     @property
-    def system(self) -> System: ...
+    def system(self) -> System:
+        """Return the system that the layout serves."""
 
     @property
-    def placement(self) -> Placement: ...
+    def placement(self) -> Placement:
+        """Return the placement of blocks on servers."""
 
     @property
     def rule(self) -> "Dispatch | Routing | None":
-        """None for chains that have no policy yet."""
+        """Return the rule that sends jobs to servers; None for chains without a policy."""
 
     @property
     def most_hops(self) -> int:
-        """Hops of the longest way through all blocks."""
+        """Return the number of hops of the longest path through all blocks."""
 
     @property
     def load(self) -> float:
-        """The arrival rate over the total service rate (4); NaN where that is not known."""
+        """Return the arrival rate over the total service rate (4); NaN if unknown."""
 
     @property
     def sizes(self) -> Mapping[str, float]:
-        """What its cost grows with, by the names of metrics."""
+        """Return the quantities that computing costs grow with, keyed by metric name."""
 
     def slots_used(self) -> NDArray[np.int64]:
-        """Return (J,) cache slots that jobs may take on each server at once."""
+        """Return (J,) the cache slots that jobs may take on each server at once."""
 
     def at_rate(self, rate_per_s: float) -> Self:
         """Return the same layout at another arrival rate."""

@@ -1,4 +1,4 @@
-"""A block placement: which consecutive blocks each server hosts (a, m of the paper's Sec. 2.1)."""
+"""Block placements: the consecutive blocks that each server hosts (a and m of the paper's Sec. 2.1)."""
 
 from dataclasses import dataclass, field
 
@@ -12,10 +12,12 @@ from system.system import System
 
 @dataclass(frozen=True)
 class Placement:
-    """Server j hosts blocks `first_block[j] .. first_block[j] + block_count[j] - 1`, counted from 0; none if 0 blocks.
+    """The range of blocks that each server hosts, and the chains for which cache is reserved.
 
-    Placements that reserve cache for disjoint chains (GBP-CR) also say how many jobs each can hold and which servers it
-    is made of: chains are numbered in the order in which they were formed, -1 is for a server that is in none.
+    Server j hosts the blocks `first_block[j] .. first_block[j] + block_count[j] - 1`, counted from 0, or none if
+    `block_count[j]` is 0. Placements that reserve cache for disjoint chains (GBP-CR) also have the capacity of each
+    chain, `reserved_capacity`, and the chain of each server, `reserved_chain`. Chains are numbered in the order in
+    which they were formed; a server in no chain has -1.
     """
 
     first_block: NDArray[np.int64]  # (J,), a_j - 1
@@ -34,14 +36,17 @@ class Placement:
 
     @property
     def end_block(self) -> NDArray[np.int64]:
-        """(J,) the first block after those hosted: what a job needs next once it has passed server j."""
+        """Return (J,) the first block after the hosted range of each server.
+
+        It is the block that a job needs next once it has passed server j.
+        """
         return self.first_block + self.block_count
 
     def reserved_hops(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The servers of the reserved chains one after the other, (hops,), and where each chain's begin, (K + 1,).
+        """Return the servers of all reserved chains and the start of each chain.
 
-        Within a chain servers follow each other by the last block that they host: the last one's range may begin
-        before those of others.
+        The servers (hops,) are listed chain after chain; the starts are (K + 1,). Within a chain, servers are sorted by
+        the last block that they host, because the range of the last server may begin before those of others.
         """
         members = np.flatnonzero(self.reserved_chain >= 0)
         order = np.lexsort((self.end_block[members], self.reserved_chain[members]))
@@ -49,25 +54,36 @@ class Placement:
         return members[order], np.concatenate([[0], np.cumsum(sizes)])
 
     def reserved_chain_s(self, system: System) -> NDArray[np.float64]:
-        """(K,) Σ t_j(c) of each reserved chain: its time if every server ran all the blocks that it hosts (Alg. 1)."""
+        """Return (K,) the time Σ t_j(c) of each reserved chain (Alg. 1).
+
+        The sum is over the chain's servers, as if each ran all the blocks that it hosts.
+        """
         server, start = self.reserved_hops()
         visit_s = (system.communication_s + system.block_s * self.block_count)[server]
         return np.bincount(np.repeat(np.arange(start.size - 1), np.diff(start)), visit_s).astype(np.float64)
 
     def cache_slots(self, system: System) -> NDArray[np.int64]:
-        """(J,) M̃_j: how many (job, block) caches fit beside the hosted blocks."""
+        """Return (J,) M̃_j, the cache slots that fit beside the hosted blocks.
+
+        A cache slot is the memory of one job's cache for one block.
+        """
         model = system.model
         free_gb = system.servers.memory_gb - model.block_memory_gb * self.block_count
         slots = floor_with_slack(np.maximum(free_gb, 0.0) / model.cache_memory_gb)
         return np.where(self.block_count > 0, slots, 0)
 
     def check(self, system: System) -> None:
-        """Raise unless there is a range for each server, inside the model, that fits its memory (1)."""
+        """Raise `InfeasibleError` unless the placement satisfies (1).
+
+        Every range must lie in the model and fit its server's memory. Arrays of the wrong length raise `InputError`.
+        """
         servers, model = system.servers, system.model
         for name in ("first_block", "block_count", "reserved_chain"):
             values = getattr(self, name)
             if values.size != len(servers):
-                raise InputError(f"{name} has {values.size} entries: give one for each of {len(servers)} servers")
+                raise InputError(
+                    f"{name} = array of shape {values.shape}: give one entry for each of {len(servers)} servers"
+                )
         outside = np.flatnonzero(self.end_block > model.block_count)
         if outside.size:
             j = int(outside[0])

@@ -1,7 +1,7 @@
-"""Random streams by name: everything random in a run follows from (seed, draw, replication).
+"""Named random streams: everything random in a run follows from (seed, draw, replication).
 
-A *draw* is a cluster, a *replication* its jobs. Every algorithm meets the same draws and jobs, so comparisons
-are paired.
+A *draw* is a random cluster, and a *replication* is one set of jobs for it. Every algorithm gets the same draws and
+jobs, so comparisons are paired.
 """
 
 import zlib
@@ -14,7 +14,10 @@ from system.checks import require_not_negative
 
 @dataclass(frozen=True)
 class RandomStreams:
-    """Named generators of one (seed, draw, replication); asking twice for a name gives the same numbers twice."""
+    """Named generators for one (seed, draw, replication).
+
+    Two generators with the same name produce the same numbers.
+    """
 
     seed: int
     draw: int = 0
@@ -24,11 +27,11 @@ class RandomStreams:
         require_not_negative(seed=self.seed, draw=self.draw, replication=self.replication)
 
     def cluster(self, name: str) -> np.random.Generator:
-        """A stream of the draw: the same whatever the replication."""
+        """Return a generator for the draw, the same in every replication."""
         return self._generator(name, 0)
 
     def jobs(self, name: str) -> np.random.Generator:
-        """A stream of the replication."""
+        """Return a generator for the replication."""
         return self._generator(name, 1 + self.replication)
 
     def _generator(self, name: str, part: int) -> np.random.Generator:

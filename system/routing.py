@@ -1,14 +1,16 @@
-"""How jobs get over servers without chains: each takes the path that is shortest when it looks for one.
+"""Routing without chains: each job takes the path that is shortest at the moment when it looks for one.
 
-A scheme adds a delay to the time of a hop, by the state of the server that the hop leads to. The delay is a pure
-function, compiled once for the signature below:
+A scheme adds a delay to the time of a hop, depending on the state of the server at which the hop ends. The delay is a
+pure function, compiled once for the signature below:
 
     delay(blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings) -> seconds
 
-The job would run `blocks` of the server's `hosted` blocks. Running jobs leave `free` slots, as last refreshed. Running
-and waiting jobs leave `unreserved` slots, which is negative where they claim more than there are. The jobs present are
-the entries `first` to `last` - 1 of `end_s`, when each is expected to end (ascending), and of `slots`, how many it
-holds or claims.
+- `blocks`: the blocks that the job would run there, of the server's `hosted` blocks;
+- `free`: the cache slots that running jobs leave, as of the last refresh;
+- `unreserved`: the cache slots that running and waiting jobs leave, negative if they claim more than there are;
+- `first`, `last`: the jobs present at the server are the entries `first` to `last` - 1 of the next two arrays;
+- `end_s`: the time at which each job is expected to end, ascending within a server;
+- `slots`: the cache slots that each job holds or claims.
 """
 
 from collections.abc import Callable
@@ -29,16 +31,19 @@ WAITING: tuple[Waiting, ...] = get_args(Waiting)
 
 @dataclass(frozen=True)
 class Routing:
-    """The rule by which a job finds its path, and how it waits where the path has no room.
+    """The rule by which a job finds its path, and by which it waits if the path has no room.
 
-    - `fcfs`: the job is committed to its path. It starts when every server has room beside all jobs that arrived
-      earlier and are present, running or waiting.
-    - `first_fit`: the job is committed. After each completion the first job that fits starts, in order of arrival.
+    `waiting` is one of:
+
+    - `fcfs`: the job is committed to its path. It starts when every server has room for it beside all jobs that arrived
+      earlier and are still present, running or waiting.
+    - `first_fit`: the job is committed to its path. After each completion, waiting jobs that fit start in order of
+      arrival.
     - `backoff`: the job looks for a new path 1, 3, 7, 15, 31, 63, 123, 183, ... s after its arrival, as the clients of
-      PETALS do (1, 2, 4, ..., at most 60 s between attempts), and starts at the first path that has room.
-    - `central`: one queue; its head looks for a path after each arrival and completion.
+      PETALS do (1, 2, 4, ..., at most 60 s between attempts), and starts when its path has room.
+    - `central`: jobs wait in one queue, whose head looks for a path after each arrival and completion.
 
-    `refresh_s` is how old the numbers of free slots may be; 0 is always exact.
+    `refresh_s` is the age that the numbers of free slots may reach; with 0 they are always exact.
     """
 
     work_conserving: ClassVar[bool] = False
@@ -55,10 +60,10 @@ class Routing:
 
     @property
     def function(self) -> Callable[..., float]:
-        """The compiled function of the rule: the delay."""
+        """Return the compiled function of this rule, the delay."""
         return self.delay
 
     @property
     def name(self) -> str:
-        """The name of the function for the delay."""
+        """Return the name of the delay function."""
         return self.delay.__name__

@@ -1,4 +1,7 @@
-"""Servers as arrays, so that a hundred thousand of them fit and every algorithm is a few array operations."""
+"""Servers as arrays.
+
+A hundred thousand servers fit in memory, and every algorithm is a few array operations.
+"""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +12,10 @@ from system.checks import float_array, float_vector, require
 
 
 def _time_coefficients(name: str, values: ArrayLike, server_count: int) -> NDArray[np.float64]:
-    """(J,) seconds that do not depend on the job, or (J, 3) coefficients, as (J, 3)."""
+    """Return time coefficients as (J, 3).
+
+    `values` are (J, 3) coefficients, or (J,) seconds that do not depend on the job.
+    """
     array = float_array(name, values)
     if array.ndim == 1:
         array = np.column_stack([array, np.zeros((array.size, 2))])
@@ -17,7 +23,7 @@ def _time_coefficients(name: str, values: ArrayLike, server_count: int) -> NDArr
         array.shape == (server_count, 3),
         name,
         f"array of shape {np.shape(values)}",
-        f"must have shape ({server_count},) or ({server_count}, 3), one row a server",
+        f"must have shape ({server_count},) or ({server_count}, 3), with one row for each server",
     )
     float_vector(name, array.ravel())
     return np.ascontiguousarray(array)
@@ -25,12 +31,12 @@ def _time_coefficients(name: str, values: ArrayLike, server_count: int) -> NDArr
 
 @dataclass(frozen=True)
 class Servers:
-    """J servers: memory and the time of a job's visit as coefficients of x = (1, input tokens, output tokens - 1).
+    """J servers with their memory and the time of a job's visit.
 
-    A job described by x spends `communication_s[j] @ x` seconds on communication with server j, once a visit, and
-    `block_s[j] @ x` seconds on each block that it runs there. Plain vectors of seconds are accepted for both.
-    Round-trip times, to the orchestrator and between servers, are for schemes that look at them; a network may not know
-    those between servers.
+    Times are coefficients of x = (1, input tokens, output tokens - 1). A job described by x spends
+    `communication_s[j] @ x` seconds on communication with server j, once per visit, and `block_s[j] @ x` seconds on
+    each block that it runs there. Both may also be given as plain vectors of seconds. The round-trip times to the
+    orchestrator and between servers are for schemes that use them; some networks do not know those between servers.
     """
 
     memory_gb: NDArray[np.float64]  # (J,), M_j
@@ -50,8 +56,8 @@ class Servers:
         object.__setattr__(self, "memory_gb", memory_gb)
         object.__setattr__(self, "names", tuple(self.names))
         if self.orchestrator_rtt_s is not None:
-            known = np.shape(self.orchestrator_rtt_s)
-            require(known == (count,), "orchestrator_rtt_s", f"array of shape {known}", f"must have shape ({count},)")
+            shape = np.shape(self.orchestrator_rtt_s)
+            require(shape == (count,), "orchestrator_rtt_s", f"array of shape {shape}", f"must have shape ({count},)")
         if self.rtt_s is not None:
             shape = np.shape(self.rtt_s)
             require(shape == (count, count), "rtt_s", f"array of shape {shape}", f"must have shape ({count}, {count})")
@@ -62,9 +68,12 @@ class Servers:
         return self.memory_gb.size
 
     def name(self, j: int) -> str:
-        """The given name of server j, else its number."""
+        """Return the name of server j, "server j" if servers have no names."""
         return self.names[j] if self.names else f"server {j}"
 
     def visit_coefficients_s(self, server: NDArray[np.int64], blocks: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return (n, 3) coefficients of the time of n visits, of `blocks[i]` blocks on `server[i]`: equation (2)."""
+        """Return (n, 3) the time coefficients of n visits, by equation (2).
+
+        Visit i runs `blocks[i]` blocks on `server[i]`.
+        """
         return self.communication_s[server] + blocks[:, None] * self.block_s[server]

@@ -1,4 +1,4 @@
-"""One instance of the problem (paper Sec. 2.1): a model, the servers, and what is asked of them."""
+"""One instance of the problem (paper Sec. 2.1): a model, the servers, the mean job and the arrival rate."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +10,7 @@ from system.checks import float_vector, floor_with_slack, require, require_posit
 from system.models.served import ServedModel
 from system.servers import Servers
 
-# What a job without lengths looks like: times given as plain seconds count once.
+# The mean job without lengths: times that are given as plain seconds count once.
 UNIT_JOB = (1.0, 0.0, 0.0)
 
 
@@ -18,8 +18,8 @@ UNIT_JOB = (1.0, 0.0, 0.0)
 class System:
     """A served model on unequal servers, the mean job and the arrival rate.
 
-    `mean_job` is the mean of x = (1, input tokens, output tokens - 1); a job of size 1 with these lengths is
-    what every mean time below refers to.
+    `mean_job` is the mean of x = (1, input tokens, output tokens - 1). Every mean time below is that of a job of size 1
+    with these lengths.
     """
 
     model: ServedModel
@@ -36,27 +36,33 @@ class System:
 
     @cached_property
     def communication_s(self) -> NDArray[np.float64]:
-        """(J,) mean communication time of a visit, τc_j."""
+        """Return (J,) the mean communication times of a visit, τc_j."""
         return self.servers.communication_s @ np.asarray(self.mean_job)
 
     @cached_property
     def block_s(self) -> NDArray[np.float64]:
-        """(J,) mean computation time of one block, τp_j."""
+        """Return (J,) the mean computation times of one block, τp_j."""
         return self.servers.block_s @ np.asarray(self.mean_job)
 
     @property
     def required_rate_per_s(self) -> float:
-        """The total service rate that keeps the load at its target, λ/ρ̄ (5)."""
+        """Return the total service rate for the target load, λ/ρ̄ of (5)."""
         return self.arrival_rate_per_s / self.target_load
 
     def pooled_jobs(self, blocks: int) -> int:
-        """Jobs whose cache all memory together would hold for so many blocks, beside these blocks."""
+        """Return how many jobs the memory of all servers together could hold.
+
+        The memory holds `blocks` blocks and each job's cache for all of these blocks.
+        """
         model = self.model
         free_gb = float(self.servers.memory_gb.sum()) - model.block_memory_gb * blocks
         return int(floor_with_slack(max(free_gb, 0.0) / (model.cache_memory_gb * blocks)))
 
     @property
     def largest_reservation(self) -> int:
-        """c_max: the jobs whose cache fits beside one block on the server with the most memory."""
+        """Return c_max, the most jobs for which cache can be reserved.
+
+        It is the number of jobs whose cache fits beside one block on the server with the most memory.
+        """
         free_gb = float(self.servers.memory_gb.max()) - self.model.block_memory_gb
         return max(int(floor_with_slack(free_gb / self.model.cache_memory_gb)), 0)

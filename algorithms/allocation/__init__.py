@@ -1,1 +1,1 @@
-"""Cache allocations: `allocate(system, placement) -> Composition`, one file an algorithm."""
+"""Cache allocations: `allocate(system, placement) -> Composition`, one file per algorithm."""

@@ -1,7 +1,7 @@
-"""The optimal cache allocation over GCA's chains, an integer linear program: problem (5) for a given placement.
+"""The optimal cache allocation over GCA's chains, an integer linear program (ILP).
 
-Solved by HiGHS. The chains are those that GCA finds, so this is the reference of the paper's Fig. 2 and no optimum over
-all the paths that a placement has.
+It is problem (5) for a given placement, solved by HiGHS. The chains are those that GCA finds. So it is the reference of
+the paper's Fig. 2, but not the optimum over all paths of a placement.
 """
 
 import numpy as np
@@ -13,13 +13,14 @@ from system import Composition, InfeasibleError, Placement, System
 
 
 def ilp(system: System, placement: Placement) -> Composition:
-    """The capacities of GCA's chains with the fewest slots that reach λ/ρ̄ within (3); chains with 0 are left out.
+    """Return GCA's chains with the smallest total capacity that reaches the rate λ/ρ̄.
 
-    Raises `InfeasibleError` if there is no chain or no such capacities.
+    The capacities satisfy (3); chains with capacity 0 are left out. Raises `InfeasibleError` if there is no chain, or
+    if no capacities reach the rate.
     """
     chains = gca(system, placement)
     blocks, slots = blocks_run(chains), placement.cache_slots(system)
-    capacity = fewest_slots(chains.service_rate_per_s, system.required_rate_per_s, blocks, slots)
+    capacity = least_capacities(chains.service_rate_per_s, system.required_rate_per_s, blocks, slots)
     used = np.repeat(capacity > 0, np.diff(chains.hop_start))
     start = np.concatenate([[0], np.cumsum(np.diff(chains.hop_start)[capacity > 0])])
     hops = chains.hop_server[used], chains.hop_blocks[used], start
@@ -27,19 +28,21 @@ def ilp(system: System, placement: Placement) -> Composition:
 
 
 def blocks_run(composition: Composition) -> NDArray[np.int64]:
-    """(J, K) the blocks that chain k runs at server j."""
+    """Return (J, K) the number of blocks that chain k runs at server j."""
     blocks = np.zeros((len(composition.system.servers), len(composition)), dtype=np.int64)
     chain = np.repeat(np.arange(len(composition)), np.diff(composition.hop_start))
     blocks[composition.hop_server, chain] = composition.hop_blocks
     return blocks
 
 
-def fewest_slots(
+def least_capacities(
     rate_per_s: NDArray[np.float64], required_per_s: float, blocks: NDArray[np.int64], slots: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """(K,) whole c_k with the least sum such that Σ μ_k c_k >= `required_per_s` and `blocks` @ c <= `slots` (3).
+    """Return (K,) the capacities c_k with the smallest sum that reach a rate.
 
-    Rates are scaled by the largest one, so that the solver's tolerances (1e-6) are relative.
+    They are whole numbers with Σ μ_k c_k >= `required_per_s` and `blocks` @ c <= `slots` (3). The rates are divided by
+    the largest one, so that the solver's tolerances (1e-6) are relative. Raises `InfeasibleError` if there are no such
+    capacities.
     """
     relative, fastest_per_s = rate_per_s / rate_per_s.max(), rate_per_s.max()
     solved = milp(
@@ -50,7 +53,8 @@ def fewest_slots(
     )
     if solved.x is None:
         raise InfeasibleError(
-            f"no capacities of the {rate_per_s.size} chains serve the required {required_per_s:g}/s within the "
-            f"{slots.sum()} cache slots; lower the arrival rate or add servers"
+            f"required rate = {required_per_s:g}/s: no capacities of the {rate_per_s.size} "
+            f"chain{'s' * (rate_per_s.size != 1)} reach it within the cache slots, {slots.sum()} in all; "
+            "lower the arrival rate or add servers"
         )
     return np.rint(solved.x).astype(np.int64)

@@ -1,4 +1,4 @@
-"""The reserved chains and nothing else: what Alg. 1 guarantees before GCA makes more of the memory (paper Sec. 3.1)."""
+"""The reserved chains alone: what Alg. 1 guarantees before GCA makes better use of the memory (paper Sec. 3.1)."""
 
 import numpy as np
 
@@ -6,9 +6,10 @@ from system import Composition, InfeasibleError, Placement, System
 
 
 def reserved_only(system: System, placement: Placement) -> Composition:
-    """The disjoint chains for which the placement reserves cache, each with capacity c.
+    """Return the disjoint chains for which the placement reserves cache.
 
-    Each block is run at the first server of the chain that hosts it. Raises `InfeasibleError` if none is reserved.
+    Each has capacity c, and each block is run at the first server of the chain that hosts it. Raises `InfeasibleError`
+    if the placement reserves no chain.
     """
     server, start = placement.reserved_hops()
     if server.size == 0:

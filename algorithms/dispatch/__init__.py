@@ -1,1 +1,1 @@
-"""Dispatch policies, one file each: which chain takes the next job (`system.dispatch`)."""
+"""Dispatch policies, one file each: the rules that choose the chain of the next job (`system.dispatch`)."""

@@ -1,4 +1,4 @@
-"""JFFC, join the fastest free chain (paper Alg. 3): the fastest chain with room, else the central queue."""
+"""JFFC, join the fastest free chain (paper Alg. 3)."""
 
 from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch
@@ -6,6 +6,7 @@ from system.dispatch import DISPATCH, Dispatch
 
 @compiled(DISPATCH)
 def jffc(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
+    """Return the fastest chain with room, or -1 for the central queue."""
     for k in range(capacity.size):
         if busy[k] < capacity[k]:
             return k

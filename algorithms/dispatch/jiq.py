@@ -1,4 +1,4 @@
-"""JIQ, join the idle queue: a uniform choice among the chains with room; among all chains if none has."""
+"""JIQ, join the idle queue."""
 
 from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch
@@ -6,6 +6,10 @@ from system.dispatch import DISPATCH, Dispatch
 
 @compiled(DISPATCH)
 def jiq(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
+    """Return a random chain with room, or any random chain if none has.
+
+    Both choices are uniform.
+    """
     free = 0
     for k in range(capacity.size):
         free += busy[k] < capacity[k]

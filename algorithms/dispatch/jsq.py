@@ -1,6 +1,7 @@
-"""JSQ, join the shortest queue: the least (jobs - capacity + 1)^+ / capacity, ties at random.
+"""JSQ, join the shortest queue.
 
-The measure is 0 for every chain with room, so below saturation this is a uniform choice among them. No jockeying.
+The length of chain k's queue is measured by (jobs - capacity + 1)^+ / capacity. The measure is 0 for every chain with
+room, so below saturation the policy is a uniform choice among these chains. Jobs do not change queues later.
 """
 
 from system.code.compiler import compiled
@@ -11,6 +12,7 @@ TIE = 1e-9
 
 @compiled(DISPATCH)
 def jsq(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
+    """Return the chain with the shortest queue, a random one of equals."""
     shortest = 1e300
     ties = 0
     for k in range(capacity.size):

@@ -1,4 +1,4 @@
-"""Random: a uniform choice among the chains with room, else the central queue. The plainest work-conserving policy."""
+"""Uniform choice among the chains with room, the simplest work-conserving policy."""
 
 from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch
@@ -6,6 +6,7 @@ from system.dispatch import DISPATCH, Dispatch
 
 @compiled(DISPATCH)
 def random_free(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
+    """Return a random chain with room, or -1 for the central queue."""
     free = 0
     for k in range(capacity.size):
         free += busy[k] < capacity[k]

@@ -1,4 +1,7 @@
-"""SA-JSQ, speed-aware join the shortest queue: as JSQ, ties go to the fastest chain. No jockeying."""
+"""SA-JSQ, speed-aware join the shortest queue.
+
+Queues are measured as in JSQ. Jobs do not change queues later.
+"""
 
 from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch
@@ -8,6 +11,7 @@ TIE = 1e-9
 
 @compiled(DISPATCH)
 def sa_jsq(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
+    """Return the chain with the shortest queue, the fastest of equals."""
     shortest, best = 1e300, -1
     for k in range(capacity.size):
         excess = max(busy[k] + queued[k] - capacity[k] + 1, 0) / capacity[k]

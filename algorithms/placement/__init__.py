@@ -1,4 +1,4 @@
-"""Block placements: `place(system, reserved_capacity, rng) -> Placement`, one file an algorithm.
+"""Block placements: `place(system, reserved_capacity, rng) -> Placement`, one file per algorithm.
 
-`rng` is the draw's own random stream; deterministic algorithms leave it alone.
+`rng` is the draw's own random stream; deterministic algorithms do not use it.
 """

@@ -9,23 +9,26 @@ from algorithms.placement.reservation import by_amortised_time, reserving_block_
 from algorithms.placement.windows import weakest_window
 from system import InfeasibleError, Placement, System
 
-VIRTUAL_S_PER_TOKEN = 1e-3  # by how much the virtual server, of which everybody begins, is slower than the slowest
+# Every session starts on a virtual server, which is slower than the slowest server by this many seconds per token.
+VIRTUAL_S_PER_TOKEN = 1e-3
 
 
 @dataclass(frozen=True)
 class CgBp:
-    """Fast servers first; each takes the blocks that gain most, until every block is served for R sessions.
+    """Placement of servers one after the other, the fastest first.
 
-    R is the `reserved_capacity`. Once all blocks are, the others go where the fewest sessions are served.
+    Until every block is served for R sessions, each server takes the blocks that gain the most time. The servers after
+    that go where the fewest sessions are served. R is the `reserved_capacity`.
     """
 
     def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator | None = None) -> Placement:
+        """Return the placement; raise `InfeasibleError` if some block is served for fewer sessions."""
         block_count = reserving_block_count(system, reserved_capacity)
         sessions = Placement(np.zeros_like(block_count), block_count).cache_slots(system) // np.maximum(block_count, 1)
         order, amortised_s = by_amortised_time(system, reserved_capacity)
         slowest_s = amortised_s.max(initial=0.0) + VIRTUAL_S_PER_TOKEN * (system.mean_job[2] + 1)
         served = np.zeros(system.model.block_count, np.int64)  # C_b
-        time_s = np.full(system.model.block_count, reserved_capacity * slowest_s)  # of all R sessions, by block
+        time_s = np.full(system.model.block_count, reserved_capacity * slowest_s)  # of each block, over all R sessions
         first_block = np.zeros_like(block_count)
         for j, per_block_s in zip(order, amortised_s, strict=True):
             first_block[j] = _window(served, time_s, reserved_capacity, block_count[j])
@@ -38,7 +41,11 @@ class CgBp:
 
 
 def _window(served: NDArray[np.int64], time_s: NDArray[np.float64], sessions: int, length: int) -> int:
-    """The first block of a server: where it shortens most while some block lacks sessions, then where fewest are."""
+    """Return the first block of the next server, the first of equals.
+
+    While some block lacks sessions, it is the window with the largest total time among those with such a block.
+    After that, it is the window where the fewest sessions are served.
+    """
     lacking = served < sessions
     if lacking.any():
         gain_s = np.lib.stride_tricks.sliding_window_view(time_s, length).sum(axis=1)
@@ -51,6 +58,6 @@ def _check_served(served: NDArray[np.int64], sessions: int) -> None:
     short = np.flatnonzero(served < sessions)
     if short.size:
         raise InfeasibleError(
-            f"R = {sessions}: {short.size} of {served.size} blocks, the first is block {short[0]}, are served for "
-            "fewer sessions; add servers or lower the arrival rate"
+            f"R = {sessions}: the servers hold fewer sessions on {short.size} of {served.size} blocks, the first of "
+            f"them block {short[0]}; add servers or lower the arrival rate"
         )

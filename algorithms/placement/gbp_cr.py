@@ -12,8 +12,8 @@ from system import Placement, System
 class GbpCr:
     """Disjoint chains of the servers with the least amortised time per block, each with room for c jobs.
 
-    `stop_rule` is `max_chains` (form chains while servers last) or `required_rate` (Alg. 1 as printed: until their
-    rate reaches λ/(ρ̄c)). That servers run out is no error.
+    `stop_rule` is `max_chains` (form chains as long as there are servers) or `required_rate` (Alg. 1 as printed: form
+    chains until their rate reaches λ/(ρ̄c)). Running out of servers is not an error.
     """
 
     stop_rule: str = "max_chains"
@@ -22,5 +22,6 @@ class GbpCr:
         check_stop_rule(self.stop_rule)
 
     def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator | None = None) -> Placement:
+        """Return the placement with the reserved chains of c = `reserved_capacity` jobs each."""
         order, _ = by_amortised_time(system, reserved_capacity)  # (8)
         return form_chains(system, reserved_capacity, order, self.stop_rule)

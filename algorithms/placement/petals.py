@@ -1,6 +1,7 @@
-"""PETALS' placement: servers join one after the other, each where the model is weakest.
+"""PETALS' placement: servers join one after the other, each where the model is served least.
 
-As in the source of PETALS at commit 22afba6 (`server.py`, `block_selection.py`, `throughput.py`), not rebalanced.
+It follows the source of PETALS at commit 22afba6 (`server.py`, `block_selection.py`, `throughput.py`), without
+rebalancing.
 """
 
 from dataclasses import dataclass
@@ -19,15 +20,16 @@ BLOCK_SELECTIONS = ("lexicographic", "window_sum")
 
 @dataclass(frozen=True)
 class PetalsPlacement:
-    """Each server is filled with blocks beside a pool of cache; it starts where the blocks that it covers serve least.
+    """Servers filled with blocks, each beside a pool of cache, at the window of blocks with the least throughput.
 
-    `window_sum` chooses the window with the least sum of throughputs, as the paper's simulator does; PETALS itself
-    compares the sorted throughputs, the weakest block first. `small_server_block_cap` limits the servers that have less
-    memory than the largest, as that simulator does (4 blocks on a 2g.20gb, where the formula gives 11).
+    `block_selection` is the rule that compares windows. `lexicographic` is PETALS' own rule: it compares the sorted
+    throughputs, the weakest block first. `window_sum` compares the sums of throughputs, as the paper's simulator does.
+    `small_server_block_cap` limits the blocks on servers with less memory than the largest, as that simulator does (4
+    blocks on a 2g.20gb, for which the formula gives 11).
     """
 
-    cached_tokens: int = 4096  # attn_cache_tokens: the pool of each hosted block
-    network_mbit_per_s: float = 692.8  # of every server
+    cached_tokens: int = 4096  # attn_cache_tokens, the size of the pool of each hosted block
+    network_mbit_per_s: float = 692.8  # the same for every server
     block_selection: str = "lexicographic"
     small_server_block_cap: int | None = None
 
@@ -39,7 +41,10 @@ class PetalsPlacement:
             require_count(small_server_block_cap=self.small_server_block_cap)
 
     def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator) -> Placement:
-        """`reserved_capacity` has no part in it: whatever the load, every server is filled."""
+        """Return the placement of servers that join in random order.
+
+        `reserved_capacity` is not used: every server is filled, whatever the load.
+        """
         block_count = self.block_count(system)
         throughput = self._throughput(system, block_count)
         first_block, served = np.zeros_like(block_count), np.zeros(system.model.block_count)
@@ -49,7 +54,10 @@ class PetalsPlacement:
         return Placement(first_block, block_count)
 
     def block_count(self, system: System) -> NDArray[np.int64]:
-        """(J,) m_j: what fits beside the reserve, each block with its pool of cache."""
+        """Return (J,) m_j, the blocks that fit on each server.
+
+        Each block has its pool of cache, and the reserve stays free.
+        """
         model = system.model
         pool_gb = model.cache_memory_gb * self.cached_tokens / model.cache_tokens
         usable_gb = np.maximum(system.servers.memory_gb - RESERVE_PER_WIDTH_GB * _hidden_size(model), 0)
@@ -60,17 +68,20 @@ class PetalsPlacement:
         return block_count
 
     def slots(self, system: System) -> NDArray[np.int64]:
-        """(J,) N_j: the pool in slots of one job and block."""
+        """Return (J,) N_j, the number of cache slots in each server's pool."""
         return self.block_count(system) * self.cached_tokens // system.model.cache_tokens
 
     def _throughput(self, system: System, block_count: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(J,) tokens/s that a server announces: through half its blocks, or what its network carries."""
+        """Return (J,) the throughputs in tokens/s that servers announce.
+
+        It is that of computing, on average through half of the blocks, or that of the network if it is less.
+        """
         network_tokens_per_s = self.network_mbit_per_s * 1e6 / (16 * _hidden_size(system.model))
         block_s_per_token = np.maximum(system.servers.block_s[:, 1], np.finfo(float).tiny)
         return np.minimum(1 / block_s_per_token / ((block_count + 1) / 2), network_tokens_per_s)
 
     def _weakest(self, served: NDArray[np.float64], length: int) -> int:
-        """The start of the window of that length that needs help most, the first of equals."""
+        """Return the start of the window with the least throughput, the first of equals."""
         if self.block_selection == "lexicographic":
             return weakest_window(served, max(length, 1))
         sums = np.lib.stride_tricks.sliding_window_view(served, max(length, 1)).sum(axis=1)
@@ -80,6 +91,7 @@ class PetalsPlacement:
 def _hidden_size(model: ServedModel) -> int:
     if model.hidden_size is None:
         raise InputError(
-            "model.hidden_size = None: PETALS' reserve and its tokens on the network follow from it, give the width"
+            "model.hidden_size = None: PETALS' memory reserve and network throughput depend on it; "
+            "give the width of the model's activations"
         )
     return model.hidden_size

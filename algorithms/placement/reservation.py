@@ -1,4 +1,4 @@
-"""What placements that reserve cache for c jobs share: blocks a server, chains formed in an order, and K(c)."""
+"""Common parts of placements that reserve cache for c jobs: block counts, forming of chains, and K(c)."""
 
 from collections.abc import Sequence
 
@@ -13,12 +13,15 @@ STOP_RULES = ("max_chains", "required_rate")
 
 
 def check_stop_rule(stop_rule: str) -> None:
-    """Raise unless it is one of the two rules there are."""
+    """Raise `InputError` unless it is one of the two stop rules."""
     require(stop_rule in STOP_RULES, "stop_rule", stop_rule, f"choose one of {', '.join(STOP_RULES)}")
 
 
 def reserving_block_count(system: System, c: int) -> NDArray[np.int64]:
-    """(J,) m_j(c) of (6): the blocks that server j can host beside the cache of c jobs for each of them."""
+    """Return (J,) m_j(c) of (6), the blocks that each server can host.
+
+    Each block has the cache of c jobs beside it.
+    """
     require_count(reserved_capacity=c)
     model = system.model
     per_block_gb = model.block_memory_gb + model.cache_memory_gb * c
@@ -26,12 +29,15 @@ def reserving_block_count(system: System, c: int) -> NDArray[np.int64]:
 
 
 def visit_s(system: System, c: int) -> NDArray[np.float64]:
-    """(J,) t_j(c): the mean time of a job that runs all m_j(c) blocks on server j."""
+    """Return (J,) t_j(c), the mean time of a job that runs all m_j(c) blocks."""
     return system.communication_s + system.block_s * reserving_block_count(system, c)
 
 
 def by_amortised_time(system: System, c: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The servers that can host a block, least t_j(c) / m_j(c) (8) first, ties by index; and these times per block."""
+    """Return the servers by amortised time per block, and these times.
+
+    The amortised time is t_j(c) / m_j(c) of (8); ties are sorted by index. Servers that can host no block are left out.
+    """
     block_count = reserving_block_count(system, c)
     usable = np.flatnonzero(block_count)
     amortised_s = visit_s(system, c)[usable] / block_count[usable]
@@ -40,17 +46,18 @@ def by_amortised_time(system: System, c: int) -> tuple[NDArray[np.int64], NDArra
 
 
 def form_chains(system: System, c: int, order: NDArray[np.int64], stop_rule: str = "max_chains") -> Placement:
-    """Chains filled one after the other with the servers in this order, which must all be able to host a block.
+    """Return the placement whose chains are formed from the servers in this order.
 
-    `required_rate` stops, as Alg. 1 is printed, once the chains' rate reaches λ/(ρ̄c); `max_chains` goes on while
-    servers last. Servers of an incomplete last chain keep their blocks: an allocation may route through them.
+    Chains are filled one after the other; every server in `order` must be able to host a block. `required_rate` stops
+    when the chains' rate reaches λ/(ρ̄c), as in Alg. 1; `max_chains` continues as long as there are servers. The servers
+    of an incomplete last chain keep their blocks, because an allocation may route through them.
     """
-    enough = system.required_rate_per_s / c if stop_rule == "required_rate" else np.inf
+    enough_rate_per_s = system.required_rate_per_s / c if stop_rule == "required_rate" else np.inf
     block_count = reserving_block_count(system, c)
     first_block, hosted, chain = np.zeros_like(block_count), np.zeros_like(block_count), np.full_like(block_count, -1)
     formed = (first_block, hosted, chain)
-    chains = _form_chains(order, block_count, visit_s(system, c), system.model.block_count, enough, formed)
-    chain[chain == chains] = -1  # the incomplete last one
+    chains = _form_chains(order, block_count, visit_s(system, c), system.model.block_count, enough_rate_per_s, formed)
+    chain[chain == chains] = -1  # the last chain is incomplete
     return Placement(first_block, hosted, c, chain)
 
 
@@ -63,9 +70,10 @@ def _form_chains(
     enough_rate_per_s: float,
     formed: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
 ) -> int:
-    """Run lines 3-14 of Alg. 1, blocks counted from 0: `a` is the next block that the current chain needs.
+    """Run lines 3-14 of Alg. 1; return the number of complete chains.
 
-    Fills first block, hosted blocks and chain of each server; returns the number of complete chains.
+    Blocks are counted from 0, and `a` is the next block that the current chain needs. The arrays in `formed` are filled
+    with the first block, the number of hosted blocks, and the chain of each server.
     """
     first_block, hosted, chain = formed
     chains, a, chain_time_s, rate_per_s = 0, 0, 0.0, 0.0
@@ -84,22 +92,26 @@ def _form_chains(
 
 
 def needed_chains(system: System, placement: Placement) -> int:
-    """K(c): the first so many reserved chains reach the rate λ/(ρ̄c); raises `InfeasibleError` if all do not."""
+    """Return K(c), the number of reserved chains needed for the rate λ/(ρ̄c).
+
+    Raises `InfeasibleError` if all reserved chains together do not reach it.
+    """
     c = placement.reserved_capacity
     rates_per_s = c * np.cumsum(1 / placement.reserved_chain_s(system))
     enough = np.flatnonzero(rates_per_s * (1 + SLACK) >= system.required_rate_per_s)
     if enough.size == 0:
         raise InfeasibleError(
-            f"c = {c}: the {rates_per_s.size} reserved chains serve {rates_per_s.max(initial=0):g}/s but the target "
-            f"load requires {system.required_rate_per_s:g}/s; lower the arrival rate or add servers"
+            f"c = {c}: the reserved chains, {rates_per_s.size} in all, serve {rates_per_s.max(initial=0):g}/s but the "
+            f"target load requires {system.required_rate_per_s:g}/s; lower the arrival rate or add servers"
         )
     return int(enough[0]) + 1
 
 
 def form_best_chains(system: System, c: int, chains: Sequence[ArrayLike]) -> Placement:
-    """These disjoint minimal chains, fastest first: no server of one can be left out, so it is complete with its last.
+    """Return the placement with these disjoint minimal chains, fastest first.
 
-    Raises `InfeasibleError` if there are none, as they are the answer to what reaches the rate λ/ρ̄.
+    No server of a minimal chain can be left out, so the chain is complete only with its last server. Raises
+    `InfeasibleError` if `chains` is empty, which means that no chains reach the rate λ/ρ̄.
     """
     if len(chains) == 0:
         raise InfeasibleError(

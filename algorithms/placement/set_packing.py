@@ -1,9 +1,9 @@
 """The optimum of the placement problem (7) as set packing, for small clusters.
 
-(7) is no mixed-integer linear program as it stands: a chain's rate is the reciprocal of a sum over its servers. With
-every possible chain written down the rate of each is a number, and choosing disjoint ones is linear. Minimal chains
-suffice, those that no server can leave without a block going missing: leaving out a server that is not needed makes a
-chain faster, and what remains is still disjoint from the others.
+As stated, (7) is not a mixed-integer linear program: a chain's rate is the reciprocal of a sum over its servers. If all
+possible chains are listed, the rate of each is a number, and choosing disjoint chains is linear. Minimal chains, in
+which every server is needed to host all blocks, suffice: leaving out a server that is not needed makes a chain faster,
+and the chain remains disjoint from the others.
 """
 
 import numpy as np
@@ -18,14 +18,15 @@ MOST_SERVERS = 14  # 16,384 sets of servers, of which up to 3,432 are minimal ch
 
 
 def set_packing(system: System, reserved_capacity: int, rng: np.random.Generator | None = None) -> Placement:
-    """The fewest disjoint chains of c jobs each that reach λ/ρ̄, and of those the ones with the largest rate.
+    """Return the fewest disjoint chains of c jobs each that reach λ/ρ̄.
 
-    For one chain, two, and so on the largest rate is found, until it is enough. Raises `InfeasibleError` if it never
-    is and `NotApplicableError` where there are too many servers to write down all chains.
+    Of several such sets of chains, it is the one with the largest rate. The largest rate of one chain, of two chains,
+    and so on is computed until it is enough. Raises `InfeasibleError` if it never is, and `NotApplicableError` if there
+    are too many servers to list all chains.
     """
     if len(system.servers) > MOST_SERVERS:
         raise NotApplicableError(
-            f"placement = set_packing: {len(system.servers)} servers have too many minimal chains to write down; "
+            f"placement = set_packing: {len(system.servers)} servers have too many minimal chains to list; "
             f"use at most {MOST_SERVERS} servers, or another placement"
         )
     block_count, model_blocks = reserving_block_count(system, reserved_capacity), system.model.block_count
@@ -40,7 +41,10 @@ def set_packing(system: System, reserved_capacity: int, rng: np.random.Generator
 
 
 def _minimal_covers(block_count: NDArray[np.int64], model_blocks: int) -> NDArray[np.bool_]:
-    """(sets, J) the sets of servers that host the whole model and would not without any one of them."""
+    """Return (sets, J) the minimal sets of servers that host the whole model.
+
+    Without any one of its servers, a minimal set does not host the whole model.
+    """
     sets = np.arange(1 << block_count.size)
     is_member = (sets[:, None] >> np.arange(block_count.size) & 1).astype(bool)
     hosted = is_member @ block_count
@@ -49,7 +53,7 @@ def _minimal_covers(block_count: NDArray[np.int64], model_blocks: int) -> NDArra
 
 
 def _fastest_disjoint(is_member: NDArray[np.bool_], rate_per_s: NDArray[np.float64], most: int) -> NDArray[np.int64]:
-    """The indices of at most so many disjoint sets with the largest total rate."""
+    """Return the indices of at most `most` disjoint sets with the largest total rate."""
     once_each = LinearConstraint(is_member.T.astype(float), ub=1)
     few = LinearConstraint(np.ones(rate_per_s.size), ub=most)
     relative = rate_per_s / rate_per_s.max()
@@ -60,5 +64,5 @@ def _fastest_disjoint(is_member: NDArray[np.bool_], rate_per_s: NDArray[np.float
         constraints=[once_each, few],
         options={"mip_rel_gap": 0},
     )
-    assert solved.x is not None  # no set at all is a solution
+    assert solved.x is not None  # choosing no set is always a solution
     return np.flatnonzero(np.rint(solved.x))

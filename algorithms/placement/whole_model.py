@@ -1,4 +1,4 @@
-"""The whole model on every server that has the memory for it, as in "JFFC only" of the paper's Table I."""
+"""The whole model on every server with enough memory, as in "JFFC only" of the paper's Table I."""
 
 import numpy as np
 
@@ -7,9 +7,10 @@ from system.checks import floor_with_slack
 
 
 def whole_model(system: System, reserved_capacity: int, rng: np.random.Generator | None = None) -> Placement:
-    """All L blocks on each server with M_j >= s_m L, none on the others; no cache is reserved, whatever is asked for.
+    """Return the placement with all L blocks wherever M_j >= s_m L.
 
-    Raises `InfeasibleError` if no server has that much memory.
+    The other servers host no blocks. No cache is reserved; `reserved_capacity` is not used. Raises `InfeasibleError` if
+    no server has enough memory.
     """
     model, memory_gb = system.model, system.servers.memory_gb
     hosts = floor_with_slack(memory_gb / model.block_memory_gb) >= model.block_count

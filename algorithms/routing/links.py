@@ -1,4 +1,7 @@
-"""The graph in which jobs are routed: every legal hop from the orchestrator or a server on to a server (Sec. 2.1)."""
+"""The graph in which jobs are routed.
+
+Its links are the legal hops from the orchestrator or a server to a server (paper Sec. 2.1).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,10 +20,10 @@ Floats = NDArray[np.float64]
 
 
 class Links(NamedTuple):
-    """n hops: from `source` (J is the orchestrator) to server `target`, which runs `blocks` blocks.
+    """n hops from `source` (J is the orchestrator) to server `target`, which runs `blocks` blocks.
 
-    They are sorted so that one pass finds shortest paths: sources with more blocks done come first, each source's
-    targets in the order of the servers.
+    Links are sorted so that one pass finds shortest paths: sources with more blocks done come first, and the targets of
+    a source are in the order of the servers.
     """
 
     source: Ints  # (n,)
@@ -29,9 +32,10 @@ class Links(NamedTuple):
 
 
 def legal_links(placement: Placement, slots: Ints, model_blocks: int) -> Links:
-    """Server j may follow where it hosts the next block; it then runs all its blocks from there, if it has the slots.
+    """Return the links that are part of a path through all blocks.
 
-    Only hops that can be reached are kept. Raises `InfeasibleError` if no path runs all blocks.
+    Server j may be next if it hosts the next block. It then runs all its blocks from there on, and needs as many slots.
+    Raises `InfeasibleError` if no path runs all blocks.
     """
     done = np.append(placement.end_block * (placement.block_count > 0), 0)  # blocks done after each node
     blocks = placement.end_block[None, :] - done[:, None]
@@ -41,7 +45,7 @@ def legal_links(placement: Placement, slots: Ints, model_blocks: int) -> Links:
     legal &= _leads_to_end(legal, done, model_blocks)[None, :-1]
     if not legal[-1].any():
         raise InfeasibleError(
-            "no path: no row of servers runs every block within its cache slots; add servers or reserve less cache"
+            "no path: no sequence of servers runs every block within its cache slots; add servers or reserve less cache"
         )
     source, target = np.nonzero(legal)
     order = np.argsort(-done[source], kind="stable")
@@ -50,12 +54,18 @@ def legal_links(placement: Placement, slots: Ints, model_blocks: int) -> Links:
 
 
 def exits_s(system: System, placement: Placement, cost_s: float | Floats) -> Floats:
-    """(J,) what ending at each server costs: `cost_s` where it hosts the last block, infinite elsewhere."""
+    """Return (J,) the cost of ending a path at each server.
+
+    It is `cost_s` if the server hosts the last block, and infinite otherwise.
+    """
     return np.where(placement.end_block == system.model.block_count, cost_s, np.inf)
 
 
 def _reached(legal: NDArray[np.bool_], done: Ints) -> NDArray[np.bool_]:
-    """(J + 1,) nodes that a path from the orchestrator, the last node, reaches: hops always do more blocks."""
+    """Return (J + 1,) whether a path from the orchestrator reaches each node.
+
+    The orchestrator is the last node. One pass suffices, because the number of blocks done grows with every hop.
+    """
     reached = np.zeros(done.size, dtype=np.bool_)
     reached[-1] = True
     for node in np.argsort(done, kind="stable"):
@@ -65,7 +75,7 @@ def _reached(legal: NDArray[np.bool_], done: Ints) -> NDArray[np.bool_]:
 
 
 def _leads_to_end(legal: NDArray[np.bool_], done: Ints, model_blocks: int) -> NDArray[np.bool_]:
-    """(J + 1,) nodes from which the last block can be reached."""
+    """Return (J + 1,) whether each node has a path to the last block."""
     leads = done == model_blocks
     for node in np.argsort(-done, kind="stable"):
         leads[node] |= bool((legal[node] & leads[:-1]).any())
@@ -74,10 +84,10 @@ def _leads_to_end(legal: NDArray[np.bool_], done: Ints, model_blocks: int) -> ND
 
 @dataclass(frozen=True)
 class RoutedComposition:
-    """What a routed scheme makes of a system: a placement, slots, the graph with its costs, and the routing rule.
+    """The layout of a routed scheme: a placement, cache slots, the graph with its costs, and the routing rule.
 
-    A path costs what its hops cost, what the state adds to them, and `exit_s` of its last server. The costs are the
-    scheme's own view; a job's time on a path is always that of the system model.
+    The cost of a path is the sum of the costs of its hops, the delays that the state of the servers adds, and `exit_s`
+    of its last server. Costs are the scheme's own estimates; a job's actual time on a path is that of the system model.
     """
 
     system: System
@@ -95,30 +105,33 @@ class RoutedComposition:
         if over.size:
             j = int(over[0])
             raise InfeasibleError(
-                f"{self.system.servers.name(j)} has memory for {room[j]} cache slots but {self.slots[j]} are promised: "
-                "host fewer blocks"
+                f"slots of {self.system.servers.name(j)} = {self.slots[j]}: its memory holds only {room[j]} cache "
+                f"slot{'s' * (int(room[j]) != 1)}; host fewer blocks"
             )
         count = self.links.source.size
         require(self.cost_s.shape == (count,), "cost_s", f"array of shape {self.cost_s.shape}", f"give {count} costs")
 
     @cached_property
     def job_coefficients_s(self) -> Floats:
-        """(n, 3) time of a job on each hop as coefficients of x = (1, input tokens, output tokens - 1)."""
+        """Return (n, 3) the coefficients of a job's time on each hop.
+
+        They multiply x = (1, input tokens, output tokens - 1).
+        """
         return self.system.servers.visit_coefficients_s(self.links.target, self.links.blocks)
 
     @cached_property
     def mean_service_s(self) -> Floats:
-        """(n,) mean time of a job on each hop, τc_j + τp_j m_ij."""
+        """Return (n,) a job's mean time on each hop, τc_j + τp_j m_ij."""
         return self.job_coefficients_s @ np.asarray(self.system.mean_job)
 
     @property
     def load(self) -> float:
-        """Not known: the largest rate is that of no chains."""
+        """Return NaN: without chains, the total service rate is unknown."""
         return float("nan")
 
     @property
     def sizes(self) -> Mapping[str, float]:
-        """Numbers of links and of slots."""
+        """Return the numbers of links and of cache slots."""
         return {"link_count": self.links.source.size, "slot_count": int(self.slots.sum())}
 
     def at_rate(self, rate_per_s: float) -> Self:
@@ -126,22 +139,22 @@ class RoutedComposition:
         return replace(self, system=replace(self.system, arrival_rate_per_s=rate_per_s))
 
     def check_stable(self) -> None:
-        """Raise nothing: only a run shows whether routes carry the rate."""
+        """Accept any rate: only a run shows whether the routes can serve it."""
 
     def composition(self) -> NoReturn:
         """Raise `NotApplicableError`: there are no chains."""
         raise NotApplicableError(
-            "algorithm: this one routes each job over the servers and has no chains with capacities; "
+            "algorithm: this scheme routes each job over the servers and has no chains with capacities; "
             "use evaluator=simulation"
         )
 
     def slots_used(self) -> Ints:
-        """(J,) cache slots taken when every one that is promised is."""
+        """Return (J,) the cache slots that jobs may take on each server at once."""
         return self.slots
 
     @cached_property
     def most_hops(self) -> int:
-        """Hops of the longest path."""
+        """Return the number of hops of the longest path."""
         hops = np.zeros(len(self.system.servers) + 1, np.int64)
         for source, target in zip(self.links.source.tolist(), self.links.target.tolist(), strict=True):
             hops[source] = max(hops[source], 1 + hops[target])

@@ -1,4 +1,7 @@
-"""The shortest path in a graph of hops, with the delays that the servers' state adds: one pass, as all lead forward."""
+"""The shortest path in a graph of hops, with the delays that the state of the servers adds.
+
+One pass suffices, because all hops lead forward.
+"""
 
 import numpy as np
 
@@ -7,12 +10,16 @@ from system.code.compiler import compiled
 
 @compiled
 def shortest_path(delay, links, cost_s, exit_s, servers, present, settings, pads, path):  # type: ignore[no-untyped-def]
-    """Find the cheapest path, the first of equals; return its number of hops, 0 if each has an infinite delay.
+    """Find the cheapest path, the first of equals; return its number of hops.
 
-    `links` are source, target and blocks of each hop, as `Links`; `cost_s` is what each costs and `exit_s` what ending
-    at each server costs. `servers` are of each server the hosted blocks, the free slots, the unreserved slots and the
-    number of jobs present. `present` are the time, and when the jobs present end and their slots, server by server.
-    `pads` are (J + 1,) floats and integers to scribble on. `path` is filled with the numbers of the hops.
+    The number is 0 if every path has an infinite delay. The arguments are:
+
+    - `links`: source, target and blocks of each hop, as in `Links`;
+    - `cost_s`: the cost of each hop; `exit_s`: the cost of ending at each server;
+    - `servers`: hosted blocks, free slots, unreserved slots and number of jobs present at each server;
+    - `present`: the time now, then for the jobs present at each server their ends and their slots, server by server;
+    - `pads`: (J + 1,) arrays of floats and of integers as scratch space;
+    - `path`: the array that is filled with the numbers of the hops.
     """
     source, target, blocks = links
     hosted, free, unreserved, count = servers
@@ -24,7 +31,7 @@ def shortest_path(delay, links, cost_s, exit_s, servers, present, settings, pads
     for n in range(source.size):
         i, j = source[n], target[n]
         onward_s = cost_s[n] + (exit_s[j] if np.isfinite(exit_s[j]) else to_end_s[j])
-        if onward_s < to_end_s[i]:  # delays only add
+        if onward_s < to_end_s[i]:  # delays are never negative, so other hops need not be evaluated
             first = j * width
             state = (blocks[n], hosted[j], free[j], unreserved[j], now_s, first, first + count[j])
             onward_s += delay(*state, end_s, slots, settings)

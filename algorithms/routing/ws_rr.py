@@ -1,4 +1,4 @@
-"""WS-RR, waiting-penalized shortest-path request routing of BPRR: the time until enough jobs present have ended."""
+"""WS-RR, the waiting-penalized shortest-path request routing of BPRR."""
 
 import numpy as np
 
@@ -8,7 +8,10 @@ from system.routing import DELAY
 
 @compiled(DELAY)
 def expected_wait(blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):  # type: ignore[no-untyped-def]
-    """The order statistic of BPRR Sec. 3.3.2: the least remaining time after which `blocks` slots are unreserved."""
+    """Return the least remaining time after which `blocks` slots are unreserved.
+
+    It is the order statistic of BPRR Sec. 3.3.2 over the ends of the jobs present.
+    """
     room = unreserved
     if room >= blocks:
         return 0.0

@@ -25,7 +25,7 @@ def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
         Measurement("load", rate / composition.total_rate_per_s),
         Measurement("reserved_capacity", composition.placement.reserved_capacity),
         Measurement("chain_count", len(composition)),
-        Measurement("slot_count", composition.slot_count),
+        Measurement("slot_count", composition.total_capacity),
         Measurement("fastest_chain_s", composition.mean_service_s[0]),
         Measurement("hosting_server_count", hosted.size),
         Measurement("hosted_blocks_max", hosted.max()),

@@ -91,7 +91,7 @@ def _subject(plan: Plan) -> str:
 def _size(plan: Plan) -> str:
     composition = plan.composition
     used, servers = len(np.unique(composition.hop_server)), counted(len(plan.inventory.servers), "server")
-    return f"{used} of {servers}: {counted(len(composition), 'chain')} for {_at_once(composition.slot_count)}"
+    return f"{used} of {servers}: {counted(len(composition), 'chain')} for {_at_once(composition.total_capacity)}"
 
 
 def _at_once(capacity: int) -> str:

@@ -143,7 +143,7 @@ def _full_first(plan: Plan) -> str:
 
 
 def _limited_capacity(composition: Composition, chains: NDArray[np.int64]) -> str:
-    total = composition.slot_count
+    total = composition.total_capacity
     if len(composition) == 1:
         return f"the capacity of the only chain ({counted(total, 'request')} at once)"
     return (

@@ -46,7 +46,7 @@ def value_of_servers(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
     quantity = quantity_of(plan.inventory, seed)
     parts = [_part(plan, members, quantity) for members in _identical(plan)]
     parts.sort(key=lambda part: np.inf if part.limit is None else quantity.sign * part.limit, reverse=True)
-    valued_count = len(parts) if len(parts) * plan.composition.slot_count <= MOST_SLOTS else LEAST_VALUED
+    valued_count = len(parts) if len(parts) * plan.composition.total_capacity <= MOST_SLOTS else LEAST_VALUED
     values = [_valued(plan, part, quantity) for part in parts[:valued_count]]
     values.sort(key=lambda v: np.inf if v.value_at_same_c is None else quantity.sign * v.value_at_same_c, reverse=True)
     retuned = RETUNED if plan.candidates and _placed(plan) <= MOST_PLACED else 0

@@ -1,1 +1,1 @@
-"""The project's own code: its sources, their imports and hashes, and the compiler."""
+"""The project's own code: its source files, their imports and hashes, and the compiler."""

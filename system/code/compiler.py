@@ -1,13 +1,14 @@
-"""Compiled code: one decorator for every function that numba compiles.
+"""The decorators for every function that numba compiles.
 
-What was compiled is kept on disk. numba's own cache looks at the text of the function's file only, so that an edit in a
-function of another file, called from this one, goes unnoticed. This one also looks at every module of the project that
-the file imports, so compiled functions may call those of other files.
+Compiled code is cached on disk. numba's own cache checks only the text of the file that defines the function, so it
+misses an edit of a function that lives in another file. The cache here also checks every module of the project that
+the file imports, so compiled functions may call functions of other files.
 
-numba counts references to arrays, atomically, and that costs more than most small functions do. So functions are
-compiled without counting: whoever calls them keeps the arrays alive, and they may not create any. A function that
-creates arrays says so. A function that is called in every turn of a loop may be put in where it is called (`inline`).
-Compile a function in one way only: what is kept on disk goes by the types of its arguments, not by these settings.
+numba counts references to arrays atomically, which costs more than the work of most small functions. Functions are
+therefore compiled without reference counting: the caller keeps the arrays alive, and the function must not create any.
+A function that creates arrays is decorated with `creates_arrays=True`. A function that is called in every iteration of
+a loop may be inlined into its caller with `inline=True`. Compile a function with one set of options only, because the
+cache on disk distinguishes argument types but not these options.
 """
 
 import sys
@@ -24,11 +25,11 @@ from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, Use
 
 from system.code.source import ROOT, import_closure, module_at, text_hash
 
-PATIENCE_S = 0.7  # of compiling, before anything is said
+PATIENCE_S = 0.7  # how long code is compiled before the user is notified
 
 
-class _SeesImports:
-    """Stamps a cached function with the text of its module and of all that this imports from the project."""
+class _ImportAware:
+    """Cache locator whose stamp covers a function's module and the project modules that it imports."""
 
     _py_file: str
 
@@ -38,21 +39,21 @@ class _SeesImports:
     @classmethod
     def from_function(cls, py_func: Callable[..., object], py_file: str) -> Self | None:
         if not Path(py_file).resolve().is_relative_to(ROOT):
-            return None  # not of this project: numba's own locators do
+            return None  # not part of this project: leave it to numba's own locators
         located: Self | None = super().from_function(py_func, py_file)  # type: ignore[misc]
         return located
 
 
-class GivenFolder(_SeesImports, UserProvidedCacheLocator):
-    """Caches in the folder that NUMBA_CACHE_DIR names."""
+class GivenFolder(_ImportAware, UserProvidedCacheLocator):
+    """Locator of a cache in the folder that NUMBA_CACHE_DIR names."""
 
 
-class BesideSource(_SeesImports, InTreeCacheLocator):
-    """Caches in `__pycache__` beside the source."""
+class BesideSource(_ImportAware, InTreeCacheLocator):
+    """Locator of a cache in `__pycache__` beside the source."""
 
 
-class UserFolder(_SeesImports, UserWideCacheLocator):
-    """Caches in the user's own folder, where that of the source cannot be written."""
+class UserFolder(_ImportAware, UserWideCacheLocator):
+    """Locator of a cache in the user's own folder, for source folders that cannot be written."""
 
 
 _LOCATORS = ",".join(
@@ -64,9 +65,9 @@ _LOCATORS = ",".join(
 
 
 class _Index(caching.IndexDataCacheFile):
-    """The list of what is cached of a function; a list that cannot be read counts as empty.
+    """Index of a function's cached versions; an index that cannot be read counts as empty.
 
-    numba reads a list before it compares stamps, and a list may name a class that has been renamed since.
+    numba reads the index before it compares stamps, and the index may name a class that has since been renamed.
     """
 
     def _load_index(self) -> dict[Any, Any]:
@@ -78,13 +79,13 @@ class _Index(caching.IndexDataCacheFile):
 
 
 class Entry:
-    """A compiled function that Python calls with functions among its arguments."""
+    """A compiled function that Python calls and whose arguments may be functions."""
 
     def __init__(self, dispatcher: Any, signature: Any) -> None:
         self.dispatcher, self._signature = dispatcher, signature
 
     def __call__(self, *arguments: Any) -> Any:
-        """Call it, and compile it at the first call."""
+        """Call the function; compile it before the first call."""
         if not self.dispatcher.signatures:
             self.dispatcher.compile(self._signature)
             self.dispatcher.disable_compile()
@@ -92,9 +93,10 @@ class Entry:
 
 
 def compiled(first: Any = None, *, creates_arrays: bool = False, inline: bool = False) -> Any:
-    """Compile a function: `@compiled` by the types of its arguments when it is called, `@compiled(signature)` at once.
+    """Compile the decorated function.
 
-    Functions with a signature can be handed to compiled code as arguments.
+    `@compiled` compiles when the function is called, for the types of its arguments. `@compiled(signature)` compiles at
+    once; such functions can be passed to compiled code as arguments.
     """
     if isinstance(first, FunctionType):
         return _njit(first, None, creates_arrays, inline)
@@ -102,17 +104,17 @@ def compiled(first: Any = None, *, creates_arrays: bool = False, inline: bool = 
 
 
 def entry(signature: Any, *, creates_arrays: bool = False) -> Callable[[Callable[..., Any]], Entry]:
-    """Compile a function for one signature, which may hold functions, when Python first calls it."""
+    """Compile the decorated function for one signature when Python first calls it.
+
+    The signature may contain function types.
+    """
     return lambda function: Entry(_njit(function, None, creates_arrays), signature)
 
 
 def _njit(function: Callable[..., Any], signature: Any, creates_arrays: bool, inline: bool = False) -> Any:
-    compiler, settings, library = (
-        cast(Any, njit),
-        cast(Any, config),
-        cast(Any, caching),
-    )  # these options are not in their types
-    is_in_file = Path(function.__code__.co_filename).is_file()  # else it was typed in, and has no place for a cache
+    # numba's type hints lack the options that are used here.
+    compiler, settings, library = cast(Any, njit), cast(Any, config), cast(Any, caching)
+    is_in_file = Path(function.__code__.co_filename).is_file()  # a function typed at a prompt cannot be cached
     before = settings.CACHE_LOCATOR_CLASSES, caching.IndexDataCacheFile
     settings.CACHE_LOCATOR_CLASSES, library.IndexDataCacheFile = _LOCATORS, _Index
     try:
@@ -122,7 +124,7 @@ def _njit(function: Callable[..., Any], signature: Any, creates_arrays: bool, in
 
 
 class _Notice(event.Listener):
-    """Says once that code is being compiled, if that takes a while."""
+    """Listener that tells the user once that code is being compiled, if that takes long."""
 
     def __init__(self) -> None:
         self._depth, self._begin_s, self._spent_s = 0, 0.0, 0.0
@@ -134,7 +136,7 @@ class _Notice(event.Listener):
         self._depth += 1
         if not self._is_given and self._spent_s + time.perf_counter() - self._begin_s > PATIENCE_S:
             self._is_given = True
-            sys.stderr.write("compiling, once after each change of the code: this takes some 10 s\n")
+            sys.stderr.write("compiling, which happens once after each change of the code and takes about 10 s\n")
 
     def on_end(self, event: event.Event) -> None:
         self._depth -= 1

@@ -1,4 +1,4 @@
-"""The project's own source: which module a name is in, what it imports, and the hash of its code."""
+"""The project's own source: the module that defines a name, the imports of a module, and hashes of its code."""
 
 import ast
 import hashlib
@@ -11,9 +11,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @cache
 def module_of(dotted: str) -> str | None:
-    """Return the longest prefix of a dotted name that is a module here; None if there is none.
+    """Return the project module that a dotted name is in: its longest module prefix.
 
-    `algorithms.demand.Rate` is in `algorithms.demand`.
+    `algorithms.demand.Rate` gives `algorithms.demand`. Returns None if no prefix is a module.
     """
     parts = dotted.split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
@@ -39,19 +39,22 @@ def module_at(file: Path) -> str:
 
 @cache
 def import_closure(modules: frozenset[str]) -> frozenset[str]:
-    """Return the modules and all modules of this project that they import, directly or not."""
+    """Return the modules and all project modules that they import, directly or indirectly."""
     reached: set[str] = set()
-    ahead = set(modules)
-    while ahead:
-        module = ahead.pop()
+    pending = set(modules)
+    while pending:
+        module = pending.pop()
         reached.add(module)
-        ahead |= _imports(module) - reached
+        pending |= _imports(module) - reached
     return frozenset(reached)
 
 
 @cache
 def _imports(module: str) -> frozenset[str]:
-    """Return what a module imports anywhere in its text (absolute imports; this project has no others)."""
+    """Return the project modules that a module imports anywhere in its text.
+
+    Only absolute imports are considered; this project has no others.
+    """
     names: set[str] = set()
     for node in _statements(_tree(module)):
         if isinstance(node, ast.Import):
@@ -59,12 +62,15 @@ def _imports(module: str) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
             names.add(node.module)
-    found = (name if file_of(name) else module_of(name) for name in names)
-    return frozenset(name for name in found if name)
+    modules = (name if file_of(name) else module_of(name) for name in names)
+    return frozenset(module for module in modules if module)
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all statements in a node, however deep; expressions, of which there are far more, hold none."""
+    """Yield all statements in a node, at any depth.
+
+    Expressions are not visited: they are far more numerous and contain no statements.
+    """
     for block in ("body", "orelse", "finalbody", "handlers", "cases"):
         for child in getattr(node, block, ()):
             yield child
@@ -85,7 +91,10 @@ def source_text(module: str) -> str:
 
 @cache
 def code_hash(module: str) -> str:
-    """Return a hash of the syntax tree without docstrings: comments and layout do not count."""
+    """Return a hash of a module's syntax tree without docstrings.
+
+    Comments and layout do not change the hash.
+    """
     tree = ast.parse(ast.unparse(_tree(module)))
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -94,17 +103,17 @@ def code_hash(module: str) -> str:
 
 
 def code_of(modules: Iterable[str]) -> dict[str, str]:
-    """Return the hash of each module that some modules reach through their imports, and of these themselves."""
+    """Return the code hash of each module and of each module they import."""
     return {module: code_hash(module) for module in sorted(import_closure(frozenset(modules)))}
 
 
 def text_hash(modules: Iterable[str]) -> str:
-    """Return a hash of the texts of modules as they are, comments and all."""
+    """Return a hash of the modules' texts, comments included."""
     return short_hash("\0".join(f"{module}\0{source_text(module)}" for module in sorted(modules)))
 
 
 def short_hash(text: str) -> str:
-    """Return sixteen hexadecimal digits of the SHA-256 of a text."""
+    """Return the first 16 hexadecimal digits of a text's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

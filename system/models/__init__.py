@@ -1,1 +1,1 @@
-"""Models that are served: what their blocks cost in memory and arithmetic."""
+"""Served models: the memory and arithmetic of their blocks."""

@@ -1,4 +1,4 @@
-"""The served model: transformer blocks in order, and what each costs in memory and arithmetic."""
+"""The served model: an ordered list of transformer blocks, with the memory and arithmetic of each."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from system.checks import require_count, require_positive
 class ServedModel:
     """L transformer blocks (paper Sec. 2.1) and the two numbers behind their computation time (footnote 2).
 
-    `cache_memory_gb` is what one job's cache takes for one block at `cache_tokens` tokens (prompt and output together).
-    `decode_read_gb` is what one decode step reads per block: the block's weights, unless a published
-    experiment assumed otherwise.
+    `cache_memory_gb` is the memory of one job's cache for one block at `cache_tokens` tokens, prompt and output
+    together. `decode_read_gb` is the memory that one decode step reads per block: the block's weights, unless a
+    published experiment assumed otherwise.
     """
 
     name: str
@@ -21,7 +21,7 @@ class ServedModel:
     cache_tokens: int
     prefill_gflop: float  # F, per block and input token
     decode_read_gb: float
-    hidden_size: int | None = None  # width of what goes from block to block; only some baselines ask for it
+    hidden_size: int | None = None  # width of the activations between blocks; only some baselines need it
 
     def __post_init__(self) -> None:
         require_count(block_count=self.block_count, cache_tokens=self.cache_tokens)

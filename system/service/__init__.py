@@ -1,1 +1,1 @@
-"""Service models: how long requests take, alone and beside each other (`conf/service`)."""
+"""Service models: the time that jobs take alone and beside each other (`conf/service`)."""

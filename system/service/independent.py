@@ -1,4 +1,4 @@
-"""Equation (2): a job in service takes the time that it would take alone, whoever else is in service."""
+"""The service model of equation (2): the other jobs in service do not slow a job."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from system.service.model import Batching, Loop
 
 @dataclass(frozen=True)
 class Independent:
-    """The paper's model. Real servers that are to follow it compute one step at a time."""
+    """The paper's model, in which a job takes the time that it would take alone.
+
+    Real servers that follow this model compute one step at a time.
+    """
 
     loop: ClassVar[Loop] = "jobs"
     step_s: ClassVar[Callable[..., float]] = staticmethod(step_alone_s)
@@ -22,9 +25,11 @@ class Independent:
 
     @property
     def settings(self) -> NDArray[np.float64]:
+        """Return no settings: `step_s` needs none."""
         return np.empty(0)
 
     def factors(self, rng: np.random.Generator | None) -> NDArray[np.float64]:
+        """Return a factor of 1 for every computation."""
         return np.ones(1)
 
 

@@ -1,7 +1,7 @@
-"""The linear law of equation (2), compiled: the times of a job, and of a step, from three coefficients.
+"""The linear law of equation (2), compiled: the times of a job and of a step from three coefficients.
 
-It is linear in x = (1, input tokens, output tokens - 1): the prompt takes the first two coefficients, each further
-token the third.
+The time is linear in x = (1, input tokens, output tokens - 1). The first two coefficients give the time of the prompt,
+the third that of each further token.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -10,8 +10,9 @@ from numba import float64, int64
 
 from system.code.compiler import compiled
 
-# Seconds that a server computes on a stack of steps: (tokens of the prompt, 0 for steps of one further token; steps in
-# the stack; most blocks that one of them runs; (3,) coefficients of one block; settings of the service model).
+# The signature of functions that return the seconds for which a server computes a stack of steps. Arguments: tokens of
+# the prompt, or 0 for steps of one further token; number of steps in the stack; the most blocks that any of them runs;
+# (3,) coefficients of one block; settings of the service model.
 STEP = float64(float64, int64, int64, float64[::1], float64[::1])
 
 
@@ -23,14 +24,14 @@ def prompt_s(once_s, input_token_s, input_tokens):
 
 @compiled
 def job_s(once_s, input_token_s, output_token_s, size, input_tokens, further_tokens):
-    """Return the time until the first token and the whole time of a job of that size."""
+    """Return a job's time until its first token and its whole time."""
     first_token_s = size * prompt_s(once_s, input_token_s, input_tokens)
     return first_token_s, first_token_s + size * output_token_s * further_tokens
 
 
 @compiled(STEP)
 def step_alone_s(prompt_tokens, steps, blocks, block_s, settings):
-    """Return the time of a step as if it were alone."""
+    """Return the time of a step that is computed alone."""
     if prompt_tokens > 0:
         return blocks * prompt_s(block_s[0], block_s[1], prompt_tokens)
     return blocks * block_s[2]

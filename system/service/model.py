@@ -1,4 +1,4 @@
-"""How long servers take for jobs: what a service model says."""
+"""The interface of service models, the rules for how long servers take for jobs."""
 
 from collections.abc import Callable
 from typing import Literal, Protocol, get_args
@@ -13,35 +13,42 @@ Batching = Literal["serial", "decode"]
 
 
 class ServiceModel(Protocol):
-    """A rule for how long jobs take on servers, alone and beside each other (`conf/service`).
-
-    `loop` names the event loop that simulates it. In `jobs` a job takes the time of equation (2), whoever else is in
-    service. In `steps` a job is a step for its prompt and one for each further token, and steps queue at each server.
-    """
+    """A rule for how long jobs take on servers, alone and beside each other (`conf/service`)."""
 
     @property
-    def loop(self) -> Loop: ...
+    def loop(self) -> Loop:
+        """Return the name of the event loop that simulates this model.
+
+        In `jobs`, a job takes the time of equation (2), whatever other jobs are in service. In `steps`, a job is one
+        step for its prompt and one for each further token, and steps queue at each server.
+        """
 
     @property
     def step_s(self) -> Callable[..., float]:
-        """The compiled function for the time of a computation (`system.service.linear_law.STEP`)."""
+        """Return the compiled function for the time of a computation (`system.service.linear_law.STEP`)."""
 
     @property
     def settings(self) -> NDArray[np.float64]:
-        """What `step_s` gets as its last argument."""
+        """Return the last argument of `step_s`."""
 
     @property
     def batching(self) -> Batching:
-        """Whether a server computes steps one at a time, or one-token steps that wait together."""
+        """Return how servers batch steps.
+
+        `serial` computes one step at a time, `decode` computes waiting one-token steps together.
+        """
 
     @property
     def handling_s(self) -> float:
-        """How long a server is not free after each step, beside computing it."""
+        """Return the seconds for which a server stays busy after computing each step."""
 
     def factors(self, rng: np.random.Generator | None) -> NDArray[np.float64]:
-        """Return factors of the times of one computation after the other; the first follows the last."""
+        """Return the factors that multiply the times of successive computations.
+
+        After the last factor the first is used again.
+        """
 
 
 def require_batching(batching: str) -> None:
-    """Raise `InputError` unless servers can batch like this."""
+    """Raise `InputError` unless this is a way in which servers can batch."""
     require_one_of(get_args(Batching), batching=batching)

@@ -1,4 +1,7 @@
-"""Step queues: a server computes one step, or one stack of one-token steps, at a time, so jobs slow each other."""
+"""The service model of step queues, in which jobs slow each other.
+
+A server computes one step, or one stack of one-token steps, at a time.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,28 +16,32 @@ from system.errors import InputError
 from system.service.linear_law import STEP, step_alone_s
 from system.service.model import Batching, Loop, require_batching
 
-FACTORS = 1 << 16  # drawn; a longer run takes them again
+FACTORS = 1 << 16  # number of factors that are drawn; a longer run uses them again
 
 
 @compiled(STEP)
 def stack_s(prompt_tokens, steps, blocks, block_s, settings):  # type: ignore[no-untyped-def]
-    """Return the time of the longest step, and `settings[0]` of it for each further one."""
+    """Return the time of a stack of steps.
+
+    It is the time of the longest step, and for each further step `settings[0]` times as much.
+    """
     return step_alone_s(prompt_tokens, steps, blocks, block_s, settings) * (1 + settings[0] * (steps - 1))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """Jobs as steps of a prompt and of one token each, which queue at every server in the order in which they come.
+    """Jobs as a step for the prompt and a step for each further token, which queue at servers in order of arrival.
 
-    - `batching`: `serial` computes one step at a time. `decode` computes several one-token steps together once the
-      first that waits is one, and prompts alone. They are as many as the server's jobs would have there at a time if
-      all blocks took equally long (slots in use over L, rounded up), so that servers of a chain work side by side.
-    - `further_share`: under `decode`, what each further step of a stack adds to the time of the longest.
-    - `handling_s`: a server is not free for so long after each step: it sends the answer and takes in what has come.
-      For the job itself that is part of its communication.
-    - `slowdown`: the mean factor of computing against what the servers' coefficients say, which may come from
-      measurements outside a server. `slowdown_cv` is its standard deviation from step to step over the mean; factors
-      are gamma distributed.
+    - `batching`: `serial` computes one step at a time. `decode` computes prompts alone; if the first waiting step is a
+      one-token step, it computes several one-token steps together. Their number is the number of steps that the
+      server's jobs would have there at a time if all blocks took equally long (slots in use over L, rounded up), so
+      that the servers of a chain work in parallel.
+    - `further_share`: under `decode`, the share of the longest step's time that each further step of a stack adds.
+    - `handling_s`: the seconds for which a server stays busy after each step, to send the answer and to receive
+      messages. For the job itself they are part of its communication.
+    - `slowdown`: the mean ratio of the computing time to the time by the servers' coefficients, which may have been
+      measured outside a server. `slowdown_cv` is the ratio's standard deviation from step to step, divided by its mean.
+      The ratios are gamma distributed.
     """
 
     loop: ClassVar[Loop] = "steps"
@@ -49,20 +56,26 @@ class Steps:
     def __post_init__(self) -> None:
         require_batching(self.batching)
         require_not_negative(further_share=self.further_share)
-        require(self.further_share <= 1, "further_share", self.further_share, "is a share of a step's time, at most 1")
+        require(
+            self.further_share <= 1, "further_share", self.further_share, "must be a share of a step's time, at most 1"
+        )
         require_not_negative(handling_s=self.handling_s)
         require_positive(slowdown=self.slowdown)
         require_not_negative(slowdown_cv=self.slowdown_cv)
 
     @property
     def settings(self) -> NDArray[np.float64]:
+        """Return the share of a step's time that each further step adds."""
         return np.array([float(self.further_share)])
 
     def factors(self, rng: np.random.Generator | None) -> NDArray[np.float64]:
-        """Return the slowdown of one computation after the other; `InputError` if it varies and there is no `rng`."""
+        """Return the slowdowns of successive computations.
+
+        Raises `InputError` if the slowdown varies and there is no `rng`.
+        """
         if self.slowdown_cv == 0:
             return np.full(1, float(self.slowdown))
         if rng is None:
-            raise InputError("slowdown_cv: needs random numbers; give a generator")
+            raise InputError(f"slowdown_cv = {self.slowdown_cv:g}: needs random numbers; give a generator")
         shape = self.slowdown_cv**-2
         return rng.gamma(shape, self.slowdown / shape, FACTORS)

@@ -1,4 +1,4 @@
-"""BPRR: CG-BP against its pseudo-code, R by both rules, the costs of WS-RR, and its guarantee."""
+"""BPRR: CG-BP compared with its pseudo-code, R by both rules, the costs of WS-RR, and its guarantee."""
 
 import re
 from dataclasses import replace
@@ -23,7 +23,7 @@ from tests.support.project import CONF
 
 @cache
 def default_system(draw: int, constants: str = "paper") -> System:
-    """BLOOM on 20 servers, 4 of them fast."""
+    """Return BLOOM on 20 servers, 4 of them fast."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", [f"constants={constants}", "network=european"])
     model = instantiate(config.model)
@@ -31,7 +31,7 @@ def default_system(draw: int, constants: str = "paper") -> System:
     return System(model, servers, 0.2, (1.0, 2000.0, 19.0))
 
 
-def test_cg_bp_is_its_pseudo_code():
+def test_cg_bp_equals_its_pseudo_code():
     rng = np.random.default_rng(332)
     placed = refused = 0
     for _ in range(300):
@@ -39,7 +39,9 @@ def test_cg_bp_is_its_pseudo_code():
         sessions = int(rng.integers(1, 8))
         plain = cg_bp(system, sessions)
         if plain is None:
-            with pytest.raises(InfeasibleError, match=rf"^R = {sessions}: \d+ of {system.model.block_count} blocks"):
+            with pytest.raises(
+                InfeasibleError, match=rf"^R = {sessions}: .* \d+ of {system.model.block_count} blocks,"
+            ):
                 CgBp()(system, sessions)
             refused += 1
             continue
@@ -54,7 +56,10 @@ def test_cg_bp_is_its_pseudo_code():
 
 
 def test_cg_bp_on_clusters_of_two_kinds_of_servers():
-    """The paper's clusters: times differ by the network only, and most windows begin with equal sums."""
+    """Check the paper's clusters.
+
+    Their times differ by the network only, and most windows have equal sums at first.
+    """
     for draw in range(20):
         system = default_system(draw)
         for sessions in (1, 3, 7):
@@ -65,7 +70,10 @@ def test_cg_bp_on_clusters_of_two_kinds_of_servers():
 
 
 def shortest_s(system: System) -> float:
-    """T1: the fastest way over the placement for a single session, from one number of blocks done to the next."""
+    """Return T1, the time of the fastest path for a single session.
+
+    The path is over the placement for R = 1. The nodes of the graph are the numbers of blocks done.
+    """
     plain = cg_bp(system, 1)
     assert plain is not None
     graph = nx.DiGraph()
@@ -80,19 +88,19 @@ def shortest_s(system: System) -> float:
 
 
 @pytest.mark.parametrize("initial_delay_s", [0.0, 4.0])
-def test_r_is_the_mean_and_a_deviation_of_the_number_present(initial_delay_s):
-    found = []
+def test_r_is_the_mean_plus_a_deviation_of_the_number_of_jobs_present(initial_delay_s):
+    sessions = []
     for draw in range(10):
         system = default_system(draw)
         present = 0.2 * (shortest_s(system) + initial_delay_s)
-        found.append(Bprr(initial_delay_s=initial_delay_s).sessions(system))
-        assert found[-1] == round(present + present**0.5)
+        sessions.append(Bprr(initial_delay_s=initial_delay_s).sessions(system))
+        assert sessions[-1] == round(present + present**0.5)
     if initial_delay_s == 0:
-        assert set(found) <= {3, 4}
+        assert set(sessions) <= {3, 4}
 
 
-def test_r_is_at_most_what_the_whole_memory_allows():
-    """36 at the defaults, whatever the rate; and at least 1."""
+def test_r_is_at_most_what_the_memory_of_all_servers_allows():
+    """Check that R is between 1 and 36 at the defaults, for any rate."""
     assert int((480 - 1.32 * 90) / (0.11 * 90)) == 36
     busy, idle = (replace(default_system(0), arrival_rate_per_s=rate) for rate in (1e4, 1e-6))
     for rule in ("prior_paper", "published_code"):
@@ -101,7 +109,10 @@ def test_r_is_at_most_what_the_whole_memory_allows():
 
 
 def half_of_the_blocks(system: System) -> int:
-    """`compute_R_eq19_v4`: l_out round trips to two servers, and the blocks of one of them; no overhead of a visit."""
+    """Return R as `compute_R_eq19_v4` does for two servers.
+
+    It counts l_out round trips to both servers and the blocks of one of them, but no overhead of a visit.
+    """
     communication_s = 2 * 20 * system.servers.orchestrator_rtt_s.mean()
     present = 0.2 * (communication_s + (0.7 * system.block_s.min() + 0.3 * system.block_s.max()) * 70 / 2)
     return int(np.ceil(present + max(present, 1) ** 0.5))
@@ -109,7 +120,11 @@ def half_of_the_blocks(system: System) -> int:
 
 @pytest.mark.parametrize(("constants", "sessions"), [("published_code", 2), ("paper", 3)])
 def test_the_rule_of_the_published_code_counts_half_of_the_blocks(constants, sessions):
-    """Round trips as in its network, 10 to 32 ms. With its own constants R is 2; the paper's lead just beyond."""
+    """Check the rule with round trips of 10 to 32 ms.
+
+    They are those of the network in the published code. With the constants of that code R is 2; with those of the
+    paper R is 3.
+    """
     system = default_system(0, constants)
     overhead_s = {"published_code": (0.05, 0.0), "paper": (0.018, 0.018)}[constants]
     rtt_s = np.linspace(0.010, 0.032, 20)
@@ -119,7 +134,7 @@ def test_the_rule_of_the_published_code_counts_half_of_the_blocks(constants, ses
 
 
 def test_a_deep_model_counts_three_servers():
-    """ceil(151 / 50) is 4, of which the rule takes 3."""
+    """Check that the rule takes 3 servers, although ceil(151 / 50) is 4."""
     system = default_system(0)
     deep = replace(system, model=replace(system.model, block_count=151), arrival_rate_per_s=0.5)
     present = 0.5 * (3 * 20 * deep.servers.communication_s[:, 2].mean())
@@ -149,7 +164,10 @@ def test_a_hop_costs_the_mean_time_of_the_visit():
 
 
 def test_the_wait_is_the_remaining_time_after_which_enough_slots_are_free():
-    """Five free ones, and three jobs that hold 2, 1 and 4; one is overdue. Entries of other servers surround them."""
+    """Check a server with five free slots and three jobs.
+
+    The jobs hold 2, 1 and 4 slots, and one is overdue. The arrays also have entries of other servers, before and after.
+    """
     end_s, slots = np.array([0.0, 9.0, 12.0, 15.0, 99.0]), np.array([50, 2, 1, 4, 50])
 
     def wait_s(blocks: int) -> float:
@@ -160,7 +178,7 @@ def test_the_wait_is_the_remaining_time_after_which_enough_slots_are_free():
 
 
 @pytest.mark.parametrize("waiting", ["fcfs", "first_fit", "central", "backoff"])
-def test_nobody_waits_while_no_more_than_r_jobs_are_present(waiting):
+def test_no_job_waits_while_no_more_than_r_jobs_are_present(waiting):
     rng = np.random.default_rng(334)
     among_few = waited = 0
     for _ in range(20):
@@ -185,6 +203,6 @@ def test_nobody_waits_while_no_more_than_r_jobs_are_present(waiting):
         ({"initial_delay_s": -1}, "initial_delay_s = -1: must be a finite number, 0 or above"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(changes, message):
+def test_invalid_settings_are_refused(changes, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         Bprr(**changes)

@@ -1,4 +1,4 @@
-"""What every placement, allocation, tuning, policy, service model and scheme under `conf/` must do, whatever it is.
+"""The contracts of every placement, allocation, tuning, policy, service model and scheme under `conf/`.
 
 A new algorithm is a Python file and a YAML file; it is tested here as soon as the YAML file exists.
 """
@@ -37,7 +37,7 @@ from tests.support.oracles.sweep import Sweep
 from tests.support.project import case_of
 from workloads.jobs import Jobs
 
-FEW_SERVERS = 8  # the optimal placements take no large clusters
+FEW_SERVERS = 8  # the optimal placements refuse large clusters
 CONF = Path(run.__file__).resolve().parent / "conf"
 
 
@@ -47,7 +47,7 @@ def names(group: str) -> list[str]:
 
 @cache
 def made(group: str, name: str) -> Any:
-    """The object that `group=name` puts into a run."""
+    """Return the object that `group=name` configures."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", [f"{group}={name}", "network=european"])
     return instantiate(config[group], _convert_="all")
@@ -59,7 +59,7 @@ def systems(seed: int, count: int, most: int = 19) -> Iterator[tuple[np.random.G
         yield rng, random_system(rng, server_count=int(rng.integers(1, most + 1)))
 
 
-def test_the_groups_are_found():
+def test_the_groups_have_their_main_algorithms():
     assert "gbp_cr" in names("placement")
     assert "gca" in names("allocation")
     assert "jffc" in names("dispatch")
@@ -68,8 +68,8 @@ def test_the_groups_are_found():
     assert {"proposed", "petals", "bprr"} <= set(names("algorithm"))
 
 
-def test_packages_of_an_installed_project_are_all_there():
-    """One that is not listed would be missing where the project is installed from its wheel."""
+def test_all_packages_are_listed_in_pyproject():
+    """Check the list, because a wheel lacks packages that are not listed."""
     listed = tomllib.loads((CONF.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     folders = {path.parent for top in {name.split(".")[0] for name in listed} for path in _packages(top)}
     assert {".".join(folder.relative_to(CONF.parent).parts) for folder in folders} <= set(listed)
@@ -80,17 +80,20 @@ def _packages(top: str) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("name", names("placement"))
-def test_placements_fit_or_say_why_not(name):
-    """A range inside the model for each server, within its memory, the same for the same randomness."""
-    place = made("placement", name)
+def test_placements_fit_or_raise(name):
+    """Check that each range is in the model and fits the memory.
+
+    The same seed must give the same placement.
+    """
+    placement_of = made("placement", name)
     placed = 0
     for rng, system in systems(101, 60, FEW_SERVERS):
         c, seed = int(rng.integers(1, 6)), int(rng.integers(2**31))
         try:
-            placement = place(system, c, np.random.default_rng(seed))
+            placement = placement_of(system, c, np.random.default_rng(seed))
         except InfeasibleError:
             continue
-        again = place(system, c, np.random.default_rng(seed))
+        again = placement_of(system, c, np.random.default_rng(seed))
         placement.check(system)
         assert (placement.end_block <= system.model.block_count).all()
         needed_gb = placement.block_count * system.model.block_memory_gb
@@ -102,24 +105,27 @@ def test_placements_fit_or_say_why_not(name):
 
 
 @pytest.mark.parametrize("name", names("placement"))
-def test_placements_serve_where_memory_is_ample(name):
+def test_placements_give_chains_if_memory_is_ample(name):
     rng = np.random.default_rng(102)
     for _ in range(10):
         times_s, rtt_s = rng.uniform(0.1, 1, (2, FEW_SERVERS)), rng.uniform(0.01, 0.1, (FEW_SERVERS, FEW_SERVERS))
         system = System(served_model(6), Servers(rng.uniform(8, 12, FEW_SERVERS), *times_s, rtt_s=rtt_s), 0.1)
         composition = gca(system, made("placement", name)(system, 2, rng))
-        assert composition.slot_count >= 2
+        assert composition.total_capacity >= 2
 
 
 def blocks_run(composition: Composition, k: int) -> list[int]:
-    """The blocks that a job meets on chain k, in order."""
+    """Return the blocks that a job visits on chain k, in order."""
     chain, placement = composition.chain(k), composition.placement
     ends = placement.end_block[list(chain.servers)]
     return [block for end, count in zip(ends, chain.blocks, strict=True) for block in range(end - count, end)]
 
 
 def assert_valid_composition(system: System, placement: Placement, composition: Composition) -> None:
-    """Within every server's memory, every block once and in order, only where it is hosted, fastest chain first."""
+    """Check that chains fit the memory and run every block once and in order.
+
+    Each block must be run where it is hosted, and the fastest chain must come first.
+    """
     model = system.model
     used_gb = placement.block_count * model.block_memory_gb
     for k, chain in enumerate(composition.chains):
@@ -149,8 +155,11 @@ def test_allocations_fit_memory_and_their_chains_run_every_block(name):
 
 
 @pytest.mark.parametrize("name", names("tuning"))
-def test_tunings_choose_a_stable_composition_of_an_allowed_c(name):
-    """Memory for up to 9 jobs beside a block; the rate is low enough for every c that can be hosted at all."""
+def test_tunings_choose_a_stable_composition_with_an_allowed_c(name):
+    """Check servers with memory for up to 9 jobs beside a block.
+
+    The rate is low enough for every c that can be hosted.
+    """
     rng = np.random.default_rng(104)
     for _ in range(2):
         servers = Servers(rng.uniform(3, 4, 10), rng.uniform(0.5, 1, 10), rng.uniform(0.05, 0.1, 10))
@@ -162,7 +171,7 @@ def test_tunings_choose_a_stable_composition_of_an_allowed_c(name):
 
 
 def assert_valid_run(dispatch: Dispatch, load: float, rng: np.random.Generator, jobs_from: Any) -> None:
-    """All that the jobs' times must show, found by a sweep over the events that knows nothing of the simulator."""
+    """Check the jobs' times by a pass over the events, without the simulator."""
     arrival_rate, rates, capacity = random_queue(rng, most_states=1e5, decades=1, load=load)
     order = np.argsort(-rates)
     jobs = jobs_from(rng, 1500, arrival_rate)
@@ -170,7 +179,7 @@ def assert_valid_run(dispatch: Dispatch, load: float, rng: np.random.Generator, 
     times = simulate(jobs, 1 / rates[order], capacity[order], dispatch, coefficients_s)
     sweep = Sweep(times, capacity[order])
     service_s = jobs.size * (coefficients_s[times.chain] * np.insert(jobs.lengths, 0, 1, axis=1)).sum(axis=1)
-    assert times.service_s == pytest.approx(service_s, rel=1e-12)  # each job once, on the chain that it names
+    assert times.service_s == pytest.approx(service_s, rel=1e-12)  # every job is served once, on its chain
     assert (times.waiting_s >= 0).all()
     assert (times.first_token_s <= times.response_s).all()
     assert sweep.never_over_capacity()
@@ -181,7 +190,7 @@ def assert_valid_run(dispatch: Dispatch, load: float, rng: np.random.Generator, 
 
 @pytest.mark.parametrize("load", [0.5, 0.95, 1.2])
 @pytest.mark.parametrize("name", names("dispatch"))
-def test_dispatch_keeps_to_the_capacities_and_to_its_claims(name, load):
+def test_dispatch_respects_the_capacities_and_its_own_claims(name, load):
     rng = np.random.default_rng(105)
     for jobs_from in (poisson_jobs, uneven_jobs):
         for _ in range(5):
@@ -189,14 +198,17 @@ def test_dispatch_keeps_to_the_capacities_and_to_its_claims(name, load):
 
 
 @pytest.mark.parametrize("name", names("dispatch"))
-def test_dispatch_gives_the_same_jobs_twice(name):
+def test_dispatch_gives_the_same_times_twice(name):
     jobs = poisson_jobs(np.random.default_rng(106), 1000, 2.5)
     first, second = (simulate(jobs, [1.0, 2.0], [2, 2], made("dispatch", name)) for _ in range(2))
     assert first.response_s.tobytes() == second.response_s.tobytes()
 
 
 def assert_valid_routed(composition: RoutedComposition) -> None:
-    """Blocks and slots within memory, and links that are the hops of the ways through all blocks, each with a cost."""
+    """Check that blocks and slots fit the memory, and that links have costs.
+
+    The links must be the hops of all paths through all blocks.
+    """
     system, placement, slots = composition.system, composition.placement, composition.slots
     model, client = system.model, len(system.servers)
     used_gb = placement.block_count * model.block_memory_gb + slots * model.cache_memory_gb
@@ -209,13 +221,13 @@ def assert_valid_routed(composition: RoutedComposition) -> None:
 
 
 def _ends(composition: RoutedComposition) -> np.ndarray:
-    """Of each link: whether it leads to the last block."""
+    """Return whether each link leads to the last block."""
     placement = composition.placement
     return placement.end_block[composition.links.target] == composition.system.model.block_count
 
 
 def assert_serves_every_job(layout: Layout, jobs: Jobs) -> None:
-    """Each is there with times that add up, and its service is that of some way through all blocks."""
+    """Check that every job is served and that its times add up."""
     times = simulate_layout(layout, jobs).times
     assert times.arrival_s.tobytes() == jobs.arrival_s.tobytes()
     assert (times.waiting_s >= 0).all()
@@ -227,8 +239,8 @@ def assert_serves_every_job(layout: Layout, jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize("name", names("algorithm"))
-def test_schemes_compose_what_fits_and_serve_every_job(name):
-    """Or they say why not; the same for the same randomness."""
+def test_schemes_fit_and_serve_every_job_or_raise(name):
+    """Check schemes on random systems, and that the same seed gives the same times."""
     scheme, composed_count = made("algorithm", name), 0
     for rng, system in systems(107, 60, FEW_SERVERS):
         seed = int(rng.integers(2**31))
@@ -243,23 +255,23 @@ def test_schemes_compose_what_fits_and_serve_every_job(name):
             assert_valid_routed(layout)
         jobs = uneven_jobs(rng, 300, 2 * system.arrival_rate_per_s)
         assert_serves_every_job(layout, jobs)
-        twice = layout, scheme.compose(system, np.random.default_rng(seed))
-        first, again = (simulate_layout(made_layout, jobs).times for made_layout in twice)
+        both = layout, scheme.compose(system, np.random.default_rng(seed))
+        first, again = (simulate_layout(composed, jobs).times for composed in both)
         assert again.response_s.tobytes() == first.response_s.tobytes()
         composed_count += 1
     assert composed_count > 10
 
 
 def token_jobs(rng: np.random.Generator, count: int, rate_per_s: float) -> Jobs:
-    """Poisson arrivals of jobs of whole tokens, each with lengths of its own."""
+    """Return Poisson arrivals of jobs with random lengths in whole tokens."""
     lengths = np.column_stack([rng.integers(1, 400, count), rng.integers(0, 20, count)]).astype(np.float64)
     return Jobs(np.cumsum(rng.exponential(1 / rate_per_s, count)), np.ones(count), lengths, rng.random(count))
 
 
 @pytest.mark.parametrize("scheme", ["proposed", "petals", "bprr"])
 @pytest.mark.parametrize("name", names("service"))
-def test_service_models_serve_every_job_in_no_less_than_its_time_alone(name, scheme):
-    """And the same jobs twice, for the same randomness."""
+def test_service_models_take_at_least_the_time_of_a_job_that_is_alone(name, scheme):
+    """Check every job, and that the same seed gives the same times."""
     service, compose_system, served = made("service", name), made("algorithm", scheme).compose, 0
     for rng, system in systems(108, 30, FEW_SERVERS):
         try:
@@ -279,15 +291,17 @@ def test_service_models_serve_every_job_in_no_less_than_its_time_alone(name, sch
 
 
 def least_service_s(layout: Layout, jobs: Jobs) -> np.ndarray:
-    """(n,) what each job takes on the way that is the fastest for it, by a plain sum over the hops of each way."""
+    """Return (n,) the time of each job on its fastest path, by plain sums."""
     servers, blocks = layout.system.servers, layout.system.model.block_count
-    ways = paths(layout.placement, layout.placement.cache_slots(layout.system).tolist(), blocks)
-    coefficients_s = [sum(servers.communication_s[j] + m * servers.block_s[j] for _, j, m in way) for way in ways]
+    all_paths = paths(layout.placement, layout.placement.cache_slots(layout.system).tolist(), blocks)
+    coefficients_s = [
+        sum(servers.communication_s[j] + m * servers.block_s[j] for _, j, m in path) for path in all_paths
+    ]
     return (np.array(coefficients_s) @ np.insert(jobs.lengths, 0, 1, axis=1).T).min(axis=0)
 
 
 ROUTED = ("bprr", "petals")
-REALLY_RUN = ("runtime",)  # test_runtime.py: only where there are blocks of the model
+REAL_RUNS = ("runtime",)  # tested in tests/serving, because they need the blocks of the model
 CHAINS_ONLY = (
     "composition",
     "exact",
@@ -304,11 +318,11 @@ CHAINS_ONLY = (
 @pytest.mark.parametrize(
     ("evaluator", "service"),
     [
-        *((evaluator, "independent") for evaluator in names("evaluator") if evaluator not in REALLY_RUN),
+        *((evaluator, "independent") for evaluator in names("evaluator") if evaluator not in REAL_RUNS),
         *product(("simulation", "replay"), [service for service in names("service") if service != "independent"]),
     ],
 )
-def test_what_needs_chains_says_that_it_does_not_apply_to_routed_schemes(name, evaluator, service):
+def test_evaluators_that_need_chains_refuse_routed_schemes(name, evaluator, service):
     small = ("workload.job_count=300", "network=european", "demand.per_s=0.01", f"service={service}")
     small += () if service == "independent" else ("workload=drawn_lengths",)  # whole tokens
     case: Case = instantiate(case_of(f"algorithm={name}", f"evaluator={evaluator}", *small))

@@ -1,4 +1,4 @@
-"""The policies as functions of a state, against plain Python, and how they relate to each other."""
+"""The policies as functions of a state, compared with plain Python and with each other."""
 
 import math
 import re
@@ -53,33 +53,36 @@ def states(seed: int, count: int = 2000) -> list[State]:
 
 
 @pytest.mark.parametrize("name", DISPATCHES)
-def test_a_policy_answers_as_its_plain_form(name):
+def test_a_policy_agrees_with_its_plain_form(name):
     for state in states(51):
         assert state.answer(name) == state.plain_answer(name), vars(state)
 
 
 @pytest.mark.parametrize("name", ["jffc", "jsq", "sa_jsq", "jiq", "random_free"])
-def test_a_chain_with_room_is_taken_if_there_is_one(name):
-    """SED alone may queue a job at a fast full chain while a slow one has room."""
+def test_a_chain_with_room_is_chosen_if_there_is_one(name):
+    """Check all policies but SED.
+
+    SED may queue a job at a fast full chain while a slow one has room.
+    """
     for state in states(52):
         if state.free:
             assert state.answer(name) in state.free
 
 
-def test_sed_waits_for_a_fast_chain_rather_than_take_a_very_slow_one():
-    busy, nobody, one = np.array([1, 0]), np.zeros(2, np.int64), np.ones(2, np.int64)
-    assert SED.policy(busy, nobody, 1, one, np.array([1.0, 0.4]), NO_SETTINGS, 0.0) == 0  # 2 s against 2.5 s
-    assert SED.policy(busy, nobody, 1, one, np.array([1.0, 0.6]), NO_SETTINGS, 0.0) == 1  # 2 s against 1.67 s
+def test_sed_prefers_waiting_for_a_fast_chain_to_a_very_slow_free_one():
+    busy, queued, capacity = np.array([1, 0]), np.zeros(2, np.int64), np.ones(2, np.int64)
+    assert SED.policy(busy, queued, 1, capacity, np.array([1.0, 0.4]), NO_SETTINGS, 0.0) == 0  # 2 s against 2.5 s
+    assert SED.policy(busy, queued, 1, capacity, np.array([1.0, 0.6]), NO_SETTINGS, 0.0) == 1  # 2 s against 1.67 s
 
 
-def test_sa_jsq_is_jffc_and_jsq_is_jiq_while_some_chain_has_room():
+def test_with_room_sa_jsq_equals_jffc_and_jsq_equals_jiq():
     for state in states(53):
         if state.free:
             assert state.answer("sa_jsq") == state.answer("jffc") == state.free[0]
             assert state.answer("jsq") == state.answer("jiq") == state.answer("random_free")
 
 
-def test_when_all_is_full_jobs_wait_centrally_or_join_a_chain():
+def test_without_room_jobs_wait_centrally_or_join_the_queue_of_a_chain():
     for state in states(54):
         if not state.free:
             assert state.answer("jffc") == state.answer("random_free") == -1
@@ -101,12 +104,12 @@ def test_random_choices_are_uniform_among_the_chains_with_room(name):
     assert count[[1, 3, 4]] == pytest.approx(draws / 3, abs=4 * standard_error)
 
 
-def test_jsq_measures_a_queue_against_the_capacity_of_its_chain():
+def test_jsq_measures_a_queue_relative_to_the_capacity_of_its_chain():
     full, queued = np.array([2, 10]), np.array([1, 3])  # 2 / 2 against 4 / 10
     for dispatch in (JSQ, SA_JSQ):
         assert dispatch.policy(full, queued, 1, full, np.array([2.0, 1.0]), NO_SETTINGS, 0.0) == 1
 
 
-def test_settings_are_finite_numbers():
+def test_settings_that_are_not_finite_are_refused():
     with pytest.raises(InputError, match=re.escape("settings[1] = nan: must be a finite number")):
         Dispatch(jffc, work_conserving=True, settings=[1.0, float("nan")])

@@ -1,4 +1,4 @@
-"""GBP-CR against the table of block counts, Alg. 1 line by line, and exhaustive search (Theorem 2)."""
+"""GBP-CR compared with a table of block counts, with Alg. 1 line by line, and with exhaustive search (Theorem 2)."""
 
 import re
 from dataclasses import replace
@@ -16,7 +16,10 @@ BLOOM_JOB = (1.0, 2000.0, 19.0)
 
 
 def bloom_system(cache_memory_gb: float = 0.11, rate_per_s: float = 0.2) -> System:
-    """The paper's defaults: 4 fast and 16 slow slices, round trips of 27 ms, 18 ms of overhead a message."""
+    """Return a system with the paper's defaults.
+
+    It has 4 fast and 16 slow slices, round trips of 27 ms, and an overhead of 18 ms per message.
+    """
     model = replace(served_model(70, 1.32, cache_memory_gb), prefill_gflop=5.0, decode_read_gb=1.32)
     fast = GpuProfile("fast", "", "", memory_gb=40, prefill_tflops=120, bandwidth_gb_per_s=1020, overhead_s=0.001)
     slow = GpuProfile("slow", "", "", memory_gb=20, prefill_tflops=80, bandwidth_gb_per_s=510, overhead_s=0.001)
@@ -55,7 +58,7 @@ def test_whole_quotients_are_not_lost_to_rounding():
 def test_the_printed_rule_builds_one_chain_at_the_papers_defaults():
     printed = GbpCr("required_rate")(bloom_system(), 7)
     assert printed.reserved_chain.max() == 0
-    assert np.count_nonzero(printed.block_count) == 4  # the fast ones: 4 x 19 >= 70
+    assert np.count_nonzero(printed.block_count) == 4  # the 4 fast servers, because 4 x 19 >= 70
     assert np.flatnonzero(printed.block_count).tolist() == [0, 1, 2, 3]
     assert np.count_nonzero(GbpCr("max_chains")(bloom_system(), 7).block_count) == 20
 
@@ -70,7 +73,7 @@ def test_the_printed_rule_forms_as_many_chains_as_the_rate_needs():
         assert printed.reserved_chain_s(bloom_system()) == pytest.approx(all_chains[:chains], rel=1e-12)
 
 
-def test_running_out_of_servers_is_no_error():
+def test_running_out_of_servers_is_not_an_error():
     printed = GbpCr("required_rate")(bloom_system(rate_per_s=100.0), 7)
     most = GbpCr("max_chains")(bloom_system(), 7)
     assert (printed.block_count == most.block_count).all()
@@ -78,7 +81,7 @@ def test_running_out_of_servers_is_no_error():
 
 
 @pytest.mark.parametrize("stop_rule", ["max_chains", "required_rate"])
-def test_it_is_algorithm_1_line_by_line(stop_rule):
+def test_gbp_cr_equals_algorithm_1_line_by_line(stop_rule):
     rng = np.random.default_rng(21)
     for _ in range(200):
         system = random_system(rng, server_count=int(rng.integers(1, 25)))
@@ -93,7 +96,7 @@ def test_it_is_algorithm_1_line_by_line(stop_rule):
         assert placement.reserved_capacity == c
 
 
-def test_its_reservation_always_fits():
+def test_the_reserved_cache_always_fits():
     rng = np.random.default_rng(22)
     for _ in range(200):
         system, c = random_system(rng), int(rng.integers(1, 12))
@@ -102,7 +105,7 @@ def test_its_reservation_always_fits():
         assert (placement.cache_slots(system) >= c * placement.block_count).all()
 
 
-def test_equal_servers_are_taken_by_index():
+def test_equal_servers_are_sorted_by_index():
     system = System(served_model(4), Servers([2.2] * 6, [1.0] * 6, [0.1] * 6), 0.1)
     assert GbpCr()(system, 1).first_block.tolist() == [0, 2, 0, 2, 0, 2]
     printed = GbpCr("required_rate")(system, 1)
@@ -111,9 +114,10 @@ def test_equal_servers_are_taken_by_index():
 
 @pytest.mark.parametrize(("server_count", "servers_per_chain"), [(7, 2), (8, 2), (8, 3), (9, 3)])
 def test_with_equal_memory_no_other_chains_are_fewer(server_count, servers_per_chain):
-    """Theorem 2: for any required rate, K chains suffice only if GBP-CR's K do.
+    """Check Theorem 2.
 
-    With m blocks everywhere a chain takes ceil(L / m) servers; more would only make it slower.
+    For any required rate, K chains suffice only if GBP-CR's K chains do. With m blocks on every server, a chain takes
+    ceil(L / m) servers; more would only make it slower.
     """
     rng = np.random.default_rng(23)
     for _ in range(5):
@@ -127,17 +131,17 @@ def test_with_equal_memory_no_other_chains_are_fewer(server_count, servers_per_c
         assert greedy == pytest.approx(best[1:], rel=1e-12)
         for needed in rng.uniform(0, best[-1], 10):
             fewest = next(k for k, rate in enumerate(best) if rate >= needed)
-            asked = replace(system, arrival_rate_per_s=0.7 * c * needed)
-            assert c * (GbpCr("required_rate")(asked, c).reserved_chain.max() + 1) == c * fewest
+            at_rate = replace(system, arrival_rate_per_s=0.7 * c * needed)
+            assert c * (GbpCr("required_rate")(at_rate, c).reserved_chain.max() + 1) == c * fewest
 
 
-def test_only_the_two_stop_rules_exist():
+def test_an_unknown_stop_rule_is_refused():
     message = "stop_rule = never: choose one of max_chains, required_rate"
     with pytest.raises(InputError, match=re.escape(message)):
         GbpCr("never")
 
 
 @pytest.mark.parametrize("c", [0, -1, 1.5])
-def test_the_reserved_capacity_is_a_count(c):
+def test_the_reserved_capacity_must_be_a_whole_number_of_at_least_1(c):
     with pytest.raises(InputError, match=re.escape(f"reserved_capacity = {c}: must be a whole number of at least 1")):
         GbpCr()(random_system(np.random.default_rng(24)), c)

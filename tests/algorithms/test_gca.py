@@ -1,4 +1,4 @@
-"""GCA against Alg. 2 on its own graph, where servers are nodes, and the paper's worked example."""
+"""GCA compared with Alg. 2 on the paper's graph, where servers are nodes, and with the paper's worked example."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,10 @@ def test_the_papers_worked_example(epsilon_s):
 
 
 def assert_same_chains(system: System, placement: Placement) -> int:
-    """With continuous costs every shortest path is the only one. Returns the number of chains."""
+    """Check that both algorithms find the same chains; return their number.
+
+    With continuous costs, every shortest path is unique.
+    """
     printed = printed_gca(system, placement)
     if not printed:
         with pytest.raises(InfeasibleError, match=r"^no chain"):
@@ -41,7 +44,7 @@ def assert_same_chains(system: System, placement: Placement) -> int:
     return len(printed)
 
 
-def test_its_chains_are_those_of_algorithm_2_on_overlapping_placements():
+def test_chains_equal_those_of_algorithm_2_on_overlapping_placements():
     rng = np.random.default_rng(31)
     counts: list[int] = []
     while np.count_nonzero(counts) < 200:
@@ -50,7 +53,7 @@ def test_its_chains_are_those_of_algorithm_2_on_overlapping_placements():
     assert max(counts) > 20
 
 
-def test_its_chains_are_those_of_algorithm_2_on_placements_by_gbp_cr():
+def test_chains_equal_those_of_algorithm_2_on_placements_by_gbp_cr():
     rng = np.random.default_rng(32)
     counts = []
     for _ in range(60):
@@ -59,7 +62,7 @@ def test_its_chains_are_those_of_algorithm_2_on_placements_by_gbp_cr():
     assert np.count_nonzero(counts) >= 30
 
 
-def test_its_fastest_chain_is_at_least_as_fast_as_any_that_was_reserved():
+def test_the_fastest_chain_is_at_least_as_fast_as_any_reserved_chain():
     rng = np.random.default_rng(34)
     for _ in range(50):
         system = random_system(rng, server_count=20)
@@ -69,8 +72,11 @@ def test_its_fastest_chain_is_at_least_as_fast_as_any_that_was_reserved():
             assert fastest_s <= placement.reserved_chain_s(system).min() * (1 + 1e-12)
 
 
-def test_with_ties_it_is_still_a_run_of_algorithm_2():
-    """Which of equally short paths comes first is left open, and changes the chains after it: each step is checked."""
+def test_with_ties_the_chains_are_a_possible_run_of_algorithm_2():
+    """Check each step of the run.
+
+    Alg. 2 leaves open which of equally short paths comes first, and the choice changes the chains after it.
+    """
     rng = np.random.default_rng(35)
     for _ in range(200):
         model = served_model(int(rng.integers(2, 8)), cache_memory_gb=0.25)
@@ -82,7 +88,7 @@ def test_with_ties_it_is_still_a_run_of_algorithm_2():
             assert is_a_run(system, placement, gca(system, placement).chains)
 
 
-def test_a_whole_model_on_one_server_is_a_chain_of_one():
+def test_a_server_with_the_whole_model_is_a_chain_by_itself():
     servers = Servers([3.0, 2.35], [1.0, 2.0], [0.1, 0.1])
     chains = gca(System(served_model(2), servers, 0.1), Placement([0, 0], [2, 2])).chains
     assert [(chain.servers, chain.capacity) for chain in chains] == [((0,), 5), ((1,), 1)]

@@ -1,4 +1,4 @@
-"""PETALS: how many blocks a server hosts, which ones, and what its clients think a hop costs."""
+"""PETALS: the number of blocks on each server, their range, and the costs of hops for its clients."""
 
 import re
 from dataclasses import replace
@@ -14,7 +14,7 @@ from tests.support.oracles.instances import random_system, served_model
 from tests.support.oracles.routed_simulation import Hop, petals_scheme
 from tests.support.oracles.routing_placements import petals
 
-# NF4 at 4.25 bits a parameter and 1 % of metadata; two 16-bit numbers a token and unit of width in the cache.
+# NF4 takes 4.25 bits per parameter and 1 % for metadata. The cache takes two 16-bit numbers per token and width.
 BLOCK_GB = round(2_466_437_120 * 4.25 / 8 * 1.01) / 1e9
 POOL_GB = 2 * 14336 * 4096 * 2 / 1e9
 
@@ -29,7 +29,7 @@ def bloom_system(memory_gb: list[float], cache_tokens: int = 2048) -> System:
     return System(bloom(cache_tokens), Servers(memory_gb, [1.0] * count, [0.1] * count), 0.2)
 
 
-def test_bloom_takes_what_petals_source_says():
+def test_bloom_takes_the_memory_of_petals_source():
     assert pytest.approx(1.323397667, abs=1e-9) == BLOCK_GB
     assert POOL_GB * 1e9 == 234_881_024
 
@@ -37,53 +37,56 @@ def test_bloom_takes_what_petals_source_says():
 @pytest.mark.parametrize(
     ("memory_gb", "blocks"), [(40, 24), (20, 11), (86.13, 53), (9.1, 4), (79.13, 49), (8.2, 3), (1000, 70), (3.7, 0)]
 )
-def test_blocks_beside_pool_and_reserve(memory_gb, blocks):
+def test_blocks_fit_beside_the_pool_and_the_reserve(memory_gb, blocks):
     reserve_gb = 2 * 2**30 / 1e9
     assert min(int((memory_gb - reserve_gb) / (BLOCK_GB + POOL_GB)), 70) == blocks
     assert PetalsPlacement().block_count(bloom_system([memory_gb])).tolist() == [blocks]
 
 
 @pytest.mark.parametrize(("cache_tokens", "sessions"), [(1366, 2), (2048, 2), (2049, 1), (4096, 1), (1365, 3)])
-def test_whatever_the_memory_the_pool_holds_two_sessions_of_2048_tokens(cache_tokens, sessions):
+def test_the_pool_holds_two_sessions_of_2048_tokens_for_any_memory(cache_tokens, sessions):
     system = bloom_system([8.2, 9.1, 20, 40, 86.13], cache_tokens)
     blocks, slots = PetalsPlacement().block_count(system), PetalsPlacement().slots(system)
     assert (slots == blocks * 4096 // cache_tokens).all()
-    if cache_tokens != 1365:  # where whole slots are fewer than the pool of all blocks together
+    if cache_tokens != 1365:  # with 1365 tokens, the pools of all blocks together hold more than whole slots per block
         assert (slots // blocks == sessions).all()
     assert (slots // blocks >= sessions).all()
 
 
-def test_the_cap_limits_the_smaller_servers_only():
+def test_the_block_cap_limits_the_smaller_servers_only():
     system = bloom_system([40, 20, 40, 9.1, 8.2])
     assert PetalsPlacement(small_server_block_cap=4).block_count(system).tolist() == [24, 4, 24, 4, 3]
     assert PetalsPlacement(small_server_block_cap=4).block_count(bloom_system([20, 20])).tolist() == [11, 11]
 
 
 def test_the_reserve_grows_with_the_width():
-    """Half the width keeps 1 GiB free: 20 GB then hold one block more, 12."""
+    """Check that a model of half the width keeps 1 GiB free.
+
+    A server of 20 GB then holds 12 blocks, one more than before.
+    """
     system = bloom_system([20])
     narrow = replace(system, model=replace(system.model, hidden_size=7168))
     assert PetalsPlacement().block_count(narrow).tolist() == [int((20 - 2**30 / 1e9) / (BLOCK_GB + POOL_GB))] == [12]
 
 
 def announced(system: System, block_count: np.ndarray) -> list[float]:
-    """min(forward tokens/s / ((m + 1) / 2), network tokens/s)."""
+    """Return min(forward tokens/s / ((m + 1) / 2), network tokens/s)."""
     forward = 1 / system.servers.block_s[:, 1]
-    carried = 692.8e6 / (16 * system.model.hidden_size)
-    return [min(f / ((m + 1) / 2), carried) for f, m in zip(forward, block_count, strict=True)]
+    network = 692.8e6 / (16 * system.model.hidden_size)
+    return [min(f / ((m + 1) / 2), network) for f, m in zip(forward, block_count, strict=True)]
 
 
 @pytest.mark.parametrize("block_selection", ["lexicographic", "window_sum"])
-def test_servers_join_at_the_weakest_window_in_the_order_of_the_permutation(block_selection):
+def test_servers_join_at_the_weakest_window_in_random_order(block_selection):
     rng = np.random.default_rng(321)
-    place, hosted = PetalsPlacement(block_selection=block_selection), 0
+    petals_placement, hosted = PetalsPlacement(block_selection=block_selection), 0
     for seed in range(150):
         system = random_system(rng, server_count=int(rng.integers(1, 25)), largest_model=30)
-        block_count = place.block_count(system)
+        block_count = petals_placement.block_count(system)
         order = np.random.default_rng(seed).permutation(len(system.servers)).tolist()
         model_blocks, throughput = system.model.block_count, announced(system, block_count)
         first = petals(throughput, block_count.tolist(), model_blocks, order, by_sum=block_selection == "window_sum")
-        placement = place(system, 1, np.random.default_rng(seed))
+        placement = petals_placement(system, 1, np.random.default_rng(seed))
         assert placement.block_count.tolist() == block_count.tolist()
         used = block_count > 0
         assert (placement.first_block[used] == np.array(first)[used]).all()
@@ -91,8 +94,11 @@ def test_servers_join_at_the_weakest_window_in_the_order_of_the_permutation(bloc
     assert hosted > 1000
 
 
-def test_a_slow_network_limits_what_all_servers_announce():
-    """Equal throughputs then: with 2 of 4 blocks each, four servers cover every block twice."""
+def test_a_slow_network_limits_the_throughput_that_servers_announce():
+    """Check that all throughputs are equal then.
+
+    With 2 of 4 blocks on each server, four servers cover every block twice.
+    """
     servers = Servers([5.0] * 4, [1.0] * 4, [[0.1, 1e-9 * (j + 1), 0.1] for j in range(4)])
     system = System(served_model(4, cache_memory_gb=0.5), servers, 0.1)
     placement = PetalsPlacement()(system, 1, np.random.default_rng(0))
@@ -100,7 +106,7 @@ def test_a_slow_network_limits_what_all_servers_announce():
     assert sorted(placement.first_block.tolist()) == [0, 0, 2, 2]
 
 
-def test_hops_cost_half_a_round_trip_an_overhead_and_a_decoding_step_of_their_blocks():
+def test_hops_cost_half_a_round_trip_an_overhead_and_a_decoding_step():
     rng = np.random.default_rng(322)
     checked = 0
     for _ in range(60):
@@ -121,9 +127,9 @@ def test_hops_cost_half_a_round_trip_an_overhead_and_a_decoding_step_of_their_bl
 
 
 @pytest.mark.parametrize(("free", "penalty_s"), [(0, 10.0), (6, 10.0), (7, 0.0), (9, 0.0)])
-def test_a_server_without_room_for_all_its_blocks_costs_10_s_however_few_are_needed(free, penalty_s):
-    nobody = 0.0, 0, 0, np.empty(1), np.empty(1, np.int64)
-    assert no_cache_penalty(2, 7, free, free, *nobody, np.array([10.0])) == penalty_s
+def test_a_server_without_room_for_all_its_blocks_costs_10_s(free, penalty_s):
+    no_jobs = 0.0, 0, 0, np.empty(1), np.empty(1, np.int64)
+    assert no_cache_penalty(2, 7, free, free, *no_jobs, np.array([10.0])) == penalty_s
     rule = Petals(PetalsPlacement()).compose(crowded_system(), np.random.default_rng(0)).rule
     assert rule.settings.tolist() == [10.0]
     assert rule.delay is no_cache_penalty
@@ -136,7 +142,7 @@ def crowded_system() -> System:
 
 
 @pytest.mark.parametrize("missing", ["rtt_s", "orchestrator_rtt_s"])
-def test_a_network_without_times_between_servers_is_no_place_for_it(missing):
+def test_a_network_without_times_between_servers_is_refused(missing):
     system = crowded_system()
     without = replace(system, servers=replace(system.servers, **{missing: None}))
     with pytest.raises(NotApplicableError, match=r"^algorithm = petals: .*; use network=ripe_synthetic or network=eur"):
@@ -146,14 +152,12 @@ def test_a_network_without_times_between_servers_is_no_place_for_it(missing):
 def test_a_model_of_unknown_width_is_refused():
     system = crowded_system()
     unknown = replace(system, model=replace(system.model, hidden_size=None))
-    with pytest.raises(
-        InputError, match=r"^model\.hidden_size = None: PETALS' reserve and its tokens on the network follow from it"
-    ):
+    with pytest.raises(InputError, match=r"^model\.hidden_size = None: PETALS' memory reserve and network throughput"):
         PetalsPlacement()(unknown, 1, np.random.default_rng(0))
 
 
 def test_servers_too_small_for_all_blocks_are_infeasible():
-    with pytest.raises(InfeasibleError, match=r"^no path: no row of servers runs every block within its cache slots"):
+    with pytest.raises(InfeasibleError, match=r"^no path: no sequence of servers runs every block within its cache"):
         Petals(PetalsPlacement()).compose(two_round_trips(bloom_system([20, 20])), np.random.default_rng(0))
 
 
@@ -171,12 +175,12 @@ def two_round_trips(system: System) -> System:
         ({"small_server_block_cap": 0}, "small_server_block_cap = 0: must be a whole number"),
     ],
 )
-def test_settings_of_the_placement_that_make_no_sense_are_refused(changes, message):
+def test_invalid_settings_of_the_placement_are_refused(changes, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         PetalsPlacement(**changes)
 
 
 @pytest.mark.parametrize("name", ["hop_overhead_s", "no_cache_penalty_s"])
-def test_settings_of_the_clients_that_make_no_sense_are_refused(name):
+def test_invalid_settings_of_the_clients_are_refused(name):
     with pytest.raises(InputError, match=f"^{name} = -1: must be a finite number, 0 or above"):
         Petals(PetalsPlacement(), **{name: -1})

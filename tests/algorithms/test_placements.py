@@ -1,4 +1,4 @@
-"""Random, optimal and whole-model placements: against GBP-CR, each other, and the numbers of the paper's Table I."""
+"""Random, optimal and whole-model placements, compared with GBP-CR, each other and the paper's Table I."""
 
 import re
 from dataclasses import replace
@@ -20,7 +20,10 @@ from tests.support.oracles.instances import random_system, served_model
 
 
 def small_system(rng: np.random.Generator, server_count: int, equal_memory: bool = False) -> System:
-    """Room for about two chains; a rate that one, two or no placement may reach."""
+    """Return servers for about two chains, with a random rate.
+
+    The rate may need one chain or two, or be out of reach.
+    """
     model = served_model(int(rng.integers(3, 7)), cache_memory_gb=0.1)
     memory_gb = np.full(server_count, rng.uniform(1.5, 6)) if equal_memory else rng.uniform(1.5, 6, server_count)
     servers = Servers(memory_gb, rng.uniform(0.1, 3, server_count), rng.uniform(0.05, 1, server_count))
@@ -32,9 +35,9 @@ def chains_and_rate(system: System, placement: Placement) -> tuple[int, float]:
     return rates.size, float(rates.sum())
 
 
-def solved(place, system: System, c: int) -> tuple[int, float] | None:
+def solved(placement_of, system: System, c: int) -> tuple[int, float] | None:
     try:
-        return chains_and_rate(system, place(system, c))
+        return chains_and_rate(system, placement_of(system, c))
     except InfeasibleError:
         return None
 
@@ -46,8 +49,8 @@ def fewest_by_gbp_cr(system: System, c: int) -> int | None:
         return None
 
 
-def test_with_equal_memory_gbp_cr_is_the_optimum():
-    """Theorem 2 against an enumeration that knows no amortised times."""
+def test_with_equal_memory_gbp_cr_is_optimal():
+    """Compare Theorem 2 with an enumeration that uses no amortised times."""
     rng, solvable = np.random.default_rng(41), 0
     for _ in range(100):
         system, c = small_system(rng, int(rng.integers(1, 9)), equal_memory=True), int(rng.integers(1, 4))
@@ -61,7 +64,7 @@ def test_with_equal_memory_gbp_cr_is_the_optimum():
 
 
 def test_set_packing_and_enumeration_agree_on_unequal_memory():
-    """Both against a third search, and GBP-CR never needs fewer chains."""
+    """Compare both with a third search, and check that GBP-CR never needs fewer chains."""
     rng, counts = np.random.default_rng(42), []
     for _ in range(60):
         system, c = small_system(rng, int(rng.integers(1, 8))), int(rng.integers(1, 4))
@@ -75,8 +78,11 @@ def test_set_packing_and_enumeration_agree_on_unequal_memory():
     assert {0, 1, 2} <= set(counts)
 
 
-def test_gbp_cr_may_need_more_chains_where_memory_is_unequal():
-    """Servers of 1, 2 and 3 blocks, a model of 3: the fastest per block first wastes the large one."""
+def test_gbp_cr_may_need_more_chains_if_memory_is_unequal():
+    """Check a case in which GBP-CR wastes the large server.
+
+    The servers hold 1, 2 and 3 blocks, and the model has 3. GBP-CR takes the fastest server per block first.
+    """
     servers = Servers([2.2, 3.3, 1.1], [0.2, 0.66, 1.0], [0.0, 0.0, 0.0])
     system = System(served_model(3), servers, 0.7 * 1.2)
     assert chains_and_rate(system, exhaustive(system, 1)) == (1, pytest.approx(1 / 0.66))
@@ -86,25 +92,28 @@ def test_gbp_cr_may_need_more_chains_where_memory_is_unequal():
 
 
 def test_the_worked_example_needs_both_chains_at_a_high_rate():
-    """No two other disjoint chains of the five servers are as fast together as j1 j2 and j3 j4 j5."""
+    """Check that the optimum is j1 j2 and j3 j4 j5.
+
+    No two other disjoint chains of the five servers have as large a total rate.
+    """
     epsilon_s = 0.1
     servers = Servers([2.0, 3.0, 2.0, 2.0, 2.0], [1.0, 2.0, 1.0, 1.0, 1.0], epsilon_s * np.arange(1, 6))
     times_s = [3 + 5 * epsilon_s, 3 + 12 * epsilon_s]
     both = System(served_model(3), servers, 0.7 * sum(1 / time_s for time_s in times_s))
-    for place in (exhaustive, set_packing, GbpCr("required_rate")):
-        placement = place(both, 1)
+    for placement_of in (exhaustive, set_packing, GbpCr("required_rate")):
+        placement = placement_of(both, 1)
         assert placement.reserved_chain.tolist() == [0, 0, 1, 1, 1]
         assert placement.reserved_chain_s(both) == pytest.approx(times_s)
     one = replace(both, arrival_rate_per_s=0.7 / times_s[0])
-    for place in (exhaustive, set_packing):
-        assert place(one, 1).block_count.tolist() == [1, 2, 0, 0, 0]
+    for placement_of in (exhaustive, set_packing):
+        assert placement_of(one, 1).block_count.tolist() == [1, 2, 0, 0, 0]
 
 
-@pytest.mark.parametrize(("place", "most"), [(exhaustive, 9), (set_packing, 14)])
-def test_optima_are_only_for_small_clusters(place, most):
+@pytest.mark.parametrize(("placement_of", "most"), [(exhaustive, 9), (set_packing, 14)])
+def test_optimal_placements_refuse_large_clusters(placement_of, most):
     system = System(served_model(3), Servers([2.0] * (most + 1), [1.0] * (most + 1), [0.1] * (most + 1)), 0.1)
     with pytest.raises(NotApplicableError, match=f"{most + 1} servers .* use at most {most} servers"):
-        place(system, 1)
+        placement_of(system, 1)
 
 
 def test_set_packing_solves_its_largest_clusters():
@@ -131,24 +140,27 @@ def test_random_placements_form_chains_as_gbp_cr_does_in_another_order():
 
 def test_random_placements_differ_and_reach_the_rate_or_are_refused():
     system = random_system(np.random.default_rng(45), server_count=20)
-    place, seen, refusals = RandomFeasible("required_rate"), set(), []
+    random_placement, distinct, refusals = RandomFeasible("required_rate"), set(), []
     for rate in (0.05, 0.5, 5.0):
-        asked = replace(system, arrival_rate_per_s=rate)
+        at_rate = replace(system, arrival_rate_per_s=rate)
         for seed in range(20):
             try:
-                placement = place(asked, 1, np.random.default_rng(seed))
+                placement = random_placement(at_rate, 1, np.random.default_rng(seed))
             except InfeasibleError as error:
                 refusals.append(str(error))
                 continue
-            assert (1 / placement.reserved_chain_s(asked)).sum() >= asked.required_rate_per_s * (1 - 1e-12)
-            seen.add(tuple(placement.reserved_chain))
-    assert len(seen) > 10
-    assert len(refusals) >= 20  # 5/s is more than 20 servers can serve
+            assert (1 / placement.reserved_chain_s(at_rate)).sum() >= at_rate.required_rate_per_s * (1 - 1e-12)
+            distinct.add(tuple(placement.reserved_chain))
+    assert len(distinct) > 10
+    assert len(refusals) >= 20  # 20 servers cannot serve 5/s
     assert all("but the target load requires" in refusal for refusal in refusals)
 
 
-def test_the_whole_model_goes_where_it_fits():
-    """JFFC only of Table I: 24 slots on 40 GB, 5 on 20 GB, 102 in all."""
+def test_the_whole_model_is_placed_wherever_it_fits():
+    """Check the capacities of "JFFC only" in the paper's Table I.
+
+    They are 24 on a 40 GB server and 5 on a 20 GB server, 102 in all.
+    """
     model = served_model(32, 0.4375, 0.0336)
     system = System(model, Servers([40.0] * 3 + [20.0] * 6 + [13.9], [1.0] * 10, [0.1] * 10), 0.1)
     placement = whole_model(system, 35)
@@ -156,7 +168,7 @@ def test_the_whole_model_goes_where_it_fits():
     assert placement.block_count.tolist() == [32] * 9 + [0]
     assert (placement.reserved_chain == -1).all()
     assert sorted(composition.capacity) == [5] * 6 + [24] * 3
-    assert composition.slot_count == 102
+    assert composition.total_capacity == 102
     exactly = replace(system, servers=Servers([0.3 * 3], [1.0], [0.1]), model=served_model(3, 0.3))
     assert whole_model(exactly, 1).block_count.tolist() == [3]  # 0.3 * 3 / 0.3 is below 3 in floating point
     with pytest.raises(InfeasibleError, match=r"they need 14 GB and the largest server has 13 GB"):
@@ -167,12 +179,13 @@ def test_reserved_chains_are_numbered_without_gaps():
     with pytest.raises(InputError, match=re.escape("reserved_chain = [ 1 -1]: must number the chains 0, 1, ...")):
         Placement([0, 0], [1, 1], 1, [1, -1])
     assert Placement([0, 0], [1, 1]).reserved_chain.tolist() == [-1, -1]
-    with pytest.raises(InputError, match="reserved_chain has 1 entries: give one for each of 2 servers"):
+    message = "reserved_chain = array of shape (1,): give one entry for each of 2 servers"
+    with pytest.raises(InputError, match=re.escape(message)):
         Placement([0, 0], [1, 1], 1, [0]).check(System(served_model(2), Servers([2, 2], [1, 1], [1, 1]), 1))
 
 
 def test_servers_of_a_reserved_chain_follow_each_other_by_their_last_block():
-    """The last server hosts from block 0 on, as it has room for the whole model."""
+    """Check a last server with room for the whole model, from block 0 on."""
     system = System(served_model(3), Servers([3.3, 1.1], [9.0, 0.1], [0.1, 0.1]), 0.1)
     placement = GbpCr()(system, 1)
     server, start = placement.reserved_hops()
@@ -181,26 +194,26 @@ def test_servers_of_a_reserved_chain_follow_each_other_by_their_last_block():
 
 
 class OneDraw:
-    """What the evaluator asks of a draw."""
+    """The parts of a draw that the evaluator uses."""
 
     def __init__(self, system: System) -> None:
         self.system, self.number, self.case = system, 0, self
         self.seed = 7
 
 
-def test_reservations_discards_what_does_not_reach_the_rate_and_gives_up_in_the_end():
+def test_reservations_discards_placements_below_the_rate_and_finally_gives_up():
     rng = np.random.default_rng(46)
     servers = Servers([2.4] * 20, rng.uniform(0.1, 5, 20), rng.uniform(0.1, 1, 20))
-    system, place = System(served_model(6), servers, 1.0), RandomFeasible("required_rate")
+    system, random_placement = System(served_model(6), servers, 1.0), RandomFeasible("required_rate")
     rates = [(1 / RandomFeasible()(system, 2, rng).reserved_chain_s(system)).sum() for _ in range(200)]
     between = replace(system, arrival_rate_per_s=0.7 * 2 * float(np.median(rates)))
-    measured = ReservationsEvaluator(place, 2, 50)(OneDraw(between), 0)
-    counts, share = [found for found in measured if found.metric == "job_servers"], measured[-1]
-    assert [found.at for found in counts] == list(range(50))
-    assert all(found.value % 2 == 0 and found.value >= 2 for found in counts)
+    measured = ReservationsEvaluator(random_placement, 2, 50)(OneDraw(between), 0)
+    counts, share = [measurement for measurement in measured if measurement.metric == "job_servers"], measured[-1]
+    assert [count.at for count in counts] == list(range(50))
+    assert all(count.value % 2 == 0 and count.value >= 2 for count in counts)
     assert abs(share.value - 0.5) < 4 * np.sqrt(0.25 / 100) + 4 * np.sqrt(0.25 / 200)
     greedy = ReservationsEvaluator(GbpCr("required_rate"), 2, 1)(OneDraw(between), 0)[0].value
-    assert greedy <= min(found.value for found in counts)  # Theorem 2, as all have the same memory
+    assert greedy <= min(count.value for count in counts)  # Theorem 2, because all servers have the same memory
     beyond = replace(system, arrival_rate_per_s=100.0)
     with pytest.raises(InfeasibleError, match=r"c = 2: 0 of 60 placements reach the required 142.857/s, but 3 are"):
-        ReservationsEvaluator(place, 2, 3)(OneDraw(beyond), 0)
+        ReservationsEvaluator(random_placement, 2, 3)(OneDraw(beyond), 0)

@@ -1,4 +1,4 @@
-"""The graph of hops and the shortest path in it, against networkx."""
+"""The graph of hops and the shortest path in it, compared with networkx."""
 
 import re
 from dataclasses import replace
@@ -28,13 +28,13 @@ def random_graph(rng: np.random.Generator) -> tuple[System, Placement, np.ndarra
 
 def test_links_are_the_hops_of_all_paths_sorted_for_one_pass():
     rng = np.random.default_rng(341)
-    found = refused = 0
+    link_count = refused = 0
     for _ in range(300):
         system, placement, slots = random_graph(rng)
         client, model_blocks = len(system.servers), system.model.block_count
         expected = {hop for path in paths(placement, slots.tolist(), model_blocks) for hop in path}
         if not expected:
-            with pytest.raises(InfeasibleError, match=r"^no path: no row of servers runs every block"):
+            with pytest.raises(InfeasibleError, match=r"^no path: no sequence of servers runs every block"):
                 legal_links(placement, slots, model_blocks)
             refused += 1
             continue
@@ -46,23 +46,23 @@ def test_links_are_the_hops_of_all_paths_sorted_for_one_pass():
         keys = [(-done[source], source, target) for source, target, _ in hops]
         assert [key[0] for key in keys] == sorted(key[0] for key in keys)
         assert all(a < b for a, b in pairwise(keys) if a[:2] == b[:2])  # targets ascend
-        found += len(hops)
-    assert found > 1000
+        link_count += len(hops)
+    assert link_count > 1000
     assert refused > 50
 
 
 def state_of(free: np.ndarray, hosted: np.ndarray) -> tuple:
-    """What the delay of PETALS reads, and empty lists of jobs."""
-    nobody = np.zeros(free.size, np.int64)
-    return (hosted, free, free, nobody), (0.0, np.empty(free.size), np.empty(free.size, np.int64))
+    """Return the state that PETALS' delay reads, and empty lists of jobs."""
+    no_jobs = np.zeros(free.size, np.int64)
+    return (hosted, free, free, no_jobs), (0.0, np.empty(free.size), np.empty(free.size, np.int64))
 
 
 def pads_for(servers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scratch pads, with junk in them."""
+    """Return scratch arrays that contain arbitrary values."""
     return np.full(servers + 1, -1.0), np.full(servers + 1, 10**6)
 
 
-def test_the_path_is_the_shortest_with_the_delays_of_this_moment():
+def test_the_path_is_the_shortest_with_the_current_delays():
     rng = np.random.default_rng(342)
     checked = detours = 0
     for _ in range(300):
@@ -93,7 +93,7 @@ def test_the_path_is_the_shortest_with_the_delays_of_this_moment():
     assert detours > 10  # the delays matter
 
 
-def test_of_equal_paths_the_first_server_is_taken_and_none_where_all_delays_are_infinite():
+def test_equal_paths_go_to_the_first_server_and_infinite_delays_give_no_path():
     links = legal_links(Placement([0, 0, 0], [4, 4, 4]), np.array([4, 4, 4]), 4)
     path, cost_s, exit_s = np.empty(3, np.int64), np.ones(3), np.zeros(3)
     for free, hops, first in ((np.array([3, 4, 4]), 1, 1), (np.array([3, 3, 3]), 0, None)):
@@ -114,18 +114,19 @@ def composed(slots: list[int], cost_s: np.ndarray) -> RoutedComposition:
     return RoutedComposition(system, placement, counts, links, cost_s, np.zeros(2), Routing(no_cache_penalty))
 
 
-def test_a_server_cannot_promise_more_slots_than_its_memory_holds():
+def test_more_slots_than_the_memory_of_a_server_holds_are_refused():
     assert composed([5, 4], np.ones(2)).slots.tolist() == [5, 4]
-    with pytest.raises(InfeasibleError, match=r"^server 1 has memory for 5 cache slots but 6 are promised: host fewer"):
+    message = r"^slots of server 1 = 6: its memory holds only 5 cache slots; host fewer blocks"
+    with pytest.raises(InfeasibleError, match=message):
         composed([5, 6], np.ones(2))
 
 
-def test_there_is_a_cost_for_each_hop():
+def test_every_hop_needs_a_cost():
     with pytest.raises(InputError, match=re.escape("cost_s = array of shape (3,): give 2 costs")):
         composed([5, 5], np.ones(3))
 
 
-def test_a_placement_beyond_the_memory_is_refused():
+def test_a_placement_that_exceeds_the_memory_is_refused():
     composition = composed([5, 5], np.ones(2))
     small = replace(composition.system, servers=Servers([3.0, 4.5], [1.0, 2.0], [0.1, 0.1]))
     with pytest.raises(InfeasibleError, match=r"^server 0 has 3 GB but its 4 blocks need 4 GB"):
@@ -138,14 +139,14 @@ def test_times_of_hops_and_the_longest_path():
     for _ in range(100):
         system, placement, _ = random_graph(rng)
         slots = placement.cache_slots(system)
-        ways = paths(placement, slots.tolist(), system.model.block_count)
-        if not ways:
+        all_paths = paths(placement, slots.tolist(), system.model.block_count)
+        if not all_paths:
             continue
         links = legal_links(placement, slots, system.model.block_count)
         cost_s = np.zeros(links.source.size)
         rule = Routing(no_cache_penalty)
         composition = RoutedComposition(system, placement, slots, links, cost_s, np.zeros(slots.size), rule)
-        assert composition.most_hops == max(map(len, ways))
+        assert composition.most_hops == max(map(len, all_paths))
         for n, (_, j, m) in enumerate(zip(*links, strict=True)):
             visit = system.servers.communication_s[j] + m * system.servers.block_s[j]
             assert composition.job_coefficients_s[n] == pytest.approx(visit, rel=1e-12)
@@ -154,16 +155,16 @@ def test_times_of_hops_and_the_longest_path():
     assert checked > 40
 
 
-def test_fixed_paths_are_the_chains_each_with_slots_of_its_own():
+def test_fixed_paths_are_the_chains_with_separate_slots():
     rng = np.random.default_rng(344)
     for _ in range(20):
         composition = gca_composition(rng)
         fixed = fixed_paths(composition)
-        ways = paths(fixed.placement, fixed.slots.tolist(), composition.system.model.block_count)
+        all_paths = paths(fixed.placement, fixed.slots.tolist(), composition.system.model.block_count)
         links = list(zip(*(column.tolist() for column in fixed.links), strict=True))
         entries = [n for n, (source, _, _) in enumerate(links) if source == len(fixed.system.servers)]
-        assert len(entries) == len(composition) <= len(ways)
-        assert len(links) == composition.hop_server.size  # nothing leads from one chain to another
+        assert len(entries) == len(composition) <= len(all_paths)
+        assert len(links) == composition.hop_server.size  # no link leads from one chain to another
         per_hop = np.repeat(composition.capacity, np.diff(composition.hop_start)) * composition.hop_blocks
         assert fixed.slots.tolist() == per_hop.tolist()
 
@@ -185,6 +186,6 @@ def gca_composition(rng: np.random.Generator):
         ({"settings": [np.nan]}, "settings[0] = nan: must be a finite number"),
     ],
 )
-def test_rules_that_make_no_sense_are_refused(changes, message):
+def test_invalid_routing_rules_are_refused(changes, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         Routing(no_cache_penalty, **changes)

@@ -1,4 +1,4 @@
-"""The choice of c: the least objective wins, ties go to the smallest c, and what cannot be composed is passed over."""
+"""The choice of c: the least objective wins, ties go to the smallest c, and infeasible candidates are skipped."""
 
 import math
 import re
@@ -33,9 +33,11 @@ def with_rate(rate_per_s: float) -> System:
 
 
 def chosen(objectives: dict[int, float]) -> int:
-    """The c that wins when c has the objective given."""
+    """Return the c that is chosen if each c has the given objective."""
     composition = choose_capacity(
-        compose(WORKED_EXAMPLE), lambda made: objectives[made.placement.reserved_capacity], sorted(objectives)
+        compose(WORKED_EXAMPLE),
+        lambda candidate: objectives[candidate.placement.reserved_capacity],
+        sorted(objectives),
     )
     return composition.placement.reserved_capacity
 
@@ -55,19 +57,22 @@ def test_the_least_objective_wins_and_the_smallest_c_of_equals(objectives, winne
 
 
 @pytest.mark.parametrize("error", [InfeasibleError, UnstableError])
-def test_a_c_that_is_refused_is_passed_over(error):
+def test_a_c_that_is_refused_is_skipped(error):
     def refusing(c: int) -> Composition:
         if c < 3:
-            raise error(f"c = {c} does not do")
+            raise error(f"c = {c} is refused")
         return compose(WORKED_EXAMPLE)(c)
 
-    assert choose_capacity(refusing, lambda made: 1.0, range(1, 5)).placement.reserved_capacity == 3
-    with pytest.raises(error, match="c = 1 does not do"):  # the first reason
-        choose_capacity(refusing, lambda made: 1.0, [1, 2])
+    assert choose_capacity(refusing, lambda composition: 1.0, range(1, 5)).placement.reserved_capacity == 3
+    with pytest.raises(error, match="c = 1 is refused"):  # the first error
+        choose_capacity(refusing, lambda composition: 1.0, [1, 2])
 
 
-def test_an_unstable_c_is_passed_over():
-    """An objective that needs a steady state refuses where there is none: only the c with enough rate are left."""
+def test_an_unstable_c_is_skipped():
+    """Check an objective that refuses compositions without a steady state.
+
+    Only candidates with a sufficient rate are left.
+    """
     rates = {c: compose(WORKED_EXAMPLE)(c).total_rate_per_s for c in range(1, 11)}
     assert len(set(rates.values())) > 1
     system = with_rate((min(rates.values()) + max(rates.values())) / 2)
@@ -75,14 +80,14 @@ def test_an_unstable_c_is_passed_over():
     assert rates[winner] > system.arrival_rate_per_s
 
 
-def test_no_candidate_at_all_is_an_error():
+def test_no_candidate_is_an_error():
     with pytest.raises(InfeasibleError, match="no c to choose from"):
-        choose_capacity(compose(WORKED_EXAMPLE), lambda made: 1.0, [])
-    with pytest.raises(InfeasibleError, match="c = 1 has no finite objective"):
-        choose_capacity(compose(WORKED_EXAMPLE), lambda made: math.inf, [1, 2])
+        choose_capacity(compose(WORKED_EXAMPLE), lambda composition: 1.0, [])
+    with pytest.raises(InfeasibleError, match="c = 1: has no finite objective"):
+        choose_capacity(compose(WORKED_EXAMPLE), lambda composition: math.inf, [1, 2])
 
 
-def test_other_errors_are_not_swallowed():
+def test_other_errors_are_not_suppressed():
     def mistaken(composition: Composition) -> float:
         raise InputError("objective = nonsense: choose another")
 
@@ -98,13 +103,13 @@ def test_the_candidates_are_1_to_c_max(largest):
         tried.append(c)
         return compose(WORKED_EXAMPLE)(c)
 
-    BestCapacity(lambda made: 1.0, largest)(WORKED_EXAMPLE, counted)
+    BestCapacity(lambda composition: 1.0, largest)(WORKED_EXAMPLE, counted)
     c_max = 20  # (3 GB - 1 GB) / 0.1 GB
     assert tried == list(range(1, min(largest or c_max, c_max) + 1))
 
 
 @pytest.mark.parametrize("c", [1, 3, 7])
-def test_a_fixed_c_is_taken_as_it_is(c):
+def test_a_fixed_c_is_used_as_given(c):
     assert FixedCapacity(c)(WORKED_EXAMPLE, compose(WORKED_EXAMPLE)).placement.reserved_capacity == c
 
 
@@ -116,19 +121,22 @@ def test_a_fixed_c_is_taken_as_it_is(c):
         (lambda largest: BestCapacity(lower_bound_s, largest), 0, "largest = 0: must be a whole number of at least 1"),
     ],
 )
-def test_a_c_is_a_count(tuning, value, message):
+def test_c_must_be_a_whole_number_of_at_least_1(tuning, value, message):
     with pytest.raises(InputError, match=re.escape(message)):
         tuning(value)
 
 
 def test_the_surrogate_counts_the_reserved_chains_that_reach_the_rate():
-    """The worked example by hand: two chains of c slots, T = 3 + 5 ε and 3 + 12 ε."""
+    """Check the worked example by hand.
+
+    It has two reserved chains of capacity c, with T = 3 + 5 ε and 3 + 12 ε.
+    """
     first, second = 1 / (3 + 5 * EPSILON_S), 1 / (3 + 12 * EPSILON_S)
     for c in range(1, 6):
         for needed, chains in [(0.5 * first, 1), (first, 1), (1.001 * first, 2), (0.999 * (first + second), 2)]:
             system = with_rate(0.7 * c * needed)  # λ / (ρ̄ c) is `needed`
             assert job_servers(compose(system)(c)) == c * chains
-        with pytest.raises(InfeasibleError, match=rf"^c = {c}: the 2 reserved chains serve"):
+        with pytest.raises(InfeasibleError, match=rf"^c = {c}: the reserved chains, 2 in all, serve"):
             job_servers(compose(with_rate(0.7 * c * 1.001 * (first + second)))(c))
 
 
@@ -139,7 +147,7 @@ def test_the_surrogate_needs_a_placement_that_reserves():
         job_servers(gca(system, placement))
 
 
-def test_objectives_are_the_formulas_on_the_chains():
+def test_objectives_agree_with_the_formulas():
     composition = compose(WORKED_EXAMPLE)(1)
     rates = 1 / np.array([3 + 5 * EPSILON_S, 3 + 10 * EPSILON_S, 3 + 12 * EPSILON_S])
     bounds, solved = theorem4(0.2, rates, [5, 5, 5]), exact(0.2, rates, [5, 5, 5])
@@ -149,7 +157,7 @@ def test_objectives_are_the_formulas_on_the_chains():
     assert ExactPercentile(0.95)(composition) == pytest.approx(solved.percentile_s(0.95), rel=1e-12)
 
 
-def test_the_simulated_objective_is_the_exact_mean_within_its_noise():
+def test_the_simulated_objective_agrees_with_the_exact_mean_within_noise():
     composition = compose(replace(with_rate(2.0), mean_job=(1.0, 2000.0, 19.0)))(1)
     runs = np.array([SimulatedMean(JFFC, 20_000, seed)(composition) for seed in range(20)])
     standard_error_s = runs.std(ddof=1) / np.sqrt(runs.size)
@@ -158,12 +166,12 @@ def test_the_simulated_objective_is_the_exact_mean_within_its_noise():
 
 
 @pytest.mark.parametrize("objective", [lower_bound_s, upper_bound_s, exact_mean_s, ExactPercentile(0.5)])
-def test_objectives_refuse_what_has_no_steady_state(objective):
+def test_objectives_refuse_unstable_compositions(objective):
     with pytest.raises(UnstableError, match="must be below the total service rate"):
         objective(compose(with_rate(100.0))(1))
 
 
-def test_the_best_c_is_the_best_of_all_by_hand():
+def test_the_best_c_is_the_best_of_all_candidates():
     system = with_rate(1.0)
     means_s = {c: exact_mean_s(compose(system)(c)) for c in range(1, 11)}
     best = BestCapacity(exact_mean_s, largest=10)(system, compose(system))
@@ -173,16 +181,16 @@ def test_the_best_c_is_the_best_of_all_by_hand():
     )
 
 
-def test_every_c_of_a_random_placement_meets_the_same_randomness():
-    seen = []
+def test_every_c_of_a_random_placement_gets_the_same_random_numbers():
+    numbers = []
 
-    def place(system: System, c: int, rng: np.random.Generator) -> Placement:
-        seen.append(rng.random())
+    def random_placement(system: System, c: int, rng: np.random.Generator) -> Placement:
+        numbers.append(rng.random())
         return GbpCr()(system, c)
 
-    scheme = Proposed(place, gca, BestCapacity(lower_bound_s, 4), JFFC)
+    scheme = Proposed(random_placement, gca, BestCapacity(lower_bound_s, 4), JFFC)
     scheme.compose(WORKED_EXAMPLE, np.random.default_rng(91))
-    assert len(seen) == 4
-    assert len(set(seen)) == 1
+    assert len(numbers) == 4
+    assert len(set(numbers)) == 1
     scheme.compose(WORKED_EXAMPLE, np.random.default_rng(92))
-    assert len(set(seen)) == 2
+    assert len(set(numbers)) == 2

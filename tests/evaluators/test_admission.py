@@ -124,7 +124,7 @@ def crowded_systems(
     for dispatch in DISPATCHES.values():
         chains = chains_of(rng).under(dispatch)
         jobs = poisson_jobs(rng, 50, 1.2 * chains.total_rate_per_s)
-        yield chains, replace(jobs, size=jobs.size * chains.slot_count / chains.total_rate_per_s)
+        yield chains, replace(jobs, size=jobs.size * chains.total_capacity / chains.total_rate_per_s)
     for name, waiting in product(SCHEMES, WAITING):
         routed = random_routed(rng, SCHEMES[name], waiting)
         jobs = poisson_jobs(rng, 50, crowded_rate_per_s(routed, 1.0))

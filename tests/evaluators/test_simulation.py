@@ -182,7 +182,7 @@ def test_the_warm_up_is_cut_from_every_column():
     for name in ("arrival_s", "waiting_s", "service_s", "first_token_s", "chain"):
         assert (getattr(cut, name) == getattr(times, name)[300:]).all()
     for share in (-0.1, 1.0):
-        with pytest.raises(InputError, match=re.escape(f"warm_up = {share}: is a share of the jobs")):
+        with pytest.raises(InputError, match=re.escape(f"warm_up = {share}: must be a share of the jobs")):
             times.after_warm_up(share)
 
 

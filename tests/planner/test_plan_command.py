@@ -56,7 +56,7 @@ def test_the_card_fits_the_terminal_and_has_the_main_results(studies, name):
     assert ("A new plan for" in card) == (name in LAYOUTS) == ("new plan (c = " in card)
     capacity = re.search(r"chains? for (\d+) requests? at once\.", card.replace("\n    ", " "))
     assert capacity is not None
-    assert int(capacity[1]) == result.plan.composition.slot_count
+    assert int(capacity[1]) == result.plan.composition.total_capacity
 
 
 @pytest.mark.parametrize("name", [*INVENTORIES, *LAYOUTS])
@@ -66,7 +66,7 @@ def test_the_document_is_json_with_the_whole_study(studies, name):
     assert {field.name for field in fields(Study)} <= document.keys()
     assert document["plan"]["prediction"]["mean_s"] == result.plan.prediction.mean_s
     assert len(document["plan"]["chains"]) == len(result.plan.composition)
-    assert sum(chain["capacity"] for chain in document["plan"]["chains"]) == result.plan.composition.slot_count
+    assert sum(chain["capacity"] for chain in document["plan"]["chains"]) == result.plan.composition.total_capacity
     names = {server["name"] for server in document["plan"]["servers"]}
     assert all(set(chain["servers"]) <= names for chain in document["plan"]["chains"])
     for server in document["plan"]["servers"]:

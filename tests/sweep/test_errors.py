@@ -9,7 +9,7 @@ BAD = {
     ("nonsense=3",): "Could not override 'nonsense': there is no such key; `python run.py --cfg job` shows all",
     ("network=mars",): "Could not find 'network/mars'. Available options in 'network': european, local, ripe_measured",
     ("evaluator=exact", "demand.per_s=50"): "arrival_rate_per_s = 50: must be below the total service rate",
-    ("cluster.server_count=2",): "no chain: 52 of 70 blocks, the first is block 18, are on no server (40 GB of memory",
+    ("cluster.server_count=2",): "no chain: no server hosts 52 of 70 blocks, the first of them block 18",
     ("cluster.server_count=0",): "server_count = 0: must be a whole number of at least 1",
     ("tuning.capacity=0",): "capacity = 0: must be a whole number of at least 1",
     ("model.block_memory_gb=nan",): "model.block_memory_gb = nan: must be a finite number",
@@ -24,9 +24,9 @@ BAD = {
     ("evaluator.warm_up=abc",): "warm_up = abc: must be a finite number, 0 or above",
     ("case.target_load=abc",): "target_load = abc: must lie between 0 and 1",
     ("workload.input_tokens=abc",): "input_tokens = ['abc']: must be an array of numbers",
-    ("model.cache_memory_gb=1e-30",): "too large to be meant, check units and zeros",
+    ("model.cache_memory_gb=1e-30",): "is too large; check the units and the number of zeros",
     ("cluster.fast=5",): "(HYDRA_FULL_ERROR=1 shows where)",  # not foreseen, and still one line
-    ("demand=native",): "this workload has no rate of its own, use demand=rate demand.per_s=...",
+    ("demand=native",): "this workload has no rate of its own; use demand=rate demand.per_s=...",
     ("demand=load", "demand.load=1.5"): "load = 1.5: must lie between 0 and 1",
     ("demand.per_s=[1",): "no viable alternative at input '[1'",
 }

@@ -1,4 +1,4 @@
-"""A second process starts without compiling anything: every compiled function is cached on disk under a fixed key."""
+"""The cache of compiled functions: a second process compiles nothing, because every function is cached on disk."""
 
 import json
 
@@ -6,15 +6,15 @@ from tests.support.project import command
 
 
 def _compiled_or_loaded() -> dict[str, dict[str, int]]:
-    """Of each compiled function, how many of its signatures a process compiled and how many it found on disk."""
-    done = command("-m", "tests.benchmarks.support.fresh_process")
-    assert done.returncode == 0, done.stderr
-    counts: dict[str, dict[str, int]] = json.loads(done.stdout)
+    """Return how many signatures of each function a process compiled and loaded."""
+    process = command("-m", "tests.benchmarks.support.fresh_process")
+    assert process.returncode == 0, process.stderr
+    counts: dict[str, dict[str, int]] = json.loads(process.stdout)
     return counts
 
 
 def test_second_process_compiles_nothing() -> None:
-    _compiled_or_loaded()  # compiles what the cache lacks
+    _compiled_or_loaded()  # compiles the functions that the cache lacks
     second = _compiled_or_loaded()
     assert {
         "algorithms.allocation.gca._fill_chains",

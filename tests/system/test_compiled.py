@@ -1,4 +1,4 @@
-"""Compiled code: what is on disk counts while no source of it changed, and counting references changes no number."""
+"""Compiled code: the cache on disk is used until a source changes, and reference counting changes no result."""
 
 import itertools
 import json
@@ -45,15 +45,15 @@ def half(x):
 """,
     "shop/plain.py": "NUMBER = 1\n",
 }
-# Prints what the functions answer, and of each how often it was compiled and how often found on disk.
+# Prints the results of the functions, and how often each was compiled and how often loaded from disk.
 USE = """
 import itertools
 import json
 from shop import other, plain, tools, work
 functions = {"add": tools.add, "twice": work.twice, "thrice": work.thrice.dispatcher, "half": other.half}
-answers = [work.twice(1.0), work.thrice(1.0), other.half(1.0)]
+results = [work.twice(1.0), work.thrice(1.0), other.half(1.0)]
 stats = {name: (sum(f.stats.cache_misses.values()), sum(f.stats.cache_hits.values())) for name, f in functions.items()}
-print(json.dumps([answers, stats]))
+print(json.dumps([results, stats]))
 """
 PAIR = """
 from typing import NamedTuple
@@ -85,17 +85,20 @@ def write(folder: Path, name: str, text: str) -> None:
 
 
 def new_project(folder: Path) -> Path:
-    """A project of its own: this one's `system`, which finds its root by where its files are, and a small package."""
+    """Create a separate project: a copy of `system` and a small package.
+
+    `system` finds the project's root by the location of its own files.
+    """
     shutil.copytree(ROOT / "system", folder / "system", ignore=shutil.ignore_patterns("__pycache__"))
     for name, text in FILES.items():
         write(folder, name, text)
     return folder
 
 
-def used(folder: Path, **environment: str) -> tuple[list[float], dict[str, list[int]]]:
-    """What a new process answers, and what it has to compile for that."""
+def run_project(folder: Path, **environment: str) -> tuple[list[float], dict[str, list[int]]]:
+    """Return a new process's results, and the functions that it compiled and loaded."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", USE],
         cwd=folder,
         env=inherited | {"PYTHONPATH": str(folder)} | environment,
@@ -104,23 +107,23 @@ def used(folder: Path, **environment: str) -> tuple[list[float], dict[str, list[
         check=False,
         timeout=120,
     )
-    assert done.returncode == 0, done.stderr
-    answers, stats = json.loads(done.stdout)
-    return answers, stats
+    assert process.returncode == 0, process.stderr
+    results, stats = json.loads(process.stdout)
+    return results, stats
 
 
 @pytest.fixture(scope="module")
 def compiled_once(tmp_path_factory):
     folder = new_project(tmp_path_factory.mktemp("project"))
-    answers, stats = used(folder)
-    assert answers == [3.0, 4.0, 0.5]
+    results, stats = run_project(folder)
+    assert results == [3.0, 4.0, 0.5]
     assert stats == {"add": COMPILED, "twice": COMPILED, "thrice": COMPILED, "half": COMPILED}
     return folder
 
 
 @pytest.fixture
 def project(compiled_once, tmp_path):
-    """A copy to edit, with all that is compiled."""
+    """Return a copy of the compiled project, for editing."""
     return shutil.copytree(compiled_once, tmp_path / "project")
 
 
@@ -129,47 +132,50 @@ OTHER_ADD = FILES["shop/tools.py"].replace("x + 1", "x + 10")
 
 
 def test_a_second_process_compiles_nothing(project):
-    assert used(project) == ([3.0, 4.0, 0.5], NOTHING_COMPILED)
+    assert run_project(project) == ([3.0, 4.0, 0.5], NOTHING_COMPILED)
 
 
-def test_a_renamed_class_of_an_argument_is_no_obstacle(project):
-    """numba stores classes by name, so its list of what is cached cannot be read once a class has another name."""
+def test_renaming_the_class_of_an_argument_is_handled(project):
+    """Check that an index with the name of a removed class is ignored.
+
+    numba stores classes by name, so it cannot read its index once a class has another name.
+    """
     for name in ("Pair", "Couple"):
         write(project, "shop/other.py", PAIR.replace("Pair", name))
-        assert used(project)[1]["half"] == COMPILED
+        assert run_project(project)[1]["half"] == COMPILED
 
 
-def test_an_edit_in_a_callee_of_another_file_is_noticed_and_nothing_else_is_compiled(project):
+def test_an_edit_of_a_function_in_another_file_recompiles_its_callers_only(project):
     write(project, "shop/tools.py", OTHER_ADD)
-    answers, stats = used(project)
-    assert answers == [21.0, 31.0, 0.5]
+    results, stats = run_project(project)
+    assert results == [21.0, 31.0, 0.5]
     assert stats == {"add": COMPILED, "twice": COMPILED, "thrice": COMPILED, "half": LOADED}
-    assert used(project) == (answers, NOTHING_COMPILED)
+    assert run_project(project) == (results, NOTHING_COMPILED)
 
 
 def test_an_edit_in_a_file_that_is_not_imported_compiles_nothing(project):
     write(project, "shop/plain.py", "NUMBER = 2\n")
-    assert used(project) == ([3.0, 4.0, 0.5], NOTHING_COMPILED)
+    assert run_project(project) == ([3.0, 4.0, 0.5], NOTHING_COMPILED)
 
 
-def test_an_edit_in_another_file_compiles_what_is_in_it(project):
+def test_an_edit_in_a_file_that_no_other_imports_compiles_only_its_functions(project):
     write(project, "shop/other.py", FILES["shop/other.py"].replace("x / 2", "x / 4"))
-    assert used(project) == ([3.0, 4.0, 0.25], NOTHING_COMPILED | {"half": COMPILED})
+    assert run_project(project) == ([3.0, 4.0, 0.25], NOTHING_COMPILED | {"half": COMPILED})
 
 
-def test_a_folder_for_the_cache_may_be_named(tmp_path):
+def test_the_cache_folder_can_be_set(tmp_path):
     folder, environment = new_project(tmp_path / "project"), {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    used(folder, **environment)
+    run_project(folder, **environment)
     assert not list((folder / "shop").rglob("*.nbi"))
     assert list((tmp_path / "cache").rglob("*.nbi"))
     write(folder, "shop/tools.py", OTHER_ADD)
-    answers, stats = used(folder, **environment)
-    assert answers == [21.0, 31.0, 0.5]
+    results, stats = run_project(folder, **environment)
+    assert results == [21.0, 31.0, 0.5]
     assert stats["half"] == LOADED
 
 
 def weighted(values, weights):
-    """Sums over slices: views of arrays, which counting is about."""
+    """Sum over slices, which are views of arrays and therefore have reference counts."""
     total = 0.0
     for first in range(0, values.size, 3):
         part, by = values[first : first + 3], weights[first : first + 3]
@@ -181,7 +187,10 @@ def weighted(values, weights):
 
 @pytest.fixture
 def compiled_anew(tmp_path, monkeypatch):
-    """`compiled_anew(decorate, function)`: with a cache of its own, as one function in several ways has one on disk."""
+    """Return `compiled_anew(decorate, function)`, which uses a new cache folder for each call.
+
+    A shared folder would mix up versions of one function that are compiled with different options.
+    """
     folders = itertools.count()
 
     def _anew(decorate, function):
@@ -191,25 +200,25 @@ def compiled_anew(tmp_path, monkeypatch):
     return _anew
 
 
-def test_without_counting_references_the_numbers_are_the_same(compiled_anew):
+def test_results_are_the_same_without_reference_counting(compiled_anew):
     signed = compiled(float64(float64[::1], float64[::1]))
     decorators = (njit, compiled, compiled(creates_arrays=True), signed)
-    ways = (weighted, *(compiled_anew(decorate, weighted) for decorate in decorators))
+    versions = (weighted, *(compiled_anew(decorate, weighted) for decorate in decorators))
     rng = np.random.default_rng(1)
     for _ in range(20):
         values, weights = rng.normal(size=(2, int(rng.integers(0, 30))))
-        found = []
-        for function in ways:
+        results = []
+        for function in versions:
             written = values.copy()
-            found.append((function(written, weights), written.tobytes()))
-        assert found == [found[0]] * len(ways)
+            results.append((function(written, weights), written.tobytes()))
+        assert results == [results[0]] * len(versions)
 
 
 def lengthened(values):
     return np.append(values, 1.0).sum()
 
 
-def test_a_function_that_creates_arrays_says_so(compiled_anew):
+def test_a_function_that_creates_arrays_needs_the_option(compiled_anew):
     with pytest.raises((NumbaError, RuntimeError)):
         compiled_anew(compiled, lengthened)(np.ones(2))
     assert compiled_anew(compiled(creates_arrays=True), lengthened)(np.ones(2)) == 3.0

@@ -1,4 +1,4 @@
-"""Layouts, be they chains or routes: the same questions have answers that agree with plain counts."""
+"""Layouts, both chains and routes: their common interface agrees with plain counts."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +23,7 @@ SEEDS = range(12)
 
 
 def chains(seed: int) -> Composition:
-    """By GBP-CR and GCA, under JFFC."""
+    """Return random chains by GBP-CR and GCA, under JFFC."""
     rng = np.random.default_rng([701, seed])
     while True:
         system = random_system(rng)
@@ -51,16 +51,16 @@ every_seed = pytest.mark.parametrize("seed", SEEDS)
 
 
 @every_layout
-def test_it_answers_all_that_is_asked_of_layouts(name):
+def test_every_layout_has_the_interface_of_layouts(name):
     layout = LAYOUTS[name](0)
-    asked = [question for question in vars(Layout) if not question.startswith("_")]
-    assert {"system", "placement", "rule", "load", "at_rate", "check_stable", "composition"} <= set(asked)
-    assert all(hasattr(layout, question) for question in asked)
+    members = [member for member in vars(Layout) if not member.startswith("_")]
+    assert {"system", "placement", "rule", "load", "at_rate", "check_stable", "composition"} <= set(members)
+    assert all(hasattr(layout, member) for member in members)
 
 
 @every_layout
 @every_seed
-def test_at_another_rate_all_else_is_as_it_was(name, seed):
+def test_another_rate_changes_nothing_else(name, seed):
     layout = LAYOUTS[name](seed)
     before = layout.system.arrival_rate_per_s
     other = layout.at_rate(3 * before)
@@ -76,7 +76,7 @@ def test_at_another_rate_all_else_is_as_it_was(name, seed):
 
 @every_layout
 @every_seed
-def test_jobs_at_once_are_within_the_slots_of_every_server(name, seed):
+def test_jobs_take_no_more_slots_than_every_server_has(name, seed):
     layout = LAYOUTS[name](seed)
     assert layout.slots_used().shape == (len(layout.system.servers),)
     assert (layout.slots_used() <= layout.placement.cache_slots(layout.system)).all()
@@ -84,7 +84,7 @@ def test_jobs_at_once_are_within_the_slots_of_every_server(name, seed):
 
 
 @every_seed
-def test_the_load_of_chains_is_the_rate_over_the_rate_of_all_slots(seed):
+def test_the_load_of_chains_is_the_arrival_rate_over_the_total_service_rate(seed):
     layout = chains(seed)
     total_per_s = sum(chain.capacity / chain.mean_service_s for chain in layout.chains)
     assert layout.load == pytest.approx(layout.system.arrival_rate_per_s / total_per_s, rel=1e-12)
@@ -92,7 +92,7 @@ def test_the_load_of_chains_is_the_rate_over_the_rate_of_all_slots(seed):
 
 
 @pytest.mark.parametrize("name", ["routes", "chains as routes"])
-def test_the_load_of_routes_is_not_known_and_no_rate_is_refused_beforehand(name):
+def test_the_load_of_routes_is_unknown_and_no_rate_is_refused_in_advance(name):
     layout = LAYOUTS[name](0)
     assert np.isnan(layout.load)
     layout.at_rate(1e9).check_stable()
@@ -119,7 +119,7 @@ def test_chains_are_their_own_composition_and_routes_have_none():
 
 
 @every_seed
-def test_the_longest_way_and_the_sizes_by_plain_counts(seed):
+def test_the_longest_path_and_the_sizes_agree_with_plain_counts(seed):
     layout = chains(seed)
     assert layout.most_hops == max(len(chain.servers) for chain in layout.chains)
     capacity, mean_s = zip(*[(chain.capacity, chain.mean_service_s) for chain in layout.chains], strict=True)
@@ -129,16 +129,16 @@ def test_the_longest_way_and_the_sizes_by_plain_counts(seed):
         "rate_count": len({1 / time_s for time_s in mean_s}),
     }
     routed = routes(seed)
-    ways = paths(routed.placement, routed.slots.tolist(), routed.system.model.block_count)
-    assert routed.most_hops == max(map(len, ways))
+    all_paths = paths(routed.placement, routed.slots.tolist(), routed.system.model.block_count)
+    assert routed.most_hops == max(map(len, all_paths))
     assert routed.sizes == {
-        "link_count": len({hop for way in ways for hop in way}),
+        "link_count": len({hop for path in all_paths for hop in path}),
         "slot_count": sum(routed.slots.tolist()),
     }
     assert fixed_paths(layout).most_hops == layout.most_hops
 
 
-def test_chains_need_a_policy_before_jobs_come():
+def test_chains_need_a_policy_before_jobs_arrive():
     layout = chains(0)
     allocated = gca(layout.system, layout.placement)
     assert allocated.rule is None
@@ -146,7 +146,7 @@ def test_chains_need_a_policy_before_jobs_come():
         simulate_layout(allocated, poisson_jobs(np.random.default_rng(704), 3, 0.1))
 
 
-def test_the_same_chains_may_be_under_any_policy():
+def test_the_policy_of_chains_can_be_replaced():
     layout = chains(0)
     other = layout.under(SED)
     assert (layout.rule, other.rule) == (JFFC, SED)

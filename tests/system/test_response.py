@@ -1,4 +1,4 @@
-"""Response times, whoever tells them: against plain numpy, against theory, and against each other."""
+"""Response times of jobs, of streamed jobs and of theory, compared with plain numpy and with each other."""
 
 import re
 
@@ -27,7 +27,10 @@ QUANTILES = (0.05, 0.5, 0.95, 0.99)
 
 
 def made_up(seed: int, count: int, single_tokens: bool = False) -> JobTimes:
-    """Times of nobody, on three chains of which the last serves no one; some jobs may have a single token."""
+    """Return invented times on three chains, of which the last serves no jobs.
+
+    With `single_tokens`, some jobs have a single token.
+    """
     rng = np.random.default_rng(seed)
     waiting_s = np.where(rng.random(count) < 0.4, 0.0, rng.exponential(2.0, count))
     output_token_s = np.where(rng.random(count) < 0.3 * single_tokens, np.nan, rng.exponential(0.1, count))
@@ -38,15 +41,18 @@ def made_up(seed: int, count: int, single_tokens: bool = False) -> JobTimes:
 
 
 def values_of(times: JobTimes, time: Time) -> np.ndarray:
-    """The times of all jobs that have such a time."""
+    """Return this kind of time for all jobs that have it."""
     values = times.waiting_s + times.service_s if time == "response" else getattr(times, f"{time}_s")
     return values[np.isfinite(values)]
 
 
 def batch_half_width(values: np.ndarray, statistic, confidence: float) -> float:
-    """Student's interval for the mean of one statistic of each of 20 batches of consecutive values."""
-    each = [statistic(batch) for batch in np.array_split(values, BATCHES)]
-    return student.ppf((1 + confidence) / 2, BATCHES - 1) * np.std(each, ddof=1) / np.sqrt(BATCHES)
+    """Return Student's half-width for the mean of a statistic over batches.
+
+    The batches are 20 runs of consecutive values.
+    """
+    statistics = [statistic(batch) for batch in np.array_split(values, BATCHES)]
+    return student.ppf((1 + confidence) / 2, BATCHES - 1) * np.std(statistics, ddof=1) / np.sqrt(BATCHES)
 
 
 @pytest.mark.parametrize("single_tokens", [False, True])
@@ -66,7 +72,7 @@ def test_statistics_of_jobs_are_those_of_numpy(time, single_tokens):
         assert times.half_width_s(time, 0.9, confidence) == pytest.approx(expected_s, rel=1e-12)
 
 
-def test_an_interval_needs_two_jobs_a_batch():
+def test_an_interval_needs_two_jobs_for_each_batch():
     with pytest.raises(InputError, match=re.escape(f"requests = {2 * BATCHES - 1}: give at least {2 * BATCHES} for")):
         made_up(712, 2 * BATCHES - 1).half_width_s("response")
     assert made_up(712, 2 * BATCHES).half_width_s("response") > 0
@@ -74,27 +80,27 @@ def test_an_interval_needs_two_jobs_a_batch():
         made_up(712, 2 * BATCHES).half_width_s("response", confidence=1.5)
 
 
-def test_a_time_that_no_job_has_is_not_known():
+def test_the_mean_of_a_time_that_no_job_has_is_nan():
     times = made_up(713, 50)
     none = JobTimes(times.arrival_s, times.waiting_s, times.service_s, times.first_token_s, np.full(50, np.nan))
     assert np.isnan(none.mean_s("output_token"))
     assert none.by_chain is None
 
 
-def test_some_of_the_jobs_keep_all_that_is_known_of_them():
+def test_a_selection_of_jobs_keeps_all_of_their_columns():
     times = made_up(714, 200)
     for chosen in (slice(60, None), times.waiting_s > 1.0):
-        some = times.of_jobs(chosen)
+        selected = times.of_jobs(chosen)
         for name in ("arrival_s", "waiting_s", "service_s", "first_token_s", "output_token_s", "response_s", "chain"):
-            assert (getattr(some, name) == getattr(times, name)[chosen]).all()
-        assert some.chain_count == CHAINS
-        assert {name: values.tolist() for name, values in some.parts.items()} == {
+            assert (getattr(selected, name) == getattr(times, name)[chosen]).all()
+        assert selected.chain_count == CHAINS
+        assert {name: values.tolist() for name, values in selected.parts.items()} == {
             name: values[chosen].tolist() for name, values in times.parts.items()
         }
     assert times.after_warm_up(0.3).arrival_s.tolist() == times.of_jobs(slice(60, None)).arrival_s.tolist()
 
 
-def test_what_chains_serve_is_counted_job_by_job():
+def test_shares_and_means_by_chain_agree_with_plain_counts():
     times = made_up(715, 300)
     share, mean_service_s = times.by_chain
     for k in range(CHAINS - 1):
@@ -107,47 +113,47 @@ def test_what_chains_serve_is_counted_job_by_job():
 
 
 def streamed(times: JobTimes, chunk_count: int, limits: list[tuple[Time, float]]) -> StreamedTimes:
-    seen = StreamedTimes(limits, CHAINS)
+    collected = StreamedTimes(limits, CHAINS)
     for chunk in np.array_split(np.arange(times.arrival_s.size), chunk_count):
-        seen.add(times.of_jobs(slice(chunk[0], chunk[-1] + 1)))
-    return seen
+        collected.add(times.of_jobs(slice(chunk[0], chunk[-1] + 1)))
+    return collected
 
 
 @pytest.mark.parametrize("chunk_count", [1, 7, 20, 500])
 def test_jobs_in_chunks_have_the_statistics_of_all_at_once(chunk_count):
     times, limits = made_up(716, 1000), [(time, limit_s) for time in TIMES for limit_s in (0.0, 0.1, 3.0)]
-    seen = streamed(times, chunk_count, limits)
+    by_chunks = streamed(times, chunk_count, limits)
     for time in TIMES:
-        assert seen.mean_s(time) == pytest.approx(times.mean_s(time), rel=1e-12)
+        assert by_chunks.mean_s(time) == pytest.approx(times.mean_s(time), rel=1e-12)
         for q in QUANTILES:
-            assert seen.quantile_s(time, q) == pytest.approx(times.quantile_s(time, q), rel=1.001 * RELATIVE_ERROR)
-        assert np.isnan(seen.half_width_s(time, 0.5))
+            assert by_chunks.quantile_s(time, q) == pytest.approx(times.quantile_s(time, q), rel=1.001 * RELATIVE_ERROR)
+        assert np.isnan(by_chunks.half_width_s(time, 0.5))
     for time, limit_s in limits:
-        assert seen.share_above(time, limit_s) == times.share_above(time, limit_s)
-    for ours, theirs in zip(seen.by_chain, times.by_chain, strict=True):
-        assert ours == pytest.approx(theirs, rel=1e-12, nan_ok=True)
+        assert by_chunks.share_above(time, limit_s) == times.share_above(time, limit_s)
+    for streamed_values, expected in zip(by_chunks.by_chain, times.by_chain, strict=True):
+        assert streamed_values == pytest.approx(expected, rel=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize("chunk_count", [20, 40, 500])
 @pytest.mark.parametrize("confidence", [0.8, 0.95])
-def test_so_has_its_interval_where_batches_are_whole_chunks(chunk_count, confidence):
+def test_jobs_in_chunks_have_the_same_interval_if_batches_are_whole_chunks(chunk_count, confidence):
     times = made_up(717, 1000)
-    seen = streamed(times, chunk_count, [])
+    by_chunks = streamed(times, chunk_count, [])
     for time in TIMES:
         expected_s = times.half_width_s(time, confidence=confidence)
-        assert seen.half_width_s(time, confidence=confidence) == pytest.approx(expected_s, rel=1e-9)
+        assert by_chunks.half_width_s(time, confidence=confidence) == pytest.approx(expected_s, rel=1e-9)
     assert np.isnan(streamed(times, 1, []).half_width_s("response"))
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.999])
 @pytest.mark.parametrize("count", [2, 3, 20, 1000])
-def test_half_widths_are_student_s(confidence, count):
+def test_half_widths_are_those_of_students_t(confidence, count):
     values = np.random.default_rng(718).normal(size=count)
     expected = student.ppf((1 + confidence) / 2, count - 1) * np.std(values, ddof=1) / np.sqrt(count)
     assert half_width_of(values, confidence) == pytest.approx(expected, rel=1e-9)
     assert half_width(np.std(values, ddof=1), count, confidence) == pytest.approx(expected, rel=1e-9)
-    alike = half_width_of_batches(7 * values, np.full(count, 7.0), confidence)
-    assert alike == pytest.approx(expected, rel=1e-9)
+    equal_batches = half_width_of_batches(7 * values, np.full(count, 7.0), confidence)
+    assert equal_batches == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_single_value_has_no_half_width():
@@ -157,7 +163,7 @@ def test_a_single_value_has_no_half_width():
 
 
 def loaded_chains() -> Composition:
-    """More than two chains at a load of .8, under JFFC."""
+    """Return more than two chains at a load of 0.8, under JFFC."""
     rng = np.random.default_rng(719)
     while len(chains := chains_of(rng).under(JFFC)) < 3:
         pass
@@ -169,7 +175,7 @@ def chains():
     return loaded_chains()
 
 
-def test_the_steady_state_is_that_of_the_formulas(chains):
+def test_the_steady_state_agrees_with_the_formulas(chains):
     times = steady_state(chains)
     rate_per_s = chains.system.arrival_rate_per_s
     solved = exact(rate_per_s, chains.service_rate_per_s, chains.capacity)
@@ -190,7 +196,7 @@ def test_the_steady_state_is_that_of_the_formulas(chains):
     assert np.isnan(times.share_above("service", 1.0))
 
 
-def test_busy_slots_follow_from_what_chains_serve_by_little_s_law(chains):
+def test_the_number_of_busy_jobs_follows_by_littles_law(chains):
     rate_per_s = chains.system.arrival_rate_per_s
     solved = exact(rate_per_s, chains.service_rate_per_s, chains.capacity)
     busy = steady_state(chains).by_chain.busy(rate_per_s)
@@ -212,12 +218,15 @@ def jobs_of(chains: Composition, run: int) -> Jobs:
 
 @pytest.fixture(scope="module")
 def runs(chains):
-    """Simulated times of the jobs after the first ones."""
+    """Return simulated times of the jobs after the first `FIRST` ones, for each run."""
     return [simulate_layout(chains, jobs_of(chains, run)).times.of_jobs(slice(FIRST, None)) for run in range(RUNS)]
 
 
 def assert_within_noise(simulated: list, expected) -> None:
-    """Means over runs are as expected, all of them but for once in 10,000 times (Student), and errors are small."""
+    """Check that means over runs are as expected within Student's intervals.
+
+    All of them are, except once in 10,000 times; and the standard errors are small.
+    """
     values = np.array(simulated)
     error = values.std(axis=0, ddof=1) / np.sqrt(len(simulated))
     errors_allowed = student.ppf(1 - 1e-4 / 2 / error.size, len(simulated) - 1)
@@ -225,7 +234,7 @@ def assert_within_noise(simulated: list, expected) -> None:
     assert (error < 0.2 * np.asarray(expected)).all()
 
 
-def test_simulated_times_are_those_of_the_steady_state_within_their_noise(chains, runs):
+def test_simulated_times_agree_with_the_steady_state_within_noise(chains, runs):
     expected: SteadyState = steady_state(chains)
     for time in TIMES:
         assert_within_noise([times.mean_s(time) for times in runs], expected.mean_s(time))
@@ -245,35 +254,36 @@ def test_simulated_chains_are_as_busy_as_in_the_steady_state(chains, runs):
     assert_within_noise([times.by_chain.busy(rate_per_s) for times in runs], expected.busy(rate_per_s))
 
 
-def test_a_layout_in_chunks_has_the_times_of_all_jobs_at_once(chains, runs):
+def test_streaming_a_layout_gives_the_times_of_all_jobs_at_once(chains, runs):
     chunks = workload_of(chains).chunks(chains.system.arrival_rate_per_s, RandomStreams(720, 0, 3), JOBS // 50)
-    seen = stream_layout(chains, chunks, JOBS, INDEPENDENT, FIRST, [("waiting", 0.0), ("response", 9.0)])
+    by_chunks = stream_layout(chains, chunks, JOBS, INDEPENDENT, FIRST, [("waiting", 0.0), ("response", 9.0)])
     for time in TIMES:
-        assert seen.mean_s(time) == pytest.approx(runs[3].mean_s(time), rel=1e-12)
+        assert by_chunks.mean_s(time) == pytest.approx(runs[3].mean_s(time), rel=1e-12)
         for q in QUANTILES:
-            assert seen.quantile_s(time, q) == pytest.approx(runs[3].quantile_s(time, q), rel=1.001 * RELATIVE_ERROR)
+            expected_s = runs[3].quantile_s(time, q)
+            assert by_chunks.quantile_s(time, q) == pytest.approx(expected_s, rel=1.001 * RELATIVE_ERROR)
     for limit in (("waiting", 0.0), ("response", 9.0)):
-        assert seen.share_above(*limit) == runs[3].share_above(*limit)
-    for ours, theirs in zip(seen.by_chain, runs[3].by_chain, strict=True):
-        assert ours == pytest.approx(theirs, rel=1e-12)
+        assert by_chunks.share_above(*limit) == runs[3].share_above(*limit)
+    for streamed_values, expected in zip(by_chunks.by_chain, runs[3].by_chain, strict=True):
+        assert streamed_values == pytest.approx(expected, rel=1e-12)
 
 
-def test_over_routes_nothing_is_known_by_chain(chains, runs):
+def test_times_on_routes_are_not_known_by_chain(chains, runs):
     times = simulate_layout(fixed_paths(chains), jobs_of(chains, 3)).times
     assert times.by_chain is None
     assert times.of_jobs(slice(FIRST, None)).mean_s("response") == pytest.approx(runs[3].mean_s("response"), rel=1e-9)
 
 
-@pytest.mark.parametrize("who", ["jobs", "chunks", "steady state"])
-def test_they_answer_all_that_is_asked_of_response_times(chains, runs, who):
+@pytest.mark.parametrize("source", ["jobs", "chunks", "steady state"])
+def test_all_times_have_the_interface_of_response_times(chains, runs, source):
     times: ResponseTimes = {
         "jobs": runs[0],
         "chunks": streamed(made_up(721, 100), 5, []),
         "steady state": steady_state(chains),
-    }[who]
-    asked = [question for question in vars(ResponseTimes) if not question.startswith("_")]
-    assert {"mean_s", "quantile_s", "share_above", "half_width_s", "by_chain"} <= set(asked)
-    assert all(hasattr(times, question) for question in asked)
+    }[source]
+    members = [member for member in vars(ResponseTimes) if not member.startswith("_")]
+    assert {"mean_s", "quantile_s", "share_above", "half_width_s", "by_chain"} <= set(members)
+    assert all(hasattr(times, member) for member in members)
     for time in TIMES:
         assert times.mean_s(time) > 0
         assert times.half_width_s(time) >= 0

@@ -1,4 +1,4 @@
-"""Service models and the linear law of equation (2): against plain sums, and by what each must answer."""
+"""Service models and the linear law of equation (2), compared with plain sums; every model has the interface."""
 
 import re
 from dataclasses import dataclass
@@ -26,22 +26,22 @@ from workloads.jobs import Jobs
 MODELS = {
     **{f"service={name}": made("service", name) for name in names("service")},
     "stacks": Steps(batching="decode", further_share=0.5),
-    "handled": Steps(batching="decode", further_share=1.0, handling_s=5e-4),  # shorter than any round trip
+    "handled": Steps(batching="decode", further_share=1.0, handling_s=5e-4),  # handling is shorter than any round trip
 }
 every_model = pytest.mark.parametrize("name", MODELS)
 
 
-def test_a_visit_costs_its_communication_once_and_its_computation_for_each_block():
+def test_a_visit_takes_its_communication_once_and_its_computation_for_each_block():
     system = random_system(np.random.default_rng(721))
     servers, server, blocks = system.servers, np.array([3, 0, 3, 5]), np.array([1, 2, 4, 7])
-    found = servers.visit_coefficients_s(server, blocks)
+    coefficients_s = servers.visit_coefficients_s(server, blocks)
     for i, (j, m) in enumerate(zip(server.tolist(), blocks.tolist(), strict=True)):
         for part in range(3):
             expected_s = servers.communication_s[j, part] + sum(servers.block_s[j, part] for _ in range(m))
-            assert found[i, part] == pytest.approx(expected_s, rel=1e-12)
+            assert coefficients_s[i, part] == pytest.approx(expected_s, rel=1e-12)
 
 
-def test_the_law_is_a_plain_sum_over_tokens():
+def test_the_linear_law_is_a_plain_sum_over_tokens():
     rng = np.random.default_rng(722)
     for _ in range(50):
         once_s, input_token_s, output_token_s = rng.uniform(0, 1, 3)
@@ -53,7 +53,7 @@ def test_the_law_is_a_plain_sum_over_tokens():
         assert whole_s == pytest.approx(size * (expected_s + sum(output_token_s for _ in range(further))), rel=1e-12)
 
 
-def test_the_steps_of_a_job_are_its_computation():
+def test_the_steps_of_a_job_add_up_to_its_computation():
     rng = np.random.default_rng(723)
     for _ in range(50):
         block_s, blocks = rng.uniform(0, 1, 3), int(rng.integers(1, 9))
@@ -74,11 +74,11 @@ def test_a_stack_takes_the_longest_step_and_a_share_of_it_for_each_further_one(s
 
 
 @every_model
-def test_it_answers_all_that_is_asked_of_service_models(name):
+def test_every_model_has_the_interface_of_service_models(name):
     service: ServiceModel = MODELS[name]
-    asked = [question for question in vars(ServiceModel) if not question.startswith("_")]
-    assert {"loop", "step_s", "settings", "batching", "handling_s", "factors"} <= set(asked)
-    assert all(hasattr(service, question) for question in asked)
+    members = [member for member in vars(ServiceModel) if not member.startswith("_")]
+    assert {"loop", "step_s", "settings", "batching", "handling_s", "factors"} <= set(members)
+    assert all(hasattr(service, member) for member in members)
     assert service.loop in ("jobs", "steps")
     require_batching(service.batching)
     assert service.handling_s >= 0
@@ -94,7 +94,10 @@ def test_it_answers_all_that_is_asked_of_service_models(name):
 
 
 def plain_alone_s(chains: Composition, jobs: Jobs) -> tuple[float, float]:
-    """The times until the first token and the end of a job on the fastest chain, by equation (2)."""
+    """Return a job's times to its first token and to its end.
+
+    They are computed by equation (2) on the fastest chain.
+    """
     servers, (prompt, further) = chains.system.servers, jobs.lengths[0]
     fastest = min(chains.chains, key=lambda chain: chain.mean_service_s)
     hops = list(zip(fastest.servers, fastest.blocks, strict=True))
@@ -110,7 +113,7 @@ def one_job(rng: np.random.Generator) -> Jobs:
 
 
 @every_model
-def test_a_job_alone_on_chains_takes_the_time_of_equation_2_on_the_fastest(name):
+def test_a_single_job_takes_the_time_of_equation_2_on_the_fastest_chain(name):
     rng, service = np.random.default_rng(725), MODELS[name]
     for _ in range(10):
         layout, jobs = chains_of(rng).under(JFFC), one_job(rng)
@@ -125,19 +128,22 @@ def test_a_job_alone_on_chains_takes_the_time_of_equation_2_on_the_fastest(name)
 
 @every_model
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_job_alone_takes_the_same_time_over_routes_under_every_model(name, scheme):
-    """That of equation (2) on the path that is the cheapest for the scheme: the sum of its links' coefficients."""
+def test_a_single_job_takes_the_same_time_on_routes_under_every_model(name, scheme):
+    """Check for the time of equation (2) on the scheme's cheapest path.
+
+    It is the sum of the coefficients of the path's links.
+    """
     rng, service = np.random.default_rng(727), MODELS[name]
     for _ in range(5):
         layout, jobs = random_routed(rng, SCHEMES[scheme], "fcfs"), one_job(rng)
         times = simulate_layout(layout, jobs, service, np.random.default_rng(728)).times
-        alone = simulate_layout(layout, jobs, INDEPENDENT).times
-        assert times.service_s == pytest.approx(alone.service_s, rel=1e-12)
-        assert times.first_token_s == pytest.approx(alone.first_token_s, rel=1e-12)
+        expected = simulate_layout(layout, jobs, INDEPENDENT).times
+        assert times.service_s == pytest.approx(expected.service_s, rel=1e-12)
+        assert times.first_token_s == pytest.approx(expected.first_token_s, rel=1e-12)
         assert times.chain_count == 0
 
 
-def test_slowdowns_vary_as_said_from_one_computation_to_the_next():
+def test_slowdowns_have_the_configured_mean_and_variation():
     factors = Steps(slowdown=1.5, slowdown_cv=0.4).factors(np.random.default_rng(729))
     assert factors.size == FACTORS
     assert factors.mean() == pytest.approx(1.5, rel=4 * 0.4 / np.sqrt(FACTORS))
@@ -146,17 +152,17 @@ def test_slowdowns_vary_as_said_from_one_computation_to_the_next():
     assert factors.tobytes() == again.tobytes()
 
 
-def test_slowdowns_that_do_not_vary_need_no_random_numbers_and_others_ask_for_them():
+def test_only_varying_slowdowns_need_random_numbers():
     assert Steps(slowdown=1.5).factors(None).tolist() == [1.5]
     assert Independent().factors(None).tolist() == [1.0]
-    with pytest.raises(InputError, match=r"^slowdown_cv: needs random numbers"):
+    with pytest.raises(InputError, match=r"^slowdown_cv = 0\.1: needs random numbers"):
         Steps(slowdown_cv=0.1).factors(None)
     layout, jobs = chains_of(np.random.default_rng(730)).under(JFFC), one_job(np.random.default_rng(730))
-    with pytest.raises(InputError, match=r"^slowdown_cv: needs random numbers"):
+    with pytest.raises(InputError, match=r"^slowdown_cv = 0\.1: needs random numbers"):
         simulate_layout(layout, jobs, Steps(slowdown_cv=0.1))
 
 
-def test_steps_are_of_whole_tokens_and_the_paper_s_model_of_any_size():
+def test_steps_need_whole_tokens_and_the_papers_model_takes_any_size():
     layout = chains_of(np.random.default_rng(731)).under(JFFC)
     jobs = Jobs(np.zeros(1), np.full(1, 0.5), np.array([[10.0, 3.0]]), np.zeros(1))
     assert simulate_layout(layout, jobs, Independent()).times.service_s[0] > 0
@@ -169,13 +175,13 @@ def test_steps_are_of_whole_tokens_and_the_paper_s_model_of_any_size():
     [
         ({"batching": "both"}, "batching = both: must be one of serial, decode"),
         ({"further_share": -0.1}, "further_share = -0.1: must be a finite number, 0 or above"),
-        ({"further_share": 1.1}, "further_share = 1.1: is a share of a step's time, at most 1"),
+        ({"further_share": 1.1}, "further_share = 1.1: must be a share of a step's time, at most 1"),
         ({"handling_s": -1}, "handling_s = -1: must be a finite number, 0 or above"),
         ({"slowdown": 0}, "slowdown = 0: must be a finite number above 0"),
         ({"slowdown_cv": -1}, "slowdown_cv = -1: must be a finite number, 0 or above"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings, message):
+def test_invalid_settings_are_refused(settings, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         Steps(**settings)
 
@@ -191,21 +197,21 @@ class Rounds(Steps):
 
 
 @pytest.mark.parametrize(
-    ("service", "named"),
+    ("service", "message"),
     [
         (IndependentWithHandling(), 'service = IndependentWithHandling: .* needs `loop = "steps"`'),
         (Rounds(), "loop = rounds"),
     ],
 )
-def test_a_service_model_that_its_loop_cannot_simulate_is_refused(service, named):
+def test_a_service_model_that_its_loop_cannot_simulate_is_refused(service, message):
     chains = chains_of(np.random.default_rng(725)).under(JFFC)
     one_job = Jobs(np.zeros(1), np.ones(1), np.ones((1, 2)), np.zeros(1))
-    with pytest.raises(InputError, match=named):
+    with pytest.raises(InputError, match=message):
         simulate_layout(chains, one_job, service)
 
 
 @pytest.mark.parametrize("service", [Steps(handling_s=0.1), Steps(slowdown=2.0), Steps(slowdown_cv=0.5)])
-def test_a_pace_that_servers_do_not_play_is_refused(service):
+def test_a_service_model_that_servers_cannot_reproduce_is_refused(service):
     with pytest.raises(NotApplicableError, match=r"pace: servers play no slowdown or handling .*Steps\("):
         Pace.of(service, np.array([1.0, 0.1, 0.2]))
     assert Pace.of(Steps(further_share=0.5), np.array([1.0, 0.1, 0.2])).settings == (0.5,)

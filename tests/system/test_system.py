@@ -1,4 +1,4 @@
-"""The system model: the checks (1)-(4) name the server and the numbers, and input that makes no sense is refused."""
+"""The system model: errors of the checks (1)-(4) name the server and the numbers; invalid input is refused."""
 
 import re
 import tracemalloc
@@ -16,7 +16,10 @@ SYSTEM = System(served_model(3), TWO, 0.5)
 
 
 def composed(hops: list[tuple[int, int]], capacity: int, block_count: tuple[int, int] = (2, 2)) -> Composition:
-    """One chain of (server, blocks) on Oslo, from block 0, and Rome, to the end of three blocks."""
+    """Return one chain of (server, blocks) hops.
+
+    Oslo hosts blocks from block 0 on, and Rome hosts the last of the three blocks.
+    """
     servers, blocks = np.array(hops, dtype=np.int64).T
     placement = Placement([0, 3 - block_count[1]], list(block_count))
     return Composition.of_hops(SYSTEM, placement, servers, blocks, np.array([0, len(hops)]), np.array([capacity]))
@@ -35,23 +38,24 @@ def test_a_range_that_does_not_fit_names_the_server_and_what_is_missing(first_bl
         Placement(first_block, block_count).check(SYSTEM)
 
 
-def test_servers_without_names_go_by_their_number():
+def test_servers_without_names_are_named_by_their_number():
     unnamed = replace(SYSTEM, servers=replace(TWO, names=()))
     with pytest.raises(InfeasibleError, match=r"^server 1 has 2\.5 GB"):
         Placement([0, 0], [3, 3]).check(unnamed)
 
 
-def test_a_chains_time_is_the_sum_over_its_servers_and_the_blocks_that_each_runs():
+def test_the_time_of_a_chain_is_the_sum_over_its_servers_and_their_blocks():
     chain = composed([(0, 2), (1, 1)], 5).chain(0)
     assert chain.servers == (0, 1)
     assert chain.blocks == (2, 1)
     assert chain.mean_service_s == pytest.approx((1.0 + 2 * 0.1) + (2.0 + 1 * 0.2))  # (2)
 
 
-def test_slots_are_counted_in_blocks_run_not_in_blocks_hosted():
-    # Rome hosts 2 blocks of 1 GB in 2.5 GB: 5 slots, of which a job on this chain takes 1. Oslo: 10 slots, 2 a job.
+def test_a_job_takes_a_slot_for_each_block_that_it_runs_not_for_each_block_hosted():
+    # Rome hosts 2 blocks of 1 GB in 2.5 GB: it has 5 slots, and a job on this chain takes 1. Oslo has 10 slots, and a
+    # job takes 2.
     assert composed([(0, 2), (1, 1)], 5).slots_used().tolist() == [10, 5]
-    message = "Oslo has 10 cache slots but its chains need 12: 2 are missing"
+    message = "cache slots of Oslo = 10: its chains need 12, which is 2 too many; lower the capacities of its chains"
     with pytest.raises(InfeasibleError, match=re.escape(message)):
         composed([(0, 2), (1, 1)], 6)
 
@@ -72,7 +76,7 @@ def test_a_chain_must_run_every_block_once_and_in_order(hops):
         composed(hops, 1)
 
 
-def test_the_chain_that_is_broken_is_named_among_sound_ones():
+def test_the_error_names_the_invalid_chain():
     system = replace(SYSTEM, servers=Servers([10.0, 10.0], [1.0, 2.0], [0.1, 0.2]))
     with pytest.raises(InfeasibleError, match=r"^chain 1 \(1,\) does not run"):
         Composition.of_hops(
@@ -80,7 +84,7 @@ def test_the_chain_that_is_broken_is_named_among_sound_ones():
         )
 
 
-def test_chains_come_fastest_first_with_all_that_belongs_to_them():
+def test_chains_are_sorted_fastest_first_with_their_hops_and_capacities():
     servers = Servers([10.0] * 3, [3.0, 1.0, 2.0], [0.1] * 3)
     placement = Placement([0, 0, 0], [3, 3, 3])
     hops, starts, blocks = np.arange(3), np.arange(4), np.full(3, 3)
@@ -90,7 +94,7 @@ def test_chains_come_fastest_first_with_all_that_belongs_to_them():
     assert [(chain.servers, chain.capacity) for chain in composition.chains] == [((1,), 6), ((2,), 7), ((0,), 5)]
     assert composition.mean_service_s == pytest.approx([1.3, 2.3, 3.3])
     assert composition.total_rate_per_s == pytest.approx(6 / 1.3 + 7 / 2.3 + 5 / 3.3)  # (4)
-    assert composition.slot_count == 18
+    assert composition.total_capacity == 18
 
 
 def test_first_token_time_is_the_part_of_the_time_before_decoding():
@@ -112,15 +116,15 @@ def test_the_arrival_rate_must_be_below_the_total_service_rate():
         replace(composition, system=replace(SYSTEM, arrival_rate_per_s=total)).check_stable()
 
 
-def test_no_chain_says_which_block_is_on_no_server():
+def test_the_error_without_chains_names_a_block_that_no_server_hosts():
     nothing = np.empty(0, dtype=np.int64)
-    with pytest.raises(InfeasibleError, match="no chain: 2 of 3 blocks, the first is block 1, are on no server"):
+    with pytest.raises(InfeasibleError, match="no chain: no server hosts 2 of 3 blocks, the first of them block 1 "):
         Composition.of_hops(SYSTEM, Placement([0, 0], [1, 0]), nothing, nothing, np.array([0]), nothing)
     with pytest.raises(InfeasibleError, match="no path through all of them has a free cache slot"):
         Composition.of_hops(SYSTEM, Placement([0, 0], [3, 0]), nothing, nothing, np.array([0]), nothing)
 
 
-def test_a_chain_that_holds_no_job_is_refused():
+def test_a_chain_of_capacity_0_is_refused():
     with pytest.raises(InputError, match=re.escape("capacity[0] = 0.0: must be a finite number of at least 1")):
         composed([(0, 2), (1, 1)], 0)
 
@@ -132,12 +136,12 @@ def test_a_quotient_that_is_whole_up_to_rounding_stays_whole(quotient, whole):
 
 def test_slack_lets_three_blocks_of_1_1_gb_into_3_3_gb():
     system = System(served_model(3, block_memory_gb=1.1), Servers([3.3], [1.0], [0.1]), 0.5)
-    assert 3 * 1.1 > 3.3  # what the slack is for
+    assert 3 * 1.1 > 3.3  # in floating point, so the slack is needed
     Placement([0], [3]).check(system)
     assert Placement([0], [3]).cache_slots(system).tolist() == [0]
 
 
-def test_cache_slots_are_what_fits_beside_the_blocks():
+def test_cache_slots_fill_the_memory_beside_the_blocks():
     rng = np.random.default_rng(11)
     for _ in range(100):
         system = random_system(rng)
@@ -150,7 +154,7 @@ def test_cache_slots_are_what_fits_beside_the_blocks():
         assert (slots[~hosting] == 0).all()
 
 
-def test_plain_seconds_are_times_that_no_length_changes():
+def test_times_given_as_seconds_do_not_depend_on_lengths():
     system = replace(SYSTEM, mean_job=(1.0, 2000.0, 19.0))
     assert system.communication_s.tolist() == [1.0, 2.0]
     assert system.block_s.tolist() == [0.1, 0.2]
@@ -189,7 +193,7 @@ def test_a_hundred_thousand_servers_take_megabytes():
         ({"names": ("Oslo",)}, "names = 1 names: give one for each of 2 servers"),
     ],
 )
-def test_servers_that_make_no_sense_are_refused(changes, message):
+def test_invalid_servers_are_refused(changes, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}") as refusal:
         replace(TWO, **changes)
     assert "\n" not in str(refusal.value)
@@ -204,7 +208,7 @@ def test_servers_that_make_no_sense_are_refused(changes, message):
         ({"target_load": 1.0}, "target_load = 1.0: must lie between 0 and 1"),
     ],
 )
-def test_a_system_that_makes_no_sense_is_refused(changes, message):
+def test_an_invalid_system_is_refused(changes, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         replace(SYSTEM, **changes)
 
@@ -218,7 +222,7 @@ def test_a_system_that_makes_no_sense_is_refused(changes, message):
         ({"block_memory_gb": float("nan")}, "block_memory_gb = nan: must be a finite number above 0"),
     ],
 )
-def test_a_model_that_makes_no_sense_is_refused(changes, message):
+def test_an_invalid_model_is_refused(changes, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         replace(served_model(3), **changes)
 
@@ -229,11 +233,11 @@ def test_a_model_that_makes_no_sense_is_refused(changes, message):
         ([0, -1], [1, 1], "first_block[1] = -1.0: must be a finite number of at least 0"),
         ([0, 0], [1, 1.5], "block_count[1] = 1.5: must be a whole number"),
         ([0, 0], [1, float("nan")], "block_count[1] = nan: must be a finite number of at least 0"),
-        ([0], [1, 1], "first_block has 1 entries: give one for each of 2 servers"),
-        ([0, 0], [1, 1, 1], "block_count has 3 entries: give one for each of 2 servers"),
+        ([0], [1, 1], "first_block = array of shape (1,): give one entry for each of 2 servers"),
+        ([0, 0], [1, 1, 1], "block_count = array of shape (3,): give one entry for each of 2 servers"),
     ],
 )
-def test_a_placement_that_makes_no_sense_is_refused(first_block, block_count, message):
+def test_an_invalid_placement_is_refused(first_block, block_count, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         Placement(first_block, block_count).check(SYSTEM)
 

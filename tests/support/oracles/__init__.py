@@ -1,1 +1,1 @@
-"""Plain second implementations and random instances: slow, written straight from the text, used by the tests only."""
+"""Plain second implementations and random instances, used by tests only; they are slow and follow the texts."""

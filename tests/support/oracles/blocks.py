@@ -1,6 +1,6 @@
-"""Blocks of LLaMA and BLOOM straight from their papers: whole sequences in float64, head by head, without a cache.
+"""Blocks of LLaMA and BLOOM as in their papers: whole sequences in float64, head by head, without a cache.
 
-Weights are mappings of Hugging Face's names below a block to float64 arrays, a matrix as (outputs, inputs).
+Weights map Hugging Face's parameter names within a block to float64 arrays; a matrix is (outputs, inputs).
 """
 
 from collections.abc import Mapping
@@ -11,12 +11,15 @@ Weights = Mapping[str, np.ndarray]
 
 
 def block(architecture, weights: Weights, hidden: np.ndarray) -> np.ndarray:
-    """One block over a whole sequence, (tokens, hidden size) to the same."""
+    """Return a block's output for a whole sequence, (tokens, hidden size)."""
     return {"llama": _llama, "bloom": _bloom}[architecture.family](architecture, weights, hidden)
 
 
 def tokens_of(architecture, blocks: list[Weights], ends: Weights, prompt: list[int], new_tokens: int) -> list[int]:
-    """Greedy decoding that computes the whole sequence anew for each token; `ends` has the names of `Ends`."""
+    """Return greedily decoded tokens, computing the whole sequence for each one.
+
+    `ends` are the weights of the embedding and of the head.
+    """
     sequence = list(prompt)
     for _ in range(new_tokens):
         hidden = ends["embedding.weight"][sequence]
@@ -30,7 +33,11 @@ def tokens_of(architecture, blocks: list[Weights], ends: Weights, prompt: list[i
 
 
 def alibi_slopes(heads: int) -> list[float]:
-    """2^(-8/n), 2^(-16/n), ...; if n is no power of two, every other slope of twice the next lower one fills up."""
+    """Return ALiBi's slopes for n heads: 2^(-8/n), 2^(-16/n), ...
+
+    If n is not a power of two, these are the slopes for the next lower power of two, followed by every other slope for
+    twice that power.
+    """
     lower = 2 ** int(np.floor(np.log2(heads)))
     slopes = [2 ** (-8 * (head + 1) / lower) for head in range(lower)]
     between = [2 ** (-8 * (head + 1) / (2 * lower)) for head in range(2 * lower)]
@@ -38,7 +45,10 @@ def alibi_slopes(heads: int) -> list[float]:
 
 
 def _llama(architecture, weights: Weights, hidden: np.ndarray) -> np.ndarray:
-    """RMSNorm, rotary positions, grouped heads and a gated MLP (Touvron et al. 2023)."""
+    """Compute a LLaMA block (Touvron et al. 2023).
+
+    It has RMSNorm, rotary positions, grouped heads and a gated MLP.
+    """
 
     def heads(x, name):
         projected = np.einsum("th,oh->to", x, weights[f"self_attn.{name}_proj.weight"])
@@ -63,7 +73,10 @@ def _llama(architecture, weights: Weights, hidden: np.ndarray) -> np.ndarray:
 
 
 def _bloom(architecture, weights: Weights, hidden: np.ndarray) -> np.ndarray:
-    """LayerNorm, ALiBi, one fused matrix for each head's query, key and value, GELU (Le Scao et al. 2022)."""
+    """Compute a BLOOM block (Le Scao et al. 2022).
+
+    It has LayerNorm, ALiBi, one fused matrix for each head's query, key and value, and GELU.
+    """
 
     def linear(x, name):
         return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
@@ -94,7 +107,10 @@ def layer_norm(architecture, weights: Weights, name: str, x: np.ndarray) -> np.n
 
 
 def _rotated(architecture, x: np.ndarray) -> np.ndarray:
-    """Values j and j + half as a complex number, turned by position · theta^(-j/half) (Su et al. 2021)."""
+    """Return values with rotary positions (Su et al. 2021).
+
+    Values j and j + half form a complex number, which is turned by the angle position · theta^(-j/half).
+    """
     tokens, half = len(x), x.shape[1] // 2
     angles = np.outer(np.arange(tokens), architecture.rope_theta ** (-np.arange(half) / half))
     turned = (x[:, :half] + 1j * x[:, half:]) * np.exp(1j * angles)
@@ -102,11 +118,15 @@ def _rotated(architecture, x: np.ndarray) -> np.ndarray:
 
 
 def _attend(queries: np.ndarray, keys: np.ndarray, values: np.ndarray, slope: float) -> np.ndarray:
-    """One head: a token looks at itself and those before, `slope` less for each step back (Press et al. 2022)."""
+    """Return one head's causal attention.
+
+    A token attends to itself and the tokens before it. Its scores fall by `slope` for each step back (ALiBi, Press et
+    al. 2022).
+    """
     rows = []
     for token, query in enumerate(queries):
-        seen = token + 1
-        scores = keys[:seen] @ query / np.sqrt(len(query)) - slope * (token - np.arange(seen))
+        visible = token + 1
+        scores = keys[:visible] @ query / np.sqrt(len(query)) - slope * (token - np.arange(visible))
         shares = np.exp(scores - scores.max())
-        rows.append(shares @ values[:seen] / shares.sum())
+        rows.append(shares @ values[:visible] / shares.sum())
     return np.array(rows)

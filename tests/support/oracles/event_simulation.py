@@ -1,7 +1,7 @@
-"""A plain simulator on Python's own heap, with the dispatch policies as they are specified for whole systems.
+"""A plain simulator with Python's heap, and the dispatch policies as specified for whole systems.
 
-Central policies start the queue's head on the chain that has just completed a job; the others decide once, on
-arrival. Jobs are served in the order of events; completions go before an arrival at the same instant.
+Central policies start the head of the queue on the chain that has just completed a job; the other policies decide once,
+on arrival. Jobs are served in the order of events. At the same instant, completions come before an arrival.
 """
 
 import heapq
@@ -17,7 +17,7 @@ Choice = Callable[[list[int], list[int], list[float], float], int | None]
 
 
 class Served(NamedTuple):
-    """One job: when it started, how long it was served, the time of its first token, and its chain."""
+    """One served job: its start, service time, time of the first token, and chain."""
 
     start_s: float
     service_s: float
@@ -26,25 +26,28 @@ class Served(NamedTuple):
 
 
 class TiedChainsError(Exception):
-    """Jobs on different chains completed at one instant: which completes first is left open."""
+    """Jobs on different chains completed at the same instant, so their order is undefined."""
 
 
 class Simulation:
-    """The state between two events; `choose(jobs on each chain, capacity, rates, uniform)` is a chain or None."""
+    """The state between two events.
+
+    `choose(jobs on each chain, capacity, rates, uniform)` returns a chain or None.
+    """
 
     def __init__(
         self, jobs: Jobs, coefficients_s: np.ndarray, rate: list[float], capacity: list[int], choose: Choice
     ) -> None:
         self._jobs, self._coefficients_s, self._rate, self._capacity = jobs, coefficients_s, rate, capacity
         self._choose = choose
-        self._present = [0] * len(capacity)  # Z_l of the specification: in service and in the chain's own queue
+        self._present = [0] * len(capacity)  # Z_l of the specification: jobs in service and in the chain's own queue
         self._own_queue: list[deque[int]] = [deque() for _ in capacity]
         self._central: deque[int] = deque()
         self._completions: list[tuple[float, int, int]] = []
         self._served: dict[int, Served] = {}
 
     def run(self) -> list[Served]:
-        """Every job, in the order of arrival."""
+        """Return every job, in order of arrival."""
         for job, now_s in enumerate(self._jobs.arrival_s):
             while self._completions and self._completions[0][0] <= now_s:
                 self._complete()

@@ -1,4 +1,4 @@
-"""A composition written as routing over fixed paths, each with slots of its own: JFFC once more, by another engine."""
+"""A composition as routing over fixed paths with separate slots, which runs JFFC in the engine for routes."""
 
 import numpy as np
 
@@ -10,14 +10,15 @@ from system.routing import DELAY, Routing
 
 @compiled(DELAY)
 def only_with_room(blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):  # type: ignore[no-untyped-def]
-    """Nothing where there is room, else out of the question."""
+    """Return no delay if there is room, else an infinite one."""
     return 0.0 if free >= blocks else np.inf
 
 
 def fixed_paths(composition: Composition) -> RoutedComposition:
-    """Every hop of every chain becomes a server of its own, with the slots that the chain may use there.
+    """Return routes that behave like JFFC on the chains.
 
-    With one central queue and the shortest path that has room this is JFFC on the chains.
+    Every hop of every chain becomes a separate server, with the slots that the chain may use there. Jobs wait in one
+    central queue and take the shortest path that has room.
     """
     hop_server, blocks, start = composition.hop_server, composition.hop_blocks, composition.hop_start
     placed, slots = composition.placement, blocks * np.repeat(composition.capacity, np.diff(start))
@@ -33,7 +34,10 @@ def fixed_paths(composition: Composition) -> RoutedComposition:
 
 
 def _hops_as_servers(composition: Composition, slots: np.ndarray) -> System:
-    """A server a hop, as fast as the hop's own, with memory for its blocks and slots."""
+    """Return a system with one server for each hop.
+
+    The server is as fast as the hop's own server, and has memory for the hop's blocks and slots.
+    """
     system, hop_server = composition.system, composition.hop_server
     model, servers = system.model, system.servers
     memory_gb = model.block_memory_gb * composition.hop_blocks + model.cache_memory_gb * slots

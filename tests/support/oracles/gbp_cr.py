@@ -1,4 +1,4 @@
-"""Alg. 1 of the paper line by line, and the exhaustive search that Theorem 2 is held against."""
+"""Alg. 1 of the paper line by line, and exhaustive searches for checking Theorem 2."""
 
 import math
 from collections.abc import Iterator
@@ -8,7 +8,10 @@ from system import System
 
 
 def gbp_cr(system: System, c: int, enough_rate_per_s: float = math.inf) -> tuple[list[int], list[int], list[float]]:
-    """a_j counted from 1 (0 where nothing is hosted), m_j, and the mean time of each chain in the order formed."""
+    """Return a_j, m_j, and the mean time of each chain in the order formed.
+
+    a_j is counted from 1, and is 0 for servers without blocks.
+    """
     model, server_count = system.model, len(system.servers)
     m, amortised_s, t = [0] * server_count, [math.inf] * server_count, [0.0] * server_count
     for j in range(server_count):
@@ -35,7 +38,10 @@ def gbp_cr(system: System, c: int, enough_rate_per_s: float = math.inf) -> tuple
 
 
 def largest_rates(visit_s: list[float], servers_per_chain: int) -> list[float]:
-    """Entry K: the largest total rate of K disjoint chains, over every way to form them of so many servers each."""
+    """Return the largest total rates of K disjoint chains, by K from 0 on.
+
+    The search covers all ways to form chains of `servers_per_chain` servers each.
+    """
     best = [0.0] * (len(visit_s) // servers_per_chain + 1)
     for chains in _disjoint_chains(tuple(range(len(visit_s))), servers_per_chain):
         rate = sum(1 / sum(visit_s[j] for j in chain) for chain in chains)
@@ -44,7 +50,10 @@ def largest_rates(visit_s: list[float], servers_per_chain: int) -> list[float]:
 
 
 def _disjoint_chains(servers: tuple[int, ...], size: int) -> Iterator[list[tuple[int, ...]]]:
-    """Every set of disjoint groups of `size` servers: the first server is in no group, or in one with some others."""
+    """Yield every set of disjoint groups of `size` servers.
+
+    The first server is in no group, or in one group with some others.
+    """
     yield []
     if len(servers) < size:
         return
@@ -52,15 +61,16 @@ def _disjoint_chains(servers: tuple[int, ...], size: int) -> Iterator[list[tuple
         if rest:
             yield rest
     for others in combinations(servers[1:], size - 1):
-        left = tuple(j for j in servers[1:] if j not in others)
-        for rest in _disjoint_chains(left, size):
+        remaining = tuple(j for j in servers[1:] if j not in others)
+        for rest in _disjoint_chains(remaining, size):
             yield [(servers[0], *others), *rest]
 
 
 def optimum(system: System, c: int) -> tuple[int, float] | None:
-    """Fewest chains of disjoint servers that reach λ/(ρ̄c) and their largest total rate, by labelling every server.
+    """Return the fewest disjoint chains that reach λ/(ρ̄c), and their largest total rate.
 
-    A server's label is its chain, or that it is in none; a chain's time counts all of its servers.
+    The search labels every server with its chain, or with 0 if it is in none. A chain's time counts all of its servers.
+    Returns None if no chains reach the rate.
     """
     model, server_count = system.model, len(system.servers)
     best: tuple[int, float] | None = None
@@ -78,7 +88,7 @@ def optimum(system: System, c: int) -> tuple[int, float] | None:
 
 
 def _labellings(server_count: int) -> Iterator[tuple[int, ...]]:
-    """0 for no chain, chains numbered from 1 by their first servers."""
+    """Yield all labellings: 0 for no chain; chains are numbered by first server."""
     if server_count == 0:
         yield ()
         return

@@ -1,4 +1,4 @@
-"""Alg. 2 of the paper on its own graph: servers are nodes, and any shortest-path routine finds the next chain."""
+"""Alg. 2 of the paper on the paper's graph, with servers as nodes and a general shortest-path routine."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ START, END = -1, -2
 
 
 def gca(system: System, placement: Placement) -> list[Chain]:
-    """The chains of Alg. 2 in the order of their discovery."""
+    """Return the chains of Alg. 2 in the order of their discovery."""
     free = dict(enumerate(placement.cache_slots(system).tolist()))
     graph = _routing_graph(system, placement, free)
     chains = []
@@ -21,7 +21,10 @@ def gca(system: System, placement: Placement) -> list[Chain]:
 
 
 def is_a_run(system: System, placement: Placement, chains: list[Chain]) -> bool:
-    """Whether Alg. 2 may find these chains in this order, whichever of equally short paths it takes."""
+    """Return whether Alg. 2 can find these chains in this order.
+
+    The algorithm may take any of equally short paths.
+    """
     free = dict(enumerate(placement.cache_slots(system).tolist()))
     graph = _routing_graph(system, placement, free)
     for chain in chains:
@@ -35,22 +38,29 @@ def is_a_run(system: System, placement: Placement, chains: list[Chain]) -> bool:
 
 
 def _chain(graph: Any, servers: list[int], free: dict[int, int]) -> Chain:
-    """The path through these servers, filled to capacity; the dummy end costs nothing."""
-    links = list(zip([START, *servers], servers, strict=False))
-    blocks = [graph.edges[link]["blocks"] for link in links]
+    """Return the path through these servers, filled to capacity.
+
+    The edge to the dummy end costs nothing.
+    """
+    edges = list(zip([START, *servers], servers, strict=False))
+    blocks = [graph.edges[edge]["blocks"] for edge in edges]
     capacity = min(free[j] // m for j, m in zip(servers, blocks, strict=True))
-    return Chain(tuple(servers), tuple(blocks), capacity, sum(graph.edges[link]["weight"] for link in links))
+    return Chain(tuple(servers), tuple(blocks), capacity, sum(graph.edges[edge]["weight"] for edge in edges))
 
 
 def _fill(graph: Any, chain: Chain, free: dict[int, int]) -> None:
-    """Take the chain's slots and drop the links that no longer fit."""
+    """Take the chain's slots and drop the edges that no longer fit."""
     for j, blocks in zip(chain.servers, chain.blocks, strict=True):
         free[j] -= chain.capacity * blocks
     graph.remove_edges_from([(i, j) for i, j, m in graph.edges(data="blocks") if j != END and free[j] < m])
 
 
 def _routing_graph(system: System, placement: Placement, free: dict[int, int]) -> "nx.DiGraph[int]":
-    """Links (i, j) with a_j <= a_i + m_i <= a_j + m_j - 1, blocks counted from 1; the dummy start has a = 0, m = 1."""
+    """Return the graph of servers, dummy start and dummy end.
+
+    It has the edges (i, j) for which a_j <= a_i + m_i <= a_j + m_j - 1. Blocks are counted from 1; the dummy start has
+    a = 0 and m = 1.
+    """
     a, m = (placement.first_block + 1).tolist(), placement.block_count.tolist()
     next_needed = {START: 1} | {j: a[j] + m[j] for j in free if m[j] > 0}
     graph: nx.DiGraph[int] = nx.DiGraph()

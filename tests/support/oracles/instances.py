@@ -9,7 +9,7 @@ from workloads.jobs import Jobs
 
 
 class Queue(NamedTuple):
-    """What the queueing formulas take: λ, μ (K,) and c (K,)."""
+    """The arguments of the queueing formulas: λ, μ (K,) and c (K,)."""
 
     arrival_rate: float
     service_rates: np.ndarray
@@ -21,20 +21,26 @@ def served_model(block_count: int, block_memory_gb: float = 1.0, cache_memory_gb
 
 
 def random_system(rng: np.random.Generator, server_count: int = 12, largest_model: int = 10) -> System:
-    """Servers of unequal memory with continuous times and round trips; the rate is low enough for most placements."""
+    """Return servers of unequal memory with continuous times and round trips.
+
+    The arrival rate is low enough for most placements.
+    """
     model = served_model(int(rng.integers(2, largest_model + 1)), 1.0, float(rng.uniform(0.05, 0.4)))
     servers = Servers(
         rng.uniform(0.8, 1.5 * model.block_count, server_count),
         rng.uniform(0.1, 2.0, (server_count, 3)) * (1, 1e-3, 1e-2),
         rng.uniform(0.02, 0.5, (server_count, 3)) * (1, 1e-3, 1e-2),
-        orchestrator_rtt_s=rng.spawn(1)[0].uniform(0.01, 0.1, server_count),  # leaves the other numbers as they are
+        orchestrator_rtt_s=rng.spawn(1)[0].uniform(0.01, 0.1, server_count),  # does not change the other numbers
         rtt_s=rng.uniform(0.01, 0.1, (server_count, server_count)),
     )
     return System(model, servers, float(rng.uniform(0.01, 0.5)), mean_job=(1.0, 200.0, 20.0))
 
 
 def random_placement(rng: np.random.Generator, system: System) -> Placement:
-    """Ranges anywhere in the model, of any length that fits: they overlap, and some blocks may be on no server."""
+    """Return random ranges of any length that fits.
+
+    Ranges may overlap, and some blocks may be on no server.
+    """
     model, memory_gb = system.model, system.servers.memory_gb
     most = np.minimum(memory_gb // model.block_memory_gb, model.block_count).astype(int)
     block_count = rng.integers(0, most + 1)
@@ -42,7 +48,10 @@ def random_placement(rng: np.random.Generator, system: System) -> Placement:
 
 
 def random_queue(rng: np.random.Generator, most_states: float, decades: float = 3, load: float | None = None) -> Queue:
-    """1 to 5 chains with rates over some decades and at most so many states of their slots."""
+    """Return 1 to 5 chains with rates over some decades.
+
+    The occupancy of the chains has at most `most_states` states.
+    """
     while True:
         chain_count = int(rng.integers(1, 6))
         capacities = rng.integers(1, 13, chain_count)
@@ -54,13 +63,16 @@ def random_queue(rng: np.random.Generator, most_states: float, decades: float = 
 
 
 def poisson_jobs(rng: np.random.Generator, count: int, rate_per_s: float) -> Jobs:
-    """Poisson arrivals, exponential sizes, no lengths."""
+    """Return jobs with Poisson arrivals, exponential sizes and no lengths."""
     arrival_s = np.cumsum(rng.exponential(1 / rate_per_s, count))
     return Jobs(arrival_s, rng.exponential(size=count), np.zeros((1, 2)), rng.random(count))
 
 
 def uneven_jobs(rng: np.random.Generator, count: int, rate_per_s: float) -> Jobs:
-    """As from a trace: lengths of their own, and a rate that swings between a tenth and three times the given one."""
+    """Return jobs like those of a trace, with different lengths and a varying rate.
+
+    The rate alternates between a tenth of the given rate and three times as much.
+    """
     rates = rate_per_s * np.where(np.arange(count) // 40 % 2, 0.1, 3.0)
     lengths = rng.integers(1, 400, (count, 2)).astype(np.float64)
     return Jobs(np.cumsum(rng.exponential(1 / rates)), np.ones(count), lengths, rng.random(count))

@@ -1,4 +1,7 @@
-"""Erlang's formulas, and the loss system of unequal slots by exact recursion on the lattice of sums of rates."""
+"""Erlang's formulas, and the loss system of unequal job servers by exact recursion on the lattice of rate sums.
+
+A slot here is a job server: a chain of capacity c_k has c_k of them.
+"""
 
 import math
 
@@ -6,28 +9,29 @@ import numpy as np
 
 
 def erlang_b(offered: float, slots: int) -> float:
-    """Share of lost jobs when `offered` (λ/μ) meets so many slots."""
+    """Return the share of lost jobs for the offered load λ/μ."""
     terms = [math.exp(n * math.log(offered) - math.lgamma(n + 1)) for n in range(slots + 1)]
     return terms[-1] / sum(terms)
 
 
 def erlang_c(offered: float, slots: int) -> float:
-    """Share of jobs that wait when none is lost."""
+    """Return the share of jobs that wait if none is lost."""
     blocked, load = erlang_b(offered, slots), offered / slots
     return blocked / (1 - load * (1 - blocked))
 
 
 def multi_server_response_s(arrival_rate: float, service_rate: float, slots: int) -> float:
-    """Mean response time of M/M/c."""
+    """Return the mean response time of M/M/c."""
     waits = erlang_c(arrival_rate / service_rate, slots)
     return 1 / service_rate + waits / (slots * service_rate - arrival_rate)
 
 
 def jffc_mean_response_s(arrival_rate: float, service_rates: np.ndarray, capacities: np.ndarray) -> float:
-    """Palm's recursion for φ at every s = Σ n_l μ_l it is ever needed at, 0 <= n_l <= c_l, and the queue on top.
+    """Return the mean response time under JFFC, by Palm's recursion for φ.
 
-    φ is an array with one axis per chain, fastest first; each slot hunted shortens its axis by one. Extended precision
-    makes up for the 1 - φ.
+    φ is computed at all points s = Σ n_l μ_l, 0 <= n_l <= c_l, that the recursion needs; the queue is added at the end.
+    φ is an array with one axis per chain, fastest first; each slot that is processed shortens its axis by one. Extended
+    precision compensates for the cancellation in 1 - φ.
     """
     order = np.argsort(-service_rates)
     rates, slots = service_rates[order].astype(np.longdouble), capacities[order]

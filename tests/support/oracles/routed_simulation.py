@@ -1,7 +1,7 @@
-"""A plain simulator of schemes that route each job over servers, on Python's own heap and without any graph.
+"""A plain simulator of schemes that route each job over servers, with Python's heap and without a graph.
 
-Every path is listed once; a job takes the one with the least sum of what its hops cost and of what the servers' state
-adds to them. State is never kept, it is counted anew from the jobs that are there. Blocks are counted from 0.
+All paths are listed once; a job takes the path with the least sum of the costs of its hops and of the delays that the
+servers' state adds. The state is not stored but counted from the jobs that are present. Blocks are counted from 0.
 """
 
 import heapq
@@ -12,11 +12,11 @@ from typing import NamedTuple
 from system import Placement, System
 from workloads.jobs import Jobs
 
-RETRY_AFTER_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)  # and 60 s ever after
+RETRY_AFTER_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)  # the last one repeats
 
 
 class Hop(NamedTuple):
-    """The next server, the one before it (None is the client) and the blocks run here."""
+    """A hop to `server` from `source` (None is the client), with the number of blocks run there."""
 
     source: int | None
     server: int
@@ -27,7 +27,10 @@ Path = tuple[Hop, ...]
 
 
 class Scheme(NamedTuple):
-    """`hop_s(hop)` and `exit_s(server)` are what a path costs; `delay` is `petals` or `ws_rr`."""
+    """The rules of a scheme.
+
+    `hop_s(hop)` and `exit_s(server)` are the parts of a path's cost; `delay` is `petals` or `ws_rr`.
+    """
 
     hop_s: Callable[[Hop], float]
     exit_s: Callable[[int], float]
@@ -37,7 +40,7 @@ class Scheme(NamedTuple):
 
 
 class Served(NamedTuple):
-    """One job: when it started and had its first token, and how long it was served, in seconds."""
+    """One served job: its start, service time and first token, and the time of a further token, in seconds."""
 
     start_s: float
     service_s: float
@@ -46,7 +49,10 @@ class Served(NamedTuple):
 
 
 def paths(placement: Placement, slots: list[int], block_count: int) -> list[Path]:
-    """Every way through all blocks: each server runs what it hosts from the next block on, if it has the slots."""
+    """Return every path through all blocks.
+
+    Each server runs the blocks that it hosts from the next one on, if it has enough slots.
+    """
     first, end = placement.first_block.tolist(), placement.end_block.tolist()
 
     def onward(source: int | None, done: int) -> Iterator[Path]:
@@ -62,7 +68,10 @@ def paths(placement: Placement, slots: list[int], block_count: int) -> list[Path
 
 
 def petals_scheme(system: System, waiting: str, refresh_s: float = 0.0) -> Scheme:
-    """BASELINES 1.3: messages go from server to server, 18 ms a hop, one decoding step for each block."""
+    """Return the scheme of PETALS (BASELINES 1.3).
+
+    Messages go from server to server; a hop costs 18 ms and one decoding step of each block.
+    """
     servers = system.servers
 
     def hop_s(hop: Hop) -> float:
@@ -73,7 +82,7 @@ def petals_scheme(system: System, waiting: str, refresh_s: float = 0.0) -> Schem
 
 
 def bprr_scheme(system: System, waiting: str) -> Scheme:
-    """BASELINES 2.3: the mean time of the visit."""
+    """Return the scheme of BPRR (BASELINES 2.3); a hop costs the visit's mean time."""
 
     def hop_s(hop: Hop) -> float:
         return system.communication_s[hop.server] + system.block_s[hop.server] * hop.blocks
@@ -82,7 +91,7 @@ def bprr_scheme(system: System, waiting: str) -> Scheme:
 
 
 class Claim(NamedTuple):
-    """A job that is there, running or committed to a path, and when it is expected to end."""
+    """A job that is present, running or committed to a path, and its expected end."""
 
     path: Path
     runs: bool
@@ -90,45 +99,48 @@ class Claim(NamedTuple):
 
 
 class RoutedSimulation:
-    """The state between two events. A `Claim` is kept for each job that is there, in order of arrival."""
+    """The state between two events, with a `Claim` for each job that is present, in order of arrival."""
 
     def __init__(self, system: System, placement: Placement, slots: list[int], scheme: Scheme, jobs: Jobs) -> None:
         self._system, self._placement, self._slots, self._scheme, self._jobs = system, placement, slots, scheme, jobs
         self._paths = paths(placement, slots, system.model.block_count)
         self._claims: dict[int, Claim] = {}
         self._waiting: list[int] = []  # in the central queue
-        self._told, self._told_at_s = list(slots), -math.inf
-        self._events: list[tuple[float, int, int]] = []  # time, job, attempts made or -1 where it completes
+        self._known_free, self._refreshed_s = list(slots), -math.inf
+        self._events: list[tuple[float, int, int]] = []  # time, job, attempts made (-1 for a completion)
         self._served: dict[int, Served] = {}
 
     def run(self) -> list[Served]:
-        """Every job, in the order of arrival."""
+        """Return every job, in order of arrival."""
         for job, now_s in enumerate(self._jobs.arrival_s.tolist()):
-            self._happen_until(now_s)
+            self._process_events_until(now_s)
             self._arrive(job, 0, now_s)
-        self._happen_until(math.inf)
+        self._process_events_until(math.inf)
         return [self._served[job] for job in range(len(self._jobs))]
 
-    def _happen_until(self, until_s: float) -> None:
+    def _process_events_until(self, until_s: float) -> None:
         while self._events and self._events[0][0] <= until_s:
             now_s, job, attempts = heapq.heappop(self._events)
             if attempts < 0:
                 del self._claims[job]
-                self._start_those_who_wait(now_s)
+                self._start_waiting_jobs(now_s)
             else:
                 self._arrive(job, attempts, now_s)
 
-    def _look(self, now_s: float) -> None:
-        """Who looks for a path reads the free slots anew if those known are old; at a refresh of 0 they always are."""
-        if now_s - self._told_at_s >= self._scheme.refresh_s:
-            self._told = [self._free(j) for j in range(len(self._slots))]
-            self._told_at_s = now_s
+    def _refresh(self, now_s: float) -> None:
+        """Read the free slots again if the known numbers are too old.
+
+        With a `refresh_s` of 0 they are read every time.
+        """
+        if now_s - self._refreshed_s >= self._scheme.refresh_s:
+            self._known_free = [self._free(j) for j in range(len(self._slots))]
+            self._refreshed_s = now_s
 
     def _arrive(self, job: int, attempts: int, now_s: float) -> None:
-        """A new job, or one that tries again."""
+        """Handle a new job, or a job that tries again."""
         if self._scheme.waiting == "central":
             self._waiting.append(job)
-            self._start_those_who_wait(now_s)
+            self._start_waiting_jobs(now_s)
             return
         path = self._route(now_s)
         if self._may_start(job, path):
@@ -140,7 +152,7 @@ class RoutedSimulation:
             wait_s = max(self._delay_s(hop, now_s) for hop in path)
             self._claims[job] = Claim(path, False, now_s + wait_s + self._mean_s(path))
 
-    def _start_those_who_wait(self, now_s: float) -> None:
+    def _start_waiting_jobs(self, now_s: float) -> None:
         for job in sorted(job for job, claim in self._claims.items() if not claim.runs):
             path = self._claims[job].path
             if self._may_start(job, path):
@@ -152,7 +164,10 @@ class RoutedSimulation:
             self._start(self._waiting.pop(0), path, now_s)
 
     def _may_start(self, job: int, path: Path) -> bool:
-        """Room beside those that run; under `fcfs` beside all that came before and are there."""
+        """Return whether the path has room beside the running jobs.
+
+        Under `fcfs`, it must have room beside all jobs that arrived earlier and are present.
+        """
         in_order = self._scheme.waiting == "fcfs"
         room = self._reserved_room(job) if in_order else self._free
         return all(room(hop.server) >= hop.blocks for hop in path)
@@ -182,7 +197,7 @@ class RoutedSimulation:
         return sum(communication_s[hop.server] + hop.blocks * block_s[hop.server] for hop in path)
 
     def _route(self, now_s: float) -> Path:
-        self._look(now_s)
+        self._refresh(now_s)
         return min(self._paths, key=lambda path: self._cost_s(path, now_s))
 
     def _cost_s(self, path: Path, now_s: float) -> float:
@@ -191,15 +206,15 @@ class RoutedSimulation:
 
     def _delay_s(self, hop: Hop, now_s: float) -> float:
         if self._scheme.delay == "petals":
-            return 10.0 if self._told[hop.server] < self._placement.block_count[hop.server] else 0.0
-        there = [claim for claim in self._claims.values() if _slots_of(claim, hop.server)]
-        room, left = self._slots[hop.server] - sum(_slots_of(claim, hop.server) for claim in there), 0.0
-        for claim in sorted(there, key=lambda claim: claim.expected_end_s):
+            return 10.0 if self._known_free[hop.server] < self._placement.block_count[hop.server] else 0.0
+        present = [claim for claim in self._claims.values() if _slots_of(claim, hop.server)]
+        room, remaining_s = self._slots[hop.server] - sum(_slots_of(claim, hop.server) for claim in present), 0.0
+        for claim in sorted(present, key=lambda claim: claim.expected_end_s):
             if room >= hop.blocks:
                 break
             room += _slots_of(claim, hop.server)
-            left = max(claim.expected_end_s - now_s, 0.0)
-        return left
+            remaining_s = max(claim.expected_end_s - now_s, 0.0)
+        return remaining_s
 
 
 def _slots_of(claim: Claim, j: int) -> int:

@@ -1,4 +1,4 @@
-"""The placements of PETALS and BPRR in plain loops, as they are specified; blocks are counted from 0."""
+"""The placements of PETALS and BPRR in plain loops, as specified; blocks are counted from 0."""
 
 import math
 
@@ -8,9 +8,10 @@ from system import System
 def petals(
     throughput: list[float], block_count: list[int], model_blocks: int, order: list[int], *, by_sum: bool = False
 ) -> list[int]:
-    """a_j of servers that join in this order, each at the window of least throughput, the weakest block first.
+    """Return the first blocks a_j of servers that join in this order.
 
-    Sums of the same numbers in another order differ in their last bits; they count as equal.
+    Each joins at the window of least throughput, comparing the weakest block first. Sums of the same numbers in another
+    order differ in their last bits, so they count as equal.
     """
     theta, first = [0.0] * model_blocks, [0] * len(block_count)
     for j in order:
@@ -28,7 +29,10 @@ def petals(
 
 
 def cg_bp(system: System, sessions: int) -> tuple[list[int], list[int]] | None:
-    """a_j and m_j of CG-BP for R sessions, or None where some block is served for fewer."""
+    """Return a_j and m_j of CG-BP for R sessions.
+
+    The result is None if some block is served for fewer sessions.
+    """
     model, memory_gb = system.model, system.servers.memory_gb.tolist()
     output_tokens = system.mean_job[2] + 1
     per_block_gb = model.block_memory_gb + model.cache_memory_gb * sessions
@@ -37,7 +41,7 @@ def cg_bp(system: System, sessions: int) -> tuple[list[int], list[int]] | None:
     visit_s = {j: (system.communication_s[j] + system.block_s[j] * m[j]) / m[j] for j in servers}
     free_gb = {j: memory_gb[j] - model.block_memory_gb * m[j] for j in servers}
     hosts = {j: math.floor(free_gb[j] / (model.cache_memory_gb * m[j]) * (1 + 1e-12)) for j in servers}
-    slowest_s = max(visit_s.values(), default=0.0) + 1e-3 * output_tokens  # 1 ms more a token
+    slowest_s = max(visit_s.values(), default=0.0) + 1e-3 * output_tokens  # 1 ms more per token
     served, time_s = [0] * model.block_count, [sessions * slowest_s] * model.block_count
     first = [0] * len(m)
     for j in sorted(servers, key=lambda j: (visit_s[j], j)):
@@ -49,7 +53,11 @@ def cg_bp(system: System, sessions: int) -> tuple[list[int], list[int]] | None:
 
 
 def _window(served: list[int], time_s: list[float], sessions: int, length: int) -> int:
-    """While a block lacks sessions the largest sum of times among windows with such a block, then the least served."""
+    """Return the start of the next window.
+
+    While a block lacks sessions, it is the window with the largest sum of times among those with such a block. After
+    that, it is the window that is served least.
+    """
     starts = range(len(served) - length + 1)
     if min(served) >= sessions:
         return min(starts, key=lambda a: (sorted(served[a : a + length]), a))

@@ -1,7 +1,7 @@
-"""A plain simulator of steps on Python's own heap: each job is a generator that says for what it waits next.
+"""A plain simulator of steps with Python's heap: each job is a generator that yields what it waits for next.
 
-At one instant computations end, then jobs go on in the order of their numbers, then servers that are free begin. Who
-starts when and where is asked of an admission, which has tests of its own.
+At the same instant, first computations end, then jobs continue in the order of their numbers, then free servers begin.
+An admission, which has its own tests, decides which job starts when and where.
 """
 
 import heapq
@@ -14,12 +14,12 @@ from evaluators.admission.requests import RequestAdmission, Start
 from system import Servers
 from workloads.jobs import Jobs
 
-Happening = Callable[[], None]
+Event = Callable[[], None]
 DONE, JOB, SERVER = range(3)
 
 
 class Step(NamedTuple):
-    """A job that asks a server for some computation, and whether it is for a single token."""
+    """A computation that a job requests of a server; `is_token` tells whether it is for a single token."""
 
     job: int
     server: int
@@ -28,7 +28,7 @@ class Step(NamedTuple):
 
 
 class Served:
-    """One job: when it started, had its first token and ended, and how its steps spent the time."""
+    """One served job: its start, first token and end, and the parts of its service time."""
 
     def __init__(self, start_s: float) -> None:
         self.start_s, self.first_token_s, self.end_s = start_s, math.nan, math.nan
@@ -36,7 +36,10 @@ class Served:
 
 
 class StepSimulation:
-    """Everything that happens is a function in a heap; `stacks` is the time of steps together, None if serial."""
+    """The state between two events, which are functions in a heap.
+
+    `stacks` returns the time of steps that are computed together; it is None if steps are computed one at a time.
+    """
 
     def __init__(
         self,
@@ -50,42 +53,42 @@ class StepSimulation:
     ) -> None:
         self._slowdown = itertools.cycle(slowdown)
         self._handling_s, self._model_blocks = handling_s, model_blocks
-        self._blocks_of: list[dict[int, int]] = [{} for _ in range(len(servers))]  # of each server, of its open jobs
+        self._blocks_of: list[dict[int, int]] = [{} for _ in range(len(servers))]  # by server, then by its open jobs
         self._servers, self._jobs, self._admission, self._stacks = servers, jobs, admission, stacks
         self._now_s = 0.0
-        self._ahead: list[tuple[float, int, int, Happening]] = []
+        self._events: list[tuple[float, int, int, Event]] = []
         self._waiting: list[list[tuple[float, Step]]] = [[] for _ in range(len(servers))]
         self._computing = [False] * len(servers)
-        self._life: dict[int, Iterator[float | Step]] = {}
+        self._progress: dict[int, Iterator[float | Step]] = {}
         self.busy_s = [0.0] * len(servers)
         self.served: dict[int, Served] = {}
 
     def run(self) -> list[Served]:
-        """Every job, in the order of arrival."""
+        """Return every job, in order of arrival."""
         arrivals = [*self._jobs.arrival_s.tolist(), math.inf]
-        come = 0
+        arrived = 0
         while True:
-            ahead_s = self._ahead[0][0] if self._ahead else math.inf
-            self._now_s = min(ahead_s, arrivals[come], self._admission.next_look_s)
+            event_s = self._events[0][0] if self._events else math.inf
+            self._now_s = min(event_s, arrivals[arrived], self._admission.next_look_s)
             if self._now_s == math.inf:
                 return [self.served[job] for job in range(len(self._jobs))]
-            if ahead_s == self._now_s:
-                heapq.heappop(self._ahead)[-1]()
+            if event_s == self._now_s:
+                heapq.heappop(self._events)[-1]()
             elif self._admission.next_look_s == self._now_s:
-                self._start_those_who_can()
+                self._start_admitted_jobs()
             else:
-                self._admission.arrive(come)
-                come += 1
-                self._start_those_who_can()
+                self._admission.arrive(arrived)
+                arrived += 1
+                self._start_admitted_jobs()
 
-    def _start_those_who_can(self) -> None:
+    def _start_admitted_jobs(self) -> None:
         for start in self._admission.starts(self._now_s):
             self.served[start.job] = Served(self._now_s)
-            self._life[start.job] = self._live(start)
-            self._go_on(start.job)
+            self._progress[start.job] = self._waits(start)
+            self._continue(start.job)
 
-    def _live(self, start: Start) -> Iterator[float | Step]:
-        """What a job waits for, one after the other: seconds, or a step."""
+    def _waits(self, start: Start) -> Iterator[float | Step]:
+        """Yield what a job waits for, one after the other: seconds, or a step."""
         row = self._jobs.lengths[start.job if len(self._jobs.lengths) > 1 else 0]
         for token in range(1 + int(row[1])):
             for server, _, blocks in start.path:
@@ -100,22 +103,22 @@ class StepSimulation:
             if token == 0:
                 self.served[start.job].first_token_s = self._now_s
 
-    def _later(self, after_s: float, kind: int, who: int, happening: Happening) -> None:
-        heapq.heappush(self._ahead, (self._now_s + after_s, kind, who, happening))
+    def _schedule(self, after_s: float, kind: int, number: int, event: Event) -> None:
+        heapq.heappush(self._events, (self._now_s + after_s, kind, number, event))
 
-    def _go_on(self, job: int) -> None:
-        wanted = next(self._life[job], None)
-        if wanted is None:
+    def _continue(self, job: int) -> None:
+        wait = next(self._progress[job], None)
+        if wait is None:
             self.served[job].end_s = self._now_s
             for blocks_of in self._blocks_of:
                 blocks_of.pop(job, None)
             self._admission.leave(job)
-            self._start_those_who_can()
-        elif isinstance(wanted, Step):
-            self._waiting[wanted.server].append((self._now_s, wanted))
-            self._serve(wanted.server)
+            self._start_admitted_jobs()
+        elif isinstance(wait, Step):
+            self._waiting[wait.server].append((self._now_s, wait))
+            self._serve(wait.server)
         else:
-            self._later(wanted, JOB, job, lambda: self._go_on(job))
+            self._schedule(wait, JOB, job, lambda: self._continue(job))
 
     def _serve(self, server: int) -> None:
         if self._computing[server] or not self._waiting[server]:
@@ -129,14 +132,14 @@ class StepSimulation:
         times_s = [step.computation_s for _, step in together]
         takes_s = self._stacks(times_s) if self._stacks and together[0][1].is_token else times_s[0]
         takes_s *= next(self._slowdown)
-        for came_s, step in together:
-            self.served[step.job].queue_s += self._now_s - came_s
+        for arrival_s, step in together:
+            self.served[step.job].queue_s += self._now_s - arrival_s
             self.served[step.job].compute_s += takes_s
         self._computing[server] = True
         self.busy_s[server] += takes_s
-        self._later(takes_s, DONE, server, lambda: [self._go_on(step.job) for _, step in together])
+        self._schedule(takes_s, DONE, server, lambda: [self._continue(step.job) for _, step in together])
         handled_s = takes_s + self._handling_s * len(together)
-        self._later(handled_s, SERVER, server, lambda: self._finish(server))
+        self._schedule(handled_s, SERVER, server, lambda: self._finish(server))
 
     def _finish(self, server: int) -> None:
         self._computing[server] = False

@@ -1,4 +1,4 @@
-"""An admission driven by a clock of events, each job ending after a time that is given when it starts."""
+"""An admission driven by a clock of events; the service time of a job is given when it starts."""
 
 import heapq
 import math
@@ -9,11 +9,11 @@ from evaluators.admission.requests import RequestAdmission, Start
 from system import InfeasibleError
 from workloads.jobs import Jobs
 
-LOSS, END, ARRIVAL = -1, 0, 1  # in this order at one instant
+LOSS, END, ARRIVAL = -1, 0, 1  # the order at the same instant
 
 
 class Started(NamedTuple):
-    """A start, when it was, and how long the job would be served."""
+    """A start with its time and the job's service time."""
 
     at_s: float
     service_s: float
@@ -21,7 +21,10 @@ class Started(NamedTuple):
 
 
 class VirtualClock:
-    """Serves all jobs. A server may be lost: jobs in service over it come again at once, from the beginning."""
+    """A clock that serves all jobs of an admission.
+
+    A server may be lost. Jobs in service on it then arrive again at once, and start from the beginning.
+    """
 
     def __init__(self, admission: RequestAdmission, jobs: Jobs, service_s: Callable[[Start], float]) -> None:
         self._admission, self._service_s = admission, service_s
@@ -35,8 +38,8 @@ class VirtualClock:
         heapq.heappush(self._events, (loss_s, LOSS, server))
         while (now_s := min(self._events[0][0], self._admission.next_look_s)) < math.inf:
             if self._events[0][0] == now_s:
-                _, kind, who = heapq.heappop(self._events)
-                {LOSS: self._lose, END: self._end, ARRIVAL: self._arrive}[kind](who, now_s)
+                _, kind, number = heapq.heappop(self._events)
+                {LOSS: self._lose, END: self._end, ARRIVAL: self._arrive}[kind](number, now_s)
             for start in self._admission.starts(now_s):
                 self._start(start, now_s)
             self._events = self._events or [(math.inf, LOSS, server)]
@@ -49,7 +52,7 @@ class VirtualClock:
         heapq.heappush(self._events, (now_s + self.started[-1].service_s, END, start.job))
 
     def _end(self, job: int, now_s: float) -> None:
-        """Unless it is an end that did not come, as the job was interrupted."""
+        """End a job, unless the end belongs to an interrupted start."""
         started = self.in_service.get(job)
         if started is not None and started.at_s + started.service_s == now_s:
             self._admission.leave(job)
@@ -64,8 +67,10 @@ class VirtualClock:
 
     def _lose(self, server: int, now_s: float) -> None:
         self.given_up += self._admission.lose_server(server)
-        hit = [job for job, one in self.in_service.items() if any(hop.server == server for hop in one.start.path)]
-        for job in hit:
+        interrupted = [
+            job for job, started in self.in_service.items() if any(hop.server == server for hop in started.start.path)
+        ]
+        for job in interrupted:
             del self.in_service[job]
             self._admission.leave(job)
             self._arrive(job, now_s)
