@@ -7,7 +7,7 @@ import numpy as np
 from algorithms.allocation.gca import gca
 from algorithms.dispatch.jffc import JFFC
 from system import Composition, InfeasibleError, Placement, System
-from system.checks import require_count
+from system.checks import SLACK, require_count
 from system.dispatch import Dispatch
 
 
@@ -40,7 +40,7 @@ def equal_split(system: System, stages: int) -> Composition:
     bounds = np.linspace(0, model.block_count, count + 1).astype(int)
     lengths = np.diff(bounds)
     needed_gb = lengths.max() * (model.block_memory_gb + model.cache_memory_gb)
-    fitting = np.flatnonzero(system.servers.memory_gb >= needed_gb)
+    fitting = np.flatnonzero(system.servers.memory_gb * (1 + SLACK) >= needed_gb)
     if fitting.size < count:
         raise InfeasibleError(
             f"stages = {stages}: the number of servers with the {needed_gb:.4g} GB for a stage and one job's cache is "

@@ -1,8 +1,10 @@
-"""The table of rooms in docs/architecture.md is what the code does: imports go down only, and all that are named exist."""
+"""The table of rooms in docs/architecture.md shows what the code does, and every room is installed."""
 
 import ast
 import re
+import tomllib
 from collections import defaultdict
+from fnmatch import fnmatch
 from functools import cache
 
 from tests.support.project import ROOT
@@ -88,3 +90,13 @@ def test_hydra_is_known_to_the_doors_and_the_sweep_only():
         if name and name.split(".")[0] in ("hydra", "omegaconf")
     }
     assert know == {"run", "sweep", "hydra_plugins"}
+
+
+def test_every_package_is_installed_and_no_data_folder_is():
+    """Setuptools finds packages by itself, but for the folders that pyproject.toml excludes."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    excluded = settings["packages"]["find"]["exclude"]
+    packages = {".".join(file.parent.relative_to(ROOT).parts) for file in modules().values()} - {""}
+    assert [name for name in packages if any(fnmatch(name, pattern) for pattern in excluded)] == []
+    folders = {"build", "conf", "docs", "outputs", "results", "site", "tests"}
+    assert [name for name in folders if not any(fnmatch(name, pattern) for pattern in excluded)] == []

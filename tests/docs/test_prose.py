@@ -5,8 +5,8 @@ from statistics import median
 
 import pytest
 
-from tests.support.prose import FILLERS, MOST_WORDS, bindings, python_files, summaries
 from tests.support.project import ROOT
+from tests.support.prose import FILLERS, MOST_WORDS, bindings, python_files, summaries
 
 CODE = [path for path in python_files(ROOT) if "tests" not in path.parts]
 TESTS = python_files(ROOT / "tests")
