@@ -3,7 +3,6 @@
 A new algorithm is a Python file and a YAML file; it is tested here as soon as the YAML file exists.
 """
 
-import tomllib
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
@@ -66,17 +65,6 @@ def test_the_groups_have_their_main_algorithms():
     assert "fixed" in names("tuning")
     assert {"independent", "steps"} <= set(names("service"))
     assert {"proposed", "petals", "bprr"} <= set(names("algorithm"))
-
-
-def test_all_packages_are_listed_in_pyproject():
-    """Check the list, because a wheel lacks packages that are not listed."""
-    listed = tomllib.loads((CONF.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    folders = {path.parent for top in {name.split(".")[0] for name in listed} for path in _packages(top)}
-    assert {".".join(folder.relative_to(CONF.parent).parts) for folder in folders} <= set(listed)
-
-
-def _packages(top: str) -> Iterator[Path]:
-    return (CONF.parent / top).rglob("__init__.py")
 
 
 @pytest.mark.parametrize("name", names("placement"))
