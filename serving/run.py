@@ -67,8 +67,8 @@ def serve(
     admission, delays = RequestAdmission(layout, jobs), Delays(settings.delays_s(layout.system.servers))
     with fleet.started(settings.engine, list(specs.values()), settings.addresses) as servers:
         servers.wait_until_ready(list(specs.values()), settings.start_s)
-        links = dict(zip(specs, servers.links, strict=True))
-        orchestrator = Orchestrator(admission, links, ends, delays, settings.timeout_s, settings.reroute)
+        connections = dict(zip(specs, servers.connections, strict=True))
+        orchestrator = Orchestrator(admission, connections, ends, delays, settings.timeout_s, settings.reroute)
         with tqdm(total=len(jobs), unit="job", disable=None, leave=False) as bar:
             records = orchestrator.run(jobs.arrival_s, requests, bar.update)
         stats = orchestrator.stats()
@@ -80,7 +80,7 @@ def serve(
         _utilisation(records, stats, len(layout.system.servers)),
         records,
         stats,
-        {j: spec.slot_count for j, spec in specs.items()},
+        {j: spec.cache_slot_count for j, spec in specs.items()},
         orchestrator.lost,
         _identical_share(any_spec, ends, checked, records) if checked else None,
     )

@@ -72,7 +72,7 @@ class RunSettings:
                 architecture=shape,
                 first_block=int(placement.first_block[j]),
                 block_count=int(placement.block_count[j]),
-                slot_count=int(slots[j]),
+                cache_slot_count=int(slots[j]),
                 cache_tokens=model.cache_tokens,
                 weights=self.weights,
                 dtype=self.dtype,

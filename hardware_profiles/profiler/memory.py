@@ -22,7 +22,7 @@ def workspace_bytes(architecture: Architecture, tokens: int, value_bytes: int) -
 
 def require_room(architecture: Architecture, scope: Scope, value_bytes: int, free_bytes: int) -> None:
     """Raise `InputError` with what is missing if the blocks and their cache do not fit."""
-    blocks, tokens = scope.block_count, scope.slot_count * scope.longest
+    blocks, tokens = scope.block_count, scope.cache_slot_count * scope.longest
     needed = blocks * block_bytes(architecture, value_bytes) + tokens * token_bytes(architecture, value_bytes)
     needed += workspace_bytes(architecture, scope.longest, value_bytes)
     if needed > free_bytes:

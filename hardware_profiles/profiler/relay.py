@@ -25,8 +25,8 @@ JOB = 0
 class Relay:
     """One server with one block, and steps to it as an orchestrator sends them; they come back as long as they went."""
 
-    def __init__(self, link: Connection, spec: ServerSpec) -> None:
-        self._link, self._spec = link, spec
+    def __init__(self, connection: Connection, spec: ServerSpec) -> None:
+        self._connection, self._spec = connection, spec
 
     def point(self, tokens: int) -> Timing:
         """A step of so many tokens."""
@@ -46,21 +46,21 @@ class Relay:
 
     def answer(self, message: Message) -> Message:
         """What the server says to it; raises `InputError` if it refuses or says nothing."""
-        link = self._link
-        link.send(replace(message, sent_s=time.perf_counter()))
-        while not (answers := link.receive()):
-            self._wait(link)
+        connection = self._connection
+        connection.send(replace(message, sent_s=time.perf_counter()))
+        while not (answers := connection.receive()):
+            self._wait(connection)
         if answers[0].refused:
             raise InputError(answers[0].text)
         return answers[0]
 
-    def _wait(self, link: Connection) -> None:
+    def _wait(self, connection: Connection) -> None:
         """Until something can be read, or the rest of a message written."""
-        if link.readable is None:
+        if connection.readable is None:
             return
-        descriptors = [link.readable]
-        readable, writable, _ = select.select(descriptors, descriptors if link.unsent else [], [], ANSWER_S)
-        link.flush()
+        descriptors = [connection.readable]
+        readable, writable, _ = select.select(descriptors, descriptors if connection.unsent else [], [], ANSWER_S)
+        connection.flush()
         if not readable and not writable:
             raise InputError(f"server {self._spec.name}: no answer in {ANSWER_S:g} s; look at its output")
 
@@ -78,13 +78,13 @@ def relay_rows(
         architecture=replace(architecture, block_count=1),
         first_block=0,
         block_count=1,
-        slot_count=1,
+        cache_slot_count=1,
         cache_tokens=scope.longest,
         dtype=dtype,
         device=device,
     )
     with start([spec]) as fleet:
         fleet.wait_until_ready([spec], START_S)
-        relay = Relay(fleet.links[0], spec)
+        relay = Relay(fleet.connections[0], spec)
         points = [relay.point(tokens) for tokens in (1, *scope.lengths)]
         return measured(points, relay.clock, scope.warm_up, scope.rounds)["relay"]

@@ -50,7 +50,7 @@ class Scope:
         return max(FEWEST_BLOCKS, *self.stacks)
 
     @property
-    def slot_count(self) -> int:
+    def cache_slot_count(self) -> int:
         """Cache slots: a batch for each block."""
         return self.block_count * max(self.batches)
 

@@ -33,7 +33,7 @@ class Subject:
         self, architecture: Architecture, scope: Scope, dtype: torch.dtype, device: torch.device, seed: int = 0
     ) -> None:
         self.architecture, self.scope, self.dtype, self.device = architecture, scope, dtype, device
-        self.slab = Slab(architecture, scope.slot_count, scope.longest, dtype, device)
+        self.slab = Slab(architecture, scope.cache_slot_count, scope.longest, dtype, device)
         self.slab.keys.normal_()  # zeros are multiplied faster
         self.slab.values.normal_()
         batch = max(scope.batches)

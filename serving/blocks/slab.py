@@ -12,7 +12,7 @@ class NoRoomError(InputError):
 
 
 class Slab:
-    """`slot_count` slots, each for the keys and values of `cache_tokens` tokens of one job in one block.
+    """`cache_slot_count` slots, each for the keys and values of `cache_tokens` tokens of one job in one block.
 
     Nothing is allocated after it is made.
     """
@@ -20,17 +20,17 @@ class Slab:
     def __init__(
         self,
         architecture: Architecture,
-        slot_count: int,
+        cache_slot_count: int,
         cache_tokens: int,
         dtype: torch.dtype,
         device: str | torch.device,
     ) -> None:
-        require_count(slot_count=slot_count, cache_tokens=cache_tokens)
+        require_count(cache_slot_count=cache_slot_count, cache_tokens=cache_tokens)
         self.cache_tokens = cache_tokens
-        shape = (2, slot_count, architecture.kv_head_count, cache_tokens, architecture.head_size)
+        shape = (2, cache_slot_count, architecture.kv_head_count, cache_tokens, architecture.head_size)
         self._storage = torch.zeros(shape, dtype=dtype, device=device)
         self.keys, self.values = self._storage  # (slots, kv heads, cache tokens, head size) each
-        self._free = list(range(slot_count))
+        self._free = list(range(cache_slot_count))
 
     @property
     def free_count(self) -> int:

@@ -27,24 +27,25 @@ GOODBYE_S = 5.0  # for processes to end once their connections have
 
 
 class Fleet:
-    """Links to servers, in the order of their specs, and the processes behind them, if they are this one's children.
+    """Connections to servers in the order of their specs, and the child processes behind them.
 
-    `end` is called when the links are closed.
+    Servers that this process has not started itself have no process here. `end` is called when the connections are
+    closed.
     """
 
     def __init__(
         self,
-        links: Sequence[Connection],
+        connections: Sequence[Connection],
         processes: Sequence["subprocess.Popen[bytes]"] = (),
         end: Callable[[], object] = lambda: None,
     ) -> None:
-        self.links, self.processes, self._end = links, processes, end
+        self.connections, self.processes, self._end = connections, processes, end
 
     def wait_until_ready(self, specs: Sequence[ServerSpec], limit_s: float) -> None:
         """Raise `InputError` with what a server says if it cannot serve, or with its name if it says nothing."""
         deadline_s = time.monotonic() + limit_s
-        for spec, link in zip(specs, self.links, strict=True):
-            answer = _first_answer(spec, link, deadline_s)
+        for spec, connection in zip(specs, self.connections, strict=True):
+            answer = _first_answer(spec, connection, deadline_s)
             if answer.refused:
                 raise InputError(f"server {spec.name}: {answer.text}")
             ServerSpec.from_json(answer.text).require_serves(spec)
@@ -55,8 +56,8 @@ class Fleet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for link in self.links:
-            link.close()
+        for connection in self.connections:
+            connection.close()
         _wait_for_ends(self.processes)
         self._end()
 
@@ -75,16 +76,16 @@ def _wait_for_ends(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
             process.wait()
 
 
-def _first_answer(spec: ServerSpec, link: Connection, deadline_s: float) -> Message:
+def _first_answer(spec: ServerSpec, connection: Connection, deadline_s: float) -> Message:
     """To the question whether it is ready."""
     try:
-        link.send(Message(Kind.READY))
-        while not (answers := link.receive()):
+        connection.send(Message(Kind.READY))
+        while not (answers := connection.receive()):
             left_s = deadline_s - time.monotonic()
             if left_s < 0:
                 raise InputError(f"server {spec.name}: not ready in time; raise start_s, or look at its output")
-            if link.readable is not None and not link.busy:
-                select.select([link.readable], [], [], left_s)
+            if connection.readable is not None and not connection.busy:
+                select.select([connection.readable], [], [], left_s)
     except ConnectionClosedError as error:
         raise InputError(f"server {spec.name}: ended before it was ready; its own output says why") from error
     except WireError as error:
@@ -107,17 +108,17 @@ def local(specs: Sequence[ServerSpec]) -> Fleet:
 
 def pipe(specs: Sequence[ServerSpec]) -> Fleet:
     """A process of its own for each, at the other end of a socket pair: it ends when this process does."""
-    links: list[Connection] = []
+    connections: list[Connection] = []
     processes: list[subprocess.Popen[bytes]] = []
     with ExitStack() as on_failure:
-        on_failure.enter_context(Fleet(links, processes))
+        on_failure.enter_context(Fleet(connections, processes))
         for spec in specs:
             ours, theirs = socket.socketpair()
-            links.append(PipeConnection(ours))
+            connections.append(PipeConnection(ours))
             processes.append(_started(spec, theirs))
             theirs.close()
         on_failure.pop_all()
-    return Fleet(links, processes)
+    return Fleet(connections, processes)
 
 
 def _started(spec: ServerSpec, theirs: socket.socket) -> "subprocess.Popen[bytes]":
@@ -136,21 +137,21 @@ def zeromq(specs: Sequence[ServerSpec], addresses: Sequence[str]) -> Fleet:
         raise InputError(
             f"addresses = {list(addresses)}: must be {len(specs)}, of servers {', '.join(spec.name for spec in specs)}"
         )
-    return Fleet(_zeromq_links(addresses))
+    return Fleet(_zeromq_connections(addresses))
 
 
 def ray(specs: Sequence[ServerSpec], addresses: Sequence[str]) -> Fleet:
     """Servers that Ray places on its nodes, of the cluster whose head is at the address, or on this machine alone."""
     with ExitStack() as end:
-        links = _zeromq_links(placed.place(specs, end, *addresses[:1]))
-        return Fleet(links, end=end.pop_all().close)
+        connections = _zeromq_connections(placed.place(specs, end, *addresses[:1]))
+        return Fleet(connections, end=end.pop_all().close)
 
 
-def _zeromq_links(addresses: Sequence[str]) -> list[Connection]:
-    links: list[Connection] = []
+def _zeromq_connections(addresses: Sequence[str]) -> list[Connection]:
+    connections: list[Connection] = []
     with ExitStack() as on_failure:
-        on_failure.enter_context(Fleet(links))
+        on_failure.enter_context(Fleet(connections))
         for address in addresses:
-            links.append(ZeromqConnection(address))
+            connections.append(ZeromqConnection(address))
         on_failure.pop_all()
-    return links
+    return connections

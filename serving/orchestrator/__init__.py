@@ -1,1 +1,1 @@
-"""The orchestrator: it starts requests on paths, sends their steps, and keeps their times."""
+"""The orchestrator: it starts jobs on paths, sends their steps, and records their times."""

@@ -1,4 +1,4 @@
-"""What a job asks for, and one attempt to serve it on a path."""
+"""The request of a job, and one attempt to serve it on a path."""
 
 from dataclasses import dataclass
 
@@ -15,28 +15,36 @@ from system.service.linear_law import prompt_s
 
 @dataclass(frozen=True)
 class Delays:
-    """(J,) the round trips to emulate: for a prompt, for each of its tokens, and for each further token."""
+    """The round trips to emulate at each of J servers.
+
+    The columns are seconds for a prompt, for each of its tokens, and for each further token.
+    """
 
     coefficients_s: NDArray[np.float64]  # (J, 3)
 
     def of_step(self, server: int, tokens: int, first: bool) -> float:
+        """Return the seconds of a step: of a prompt of `tokens` tokens if `first`, else of one token."""
         once_s, token_s, further_s = self.coefficients_s[server]
         return float(prompt_s(once_s, token_s, float(tokens)) if first else further_s)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a job asks for."""
+    """A prompt and the number of tokens to generate."""
 
     prompt: Tensor  # (input tokens,)
     output_tokens: int
 
 
 def random_prompts(vocabulary_size: int, lengths: NDArray[np.int64], rng: np.random.Generator) -> list[Request]:
-    """Requests with prompts of random tokens; `lengths` (n, 2) are input tokens and output tokens - 1."""
-    wrong = np.flatnonzero(lengths[:, 0] < 1)
-    if wrong.size:
-        raise InputError(f"input tokens of job {wrong[0]} = {lengths[wrong[0], 0]}: must be at least 1")
+    """Return n requests with prompts of random tokens.
+
+    `lengths` (n, 2) are input tokens and output tokens - 1. Raises `InputError` if a job has no input token.
+    """
+    too_short = np.flatnonzero(lengths[:, 0] < 1)
+    if too_short.size:
+        job = too_short[0]
+        raise InputError(f"input tokens of job {job} = {lengths[job, 0]}: must be at least 1")
     return [
         Request(torch.from_numpy(rng.integers(vocabulary_size, size=int(prompt))), int(further) + 1)
         for prompt, further in lengths
@@ -44,7 +52,10 @@ def random_prompts(vocabulary_size: int, lengths: NDArray[np.int64], rng: np.ran
 
 
 class Attempt:
-    """A job on its path. A number of its own tells its answers from those to an earlier attempt."""
+    """One attempt to serve a job on a path.
+
+    Servers know an attempt by its number, so that answers to an earlier attempt at the same job can be told apart.
+    """
 
     def __init__(self, number: int, start: Start, request: Request, start_s: float) -> None:
         self.number, self.job, self.path, self.chain = number, start.job, start.path, start.chain
@@ -57,13 +68,16 @@ class Attempt:
         self.parts = Parts()
 
     @property
-    def at(self) -> Hop:
+    def current_hop(self) -> Hop:
+        """Return the hop of the path that the job is at."""
         return self.path[self.hop]
 
     @property
     def in_prompt(self) -> bool:
+        """Return whether the prompt is being processed, so that no token exists yet."""
         return not self.tokens
 
     @property
     def done(self) -> bool:
+        """Return whether all output tokens are there."""
         return len(self.tokens) == self.request.output_tokens

@@ -1,4 +1,4 @@
-"""What is known of a real run's jobs: an array an entry, in seconds; NaN where a job has not come so far."""
+"""Records of the jobs of a real run. Times are in seconds; a time is NaN until its event has happened."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -12,11 +12,11 @@ Status = Literal["served", "failed"]
 
 @dataclass
 class Parts:
-    """Where the time of a job's service went; summed over its steps."""
+    """The parts of a job's service time, summed over its steps."""
 
     compute_s: float = 0.0
-    queue_s: float = 0.0  # at servers, behind other jobs' steps
-    held_s: float = 0.0  # by servers that keep a pace
+    queue_s: float = 0.0  # waiting at servers for steps of other jobs
+    held_s: float = 0.0  # waiting at servers that keep a pace
     transport_s: float = 0.0
     emulated_rtt_s: float = 0.0
     hops: int = 0
@@ -24,7 +24,10 @@ class Parts:
 
 @dataclass
 class ServedJob:
-    """One job of a run, from its arrival to its end. The clock is the orchestrator's, from the begin of the run."""
+    """One job of a run, from its arrival to its end.
+
+    Times are of the orchestrator's clock and count from the beginning of the run.
+    """
 
     arrival_s: float
     start_s: float = np.nan  # of the attempt that was served
@@ -39,15 +42,17 @@ class ServedJob:
 
     @property
     def served(self) -> bool:
+        """Return whether the job was served."""
         return self.status == "served"
 
     @property
     def service_s(self) -> float:
+        """Return the time from the start of the served attempt to the end."""
         return self.end_s - self.start_s
 
     @property
     def orchestrator_s(self) -> float:
-        """What is left of the service time: the orchestrator's own embedding, head and loop."""
+        """Return the service time minus all parts: the orchestrator's embedding, head and loop."""
         parts = self.parts
         known = parts.compute_s + parts.queue_s + parts.held_s + parts.transport_s + parts.emulated_rtt_s
         return self.service_s - known

@@ -1,6 +1,7 @@
-"""The orchestrator: takes jobs as they come, asks the scheme where each goes, and passes it from server to server.
+"""The orchestrator: it admits jobs as they arrive, gets their paths from the scheme, and sends their steps to servers.
 
-All of a job's tokens pass here between any two servers, as in the paper's system: prompt first, then token by token.
+A job's hidden states pass through the orchestrator between any two servers, as in the paper's system. Its prompt comes
+first, then one token at a time.
 """
 
 import json
@@ -23,64 +24,67 @@ from system import InfeasibleError
 
 
 class Orchestrator:
-    """One run over the servers that `links` lead to.
+    """One run over the servers at the other ends of `connections`.
 
-    `timeout_s` is how long a server that owes answers may be silent before it is given up. Jobs of a server that is
-    given up or gone begin again on another path, if they are to be rerouted and there is one.
+    A server counts as lost when its connection closes, or when it owes answers and stays silent for `timeout_s`
+    seconds. Jobs on a lost server begin again on another path if `reroute` is true and there is one; else they fail.
     """
 
     def __init__(
         self,
         admission: RequestAdmission,
-        links: Mapping[int, Connection],
+        connections: Mapping[int, Connection],
         ends: Ends,
         delays: Delays,
         timeout_s: float,
         reroute: bool = True,
     ) -> None:
-        self._admission, self._links, self._ends, self._delays = admission, dict(links), ends, delays
+        self._admission, self._connections, self._ends, self._delays = admission, dict(connections), ends, delays
         self._timeout_s, self._reroute = timeout_s, reroute
-        self._reactor = Reactor(links, self._receive, self._turned)
-        self._through: list[Attempt] = []  # in this turn of the loop: those that are back from their last server
-        self._outbox: dict[int, list[Message]] = {j: [] for j in links}  # and what is to be sent
+        self._reactor = Reactor(connections, self._receive, self._end_turn)
+        self._completed: list[Attempt] = []  # attempts that passed their last server in this turn of the loop
+        self._outbox: dict[int, list[Message]] = {j: [] for j in connections}  # messages to send at the end of the turn
         self._attempts: dict[int, Attempt] = {}
-        self._numbers = 0
-        self._owed = dict.fromkeys(links, 0)  # steps sent and not answered
-        self._heard_s = dict.fromkeys(links, 0.0)
-        self.lost: dict[int, str] = {}  # server: why
-        self._ended: Callable[[], object] = lambda: None
+        self._attempt_count = 0
+        self._owed = dict.fromkeys(connections, 0)  # messages sent and not answered
+        self._heard_s = dict.fromkeys(connections, 0.0)
+        self.lost: dict[int, str] = {}  # the reason by server
+        self._on_job_end: Callable[[], object] = lambda: None
 
     def run(
-        self, arrival_s: NDArray[np.float64], requests: Sequence[Request], ended: Callable[[], object]
+        self, arrival_s: NDArray[np.float64], requests: Sequence[Request], on_job_end: Callable[[], object]
     ) -> list[ServedJob]:
-        """Serve the jobs at their times of arrival; `ended` is called at the end of each. Returns their records."""
-        self._requests, self._ended = requests, ended
+        """Serve the jobs from their arrival times on and return their records.
+
+        `on_job_end` is called at the end of each job.
+        """
+        self._requests, self._on_job_end = requests, on_job_end
         self.records = [ServedJob(float(time_s)) for time_s in arrival_s]
-        self._left = len(self.records)
+        self._unfinished = len(self.records)
         self._begin_s = self._reactor.now_s()
         if self.records:
             self._next_arrival(0)
-        self._watch()
-        self._reactor.run_until(lambda: self._left == 0)
+        self._check_timeouts()
+        self._reactor.run_until(lambda: self._unfinished == 0)
         return self.records
 
     def stats(self) -> dict[int, dict[str, float]]:
-        """What each server that is left says of itself."""
+        """Return the statistics that each server which is not lost reports."""
         self._stats: dict[int, dict[str, float]] = {}
-        for server in self._links.keys() - self.lost.keys():
-            self._owe(server)
+        for server in self._connections.keys() - self.lost.keys():
+            self._expect_answer(server)
             self._outbox[server].append(Message(Kind.STATS))
-        self._reactor.run_until(lambda: self._stats.keys() | self.lost.keys() == self._links.keys())
+        self._reactor.run_until(lambda: self._stats.keys() | self.lost.keys() == self._connections.keys())
         return self._stats
 
     def _now_s(self) -> float:
         return self._reactor.now_s() - self._begin_s
 
-    def _at(self, when_s: float, callback: Callable[[], None]) -> None:
-        self._reactor.at(self._begin_s + when_s, callback)
+    def _call_at(self, when_s: float, callback: Callable[[], None]) -> None:
+        self._reactor.call_at(self._begin_s + when_s, callback)
 
     def _next_arrival(self, job: int) -> None:
-        self._at(self.records[job].arrival_s, partial(self._arrive, job))
+        self._call_at(self.records[job].arrival_s, partial(self._arrive, job))
 
     def _arrive(self, job: int) -> None:
         if job + 1 < len(self.records):
@@ -89,36 +93,39 @@ class Orchestrator:
         self._start_jobs(arrived=job)
 
     def _admit(self, job: int) -> None:
-        """The job waits, or has failed if no path is left."""
+        """Hand a job to the admission; it fails if no path is left."""
         try:
             self._admission.arrive(job)
         except InfeasibleError as error:
             self._finish(job, "failed", f"{error} ({self._losses()})")
 
     def _start_jobs(self, arrived: int | None = None) -> None:
-        """A job that starts when it has `arrived` has not waited: that the loop was late counts as service."""
+        """Start all jobs that the admission lets start now.
+
+        A job that starts as it has just `arrived` has not waited: if the loop was late, that counts as service time.
+        """
         for start in self._admission.starts(self._now_s()):
-            self._numbers += 1
+            self._attempt_count += 1
             start_s = self.records[start.job].arrival_s if start.job == arrived else self._now_s()
-            attempt = Attempt(self._numbers, start, self._requests[start.job], start_s)
+            attempt = Attempt(self._attempt_count, start, self._requests[start.job], start_s)
             self._attempts[attempt.number] = attempt
             self.records[start.job].attempts += 1
             self._first_hop(attempt, self._ends.embed(attempt.request.prompt))
         if np.isfinite(self._admission.next_look_s):
-            self._at(self._admission.next_look_s, self._start_jobs)
+            self._call_at(self._admission.next_look_s, self._start_jobs)
 
     def _first_hop(self, attempt: Attempt, embedded: Tensor) -> None:
         attempt.hop, attempt.hidden = 0, embedded
         self._visit(attempt)
 
     def _visit(self, attempt: Attempt) -> None:
-        """Half of the round trip, the step, the other half."""
+        """Begin a visit to a server: half of the emulated round trip, the step, the other half."""
         tokens = len(attempt.request.prompt) if attempt.in_prompt else 1
-        attempt.delay_s = self._delays.of_step(attempt.at.server, tokens, attempt.in_prompt) / 2
-        self._later(attempt, self._send_step)
+        attempt.delay_s = self._delays.of_step(attempt.current_hop.server, tokens, attempt.in_prompt) / 2
+        self._after_half_trip(attempt, self._send_step)
 
-    def _later(self, attempt: Attempt, then: Callable[[Attempt], None]) -> None:
-        """After half a round trip, unless the attempt has been given up meanwhile."""
+    def _after_half_trip(self, attempt: Attempt, then: Callable[[Attempt], None]) -> None:
+        """Call `then` after half a round trip, unless the attempt is given up before."""
         if attempt.delay_s <= 0:
             then(attempt)
             return
@@ -131,21 +138,21 @@ class Orchestrator:
                 attempt.delay_s -= took_s - attempt.delay_s  # a first half that was late shortens the second
                 then(attempt)
 
-        self._at(begin_s + attempt.delay_s, arrived)
+        self._call_at(begin_s + attempt.delay_s, arrived)
 
     def _send_step(self, attempt: Attempt) -> None:
-        at = attempt.at
+        hop = attempt.current_hop
         last_only = attempt.hop == len(attempt.path) - 1
         sent_s = self._reactor.now_s()
-        step = Message(Kind.STEP, attempt.number, at.first_block, at.blocks, last_only, attempt.hidden, sent_s=sent_s)
+        step = Message(Kind.STEP, attempt.number, hop.first_block, hop.blocks, last_only, attempt.hidden, sent_s=sent_s)
         if attempt.in_prompt:
-            self._outbox[at.server].append(Message(Kind.OPEN, attempt.number, at.first_block, at.blocks))
-        self._outbox[at.server].append(step)
-        self._owe(at.server)
+            self._outbox[hop.server].append(Message(Kind.OPEN, attempt.number, hop.first_block, hop.blocks))
+        self._outbox[hop.server].append(step)
+        self._expect_answer(hop.server)
         attempt.sent_s = sent_s - self._begin_s
 
-    def _owe(self, server: int) -> None:
-        """One answer more is to come from there."""
+    def _expect_answer(self, server: int) -> None:
+        """Note that a server owes one more answer."""
         if self._owed[server] == 0:
             self._heard_s[server] = self._now_s()
         self._owed[server] += 1
@@ -158,13 +165,13 @@ class Orchestrator:
 
     def _send(self, server: int, messages: Sequence[Message]) -> None:
         try:
-            self._links[server].send(*messages)
+            self._connections[server].send(*messages)
         except ConnectionClosedError as error:
-            self._reactor.at(0.0, partial(self._lose, server, str(error)))
+            self._reactor.call_at(0.0, partial(self._lose, server, str(error)))
 
     def _receive(self, server: int) -> None:
         try:
-            answers = self._links[server].receive()
+            answers = self._connections[server].receive()
         except (ConnectionClosedError, WireError) as error:
             self._lose(server, str(error))
             return
@@ -175,35 +182,36 @@ class Orchestrator:
                 self._stats[server] = json.loads(answer.text)
             attempt = self._attempts.get(answer.job)
             if attempt is not None and answer.refused:
-                self._give_up(attempt, f"{self._name(server)} refused: {answer.text}", again=False)
+                self._give_up(attempt, f"{self._name(server)} refused: {answer.text}", retry=False)
             elif attempt is not None and answer.kind == Kind.STEP:
-                self._answered(attempt, answer)
+                self._record_answer(attempt, answer)
 
-    def _answered(self, attempt: Attempt, answer: Message) -> None:
+    def _record_answer(self, attempt: Attempt, answer: Message) -> None:
+        """Add the times of an answered step to its attempt and begin the way back."""
         parts, away_s = attempt.parts, self._now_s() - attempt.sent_s
-        own_s = answer.queue_s + answer.compute_s + answer.held_s
+        server_s = answer.queue_s + answer.compute_s + answer.held_s
         parts.queue_s += answer.queue_s
         parts.compute_s += answer.compute_s
         parts.held_s += answer.held_s
-        parts.transport_s += away_s - own_s
+        parts.transport_s += away_s - server_s
         parts.hops += 1
         attempt.hidden = answer.hidden
-        self._later(attempt, self._returned)
+        self._after_half_trip(attempt, self._go_on)
 
-    def _returned(self, attempt: Attempt) -> None:
-        """The step's result is back: on to the next server, or a token is complete."""
+    def _go_on(self, attempt: Attempt) -> None:
+        """Go on after a step's result is back: to the next server, or the token is complete."""
         if attempt.hop + 1 < len(attempt.path):
             attempt.hop += 1
             self._visit(attempt)
         else:
-            self._through.append(attempt)
+            self._completed.append(attempt)
 
-    def _turned(self) -> None:
-        """What one turn of the loop brought is worked on and sent together, so that servers get it together."""
-        through = [attempt for attempt in self._through if attempt.number in self._attempts]
-        self._through.clear()
-        if through:
-            self._next_tokens(through)
+    def _end_turn(self) -> None:
+        """Process and send together all that one turn of the loop brought, so that servers get it together."""
+        completed = [attempt for attempt in self._completed if attempt.number in self._attempts]
+        self._completed.clear()
+        if completed:
+            self._next_tokens(completed)
         self._send_all()
 
     def _next_tokens(self, attempts: Sequence[Attempt]) -> None:
@@ -227,7 +235,7 @@ class Orchestrator:
         self._start_jobs()
 
     def _release(self, attempt: Attempt) -> None:
-        """Its slots are free, at the servers that it has reached and at the admission."""
+        """Free an attempt's cache slots at the servers that it has reached and at the admission."""
         del self._attempts[attempt.number]
         reached = attempt.path[: attempt.hop + 1] if attempt.in_prompt else attempt.path
         for hop in reached:
@@ -238,27 +246,27 @@ class Orchestrator:
     def _finish(self, job: int, status: Status, reason: str) -> None:
         record = self.records[job]
         record.status, record.reason = status, reason
-        self._left -= 1
-        self._ended()
+        self._unfinished -= 1
+        self._on_job_end()
 
-    def _give_up(self, attempt: Attempt, reason: str, again: bool) -> None:
-        """End the attempt; the job begins from its prompt `again`, or has failed."""
+    def _give_up(self, attempt: Attempt, reason: str, retry: bool) -> None:
+        """End an attempt; its job begins again from its prompt if `retry`, else it fails."""
         self._release(attempt)
-        if again:
+        if retry:
             self._admit(attempt.job)
         else:
             self._finish(attempt.job, "failed", reason)
 
     def _lose(self, server: int, reason: str) -> None:
-        """Go on without a server: its jobs begin again on other paths, or fail where there is none."""
+        """Go on without a server; its jobs begin again on other paths, or fail if there is none."""
         if server in self.lost:
             return
         self.lost[server] = reason
         self._reactor.forget(server)
-        self._links[server].close()
+        self._connections[server].close()
         hopeless = self._admission.lose_server(server)
         for attempt in [a for a in self._attempts.values() if any(hop.server == server for hop in a.path)]:
-            self._give_up(attempt, f"{self._name(server)} was lost: {reason}", again=self._reroute)
+            self._give_up(attempt, f"{self._name(server)} was lost: {reason}", retry=self._reroute)
         for job in hopeless:
             self._finish(job, "failed", f"no path is left ({self._losses()})")
         self._start_jobs()
@@ -266,13 +274,13 @@ class Orchestrator:
     def _losses(self) -> str:
         return "; ".join(f"{self._name(server)} was lost: {reason}" for server, reason in self.lost.items())
 
-    def _watch(self) -> None:
-        """Give up servers that owe an answer and have said nothing for too long."""
+    def _check_timeouts(self) -> None:
+        """Give up servers that owe an answer and have been silent for too long."""
         now_s = self._now_s()
         for server, owed in self._owed.items():
             if server not in self.lost and owed > 0 and now_s - self._heard_s[server] > self._timeout_s:
                 self._lose(server, f"no answer for {self._timeout_s:g} s")
-        self._at(now_s + self._timeout_s / 10, self._watch)
+        self._call_at(now_s + self._timeout_s / 10, self._check_timeouts)
 
     def _name(self, server: int) -> str:
         return f"server {server}"

@@ -1,7 +1,7 @@
-"""The orchestrator's loop: what is due, and what links have to say, in one thread.
+"""The orchestrator's event loop over timers and connections, in one thread.
 
-Timers of `asyncio` are as coarse as milliseconds; here a wait is a `select` of microseconds on the nearest deadline, so
-that emulated round trips are as long as they should be.
+Timers of `asyncio` are as coarse as milliseconds. This loop waits in a `select` with microsecond resolution until the
+next deadline, so that emulated round trips last as long as they should.
 """
 
 import heapq
@@ -17,27 +17,34 @@ LONGEST_WAIT_S = 0.5
 
 
 class Reactor:
-    """In turns, calls what is due, then `turned()`, waits, and calls `readable(j)` for links that have something."""
+    """A loop over timers and connections.
+
+    Each turn calls the callbacks that are due, then `turned()`, waits for a connection or the next deadline, and calls
+    `readable(j)` for each connection j that has something to receive.
+    """
 
     def __init__(
-        self, links: Mapping[int, Connection], readable: Callable[[int], None], turned: Callable[[], None]
+        self, connections: Mapping[int, Connection], readable: Callable[[int], None], turned: Callable[[], None]
     ) -> None:
-        self._links, self._readable, self._turned = dict(links), readable, turned
-        self._open = set(links)
+        self._connections, self._readable, self._turned = dict(connections), readable, turned
+        self._open = set(connections)
         self._deadlines: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self.now_s = time.perf_counter
 
-    def at(self, when_s: float, callback: Callable[[], None]) -> None:
-        """Call it at that time of `now_s`; at once if that is past, but not before what is due earlier."""
+    def call_at(self, when_s: float, callback: Callable[[], None]) -> None:
+        """Schedule a callback for a time of `now_s`.
+
+        A time in the past means at once, but after everything with an earlier deadline.
+        """
         heapq.heappush(self._deadlines, (when_s, next(self._order), callback))
 
     def forget(self, j: int) -> None:
-        """Link j is gone."""
+        """Stop waiting for connection j, which is gone."""
         self._open.discard(j)
 
     def run_until(self, done: Callable[[], bool]) -> None:
-        """Turn until `done`."""
+        """Run turns until `done()` is true."""
         while not done():
             self._call_due()
             self._turned()
@@ -49,15 +56,17 @@ class Reactor:
             heapq.heappop(self._deadlines)[2]()
 
     def _wait(self) -> None:
-        """For a link or the next deadline, whichever comes first."""
-        descriptors = {link.readable: j for j in self._open if (link := self._links[j]).readable is not None}
-        unsent = [descriptor for descriptor, j in descriptors.items() if self._links[j].unsent]
-        busy = [j for j in self._open if self._links[j].busy]
+        """Wait for a connection or the next deadline, whichever comes first."""
+        descriptors = {
+            connection.readable: j for j in self._open if (connection := self._connections[j]).readable is not None
+        }
+        unsent = [descriptor for descriptor, j in descriptors.items() if self._connections[j].unsent]
+        busy = [j for j in self._open if self._connections[j].busy]
         limit_s = 0.0 if busy else self._until_next_s()
         readable, writable, _ = select.select(list(descriptors), unsent, [], limit_s)
         for descriptor in writable:
-            with suppress(ConnectionClosedError):  # `receive` will tell
-                self._links[descriptors[descriptor]].flush()
+            with suppress(ConnectionClosedError):  # the next `receive` raises it
+                self._connections[descriptors[descriptor]].flush()
         for j in busy + [descriptors[descriptor] for descriptor in readable]:
             if j in self._open:
                 self._readable(j)

@@ -1,4 +1,4 @@
-"""A server's work: from requests to answers, on one device, one computation at a time."""
+"""The executor of a server: it turns requests into answers, on one device and one computation at a time."""
 
 import json
 import statistics
@@ -27,19 +27,22 @@ WARM_UP_STEPS = 3
 
 @dataclass(frozen=True)
 class Computation:
-    """Steps that are computed together, and the answers to those that cannot be."""
+    """Steps that are computed together, and the answers to steps that cannot be computed."""
 
     refusals: list[Message]
     requests: list[ReceivedMessage]
     hidden: list[Tensor]
-    launched: Launched | None  # None if all are refused
-    free_s: float  # since when the server computed nothing
+    launched: Launched | None  # None if all steps are refused
+    free_s: float  # time at which the previous computation was finished
     begin_s: float
-    paced_s: float  # it lasts at least
+    paced_s: float  # least duration
 
 
 class StepExecutor:
-    """Holds the blocks and the slab, and computes on `stream`; `now_s` is the clock of all its times."""
+    """Holder of a server's blocks and cache slots, which computes steps on `stream`.
+
+    `now_s` is the clock of all its times.
+    """
 
     def __init__(self, spec: ServerSpec, stream: DeviceStream | None = None) -> None:
         self.spec, self.now_s = spec, time.perf_counter
@@ -47,7 +50,7 @@ class StepExecutor:
         require_fits(spec, self._device, self._dtype)
         self._stream = stream or stream_of(self._device)
         blocks = [block_of(spec, b) for b in range(spec.first_block, spec.first_block + spec.block_count)]
-        slab = Slab(spec.architecture, spec.slot_count, spec.cache_tokens, self._dtype, self._device)
+        slab = Slab(spec.architecture, spec.cache_slot_count, spec.cache_tokens, self._dtype, self._device)
         graphs = None
         if spec.cuda_graphs and isinstance(self._stream, CudaStream):
             graphs = DecodeGraphs(blocks, slab, CudaCapture(self._device, self._stream.stream))
@@ -57,31 +60,34 @@ class StepExecutor:
         self.forget()
 
     def forget(self) -> None:
-        """All jobs and counts of before: slots are free, as at the start."""
+        """Close all jobs and reset all counts; every cache slot is then free."""
         self.stack.close_all()
         self.busy_s, self.steps = 0.0, 0
-        self._token_step_s: list[float] = []  # of steps of one token that were computed alone
-        self._free_s = self.now_s()  # since when nothing is computed
+        self._token_step_s: list[float] = []  # durations of one-token steps that were computed alone
+        self._free_s = self.now_s()  # time at which the last computation was finished
 
     @property
     def most_together(self) -> int:
-        """Steps of one token that are computed together.
+        """Return how many one-token steps are computed together at most.
 
-        As many as its jobs would have here at a time if each spent as long on every block: slots in use over the
-        model's blocks. Were it all of them, the servers of a chain would compute one after the other.
+        With serial batching it is 1. Otherwise it is the number of cache slots in use over the number of the model's
+        blocks, rounded up: as many steps as this server would have at a time if its jobs spent the same time at every
+        block. If a server computed the steps of all its jobs together, the servers of a chain would take turns instead
+        of computing at the same time.
         """
         if self.spec.batching == "serial":
             return 1
         return max(1, -(-self.stack.slab.used_count // self.spec.architecture.block_count))
 
     def control(self, message: Message) -> Message:
-        """The answer to anything but a step."""
+        """Return the answer to a message that is not a step."""
         try:
-            return Message(message.kind, message.job, text=self._done(message))
+            return Message(message.kind, message.job, text=self._obey(message))
         except InputError as error:
             return Message(message.kind, message.job, text=str(error), refused=True)
 
-    def _done(self, message: Message) -> str:
+    def _obey(self, message: Message) -> str:
+        """Do what a message asks and return the answer's text."""
         if message.kind == Kind.READY:
             return self.spec.to_json()
         if message.kind == Kind.STATS:
@@ -93,7 +99,10 @@ class StepExecutor:
         return ""
 
     def compute(self, requests: Sequence[ReceivedMessage]) -> list[Message]:
-        """The answers to steps that are computed together: one of any length, or several of one token each."""
+        """Compute steps together and return their answers.
+
+        There may be one step of any length, or several of one token each.
+        """
         computation = self.begin(requests)
         if computation.launched is not None:
             computation.launched.wait()
@@ -103,25 +112,25 @@ class StepExecutor:
         return self.finish(computation)
 
     def begin(self, requests: Sequence[ReceivedMessage]) -> Computation:
-        """Launch steps; on a device that computes by itself they go on after this."""
+        """Launch steps; on a CUDA device they go on computing after this returns."""
         refusals = {id(request): refusal for request in requests if (refusal := self._refusal(request.message))}
-        left = [request for request in requests if id(request) not in refusals]
-        messages = [request.message for request in left]
+        accepted = [request for request in requests if id(request) not in refusals]
+        messages = [request.message for request in accepted]
         hidden: list[Tensor] = []
         launched, paced_s, begin_s = None, self._paced_s(messages), self.now_s()
         if messages:
             inputs = [message.hidden for message in messages if message.hidden is not None]
             hidden, launched = self._stream.launch(partial(self._run, messages), inputs)
-        return Computation(list(refusals.values()), left, hidden, launched, self._free_s, begin_s, paced_s)
+        return Computation(list(refusals.values()), accepted, hidden, launched, self._free_s, begin_s, paced_s)
 
     def is_finished(self, computation: Computation) -> bool:
-        """Whether it has ended, and its pace is kept."""
+        """Return whether a computation has ended and lasted as long as its pace asks."""
         if computation.launched is None:
             return True
         return computation.launched.done() and self.now_s() >= computation.begin_s + computation.paced_s
 
     def finish(self, computation: Computation) -> list[Message]:
-        """The answers, once it is finished."""
+        """Return the answers of a finished computation and count it."""
         if computation.launched is None:
             return computation.refusals
         compute_s, self._free_s = computation.launched.compute_s(), self.now_s()
@@ -143,7 +152,7 @@ class StepExecutor:
         return [*computation.refusals, *answers]
 
     def _refusal(self, message: Message) -> Message | None:
-        """The answer to a step that cannot be computed."""
+        """Return the answer to a step that cannot be computed, or None if it can be."""
         try:
             self._require_possible(message)
         except InputError as error:
@@ -155,10 +164,12 @@ class StepExecutor:
         hidden, dtype, width = message.hidden, self._dtype, self.spec.architecture.hidden_size
         if hidden is None or hidden.shape[2] != width or hidden.dtype != dtype:
             sent = "none" if hidden is None else f"{hidden.shape[2]} of {hidden.dtype}"
-            raise InputError(f"hidden states of job {message.job} = {sent}: this server computes {width} of {dtype}")
+            raise InputError(
+                f"hidden states of job {message.job} = {sent}: this server computes {width} of {dtype}; send those"
+            )
 
     def _run(self, messages: Sequence[Message]) -> list[Tensor]:
-        """(1, n, h) of each."""
+        """Return the hidden states (1, n, h) after each step."""
         hidden = [message.hidden.to(self._device) for message in messages if message.hidden is not None]
         if len(messages) > 1:
             return list(self.stack.decode([message.job for message in messages], torch.cat(hidden)).split(1))
@@ -166,16 +177,16 @@ class StepExecutor:
         return [after[:, -1:] if messages[0].last_only else after]
 
     def _paced_s(self, messages: Sequence[Message]) -> float:
-        """Return how long these steps, computed together, last at least."""
+        """Return the least duration of steps that are computed together."""
         if self._step_s is None or not messages:
             return 0.0
         prompt_tokens = messages[0].tokens if self.stack.in_prompt(messages[0].job) else 0
         return self._step_s(prompt_tokens, len(messages), max(message.block_count for message in messages))
 
     def _warm_up(self) -> None:
-        """Torch's first calls take longer: they are made before anybody waits for them."""
+        """Make torch's first calls, which take longer, before anybody waits for an answer."""
         spec = self.spec
-        count = min(spec.block_count, spec.slot_count)
+        count = min(spec.block_count, spec.cache_slot_count)
         hidden = torch.randn(1, max(1, spec.cache_tokens // 2), spec.architecture.hidden_size).to(self._dtype)
         for tokens in (hidden.shape[1], *(1,) * WARM_UP_STEPS):
             step = Message(Kind.STEP, hidden=hidden[:, :tokens], block_count=count)
@@ -189,7 +200,10 @@ class StepExecutor:
         return json.dumps({**counts, "busy_s": self.busy_s, "steps": self.steps, **self._token_steps()})
 
     def _token_steps(self) -> dict[str, float]:
-        """Mean and coefficient of variation, if there were several; of steps through different blocks in one."""
+        """Return the mean and coefficient of variation of one-token steps computed alone.
+
+        The dictionary is empty after fewer than two such steps. Steps through different blocks are not distinguished.
+        """
         if len(self._token_step_s) < 2:
             return {}
         mean_s = statistics.fmean(self._token_step_s)
@@ -197,10 +211,16 @@ class StepExecutor:
 
 
 def step_function(pace: Pace) -> Callable[[int, int, int], float]:
-    """Return the time of steps by tokens of the prompt, number of steps and blocks; `InputError` if it is not here."""
+    """Return a pace's function of prompt tokens, step count and block count.
+
+    Its values are the seconds that steps computed together take. Raises `InputError` if the service model's module is
+    not installed on this server.
+    """
     try:
         step_s = getattr(import_module(pace.module), pace.function)
     except (ImportError, AttributeError) as error:
-        raise InputError(f"pace = {pace.module}.{pace.function}: is not on this server ({error}); copy it") from error
+        raise InputError(
+            f"pace = {pace.module}.{pace.function}: is not on this server ({error}); copy it there"
+        ) from error
     block_s, settings = np.array(pace.block_s), np.array(pace.settings)
     return lambda prompt_tokens, steps, blocks: float(step_s(float(prompt_tokens), steps, blocks, block_s, settings))

@@ -1,4 +1,4 @@
-"""A server process: takes in requests between computations, one computation at a time."""
+"""The loop of a server process: it reads requests between computations and computes one thing at a time."""
 
 from collections import deque
 from contextlib import suppress
@@ -14,67 +14,79 @@ from system import InputError
 
 
 class Port(Protocol):
-    def receive(self, wait: bool) -> ReceivedMessage | None:
-        """The next request; without `wait` None if there is none yet. Raises `ConnectionClosedError` at the end."""
+    """The server's end of a connection."""
 
-    def send(self, *messages: Message) -> None: ...
+    def receive(self, wait: bool) -> ReceivedMessage | None:
+        """Return the next request, or None if there is none yet and `wait` is false.
+
+        Raises `ConnectionClosedError` when the orchestrator has gone.
+        """
+
+    def send(self, *messages: Message) -> None:
+        """Send answers to the orchestrator."""
 
 
 def serve(spec: ServerSpec, port: Port) -> None:
-    """Answer until the orchestrator goes; one that asks a server that cannot serve is told why."""
+    """Answer requests until the orchestrator goes.
+
+    If the server cannot serve, its answer to the first request is the reason.
+    """
     with suppress(ConnectionClosedError):
         try:
-            worker = _worker(spec)
+            executor = _executor(spec)
         except InputError as error:
             refuse(port, error)
         else:
-            _answer(worker, port)
+            _answer(executor, port)
 
 
 def serve_for_ever(spec: ServerSpec, port: Port) -> None:
-    """Answer one orchestrator after the other, each with all slots free."""
-    worker = _worker(spec)
+    """Answer one orchestrator after another; each finds all cache slots free."""
+    executor = _executor(spec)
     while True:
         with suppress(ConnectionClosedError):
-            _answer(worker, port)
-        worker.forget()
+            _answer(executor, port)
+        executor.forget()
 
 
 def refuse(port: Port, error: InputError) -> None:
-    """The sentence is for the first who asks."""
+    """Answer the first request with the reason why the server cannot serve."""
     port.receive(wait=True)
     port.send(Message(Kind.READY, text=str(error), refused=True))
 
 
-def _worker(spec: ServerSpec) -> StepExecutor:
+def _executor(spec: ServerSpec) -> StepExecutor:
     torch.set_num_threads(spec.threads)
     return StepExecutor(spec)
 
 
-def _answer(worker: StepExecutor, port: Port) -> None:
+def _answer(executor: StepExecutor, port: Port) -> None:
     steps: deque[ReceivedMessage] = deque()
     while True:
-        _take_in(port, steps, worker)
-        port.send(*worker.compute(next_steps(steps, worker.most_together)))
+        _read_requests(port, steps, executor)
+        port.send(*executor.compute(next_steps(steps, executor.most_together)))
 
 
-def _take_in(port: Port, steps: deque[ReceivedMessage], worker: StepExecutor) -> None:
-    """Answer what needs no computation and line up the steps; waits until there is one."""
+def _read_requests(port: Port, steps: deque[ReceivedMessage], executor: StepExecutor) -> None:
+    """Answer requests that need no computation and queue steps; wait until there is a step."""
     while (request := port.receive(wait=not steps)) is not None:
         if request.message.kind == Kind.STEP:
             steps.append(request)
         else:
-            port.send(worker.control(request.message))
+            port.send(executor.control(request.message))
 
 
 def next_steps(steps: deque[ReceivedMessage], most: int) -> list[ReceivedMessage]:
-    """Take out the first step; if it is of one token, with others of one token behind it, `most` in all."""
+    """Remove and return the steps to compute next.
+
+    These are the first step alone if it has several tokens, else the first one-token steps, `most` at most.
+    """
     if steps[0].message.tokens != 1:
         return [steps.popleft()]
     chosen: list[ReceivedMessage] = []
-    left: list[ReceivedMessage] = []
+    waiting: list[ReceivedMessage] = []
     for step in steps:
-        (chosen if step.message.tokens == 1 and len(chosen) < most else left).append(step)
+        (chosen if step.message.tokens == 1 and len(chosen) < most else waiting).append(step)
     steps.clear()
-    steps += left
+    steps += waiting
     return chosen

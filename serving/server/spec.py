@@ -1,4 +1,4 @@
-"""What a server has to know in order to be one: plain data that travels as JSON. Needs no torch."""
+"""The description of a server: plain data that travels as JSON. Needs no torch."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -14,16 +14,17 @@ from system.checks import float_vector, require, require_count, require_not_nega
 from system.service.model import Batching, ServiceModel, require_batching
 
 DtypeName = Literal["float32", "bfloat16", "float16"]
-OF_THE_HOST = ("name", "device", "threads", "sm_count", "cuda_graphs")  # these may differ from where a run was planned
+# Fields that belong to the server's host. A running server may differ in them from what a run planned.
+OF_THE_HOST = ("name", "device", "threads", "sm_count", "cuda_graphs")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How long steps last at least: the function of a service model, by the names of its module and its own."""
+    """The least duration of steps: a service model's function, by the names of its module and of the function."""
 
     module: str
     function: str
-    block_s: tuple[float, ...]  # coefficients of one block
+    block_s: tuple[float, ...]  # (3,) coefficients of one block
     settings: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -31,14 +32,15 @@ class Pace:
 
     @staticmethod
     def of(service: ServiceModel, block_s: NDArray[Any]) -> "Pace":
-        """Return the pace of a server with these coefficients (3,) under a service model.
+        """Return the pace of a server with block coefficients (3,) under a service model.
 
-        Raises `NotApplicableError` for what a paced server does not play: handling beside a step, and slowdowns.
+        Raises `NotApplicableError` for service models with handling beside a step or with slowdowns, which a paced
+        server does not imitate.
         """
         is_even = service.handling_s == 0 and bool((service.factors(np.random.default_rng(0)) == 1).all())
         if not is_even:
             raise NotApplicableError(
-                f"pace: servers play no slowdown or handling of service = {service}; leave both out"
+                f"pace: paced servers do not imitate the slowdown or handling of service = {service}; leave both out"
             )
         function = service.step_s
         times = {"block_s": tuple(block_s.tolist()), "settings": tuple(service.settings.tolist())}
@@ -47,19 +49,22 @@ class Pace:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSpec:
-    """Blocks `first_block`, ... of a model, a slab of `slot_count` block-slots, and how steps are served.
+    """The blocks, cache slots and settings of one server.
 
-    `batching`: `serial` computes one step at a time in the order of arrival, as PETALS does; `decode` computes the
-    one-token steps that wait together. With a `pace` a step lasts at least so long, and a server plays a slower one.
-    On a CUDA device `sm_count` of its multiprocessors are the server's own (None: all are everybody's), and one-token
-    steps are `cuda_graphs`.
+    - `first_block`, `block_count`: the consecutive blocks of the model that it hosts.
+    - `cache_slot_count`: cache slots, each for `cache_tokens` tokens of one job in one block.
+    - `batching`: `serial` computes one step at a time in the order of arrival, as PETALS does; `decode` computes
+      waiting one-token steps together.
+    - `pace`: a least duration of steps, with which a server imitates a slower one.
+    - `sm_count`: how many multiprocessors of a CUDA device are the server's own; None: all servers share all of them.
+    - `cuda_graphs`: on a CUDA device one-token steps are replayed as CUDA graphs.
     """
 
     name: str
     architecture: Architecture
     first_block: int
     block_count: int
-    slot_count: int
+    cache_slot_count: int
     cache_tokens: int
     weights: int | str = 0  # the seed of random weights, or the folder of a checkpoint
     dtype: DtypeName = "float32"
@@ -71,7 +76,9 @@ class ServerSpec:
     cuda_graphs: bool = True
 
     def __post_init__(self) -> None:
-        require_count(block_count=self.block_count, slot_count=self.slot_count, cache_tokens=self.cache_tokens)
+        require_count(
+            block_count=self.block_count, cache_slot_count=self.cache_slot_count, cache_tokens=self.cache_tokens
+        )
         require_count(threads=self.threads, **{} if self.sm_count is None else {"sm_count": self.sm_count})
         require_not_negative(first_block=self.first_block)
         end, limit = self.first_block + self.block_count, self.architecture.block_count
@@ -80,12 +87,12 @@ class ServerSpec:
         require_one_of(get_args(DtypeName), dtype=self.dtype)
 
     def to_json(self) -> str:
-        """On one line."""
+        """Return the spec as JSON on one line."""
         return json.dumps(asdict(self))
 
     @staticmethod
     def from_json(text: str) -> "ServerSpec":
-        """Raises `InputError` if it is not the JSON of a spec."""
+        """Return the spec of a JSON text; raise `InputError` if it is none."""
         try:
             given: dict[str, Any] = json.loads(text)
             given["architecture"] = Architecture(**given["architecture"])
@@ -93,22 +100,28 @@ class ServerSpec:
                 given["pace"] = Pace(**{key: _plain(value) for key, value in given["pace"].items()})
             return ServerSpec(**given)
         except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise InputError(f"spec = {text[:80]}: is not the description of a server ({error})") from error
+            raise InputError(
+                f"spec = {text[:80]}: is not the description of a server ({error}); give the JSON of a ServerSpec"
+            ) from error
 
     def require_serves(self, wanted: "ServerSpec") -> None:
-        """Raise `InputError` unless a server of this spec may stand for the wanted one, on whatever device it is."""
+        """Raise `InputError` unless a server of this spec can serve as the wanted one.
+
+        Fields of its host, such as the device, may differ, and so may the folders from which both read weights.
+        """
         for field in fields(self):
-            is_, needed = getattr(self, field.name), getattr(wanted, field.name)
-            both_read = field.name == "weights" and isinstance(is_, str) and isinstance(needed, str)
-            same = is_ == needed or both_read or field.name in OF_THE_HOST
-            require(same, f"{field.name} of server {wanted.name}", is_, f"this run needs {needed}; start it anew")
+            actual, needed = getattr(self, field.name), getattr(wanted, field.name)
+            both_read = field.name == "weights" and isinstance(actual, str) and isinstance(needed, str)
+            same = actual == needed or both_read or field.name in OF_THE_HOST
+            remedy = f"this run needs {needed}; start the server again with that"
+            require(same, f"{field.name} of server {wanted.name}", actual, remedy)
 
     @property
     def checkpoint(self) -> Path | None:
-        """Where the weights are read from, if they are not random."""
+        """Return the folder from which weights are read, or None if they are random."""
         return Path(self.weights) if isinstance(self.weights, str) else None
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON has as a list as a tuple."""
+    """Return a list of JSON as a tuple, and other values as they are."""
     return tuple(value) if isinstance(value, list) else value

@@ -17,8 +17,8 @@ class LocalConnection:
     readable = None
     unsent = False
 
-    def __init__(self, worker: StepExecutor) -> None:
-        self._worker = worker
+    def __init__(self, executor: StepExecutor) -> None:
+        self._executor = executor
         self._steps: deque[ReceivedMessage] = deque()
         self._computation: Computation | None = None
         self._answers: list[Message] = []
@@ -32,17 +32,17 @@ class LocalConnection:
             if message.kind == Kind.STEP:
                 self._steps.append(ReceivedMessage(message, time.perf_counter()))
             else:
-                self._answers.append(self._worker.control(message))
+                self._answers.append(self._executor.control(message))
 
     def flush(self) -> None:
         """Nothing waits."""
 
     def receive(self) -> list[Message]:
-        worker = self._worker
+        executor = self._executor
         if self._computation is None and self._steps:
-            self._computation = worker.begin(next_steps(self._steps, worker.most_together))
-        if self._computation is not None and worker.is_finished(self._computation):
-            self._answers += worker.finish(self._computation)
+            self._computation = executor.begin(next_steps(self._steps, executor.most_together))
+        if self._computation is not None and executor.is_finished(self._computation):
+            self._answers += executor.finish(self._computation)
             self._computation = None
         answers, self._answers = self._answers, []
         return answers

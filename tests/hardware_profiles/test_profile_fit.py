@@ -120,7 +120,7 @@ def test_points_are_timed_in_rounds_and_warm_ups_do_not_count():
 
 def test_a_scope_measures_doubling_lengths_up_to_the_longest():
     assert Scope(longest=300).lengths == [32, 64, 128, 256, 300]
-    assert Scope(stacks=(1,), batches=(1, 2)).slot_count == 4 * 2  # four blocks at least, to take turns
+    assert Scope(stacks=(1,), batches=(1, 2)).cache_slot_count == 4 * 2  # four blocks at least, to take turns
     with pytest.raises(InputError, match=r"longest = 300: must be at least 512 tokens to fit a line"):
         Scope(shortest=256, longest=300)
 

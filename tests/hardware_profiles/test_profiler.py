@@ -163,7 +163,13 @@ def test_the_relay_is_a_round_trip_without_what_the_server_took(monkeypatch):
     monkeypatch.setattr(relay.time, "perf_counter", lambda: next(ticks))
     server = Server()
     spec = ServerSpec(
-        name="x", architecture=SMALL, first_block=0, block_count=1, slot_count=1, cache_tokens=64, dtype="bfloat16"
+        name="x",
+        architecture=SMALL,
+        first_block=0,
+        block_count=1,
+        cache_slot_count=1,
+        cache_tokens=64,
+        dtype="bfloat16",
     )
     measured = relay.Relay(server, spec)
     point = measured.point(5)
@@ -188,7 +194,7 @@ def test_relay_rows_come_from_a_real_server_which_keeps_no_job():
 
     found = relay_rows(SMALL, Scope(longest=64, rounds=2), "float32", "cpu", start)
     assert [row[:2] for row in found] == [[n, n * SMALL.hidden_size * 4] for n in (1, 32, 64)]
-    assert started[0].links[0]._worker.stack.job_count == 0
+    assert started[0].connections[0]._executor.stack.job_count == 0
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,11 @@ def addresses(request, ray_files):
 def test_jobs_are_served_where_ray_has_placed_the_servers(addresses):
     specs, requests = small_run.specs()[:2], small_run.requests(5, 6)
     with small_run.started("ray", specs, addresses) as servers:
-        orchestrator = small_run.orchestrator(servers.links)
+        orchestrator = small_run.orchestrator(servers.connections)
         records = orchestrator.run(np.zeros(5), requests, lambda: None)
         stats = orchestrator.stats()
     assert [record.tokens for record in records] == [small_run.whole_model_tokens(each) for each in requests]
-    assert [stats[j]["free_slots"] for j in (0, 1)] == [spec.slot_count for spec in specs]
+    assert [stats[j]["free_slots"] for j in (0, 1)] == [spec.cache_slot_count for spec in specs]
 
 
 def test_a_server_that_cannot_serve_says_why():

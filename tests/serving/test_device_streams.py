@@ -61,16 +61,16 @@ class Launched:
 
 @pytest.fixture
 def pair():
-    """Two links to servers on two streams, all of whose warm-up has ended; four jobs are open on each."""
-    links, devices = [], []
+    """Two connections to servers on two streams, all of whose warm-up has ended; four jobs are open on each."""
+    connections, devices = [], []
     for spec in small_run.specs(batching="decode")[:2]:
         device = Device()
-        links.append(LocalConnection(StepExecutor(spec, device)))
+        connections.append(LocalConnection(StepExecutor(spec, device)))
         devices.append(device)
-        for job in range(1, spec.slot_count // 2 + 1):
-            links[-1].send(Message(Kind.OPEN, job, spec.first_block, 2))
-        links[-1].receive()
-    return links, devices
+        for job in range(1, spec.cache_slot_count // 2 + 1):
+            connections[-1].send(Message(Kind.OPEN, job, spec.first_block, 2))
+        connections[-1].receive()
+    return connections, devices
 
 
 def step(job, tokens=1):
@@ -79,102 +79,102 @@ def step(job, tokens=1):
 
 
 def test_two_servers_compute_at_once_and_neither_waits_for_the_other(pair):
-    links, devices = pair
-    for link in links:
-        link.send(step(1))
-        assert link.receive() == []
+    connections, devices = pair
+    for connection in connections:
+        connection.send(step(1))
+        assert connection.receive() == []
     assert [len(device.going) for device in devices] == [1, 1]
-    assert all(link.busy for link in links)
+    assert all(connection.busy for connection in connections)
     devices[1].end_one()  # the one that began later is the first to end
-    assert links[0].receive() == []
-    (answer,) = links[1].receive()
+    assert connections[0].receive() == []
+    (answer,) = connections[1].receive()
     assert (answer.job, answer.compute_s, answer.held_s) == (1, 0.125, 0.0)
-    assert [link.busy for link in links] == [True, False]
+    assert [connection.busy for connection in connections] == [True, False]
     devices[0].end_one()
-    assert links[0].receive()[0].job == 1
+    assert connections[0].receive()[0].job == 1
 
 
 def test_steps_that_come_meanwhile_wait_in_order_and_single_tokens_go_together(pair):
-    (link, _), (device, _) = pair
+    (connection, _), (device, _) = pair
     begun = device.count
-    link.send(step(1, tokens=5))
-    link.receive()
-    link.send(step(2, tokens=4))
+    connection.send(step(1, tokens=5))
+    connection.receive()
+    connection.send(step(2, tokens=4))
     for job in (3, 4):
-        link.send(step(job))
-    assert link.receive() == []
+        connection.send(step(job))
+    assert connection.receive() == []
     assert device.count == begun + 1  # one computation at a time
     device.end_one()
-    assert [answer.job for answer in link.receive()] == [1]
-    link.receive()
+    assert [answer.job for answer in connection.receive()] == [1]
+    connection.receive()
     device.end_one()
-    assert [answer.job for answer in link.receive()] == [2]
-    link.receive()
+    assert [answer.job for answer in connection.receive()] == [2]
+    connection.receive()
     device.end_one()
-    together = link.receive()
+    together = connection.receive()
     assert [answer.job for answer in together] == [3, 4]
     assert all(answer.queue_s > 0 for answer in together)
     assert device.count == begun + 3
-    assert not link.busy
+    assert not connection.busy
 
 
 def test_no_more_go_together_than_are_there_when_all_servers_of_a_chain_compute(pair):
     """Four jobs on two of the model's four blocks: two at a time, while the other two are at the other blocks."""
-    (link, _), (device, _) = pair
-    link.send(step(1, tokens=5))
-    link.receive()
-    link.send(*map(step, (2, 3, 4)))
+    (connection, _), (device, _) = pair
+    connection.send(step(1, tokens=5))
+    connection.receive()
+    connection.send(*map(step, (2, 3, 4)))
     device.end_one()
-    computed = [[answer.job for answer in link.receive()]]
-    while link.busy:
-        link.receive()
+    computed = [[answer.job for answer in connection.receive()]]
+    while connection.busy:
+        connection.receive()
         device.end_one()
-        computed.append([answer.job for answer in link.receive()])
+        computed.append([answer.job for answer in connection.receive()])
     assert computed == [[1], [2, 3], [4]]
 
 
 def test_what_needs_no_computation_is_answered_meanwhile(pair):
-    (link, _), (device, _) = pair
-    link.send(step(1))
-    link.receive()
-    link.send(Message(Kind.CLOSE, 2))
-    assert [answer.kind for answer in link.receive()] == [Kind.CLOSE]
+    (connection, _), (device, _) = pair
+    connection.send(step(1))
+    connection.receive()
+    connection.send(Message(Kind.CLOSE, 2))
+    assert [answer.kind for answer in connection.receive()] == [Kind.CLOSE]
     device.end_one()
-    assert [answer.kind for answer in link.receive()] == [Kind.STEP]
+    assert [answer.kind for answer in connection.receive()] == [Kind.STEP]
 
 
 def test_a_step_that_cannot_be_computed_does_not_wait_for_those_that_can(pair):
-    (link, _), (device, _) = pair
-    link.send(step(99))
-    (refusal,) = link.receive()
+    (connection, _), (device, _) = pair
+    connection.send(step(99))
+    (refusal,) = connection.receive()
     assert refusal.refused
-    link.send(step(1))
-    link.send(step(99))
-    assert link.receive() == []  # together with the first
+    connection.send(step(1))
+    connection.send(step(99))
+    assert connection.receive() == []  # together with the first
     device.end_one()
-    assert {answer.job: answer.refused for answer in link.receive()} == {1: False, 99: True}
+    assert {answer.job: answer.refused for answer in connection.receive()} == {1: False, 99: True}
 
 
 def test_a_prompt_of_one_token_is_paced_as_a_prompt():
     spec = replace(small_run.specs()[0], pace=small_run.pace(0.003, 0.001, 0.0005))
-    worker = StepExecutor(spec, Device())
-    worker.control(Message(Kind.OPEN, 1, spec.first_block, 2))
-    begun = [worker.begin([ReceivedMessage(step(1), 0.0)]) for _ in range(2)]
+    executor = StepExecutor(spec, Device())
+    executor.control(Message(Kind.OPEN, 1, spec.first_block, 2))
+    begun = [executor.begin([ReceivedMessage(step(1), 0.0)]) for _ in range(2)]
     assert [computation.paced_s for computation in begun] == pytest.approx([2 * 0.004, 2 * 0.0005])
 
 
 def test_a_pace_is_kept_without_holding_up_another_server():
     """The second server's step is over while the first one's is held."""
     slow, quick = small_run.specs(pace=small_run.pace(0.2, 0.0, 0.0))[0], small_run.specs()[1]
-    links = [LocalConnection(StepExecutor(spec)) for spec in (slow, quick)]
-    for link, spec in zip(links, (slow, quick), strict=True):
-        link.send(Message(Kind.OPEN, 1, spec.first_block, 2))
-        link.receive()
-        link.send(step(1))
-    assert links[0].receive() == []
-    assert len(links[1].receive()) == 1
-    assert links[0].receive() == []
-    while not (answers := links[0].receive()):
+    connections = [LocalConnection(StepExecutor(spec)) for spec in (slow, quick)]
+    for connection, spec in zip(connections, (slow, quick), strict=True):
+        connection.send(Message(Kind.OPEN, 1, spec.first_block, 2))
+        connection.receive()
+        connection.send(step(1))
+    assert connections[0].receive() == []
+    assert len(connections[1].receive()) == 1
+    assert connections[0].receive() == []
+    while not (answers := connections[0].receive()):
         pass
     assert answers[0].compute_s + answers[0].held_s >= 2 * 0.2
     assert answers[0].compute_s < 0.2
@@ -186,7 +186,7 @@ def test_tokens_are_those_of_the_whole_model_when_answers_come_late():
     rng = np.random.default_rng(3)
 
     class Late(LocalConnection):
-        """Computations end one at a time, at moments that the links' order does not tell."""
+        """Computations end one at a time, at moments that the connections' order does not tell."""
 
         def receive(self):
             device = devices[rng.integers(3)]
@@ -194,8 +194,8 @@ def test_tokens_are_those_of_the_whole_model_when_answers_come_late():
                 device.end_one()
             return super().receive()
 
-    links = [Late(StepExecutor(spec, device)) for spec, device in zip(specs, devices, strict=True)]
-    records = small_run.orchestrator(links).run(np.zeros(6), requests, lambda: None)
+    connections = [Late(StepExecutor(spec, device)) for spec, device in zip(specs, devices, strict=True)]
+    records = small_run.orchestrator(connections).run(np.zeros(6), requests, lambda: None)
     assert [record.tokens for record in records] == [small_run.whole_model_tokens(each) for each in requests]
 
 

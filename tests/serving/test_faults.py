@@ -63,7 +63,7 @@ def disturbed():
     requests = [*small_run.requests(2, 150), *small_run.requests(12, 12, seed=1)]
     arrival_s, ended = np.repeat([0.0, 2.0], [6, 8]), []
     with small_run.started("pipe", small_run.specs()) as servers:
-        orchestrator = small_run.orchestrator(servers.links, timeout_s=2.0)
+        orchestrator = small_run.orchestrator(servers.connections, timeout_s=2.0)
 
         def disturb():
             ended.append(time.monotonic())
@@ -103,7 +103,7 @@ def test_a_stopped_server_is_given_up_and_jobs_without_a_path_fail_with_the_reas
 def test_servers_that_are_left_hold_nothing_and_no_process_is_left(disturbed):
     *_, stats, codes = disturbed
     assert set(stats) == {0}
-    assert stats[0]["free_slots"] == small_run.specs()[0].slot_count
+    assert stats[0]["free_slots"] == small_run.specs()[0].cache_slot_count
     assert stats[0]["jobs"] == 0
     assert codes == [0, -signal.SIGKILL, -signal.SIGKILL]  # killed by the test, and as a stopped one by its owner
 
@@ -111,8 +111,8 @@ def test_servers_that_are_left_hold_nothing_and_no_process_is_left(disturbed):
 def test_a_lost_server_without_rerouting_fails_its_jobs_and_no_others():
     requests = small_run.requests(8, 6)
     with small_run.started("local", small_run.specs()) as servers:
-        links = [*servers.links[:2], Dying(servers.links[2], messages=7)]
-        records = small_run.orchestrator(links, reroute=False).run(np.zeros(8), requests, lambda: None)
+        connections = [*servers.connections[:2], Dying(servers.connections[2], messages=7)]
+        records = small_run.orchestrator(connections, reroute=False).run(np.zeros(8), requests, lambda: None)
     failed = [record for record in records if not record.served]
     assert len(failed) == small_run.CAPACITY
     assert all("server 2 was lost: it has died" in record.reason for record in failed)
@@ -120,27 +120,27 @@ def test_a_lost_server_without_rerouting_fails_its_jobs_and_no_others():
 
 
 class Dying:
-    """A link that breaks after so many messages."""
+    """A connection that breaks after so many messages."""
 
-    def __init__(self, link, messages):
-        self._link, self._left = link, messages
+    def __init__(self, connection, messages):
+        self._connection, self._left = connection, messages
 
     def __getattr__(self, name):
-        return getattr(self._link, name)
+        return getattr(self._connection, name)
 
     def send(self, *messages):
         self._left -= len(messages)
         if self._left < 0:
             raise fleet.ConnectionClosedError("it has died")
-        self._link.send(*messages)
+        self._connection.send(*messages)
 
 
 def test_jobs_for_which_a_server_has_no_slots_fail_and_the_others_go_on():
     specs = small_run.specs()
-    specs[1] = replace(specs[1], slot_count=2)  # one job, where the composition has two
+    specs[1] = replace(specs[1], cache_slot_count=2)  # one job, where the composition has two
     requests = small_run.requests(8, 6)
     with small_run.started("local", specs) as servers:
-        orchestrator = small_run.orchestrator(servers.links)
+        orchestrator = small_run.orchestrator(servers.connections)
         records = orchestrator.run(np.zeros(8), requests, lambda: None)
         stats = orchestrator.stats()
     failed = [record for record in records if not record.served]
@@ -148,7 +148,7 @@ def test_jobs_for_which_a_server_has_no_slots_fail_and_the_others_go_on():
     assert all("server 1 refused: " in record.reason and "slots" in record.reason for record in failed)
     assert sum(record.served for record in records) == 8 - len(failed) >= 4
     assert_tokens(records, requests)
-    assert [stats[j]["free_slots"] for j in range(3)] == [spec.slot_count for spec in specs]
+    assert [stats[j]["free_slots"] for j in range(3)] == [spec.cache_slot_count for spec in specs]
 
 
 @pytest.mark.parametrize(
@@ -222,8 +222,8 @@ def test_nonsense_from_a_server_is_the_end_of_that_server_alone():
     with small_run.started("local", small_run.specs()) as servers:
         ours, theirs = socket.socketpair()
         theirs.sendall(b"HTTP/1.1 200 OK\r\n" * 20)
-        links = [*servers.links[:2], PipeConnection(ours)]
-        records = small_run.orchestrator(links).run(np.zeros(6), requests, lambda: None)
+        connections = [*servers.connections[:2], PipeConnection(ours)]
+        records = small_run.orchestrator(connections).run(np.zeros(6), requests, lambda: None)
         theirs.close()
         ours.close()
     assert all(record.served for record in records)
@@ -242,15 +242,15 @@ def test_nonsense_from_a_server_is_the_end_of_that_server_alone():
 )
 def test_a_step_that_cannot_be_computed_is_refused_and_the_server_goes_on(hidden, sentence):
     with small_run.started("local", small_run.specs(batching="decode")[:1]) as servers:
-        (link,) = servers.links
+        (connection,) = servers.connections
         for job in (1, 2):
-            link.send(Message(Kind.OPEN, job, 0, 2))
-        link.send(Message(Kind.STEP, 1, 0, 2, hidden=hidden))
-        link.send(Message(Kind.STEP, 9, 0, 2, hidden=torch.zeros(1, 1, 72)))
-        link.send(Message(Kind.STEP, 2, 0, 2, hidden=torch.zeros(1, 1, 72)))
+            connection.send(Message(Kind.OPEN, job, 0, 2))
+        connection.send(Message(Kind.STEP, 1, 0, 2, hidden=hidden))
+        connection.send(Message(Kind.STEP, 9, 0, 2, hidden=torch.zeros(1, 1, 72)))
+        connection.send(Message(Kind.STEP, 2, 0, 2, hidden=torch.zeros(1, 1, 72)))
         answers = []
-        while link.busy:
-            answers += link.receive()
+        while connection.busy:
+            answers += connection.receive()
     steps = {answer.job: answer for answer in answers if answer.kind == Kind.STEP}
     assert steps[1].refused
     assert sentence in steps[1].text
@@ -272,25 +272,25 @@ def test_a_server_on_a_port_forgets_one_orchestrator_and_serves_the_next(on_a_po
     for jobs in (2, 1):
         with fleet.zeromq([spec], [address]) as servers:
             servers.wait_until_ready([spec], 20.0)
-            (link,) = servers.links
+            (connection,) = servers.connections
             for job in range(jobs):
-                link.send(Message(Kind.OPEN, job, 0, 2))
-                link.send(Message(Kind.STEP, job, 0, 2, hidden=torch.zeros(1, 3, 72)))
-            link.send(Message(Kind.STATS))
+                connection.send(Message(Kind.OPEN, job, 0, 2))
+                connection.send(Message(Kind.STEP, job, 0, 2, hidden=torch.zeros(1, 3, 72)))
+            connection.send(Message(Kind.STATS))
             got = []
-            assert until(lambda: got.extend(link.receive()) or len(got) == 2 * jobs + 1)  # noqa: B023
+            assert until(lambda: got.extend(connection.receive()) or len(got) == 2 * jobs + 1)  # noqa: B023
             assert not [answer for answer in got if answer.refused]
             assert sum(answer.kind == Kind.STEP for answer in got) == jobs
 
 
 def test_a_server_on_a_port_must_be_the_one_that_the_run_needs(on_a_port):
     spec, address = on_a_port
-    wanted = replace(spec, slot_count=9, device="cuda", threads=2)
+    wanted = replace(spec, cache_slot_count=9, device="cuda", threads=2)
     with fleet.zeromq([wanted], [address]) as servers:
-        sentence = "slot_count of server server_0 = 8: this run needs 9; start it anew"
+        sentence = "cache_slot_count of server server_0 = 8: this run needs 9; start it anew"
         with pytest.raises(InputError, match=sentence):
             servers.wait_until_ready([wanted], 20.0)
-        same = replace(wanted, slot_count=8)  # where it computes is the host's affair
+        same = replace(wanted, cache_slot_count=8)  # where it computes is the host's affair
         servers.wait_until_ready([same], 20.0)
 
 

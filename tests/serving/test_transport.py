@@ -86,7 +86,7 @@ def test_one_wrong_field_of_a_header_is_enough(at, form, value):
 
 
 class Pair:
-    """Both ends of a link of each kind; what is opened is closed with it."""
+    """Both ends of a connection of each kind; what is opened is closed with it."""
 
     def __init__(self, kind):
         self._stack = ExitStack()
@@ -94,12 +94,12 @@ class Pair:
             ours, theirs = socket.socketpair()
             for each in (ours, theirs):
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            self.link, self.port = PipeConnection(ours), PipePort(theirs)
+            self.connection, self.port = PipeConnection(ours), PipePort(theirs)
             self._stack.callback(theirs.close)
         else:
             self.port = self._stack.enter_context(closing(ZeromqPort("tcp://127.0.0.1:*")))
-            self.link = ZeromqConnection(self.port.address)
-        self._stack.callback(self.link.close)
+            self.connection = ZeromqConnection(self.port.address)
+        self._stack.callback(self.connection.close)
 
     def __enter__(self):
         return self
@@ -114,18 +114,20 @@ def pair(request):
         yield both
 
 
-def answers(link, count):
-    """So many messages, as an orchestrator waits for them: on the descriptor, unless the link is busy."""
+def answers(connection, count):
+    """So many messages, as an orchestrator waits for them: on the descriptor, unless the connection is busy."""
     got, deadline_s = [], time.monotonic() + WAIT_S
     while len(got) < count:
         assert time.monotonic() < deadline_s, f"{len(got)} of {count} messages came"
         there, room = [], []
-        if not link.busy:
-            there, room, _ = select.select([link.readable], [link.readable] if link.unsent else [], [], 1.0)
+        if not connection.busy:
+            there, room, _ = select.select(
+                [connection.readable], [connection.readable] if connection.unsent else [], [], 1.0
+            )
         if room:
-            link.flush()
-        if link.busy or there:
-            got += link.receive()
+            connection.flush()
+        if connection.busy or there:
+            got += connection.receive()
     return got
 
 
@@ -153,8 +155,8 @@ def test_large_and_small_messages_arrive_in_order(pair):
     ]
     thread = echo(pair.port, len(sent))
     for message in sent:
-        pair.link.send(message)
-    got = answers(pair.link, len(sent))
+        pair.connection.send(message)
+    got = answers(pair.connection, len(sent))
     assert all(same(one, other) for one, other in zip(got, sent, strict=True))
     thread.join(WAIT_S)
     assert pair.port.receive(wait=False) is None
@@ -165,22 +167,22 @@ def test_no_answer_is_missed_that_came_before_something_was_sent(pair):
     echo(pair.port, 20)
     for number in range(10):
         for job in (number, number + 100):
-            pair.link.send(Message(Kind.READY, job))
+            pair.connection.send(Message(Kind.READY, job))
             time.sleep(0.01)  # the answer is there by now
-        assert [answer.job for answer in answers(pair.link, 2)] == [number, number + 100]
+        assert [answer.job for answer in answers(pair.connection, 2)] == [number, number + 100]
 
 
 def test_a_request_is_stamped_when_it_comes_not_when_it_is_taken(pair):
     begin_s = time.perf_counter()
-    pair.link.send(Message(Kind.READY, sent_s=begin_s))
+    pair.connection.send(Message(Kind.READY, sent_s=begin_s))
     time.sleep(0.2)  # the server computes
     assert begin_s <= pair.port.receive(wait=True).received_s < begin_s + 0.1
 
 
 def test_either_end_is_told_once_the_other_is_gone(pair):
-    pair.link.send(Message(Kind.READY))
+    pair.connection.send(Message(Kind.READY))
     pair.port.receive(wait=True)
-    pair.link.close()
+    pair.connection.close()
     with pytest.raises(ConnectionClosedError):
         pair.port.receive(wait=True)
 
@@ -196,15 +198,15 @@ def test_the_orchestrator_is_told_that_a_server_has_gone():
     time.sleep(0.1)
     port.close()
     theirs.close()
-    for link in (stream, over_zeromq):
-        assert answers(link, 1)[0].job == 7  # what came before the end is given first
+    for connection in (stream, over_zeromq):
+        assert answers(connection, 1)[0].job == 7  # what came before the end is given first
         with pytest.raises(ConnectionClosedError, match="closed"):
-            answers(link, 1)
-        link.close()
+            answers(connection, 1)
+        connection.close()
 
 
-def assert_is_let_in(link, port, job):
-    link.send(Message(Kind.READY, job))
+def assert_is_let_in(connection, port, job):
+    connection.send(Message(Kind.READY, job))
     assert port.receive(wait=True).message.job == job
 
 
@@ -260,8 +262,8 @@ def test_frames_that_are_no_message_are_refused_and_the_server_goes_on(frames):
         assert stranger.poll(WAIT_S * 1e3)
         header, body = stranger.recv_multipart()
         assert unpack(header, bytearray(body)).refused
-        with closing(ZeromqConnection(port.address)) as link:
-            assert_is_let_in(link, port, 1)
+        with closing(ZeromqConnection(port.address)) as connection:
+            assert_is_let_in(connection, port, 1)
 
 
 def test_bytes_of_another_protocol_do_no_harm():
@@ -269,8 +271,8 @@ def test_bytes_of_another_protocol_do_no_harm():
         host, _, number = port.address.removeprefix("tcp://").rpartition(":")
         with socket.create_connection((host, int(number))) as browser:
             browser.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
-            with closing(ZeromqConnection(port.address)) as link:
-                assert_is_let_in(link, port, 1)
+            with closing(ZeromqConnection(port.address)) as connection:
+                assert_is_let_in(connection, port, 1)
 
 
 def greeting(kind):
@@ -289,13 +291,13 @@ def impatient(monkeypatch):
 def test_a_silent_server_is_taken_for_gone():
     """It has not closed its connection: a stopped process, or a network that has lost it."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        link = ZeromqConnection(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        connection = ZeromqConnection(f"tcp://127.0.0.1:{server.getsockname()[1]}")
         connection, _ = server.accept()
         connection.sendall(greeting(b"ROUTER"))
         with pytest.raises(ConnectionClosedError):
-            answers(link, 1)
+            answers(connection, 1)
         connection.close()
-        link.close()
+        connection.close()
 
 
 @pytest.mark.usefixtures("impatient")
@@ -303,14 +305,17 @@ def test_a_silent_orchestrator_makes_room_for_the_next():
     header, _ = pack(Message(Kind.READY, 5))
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
         host, _, number = port.address.removeprefix("tcp://").rpartition(":")
-        with socket.create_connection((host, int(number))) as silent, closing(ZeromqConnection(port.address)) as link:
+        with (
+            socket.create_connection((host, int(number))) as silent,
+            closing(ZeromqConnection(port.address)) as connection,
+        ):
             silent.sendall(greeting(b"DEALER"))
             heard = b""
             while b"ROUTER" not in heard:  # the end of the other's greeting
                 heard += silent.recv(1000)
             silent.sendall(bytes([1, len(header)]) + header + bytes([0, 0]))
             assert port.receive(wait=True).message.job == 5
-            link.send(Message(Kind.READY, 6))
+            connection.send(Message(Kind.READY, 6))
             with pytest.raises(ConnectionClosedError, match="the orchestrator has ended"):
                 port.receive(wait=True)
             assert port.receive(wait=True).message.job == 6
@@ -318,18 +323,18 @@ def test_a_silent_orchestrator_makes_room_for_the_next():
 
 def test_what_a_dead_server_did_not_read_is_no_error_of_its_own():
     ours, theirs = socket.socketpair()
-    link, told = PipeConnection(ours), []
-    link.send(Message(Kind.STEP, hidden=torch.zeros(1, 1024, 4096)))
-    assert link.unsent
+    connection, told = PipeConnection(ours), []
+    connection.send(Message(Kind.STEP, hidden=torch.zeros(1, 1024, 4096)))
+    assert connection.unsent
     theirs.close()
 
     def readable(_):
         with pytest.raises(ConnectionClosedError):
-            link.receive()
+            connection.receive()
         told.append(True)
 
-    Reactor({0: link}, readable, lambda: None).run_until(lambda: bool(told))
-    link.close()
+    Reactor({0: connection}, readable, lambda: None).run_until(lambda: bool(told))
+    connection.close()
 
 
 def test_addresses_that_make_no_sense_are_one_sentence():

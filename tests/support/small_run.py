@@ -40,7 +40,7 @@ def specs(name="server", **settings):
             architecture=LLAMA,
             first_block=first,
             block_count=2,
-            slot_count=2 * capacity,
+            cache_slot_count=2 * capacity,
             cache_tokens=CACHE_TOKENS,
             **settings,
         )
@@ -73,12 +73,12 @@ def requests(count, output_tokens, seed=0):
     return random_prompts(LLAMA.vocabulary_size, lengths, rng)
 
 
-def orchestrator(links, timeout_s=30.0, **settings):
+def orchestrator(connections, timeout_s=30.0, **settings):
     """Return an orchestrator of the chains over these servers."""
-    layout = composition(len(links) - 1).under(JFFC)
+    layout = composition(len(connections) - 1).under(JFFC)
     jobs = Jobs(*np.zeros((1, 1000)), np.ones(1000), np.ones((1, 2)), np.zeros(1000))
     admission, delays = RequestAdmission(layout, jobs), Delays(np.zeros((3, 3)))
-    return Orchestrator(admission, dict(enumerate(links)), ENDS, delays, timeout_s, **settings)
+    return Orchestrator(admission, dict(enumerate(connections)), ENDS, delays, timeout_s, **settings)
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def main():
     """Serve requests on the first two servers."""
     torch.set_num_threads(1)
     with started("pipe", specs(sys.argv[1])[:2]) as servers:
-        orchestrator(servers.links).run(np.zeros(1000), requests(1000, 20), report_once)
+        orchestrator(servers.connections).run(np.zeros(1000), requests(1000, 20), report_once)
 
 
 if __name__ == "__main__":

@@ -212,6 +212,6 @@ def test_a_service_model_that_its_loop_cannot_simulate_is_refused(service, messa
 
 @pytest.mark.parametrize("service", [Steps(handling_s=0.1), Steps(slowdown=2.0), Steps(slowdown_cv=0.5)])
 def test_a_service_model_that_servers_cannot_reproduce_is_refused(service):
-    with pytest.raises(NotApplicableError, match=r"pace: servers play no slowdown or handling .*Steps\("):
+    with pytest.raises(NotApplicableError, match=r"pace: paced servers do not imitate .*handling .*Steps\("):
         Pace.of(service, np.array([1.0, 0.1, 0.2]))
     assert Pace.of(Steps(further_share=0.5), np.array([1.0, 0.1, 0.2])).settings == (0.5,)
