@@ -1,1 +1,4 @@
-"""Real execution: transformer blocks in torch, served by processes over chains of servers (the extra `runtime`)."""
+"""Real execution: transformer blocks in torch, hosted by server processes that form chains.
+
+It needs the extra `runtime`.
+"""

@@ -1,6 +1,6 @@
 """Serve blocks to an orchestrator: `python -m serving --spec FILE --bind tcp://0.0.0.0:5701`.
 
-The server listens on a port of this machine, or uses a connection that it inherits.
+The server listens on a port of this machine, or uses a connection that it inherits from the orchestrator.
 """
 
 import argparse
@@ -14,17 +14,17 @@ from system import InputError
 
 
 def arguments() -> argparse.Namespace:
-    """Return the command's options."""
+    """Return the command's arguments."""
     parser = argparse.ArgumentParser(prog="python -m serving", description=__doc__)
-    parser.add_argument("--spec", required=True, help="the server's description, a file or JSON")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--bind", help="serve on a port, such as tcp://0.0.0.0:5701, until Ctrl-C")
-    where.add_argument("--descriptor", type=int, help="number of an inherited, connected socket")
+    parser.add_argument("--spec", required=True, help="description of the server: a JSON file or JSON")
+    listen = parser.add_mutually_exclusive_group(required=True)
+    listen.add_argument("--bind", help="serve on a port, such as tcp://0.0.0.0:5701, until Ctrl-C")
+    listen.add_argument("--descriptor", type=int, help="descriptor of a connected socket that this process inherits")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Serve until the connection ends, or for ever on a port."""
+    """Serve until the connection ends, or on a port until Ctrl-C."""
     args = arguments()
     require_installed("torch")
     from serving.server import server

@@ -1,4 +1,4 @@
-"""Whether an extra is there; what is in this folder without torch can ask before it needs it."""
+"""A check that an extra is installed, for modules that import it only when they need it."""
 
 from importlib.util import find_spec
 
@@ -6,6 +6,9 @@ from system import InputError
 
 
 def require_installed(package: str, extra: str = "runtime") -> None:
-    """Raise `InputError` with the remedy if a package of an extra is missing."""
+    """Raise `InputError` if a package of an extra is missing.
+
+    The message has the command that installs the extra.
+    """
     if find_spec(package) is None:
         raise InputError(f'{package}: not installed; pip install -e ".[{extra}]" in the project\'s folder')

@@ -1,4 +1,4 @@
-"""One real run: servers are started, jobs served, servers asked what they saw, tokens checked."""
+"""One real run: start servers, serve jobs, collect the servers' statistics, and check tokens."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -28,36 +28,40 @@ PARTS = ("compute", "queue", "held", "transport", "emulated_rtt")
 
 
 class LostServerWarning(UserWarning):
-    """A server was lost in a real run: which, and why."""
+    """A warning with the name of a server that was lost in a real run, and the reason."""
 
 
 @dataclass(frozen=True)
 class ServedRun(Run):
-    """A real run: the times of jobs that failed are NaN. Beside the times what the servers that are left said."""
+    """A real run. The times of failed jobs are NaN."""
 
     records: Sequence[ServedJob] = ()
-    stats: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
-    slots: Mapping[int, int] = field(default_factory=dict)
-    lost: Mapping[int, str] = field(default_factory=dict)
-    identical_share: float | None = None  # of the jobs whose tokens were compared with the whole model's
+    stats: Mapping[int, Mapping[str, float]] = field(default_factory=dict)  # by server, without lost ones
+    slots: Mapping[int, int] = field(default_factory=dict)  # cache slots by server
+    lost: Mapping[int, str] = field(default_factory=dict)  # reasons by server
+    identical_share: float | None = None  # share of the checked jobs whose tokens are those of the whole model
 
     @property
     def served(self) -> NDArray[np.bool_]:
-        """(n,) whether each job was served."""
+        """Return (n,) whether each job was served."""
         return np.array([record.served for record in self.records])
 
     @property
     def held_slots(self) -> int:
-        """Cache slots that are still taken at the end: none, if all is well."""
+        """Return the number of cache slots still taken at the end.
+
+        It is 0 if all is well.
+        """
         return int(sum(self.slots[j] - stats["free_slots"] for j, stats in self.stats.items()))
 
 
 def serve(
     layout: Layout, jobs: Jobs, settings: RunSettings, service: ServiceModel, rng: np.random.Generator
 ) -> ServedRun:
-    """Serve jobs of whole tokens in real time, on servers that are started for it and end with it.
+    """Serve jobs of whole tokens in real time.
 
-    `rng` is for the prompts. The service model says how servers batch, and how long a step of a paced one lasts.
+    Servers are started for this run and with it, except those of `engine` = zeromq, which go on. `rng` draws the
+    prompts. The service model says how servers batch steps and how long the steps of paced servers last.
     """
     torch.set_num_threads(settings.threads)
     specs = settings.specs(layout, service)
@@ -65,7 +69,7 @@ def serve(
     ends, lengths = ends_of(any_spec), np.broadcast_to(jobs.lengths, (len(jobs), 2)).astype(np.int64)
     requests = random_prompts(any_spec.architecture.vocabulary_size, lengths, rng)
     admission, delays = RequestAdmission(layout, jobs), Delays(settings.delays_s(layout.system.servers))
-    with fleet.started(settings.engine, list(specs.values()), settings.addresses) as servers:
+    with fleet.start(settings.engine, list(specs.values()), settings.addresses) as servers:
         servers.wait_until_ready(list(specs.values()), settings.start_s)
         connections = dict(zip(specs, servers.connections, strict=True))
         orchestrator = Orchestrator(admission, connections, ends, delays, settings.timeout_s, settings.reroute)
@@ -96,7 +100,10 @@ def job_times(records: Sequence[ServedJob]) -> JobTimes:
 
 
 def _parts(records: Sequence[ServedJob]) -> dict[str, NDArray[np.float64]]:
-    """Return (n,) seconds of each part; `communication` is all that is neither computation nor waiting at a server."""
+    """Return (n,) seconds of each part of the service time.
+
+    `communication` is everything that is neither computation nor waiting at a server.
+    """
     parts = {name: np.array([getattr(record.parts, f"{name}_s") for record in records]) for name in PARTS}
     parts["orchestrator"] = np.array([record.orchestrator_s for record in records])
     parts["communication"] = parts["transport"] + parts["emulated_rtt"] + parts["orchestrator"]
@@ -106,16 +113,22 @@ def _parts(records: Sequence[ServedJob]) -> dict[str, NDArray[np.float64]]:
 def _utilisation(
     records: Sequence[ServedJob], stats: Mapping[int, Mapping[str, float]], server_count: int
 ) -> NDArray[np.float64]:
-    """Return (J,) share of the run in which each server computed or held its pace; NaN where it did not say."""
+    """Return (J,) share of the run in which each server was busy.
+
+    A server is busy while it computes or keeps its pace. The share is NaN for servers without statistics.
+    """
     utilisation = np.full(server_count, np.nan)
     ends_s = [record.end_s for record in records if record.served]
-    for j, said in stats.items() if ends_s else ():
-        utilisation[j] = said["busy_s"] / (max(ends_s) - records[0].arrival_s)
+    for j, reported in stats.items() if ends_s else ():
+        utilisation[j] = reported["busy_s"] / (max(ends_s) - records[0].arrival_s)
     return utilisation
 
 
 def _identical_share(spec: ServerSpec, ends: Ends, requests: Sequence[Request], records: Sequence[ServedJob]) -> float:
-    """Return the share of the served ones of these jobs whose tokens are those of the whole model in one process."""
+    """Return the share of served jobs whose tokens equal the whole model's.
+
+    The whole model runs in this process. The share is NaN if none of the jobs was served.
+    """
     blocks = [block_of(spec, b) for b in range(spec.architecture.block_count)]
     same = [
         generate(spec.architecture, blocks, ends, request.prompt.tolist(), request.output_tokens) == record.tokens

@@ -1,4 +1,4 @@
-"""What a real run is told: how its servers are reached, what they hold and how fast they play."""
+"""Settings of a real run: how its servers are reached, what they host, and how fast they are made to be."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +23,20 @@ Emulate = Literal["nothing", "rtt", "communication"]
 class RunSettings:
     """The options of `conf/evaluator/runtime.yaml` beside those of every report.
 
-    - `engine`: servers are processes of this machine (`pipe`), live in this process (`local`), or are reached over
-      ZeroMQ at `addresses`, in the servers' order, or placed by Ray, on the cluster whose head is at `addresses`.
+    - `engine`: `pipe` starts servers as processes of this machine; `local` runs them in this process; `zeromq` reaches
+      running servers at `addresses`, in the servers' order; `ray` lets Ray place them on the cluster whose head is at
+      `addresses`.
+    - `threads`: threads of the CPU that this process and each server compute on.
     - `weights`: the seed of random weights, or the folder of a checkpoint.
-    - `emulate`: what is added to the real transport: nothing, the network's round trips, or all that the system model
-      calls communication.
-    - `pace`: a server's step lasts at least as long as the service model and the cluster's profile say, so that it
-      plays that hardware.
-    - `sm_counts`: multiprocessors of a CUDA device for each server of the cluster (`engine` = local); none: all share.
-    - `cuda_graphs`: one-token steps on a CUDA device are graphs.
-    - `check_tokens`: of so many jobs the tokens are compared with the whole model's, after the run.
+    - `emulate`: delays added to the real transport: `nothing`, `rtt` for the network's round trips, or `communication`
+      for all that the system model counts as communication.
+    - `pace`: a server's step lasts at least as long as the service model and the cluster's profile say, so that the
+      server imitates that hardware.
+    - `reroute`: jobs of a lost server begin again on another path; otherwise they fail.
+    - `sm_counts`: multiprocessors of a CUDA device for each server of the cluster (only `engine` = local); if empty,
+      all servers share all of them.
+    - `cuda_graphs`: one-token steps on a CUDA device are replayed as CUDA graphs.
+    - `check_tokens`: number of jobs whose tokens are compared with those of the whole model after the run.
     """
 
     engine: Engine = "pipe"
@@ -44,8 +48,8 @@ class RunSettings:
     pace: bool = False
     check_tokens: int = 0
     reroute: bool = True
-    timeout_s: float = 60.0  # a server that owes answers may be silent for
-    start_s: float = 300.0  # servers may take to load
+    timeout_s: float = 60.0  # a server that owes answers and is silent for longer is lost
+    start_s: float = 300.0  # servers may take this long to load
     addresses: tuple[str, ...] = ()
     sm_counts: tuple[int, ...] = ()
     cuda_graphs: bool = True
@@ -56,16 +60,21 @@ class RunSettings:
         require_positive(timeout_s=self.timeout_s, start_s=self.start_s)
         require_count(threads=self.threads)
         require_not_negative(check_tokens=self.check_tokens)
-        parted = bool(self.sm_counts) and self.engine != "local"
-        require(not parted, "sm_counts", list(self.sm_counts), "are of servers in one process; use engine=local")
+        needs_local = bool(self.sm_counts) and self.engine != "local"
+        remedy = "works only for servers in one process; use engine=local"
+        require(not needs_local, "sm_counts", list(self.sm_counts), remedy)
 
     def specs(self, layout: Layout, service: ServiceModel) -> dict[int, ServerSpec]:
-        """Return what each server that hosts blocks has to know; the slab holds what the layout may put there."""
+        """Return the spec of each server with blocks to serve, by the server's index.
+
+        A server has as many cache slots as the layout may use there.
+        """
         system, placement, slots = layout.system, layout.placement, layout.slots_used()
         model, shape = system.model, self._architecture(system.model)
         sm_counts = self.sm_counts or (None,) * len(system.servers)
         fits = len(sm_counts) == len(system.servers)
-        require(fits, "sm_counts", list(sm_counts), f"give a number for each of {len(system.servers)} servers")
+        remedy = f"must have {len(system.servers)} numbers, one for each server"
+        require(fits, "sm_counts", list(sm_counts), remedy)
         return {
             j: ServerSpec(
                 name=system.servers.name(j),
@@ -87,18 +96,24 @@ class RunSettings:
         }
 
     def _architecture(self, model: ServedModel) -> Architecture:
-        """That of the checkpoint, or the preset of the model's name; raises `InputError` unless it is as deep."""
+        """Return the architecture of the checkpoint, or the preset of the model's name.
+
+        Raises `InputError` unless it has as many blocks as the model.
+        """
         folder = self.weights if isinstance(self.weights, str) else None
         shape = architecture(model.name) if folder is None else architecture_from_config(Path(folder) / "config.json")
         if shape.block_count != model.block_count:
             raise InputError(
-                f"model.block_count = {model.block_count}: {folder or shape.name} has {shape.block_count} blocks; "
-                "a real run needs all of them"
+                f"model.block_count = {model.block_count}: {folder or shape.name} has {shape.block_count} blocks and a "
+                "real run needs all of them; set that number"
             )
         return shape
 
     def delays_s(self, servers: Servers) -> NDArray[np.float64]:
-        """(J, 3) seconds to add to a visit: once, per prompt token, and for each further token."""
+        """Return (J, 3) seconds to add to a visit to each server.
+
+        The columns are seconds once, per prompt token, and for each further token.
+        """
         if self.emulate == "nothing":
             return np.zeros((len(servers), 3))
         if self.emulate == "communication":

@@ -1,1 +1,1 @@
-"""Starting servers: as processes, in this process, by hand, or with Ray."""
+"""Ways to start servers: as processes, in this process, by hand, or with Ray."""

@@ -1,17 +1,19 @@
-"""A row of servers: started, ready, and gone when they are no longer needed, whatever happens meanwhile."""
+"""A fleet of servers for one run: how they are started, awaited and ended, also after errors."""
 
+import re
 import select
+import shlex
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from serving.launch import by_hand
-from serving.launch import ray_servers as placed
+from serving.launch import ray_servers
 from serving.server import green_contexts
 from serving.server.device import torch_device
 from serving.server.executor import StepExecutor
@@ -23,14 +25,15 @@ from serving.transport.pipe import PipeConnection
 from serving.transport.zeromq import ZeromqConnection
 from system import InputError
 
-GOODBYE_S = 5.0  # for processes to end once their connections have
+GOODBYE_S = 5.0  # processes may take this long to end after their connections
+COMMAND_FOLDER = Path("outputs", "servers")
+FIRST_PORT = 5701
 
 
 class Fleet:
-    """Connections to servers in the order of their specs, and the child processes behind them.
+    """Connections to servers in the order of their specs, and the child processes of servers that have one here.
 
-    Servers that this process has not started itself have no process here. `end` is called when the connections are
-    closed.
+    `end` is called after the connections have been closed.
     """
 
     def __init__(
@@ -42,7 +45,11 @@ class Fleet:
         self.connections, self.processes, self._end = connections, processes, end
 
     def wait_until_ready(self, specs: Sequence[ServerSpec], limit_s: float) -> None:
-        """Raise `InputError` with what a server says if it cannot serve, or with its name if it says nothing."""
+        """Wait at most `limit_s` seconds until all servers can serve.
+
+        Raises `InputError` with the reason that a server gives if it cannot serve, or with the name of a server that
+        does not answer.
+        """
         deadline_s = time.monotonic() + limit_s
         for spec, connection in zip(specs, self.connections, strict=True):
             answer = _first_answer(spec, connection, deadline_s)
@@ -63,7 +70,10 @@ class Fleet:
 
 
 def _wait_for_ends(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
-    """They end since their connections have; one that does not, because it was stopped for instance, is killed."""
+    """Wait for processes to end, and kill those that do not.
+
+    A server's process ends once its connection is closed, but not, for instance, if it was stopped by a signal.
+    """
     deadline_s = time.monotonic() + GOODBYE_S
     try:
         for process in processes:
@@ -77,7 +87,7 @@ def _wait_for_ends(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
 
 
 def _first_answer(spec: ServerSpec, connection: Connection, deadline_s: float) -> Message:
-    """To the question whether it is ready."""
+    """Return a server's answer to the question whether it is ready."""
     try:
         connection.send(Message(Kind.READY))
         while not (answers := connection.receive()):
@@ -87,27 +97,36 @@ def _first_answer(spec: ServerSpec, connection: Connection, deadline_s: float) -
             if connection.readable is not None and not connection.busy:
                 select.select([connection.readable], [], [], left_s)
     except ConnectionClosedError as error:
-        raise InputError(f"server {spec.name}: ended before it was ready; its own output says why") from error
+        raise InputError(f"server {spec.name}: ended before it was ready; look at its output") from error
     except WireError as error:
         raise InputError(f"server {spec.name}: {error}") from error
     return answers[0]
 
 
-def started(engine: str, specs: Sequence[ServerSpec], addresses: Sequence[str]) -> Fleet:
-    """Servers of an engine; they load, and may not be ready yet. `addresses`: of servers that run, or of Ray."""
+def start(engine: str, specs: Sequence[ServerSpec], addresses: Sequence[str]) -> Fleet:
+    """Start the servers of an engine, which may not be ready yet.
+
+    `addresses` are those of running servers (`zeromq`) or that of a Ray cluster's head (`ray`).
+    """
     if engine in ("zeromq", "ray"):
         return {"zeromq": zeromq, "ray": ray}[engine](specs, addresses)
     return {"local": local, "pipe": pipe}[engine](specs)
 
 
 def local(specs: Sequence[ServerSpec]) -> Fleet:
-    """All in this process; those with an `sm_count` on partitions of their device."""
+    """Start all servers in this process.
+
+    Servers with an `sm_count` get partitions of their device.
+    """
     streams = green_contexts.streams([spec.sm_count for spec in specs], torch_device(specs[0].device))
     return Fleet([LocalConnection(StepExecutor(spec, stream)) for spec, stream in zip(specs, streams, strict=True)])
 
 
 def pipe(specs: Sequence[ServerSpec]) -> Fleet:
-    """A process of its own for each, at the other end of a socket pair: it ends when this process does."""
+    """Start a process for each server, connected by a socket pair.
+
+    The processes end when this process does.
+    """
     connections: list[Connection] = []
     processes: list[subprocess.Popen[bytes]] = []
     with ExitStack() as on_failure:
@@ -115,14 +134,17 @@ def pipe(specs: Sequence[ServerSpec]) -> Fleet:
         for spec in specs:
             ours, theirs = socket.socketpair()
             connections.append(PipeConnection(ours))
-            processes.append(_started(spec, theirs))
+            processes.append(_start_process(spec, theirs))
             theirs.close()
         on_failure.pop_all()
     return Fleet(connections, processes)
 
 
-def _started(spec: ServerSpec, theirs: socket.socket) -> "subprocess.Popen[bytes]":
-    """In a process group of its own, since Ctrl-C is for this process to handle."""
+def _start_process(spec: ServerSpec, theirs: socket.socket) -> "subprocess.Popen[bytes]":
+    """Start a server's process.
+
+    It gets a process group of its own, so that Ctrl-C reaches only this process.
+    """
     command = [sys.executable, "-m", "serving", "--spec", spec.to_json()]
     number = theirs.fileno()
     words = [*command, "--descriptor", str(number)]
@@ -130,24 +152,53 @@ def _started(spec: ServerSpec, theirs: socket.socket) -> "subprocess.Popen[bytes
 
 
 def zeromq(specs: Sequence[ServerSpec], addresses: Sequence[str]) -> Fleet:
-    """Servers that were started by hand and go on when this process ends; raises `InputError` with what to start."""
+    """Connect to servers that were started by hand or by `srun`.
+
+    They go on when this process ends. Without addresses this writes a command for each server to a file and raises
+    `InputError`, whose message says how to use the file.
+    """
     if not addresses:
-        raise InputError(by_hand.prepared(specs))
+        raise InputError(write_commands(specs))
     if len(addresses) != len(specs):
-        raise InputError(
-            f"addresses = {list(addresses)}: must be {len(specs)}, of servers {', '.join(spec.name for spec in specs)}"
-        )
-    return Fleet(_zeromq_connections(addresses))
+        names = ", ".join(spec.name for spec in specs)
+        raise InputError(f"addresses = {list(addresses)}: must be one address for each server: {names}")
+    return Fleet(_connect(addresses))
+
+
+def write_commands(specs: Sequence[ServerSpec], folder: Path = COMMAND_FOLDER) -> str:
+    """Write the servers' descriptions and the commands that start them.
+
+    Returns a message that says how to use them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "commands.txt"
+    path.write_text("".join(f"{_command(folder, port, spec)}\n" for port, spec in enumerate(specs, FIRST_PORT)))
+    example = ",".join(f"tcp://HOST:{FIRST_PORT + j}" for j in range(min(len(specs), 2)))
+    return (
+        f"addresses = []: {path} has a command for each server; run each on its host, from a copy of this folder, and "
+        f"give the hosts in the same order, evaluator.addresses=[{example}{',...' if len(specs) > 2 else ''}]"
+    )
+
+
+def _command(folder: Path, port: int, spec: ServerSpec) -> str:
+    """Write a server's description and return the command that starts the server."""
+    path = folder / re.sub(r"[^\w.-]+", "_", f"{spec.name}.json")
+    path.write_text(spec.to_json() + "\n")
+    words = ["python", "-m", "serving", "--bind", f"tcp://0.0.0.0:{port}", "--spec", str(path)]
+    return shlex.join(words)
 
 
 def ray(specs: Sequence[ServerSpec], addresses: Sequence[str]) -> Fleet:
-    """Servers that Ray places on its nodes, of the cluster whose head is at the address, or on this machine alone."""
+    """Start servers on nodes that Ray chooses.
+
+    The cluster is the one whose head is at the address, or this machine alone if there is no address.
+    """
     with ExitStack() as end:
-        connections = _zeromq_connections(placed.place(specs, end, *addresses[:1]))
+        connections = _connect(ray_servers.start_servers(specs, end, *addresses[:1]))
         return Fleet(connections, end=end.pop_all().close)
 
 
-def _zeromq_connections(addresses: Sequence[str]) -> list[Connection]:
+def _connect(addresses: Sequence[str]) -> list[Connection]:
     connections: list[Connection] = []
     with ExitStack() as on_failure:
         on_failure.enter_context(Fleet(connections))

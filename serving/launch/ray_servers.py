@@ -1,4 +1,4 @@
-"""Servers that Ray places on the nodes of a cluster (the extra `ray`); what they compute on goes over ZeroMQ."""
+"""Servers that Ray places on the nodes of a cluster. Their messages go over ZeroMQ. Needs the extra `ray`."""
 
 import os
 import socket
@@ -12,60 +12,68 @@ from serving.server.spec import ServerSpec
 from serving.transport.zeromq import ZeromqPort
 from system import InputError
 
-PLACING_S = 60.0  # for Ray to find a node for every server
-ANSWER_S = 5.0
+PLACING_S = 60.0  # Ray may take this long to find a node for every server
+ANSWER_S = 5.0  # a cluster's head may take this long to accept a connection
 
 
 class PlacedServer:
-    """Lives in a process of Ray's, which ends it."""
+    """A server in a process that Ray starts and ends."""
 
     def bind(self) -> str:
-        """The address at which other nodes reach the server."""
+        """Open a port and return the address at which other nodes reach it."""
         import ray
 
         self._port = ZeromqPort(f"tcp://{ray.util.get_node_ip_address()}:*")
         return self._port.address
 
     def serve(self, spec: str) -> None:
-        """One run after the other; a server that cannot serve says so to the first who asks."""
+        """Serve one run after another.
+
+        If the server cannot serve, its answer to the first request is the reason.
+        """
         try:
             serve_for_ever(ServerSpec.from_json(spec), self._port)
         except InputError as error:
             refuse(self._port, error)
 
 
-def place(specs: Sequence[ServerSpec], end: ExitStack, address: str = "local") -> list[str]:
-    """Start a server on some node for each spec, with its CPUs, and a GPU where it needs one; their addresses.
+def start_servers(specs: Sequence[ServerSpec], end: ExitStack, address: str = "local") -> list[str]:
+    """Start servers on nodes that Ray chooses and return their addresses.
 
-    `address`: `local` for a Ray of its own on this machine, else that of a cluster's head. What ends the servers is
-    left to `end`. Raises `InputError` if no Ray answers or its nodes have too little.
+    There is one for each spec. A server gets as many CPUs as it has threads, and a GPU if its device is one. `address`
+    is that of a cluster's head, or `local` to start a Ray of our own on this machine. The servers end when `end` is
+    closed. Raises `InputError` if no Ray answers, or if its nodes have too few CPUs or GPUs.
     """
     require_installed("ray", extra="ray")
-    ray = _joined(address, sum(spec.threads for spec in specs), end)
-    servers = [_placed(ray, spec, end) for spec in specs]
+    ray = _join(address, sum(spec.threads for spec in specs), end)
+    servers = [_place_one(ray, spec, end) for spec in specs]
     try:
         addresses = ray.get([server.bind.remote() for server in servers], timeout=PLACING_S)
     except ray.exceptions.GetTimeoutError as error:
+        count = "1 server" if len(specs) == 1 else f"{len(specs)} servers"
         raise InputError(
-            f"engine = ray: no room for {len(specs)} servers in {PLACING_S:g} s; each needs `threads` CPUs of a node, "
-            "and a GPU of its own with device=cuda"
+            f"engine = ray: no room for {count} in {PLACING_S:g} s; use a cluster where each gets `threads` CPUs of "
+            "one node, and a GPU of its own with device=cuda"
         ) from error
     except ray.exceptions.RayError as error:
-        raise InputError(f"engine = ray: a server does not start ({error})") from error
+        raise InputError(f"engine = ray: a server does not start ({error}); look at Ray's logs") from error
     for server, spec in zip(servers, specs, strict=True):
         server.serve.remote(spec.to_json())
     return list(addresses)
 
 
-def _placed(ray: Any, spec: ServerSpec, end: ExitStack) -> Any:
+def _place_one(ray: Any, spec: ServerSpec, end: ExitStack) -> Any:
     needs = {"num_cpus": spec.threads, "num_gpus": int(spec.device != "cpu"), "scheduling_strategy": "SPREAD"}
     server = ray.remote(PlacedServer).options(**needs).remote()
     end.callback(ray.kill, server)
     return server
 
 
-def _joined(address: str, cpus: int, end: ExitStack) -> Any:
-    """Ray, joined to a cluster or started with so many CPUs; left again at the end."""
+def _join(address: str, cpus: int, end: ExitStack) -> Any:
+    """Return the module `ray` after joining a cluster, or starting one with `cpus` CPUs.
+
+    The cluster is left when `end` is closed.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
@@ -78,17 +86,20 @@ def _joined(address: str, cpus: int, end: ExitStack) -> Any:
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **settings)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise InputError(f"addresses = [{address}]: Ray does not join ({error})") from error
+        raise InputError(
+            f"addresses = [{address}]: Ray cannot join that cluster ({error}); check that it runs"
+        ) from error
     end.callback(ray.shutdown)
     return ray
 
 
 def _require_answer(address: str) -> None:
-    """Where nobody listens Ray itself would try for ever."""
+    """Raise `InputError` unless something accepts connections there; Ray itself would retry for ever."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
     except (OSError, OverflowError, ValueError) as error:
         raise InputError(
-            f"addresses = [{address}]: no Ray answers there ({error}); name the HOST:PORT that `ray start --head` told"
+            f"addresses = [{address}]: no Ray answers there ({error}); "
+            "give the HOST:PORT that `ray start --head` printed"
         ) from error

@@ -23,7 +23,10 @@ class Delays:
     coefficients_s: NDArray[np.float64]  # (J, 3)
 
     def of_step(self, server: int, tokens: int, first: bool) -> float:
-        """Return the seconds of a step: of a prompt of `tokens` tokens if `first`, else of one token."""
+        """Return the seconds to emulate for one step.
+
+        The step is a prompt of `tokens` tokens if `first`, else a single further token.
+        """
         once_s, token_s, further_s = self.coefficients_s[server]
         return float(prompt_s(once_s, token_s, float(tokens)) if first else further_s)
 

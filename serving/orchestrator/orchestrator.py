@@ -119,7 +119,10 @@ class Orchestrator:
         self._visit(attempt)
 
     def _visit(self, attempt: Attempt) -> None:
-        """Begin a visit to a server: half of the emulated round trip, the step, the other half."""
+        """Begin a visit to a server.
+
+        It is half of the emulated round trip, the step, and the other half.
+        """
         tokens = len(attempt.request.prompt) if attempt.in_prompt else 1
         attempt.delay_s = self._delays.of_step(attempt.current_hop.server, tokens, attempt.in_prompt) / 2
         self._after_half_trip(attempt, self._send_step)
@@ -187,7 +190,7 @@ class Orchestrator:
                 self._record_answer(attempt, answer)
 
     def _record_answer(self, attempt: Attempt, answer: Message) -> None:
-        """Add the times of an answered step to its attempt and begin the way back."""
+        """Add a step's times to its attempt and begin the way back."""
         parts, away_s = attempt.parts, self._now_s() - attempt.sent_s
         server_s = answer.queue_s + answer.compute_s + answer.held_s
         parts.queue_s += answer.queue_s
@@ -199,7 +202,7 @@ class Orchestrator:
         self._after_half_trip(attempt, self._go_on)
 
     def _go_on(self, attempt: Attempt) -> None:
-        """Go on after a step's result is back: to the next server, or the token is complete."""
+        """Go on to the next server, or note that the token is complete."""
         if attempt.hop + 1 < len(attempt.path):
             attempt.hop += 1
             self._visit(attempt)
@@ -207,7 +210,10 @@ class Orchestrator:
             self._completed.append(attempt)
 
     def _end_turn(self) -> None:
-        """Process and send together all that one turn of the loop brought, so that servers get it together."""
+        """Process together all that one turn of the loop brought.
+
+        The messages that follow from it are sent together, so that servers get them together.
+        """
         completed = [attempt for attempt in self._completed if attempt.number in self._attempts]
         self._completed.clear()
         if completed:
@@ -235,7 +241,10 @@ class Orchestrator:
         self._start_jobs()
 
     def _release(self, attempt: Attempt) -> None:
-        """Free an attempt's cache slots at the servers that it has reached and at the admission."""
+        """Free an attempt's cache slots at the servers and at the admission.
+
+        Only the servers that it has reached hold some.
+        """
         del self._attempts[attempt.number]
         reached = attempt.path[: attempt.hop + 1] if attempt.in_prompt else attempt.path
         for hop in reached:
@@ -250,7 +259,10 @@ class Orchestrator:
         self._on_job_end()
 
     def _give_up(self, attempt: Attempt, reason: str, retry: bool) -> None:
-        """End an attempt; its job begins again from its prompt if `retry`, else it fails."""
+        """End an attempt.
+
+        Its job begins again from its prompt if `retry` is true, else it fails.
+        """
         self._release(attempt)
         if retry:
             self._admit(attempt.job)
@@ -258,7 +270,10 @@ class Orchestrator:
             self._finish(attempt.job, "failed", reason)
 
     def _lose(self, server: int, reason: str) -> None:
-        """Go on without a server; its jobs begin again on other paths, or fail if there is none."""
+        """Go on without a server.
+
+        Its jobs begin again on other paths, or fail if there is none.
+        """
         if server in self.lost:
             return
         self.lost[server] = reason

@@ -152,7 +152,7 @@ class StepExecutor:
         return [*computation.refusals, *answers]
 
     def _refusal(self, message: Message) -> Message | None:
-        """Return the answer to a step that cannot be computed, or None if it can be."""
+        """Return the refusal of a step, or None if it can be computed."""
         try:
             self._require_possible(message)
         except InputError as error:

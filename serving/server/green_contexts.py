@@ -1,8 +1,8 @@
 """Disjoint partitions of a CUDA device's multiprocessors (SMs), so that servers of one process do not share them.
 
-The partitions are green contexts of the CUDA driver. The device's SMs are split once into equal groups; each server gets
-groups of its own and a stream that runs on them. All servers still share memory and its bandwidth. The code is written
-from the driver's documentation and tested against a stand-in for it; it has not run on a GPU yet.
+The partitions are green contexts of the CUDA driver. The device's SMs are split once into equal groups; each server
+gets groups of its own and a stream that runs on them. All servers still share memory and its bandwidth. The code is
+written from the driver's documentation and tested against a stand-in for it; it has not run on a GPU yet.
 """
 
 from collections.abc import Sequence

@@ -17,9 +17,10 @@ class Port(Protocol):
     """The server's end of a connection."""
 
     def receive(self, wait: bool) -> ReceivedMessage | None:
-        """Return the next request, or None if there is none yet and `wait` is false.
+        """Return the next request.
 
-        Raises `ConnectionClosedError` when the orchestrator has gone.
+        If there is none yet, wait for one if `wait` is true, else return None. Raises `ConnectionClosedError` when the
+        orchestrator has gone.
         """
 
     def send(self, *messages: Message) -> None:
@@ -68,7 +69,10 @@ def _answer(executor: StepExecutor, port: Port) -> None:
 
 
 def _read_requests(port: Port, steps: deque[ReceivedMessage], executor: StepExecutor) -> None:
-    """Answer requests that need no computation and queue steps; wait until there is a step."""
+    """Answer requests that need no computation and queue steps.
+
+    Waits until there is a step.
+    """
     while (request := port.receive(wait=not steps)) is not None:
         if request.message.kind == Kind.STEP:
             steps.append(request)

@@ -1,6 +1,6 @@
-"""How the orchestrator reaches its servers: a `Link` for each, of one of several kinds.
+"""The transport between the orchestrator and its servers: one `Connection` for each server.
 
-The orchestrator's loop never blocks on a link: `send` keeps what cannot be written yet.
+There are several kinds. None of them ever blocks the orchestrator's loop: `send` keeps what cannot be written yet.
 """
 
 from typing import Protocol
@@ -14,26 +14,40 @@ class ConnectionClosedError(InputError):
 
 
 class Connection(Protocol):
+    """The orchestrator's end of a connection to one server."""
+
     @property
     def readable(self) -> int | None:
-        """The file descriptor that is readable when `receive` may have something; None if it has to be asked."""
+        """Return the file descriptor that is readable when `receive` may have something.
+
+        None if there is none, so that `busy` is the only sign.
+        """
 
     @property
     def unsent(self) -> bool:
-        """Whether something waits to be written, so that `flush` is to be called when that is possible."""
+        """Return whether data waits to be written.
+
+        If so, `flush` must be called when that is possible.
+        """
 
     @property
     def busy(self) -> bool:
-        """Whether `receive` will have something without anything happening on a descriptor."""
+        """Return whether `receive` may have something without any event on the descriptor."""
 
     def send(self, *messages: Message) -> None:
-        """Send messages in one go if possible, never blocking; raise `ConnectionClosedError` if nobody is there."""
+        """Send messages, in one go if possible, without blocking.
+
+        Raises `ConnectionClosedError` if the server is gone.
+        """
 
     def flush(self) -> None:
         """Write what can be written now."""
 
     def receive(self) -> list[Message]:
-        """The messages that are complete; raises `ConnectionClosedError` if there will be no more."""
+        """Return the messages that are complete.
+
+        Raises `ConnectionClosedError` if no more will come.
+        """
 
     def close(self) -> None:
-        """A server that is reached by this link alone ends."""
+        """Close the connection; a server that nothing else can reach ends."""

@@ -1,4 +1,4 @@
-"""A server in the orchestrator's own process: for tests, and for several servers on one device."""
+"""A server in the orchestrator's own process, for tests and for several servers on one device."""
 
 import time
 from collections import deque
@@ -9,9 +9,10 @@ from serving.transport.messages import Kind, Message, ReceivedMessage
 
 
 class LocalConnection:
-    """A step begins when the orchestrator asks for answers, and is there when it asks after its end; nothing is copied.
+    """A connection to an executor in this process, without copies.
 
-    On a CPU a step has ended when it has begun. On a device that computes by itself, other servers begin meanwhile.
+    Waiting steps begin in `receive`, and a later `receive` returns their answers once they have ended. On a CPU a step
+    ends within the call that begins it. On a CUDA device other servers can begin steps meanwhile.
     """
 
     readable = None
@@ -25,9 +26,11 @@ class LocalConnection:
 
     @property
     def busy(self) -> bool:
+        """Return whether there are steps to compute or answers to receive."""
         return bool(self._steps or self._answers or self._computation)
 
     def send(self, *messages: Message) -> None:
+        """Queue steps and answer other messages."""
         for message in messages:
             if message.kind == Kind.STEP:
                 self._steps.append(ReceivedMessage(message, time.perf_counter()))
@@ -35,9 +38,10 @@ class LocalConnection:
                 self._answers.append(self._executor.control(message))
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Return at once, as nothing waits to be written."""
 
     def receive(self) -> list[Message]:
+        """Begin the next steps if none are computed; return the answers so far."""
         executor = self._executor
         if self._computation is None and self._steps:
             self._computation = executor.begin(next_steps(self._steps, executor.most_together))
@@ -48,4 +52,4 @@ class LocalConnection:
         return answers
 
     def close(self) -> None:
-        """It ends with its owner."""
+        """Leave the executor to its owner."""

@@ -1,8 +1,7 @@
-"""Messages between the orchestrator and its servers: a fixed header and raw bytes, nothing that a receiver would run.
+"""Messages between the orchestrator and its servers.
 
-A request names a job; OPEN takes cache slots for blocks, STEP runs hidden states through them, CLOSE frees the slots,
-STATS asks what the server is. Every answer repeats the request's kind and job, and that of a STEP carries the
-server's own times.
+A message is a fixed header and raw bytes, with nothing that a receiver would execute. A request names a job. Every
+answer repeats the kind and the job of its request, and the answer to a STEP carries the server's own times.
 """
 
 import struct
@@ -15,14 +14,21 @@ from torch import Tensor
 from system import InputError
 
 HEADER = struct.Struct("<4sBB??QIIIIddddQ")
-MAGIC = b"SC01"  # these two letters, and the version of this format
+MAGIC = b"SC01"  # two letters and the version of this format
 LARGEST_BODY = 2**32  # bytes
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 NO_HIDDEN = len(DTYPES)
 
 
 class Kind(IntEnum):
-    """What is asked or answered. READY is asked first, and answered once blocks and slab are there."""
+    """The kind of a request and of its answer.
+
+    - OPEN takes a job's cache slots for some blocks.
+    - STEP runs hidden states through these blocks.
+    - CLOSE frees the job's cache slots.
+    - STATS asks for the server's statistics.
+    - READY comes first and is answered, with the server's description, once blocks and cache slots are allocated.
+    """
 
     OPEN = 0
     STEP = 1
@@ -32,15 +38,16 @@ class Kind(IntEnum):
 
 
 class WireError(InputError):
-    """Bytes that are no message of this format: the sender is something else, or of another version."""
+    """Bytes that are not a message of this format: the sender is another program or has another version."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """`last_only` asks for the last token's hidden state alone; `sent_s` is of the sender's clock.
+    """A request or an answer.
 
-    The other times are in seconds and belong to the answer of a STEP: how long it waited for steps of other jobs, its
-    computation, and how long the server then waited to keep its pace.
+    `last_only` asks for only the last token's hidden state; `sent_s` is a time of the sender's clock. The other times
+    are seconds in the answer to a STEP: `queue_s` it waited for steps of other jobs, `compute_s` it was computed, and
+    `held_s` the server then waited to keep its pace.
     """
 
     kind: Kind
@@ -50,7 +57,7 @@ class Message:
     last_only: bool = False
     hidden: Tensor | None = None  # (1, tokens, hidden size)
     text: str = ""
-    refused: bool = False  # the answer to what cannot be done; the text says why
+    refused: bool = False  # the request could not be granted; the text says why
     sent_s: float = 0.0
     queue_s: float = 0.0
     compute_s: float = 0.0
@@ -58,20 +65,23 @@ class Message:
 
     @property
     def tokens(self) -> int:
-        """Tokens of a step."""
+        """Return the number of tokens of a step; 0 for other messages."""
         return 0 if self.hidden is None else self.hidden.shape[1]
 
 
 @dataclass(frozen=True)
 class ReceivedMessage:
-    """A message as a server has it: with the time of the server's clock at which it was there to be read."""
+    """A message with the time of the server's clock at which it could be read."""
 
     message: Message
     received_s: float
 
 
 def pack(message: Message) -> tuple[bytes, memoryview]:
-    """Header and body. A message has hidden states or text, not both."""
+    """Return the header and the body of a message.
+
+    A message has hidden states or text, not both.
+    """
     dtype, tokens, width = NO_HIDDEN, 0, 0
     body = memoryview(message.text.encode())
     if message.hidden is not None:
@@ -86,30 +96,36 @@ def pack(message: Message) -> tuple[bytes, memoryview]:
 
 
 def body_bytes(header: bytes | bytearray) -> int:
-    """Bytes that follow a header; raises `WireError` if it is none."""
+    """Return the number of bytes that follow a header.
+
+    Raises `WireError` if these bytes are not a header.
+    """
     if len(header) != HEADER.size:
-        raise _no_message(header)
+        raise _format_error(header)
     magic, kind, dtype, *_, tokens, width, _, _, _, _, size = HEADER.unpack(header)
     known = magic == MAGIC and kind < len(Kind) and dtype <= NO_HIDDEN and size <= LARGEST_BODY
     if not known or (dtype < NO_HIDDEN and not 0 < tokens * width * DTYPES[dtype].itemsize == size):
-        raise _no_message(header)
+        raise _format_error(header)
     return size
 
 
-def _no_message(header: bytes | bytearray) -> WireError:
+def _format_error(header: bytes | bytearray) -> WireError:
     return WireError(
         f"message header = {bytes(header[:8])!r}...: not of this program's format {MAGIC.decode()}; "
-        "is another program or version at the other end?"
+        "run the same version of this program at both ends"
     )
 
 
 def unpack(header: bytes | bytearray, body: bytearray | memoryview) -> Message:
-    """The message; its hidden states share the body's memory. Raises `WireError` if these are no message."""
+    """Return the message of a header and a body.
+
+    Its hidden states share the memory of the body. Raises `WireError` if these are not a message.
+    """
     if body_bytes(header) != len(body):
-        raise _no_message(header)
+        raise _format_error(header)
     _, kind, dtype, last_only, refused, job, first_block, block_count, tokens, width, *times, _ = HEADER.unpack(header)
-    about = (Kind(kind), job, first_block, block_count, last_only)
+    request = (Kind(kind), job, first_block, block_count, last_only)
     if dtype == NO_HIDDEN:
-        return Message(*about, None, bytes(body).decode(errors="replace"), refused, *times)
+        return Message(*request, None, bytes(body).decode(errors="replace"), refused, *times)
     hidden = torch.frombuffer(body, dtype=DTYPES[dtype]).view(1, tokens, width)
-    return Message(*about, hidden, "", refused, *times)
+    return Message(*request, hidden, "", refused, *times)

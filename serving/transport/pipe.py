@@ -1,4 +1,4 @@
-"""A link over a connected stream socket, such as the pair that a process and its child share; and its other end."""
+"""Both ends of a connection over a stream socket, such as the socket pair that a process and its child share."""
 
 import socket
 from collections import deque
@@ -9,53 +9,57 @@ from serving.transport import ConnectionClosedError
 from serving.transport.messages import HEADER, Message, ReceivedMessage, body_bytes, pack, unpack
 
 BUFFER_BYTES = 1 << 22
-PIECES = 64  # that the kernel takes at once
-AHEAD_BYTES = 1 << 16  # a call of the kernel costs more than to copy so much
+PIECES = 64  # buffers that the kernel takes in one call
+AHEAD_BYTES = 1 << 16  # a call of the kernel costs more than copying this many bytes
 
 
 class Incoming:
-    """Messages out of a stream of bytes: as many as have come at once, and a large body straight into its place."""
+    """A parser that cuts a stream of bytes into messages.
+
+    Small messages are read many at a time into one buffer. The rest of a large body is read straight into memory of its
+    own.
+    """
 
     def __init__(self) -> None:
-        self._ahead, self._come = bytearray(AHEAD_BYTES), 0
+        self._ahead, self._ahead_count = bytearray(AHEAD_BYTES), 0
         self._header, self._body, self._filled = b"", bytearray(), 0
 
     def room(self) -> memoryview:
-        """Where the next bytes belong; never empty."""
+        """Return the memory for the next bytes, which is never empty."""
         if self._filled < len(self._body):
             return memoryview(self._body)[self._filled :]
-        return memoryview(self._ahead)[self._come :]
+        return memoryview(self._ahead)[self._ahead_count :]
 
-    def filled(self, count: int) -> list[Message]:
-        """So many bytes have come: the messages that they complete."""
+    def advance(self, count: int) -> list[Message]:
+        """Return the messages that are complete after `count` bytes were put into `room()`."""
         if self._filled < len(self._body):
             self._filled += count
             return [] if self._filled < len(self._body) else [unpack(self._header, self._body)]
-        self._come += count
+        self._ahead_count += count
         return self._cut()
 
     def _cut(self) -> list[Message]:
-        """Cut what has come into messages; of an incomplete one the begin is kept."""
+        """Cut the buffer into messages and keep the beginning of an incomplete one."""
         messages: list[Message] = []
         begin = 0
-        while self._come - begin >= HEADER.size:
+        while self._ahead_count - begin >= HEADER.size:
             header = bytes(self._ahead[begin : begin + HEADER.size])
-            size, at = body_bytes(header), begin + HEADER.size
-            body = self._ahead[at : at + min(size, self._come - at)]
+            size, body_begin = body_bytes(header), begin + HEADER.size
+            body = self._ahead[body_begin : body_begin + min(size, self._ahead_count - body_begin)]
             if len(body) < size:
                 if HEADER.size + size > AHEAD_BYTES:
                     self._header, self._body, self._filled = header, body.ljust(size, b"\0"), len(body)
-                    begin = self._come
+                    begin = self._ahead_count
                 break
             messages.append(unpack(header, body))
-            begin = at + size
-        self._ahead[: self._come - begin] = self._ahead[begin : self._come]
-        self._come -= begin
+            begin = body_begin + size
+        self._ahead[: self._ahead_count - begin] = self._ahead[begin : self._ahead_count]
+        self._ahead_count -= begin
         return messages
 
 
 class PipeConnection:
-    """The orchestrator's end."""
+    """The orchestrator's end of a pipe."""
 
     busy = False
 
@@ -67,17 +71,21 @@ class PipeConnection:
 
     @property
     def readable(self) -> int:
+        """Return the socket's descriptor."""
         return self._socket.fileno()
 
     @property
     def unsent(self) -> bool:
+        """Return whether bytes wait to be written."""
         return bool(self._outgoing)
 
     def send(self, *messages: Message) -> None:
+        """Queue messages and write what the kernel takes now."""
         self._outgoing += pieces(messages)
         self.flush()
 
     def flush(self) -> None:
+        """Write what the kernel takes now."""
         try:
             while self._outgoing:
                 send_some(self._socket, self._outgoing)
@@ -87,24 +95,29 @@ class PipeConnection:
             raise ConnectionClosedError(f"connection closed: {error.strerror}") from error
 
     def receive(self) -> list[Message]:
+        """Return the messages that are complete."""
         messages: list[Message] = []
         try:
             while count := self._socket.recv_into(self._incoming.room()):
-                messages += self._incoming.filled(count)
+                messages += self._incoming.advance(count)
         except BlockingIOError:
             return messages
         except OSError as error:
             raise ConnectionClosedError(f"connection closed: {error.strerror}") from error
-        if not messages:  # what came before the end is given first; the end is still there at the next call
+        if not messages:  # messages that came before the end are returned first; the next call sees the end again
             raise ConnectionClosedError("connection closed: the server has ended")
         return messages
 
     def close(self) -> None:
+        """Close the socket, which ends the server."""
         self._socket.close()
 
 
 class PipePort:
-    """The server's end, on the orchestrator's machine: both read one clock, so a message tells when it was sent."""
+    """The server's end of a pipe, on the orchestrator's machine.
+
+    Both processes read the same clock, so a message's time of sending serves as its time of receipt.
+    """
 
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(True)
@@ -113,14 +126,18 @@ class PipePort:
         self._messages: deque[Message] = deque()
 
     def receive(self, wait: bool) -> ReceivedMessage | None:
-        """The next request; without `wait` None if there is none yet. Raises `ConnectionClosedError` at the end."""
+        """Return the next request.
+
+        If there is none yet, wait for one if `wait` is true, else return None. Raises `ConnectionClosedError` when the
+        orchestrator has gone.
+        """
         flags = 0 if wait else socket.MSG_DONTWAIT
         try:
             while not self._messages:
                 count = self._socket.recv_into(self._incoming.room(), 0, flags)
                 if count == 0:
                     raise ConnectionClosedError("connection closed: the orchestrator has ended")
-                self._messages += self._incoming.filled(count)
+                self._messages += self._incoming.advance(count)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -129,7 +146,7 @@ class PipePort:
         return ReceivedMessage(message, message.sent_s)
 
     def send(self, *messages: Message) -> None:
-        """In one go, so that the orchestrator is woken once."""
+        """Send answers in one go, so that the orchestrator wakes up once."""
         outgoing = deque(pieces(messages))
         try:
             while outgoing:
@@ -139,7 +156,7 @@ class PipePort:
 
 
 def pieces(messages: Iterable[Message]) -> Iterator[memoryview]:
-    """Their headers and bodies, none empty."""
+    """Yield the headers and the bodies of messages, but no empty ones."""
     for message in messages:
         header, body = pack(message)
         yield memoryview(header)
@@ -148,7 +165,7 @@ def pieces(messages: Iterable[Message]) -> Iterator[memoryview]:
 
 
 def send_some(connected: socket.socket, outgoing: deque[memoryview]) -> None:
-    """Give the kernel what it takes at once, and drop that."""
+    """Give the kernel what it takes in one call, and remove that from `outgoing`."""
     count = connected.sendmsg(islice(outgoing, PIECES))
     while count:
         piece = outgoing.popleft()

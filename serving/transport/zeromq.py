@@ -1,8 +1,9 @@
-"""Links over ZeroMQ to servers on other hosts: a message is two frames, header and body.
+"""Both ends of a connection over ZeroMQ, for servers on other hosts. A message is two frames, header and body.
 
-Nothing in a message is run, but nothing is encrypted either and whoever reaches the port is served: bind to an address
-of a network that is trusted. Either end takes the other for gone when its connection ends, or when ZeroMQ's own
-heartbeats stay unanswered: these need no help of the program, so a server that computes for long is not silent.
+Nothing in a message is executed, but nothing is encrypted either, and a server answers anyone who reaches its port:
+bind to an address of a trusted network. Either end considers the other gone when its connection ends or when ZeroMQ's
+own heartbeats stay unanswered. ZeroMQ answers heartbeats in a thread of its own, so a server that computes for long
+does not seem gone.
 """
 
 import queue
@@ -21,13 +22,13 @@ from system import InputError
 
 HEARTBEAT_MS = 1000
 SILENCE_MS = 5000
-GRACE_MS = 1000  # an orchestrator's end may be heard of after the next one's first word
-# Of another program at the other end, too.
+GRACE_MS = 1000  # the end of an orchestrator may be noticed this long after the next one's first message
+# Events that end a connection, also when another program is at the other end.
 GONE = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 
 
 def _socket(kind: int) -> "zmq.Socket[bytes]":
-    """One whose queues have no limit, so that nothing is dropped and nobody blocks."""
+    """Return a socket with unlimited queues, so that nothing is dropped and nothing blocks."""
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
     for option in (zmq.LINGER, zmq.SNDHWM, zmq.RCVHWM):
         socket.set(option, 0)
@@ -39,12 +40,15 @@ def _socket(kind: int) -> "zmq.Socket[bytes]":
 
 def _unpacked(frames: list[zmq.Frame]) -> Message:
     if len(frames) != 2:
-        raise WireError(f"message of {len(frames)} parts: must be two, header and body")
+        raise WireError(f"message frames = {len(frames)}: must be two, header and body")
     return unpack(frames[0].bytes, frames[1].buffer)
 
 
 class ZeromqConnection:
-    """The orchestrator's end. A server that is not there yet may come later; one that goes does not come back."""
+    """The orchestrator's end of a connection over ZeroMQ.
+
+    The server may start after this connects. Once it has gone, it does not come back.
+    """
 
     unsent = False
 
@@ -53,77 +57,86 @@ class ZeromqConnection:
         self._socket = _socket(zmq.DEALER)
         self._losses = self._socket.get_monitor_socket(GONE)
         self._readable = select.epoll()
-        for each in (self._socket, self._losses):
-            self._readable.register(int(each.get(zmq.FD)), select.EPOLLIN)
+        for socket in (self._socket, self._losses):
+            self._readable.register(int(socket.get(zmq.FD)), select.EPOLLIN)
         try:
             self._socket.connect(address)
         except zmq.ZMQError as error:
             self.close()
             raise InputError(f"addresses = {address}: give tcp://HOST:PORT ({error})") from error
-        _connections_lost(self._losses)  # a descriptor tells of what comes after a look that found nothing
+        _connections_lost(self._losses)  # the descriptor only signals events that follow a read that found none
 
     @property
     def readable(self) -> int:
+        """Return a descriptor that covers both messages and the end of the connection."""
         return self._readable.fileno()
 
     @property
     def busy(self) -> bool:
-        """ZeroMQ's descriptor tells only that something has changed since it was asked, and sending asks it, too."""
+        """Return whether `receive` has something that the descriptor may not show.
+
+        ZeroMQ's descriptor only signals changes since the socket was last used, and sending uses it, too.
+        """
         return self._gone or bool(int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN)
 
     def send(self, *messages: Message) -> None:
+        """Queue messages for ZeroMQ's own thread."""
         for message in messages:
             self._socket.send_multipart(pack(message), copy=False)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Return at once, as ZeroMQ writes by itself."""
 
     def receive(self) -> list[Message]:
+        """Return the messages that are complete."""
         messages: list[Message] = []
         with suppress(zmq.Again):
             while True:
                 messages.append(_unpacked(self._socket.recv_multipart(zmq.NOBLOCK, copy=False)))
         self._gone |= bool(_connections_lost(self._losses))
-        if self._gone and not messages:  # what came before the end is given first
+        if self._gone and not messages:  # messages that came before the end are returned first
             raise ConnectionClosedError(f"connection to {self._address} closed: no server answers there any more")
         return messages
 
     def close(self) -> None:
+        """Close the connection; the server goes on."""
         self._readable.close()
         _close(self._socket, self._losses)
 
 
 class ZeromqPort:
-    """The server's end: a thread owns the socket and stamps requests as they come, whatever is computed meanwhile.
+    """The server's end of a connection over ZeroMQ.
 
-    It serves one orchestrator at a time. Another one is refused unless the first goes within `GRACE_MS`.
+    A thread owns the socket and notes when requests arrive, also while the server computes. The port serves one
+    orchestrator at a time; another one is refused unless the first goes within `GRACE_MS`.
     """
 
     def __init__(self, address: str) -> None:
         self._socket = _socket(zmq.ROUTER)
-        self._socket.set(zmq.ROUTER_MANDATORY, 1)  # what cannot be sent is an error
+        self._socket.set(zmq.ROUTER_MANDATORY, 1)  # an answer that cannot be delivered is an error
         try:
             self._socket.bind(address)
         except zmq.ZMQError as error:
             self._socket.close()
-            raise InputError(f"bind = {address}: {_why_not(error)}") from error
+            raise InputError(f"bind = {address}: {_bind_remedy(error)}") from error
         self.address = self._socket.get_string(zmq.LAST_ENDPOINT)
         self._losses = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self._theirs, self._answers = _pair()
         self._requests: queue.SimpleQueue[tuple[bytes, ReceivedMessage | None]] = queue.SimpleQueue()
-        self._guest, self._connection = b"", -1  # the orchestrator's name in the socket, and its connection's
-        self._early: list[tuple[float, list[zmq.Frame]]] = []  # first words of those that come before it has gone
-        self._host = b""  # the orchestrator whose request was taken last
+        self._current, self._descriptor = b"", -1  # the orchestrator's name in the socket, its connection's descriptor
+        self._early: list[tuple[float, list[zmq.Frame]]] = []  # messages of others that came before it has gone
+        self._sender = b""  # the orchestrator whose request was received last
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def receive(self, wait: bool) -> ReceivedMessage | None:
-        """Return the next request, or None if none is there and `wait` is false.
+        """Return the next request.
 
-        Raises `ConnectionClosedError` once at each end.
+        If there is none yet, wait for one if `wait` is true, else return None. Raises `ConnectionClosedError` once for
+        each orchestrator that has gone.
         """
         try:
-            self._host, request = self._requests.get(block=wait)
+            self._sender, request = self._requests.get(block=wait)
         except queue.Empty:
             return None
         if request is None:
@@ -131,12 +144,15 @@ class ZeromqPort:
         return request
 
     def send(self, *messages: Message) -> None:
-        """To the orchestrator whose request was received last; nowhere if it has gone."""
+        """Send answers to the sender of the last received request.
+
+        They are dropped if it has gone.
+        """
         for message in messages:
-            self._answers.send_multipart([self._host, *pack(message)], copy=False)
+            self._answers.send_multipart([self._sender, *pack(message)], copy=False)
 
     def close(self) -> None:
-        """The port is free again."""
+        """End the thread and free the port."""
         self._answers.send(b"")
         self._thread.join()
         self._answers.close()
@@ -145,29 +161,29 @@ class ZeromqPort:
         poller = zmq.Poller()
         for socket in (self._losses, self._theirs, self._socket):
             poller.register(socket, zmq.POLLIN)
-        going = True
-        while going:
-            there = dict(poller.poll(GRACE_MS if self._early else None))
-            gone = self._connection in _connections_lost(self._losses)
+        running = True
+        while running:
+            ready = dict(poller.poll(GRACE_MS if self._early else None))
+            gone = self._descriptor in _connections_lost(self._losses)
             with suppress(zmq.Again):
                 while True:
-                    self._take_in(time.perf_counter(), self._socket.recv_multipart(zmq.NOBLOCK, copy=False))
-            if gone:  # all is read that it had said
-                self._farewell()
-            if self._theirs in there:
-                going = self._pass_on(self._theirs.recv_multipart(copy=False))
+                    self._read(time.perf_counter(), self._socket.recv_multipart(zmq.NOBLOCK, copy=False))
+            if gone:  # all its messages have been read by now
+                self._end_current()
+            if self._theirs in ready:
+                running = self._pass_on(self._theirs.recv_multipart(copy=False))
             self._refuse_early()
         self._theirs.close()
         _close(self._socket, self._losses)
 
     def _pass_on(self, frames: list[zmq.Frame]) -> bool:
-        """An answer; False if it is the word to stop."""
-        if len(frames) > 1 and not self._reaches(frames) and frames[0].bytes == self._guest:
-            self._farewell()  # it had gone before its first word was read
+        """Send an answer on; return False if the frames are the signal to stop."""
+        if len(frames) > 1 and not self._deliver(frames) and frames[0].bytes == self._current:
+            self._end_current()  # it had gone before its first message was read
         return len(frames) > 1
 
-    def _reaches(self, frames: Sequence[bytes | memoryview | zmq.Frame]) -> bool:
-        """Whether there still is an orchestrator of that name to send it to."""
+    def _deliver(self, frames: Sequence[bytes | memoryview | zmq.Frame]) -> bool:
+        """Send frames to the orchestrator that they name; return whether it is still there."""
         try:
             self._socket.send_multipart(frames, copy=False)
         except zmq.ZMQError as error:
@@ -176,43 +192,46 @@ class ZeromqPort:
             return False
         return True
 
-    def _take_in(self, received_s: float, frames: list[zmq.Frame]) -> None:
-        """A request of our orchestrator, or the first one of the next; anything else is refused."""
+    def _read(self, received_s: float, frames: list[zmq.Frame]) -> None:
+        """Queue a request of the current orchestrator, or begin with the next one.
+
+        Messages of others wait; frames that are not a message are refused.
+        """
         sender = frames[0].bytes
         try:
             message = _unpacked(frames[1:])
         except WireError as error:
             self._refuse(sender, str(error))
             return
-        if not self._guest and message.kind == Kind.READY:
-            self._guest, self._connection = sender, int(frames[-1].get(zmq.SRCFD))
-        if sender == self._guest:
+        if not self._current and message.kind == Kind.READY:
+            self._current, self._descriptor = sender, int(frames[-1].get(zmq.SRCFD))
+        if sender == self._current:
             self._requests.put((sender, ReceivedMessage(message, received_s)))
         else:
             self._early.append((received_s, frames))
 
     def _refuse_early(self) -> None:
-        """Those that have waited for long enough."""
+        """Refuse orchestrators that have waited for `GRACE_MS`."""
         now_s = time.perf_counter()
         late = [frames for since_s, frames in self._early if 1e3 * (now_s - since_s) >= GRACE_MS]
         del self._early[: len(late)]
         for frames in late:
-            why = f"{self.address}: serves another run; wait for its end, or start a server of your own"
-            self._refuse(frames[0].bytes, why)
+            reason = f"{self.address}: serves another run; wait for its end, or start a server of your own"
+            self._refuse(frames[0].bytes, reason)
 
-    def _refuse(self, sender: bytes, why: str) -> None:
-        self._reaches([sender, *pack(Message(Kind.READY, text=why, refused=True))])
+    def _refuse(self, sender: bytes, reason: str) -> None:
+        self._deliver([sender, *pack(Message(Kind.READY, text=reason, refused=True))])
 
-    def _farewell(self) -> None:
-        """Our orchestrator has gone; one that has come early is the next."""
-        self._requests.put((self._guest, None))
-        early, self._guest, self._connection, self._early = self._early, b"", -1, []
+    def _end_current(self) -> None:
+        """Replace the orchestrator that has gone by the next that waits."""
+        self._requests.put((self._current, None))
+        early, self._current, self._descriptor, self._early = self._early, b"", -1, []
         for since_s, frames in early:
-            self._take_in(since_s, frames)
+            self._read(since_s, frames)
 
 
 def _pair() -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":
-    """Two connected sockets for two threads of this process."""
+    """Return two connected sockets for two threads of this process."""
     one, other = _socket(zmq.PAIR), _socket(zmq.PAIR)
     one.bind(f"inproc://{id(one)}")
     other.connect(f"inproc://{id(one)}")
@@ -220,7 +239,7 @@ def _pair() -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":
 
 
 def _connections_lost(losses: "zmq.Socket[bytes]") -> set[int]:
-    """The numbers of the connections that have ended since this was asked last."""
+    """Return the descriptors of the connections that have ended since the last call."""
     lost = set()
     with suppress(zmq.Again):
         while True:
@@ -235,7 +254,7 @@ def _close(socket: "zmq.Socket[bytes]", losses: "zmq.Socket[bytes]") -> None:
     socket.close()
 
 
-def _why_not(error: zmq.ZMQError) -> str:
+def _bind_remedy(error: zmq.ZMQError) -> str:
     if error.errno == zmq.EADDRINUSE:
-        return "the port is in use; end what listens there, or choose another port"
+        return "the port is in use; end the program that listens there, or choose another port"
     return f"give tcp://HOST:PORT of this machine ({error})"

@@ -1,4 +1,4 @@
-"""Servers of one process on a device that computes by itself, with a stand-in for it; and the split of its SMs."""
+"""Servers of one process on a device that computes by itself, and the split of its SMs, with stand-ins for both."""
 
 import sys
 import types
@@ -21,27 +21,27 @@ from serving.transport.messages import Kind, Message, ReceivedMessage  # noqa: E
 from tests.support import small_run  # noqa: E402
 
 
-def test_memory_that_is_cached_files_can_be_had(tmp_path, monkeypatch):
+def test_memory_of_cached_files_counts_as_free(tmp_path, monkeypatch):
     monkeypatch.setattr(device, "MEMORY", tmp_path / "meminfo")
     device.MEMORY.write_text("MemTotal:  9000 kB\nMemFree:    10 kB\nMemAvailable:    7000 kB\nCached: 6990 kB\n")
     assert device.free_bytes(torch.device("cpu")) == 7000 * 1024
 
 
 class Device:
-    """Computations go on until the test ends them: the first first, as on a stream."""
+    """A stream whose computations go on until the test ends them, the first one first."""
 
     def __init__(self):
-        self.going = []
+        self.running = []
         self.count = 0
 
     def launch(self, compute, inputs):
         self.count += 1
         launched = Launched(self)
-        self.going.append(launched)
+        self.running.append(launched)
         return compute(), launched
 
     def end_one(self):
-        self.going.pop(0)
+        self.running.pop(0)
 
 
 class Launched:
@@ -49,7 +49,7 @@ class Launched:
         self._device = device
 
     def done(self):
-        return self not in self._device.going
+        return self not in self._device.running
 
     def wait(self):
         while not self.done():
@@ -61,7 +61,10 @@ class Launched:
 
 @pytest.fixture
 def pair():
-    """Two connections to servers on two streams, all of whose warm-up has ended; four jobs are open on each."""
+    """Return connections to two servers with four open jobs each, and their streams.
+
+    The warm-up has ended.
+    """
     connections, devices = [], []
     for spec in small_run.specs(batching="decode")[:2]:
         device = Device()
@@ -78,14 +81,14 @@ def step(job, tokens=1):
     return Message(Kind.STEP, job, block_count=2, hidden=hidden)
 
 
-def test_two_servers_compute_at_once_and_neither_waits_for_the_other(pair):
+def test_two_servers_compute_at_the_same_time_and_answer_independently(pair):
     connections, devices = pair
     for connection in connections:
         connection.send(step(1))
         assert connection.receive() == []
-    assert [len(device.going) for device in devices] == [1, 1]
+    assert [len(device.running) for device in devices] == [1, 1]
     assert all(connection.busy for connection in connections)
-    devices[1].end_one()  # the one that began later is the first to end
+    devices[1].end_one()  # the computation that began later ends first
     assert connections[0].receive() == []
     (answer,) = connections[1].receive()
     assert (answer.job, answer.compute_s, answer.held_s) == (1, 0.125, 0.0)
@@ -94,16 +97,16 @@ def test_two_servers_compute_at_once_and_neither_waits_for_the_other(pair):
     assert connections[0].receive()[0].job == 1
 
 
-def test_steps_that_come_meanwhile_wait_in_order_and_single_tokens_go_together(pair):
+def test_steps_wait_in_order_and_one_token_steps_are_computed_together(pair):
     (connection, _), (device, _) = pair
-    begun = device.count
+    count_before = device.count
     connection.send(step(1, tokens=5))
     connection.receive()
     connection.send(step(2, tokens=4))
     for job in (3, 4):
         connection.send(step(job))
     assert connection.receive() == []
-    assert device.count == begun + 1  # one computation at a time
+    assert device.count == count_before + 1  # one computation at a time
     device.end_one()
     assert [answer.job for answer in connection.receive()] == [1]
     connection.receive()
@@ -114,12 +117,15 @@ def test_steps_that_come_meanwhile_wait_in_order_and_single_tokens_go_together(p
     together = connection.receive()
     assert [answer.job for answer in together] == [3, 4]
     assert all(answer.queue_s > 0 for answer in together)
-    assert device.count == begun + 3
+    assert device.count == count_before + 3
     assert not connection.busy
 
 
-def test_no_more_go_together_than_are_there_when_all_servers_of_a_chain_compute(pair):
-    """Four jobs on two of the model's four blocks: two at a time, while the other two are at the other blocks."""
+def test_a_server_computes_only_its_share_of_the_jobs_together(pair):
+    """Check that two of four jobs are computed at a time.
+
+    The server hosts two of the model's four blocks, so the other two jobs are then at other blocks.
+    """
     (connection, _), (device, _) = pair
     connection.send(step(1, tokens=5))
     connection.receive()
@@ -133,7 +139,7 @@ def test_no_more_go_together_than_are_there_when_all_servers_of_a_chain_compute(
     assert computed == [[1], [2, 3], [4]]
 
 
-def test_what_needs_no_computation_is_answered_meanwhile(pair):
+def test_other_messages_are_answered_during_a_computation(pair):
     (connection, _), (device, _) = pair
     connection.send(step(1))
     connection.receive()
@@ -143,14 +149,14 @@ def test_what_needs_no_computation_is_answered_meanwhile(pair):
     assert [answer.kind for answer in connection.receive()] == [Kind.STEP]
 
 
-def test_a_step_that_cannot_be_computed_does_not_wait_for_those_that_can(pair):
+def test_a_step_that_cannot_be_computed_is_refused_at_once_or_with_a_computed_one(pair):
     (connection, _), (device, _) = pair
     connection.send(step(99))
     (refusal,) = connection.receive()
     assert refusal.refused
     connection.send(step(1))
     connection.send(step(99))
-    assert connection.receive() == []  # together with the first
+    assert connection.receive() == []  # the refusal comes with the answer to the first step
     device.end_one()
     assert {answer.job: answer.refused for answer in connection.receive()} == {1: False, 99: True}
 
@@ -159,12 +165,12 @@ def test_a_prompt_of_one_token_is_paced_as_a_prompt():
     spec = replace(small_run.specs()[0], pace=small_run.pace(0.003, 0.001, 0.0005))
     executor = StepExecutor(spec, Device())
     executor.control(Message(Kind.OPEN, 1, spec.first_block, 2))
-    begun = [executor.begin([ReceivedMessage(step(1), 0.0)]) for _ in range(2)]
-    assert [computation.paced_s for computation in begun] == pytest.approx([2 * 0.004, 2 * 0.0005])
+    computations = [executor.begin([ReceivedMessage(step(1), 0.0)]) for _ in range(2)]
+    assert [computation.paced_s for computation in computations] == pytest.approx([2 * 0.004, 2 * 0.0005])
 
 
-def test_a_pace_is_kept_without_holding_up_another_server():
-    """The second server's step is over while the first one's is held."""
+def test_a_paced_server_does_not_hold_up_another_one():
+    """Check that the second server's step ends while the first one's is held."""
     slow, quick = small_run.specs(pace=small_run.pace(0.2, 0.0, 0.0))[0], small_run.specs()[1]
     connections = [LocalConnection(StepExecutor(spec)) for spec in (slow, quick)]
     for connection, spec in zip(connections, (slow, quick), strict=True):
@@ -180,27 +186,30 @@ def test_a_pace_is_kept_without_holding_up_another_server():
     assert answers[0].compute_s < 0.2
 
 
-def test_tokens_are_those_of_the_whole_model_when_answers_come_late():
+def test_tokens_match_the_whole_model_when_answers_come_late():
     requests, specs = small_run.requests(6, 5), small_run.specs(batching="decode")
     devices = [Device() for _ in specs]
     rng = np.random.default_rng(3)
 
     class Late(LocalConnection):
-        """Computations end one at a time, at moments that the connections' order does not tell."""
+        """A connection whose computations end one at a time, in a random order of servers."""
 
         def receive(self):
             device = devices[rng.integers(3)]
-            if device.going:
+            if device.running:
                 device.end_one()
             return super().receive()
 
     connections = [Late(StepExecutor(spec, device)) for spec, device in zip(specs, devices, strict=True)]
     records = small_run.orchestrator(connections).run(np.zeros(6), requests, lambda: None)
-    assert [record.tokens for record in records] == [small_run.whole_model_tokens(each) for each in requests]
+    assert [record.tokens for record in records] == [small_run.whole_model_tokens(request) for request in requests]
 
 
 class Driver:
-    """A device of 132 SMs that says how it was split; in groups of at least `smallest`."""
+    """A stand-in for the CUDA driver of a device with 132 SMs.
+
+    It records how the device was split. Groups have at least `smallest` SMs.
+    """
 
     def __init__(self, smallest=2):
         resource = self._resource(132)
@@ -230,11 +239,13 @@ class Driver:
 
 @pytest.fixture
 def driver(monkeypatch):
+    """Return a function that installs a stand-in for the driver and returns it."""
+
     def install(**settings):
-        made = Driver(**settings)
-        monkeypatch.setattr(green_contexts, "import_module", lambda name: made)
+        installed = Driver(**settings)
+        monkeypatch.setattr(green_contexts, "import_module", lambda name: installed)
         monkeypatch.setattr(green_contexts.torch, "zeros", lambda *_, **__: None)
-        return made
+        return installed
 
     return install
 
@@ -248,19 +259,19 @@ def driver(monkeypatch):
     ],
     ids=["aligned", "finer than the alignment", "all in one"],
 )
-def test_partitions_are_disjoint_and_as_large_as_asked(driver, counts, split, sizes):
-    made = driver()
+def test_partitions_are_disjoint_and_have_the_requested_sizes(driver, counts, split, sizes):
+    installed = driver()
     pointers = green_contexts._raw_streams(counts, torch.device("cuda"))
     assert pointers == [1001 + number for number in range(len(counts))]
-    assert made.split == split
-    assert [len(groups) for groups in made.contexts] == sizes
-    used = [group for groups in made.contexts for group in groups]
+    assert installed.split == split
+    assert [len(groups) for groups in installed.contexts] == sizes
+    used = [group for groups in installed.contexts for group in groups]
     assert len(set(used)) == len(used)
 
 
-def test_a_split_that_cannot_be_is_one_sentence(driver, monkeypatch):
+def test_an_impossible_split_is_refused_in_one_sentence(driver, monkeypatch):
     cuda = torch.device("cuda")
-    with pytest.raises(InputError, match="sum of sm_counts = 133: the device has 132"):
+    with pytest.raises(InputError, match="sum of sm_counts = 133: the device has only 132"):
         driver() and green_contexts._raw_streams([100, 33], cuda)
     with pytest.raises(InputError, match="multiples of 2: this device cannot be split so"):
         driver(smallest=8) and green_contexts._raw_streams([2, 4], cuda)
@@ -270,7 +281,7 @@ def test_a_split_that_cannot_be_is_one_sentence(driver, monkeypatch):
         green_contexts._raw_streams([8], cuda)
     with pytest.raises(InputError, match=r"sm_counts = \[8, None\]: give a number for every server, or none"):
         green_contexts.streams([8, None], cuda)
-    with pytest.raises(InputError, match=r"there are none on cpu; use device=cuda"):
+    with pytest.raises(InputError, match=r"cpu has no multiprocessors to split; use device=cuda"):
         green_contexts.streams([8, 8], torch.device("cpu"))
     assert green_contexts.streams([None, None], cuda) == [None, None]
     monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""Servers that die, stop, refuse or never come, and orchestrators that do: others go on, and nothing is left behind."""
+"""Servers and orchestrators that die, stop, refuse or never answer: the others go on, and no process is left."""
 
 import os
 import shlex
@@ -31,19 +31,19 @@ from tests.support import small_run  # noqa: E402
 
 
 def processes_named(marker):
-    """The numbers of the processes whose command line has the marker."""
-    found = []
+    """Return the numbers of the processes whose command line has the marker."""
+    numbers = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if marker.encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:  # it has just ended
+                numbers.append(int(path.parent.name))
+        except OSError:  # the process has just ended
             continue
-    return found
+    return numbers
 
 
 def until(condition, limit_s=20.0):
-    """Whether it comes to hold."""
+    """Wait for a condition and return whether it holds."""
     deadline_s = time.monotonic() + limit_s
     while not condition() and time.monotonic() < deadline_s:
         time.sleep(0.02)
@@ -59,7 +59,10 @@ def assert_tokens(records, requests):
 
 @pytest.fixture(scope="module")
 def disturbed():
-    """Server 1 is killed while it has long jobs, and when these have begun again and ended server 2 is stopped."""
+    """Return a run in which one server is killed and another one is stopped.
+
+    Server 1 is killed while it has long jobs. These begin again elsewhere, and server 2 is stopped after their end.
+    """
     requests = [*small_run.requests(2, 150), *small_run.requests(12, 12, seed=1)]
     arrival_s, ended = np.repeat([0.0, 2.0], [6, 8]), []
     with small_run.started("pipe", small_run.specs()) as servers:
@@ -80,7 +83,7 @@ def disturbed():
     return records, requests, orchestrator, stats, [process.returncode for process in servers.processes]
 
 
-def test_jobs_of_a_killed_server_begin_again_elsewhere_and_end_as_if_nothing_had_happened(disturbed):
+def test_jobs_of_a_killed_server_begin_again_elsewhere_and_are_served(disturbed):
     records, requests, orchestrator, _, _ = disturbed
     assert "connection closed" in orchestrator.lost[1]
     assert all(record.served for record in records[:6])
@@ -90,7 +93,7 @@ def test_jobs_of_a_killed_server_begin_again_elsewhere_and_end_as_if_nothing_had
     assert_tokens(records, requests)
 
 
-def test_a_stopped_server_is_given_up_and_jobs_without_a_path_fail_with_the_reason(disturbed):
+def test_a_stopped_server_is_lost_and_jobs_without_a_path_fail_with_the_reason(disturbed):
     records, _, orchestrator, _, _ = disturbed
     assert orchestrator.lost[2] == "no answer for 2 s"
     failed = [record for record in records if not record.served]
@@ -100,12 +103,16 @@ def test_a_stopped_server_is_given_up_and_jobs_without_a_path_fail_with_the_reas
         assert "server 2 was lost: no answer for 2 s" in record.reason
 
 
-def test_servers_that_are_left_hold_nothing_and_no_process_is_left(disturbed):
+def test_remaining_servers_hold_no_job_and_no_process_is_left(disturbed):
     *_, stats, codes = disturbed
     assert set(stats) == {0}
     assert stats[0]["free_slots"] == small_run.specs()[0].cache_slot_count
     assert stats[0]["jobs"] == 0
-    assert codes == [0, -signal.SIGKILL, -signal.SIGKILL]  # killed by the test, and as a stopped one by its owner
+    assert codes == [
+        0,
+        -signal.SIGKILL,
+        -signal.SIGKILL,
+    ]  # one killed by the test, one by its fleet after it was stopped
 
 
 def test_a_lost_server_without_rerouting_fails_its_jobs_and_no_others():
@@ -120,24 +127,24 @@ def test_a_lost_server_without_rerouting_fails_its_jobs_and_no_others():
 
 
 class Dying:
-    """A connection that breaks after so many messages."""
+    """A connection that breaks after a number of messages."""
 
     def __init__(self, connection, messages):
-        self._connection, self._left = connection, messages
+        self._connection, self._remaining = connection, messages
 
     def __getattr__(self, name):
         return getattr(self._connection, name)
 
     def send(self, *messages):
-        self._left -= len(messages)
-        if self._left < 0:
+        self._remaining -= len(messages)
+        if self._remaining < 0:
             raise fleet.ConnectionClosedError("it has died")
         self._connection.send(*messages)
 
 
-def test_jobs_for_which_a_server_has_no_slots_fail_and_the_others_go_on():
+def test_jobs_for_which_a_server_has_no_cache_slots_fail_and_the_others_go_on():
     specs = small_run.specs()
-    specs[1] = replace(specs[1], cache_slot_count=2)  # one job, where the composition has two
+    specs[1] = replace(specs[1], cache_slot_count=2)  # for one job; the composition plans for two
     requests = small_run.requests(8, 6)
     with small_run.started("local", specs) as servers:
         orchestrator = small_run.orchestrator(servers.connections)
@@ -160,7 +167,7 @@ def test_jobs_for_which_a_server_has_no_slots_fail_and_the_others_go_on():
     ],
     ids=["no checkpoint", "does not fit", "no cuda"],
 )
-def test_servers_that_cannot_serve_say_why_in_one_sentence(settings, sentence):
+def test_servers_that_cannot_serve_give_the_reason_in_one_sentence(settings, sentence):
     if settings.get("device") == "cuda" and torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
     ours, theirs = socket.socketpair()
@@ -174,7 +181,7 @@ def test_servers_that_cannot_serve_say_why_in_one_sentence(settings, sentence):
     assert not thread.is_alive()
 
 
-def test_no_process_is_left_where_one_of_them_cannot_serve():
+def test_no_process_is_left_if_one_server_cannot_serve():
     marker = f"unready_{os.getpid()}"
     specs = small_run.specs(marker)
     specs[1] = replace(specs[1], weights="nowhere/at_all")
@@ -183,23 +190,23 @@ def test_no_process_is_left_where_one_of_them_cannot_serve():
     assert not processes_named(marker)
 
 
-def test_no_process_is_left_where_another_cannot_be_started(monkeypatch):
-    marker, start = f"unstarted_{os.getpid()}", fleet._started
+def test_no_process_is_left_if_one_cannot_be_started(monkeypatch):
+    marker, start_process = f"unstarted_{os.getpid()}", fleet._start_process
 
     def failing(spec, theirs):
         if spec.name.endswith("1"):
             raise OSError("no more processes")
-        return start(spec, theirs)
+        return start_process(spec, theirs)
 
-    monkeypatch.setattr(fleet, "_started", failing)
+    monkeypatch.setattr(fleet, "_start_process", failing)
     with pytest.raises(OSError, match="no more processes"):
         fleet.pipe(small_run.specs(marker))
     assert not processes_named(marker)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
-def test_no_server_outlives_its_orchestrator(how):
-    marker = f"orphan_{os.getpid()}_{how}"
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
+def test_no_server_outlives_its_orchestrator(number):
+    marker = f"orphan_{os.getpid()}_{number}"
     words = [sys.executable, "-m", "tests.support.small_run", marker]
     with subprocess.Popen(
         words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, text=True
@@ -207,17 +214,17 @@ def test_no_server_outlives_its_orchestrator(how):
         try:
             assert process.stdout.readline() == "serving\n"
             assert len(processes_named(marker)) == 3  # the orchestrator itself has the marker, too
-            os.killpg(process.pid, how)
+            os.killpg(process.pid, number)
             _, errors = process.communicate(timeout=20)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
     assert until(lambda: not processes_named(marker))
-    assert process.returncode == -how
-    assert errors.count("KeyboardInterrupt") == (how == signal.SIGINT)  # nothing from the servers
+    assert process.returncode == -number
+    assert errors.count("KeyboardInterrupt") == (number == signal.SIGINT)  # servers print none
 
 
-def test_nonsense_from_a_server_is_the_end_of_that_server_alone():
+def test_a_server_that_sends_nonsense_is_lost_and_the_others_go_on():
     requests = small_run.requests(6, 4)
     with small_run.started("local", small_run.specs()) as servers:
         ours, theirs = socket.socketpair()
@@ -260,7 +267,7 @@ def test_a_step_that_cannot_be_computed_is_refused_and_the_server_goes_on(hidden
 
 @pytest.fixture
 def on_a_port():
-    """A server that goes on from one orchestrator to the next."""
+    """Yield the spec and the address of a server on a port, which serves any number of runs."""
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
         spec = small_run.specs()[0]
         threading.Thread(target=server.serve_for_ever, args=(spec, port), daemon=True).start()
@@ -277,24 +284,24 @@ def test_a_server_on_a_port_forgets_one_orchestrator_and_serves_the_next(on_a_po
                 connection.send(Message(Kind.OPEN, job, 0, 2))
                 connection.send(Message(Kind.STEP, job, 0, 2, hidden=torch.zeros(1, 3, 72)))
             connection.send(Message(Kind.STATS))
-            got = []
-            assert until(lambda: got.extend(connection.receive()) or len(got) == 2 * jobs + 1)  # noqa: B023
-            assert not [answer for answer in got if answer.refused]
-            assert sum(answer.kind == Kind.STEP for answer in got) == jobs
+            answers = []
+            assert until(lambda: answers.extend(connection.receive()) or len(answers) == 2 * jobs + 1)  # noqa: B023
+            assert not [answer for answer in answers if answer.refused]
+            assert sum(answer.kind == Kind.STEP for answer in answers) == jobs
 
 
-def test_a_server_on_a_port_must_be_the_one_that_the_run_needs(on_a_port):
+def test_a_server_on_a_port_must_have_the_spec_that_the_run_needs(on_a_port):
     spec, address = on_a_port
     wanted = replace(spec, cache_slot_count=9, device="cuda", threads=2)
     with fleet.zeromq([wanted], [address]) as servers:
-        sentence = "cache_slot_count of server server_0 = 8: this run needs 9; start it anew"
+        sentence = "cache_slot_count of server server_0 = 8: this run needs 9; start the server again with that"
         with pytest.raises(InputError, match=sentence):
             servers.wait_until_ready([wanted], 20.0)
-        same = replace(wanted, cache_slot_count=8)  # where it computes is the host's affair
+        same = replace(wanted, cache_slot_count=8)  # its device and threads may differ
         servers.wait_until_ready([same], 20.0)
 
 
-def test_a_server_that_is_not_there_is_waited_for_and_then_named():
+def test_a_server_that_never_answers_is_awaited_and_then_named():
     spec = small_run.specs()[0]
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
@@ -302,7 +309,7 @@ def test_a_server_that_is_not_there_is_waited_for_and_then_named():
         servers.wait_until_ready([spec], 0.3)
 
 
-def test_servers_on_ports_are_started_with_the_commands_that_the_evaluator_writes(tmp_path, monkeypatch):
+def test_the_commands_that_a_run_writes_start_servers_for_it(tmp_path, monkeypatch):
     from hydra.utils import instantiate
 
     from evaluators.points.case import Draw
@@ -311,11 +318,9 @@ def test_servers_on_ports_are_started_with_the_commands_that_the_evaluator_write
     words = ("network=local", "cluster=local_pair", "workload=drawn_lengths", "workload.job_count=6")
     words = (*words, "demand.per_s=40", "model=tiny_llama", "tuning.capacity=3", "evaluator=runtime")
     words = (*words, "evaluator.engine=zeromq", "evaluator.check_tokens=9")
-    made = instantiate(case_of(*words))
-    with pytest.raises(
-        InputError, match=r"addresses = \[\]: .*commands\.txt holds a command for each of the 2 servers"
-    ):
-        made.evaluator(Draw(made, 0), 0)
+    point = instantiate(case_of(*words))
+    with pytest.raises(InputError, match=r"addresses = \[\]: .*commands\.txt has a command for each server"):
+        point.evaluator(Draw(point, 0), 0)
     commands = (tmp_path / "outputs" / "servers" / "commands.txt").read_text().splitlines()
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as one, closing(ZeromqPort("tcp://127.0.0.1:*")) as other:
         addresses = [one.address, other.address]
@@ -326,10 +331,10 @@ def test_servers_on_ports_are_started_with_the_commands_that_the_evaluator_write
         rest[rest.index("--bind") + 1] = address
         processes.append(subprocess.Popen([sys.executable, *rest], env=os.environ | {"PYTHONPATH": str(ROOT)}))
     try:
-        made = instantiate(case_of(*words, "evaluator.start_s=20", f"evaluator.addresses=[{','.join(addresses)}]"))
-        found = {each.metric: each.value for each in made.evaluator(Draw(made, 0), 0)}
-        assert found["tokens_identical"] == 1.0
-        assert found["held_slots"] == found["failed_jobs"] == 0
+        point = instantiate(case_of(*words, "evaluator.start_s=20", f"evaluator.addresses=[{','.join(addresses)}]"))
+        values = {measurement.metric: measurement.value for measurement in point.evaluator(Draw(point, 0), 0)}
+        assert values["tokens_identical"] == 1.0
+        assert values["held_slots"] == values["failed_jobs"] == 0
         assert [process.poll() for process in processes] == [None, None]  # they wait for the next run
     finally:
         for process in processes:
@@ -337,11 +342,11 @@ def test_servers_on_ports_are_started_with_the_commands_that_the_evaluator_write
     assert [process.wait(20.0) for process in processes] == [130, 130]
 
 
-def test_a_port_in_use_is_one_sentence():
+def test_a_port_in_use_is_refused_in_one_sentence():
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
         words = ["--bind", port.address, "--spec", small_run.specs()[0].to_json()]
         command = [sys.executable, "-m", "serving", *words]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    sentence = "the port is in use; end what listens there, or choose another port"
+    sentence = "the port is in use; end the program that listens there, or choose another port"
     assert done.stderr == f"error: bind = {port.address}: {sentence}\n"

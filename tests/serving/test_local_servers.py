@@ -1,4 +1,4 @@
-"""What real runs stand on: servers on one machine, sized by their jobs, and small models sized by their shapes."""
+"""Clusters and models for real runs: servers on one machine, and small models with the sizes of their blocks."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,8 @@ def equal(**changes):
     return EqualServers(**(settings | {"prefill_overhead_s": 0.002, "token_overhead_s": 0.001} | changes))
 
 
-def made(*overrides):
+def draw_of(*overrides):
+    """Return draw 0 of the case with these overrides."""
     return Draw(instantiate(case_of(*overrides), _convert_="all"), 0)
 
 
@@ -45,8 +46,8 @@ def test_equal_servers_have_memory_for_their_blocks_and_jobs():
 
 
 @pytest.mark.parametrize("capacity", [1, 3, 6, 8])
-def test_the_capacity_that_is_asked_for_is_that_of_the_chain(capacity):
-    composition = made("experiment=real_vs_predicted", f"tuning.capacity={capacity}").layout.composition()
+def test_the_chain_has_the_configured_capacity(capacity):
+    composition = draw_of("experiment=real_vs_predicted", f"tuning.capacity={capacity}").layout.composition()
     assert [(set(chain.servers), chain.capacity) for chain in composition.chains] == [({0, 1}, capacity)]
     assert composition.chains[0].blocks == (3, 3)
 
@@ -65,8 +66,8 @@ def test_impossible_servers_are_refused(changes, message):
 
 
 @pytest.mark.parametrize("name", ["tiny_llama", "tiny_bloom"])
-def test_small_models_are_as_large_as_their_blocks(name):
-    model, shape = made(f"model={name}", "network=european").case.model, architecture(name)
+def test_small_models_have_the_sizes_of_their_blocks(name):
+    model, shape = draw_of(f"model={name}", "network=european").case.model, architecture(name)
     assert (model.name, model.block_count, model.hidden_size) == (name, shape.block_count, shape.hidden_size)
     parameters, cache_values = shape.block_parameters, shape.cache_values_per_token * model.cache_tokens
     assert model.block_memory_gb == model.decode_read_gb == pytest.approx(BYTES * parameters / 1e9, rel=1e-12)
@@ -75,19 +76,19 @@ def test_small_models_are_as_large_as_their_blocks(name):
 
 
 @pytest.mark.parametrize("experiment", ["real_vs_predicted_trace_embedded", "real_vs_predicted_h200_embedded"])
-def test_a_longer_slot_takes_more_memory(experiment):
-    model = made(f"experiment={experiment}").case.model
+def test_cache_memory_grows_with_the_length_of_a_cache_slot(experiment):
+    model = draw_of(f"experiment={experiment}").case.model
     cache_values = architecture(model.name).cache_values_per_token * model.cache_tokens
     assert model.cache_memory_gb == pytest.approx(BYTES * cache_values / 1e9, rel=1e-12)
 
 
-def test_both_clusters_of_nine_have_the_same_shape():
-    """On 3 servers the whole model can be served and on 6 only a part of it."""
+def test_both_clusters_of_nine_servers_have_the_same_shape():
+    """Check that 3 servers have room for the whole model and 6 do not."""
     for overrides in (
         ("experiment=real_vs_predicted_h200", "workload=synthetic_code"),
         ("experiment=real_vs_predicted_h200_embedded",),
     ):
-        system = made(*overrides).system
+        system = draw_of(*overrides).system
         model, memory_gb = system.model, system.servers.memory_gb
         whole_gb = model.block_count * (model.block_memory_gb + model.cache_memory_gb)
         assert np.sum(memory_gb > whole_gb) == 3

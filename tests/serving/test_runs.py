@@ -1,4 +1,4 @@
-"""Real runs: every token is that of the whole model, every slot comes back, and the parts of a job's time add up."""
+"""Real runs: tokens match the whole model, all cache slots are freed, and the parts of a job's time add up."""
 
 import numpy as np
 import pytest
@@ -26,21 +26,21 @@ NINE = (
 
 
 def run_of(*overrides):
-    """The draw and its run; the warm-up of none and a check of every token unless told otherwise."""
+    """Return a draw, its jobs and their run, by default with all tokens checked."""
     from serving.run import serve
 
     case = case_of(*LOCAL, "evaluator=runtime", "evaluator.check_tokens=1000", *overrides)
     from hydra.utils import instantiate
 
-    made = instantiate(case)
-    draw = Draw(made, 0)
+    point = instantiate(case)
+    draw = Draw(point, 0)
     jobs = draw.jobs(0)
-    settings = made.evaluator
+    settings = point.evaluator
     return draw, jobs, serve(draw.layout, jobs, settings, settings.service, draw.streams(0).jobs("prompts"))
 
 
 @pytest.mark.parametrize(
-    "chosen",
+    "overrides",
     [
         (*LLAMA, "evaluator.engine=local"),
         (*BLOOM, "evaluator.engine=local", "service=steps", "service.batching=decode"),
@@ -52,8 +52,8 @@ def run_of(*overrides):
     ],
     ids=" ".join,
 )
-def test_tokens_are_those_of_the_whole_model_and_slots_come_back(chosen):
-    draw, jobs, ran = run_of(*chosen)
+def test_tokens_match_the_whole_model_and_cache_slots_are_freed(overrides):
+    draw, jobs, ran = run_of(*overrides)
     assert all(record.served for record in ran.records)
     assert ran.identical_share == 1.0
     assert ran.held_slots == 0
@@ -74,7 +74,7 @@ def test_the_parts_of_the_service_time_add_up(engine):
         assert min(parts.compute_s, parts.emulated_rtt_s, record.orchestrator_s) > 0
         assert min(parts.queue_s, parts.transport_s) >= 0
         assert parts.held_s == 0
-        # a delay may come late, but never early
+        # a timer may be late, but never early
         assert parts.emulated_rtt_s >= parts.hops * 0.004
         assert parts.compute_s < record.service_s
         assert record.arrival_s <= record.start_s < record.first_token_s <= record.end_s
@@ -88,21 +88,24 @@ def test_a_paced_server_is_never_faster_than_its_profile():
         assert record.parts.compute_s + record.parts.held_s >= (alone_s[0] - communication_s)[job] * (1 - 1e-9)
 
 
-def test_jobs_go_where_the_policy_says():
-    """With one slot on a chain and no overlap the run is first come, first served: as simulated with its own times."""
+def test_waiting_times_match_a_simulation_of_the_policy():
+    """Compare a run with a simulation that uses the run's own service times.
+
+    One chain of capacity 1 serves first come, first served.
+    """
     _, jobs, ran = run_of("model=tiny_llama", "tuning.capacity=1", "evaluator.engine=local")
     service_s = np.array([record.service_s for record in ran.records])
     jobs_as_run = Jobs(jobs.arrival_s, service_s, np.zeros((1, 2)), jobs.uniform)
     expected_s = simulate(jobs_as_run, [1.0], [1]).waiting_s
-    found_s = np.array([record.start_s - record.arrival_s for record in ran.records])
-    assert found_s[0] == 0.0  # there was room when it came
-    # a start comes as late as the loop takes to say so, and lateness adds up while jobs queue; a job that comes within
-    # a turn of the loop that ends another starts as if there had been room
-    assert (found_s >= expected_s - 2e-3).all()
-    assert (found_s - expected_s).max() < 0.2 * expected_s.max()
+    waiting_s = np.array([record.start_s - record.arrival_s for record in ran.records])
+    assert waiting_s[0] == 0.0  # the chain was free when it arrived
+    # The loop starts jobs a little late, and the delays add up while jobs queue. A job that arrives in the turn of the
+    # loop in which another ends starts as if the chain had been free.
+    assert (waiting_s >= expected_s - 2e-3).all()
+    assert (waiting_s - expected_s).max() < 0.2 * expected_s.max()
 
 
-def test_records_become_times():
+def test_records_are_converted_to_times():
     records = [
         ServedJob(1.0, 2.0, 2.5, 4.5, tokens=[1, 2, 3], status="served"),
         ServedJob(2.0, 2.0, 3.0, 3.0, tokens=[1], status="served"),
@@ -116,7 +119,7 @@ def test_records_become_times():
     np.testing.assert_array_equal(times.output_token_s, [1.0, np.nan])
 
 
-def test_a_real_run_refuses_what_it_cannot_do():
+def test_a_real_run_refuses_impossible_settings():
     from hydra.utils import instantiate
 
     for words, error, sentence in (
@@ -127,9 +130,9 @@ def test_a_real_run_refuses_what_it_cannot_do():
         (("evaluator.device=cuda",), InputError, "no CUDA device"),
         (("evaluator.weights=nowhere",), InputError, "nowhere"),
     ):
-        made = instantiate(case_of(*LOCAL, *LLAMA, "evaluator=runtime", "evaluator.engine=local", *words))
+        point = instantiate(case_of(*LOCAL, *LLAMA, "evaluator=runtime", "evaluator.engine=local", *words))
         with pytest.raises(error, match=sentence):
-            made.evaluator(Draw(made, 0), 0)
+            point.evaluator(Draw(point, 0), 0)
     with pytest.raises(InputError, match="engine = carrier_pigeon"):
         RuntimeEvaluator(engine="carrier_pigeon")
     long = Jobs(np.zeros(1), np.ones(1), np.array([[200.0, 57.0]]), np.zeros(1))

@@ -1,4 +1,4 @@
-"""Messages and what carries them: the same comes out as went in, in order, however it is cut; nonsense is refused."""
+"""Messages and connections: messages arrive unchanged and in order, however they are cut; nonsense is refused."""
 
 import select
 import socket
@@ -47,7 +47,7 @@ def messages(draw):
 
 
 def same(one, other):
-    """Equality of messages, whose hidden states are tensors."""
+    """Return whether two messages, whose hidden states are tensors, are equal."""
     fields = [name for name in vars(one) if name != "hidden"]
     assert [getattr(one, name) for name in fields] == [getattr(other, name) for name in fields]
     assert (one.hidden is None) == (other.hidden is None)
@@ -59,7 +59,7 @@ def same(one, other):
 
 @settings(max_examples=1000, deadline=None)
 @given(messages())
-def test_a_message_comes_out_as_it_went_in(message):
+def test_a_packed_message_is_unpacked_unchanged(message):
     header, body = pack(message)
     assert same(unpack(header, bytearray(body)), message)
 
@@ -73,27 +73,27 @@ def test_random_bytes_are_refused(header, body, with_magic):
 
 
 @pytest.mark.parametrize(
-    ("at", "form", "value"),
+    ("offset", "form", "value"),
     [(0, "4s", b"SC00"), (4, "B", 5), (5, "B", 4), (24, "I", 2), (-8, "Q", 2**40), (-8, "Q", 11)],
     ids=["another version", "unknown kind", "unknown dtype", "more tokens", "absurd length", "shorter"],
 )
-def test_one_wrong_field_of_a_header_is_enough(at, form, value):
+def test_one_wrong_field_of_a_header_is_refused(offset, form, value):
     header, body = map(bytearray, pack(Message(Kind.STEP, hidden=torch.zeros(1, 1, 3))))
     assert same(unpack(header, body), Message(Kind.STEP, hidden=torch.zeros(1, 1, 3)))
-    struct.pack_into(f"<{form}", header, at % HEADER.size, value)
+    struct.pack_into(f"<{form}", header, offset % HEADER.size, value)
     with pytest.raises(WireError):
         unpack(header, body)
 
 
 class Pair:
-    """Both ends of a connection of each kind; what is opened is closed with it."""
+    """Both ends of a connection of one kind, which are closed with it."""
 
     def __init__(self, kind):
         self._stack = ExitStack()
         if kind == "stream":
             ours, theirs = socket.socketpair()
-            for each in (ours, theirs):
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            for end in (ours, theirs):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             self.connection, self.port = PipeConnection(ours), PipePort(theirs)
             self._stack.callback(theirs.close)
         else:
@@ -110,29 +110,33 @@ class Pair:
 
 @pytest.fixture(params=["stream", "zeromq"])
 def pair(request):
+    """Yield both ends of a connection of each kind."""
     with Pair(request.param) as both:
         yield both
 
 
 def answers(connection, count):
-    """So many messages, as an orchestrator waits for them: on the descriptor, unless the connection is busy."""
-    got, deadline_s = [], time.monotonic() + WAIT_S
-    while len(got) < count:
-        assert time.monotonic() < deadline_s, f"{len(got)} of {count} messages came"
-        there, room = [], []
+    """Return `count` messages after waiting for them as an orchestrator does.
+
+    It waits on the descriptor unless the connection is busy.
+    """
+    received, deadline_s = [], time.monotonic() + WAIT_S
+    while len(received) < count:
+        assert time.monotonic() < deadline_s, f"{len(received)} of {count} messages came"
+        readable, writable = [], []
         if not connection.busy:
-            there, room, _ = select.select(
+            readable, writable, _ = select.select(
                 [connection.readable], [connection.readable] if connection.unsent else [], [], 1.0
             )
-        if room:
+        if writable:
             connection.flush()
-        if connection.busy or there:
-            got += connection.receive()
-    return got
+        if connection.busy or readable:
+            received += connection.receive()
+    return received
 
 
 def echo(port, count):
-    """A server that sends back what it gets."""
+    """Start a server that sends `count` messages back, and return its thread."""
 
     def run():
         with suppress(ConnectionClosedError):
@@ -162,24 +166,27 @@ def test_large_and_small_messages_arrive_in_order(pair):
     assert pair.port.receive(wait=False) is None
 
 
-def test_no_answer_is_missed_that_came_before_something_was_sent(pair):
-    """ZeroMQ's descriptor forgets an arrival when the program asks its socket for anything."""
+def test_answers_that_came_before_a_message_was_sent_are_not_missed(pair):
+    """Check what goes wrong easily with ZeroMQ.
+
+    Its descriptor forgets an arrival when the socket is used for anything.
+    """
     echo(pair.port, 20)
     for number in range(10):
         for job in (number, number + 100):
             pair.connection.send(Message(Kind.READY, job))
-            time.sleep(0.01)  # the answer is there by now
+            time.sleep(0.01)  # the answer has arrived by now
         assert [answer.job for answer in answers(pair.connection, 2)] == [number, number + 100]
 
 
-def test_a_request_is_stamped_when_it_comes_not_when_it_is_taken(pair):
+def test_a_requests_time_is_that_of_its_arrival_not_of_its_receipt(pair):
     begin_s = time.perf_counter()
     pair.connection.send(Message(Kind.READY, sent_s=begin_s))
     time.sleep(0.2)  # the server computes
     assert begin_s <= pair.port.receive(wait=True).received_s < begin_s + 0.1
 
 
-def test_either_end_is_told_once_the_other_is_gone(pair):
+def test_a_server_learns_that_the_orchestrator_has_gone(pair):
     pair.connection.send(Message(Kind.READY))
     pair.port.receive(wait=True)
     pair.connection.close()
@@ -187,7 +194,7 @@ def test_either_end_is_told_once_the_other_is_gone(pair):
         pair.port.receive(wait=True)
 
 
-def test_the_orchestrator_is_told_that_a_server_has_gone():
+def test_the_orchestrator_learns_that_a_server_has_gone():
     ours, theirs = socket.socketpair()
     stream, port = PipeConnection(ours), ZeromqPort("tcp://127.0.0.1:*")
     over_zeromq = ZeromqConnection(port.address)
@@ -199,21 +206,21 @@ def test_the_orchestrator_is_told_that_a_server_has_gone():
     port.close()
     theirs.close()
     for connection in (stream, over_zeromq):
-        assert answers(connection, 1)[0].job == 7  # what came before the end is given first
+        assert answers(connection, 1)[0].job == 7  # a message that came before the end is returned first
         with pytest.raises(ConnectionClosedError, match="closed"):
             answers(connection, 1)
         connection.close()
 
 
-def assert_is_let_in(connection, port, job):
+def assert_is_served(connection, port, job):
     connection.send(Message(Kind.READY, job))
     assert port.receive(wait=True).message.job == job
 
 
-def test_one_orchestrator_at_a_time_and_then_the_next():
+def test_a_port_serves_one_orchestrator_at_a_time():
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
         first, second, third = (ZeromqConnection(port.address) for _ in range(3))
-        assert_is_let_in(first, port, 1)
+        assert_is_served(first, port, 1)
         second.send(Message(Kind.READY, 2))
         (refusal,) = answers(second, 1)
         assert refusal.refused
@@ -222,11 +229,11 @@ def test_one_orchestrator_at_a_time_and_then_the_next():
         assert answers(first, 1)[0].job == 1
         first.send(Message(Kind.OPEN, 5))
         first.close()
-        with suppress(ConnectionClosedError):  # what it has sent may still come before its end
+        with suppress(ConnectionClosedError):  # messages that it has sent may still come before its end
             while True:
                 assert port.receive(wait=True).message.job == 5
-        assert_is_let_in(third, port, 3)
-        second.close()  # that a stranger goes is nothing to the server
+        assert_is_served(third, port, 3)
+        second.close()  # the server does not care that a stranger goes
         third.send(Message(Kind.OPEN, 4))
         assert port.receive(wait=True).message.job == 4
         port.send(Message(Kind.OPEN, 4))
@@ -234,10 +241,10 @@ def test_one_orchestrator_at_a_time_and_then_the_next():
         third.close()
 
 
-def test_one_that_comes_a_moment_before_the_first_has_gone_is_the_next():
+def test_an_orchestrator_that_comes_just_before_the_first_goes_is_next():
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
         first, gone, second = (ZeromqConnection(port.address) for _ in range(3))
-        assert_is_let_in(first, port, 1)
+        assert_is_served(first, port, 1)
         gone.send(Message(Kind.READY, 2))
         time.sleep(0.1)
         gone.close()
@@ -247,7 +254,7 @@ def test_one_that_comes_a_moment_before_the_first_has_gone_is_the_next():
         with pytest.raises(ConnectionClosedError):
             port.receive(wait=True)
         assert port.receive(wait=True).message.job == 2
-        port.send(Message(Kind.READY, 2))  # nowhere: that one has gone, too
+        port.send(Message(Kind.READY, 2))  # dropped: that one has gone, too
         with pytest.raises(ConnectionClosedError):
             port.receive(wait=True)
         assert port.receive(wait=True).message.job == 3
@@ -255,7 +262,7 @@ def test_one_that_comes_a_moment_before_the_first_has_gone_is_the_next():
 
 
 @pytest.mark.parametrize("frames", [[b"GET / HTTP/1.1"], [b"x" * HEADER.size, b"y"], [b"a", b"b", b"c"]])
-def test_frames_that_are_no_message_are_refused_and_the_server_goes_on(frames):
+def test_frames_that_are_not_a_message_are_refused_and_the_server_goes_on(frames):
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port, closing(zeromq._socket(zmq.DEALER)) as stranger:
         stranger.connect(port.address)
         stranger.send_multipart(frames)
@@ -263,33 +270,40 @@ def test_frames_that_are_no_message_are_refused_and_the_server_goes_on(frames):
         header, body = stranger.recv_multipart()
         assert unpack(header, bytearray(body)).refused
         with closing(ZeromqConnection(port.address)) as connection:
-            assert_is_let_in(connection, port, 1)
+            assert_is_served(connection, port, 1)
 
 
-def test_bytes_of_another_protocol_do_no_harm():
+def test_bytes_of_another_protocol_are_ignored():
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
         host, _, number = port.address.removeprefix("tcp://").rpartition(":")
         with socket.create_connection((host, int(number))) as browser:
             browser.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
             with closing(ZeromqConnection(port.address)) as connection:
-                assert_is_let_in(connection, port, 1)
+                assert_is_served(connection, port, 1)
 
 
 def greeting(kind):
-    """What ZeroMQ's peers say first (ZMTP 3.1, no security): after it, this one never answers a heartbeat."""
+    """Return the first bytes of a ZeroMQ peer (ZMTP 3.1, no security).
+
+    A peer that sends only these never answers a heartbeat.
+    """
     ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind
     return b"\xff" + bytes(8) + b"\x7f\x03\x01NULL" + bytes(48) + bytes([4, len(ready)]) + ready
 
 
 @pytest.fixture
 def impatient(monkeypatch):
+    """Let ZeroMQ send heartbeats more often and wait for less time."""
     monkeypatch.setattr(zeromq, "HEARTBEAT_MS", 50)
     monkeypatch.setattr(zeromq, "SILENCE_MS", 200)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_silent_server_is_taken_for_gone():
-    """It has not closed its connection: a stopped process, or a network that has lost it."""
+def test_a_silent_server_counts_as_gone():
+    """Check a server that does not close its connection.
+
+    So does a stopped process, or one that the network has lost.
+    """
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         connection = ZeromqConnection(f"tcp://127.0.0.1:{server.getsockname()[1]}")
         connection, _ = server.accept()
@@ -310,9 +324,9 @@ def test_a_silent_orchestrator_makes_room_for_the_next():
             closing(ZeromqConnection(port.address)) as connection,
         ):
             silent.sendall(greeting(b"DEALER"))
-            heard = b""
-            while b"ROUTER" not in heard:  # the end of the other's greeting
-                heard += silent.recv(1000)
+            received = b""
+            while b"ROUTER" not in received:  # the end of the port's greeting
+                received += silent.recv(1000)
             silent.sendall(bytes([1, len(header)]) + header + bytes([0, 0]))
             assert port.receive(wait=True).message.job == 5
             connection.send(Message(Kind.READY, 6))
@@ -321,25 +335,27 @@ def test_a_silent_orchestrator_makes_room_for_the_next():
             assert port.receive(wait=True).message.job == 6
 
 
-def test_what_a_dead_server_did_not_read_is_no_error_of_its_own():
+def test_a_dead_server_is_noticed_in_receive_and_not_while_writing():
     ours, theirs = socket.socketpair()
-    connection, told = PipeConnection(ours), []
+    connection, errors = PipeConnection(ours), []
     connection.send(Message(Kind.STEP, hidden=torch.zeros(1, 1024, 4096)))
     assert connection.unsent
     theirs.close()
 
     def readable(_):
-        with pytest.raises(ConnectionClosedError):
+        with pytest.raises(ConnectionClosedError) as error:
             connection.receive()
-        told.append(True)
+        errors.append(error)
 
-    Reactor({0: connection}, readable, lambda: None).run_until(lambda: bool(told))
+    Reactor({0: connection}, readable, lambda: None).run_until(lambda: bool(errors))
     connection.close()
 
 
-def test_addresses_that_make_no_sense_are_one_sentence():
+def test_wrong_addresses_are_refused_in_one_sentence():
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
-        with pytest.raises(InputError, match=r"bind = tcp://.*: the port is in use; end what listens there"):
+        with pytest.raises(
+            InputError, match=r"bind = tcp://.*: the port is in use; end the program that listens there"
+        ):
             ZeromqPort(port.address)
         with pytest.raises(InputError, match=r"bind = tcp://no.where:1: give tcp://HOST:PORT of this machine"):
             ZeromqPort("tcp://no.where:1")

@@ -1,21 +1,22 @@
-"""Theory, simulation, plots and the planner neither need the extra `runtime` nor load what it brings."""
+"""Theory, simulation, plots and the planner work without the extra `runtime` and its packages."""
 
 import subprocess
 import sys
 
 from tests.support.project import ROOT
 
-# Finds everything but these, as where the extra is not installed.
+# Hides the packages of the extra, as if it were not installed.
 WITHOUT = """
 import sys
 from importlib.machinery import PathFinder
 find = PathFinder.find_spec
 extras = ("torch", "safetensors", "zmq")
-PathFinder.find_spec = lambda name, *where: None if name.partition(".")[0] in extras else find(name, *where)
+PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in extras else find(name, *rest)
 """
 
 
 def python(code):
+    """Run Python code in a process without the packages of the extra."""
     return subprocess.run(
         [sys.executable, "-c", WITHOUT + code],
         cwd=ROOT,
@@ -32,7 +33,7 @@ def test_entry_scripts_and_the_evaluator_of_real_runs_import():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_point_is_simulated_and_a_real_run_says_what_to_install(tmp_path):
+def test_a_point_is_simulated_and_a_real_run_names_the_missing_extra(tmp_path):
     words = "network=local cluster=local_pair model=tiny_llama workload=drawn_lengths workload.job_count=20 draws=1"
     code = f"""
 import runpy

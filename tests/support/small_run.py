@@ -84,7 +84,7 @@ def orchestrator(connections, timeout_s=30.0, **settings):
 @contextmanager
 def started(engine, server_specs, addresses=()):
     """Start a fleet and yield it once it is ready."""
-    with fleet.started(engine, server_specs, addresses) as servers:
+    with fleet.start(engine, server_specs, addresses) as servers:
         servers.wait_until_ready(server_specs, 60.0)
         yield servers
 
