@@ -1,1 +1,1 @@
-"""Hardware: GPU profiles and their time model, networks, and the clusters drawn from both."""
+"""Hardware: GPU profiles with their time model, networks, and the clusters drawn from both."""

@@ -1,4 +1,4 @@
-"""Clusters: a network's servers, of two kinds as in the paper (Sec. 4), or equal ones just large enough for a model."""
+"""Clusters: servers of two kinds as in the paper (Sec. 4), or equal servers that are just large enough for a model."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,11 @@ FAST_SERVERS = ("random", "nearest", "first")
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """J servers of two kinds around an orchestrator; a message costs its round trip and an overhead.
+    """J servers of two kinds around an orchestrator.
 
-    Either the share of fast servers is set (η, floor(J η) of them) or their number. They are drawn at random, or are
-    those `nearest` to the orchestrator, as in the published code, or the `first` ones.
+    A visit to a server costs a round trip and an overhead. Either `fast_share` or `fast_count` is set; with a share η
+    there are floor(J η) fast servers. Fast servers are drawn at `random`, or they are the `nearest` to the
+    orchestrator, as in the published code, or the `first` ones.
     """
 
     network: Network
@@ -28,8 +29,8 @@ class Cluster:
     fast_share: float | None = None  # η
     fast_count: int | None = None
     fast_servers: str = "random"
-    memory_budget_gb: tuple[float, float] | None = None  # of a fast and of a slow server, if not their profiles'
-    prefill_overhead_s: float  # once a visit
+    memory_budget_gb: tuple[float, float] | None = None  # of a fast and a slow server; None: their profiles' memory
+    prefill_overhead_s: float  # once per visit
     token_overhead_s: float  # per further output token
 
     def __post_init__(self) -> None:
@@ -47,11 +48,15 @@ class Cluster:
             possible = self.fast_count in range(self.server_count + 1)
             require(possible, "fast_count", self.fast_count, f"must be a whole number from 0 to {self.server_count}")
         if self.memory_budget_gb is not None:
-            two = float_vector("memory_budget_gb", self.memory_budget_gb).size == 2
-            require(two, "memory_budget_gb", list(self.memory_budget_gb), "give two, of a fast and of a slow server")
+            is_pair = float_vector("memory_budget_gb", self.memory_budget_gb).size == 2
+            remedy = "must be two numbers, of a fast and of a slow server"
+            require(is_pair, "memory_budget_gb", list(self.memory_budget_gb), remedy)
 
     def draw(self, model: ServedModel, streams: RandomStreams) -> Servers:
-        """The servers of one draw, with their time coefficients in seconds (footnote 2 and Sec. 4)."""
+        """Return the servers of one draw.
+
+        Their time coefficients are in seconds (footnote 2 and Sec. 4).
+        """
         nodes = self.network.draw(self.server_count, streams.cluster("network"))
         is_fast = self._is_fast(nodes.rtt_s, streams.cluster("types"))
         return Servers(
@@ -67,11 +72,14 @@ class Cluster:
 
     @property
     def _memory_gb(self) -> tuple[float, float]:
-        """Of a fast and of a slow server."""
+        """Return the memory of a fast and of a slow server."""
         return self.memory_budget_gb or (self.fast.memory_gb, self.slow.memory_gb)
 
     def _is_fast(self, rtt_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.bool_]:
-        """(J,) the fast servers come first in order of distance, in a random order, or in that of the servers."""
+        """Return (J,) whether each server is fast.
+
+        The fast servers come first by distance, in a random order, or in the order of the servers.
+        """
         orders = {"nearest": rtt_s, "random": rng.random(rtt_s.size), "first": np.arange(rtt_s.size)}
         rank = np.argsort(orders[self.fast_servers], kind="stable")
         is_fast = np.zeros(rtt_s.size, dtype=np.bool_)
@@ -84,24 +92,24 @@ class Cluster:
         return int(self.fast_count or 0)
 
     def _names(self, nodes: NetworkDraw, is_fast: NDArray[np.bool_]) -> tuple[str, ...]:
-        """Where a server stands and what it is, such as "Paris 3 (a100_3g_40gb)"."""
+        """Return each server's node and GPU, such as "Paris 3 (a100_3g_40gb)"."""
         gpus = np.where(is_fast, self.fast.name, self.slow.name).tolist()
         return tuple(f"{node} ({gpu})" for node, gpu in zip(nodes.names, gpus, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
 class EqualServers:
-    """J equal servers that together host the model once, each with memory for its blocks and so many jobs on them.
+    """J equal servers that together host the model once.
 
-    A server's memory follows: ceil(L/J) blocks, each with the cache of `capacity` jobs, M = ceil(L/J) (s_m + c s_c).
-    Their speed is that of the profile, whose own memory does not count.
+    Each server has memory for ceil(L/J) blocks and, for each of them, cache slots for `capacity` jobs: M = ceil(L/J)
+    (s_m + c s_c). Its speed is that of the profile; the profile's memory is ignored.
     """
 
     network: Network
     profile: GpuProfile
     server_count: int  # J
     capacity: int  # c
-    prefill_overhead_s: float  # once a visit
+    prefill_overhead_s: float  # once per visit
     token_overhead_s: float  # per further output token
 
     def __post_init__(self) -> None:
@@ -109,7 +117,7 @@ class EqualServers:
         require_not_negative(prefill_overhead_s=self.prefill_overhead_s, token_overhead_s=self.token_overhead_s)
 
     def draw(self, model: ServedModel, streams: RandomStreams) -> Servers:
-        """The servers; draws differ where the network's do."""
+        """Return the servers of one draw; draws differ only in the network."""
         nodes = self.network.draw(self.server_count, streams.cluster("network"))
         blocks = -(-model.block_count // self.server_count)
         memory_gb = blocks * (model.block_memory_gb + self.capacity * model.cache_memory_gb)
@@ -126,5 +134,8 @@ class EqualServers:
 def _communication_s(
     rtt_s: NDArray[np.float64], prefill_overhead_s: float, token_overhead_s: float
 ) -> NDArray[np.float64]:
-    """(J, 3) one round trip for the prefill and one for each further token, each with its overhead."""
+    """Return (J, 3) coefficients of the communication with each server.
+
+    There is one round trip for the prefill and one for each further token, each with its overhead.
+    """
     return np.column_stack([rtt_s + prefill_overhead_s, np.zeros(rtt_s.size), rtt_s + token_overhead_s])

@@ -1,6 +1,6 @@
-"""GPU profiles: what a server's memory is and how long one block takes on it (paper footnote 2).
+"""GPU profiles: a server's memory and the time that one block takes on it (paper footnote 2).
 
-A profile is one YAML file beside this module. Its numbers come from a data sheet, from a paper, or from measurements.
+A profile is one YAML file in this module's folder. Its numbers come from a data sheet, a paper or measurements.
 """
 
 import difflib
@@ -20,12 +20,13 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class GpuProfile:
-    """One kind of GPU, with the roofline of footnote 2: prefill is bound by arithmetic, decoding by memory bandwidth.
+    """One kind of GPU, with the roofline of footnote 2.
 
-    `measured_block_s` maps a model's name to its fitted (s, s per input token, s per further output token) for one
-    block; where a model is listed, the fit takes the place of the roofline. What else the profiler writes, by model:
-    (s per hop, s per byte) of the relay, how well the fits do, and the points themselves
-    (`hardware_profiles.measured`); then what was measured on and with, which is for people.
+    In the roofline, prefill is bound by arithmetic and decoding by memory bandwidth. `measured_block_s` maps a model's
+    name to fitted (s, s per input token, s per further output token) of one block; the fit of a listed model replaces
+    the roofline. The profiler also writes, by model, `measured_relay_s` with (s per hop, s per byte) of the relay,
+    `fit_report` with the quality of the fits, and `measured_points` with the measured rows
+    (`hardware_profiles.measured`). `measured_on` describes the machine and the software; only people read it.
     """
 
     name: str
@@ -48,11 +49,14 @@ class GpuProfile:
         require_not_negative(overhead_s=self.overhead_s)
         for name in CHECKS:
             require_mapping(name, getattr(self, name))
-            for model, found in getattr(self, name).items():
-                CHECKS[name](f"{name}.{model}", found)
+            for model, entry in getattr(self, name).items():
+                CHECKS[name](f"{name}.{model}", entry)
 
     def block_coefficients_s(self, model: ServedModel) -> tuple[float, float, float]:
-        """Time of one block for one job as coefficients of x = (1, input tokens, output tokens - 1), in seconds."""
+        """Return the time of one block for one job as three coefficients.
+
+        They are in seconds and belong to x = (1, input tokens, output tokens - 1).
+        """
         if model.name in self.measured_block_s:
             once_s, per_input_token_s, per_output_token_s = self.measured_block_s[model.name]
             return once_s, per_input_token_s, per_output_token_s
@@ -61,29 +65,34 @@ class GpuProfile:
 
 
 def read_profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:
-    """The profile's file as a mapping that `instantiate` turns into a `GpuProfile`.
+    """Read a profile's file as a mapping that `instantiate` turns into a `GpuProfile`.
 
-    Raises `InputError` with the nearest names if there is no such profile, and with the name of the
-    file if a key in it is missing, unknown or not a number.
+    Raises `InputError` with the nearest names if there is no such profile, and with the name of the file if one of its
+    keys is missing, unknown or not a number.
     """
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in names:
         near = difflib.get_close_matches(name, names, n=2)
         nearest = f"did you mean {' or '.join(near)}; " if near else ""
-        raise InputError(f"profile = {name}: there is no such GPU profile, {nearest}there are {', '.join(names)}")
+        raise InputError(f"profile = {name}: there is no such GPU profile; {nearest}there are {', '.join(names)}")
     content = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
     _check_keys(f"{name}.yaml", content)
     return {"_target_": "hardware_profiles.profile.GpuProfile", **content}
 
 
 def _check_keys(file: str, content: Any) -> None:
-    """Every field without a default is there, nothing else is, and what should be a number is one."""
+    """Raise `InputError` unless a file has the keys of a profile.
+
+    All fields without a default must be there and no other keys, and numbers must be numbers.
+    """
     require(isinstance(content, dict), file, type(content).__name__, "must be a mapping of keys to values")
     optional = {entry.name for entry in fields(GpuProfile) if entry.default_factory is not MISSING}
     known = {entry.name: entry.type for entry in fields(GpuProfile)}
-    require(content.keys() <= known.keys(), file, sorted(content.keys() - known.keys()), "unknown keys, remove them")
+    require(content.keys() <= known.keys(), file, sorted(content.keys() - known.keys()), "unknown keys; remove them")
     missing = sorted(known.keys() - optional - content.keys())
-    require(not missing, file, missing, "missing keys, give each a value")
+    require(not missing, file, missing, "missing keys; give each a value")
     for key, value in content.items():
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        require(known[key] is not float or number, f"{key} in {file}", repr(value), "must be a number, such as 0.001")
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        require(
+            known[key] is not float or is_number, f"{key} in {file}", repr(value), "must be a number, such as 0.001"
+        )

@@ -1,1 +1,1 @@
-"""Networks: the round-trip times of a random draw of servers around an orchestrator."""
+"""Networks: round-trip times of randomly drawn servers around an orchestrator."""

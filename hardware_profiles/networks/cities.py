@@ -1,4 +1,4 @@
-"""Large European cities with their positions, rounded to a hundredth of a degree."""
+"""Large European cities and their positions, rounded to a hundredth of a degree."""
 
 # Name, latitude and longitude in degrees.
 CITIES: tuple[tuple[str, float, float], ...] = (

@@ -1,4 +1,4 @@
-"""What a network gives a cluster, and how nodes are drawn from a known matrix of round-trip times."""
+"""The draw of a network, and how nodes are drawn from a known matrix of round-trip times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ from system.errors import InputError
 
 @dataclass(frozen=True)
 class NetworkDraw:
-    """J servers around an orchestrator; `server_rtt_s` is None where a network does not know it."""
+    """J servers around an orchestrator; `server_rtt_s` is None if the network does not know it."""
 
-    rtt_s: NDArray[np.float64]  # (J,), orchestrator to server and back
+    rtt_s: NDArray[np.float64]  # (J,), from the orchestrator to each server and back
     names: tuple[str, ...]  # (J,)
-    server_rtt_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, J)
+    server_rtt_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, J), from server to server and back
 
     def __post_init__(self) -> None:
         count = float_vector("rtt_s", self.rtt_s).size
@@ -29,26 +29,26 @@ class NetworkDraw:
 
 
 class Network(Protocol):
-    """Anything that can place J servers around an orchestrator."""
+    """A source of random draws of servers around an orchestrator."""
 
     def draw(self, server_count: int, rng: np.random.Generator) -> NetworkDraw:
-        """J servers at random; the same generator state gives the same draw."""
+        """Draw J servers at random; the same generator state gives the same draw."""
 
 
 class NetworkFile(Protocol):
-    """A data set that knows where its file lies, such as `workloads.datasets.DataSet`."""
+    """A data set in one file, such as `workloads.datasets.DataSet`."""
 
     def path(self) -> Path:
-        """The file; raises `DataUnavailableError` if it cannot be had."""
+        """Return the file's path; raise `DataUnavailableError` if there is no way to get it."""
 
 
 def require_nodes(server_count: int, available: int, network: str) -> None:
-    """Raise `InputError` unless the network has that many nodes for servers."""
+    """Raise `InputError` unless the network has enough nodes for the servers."""
     require_count(server_count=server_count)
     if server_count > available:
         raise InputError(
-            f"server_count = {server_count}: {network} has places for only {available} servers; "
-            "ask for fewer or take network=european, which has no such limit"
+            f"server_count = {server_count}: must be at most {available}, the number of nodes for servers in "
+            f"{network}; use fewer servers, or network=european, which has no such limit"
         )
 
 
@@ -64,9 +64,10 @@ def draw_nodes(
     server_count: int,
     rng: np.random.Generator,
 ) -> NetworkDraw:
-    """Draw servers without replacement among all nodes but the orchestrator, which is random if None is given.
+    """Draw servers without replacement from all nodes except the orchestrator.
 
-    `rtt_s` is (n, n). The nodes come from one random order, so more servers means the same ones and others.
+    `orchestrator` is a node's number, or None for a random node. `rtt_s` is (n, n). The nodes come from one random
+    order, so a draw of more servers contains the servers of a smaller draw.
     """
     order = rng.permutation(len(names))
     centre = order[0] if orchestrator is None else orchestrator

@@ -1,4 +1,4 @@
-"""Servers on one machine, with a round trip that is emulated where it is above 0."""
+"""Servers on one machine, with one round-trip time, which real runs emulate if it is above 0."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from system.checks import require_count, require_not_negative
 
 @dataclass(frozen=True)
 class Local:
-    """One round trip for all: between the orchestrator and each server, and between any two servers."""
+    """One round-trip time between the orchestrator and each server and between any two servers."""
 
     rtt_s: float = 0.0
 
@@ -18,7 +18,7 @@ class Local:
         require_not_negative(rtt_s=self.rtt_s)
 
     def draw(self, server_count: int, rng: np.random.Generator) -> NetworkDraw:
-        """J servers, the same in every draw."""
+        """Return J servers, which are the same in every draw."""
         require_count(server_count=server_count)
         between_s = np.full((server_count, server_count), float(self.rtt_s))
         np.fill_diagonal(between_s, 0.0)

@@ -1,7 +1,8 @@
-"""Networks from round-trip times measured with RIPE Atlas anchors in Europe, July 2024.
+"""Networks from round-trip times of RIPE Atlas anchors in Europe, measured in July 2024.
 
-The file has one row a measurement: the anchor, four latencies in ms and the anchor's position. The four latency columns
-are four fixed vantage points, so only vantage-to-anchor times are measured. The matrix between anchors is a synthesis.
+The file has one row per measurement: the anchor, four latencies in ms and the anchor's position. The four latency
+columns belong to four fixed vantage points, so only times between vantage points and anchors are measured. Times
+between anchors are synthetic.
 """
 
 import csv
@@ -21,14 +22,14 @@ from system.errors import InputError
 LATENCY_COLUMNS = ("latency_m1", "latency_m2", "latency_m3", "latency_m4")
 POSITION_COLUMNS = ("latitude", "longitude")
 
-# The authors' synthesis of a time between two anchors (construct_rtt_from_ripe_atlas.m).
+# The authors' formula for the time between two anchors (construct_rtt_from_ripe_atlas.m).
 MEDIAN_SHARE = 0.3
 DISTANCE_MS_PER_KM = 0.01
 
 
 @dataclass(frozen=True)
 class Anchors:
-    """n anchors with the medians over time of what was measured."""
+    """n anchors with the medians over time of their latencies."""
 
     names: tuple[str, ...]  # (n,)
     vantage_rtt_s: NDArray[np.float64]  # (n, 4), median of each latency column
@@ -41,12 +42,18 @@ class Anchors:
 
 @dataclass(frozen=True)
 class RipeMeasured:
-    """A random vantage point is the orchestrator, random anchors are the servers; nothing between servers is known."""
+    """Measured times: a random vantage point is the orchestrator, and random anchors are the servers.
+
+    Times between servers are not known.
+    """
 
     dataset: NetworkFile
 
     def draw(self, server_count: int, rng: np.random.Generator) -> NetworkDraw:
-        """J anchors without replacement, with the median over time of the vantage point's latency to each."""
+        """Draw J anchors without replacement.
+
+        Their times are medians over time of their latency from the vantage point.
+        """
         anchors = read_anchors(self.dataset.path())
         require_nodes(server_count, len(anchors), "the RIPE Atlas network")
         vantage = rng.integers(len(LATENCY_COLUMNS))
@@ -56,9 +63,10 @@ class RipeMeasured:
 
 @dataclass(frozen=True)
 class RipeSynthetic:
-    """The published code's matrix: RTT(i, j) = 0.3 (median_i + median_j) + 0.01 ms per km of great circle.
+    """Synthetic times of the published code.
 
-    The orchestrator is a random anchor, or `central`: the one with the smallest median, as in the published code.
+    RTT(i, j) = 0.3 (median_i + median_j) + 0.01 ms per km of great circle. The orchestrator is a random anchor, or
+    `central`: the one with the smallest median, as in the published code.
     """
 
     dataset: NetworkFile
@@ -68,7 +76,7 @@ class RipeSynthetic:
         require_orchestrator(self.orchestrator)
 
     def draw(self, server_count: int, rng: np.random.Generator) -> NetworkDraw:
-        """J anchors without replacement among those that are not the orchestrator."""
+        """Draw J anchors without replacement from all except the orchestrator."""
         path = self.dataset.path()
         anchors = read_anchors(path)
         require_nodes(server_count, len(anchors) - 1, "the RIPE Atlas network")
@@ -78,7 +86,7 @@ class RipeSynthetic:
 
 @cache
 def synthetic_rtt_s(path: Path) -> NDArray[np.float64]:
-    """(n, n) times between the anchors of the file, zero on the diagonal."""
+    """Return (n, n) times between the anchors of a file, zero on the diagonal."""
     anchors = read_anchors(path)
     latitude, longitude = anchors.position_deg.T
     distance_km = great_circle_km(latitude[:, None], longitude[:, None], latitude, longitude)
@@ -90,15 +98,15 @@ def synthetic_rtt_s(path: Path) -> NDArray[np.float64]:
 
 @cache
 def read_anchors(path: Path) -> Anchors:
-    """The anchors in the order in which they first appear; read once per process.
+    """Read the anchors of a file, in the order in which they first appear.
 
-    Raises `InputError` with the line's number where the file is not as described above.
+    A process reads a file once. Raises `InputError` with the number of a line that is not as described above.
     """
     rows: dict[str, list[list[float]]] = {}
     for anchor, values in _rows(path):
         rows.setdefault(anchor, []).append(values)
     if not rows:
-        raise InputError(f"{path.name} has no measurements: get the file again")
+        raise InputError(f"{path.name} has no measurements; get the file again")
     anchors = [np.array(values) for values in rows.values()]
     vantages = len(LATENCY_COLUMNS)
     return Anchors(
@@ -110,24 +118,27 @@ def read_anchors(path: Path) -> Anchors:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, list[float]]]:
-    """Each measurement's anchor, four latencies in ms, latitude and longitude."""
+    """Yield each measurement's anchor, and its four latencies in ms, latitude and longitude."""
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         missing = {"anchor_id", *LATENCY_COLUMNS, *POSITION_COLUMNS} - set(reader.fieldnames or ())
         if missing:
-            raise InputError(f"{path.name} has no column {', '.join(sorted(missing))}: its first line must name it")
+            names = ", ".join(sorted(missing))
+            raise InputError(f"{path.name} has no column {names}; its first line must have the names of all columns")
         for row in reader:
             yield row["anchor_id"], _numbers(row, f"{path.name}, line {reader.line_num}")
 
 
-def _numbers(row: dict[str, str], place: str) -> list[float]:
+def _numbers(row: dict[str, str], location: str) -> list[float]:
     if None in row or None in row.values():
-        raise InputError(f"{place}: must have as many fields as the first line; correct or remove the line")
+        raise InputError(f"{location}: must have as many fields as the first line; correct or remove the line")
     try:
         values = [float(row[column]) for column in (*LATENCY_COLUMNS, *POSITION_COLUMNS)]
     except ValueError as error:
-        raise InputError(f"{place}: {error}; correct or remove the line") from error
+        raise InputError(f"{location}: {error}; correct or remove the line") from error
     latencies = values[: len(LATENCY_COLUMNS)]
     if not (all(map(isfinite, values)) and min(latencies) > 0):
-        raise InputError(f"{place}: {values}: latencies must be above 0 ms and all finite; correct or remove the line")
+        raise InputError(
+            f"{location}: {values}: latencies must be above 0 ms and all finite; correct or remove the line"
+        )
     return values

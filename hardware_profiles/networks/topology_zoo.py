@@ -1,7 +1,8 @@
 """Networks from the Internet Topology Zoo, in the `.graph` format of Repetita.
 
-`NODES n`, a header, n rows of (label, x, y); `EDGES e`, a header, e rows of (label, source, destination, weight,
-bandwidth, delay). Nodes are counted from 0, delays are in microseconds, and each link is listed in both directions.
+A file has a line `NODES n`, a header and n rows of (label, x, y), then a line `EDGES e`, a header and e rows of (label,
+source, destination, weight, bandwidth, delay). Nodes are counted from 0, delays are in microseconds, and each link is
+listed in both directions.
 """
 
 from dataclasses import dataclass
@@ -19,26 +20,27 @@ from system.errors import InputError
 
 
 class Line(NamedTuple):
-    """One line of a file, for messages that name it."""
+    """One line of a file, with its location for error messages."""
 
-    place: str
+    location: str
     fields: list[str]
 
 
 @dataclass(frozen=True)
 class Topology:
-    """n nodes, the number of links that leave each, and the times between all pairs."""
+    """n nodes with their degrees and the times between all pairs."""
 
     names: tuple[str, ...]  # (n,)
-    degree: NDArray[np.int64]  # (n,)
+    degree: NDArray[np.int64]  # (n,), number of links that leave each node
     rtt_s: NDArray[np.float64]  # (n, n)
 
 
 @dataclass(frozen=True)
 class TopologyZoo:
-    """Random nodes of a real backbone; the time between two is that of the shortest path there and back.
+    """Random nodes of a real backbone.
 
-    The orchestrator is a random node, or `central`: the one with the highest degree.
+    The time between two nodes is that of the shortest path there and of the shortest path back. The orchestrator is a
+    random node, or `central`: the one with the highest degree.
     """
 
     dataset: NetworkFile
@@ -48,7 +50,7 @@ class TopologyZoo:
         require_orchestrator(self.orchestrator)
 
     def draw(self, server_count: int, rng: np.random.Generator) -> NetworkDraw:
-        """J nodes without replacement among those that are not the orchestrator."""
+        """Draw J nodes without replacement from all except the orchestrator."""
         path = self.dataset.path()
         topology = read_topology(path)
         require_nodes(server_count, len(topology.names) - 1, f"the network of {path.name}")
@@ -58,16 +60,17 @@ class TopologyZoo:
 
 @cache
 def read_topology(path: Path) -> Topology:
-    """The network of the file; read once per process.
+    """Read the network of a file.
 
-    Raises `InputError` with the line's number where the file is not as described above, or if the network is in pieces.
+    A process reads a file once. Raises `InputError` with the number of a line that is not as described above, or if the
+    network is not connected.
     """
     text = path.read_text(encoding="utf-8").splitlines()
     lines = [Line(f"{path.name}, line {n}", line.split()) for n, line in enumerate(text, 1) if line.strip()]
     nodes, rest = _section(path.name, lines, "NODES", 3)
     links, rest = _section(path.name, rest, "EDGES", 6)
     if rest:
-        raise InputError(f"{rest[0].place}: nothing may follow the rows that EDGES announces; correct the count")
+        raise InputError(f"{rest[0].location}: nothing may follow the rows that EDGES announces; correct the count")
     names = tuple(node.fields[0] for node in nodes)
     ends = np.array([_link_ends(link, len(names)) for link in links], dtype=np.int64).reshape(-1, 2)
     delay_s = np.array([_delay_s(link) for link in links])
@@ -75,21 +78,24 @@ def read_topology(path: Path) -> Topology:
 
 
 def _section(file: str, lines: list[Line], keyword: str, width: int) -> tuple[list[Line], list[Line]]:
-    """The rows of the section that the lines begin with, each of `width` fields, and the lines after them."""
+    """Return the rows of the first section in `lines`, and the lines after it.
+
+    Each row must have `width` fields.
+    """
     if not lines:
-        raise InputError(f"{file} has no {keyword} section: get the file again")
-    place, fields = lines[0]
+        raise InputError(f"{file} has no {keyword} section; get the file again")
+    location, fields = lines[0]
     if fields[0] != keyword or len(fields) != 2 or not fields[1].isdecimal():
-        raise InputError(f"{place}: {' '.join(fields)}: must be {keyword} and the number of rows that follow")
+        raise InputError(f"{location}: {' '.join(fields)}: must be {keyword} and the number of rows that follow")
     count = int(fields[1])
     rows = lines[2 : 2 + count]
     for row in rows:
         if len(row.fields) != width:
             raise InputError(
-                f"{row.place}: {len(row.fields)} fields: a row of {keyword} has {width}; correct it or count {count}"
+                f"{row.location}: {len(row.fields)} fields: a row of {keyword} has {width}; correct it or count {count}"
             )
     if count == 0 or len(rows) < count:
-        raise InputError(f"{place}: {keyword} {count}: must be above 0 and the number of rows, here {len(rows)}")
+        raise InputError(f"{location}: {keyword} {count}: must be above 0 and the number of rows, here {len(rows)}")
     return rows, lines[2 + count :]
 
 
@@ -97,7 +103,7 @@ def _link_ends(link: Line, node_count: int) -> tuple[int, int]:
     source, destination = link.fields[1:3]
     for end in (source, destination):
         if not (end.isdecimal() and int(end) < node_count):
-            raise InputError(f"{link.place}: node {end}: must be a number from 0 to {node_count - 1}")
+            raise InputError(f"{link.location}: node {end}: must be a number from 0 to {node_count - 1}")
     return int(source), int(destination)
 
 
@@ -108,20 +114,20 @@ def _delay_s(link: Line) -> float:
     except ValueError:
         delay_us = -1.0
     if not 0 < delay_us < inf:
-        raise InputError(f"{link.place}: delay {text}: must be a number of microseconds above 0")
+        raise InputError(f"{link.location}: delay {text}: must be a number of microseconds above 0")
     return delay_us * 1e-6
 
 
 def _rtt_s(
     file: str, names: tuple[str, ...], ends: NDArray[np.int64], delay_s: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(n, n) delay of the shortest path there plus that of the shortest path back."""
+    """Return (n, n) delays of the shortest paths there and back."""
     direct_s = np.full((len(names), len(names)), inf)
-    # Some networks have parallel links: the shortest counts.
+    # Some networks have parallel links, of which the fastest counts.
     np.minimum.at(direct_s, (ends[:, 0], ends[:, 1]), delay_s)
     path_s = shortest_path(direct_s, method="D")
-    apart = np.argwhere(np.isinf(path_s))
-    if apart.size:
-        source, destination = (names[node] for node in apart[0])
+    unconnected = np.argwhere(np.isinf(path_s))
+    if unconnected.size:
+        source, destination = (names[node] for node in unconnected[0])
         raise InputError(f"{file}: no path leads from {source} to {destination}; the network must be connected")
     return path_s + path_s.T

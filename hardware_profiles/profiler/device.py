@@ -1,4 +1,4 @@
-"""The device that is measured: its numbers, its memory, its clock."""
+"""The device that is measured: its number format, its memory and its clock."""
 
 import os
 import time
@@ -13,26 +13,29 @@ from system.checks import require_count, require_one_of
 
 
 def dtype_of(name: str) -> torch.dtype:
-    """The numbers in which blocks are kept; raises `InputError` for others."""
+    """Return the number format of that name; raise `InputError` for unknown names."""
     require_one_of(get_args(DtypeName), dtype=name)
     return getattr(torch, name)
 
 
 def use_threads(count: int) -> None:
-    """Compute on so many threads of the CPU from now on."""
+    """Let torch compute on `count` threads of the CPU from now on."""
     require_count(threads=count)
     torch.set_num_threads(count)
 
 
 def memory_bytes(device: torch.device) -> int:
-    """All of the device's memory."""
+    """Return the size of the device's memory."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def clock_of(device: torch.device) -> Clock:
-    """Times a call from an idle device on until its result is there."""
+    """Return the function that times a call on a device.
+
+    It begins when the device is idle and ends when the result is there.
+    """
     return _on_cuda if device.type == "cuda" else _on_cpu
 
 

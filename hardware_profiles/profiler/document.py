@@ -1,4 +1,4 @@
-"""The profile as a file: every number that a reader needs to judge the fit, in one readable form. Needs no torch."""
+"""The profile as a readable file, with all numbers that are needed to judge the fit. Needs no torch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,24 +13,30 @@ from hardware_profiles.profiler.fit import BlockFit
 from system import InputError
 from system.checks import require
 
-DIGITS = 5  # of measured numbers; times scatter more
+DIGITS = 5  # significant digits of measured numbers; times scatter more than that
 
 
-class Measured(NamedTuple):
-    """What was found for one model; `relay_s` is (s per hop, s per byte), where the relay was measured."""
+class MeasuredModel(NamedTuple):
+    """The fit and the points of one model.
+
+    `relay_s` is (s per hop, s per byte), or None if the relay was not measured.
+    """
 
     fit: BlockFit
     points: Mapping[str, Rows]
     relay_s: tuple[float, float] | None = None
 
 
-def profile_of(models: Mapping[str, Measured], told: Mapping[str, Any], measured_on: Mapping[str, Any]) -> GpuProfile:
-    """The profile, checked; `told` are its name, description, source and the device's numbers.
+def profile_of(
+    models: Mapping[str, MeasuredModel], device: Mapping[str, Any], measured_on: Mapping[str, Any]
+) -> GpuProfile:
+    """Return the profile of measured models, checked.
 
-    The overhead of models that were not measured is that of the first.
+    `device` has the profile's name, description and source, its memory and its rates. Models that were not measured get
+    the overhead of the first measured model.
     """
     return GpuProfile(
-        **told,
+        **device,
         overhead_s=next(iter(models.values())).fit.coefficients_s[0],
         measured_block_s={name: entry.fit.coefficients_s for name, entry in models.items()},
         measured_relay_s={name: entry.relay_s for name, entry in models.items() if entry.relay_s},
@@ -40,43 +46,49 @@ def profile_of(models: Mapping[str, Measured], told: Mapping[str, Any], measured
     )
 
 
-def text_of(found: GpuProfile) -> str:
-    """The file's text; `hardware_profiles.profile.profile` reads it."""
-    lines = [_line("", key, getattr(found, key)) for key in ("name", "description", "source")]
+def text_of(profile: GpuProfile) -> str:
+    """Return a profile as the text of a file that `hardware_profiles.profile` reads."""
+    lines = [_line("", key, getattr(profile, key)) for key in ("name", "description", "source")]
     numbers = ("memory_gb", "prefill_tflops", "bandwidth_gb_per_s", "overhead_s")
-    lines += [_line("", key, float(getattr(found, key))) for key in numbers]
-    lines += ["measured_on:", *(_line("  ", key, value) for key, value in found.measured_on.items())]
-    lines += ["# s, s per input token, s per further output token, of one block"]
-    lines += ["measured_block_s:", *(_line("  ", *entry) for entry in found.measured_block_s.items())]
-    if found.measured_relay_s:
+    lines += [_line("", key, float(getattr(profile, key))) for key in numbers]
+    lines += ["measured_on:", *(_line("  ", key, value) for key, value in profile.measured_on.items())]
+    lines += ["# of one block: s, s per input token, s per further output token"]
+    lines += ["measured_block_s:", *(_line("  ", *entry) for entry in profile.measured_block_s.items())]
+    if profile.measured_relay_s:
         lines += ["# s per hop, s per byte", "measured_relay_s:"]
-        lines += [_line("  ", *entry) for entry in found.measured_relay_s.items()]
-    lines += ["# errors are means of absolute relative errors", "fit_report:"]
-    for model, report in found.fit_report.items():
+        lines += [_line("  ", *entry) for entry in profile.measured_relay_s.items()]
+    lines += ["# errors are mean absolute relative errors", "fit_report:"]
+    for model, report in profile.fit_report.items():
         lines += [f"  {model}:", *(_line("    ", key, value) for key, value in report.items())]
-    return "\n".join([*lines, *_point_lines(found), ""])
+    return "\n".join([*lines, *_point_lines(profile), ""])
 
 
-def write(path: Path, found: GpuProfile, *, overwrite: bool) -> None:
-    """Write the file and read it again; raises `InputError` if it is there already or cannot be written."""
+def write(path: Path, profile: GpuProfile, *, overwrite: bool) -> None:
+    """Write a profile's file and read it again as a check.
+
+    Raises `InputError` if the file cannot be written, or if it exists and `overwrite` is false.
+    """
     require_writable(path, overwrite=overwrite)
     try:
-        path.write_text(text_of(found), encoding="utf-8")
+        path.write_text(text_of(profile), encoding="utf-8")
     except OSError as error:
         raise InputError(f"to = {path}: {error.strerror}; name a file that can be written") from error
     read_profile(path.stem, path.parent)
 
 
 def require_writable(path: Path, *, overwrite: bool) -> None:
-    """Raise `InputError` before anything is measured for nothing."""
-    require(path.suffix == ".yaml", "to", path, "must end in .yaml, as profiles do")
-    require(path.parent.is_dir(), "to", path, f"there is no folder {path.parent}, make it first")
-    require(overwrite or not path.exists(), "to", path, "is there already; --overwrite replaces it")
+    """Raise `InputError` unless a profile can be written to a file.
+
+    This is called before measuring, so that no measurement is lost.
+    """
+    require(path.suffix == ".yaml", "to", path, "must end in .yaml")
+    require(path.parent.is_dir(), "to", path, f"there is no folder {path.parent}; create it first")
+    require(overwrite or not path.exists(), "to", path, "exists already; use --overwrite to replace it")
 
 
-def _point_lines(found: GpuProfile) -> list[str]:
+def _point_lines(profile: GpuProfile) -> list[str]:
     lines = ["measured_points:"]
-    for model, kinds in found.measured_points.items():
+    for model, kinds in profile.measured_points.items():
         lines += [f"  {model}:"]
         for kind, rows in kinds.items():
             lines += [f"    {kind}: # {', '.join((*COLUMNS[kind], *TIMES))}"]
@@ -89,7 +101,10 @@ def _line(indent: str, key: str, value: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    """Text in YAML's own quotes; numbers with a point, never as 1e-05, which YAML takes for text."""
+    """Return a value in YAML.
+
+    Text is quoted as YAML needs. Floats have a decimal point and no exponent, because YAML reads 1e-05 as text.
+    """
     if isinstance(value, str) or value is None:
         return yaml.safe_dump(value, width=np.inf, allow_unicode=True).removesuffix("\n").removesuffix("\n...")
     if isinstance(value, Mapping):

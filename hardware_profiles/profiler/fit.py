@@ -1,6 +1,6 @@
-"""From measured times of blocks to the coefficients of footnote 2, and how well they fit. Needs no torch.
+"""The fit of footnote 2's coefficients to measured times of blocks, and its quality. Needs no torch.
 
-Rows are those of `hardware_profiles.measured.COLUMNS`; the fits are to medians.
+The columns of rows are those of `hardware_profiles.measured.COLUMNS`; fits use the medians.
 """
 
 from typing import NamedTuple
@@ -15,9 +15,10 @@ Vector = NDArray[np.float64]
 
 
 class BlockFit(NamedTuple):
-    """`coefficients_s`: (t_o, t_I, t_O) of one block, s, s per input token, s per further output token.
+    """The coefficients of one block and a report on their fit.
 
-    `report` says how well they fit, as relative errors, and what terms that the model leaves out would be.
+    `coefficients_s` are (t_o, t_I, t_O) in s, s per input token and s per further output token. `report` has the
+    relative errors of the fit and the sizes of terms that the model leaves out.
     """
 
     coefficients_s: tuple[float, float, float]
@@ -25,25 +26,29 @@ class BlockFit(NamedTuple):
 
 
 def fit_block(prefill: Rows, decode: Rows, shortest: int) -> BlockFit:
-    """prefill(l) = t_o + t_I l over prompts of at least `shortest` tokens; t_O is the mean over the range of contexts.
+    """Fit the coefficients of one block to rows of prompts and of single tokens.
 
-    t_o is once per request and block, so what a single step costs besides belongs to t_O.
-    There have to be two such lengths.
+    t_o and t_I are those of prefill(l) = t_o + t_I l over prompts of at least `shortest` tokens, of which there must be
+    two lengths. t_O is the mean time of a single token over the range of contexts. Since t_o counts once per request
+    and block, t_O includes all overheads of a single token's step.
     """
-    of_prefill, of_decode = np.asarray(prefill, dtype=float), np.asarray(decode, dtype=float)
-    once_s, input_token_s, prefill_report = _fit_prefill(of_prefill[of_prefill[:, 1] >= shortest])
+    prefill_rows, decode_rows = np.asarray(prefill, dtype=float), np.asarray(decode, dtype=float)
+    once_s, input_token_s, prefill_report = _fit_prefill(prefill_rows[prefill_rows[:, 1] >= shortest])
     output_token_s, decode_report = fit_decode(decode)
-    linearity = {"blocks_departure": max(_blocks_departure(of_prefill), _blocks_departure(of_decode))}
+    linearity = {"blocks_departure": max(_blocks_departure(prefill_rows), _blocks_departure(decode_rows))}
     return BlockFit((once_s, input_token_s, output_token_s), prefill_report | decode_report | linearity)
 
 
 def fit_decode(decode: Rows) -> tuple[float, dict[str, float]]:
-    """t_O and its report; the mean over the range of contexts weighs each measured one by the range it stands for."""
+    """Return t_O and its report.
+
+    t_O is the mean over the range of contexts, in which each measured context has the weight of the range around it.
+    """
     table = np.asarray(decode, dtype=float)
     context, per_block_s = table[:, 1], table[:, 2] / table[:, 0]
-    at = np.unique(context)
-    mean_s = np.array([per_block_s[context == tokens].mean() for tokens in at])
-    over_range_s = float(np.trapezoid(mean_s, at) / (at[-1] - at[0])) if at.size > 1 else float(mean_s[0])
+    grid = np.unique(context)
+    mean_s = np.array([per_block_s[context == tokens].mean() for tokens in grid])
+    over_range_s = float(np.trapezoid(mean_s, grid) / (grid[-1] - grid[0])) if grid.size > 1 else float(mean_s[0])
     line = _powers(context, 1)
     with_context = _fit_relatively(line, per_block_s)
     report = {
@@ -55,16 +60,20 @@ def fit_decode(decode: Rows) -> tuple[float, dict[str, float]]:
 
 
 def fit_relay(relay: Rows) -> tuple[float, float]:
-    """(s per hop, s per byte) of a message to a server and back, from rows (tokens, bytes, ...)."""
+    """Fit (s per hop, s per byte) of a message there and back.
+
+    Rows are (tokens, bytes, median s, ...).
+    """
     table = np.asarray(relay, dtype=float)
     hop_s, byte_s = _fit_relatively(_powers(table[:, 1], 1), table[:, 2])
     return float(hop_s), float(byte_s)
 
 
 def further_share(batches: Rows) -> float:
-    """What each further step of a batch adds, as a share of the time of one: time(n) = time(1) (1 + share (n - 1)).
+    """Return the share of a step's time that each further step adds.
 
-    By the steps of the same context; negative shares are not.
+    It is the share in time(n) = time(1) (1 + share (n - 1)) for n steps of a batch with the same context, and it is at
+    least 0.
     """
     table = np.asarray(batches, dtype=float)
     alone_s = {context: time_s for _, jobs, context, time_s, *_ in table if jobs == 1}
@@ -89,34 +98,38 @@ def _fit_prefill(rows: Vector) -> tuple[float, float, dict[str, float]]:
 
 
 def _blocks_departure(rows: Vector) -> float:
-    """By how much a stack's time is off that of the smallest one times its blocks, at worst over stacks and lengths.
+    """Return the largest relative deviation from linearity in blocks.
 
-    Eq. (2) takes a server's time to be linear in its blocks.
+    It compares a stack's time per block with that of the smallest stack; the maximum is over stacks and lengths. Eq.
+    (2) assumes that a server's time is linear in its blocks.
     """
-    per_block_s = {(blocks, at): time_s / blocks for blocks, at, time_s, *_ in rows}
+    per_block_s = {(blocks, length): time_s / blocks for blocks, length, time_s, *_ in rows}
     fewest = min(blocks for blocks, _ in per_block_s)
-    return float(max(abs(time_s / per_block_s[fewest, at] - 1) for (_, at), time_s in per_block_s.items()))
+    return float(max(abs(time_s / per_block_s[fewest, length] - 1) for (_, length), time_s in per_block_s.items()))
 
 
 def _powers(x: Vector, degree: int) -> Vector:
-    """(n, degree + 1) columns 1, x, x²."""
+    """Return (n, degree + 1) columns 1, x, x², ..."""
     return np.vander(x, degree + 1, increasing=True)
 
 
 def _fit_relatively(columns: Vector, times_s: Vector) -> Vector:
-    """Coefficients, none negative, with the least squares of relative errors: short times count as long ones do."""
-    scale = np.abs(columns).max(axis=0)  # a quadratic column is a million times the constant one
-    found, _ = nnls(columns / scale / times_s[:, None], np.ones(times_s.size))
-    return found / scale
+    """Return nonnegative coefficients that minimise the squares of relative errors.
+
+    Relative errors give short times the same weight as long ones.
+    """
+    scale = np.abs(columns).max(axis=0)  # the quadratic column is up to a million times the constant one
+    scaled, _ = nnls(columns / scale / times_s[:, None], np.ones(times_s.size))
+    return scaled / scale
 
 
 def _mean_error(fitted_s: Vector, times_s: Vector) -> float:
-    """Mean absolute relative error."""
+    """Return the mean absolute relative error."""
     return float(np.abs(fitted_s / times_s - 1).mean())
 
 
 def _r_squared(fitted_s: Vector, times_s: Vector) -> float:
-    """1 - residual / total sum of squares."""
+    """Return 1 - residual / total sum of squares."""
     return float(1 - _square_sum(times_s - fitted_s) / _square_sum(times_s - times_s.mean()))
 
 

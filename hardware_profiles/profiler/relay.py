@@ -1,4 +1,4 @@
-"""What a message to a server and back costs beside what the server does: the part of a hop that is not computation."""
+"""The time of a message to a server and back without the server's own time: the rest of a hop."""
 
 import select
 import time
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from hardware_profiles.profiler.points import Row, Timing, measured
+from hardware_profiles.profiler.points import Row, Timing, time_points
 from hardware_profiles.profiler.scope import Scope
 from serving.blocks.architecture import Architecture
 from serving.launch.fleet import Fleet
@@ -16,26 +16,32 @@ from serving.transport import Connection
 from serving.transport.messages import Kind, Message
 from system import InputError
 
-START_S = 120.0  # for a server to load torch and its weights
+START_S = 120.0  # a server may take this long to load torch and its weights
 ANSWER_S = 60.0
-SHORT_RUNS = 5  # a round, of each message
+SHORT_RUNS = 5  # of each message per round
 JOB = 0
 
 
 class Relay:
-    """One server with one block, and steps to it as an orchestrator sends them; they come back as long as they went."""
+    """A server with one block, which is sent steps as an orchestrator sends them.
+
+    Answers are as long as requests.
+    """
 
     def __init__(self, connection: Connection, spec: ServerSpec) -> None:
         self._connection, self._spec = connection, spec
 
     def point(self, tokens: int) -> Timing:
-        """A step of so many tokens."""
+        """Return the timing of a step of `tokens` tokens."""
         hidden = torch.randn(1, tokens, self._spec.architecture.hidden_size).to(getattr(torch, self._spec.dtype))
         step = Message(Kind.STEP, JOB, block_count=1, hidden=hidden)
         return Timing("relay", (tokens, hidden.nbytes), lambda: self.answer(step), SHORT_RUNS)
 
     def clock(self, run: Callable[[], object]) -> float:
-        """Of a step its round trip without what the server says that it took; it is the only one of its job."""
+        """Return a step's round-trip time minus the server's own time.
+
+        The step is the only one of its job.
+        """
         self.answer(Message(Kind.OPEN, JOB, first_block=0, block_count=1))
         begin_s = time.perf_counter()
         answer = run()
@@ -45,7 +51,10 @@ class Relay:
         return taken_s - answer.compute_s - answer.queue_s - answer.held_s
 
     def answer(self, message: Message) -> Message:
-        """What the server says to it; raises `InputError` if it refuses or says nothing."""
+        """Send a message and return its answer.
+
+        Raises `InputError` if the server refuses or does not answer.
+        """
         connection = self._connection
         connection.send(replace(message, sent_s=time.perf_counter()))
         while not (answers := connection.receive()):
@@ -55,7 +64,7 @@ class Relay:
         return answers[0]
 
     def _wait(self, connection: Connection) -> None:
-        """Until something can be read, or the rest of a message written."""
+        """Wait until an answer can be read or the rest of a message written."""
         if connection.readable is None:
             return
         descriptors = [connection.readable]
@@ -72,7 +81,10 @@ def relay_rows(
     device: str,
     start: Callable[[Sequence[ServerSpec]], Fleet],
 ) -> list[Row]:
-    """Rows (tokens, bytes, median s, P10 s, P90 s) for a single token and the scope's lengths; bytes are of one way."""
+    """Return relay rows for a single token and for the scope's lengths.
+
+    A row is (tokens, bytes, median s, P10 s, P90 s), with the bytes of one way.
+    """
     spec = ServerSpec(
         name="relay",
         architecture=replace(architecture, block_count=1),
@@ -87,4 +99,4 @@ def relay_rows(
         fleet.wait_until_ready([spec], START_S)
         relay = Relay(fleet.connections[0], spec)
         points = [relay.point(tokens) for tokens in (1, *scope.lengths)]
-        return measured(points, relay.clock, scope.warm_up, scope.rounds)["relay"]
+        return time_points(points, relay.clock, scope.warm_up, scope.rounds)["relay"]

@@ -1,20 +1,28 @@
-"""How much is measured. Needs no torch."""
+"""The scope of a profile: how much is measured, and how much memory that needs. Needs no torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from serving.blocks.architecture import Architecture
+from system import InputError
 from system.checks import require, require_count
 
-FEWEST_BLOCKS = 4  # distinct ones in turn, so that no cache holds the weights of the next step
+FEWEST_BLOCKS = 4  # distinct blocks take turns, so that no processor cache holds the weights of the next step
 FIRST_LENGTH = 32
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Stacks of so many blocks, prompts and contexts up to `longest` tokens, batches of so many jobs, and rounds.
+    """What is measured: stacks, lengths, batches and rounds.
 
-    A line is fitted to prompts of `shortest` tokens or more: below, a GPU's prefill is bound by memory, and flat.
+    - `stacks`: numbers of blocks in a row.
+    - `shortest`: a line is fitted to prompts of at least this many tokens. A GPU's prefill of shorter prompts is bound
+      by memory, so that its time is constant.
+    - `longest`: longest prompt and context in tokens.
+    - `batches`: numbers of jobs in a batch.
+    - `warm_up`, `rounds`: rounds over all points before and during the measurement.
+    - `relay`: whether messages to a server process are timed, too, which takes seconds to start.
     """
 
     stacks: Sequence[int] = (1, 2, 4, 8)
@@ -23,7 +31,7 @@ class Scope:
     batches: Sequence[int] = (1, 2, 4, 8, 16)
     warm_up: int = 1
     rounds: int = 15
-    relay: bool = True  # also messages to a server process, which takes seconds to start
+    relay: bool = True
 
     def __post_init__(self) -> None:
         for count in (*self.stacks, *self.batches):
@@ -31,29 +39,60 @@ class Scope:
         require_count(shortest=self.shortest, longest=self.longest, warm_up=self.warm_up, rounds=self.rounds)
         least = 2 * self.shortest
         require(self.longest >= least, "longest", self.longest, f"must be at least {least} tokens to fit a line")
-        require(1 in self.batches, "batches", list(self.batches), "must have 1, what the others are compared with")
+        require(1 in self.batches, "batches", list(self.batches), "must have 1, with which the others are compared")
 
     @property
     def lengths(self) -> list[int]:
-        """32, 64, 128, ... tokens and the longest."""
+        """Return the lengths 32, 64, 128, ... tokens and the longest one."""
         doubling = [FIRST_LENGTH << n for n in range((self.longest // FIRST_LENGTH).bit_length())]
         return sorted({*(length for length in doubling if length <= self.longest), self.longest})
 
     @property
     def contexts(self) -> list[int]:
-        """Shortest, middle and longest of the lengths."""
+        """Return the shortest, the middle and the longest of the lengths."""
         return sorted({self.lengths[0], self.lengths[len(self.lengths) // 2], self.lengths[-1]})
 
     @property
     def block_count(self) -> int:
-        """Blocks that have to be there."""
+        """Return the number of blocks in memory."""
         return max(FEWEST_BLOCKS, *self.stacks)
 
     @property
     def cache_slot_count(self) -> int:
-        """Cache slots: a batch for each block."""
+        """Return the number of cache slots: those of the largest batch for each block."""
         return self.block_count * max(self.batches)
 
 
-CUDA: dict[str, Any] = {"shortest": 256, "longest": 2048, "warm_up": 5}  # the defaults are a CPU's
+CUDA: dict[str, Any] = {"shortest": 256, "longest": 2048, "warm_up": 5}  # the defaults above are for a CPU
 QUICK: dict[str, Any] = {"stacks": (1, 2), "batches": (1, 4), "rounds": 3, "relay": False}
+
+
+def block_bytes(architecture: Architecture, value_bytes: int) -> int:
+    """Return the bytes of one block's weights."""
+    return architecture.block_parameters * value_bytes
+
+
+def token_bytes(architecture: Architecture, value_bytes: int) -> int:
+    """Return the bytes of one token's cache in one block."""
+    return architecture.cache_values_per_token * value_bytes
+
+
+def workspace_bytes(architecture: Architecture, tokens: int, value_bytes: int) -> int:
+    """Return the bytes that a prompt needs beside weights and cache.
+
+    They are three rows of the MLP's width per token, and the hidden states before and after a norm.
+    """
+    return tokens * (3 * architecture.intermediate_size + 2 * architecture.hidden_size) * value_bytes
+
+
+def require_room(architecture: Architecture, scope: Scope, value_bytes: int, free_bytes: int) -> None:
+    """Raise `InputError` unless the blocks and their cache fit into the free memory."""
+    blocks, tokens = scope.block_count, scope.cache_slot_count * scope.longest
+    needed = blocks * block_bytes(architecture, value_bytes) + tokens * token_bytes(architecture, value_bytes)
+    needed += workspace_bytes(architecture, scope.longest, value_bytes)
+    if needed > free_bytes:
+        raise InputError(
+            f"model = {architecture.name}: {blocks} blocks and their cache need {needed / 1e9:.1f} GB, the device has "
+            f"{free_bytes / 1e9:.1f} GB, so {(needed - free_bytes) / 1e9:.1f} GB ({needed - free_bytes} bytes) are "
+            "missing; use fewer --stacks, smaller --batches, a shorter --longest or a 16-bit --dtype"
+        )

@@ -1,4 +1,4 @@
-"""The blocks that are timed: several distinct ones in turn, on a cache full of random numbers."""
+"""The blocks that are timed: several distinct ones take turns, on a cache full of random numbers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -16,18 +16,18 @@ from serving.blocks.graphs import Capture, GraphedStep, graph_reach
 from serving.blocks.slab import Slab
 from serving.blocks.weights import random_block
 
-SHORT_RUNS = 5  # of a single token a round; it takes a fraction of a prompt's time
+SHORT_RUNS = 5  # of a single token per round, since it takes a fraction of a prompt's time
 
 
 class Hosted(NamedTuple):
-    """A block and the first of its slots."""
+    """A block and the number of its first cache slot."""
 
     block: Block
     slot: int
 
 
 class Subject:
-    """As many blocks as the scope asks for, each with slots for the largest batch."""
+    """The blocks of a scope, each with cache slots for the largest batch."""
 
     def __init__(
         self, architecture: Architecture, scope: Scope, dtype: torch.dtype, device: torch.device, seed: int = 0
@@ -42,14 +42,18 @@ class Subject:
         ]
 
     def points(self, capture: Capture | None = None) -> list[Timing]:
-        """Prompts and single tokens of one job over stacks, and single tokens of several jobs together in one block.
+        """Return all points to time.
 
-        Where there is a `capture` also single tokens as CUDA graphs.
+        These are prompts and single tokens of one job through stacks of blocks, and single tokens of several jobs
+        together through one block; with a `capture` also single tokens as CUDA graphs.
         """
         lengths = self.scope.lengths
         graphed = [] if capture is None else [(m, n, capture) for m in self.scope.stacks for n in self.scope.contexts]
         return [
-            *(Timing("decode_graph", (m, n), self.graphed(m, n, taken), SHORT_RUNS) for m, n, taken in graphed),
+            *(
+                Timing("decode_graph", (m, n), self.graphed(m, n, graph_capture), SHORT_RUNS)
+                for m, n, graph_capture in graphed
+            ),
             *(Timing("prefill", (m, n), self.prefill(m, n)) for m in self.scope.stacks for n in lengths),
             *(Timing("decode", (m, n), self.decode(m, n), SHORT_RUNS) for m in self.scope.stacks for n in lengths),
             *(
@@ -60,15 +64,18 @@ class Subject:
         ]
 
     def prefill(self, blocks: int, tokens: int) -> Callable[[], Tensor]:
-        """A prompt through the next so many blocks."""
+        """Return the step of a prompt through the next `blocks` blocks."""
         return self._step(blocks, self._hidden(1, tokens), position=0)
 
     def decode(self, blocks: int, context: int) -> Callable[[], Tensor]:
-        """A single token, the last of `context`, through the next so many blocks."""
+        """Return the step of one token through the next `blocks` blocks.
+
+        The token is the last of a context of `context` tokens.
+        """
         return self._step(blocks, self._hidden(1, 1), position=context - 1)
 
     def decode_batch(self, jobs: int, context: int) -> Callable[[], Tensor]:
-        """A single token of each of some jobs through the next block, together."""
+        """Return the joint step of `jobs` jobs, one token each, through the next block."""
         turns, hidden, slab = self._turns(1), self._hidden(jobs, 1), self.slab
         position = torch.full((jobs,), context - 1, device=self.device)
         slots = {entry.slot: entry.slot + torch.arange(jobs, device=self.device) for entry in self.hosted}
@@ -81,7 +88,10 @@ class Subject:
         return run
 
     def graphed(self, blocks: int, context: int, capture: Capture) -> Callable[[], Tensor]:
-        """As `decode`, each stack of blocks captured once and replayed."""
+        """Return the step of `decode` as CUDA graphs.
+
+        Each stack is captured once and then replayed.
+        """
         hidden, reach = self._hidden(1, 1), graph_reach(context, self.scope.longest)
         replays = []
         with torch.inference_mode():
@@ -112,5 +122,5 @@ class Subject:
 
 
 def windows(hosted: Sequence[Hosted], count: int) -> list[Sequence[Hosted]]:
-    """Stacks of `count` blocks that follow each other and share none."""
+    """Return disjoint stacks of `count` consecutive blocks."""
     return [hosted[first : first + count] for first in range(0, len(hosted) - count + 1, count)]

@@ -1,4 +1,4 @@
-"""Clusters: how many servers are fast, which ones, what their visits cost, and that draws follow from the seed."""
+"""Clusters: the number and choice of fast servers, the cost of visits, and draws that depend only on the seed."""
 
 import re
 import time
@@ -21,7 +21,7 @@ SLOW = GpuProfile("slow", "", "", memory_gb=20, prefill_tflops=80, bandwidth_gb_
 
 @dataclass(frozen=True)
 class Line:
-    """Servers that stand 1, 2, 3, ... ms away, in a random order."""
+    """A network with servers 1, 2, 3, ... ms away, in a random order."""
 
     def draw(self, server_count: int, rng: np.random.Generator) -> NetworkDraw:
         rtt_ms = np.arange(1, server_count + 1, dtype=np.float64)[rng.permutation(server_count)]
@@ -85,7 +85,7 @@ def test_random_types_do_not_depend_on_the_distance():
     assert rtt_ms.mean() == pytest.approx(10.5, abs=4 * standard_error_ms)
 
 
-def test_a_cluster_follows_from_the_seed_and_the_draw_alone():
+def test_a_cluster_depends_only_on_the_seed_and_the_draw():
     first, replicated = (cluster().draw(MODEL, RandomStreams(1, 2, replication)) for replication in (0, 5))
     assert first.names == replicated.names
     assert (first.block_s == replicated.block_s).all()
@@ -94,13 +94,13 @@ def test_a_cluster_follows_from_the_seed_and_the_draw_alone():
     assert cluster().draw(MODEL, RandomStreams(2, 2)).names != first.names
 
 
-def test_the_same_network_is_met_whatever_the_share():
+def test_the_network_does_not_depend_on_the_share_of_fast_servers():
     shares = [cluster(fast_share=share).draw(MODEL, RandomStreams(1)) for share in (0.1, 0.4)]
     assert (shares[0].communication_s == shares[1].communication_s).all()
     assert set(np.flatnonzero(shares[0].memory_gb == 40)) < set(np.flatnonzero(shares[1].memory_gb == 40))
 
 
-def test_times_between_servers_are_passed_on():
+def test_times_between_servers_come_from_the_network():
     servers = cluster(server_count=3).draw(MODEL, RandomStreams(1))
     assert servers.rtt_s is not None
     assert servers.rtt_s.shape == (3, 3)
@@ -132,7 +132,7 @@ def test_impossible_clusters_are_refused(changes, message):
         ([0.01, 0.01], ("a", "b"), np.zeros((2, 3)), "server_rtt_s = array of shape (2, 3): must be 2 by 2"),
     ],
 )
-def test_a_network_of_ones_own_is_checked(rtt_s, names, between, message):
+def test_the_draw_of_a_custom_network_is_checked(rtt_s, names, between, message):
     with pytest.raises(InputError, match=re.escape(message)):
         NetworkDraw(np.array(rtt_s), names, between)
 

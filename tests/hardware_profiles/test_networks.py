@@ -1,4 +1,4 @@
-"""Networks: times computed by hand on made-up files, errors with their line, and the generated network's statistics."""
+"""Networks: times of small files computed by hand, errors with line numbers, and the generated network's statistics."""
 
 import re
 import time
@@ -19,7 +19,7 @@ EARTH_QUARTER_KM = np.pi * 6371 / 2
 
 @dataclass(frozen=True)
 class File:
-    """A data set that is simply there."""
+    """A data set in an existing file."""
 
     file: Path
 
@@ -82,7 +82,7 @@ def test_synthetic_times_are_those_of_the_published_code(tmp_path):
     assert draw.server_rtt_s * 1e3 == pytest.approx(np.array([[0, between_ms], [between_ms, 0]]))
 
 
-def test_every_node_is_the_random_orchestrator_at_some_time(tmp_path):
+def test_every_node_can_be_the_random_orchestrator(tmp_path):
     network = RipeSynthetic(ripe(tmp_path))
     left_out = [set(POOLED_MS) - set(network.draw(2, rng(seed)).names) for seed in range(30)]
     assert {name for names in left_out for name in names} == set(POOLED_MS)
@@ -132,7 +132,7 @@ def test_topology_times_are_shortest_paths_there_and_back(tmp_path):
     assert (np.diag(draw.server_rtt_s) == 0).all()
 
 
-def test_the_way_back_may_take_another_path(tmp_path):
+def test_the_path_back_may_differ(tmp_path):
     lines = ["NODES 2", "label x y", "a 0 0", "b 1 0", "EDGES 2", "label src dest weight bw delay"]
     graph = "\n".join([*lines, "edge_0 0 1 1 1 1000", "edge_1 1 0 1 1 4000"])
     assert TopologyZoo(written(tmp_path, graph)).draw(1, rng(0)).rtt_s * 1e3 == pytest.approx([5.0])
@@ -164,14 +164,14 @@ def test_a_wrong_topology_file_is_refused_in_one_sentence(tmp_path, old, new, me
     assert "\n" not in str(caught.value)
 
 
-def test_too_many_servers_are_refused_with_both_numbers_and_the_remedy(tmp_path):
+def test_too_many_servers_are_refused_with_the_limit_and_a_remedy(tmp_path):
     (tmp_path / "zoo").mkdir()
     file, graph = ripe(tmp_path), written(tmp_path / "zoo", GRAPH)
-    for network, places in ((RipeMeasured(file), 3), (RipeSynthetic(file), 2), (TopologyZoo(graph), 4)):
-        assert len(network.draw(places, rng(0)).names) == places
-        message = rf"server_count = {places + 1}: .* only {places} servers; .* network=european"
+    for network, most in ((RipeMeasured(file), 3), (RipeSynthetic(file), 2), (TopologyZoo(graph), 4)):
+        assert len(network.draw(most, rng(0)).names) == most
+        message = rf"server_count = {most + 1}: must be at most {most}, the number of nodes .* network=european"
         with pytest.raises(InputError, match=message):
-            network.draw(places + 1, rng(0))
+            network.draw(most + 1, rng(0))
 
 
 @pytest.mark.parametrize("network", [RipeSynthetic, TopologyZoo])
@@ -180,7 +180,7 @@ def test_an_unknown_orchestrator_is_refused(tmp_path, network):
         network(ripe(tmp_path), orchestrator="best")
 
 
-def test_a_draw_follows_from_its_seed_and_a_larger_one_contains_the_smaller(tmp_path):
+def test_a_draw_depends_on_its_seed_and_a_larger_one_contains_a_smaller_one(tmp_path):
     for network in (RipeSynthetic(ripe(tmp_path)), RipeMeasured(ripe(tmp_path)), European()):
         small, again, large = (network.draw(count, rng(7)) for count in (1, 1, 2))
         assert small.names == again.names == large.names[:1]
@@ -189,8 +189,8 @@ def test_a_draw_follows_from_its_seed_and_a_larger_one_contains_the_smaller(tmp_
 
 
 def test_the_generated_network_has_the_published_statistics():
-    # Draws share an orchestrator each, so they are the independent unit: medians and means scatter by some 5 ms over
-    # draws, and 400 of them leave a standard error of a tenth of the 10 % band.
+    # All times of a draw share its orchestrator, so draws are the independent samples. Medians and means vary by some
+    # 5 ms between draws, and 400 draws leave a standard error of a tenth of the 10 % band.
     draws_ms = np.array([European().draw(100, rng(seed)).rtt_s * 1e3 for seed in range(400)])
     standard_error_ms = draws_ms.mean(axis=1).std() / np.sqrt(len(draws_ms))
     assert 3 * standard_error_ms < 0.05 * 27.4

@@ -1,4 +1,4 @@
-"""The profiler on very small blocks: what it times, what it writes, and what it says where it cannot."""
+"""The profiler on very small blocks: its timings, its files and its error messages."""
 
 import os
 from itertools import count
@@ -7,8 +7,7 @@ import pytest
 
 from hardware_profiles.profile import GpuProfile, read_profile
 from hardware_profiles.profiler import __main__ as profiler
-from hardware_profiles.profiler.memory import block_bytes, require_room, token_bytes
-from hardware_profiles.profiler.scope import Scope
+from hardware_profiles.profiler.scope import Scope, block_bytes, require_room, token_bytes
 from serving.blocks.architecture import PRESETS, Architecture
 from serving.installed import require_installed
 from system import InputError
@@ -26,17 +25,17 @@ runpy.run_module("hardware_profiles.profiler", run_name="__main__")
 
 @pytest.fixture
 def small(monkeypatch):
-    """A preset that is measured in a moment, and ceilings that are."""
+    """Add a very small model and make the ceilings small."""
     pytest.importorskip("torch", reason=NEEDS_RUNTIME)
-    from hardware_profiles.profiler import ceilings
+    from hardware_profiles.profiler import measure
 
     monkeypatch.setitem(PRESETS, "small", SMALL)
-    monkeypatch.setitem(ceilings.MATRIX_SIZE, "cpu", 32)
-    monkeypatch.setitem(ceilings.COPY_BYTES, "cpu", 2**16)
+    monkeypatch.setitem(measure.MATRIX_SIZE, "cpu", 32)
+    monkeypatch.setitem(measure.COPY_BYTES, "cpu", 2**16)
 
 
 def run(*words):
-    return profiler.measured_profile(profiler.arguments([str(word) for word in words]), "these words", ORIGIN)
+    return profiler.measure_profile(profiler.arguments([str(word) for word in words]), "these words", ORIGIN)
 
 
 def subject(**settings):
@@ -47,29 +46,29 @@ def subject(**settings):
     return Subject(SMALL, scope, torch.float32, torch.device("cpu"))
 
 
-def test_a_quick_profile_is_one_that_the_project_reads(small, tmp_path):
-    told = run("--model", "small", "--name", "mine", "--to", tmp_path / "mine.yaml", "--quick")
-    assert "small, one block" in told
-    assert f"written: {tmp_path / 'mine.yaml'}" in told
+def test_a_quick_profile_can_be_read_by_the_project(small, tmp_path):
+    card = run("--model", "small", "--name", "mine", "--to", tmp_path / "mine.yaml", "--quick")
+    assert "small, one block" in card
+    assert f"written: {tmp_path / 'mine.yaml'}" in card
     fields = read_profile("mine", tmp_path)
-    found = GpuProfile(**{key: value for key, value in fields.items() if key != "_target_"})
-    points = found.measured_points["small"]
+    profile = GpuProfile(**{key: value for key, value in fields.items() if key != "_target_"})
+    points = profile.measured_points["small"]
     assert [row[:2] for row in points["prefill"]] == [[m, n] for m in (1, 2) for n in (32, 64, 128)]
     assert [row[:2] for row in points["decode"]] == [row[:2] for row in points["prefill"]]
     assert [row[:3] for row in points["decode_batch"]] == [[1, b, n] for b in (1, 4) for n in (32, 64, 128)]
-    assert found.measured_on["bytes"]["small"]["block"] == 4 * SMALL.block_parameters
-    assert found.measured_on["dtype"] == "float32"
-    assert found.memory_gb == pytest.approx(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, rel=1e-4)
-    assert found.overhead_s == pytest.approx(found.measured_block_s["small"][0])
+    assert profile.measured_on["bytes"]["small"]["block"] == 4 * SMALL.block_parameters
+    assert profile.measured_on["dtype"] == "float32"
+    assert profile.memory_gb == pytest.approx(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, rel=1e-4)
+    assert profile.overhead_s == pytest.approx(profile.measured_block_s["small"][0])
 
 
-def test_each_stack_takes_the_next_blocks_in_turn_with_their_own_slots():
+def test_stacks_take_turns_and_blocks_have_their_own_cache_slots():
     measured = subject()
     calls = []
     for number, (block, slot) in enumerate(measured.hosted):
         keys = measured.slab.keys[slot]
-        block.prefill = lambda hidden, at, values, position, number=number, keys=keys: (
-            calls.append((number, at.data_ptr() == keys.data_ptr(), hidden.shape[1], position)) or hidden
+        block.prefill = lambda hidden, block_keys, values, position, number=number, keys=keys: (
+            calls.append((number, block_keys.data_ptr() == keys.data_ptr(), hidden.shape[1], position)) or hidden
         )
     for blocks in (1, 2, 4):
         calls.clear()
@@ -81,11 +80,11 @@ def test_each_stack_takes_the_next_blocks_in_turn_with_their_own_slots():
     step = measured.decode(1, 17)
     step()
     step()
-    assert calls == [(0, True, 1, 16), (1, True, 1, 16)]  # the new token is the seventeenth
+    assert calls == [(0, True, 1, 16), (1, True, 1, 16)]  # the new token is the 17th
     assert len({slot for _, slot in measured.hosted}) == 4
 
 
-def test_a_batch_takes_slots_of_its_block_alone_and_the_next_block_each_time():
+def test_a_batch_uses_the_cache_slots_of_its_block_and_batches_take_turns():
     measured = subject()
     calls = []
     for number, (block, _) in enumerate(measured.hosted):
@@ -101,7 +100,10 @@ def test_a_batch_takes_slots_of_its_block_alone_and_the_next_block_each_time():
 
 
 def test_a_graph_of_each_stack_computes_what_a_plain_step_does():
-    """The capture is a stand-in that computes again; the real one needs CUDA."""
+    """Check it with a stand-in for the capture, because the real one needs CUDA.
+
+    The stand-in computes again at each replay.
+    """
     torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
     from serving.blocks.graphs import Captured
 
@@ -118,12 +120,12 @@ def test_a_graph_of_each_stack_computes_what_a_plain_step_does():
     assert len(captured) == 2
     for _ in range(3):
         torch.testing.assert_close(graphed(), plain())
-    assert [point.at for point in measured.points(capture) if point.kind == "decode_graph"] == [
+    assert [point.coordinates for point in measured.points(capture) if point.kind == "decode_graph"] == [
         (m, n) for m in (1, 2, 4) for n in measured.scope.contexts
     ]
 
 
-def test_caches_weights_and_inputs_are_random_and_no_zeros():
+def test_caches_weights_and_inputs_are_random_and_not_zero():
     measured = subject()
     seen = []
     for block, _ in measured.hosted:
@@ -132,12 +134,12 @@ def test_caches_weights_and_inputs_are_random_and_no_zeros():
     measured.decode(1, 50)()
     for numbers in (measured.slab.keys, measured.slab.values, *seen):
         assert (numbers != 0).all()
-        # A standard deviation of n normal numbers has a standard error of about 1 / sqrt(2 n).
+        # The standard deviation of n normal numbers has a standard error of about 1 / sqrt(2 n).
         assert float(numbers.std()) == pytest.approx(1, abs=5 / (2 * numbers.numel()) ** 0.5)
     assert (measured.hosted[0].block.layers.self_attn.q_proj.weight != 0).all()
 
 
-def test_the_relay_is_a_round_trip_without_what_the_server_took(monkeypatch):
+def test_the_relay_is_a_round_trip_without_the_servers_own_time(monkeypatch):
     pytest.importorskip("torch", reason=NEEDS_RUNTIME)
     from dataclasses import replace
 
@@ -146,18 +148,18 @@ def test_the_relay_is_a_round_trip_without_what_the_server_took(monkeypatch):
     from serving.transport.messages import Kind, Message
 
     class Server:
-        """Says that a step took 1 + 2 + 3 s; the clock goes on by 10 s whenever somebody looks."""
+        """A server that reports 1 + 2 + 3 s for every step. The clock advances by 10 s at each reading."""
 
         readable, unsent, busy = None, False, True
 
         def __init__(self):
-            self.asked = []
+            self.requests = []
 
         def send(self, message):
-            self.asked.append(message)
+            self.requests.append(message)
 
         def receive(self):
-            return [Message(self.asked[-1].kind, queue_s=1.0, compute_s=2.0, held_s=3.0)]
+            return [Message(self.requests[-1].kind, queue_s=1.0, compute_s=2.0, held_s=3.0)]
 
     ticks = count(step=10.0)
     monkeypatch.setattr(relay.time, "perf_counter", lambda: next(ticks))
@@ -173,15 +175,15 @@ def test_the_relay_is_a_round_trip_without_what_the_server_took(monkeypatch):
     )
     measured = relay.Relay(server, spec)
     point = measured.point(5)
-    assert point.at == (5, 5 * SMALL.hidden_size * 2)
-    assert measured.clock(point.run) == 2 * 10 - 6  # the step is sent between the two looks
-    assert [message.kind for message in server.asked] == [Kind.OPEN, Kind.STEP, Kind.CLOSE]
+    assert point.coordinates == (5, 5 * SMALL.hidden_size * 2)
+    assert measured.clock(point.run) == 2 * 10 - 6  # the step is between two readings of the clock
+    assert [message.kind for message in server.requests] == [Kind.OPEN, Kind.STEP, Kind.CLOSE]
     monkeypatch.setattr(server, "receive", lambda: [replace(Message(Kind.STEP), refused=True, text="no room")])
     with pytest.raises(InputError, match="no room"):
         point.run()
 
 
-def test_relay_rows_come_from_a_real_server_which_keeps_no_job():
+def test_relay_rows_come_from_a_real_server_that_keeps_no_job():
     pytest.importorskip("torch", reason=NEEDS_RUNTIME)
     from hardware_profiles.profiler.relay import relay_rows
     from serving.launch import fleet
@@ -192,8 +194,8 @@ def test_relay_rows_come_from_a_real_server_which_keeps_no_job():
         started.append(fleet.local(specs))
         return started[0]
 
-    found = relay_rows(SMALL, Scope(longest=64, rounds=2), "float32", "cpu", start)
-    assert [row[:2] for row in found] == [[n, n * SMALL.hidden_size * 4] for n in (1, 32, 64)]
+    rows = relay_rows(SMALL, Scope(longest=64, rounds=2), "float32", "cpu", start)
+    assert [row[:2] for row in rows] == [[n, n * SMALL.hidden_size * 4] for n in (1, 32, 64)]
     assert started[0].connections[0]._executor.stack.job_count == 0
 
 
@@ -212,7 +214,7 @@ def test_relay_rows_come_from_a_real_server_which_keeps_no_job():
         (["--to", "nowhere/x.yaml"], "there is no folder nowhere"),
     ],
 )
-def test_a_wrong_word_is_one_sentence(words, message, small, tmp_path):
+def test_a_wrong_argument_is_refused_in_one_sentence(words, message, small, tmp_path):
     defaults = ["--model", "small", "--name", "mine", "--to", tmp_path / "mine.yaml", "--quick"]
     with pytest.raises(InputError) as caught:
         run(*defaults, *words)
@@ -220,7 +222,7 @@ def test_a_wrong_word_is_one_sentence(words, message, small, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_cuda_where_there_is_none_is_one_sentence(small, tmp_path):
+def test_a_missing_cuda_device_is_refused_in_one_sentence(small, tmp_path):
     torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device here")
@@ -228,7 +230,7 @@ def test_cuda_where_there_is_none_is_one_sentence(small, tmp_path):
         run("--model", "small", "--name", "mine", "--to", tmp_path / "mine.yaml", "--device", "cuda")
 
 
-def test_what_does_not_fit_says_how_much_is_missing():
+def test_too_little_memory_is_refused_with_the_missing_amount():
     model, scope = PRESETS["llama2_7b"], Scope(longest=2048)
     needed = 8 * block_bytes(model, 2) + 8 * 16 * 2048 * token_bytes(model, 2) + 2048 * (3 * 11008 + 2 * 4096) * 2
     with pytest.raises(
@@ -239,7 +241,7 @@ def test_what_does_not_fit_says_how_much_is_missing():
     assert block_bytes(model, 2) == 404_766_720
 
 
-def test_without_torch_the_command_says_what_to_install(tmp_path):
+def test_without_torch_the_command_names_the_missing_extra(tmp_path):
     done = command("-c", NO_TORCH, "--model", "tiny_llama", "--name", "mine", "--to", tmp_path / "mine.yaml")
     assert done.returncode != 0
     assert done.stderr == 'error: torch: not installed; pip install -e ".[runtime]" in the project\'s folder\n'

@@ -1,4 +1,4 @@
-"""GPU profiles and the time model of footnote 2 against the published block times."""
+"""GPU profiles and the time model of footnote 2, compared with the published block times."""
 
 import re
 from pathlib import Path
@@ -20,13 +20,13 @@ def constants(name: str) -> dict[str, Any]:
 
 
 def served_model(constants_name: str, model_name: str) -> ServedModel:
-    """conf/model as Hydra would resolve it: each ${constants.x.y} is replaced by its value."""
+    """Return a model of conf/model with each ${constants.x.y} replaced, as Hydra does it."""
 
     def value(reference: re.Match[str]) -> str:
-        found = constants(constants_name)
+        entry = constants(constants_name)
         for key in reference[1].split("."):
-            found = found[key]
-        return str(found)
+            entry = entry[key]
+        return str(entry)
 
     text = (CONF / "model" / f"{model_name}.yaml").read_text()
     fields = yaml.safe_load(re.sub(r"\$\{constants\.([\w.]+)\}", value, text))
@@ -54,7 +54,7 @@ def example_gpu(**changes: Any) -> GpuProfile:
         ("published_code", "llama2_7b", 101.6, 202.2, 0.05),
     ],
 )
-def test_block_times_are_the_published_ones(constants_name, model_name, fast_ms, slow_ms, rounding_ms):
+def test_block_times_match_the_published_ones(constants_name, model_name, fast_ms, slow_ms, rounding_ms):
     model = served_model(constants_name, model_name)
     for speed, published_ms in (("fast", fast_ms), ("slow", slow_ms)):
         coefficients_s = gpu(constants(constants_name)[f"{speed}_profile"]).block_coefficients_s(model)
@@ -76,17 +76,17 @@ def test_both_sets_of_constants_have_the_same_keys():
         ("published_code", "bloom_176b", 57_344, 1e9),
         ("paper", "llama2_7b", 16_384, 1e9),
         ("published_code", "llama2_7b", 16_384, 1e9),
-        ("paper", "bloom_176b", 57_344, 2**30),  # the text gives this one in GiB
+        ("paper", "bloom_176b", 57_344, 2**30),  # the paper gives this one in GiB
     ],
 )
-def test_cache_memory_is_that_of_its_tokens(constants_name, model_name, bytes_per_token, gb):
+def test_cache_memory_is_proportional_to_its_tokens(constants_name, model_name, bytes_per_token, gb):
     model = served_model(constants_name, model_name)
     assert model.cache_memory_gb == pytest.approx(model.cache_tokens * bytes_per_token / gb, rel=0.01)
 
 
-def test_footnote_2_term_by_term():
+def test_the_terms_of_footnote_2():
     model = ServedModel("example", 4, 1.0, 0.1, 128, prefill_gflop=3, decode_read_gb=0.5)
-    # 2 ms; 3 GFLOP at 50 TFLOP/s; 0.5 GB at 200 GB/s.
+    # The terms are 2 ms, 3 GFLOP at 50 TFLOP/s, and 0.5 GB at 200 GB/s.
     assert example_gpu().block_coefficients_s(model) == pytest.approx((2e-3, 60e-6, 2.5e-3))
 
 
@@ -107,7 +107,7 @@ def test_first_token_is_the_prefill_of_every_block_and_one_round_trip():
     assert whole.mean_service_s[0] == pytest.approx(28 * (rtt_s + overhead_s) + 32 * (prefill_s + 27 * decode_s))
 
 
-def test_a_measured_model_takes_precedence_over_the_roofline():
+def test_measured_coefficients_replace_the_roofline():
     model = ServedModel("example", 4, 1.0, 0.1, 128, prefill_gflop=3, decode_read_gb=0.5)
     measured = example_gpu(measured_block_s={"example": [0.004, 1e-5, 3e-3]})
     other = example_gpu(measured_block_s={"another": [0.004, 1e-5, 3e-3]})
@@ -133,14 +133,14 @@ PROFILES = sorted(path.stem for path in (CONF.parent / "hardware_profiles").glob
 
 
 @pytest.mark.parametrize("name", PROFILES)
-def test_every_profile_can_be_built_and_says_where_it_comes_from(name):
-    built = gpu(name)
-    assert built.name == name
-    assert built.description
-    assert built.source
+def test_every_profile_can_be_read_and_has_a_source(name):
+    profile = gpu(name)
+    assert profile.name == name
+    assert profile.description
+    assert profile.source
 
 
-def test_an_unknown_profile_is_answered_with_the_nearest_names_and_the_list():
+def test_an_unknown_profile_is_refused_with_the_nearest_names_and_all_names():
     with pytest.raises(InputError, match=r"did you mean a100_3g_40gb or .*; there are a10, .*a100_2g_20gb, ") as caught:
         read_profile("a100_3g_40g")
     assert all(name in str(caught.value) for name in PROFILES)
@@ -154,7 +154,7 @@ def test_an_unknown_profile_is_answered_with_the_nearest_names_and_the_list():
         (("overhead_s: 0.001", "overhead_s: 1e-3"), "overhead_s in own.yaml = '1e-3': must be a number, such as 0.001"),
     ],
 )
-def test_a_wrong_profile_file_is_named(tmp_path, change, message):
+def test_a_wrong_profile_file_is_refused_by_name(tmp_path, change, message):
     text = (CONF.parent / "hardware_profiles" / "a100_3g_40gb.yaml").read_text()
     (tmp_path / "own.yaml").write_text(text)
     assert read_profile("own", tmp_path)["memory_gb"] == 40

@@ -267,7 +267,7 @@ def test_a_step_that_cannot_be_computed_is_refused_and_the_server_goes_on(hidden
 
 @pytest.fixture
 def on_a_port():
-    """Yield the spec and the address of a server on a port, which serves any number of runs."""
+    """Yield the spec and the address of a server that serves many runs."""
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
         spec = small_run.specs()[0]
         threading.Thread(target=server.serve_for_ever, args=(spec, port), daemon=True).start()

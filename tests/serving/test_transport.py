@@ -125,9 +125,8 @@ def answers(connection, count):
         assert time.monotonic() < deadline_s, f"{len(received)} of {count} messages came"
         readable, writable = [], []
         if not connection.busy:
-            readable, writable, _ = select.select(
-                [connection.readable], [connection.readable] if connection.unsent else [], [], 1.0
-            )
+            unsent = [connection.readable] if connection.unsent else []
+            readable, writable, _ = select.select([connection.readable], unsent, [], 1.0)
         if writable:
             connection.flush()
         if connection.busy or readable:
@@ -302,15 +301,15 @@ def impatient(monkeypatch):
 def test_a_silent_server_counts_as_gone():
     """Check a server that does not close its connection.
 
-    So does a stopped process, or one that the network has lost.
+    A stopped process behaves like that, and so does one that the network has lost.
     """
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         connection = ZeromqConnection(f"tcp://127.0.0.1:{server.getsockname()[1]}")
-        connection, _ = server.accept()
-        connection.sendall(greeting(b"ROUTER"))
+        peer, _ = server.accept()
+        peer.sendall(greeting(b"ROUTER"))
         with pytest.raises(ConnectionClosedError):
             answers(connection, 1)
-        connection.close()
+        peer.close()
         connection.close()
 
 
