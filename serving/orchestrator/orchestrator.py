@@ -1,4 +1,4 @@
-"""The orchestrator: it admits jobs as they arrive, gets their paths from the scheme, and sends their steps to servers.
+"""The orchestrator: it admits jobs as they arrive, on the paths of the scheme, and sends their steps to servers.
 
 A job's hidden states pass through the orchestrator between any two servers, as in the paper's system. Its prompt comes
 first, then one token at a time.
@@ -46,7 +46,7 @@ class Orchestrator:
         self._outbox: dict[int, list[Message]] = {j: [] for j in connections}  # messages to send at the end of the turn
         self._attempts: dict[int, Attempt] = {}
         self._attempt_count = 0
-        self._owed = dict.fromkeys(connections, 0)  # messages sent and not answered
+        self._owed = dict.fromkeys(connections, 0)  # steps and questions for statistics that are not answered yet
         self._heard_s = dict.fromkeys(connections, 0.0)
         self.lost: dict[int, str] = {}  # the reason by server
         self._on_job_end: Callable[[], object] = lambda: None
@@ -69,7 +69,7 @@ class Orchestrator:
         return self.records
 
     def stats(self) -> dict[int, dict[str, float]]:
-        """Return the statistics that each server which is not lost reports."""
+        """Return the statistics of each server that is not lost."""
         self._stats: dict[int, dict[str, float]] = {}
         for server in self._connections.keys() - self.lost.keys():
             self._expect_answer(server)

@@ -39,9 +39,9 @@ class Computation:
 
 
 class StepExecutor:
-    """Holder of a server's blocks and cache slots, which computes steps on `stream`.
+    """An executor of steps with a server's blocks and cache slots.
 
-    `now_s` is the clock of all its times.
+    It computes on `stream`; `now_s` is the clock of all its times.
     """
 
     def __init__(self, spec: ServerSpec, stream: DeviceStream | None = None) -> None:

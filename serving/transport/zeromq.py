@@ -124,7 +124,7 @@ class ZeromqPort:
         self._theirs, self._answers = _pair()
         self._requests: queue.SimpleQueue[tuple[bytes, ReceivedMessage | None]] = queue.SimpleQueue()
         self._current, self._descriptor = b"", -1  # the orchestrator's name in the socket, its connection's descriptor
-        self._early: list[tuple[float, list[zmq.Frame]]] = []  # messages of others that came before it has gone
+        self._early: list[tuple[float, list[zmq.Frame]]] = []  # messages of others that came while it was served
         self._sender = b""  # the orchestrator whose request was received last
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
