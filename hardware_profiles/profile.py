@@ -65,7 +65,7 @@ class GpuProfile:
 
 
 def read_profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:
-    """Read a profile's file as a mapping that `instantiate` turns into a `GpuProfile`.
+    """Read a profile's file as a mapping for `instantiate`.
 
     Raises `InputError` with the nearest names if there is no such profile, and with the name of the file if one of its
     keys is missing, unknown or not a number.

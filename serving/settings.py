@@ -65,7 +65,7 @@ class RunSettings:
         require(not needs_local, "sm_counts", list(self.sm_counts), remedy)
 
     def specs(self, layout: Layout, service: ServiceModel) -> dict[int, ServerSpec]:
-        """Return the spec of each server with blocks to serve, by the server's index.
+        """Return the specs of servers with blocks to serve, by index.
 
         A server has as many cache slots as the layout may use there.
         """
@@ -96,7 +96,7 @@ class RunSettings:
         }
 
     def _architecture(self, model: ServedModel) -> Architecture:
-        """Return the architecture of the checkpoint, or the preset of the model's name.
+        """Return the architecture of the checkpoint or of the model's preset.
 
         Raises `InputError` unless it has as many blocks as the model.
         """

@@ -32,14 +32,20 @@ class Network(Protocol):
     """A source of random draws of servers around an orchestrator."""
 
     def draw(self, server_count: int, rng: np.random.Generator) -> NetworkDraw:
-        """Draw J servers at random; the same generator state gives the same draw."""
+        """Draw J servers at random.
+
+        The same state of the generator gives the same draw.
+        """
 
 
 class NetworkFile(Protocol):
     """A data set in one file, such as `workloads.datasets.DataSet`."""
 
     def path(self) -> Path:
-        """Return the file's path; raise `DataUnavailableError` if there is no way to get it."""
+        """Return the file's path.
+
+        Raises `DataUnavailableError` if there is no way to get the file.
+        """
 
 
 def require_nodes(server_count: int, available: int, network: str) -> None:
@@ -53,7 +59,7 @@ def require_nodes(server_count: int, available: int, network: str) -> None:
 
 
 def require_orchestrator(orchestrator: str) -> None:
-    """Raise `InputError` unless the orchestrator is a random node or the central one."""
+    """Raise `InputError` unless the orchestrator is `random` or `central`."""
     require(orchestrator in ("random", "central"), "orchestrator", orchestrator, "must be random or central")
 
 

@@ -55,7 +55,7 @@ class European:
     def _positions(
         self, city: NDArray[np.int64], area: NDArray[np.float64], turn: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return (n, 2) latitude and longitude, uniform over the disc around each city."""
+        """Return (n, 2) latitudes and longitudes, uniform in discs around cities."""
         centre_deg = np.array([position for _, *position in CITIES])[city]
         radius_deg = np.degrees(self.scatter_km / EARTH_RADIUS_KM) * np.sqrt(area)
         north_deg, east_deg = radius_deg * np.cos(2 * np.pi * turn), radius_deg * np.sin(2 * np.pi * turn)
@@ -71,7 +71,7 @@ class European:
         return (node[..., 2] + others[..., 2] + self.path_ms_per_km * distance_km) * 1e-3
 
     def _between(self, servers: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """Return (J, J) times between servers, or None if there are too many.
+        """Return (J, J) times between servers, or None for too many.
 
         They are zero on the diagonal.
         """

@@ -86,7 +86,10 @@ class RipeSynthetic:
 
 @cache
 def synthetic_rtt_s(path: Path) -> NDArray[np.float64]:
-    """Return (n, n) times between the anchors of a file, zero on the diagonal."""
+    """Return (n, n) times between the anchors of a file.
+
+    They are zero on the diagonal.
+    """
     anchors = read_anchors(path)
     latitude, longitude = anchors.position_deg.T
     distance_km = great_circle_km(latitude[:, None], longitude[:, None], latitude, longitude)
@@ -98,7 +101,7 @@ def synthetic_rtt_s(path: Path) -> NDArray[np.float64]:
 
 @cache
 def read_anchors(path: Path) -> Anchors:
-    """Read the anchors of a file, in the order in which they first appear.
+    """Read the anchors of a file in order of first appearance.
 
     A process reads a file once. Raises `InputError` with the number of a line that is not as described above.
     """
@@ -118,7 +121,10 @@ def read_anchors(path: Path) -> Anchors:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, list[float]]]:
-    """Yield each measurement's anchor, and its four latencies in ms, latitude and longitude."""
+    """Yield each measurement's anchor and numbers.
+
+    The numbers are four latencies in ms, a latitude and a longitude.
+    """
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         missing = {"anchor_id", *LATENCY_COLUMNS, *POSITION_COLUMNS} - set(reader.fieldnames or ())

@@ -78,7 +78,7 @@ def read_topology(path: Path) -> Topology:
 
 
 def _section(file: str, lines: list[Line], keyword: str, width: int) -> tuple[list[Line], list[Line]]:
-    """Return the rows of the first section in `lines`, and the lines after it.
+    """Return the rows of the first section and the lines after it.
 
     Each row must have `width` fields.
     """

@@ -59,7 +59,10 @@ def _prefill_line(profile: GpuProfile, model: str) -> str:
 
 
 def _decode_line(name: str, profile: GpuProfile, model: str, token_s: float) -> str:
-    """Return the line about further tokens, each of which reads all weights once."""
+    """Return the line about further tokens.
+
+    A token reads all weights once.
+    """
     gb_per_s = profile.measured_on["bytes"][model]["block"] / token_s / 1e9
     rate = f"{gb_per_s:.3g} GB/s, {gb_per_s / profile.bandwidth_gb_per_s:.0%} of the rate of copies"
     return f"  {name:<14}{token_s * 1e3:.3g} ms per token; weights at {rate}"
@@ -73,7 +76,7 @@ def _spread_words(points: Mapping[str, Rows]) -> str:
 
 
 def _batch_words(points: Mapping[str, Rows]) -> str:
-    """Return how much faster the largest batch is than its jobs one by one.
+    """Return the largest batch's speed relative to its jobs one by one.
 
     The context is the shortest one.
     """

@@ -26,7 +26,7 @@ class BlockFit(NamedTuple):
 
 
 def fit_block(prefill: Rows, decode: Rows, shortest: int) -> BlockFit:
-    """Fit the coefficients of one block to rows of prompts and of single tokens.
+    """Fit one block's coefficients to rows of prompts and single tokens.
 
     t_o and t_I are those of prefill(l) = t_o + t_I l over prompts of at least `shortest` tokens, of which there must be
     two lengths. t_O is the mean time of a single token over the range of contexts. Since t_o counts once per request
@@ -60,7 +60,7 @@ def fit_decode(decode: Rows) -> tuple[float, dict[str, float]]:
 
 
 def fit_relay(relay: Rows) -> tuple[float, float]:
-    """Fit (s per hop, s per byte) of a message there and back.
+    """Fit (s per hop, s per byte) of a message's round trip.
 
     Rows are (tokens, bytes, median s, ...).
     """

@@ -132,17 +132,17 @@ def _measure_model(architecture: Architecture, scope: Scope, dtype: torch.dtype,
 
 
 def _with_relay(model: MeasuredModel, architecture: Architecture, scope: Scope, bench: Bench) -> MeasuredModel:
-    """Add the relay to a server process on this machine to a model's measurements."""
+    """Add the relay to a server process to a model's measurements."""
     torch.cuda.empty_cache()  # gives the memory of the timed blocks back, which the server's process needs
     rows = relay_rows(architecture, scope, bench.dtype, bench.device, pipe)
     return MeasuredModel(model.fit, {**model.points, "relay": rows}, fit_relay(rows))
 
 
 def _byte_counts(subject: Subject, longest: int) -> dict[str, int]:
-    """Return the bytes of a block's weights, its cache per token, and its workspace.
+    """Return the bytes of a block's weights, cache and workspace.
 
-    The workspace is what the longest prompt needs beside weights and cache. It is measured on CUDA, where torch counts
-    it, and computed on a CPU.
+    The cache is that of one token. The workspace is what the longest prompt needs beside weights and cache. It is
+    measured on CUDA, where torch counts it, and computed on a CPU.
     """
     architecture, value_bytes = subject.architecture, subject.dtype.itemsize
     workspace = workspace_bytes(architecture, longest, value_bytes)

@@ -64,7 +64,7 @@ class Relay:
         return answers[0]
 
     def _wait(self, connection: Connection) -> None:
-        """Wait until an answer can be read or the rest of a message written."""
+        """Wait until bytes can be read, or written if some are unsent."""
         if connection.readable is None:
             return
         descriptors = [connection.readable]

@@ -59,7 +59,10 @@ class Scope:
 
     @property
     def cache_slot_count(self) -> int:
-        """Return the number of cache slots: those of the largest batch for each block."""
+        """Return the number of cache slots.
+
+        Each block has one for each job of the largest batch.
+        """
         return self.block_count * max(self.batches)
 
 
@@ -86,7 +89,7 @@ def workspace_bytes(architecture: Architecture, tokens: int, value_bytes: int) -
 
 
 def require_room(architecture: Architecture, scope: Scope, value_bytes: int, free_bytes: int) -> None:
-    """Raise `InputError` unless the blocks and their cache fit into the free memory."""
+    """Raise `InputError` unless blocks and cache fit into the free memory."""
     blocks, tokens = scope.block_count, scope.cache_slot_count * scope.longest
     needed = blocks * block_bytes(architecture, value_bytes) + tokens * token_bytes(architecture, value_bytes)
     needed += workspace_bytes(architecture, scope.longest, value_bytes)

@@ -75,7 +75,10 @@ class Subject:
         return self._step(blocks, self._hidden(1, 1), position=context - 1)
 
     def decode_batch(self, jobs: int, context: int) -> Callable[[], Tensor]:
-        """Return the joint step of `jobs` jobs, one token each, through the next block."""
+        """Return the joint step of `jobs` tokens through the next block.
+
+        Each token belongs to another job.
+        """
         turns, hidden, slab = self._turns(1), self._hidden(jobs, 1), self.slab
         position = torch.full((jobs,), context - 1, device=self.device)
         slots = {entry.slot: entry.slot + torch.arange(jobs, device=self.device) for entry in self.hosted}

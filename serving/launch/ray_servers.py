@@ -20,7 +20,7 @@ class PlacedServer:
     """A server in a process that Ray starts and ends."""
 
     def bind(self) -> str:
-        """Open a port and return the address at which other nodes reach it."""
+        """Open a port and return its address for other nodes."""
         import ray
 
         self._port = ZeromqPort(f"tcp://{ray.util.get_node_ip_address()}:*")
@@ -70,7 +70,7 @@ def _place_one(ray: Any, spec: ServerSpec, end: ExitStack) -> Any:
 
 
 def _join(address: str, cpus: int, end: ExitStack) -> Any:
-    """Return the module `ray` after joining a cluster, or starting one with `cpus` CPUs.
+    """Join a cluster, or start one with `cpus` CPUs, and return Ray's module.
 
     The cluster is left when `end` is closed.
     """
@@ -94,7 +94,10 @@ def _join(address: str, cpus: int, end: ExitStack) -> Any:
 
 
 def _require_answer(address: str) -> None:
-    """Raise `InputError` unless something accepts connections there; Ray itself would retry for ever."""
+    """Raise `InputError` unless something accepts connections there.
+
+    Ray itself would retry for ever.
+    """
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=ANSWER_S).close()

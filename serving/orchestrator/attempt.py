@@ -77,7 +77,7 @@ class Attempt:
 
     @property
     def in_prompt(self) -> bool:
-        """Return whether the prompt is being processed, so that no token exists yet."""
+        """Return whether no token exists yet, only the prompt."""
         return not self.tokens
 
     @property

@@ -47,12 +47,15 @@ class ServedJob:
 
     @property
     def service_s(self) -> float:
-        """Return the time from the start of the served attempt to the end."""
+        """Return the time from the served attempt's start to its end."""
         return self.end_s - self.start_s
 
     @property
     def orchestrator_s(self) -> float:
-        """Return the service time minus all parts: the orchestrator's embedding, head and loop."""
+        """Return the service time minus all parts.
+
+        It is the time of the orchestrator's embedding, head and loop.
+        """
         parts = self.parts
         known = parts.compute_s + parts.queue_s + parts.held_s + parts.transport_s + parts.emulated_rtt_s
         return self.service_s - known

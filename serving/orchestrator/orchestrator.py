@@ -93,7 +93,7 @@ class Orchestrator:
         self._start_jobs(arrived=job)
 
     def _admit(self, job: int) -> None:
-        """Hand a job to the admission; it fails if no path is left."""
+        """Pass a job to the admission; without a path it fails."""
         try:
             self._admission.arrive(job)
         except InfeasibleError as error:
@@ -128,7 +128,10 @@ class Orchestrator:
         self._after_half_trip(attempt, self._send_step)
 
     def _after_half_trip(self, attempt: Attempt, then: Callable[[Attempt], None]) -> None:
-        """Call `then` after half a round trip, unless the attempt is given up before."""
+        """Call `then` after half a round trip.
+
+        An attempt that is given up before is left alone.
+        """
         if attempt.delay_s <= 0:
             then(attempt)
             return
@@ -202,7 +205,7 @@ class Orchestrator:
         self._after_half_trip(attempt, self._go_on)
 
     def _go_on(self, attempt: Attempt) -> None:
-        """Go on to the next server, or note that the token is complete."""
+        """Visit the next server, or note that the token is complete."""
         if attempt.hop + 1 < len(attempt.path):
             attempt.hop += 1
             self._visit(attempt)
@@ -290,7 +293,7 @@ class Orchestrator:
         return "; ".join(f"{self._name(server)} was lost: {reason}" for server, reason in self.lost.items())
 
     def _check_timeouts(self) -> None:
-        """Give up servers that owe an answer and have been silent for too long."""
+        """Give up servers that owe answers and are silent for too long."""
         now_s = self._now_s()
         for server, owed in self._owed.items():
             if server not in self.lost and owed > 0 and now_s - self._heard_s[server] > self._timeout_s:

@@ -60,7 +60,7 @@ class StepExecutor:
         self.forget()
 
     def forget(self) -> None:
-        """Close all jobs and reset all counts; every cache slot is then free."""
+        """Close all jobs, free all cache slots, and reset all counts."""
         self.stack.close_all()
         self.busy_s, self.steps = 0.0, 0
         self._token_step_s: list[float] = []  # durations of one-token steps that were computed alone
@@ -112,7 +112,10 @@ class StepExecutor:
         return self.finish(computation)
 
     def begin(self, requests: Sequence[ReceivedMessage]) -> Computation:
-        """Launch steps; on a CUDA device they go on computing after this returns."""
+        """Launch the computation of steps.
+
+        On a CUDA device it goes on after this returns.
+        """
         refusals = {id(request): refusal for request in requests if (refusal := self._refusal(request.message))}
         accepted = [request for request in requests if id(request) not in refusals]
         messages = [request.message for request in accepted]
@@ -124,7 +127,7 @@ class StepExecutor:
         return Computation(list(refusals.values()), accepted, hidden, launched, self._free_s, begin_s, paced_s)
 
     def is_finished(self, computation: Computation) -> bool:
-        """Return whether a computation has ended and lasted as long as its pace asks."""
+        """Return whether a computation has ended and kept its pace."""
         if computation.launched is None:
             return True
         return computation.launched.done() and self.now_s() >= computation.begin_s + computation.paced_s
@@ -152,7 +155,7 @@ class StepExecutor:
         return [*computation.refusals, *answers]
 
     def _refusal(self, message: Message) -> Message | None:
-        """Return the refusal of a step, or None if it can be computed."""
+        """Return a step's refusal, or None if it can be computed."""
         try:
             self._require_possible(message)
         except InputError as error:
@@ -184,7 +187,7 @@ class StepExecutor:
         return self._step_s(prompt_tokens, len(messages), max(message.block_count for message in messages))
 
     def _warm_up(self) -> None:
-        """Make torch's first calls, which take longer, before anybody waits for an answer."""
+        """Make torch's first calls, which take longer, before steps arrive."""
         spec = self.spec
         count = min(spec.block_count, spec.cache_slot_count)
         hidden = torch.randn(1, max(1, spec.cache_tokens // 2), spec.architecture.hidden_size).to(self._dtype)

@@ -32,10 +32,10 @@ class Pace:
 
     @staticmethod
     def of(service: ServiceModel, block_s: NDArray[Any]) -> "Pace":
-        """Return the pace of a server with block coefficients (3,) under a service model.
+        """Return the pace of a server under a service model.
 
-        Raises `NotApplicableError` for service models with handling beside a step or with slowdowns, which a paced
-        server does not imitate.
+        `block_s` (3,) are the server's coefficients of one block. Raises `NotApplicableError` for service models with
+        handling beside a step or with slowdowns, which a paced server does not imitate.
         """
         is_even = service.handling_s == 0 and bool((service.factors(np.random.default_rng(0)) == 1).all())
         if not is_even:
@@ -92,7 +92,10 @@ class ServerSpec:
 
     @staticmethod
     def from_json(text: str) -> "ServerSpec":
-        """Return the spec of a JSON text; raise `InputError` if it is none."""
+        """Return the spec of a JSON text.
+
+        Raises `InputError` if the text is not the JSON of a spec.
+        """
         try:
             given: dict[str, Any] = json.loads(text)
             given["architecture"] = Architecture(**given["architecture"])
@@ -105,7 +108,7 @@ class ServerSpec:
             ) from error
 
     def require_serves(self, wanted: "ServerSpec") -> None:
-        """Raise `InputError` unless a server of this spec can serve as the wanted one.
+        """Raise `InputError` unless this server can serve as the wanted one.
 
         Fields of its host, such as the device, may differ, and so may the folders from which both read weights.
         """
@@ -118,10 +121,10 @@ class ServerSpec:
 
     @property
     def checkpoint(self) -> Path | None:
-        """Return the folder from which weights are read, or None if they are random."""
+        """Return the folder of the weights, or None for random ones."""
         return Path(self.weights) if isinstance(self.weights, str) else None
 
 
 def _plain(value: Any) -> Any:
-    """Return a list of JSON as a tuple, and other values as they are."""
+    """Return a list as a tuple, and other values unchanged."""
     return tuple(value) if isinstance(value, list) else value

@@ -41,7 +41,7 @@ class LocalConnection:
         """Return at once, as nothing waits to be written."""
 
     def receive(self) -> list[Message]:
-        """Begin the next steps if none are computed; return the answers so far."""
+        """Begin waiting steps if possible, and return the answers so far."""
         executor = self._executor
         if self._computation is None and self._steps:
             self._computation = executor.begin(next_steps(self._steps, executor.most_together))

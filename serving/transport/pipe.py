@@ -31,7 +31,7 @@ class Incoming:
         return memoryview(self._ahead)[self._ahead_count :]
 
     def advance(self, count: int) -> list[Message]:
-        """Return the messages that are complete after `count` bytes were put into `room()`."""
+        """Return the messages that `count` more bytes in `room()` complete."""
         if self._filled < len(self._body):
             self._filled += count
             return [] if self._filled < len(self._body) else [unpack(self._header, self._body)]
@@ -39,7 +39,7 @@ class Incoming:
         return self._cut()
 
     def _cut(self) -> list[Message]:
-        """Cut the buffer into messages and keep the beginning of an incomplete one."""
+        """Cut the buffer into messages and keep an incomplete rest."""
         messages: list[Message] = []
         begin = 0
         while self._ahead_count - begin >= HEADER.size:
@@ -165,7 +165,7 @@ def pieces(messages: Iterable[Message]) -> Iterator[memoryview]:
 
 
 def send_some(connected: socket.socket, outgoing: deque[memoryview]) -> None:
-    """Give the kernel what it takes in one call, and remove that from `outgoing`."""
+    """Move what the kernel takes in one call out of `outgoing`."""
     count = connected.sendmsg(islice(outgoing, PIECES))
     while count:
         piece = outgoing.popleft()

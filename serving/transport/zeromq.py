@@ -28,7 +28,10 @@ GONE = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT
 
 
 def _socket(kind: int) -> "zmq.Socket[bytes]":
-    """Return a socket with unlimited queues, so that nothing is dropped and nothing blocks."""
+    """Return a socket with unlimited queues.
+
+    Nothing is dropped, and nothing blocks.
+    """
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
     for option in (zmq.LINGER, zmq.SNDHWM, zmq.RCVHWM):
         socket.set(option, 0)
@@ -68,7 +71,7 @@ class ZeromqConnection:
 
     @property
     def readable(self) -> int:
-        """Return a descriptor that covers both messages and the end of the connection."""
+        """Return a descriptor for messages and the connection's end."""
         return self._readable.fileno()
 
     @property
@@ -177,13 +180,13 @@ class ZeromqPort:
         _close(self._socket, self._losses)
 
     def _pass_on(self, frames: list[zmq.Frame]) -> bool:
-        """Send an answer on; return False if the frames are the signal to stop."""
+        """Send an answer, or return False at the signal to stop."""
         if len(frames) > 1 and not self._deliver(frames) and frames[0].bytes == self._current:
             self._end_current()  # it had gone before its first message was read
         return len(frames) > 1
 
     def _deliver(self, frames: Sequence[bytes | memoryview | zmq.Frame]) -> bool:
-        """Send frames to the orchestrator that they name; return whether it is still there."""
+        """Send frames to their orchestrator; return whether it still exists."""
         try:
             self._socket.send_multipart(frames, copy=False)
         except zmq.ZMQError as error:
@@ -193,7 +196,7 @@ class ZeromqPort:
         return True
 
     def _read(self, received_s: float, frames: list[zmq.Frame]) -> None:
-        """Queue a request of the current orchestrator, or begin with the next one.
+        """Queue a request of the current orchestrator or the next one.
 
         Messages of others wait; frames that are not a message are refused.
         """
@@ -239,7 +242,7 @@ def _pair() -> "tuple[zmq.Socket[bytes], zmq.Socket[bytes]]":
 
 
 def _connections_lost(losses: "zmq.Socket[bytes]") -> set[int]:
-    """Return the descriptors of the connections that have ended since the last call."""
+    """Return the descriptors of connections that ended since the last call."""
     lost = set()
     with suppress(zmq.Again):
         while True:

@@ -24,7 +24,10 @@ MODEL = ServedModel("tiny", 6, 0.1, 0.01, 128, prefill_gflop=3, decode_read_gb=0
 
 
 def rows(time_s, lengths=LENGTHS, stacks=STACKS):
-    """Return rows [blocks, length, median, P10, P90] whose times are proportional to the blocks."""
+    """Return rows [blocks, length, median, P10, P90].
+
+    Their times are proportional to the blocks.
+    """
     return [[m, n, m * time_s(n), 0.9 * m * time_s(n), 1.1 * m * time_s(n)] for m in stacks for n in lengths]
 
 

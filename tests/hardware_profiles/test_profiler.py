@@ -100,7 +100,7 @@ def test_a_batch_uses_the_cache_slots_of_its_block_and_batches_take_turns():
 
 
 def test_a_graph_of_each_stack_computes_what_a_plain_step_does():
-    """Check it with a stand-in for the capture, because the real one needs CUDA.
+    """Check a stand-in for the capture, which itself needs CUDA.
 
     The stand-in computes again at each replay.
     """

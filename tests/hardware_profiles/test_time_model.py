@@ -20,7 +20,10 @@ def constants(name: str) -> dict[str, Any]:
 
 
 def served_model(constants_name: str, model_name: str) -> ServedModel:
-    """Return a model of conf/model with each ${constants.x.y} replaced, as Hydra does it."""
+    """Return a model of conf/model with its constants filled in.
+
+    Each ${constants.x.y} is replaced by its value, as Hydra does it.
+    """
 
     def value(reference: re.Match[str]) -> str:
         entry = constants(constants_name)

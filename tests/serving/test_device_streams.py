@@ -61,9 +61,9 @@ class Launched:
 
 @pytest.fixture
 def pair():
-    """Return connections to two servers with four open jobs each, and their streams.
+    """Return connections to two servers, and their streams.
 
-    The warm-up has ended.
+    The warm-up has ended, and four jobs are open on each server.
     """
     connections, devices = [], []
     for spec in small_run.specs(batching="decode")[:2]:
@@ -170,7 +170,7 @@ def test_a_prompt_of_one_token_is_paced_as_a_prompt():
 
 
 def test_a_paced_server_does_not_hold_up_another_one():
-    """Check that the second server's step ends while the first one's is held."""
+    """Check that another server's step ends while one is held."""
     slow, quick = small_run.specs(pace=small_run.pace(0.2, 0.0, 0.0))[0], small_run.specs()[1]
     connections = [LocalConnection(StepExecutor(spec)) for spec in (slow, quick)]
     for connection, spec in zip(connections, (slow, quick), strict=True):
@@ -239,7 +239,7 @@ class Driver:
 
 @pytest.fixture
 def driver(monkeypatch):
-    """Return a function that installs a stand-in for the driver and returns it."""
+    """Return a function that installs and returns a stand-in."""
 
     def install(**settings):
         installed = Driver(**settings)

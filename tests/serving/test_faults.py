@@ -59,7 +59,7 @@ def assert_tokens(records, requests):
 
 @pytest.fixture(scope="module")
 def disturbed():
-    """Return a run in which one server is killed and another one is stopped.
+    """Return a run that loses two servers.
 
     Server 1 is killed while it has long jobs. These begin again elsewhere, and server 2 is stopped after their end.
     """
@@ -267,7 +267,7 @@ def test_a_step_that_cannot_be_computed_is_refused_and_the_server_goes_on(hidden
 
 @pytest.fixture
 def on_a_port():
-    """Yield the spec and the address of a server that serves many runs."""
+    """Yield a server that serves many runs: its spec and address."""
     with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
         spec = small_run.specs()[0]
         threading.Thread(target=server.serve_for_ever, args=(spec, port), daemon=True).start()

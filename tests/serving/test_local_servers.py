@@ -83,7 +83,7 @@ def test_cache_memory_grows_with_the_length_of_a_cache_slot(experiment):
 
 
 def test_both_clusters_of_nine_servers_have_the_same_shape():
-    """Check that 3 servers have room for the whole model and 6 do not."""
+    """Check that only 3 servers have room for the whole model."""
     for overrides in (
         ("experiment=real_vs_predicted_h200", "workload=synthetic_code"),
         ("experiment=real_vs_predicted_h200_embedded",),

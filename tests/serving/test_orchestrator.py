@@ -25,7 +25,7 @@ class Watched:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_steps_that_were_computed_together_are_sent_together(jobs, monkeypatch):
-    """Check a chain of two servers, each of which hosts half of the blocks.
+    """Check a chain of two servers with half of the blocks each.
 
     At any time half of the jobs are at each server.
     """

@@ -26,7 +26,10 @@ NINE = (
 
 
 def run_of(*overrides):
-    """Return a draw, its jobs and their run, by default with all tokens checked."""
+    """Return a draw, its jobs and their run.
+
+    All tokens are checked unless an override says otherwise.
+    """
     from serving.run import serve
 
     case = case_of(*LOCAL, "evaluator=runtime", "evaluator.check_tokens=1000", *overrides)
@@ -89,7 +92,7 @@ def test_a_paced_server_is_never_faster_than_its_profile():
 
 
 def test_waiting_times_match_a_simulation_of_the_policy():
-    """Compare a run with a simulation that uses the run's own service times.
+    """Compare a run with a simulation with the same service times.
 
     One chain of capacity 1 serves first come, first served.
     """
