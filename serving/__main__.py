@@ -16,7 +16,7 @@ from system import InputError
 def arguments() -> argparse.Namespace:
     """Return the command's arguments."""
     parser = argparse.ArgumentParser(prog="python -m serving", description=__doc__)
-    parser.add_argument("--spec", required=True, help="description of the server: a JSON file or JSON")
+    parser.add_argument("--spec", required=True, help="description of the server in JSON, or a file with it")
     listen = parser.add_mutually_exclusive_group(required=True)
     listen.add_argument("--bind", help="serve on a port, such as tcp://0.0.0.0:5701, until Ctrl-C")
     listen.add_argument("--descriptor", type=int, help="descriptor of a connected socket that this process inherits")

@@ -176,7 +176,7 @@ def write_commands(specs: Sequence[ServerSpec], folder: Path = COMMAND_FOLDER) -
     example = ",".join(f"tcp://HOST:{FIRST_PORT + j}" for j in range(min(len(specs), 2)))
     return (
         f"addresses = []: {path} has a command for each server; run each on its host, from a copy of this folder, and "
-        f"give the hosts in the same order, evaluator.addresses=[{example}{',...' if len(specs) > 2 else ''}]"
+        f"give their addresses in the same order: evaluator.addresses=[{example}{',...' if len(specs) > 2 else ''}]"
     )
 
 
