@@ -13,6 +13,7 @@ from evaluators.admission.requests import RequestAdmission
 from serving.blocks.ends import Ends
 from serving.blocks.reference import generate
 from serving.blocks.source import block_of, ends_of
+from serving.blocks.supported import vocabulary_size
 from serving.launch import fleet
 from serving.orchestrator.attempt import Delays, Request, random_prompts
 from serving.orchestrator.job_record import ServedJob
@@ -67,7 +68,7 @@ def serve(
     specs = settings.specs(layout, service)
     any_spec = next(iter(specs.values()))
     ends, lengths = ends_of(any_spec), np.broadcast_to(jobs.lengths, (len(jobs), 2)).astype(np.int64)
-    requests = random_prompts(any_spec.architecture.vocabulary_size, lengths, rng)
+    requests = random_prompts(vocabulary_size(any_spec.decoder), lengths, rng)
     admission, delays = RequestAdmission(layout, jobs), Delays(settings.delays_s(layout.system.servers))
     with fleet.start(settings.engine, list(specs.values()), settings.addresses) as servers:
         servers.wait_until_ready(list(specs.values()), settings.start_s)
@@ -129,9 +130,9 @@ def _identical_share(spec: ServerSpec, ends: Ends, requests: Sequence[Request], 
 
     The whole model runs in this process. The share is NaN if none of the jobs was served.
     """
-    blocks = [block_of(spec, b) for b in range(spec.architecture.block_count)]
+    blocks = [block_of(spec, b) for b in range(spec.decoder.block_count)]
     same = [
-        generate(spec.architecture, blocks, ends, request.prompt.tolist(), request.output_tokens) == record.tokens
+        generate(spec.decoder, blocks, ends, request.prompt.tolist(), request.output_tokens) == record.tokens
         for request, record in zip(requests, records, strict=False)
         if record.served
     ]

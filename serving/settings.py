@@ -7,12 +7,12 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.blocks.architecture import Architecture, architecture
-from serving.blocks.config import architecture_from_config
+from serving.blocks.supported import checkpoint_decoder, supported_preset
 from serving.server.spec import DtypeName, Pace, ServerSpec
 from system import InputError, NotApplicableError, ServedModel, Servers
 from system.checks import require, require_count, require_not_negative, require_one_of, require_positive
 from system.layout import Layout
+from system.models.decoder import Decoder
 from system.service.model import ServiceModel
 
 Engine = Literal["pipe", "local", "zeromq", "ray"]
@@ -70,7 +70,7 @@ class RunSettings:
         A server has as many cache slots as the layout may use there.
         """
         system, placement, slots = layout.system, layout.placement, layout.slots_used()
-        model, shape = system.model, self._architecture(system.model)
+        model, decoder = system.model, self._decoder(system.model)
         sm_counts = self.sm_counts or (None,) * len(system.servers)
         fits = len(sm_counts) == len(system.servers)
         remedy = f"must have {len(system.servers)} numbers, one for each server"
@@ -78,7 +78,7 @@ class RunSettings:
         return {
             j: ServerSpec(
                 name=system.servers.name(j),
-                architecture=shape,
+                decoder=decoder,
                 first_block=int(placement.first_block[j]),
                 block_count=int(placement.block_count[j]),
                 cache_slot_count=int(slots[j]),
@@ -95,19 +95,19 @@ class RunSettings:
             for j in np.flatnonzero(slots > 0).tolist()
         }
 
-    def _architecture(self, model: ServedModel) -> Architecture:
-        """Return the architecture of the checkpoint or of the model's preset.
+    def _decoder(self, model: ServedModel) -> Decoder:
+        """Return the decoder of the checkpoint or of the model's preset.
 
         Raises `InputError` unless it has as many blocks as the model.
         """
         folder = self.weights if isinstance(self.weights, str) else None
-        shape = architecture(model.name) if folder is None else architecture_from_config(Path(folder) / "config.json")
-        if shape.block_count != model.block_count:
+        decoder = supported_preset(model.name) if folder is None else checkpoint_decoder(Path(folder) / "config.json")
+        if decoder.block_count != model.block_count:
             raise InputError(
-                f"model.block_count = {model.block_count}: {folder or shape.name} has {shape.block_count} blocks and a "
+                f"model.block_count = {model.block_count}: {folder or decoder.name} has {decoder.block_count} blocks and a "
                 "real run needs all of them; set that number"
             )
-        return shape
+        return decoder
 
     def delays_s(self, servers: Servers) -> NDArray[np.float64]:
         """Return (J, 3) seconds to add to a visit to each server.

@@ -3,7 +3,8 @@
 Each error is one sentence: the field, its value, what is wrong and what to do.
 """
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,15 @@ def require_one_of(choices: Sequence[str], **fields: str) -> None:
     """Raise `InputError` unless each field is one of the choices."""
     for field, value in fields.items():
         require(value in choices, field, value, f"must be one of {', '.join(choices)}")
+
+
+def require_known(field: str, name: str, known: Iterable[str]) -> None:
+    """Raise `InputError` with similar names unless the name is a known one."""
+    known = sorted(known)
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=2)
+        advice = f"did you mean {' or '.join(near)}? Choose" if near else "choose"
+        raise InputError(f"{field} = {name}: unknown; {advice} one of {', '.join(known)}")
 
 
 def require_count(**fields: int) -> None:

@@ -15,7 +15,7 @@ from hardware_profiles.profile import FOLDER, GpuProfile
 from hardware_profiles.profiler import document
 from hardware_profiles.profiler.card import profile_card
 from hardware_profiles.profiler.scope import CUDA, QUICK, Scope
-from serving.blocks.architecture import architecture
+from serving.blocks.supported import supported_preset
 from serving.installed import require_installed
 from store.disk.provenance import current_provenance
 from system import InputError
@@ -63,7 +63,7 @@ def measure_profile(args: argparse.Namespace, command: str, origin: Mapping[str,
     require(args.name.isidentifier(), "name", args.name, "must be letters, digits and _, such as my_machine")
     path = args.to or FOLDER / f"{args.name}.yaml"
     document.require_writable(path, overwrite=args.overwrite)
-    models, scope = [architecture(name) for name in args.model], scope_of(args)
+    models, scope = [supported_preset(name) for name in args.model], scope_of(args)
     require_installed("torch")
     from hardware_profiles.profiler.measure import Bench, measure_models
 

@@ -17,11 +17,11 @@ from hardware_profiles.profiler.points import Row, Timing, time_points
 from hardware_profiles.profiler.relay import relay_rows
 from hardware_profiles.profiler.scope import Scope, block_bytes, require_room, token_bytes, workspace_bytes
 from hardware_profiles.profiler.subject import Subject
-from serving.blocks.architecture import Architecture
 from serving.blocks.graphs import CudaCapture
 from serving.launch.fleet import pipe
 from serving.server.device import free_bytes, torch_device
 from serving.server.spec import DtypeName
+from system.models.decoder import Decoder
 
 MATRIX_SIZE = {"cpu": 1024, "cuda": 8192}
 COPY_BYTES = {"cpu": 2**27, "cuda": 2**31}  # far more than processor caches hold
@@ -57,7 +57,7 @@ class Measurements:
     details: Mapping[str, Any]
 
 
-def measure_models(models: Sequence[Architecture], scope: Scope, bench: Bench, processor: str) -> Measurements:
+def measure_models(models: Sequence[Decoder], scope: Scope, bench: Bench, processor: str) -> Measurements:
     """Measure models on a device.
 
     `processor` is the name of the CPU, which torch does not know. Raises `InputError` before measuring if there is no
@@ -65,13 +65,13 @@ def measure_models(models: Sequence[Architecture], scope: Scope, bench: Bench, p
     """
     device, dtype = torch_device(bench.device), dtype_of(bench.dtype)
     use_threads(bench.threads)
-    for architecture in models:
-        require_room(architecture, scope, dtype.itemsize, free_bytes(device))
-    results = {architecture.name: _measure_model(architecture, scope, dtype, device) for architecture in models}
+    for decoder in models:
+        require_room(decoder, scope, dtype.itemsize, free_bytes(device))
+    results = {decoder.name: _measure_model(decoder, scope, dtype, device) for decoder in models}
     if scope.relay:
-        for architecture in models:
-            result = results[architecture.name]
-            results[architecture.name] = result._replace(model=_with_relay(result.model, architecture, scope, bench))
+        for decoder in models:
+            result = results[decoder.name]
+            results[decoder.name] = result._replace(model=_with_relay(result.model, decoder, scope, bench))
     details = {
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "cuda": torch.version.cuda},
         "value_bytes": dtype.itemsize,
@@ -116,9 +116,9 @@ def gb_per_s(copy: Row) -> float:
     return copy[0] / copy[1] / 1e9
 
 
-def _measure_model(architecture: Architecture, scope: Scope, dtype: torch.dtype, device: torch.device) -> ModelResult:
+def _measure_model(decoder: Decoder, scope: Scope, dtype: torch.dtype, device: torch.device) -> ModelResult:
     torch.manual_seed(0)
-    subject = Subject(architecture, scope, dtype, device)
+    subject = Subject(decoder, scope, dtype, device)
     capture = CudaCapture(device) if device.type == "cuda" else None
     timed = [*ceiling_points(dtype, device), *subject.points(capture)]
     points = time_points(timed, clock_of(device), scope.warm_up, scope.rounds)
@@ -131,10 +131,10 @@ def _measure_model(architecture: Architecture, scope: Scope, dtype: torch.dtype,
     return ModelResult(MeasuredModel(fit, points), byte_counts, tflops(matrix), gb_per_s(copy))
 
 
-def _with_relay(model: MeasuredModel, architecture: Architecture, scope: Scope, bench: Bench) -> MeasuredModel:
+def _with_relay(model: MeasuredModel, decoder: Decoder, scope: Scope, bench: Bench) -> MeasuredModel:
     """Add the relay to a server process to a model's measurements."""
     torch.cuda.empty_cache()  # gives the memory of the timed blocks back, which the server's process needs
-    rows = relay_rows(architecture, scope, bench.dtype, bench.device, pipe)
+    rows = relay_rows(decoder, scope, bench.dtype, bench.device, pipe)
     return MeasuredModel(model.fit, {**model.points, "relay": rows}, fit_relay(rows))
 
 
@@ -144,15 +144,15 @@ def _byte_counts(subject: Subject, longest: int) -> dict[str, int]:
     The cache is that of one token. The workspace is what the longest prompt needs beside weights and cache. It is
     measured on CUDA, where torch counts it, and computed on a CPU.
     """
-    architecture, value_bytes = subject.architecture, subject.dtype.itemsize
-    workspace = workspace_bytes(architecture, longest, value_bytes)
+    decoder, value_bytes = subject.decoder, subject.dtype.itemsize
+    workspace = workspace_bytes(decoder, longest, value_bytes)
     if subject.device.type == "cuda":
         run, before = subject.prefill(1, longest), torch.cuda.memory_allocated(subject.device)
         torch.cuda.reset_peak_memory_stats(subject.device)
         run()
         workspace = torch.cuda.max_memory_allocated(subject.device) - before
     return {
-        "block": block_bytes(architecture, value_bytes),
-        "cache_per_token": token_bytes(architecture, value_bytes),
+        "block": block_bytes(decoder, value_bytes),
+        "cache_per_token": token_bytes(decoder, value_bytes),
         "workspace": workspace,
     }

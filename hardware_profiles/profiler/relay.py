@@ -9,12 +9,12 @@ import torch
 
 from hardware_profiles.profiler.points import Row, Timing, time_points
 from hardware_profiles.profiler.scope import Scope
-from serving.blocks.architecture import Architecture
 from serving.launch.fleet import Fleet
 from serving.server.spec import DtypeName, ServerSpec
 from serving.transport import Connection
 from serving.transport.messages import Kind, Message
 from system import InputError
+from system.models.decoder import Decoder
 
 START_S = 120.0  # a server may take this long to load torch and its weights
 ANSWER_S = 60.0
@@ -33,7 +33,7 @@ class Relay:
 
     def point(self, tokens: int) -> Timing:
         """Return the timing of a step of `tokens` tokens."""
-        hidden = torch.randn(1, tokens, self._spec.architecture.hidden_size).to(getattr(torch, self._spec.dtype))
+        hidden = torch.randn(1, tokens, self._spec.decoder.hidden_size).to(getattr(torch, self._spec.dtype))
         step = Message(Kind.STEP, JOB, block_count=1, hidden=hidden)
         return Timing("relay", (tokens, hidden.nbytes), lambda: self.answer(step), SHORT_RUNS)
 
@@ -75,7 +75,7 @@ class Relay:
 
 
 def relay_rows(
-    architecture: Architecture,
+    decoder: Decoder,
     scope: Scope,
     dtype: DtypeName,
     device: str,
@@ -87,7 +87,7 @@ def relay_rows(
     """
     spec = ServerSpec(
         name="relay",
-        architecture=replace(architecture, block_count=1),
+        decoder=replace(decoder, block_count=1),
         first_block=0,
         block_count=1,
         cache_slot_count=1,

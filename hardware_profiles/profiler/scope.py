@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from serving.blocks.architecture import Architecture
 from system import InputError
 from system.checks import require, require_count
+from system.models.decoder import Decoder
 
 FEWEST_BLOCKS = 4  # distinct blocks take turns, so that no processor cache holds the weights of the next step
 FIRST_LENGTH = 32
@@ -70,32 +70,32 @@ CUDA: dict[str, Any] = {"shortest": 256, "longest": 2048, "warm_up": 5}  # the d
 QUICK: dict[str, Any] = {"stacks": (1, 2), "batches": (1, 4), "rounds": 3, "relay": False}
 
 
-def block_bytes(architecture: Architecture, value_bytes: int) -> int:
+def block_bytes(decoder: Decoder, value_bytes: int) -> int:
     """Return the bytes of one block's weights."""
-    return architecture.block_parameters * value_bytes
+    return decoder.block_parameters * value_bytes
 
 
-def token_bytes(architecture: Architecture, value_bytes: int) -> int:
+def token_bytes(decoder: Decoder, value_bytes: int) -> int:
     """Return the bytes of one token's cache in one block."""
-    return architecture.cache_values_per_token * value_bytes
+    return decoder.cache_values_per_token * value_bytes
 
 
-def workspace_bytes(architecture: Architecture, tokens: int, value_bytes: int) -> int:
+def workspace_bytes(decoder: Decoder, tokens: int, value_bytes: int) -> int:
     """Return the bytes that a prompt needs beside weights and cache.
 
     They are three rows of the MLP's width per token, and the hidden states before and after a norm.
     """
-    return tokens * (3 * architecture.intermediate_size + 2 * architecture.hidden_size) * value_bytes
+    return tokens * (3 * decoder.intermediate_size + 2 * decoder.hidden_size) * value_bytes
 
 
-def require_room(architecture: Architecture, scope: Scope, value_bytes: int, free_bytes: int) -> None:
+def require_room(decoder: Decoder, scope: Scope, value_bytes: int, free_bytes: int) -> None:
     """Raise `InputError` unless blocks and cache fit into the free memory."""
     blocks, tokens = scope.block_count, scope.cache_slot_count * scope.longest
-    needed = blocks * block_bytes(architecture, value_bytes) + tokens * token_bytes(architecture, value_bytes)
-    needed += workspace_bytes(architecture, scope.longest, value_bytes)
+    needed = blocks * block_bytes(decoder, value_bytes) + tokens * token_bytes(decoder, value_bytes)
+    needed += workspace_bytes(decoder, scope.longest, value_bytes)
     if needed > free_bytes:
         raise InputError(
-            f"model = {architecture.name}: {blocks} blocks and their cache need {needed / 1e9:.1f} GB, the device has "
+            f"model = {decoder.name}: {blocks} blocks and their cache need {needed / 1e9:.1f} GB, the device has "
             f"{free_bytes / 1e9:.1f} GB, so {(needed - free_bytes) / 1e9:.1f} GB ({needed - free_bytes} bytes) are "
             "missing; use fewer --stacks, smaller --batches, a shorter --longest or a 16-bit --dtype"
         )

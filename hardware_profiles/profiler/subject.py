@@ -10,11 +10,11 @@ from torch import Tensor
 
 from hardware_profiles.profiler.points import Timing
 from hardware_profiles.profiler.scope import Scope
-from serving.blocks.architecture import Architecture
 from serving.blocks.block import Block
 from serving.blocks.graphs import Capture, GraphedStep, graph_reach
 from serving.blocks.slab import Slab
 from serving.blocks.weights import random_block
+from system.models.decoder import Decoder
 
 SHORT_RUNS = 5  # of a single token per round, since it takes a fraction of a prompt's time
 
@@ -30,15 +30,15 @@ class Subject:
     """The blocks of a scope, each with cache slots for the largest batch."""
 
     def __init__(
-        self, architecture: Architecture, scope: Scope, dtype: torch.dtype, device: torch.device, seed: int = 0
+        self, decoder: Decoder, scope: Scope, dtype: torch.dtype, device: torch.device, seed: int = 0
     ) -> None:
-        self.architecture, self.scope, self.dtype, self.device = architecture, scope, dtype, device
-        self.slab = Slab(architecture, scope.cache_slot_count, scope.longest, dtype, device)
+        self.decoder, self.scope, self.dtype, self.device = decoder, scope, dtype, device
+        self.slab = Slab(decoder, scope.cache_slot_count, scope.longest, dtype, device)
         self.slab.keys.normal_()  # zeros are multiplied faster
         self.slab.values.normal_()
         batch = max(scope.batches)
         self.hosted = [
-            Hosted(random_block(architecture, b, seed, dtype, device), b * batch) for b in range(scope.block_count)
+            Hosted(random_block(decoder, b, seed, dtype, device), b * batch) for b in range(scope.block_count)
         ]
 
     def points(self, capture: Capture | None = None) -> list[Timing]:
@@ -121,7 +121,7 @@ class Subject:
         return cycle(windows(self.hosted, blocks))
 
     def _hidden(self, jobs: int, tokens: int) -> Tensor:
-        return torch.randn(jobs, tokens, self.architecture.hidden_size, dtype=self.dtype, device=self.device)
+        return torch.randn(jobs, tokens, self.decoder.hidden_size, dtype=self.dtype, device=self.device)
 
 
 def windows(hosted: Sequence[Hosted], count: int) -> list[Sequence[Hosted]]:

@@ -1,6 +1,5 @@
 """Mappings of a YAML file, checked key by key: each mistake is one sentence with field, value and remedy."""
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import yaml
 
 from system import InputError
-from system.checks import require, require_count, require_not_negative, require_positive
+from system.checks import require, require_count, require_known, require_not_negative, require_positive
 
 Check = Callable[..., None]
 
@@ -68,15 +67,6 @@ class Entry:
         value = self.value(key, hint)
         check(**{self.where(key): value})
         return value
-
-
-def require_known(field: str, name: str, known: Iterable[str]) -> None:
-    """Raise `InputError` with near misses unless the name is one of those known."""
-    known = sorted(known)
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=2)
-        nearest = f"did you mean {' or '.join(near)}; " if near else ""
-        raise InputError(f"{field} = {name}: there is no such thing, {nearest}there are {', '.join(known)}")
 
 
 def read_yaml(path: Path) -> Any:

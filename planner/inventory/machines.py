@@ -13,9 +13,9 @@ from hardware_profiles.networks.cities import CITIES
 from hardware_profiles.networks.european import LARGEST_MATRIX, European
 from hardware_profiles.networks.great_circle import great_circle_km
 from hardware_profiles.profile import GpuProfile
-from planner.inventory.entries import Entry, require_known
+from planner.inventory.entries import Entry
 from system import InputError, ServedModel, Servers
-from system.checks import is_finite_number, require
+from system.checks import is_finite_number, require, require_known
 
 GPU_KEYS = ("memory_gb", "prefill_tflops", "bandwidth_gb_per_s", "overhead_ms")
 SERVER_KEYS = ("name", "count", "gpu", *GPU_KEYS, "free_memory_gb", "rtt_ms", "region", "cost_per_hour")

@@ -1,19 +1,22 @@
 """From an inventory file (YAML) to an `Inventory`; README.md and `planner/examples/` show what a file looks like."""
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from planner.inventory.entries import Entry, read_yaml
 from planner.inventory.goals import Cheapest, Goal, LargestRate, Minimise
-from planner.inventory.hugging_face import shape_from_config
 from planner.inventory.inventory import Inventory
 from planner.inventory.machines import machines_of, overheads_line, reserve_gb
-from planner.inventory.models import CACHES, WEIGHTS, Shape, derivation, preset, served_model, shape_from_entry
+from planner.inventory.models import SHAPE_KEYS, decoder_from_entry, derivation
 from planner.inventory.services import service_of
 from system import InputError
 from system.checks import require, require_one_of
+from system.models.config_json import decoder_from_config
+from system.models.decoder import Decoder, served_model
+from system.models.precisions import CACHES, WEIGHTS
+from system.models.presets import preset
 from workloads.arrivals import Poisson
 from workloads.requests import OverLength
 from workloads.synthetic import SyntheticWorkload
@@ -55,9 +58,9 @@ class TraceFile:
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A model's shape and the precisions of its weights and its cache."""
+    """A decoder and the precisions of its weights and its cache."""
 
-    shape: Shape
+    decoder: Decoder
     weights: str
     cache: str
 
@@ -82,14 +85,14 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     limit = top.count("cache_tokens", "the tokens, prompt and output together, that a request's cache is to hold")
     workload, rate_per_s = _workload(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
-    model = served_model(choice.shape, slot_tokens, choice.weights, choice.cache)
+    model = served_model(choice.decoder, slot_tokens, choice.weights, choice.cache)
     found = machines_of(top, model, folder)
     if isinstance(goal, Cheapest) and found.cost_per_hour is None:
         raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
     return Inventory(
         model=model,
         derivation=(
-            *derivation(choice.shape, model, choice.weights, choice.cache),
+            *derivation(choice.decoder, model, choice.weights, choice.cache),
             _reserve_line(reserve_gb(model)),
             overheads_line(top),
         ),
@@ -118,22 +121,24 @@ def _model(top: Entry, folder: Path) -> ModelChoice:
     entry = Entry.of("model", value, MODEL_KEYS)
     given = [key for key in SHAPES if key in entry]
     require(len(given) == 1, "model", given, f"give exactly one of {', '.join(SHAPES)}")
-    return ModelChoice(_shape(entry, folder), _precision(entry, "weights", WEIGHTS), _precision(entry, "cache", CACHES))
+    decoder = _decoder(entry, folder)
+    return ModelChoice(decoder, _precision(entry, "weights", WEIGHTS), _precision(entry, "cache", CACHES))
 
 
-def _shape(entry: Entry, folder: Path) -> Shape:
+def _decoder(entry: Entry, folder: Path) -> Decoder:
     if "preset" in entry:
         return preset(entry.text("preset", "a preset's name"))
     if "config" in entry:
-        return shape_from_config(folder / entry.text("config", "the path of a config.json"))
-    return shape_from_entry(entry.part("shape", "the numbers of a block", [field.name for field in fields(Shape)]))
+        path = folder / entry.text("config", "the path of a config.json")
+        return decoder_from_config(path, remedy="describe the model by shape instead of config")
+    return decoder_from_entry(entry.part("shape", "the numbers of a block", SHAPE_KEYS))
 
 
-def _precision(entry: Entry, key: str, known: dict[str, Any]) -> str:
+def _precision(entry: Entry, key: str, known: tuple[str, ...]) -> str:
     if key not in entry:
         return "16 bit"
     chosen = entry.text(key, f"one of {', '.join(known)}")
-    require_one_of(tuple(known), **{entry.where(key): chosen})
+    require_one_of(known, **{entry.where(key): chosen})
     return chosen
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from planner.inventory.entries import Entry, read_yaml, require_known
+from planner.inventory.entries import Entry, read_yaml
 from system import InputError
+from system.checks import require_known
 from system.code.source import ROOT
 from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel

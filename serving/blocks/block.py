@@ -15,10 +15,13 @@ answer to the same two calls:
 import torch
 from torch import Tensor, nn
 
-from serving.blocks.architecture import Architecture
 from serving.blocks.attention import attend_each, attend_prompt, attend_tokens
 from serving.blocks.bloom import BloomBlock
 from serving.blocks.llama import LlamaBlock
+from serving.blocks.supported import require_supported
+from system.models.decoder import Decoder
+
+LAYERS: dict[str, type[LlamaBlock] | type[BloomBlock]] = {"llama": LlamaBlock, "bloom": BloomBlock}
 
 
 class Block(nn.Module):
@@ -54,8 +57,8 @@ class Block(nn.Module):
         return self.layers(hidden, position[:, None], keys.shape[-2], attend)
 
 
-def new_block(architecture: Architecture, device: str | torch.device, dtype: torch.dtype) -> Block:
+def new_block(decoder: Decoder, device: str | torch.device, dtype: torch.dtype) -> Block:
     """A block with parameters as torch initialises them; on the device `meta` without memory."""
-    family = LlamaBlock if architecture.family == "llama" else BloomBlock
+    require_supported(decoder)
     with torch.device(device):
-        return Block(family(architecture)).to(dtype).requires_grad_(False)
+        return Block(LAYERS[decoder.family](decoder)).to(dtype).requires_grad_(False)

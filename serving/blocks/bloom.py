@@ -6,19 +6,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from serving.blocks.architecture import Architecture
 from serving.blocks.attention import Attend, alibi_slopes
+from system.models.decoder import Decoder
 
 
 class BloomBlock(nn.Module):
     """hidden + attention(norm(hidden)), then + MLP(norm(...))."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, decoder: Decoder) -> None:
         super().__init__()
-        hidden, epsilon = architecture.hidden_size, architecture.norm_epsilon
-        self.head_count = architecture.head_count
+        hidden, epsilon = decoder.hidden_size, decoder.norm_epsilon
+        self.head_count = decoder.head_count
         self.input_layernorm = nn.LayerNorm(hidden, epsilon)
-        self.self_attention = BloomAttention(architecture)
+        self.self_attention = BloomAttention(decoder)
         self.post_attention_layernorm = nn.LayerNorm(hidden, epsilon)
         self.mlp = BloomMlp(hidden)
 
@@ -33,10 +33,10 @@ class BloomBlock(nn.Module):
 
 
 class BloomAttention(nn.Module):
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, decoder: Decoder) -> None:
         super().__init__()
-        hidden = architecture.hidden_size
-        self.head_count, self.head_size = architecture.head_count, architecture.head_size
+        hidden = decoder.hidden_size
+        self.head_count, self.head_size = decoder.head_count, decoder.head_size
         self.query_key_value = nn.Linear(hidden, 3 * hidden)
         self.dense = nn.Linear(hidden, hidden)
 

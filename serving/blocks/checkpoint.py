@@ -16,11 +16,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from serving.blocks.architecture import Architecture
 from serving.blocks.block import Block, new_block
-from serving.blocks.config import architecture_from_config, is_tied, read_config
 from serving.blocks.ends import Ends, new_ends
+from serving.blocks.supported import checkpoint_decoder
 from system import InputError
+from system.models.config_json import has_tied_head, read_config
+from system.models.decoder import Decoder
 
 CONFIG, INDEX, SINGLE = "config.json", "model.safetensors.index.json", "model.safetensors"
 
@@ -59,9 +60,9 @@ class Checkpoint:
         _require((self.folder / CONFIG).is_file(), self.folder, f"holds no {CONFIG}, which says what the model is")
 
     @cached_property
-    def architecture(self) -> Architecture:
+    def decoder(self) -> Decoder:
         """Raises `InputError` where config.json describes a model that the blocks here do not compute."""
-        return architecture_from_config(self.folder / CONFIG)
+        return checkpoint_decoder(self.folder / CONFIG)
 
     @cached_property
     def shard_of(self) -> Mapping[str, Path]:
@@ -75,22 +76,22 @@ class Checkpoint:
 
     def block(self, b: int, dtype: torch.dtype, device: str | torch.device) -> Block:
         """Block b on the device; raises `CheckpointError` if the model has none or its tensors cannot be had."""
-        count = self.architecture.block_count
-        _require(0 <= b < count, self.folder, f"{self.architecture.name} has no block {b}, only 0 to {count - 1}")
-        block = new_block(self.architecture, "meta", dtype)
+        count = self.decoder.block_count
+        _require(0 <= b < count, self.folder, f"{self.decoder.name} has no block {b}, only 0 to {count - 1}")
+        block = new_block(self.decoder, "meta", dtype)
         prefix = f"{self._root}{self._names.blocks}.{b}."
         self._fill(block.layers, {name: prefix + name for name in block.layers.state_dict()}, device)
         return block
 
     def ends(self, dtype: torch.dtype, device: str | torch.device) -> Ends:
         """Embedding, norms and head; raises `CheckpointError` if their tensors cannot be had."""
-        ends = new_ends(self.architecture, "meta", dtype)
+        ends = new_ends(self.decoder, "meta", dtype)
         self._fill(ends, {name: self._stored_name(name) for name in ends.state_dict()}, device)
         return ends
 
     @property
     def _names(self) -> Names:
-        return NAMES[self.architecture.family]
+        return NAMES[self.decoder.family]
 
     @property
     def _root(self) -> str:
@@ -101,7 +102,7 @@ class Checkpoint:
         """What the checkpoint calls a parameter of `Ends`; a head that is tied is the embedding."""
         part, _, parameter = name.partition(".")
         if part == "head":
-            if not is_tied(read_config(self.folder / CONFIG)):
+            if not has_tied_head(read_config(self.folder / CONFIG)):
                 return HEAD
             part = "embedding"
         return f"{self._root}{self._names.ends[part]}.{parameter}"

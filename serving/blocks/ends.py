@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from serving.blocks.architecture import Architecture
+from serving.blocks.supported import require_supported, vocabulary_size
+from system.models.decoder import Decoder
 
 
 class Ends(nn.Module):
@@ -14,12 +15,12 @@ class Ends(nn.Module):
     uses them as its head.
     """
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, decoder: Decoder) -> None:
         super().__init__()
-        words, hidden, epsilon = architecture.vocabulary_size, architecture.hidden_size, architecture.norm_epsilon
+        words, hidden, epsilon = vocabulary_size(decoder), decoder.hidden_size, decoder.norm_epsilon
         # Not drawn by torch, whose way of drawing on `meta` imports its compiler, for a second.
         self.embedding = nn.Embedding.from_pretrained(torch.empty(words, hidden))
-        if architecture.family == "llama":
+        if decoder.family == "llama":
             self.embedding_norm: nn.Module = nn.Identity()
             self.last_norm: nn.RMSNorm | nn.LayerNorm = nn.RMSNorm(hidden, epsilon)
             self.head: nn.Linear | None = nn.Linear(hidden, words, bias=False)
@@ -40,7 +41,8 @@ class Ends(nn.Module):
         return linear(self.last_norm(hidden[:, -1]), weight).argmax(dim=-1)
 
 
-def new_ends(architecture: Architecture, device: str | torch.device, dtype: torch.dtype) -> Ends:
+def new_ends(decoder: Decoder, device: str | torch.device, dtype: torch.dtype) -> Ends:
     """Ends whose parameters are to be filled; on the device `meta` without memory."""
+    require_supported(decoder)
     with torch.device(device):
-        return Ends(architecture).to(dtype).requires_grad_(False)
+        return Ends(decoder).to(dtype).requires_grad_(False)

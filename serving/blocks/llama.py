@@ -6,18 +6,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from serving.blocks.architecture import Architecture
 from serving.blocks.attention import Attend
+from system.models.decoder import Decoder
 
 
 class LlamaBlock(nn.Module):
     """hidden + attention(norm(hidden)), then + MLP(norm(...))."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, decoder: Decoder) -> None:
         super().__init__()
-        hidden, epsilon = architecture.hidden_size, architecture.norm_epsilon
-        self.self_attn = LlamaAttention(architecture)
-        self.mlp = LlamaMlp(hidden, architecture.intermediate_size)
+        hidden, epsilon = decoder.hidden_size, decoder.norm_epsilon
+        self.self_attn = LlamaAttention(decoder)
+        self.mlp = LlamaMlp(hidden, decoder.intermediate_size)
         self.input_layernorm = nn.RMSNorm(hidden, epsilon)
         self.post_attention_layernorm = nn.RMSNorm(hidden, epsilon)
 
@@ -31,17 +31,17 @@ class LlamaBlock(nn.Module):
 
 
 class LlamaAttention(nn.Module):
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, decoder: Decoder) -> None:
         super().__init__()
-        self.architecture = architecture
-        hidden, kv_size = architecture.hidden_size, architecture.kv_size
+        self.decoder = decoder
+        hidden, kv_size = decoder.hidden_size, decoder.kv_size
         self.q_proj = nn.Linear(hidden, hidden, bias=False)
         self.k_proj = nn.Linear(hidden, kv_size, bias=False)
         self.v_proj = nn.Linear(hidden, kv_size, bias=False)
         self.o_proj = nn.Linear(hidden, hidden, bias=False)
 
     def forward(self, hidden: Tensor, at: Tensor, cache_tokens: int, attend: Attend) -> Tensor:
-        shape, model = hidden.shape[:2], self.architecture
+        shape, model = hidden.shape[:2], self.decoder
         query = self.q_proj(hidden).view(*shape, model.head_count, model.head_size).transpose(1, 2)
         key = self.k_proj(hidden).view(*shape, model.kv_head_count, model.head_size).transpose(1, 2)
         value = self.v_proj(hidden).view(*shape, model.kv_head_count, model.head_size).transpose(1, 2)

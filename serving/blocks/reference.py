@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 import torch
 
-from serving.blocks.architecture import Architecture
 from serving.blocks.block import Block
 from serving.blocks.ends import Ends
 from serving.blocks.slab import Slab
 from serving.blocks.stack import Stack
+from system.models.decoder import Decoder
 
 
 def generate(
-    architecture: Architecture, blocks: Sequence[Block], ends: Ends, prompt: Sequence[int], new_tokens: int
+    decoder: Decoder, blocks: Sequence[Block], ends: Ends, prompt: Sequence[int], new_tokens: int
 ) -> list[int]:
     """The `new_tokens` most likely tokens after the prompt, each given those before it."""
     parameter = next(ends.parameters())
-    slab = Slab(architecture, len(blocks), len(prompt) + new_tokens, parameter.dtype, parameter.device)
+    slab = Slab(decoder, len(blocks), len(prompt) + new_tokens, parameter.dtype, parameter.device)
     stack = Stack(blocks, 0, slab)
     stack.open(0, 0, len(blocks))
     tokens = torch.tensor(prompt, device=parameter.device)

@@ -2,9 +2,9 @@
 
 import torch
 
-from serving.blocks.architecture import Architecture
 from system import InputError
 from system.checks import require_count
+from system.models.decoder import Decoder
 
 
 class NoRoomError(InputError):
@@ -19,7 +19,7 @@ class Slab:
 
     def __init__(
         self,
-        architecture: Architecture,
+        decoder: Decoder,
         cache_slot_count: int,
         cache_tokens: int,
         dtype: torch.dtype,
@@ -27,7 +27,7 @@ class Slab:
     ) -> None:
         require_count(cache_slot_count=cache_slot_count, cache_tokens=cache_tokens)
         self.cache_tokens = cache_tokens
-        shape = (2, cache_slot_count, architecture.kv_head_count, cache_tokens, architecture.head_size)
+        shape = (2, cache_slot_count, decoder.kv_head_count, cache_tokens, decoder.head_size)
         self._storage = torch.zeros(shape, dtype=dtype, device=device)
         self.keys, self.values = self._storage  # (slots, kv heads, cache tokens, head size) each
         self._free = list(range(cache_slot_count))

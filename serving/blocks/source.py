@@ -15,7 +15,7 @@ def block_of(spec: ServerSpec, b: int) -> Block:
     device, dtype = torch_device(spec.device), getattr(torch, spec.dtype)
     if spec.checkpoint is not None:
         return Checkpoint(spec.checkpoint).block(b, dtype, device)
-    return random_block(spec.architecture, b, int(spec.weights), dtype, device)
+    return random_block(spec.decoder, b, int(spec.weights), dtype, device)
 
 
 def ends_of(spec: ServerSpec) -> Ends:
@@ -23,4 +23,4 @@ def ends_of(spec: ServerSpec) -> Ends:
     device, dtype = torch_device(spec.device), getattr(torch, spec.dtype)
     if spec.checkpoint is not None:
         return Checkpoint(spec.checkpoint).ends(dtype, device)
-    return random_ends(spec.architecture, int(spec.weights), dtype, device)
+    return random_ends(spec.decoder, int(spec.weights), dtype, device)

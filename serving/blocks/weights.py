@@ -6,25 +6,23 @@ import numpy as np
 import torch
 from torch import nn
 
-from serving.blocks.architecture import Architecture
 from serving.blocks.block import Block, new_block
 from serving.blocks.ends import Ends, new_ends
+from system.models.decoder import Decoder
 
 Module = TypeVar("Module", bound=nn.Module)
 ENDS = 2**31  # stands for the ends among the blocks' numbers
 GAIN = 2.0  # so that blocks change the hidden state enough for tokens to depend on all of them
 
 
-def random_block(
-    architecture: Architecture, b: int, seed: int, dtype: torch.dtype, device: str | torch.device
-) -> Block:
+def random_block(decoder: Decoder, b: int, seed: int, dtype: torch.dtype, device: str | torch.device) -> Block:
     """Block b of the model that the seed makes."""
-    return _filled(new_block(architecture, "meta", dtype), (seed, b), device)
+    return _filled(new_block(decoder, "meta", dtype), (seed, b), device)
 
 
-def random_ends(architecture: Architecture, seed: int, dtype: torch.dtype, device: str | torch.device) -> Ends:
+def random_ends(decoder: Decoder, seed: int, dtype: torch.dtype, device: str | torch.device) -> Ends:
     """Embedding, norms and head of the model that the seed makes."""
-    ends = _filled(new_ends(architecture, "meta", dtype), (seed, ENDS), device)
+    ends = _filled(new_ends(decoder, "meta", dtype), (seed, ENDS), device)
     ends.last_norm.weight[::2] *= -1  # else a head that is the embedding, as BLOOM's, would repeat the last token
     return ends
 

@@ -37,7 +37,7 @@ def free_bytes(device: torch.device) -> int:
 
 def needed_bytes(spec: ServerSpec, dtype: torch.dtype) -> int:
     """Return the memory of a server's parameters and cache slots."""
-    model = spec.architecture
+    model = spec.decoder
     cache = spec.cache_slot_count * spec.cache_tokens * model.cache_values_per_token
     return (spec.block_count * model.block_parameters + cache) * dtype.itemsize
 
@@ -48,6 +48,6 @@ def require_fits(spec: ServerSpec, device: torch.device, dtype: torch.dtype) -> 
     if needed > free:
         raise InputError(
             f"server {spec.name}: block_count = {spec.block_count} and cache_slot_count = {spec.cache_slot_count} of "
-            f"{spec.architecture.name} need {needed / 1e9:.3g} GB, but {device} has {free / 1e9:.3g} GB free, so "
+            f"{spec.decoder.name} need {needed / 1e9:.3g} GB, but {device} has {free / 1e9:.3g} GB free, so "
             f"{(needed - free) / 1e9:.3g} GB are missing; host fewer blocks or lower the capacities"
         )

@@ -50,7 +50,7 @@ class StepExecutor:
         require_fits(spec, self._device, self._dtype)
         self._stream = stream or stream_of(self._device)
         blocks = [block_of(spec, b) for b in range(spec.first_block, spec.first_block + spec.block_count)]
-        slab = Slab(spec.architecture, spec.cache_slot_count, spec.cache_tokens, self._dtype, self._device)
+        slab = Slab(spec.decoder, spec.cache_slot_count, spec.cache_tokens, self._dtype, self._device)
         graphs = None
         if spec.cuda_graphs and isinstance(self._stream, CudaStream):
             graphs = DecodeGraphs(blocks, slab, CudaCapture(self._device, self._stream.stream))
@@ -77,7 +77,7 @@ class StepExecutor:
         """
         if self.spec.batching == "serial":
             return 1
-        return max(1, -(-self.stack.slab.used_count // self.spec.architecture.block_count))
+        return max(1, -(-self.stack.slab.used_count // self.spec.decoder.block_count))
 
     def control(self, message: Message) -> Message:
         """Return the answer to a message that is not a step."""
@@ -164,7 +164,7 @@ class StepExecutor:
 
     def _require_possible(self, message: Message) -> None:
         self.stack.require_room(message.job, message.tokens)
-        hidden, dtype, width = message.hidden, self._dtype, self.spec.architecture.hidden_size
+        hidden, dtype, width = message.hidden, self._dtype, self.spec.decoder.hidden_size
         if hidden is None or hidden.shape[2] != width or hidden.dtype != dtype:
             sent = "none" if hidden is None else f"{hidden.shape[2]} of {hidden.dtype}"
             raise InputError(
@@ -190,7 +190,7 @@ class StepExecutor:
         """Make torch's first calls, which take longer, before steps arrive."""
         spec = self.spec
         count = min(spec.block_count, spec.cache_slot_count)
-        hidden = torch.randn(1, max(1, spec.cache_tokens // 2), spec.architecture.hidden_size).to(self._dtype)
+        hidden = torch.randn(1, max(1, spec.cache_tokens // 2), spec.decoder.hidden_size).to(self._dtype)
         for tokens in (hidden.shape[1], *(1,) * WARM_UP_STEPS):
             step = Message(Kind.STEP, hidden=hidden[:, :tokens], block_count=count)
             self.stack.open(0, spec.first_block, count)

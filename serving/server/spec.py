@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.blocks.architecture import Architecture
 from system import InputError, NotApplicableError
 from system.checks import float_vector, require, require_count, require_not_negative, require_one_of
+from system.models.decoder import Decoder
 from system.service.model import Batching, ServiceModel, require_batching
 
 DtypeName = Literal["float32", "bfloat16", "float16"]
@@ -61,7 +61,7 @@ class ServerSpec:
     """
 
     name: str
-    architecture: Architecture
+    decoder: Decoder
     first_block: int
     block_count: int
     cache_slot_count: int
@@ -81,7 +81,7 @@ class ServerSpec:
         )
         require_count(threads=self.threads, **{} if self.sm_count is None else {"sm_count": self.sm_count})
         require_not_negative(first_block=self.first_block)
-        end, limit = self.first_block + self.block_count, self.architecture.block_count
+        end, limit = self.first_block + self.block_count, self.decoder.block_count
         require(end <= limit, "blocks", f"{self.first_block} to {end - 1}", f"the model ends at block {limit - 1}")
         require_batching(self.batching)
         require_one_of(get_args(DtypeName), dtype=self.dtype)
@@ -98,7 +98,7 @@ class ServerSpec:
         """
         try:
             given: dict[str, Any] = json.loads(text)
-            given["architecture"] = Architecture(**given["architecture"])
+            given["decoder"] = Decoder(**given["decoder"])
             if given.get("pace") is not None:
                 given["pace"] = Pace(**{key: _plain(value) for key, value in given["pace"].items()})
             return ServerSpec(**given)

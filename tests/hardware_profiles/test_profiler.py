@@ -8,12 +8,13 @@ import pytest
 from hardware_profiles.profile import GpuProfile, read_profile
 from hardware_profiles.profiler import __main__ as profiler
 from hardware_profiles.profiler.scope import Scope, block_bytes, require_room, token_bytes
-from serving.blocks.architecture import PRESETS, Architecture
 from serving.installed import require_installed
 from system import InputError
+from system.models.decoder import Decoder
+from system.models.presets import all_presets, preset
 from tests.support.project import NEEDS_RUNTIME, command
 
-SMALL = Architecture("small", "llama", 2, 32, 4, 2, 48, 20)
+SMALL = Decoder("small", "llama", 2, 32, 4, 2, 48, vocabulary_size=20)
 ORIGIN = {"machine": {"processor": "a CPU", "system": "an OS"}, "commit": None}
 NO_TORCH = """
 import runpy, sys
@@ -29,7 +30,7 @@ def small(monkeypatch):
     pytest.importorskip("torch", reason=NEEDS_RUNTIME)
     from hardware_profiles.profiler import measure
 
-    monkeypatch.setitem(PRESETS, "small", SMALL)
+    monkeypatch.setitem(all_presets(), "small", SMALL)
     monkeypatch.setitem(measure.MATRIX_SIZE, "cpu", 32)
     monkeypatch.setitem(measure.COPY_BYTES, "cpu", 2**16)
 
@@ -166,7 +167,7 @@ def test_the_relay_is_a_round_trip_without_the_servers_own_time(monkeypatch):
     server = Server()
     spec = ServerSpec(
         name="x",
-        architecture=SMALL,
+        decoder=SMALL,
         first_block=0,
         block_count=1,
         cache_slot_count=1,
@@ -202,7 +203,7 @@ def test_relay_rows_come_from_a_real_server_that_keeps_no_job():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--model", "tiny_lama"], "model = tiny_lama: there are no torch blocks of it, did you mean tiny_llama"),
+        (["--model", "tiny_lama"], "model = tiny_lama: unknown; did you mean tiny_llama"),
         (["--dtype", "int3"], "dtype = int3: must be one of float32, bfloat16, float16"),
         (["--device", "tpu"], "device = tpu: must be cpu, cuda"),
         (["--device", "cuda:first"], "device = cuda:first: must be cpu, cuda"),
@@ -231,7 +232,7 @@ def test_a_missing_cuda_device_is_refused_in_one_sentence(small, tmp_path):
 
 
 def test_too_little_memory_is_refused_with_the_missing_amount():
-    model, scope = PRESETS["llama2_7b"], Scope(longest=2048)
+    model, scope = preset("llama2_7b"), Scope(longest=2048)
     needed = 8 * block_bytes(model, 2) + 8 * 16 * 2048 * token_bytes(model, 2) + 2048 * (3 * 11008 + 2 * 4096) * 2
     with pytest.raises(
         InputError, match=rf"8 blocks and their cache need 7\.7 GB, .*\({needed - 10**9} bytes\) are missing"

@@ -170,19 +170,19 @@ def test_options_of_a_service_model_override_those_of_its_file(folder):
 @pytest.mark.parametrize(
     ("service", "message"),
     [
-        ("stepz", "service = stepz: there is no such thing, did you mean steps; there are independent, steps"),
-        ({"name": 3}, "service = 3: there is no such thing, there are independent, steps"),
+        ("stepz", "service = stepz: unknown; did you mean steps? Choose one of independent, steps"),
+        ({"name": 3}, "service = 3: unknown; choose one of independent, steps"),
         ({"batching": "decode"}, "name of service is missing: give the name of a service model, such as steps"),
         (None, "service is missing: give the name of a service model, such as steps"),
         (["steps"], "service = ['steps']: must be the name of a service model, such as steps"),
         (
             {"name": "steps", "baching": "decode"},
-            "key of service = baching: there is no such thing, did you mean batching; there are batching, "
+            "key of service = baching: unknown; did you mean batching? Choose one of batching, "
             "further_share, handling_s, name, slowdown, slowdown_cv",
         ),
         (
             {"name": "independent", "slowdown": 2},
-            "key of service = slowdown: there is no such thing, there are name",
+            "key of service = slowdown: unknown; choose one of name",
         ),
         ({"name": "steps", "batching": "all"}, "service: batching = all: must be one of serial, decode"),
         ({"name": "steps", "slowdown": "much"}, "service: slowdown = much: must be a finite number above 0"),

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from planner.inventory.models import preset
-from serving.blocks.architecture import PRESETS, Architecture, architecture
+from serving.blocks.supported import SUPPORTED, supported_preset, vocabulary_size
 from system import InputError
+from system.models.decoder import Decoder
+from system.models.presets import preset, presets
 from tests.support.oracles import blocks as oracle
 from tests.support.project import NEEDS_RUNTIME
 from tests.support.small_models import BLOOM, LLAMA, MODELS, name_of, one_thread  # noqa: F401
@@ -343,24 +344,22 @@ def test_captured_steps_are_those_of_the_cpu(model):
     [("llama2_7b", 202_383_360, 16_384, 33_554_432), ("bloom_176b", 2_466_437_120, 57_344, 117_440_512)],
 )
 def test_memory_of_the_presets(name, parameters, kv_bytes_per_token, kv_bytes_of_2048):
-    block = new_block(PRESETS[name], "meta", torch.bfloat16)
-    assert sum(parameter.numel() for parameter in block.parameters()) == parameters == PRESETS[name].block_parameters
+    block = new_block(preset(name), "meta", torch.bfloat16)
+    assert sum(parameter.numel() for parameter in block.parameters()) == parameters == preset(name).block_parameters
     assert sum(tensor.nbytes for tensor in block.state_dict().values()) == 2 * parameters
-    assert Slab(PRESETS[name], 1, 1, torch.float16, "meta").byte_count == kv_bytes_per_token
-    assert Slab(PRESETS[name], 3, 2048, torch.float16, "meta").byte_count == 3 * kv_bytes_of_2048
+    assert Slab(preset(name), 1, 1, torch.float16, "meta").byte_count == kv_bytes_per_token
+    assert Slab(preset(name), 3, 2048, torch.float16, "meta").byte_count == 3 * kv_bytes_of_2048
 
 
-@pytest.mark.parametrize("model", [*PRESETS.values(), *MODELS], ids=name_of)
-def test_parameters_of_a_block_are_those_that_torch_counts(model):
+OF_SUPPORTED_FAMILIES = [decoder for decoder in presets().values() if decoder.family in SUPPORTED]
+
+
+@pytest.mark.parametrize("model", [*OF_SUPPORTED_FAMILIES, *MODELS], ids=name_of)
+def test_parameters_and_cache_of_a_block_are_those_that_torch_counts(model):
     block = new_block(model, "meta", torch.float32)
     assert sum(parameter.numel() for parameter in block.parameters()) == model.block_parameters
-
-
-@pytest.mark.parametrize("name", ["llama2_7b", "bloom_176b"])
-def test_the_planner_counts_the_same(name):
-    shape, model = preset(name), PRESETS[name]
-    assert shape.block_parameters == model.block_parameters
-    assert shape.cache_values_per_token == model.cache_values_per_token
+    assert sum(tensor.nbytes for tensor in block.state_dict().values()) == model.block_bytes("float32")
+    assert Slab(model, 1, 7, torch.float16, "meta").byte_count == model.cache_bytes(7, "16 bit")
 
 
 def test_a_slab_is_taken_and_given_back_and_never_overrun():
@@ -409,18 +408,33 @@ def test_weights_depend_on_seed_and_block_alone():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"head_count": 7}, "head_count = 7: must divide hidden_size = 72"),
-        ({"kv_head_count": 4}, "kv_head_count = 4: must divide head_count = 6"),
-        ({"family": "gpt2"}, "family = gpt2: must be one of llama, bloom"),
-        ({"family": "bloom"}, "kv_head_count = 2: must be head_count = 6 in a BLOOM block"),
-        ({"block_count": 0}, "block_count = 0: must be a whole number of at least 1"),
+        ({"family": "mistral"}, "family of m = mistral: there are torch blocks of llama and bloom only"),
+        ({"head_size": 24}, r"head_size of m = 24: the torch blocks need hidden_size / head_count = 12 \(head_dim\)"),
+        ({"family": "bloom"}, "kv_head_count of m = 2: must be head_count = 6 in a BLOOM block"),
+        (
+            {"family": "bloom", "kv_head_count": 6},
+            "intermediate_size of m = 100: must be 4 x hidden_size = 288 in a BLOOM block",
+        ),
     ],
 )
-def test_impossible_architectures_are_refused(change, message):
+def test_decoders_without_torch_blocks_are_refused(change, message):
+    fields = {"name": "m", "family": "llama", "block_count": 4, "hidden_size": 72, "head_count": 6, "kv_head_count": 2}
+    decoder = Decoder(**fields | {"intermediate_size": 100} | change)
     with pytest.raises(InputError, match=message):
-        Architecture(**{**vars(LLAMA), **change})
+        new_block(decoder, "meta", torch.float32)
 
 
-def test_an_unknown_model_is_answered_with_the_nearest():
+def test_presets_that_cannot_be_served_are_refused():
     with pytest.raises(InputError, match=r"model = llama2_7: .*did you mean llama2_7b"):
-        architecture("llama2_7")
+        supported_preset("llama2_7")
+    with pytest.raises(InputError, match="family of mistral_7b = mistral: there are torch blocks of llama and bloom"):
+        supported_preset("mistral_7b")
+    with pytest.raises(InputError, match=r"model = llama3_8b: .*for planning only; use one of bloom_176b, llama2_7b, "):
+        supported_preset("llama3_8b")
+    with pytest.raises(InputError, match="vocabulary_size of llama3_8b = None: must be given where tokens are"):
+        vocabulary_size(preset("llama3_8b"))
+
+
+def test_presets_that_can_be_served_are_found():
+    for name in ("llama2_7b", "bloom_176b", "tiny_llama", "tiny_bloom"):
+        assert supported_preset(name) == preset(name)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from serving.blocks.config import architecture_from_config
+from serving.blocks.supported import checkpoint_decoder
 from system import InputError
 from tests.support.project import NEEDS_RUNTIME
 from tests.support.small_models import BLOOM, LLAMA, MODELS, name_of, one_thread  # noqa: F401
@@ -126,7 +126,7 @@ def same(found, expected):
 @pytest.mark.parametrize("model", MODELS, ids=name_of)
 def test_what_is_read_is_what_was_written(tmp_path, model, shard_count):
     checkpoint = Checkpoint(write(tmp_path, model, tensors_of(model), shard_count))
-    assert checkpoint.architecture == model
+    assert checkpoint.decoder == model
     ends, blocks = checkpoint.ends(torch.float32, "cpu"), []
     for b in range(model.block_count):
         blocks.append(checkpoint.block(b, torch.float32, "cpu"))
@@ -217,7 +217,7 @@ LAST = "model.layers.3.mlp.down_proj.weight"
 
 def read_all(folder):
     checkpoint = Checkpoint(folder)
-    for b in range(checkpoint.architecture.block_count):
+    for b in range(checkpoint.decoder.block_count):
         checkpoint.block(b, torch.float32, "cpu")
     checkpoint.ends(torch.float32, "cpu")
 
@@ -312,7 +312,11 @@ def test_no_folder_and_no_block(tmp_path):
         ("llama", {"model_type": "mixtral"}, "model_type in .*config.json = mixtral: must be one of llama, bloom"),
         ("llama", {"hidden_act": "gelu"}, "hidden_act in .* = gelu: only silu is understood"),
         ("llama", {"attention_bias": True}, "attention_bias in .* = True: only False is understood"),
-        ("llama", {"head_dim": 24}, "head_dim in .* = 24: must be the hidden size over the heads, 12"),
+        (
+            "llama",
+            {"head_dim": 24},
+            "head_size of small_llama = 24: the torch blocks need .* = 12",
+        ),
         ("llama", {"rope_scaling": {"rope_type": "llama3"}, "rope_parameters": None}, "rope_type in .* = llama3: only"),
         ("llama", {"quantization_config": {"bits": 4}}, "quantization_config in .*: only None is understood"),
         ("llama", {"vocab_size": None}, "vocab_size in .* = None: must be a whole number"),
@@ -320,21 +324,21 @@ def test_no_folder_and_no_block(tmp_path):
         ("bloom", {"layer_norm_epsilon": -1}, "layer_norm_epsilon in .* = -1: must be a finite number above 0"),
         ("bloom", {"apply_residual_connection_post_layernorm": True}, "post_layernorm in .* = True: only False is"),
         ("bloom", {"tie_word_embeddings": False}, "tie_word_embeddings in .* = False: only True is understood"),
-        ("bloom", {"n_head": 7}, "head_count = 7: must divide hidden_size = 72"),
+        ("bloom", {"n_head": 7}, "head_count of small_bloom = 7: must divide hidden_size = 72"),
     ],
 )
 def test_configs_that_blocks_do_not_compute_are_refused(tmp_path, family, change, message):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(CONFIGS[family] | change))
     with pytest.raises(InputError, match=message):
-        architecture_from_config(path)
+        checkpoint_decoder(path)
 
 
 def test_older_configs_say_the_same_in_other_words(tmp_path):
     config = CONFIGS["llama"] | {"rope_parameters": None, "rope_theta": 5e5, "rope_scaling": None, "rms_norm_eps": None}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    found = architecture_from_config(tmp_path / "config.json")
+    found = checkpoint_decoder(tmp_path / "config.json")
     assert (found.rope_theta, found.norm_epsilon) == (5e5, 1e-6)
     config = {key: value for key, value in CONFIGS["bloom"].items() if key not in ("n_layer", "hidden_size")}
     (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4, "n_embed": 72}))
-    assert architecture_from_config(tmp_path / "config.json") == BLOOM
+    assert checkpoint_decoder(tmp_path / "config.json") == BLOOM

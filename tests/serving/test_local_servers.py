@@ -8,8 +8,8 @@ from evaluators.points.case import Draw
 from hardware_profiles.clusters import EqualServers
 from hardware_profiles.networks.local import Local
 from hardware_profiles.profile import GpuProfile
-from serving.blocks.architecture import architecture
 from system import InputError, RandomStreams, ServedModel
+from system.models.presets import preset
 from tests.support.project import case_of
 
 MODEL = ServedModel("example", 7, 0.5, 0.25, 128, prefill_gflop=3, decode_read_gb=0.5)
@@ -67,7 +67,7 @@ def test_impossible_servers_are_refused(changes, message):
 
 @pytest.mark.parametrize("name", ["tiny_llama", "tiny_bloom"])
 def test_small_models_have_the_sizes_of_their_blocks(name):
-    model, shape = draw_of(f"model={name}", "network=european").case.model, architecture(name)
+    model, shape = draw_of(f"model={name}", "network=european").case.model, preset(name)
     assert (model.name, model.block_count, model.hidden_size) == (name, shape.block_count, shape.hidden_size)
     parameters, cache_values = shape.block_parameters, shape.cache_values_per_token * model.cache_tokens
     assert model.block_memory_gb == model.decode_read_gb == pytest.approx(BYTES * parameters / 1e9, rel=1e-12)
@@ -78,7 +78,7 @@ def test_small_models_have_the_sizes_of_their_blocks(name):
 @pytest.mark.parametrize("experiment", ["real_vs_predicted_trace_embedded", "real_vs_predicted_h200_embedded"])
 def test_cache_memory_grows_with_the_length_of_a_cache_slot(experiment):
     model = draw_of(f"experiment={experiment}").case.model
-    cache_values = architecture(model.name).cache_values_per_token * model.cache_tokens
+    cache_values = preset(model.name).cache_values_per_token * model.cache_tokens
     assert model.cache_memory_gb == pytest.approx(BYTES * cache_values / 1e9, rel=1e-12)
 
 

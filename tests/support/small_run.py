@@ -37,7 +37,7 @@ def specs(name="server", **settings):
     return [
         ServerSpec(
             name=f"{name}_{j}",
-            architecture=LLAMA,
+            decoder=LLAMA,
             first_block=first,
             block_count=2,
             cache_slot_count=2 * capacity,

@@ -1,0 +1,144 @@
+"""Decoders from the `config.json` of a Hugging Face repository, read from disk, for planning and for serving."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from system.checks import is_finite_number, require, require_count, require_one_of
+from system.errors import InputError
+from system.models.decoder import FAMILIES, Decoder
+
+Config = Mapping[str, Any]
+
+# The keys under which a number can stand: they differ between families and have changed over the years.
+KEYS = {
+    "block_count": ("num_hidden_layers", "n_layer"),
+    "hidden_size": ("hidden_size", "n_embed"),
+    "head_count": ("num_attention_heads", "n_head"),
+    "kv_head_count": ("num_key_value_heads", "num_kv_heads"),
+    "intermediate_size": ("intermediate_size", "ffn_hidden_size", "n_inner"),
+}
+# Keys that would change the shape of a block in a way that no family has, each with the only value that is understood.
+SHAPING: dict[str, Config] = {
+    "llama": {"attention_bias": False, "mlp_bias": False},
+    "mistral": {},
+    "qwen2": {},
+    "bloom": {},
+    "gpt_neox": {"attention_bias": True},
+    "falcon": {"new_decoder_architecture": True, "num_ln_in_parallel_attn": 2, "bias": False},
+}
+EPSILON_KEYS = ("rms_norm_eps", "layer_norm_epsilon", "layer_norm_eps")
+# The defaults of transformers, which a config may leave out.
+EPSILON = {"llama": 1e-6, "mistral": 1e-6, "qwen2": 1e-6, "bloom": 1e-5, "gpt_neox": 1e-5, "falcon": 1e-5}
+
+
+def decoder_from_config(path: Path, remedy: str = "use another model") -> Decoder:
+    """Return the decoder that a `config.json` describes, for planning.
+
+    Only what the shape follows from is read. Raises `InputError` with the name of what is missing, impossible or not
+    understood; the remedy is what the user can do if the model is not understood.
+    """
+    config = read_config(path)
+    family = str(config.get("model_type"))
+    advice = f"not understood; use a model of {', '.join(FAMILIES)}, or {remedy}"
+    require(family in FAMILIES, f"model_type in {path}", family, advice)
+    return _decoder(path, config, family, remedy)
+
+
+def computable_decoder_from_config(path: Path, computed: Mapping[str, Config]) -> Decoder:
+    """Return the decoder in a `config.json` with all that computing its tokens needs.
+
+    `computed` has the families that can be computed, each with keys of the config and the only value for which it can.
+    Raises `InputError` with the name of what is missing, impossible or not understood.
+    """
+    config = read_config(path)
+    family: Any = config.get("model_type")
+    require_one_of(tuple(computed), **{f"model_type in {path}": family})
+    remedy = "use another model"
+    _require_understood(path, config, computed[family], remedy)
+    facts = {
+        "vocabulary_size": _count(path, ("vocab_size",), config.get("vocab_size")),
+        "norm_epsilon": _norm_epsilon(path, family, config),
+        "rope_theta": _rope_theta(path, config),
+    }
+    return _decoder(path, config, family, remedy, **facts)
+
+
+def has_tied_head(config: Config) -> bool:
+    """Return whether a LLaMA's output head is the matrix of its embedding; a BLOOM's always is."""
+    return bool(config.get("tie_word_embeddings", False))
+
+
+def read_config(path: Path) -> Config:
+    """Return the JSON object in the file; raise `InputError` if there is none."""
+    require(path.is_file(), "config", path, "there is no such file; give the path of a model's config.json")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"config = {path}: is not JSON ({error}); give the path of a model's config.json") from error
+    require(isinstance(config, dict), "config", path, "must hold one JSON object, as a model's config.json does")
+    return config
+
+
+def _decoder(path: Path, config: Config, family: str, remedy: str, **facts: Any) -> Decoder:
+    _require_understood(path, config, SHAPING[family], remedy)
+    if family == "falcon":  # without the key it is the old architecture
+        require("new_decoder_architecture" in config, "new_decoder_architecture", None, f"must be true in {path}")
+    counts = _counts(path, family, config)
+    return Decoder(_name(path, config), family, **counts, head_size=config.get("head_dim") or 0, **facts)
+
+
+def _require_understood(path: Path, config: Config, understood: Config, remedy: str) -> None:
+    """Raise `InputError` where the config has a value that is not understood."""
+    for key, value in understood.items():
+        given = config.get(key)
+        require(given in (None, value), f"{key} in {path}", given, f"only {value} is understood; {remedy}")
+
+
+def _counts(path: Path, family: str, config: Config) -> dict[str, int]:
+    """Return the fields of `KEYS`; raise `InputError` with the keys that were looked for."""
+    counts: dict[str, int] = {}
+    for field, keys in KEYS.items():
+        given = next((config[key] for key in keys if config.get(key) is not None), _implied(family, field, counts))
+        counts[field] = _count(path, keys, given)
+    return counts
+
+
+def _count(path: Path, keys: tuple[str, ...], value: Any) -> int:
+    require_count(**{f"{' or '.join(keys)} in {path}": value})
+    return int(value)
+
+
+def _name(path: Path, config: Config) -> str:
+    """Return the last part of the repository's name, else the name of the folder."""
+    return str(config.get("_name_or_path") or path.resolve().parent.name).rstrip("/").rsplit("/", maxsplit=1)[-1]
+
+
+def _implied(family: str, field: str, counts: Mapping[str, int]) -> int | None:
+    """Return the number that a config may leave out.
+
+    By default there are as many heads of keys and values as of queries, and an MLP has four times the hidden size.
+    """
+    if field == "kv_head_count":
+        return counts["head_count"]
+    return 4 * counts["hidden_size"] if field == "intermediate_size" and family in ("bloom", "falcon") else None
+
+
+def _norm_epsilon(path: Path, family: str, config: Config) -> float:
+    """Return the value under the first of its keys that is given."""
+    given = next((key for key in EPSILON_KEYS if config.get(key) is not None), None)
+    return EPSILON[family] if given is None else _positive(path, given, config[given])
+
+
+def _rope_theta(path: Path, config: Config) -> float:
+    """Return the base of the rotary positions; transformers 5 writes it below `rope_parameters`."""
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    require(kind == "default", f"rope_type in {path}", kind, "only plain rotary positions are understood")
+    return _positive(path, "rope_theta", rope.get("rope_theta", config.get("rope_theta", 10000.0)))
+
+
+def _positive(path: Path, key: str, value: Any) -> float:
+    require(is_finite_number(value) and value > 0, f"{key} in {path}", value, "must be a finite number above 0")
+    return float(value)
