@@ -1,10 +1,13 @@
-"""Resolvers that inline a hardware profile or a data set, so that its numbers are part of a point's identity."""
+"""Resolvers that inline a hardware profile, a data set or a model: its numbers become part of a point's identity."""
 
 from functools import cache
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from hardware_profiles import profile
+from system.models.decoder import served_model
+from system.models.presets import preset
 from workloads import datasets
 
 # Points of a sweep read the same profiles again and again; a measured one takes 25 ms.
@@ -19,5 +22,11 @@ def _data_set(name: str) -> DictConfig:
     return OmegaConf.create(datasets.data_set(name))
 
 
+def _preset(name: str, precision: str, cache_tokens: int, field: str) -> Any:
+    """Return a field of the `ServedModel` that a preset is at a precision of weights and cache."""
+    return getattr(served_model(preset(name), cache_tokens, precision, precision), field)
+
+
 OmegaConf.register_new_resolver("profile", _profile, replace=True)
 OmegaConf.register_new_resolver("dataset", _data_set, replace=True)
+OmegaConf.register_new_resolver("preset", _preset, replace=True)
