@@ -139,6 +139,7 @@ def served_model(decoder: Decoder, cache_tokens: int, weights: str = "16 bit", c
 
     Each request gets a cache for `cache_tokens` tokens. Weights that are not 16 bit are part of the model's name.
     """
+    require_count(cache_tokens=cache_tokens)
     block_memory_gb = decoder.block_bytes(weights) / GB
     return ServedModel(
         name=decoder.name if weights == "16 bit" else f"{decoder.name}_{weights}",
