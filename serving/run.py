@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from evaluators.admission.requests import RequestAdmission
-from serving.blocks.ends import Ends
+from serving.blocks.embedding_and_head import EmbeddingAndHead
 from serving.blocks.reference import generate
-from serving.blocks.source import block_of, ends_of
+from serving.blocks.source import block_of, embedding_and_head_of
 from serving.blocks.supported import vocabulary_size
 from serving.launch import fleet
 from serving.orchestrator.attempt import Delays, Request, random_prompts
@@ -67,13 +67,16 @@ def serve(
     torch.set_num_threads(settings.threads)
     specs = settings.specs(layout, service)
     any_spec = next(iter(specs.values()))
-    ends, lengths = ends_of(any_spec), np.broadcast_to(jobs.lengths, (len(jobs), 2)).astype(np.int64)
+    embedding_and_head = embedding_and_head_of(any_spec)
+    lengths = np.broadcast_to(jobs.lengths, (len(jobs), 2)).astype(np.int64)
     requests = random_prompts(vocabulary_size(any_spec.decoder), lengths, rng)
     admission, delays = RequestAdmission(layout, jobs), Delays(settings.delays_s(layout.system.servers))
     with fleet.start(settings.engine, list(specs.values()), settings.addresses) as servers:
         servers.wait_until_ready(list(specs.values()), settings.start_s)
         connections = dict(zip(specs, servers.connections, strict=True))
-        orchestrator = Orchestrator(admission, connections, ends, delays, settings.timeout_s, settings.reroute)
+        orchestrator = Orchestrator(
+            admission, connections, embedding_and_head, delays, settings.timeout_s, settings.reroute
+        )
         with tqdm(total=len(jobs), unit="job", disable=None, leave=False) as bar:
             records = orchestrator.run(jobs.arrival_s, requests, bar.update)
         stats = orchestrator.stats()
@@ -87,7 +90,7 @@ def serve(
         stats,
         {j: spec.cache_slot_count for j, spec in specs.items()},
         orchestrator.lost,
-        _identical_share(any_spec, ends, checked, records) if checked else None,
+        _identical_share(any_spec, embedding_and_head, checked, records) if checked else None,
     )
 
 
@@ -125,14 +128,17 @@ def _utilisation(
     return utilisation
 
 
-def _identical_share(spec: ServerSpec, ends: Ends, requests: Sequence[Request], records: Sequence[ServedJob]) -> float:
+def _identical_share(
+    spec: ServerSpec, embedding_and_head: EmbeddingAndHead, requests: Sequence[Request], records: Sequence[ServedJob]
+) -> float:
     """Return the share of served jobs whose tokens equal the whole model's.
 
     The whole model runs in this process. The share is NaN if none of the jobs was served.
     """
     blocks = [block_of(spec, b) for b in range(spec.decoder.block_count)]
     same = [
-        generate(spec.decoder, blocks, ends, request.prompt.tolist(), request.output_tokens) == record.tokens
+        generate(spec.decoder, blocks, embedding_and_head, request.prompt.tolist(), request.output_tokens)
+        == record.tokens
         for request, record in zip(requests, records, strict=False)
         if record.served
     ]

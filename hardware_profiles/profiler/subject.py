@@ -29,9 +29,7 @@ class Hosted(NamedTuple):
 class Subject:
     """The blocks of a scope, each with cache slots for the largest batch."""
 
-    def __init__(
-        self, decoder: Decoder, scope: Scope, dtype: torch.dtype, device: torch.device, seed: int = 0
-    ) -> None:
+    def __init__(self, decoder: Decoder, scope: Scope, dtype: torch.dtype, device: torch.device, seed: int = 0) -> None:
         self.decoder, self.scope, self.dtype, self.device = decoder, scope, dtype, device
         self.slab = Slab(decoder, scope.cache_slot_count, scope.longest, dtype, device)
         self.slab.keys.normal_()  # zeros are multiplied faster

@@ -1,15 +1,15 @@
-"""One transformer block: `new_block` makes that of a model's family.
+"""One transformer block: `new_block` creates that of a decoder's family.
 
-A block works on hidden states and on cache slots that the caller owns; it allocates no cache of its own. Both families
-answer to the same two calls:
+A block works on hidden states and on cache slots that the caller owns; it allocates no cache of its own. The blocks of
+both families have the same two methods:
 
 - `prefill(hidden (1, n, h), keys, values, position)`: n tokens of one job, whose slot is keys and values
-  (kv heads, cache tokens, head size). They take its positions from `position` on: a prompt, a further part of it, or a
-  single token.
+  (kv heads, cache tokens, head size). The tokens take the positions from `position` on. They are a prompt, a further
+  part of it, or a single token.
 - `decode(hidden (B, 1, h), keys, values, slot (B,), position (B,), longest)`: one token of each of B jobs, row i at
   `position[i]` of slot `slot[i]` of a whole slab (slots, kv heads, cache tokens, head size). Attention reads the first
-  `longest` positions of each slot, which must hold all of the jobs' tokens; the default, all positions, has shapes that
-  do not depend on the jobs and asks the device for no number, as a CUDA graph needs.
+  `longest` positions of each slot, which must hold all tokens of the jobs. By default it reads all positions: then
+  shapes do not depend on the jobs and no number is copied from the device, as a CUDA graph needs.
 """
 
 import torch
@@ -25,27 +25,27 @@ LAYERS: dict[str, type[LlamaBlock] | type[BloomBlock]] = {"llama": LlamaBlock, "
 
 
 class Block(nn.Module):
-    """The family's layers, and how new keys and values reach the cache."""
+    """The layers of a family's block, together with the writing of new keys and values to the cache."""
 
     def __init__(self, layers: LlamaBlock | BloomBlock) -> None:
         super().__init__()
         self.layers = layers
 
     def prefill(self, hidden: Tensor, keys: Tensor, values: Tensor, position: int) -> Tensor:
-        """(1, n, h) after the block."""
+        """Return the hidden states (1, n, h) after the block."""
         end = position + hidden.shape[1]
 
         def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             keys[:, position:end], values[:, position:end] = key[0], value[0]
             return attend_prompt(query, keys[None], values[None], position, self.layers.slopes(query.device))
 
-        at = torch.arange(position, end, device=hidden.device)[None]
-        return self.layers(hidden, at, keys.shape[-2], attend)
+        positions = torch.arange(position, end, device=hidden.device)[None]
+        return self.layers(hidden, positions, keys.shape[-2], attend)
 
     def decode(
         self, hidden: Tensor, keys: Tensor, values: Tensor, slot: Tensor, position: Tensor, longest: int | None = None
     ) -> Tensor:
-        """(B, 1, h) after the block."""
+        """Return the hidden states (B, 1, h) after the block."""
 
         def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             keys[slot, :, position], values[slot, :, position] = key[:, :, 0], value[:, :, 0]
@@ -58,7 +58,10 @@ class Block(nn.Module):
 
 
 def new_block(decoder: Decoder, device: str | torch.device, dtype: torch.dtype) -> Block:
-    """A block with parameters as torch initialises them; on the device `meta` without memory."""
+    """Return a block with parameters as torch initialises them.
+
+    On the device `meta` it takes no memory. Raises `InputError` if there are no torch blocks for the decoder.
+    """
     require_supported(decoder)
     with torch.device(device):
         return Block(LAYERS[decoder.family](decoder)).to(dtype).requires_grad_(False)

@@ -1,6 +1,7 @@
-"""Weights of Hugging Face checkpoints in safetensors, sharded or not: only what is asked for is opened and read.
+"""Weights of Hugging Face checkpoints in safetensors, sharded or not.
 
-A server needs no more of a checkpoint's files than config.json, the index and the shards that hold its blocks.
+Only the shards and tensors that are needed are opened and read. Of a checkpoint's files a server needs config.json, the
+index, and the shards that hold its blocks.
 """
 
 import json
@@ -17,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from serving.blocks.block import Block, new_block
-from serving.blocks.ends import Ends, new_ends
+from serving.blocks.embedding_and_head import EmbeddingAndHead, new_embedding_and_head
 from serving.blocks.supported import checkpoint_decoder
 from system import InputError
 from system.models.config_json import has_tied_head, read_config
@@ -27,15 +28,15 @@ CONFIG, INDEX, SINGLE = "config.json", "model.safetensors.index.json", "model.sa
 
 
 class CheckpointError(InputError):
-    """The files of a checkpoint are not what they should be; the message names the file and what to do."""
+    """A file of a checkpoint is missing or damaged; the message names the file and the remedy."""
 
 
 class Names(NamedTuple):
-    """Where a family keeps its parameters; `root` is missing from the names of some checkpoints."""
+    """The names of a family's parameters in checkpoints; some checkpoints leave out the `root`."""
 
     root: str
     blocks: str
-    ends: Mapping[str, str]  # from the parts of `Ends`
+    parts: Mapping[str, str]  # by the names of the parts of `EmbeddingAndHead`
 
 
 HEAD = "lm_head.weight"
@@ -51,22 +52,23 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder with config.json, and model.safetensors or an index of shards beside it."""
+    """A folder with config.json, and with model.safetensors or an index of shards."""
 
     folder: Path
 
     def __post_init__(self) -> None:
         _require(self.folder.is_dir(), self.folder, "there is no such folder; give that of a Hugging Face checkpoint")
-        _require((self.folder / CONFIG).is_file(), self.folder, f"holds no {CONFIG}, which says what the model is")
+        has_config = (self.folder / CONFIG).is_file()
+        _require(has_config, self.folder, f"holds no {CONFIG}, which describes the model; download it")
 
     @cached_property
     def decoder(self) -> Decoder:
-        """Raises `InputError` where config.json describes a model that the blocks here do not compute."""
+        """Return the decoder in config.json; raise `InputError` if it cannot be computed here."""
         return checkpoint_decoder(self.folder / CONFIG)
 
     @cached_property
     def shard_of(self) -> Mapping[str, Path]:
-        """The file of each tensor, by the index if there is one."""
+        """Return the file of each tensor, from the index if there is one."""
         single = self.folder / SINGLE
         if (self.folder / INDEX).is_file():
             return {name: self.folder / shard for name, shard in _weight_map(self.folder / INDEX).items()}
@@ -75,7 +77,10 @@ class Checkpoint:
             return dict.fromkeys(shard.keys(), single)
 
     def block(self, b: int, dtype: torch.dtype, device: str | torch.device) -> Block:
-        """Block b on the device; raises `CheckpointError` if the model has none or its tensors cannot be had."""
+        """Return block b on the device.
+
+        Raises `CheckpointError` if the model has no such block or its tensors cannot be read.
+        """
         count = self.decoder.block_count
         _require(0 <= b < count, self.folder, f"{self.decoder.name} has no block {b}, only 0 to {count - 1}")
         block = new_block(self.decoder, "meta", dtype)
@@ -83,11 +88,11 @@ class Checkpoint:
         self._fill(block.layers, {name: prefix + name for name in block.layers.state_dict()}, device)
         return block
 
-    def ends(self, dtype: torch.dtype, device: str | torch.device) -> Ends:
-        """Embedding, norms and head; raises `CheckpointError` if their tensors cannot be had."""
-        ends = new_ends(self.decoder, "meta", dtype)
-        self._fill(ends, {name: self._stored_name(name) for name in ends.state_dict()}, device)
-        return ends
+    def embedding_and_head(self, dtype: torch.dtype, device: str | torch.device) -> EmbeddingAndHead:
+        """Return embedding, norms and head; raise `CheckpointError` if their tensors cannot be read."""
+        module = new_embedding_and_head(self.decoder, "meta", dtype)
+        self._fill(module, {name: self._stored_name(name) for name in module.state_dict()}, device)
+        return module
 
     @property
     def _names(self) -> Names:
@@ -95,69 +100,78 @@ class Checkpoint:
 
     @property
     def _root(self) -> str:
-        root, first = self._names.root, self._names.ends["embedding"]
+        root, first = self._names.root, self._names.parts["embedding"]
         return root if f"{root}{first}.weight" in self.shard_of else ""
 
     def _stored_name(self, name: str) -> str:
-        """What the checkpoint calls a parameter of `Ends`; a head that is tied is the embedding."""
+        """Return the name in the checkpoint of a parameter of `EmbeddingAndHead`.
+
+        A tied head is stored as the embedding.
+        """
         part, _, parameter = name.partition(".")
         if part == "head":
             if not has_tied_head(read_config(self.folder / CONFIG)):
                 return HEAD
             part = "embedding"
-        return f"{self._root}{self._names.ends[part]}.{parameter}"
+        return f"{self._root}{self._names.parts[part]}.{parameter}"
 
     def _fill(self, module: nn.Module, stored: Mapping[str, str], device: str | torch.device) -> None:
-        """Give a module of the meta device its parameters; `stored` is the tensor's name for each of them."""
+        """Fill the parameters of a module on the device `meta`.
+
+        `stored` has the name in the checkpoint for each of them.
+        """
         like = {stored[name]: parameter for name, parameter in module.state_dict().items()}
         tensors = dict(self._read(like, device))
         module.load_state_dict({name: tensors[stored[name]] for name in stored}, strict=True, assign=True)
-        left = [name for name, tensor in (*module.named_parameters(), *module.named_buffers()) if tensor.is_meta]
-        assert not left, f"{left} have no values"
+        unfilled = [name for name, tensor in (*module.named_parameters(), *module.named_buffers()) if tensor.is_meta]
+        assert not unfilled, f"{unfilled} have no values"
         module.requires_grad_(requires_grad=False)
 
     def _read(self, like: Mapping[str, Tensor], device: str | torch.device) -> Iterator[tuple[str, Tensor]]:
-        """The tensors with the dtypes of `like`, each shard opened once."""
+        """Yield the tensors with the dtypes of `like`; open each shard once."""
         for path, names in self._by_shard(like).items():
             with _opened(path) as shard:
                 for name in names:
                     _require_shape(path, shard, name, tuple(like[name].shape))
-                    # A copy: mapped memory is aligned otherwise, which changes the last bits of matrix products.
+                    # A copy: mapped memory is aligned differently, which changes the last bits of matrix products.
                     yield name, shard.get_tensor(name).to(device, like[name].dtype, copy=True)
 
     def _by_shard(self, names: Iterable[str]) -> Mapping[Path, list[str]]:
         shards: dict[Path, list[str]] = defaultdict(list)
         for name in names:
-            _require(name in self.shard_of, self.folder, f"holds no tensor {name}; is it the whole checkpoint?")
+            _require(name in self.shard_of, self.folder, f"holds no tensor {name}; download the whole checkpoint")
             shards[self.shard_of[name]].append(name)
         return shards
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The shard's reader; what is wrong with the file is one sentence."""
-    _require(path.is_file(), path, "there is no such shard, though the index names it; download it")
+    """Yield the shard's reader; raise `CheckpointError` if the file is missing or damaged."""
+    _require(path.is_file(), path, "there is no such shard, although the index names it; download it")
     try:
         with safe_open(path, framework="pt", device="cpu") as shard:
             yield shard
     except SafetensorError as error:
-        raise CheckpointError(f"checkpoint = {path}: truncated or not safetensors ({error}); fetch it again") from error
+        raise CheckpointError(
+            f"checkpoint = {path}: truncated or not safetensors ({error}); download it again"
+        ) from error
 
 
 def _require_shape(path: Path, shard: Any, name: str, expected: tuple[int, ...]) -> None:
-    _require(name in shard.keys(), path, f"holds no tensor {name}, though the index says so; fetch both again")  # noqa: SIM118
-    found = tuple(shard.get_slice(name).get_shape())
-    _require(found == expected, path, f"{name} has the shape {found}, by {CONFIG} it is {expected}; fetch both again")
+    _require(name in shard.keys(), path, f"holds no tensor {name}, although the index names it; download both again")  # noqa: SIM118
+    actual = tuple(shard.get_slice(name).get_shape())
+    remedy = f"{name} has the shape {actual}, but {CONFIG} says {expected}; download both again"
+    _require(actual == expected, path, remedy)
 
 
 def _weight_map(path: Path) -> Mapping[str, str]:
     try:
         weight_map: Mapping[str, str] = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
     except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"checkpoint = {path}: is no index with a weight_map; fetch it again") from error
+        raise CheckpointError(f"checkpoint = {path}: is no index with a weight_map; download it again") from error
     return weight_map
 
 
-def _require(condition: bool, where: Path, sentence: str) -> None:
+def _require(condition: bool, path: Path, sentence: str) -> None:
     if not condition:
-        raise CheckpointError(f"checkpoint = {where}: {sentence}")
+        raise CheckpointError(f"checkpoint = {path}: {sentence}")

@@ -1,8 +1,8 @@
-"""Decoding by CUDA graphs: a step of many blocks is one launch instead of some twenty for each block.
+"""Decoding by CUDA graphs: a step of many blocks is one launch instead of about twenty for each block.
 
-A graph repeats the kernels that were captured, on the same memory. So a step reads its hidden states, slots and
-positions from tensors that stay where they are, and attends to a fixed number of positions behind a mask. Written from
-the documentation of PyTorch 2.11 and tested with a stand-in for the capture: it has not run on a GPU yet.
+A graph repeats the captured kernels on the same memory. So a step reads its hidden states, slots and positions from
+tensors that keep their addresses, and attends to a fixed number of positions behind a mask. This was written from the
+documentation of PyTorch 2.11 and tested with a stand-in for the capture; it has not run on a GPU yet.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,17 +15,20 @@ from serving.blocks.block import Block
 from serving.blocks.slab import Slab
 from system.checks import require
 
-REACH_STEP = 256  # graphs attend to multiples of so many positions: few graphs, and short contexts stay cheap
-WARM_UPS = 3  # before a capture, so that libraries have chosen their kernels and allocated what they keep
+REACH_STEP = 256  # graphs attend to a multiple of this: few graphs, and short contexts stay cheap
+WARM_UPS = 3  # before a capture, for libraries to choose their kernels and to allocate memory
 
 
 def graph_reach(context_tokens: int, cache_tokens: int) -> int:
-    """The positions that a graph for this context attends to; a slot holds `cache_tokens`."""
+    """Return the number of positions that a graph for this context attends to.
+
+    It is at most `cache_tokens`, the size of a slot.
+    """
     return min(-(-context_tokens // REACH_STEP) * REACH_STEP, cache_tokens)
 
 
 class Captured(NamedTuple):
-    """A computation that can be repeated, and where it leaves its result."""
+    """A computation that can be repeated, and the tensor with its result."""
 
     replay: Callable[[], object]
     output: Tensor
@@ -35,10 +38,11 @@ Capture = Callable[[Callable[[], Tensor]], Captured]
 
 
 class CudaCapture:
-    """Captures on a stream of its own, or on that of an SM partition; graphs share the memory of what they compute.
+    """Captures CUDA graphs on a stream of its own, or on the stream of an SM partition.
 
-    They may, because they are never replayed at once and results are copied before the next one. A capture waits for
-    the whole device, some tenths of a second: capture what will be needed before serving.
+    The graphs share memory for what they compute. This is safe because they are never replayed at the same time, and
+    results are copied before the next replay. A capture waits for the whole device, some tenths of a second, so
+    capture the graphs that will be needed before serving.
     """
 
     def __init__(self, device: torch.device, stream: torch.cuda.Stream | None = None) -> None:
@@ -48,13 +52,14 @@ class CudaCapture:
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, compute: Callable[[], Tensor]) -> Captured:
+        """Capture a computation, after warming it up."""
         self.stream.wait_stream(torch.cuda.current_stream(self.stream.device))
         with torch.cuda.stream(self.stream):
             for _ in range(WARM_UPS):
                 compute()
         torch.cuda.current_stream(self.stream.device).wait_stream(self.stream)
         graph = torch.cuda.CUDAGraph()
-        # Threads that serve other partitions of the device may go on.
+        # Threads that serve other partitions of the device may continue.
         with torch.cuda.graph(graph, pool=self._pool, stream=self.stream, capture_error_mode="thread_local"):
             output = compute()
         return Captured(graph.replay, output)
@@ -63,8 +68,9 @@ class CudaCapture:
 class GraphedStep:
     """One-token steps of B jobs through the same blocks, each job with a slot for every block.
 
-    `hidden` (B, 1, h) and `numbers` (blocks + 1, B), positions and below them slots, are those of the first step: to
-    warm up is to compute that step, so that capturing while others are served does no harm to their slots.
+    `hidden` (B, 1, h) and `numbers` (blocks + 1, B) are those of the first step; the first row of `numbers` has
+    positions, and the others have the slots of each block. The warm-up computes the first step, so a capture while
+    other jobs are served does not touch their slots.
     """
 
     def __init__(
@@ -82,7 +88,10 @@ class GraphedStep:
         self.replay, self.output = capture(compute)
 
     def __call__(self, hidden: Tensor, numbers: Tensor) -> Tensor:
-        """(B, 1, h) after the blocks, until the next step is asked for."""
+        """Return the hidden states (B, 1, h) after the blocks.
+
+        The next step overwrites them.
+        """
         self.hidden.copy_(hidden)
         self.numbers.copy_(numbers)
         self.replay()
@@ -90,7 +99,7 @@ class GraphedStep:
 
 
 class DecodeGraphs:
-    """The graphs of a server's blocks, each captured when first asked for."""
+    """The graphs of a server's blocks, each captured when it is first needed."""
 
     def __init__(self, blocks: Sequence[Block], slab: Slab, capture: Capture) -> None:
         self._blocks, self._slab, self._capture = list(blocks), slab, capture
@@ -101,9 +110,10 @@ class DecodeGraphs:
 
     @torch.inference_mode()
     def decode(self, begin: int, hidden: Tensor, slots: list[list[int]], positions: list[int]) -> Tensor:
-        """(B, 1, h) after as many of the server's blocks from its `begin`-th on as there are rows of B slots.
+        """Return the hidden states (B, 1, h) after blocks of the server.
 
-        The next step may overwrite it.
+        They start at its `begin`-th block. There are as many blocks as `slots` has rows, each with the slots of B jobs.
+        The next step may overwrite the result.
         """
         numbers = torch.tensor([positions, *slots])
         reach = graph_reach(1 + max(positions), self._slab.cache_tokens)

@@ -1,4 +1,4 @@
-"""A server's cache: block-slots of one allocation, the unit of the paper's memory constraint (3)."""
+"""A server's cache: the slots of one allocation, the unit of the paper's memory constraint (3)."""
 
 import torch
 
@@ -8,13 +8,13 @@ from system.models.decoder import Decoder
 
 
 class NoRoomError(InputError):
-    """A job asks for more cache than a server has left: it is refused, and nothing changes."""
+    """A job needs more cache than a server has left: the job is refused, and nothing changes."""
 
 
 class Slab:
-    """`cache_slot_count` slots, each for the keys and values of `cache_tokens` tokens of one job in one block.
+    """All cache slots of a server, allocated once.
 
-    Nothing is allocated after it is made.
+    Each of the `cache_slot_count` slots holds the keys and values of `cache_tokens` tokens of one job in one block.
     """
 
     def __init__(
@@ -34,25 +34,29 @@ class Slab:
 
     @property
     def free_count(self) -> int:
-        """Slots that no job has."""
+        """Count the slots that no job holds."""
         return len(self._free)
 
     @property
     def used_count(self) -> int:
+        """Count the slots that jobs hold."""
         return len(self.keys) - self.free_count
 
     @property
     def byte_count(self) -> int:
-        """Bytes of all slots, free or not."""
+        """Count the bytes of all slots, whether free or not."""
         return self._storage.numel() * self._storage.element_size()
 
     def take(self, count: int) -> list[int]:
-        """Numbers of so many free slots; raises `NoRoomError` if there are fewer."""
+        """Return the numbers of `count` slots that are free, and mark them as used.
+
+        Raises `NoRoomError` if fewer are free.
+        """
         if count > self.free_count:
             raise NoRoomError(f"cache slots = {count}: only {self.free_count} of {len(self.keys)} are free")
         taken, self._free = self._free[:count], self._free[count:]
         return taken
 
     def give_back(self, slots: list[int]) -> None:
-        """They are free again."""
+        """Mark slots as free again."""
         self._free += slots

@@ -1,4 +1,4 @@
-"""What a server computes: consecutive blocks and the cache of the jobs that it serves."""
+"""The blocks that a server computes, consecutive ones, and the cache of the jobs that it serves."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from system.checks import require
 
 @dataclass
 class Job:
-    """A job on one server: the blocks that it runs there, a slot for each, and how many tokens these hold."""
+    """A job on one server: the blocks that it runs there, a cache slot for each, and the number of tokens in them."""
 
     first_block: int
     slots: list[int]
@@ -25,8 +25,8 @@ class Job:
 class Stack:
     """Blocks `first_block`, `first_block` + 1, ... of a model, and a slab for their cache.
 
-    Every method raises `InputError` and changes nothing if it is asked for what cannot be. With `graphs`, of the same
-    blocks and slab, single tokens go through CUDA graphs.
+    Every method raises `InputError` and changes nothing if its request cannot be met. With `graphs`, which must be of
+    the same blocks and slab, single tokens are computed by CUDA graphs.
     """
 
     def __init__(
@@ -37,21 +37,24 @@ class Stack:
 
     @property
     def job_count(self) -> int:
-        """Jobs that hold slots."""
+        """Count the jobs that hold slots."""
         return len(self._jobs)
 
     def open(self, job: int, first_block: int, block_count: int) -> None:
-        """Take a slot for each of the blocks that the job will run here."""
+        """Take a cache slot for each block that a job runs here."""
         end = self.first_block + len(self.blocks)
         hosted = self.first_block <= first_block < first_block + block_count <= end
         wanted = f"{first_block} to {first_block + block_count - 1}"
         require(hosted, f"blocks of job {job}", wanted, f"this server hosts {self.first_block} to {end - 1}")
-        require(job not in self._jobs, "job", job, "is open on this server already; close it first")
+        require(job not in self._jobs, "job", job, "is already open on this server; close it first")
         self._jobs[job] = Job(first_block, self.slab.take(block_count))
 
     @torch.inference_mode()
     def step(self, job: int, hidden: Tensor) -> Tensor:
-        """(1, n, h) after the job's blocks, for its next n tokens."""
+        """Return a job's hidden states (1, n, h) after its blocks.
+
+        `hidden` (1, n, h) are those of its next n tokens.
+        """
         if self.graphs is not None and hidden.shape[1] == 1:
             return self.decode([job], hidden)
         entry = self._job_with_room(job, hidden.shape[1])
@@ -62,10 +65,11 @@ class Stack:
 
     @torch.inference_mode()
     def decode(self, jobs: Sequence[int], hidden: Tensor) -> Tensor:
-        """(B, 1, h) after each job's own blocks, for the next token of each of B jobs, together.
+        """Return the hidden states (B, 1, h) of B jobs after their blocks.
 
-        A job that begins in mid-server joins the batch at its first block; with graphs, jobs of the same blocks are
-        together.
+        `hidden` (B, 1, h) are those of the next token of each job. Each job goes through its own blocks, and jobs are
+        computed together: a job that skips the first blocks of this server joins the batch at its own first block. With
+        graphs, jobs with the same blocks are computed together.
         """
         entries = [self._job_with_room(job, 1) for job in jobs]
         hidden = hidden.clone()
@@ -83,10 +87,10 @@ class Stack:
             rows = [row for row, entry in enumerate(entries) if self._runs(entry, number)]
             if rows:
                 chosen = [entries[row] for row in rows]
-                slot = self._whole([entry.slots[number - entry.first_block] for entry in chosen])
-                position = self._whole([entry.position for entry in chosen])
-                at = slice(None) if len(rows) == len(entries) else rows
-                hidden[at] = block.decode(hidden[at], self.slab.keys, self.slab.values, slot, position, longest)
+                slot = self._index_tensor([entry.slots[number - entry.first_block] for entry in chosen])
+                position = self._index_tensor([entry.position for entry in chosen])
+                batch = slice(None) if len(rows) == len(entries) else rows
+                hidden[batch] = block.decode(hidden[batch], self.slab.keys, self.slab.values, slot, position, longest)
 
     def _decode_by_graph(self, graphs: DecodeGraphs, entries: Sequence[Job], hidden: Tensor) -> None:
         rows_of: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -97,21 +101,21 @@ class Stack:
             hidden[rows] = graphs.decode(begin, hidden[rows], slots, [entries[row].position for row in rows])
 
     def close(self, job: int) -> None:
-        """Its slots are free again."""
+        """Free the slots of a job."""
         self.slab.give_back(self._job(job).slots)
         del self._jobs[job]
 
     def close_all(self) -> None:
-        """Every slot is free again."""
+        """Free all slots."""
         for job in list(self._jobs):
             self.close(job)
 
     def in_prompt(self, job: int) -> bool:
-        """Whether the job has no tokens here so far."""
+        """Return whether the job has no tokens on this server so far."""
         return self._job(job).position == 0
 
     def require_room(self, job: int, tokens: int) -> None:
-        """Raise `InputError` unless the job can take so many tokens more."""
+        """Raise `InputError` unless the job's slots have room for so many more tokens."""
         self._job_with_room(job, tokens)
 
     def _job(self, job: int) -> Job:
@@ -134,5 +138,5 @@ class Stack:
     def _runs(entry: Job, block: int) -> bool:
         return entry.first_block <= block < entry.first_block + len(entry.slots)
 
-    def _whole(self, numbers: list[int]) -> Tensor:
+    def _index_tensor(self, numbers: list[int]) -> Tensor:
         return torch.tensor(numbers, device=self.slab.keys.device)

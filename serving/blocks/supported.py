@@ -6,7 +6,7 @@ from system import InputError
 from system.checks import require, require_known
 from system.models.config_json import Config, computable_decoder_from_config
 from system.models.decoder import Decoder
-from system.models.presets import preset, presets
+from system.models.presets import all_presets, preset
 
 # The families that have torch blocks. Each comes with the keys of a config.json that change how a block computes but
 # not its shape, and the only value with which it computes here.
@@ -38,8 +38,8 @@ def supported_preset(name: str) -> Decoder:
 
     Raises `InputError` if there is none of this name, or if it is for planning only.
     """
-    complete = [decoder.name for decoder in presets().values() if decoder.vocabulary_size is not None]
-    if name not in presets():
+    complete = [decoder.name for decoder in all_presets().values() if decoder.vocabulary_size is not None]
+    if name not in all_presets():
         require_known("model", name, complete)
     decoder = preset(name)
     require_supported(decoder)
@@ -67,7 +67,10 @@ def vocabulary_size(decoder: Decoder) -> int:
 
 
 def _require_bloom(decoder: Decoder) -> None:
-    """Check that every head has its own keys and values, and that the MLP has four times the hidden size."""
+    """Raise `InputError` unless a decoder has the shape of BLOOM.
+
+    Every head has its own keys and values, and the MLP has four times the hidden size.
+    """
     equal = decoder.kv_head_count == decoder.head_count
     remedy = f"must be head_count = {decoder.head_count} in a BLOOM block"
     require(equal, f"kv_head_count of {decoder.name}", decoder.kv_head_count, remedy)

@@ -1,4 +1,7 @@
-"""Random weights by seed and block: any server that hosts block b holds the same, on the same kind of device."""
+"""Random weights from a seed and a block's number.
+
+All servers that host block b hold the same weights, provided that they have the same kind of device.
+"""
 
 from typing import TypeVar
 
@@ -7,28 +10,34 @@ import torch
 from torch import nn
 
 from serving.blocks.block import Block, new_block
-from serving.blocks.ends import Ends, new_ends
+from serving.blocks.embedding_and_head import EmbeddingAndHead, new_embedding_and_head
 from system.models.decoder import Decoder
 
 Module = TypeVar("Module", bound=nn.Module)
-ENDS = 2**31  # stands for the ends among the blocks' numbers
-GAIN = 2.0  # so that blocks change the hidden state enough for tokens to depend on all of them
+EMBEDDING_AND_HEAD = 2**31  # in place of a block's number
+GAIN = 2.0  # blocks then change the hidden state enough for tokens to depend on all of them
 
 
 def random_block(decoder: Decoder, b: int, seed: int, dtype: torch.dtype, device: str | torch.device) -> Block:
-    """Block b of the model that the seed makes."""
+    """Return block b with the random weights of a seed."""
     return _filled(new_block(decoder, "meta", dtype), (seed, b), device)
 
 
-def random_ends(decoder: Decoder, seed: int, dtype: torch.dtype, device: str | torch.device) -> Ends:
-    """Embedding, norms and head of the model that the seed makes."""
-    ends = _filled(new_ends(decoder, "meta", dtype), (seed, ENDS), device)
-    ends.last_norm.weight[::2] *= -1  # else a head that is the embedding, as BLOOM's, would repeat the last token
-    return ends
+def random_embedding_and_head(
+    decoder: Decoder, seed: int, dtype: torch.dtype, device: str | torch.device
+) -> EmbeddingAndHead:
+    """Return embedding, norms and head with the random weights of a seed."""
+    module = _filled(new_embedding_and_head(decoder, "meta", dtype), (seed, EMBEDDING_AND_HEAD), device)
+    # Otherwise a head that is the embedding's matrix, as in BLOOM, would repeat the last token.
+    module.last_norm.weight[::2] *= -1
+    return module
 
 
 def _filled(module: Module, seeds: tuple[int, int], device: str | torch.device) -> Module:
-    """Normal matrices; norms near 1 and biases near 0, but not at them."""
+    """Return the module with normally distributed matrices.
+
+    Norms are near 1 and biases near 0, but not exactly.
+    """
     module = module.to_empty(device=device)
     generator = torch.Generator(device).manual_seed(int(np.random.SeedSequence(seeds).generate_state(1, np.uint32)[0]))
     for name, parameter in module.named_parameters():

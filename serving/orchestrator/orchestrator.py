@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluators.admission.requests import RequestAdmission
-from serving.blocks.ends import Ends
+from serving.blocks.embedding_and_head import EmbeddingAndHead
 from serving.orchestrator.attempt import Attempt, Delays, Request
 from serving.orchestrator.job_record import ServedJob, Status
 from serving.orchestrator.reactor import Reactor
@@ -34,12 +34,13 @@ class Orchestrator:
         self,
         admission: RequestAdmission,
         connections: Mapping[int, Connection],
-        ends: Ends,
+        embedding_and_head: EmbeddingAndHead,
         delays: Delays,
         timeout_s: float,
         reroute: bool = True,
     ) -> None:
-        self._admission, self._connections, self._ends, self._delays = admission, dict(connections), ends, delays
+        self._admission, self._connections, self._delays = admission, dict(connections), delays
+        self._embedding_and_head = embedding_and_head
         self._timeout_s, self._reroute = timeout_s, reroute
         self._reactor = Reactor(connections, self._receive, self._end_turn)
         self._completed: list[Attempt] = []  # attempts that passed their last server in this turn of the loop
@@ -110,7 +111,7 @@ class Orchestrator:
             attempt = Attempt(self._attempt_count, start, self._requests[start.job], start_s)
             self._attempts[attempt.number] = attempt
             self.records[start.job].attempts += 1
-            self._first_hop(attempt, self._ends.embed(attempt.request.prompt))
+            self._first_hop(attempt, self._embedding_and_head.embed(attempt.request.prompt))
         if np.isfinite(self._admission.next_look_s):
             self._call_at(self._admission.next_look_s, self._start_jobs)
 
@@ -224,8 +225,8 @@ class Orchestrator:
         self._send_all()
 
     def _next_tokens(self, attempts: Sequence[Attempt]) -> None:
-        tokens = self._ends.next_token(torch.cat([a.hidden for a in attempts if a.hidden is not None]))
-        embedded = self._ends.embed(tokens).split(1, dim=1)
+        tokens = self._embedding_and_head.next_token(torch.cat([a.hidden for a in attempts if a.hidden is not None]))
+        embedded = self._embedding_and_head.embed(tokens).split(1, dim=1)
         for attempt, token, after in zip(attempts, tokens.tolist(), embedded, strict=True):
             if attempt.in_prompt:
                 attempt.first_token_s = self._now_s()

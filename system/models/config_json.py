@@ -66,7 +66,10 @@ def computable_decoder_from_config(path: Path, computed: Mapping[str, Config]) -
 
 
 def has_tied_head(config: Config) -> bool:
-    """Return whether a LLaMA's output head is the matrix of its embedding; a BLOOM's always is."""
+    """Return whether the output head of a LLaMA is its embedding.
+
+    That of a BLOOM always is.
+    """
     return bool(config.get("tie_word_embeddings", False))
 
 

@@ -12,7 +12,7 @@ FILE = Path(__file__).with_suffix(".yaml")
 
 
 @cache
-def presets() -> dict[str, Decoder]:
+def all_presets() -> dict[str, Decoder]:
     """Return all presets by name, in the order of the file."""
     entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return {name: Decoder(name, **fields) for name, fields in entries.items()}
@@ -20,5 +20,5 @@ def presets() -> dict[str, Decoder]:
 
 def preset(name: str) -> Decoder:
     """Return a preset; raise `InputError` with the nearest names if there is none."""
-    require_known("model", name, presets())
-    return presets()[name]
+    require_known("model", name, all_presets())
+    return all_presets()[name]

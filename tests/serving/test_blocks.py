@@ -6,7 +6,7 @@ import pytest
 from serving.blocks.supported import SUPPORTED, supported_preset, vocabulary_size
 from system import InputError
 from system.models.decoder import Decoder
-from system.models.presets import preset, presets
+from system.models.presets import all_presets, preset
 from tests.support.oracles import blocks as oracle
 from tests.support.project import NEEDS_RUNTIME
 from tests.support.small_models import BLOOM, LLAMA, MODELS, name_of, one_thread  # noqa: F401
@@ -18,7 +18,7 @@ from serving.blocks.graphs import Captured, CudaCapture, DecodeGraphs  # noqa: E
 from serving.blocks.reference import generate  # noqa: E402
 from serving.blocks.slab import NoRoomError, Slab  # noqa: E402
 from serving.blocks.stack import Stack  # noqa: E402
-from serving.blocks.weights import random_block, random_ends  # noqa: E402
+from serving.blocks.weights import random_block, random_embedding_and_head  # noqa: E402
 
 SEED = 7
 EITHER = pytest.mark.parametrize("model", MODELS, ids=name_of)
@@ -29,7 +29,7 @@ def blocks_of(model, dtype=torch.float32):
 
 
 def ends_of(model, dtype=torch.float32):
-    return random_ends(model, SEED, dtype, "cpu")
+    return random_embedding_and_head(model, SEED, dtype, "cpu")
 
 
 def arrays(module):
@@ -351,7 +351,7 @@ def test_memory_of_the_presets(name, parameters, kv_bytes_per_token, kv_bytes_of
     assert Slab(preset(name), 3, 2048, torch.float16, "meta").byte_count == 3 * kv_bytes_of_2048
 
 
-OF_SUPPORTED_FAMILIES = [decoder for decoder in presets().values() if decoder.family in SUPPORTED]
+OF_SUPPORTED_FAMILIES = [decoder for decoder in all_presets().values() if decoder.family in SUPPORTED]
 
 
 @pytest.mark.parametrize("model", [*OF_SUPPORTED_FAMILIES, *MODELS], ids=name_of)

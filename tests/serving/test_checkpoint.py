@@ -14,7 +14,7 @@ safetensors = pytest.importorskip("safetensors.torch", reason=NEEDS_RUNTIME)
 from serving.blocks import checkpoint as module  # noqa: E402
 from serving.blocks.checkpoint import Checkpoint, CheckpointError  # noqa: E402
 from serving.blocks.reference import generate  # noqa: E402
-from serving.blocks.weights import random_block, random_ends  # noqa: E402
+from serving.blocks.weights import random_block, random_embedding_and_head  # noqa: E402
 
 SEED = 11
 PLACES = {"llama": ("model.", "layers"), "bloom": ("transformer.", "h")}
@@ -60,7 +60,7 @@ def tensors_of(model, dtype=torch.float32):
     for b in range(model.block_count):
         state = random_block(model, b, SEED, dtype, "cpu").layers.state_dict()
         tensors |= {f"{root}{blocks}.{b}.{name}": tensor for name, tensor in state.items()}
-    for name, tensor in random_ends(model, SEED, dtype, "cpu").state_dict().items():
+    for name, tensor in random_embedding_and_head(model, SEED, dtype, "cpu").state_dict().items():
         part, _, parameter = name.partition(".")
         tensors[f"{ENDS[model.family][part]}.{parameter}"] = tensor
     return tensors
@@ -127,15 +127,15 @@ def same(found, expected):
 def test_what_is_read_is_what_was_written(tmp_path, model, shard_count):
     checkpoint = Checkpoint(write(tmp_path, model, tensors_of(model), shard_count))
     assert checkpoint.decoder == model
-    ends, blocks = checkpoint.ends(torch.float32, "cpu"), []
+    ends, blocks = checkpoint.embedding_and_head(torch.float32, "cpu"), []
     for b in range(model.block_count):
         blocks.append(checkpoint.block(b, torch.float32, "cpu"))
         assert same(blocks[b], random_block(model, b, SEED, torch.float32, "cpu"))
-    assert same(ends, random_ends(model, SEED, torch.float32, "cpu"))
+    assert same(ends, random_embedding_and_head(model, SEED, torch.float32, "cpu"))
     assert not any(parameter.requires_grad for parameter in (*ends.parameters(), *blocks[0].parameters()))
     tokens = generate(model, blocks, ends, [1, 2, 3], 5)
     own = [random_block(model, b, SEED, torch.float32, "cpu") for b in range(model.block_count)]
-    assert tokens == generate(model, own, random_ends(model, SEED, torch.float32, "cpu"), [1, 2, 3], 5)
+    assert tokens == generate(model, own, random_embedding_and_head(model, SEED, torch.float32, "cpu"), [1, 2, 3], 5)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=name_of)
@@ -145,13 +145,18 @@ def test_names_without_the_root_are_understood(tmp_path, model):
     tensors = {name.removeprefix(root): tensor for name, tensor in tensors_of(model).items()}
     checkpoint = Checkpoint(write(tmp_path, model, tensors, shard_count=3))
     assert same(checkpoint.block(2, torch.float32, "cpu"), random_block(model, 2, SEED, torch.float32, "cpu"))
-    assert same(checkpoint.ends(torch.float32, "cpu"), random_ends(model, SEED, torch.float32, "cpu"))
+    assert same(
+        checkpoint.embedding_and_head(torch.float32, "cpu"),
+        random_embedding_and_head(model, SEED, torch.float32, "cpu"),
+    )
 
 
 def test_a_tied_head_is_the_embedding_and_takes_no_memory(tmp_path):
     tensors = tensors_of(LLAMA)
     del tensors["lm_head.weight"]
-    ends = Checkpoint(write(tmp_path, LLAMA, tensors, tie_word_embeddings=True)).ends(torch.float32, "cpu")
+    ends = Checkpoint(write(tmp_path, LLAMA, tensors, tie_word_embeddings=True)).embedding_and_head(
+        torch.float32, "cpu"
+    )
     assert torch.equal(ends.head.weight, ends.embedding.weight)
     assert ends.head.weight.data_ptr() == ends.embedding.weight.data_ptr()
 
@@ -219,7 +224,7 @@ def read_all(folder):
     checkpoint = Checkpoint(folder)
     for b in range(checkpoint.decoder.block_count):
         checkpoint.block(b, torch.float32, "cpu")
-    checkpoint.ends(torch.float32, "cpu")
+    checkpoint.embedding_and_head(torch.float32, "cpu")
 
 
 def truncate(folder):

@@ -15,7 +15,7 @@ import torch
 from algorithms.dispatch.jffc import JFFC
 from evaluators.admission.requests import RequestAdmission
 from serving.blocks.reference import generate
-from serving.blocks.weights import random_block, random_ends
+from serving.blocks.weights import random_block, random_embedding_and_head
 from serving.launch import fleet
 from serving.orchestrator.attempt import Delays, random_prompts
 from serving.orchestrator.orchestrator import Orchestrator
@@ -28,7 +28,7 @@ from workloads.jobs import Jobs
 
 CACHE_TOKENS = 512
 CAPACITY = 2  # of each chain
-ENDS = random_ends(LLAMA, 0, torch.float32, torch.device("cpu"))
+ENDS = random_embedding_and_head(LLAMA, 0, torch.float32, torch.device("cpu"))
 HOSTED = ((0, 2 * CAPACITY), (2, CAPACITY), (2, CAPACITY))  # first of two blocks, and capacity, of each server
 
 

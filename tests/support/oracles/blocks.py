@@ -18,7 +18,7 @@ def block(decoder, weights: Weights, hidden: np.ndarray) -> np.ndarray:
 def tokens_of(decoder, blocks: list[Weights], ends: Weights, prompt: list[int], new_tokens: int) -> list[int]:
     """Return greedily decoded tokens, computing the whole sequence for each one.
 
-    `ends` are the weights of the embedding and of the head.
+    `ends` are the weights of `EmbeddingAndHead`.
     """
     sequence = list(prompt)
     for _ in range(new_tokens):
@@ -82,9 +82,7 @@ def _bloom(decoder, weights: Weights, hidden: np.ndarray) -> np.ndarray:
         return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
 
     x = layer_norm(decoder, weights, "input_layernorm", hidden)
-    fused = linear(x, "self_attention.query_key_value").reshape(
-        len(hidden), decoder.head_count, 3, decoder.head_size
-    )
+    fused = linear(x, "self_attention.query_key_value").reshape(len(hidden), decoder.head_count, 3, decoder.head_size)
     mixed = [
         _attend(fused[:, head, 0], fused[:, head, 1], fused[:, head, 2], slope)
         for head, slope in enumerate(alibi_slopes(decoder.head_count))

@@ -1,4 +1,4 @@
-"""What stands before the first block and after the last, kept by the orchestrator: embedding, last norm, head."""
+"""The parts before the first block and after the last, kept by the orchestrator: embedding, last norm, head."""
 
 import torch
 from torch import Tensor, nn
@@ -8,17 +8,17 @@ from serving.blocks.supported import require_supported, vocabulary_size
 from system.models.decoder import Decoder
 
 
-class Ends(nn.Module):
-    """From tokens to the first block's input, and from the last block's output to the next token, greedily.
+class EmbeddingAndHead(nn.Module):
+    """The way from tokens to the first block, and from the last block to the most likely next token.
 
-    Names of the parts are ours; `checkpoint.py` says what Hugging Face calls them. BLOOM norms its embeddings and
-    uses them as its head.
+    The names of the parts are ours; `checkpoint.py` has Hugging Face's names for them. BLOOM normalises its embeddings
+    and uses their matrix as its head.
     """
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
         words, hidden, epsilon = vocabulary_size(decoder), decoder.hidden_size, decoder.norm_epsilon
-        # Not drawn by torch, whose way of drawing on `meta` imports its compiler, for a second.
+        # Not initialised by torch: on the device `meta` that would import torch's compiler, which takes a second.
         self.embedding = nn.Embedding.from_pretrained(torch.empty(words, hidden))
         if decoder.family == "llama":
             self.embedding_norm: nn.Module = nn.Identity()
@@ -31,18 +31,21 @@ class Ends(nn.Module):
 
     @torch.inference_mode()
     def embed(self, tokens: Tensor) -> Tensor:
-        """(1, n, h) for n tokens."""
+        """Return the hidden states (1, n, h) of n tokens before the first block."""
         return self.embedding_norm(self.embedding(tokens))[None]
 
     @torch.inference_mode()
     def next_token(self, hidden: Tensor) -> Tensor:
-        """(B,) the most likely token after the last of each row of (B, n, h)."""
+        """Return the most likely next token (B,) of each row of (B, n, h)."""
         weight = self.embedding.weight if self.head is None else self.head.weight
         return linear(self.last_norm(hidden[:, -1]), weight).argmax(dim=-1)
 
 
-def new_ends(decoder: Decoder, device: str | torch.device, dtype: torch.dtype) -> Ends:
-    """Ends whose parameters are to be filled; on the device `meta` without memory."""
+def new_embedding_and_head(decoder: Decoder, device: str | torch.device, dtype: torch.dtype) -> EmbeddingAndHead:
+    """Return an embedding and head whose parameters are still to be filled.
+
+    On the device `meta` they take no memory. Raises `InputError` if the decoder cannot be served.
+    """
     require_supported(decoder)
     with torch.device(device):
-        return Ends(decoder).to(dtype).requires_grad_(False)
+        return EmbeddingAndHead(decoder).to(dtype).requires_grad_(False)
