@@ -1,4 +1,4 @@
-"""What a plan is to achieve."""
+"""Goals that a plan can have."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from system.checks import require_positive, require_share
 
 @dataclass(frozen=True)
 class Minimise:
-    """The least mean response time, or with `quantile` the least time that this share of the jobs does not exceed."""
+    """The shortest mean response time, or with `quantile` the shortest time that this share of jobs does not exceed."""
 
     quantile: float | None = None
 
@@ -18,7 +18,7 @@ class Minimise:
 
 @dataclass(frozen=True)
 class UnderSlo:
-    """A share `quantile` of the jobs is to be answered within `slo_s`."""
+    """A response time of at most `slo_s` for a share `quantile` of the jobs."""
 
     quantile: float
     slo_s: float
@@ -29,11 +29,11 @@ class UnderSlo:
 
 
 class LargestRate(UnderSlo):
-    """The largest arrival rate at which that holds."""
+    """The largest arrival rate at which the response times keep to `slo_s`."""
 
 
 class Cheapest(UnderSlo):
-    """The least hourly cost of servers with which it holds at the given rate."""
+    """The lowest hourly cost of servers whose response times keep to `slo_s` at the given rate."""
 
 
 Goal = Minimise | LargestRate | Cheapest

@@ -1,4 +1,4 @@
-"""An inventory as objects: the servers that there are, the model, the requests, and the goal."""
+"""An inventory as objects: the available servers, the model, the requests, and the goal."""
 
 from dataclasses import dataclass, field, replace
 
@@ -13,25 +13,28 @@ from workloads.workload import Workload
 
 @dataclass(frozen=True)
 class Inventory:
-    """Everything that a plan follows from. Servers of one group are identical but for their names."""
+    """Everything that a plan follows from.
+
+    Servers of one group are identical except for their names.
+    """
 
     model: ServedModel
-    derivation: tuple[str, ...]  # how block and cache sizes follow from the model's shape, a line each, for people
-    servers: Servers  # J, each with a name of its own
+    derivation: tuple[str, ...]  # how block and cache sizes follow from the model, lines for people
+    servers: Servers  # J, with unique names
     gpus: tuple[str, ...]  # (J,) name of the profile, or "own numbers"
-    groups: NDArray[np.int64]  # (J,) the entry of the file that a server comes from
-    cost_per_hour: NDArray[np.float64] | None  # (J,), None if the file names no cost
+    groups: NDArray[np.int64]  # (J,) index of the entry that describes the server
+    cost_per_hour: NDArray[np.float64] | None  # (J,); None if the file gives no cost
     workload: Workload
-    rate_per_s: float | None  # None: to be found (goal `LargestRate`)
+    rate_per_s: float | None  # None where the goal is to find it, `LargestRate`
     goal: Goal
     service: NamedService = field(default_factory=NamedService)
 
     def system(self, rate_per_s: float) -> System:
-        """All servers of the inventory at an arrival rate."""
+        """Return all servers of the inventory at an arrival rate."""
         return System(self.model, self.servers, rate_per_s, self.workload.mean_job)
 
     def only(self, members: NDArray[np.int64]) -> "Inventory":
-        """The inventory as if there were only these of its servers."""
+        """Return the inventory with only some of its servers, given by index."""
         servers, cost = self.servers, self.cost_per_hour
         orchestrator_rtt_s, rtt_s = servers.orchestrator_rtt_s, servers.rtt_s
         kept = Servers(

@@ -23,17 +23,17 @@ OVERHEAD_KEYS = ("prefill_ms", "token_ms")
 OWN_NUMBERS = "own numbers"
 
 BLOCK_OVERHEAD_MS = 1.0  # once per block and job (paper footnote 2)
-HOP_OVERHEAD_MS = 18.0  # serialization of a message, for the prefill and for each further token (paper Sec. 4)
-# What PETALS keeps back: 2 GiB for BLOOM's width and in proportion for others.
+HOP_OVERHEAD_MS = 18.0  # to serialize a message, for the prefill and for each further token (paper Sec. 4)
+# PETALS reserves 2 GiB for BLOOM's hidden size; for other hidden sizes it is in proportion.
 WORKSPACE_GB_PER_WIDTH = 2 * 2**30 / 1e9 / 14336
 
 POSITIONS = {city: (latitude_deg, longitude_deg) for city, latitude_deg, longitude_deg in CITIES}
-NETWORK = European()  # its access latency in the mean, its time per km
+NETWORK = European()  # gives the mean access latency and the time per km
 
 
 @dataclass(frozen=True)
 class Group:
-    """One entry: identical servers, each with a name of its own."""
+    """The servers of one entry: identical except for their names."""
 
     names: tuple[str, ...]
     gpu: GpuProfile
@@ -45,7 +45,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Machines:
-    """The servers of all groups, in their order."""
+    """The servers of all groups, in the order of the groups."""
 
     servers: Servers
     gpus: tuple[str, ...]  # (J,)
@@ -54,7 +54,10 @@ class Machines:
 
 
 def machines_of(top: Entry, model: ServedModel, folder: Path) -> Machines:
-    """The servers that a file lists under `servers`; raises `InputError` with the server's name where one is wrong."""
+    """Return the servers that a file lists under `servers`.
+
+    Raises `InputError` with the name of the first server that is wrong.
+    """
     groups = [_group(entry, top, model, folder) for entry in server_entries(top)]
     counts = [len(group.names) for group in groups]
     names = tuple(name for group in groups for name in group.names)
@@ -74,18 +77,21 @@ def machines_of(top: Entry, model: ServedModel, folder: Path) -> Machines:
 
 
 def server_entries(top: Entry, keys: Sequence[str] = SERVER_KEYS) -> list[Entry]:
-    """The entries under `servers`, each placed by its name."""
+    """Return the entries under `servers`, each labelled with its name."""
     listed = top.value("servers", "a list of servers, each with a name, a gpu and an rtt_ms")
     require(isinstance(listed, list) and listed != [], "servers", repr(listed), "must be a list of at least one server")
-    return [Entry.of(_place(n, content), content, keys) for n, content in enumerate(listed, 1)]
+    return [Entry.of(_label(n, content), content, keys) for n, content in enumerate(listed, 1)]
 
 
 def reserve_gb(model: ServedModel) -> float:
-    """Memory of a server that is kept for workspace where the inventory does not say what is free."""
+    """Return the memory of a server that is reserved for workspace.
+
+    It is reserved where the inventory does not give `free_memory_gb`.
+    """
     return WORKSPACE_GB_PER_WIDTH * (model.hidden_size or 0)
 
 
-def _place(n: int, content: Any) -> str:
+def _label(n: int, content: Any) -> str:
     named = isinstance(content, dict) and content.get("name") is not None
     return f"server {content['name']}" if named else f"server number {n}"
 
@@ -103,7 +109,9 @@ def _gpu(entry: Entry, folder: Path) -> GpuProfile:
     if "gpu" not in entry:
         return _own_gpu(entry)
     for key in GPU_KEYS:
-        remedy = f"gpu = {entry.content['gpu']} says it already, give one of the two (what is free: free_memory_gb)"
+        remedy = (
+            f"gpu = {entry.content['gpu']} sets it already; give one of the two (free_memory_gb is the free memory)"
+        )
         require(key not in entry, entry.where(key), entry.content.get(key), remedy)
     name = entry.text("gpu", "the name of a profile")
     try:
@@ -114,7 +122,11 @@ def _gpu(entry: Entry, folder: Path) -> GpuProfile:
 
 
 def _profile(name: str, folder: Path) -> dict[str, Any]:
-    """One of `hardware_profiles/`, also by "RTX 4090"; or a file beside the inventory, such as `measured.yaml`."""
+    """Return the fields of a hardware profile.
+
+    It is one of `hardware_profiles/`, whose name may be written as "RTX 4090", or a file in the folder of the
+    inventory, such as "measured.yaml".
+    """
     if name.endswith(".yaml"):
         path = folder / name
         return profile.read_profile(path.stem, path.parent)
@@ -141,32 +153,37 @@ def _own_gpu(entry: Entry) -> GpuProfile:
 def _free_memory_gb(entry: Entry, gpu: GpuProfile, model: ServedModel) -> float:
     if "free_memory_gb" in entry:
         free_gb = entry.positive("free_memory_gb", "GB")
-        remedy = f"is more than the {gpu.memory_gb:g} GB of its GPU; one server is one GPU, use count for several"
+        remedy = f"is more than the {gpu.memory_gb:g} GB of its GPU; a server is one GPU, use count for several"
         require(free_gb <= gpu.memory_gb, entry.where("free_memory_gb"), free_gb, remedy)
         return free_gb
     reserve = reserve_gb(model)
-    remedy = f"is not more than the {reserve:.3g} GB kept for workspace; remove the server or give free_memory_gb"
-    require(gpu.memory_gb > reserve, f"memory of {entry.place}", f"{gpu.memory_gb:g} GB", remedy)
+    remedy = f"is not more than the {reserve:.3g} GB reserved for workspace; remove the server or give free_memory_gb"
+    require(gpu.memory_gb > reserve, f"memory of {entry.label}", f"{gpu.memory_gb:g} GB", remedy)
     return gpu.memory_gb - reserve
 
 
 def _rtt_s(entry: Entry, top: Entry) -> tuple[float, tuple[float, float] | None]:
-    """Round trip to the orchestrator, given or by the distance of the regions; the position where that is known."""
+    """Return the round trip to the orchestrator, and the server's position or None.
+
+    The round trip is given, or it follows from the distance of the regions.
+    """
     require(
         not ("rtt_ms" in entry and "region" in entry),
         entry.where("rtt_ms"),
         entry.content.get("rtt_ms"),
-        "region says it already, give one of the two",
+        "region sets it already; give one of the two",
     )
     if "region" not in entry:
-        hint = "the round-trip time to the orchestrator in ms, or a region (and orchestrator: its region)"
+        hint = (
+            "the round-trip time to the orchestrator in ms, or a region (and the orchestrator's region as orchestrator)"
+        )
         return entry.not_negative("rtt_ms", hint) / 1e3, None
     position_deg = _position_deg(entry, "region")
     return float(_distance_s(np.array(position_deg), np.array(_position_deg(top, "orchestrator")))), position_deg
 
 
 def _position_deg(entry: Entry, key: str) -> tuple[float, float]:
-    """Of a city by name, or of [latitude, longitude]."""
+    """Return a position that is given as a city or as [latitude, longitude]."""
     value = entry.value(key, "a city, such as Paris, or [latitude, longitude]")
     if isinstance(value, list):
         degrees = len(value) == 2 and all(map(is_finite_number, value)) and abs(value[0]) <= 90 and abs(value[1]) <= 180
@@ -177,17 +194,24 @@ def _position_deg(entry: Entry, key: str) -> tuple[float, float]:
 
 
 def _distance_s(position_deg: NDArray[np.float64], other_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Access latency at both ends and a time per km of great circle, as `hardware_profiles.networks.european`."""
+    """Return the round trip between positions.
+
+    It is the access latency at both ends and a time per km of great circle, as in
+    `hardware_profiles.networks.european`.
+    """
     km = great_circle_km(position_deg[..., 0], position_deg[..., 1], other_deg[..., 0], other_deg[..., 1])
     return (NETWORK.access_min_ms + NETWORK.access_max_ms + NETWORK.path_ms_per_km * km) / 1e3
 
 
 def _between_servers_s(top: Entry, groups: list[Group], counts: list[int]) -> NDArray[np.float64] | None:
-    """(J, J) from the regions if every server has one, else the one number that the file gives; None if neither."""
+    """Return the round trips (J, J) between servers, or None if unknown.
+
+    They follow from the regions if every server has one, and are otherwise the one number that the file gives.
+    """
     count, key = sum(counts), "rtt_between_servers_ms"
     positions_deg = np.array([group.position_deg for group in groups if group.position_deg is not None])
     if len(positions_deg) == len(groups):
-        require(key not in top, key, top.content.get(key), "the regions say it already, remove it")
+        require(key not in top, key, top.content.get(key), "the regions set it already; remove it")
         rtt_s = _distance_s(positions_deg[:, None], positions_deg).repeat(counts, axis=0).repeat(counts, axis=1)
     elif key in top:
         rtt_s = np.full((count, count), top.not_negative(key, "ms") / 1e3)
@@ -200,7 +224,11 @@ def _between_servers_s(top: Entry, groups: list[Group], counts: list[int]) -> ND
 
 
 def _communication_s(top: Entry, rtt_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(J, 3) a round trip for the prefill and one for each further token, each with its overhead."""
+    """Return the communication times (J, 3).
+
+    They are a round trip for the prefill, nothing for each input token, and a round trip for each further token. Each
+    round trip has its overhead.
+    """
     overheads = top.part("overheads", "a mapping", OVERHEAD_KEYS) if "overheads" in top else Entry("overheads", {})
     once_s, token_s = (
         (overheads.not_negative(key, "ms") if key in overheads else HOP_OVERHEAD_MS) / 1e3 for key in OVERHEAD_KEYS
@@ -209,17 +237,17 @@ def _communication_s(top: Entry, rtt_s: NDArray[np.float64]) -> NDArray[np.float
 
 
 def overheads_line(top: Entry) -> str:
-    """What a message is taken to cost beside its round trip, for people."""
+    """Return a line about the assumed cost of a message."""
     if "overheads" in top:
-        return "a message costs its round trip and the given overheads"
+        return "a message takes its round trip and the given overheads"
     return (
-        f"a message costs its round trip and {HOP_OVERHEAD_MS:g} ms, as measured over the Internet (paper Sec. 4), "
-        "since overheads are not given; on a local network they are smaller"
+        f"a message takes its round trip and {HOP_OVERHEAD_MS:g} ms, as measured over the Internet (paper Sec. 4), "
+        "because overheads are not given; on a local network they are smaller"
     )
 
 
 def _costs(groups: list[Group], counts: list[int]) -> NDArray[np.float64] | None:
-    """(J,) None if no server names a cost."""
+    """Return the costs per hour (J,), or None if no server has one."""
     costs = [group.cost_per_hour for group in groups]
     if all(cost is None for cost in costs):
         return None
@@ -233,5 +261,5 @@ def _require_distinct(names: tuple[str, ...]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise InputError(f"name = {name}: two servers have it, give each a name of its own (count for equal ones)")
+            raise InputError(f"name = {name}: two servers have it; give each its own name (and equal servers a count)")
         seen.add(name)

@@ -26,7 +26,7 @@ def decoder_from_entry(entry: Entry) -> Decoder:
 
 
 def derivation(decoder: Decoder, model: ServedModel, weights: str, cache: str) -> tuple[str, ...]:
-    """Return how the numbers of a served model follow from its decoder, a line each."""
+    """Return how a model's numbers follow from its decoder, line by line."""
     of_weights, of_cache = weight_precision(weights), cache_precision(cache)
     per_token = decoder.cache_bytes(1, cache)
     mlp = "gated MLP" if FAMILIES[decoder.family].gated_mlp else "MLP"

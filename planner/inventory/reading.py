@@ -1,4 +1,4 @@
-"""From an inventory file (YAML) to an `Inventory`; README.md and `planner/examples/` show what a file looks like."""
+"""Reading an inventory file (YAML) as an `Inventory`; `planner/examples/` has examples of such files."""
 
 import re
 from dataclasses import dataclass
@@ -40,19 +40,19 @@ MODEL_KEYS = (*SHAPES, "weights", "cache")
 WORKLOAD_KEYS = ("rate_per_s", "input_tokens", "output_tokens", "trace", "over_length")
 GOAL_KEYS = ("minimise", "largest_rate", "cheapest")
 SLO_KEYS = ("quantile", "slo_s")
-JOBS = 100_000  # where a workload of random numbers has to be simulated
+JOBS = 100_000  # of a random workload, where it has to be simulated
 PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
 class TraceFile:
-    """A trace of the user's own: what `TraceWorkload` asks of a data set."""
+    """A trace file of the user, with the interface of a data set that `TraceWorkload` needs."""
 
     name: str
     file: Path
 
     def path(self) -> Path:
-        """Where it lies."""
+        """Return the path of the file."""
         return self.file
 
 
@@ -66,28 +66,33 @@ class ModelChoice:
 
 
 def read_inventory(path: Path) -> Inventory:
-    """The inventory of a file; raises `InputError` with one sentence for the first mistake in it.
+    """Return the inventory of a file.
 
-    Paths in it are seen from its folder.
+    Paths in the file are relative to its folder. Raises `InputError` with one sentence for its first mistake.
     """
     content = read_yaml(path)
     for server in content.get("servers") or () if isinstance(content, dict) else ():
         if isinstance(server, dict) and "blocks" in server:
-            raise InputError(f"blocks of server {server.get('name')}: this is a layout, read it by plan.py evaluate")
+            raise InputError(
+                f"blocks of server {server.get('name')}: this file is a layout; use plan.py evaluate to read it"
+            )
     return inventory_of(content, path.parent)
 
 
 def inventory_of(content: Any, folder: Path) -> Inventory:
-    """The inventory of a file's content."""
+    """Return the inventory of a file's content.
+
+    Paths in it are relative to the folder.
+    """
     top = Entry.of("", content, TOP_KEYS)
     goal = _goal(top)
     choice = _model(top, folder)
-    limit = top.count("cache_tokens", "the tokens, prompt and output together, that a request's cache is to hold")
+    limit = top.count("cache_tokens", "the tokens of a request, prompt and output together, that its cache can hold")
     workload, rate_per_s = _workload(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
     model = served_model(choice.decoder, slot_tokens, choice.weights, choice.cache)
-    found = machines_of(top, model, folder)
-    if isinstance(goal, Cheapest) and found.cost_per_hour is None:
+    machines = machines_of(top, model, folder)
+    if isinstance(goal, Cheapest) and machines.cost_per_hour is None:
         raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
     return Inventory(
         model=model,
@@ -96,10 +101,10 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
             _reserve_line(reserve_gb(model)),
             overheads_line(top),
         ),
-        servers=found.servers,
-        gpus=found.gpus,
-        groups=found.groups,
-        cost_per_hour=found.cost_per_hour,
+        servers=machines.servers,
+        gpus=machines.gpus,
+        groups=machines.groups,
+        cost_per_hour=machines.cost_per_hour,
         workload=workload.fitted(slot_tokens),
         rate_per_s=rate_per_s,
         goal=goal,
@@ -109,7 +114,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
 
 def _reserve_line(reserve: float) -> str:
     return (
-        f"{reserve:.3g} GB of a server's memory are kept for workspace (2 GiB x hidden size / 14336, as PETALS does) "
+        f"{reserve:.3g} GB of a server's memory are reserved for workspace (2 GiB x hidden size / 14336, as in PETALS) "
         "where free_memory_gb is not given"
     )
 
@@ -145,34 +150,39 @@ def _precision(entry: Entry, key: str, known: tuple[str, ...]) -> str:
 def _workload(top: Entry, folder: Path, goal: Goal, limit: int) -> tuple[Workload, float | None]:
     entry = top.part("workload", "rate_per_s, input_tokens and output_tokens, or a trace", WORKLOAD_KEYS)
     rate_per_s = entry.positive("rate_per_s", "requests per second") if "rate_per_s" in entry else None
-    found = "largest_rate is to find it; remove it, or take another goal"
-    require(rate_per_s is None or not isinstance(goal, LargestRate), entry.where("rate_per_s"), rate_per_s, found)
+    remedy = "the goal largest_rate finds it; remove it, or choose another goal"
+    require(rate_per_s is None or not isinstance(goal, LargestRate), entry.where("rate_per_s"), rate_per_s, remedy)
     if "trace" in entry:
         return _trace(entry, folder), rate_per_s
     if not isinstance(goal, LargestRate):
-        entry.value("rate_per_s", "requests per second, such as 0.5, or take the goal largest_rate")
+        entry.value("rate_per_s", "requests per second, such as 0.5, or choose the goal largest_rate")
     return _synthetic(entry, limit), rate_per_s
 
 
 def _trace(entry: Entry, folder: Path) -> TraceWorkload:
     for key in ("input_tokens", "output_tokens"):
-        require(key not in entry, entry.where(key), entry.content.get(key), "the trace says it already, remove it")
+        require(key not in entry, entry.where(key), entry.content.get(key), "the trace sets it already; remove it")
     file = folder / entry.text("trace", "the path of a CSV file")
     over_length = entry.content.get("over_length", "truncate")
     require_one_of(get_args(OverLength), **{entry.where("over_length"): over_length})
-    require(file.is_file(), entry.where("trace"), file, "there is no such file; paths are seen from the inventory")
-    read_requests(file)  # now, so that its mistakes are told of with the inventory's; it is kept for later
-    # A trace is read from whatever has a name and a path().
+    require(
+        file.is_file(),
+        entry.where("trace"),
+        file,
+        "there is no such file; paths are relative to the folder of the inventory",
+    )
+    read_requests(file)  # now, to report its mistakes with those of the inventory; the content is kept for later
+    # `TraceWorkload` reads a trace from any object that has a name and a path().
     return TraceWorkload(TraceFile(file.name, file), over_length=over_length)  # type: ignore[arg-type]
 
 
 def _synthetic(entry: Entry, limit: int) -> SyntheticWorkload:
-    require("over_length" not in entry, entry.where("over_length"), "given", "is for traces, remove it")
+    require("over_length" not in entry, entry.where("over_length"), "given", "is for traces; remove it")
     input_tokens, output_tokens = _mean_tokens(entry, "input_tokens"), _mean_tokens(entry, "output_tokens")
     if input_tokens + output_tokens > limit:
         raise InputError(
             f"cache_tokens = {limit}: the mean request has {input_tokens + output_tokens:g} tokens ({input_tokens:g} "
-            f"of input, {output_tokens:g} of output) and does not fit; give cache_tokens for the longest request"
+            f"of input, {output_tokens:g} of output) and does not fit; give the tokens of the longest request"
         )
     return SyntheticWorkload(Poisson(), JOBS, input_tokens, output_tokens)
 
@@ -184,7 +194,7 @@ def _mean_tokens(entry: Entry, key: str) -> float:
 
 
 def _goal(top: Entry) -> Goal:
-    """The least mean response time if the file names no goal."""
+    """Return the goal; by default it is the shortest mean response time."""
     if "goal" not in top:
         return Minimise()
     entry = top.part("goal", "minimise, largest_rate or cheapest", GOAL_KEYS)

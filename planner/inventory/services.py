@@ -27,15 +27,15 @@ class NamedService:
 
     @property
     def is_independent(self) -> bool:
-        """Whether no request slows another, so that the theory holds."""
+        """Return whether no request slows another, so that the theory holds."""
         return self.model == INDEPENDENT
 
 
 def service_of(top: Entry) -> NamedService:
     """Return the service model that a file names under `service`, equation (2) by default.
 
-    It is a name, or a mapping with a name and options that override those of its file. Raises `InputError` for names,
-    options and values that are not there.
+    It is a name, or a mapping with a name and options that override those of its file. Raises `InputError` for unknown
+    names and options, and for impossible values.
     """
     if "service" not in top:
         return NamedService()
@@ -56,7 +56,10 @@ def service_of(top: Entry) -> NamedService:
 
 
 def _settings(name: str) -> dict[str, Any]:
-    """Return what the file of a service model says, over what those say that it names under `defaults`."""
+    """Return the settings in a service model's file.
+
+    They override those of the files that it names under `defaults`.
+    """
     content = read_yaml(FOLDER / f"{name}.yaml")
     settings: dict[str, Any] = {}
     for parent in content.pop("defaults", ()):

@@ -1,4 +1,4 @@
-"""Reading inventories and layouts: every field reaches its place, and every mistake is one sentence that says what."""
+"""Reading inventories and layouts: every field is used, and every mistake is one sentence with a remedy."""
 
 import copy
 import re
@@ -31,26 +31,31 @@ INVENTORY = {
 
 
 def written(folder, content):
+    """Write an inventory and return its path."""
     path = folder / "inventory.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
 
 
 def changed(path, value):
-    """The inventory with one key replaced, "servers.0.rtt_ms", or removed if the value is None."""
+    """Return the inventory with one key replaced, or removed if the value is None.
+
+    The path of a key is such as "servers.0.rtt_ms".
+    """
     content = copy.deepcopy(INVENTORY)
     *parents, last = (int(key) if key.isdecimal() else key for key in path.split("."))
-    place = content
+    node = content
     for key in parents:
-        place = place[key]
+        node = node[key]
     if value is None:
-        del place[last]
+        del node[last]
     else:
-        place[last] = value
+        node[last] = value
     return content
 
 
 def refusal(folder, content, read=read_inventory):
+    """Return the message with which an inventory is refused."""
     with pytest.raises(InputError) as caught:
         read(written(folder, content))
     return str(caught.value)
@@ -71,10 +76,10 @@ def test_servers_become_arrays_of_memory_and_time(tmp_path):
     np.testing.assert_allclose(servers.orchestrator_rtt_s, [0.004, 0.01, 0.01, 0.01])
     assert servers.rtt_s is None
     assert inventory.cost_per_hour is None
-    assert any("kept for workspace" in line for line in inventory.derivation)
+    assert any("reserved for workspace" in line for line in inventory.derivation)
 
 
-def test_numbers_that_are_given_take_the_place_of_defaults(tmp_path):
+def test_given_numbers_replace_the_defaults(tmp_path):
     content = changed("servers.1.free_memory_gb", 5.5) | {"overheads": {"token_ms": 1}, "rtt_between_servers_ms": 3}
     content["servers"][1] |= {"overhead_ms": 0.5, "cost_per_hour": 0.2}
     content["servers"][0] |= {"cost_per_hour": 1}
@@ -87,7 +92,7 @@ def test_numbers_that_are_given_take_the_place_of_defaults(tmp_path):
     np.testing.assert_allclose(servers.rtt_s, 0.003 * (1 - np.eye(4)))
 
 
-def test_gpus_are_found_by_everyday_names_and_as_files_beside_the_inventory(tmp_path):
+def test_gpus_are_read_by_everyday_names_and_from_files_beside_the_inventory(tmp_path):
     expected = read_inventory(written(tmp_path, INVENTORY)).servers.block_s[0]
     named = read_inventory(written(tmp_path, changed("servers.0.gpu", "RTX 3090")))
     np.testing.assert_array_equal(named.servers.block_s[0], expected)
@@ -106,8 +111,8 @@ def test_regions_give_round_trips_by_distance(tmp_path):
     servers = read_inventory(written(tmp_path, content)).servers
     frankfurt, paris, stockholm = (50.11, 8.68), (48.86, 2.35), (59.33, 18.07)
 
-    def rtt_s(here, there):
-        return (0.5 + 10.0 + 0.014 * great_circle_km(*here, *there)) / 1e3
+    def rtt_s(one, other):
+        return (0.5 + 10.0 + 0.014 * great_circle_km(*one, *other)) / 1e3
 
     np.testing.assert_allclose(servers.orchestrator_rtt_s[:2], [rtt_s(frankfurt, paris), rtt_s(frankfurt, stockholm)])
     np.testing.assert_allclose(servers.rtt_s[0, 1:], rtt_s(paris, stockholm))
@@ -115,7 +120,7 @@ def test_regions_give_round_trips_by_distance(tmp_path):
     assert not servers.rtt_s.diagonal().any()
 
 
-def test_workloads_and_goals_are_what_the_file_says(tmp_path):
+def test_workloads_and_goals_are_read(tmp_path):
     inventory = read_inventory(written(tmp_path, INVENTORY))
     assert inventory.goal == Minimise()
     assert inventory.rate_per_s == 0.5
@@ -135,7 +140,7 @@ def test_workloads_and_goals_are_what_the_file_says(tmp_path):
     assert read_inventory(written(tmp_path, priced | {"goal": {"cheapest": slo}})).goal == Cheapest(0.9, 20)
 
 
-def test_a_trace_is_read_and_its_long_requests_are_treated(tmp_path):
+def test_a_trace_is_read_with_its_treatment_of_long_requests(tmp_path):
     lines = [f"2023-11-16 18:17:0{second}.0,{tokens},10" for second, tokens in ((1, 100), (2, 3000), (5, 200))]
     (tmp_path / "trace.csv").write_text("\n".join(["TIMESTAMP,ContextTokens,GeneratedTokens", *lines]))
     inventory = read_inventory(written(tmp_path, INVENTORY | {"workload": {"trace": "trace.csv"}}))
@@ -153,7 +158,7 @@ def test_a_trace_is_read_and_its_long_requests_are_treated(tmp_path):
 OWN_MODEL = {"name": "own", "family": "llama", "block_count": 4, "hidden_size": 64, "heads": 4, "kv_heads": 2}
 
 
-def test_a_model_may_be_described_or_read_from_a_config(tmp_path):
+def test_a_model_can_be_described_or_read_from_a_config(tmp_path):
     shape = OWN_MODEL | {"intermediate_size": 100, "head_size": 32}
     model = read_inventory(written(tmp_path, INVENTORY | {"model": {"shape": shape, "cache": "8 bit"}})).model
     assert model.block_memory_gb == 2 * (64 * 32 * 12 + 3 * 64 * 100 + 2 * 64) / 1e9
@@ -172,10 +177,10 @@ def test_a_model_may_be_described_or_read_from_a_config(tmp_path):
         ("servers.0.rtt_ms", -3, "rtt_ms of server big = -3: must be a finite number, 0 or above"),
         ("servers.0.rtt_ms", "1e-3", "rtt_ms of server big = 1e-3: must be a finite number, 0 or above"),
         ("servers.0.rtt_ms", None, "rtt_ms of server big is missing: give the round-trip time to the orchestrator"),
-        ("servers.0.region", "Paris", "rtt_ms of server big = 4: region says it already"),
+        ("servers.0.region", "Paris", "rtt_ms of server big = 4: region sets it already"),
         ("servers.0.gpu", "RTX 4900", "gpu of server big: .*did you mean rtx_4090 or "),
         ("servers.0.gpu", None, "gpu of server big is missing: give a profile's name, such as rtx_4090, or memory_gb"),
-        ("servers.0.memory_gb", 24, "memory_gb of server big = 24: gpu = rtx_3090 says it already"),
+        ("servers.0.memory_gb", 24, "memory_gb of server big = 24: gpu = rtx_3090 sets it already"),
         ("servers.0.free_memory_gb", 25, "free_memory_gb of server big = 25: is more than the 24 GB of its GPU"),
         ("servers.0.name", "box-2", "name = box-2: two servers have it"),
         ("servers.0.name", None, "name of server number 1 is missing"),
@@ -186,7 +191,11 @@ def test_a_model_may_be_described_or_read_from_a_config(tmp_path):
             "cost_per_hour of server box-1 is missing: give it for every server or for none",
         ),
         ("servers.1.memory_gb", None, "memory_gb of server box is missing: give the memory of its GPU in GB"),
-        ("servers.1.memory_gb", 0.5, "memory of server box = 0.5 GB: is not more than the 0.614 GB kept for workspace"),
+        (
+            "servers.1.memory_gb",
+            0.5,
+            "memory of server box = 0.5 GB: is not more than the 0.614 GB reserved for workspace",
+        ),
         ("servers.1.prefill_tflops", 0, "prefill_tflops of server box = 0: must be a finite number above 0"),
         ("servers.1.count", 1.5, "count of server box = 1.5: must be a whole number of at least 1"),
         ("servers", [], r"servers = \[\]: must be a list of at least one server"),
@@ -196,18 +205,22 @@ def test_a_model_may_be_described_or_read_from_a_config(tmp_path):
         ("model.weights", "fp4", "weights of model = fp4: must be one of 16 bit, int8, nf4"),
         ("model.config", "config.json", "model = .*'preset', 'config'.*: give exactly one of preset, config, shape"),
         ("model", {"shape": OWN_MODEL}, "intermediate_size of shape of model is missing"),
-        ("cache_tokens", None, "cache_tokens is missing: give the tokens, prompt and output together"),
+        ("cache_tokens", None, "cache_tokens is missing: give the tokens of a request, prompt and output together"),
         ("cache_tokens", 599, "cache_tokens = 599: the mean request has 600 tokens .*does not fit"),
         ("workload.rate_per_s", None, "rate_per_s of workload is missing: give requests per second"),
         ("workload.input_tokens", 0.5, "input_tokens of workload = 0.5: must be at least 1"),
         ("workload.over_length", "drop", "over_length of workload = given: is for traces"),
         ("workload", {"trace": "no.csv"}, "trace of workload = .*no.csv: there is no such file"),
-        ("workload", {"trace": "no.csv", "input_tokens": 3}, "input_tokens of workload = 3: the trace says it already"),
+        ("workload", {"trace": "no.csv", "input_tokens": 3}, "input_tokens of workload = 3: the trace sets it already"),
         ("goal", {"minimize": "p95"}, "key of goal = minimize: .*did you mean minimise"),
         ("goal", {"minimise": "p100"}, "minimise of goal = p100: must be mean or a percentile"),
         ("goal", {"minimise": "p0"}, "minimise of goal = p0: must be mean or a percentile"),
         ("goal", {}, r"goal = \[\]: give exactly one of minimise, largest_rate, cheapest"),
-        ("goal", {"largest_rate": {"quantile": 0.9, "slo_s": 9}}, "rate_per_s of workload = 0.5: largest_rate is to"),
+        (
+            "goal",
+            {"largest_rate": {"quantile": 0.9, "slo_s": 9}},
+            "rate_per_s of workload = 0.5: the goal largest_rate finds it",
+        ),
         ("goal", {"cheapest": {"quantile": 0.9, "slo_s": 9}}, "cost_per_hour is missing: the goal cheapest needs it"),
         ("goal", {"cheapest": {"quantile": 95, "slo_s": 9}}, "quantile = 95: must lie between 0 and 1"),
         ("wokload", {}, "key = wokload: .*did you mean workload"),
@@ -215,9 +228,9 @@ def test_a_model_may_be_described_or_read_from_a_config(tmp_path):
     ],
 )
 def test_a_mistake_is_one_sentence_with_field_value_and_remedy(tmp_path, path, value, message):
-    said = refusal(tmp_path, changed(path, value))
-    assert re.search(message, said), said
-    assert "\n" not in said
+    refused = refusal(tmp_path, changed(path, value))
+    assert re.search(message, refused), refused
+    assert "\n" not in refused
 
 
 def test_wrong_regions_are_named(tmp_path):
@@ -228,7 +241,7 @@ def test_wrong_regions_are_named(tmp_path):
     content |= {"orchestrator": [91, 0]}
     assert refusal(tmp_path, content) == "orchestrator = [91, 0]: must be [latitude, longitude] in degrees"
     content |= {"orchestrator": "Paris", "rtt_between_servers_ms": 3}
-    assert "rtt_between_servers_ms = 3: the regions say it already" in refusal(tmp_path, content)
+    assert "rtt_between_servers_ms = 3: the regions set it already" in refusal(tmp_path, content)
 
 
 @pytest.mark.parametrize(
@@ -236,12 +249,12 @@ def test_wrong_regions_are_named(tmp_path):
     [
         ("model: [", "is not YAML: "),
         ("- a list", r"the file = \['a list'\]: must be a mapping with keys of model, "),
-        ("model: a\nservers: []\nservers: []", "servers stands twice in the mapping of line 1: keep one"),
-        ("servers:\n- name: a\n  name: b", "name stands twice in the mapping of line 2: keep one"),
+        ("model: a\nservers: []\nservers: []", "servers appears twice in the mapping that starts in line 1: keep one"),
+        ("servers:\n- name: a\n  name: b", "name appears twice in the mapping that starts in line 2: keep one"),
         ("", "the file = None: must be a mapping"),
     ],
 )
-def test_what_is_no_inventory_is_refused(tmp_path, text, message):
+def test_files_that_are_no_inventory_are_refused(tmp_path, text, message):
     path = tmp_path / "inventory.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
@@ -250,7 +263,8 @@ def test_what_is_no_inventory_is_refused(tmp_path, text, message):
         read_inventory(tmp_path / "other.yaml")
 
 
-def layout(*blocks, **more):
+def layout_content(*blocks, **more):
+    """Return the inventory with the blocks of each entry."""
     content = copy.deepcopy(INVENTORY)
     for server, hosted in zip(content["servers"], blocks, strict=True):
         server["blocks"] = hosted
@@ -258,15 +272,15 @@ def layout(*blocks, **more):
 
 
 def test_a_swarm_is_a_placement_with_half_open_ranges(tmp_path):
-    inventory, placement = read_layout(written(tmp_path, layout("0:32", "10:32")))
+    inventory, placement = read_layout(written(tmp_path, layout_content("0:32", "10:32")))
     assert isinstance(placement, Placement)
     assert placement.first_block.tolist() == [0, 10, 10, 10]
     assert placement.end_block.tolist() == [32, 32, 32, 32]
     assert inventory.servers.names == ("big", "box-1", "box-2", "box-3")
 
 
-def test_a_range_without_quotes_is_understood_although_yaml_takes_it_for_a_number(tmp_path):
-    path = written(tmp_path, layout("0:32", "X"))
+def test_a_range_without_quotes_is_read_although_yaml_makes_it_a_number(tmp_path):
+    path = written(tmp_path, layout_content("0:32", "X"))
     path.write_text(path.read_text().replace("blocks: X", "blocks: 18:32"))
     assert yaml.safe_load(path.read_text())["servers"][1]["blocks"] == 18 * 60 + 32
     assert read_layout(path)[1].first_block.tolist() == [0, 18, 18, 18]
@@ -274,7 +288,7 @@ def test_a_range_without_quotes_is_understood_although_yaml_takes_it_for_a_numbe
 
 def test_chains_of_a_partition_are_a_composition(tmp_path):
     chains = [{"servers": ["big", "box-2"], "capacity": 3}, {"servers": ["big", "box-1"], "capacity": 2}]
-    inventory, composition = read_layout(written(tmp_path, layout("0:16", "12:32", chains=chains)))
+    inventory, composition = read_layout(written(tmp_path, layout_content("0:16", "12:32", chains=chains)))
     assert isinstance(composition, Composition)
     assert sorted((chain.servers, chain.blocks, chain.capacity) for chain in composition.chains) == [
         ((0, 1), (16, 16), 2),
@@ -294,7 +308,7 @@ ONE = {"capacity": 1}
         (("0:32", 18), None, "blocks of server box = 18: must be the range of its blocks"),
         (("0:32", "20:33"), None, "box-1 would host blocks 20 to 32, but llama3_8b_int8 ends at block 31"),
         (("0:16", "16:32"), [], r"chains = \[\]: must be a list of at least one chain"),
-        (("0:16", "16:32"), [{"servers": ["big"], **ONE}], r"servers of chain 1 = .*: end at block 16 of 32"),
+        (("0:16", "16:32"), [{"servers": ["big"], **ONE}], r"servers of chain 1 = .*: they end at block 16 of 32"),
         (
             ("0:16", "20:32"),
             [{"servers": ["big", "box-1"], **ONE}],
@@ -305,32 +319,32 @@ ONE = {"capacity": 1}
         (("0:16", "16:32"), [{"servers": ["big", "box-1"], "capacity": 99}], "box-1 has .* cache slots but its chains"),
     ],
 )
-def test_a_layout_that_cannot_be_is_refused(tmp_path, blocks, chains, message):
+def test_an_impossible_layout_is_refused(tmp_path, blocks, chains, message):
     more = {} if chains is None else {"chains": chains}
-    said = refusal(tmp_path, layout(*blocks, **more), read_layout)
-    assert re.search(message, said), said
+    refused = refusal(tmp_path, layout_content(*blocks, **more), read_layout)
+    assert re.search(message, refused), refused
 
 
-def test_a_layout_that_does_not_fit_its_memory_is_infeasible_and_one_without_blocks_says_so(tmp_path):
-    content = layout("0:32", "0:32")
+def test_a_layout_needs_memory_and_blocks(tmp_path):
+    content = layout_content("0:32", "0:32")
     content["servers"][1]["free_memory_gb"] = 3
     with pytest.raises(InfeasibleError, match=r"box-1 has 3 GB but its 32 blocks need .* GB are missing"):
         read_layout(written(tmp_path, content))
     assert "blocks of server big is missing" in refusal(tmp_path, INVENTORY, read_layout)
-    assert "this is a layout, read it by plan.py evaluate" in refusal(tmp_path, layout("0:32", "0:32"))
+    assert "this file is a layout; use plan.py evaluate to read it" in refusal(tmp_path, layout_content("0:32", "0:32"))
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_example_can_be_read(path):
     if "layout" in path.stem:
-        inventory, found = read_layout(path)
-        found.check(inventory.system(1.0)) if isinstance(found, Placement) else found.check()
+        inventory, layout = read_layout(path)
+        layout.check(inventory.system(1.0)) if isinstance(layout, Placement) else layout.check()
     else:
         inventory = read_inventory(path)
     assert len(inventory.servers) == len(inventory.gpus) == len(inventory.groups)
 
 
-def test_the_examples_are_as_large_as_they_say():
+def test_the_examples_have_the_stated_sizes():
     assert len(read_inventory(EXAMPLES / "lab.yaml").servers) == 4
     assert len(read_inventory(EXAMPLES / "volunteers.yaml").servers) == 40
     assert len(read_inventory(EXAMPLES / "datacentre.yaml").servers) == 400
