@@ -1,4 +1,4 @@
-"""Blocks against a plain float64 implementation and against transformers; chains of servers against the whole model."""
+"""Blocks compared with a plain float64 implementation and transformers; chains compared with the whole model."""
 
 import numpy as np
 import pytest
@@ -28,12 +28,12 @@ def blocks_of(model, dtype=torch.float32):
     return [random_block(model, b, SEED, dtype, "cpu") for b in range(model.block_count)]
 
 
-def ends_of(model, dtype=torch.float32):
+def embedding_and_head_of(model, dtype=torch.float32):
     return random_embedding_and_head(model, SEED, dtype, "cpu")
 
 
 def arrays(module):
-    """A module's parameters as the oracle takes them."""
+    """Return a module's parameters in the form that the oracle takes."""
     return {name: parameter.double().numpy() for name, parameter in module.state_dict().items()}
 
 
@@ -45,17 +45,17 @@ def prefilled(block, slab, slot, hidden, position=0):
     return block.prefill(hidden, slab.keys[slot], slab.values[slot], position)
 
 
-def relative_error(found, expected):
-    return float(np.abs(found.double().numpy() - expected).max() / np.abs(expected).max())
+def relative_error(actual, expected):
+    return float(np.abs(actual.double().numpy() - expected).max() / np.abs(expected).max())
 
 
-# Against plain second implementations
+# Comparisons with other implementations
 
 
 @EITHER
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-6), (torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
-def test_a_block_is_that_of_the_papers(model, dtype, tolerance):
-    """Angles of rotary positions have 32 bits, whatever the rest; bfloat16 keeps 8 bits of each sum."""
+def test_a_block_computes_what_the_papers_describe(model, dtype, tolerance):
+    # Angles of rotary positions always have 32 bits; bfloat16 keeps 8 bits of each sum.
     block, hidden = random_block(model, 1, SEED, dtype, "cpu"), hidden_states(model, 50, dtype)
     expected = oracle.block(model, arrays(block.layers), hidden[0].double().numpy())
     slab = Slab(model, 1, 64, dtype, "cpu")
@@ -63,7 +63,7 @@ def test_a_block_is_that_of_the_papers(model, dtype, tolerance):
 
 
 @EITHER
-def test_a_prompt_in_parts_and_then_token_by_token_is_the_same_sequence(model):
+def test_a_prompt_in_parts_and_then_single_tokens_give_the_same_hidden_states(model):
     block, hidden, slab = blocks_of(model)[0], hidden_states(model, 40), Slab(model, 3, 40, torch.float32, "cpu")
     expected = oracle.block(model, arrays(block.layers), hidden[0].double().numpy())
     parts = [prefilled(block, slab, 1, hidden[:, :17]), prefilled(block, slab, 1, hidden[:, 17:30], 17)]
@@ -75,7 +75,7 @@ def test_a_prompt_in_parts_and_then_token_by_token_is_the_same_sequence(model):
     assert not slab.values[[0, 2]].any()
 
 
-def test_a_long_prompt_is_attended_to_in_parts():
+def test_a_long_prompt_is_computed_in_parts():
     block, hidden = random_block(BLOOM, 0, SEED, torch.float32, "cpu"), hidden_states(BLOOM, 600)
     slab = Slab(BLOOM, 1, 600, torch.float32, "cpu")
     expected = oracle.block(BLOOM, arrays(block.layers), hidden[0].double().numpy())
@@ -83,24 +83,24 @@ def test_a_long_prompt_is_attended_to_in_parts():
 
 
 @pytest.mark.parametrize("heads", [1, 2, 6, 8, 12, 112])
-def test_slopes_of_alibi(heads):
-    found = alibi_slopes(heads, torch.device("cpu")).tolist()
-    assert found == pytest.approx(oracle.alibi_slopes(heads), rel=1e-6)
-    assert len(set(found)) == heads
+def test_slopes_of_alibi_are_those_of_the_oracle(heads):
+    actual = alibi_slopes(heads, torch.device("cpu")).tolist()
+    assert actual == pytest.approx(oracle.alibi_slopes(heads), rel=1e-6)
+    assert len(set(actual)) == heads
 
 
-def test_sixteen_bits_far_into_a_context_still_tell_neighbours_apart():
-    """Slope · position reaches the hundreds, where bfloat16 has steps of 2 and more; slope · distance does not."""
+def test_sixteen_bits_are_as_exact_far_into_a_context():
+    # Slope · position reaches the hundreds, where bfloat16 has steps of 2 and more; slope · distance does not.
     block, hidden = random_block(BLOOM, 0, SEED, torch.bfloat16, "cpu"), hidden_states(BLOOM, 1000, torch.bfloat16)
     slab = Slab(BLOOM, 1, 1000, torch.bfloat16, "cpu")
-    found = prefilled(block, slab, 0, hidden)[0]
+    actual = prefilled(block, slab, 0, hidden)[0]
     expected = oracle.block(BLOOM, arrays(block.layers), hidden[0].double().numpy())
-    early, late = (relative_error(found[part], expected[part]) for part in (slice(0, 100), slice(900, 1000)))
+    early, late = (relative_error(actual[part], expected[part]) for part in (slice(0, 100), slice(900, 1000)))
     assert late < 2 * early
 
 
 @EITHER
-def test_norms_of_large_sixteen_bit_states_are_taken_in_32_bits(model):
+def test_norms_of_large_sixteen_bit_states_are_computed_in_32_bits(model):
     block, slab = random_block(model, 0, SEED, torch.float16, "cpu"), Slab(model, 1, 8, torch.float16, "cpu")
     hidden = 1000 * hidden_states(model, 8, torch.float16)  # squares overflow float16
     expected = oracle.block(model, arrays(block.layers), hidden[0].double().numpy())
@@ -108,23 +108,23 @@ def test_norms_of_large_sixteen_bit_states_are_taken_in_32_bits(model):
 
 
 @EITHER
-def test_transformers_agrees(model):
-    reason = "transformers is not installed: blocks were held against the plain float64 implementation only"
+def test_transformers_computes_the_same_tokens(model):
+    reason = "transformers is not installed: blocks were compared with the plain float64 implementation only"
     transformers = pytest.importorskip("transformers", reason=reason)
     theirs = transformers_model(transformers, model)
-    blocks, ends, prompt = blocks_of(model), ends_of(model), list(range(3, 33))
+    blocks, embedding_and_head, prompt = blocks_of(model), embedding_and_head_of(model), list(range(3, 33))
     with torch.no_grad():
-        hidden, slab = ends.embed(torch.tensor(prompt)), Slab(model, 4, 64, torch.float32, "cpu")
+        hidden, slab = embedding_and_head.embed(torch.tensor(prompt)), Slab(model, 4, 64, torch.float32, "cpu")
         for slot, block in enumerate(blocks):
             hidden = prefilled(block, slab, slot, hidden)
         states = theirs(torch.tensor([prompt]), output_hidden_states=True).hidden_states
-        assert relative_error(ends.last_norm(hidden), states[-1].double().numpy()) < 1e-5
+        assert relative_error(embedding_and_head.last_norm(hidden), states[-1].double().numpy()) < 1e-5
         answer = theirs.generate(torch.tensor([prompt]), max_new_tokens=20, do_sample=False, eos_token_id=None)
-    assert generate(model, blocks, ends, prompt, 20) == answer[0, len(prompt) :].tolist()
+    assert generate(model, blocks, embedding_and_head, prompt, 20) == answer[0, len(prompt) :].tolist()
 
 
 def transformers_model(transformers, model):
-    """The same weights under Hugging Face's names."""
+    """Return the model of transformers with the same weights."""
     common = {"vocab_size": model.vocabulary_size, "hidden_size": model.hidden_size}
     if model.family == "llama":
         config = transformers.LlamaConfig(
@@ -145,28 +145,31 @@ def transformers_model(transformers, model):
         ours = ("embedding", "embedding_norm", "last_norm")
         parts = {f"transformer.{name}": own for name, own in zip(names, ours, strict=True)}
         layers = "transformer.h"
-    ends = ends_of(model)
+    embedding_and_head = embedding_and_head_of(model)
     for theirs, own in parts.items():
-        whole.get_submodule(theirs).load_state_dict(getattr(ends, own).state_dict())
+        whole.get_submodule(theirs).load_state_dict(getattr(embedding_and_head, own).state_dict())
     for b, block in enumerate(blocks_of(model)):
         whole.get_submodule(f"{layers}.{b}").load_state_dict(block.layers.state_dict())
     return whole.eval()
 
 
-# Chains against the whole model
+# Comparisons of chains with the whole model
 
 
 def chain_tokens(model, stacks, path, job, prompt, new_tokens):
-    """Tokens of a job whose path is (server, first block, blocks) hops, through servers that keep their other jobs."""
-    ends = ends_of(model)
+    """Return the tokens of a job that runs on a chain of servers.
+
+    Its path is a list of (server, first block, blocks). The servers keep their other jobs.
+    """
+    embedding_and_head = embedding_and_head_of(model)
     for server, first_block, count in path:
         stacks[server].open(job, first_block, count)
     tokens, answer = torch.tensor(prompt), []
     for _ in range(new_tokens):
-        hidden = ends.embed(tokens)
+        hidden = embedding_and_head.embed(tokens)
         for server, _first_block, _count in path:
             hidden = stacks[server].step(job, hidden)
-        tokens = ends.next_token(hidden)
+        tokens = embedding_and_head.next_token(hidden)
         answer.append(int(tokens))
     for server, _first_block, _count in path:
         stacks[server].close(job)
@@ -174,7 +177,10 @@ def chain_tokens(model, stacks, path, job, prompt, new_tokens):
 
 
 def random_servers(model, rng):
-    """Servers that overlap, each with blocks of its own making, and a path over them that may start in mid-server."""
+    """Return servers whose blocks overlap, and a path over them.
+
+    Each server creates its own blocks. The path may skip the first blocks of a server.
+    """
     stacks, path, reached = [], [], 0
     while reached < model.block_count:
         first = int(rng.integers(0, reached + 1))
@@ -187,13 +193,15 @@ def random_servers(model, rng):
 
 
 @EITHER
-def test_the_whole_model_decodes_what_the_papers_would(model):
-    blocks, ends = blocks_of(model), ends_of(model)
+def test_the_whole_model_generates_the_tokens_of_the_oracle(model):
+    blocks, embedding_and_head = blocks_of(model), embedding_and_head_of(model)
     for first in (2, 40):
         prompt = list(range(first, first + 8))
-        expected = oracle.tokens_of(model, [arrays(block.layers) for block in blocks], arrays(ends), prompt, 12)
-        assert generate(model, blocks, ends, prompt, 12) == expected
-        assert len(set(expected)) > 5  # else equal tokens would say little
+        expected = oracle.tokens_of(
+            model, [arrays(block.layers) for block in blocks], arrays(embedding_and_head), prompt, 12
+        )
+        assert generate(model, blocks, embedding_and_head, prompt, 12) == expected
+        assert len(set(expected)) > 5  # otherwise equal tokens would show little
 
 
 @EITHER
@@ -205,15 +213,15 @@ def test_tokens_of_a_chain_are_those_of_the_whole_model(model, seed):
     others = [(server, stack.first_block, 1) for server, stack in enumerate(stacks)]
     for server, first_block, _count in others:  # slots that another job holds
         stacks[server].open(99, first_block, 1)
-    expected = generate(model, blocks_of(model), ends_of(model), prompt, 12)
-    for job in (0, 1):  # the second finds the slots as the first left them
+    expected = generate(model, blocks_of(model), embedding_and_head_of(model), prompt, 12)
+    for job in (0, 1):  # the second job gets the slots as the first left them
         assert chain_tokens(model, stacks, path, job, prompt, 12) == expected
     for server, _first_block, _count in others:
         stacks[server].close(99)
     assert all(stack.slab.free_count == len(stack.slab.keys) and stack.job_count == 0 for stack in stacks)
 
 
-def test_the_paths_of_that_test_do_start_in_mid_server():
+def test_some_paths_of_that_test_skip_first_blocks_of_a_server():
     starts = [
         first - stacks[server].first_block
         for seed in range(6)
@@ -225,9 +233,9 @@ def test_the_paths_of_that_test_do_start_in_mid_server():
 
 @EITHER
 def test_a_wrong_position_or_a_wrong_slot_changes_tokens(model):
-    """What the comparison of tokens can see."""
+    # So the comparison of tokens detects such errors.
     blocks, prompt = blocks_of(model), list(range(20))
-    expected = generate(model, blocks, ends_of(model), prompt, 12)
+    expected = generate(model, blocks, embedding_and_head_of(model), prompt, 12)
     stack = Stack(blocks, 0, Slab(model, model.block_count, 64, torch.float32, "cpu"))
     whole = [(0, 0, model.block_count)]
     assert chain_tokens(model, [stack], whole, 0, prompt, 12) == expected
@@ -240,7 +248,7 @@ def test_a_wrong_position_or_a_wrong_slot_changes_tokens(model):
 
 
 def stack_with_jobs(model, paths, lengths, dtype=torch.float32):
-    """A server of all blocks whose jobs hold prompts of these lengths."""
+    """Return a server with all blocks, and jobs with prompts of these lengths."""
     stack = Stack(blocks_of(model, dtype), 0, Slab(model, sum(count for _, count in paths), 64, dtype, "cpu"))
     for job, ((first, count), length) in enumerate(zip(paths, lengths, strict=True)):
         stack.open(job, first, count)
@@ -262,8 +270,8 @@ def test_batched_ragged_steps_equal_serial_ones(model):
 
 
 @EITHER
-def test_fixed_shapes_and_the_used_prefix_give_the_same(model, monkeypatch):
-    """Attention over whole slots with a mask, as a CUDA graph needs it, whatever the unused part holds."""
+def test_whole_slots_with_a_mask_give_the_same_as_their_used_part(model, monkeypatch):
+    # A CUDA graph needs fixed shapes; the unused part of a slot may hold any numbers.
     stack = stack_with_jobs(model, PATHS[:1] + PATHS[4:], LENGTHS[:2])
     keys, values, block = stack.slab.keys, stack.slab.values, stack.blocks[0]
     hidden, slot, position = hidden_states(model, 2).transpose(0, 1), torch.tensor([0, 4]), torch.tensor([9, 30])
@@ -275,8 +283,8 @@ def test_fixed_shapes_and_the_used_prefix_give_the_same(model, monkeypatch):
 
 
 @EITHER
-def test_fixed_shapes_never_ask_the_device_for_a_number(model):
-    """On the device `meta` there are no numbers, so that whatever depends on one fails."""
+def test_fixed_shapes_need_no_number_from_the_device(model):
+    # The device `meta` has no numbers, so code that needs one fails there.
     block, slab = new_block(model, "meta", torch.float16), Slab(model, 6, 64, torch.float16, "meta")
     hidden = torch.empty(3, 1, model.hidden_size, dtype=torch.float16, device="meta")
     whole = torch.empty(3, dtype=torch.int64, device="meta")
@@ -287,7 +295,7 @@ def test_fixed_shapes_never_ask_the_device_for_a_number(model):
 
 
 def stand_in(compute):
-    """Captures as CUDA does: nothing but what `compute` reads again when replayed may change."""
+    """Capture as CUDA does: a replay depends only on what `compute` reads."""
     compute()
     output = compute()
     held = output.clone()
@@ -295,15 +303,15 @@ def stand_in(compute):
 
 
 @EITHER
-def test_a_server_with_graphs_decodes_as_one_without(model):
+def test_a_server_with_graphs_decodes_like_one_without(model):
     together, alone = (stack_with_jobs(model, PATHS, LENGTHS) for _ in range(2))
     together.graphs = DecodeGraphs(together.blocks, together.slab, stand_in)
     for step in range(4):
         jobs = [3, 0, 4, 2, 1] if step < 3 else [1]
         hidden = hidden_states(model, len(jobs), seed=100 + step).transpose(0, 1)
         expected = torch.cat([alone.step(job, hidden[[row]]) for row, job in enumerate(jobs)])
-        found = together.decode(jobs, hidden) if step < 3 else together.step(1, hidden)
-        assert relative_error(found, expected.double().numpy()) < 1e-5
+        actual = together.decode(jobs, hidden) if step < 3 else together.step(1, hidden)
+        assert relative_error(actual, expected.double().numpy()) < 1e-5
     assert len(together.graphs) == 4  # jobs 0 and 4 run the same blocks; the last step captures no more
 
 
@@ -322,7 +330,7 @@ def test_graphs_need_a_cuda_device():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 @EITHER
-def test_captured_steps_are_those_of_the_cpu(model):
+def test_captured_steps_equal_those_on_the_cpu(model):
     device = torch.device("cuda")
     slab = Slab(model, model.block_count, 64, torch.float32, device)
     blocks = [block.to(device) for block in blocks_of(model)]
@@ -332,8 +340,8 @@ def test_captured_steps_are_those_of_the_cpu(model):
     stack.step(0, hidden_states(model, LENGTHS[0]).to(device))
     for step in range(3):
         hidden = hidden_states(model, 1, seed=step)
-        found = stack.step(0, hidden.to(device)).cpu()
-        assert relative_error(found, expected.step(0, hidden).double().numpy()) < 1e-3  # TF32 may be on
+        actual = stack.step(0, hidden.to(device)).cpu()
+        assert relative_error(actual, expected.step(0, hidden).double().numpy()) < 1e-3  # TF32 may be on
 
 
 # Memory
@@ -376,7 +384,7 @@ def test_a_slab_is_taken_and_given_back_and_never_overrun():
     assert (slab.byte_count, slab.keys.data_ptr(), slab.values.data_ptr()) == before
 
 
-def test_a_server_refuses_what_does_not_fit_and_changes_nothing():
+def test_a_server_that_refuses_a_job_changes_nothing():
     stack = stack_with_jobs(LLAMA, [(0, 4)], [60])
     before = stack.slab.keys.clone()
     with pytest.raises(NoRoomError, match="cache slots = 2: only 0 of 4"):
@@ -402,7 +410,7 @@ def test_weights_depend_on_seed_and_block_alone():
     assert not torch.equal(first, seeded)
 
 
-# What is refused
+# Decoders and presets that are refused
 
 
 @pytest.mark.parametrize(
@@ -435,6 +443,6 @@ def test_presets_that_cannot_be_served_are_refused():
         vocabulary_size(preset("llama3_8b"))
 
 
-def test_presets_that_can_be_served_are_found():
+def test_presets_with_a_vocabulary_can_be_served():
     for name in ("llama2_7b", "bloom_176b", "tiny_llama", "tiny_bloom"):
         assert supported_preset(name) == preset(name)

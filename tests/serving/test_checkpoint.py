@@ -1,4 +1,4 @@
-"""Checkpoints in safetensors: what is read is what was written, and damage is one sentence."""
+"""Checkpoints in safetensors: weights are read as they were written, and damage is reported in one sentence."""
 
 import json
 
@@ -17,8 +17,8 @@ from serving.blocks.reference import generate  # noqa: E402
 from serving.blocks.weights import random_block, random_embedding_and_head  # noqa: E402
 
 SEED = 11
-PLACES = {"llama": ("model.", "layers"), "bloom": ("transformer.", "h")}
-ENDS = {
+ROOTS = {"llama": ("model.", "layers"), "bloom": ("transformer.", "h")}
+PARTS = {
     "llama": {"embedding": "model.embed_tokens", "last_norm": "model.norm", "head": "lm_head"},
     "bloom": {
         "embedding": "transformer.word_embeddings",
@@ -54,20 +54,20 @@ CONFIGS = {
 
 
 def tensors_of(model, dtype=torch.float32):
-    """The whole model under Hugging Face's names."""
-    root, blocks = PLACES[model.family]
+    """Return the weights of the whole model under Hugging Face's names."""
+    root, blocks = ROOTS[model.family]
     tensors = {}
     for b in range(model.block_count):
         state = random_block(model, b, SEED, dtype, "cpu").layers.state_dict()
         tensors |= {f"{root}{blocks}.{b}.{name}": tensor for name, tensor in state.items()}
     for name, tensor in random_embedding_and_head(model, SEED, dtype, "cpu").state_dict().items():
         part, _, parameter = name.partition(".")
-        tensors[f"{ENDS[model.family][part]}.{parameter}"] = tensor
+        tensors[f"{PARTS[model.family][part]}.{parameter}"] = tensor
     return tensors
 
 
 def write(folder, model, tensors, shard_count=None, **changes):
-    """A checkpoint, in a single file or cut into shards that do not care where a block ends."""
+    """Write a checkpoint as one file or in shards, which may split a block."""
     folder.mkdir(exist_ok=True)
     (folder / "config.json").write_text(json.dumps(CONFIGS[model.family] | changes))
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -88,7 +88,7 @@ def sharded(folder, model, shard_count=9):
 
 @pytest.fixture
 def opened(monkeypatch):
-    """Names of the files that are opened, and of the tensors that are read."""
+    """Record the names of opened files and of tensors that are read."""
     files, tensors = [], []
 
     class Reader:
@@ -115,33 +115,33 @@ def opened(monkeypatch):
     return files, tensors
 
 
-def same(found, expected):
+def same(actual, expected):
     state = expected.state_dict()
-    return found.state_dict().keys() == state.keys() and all(
-        torch.equal(tensor, state[name]) for name, tensor in found.state_dict().items()
+    return actual.state_dict().keys() == state.keys() and all(
+        torch.equal(tensor, state[name]) for name, tensor in actual.state_dict().items()
     )
 
 
 @pytest.mark.parametrize("shard_count", [None, 1, 9])
 @pytest.mark.parametrize("model", MODELS, ids=name_of)
-def test_what_is_read_is_what_was_written(tmp_path, model, shard_count):
+def test_weights_are_read_as_they_were_written(tmp_path, model, shard_count):
     checkpoint = Checkpoint(write(tmp_path, model, tensors_of(model), shard_count))
     assert checkpoint.decoder == model
-    ends, blocks = checkpoint.embedding_and_head(torch.float32, "cpu"), []
+    embedding_and_head, blocks = checkpoint.embedding_and_head(torch.float32, "cpu"), []
     for b in range(model.block_count):
         blocks.append(checkpoint.block(b, torch.float32, "cpu"))
         assert same(blocks[b], random_block(model, b, SEED, torch.float32, "cpu"))
-    assert same(ends, random_embedding_and_head(model, SEED, torch.float32, "cpu"))
-    assert not any(parameter.requires_grad for parameter in (*ends.parameters(), *blocks[0].parameters()))
-    tokens = generate(model, blocks, ends, [1, 2, 3], 5)
+    assert same(embedding_and_head, random_embedding_and_head(model, SEED, torch.float32, "cpu"))
+    assert not any(parameter.requires_grad for parameter in (*embedding_and_head.parameters(), *blocks[0].parameters()))
+    tokens = generate(model, blocks, embedding_and_head, [1, 2, 3], 5)
     own = [random_block(model, b, SEED, torch.float32, "cpu") for b in range(model.block_count)]
     assert tokens == generate(model, own, random_embedding_and_head(model, SEED, torch.float32, "cpu"), [1, 2, 3], 5)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=name_of)
 def test_names_without_the_root_are_understood(tmp_path, model):
-    """BLOOM's own checkpoints, and models that were saved without their head's class."""
-    root = PLACES[model.family][0]
+    # As in BLOOM's own checkpoints, and in models that were saved without their head's class.
+    root = ROOTS[model.family][0]
     tensors = {name.removeprefix(root): tensor for name, tensor in tensors_of(model).items()}
     checkpoint = Checkpoint(write(tmp_path, model, tensors, shard_count=3))
     assert same(checkpoint.block(2, torch.float32, "cpu"), random_block(model, 2, SEED, torch.float32, "cpu"))
@@ -154,15 +154,15 @@ def test_names_without_the_root_are_understood(tmp_path, model):
 def test_a_tied_head_is_the_embedding_and_takes_no_memory(tmp_path):
     tensors = tensors_of(LLAMA)
     del tensors["lm_head.weight"]
-    ends = Checkpoint(write(tmp_path, LLAMA, tensors, tie_word_embeddings=True)).embedding_and_head(
+    embedding_and_head = Checkpoint(write(tmp_path, LLAMA, tensors, tie_word_embeddings=True)).embedding_and_head(
         torch.float32, "cpu"
     )
-    assert torch.equal(ends.head.weight, ends.embedding.weight)
-    assert ends.head.weight.data_ptr() == ends.embedding.weight.data_ptr()
+    assert torch.equal(embedding_and_head.head.weight, embedding_and_head.embedding.weight)
+    assert embedding_and_head.head.weight.data_ptr() == embedding_and_head.embedding.weight.data_ptr()
 
 
-def test_weights_are_cast_and_lie_in_memory_of_their_own(tmp_path):
-    """Mapped files are aligned to 8 bytes only, and last bits of matrix products depend on it."""
+def test_weights_are_cast_and_copied_out_of_the_file(tmp_path):
+    # Mapped files are aligned to 8 bytes only, and the last bits of matrix products depend on the alignment.
     checkpoint = Checkpoint(write(tmp_path, LLAMA, tensors_of(LLAMA, torch.bfloat16) | {"a": torch.ones(3)}, 2))
     block = checkpoint.block(1, torch.float32, "cpu")
     expected = random_block(LLAMA, 1, SEED, torch.bfloat16, "cpu").float()
@@ -171,8 +171,8 @@ def test_weights_are_cast_and_lie_in_memory_of_their_own(tmp_path):
     assert all(parameter.data_ptr() % 64 == 0 for parameter in (*kept.parameters(), *block.parameters()))
 
 
-def test_tensors_that_no_block_has_are_left_alone(tmp_path, opened):
-    """LLaMA-2's shards hold the frequencies of rotary positions, which blocks compute."""
+def test_tensors_that_no_block_has_are_not_read(tmp_path, opened):
+    # LLaMA-2's shards hold the frequencies of rotary positions, which blocks compute themselves.
     tensors = tensors_of(LLAMA) | {"model.layers.1.self_attn.rotary_emb.inv_freq": torch.ones(6)}
     assert same(
         Checkpoint(write(tmp_path, LLAMA, tensors, 5)).block(1, torch.float32, "cpu"),
@@ -185,7 +185,7 @@ def test_tensors_that_no_block_has_are_left_alone(tmp_path, opened):
 def test_only_the_shards_and_tensors_of_a_block_are_read(tmp_path, model, opened):
     folder = sharded(tmp_path, model, shard_count=12)
     weight_map = json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"]
-    mine = {name: shard for name, shard in weight_map.items() if f"{PLACES[model.family][1]}.2." in name}
+    mine = {name: shard for name, shard in weight_map.items() if f"{ROOTS[model.family][1]}.2." in name}
     files, tensors = opened
     Checkpoint(folder).block(2, torch.float32, "cpu")
     assert sorted(tensors) == sorted(mine)
@@ -200,22 +200,22 @@ def test_a_server_needs_no_shards_but_its_own(tmp_path, opened):
         if shard.name not in opened[0]:
             shard.unlink()
     assert same(Checkpoint(folder).block(2, torch.float32, "cpu"), random_block(LLAMA, 2, SEED, torch.float32, "cpu"))
-    with pytest.raises(CheckpointError, match="there is no such shard, though the index names it"):
+    with pytest.raises(CheckpointError, match="there is no such shard, although the index names it"):
         Checkpoint(folder).block(0, torch.float32, "cpu")
 
 
-def test_transformers_writes_what_is_read(tmp_path):
+def test_checkpoints_of_transformers_are_read(tmp_path):
     transformers = pytest.importorskip("transformers", reason="transformers is not installed: own checkpoints only")
     config = transformers.LlamaConfig(**{key: value for key, value in CONFIGS["llama"].items() if key != "model_type"})
     theirs = transformers.LlamaForCausalLM(config)
     theirs.save_pretrained(tmp_path, max_shard_size="60KB")
     checkpoint = Checkpoint(tmp_path)
     assert len(set(checkpoint.shard_of.values())) > 4
-    found = checkpoint.block(3, torch.float32, "cpu").layers
-    assert same(found, theirs.model.layers[3])
+    actual = checkpoint.block(3, torch.float32, "cpu").layers
+    assert same(actual, theirs.model.layers[3])
 
 
-# What is refused
+# Damaged and unsupported checkpoints
 
 LAST = "model.layers.3.mlp.down_proj.weight"
 
@@ -277,12 +277,12 @@ def misplace_a_tensor(folder):
         (truncate, r"checkpoint = .*model-00002.safetensors: truncated or not safetensors \("),
         (replace_by_text, r"checkpoint = .*model-00000.safetensors: truncated or not safetensors \("),
         (empty, r"checkpoint = .*model-00000.safetensors: truncated or not safetensors \("),
-        (lose_a_shard, r"checkpoint = .*model-00004.safetensors: there is no such shard, though the index names it"),
+        (lose_a_shard, r"checkpoint = .*model-00004.safetensors: there is no such shard, although the index names it"),
         (lose_the_weights, r"holds neither model.safetensors.index.json nor model.safetensors; convert it"),
-        (lose_the_config, r"holds no config.json, which says what the model is"),
-        (spoil_the_index, r"index.json: is no index with a weight_map; fetch it again"),
-        (forget_a_tensor, rf"holds no tensor {LAST}; is it the whole checkpoint"),
-        (misplace_a_tensor, rf"model-00000.safetensors: holds no tensor {LAST}, though the index says so"),
+        (lose_the_config, r"holds no config.json, which describes the model; download it"),
+        (spoil_the_index, r"index.json: is no index with a weight_map; download it again"),
+        (forget_a_tensor, rf"holds no tensor {LAST}; download the whole checkpoint"),
+        (misplace_a_tensor, rf"model-00000.safetensors: holds no tensor {LAST}, although the index names it"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -294,10 +294,10 @@ def test_a_damaged_checkpoint_is_refused_in_one_sentence(tmp_path, damage, messa
     assert "\n" not in str(caught.value)
 
 
-def test_a_wrong_shape_is_said_with_both_shapes(tmp_path):
+def test_the_message_about_a_wrong_shape_has_both_shapes(tmp_path):
     tensors = tensors_of(LLAMA)
     tensors[LAST] = tensors[LAST][:, :50].clone()
-    message = rf"{LAST} has the shape \(72, 50\), by config.json it is \(72, 100\)"
+    message = rf"{LAST} has the shape \(72, 50\), but config.json says \(72, 100\)"
     with pytest.raises(CheckpointError, match=message):
         read_all(write(tmp_path, LLAMA, tensors, 9))
 
@@ -332,18 +332,18 @@ def test_no_folder_and_no_block(tmp_path):
         ("bloom", {"n_head": 7}, "head_count of small_bloom = 7: must divide hidden_size = 72"),
     ],
 )
-def test_configs_that_blocks_do_not_compute_are_refused(tmp_path, family, change, message):
+def test_configs_of_decoders_without_blocks_are_refused(tmp_path, family, change, message):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(CONFIGS[family] | change))
     with pytest.raises(InputError, match=message):
         checkpoint_decoder(path)
 
 
-def test_older_configs_say_the_same_in_other_words(tmp_path):
+def test_older_configs_are_read(tmp_path):
     config = CONFIGS["llama"] | {"rope_parameters": None, "rope_theta": 5e5, "rope_scaling": None, "rms_norm_eps": None}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    found = checkpoint_decoder(tmp_path / "config.json")
-    assert (found.rope_theta, found.norm_epsilon) == (5e5, 1e-6)
+    actual = checkpoint_decoder(tmp_path / "config.json")
+    assert (actual.rope_theta, actual.norm_epsilon) == (5e5, 1e-6)
     config = {key: value for key, value in CONFIGS["bloom"].items() if key not in ("n_layer", "hidden_size")}
     (tmp_path / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4, "n_embed": 72}))
     assert checkpoint_decoder(tmp_path / "config.json") == BLOOM
