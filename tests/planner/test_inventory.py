@@ -316,7 +316,11 @@ ONE = {"capacity": 1}
         ),
         (("0:16", "16:32"), [{"servers": ["big", "bax"], **ONE}], "servers of chain 1 = bax: there is no such server"),
         (("0:16", "16:32"), [{"servers": ["big", "box-1"]}], "capacity of chain 1 is missing"),
-        (("0:16", "16:32"), [{"servers": ["big", "box-1"], "capacity": 99}], "box-1 has .* cache slots but its chains"),
+        (
+            ("0:16", "16:32"),
+            [{"servers": ["big", "box-1"], "capacity": 99}],
+            "cache slots of box-1 = .*: its chains need",
+        ),
     ],
 )
 def test_an_impossible_layout_is_refused(tmp_path, blocks, chains, message):
