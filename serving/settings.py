@@ -104,8 +104,8 @@ class RunSettings:
         decoder = supported_preset(model.name) if folder is None else checkpoint_decoder(Path(folder) / "config.json")
         if decoder.block_count != model.block_count:
             raise InputError(
-                f"model.block_count = {model.block_count}: {folder or decoder.name} has {decoder.block_count} blocks and "
-                "a real run needs all of them; set that number"
+                f"model.block_count = {model.block_count}: {folder or decoder.name} has {decoder.block_count} blocks "
+                "and a real run needs all of them; set that number"
             )
         return decoder
 
