@@ -102,8 +102,8 @@ def _start_or_wait(delay, routes, job, now_s, started, count):  # type: ignore[n
 def _start_committed(routes: Routes, now_s: float, started: Ints) -> int:
     """Start the committed jobs whose paths have room now; return their number.
 
-    They are considered in order of arrival.
-    Under `fcfs` a job does not take slots that earlier jobs wait for; under `first_fit` it may overtake them.
+    They are considered in order of arrival. Under `fcfs` a job does not take slots that earlier jobs wait for; under
+    `first_fit` it may overtake them.
     """
     graph, paths, room, waiting = routes.graph, routes.paths, routes.room, routes.waiting
     overtaking = graph.waiting == FIRST_FIT

@@ -68,7 +68,7 @@ def test_simulated_mean_is_near_the_exact_mean_for_jobs_without_lengths():
 
 def test_exact_tails_check_their_arguments():
     queue = exact(0.5, [1.0, 0.5], [1, 1])
-    with pytest.raises(InputError, match="first_token_s = 1 times: give 2, one a chain"):
+    with pytest.raises(InputError, match="first_token_s = array of size 1: give 2, one per chain"):
         queue.first_token_percentile_s(0.9, [0.1])
     with pytest.raises(InputError, match="time_s = -1"):
         queue.tail(-1)
