@@ -31,7 +31,7 @@ def response_floor_s(system: System) -> float:
 
 
 def fastest_chain_s(system: System) -> float:
-    """Return the least time in which servers can run all L blocks for one job.
+    """Return the least time in which servers can run one job's L blocks.
 
     It is the least sum Σ (τc_j + τp_j k_j) over servers j that run k_j blocks each, L in all. Each of them has room for
     one job's cache beside its blocks; the problem is a knapsack. The time is infinite if the servers cannot run all

@@ -130,9 +130,9 @@ def test_no_routing_beats_the_floor(name, load):
 
 
 def whole_model_system(memory_gb: float, arrival_rate_per_s: float = 1.0) -> System:
-    """Return one server with a model of 5 blocks, on which a job takes 1.25 s.
+    """Return one server with a model of 5 blocks.
 
-    A block takes 1 GB and a job's cache 0.1 GB per block.
+    A block takes 1 GB, and a job's cache 0.1 GB per block. A job takes 1.25 s.
     """
     return System(served_model(5), Servers([memory_gb], [0.7], [0.11]), arrival_rate_per_s)
 
