@@ -94,6 +94,18 @@ def served_by(admission: Admission) -> dict[str, Any]:
     return {"chain": admission.state.chain, "chain_count": admission.state.capacity.size}
 
 
+def check_all_started(started: int, job_count: int, admission: Admission) -> None:
+    """Raise `InputError` if jobs still wait although no event is to come."""
+    waiting = job_count - started
+    if waiting > 0:
+        field, parts = ("delay", "servers") if isinstance(admission.state, Routes) else ("dispatch", "chains")
+        jobs = "1 job" if waiting == 1 else f"{waiting} jobs"
+        raise InputError(
+            f"{field} = {admission.rule.__name__}: leaves {jobs} waiting beside idle {parts}; "
+            f"it must let a job start when all {parts} are idle"
+        )
+
+
 def check_rule(answer: int, admission: Admission) -> None:
     """Raise `InputError` if `core.decide` has reported that the rule is broken."""
     name = admission.rule.__name__

@@ -15,9 +15,9 @@ from system import InputError, UnstableError
 from tests.support.oracles.instances import Queue, random_queue
 from tests.support.oracles.queueing import erlang_b, erlang_c, jffc_mean_response_s, multi_server_response_s
 
-# Each entry has λ, μ, c; the bounds and, between them, the exact mean; P(wait); the shares of the chains; the 50th, 95th
-# and 99th percentile. The numbers come from a sparse solve of the full Markov chain and from simulations of 2e7 jobs,
-# both independent of this code.
+# Each entry has λ, μ, c; the bounds and, between them, the exact mean; P(wait); the shares of the chains; the 50th,
+# 95th and 99th percentile. The numbers come from a sparse solve of the full Markov chain and from simulations of 2e7
+# jobs, both independent of this code.
 TABLE = [
     (
         Queue(12.74, np.array([1, 0.8, 0.5, 0.3]), np.array([7, 7, 7, 7])),
