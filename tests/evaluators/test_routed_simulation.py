@@ -312,7 +312,7 @@ def evaluation(*overrides: str) -> Evaluation:
 
 @pytest.mark.parametrize("name", ["proposed", "petals", "bprr"])
 def test_unstable_run_is_refused_or_reported(name):
-    """Run a scheme at 50 requests/s, too many for twenty servers, and at one per 50 s."""
+    """Run a scheme at 50 requests/s, an overload, and at one per 50 s."""
     refused = evaluation(f"algorithm={name}", "demand.per_s=50")
     assert refused.rows == []
     assert [refusal.status for refusal in refused.refusals] == ["unstable"]

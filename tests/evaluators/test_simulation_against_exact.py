@@ -52,7 +52,7 @@ def _normal_score(values: np.ndarray, expected: float) -> float:
 
 
 def relaxation_jobs(queue: Queue) -> float:
-    """Return the number of arrivals in which the queue and all chains forget their state."""
+    """Return the number of arrivals in which queue and chains forget their state."""
     load = queue.arrival_rate / float(queue.service_rates @ queue.capacities)
     return max(load / (1 - load**0.5) ** 2, queue.arrival_rate / queue.service_rates.min())
 

@@ -151,7 +151,10 @@ def pollaczek_khinchine_s(rate_per_s: float, services_s: np.ndarray) -> float:
 
 
 def test_server_for_one_job_is_an_m_g_1_queue():
-    """Let a job hold the whole server, so others wait for its time of equation (2)."""
+    """Let one job at a time hold the server.
+
+    Other jobs then wait for its whole service time of equation (2).
+    """
     rng, composition, rate_per_s = np.random.default_rng(502), one_server(1, (0.1, 0.0, 0.01), (0.1, 2e-4, 5e-3)), 0.8
     lengths = np.stack(np.meshgrid(np.arange(1, 400), np.arange(40)), axis=-1).reshape(-1, 2)
     services_s = np.insert(lengths, 0, 1, axis=1) @ composition.job_coefficients_s[0]
@@ -184,8 +187,8 @@ def test_prompts_at_a_server_with_ample_slots_are_an_m_m_1_queue():
 def test_many_short_steps_share_a_server_equally():
     """Compare steps in turn with processor sharing.
 
-    They are the same except for a step's length. With processor sharing a job of s seconds takes s / (1 - ρ) in the mean, whatever the distribution of s
-    (M/G/1-PS).
+    They are the same except for a step's length. With processor sharing a job of s seconds takes s / (1 - ρ) in the
+    mean, whatever the distribution of s (M/G/1-PS).
     """
     step_s, rate_per_s = 0.005, 0.6
     composition = one_server(400, (0.0, 0.0, 0.0), (0.0, 1e-9, step_s / 2))
