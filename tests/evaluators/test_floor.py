@@ -185,7 +185,7 @@ NOT_POISSON_EXPONENTIAL = [
 @pytest.mark.parametrize("overrides", NOT_POISSON_EXPONENTIAL)
 def test_floor_is_for_poisson_arrivals_and_exponential_sizes_only(overrides):
     case = case_of(*SMALL, *overrides, "evaluator=floor")
-    message = "evaluator = floor: holds for Poisson arrivals and exponential sizes only"
+    message = "evaluator = floor: holds for Poisson arrivals and exponential sizes only; use evaluator=simulation"
     with pytest.raises(NotApplicableError, match=f"^{re.escape(message)}$"):
         evaluate(case, range(1), range(1))
 
