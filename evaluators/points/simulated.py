@@ -32,7 +32,7 @@ class JobReport(Report):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_not_negative(warm_up=self.warm_up)
-        require(self.warm_up < 1, "warm_up", self.warm_up, "is a share of the jobs, at least 0 and below 1")
+        require(self.warm_up < 1, "warm_up", self.warm_up, "must be a share of the jobs, at least 0 and below 1")
 
     @property
     def varies_with(self) -> Literal["replication"]:
