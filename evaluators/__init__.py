@@ -1,1 +1,1 @@
-"""Everything that predicts or measures response times of a layout."""
+"""Evaluators, which predict or measure the response times of a layout."""

@@ -1,6 +1,7 @@
-"""Arrival processes as inter-arrival times ("gaps"): Poisson, renewal processes, a Markov-modulated Poisson process.
+"""Arrival processes, given as inter-arrival times ("gaps").
 
-Each is asked for a rate, and its gaps have that rate in the mean whatever their variability.
+There are Poisson, renewal and Markov-modulated Poisson processes. Each draws gaps for a requested rate: their mean is
+1/rate, however variable they are.
 """
 
 from dataclasses import dataclass
@@ -19,31 +20,34 @@ class ArrivalProcess(Protocol):
 
     @property
     def native_rate_per_s(self) -> float | None:
-        """The rate of the process itself, None if it has none."""
+        """Return the rate of the process itself; None if it has none."""
 
     @property
     def renewal(self) -> bool:
-        """Whether gaps are independent of each other."""
+        """Return whether gaps are independent of each other."""
 
     def gaps_s(self, rate_per_s: float, count: int, rng: np.random.Generator) -> Gaps:
-        """(count,) seconds before each arrival, the first counted from time 0."""
+        """Return (count,) gaps in seconds, the first from time 0."""
 
 
 @dataclass(frozen=True)
 class Poisson:
-    """Exponential gaps: the paper's arrivals (Sec. 3)."""
+    """Exponential gaps, the paper's arrivals (Sec. 3)."""
 
     native_rate_per_s: ClassVar[None] = None
     renewal: ClassVar[bool] = True
 
     def gaps_s(self, rate_per_s: float, count: int, rng: np.random.Generator) -> Gaps:
-        """(count,) exponential gaps of mean 1/rate."""
+        """Return (count,) exponential gaps of mean 1/rate."""
         return rng.standard_exponential(count) / rate_per_s
 
 
 @dataclass(frozen=True)
 class Gamma:
-    """Gamma gaps with standard deviation `cv` times the mean: shape 1/cv², smoother than Poisson for cv < 1."""
+    """Gamma gaps whose standard deviation is `cv` times their mean.
+
+    The shape is 1/cv². For cv < 1 the gaps vary less than a Poisson process's.
+    """
 
     cv: float
     native_rate_per_s: ClassVar[None] = None
@@ -53,41 +57,47 @@ class Gamma:
         require_positive(cv=self.cv)
 
     def gaps_s(self, rate_per_s: float, count: int, rng: np.random.Generator) -> Gaps:
-        """(count,) gamma gaps of mean 1/rate."""
+        """Return (count,) gamma gaps of mean 1/rate."""
         return rng.standard_gamma(self.cv**-2, count) * (self.cv**2 / rate_per_s)
 
 
 @dataclass(frozen=True)
 class Hyperexponential:
-    """Two exponential phases with balanced means, p1/μ1 = p2/μ2, so that `cv` alone settles them; cv 1 is Poisson."""
+    """Gaps from two exponential phases with balanced means.
+
+    Balanced means p1/μ1 = p2/μ2, so `cv` alone determines both phases. With cv = 1 the process is Poisson.
+    """
 
     cv: float
     native_rate_per_s: ClassVar[None] = None
     renewal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require(1 <= self.cv < np.inf, "cv", self.cv, "must be at least 1; for gaps less variable than that use Gamma")
+        require(1 <= self.cv < np.inf, "cv", self.cv, "must be at least 1; for less variable gaps use Gamma")
 
     @property
     def first_share(self) -> float:
-        """p1, the share of gaps from the phase with the shorter mean: p1 = (1 + sqrt((cv² - 1)/(cv² + 1)))/2."""
+        """Return p1, the share of gaps from the phase with the shorter mean.
+
+        p1 = (1 + sqrt((cv² - 1)/(cv² + 1)))/2.
+        """
         scv = self.cv**2
         return (1 + float(np.sqrt((scv - 1) / (scv + 1)))) / 2
 
     def gaps_s(self, rate_per_s: float, count: int, rng: np.random.Generator) -> Gaps:
-        """(count,) gaps of mean 1/rate; phase i has mean 1/(2 p_i rate)."""
+        """Return (count,) gaps of mean 1/rate; phase i has mean 1/(2 p_i rate)."""
         share = self.first_share
-        # 1 - share loses digits at a large cv; the product of the shares is known without a difference.
+        # 1 - share loses digits at a large cv. The product of the two shares is known without a subtraction.
         other_share = 1 / (2 * share * (self.cv**2 + 1))
         return _two_phase(share, 0.5 / share, 0.5 / other_share, count, rng) / rate_per_s
 
 
 @dataclass(frozen=True)
 class IdleGaps:
-    """Two exponential phases: now and then a long gap in which nothing comes, short ones between.
+    """Short exponential gaps with an occasional long, idle one.
 
-    A share `long_share` of all gaps is long, with mean `long_over_mean` times the mean of all. The process has a
-    rate of its own where `native_rate_per_s` says so.
+    A share `long_share` of all gaps is long; their mean is `long_over_mean` times the mean of all gaps. The process
+    has a rate of its own if `native_rate_per_s` gives one.
     """
 
     long_share: float
@@ -98,26 +108,27 @@ class IdleGaps:
     def __post_init__(self) -> None:
         require(0 < self.long_share < 1, "long_share", self.long_share, "must lie between 0 and 1")
         fits = 1 <= self.long_over_mean < 1 / self.long_share
-        remedy = f"must be at least 1 and below 1/long_share = {1 / self.long_share:g}, or nothing is left to the rest"
-        require(fits, "long_over_mean", self.long_over_mean, remedy)
+        limits = f"must be at least 1 and below 1/long_share = {1 / self.long_share:g}"
+        require(fits, "long_over_mean", self.long_over_mean, f"{limits}, so that the short gaps have a mean above 0")
         if self.native_rate_per_s is not None:
             require_positive(native_rate_per_s=self.native_rate_per_s)
 
     @property
     def short_over_mean(self) -> float:
-        """Mean of the short gaps over the mean of all."""
+        """Return the mean of the short gaps over the mean of all."""
         return (1 - self.long_share * self.long_over_mean) / (1 - self.long_share)
 
     def gaps_s(self, rate_per_s: float, count: int, rng: np.random.Generator) -> Gaps:
-        """(count,) gaps of mean 1/rate."""
+        """Return (count,) gaps of mean 1/rate."""
         return _two_phase(self.long_share, self.long_over_mean, self.short_over_mean, count, rng) / rate_per_s
 
 
 @dataclass(frozen=True)
 class MarkovModulatedPoisson:
-    """Poisson arrivals whose rate alternates between two values, each held for an exponential time (MMPP).
+    """Poisson arrivals whose rate alternates between two values (MMPP).
 
-    It starts in its stationary state. Asked for another rate than its own, both rates are scaled and the sojourns stay.
+    Each rate is held for an exponential time, a sojourn. The process starts in its stationary state. For a rate other
+    than its own, both rates are scaled and the sojourns stay the same.
     """
 
     rates_per_s: tuple[float, float]
@@ -127,26 +138,40 @@ class MarkovModulatedPoisson:
     def __post_init__(self) -> None:
         for name in ("rates_per_s", "sojourn_s"):
             values = tuple(getattr(self, name))
-            require(len(values) == 2, name, list(values), "give two numbers, one for each state")
+            require(len(values) == 2, name, list(values), "must be two numbers, one for each state")
             object.__setattr__(self, name, values)
         require_not_negative(**{f"rates_per_s[{i}]": rate for i, rate in enumerate(self.rates_per_s)})
         require_positive(**{f"sojourn_s[{i}]": sojourn for i, sojourn in enumerate(self.sojourn_s)})
-        require(max(self.rates_per_s) > 0, "rates_per_s", list(self.rates_per_s), "one of the two must be above 0")
+        require(
+            max(self.rates_per_s) > 0,
+            "rates_per_s",
+            list(self.rates_per_s),
+            "at least one of the two rates must be above 0",
+        )
 
     @property
     def native_rate_per_s(self) -> float:
-        """The stationary rate (a x + b y)/(x + y) of rates a, b and sojourns x, y."""
+        """Return the stationary rate.
+
+        It is (a x + b y)/(x + y) for rates a, b and sojourns x, y.
+        """
         return float(np.dot(self.rates_per_s, self.sojourn_s) / sum(self.sojourn_s))
 
     def gaps_s(self, rate_per_s: float, count: int, rng: np.random.Generator) -> Gaps:
-        """(count,) gaps, exact: a Poisson process of rate 1 seen through the inverse of the cumulative rate."""
+        """Return (count,) gaps with the exact distribution of the process.
+
+        A Poisson process of rate 1 is mapped through the inverse of the cumulative rate.
+        """
         expected = np.cumsum(rng.standard_exponential(count))
         rates = np.asarray(self.rates_per_s) * (rate_per_s / self.native_rate_per_s)
         end_s, end_expected = self._cumulative_rate(rates, expected[-1], rng)
         return np.diff(np.interp(expected, end_expected, end_s), prepend=0.0)
 
     def _cumulative_rate(self, rates: Gaps, until: float, rng: np.random.Generator) -> tuple[Gaps, Gaps]:
-        """Ends of the sojourns in seconds and in expected arrivals, both from 0 to where `until` are expected."""
+        """Return the ends of the sojourns in seconds and in expected arrivals.
+
+        Both start at 0 and reach the time by which `until` arrivals are expected.
+        """
         start = int(rng.random() * sum(self.sojourn_s) >= self.sojourn_s[0])
         order = [start, 1 - start]
         sojourn_s, cycle_rates = np.asarray(self.sojourn_s)[order], rates[order]
@@ -160,5 +185,8 @@ class MarkovModulatedPoisson:
 
 
 def _two_phase(share: float, mean: float, other_mean: float, count: int, rng: np.random.Generator) -> Gaps:
-    """(count,) exponential numbers, a `share` of them with one mean and the rest with the other."""
+    """Draw (count,) exponential numbers from two phases.
+
+    A `share` of them has mean `mean`, the rest `other_mean`.
+    """
     return rng.standard_exponential(count) * np.where(rng.random(count) < share, mean, other_mean)

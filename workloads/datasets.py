@@ -1,6 +1,8 @@
-"""The registry of public data sets: found in a folder, in the user's cache, or downloaded; always checked by SHA-256.
+"""Registry of public data sets.
 
-None of the data is part of this project: licence and size are its owners'. The entries are in `datasets.yaml`.
+A file is taken from the folder that CHAIN_DATA names or from the user's cache, else it is downloaded. It is always
+checked by SHA-256. None of the data is part of this project: its owners decide on its licence and size. The entries are
+in `datasets.yaml`.
 """
 
 import difflib
@@ -27,13 +29,13 @@ FOLDER_VARIABLE = "CHAIN_DATA"
 CONNECT_TIMEOUT_S = 5.0
 CHUNK_BYTES = 1 << 16
 
-# Addresses that failed in this process: a sweep must not wait for each of its points.
+# Addresses that failed in this process, with the reason. A sweep must not wait for them again at every point.
 _unreachable: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """One public file, known by its SHA-256."""
+    """One public file, identified by its SHA-256."""
 
     name: str
     file: str
@@ -52,35 +54,36 @@ class DataSet:
         require(scheme in ("https", "http", "file"), "address", self.address, "must begin with https, http or file")
 
     def path(self) -> Path:
-        """The checked file: from the folder that CHAIN_DATA names, else the user's cache, else downloaded there.
+        """Return the path of the checked file; download it if necessary.
 
-        Raises `InputError` if a file is found with another checksum or CHAIN_DATA names no folder, and
-        `DataUnavailableError` if there is no file and none can be downloaded.
+        The file is looked for in the folder that CHAIN_DATA names and then in the user's cache; otherwise it is
+        downloaded into that cache. Raises `InputError` if the file has another checksum or if CHAIN_DATA does not name
+        a folder, and `DataUnavailableError` if there is no file and it cannot be downloaded.
         """
         cached = cache_folder() / self.file
-        for found in (*(folder / self.file for folder in _given_folder()), cached):
-            if found.is_file():
-                self._check(found)
-                return found
+        for path in (*(folder / self.file for folder in _given_folder()), cached):
+            if path.is_file():
+                self._check(path)
+                return path
         return self._download(cached)
 
-    def _check(self, found: Path) -> None:
-        sha256 = _sha256_of(found)
+    def _check(self, path: Path) -> None:
+        sha256 = _sha256_of(path)
         if sha256 != self.sha256:
             raise InputError(
-                f"{found} has SHA-256 {sha256}, but {self.name} has {self.sha256}: "
+                f"{path} has SHA-256 {sha256}, but {self.name} has {self.sha256}: "
                 f"remove the file or replace it with the one from {self.address}"
             )
 
     def _download(self, target: Path) -> Path:
-        """The file at `target`, which appears there only when it is whole and checked."""
+        """Download the file to `target`; it appears there only once complete and checked."""
         if self.address in _unreachable:
             raise self._unavailable(_unreachable[self.address])
         try:
             with _temporary_file(target) as temporary:
                 _fetch(self.address, temporary, self.file)
                 if (sha256 := _sha256_of(temporary)) != self.sha256:
-                    raise OSError(f"what came has SHA-256 {sha256} and not {self.sha256}")
+                    raise OSError(f"the downloaded file has SHA-256 {sha256} instead of {self.sha256}")
                 os.replace(temporary, target)
         except (OSError, HTTPException) as error:
             _unreachable[self.address] = str(error)
@@ -89,37 +92,38 @@ class DataSet:
 
     def _unavailable(self, reason: str) -> DataUnavailableError:
         return DataUnavailableError(
-            f"{self.name} is not on this machine and cannot be had from {self.address} ({reason}): "
+            f"{self.name} is not on this machine and cannot be downloaded from {self.address} ({reason}): "
             f"put {self.file} into a folder and set {FOLDER_VARIABLE} to that folder"
         )
 
 
 def data_set(name: str) -> dict[str, str]:
-    """The registry's entry as a mapping that `instantiate` turns into a `DataSet`; it holds the checksum.
+    """Return a registry entry as a mapping that `instantiate` makes a `DataSet`.
 
-    Raises `InputError` with the nearest names if there is none of that name.
+    The mapping includes the checksum. Raises `InputError` with the nearest names if there is no entry of that name.
     """
     entries = _registry()
     if name not in entries:
         near = difflib.get_close_matches(name, entries, cutoff=0.4) or sorted(entries)
-        raise InputError(f"dataset = {name}: there is no data set of that name, take {' or '.join(near)}")
+        raise InputError(f"dataset = {name}: there is no data set of that name; use {' or '.join(near)}")
     return {"_target_": "workloads.datasets.DataSet", "name": name, **entries[name]}
 
 
 def cache_folder() -> Path:
-    """The user's cache of downloaded data sets: below XDG_CACHE_HOME, or ~/.cache."""
+    """Return the user's cache of downloaded data sets.
+
+    It is a folder below XDG_CACHE_HOME or, if that is not set, below ~/.cache.
+    """
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "server-chains"
 
 
 def _given_folder() -> Iterator[Path]:
-    """The folder that CHAIN_DATA names, if it is set."""
+    """Yield the folder that CHAIN_DATA names, if it is set."""
     given = os.environ.get(FOLDER_VARIABLE)
     if given:
         folder = Path(given).expanduser()
-        require(
-            folder.is_dir(), FOLDER_VARIABLE, given, "there is no such folder; name one that has the data, or unset it"
-        )
+        require(folder.is_dir(), FOLDER_VARIABLE, given, "there is no such folder; name one with the data, or unset it")
         yield folder
 
 
@@ -129,21 +133,27 @@ def _registry() -> dict[str, dict[str, str]]:
     return entries
 
 
-def _sha256_of(found: Path) -> str:
-    status = found.stat()
-    return _sha256(found, status.st_mtime_ns, status.st_size)
+def _sha256_of(path: Path) -> str:
+    status = path.stat()
+    return _sha256(path, status.st_mtime_ns, status.st_size)
 
 
 @cache
-def _sha256(found: Path, modified_ns: int, size_bytes: int) -> str:
-    """The sum of a file; the time and size are there so that a file that changed is read again."""
-    with found.open("rb") as content:
+def _sha256(path: Path, modified_ns: int, size_bytes: int) -> str:
+    """Compute the SHA-256 of a file, once for every version of it.
+
+    The time and size are arguments so that a changed file is read again.
+    """
+    with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 @contextmanager
 def _temporary_file(target: Path) -> Iterator[Path]:
-    """A new file beside `target`, so that a move to it is atomic; removed if it is still there at the end."""
+    """Yield a new file beside `target`; remove it at the end if it remains.
+
+    It is beside `target` so that moving it there is atomic.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=target.parent, prefix=target.name, suffix=".part", delete=False) as opened:
         temporary = Path(opened.name)

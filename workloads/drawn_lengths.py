@@ -1,4 +1,4 @@
-"""The paper's exponential model in whole tokens, so that every job can really be run."""
+"""The paper's exponential model in whole tokens, so that every job can be run for real."""
 
 from dataclasses import dataclass, replace
 
@@ -14,22 +14,24 @@ from workloads.workload import rate_or_native
 
 @dataclass(frozen=True)
 class DrawnLengths(MeanLengths):
-    """Requests of random length: size ~ Exp(1) times the mean of input tokens and of further output tokens, rounded.
+    """Requests of random length in whole tokens.
 
-    Where `SyntheticWorkload` multiplies a job's time by its size, here the size makes its lengths, and a job's own size
-    is 1. Both draw the same sizes, arrivals and choices from the same streams, so that their jobs are paired; what
-    differs is rounding, the fixed time of a visit, which a size would multiply and a length does not, and that lengths
-    are cut to the cache slot (`truncate` of `workloads.requests`) once `fitted` sets `slot_tokens`. The means are
-    those before rounding and cut, so that chains and rates are the theory's.
+    A size ~ Exp(1) is multiplied by the mean input tokens and by the mean further output tokens, and rounded.
+    `SyntheticWorkload` multiplies a job's time by its size; here the size determines the lengths, and the job itself
+    has size 1. Both draw the same sizes, arrivals and choices from the same streams, so that their jobs are paired.
+
+    Three things differ: lengths are rounded; a size multiplies the fixed time of a visit, a length does not; and
+    lengths are cut to the cache slot (`truncate` of `workloads.requests`) once `fitted` has set `slot_tokens`. The
+    means are those before rounding and cutting, so that chains and rates are those of the theory.
     """
 
     slot_tokens: int | None = None
 
     def over_length_share(self, limit: int) -> float:
-        """Probability that a request has more than `limit` tokens before it is cut.
+        """Return the probability that an uncut request has more than `limit` tokens.
 
-        A request of size 0 has 2 tokens, and one more from each size on at which one of its lengths is rounded up; the
-        first half token of a prompt counts as a whole one already.
+        A request of size 0 has 2 tokens. It has one more from each size on at which one of its lengths is rounded up,
+        except the first half token of its prompt, which already counts as a whole token.
         """
         if limit < 2:
             return 1.0
@@ -41,11 +43,11 @@ class DrawnLengths(MeanLengths):
         return float(np.exp(-np.sort(steps)[limit - 2]))
 
     def fitted(self, limit: int) -> "DrawnLengths":
-        """The same requests, cut to a slot of `limit` tokens."""
+        """Return the same requests, cut to a slot of `limit` tokens."""
         return replace(self, slot_tokens=limit)
 
     def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
-        """`job_count` jobs of size 1; `lengths` has a row of whole numbers for each."""
+        """Return `job_count` jobs of size 1; `lengths` is (n, 2) whole numbers."""
         rate = rate_or_native(rate_per_s, self.native_rate_per_s)
         arrival_s = np.cumsum(self.arrivals.gaps_s(rate, self.job_count, streams.jobs("arrivals")))
         size = streams.jobs("sizes").standard_exponential(self.job_count)
@@ -54,6 +56,6 @@ class DrawnLengths(MeanLengths):
         return Jobs(arrival_s, np.ones(self.job_count), requests.lengths, uniform)
 
     def _requests(self, arrival_s: NDArray[np.float64], size: NDArray[np.float64]) -> Requests:
-        """Requests of these sizes: a prompt and an output of at least one token each."""
+        """Return requests of these sizes, with at least one token each way."""
         input_tokens, further_tokens = (np.rint(size * mean).astype(np.int64) for mean in self.mean_job[1:])
         return Requests(arrival_s, np.maximum(input_tokens, 1), further_tokens + 1)

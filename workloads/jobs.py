@@ -1,4 +1,4 @@
-"""Jobs as arrays: what an evaluator replays."""
+"""Jobs as arrays, the input that an evaluator replays."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,12 @@ from system.checks import float_array, require
 
 @dataclass(frozen=True)
 class Jobs:
-    """n jobs in order of arrival. A job's service time on a chain is `size * (coefficients @ x)`.
+    """n jobs in order of arrival.
 
-    x = (1, input tokens, output tokens - 1). The paper's exponential model is one x for all and size ~ Exp(1); a trace
-    has size 1 and lengths of its own. `uniform` is each job's own random number for its dispatcher's choices,
-    so that every policy meets the same randomness.
+    A job's service time on a chain is `size * (coefficients @ x)` with x = (1, input tokens, output tokens - 1). In the
+    paper's exponential model all jobs share one x, and size ~ Exp(1); in a trace every job has size 1 and its own
+    lengths. `uniform` holds one random number per job for the dispatch policy's choices, so that every policy meets the
+    same randomness.
     """
 
     arrival_s: NDArray[np.float64]  # (n,), not descending
@@ -25,18 +26,26 @@ class Jobs:
     def __post_init__(self) -> None:
         for name in ("arrival_s", "size", "lengths", "uniform"):
             values = float_array(name, getattr(self, name))
-            object.__setattr__(self, name, np.require(values, requirements=("C", "W")))  # compiled code takes no others
+            object.__setattr__(self, name, np.require(values, requirements=("C", "W")))  # as compiled code needs them
         n = self.arrival_s.size
         for name in ("arrival_s", "size", "uniform"):
             values = getattr(self, name)
-            require(values.shape == (n,), name, f"array of shape {values.shape}", f"must have shape ({n},), one a job")
-        possible = self.lengths.shape in ((n, 2), (1, 2))
-        require(possible, "lengths", f"array of shape {self.lengths.shape}", f"must have shape ({n}, 2) or (1, 2)")
+            require(
+                values.shape == (n,),
+                name,
+                f"array of shape {values.shape}",
+                f"must have shape ({n},), one number per job",
+            )
+        fits = self.lengths.shape in ((n, 2), (1, 2))
+        require(fits, "lengths", f"array of shape {self.lengths.shape}", f"must have shape ({n}, 2) or (1, 2)")
         if n:
             self._check_values()
 
     def _check_values(self) -> None:
-        """Minima and maxima tell all, NaN included, at a few nanoseconds a job."""
+        """Raise `InputError` unless all values are in range and arrivals in order.
+
+        Minima and maxima reveal every fault, NaN included, in a few nanoseconds per job.
+        """
         for name in ("arrival_s", "size", "lengths", "uniform"):
             values = getattr(self, name)
             sound = values.min() >= 0 and np.isfinite(values.max())

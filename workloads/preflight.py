@@ -1,4 +1,4 @@
-"""A look at arrival times before they are used: how far from Poisson they are (paper Fig. 7a, claim C8)."""
+"""Statistics that show how far arrival times are from Poisson, before they are used (paper Fig. 7a, claim C8)."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,12 @@ from system.checks import float_vector, require, require_count, require_positive
 
 @dataclass(frozen=True)
 class Preflight:
-    """What the arrival times of a workload look like; a gap is an inter-arrival time, standard deviations are sample's.
+    """Statistics of the arrival times of a workload.
 
-    For a Poisson process `gap_cv` and `index_of_dispersion` are 1. None is for what cannot be told: the rate where
-    every gap is long, the index of dispersion in less than two windows or without arrivals, the share of over-long
-    requests where the caller does not give it.
+    A gap is an inter-arrival time; standard deviations are those of a sample. For a Poisson process `gap_cv` and
+    `index_of_dispersion` are 1. None stands for what cannot be computed: the rate without long gaps where every gap is
+    long, the index of dispersion with fewer than two windows or without arrivals, and the share of over-long requests
+    where the caller does not give it.
     """
 
     request_count: int
@@ -36,7 +37,10 @@ class Preflight:
 def preflight_facts(
     arrival_s: ArrayLike, long_gap_s: float = 10.0, window_s: float = 60.0, over_length_share: float | None = None
 ) -> Preflight:
-    """Statistics of arrival times in ascending order, at least three of them and not all at one instant."""
+    """Compute the statistics of arrival times in ascending order.
+
+    Raises `InputError` unless there are at least three that are not all at one instant.
+    """
     require_positive(long_gap_s=long_gap_s, window_s=window_s)
     arrivals = _checked(arrival_s)
     gaps = np.diff(arrivals)
@@ -60,17 +64,20 @@ def preflight_facts(
 
 
 def empirical_cdf(values: ArrayLike, points: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """At most `points` points (x, F(x)) of the empirical distribution, evenly spaced in F, with both ends."""
+    """Return at most `points` points (x, F(x)) of the empirical distribution.
+
+    They are evenly spaced in F and include both ends.
+    """
     require_count(points=points)
     ascending = np.sort(_not_empty(values))
     count = ascending.size
     ranks = np.rint(np.linspace(0, count - 1, min(points, count))).astype(np.int64)
-    places = np.unique(ascending[ranks])
-    return places, np.searchsorted(ascending, places, side="right") / count
+    x = np.unique(ascending[ranks])
+    return x, np.searchsorted(ascending, x, side="right") / count
 
 
 def exponential_distance(values: ArrayLike) -> float:
-    """Kolmogorov-Smirnov distance between the empirical distribution and the exponential of the same mean."""
+    """Return the Kolmogorov-Smirnov distance to the exponential of the same mean."""
     sample = _not_empty(values)
     require(sample.mean() > 0, "values", "all 0", "must have a mean above 0")
     return float(stats.kstest(sample, stats.expon(scale=sample.mean()).cdf).statistic)
@@ -78,20 +85,23 @@ def exponential_distance(values: ArrayLike) -> float:
 
 def _checked(arrival_s: ArrayLike) -> NDArray[np.float64]:
     arrivals = float_vector("arrival_s", arrival_s, minimum=-np.inf)
-    require(arrivals.size >= 3, "arrival_s", f"{arrivals.size} times", "give at least 3")
-    require(bool((np.diff(arrivals) >= 0).all()), "arrival_s", "times out of order", "must ascend, sort them")
+    require(arrivals.size >= 3, "arrival_s", f"array of size {arrivals.size}", "give at least 3 arrival times")
+    require(bool((np.diff(arrivals) >= 0).all()), "arrival_s", "times out of order", "must ascend; sort them")
     require(arrivals[-1] > arrivals[0], "arrival_s", "all at one instant", "must span some time")
     return arrivals
 
 
 def _not_empty(values: ArrayLike) -> NDArray[np.float64]:
     sample = float_vector("values", values)
-    require(sample.size > 0, "values", "[]", "give at least one")
+    require(sample.size > 0, "values", "[]", "give at least one value")
     return sample
 
 
 def _index_of_dispersion(arrivals: NDArray[np.float64], window_s: float) -> float | None:
-    """Variance over mean of the counts in the whole windows after the first arrival, which itself is not counted."""
+    """Return variance over mean of the arrival counts in whole windows.
+
+    The windows begin at the first arrival, which itself is not counted.
+    """
     after_s = arrivals[1:] - arrivals[0]
     windows = int(after_s[-1] // window_s)
     counts = np.bincount((after_s // window_s).astype(np.int64), minlength=windows)[:windows]

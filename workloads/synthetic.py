@@ -1,4 +1,7 @@
-"""Workloads made of random numbers: the paper's exponential model, and one calibrated to published statistics."""
+"""Workloads drawn at random.
+
+They are the paper's exponential model and a workload that is calibrated to published statistics.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +25,7 @@ INPUT_GRID, OUTPUT_GRID = 128, 8192  # output lengths have the longer tail
 
 @dataclass(frozen=True)
 class MeanLengths:
-    """What is said of requests by their number, how they come, and the means of their lengths."""
+    """Fields shared by workloads given as a job count, an arrival process and mean lengths."""
 
     arrivals: ArrivalProcess
     job_count: int
@@ -36,24 +39,25 @@ class MeanLengths:
 
     @property
     def mean_job(self) -> tuple[float, float, float]:
-        """(1, input tokens, output tokens - 1)."""
+        """Return (1, input tokens, output tokens - 1)."""
         return 1.0, float(self.input_tokens), self.output_tokens - 1.0
 
     @property
     def native_rate_per_s(self) -> float | None:
-        """The rate of the arrival process itself, if it has one."""
+        """Return the rate of the arrival process itself; None if it has none."""
         return self.arrivals.native_rate_per_s
 
     def cache_tokens(self, limit: int) -> int:
-        """The served model's slot as it is."""
+        """Return `limit`, the served model's slot as it is."""
         return limit
 
 
 @dataclass(frozen=True)
 class SyntheticWorkload(MeanLengths):
-    """Jobs of equal lengths and random size (paper Sec. 3: Poisson arrivals, size ~ Exp(1)).
+    """Jobs of equal lengths and random size.
 
-    A size multiplies a job's service time as a whole, so the lengths are the means of the paper's text.
+    In the paper's Sec. 3 arrivals are Poisson and size ~ Exp(1). A size multiplies the whole service time of a job, so
+    the lengths are the means given in the paper's text.
     """
 
     sizes: Sizes = "exponential"
@@ -63,15 +67,18 @@ class SyntheticWorkload(MeanLengths):
         require_one_of(get_args(Sizes), sizes=self.sizes)
 
     def over_length_share(self, limit: int) -> float:
-        """1 if the mean lengths, which all jobs have, together exceed `limit`; else 0."""
+        """Return 1 if the lengths together exceed `limit`, else 0.
+
+        All jobs have the mean lengths.
+        """
         return float(self.input_tokens + self.output_tokens > limit)
 
     def fitted(self, limit: int) -> "SyntheticWorkload":
-        """The workload itself: it is defined by its means."""
+        """Return the workload itself, which is defined by its means."""
         return self
 
     def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
-        """`job_count` jobs; `lengths` has shape (1, 2)."""
+        """Return `job_count` jobs; `lengths` has shape (1, 2)."""
         size = np.ones(self.job_count)
         if self.sizes == "exponential":
             size = streams.jobs("sizes").standard_exponential(self.job_count)
@@ -79,10 +86,11 @@ class SyntheticWorkload(MeanLengths):
         return jobs_of_sizes(self.arrivals, rate, size, self.mean_job, streams)
 
     def chunks(self, rate_per_s: float | None, streams: RandomStreams, chunk_jobs: int) -> Iterator[Jobs]:
-        """The jobs some at a time, however many there are in all; each chunk's times go on from the one before.
+        """Yield the jobs in chunks of `chunk_jobs`; arrival times continue across chunks.
 
-        With Poisson arrivals they are bit for bit those of `jobs`. Raises `NotApplicableError` where gaps depend on
-        those before them, as then a chunk cannot be drawn on its own.
+        So any number of jobs can be drawn in little memory. With Poisson arrivals the jobs equal those of `jobs` bit
+        for bit. Raises `NotApplicableError` where gaps depend on earlier gaps, because then a chunk cannot be drawn on
+        its own.
         """
         if not self.arrivals.renewal:
             raise NotApplicableError(
@@ -103,7 +111,7 @@ class SyntheticWorkload(MeanLengths):
 
 
 def is_poisson_exponential(workload: Workload) -> bool:
-    """Whether the jobs are those of the paper's Sec. 3, for which the theory holds."""
+    """Return whether the theory holds for the jobs (paper Sec. 3)."""
     if not isinstance(workload, SyntheticWorkload):
         return False
     return isinstance(workload.arrivals, Poisson) and workload.sizes == "exponential"
@@ -116,14 +124,17 @@ def jobs_of_sizes(
     mean_job: tuple[float, float, float],
     streams: RandomStreams,
 ) -> Jobs:
-    """Jobs of these sizes that arrive at that rate, all with the lengths of the mean job."""
+    """Return jobs with these sizes and arrival rate, and the mean job's lengths."""
     arrival_s = np.cumsum(arrivals.gaps_s(rate_per_s, size.size, streams.jobs("arrivals")))
     return Jobs(arrival_s, size, np.array([mean_job[1:]]), streams.jobs("choices").random(size.size))
 
 
 @dataclass(frozen=True)
 class QuantileTable:
-    """A distribution of token counts as its quantile function, straight between the points of a table."""
+    """A distribution of token counts, given by points of its quantile function.
+
+    The function is linear between the points.
+    """
 
     probabilities: tuple[float, ...]  # from 0 to 1, ascending
     tokens: tuple[float, ...]
@@ -133,7 +144,10 @@ class QuantileTable:
         tokens = float_vector("tokens", self.tokens, minimum=1)
         count = probabilities.size
         require(
-            tokens.size == count > 1, "tokens", f"{tokens.size} numbers", f"give one for each of {count} (2 or more)"
+            tokens.size == count > 1,
+            "tokens",
+            f"array of size {tokens.size}",
+            f"give one per probability ({count}), at least 2",
         )
         ascending = bool((np.diff(probabilities) > 0).all()) and probabilities[0] == 0 and probabilities[-1] == 1
         require(ascending, "probabilities", list(self.probabilities), "must ascend from 0 to 1")
@@ -141,16 +155,17 @@ class QuantileTable:
         object.__setattr__(self, "probabilities", tuple(probabilities.tolist()))
         object.__setattr__(self, "tokens", tuple(tokens.tolist()))
 
-    def at(self, shares: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Whole token counts that these shares of the requests do not exceed."""
+    def quantiles(self, shares: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the whole token counts that these shares of the requests do not exceed."""
         return np.rint(np.interp(shares, self.probabilities, self.tokens)).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class CalibratedWorkload:
-    """Requests whose lengths have given distributions; input and output are independent.
+    """Requests whose lengths have given distributions.
 
-    Stands for a trace where the trace itself cannot be had, and treats over-long requests as a trace does.
+    Input and output lengths are independent. The workload replaces a trace that is not available, and treats over-long
+    requests as a trace does.
     """
 
     arrivals: ArrivalProcess
@@ -178,34 +193,40 @@ class CalibratedWorkload:
 
     @cached_property
     def mean_job(self) -> tuple[float, float, float]:
-        """(1, mean input tokens, mean output tokens - 1)."""
+        """Return (1, mean input tokens, mean output tokens - 1)."""
         return self._fitted_population.mean_job
 
     @property
     def native_rate_per_s(self) -> float | None:
-        """The rate to which the arrival process is calibrated, if it is, less the dropped requests."""
+        """Return the calibrated rate of the arrival process, less the dropped requests.
+
+        None if the arrival process has no rate of its own.
+        """
         native = self.arrivals.native_rate_per_s
         return None if native is None else native * self._kept_share
 
     def cache_tokens(self, limit: int) -> int:
-        """`limit`; under `size_to_trace` the tokens of the longest request."""
+        """Return `limit`; under `size_to_trace` at least the tokens of the longest request."""
         longest = round(self.input_tokens.tokens[-1] + self.output_tokens.tokens[-1])
         return max(limit, longest) if self.over_length == "size_to_trace" else limit
 
     def over_length_share(self, limit: int) -> float:
-        """Share of the requests, before any treatment, whose input and output tokens together exceed `limit`."""
+        """Return the share of untreated requests that have more than `limit` tokens.
+
+        Input and output tokens count together.
+        """
         return over_length_share(self._population, limit)
 
     def fitted(self, limit: int) -> "CalibratedWorkload":
-        """The same workload with its over-long requests treated for a cache slot of `limit` tokens."""
+        """Return the workload with over-long requests treated for slots of `limit` tokens."""
         return replace(self, slot_tokens=limit)
 
     def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
-        """The requests as jobs of size 1; `lengths` has a row for each."""
+        """Return the requests as jobs of size 1; `lengths` has a row for each."""
         rate = rate_or_native(rate_per_s, self.native_rate_per_s) / self._kept_share
         arrival_s = np.cumsum(self.arrivals.gaps_s(rate, self.job_count, streams.jobs("arrivals")))
         rng = streams.jobs("lengths")
-        tokens = [table.at(rng.random(self.job_count)) for table in (self.input_tokens, self.output_tokens)]
+        tokens = [table.quantiles(rng.random(self.job_count)) for table in (self.input_tokens, self.output_tokens)]
         requests = fitted(Requests(arrival_s, *tokens), self.over_length, self.slot_tokens)
         count = len(requests)
         return Jobs(requests.arrival_s, np.ones(count), requests.lengths, streams.jobs("choices").random(count))
@@ -213,8 +234,11 @@ class CalibratedWorkload:
 
 @cache
 def _population(input_tokens: QuantileTable, output_tokens: QuantileTable) -> Requests:
-    """Every pair of equally likely input and output lengths on a grid: what means and shares are taken of."""
-    inputs = input_tokens.at((np.arange(INPUT_GRID) + 0.5) / INPUT_GRID)
-    outputs = output_tokens.at((np.arange(OUTPUT_GRID) + 0.5) / OUTPUT_GRID)
+    """Return every pair of equally likely input and output lengths on a grid.
+
+    Means and shares are computed over these pairs.
+    """
+    inputs = input_tokens.quantiles((np.arange(INPUT_GRID) + 0.5) / INPUT_GRID)
+    outputs = output_tokens.quantiles((np.arange(OUTPUT_GRID) + 0.5) / OUTPUT_GRID)
     pairs = [tokens.ravel() for tokens in np.meshgrid(inputs, outputs)]
     return Requests(np.zeros(pairs[0].size), *pairs)

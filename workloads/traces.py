@@ -1,4 +1,4 @@
-"""Recorded request streams, replayed: arrival times, input and output tokens as they were, at any rate."""
+"""Replay of recorded requests at any rate, with their arrival times, input and output tokens."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,10 +16,10 @@ from workloads.trace_files import read_requests
 
 @dataclass(frozen=True)
 class TraceWorkload:
-    """The requests of a data set, in one of three cuts: all, the first few, or those in a window of time.
+    """The requests of a data set: all, the first few, or those in a time window.
 
-    `over_length` says what becomes of requests longer than a cache slot (`workloads.requests`). The requests are as
-    recorded until `fitted` sets `slot_tokens`, the limit.
+    `over_length` selects the treatment of requests that are longer than a cache slot (`workloads.requests`). Requests
+    stay as recorded until `fitted` sets `slot_tokens`, the limit.
     """
 
     dataset: DataSet
@@ -44,68 +44,76 @@ class TraceWorkload:
 
     @cached_property
     def recorded(self) -> Requests:
-        """The requests of the cut as recorded, the first one at time 0."""
+        """Return the selected requests as recorded, the first one at time 0."""
         requests = read_requests(self.dataset.path())
-        selected = requests.select(self._cut(requests))
+        selected = requests.select(self._rows(requests))
         return replace(selected, arrival_s=selected.arrival_s - selected.arrival_s[0])
 
-    def _cut(self, requests: Requests) -> slice:
-        """The rows that `first` or `window_s` asks for."""
+    def _rows(self, requests: Requests) -> slice:
+        """Return the rows that `first` or `window_s` selects."""
         count = len(requests)
         if self.window_s is not None:
             start, end = np.searchsorted(requests.arrival_s, self.window_s)
-            span = f"no request of {self.dataset.name} lies in it, its requests span 0 to {requests.arrival_s[-1]:g} s"
-            require(start < end, "window_s", list(self.window_s), span)
+            remedy = f"no request of {self.dataset.name} lies in it; they span 0 to {requests.arrival_s[-1]:g} s"
+            require(start < end, "window_s", list(self.window_s), remedy)
             return slice(int(start), int(end))
         if self.first is not None:
-            require(
-                self.first <= count, "first", self.first, f"{self.dataset.name} has only {count} requests, ask less"
-            )
+            size = f"{count} {'request' if count == 1 else 'requests'}"
+            require(self.first <= count, "first", self.first, f"{self.dataset.name} has only {size}; use fewer")
         return slice(0, self.first)
 
     @cached_property
     def requests(self) -> Requests:
-        """The requests that are replayed: over-long ones treated if there is a slot to fit."""
+        """Return the requests to replay; over-long ones are treated once a slot is set."""
         return fitted(self.recorded, self.over_length, self.slot_tokens)
 
     @property
     def mean_job(self) -> tuple[float, float, float]:
-        """(1, mean input tokens, mean output tokens - 1) of the requests replayed."""
+        """Return (1, mean input tokens, mean output tokens - 1) of the replayed requests."""
         return self.requests.mean_job
 
     @property
     def native_rate_per_s(self) -> float | None:
-        """Gaps over their sum; None if all requests came at one instant."""
+        """Return the number of gaps over their sum, in 1/s.
+
+        None if all requests arrived at one instant.
+        """
         arrival_s = self.requests.arrival_s
         span_s = float(arrival_s[-1] - arrival_s[0])
         return (arrival_s.size - 1) / span_s if span_s > 0 else None
 
     def cache_tokens(self, limit: int) -> int:
-        """`limit`; under `size_to_trace` the tokens of the longest request."""
+        """Return `limit`; under `size_to_trace` at least the tokens of the longest request."""
         return max(limit, int(self.recorded.total_tokens.max())) if self.over_length == "size_to_trace" else limit
 
     def over_length_share(self, limit: int) -> float:
-        """Share of the requests, as recorded, whose input and output tokens together exceed `limit`."""
+        """Return the share of recorded requests that have more than `limit` tokens.
+
+        Input and output tokens count together.
+        """
         return over_length_share(self.recorded, limit)
 
     def fitted(self, limit: int) -> "TraceWorkload":
-        """The same trace with its over-long requests treated for a cache slot of `limit` tokens."""
+        """Return the trace with over-long requests treated for slots of `limit` tokens."""
         return replace(self, slot_tokens=limit)
 
     def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
-        """The requests as jobs of size 1; at another rate than the native one all times are scaled alike."""
+        """Return the requests as jobs of size 1.
+
+        At a rate other than the native one all arrival times are scaled by the same factor.
+        """
         requests, count = self.requests, len(self.requests)
         uniform = streams.jobs("choices").random(count)
         return Jobs(requests.arrival_s * self._time_scale(rate_per_s), np.ones(count), requests.lengths, uniform)
 
     def _time_scale(self, rate_per_s: float | None) -> float:
-        """What to multiply the recorded times by to have that rate."""
+        """Return the factor by which recorded times must be multiplied to have that rate."""
         if rate_per_s is None:
             return 1.0
         require_positive(rate_per_s=rate_per_s)
         native = self.native_rate_per_s
         if native is None:
             raise InputError(
-                f"rate_per_s = {rate_per_s}: requests at one instant have no rate to change, take more of them"
+                f"rate_per_s = {rate_per_s}: requests at one instant have no rate to scale; use more requests"
             )
         return native / rate_per_s

@@ -1,4 +1,4 @@
-"""What every workload offers to those who evaluate with it."""
+"""The interface of every workload."""
 
 from typing import Protocol
 
@@ -9,33 +9,45 @@ from workloads.jobs import Jobs
 
 
 class Workload(Protocol):
-    """A stream of requests: configuration makes it, a run asks it for the jobs of one replication."""
+    """A stream of requests.
+
+    Configuration makes it; a run takes the jobs of one replication from it.
+    """
 
     @property
     def mean_job(self) -> tuple[float, float, float]:
-        """Mean of x = (1, input tokens, output tokens - 1) over the requests."""
+        """Return the mean of x = (1, input tokens, output tokens - 1)."""
 
     @property
     def native_rate_per_s(self) -> float | None:
-        """The rate at which the requests come if none is asked for; None where there is no such thing."""
+        """Return the workload's own arrival rate; None if it has none."""
 
     def cache_tokens(self, limit: int) -> int:
-        """Tokens (input and output together) that a cache slot must hold, when the served model's slot has `limit`."""
+        """Return the tokens (input and output together) that a cache slot must hold.
+
+        `limit` is the size of the served model's slot.
+        """
 
     def over_length_share(self, limit: int) -> float:
-        """Share of the requests that have more than `limit` tokens, before any treatment."""
+        """Return the share of untreated requests that have more than `limit` tokens."""
 
     def fitted(self, limit: int) -> "Workload":
-        """The same workload with the requests of more than `limit` tokens treated."""
+        """Return the workload with requests of more than `limit` tokens treated."""
 
     def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
-        """The jobs of one replication at that rate, None being the native one; `InputError` if there is none."""
+        """Return the jobs of one replication at a rate; None means the native rate.
+
+        Raises `InputError` if neither rate is given.
+        """
 
 
 def rate_or_native(rate_per_s: float | None, native_rate_per_s: float | None) -> float:
-    """The rate asked for, else the native one; `InputError` if there is neither or it is not above 0."""
+    """Return the given rate, else the native one.
+
+    Raises `InputError` if there is neither or if it is not above 0.
+    """
     rate = native_rate_per_s if rate_per_s is None else rate_per_s
     if rate is None:
-        raise InputError("rate_per_s = None: this workload has no rate of its own, give an arrival rate")
+        raise InputError("rate_per_s = None: this workload has no rate of its own; give an arrival rate")
     require_positive(rate_per_s=rate)
     return rate

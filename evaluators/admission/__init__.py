@@ -1,1 +1,4 @@
-"""Admission: who starts when and on which path, decided alike for simulated jobs and for real requests."""
+"""Admission: decides which jobs start, when, and on which path.
+
+Simulated jobs and real requests are admitted by the same code.
+"""

@@ -1,4 +1,4 @@
-"""Admission to chains: the dispatch policy says which chain takes the job at the head of the central queue."""
+"""Admission to chains: the dispatch policy picks the chain for the job at the head of the central queue."""
 
 from typing import NamedTuple
 
@@ -16,24 +16,24 @@ NO_SUCH_CHAIN = -1
 
 
 class Chains(NamedTuple):
-    """K chains, fastest first, and the jobs in service and waiting.
+    """K chains, fastest first, with the jobs in service and the jobs waiting.
 
-    Queue k < K is chain k's own, queue K is the central one.
+    Queue k < K belongs to chain k; queue K is the central one.
     """
 
     capacity: Ints  # (K,)
     rate_per_s: Floats  # (K,)
     settings: Floats  # of the policy
     coefficients_s: Floats  # (K, 3)
-    hop_start: Ints  # (K + 1,), where the hops of each chain begin in the next two; only real runs and steps need these
+    hop_start: Ints  # (K + 1,), where the hops of each chain begin in the next two; only for real runs and step queues
     hop_server: Ints
     hop_blocks: Ints
-    uniform: Floats  # (n,)
-    chain: Ints  # (n,), of each job that has started; not set before
-    busy: Ints  # (K,)
-    queues: Queues  # K + 1 of n jobs
-    vacated: Ints  # chains that jobs have left since jobs were last started
-    vacated_count: Ints  # (1,)
+    uniform: Floats  # (n,), random numbers of the jobs
+    chain: Ints  # (n,), the chain of each job that has started; not set before
+    busy: Ints  # (K,), jobs in service on each chain
+    queues: Queues  # K + 1 queues for n jobs
+    vacated: Ints  # chains that jobs have left since `decide` was last called
+    vacated_count: Ints  # (1,), entries of `vacated` in use
 
 
 _INTEGERS, _VECTOR, _MATRIX = int64[::1], float64[::1], float64[:, ::1]
@@ -49,7 +49,7 @@ CHAINS = types.NamedTuple(
 
 
 class ChainTable(NamedTuple):
-    """What chains are like before any job has come; a field each as in `Chains`."""
+    """Chains before the first arrival, with the fields of `Chains`."""
 
     capacity: Ints
     rate_per_s: Floats
@@ -61,7 +61,10 @@ class ChainTable(NamedTuple):
 
 
 def empty_chains(table: ChainTable, uniform: Floats, most_at_once: int) -> Chains:
-    """Return chains without jobs, for jobs with these random numbers (n,), so many at once in service at most."""
+    """Return chains without jobs.
+
+    `uniform` (n,) are the random numbers of the jobs to come; at most `most_at_once` jobs are in service together.
+    """
     n, count = uniform.size, table.capacity.size
     chain, busy, vacated = np.empty(n, np.int64), np.zeros(count, np.int64), np.empty(most_at_once, np.int64)
     return Chains(*table, uniform, chain, busy, empty_queues(count + 1, n), vacated, np.zeros(1, np.int64))
@@ -75,7 +78,7 @@ def arrive(chains: Chains, job: int) -> None:
 
 @compiled
 def leave(chains: Chains, k: int) -> None:
-    """Free a slot of chain k."""
+    """Note that a job has left chain k."""
     chains.busy[k] -= 1
     chains.vacated[chains.vacated_count[0]] = k
     chains.vacated_count[0] += 1
@@ -83,10 +86,11 @@ def leave(chains: Chains, k: int) -> None:
 
 @compiled(inline=True)
 def decide(policy, chains, started):  # type: ignore[no-untyped-def]
-    """Start the jobs that can start now, and list them; return how many, or that the policy named no chain.
+    """Start the jobs that can start now, and list them in `started`.
 
-    First come those from the own queues of chains that jobs have left, then those of the central queue, about whose
-    head the policy is asked until it lets that wait.
+    Jobs in the queues of chains that other jobs have left start first. Then the policy picks a chain for the head of
+    the central queue, until it lets that job wait. Returns the number of started jobs, or `NO_SUCH_CHAIN` if the policy
+    answers with a chain that does not exist.
     """
     count = 0
     for i in range(chains.vacated_count[0]):
@@ -121,14 +125,14 @@ def decide(policy, chains, started):  # type: ignore[no-untyped-def]
 
 @compiled
 def path_coefficients_s(chains: Chains, job: int) -> tuple[float, float, float]:
-    """Return the coefficients of the time on the job's chain."""
+    """Return the coefficients of the service time on the job's chain."""
     k = chains.chain[job]
     return chains.coefficients_s[k, 0], chains.coefficients_s[k, 1], chains.coefficients_s[k, 2]
 
 
 @compiled
 def write_path(chains: Chains, job: int, server: Ints, blocks: Ints) -> int:
-    """Write down the servers of the job's chain and the blocks that each runs; return how many hops."""
+    """Write the servers of the job's chain and their blocks; return the hop count."""
     first, end = chains.hop_start[chains.chain[job]], chains.hop_start[chains.chain[job] + 1]
     for h in range(first, end):
         server[h - first], blocks[h - first] = chains.hop_server[h], chains.hop_blocks[h]
@@ -143,17 +147,18 @@ def _start(chains: Chains, k: int, job: int) -> int:
 
 
 def lose_chains(chains: Chains, kept: Ints) -> Chains:
-    """Return the chains with these numbers, ascending, as chains 0, 1, ... of their own; the policy sees no others.
+    """Return the state with only the chains in `kept` (ascending), renumbered 0, 1, ...
 
-    Jobs in the own queues of the others come to the head of the central queue, in the order of their numbers.
+    The policy sees no other chains. Jobs in the queues of lost chains move to the head of the central queue, in the
+    order of their numbers.
     """
-    gone, central = np.setdiff1d(np.arange(chains.capacity.size), kept).tolist(), chains.capacity.size
-    stranded = sorted(job for k in gone for job in jobs_in(chains.queues, k))
+    lost, central = np.setdiff1d(np.arange(chains.capacity.size), kept).tolist(), chains.capacity.size
+    stranded = sorted(job for k in lost for job in jobs_in(chains.queues, k))
     waiting = [jobs_in(chains.queues, k) for k in kept.tolist()] + [stranded + jobs_in(chains.queues, central)]
     vacated = chains.vacated[: chains.vacated_count[0]]
     vacated = np.searchsorted(kept, vacated[np.isin(vacated, kept)])
     rows = {name: getattr(chains, name)[kept] for name in ("capacity", "rate_per_s", "coefficients_s", "busy")}
-    left = chains._replace(**rows, queues=filled_queues(waiting, chains.uniform.size))
-    left.vacated[: vacated.size] = vacated
-    left.vacated_count[0] = vacated.size
-    return left
+    remaining = chains._replace(**rows, queues=filled_queues(waiting, chains.uniform.size))
+    remaining.vacated[: vacated.size] = vacated
+    remaining.vacated_count[0] = vacated.size
+    return remaining

@@ -1,11 +1,11 @@
-"""Admission: who starts when and on which path. Simulators and real runs call these functions and no others.
+"""Admission functions: they decide which jobs start, when, and on which path.
 
-Nothing here has a clock. Whoever calls says what happens: a job arrives, a job leaves, or it is time to look again.
-After each such event `decide` lists the jobs that start. At one instant ends go before looks, and these before
-arrivals.
+Simulators and real runs call only these functions. They have no clock: the caller reports that a job arrives, that a
+job leaves, or that it is time to look again for jobs that can start. After each such event `decide` lists the jobs that
+start. At one instant departures come first, then looks, then arrivals.
 
-The state is that of chains or of routes, and the compiler picks the function by its type. So a loop that calls these
-functions is written once and compiled for either.
+The state belongs to chains or to routes, and the compiler picks the function by the type of the state. So a loop that
+calls these functions is written once and compiled for both.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -23,18 +23,21 @@ from evaluators.admission.heap import next_s
 
 
 def _for_compiled_code(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Have compiled code that calls a function take the implementation that the decorated one picks."""
-    picked: Callable[..., Any] = overload(function, inline="always", strict=False)
-    return picked
+    """Register the decorated function as the one that picks an implementation.
+
+    Compiled code that calls `function` then runs the implementation that is picked for the type of the state.
+    """
+    register: Callable[..., Any] = overload(function, inline="always", strict=False)
+    return register
 
 
 def _has_chains(state: Any) -> bool:
-    """Return whether this is the type of the state of chains."""
+    """Return whether `state` is the compiled type of the state of chains."""
     return bool(state.instance_class is Chains)
 
 
 def arrive(state, job):
-    """Add a job that comes, or comes again."""
+    """Add a job that arrives, or arrives again."""
 
 
 @_for_compiled_code(arrive)
@@ -45,7 +48,10 @@ def _arrive(state, job):
 
 
 def held_by(state, job):
-    """Return what a job in service holds, by which `leave` knows it: a slot of its chain, or a path of its own."""
+    """Return what a job in service holds, to be passed to `leave`.
+
+    It is the number of its chain, or over routes the number of the job, which has a path of its own.
+    """
 
 
 @_for_compiled_code(held_by)
@@ -56,7 +62,7 @@ def _held_by(state, job):
 
 
 def leave(state, held):
-    """Free what a job has held (`held_by`)."""
+    """Free what a job has held, as returned by `held_by`."""
 
 
 @_for_compiled_code(leave)
@@ -67,7 +73,10 @@ def _leave(state, held):
 
 
 def decide(rule, state, now_s, started):
-    """Start the jobs that can start now, and list them; return how many, or a negative number (`check_rule`)."""
+    """Start the jobs that can start now, and list them in `started`.
+
+    Returns the number of started jobs, or a negative number if the rule is broken (`check_rule`).
+    """
 
 
 @_for_compiled_code(decide)
@@ -89,7 +98,7 @@ def _needs_room(state):
 
 
 def next_look_s(state):
-    """Return when `decide` must be called though no job came or left; infinite if never."""
+    """Return when `decide` must be called without an event; infinite if never."""
 
 
 @_for_compiled_code(next_look_s)
@@ -100,7 +109,7 @@ def _next_look_s(state):
 
 
 def path_coefficients_s(state, job):
-    """Return the coefficients of the time of a job that has started, on its path."""
+    """Return the coefficients of a started job's service time on its path."""
 
 
 @_for_compiled_code(path_coefficients_s)
@@ -111,7 +120,10 @@ def _path_coefficients_s(state, job):
 
 
 def write_path(state, job, server, blocks):
-    """Write down the servers of a started job's path and the blocks that each runs; return the number of hops."""
+    """Write the servers of a job's path and their blocks; return the hop count.
+
+    The job must have started.
+    """
 
 
 @_for_compiled_code(write_path)

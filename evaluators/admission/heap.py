@@ -1,4 +1,4 @@
-"""The event heap of all simulators: numbers by time, and those of one instant in ascending order."""
+"""The event heap of all simulators: numbers ordered by time, at one instant ascending."""
 
 from typing import NamedTuple
 
@@ -21,13 +21,13 @@ HEAP = types.NamedTuple((float64[::1], int64[::1], int64[::1]), Heap)
 
 
 def empty_heap(room: int) -> Heap:
-    """Return a heap with room for so many entries."""
+    """Return an empty heap with room for `room` entries."""
     return Heap(np.empty(room), np.empty(room, np.int64), np.zeros(1, np.int64))
 
 
 @compiled
 def _is_later(heap: Heap, index: int, time_s: float, number: int) -> bool:
-    """Return whether the entry at an index comes after this one."""
+    """Return whether the entry at an index comes after the entry (`time_s`, `number`)."""
     return heap.time_s[index] > time_s or (heap.time_s[index] == time_s and heap.number[index] > number)
 
 
@@ -45,7 +45,10 @@ def push(heap: Heap, time_s: float, number: int) -> None:
 
 @compiled
 def pop(heap: Heap) -> int:
-    """Remove the earliest entry and return its number: the last entry sinks from the top."""
+    """Remove the earliest entry and return its number.
+
+    The last entry takes its position at the top and sinks to where it belongs.
+    """
     first = heap.number[0]
     heap.size[0] -= 1
     last = heap.size[0]

@@ -1,4 +1,4 @@
-"""First-in, first-out queues as linked lists in arrays: a job is in at most one of them."""
+"""First-in, first-out queues as linked lists in arrays; a job is in at most one queue."""
 
 from typing import NamedTuple
 
@@ -12,25 +12,25 @@ Ints = NDArray[np.int64]
 
 
 class Queues(NamedTuple):
-    """Each queue holds `length` jobs, from `first` over `behind` to `last`."""
+    """Queues as linked lists: each holds `length` jobs, from `first` along `behind` to `last`."""
 
     length: Ints  # (queues,)
     first: Ints  # (queues,)
     last: Ints  # (queues,)
-    behind: Ints  # (jobs,)
+    behind: Ints  # (jobs,), the next job of the same queue
 
 
 QUEUES = types.NamedUniTuple(int64[::1], 4, Queues)
 
 
 def empty_queues(count: int, job_count: int) -> Queues:
-    """Return so many queues for so many jobs, all empty."""
+    """Return `count` empty queues for `job_count` jobs."""
     length, first, last = np.zeros((3, count), np.int64)
     return Queues(length, first, last, np.zeros(job_count, np.int64))
 
 
 def filled_queues(jobs: list[list[int]], job_count: int) -> Queues:
-    """Return queues that hold these jobs in order."""
+    """Return queues that hold the given jobs, one list per queue, in order."""
     queues = empty_queues(len(jobs), job_count)
     for queue, members in enumerate(jobs):
         if members:

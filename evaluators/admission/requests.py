@@ -1,4 +1,4 @@
-"""Admission of real requests: one event at a time, and servers may be lost."""
+"""Admission of real requests, one event at a time; servers may be lost."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -23,7 +23,7 @@ from workloads.jobs import Jobs
 
 
 class Hop(NamedTuple):
-    """A visit to a server, which runs `blocks` blocks from `first_block` on, counted from 0."""
+    """A visit to a server, which runs `blocks` blocks from `first_block` (counted from 0) on."""
 
     server: int
     first_block: int
@@ -34,7 +34,7 @@ Path = tuple[Hop, ...]
 
 
 class Start(NamedTuple):
-    """A job that starts now, the hops that run all blocks for it, and its chain; -1 where the layout has none."""
+    """A job that starts now, with the hops of its path and its chain (-1 without chains)."""
 
     job: int
     path: Path
@@ -42,7 +42,7 @@ class Start(NamedTuple):
 
 
 class Calls(NamedTuple):
-    """The functions of admission as Python calls them."""
+    """The admission functions for one type of state, callable from Python."""
 
     arrive: Entry
     leave: Entry
@@ -51,7 +51,7 @@ class Calls(NamedTuple):
 
 
 def _calls(rule: Any, state: Any) -> Calls:
-    """Return the functions for one type of state."""
+    """Return the admission functions for one type of state."""
     return Calls(
         entry(void(state, int64))(_arrive),
         entry(void(state, int64))(_leave),
@@ -60,7 +60,8 @@ def _calls(rule: Any, state: Any) -> Calls:
     )
 
 
-# Python cannot call what compiled code picks by the type of the state, but through functions of its own.
+# Python cannot call the functions of `core`, which only compiled code can pick by the type of the state. So each is
+# wrapped in a function that is compiled.
 
 
 def _arrive(state, job):  # type: ignore[no-untyped-def]
@@ -79,115 +80,123 @@ def _next_look_s(state):  # type: ignore[no-untyped-def]
     return core.next_look_s(state)
 
 
-class Ways(Protocol):
-    """What admission to chains and over routes do differently: the ways through all blocks that are left."""
+class RemainingPaths(Protocol):
+    """The paths through all blocks that remain when servers are lost; they differ for chains and routes."""
 
     calls: Calls
 
-    def is_left(self) -> bool:
-        """Return whether there is a way at all."""
+    def exist(self) -> bool:
+        """Return whether any path remains."""
 
     def start(self, state: Any, job: int) -> Start:
-        """Return a job that has just started, with its path."""
+        """Return the path and the chain of a job that has just started."""
 
     def held_by(self, start: Start) -> int | None:
-        """Return what `leave` takes for a job in service; None if its slots are lost."""
+        """Return what `leave` takes for a job; None if its chain is lost."""
 
     def needs_room(self, state: Any) -> bool:
-        """Return whether the state needs more room before it can decide about all jobs."""
+        """Return whether the state must be enlarged to decide about all jobs."""
 
     def lose(self, state: Any, server: int) -> tuple[Any, list[int]]:
-        """Return the state without a server, and the jobs that wait and can never start any more."""
+        """Return the state without a server, and the waiting jobs that can never start."""
 
 
 class RequestAdmission:
-    """Who starts when and on which path. The caller owns the clock, which never goes back.
+    """Decides which requests start, when, and on which path.
 
-    Decisions are those of the simulators if `starts` is called after each single arrival and departure, those that end
-    before an arrival at the same instant first, and at `next_look_s`.
+    The caller owns the clock, which never goes back. The decisions equal those of the simulators if `starts` is called
+    after every single arrival and departure, and at `next_look_s`; at one instant departures come before arrivals.
     """
 
     def __init__(self, layout: Layout, jobs: Jobs) -> None:
         self._admission = admission_for(layout, jobs.uniform)
-        ways: dict[type, Callable[[Any], Ways]] = {Chains: ChainWays, Routes: RouteWays}
-        self._ways = ways[type(self._admission.state)](layout)
+        kinds: dict[type, Callable[[Any], RemainingPaths]] = {Chains: RemainingChains, Routes: RemainingRoutes}
+        self._paths = kinds[type(self._admission.state)](layout)
         self._in_service: dict[int, Start] = {}
 
     @property
     def next_look_s(self) -> float:
-        """When `starts` must be called though no job came or left; infinite if never."""
-        return float(self._ways.calls.next_look_s(self._admission.state))
+        """Return when `starts` must be called without an event; infinite if never."""
+        return float(self._paths.calls.next_look_s(self._admission.state))
 
     def arrive(self, job: int) -> None:
-        """Let a job come, or come again; raise `InfeasibleError` if no way is left."""
-        if not self._ways.is_left():
+        """Add a job that arrives, or arrives again; raise `InfeasibleError` if no path remains."""
+        if not self._paths.exist():
             raise InfeasibleError(
-                "no path: servers were lost and no row of the others runs every block; start them again"
+                "no path: servers were lost, and the others cannot run every block; start the lost servers again"
             )
-        self._ways.calls.arrive(self._admission.state, job)
+        self._paths.calls.arrive(self._admission.state, job)
 
     def leave(self, job: int) -> None:
         """Free the slots of a job that has ended or was given up."""
-        held = self._ways.held_by(self._in_service.pop(job))
+        held = self._paths.held_by(self._in_service.pop(job))
         if held is not None:
-            self._ways.calls.leave(self._admission.state, held)
+            self._paths.calls.leave(self._admission.state, held)
 
     def starts(self, now_s: float) -> list[Start]:
         """Return the jobs that start now; each holds its slots from here on."""
         started: list[Start] = []
-        while self._ways.is_left():
+        while self._paths.exist():
             rule, state, listed = self._admission
-            count = self._ways.calls.decide(rule, state, now_s, listed)
+            count = self._paths.calls.decide(rule, state, now_s, listed)
             check_rule(count, self._admission)
-            started += [self._ways.start(state, job) for job in listed[:count].tolist()]
-            if not self._ways.needs_room(state):
+            started += [self._paths.start(state, job) for job in listed[:count].tolist()]
+            if not self._paths.needs_room(state):
                 break
             self._admission = with_more_room(self._admission)
         self._in_service.update({start.job: start for start in started})
         return started
 
     def lose_server(self, server: int) -> list[int]:
-        """Lead no way over a server from now on; return the jobs that wait and can never start any more.
+        """Use a server no more; return the waiting jobs that can never start.
 
-        Those in service there are for the caller to take out with `leave`; they may come again.
+        The caller must remove the jobs in service on that server with `leave`; they may arrive again.
         """
-        state, hopeless = self._ways.lose(self._admission.state, server)
+        state, hopeless = self._paths.lose(self._admission.state, server)
         self._admission = self._admission._replace(state=state)
         return hopeless
 
 
-class ChainWays:
-    """Chains without those that lead over lost servers. The policy is asked about what is left, in the same order."""
+class RemainingChains:
+    """The chains that do not use a lost server; the policy sees them in their former order."""
 
     calls = _calls(DISPATCH, CHAINS)
 
     def __init__(self, layout: Layout) -> None:
         chains = layout.composition()
         self._paths = [_chain_path(chains, k) for k in range(len(chains))]
-        self._left = list(range(len(chains)))  # the chain at each index of the state
+        self._chains = list(range(len(chains)))  # the number in the layout of each chain of the state
 
-    def is_left(self) -> bool:
-        return bool(self._left)
+    def exist(self) -> bool:
+        """Return whether any chain remains."""
+        return bool(self._chains)
 
     def start(self, state: Chains, job: int) -> Start:
-        chain = self._left[state.chain[job]]
+        """Return the path and the chain of a job that has just started."""
+        chain = self._chains[state.chain[job]]
         return Start(job, self._paths[chain], chain)
 
     def held_by(self, start: Start) -> int | None:
-        return self._left.index(start.chain) if start.chain in self._left else None
+        """Return the index of the job's chain in the state; None if lost."""
+        return self._chains.index(start.chain) if start.chain in self._chains else None
 
     def needs_room(self, state: Chains) -> bool:
+        """Return False: the state of chains never grows."""
         return False
 
     def lose(self, state: Chains, server: int) -> tuple[Chains, list[int]]:
-        """Drop the chains over a server; jobs in their own queues are the next that the policy is asked about."""
-        kept = [k for k, chain in enumerate(self._left) if all(hop.server != server for hop in self._paths[chain])]
-        state, self._left = lose_chains(state, np.array(kept, np.int64)), [self._left[k] for k in kept]
+        """Drop the chains over a server.
+
+        The jobs in the queues of these chains are the next ones that the policy decides about. Without any chain, all
+        waiting jobs can never start.
+        """
+        kept = [k for k, chain in enumerate(self._chains) if all(hop.server != server for hop in self._paths[chain])]
+        state, self._chains = lose_chains(state, np.array(kept, np.int64)), [self._chains[k] for k in kept]
         return state, [] if kept else jobs_in(state.queues, 0)
 
 
-class RouteWays:
-    """Routes without lost servers."""
+class RemainingRoutes:
+    """The routes that do not use a lost server."""
 
     calls = _calls(DELAY, ROUTES)
     _withdraw = entry(void(ROUTES, int64))(on_routes.withdraw.py_func)
@@ -197,30 +206,38 @@ class RouteWays:
         first = layout.placement.end_block[target] - blocks
         numbers = zip(target.tolist(), first.tolist(), blocks.tolist(), strict=True)
         self._hops = [Hop(*hop) for hop in numbers]
-        self._is_left = True
+        self._has_path = True
 
-    def is_left(self) -> bool:
-        return self._is_left
+    def exist(self) -> bool:
+        """Return whether any path remains."""
+        return self._has_path
 
     def start(self, state: Routes, job: int) -> Start:
+        """Return the path of a job that has just started."""
         return Start(job, self._path(state, job), -1)
 
     def held_by(self, start: Start) -> int | None:
+        """Return the job itself, which holds its own path."""
         return start.job
 
     def needs_room(self, state: Routes) -> bool:
+        """Return whether a list of present jobs is full."""
         return bool(state.room.is_full[0])
 
     def lose(self, state: Routes, server: int) -> tuple[Routes, list[int]]:
-        """Drop the links to a server; jobs that are committed to a path over it are newcomers once more."""
+        """Drop the links to a server.
+
+        Jobs that are committed to a path over it become newcomers again. Without any path, all waiting jobs can never
+        start.
+        """
         state.graph.cost_s[state.graph.target == server] = np.inf
         committed = state.waiting.committed[: state.waiting.committed_count[0]].tolist()
         stranded = [job for job in committed if any(hop.server == server for hop in self._path(state, job))]
         for job in stranded:
             self._withdraw(state, job)
         newcomers = stranded + newcomers_of(state.waiting)
-        self._is_left = leads_to_end(state.graph)
-        if self._is_left:
+        self._has_path = leads_to_end(state.graph)
+        if self._has_path:
             set_waiting(state.waiting, newcomers, [job for job in committed if job not in stranded])
             return state, []
         hopeless = newcomers + retries_of(state.waiting.retries)

@@ -1,6 +1,6 @@
-"""Admission over routes: each job looks for the shortest path, and waits by the scheme's rule where that has no room.
+"""Admission over routes: each job takes the shortest path, or waits by the scheme's rule if that has no room.
 
-A job holds slots on every server of its path from its start to its end.
+A job holds cache slots on every server of its path from its start to its end.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ NO_PATH = -2
 
 @compiled
 def arrive(waiting: Waiting, job: int) -> None:
-    """Add a job that comes, or comes again."""
+    """Add a job that arrives, or arrives again."""
     end = (waiting.newcomer[0] + waiting.newcomer[1]) % waiting.newcomers.size
     waiting.newcomers[end] = job
     waiting.newcomer[1] += 1
@@ -30,7 +30,7 @@ def arrive(waiting: Waiting, job: int) -> None:
 @compiled
 def leave(routes: Routes, job: int) -> None:
     """Free the slots of a job in service."""
-    _give(job, routes.graph, routes.paths, routes.room.free)
+    _give_back(job, routes.graph, routes.paths, routes.room.free)
     withdraw(routes, job)
     routes.waiting.may_fit[0] = 1
 
@@ -38,15 +38,16 @@ def leave(routes: Routes, job: int) -> None:
 @compiled
 def withdraw(routes: Routes, job: int) -> None:
     """End a job's claim to its slots."""
-    _give(job, routes.graph, routes.paths, routes.room.unreserved)
-    _strike(job, routes.graph, routes.paths, routes.room)
+    _give_back(job, routes.graph, routes.paths, routes.room.unreserved)
+    _remove_from_lists(job, routes.graph, routes.paths, routes.room)
 
 
 @compiled
 def decide(delay, routes, now_s, started):  # type: ignore[no-untyped-def]
-    """Start the jobs that can start now, and list them; return how many, or that a job found no path.
+    """Start the jobs that can start now, and list them in `started`.
 
-    A list of present jobs may be full after that; then it must be lengthened, and this called again.
+    Returns the number of started jobs, or `NO_PATH` if a job has no path. If a list of present jobs is full
+    afterwards, it must be lengthened and this function called again.
     """
     if routes.graph.waiting == CENTRAL:
         return _decide_central(delay, routes, now_s, started)
@@ -56,17 +57,17 @@ def decide(delay, routes, now_s, started):  # type: ignore[no-untyped-def]
         routes.waiting.may_fit[0] = 0
     retries = routes.waiting.retries
     while count >= 0 and next_s(retries) <= now_s:
-        count = _look(delay, routes, pop(retries), now_s, started, count)
+        count = _start_or_wait(delay, routes, pop(retries), now_s, started, count)
     while routes.waiting.newcomer[1] > 0 and routes.room.is_full[0] == 0 and count >= 0:
         job = _take_newcomer(routes.waiting)
         routes.paths.backoff_s[job] = 0.0
-        count = _look(delay, routes, job, now_s, started, count)
+        count = _start_or_wait(delay, routes, job, now_s, started, count)
     return count
 
 
 @compiled
 def _decide_central(delay, routes, now_s, started):  # type: ignore[no-untyped-def]
-    """Start the jobs at the head of the queue as long as there is a path with room."""
+    """Start jobs from the head of the queue while a path has room."""
     count, waiting = 0, routes.waiting
     while waiting.newcomer[1] > 0:
         job = waiting.newcomers[waiting.newcomer[0]]
@@ -78,8 +79,11 @@ def _decide_central(delay, routes, now_s, started):  # type: ignore[no-untyped-d
 
 
 @compiled
-def _look(delay, routes, job, now_s, started, count):  # type: ignore[no-untyped-def]
-    """Start a job that looks for a path, or have it wait; return the count of started jobs."""
+def _start_or_wait(delay, routes, job, now_s, started, count):  # type: ignore[no-untyped-def]
+    """Start a job or make it wait; return the new count of started jobs.
+
+    Returns `NO_PATH` if the job has no path.
+    """
     if not _route(delay, routes, job, now_s):
         return NO_PATH
     graph, paths, room = routes.graph, routes.paths, routes.room
@@ -96,19 +100,20 @@ def _look(delay, routes, job, now_s, started, count):  # type: ignore[no-untyped
 
 @compiled
 def _start_committed(routes: Routes, now_s: float, started: Ints) -> int:
-    """Start those that wait for their paths and have room now, in order of arrival; return how many.
+    """Start the committed jobs whose paths have room now; return their number.
 
-    Under `fcfs` a job leaves the slots that those before it wait for; under `first_fit` it may overtake them.
+    They are considered in order of arrival. Under `fcfs` a job does not take slots that earlier jobs wait for; under
+    `first_fit` it may overtake them.
     """
     graph, paths, room, waiting = routes.graph, routes.paths, routes.room, routes.waiting
     overtaking = graph.waiting == FIRST_FIT
-    _copy(room.free, room.left)
-    left = room.free if overtaking else room.left
+    _copy(room.free, room.remaining)
+    remaining = room.free if overtaking else room.remaining
     count = kept = 0
     for i in range(waiting.committed_count[0]):
         job = waiting.committed[i]
-        if _fits(job, graph, paths, left):
-            _strike(job, graph, paths, room)
+        if _fits(job, graph, paths, remaining):
+            _remove_from_lists(job, graph, paths, room)
             _begin(routes, job, now_s)
             started[count] = job
             count += 1
@@ -116,19 +121,19 @@ def _start_committed(routes: Routes, now_s: float, started: Ints) -> int:
             waiting.committed[kept] = job
             kept += 1
         if not overtaking:
-            _take(job, graph, paths, left)
+            _take(job, graph, paths, remaining)
     waiting.committed_count[0] = kept
     return count
 
 
 @compiled
 def _commit(delay, routes, job, now_s):  # type: ignore[no-untyped-def]
-    """Have a job wait for its path: it claims its slots."""
+    """Make a job wait for its path and claim the slots there."""
     graph, paths, room, waiting = routes.graph, routes.paths, routes.room, routes.waiting
     wait_s = _expected_wait_s(delay, job, now_s, graph, paths, room)
     paths.expected_end_s[job] = now_s + wait_s + _mean_s(job, graph, paths)
     _take(job, graph, paths, room.unreserved)
-    _enlist(job, graph, paths, room)
+    _add_to_lists(job, graph, paths, room)
     waiting.committed[waiting.committed_count[0]] = job
     waiting.committed_count[0] += 1
 
@@ -143,22 +148,22 @@ def _start(routes: Routes, job: int, now_s: float) -> int:
 
 @compiled
 def _begin(routes: Routes, job: int, now_s: float) -> None:
-    """Give a job the slots that it claims."""
+    """Give a job the slots that it has claimed."""
     graph, paths, room = routes.graph, routes.paths, routes.room
     _take(job, graph, paths, room.free)
     paths.expected_end_s[job] = now_s + _mean_s(job, graph, paths)
-    _enlist(job, graph, paths, room)
+    _add_to_lists(job, graph, paths, room)
 
 
 @compiled
 def _route(delay, routes, job, now_s):  # type: ignore[no-untyped-def]
-    """Set the job's path by the state of this moment; return whether there is one."""
+    """Set the job's shortest path by the present state; return whether it has one."""
     graph, room = routes.graph, routes.room
-    if now_s - room.seen_at_s[0] >= graph.refresh_s:
-        _copy(room.free, room.seen)
-        room.seen_at_s[0] = now_s
+    if now_s - room.refreshed_s[0] >= graph.refresh_s:
+        _copy(room.free, room.known_free)
+        room.refreshed_s[0] = now_s
     links = (graph.source, graph.target, graph.blocks)
-    servers = (graph.hosted, room.seen, room.unreserved, room.present)
+    servers = (graph.hosted, room.known_free, room.unreserved, room.present)
     lists = (now_s, room.end_s, room.held)
     pads = (room.to_end_s, room.next_link)
     path = routes.paths.link[job]
@@ -169,12 +174,12 @@ def _route(delay, routes, job, now_s):  # type: ignore[no-untyped-def]
 
 @compiled
 def _expected_wait_s(delay, job, now_s, graph, paths, room):  # type: ignore[no-untyped-def]
-    """Return the longest of the delays on the job's path."""
+    """Return the longest delay on the job's path."""
     longest_s, width = 0.0, room.held.size // room.present.size
     for h in range(paths.hops[job]):
         n = paths.link[job, h]
         j = graph.target[n]
-        state = (graph.blocks[n], graph.hosted[j], room.seen[j], room.unreserved[j])
+        state = (graph.blocks[n], graph.hosted[j], room.known_free[j], room.unreserved[j])
         first = j * width
         delay_s = delay(*state, now_s, first, first + room.present[j], room.end_s, room.held, graph.settings)
         longest_s = max(longest_s, delay_s)
@@ -183,7 +188,7 @@ def _expected_wait_s(delay, job, now_s, graph, paths, room):  # type: ignore[no-
 
 @compiled
 def _mean_s(job: int, graph: Graph, paths: Paths) -> float:
-    """Return the mean time of a job on the path."""
+    """Return the mean service time on the job's path."""
     total_s = 0.0
     for h in range(paths.hops[job]):
         total_s += graph.mean_s[paths.link[job, h]]
@@ -209,16 +214,19 @@ def _take(job: int, graph: Graph, paths: Paths, slots: Ints) -> None:
 
 
 @compiled
-def _give(job: int, graph: Graph, paths: Paths, slots: Ints) -> None:
-    """Give the job's slots back."""
+def _give_back(job: int, graph: Graph, paths: Paths, slots: Ints) -> None:
+    """Give the job's slots back to every server of its path."""
     for h in range(paths.hops[job]):
         n = paths.link[job, h]
         slots[graph.target[n]] += graph.blocks[n]
 
 
 @compiled
-def _enlist(job: int, graph: Graph, paths: Paths, room: Room) -> None:
-    """Add the job to the lists of its path's servers, behind those that end at the same time."""
+def _add_to_lists(job: int, graph: Graph, paths: Paths, room: Room) -> None:
+    """Add the job to the lists of present jobs of its path's servers.
+
+    It goes behind jobs that are expected to end at the same time.
+    """
     expected_end_s, width = paths.expected_end_s[job], room.held.size // room.present.size
     for h in range(paths.hops[job]):
         n = paths.link[job, h]
@@ -235,8 +243,8 @@ def _enlist(job: int, graph: Graph, paths: Paths, room: Room) -> None:
 
 
 @compiled
-def _strike(job: int, graph: Graph, paths: Paths, room: Room) -> None:
-    """Remove the job from these lists; entries that are equal stand for each other."""
+def _remove_from_lists(job: int, graph: Graph, paths: Paths, room: Room) -> None:
+    """Remove the job from the lists of its path's servers; equal entries are interchangeable."""
     width = room.held.size // room.present.size
     for h in range(paths.hops[job]):
         n = paths.link[job, h]
@@ -250,9 +258,9 @@ def _strike(job: int, graph: Graph, paths: Paths, room: Room) -> None:
 
 
 @compiled
-def _copy(values: Ints, to: Ints) -> None:
-    for i in range(values.size):
-        to[i] = values[i]
+def _copy(source: Ints, target: Ints) -> None:
+    for i in range(source.size):
+        target[i] = source[i]
 
 
 @compiled
@@ -266,7 +274,7 @@ def _take_newcomer(waiting: Waiting) -> int:
 
 @compiled
 def path_coefficients_s(graph: Graph, paths: Paths, job: int) -> tuple[float, float, float]:
-    """Return the coefficients of the time on the job's path."""
+    """Return the coefficients of the service time on the job's path."""
     once_s = input_token_s = output_token_s = 0.0
     for h in range(paths.hops[job]):
         n = paths.link[job, h]
@@ -278,7 +286,7 @@ def path_coefficients_s(graph: Graph, paths: Paths, job: int) -> tuple[float, fl
 
 @compiled
 def write_path(graph: Graph, paths: Paths, job: int, server: Ints, blocks: Ints) -> int:
-    """Write down the servers of the job's path and the blocks that each runs; return how many hops."""
+    """Write the servers of the job's path and their blocks; return the hop count."""
     for h in range(paths.hops[job]):
         n = paths.link[job, h]
         server[h], blocks[h] = graph.target[n], graph.blocks[n]

@@ -1,4 +1,4 @@
-"""The state of admission over routes: the graph, the paths of jobs, the room of servers, and who waits."""
+"""The state of admission over routes: the graph, the jobs' paths, the servers' room, and the waiting jobs."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,10 @@ Floats = NDArray[np.float64]
 
 
 class Graph(NamedTuple):
-    """The n links of a layout (`algorithms.routing.links`), its J servers, and the scheme's view of their times."""
+    """The routing graph of a layout, as the scheme sees it.
+
+    It has n links (`algorithms.routing.links`) and J servers.
+    """
 
     source: Ints  # (n,)
     target: Ints  # (n,)
@@ -23,52 +26,53 @@ class Graph(NamedTuple):
     mean_s: Floats  # (n,)
     exit_s: Floats  # (J,)
     hosted: Ints  # (J,)
-    settings: Floats  # of the delay
+    settings: Floats  # of the delay function
     waiting: int  # index of the rule in WAITING
     refresh_s: float
 
 
 class Paths(NamedTuple):
-    """The path of each job as numbers of links, when the job is expected to end, and how long it backed off last."""
+    """The paths of the jobs."""
 
-    link: Ints  # (jobs, most hops)
+    link: Ints  # (jobs, most hops), numbers of the links of each path
     hops: Ints  # (jobs,)
     expected_end_s: Floats  # (jobs,)
-    backoff_s: Floats  # (jobs,)
+    backoff_s: Floats  # (jobs,), how long each job waited before its last retry
 
 
 class Room(NamedTuple):
-    """Slots of servers: those that no running job uses, those that no present job claims, and those last refreshed.
+    """Cache slots of the servers, and the jobs that are present there.
 
-    The jobs present at server j are the first `present[j]` entries from j * width on of `end_s`, ascending, and `held`.
+    A job is present at a server if it holds slots there or waits for them. The jobs present at server j are the first
+    `present[j]` entries, from index j * width on, of `end_s` (ascending) and `held`.
     """
 
-    free: Ints  # (J,)
-    unreserved: Ints  # (J,)
-    seen: Ints  # (J,)
-    seen_at_s: Floats  # (1,)
-    present: Ints  # (J,)
-    end_s: Floats  # (J * width,)
-    held: Ints  # (J * width,)
+    free: Ints  # (J,), slots that no job in service uses
+    unreserved: Ints  # (J,), slots that no present job claims
+    known_free: Ints  # (J,), free slots when the scheme's knowledge was last refreshed
+    refreshed_s: Floats  # (1,), when that was
+    present: Ints  # (J,), number of present jobs
+    end_s: Floats  # (J * width,), expected ends of the present jobs
+    held: Ints  # (J * width,), slots that they hold or claim
     is_full: Ints  # (1,), 1 once a list of present jobs has no room for another one
-    left: Ints  # (J,), a scratch pad
-    to_end_s: Floats  # (J + 1,), a scratch pad
-    next_link: Ints  # (J + 1,), a scratch pad
+    remaining: Ints  # (J,), working memory
+    to_end_s: Floats  # (J + 1,), working memory
+    next_link: Ints  # (J + 1,), working memory
 
 
 class Waiting(NamedTuple):
-    """Jobs that have just come, jobs committed to their paths in order of arrival, and when jobs look again."""
+    """The waiting jobs: newcomers, jobs committed to their paths, and jobs that retry later."""
 
-    newcomers: Ints  # (jobs,), a ring
-    newcomer: Ints  # (2,): index of the first, how many
-    committed: Ints  # (jobs,)
+    newcomers: Ints  # (jobs,), a ring buffer of jobs that have just arrived
+    newcomer: Ints  # (2,): index of the first newcomer, number of newcomers
+    committed: Ints  # (jobs,), in order of arrival
     committed_count: Ints  # (1,)
     may_fit: Ints  # (1,), 1 if slots have become free since jobs were last started
-    retries: Heap
+    retries: Heap  # of jobs by the time of their next try
 
 
 class Routes(NamedTuple):
-    """All that admission over routes knows."""
+    """The whole state of admission over routes."""
 
     graph: Graph
     paths: Paths
@@ -104,19 +108,19 @@ ROUTES = types.NamedTuple(
 
 
 def empty_routes(graph: Graph, slots: Ints, most_hops: int, job_count: int) -> Routes:
-    """Return routes over servers with these slots (J,), all free, for so many jobs."""
+    """Return the state for `job_count` jobs over servers with `slots` (J,), all free."""
     n, servers, width = job_count, slots.size, int(slots.max(initial=0)) + 1
     paths = Paths(np.empty((n, most_hops), np.int64), np.zeros(n, np.int64), np.zeros(n), np.zeros(n))
     room = Room(
         free=slots.copy(),
         unreserved=slots.copy(),
-        seen=slots.copy(),
-        seen_at_s=np.full(1, -np.inf),
+        known_free=slots.copy(),
+        refreshed_s=np.full(1, -np.inf),
         present=np.zeros(servers, np.int64),
         end_s=np.empty(servers * width),
         held=np.empty(servers * width, np.int64),
         is_full=np.zeros(1, np.int64),
-        left=np.zeros(servers, np.int64),
+        remaining=np.zeros(servers, np.int64),
         to_end_s=np.zeros(servers + 1),
         next_link=np.zeros(servers + 1, np.int64),
     )
@@ -126,7 +130,7 @@ def empty_routes(graph: Graph, slots: Ints, most_hops: int, job_count: int) -> R
 
 
 def with_longer_lists(routes: Routes) -> Routes:
-    """Return the same with twice the room in the lists of present jobs."""
+    """Return the state with twice the room in the lists of present jobs."""
     room = routes.room
     servers = room.present.size
     end_s, held = (np.concatenate([old.reshape(servers, -1)] * 2, axis=1).ravel() for old in (room.end_s, room.held))
@@ -134,7 +138,7 @@ def with_longer_lists(routes: Routes) -> Routes:
 
 
 def retries_of(retries: Heap) -> list[int]:
-    """Return the jobs that look again later, in order."""
+    """Return the jobs that retry later, in the order of their retries."""
     size = int(retries.size[0])
     order = np.lexsort((retries.number[:size], retries.time_s[:size]))
     return retries.number[:size][order].tolist()
@@ -147,7 +151,10 @@ def newcomers_of(waiting: Waiting) -> list[int]:
 
 
 def set_waiting(waiting: Waiting, newcomers: list[int], committed: list[int]) -> None:
-    """Have these jobs wait, in this order, and look at all of them when jobs are started next."""
+    """Replace the newcomers and the committed jobs, in the given order.
+
+    `decide` then examines all of them.
+    """
     waiting.newcomers[: len(newcomers)] = newcomers
     waiting.newcomer[:] = 0, len(newcomers)
     waiting.committed[: len(committed)] = committed
@@ -156,7 +163,7 @@ def set_waiting(waiting: Waiting, newcomers: list[int], committed: list[int]) ->
 
 
 def leads_to_end(graph: Graph) -> bool:
-    """Return whether a path through all blocks is left, whatever the delays."""
+    """Return whether any path through all blocks remains, whatever the delays."""
     leads = np.append(np.isfinite(graph.exit_s), False)
     for source, target, cost_s in zip(graph.source, graph.target, graph.cost_s, strict=True):
         leads[source] |= leads[target] and np.isfinite(cost_s)

@@ -1,4 +1,4 @@
-"""The state of admission before any job has come, by the rule of a layout."""
+"""The state of admission before the first arrival, by the rule of a layout."""
 
 from collections.abc import Callable
 from functools import singledispatch
@@ -19,7 +19,7 @@ from system.routing import WAITING, Routing
 
 
 class Admission(NamedTuple):
-    """A rule's compiled function, the state that it decides by, and room for the jobs that it starts at once."""
+    """A rule's compiled function, its state, and an array for the jobs that start at one instant."""
 
     rule: Callable[..., float]
     state: Chains | Routes
@@ -32,14 +32,14 @@ def _admission(rule: object, layout: Layout, uniform: NDArray[np.float64]) -> Ad
 
 
 def no_policy() -> InputError:
-    """Return the error for chains without a policy."""
-    return InputError("rule = None: chains need a policy for the next job; return `composition.under(dispatch)`")
+    """Return the error for chains without a dispatch policy."""
+    return InputError("rule = None: chains need a policy that picks one for each job; use composition.under(dispatch)")
 
 
 def admission_for(layout: Layout, uniform: NDArray[np.float64]) -> Admission:
-    """Return an admission for n jobs with these random numbers (n,), none of which has come.
+    """Return the admission before the first arrival of n jobs.
 
-    Raise `InputError` for chains without a policy.
+    `uniform` (n,) are the jobs' random numbers. Raises `InputError` for chains without a dispatch policy.
     """
     return _admission(layout.rule, layout, uniform)
 
@@ -50,13 +50,13 @@ def _to_chains(rule: Dispatch, layout: Layout, uniform: NDArray[np.float64]) -> 
 
 
 def table_of(chains: Composition, rule: Dispatch) -> ChainTable:
-    """Return what admission knows of chains before any job has come."""
+    """Return the table of a composition's chains."""
     times = chains.service_rate_per_s, rule.settings, chains.job_coefficients_s
     return ChainTable(chains.capacity, *times, chains.hop_start, chains.hop_server, chains.hop_blocks)
 
 
 def admission_to_chains(rule: Dispatch, table: ChainTable, uniform: NDArray[np.float64]) -> Admission:
-    """Return an admission to chains for n jobs with these random numbers (n,)."""
+    """Return the admission to chains for n jobs with random numbers `uniform` (n,)."""
     most = min(int(table.capacity.sum()), uniform.size)
     return Admission(rule.policy, empty_chains(table, uniform, most), np.empty(most, np.int64))
 
@@ -65,7 +65,7 @@ def admission_to_chains(rule: Dispatch, table: ChainTable, uniform: NDArray[np.f
 def _over_routes(rule: Routing, layout: RoutedComposition, uniform: NDArray[np.float64]) -> Admission:
     graph = Graph(
         *layout.links,
-        layout.cost_s.copy(),  # a lost server makes it infinite
+        layout.cost_s.copy(),  # the loss of a server makes its costs infinite
         layout.job_coefficients_s,
         layout.mean_service_s,
         layout.exit_s,
@@ -79,20 +79,35 @@ def _over_routes(rule: Routing, layout: RoutedComposition, uniform: NDArray[np.f
 
 
 def with_more_room(admission: Admission) -> Admission:
-    """Return the same admission, which is over routes, with room for more jobs that are present."""
+    """Return the admission over routes with room for more present jobs."""
     assert isinstance(admission.state, Routes)
     return admission._replace(state=with_longer_lists(admission.state))
 
 
 def served_by(admission: Admission) -> dict[str, Any]:
-    """Return the chain of each job, once all have started, and how many chains there are; nothing over routes."""
+    """Return the chain of every job and the number of chains; empty over routes.
+
+    All jobs must have started.
+    """
     if isinstance(admission.state, Routes):
         return {}
     return {"chain": admission.state.chain, "chain_count": admission.state.capacity.size}
 
 
+def check_all_started(started: int, job_count: int, admission: Admission) -> None:
+    """Raise `InputError` if jobs still wait although no event is to come."""
+    waiting = job_count - started
+    if waiting > 0:
+        field, parts = ("delay", "servers") if isinstance(admission.state, Routes) else ("dispatch", "chains")
+        jobs = "1 job" if waiting == 1 else f"{waiting} jobs"
+        raise InputError(
+            f"{field} = {admission.rule.__name__}: leaves {jobs} waiting beside idle {parts}; "
+            f"it must let a job start when all {parts} are idle"
+        )
+
+
 def check_rule(answer: int, admission: Admission) -> None:
-    """Raise `InputError` if `core.decide` has answered that the rule is broken."""
+    """Raise `InputError` if `core.decide` has reported that the rule is broken."""
     name = admission.rule.__name__
     if answer == NO_SUCH_CHAIN:
         limit = served_by(admission)["chain_count"]

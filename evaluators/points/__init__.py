@@ -1,1 +1,1 @@
-"""Evaluators of `conf/evaluator`: each turns one draw of a case into rows."""
+"""The evaluators of `conf/evaluator`; each turns one draw of a case into rows."""

@@ -1,4 +1,4 @@
-"""One point of an experiment as objects: from a configuration to draws, and from draws to measurements."""
+"""One point of an experiment as objects: from a configuration to draws and measurements."""
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
@@ -14,15 +14,18 @@ from workloads.workload import Workload
 
 
 class Measurement(NamedTuple):
-    """One number; `at` is the quantile or the coordinate of a curve where the metric has one."""
+    """One measured number.
 
-    metric: str  # ends in its unit where it has one
+    `at` is the quantile, or the coordinate on a curve, if the metric has one; otherwise it is NaN.
+    """
+
+    metric: str  # ends in its unit if it has one
     value: float
     at: float = float("nan")
 
 
 class Row(NamedTuple):
-    """A measurement of one draw (cluster) and replication (jobs)."""
+    """A measurement of one draw (a cluster) and one replication (a set of jobs)."""
 
     draw: int
     replication: int
@@ -32,7 +35,7 @@ class Row(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why a draw has no measurements; itself a result."""
+    """The reason why a draw has no measurements, which is itself a result."""
 
     draw: int
     status: Literal["infeasible", "unstable"]
@@ -41,7 +44,7 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What some draws and replications of a case gave."""
+    """The results of some draws and replications of a case."""
 
     rows: list[Row] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
@@ -49,45 +52,56 @@ class Evaluation:
 
 
 class Cluster(Protocol):
+    """A random cluster of servers (`conf/cluster`)."""
+
     def draw(self, model: ServedModel, streams: RandomStreams) -> Servers:
-        """The servers of one draw."""
+        """Return the servers of one draw."""
 
 
 class Demand(Protocol):
+    """A rule for the arrival rate (`conf/demand`)."""
+
     def arrival_rate_per_s(self, system: System, native_rate_per_s: float | None, rng: np.random.Generator) -> float:
-        """λ, given the servers and the workload's own rate."""
+        """Return λ for a system and the workload's own rate."""
 
     def rate_without_servers_per_s(self) -> float | None:
-        """Return λ where no servers are looked at; None for the workload's own rate."""
+        """Return λ for evaluators without servers; None means the workload's own rate."""
 
 
 class Scheme(Protocol):
     """A complete algorithm (`conf/algorithm`)."""
 
     def compose(self, system: System, rng: np.random.Generator) -> Layout:
-        """Return the layout for one system, with its rule; raise `InfeasibleError` if there is none."""
+        """Return the layout for a system, with its rule.
+
+        Raises `InfeasibleError` if there is none.
+        """
 
 
 class Evaluator(Protocol):
-    """`varies_with` says what makes a second evaluation differ from the first."""
+    """A way to measure one draw of a case (`conf/evaluator`)."""
 
     @property
-    def varies_with(self) -> Literal["nothing", "draw", "replication"]: ...
+    def varies_with(self) -> Literal["nothing", "draw", "replication"]:
+        """Return what makes a second evaluation differ from the first."""
 
     def __call__(self, draw: "Draw", replication: int) -> list[Measurement]:
-        """What one replication of a draw shows."""
+        """Measure one replication of a draw."""
 
 
 @dataclass(frozen=True)
 class Draw:
-    """The objects of one draw, each made when first asked for, so that an evaluator pays only for what it uses."""
+    """The objects of one draw.
+
+    Each is made when it is first used, so that an evaluator pays only for what it needs.
+    """
 
     case: "Case"
     number: int
 
     @cached_property
     def system(self) -> System:
-        """The system at the arrival rate that the demand says."""
+        """Return the system at the arrival rate of the demand."""
         model, workload = self.case.fitted_model, self.case.fitted_workload
         servers = self.case.cluster.draw(model, self.streams())
         any_rate = System(model, servers, 1.0, workload.mean_job, self.case.target_load)
@@ -96,18 +110,19 @@ class Draw:
 
     @cached_property
     def layout(self) -> Layout:
-        """What the scheme makes of the system."""
+        """Return the scheme's layout for the system."""
         return self.compose()
 
     def compose(self) -> Layout:
-        """Return the same layout, composed anew at each call."""
+        """Return the same layout, composed anew at every call."""
         return self.case.algorithm.compose(self.system, self._choices("placement"))
 
     def jobs(self, replication: int) -> Jobs:
-        """The jobs of one replication, the same for every scheme."""
+        """Return the jobs of one replication; they are the same for every scheme."""
         return self.case.fitted_workload.jobs(self.system.arrival_rate_per_s, self.streams(replication))
 
     def streams(self, replication: int = 0) -> RandomStreams:
+        """Return the random streams of one replication of the draw."""
         return RandomStreams(self.case.seed, self.number, replication)
 
     def _choices(self, name: str) -> np.random.Generator:
@@ -116,7 +131,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Case:
-    """Everything that a point's numbers follow from, but for how many draws and replications are made."""
+    """Everything that a point's numbers follow from, except the counts of draws and replications."""
 
     model: ServedModel
     cluster: Cluster
@@ -132,32 +147,35 @@ class Case:
 
     @cached_property
     def fitted_model(self) -> ServedModel:
-        """The served model, its cache slots enlarged if the workload asks for that."""
+        """Return the served model, with larger cache slots if the workload needs them."""
         tokens = self.workload.cache_tokens(self.model.cache_tokens)
         memory_gb = self.model.cache_memory_gb * tokens / self.model.cache_tokens
         return replace(self.model, cache_tokens=tokens, cache_memory_gb=memory_gb)
 
     @cached_property
     def fitted_workload(self) -> Workload:
-        """The workload with its requests fitted to the cache slots."""
+        """Return the workload with its requests fitted to the cache slots."""
         return self.workload.fitted(self.fitted_model.cache_tokens)
 
     @cached_property
     def over_length_share(self) -> float:
-        """Share of the requests that are longer than the model's cache slot as configured."""
+        """Return the share of requests that exceed the model's configured cache slot."""
         return self.workload.over_length_share(self.model.cache_tokens)
 
     def evaluate(self, draws: range, replications: range) -> Evaluation:
-        """Every measurement of these draws and replications, or the reason why a draw has none."""
-        outcome = Evaluation(simulated=simulates(self.evaluator) or simulates(self.algorithm))
+        """Measure the given draws and replications.
+
+        A draw that is infeasible or unstable gets a refusal with the reason instead of rows.
+        """
+        evaluation = Evaluation(simulated=simulates(self.evaluator) or simulates(self.algorithm))
         for number in draws:
             try:
-                outcome.rows.extend(self._rows(number, replications))
+                evaluation.rows.extend(self._rows(number, replications))
             except InfeasibleError as error:
-                outcome.refusals.append(Refusal(number, "infeasible", str(error)))
+                evaluation.refusals.append(Refusal(number, "infeasible", str(error)))
             except UnstableError as error:
-                outcome.refusals.append(Refusal(number, "unstable", str(error)))
-        return outcome
+                evaluation.refusals.append(Refusal(number, "unstable", str(error)))
+        return evaluation
 
     def _rows(self, number: int, replications: range) -> list[Row]:
         draw = Draw(self, number)
@@ -169,13 +187,16 @@ class Case:
         ]
 
     def _is_new(self, draw: int, replication: int) -> bool:
-        """Whether this evaluation can differ from all earlier ones."""
+        """Return whether this evaluation can differ from all earlier ones."""
         varies_with = self.evaluator.varies_with
         return (draw == 0 or varies_with != "nothing") and (replication == 0 or varies_with == "replication")
 
 
 def simulates(part: Any) -> bool:
-    """Return whether a part of a case, or a field of it, says that it simulates (`simulates = True`)."""
+    """Return whether a part of a case, or one of its fields, simulates.
+
+    Such a part says so by `simulates = True`.
+    """
     if getattr(part, "simulates", False):
         return True
     return is_dataclass(part) and any(simulates(getattr(part, item.name)) for item in fields(part))

@@ -1,7 +1,7 @@
-"""What each stage of the work costs: its CPU seconds and its peak memory (`experiment=scale`).
+"""The cost of each stage of the work: CPU seconds and peak memory (`experiment=scale`).
 
-These are measurements of the machine and differ from run to run. The CPU time of a thread is disturbed by other
-processes far less than wall time is; that of the whole process would count the threads of BLAS, which spin while idle.
+These are measurements of the machine and differ from run to run. Other processes disturb the CPU time of a thread far
+less than its wall time. The CPU time of the whole process would include the threads of BLAS, which spin while idle.
 """
 
 import statistics
@@ -19,11 +19,11 @@ from system.checks import require_count, require_one_of, require_positive
 
 
 def _simulate(draw: Draw) -> object:
-    """The jobs drawn and served to their end, whether or not that is stable."""
+    """Draw jobs and serve all of them, whether or not the run is stable."""
     return simulate_layout(draw.layout, draw.jobs(0))
 
 
-# What builds on a composition finds it made.
+# The layout is composed before a later stage is timed, so its cost counts only in `compose`.
 STAGES: dict[str, Callable[[Draw], object]] = {
     "compose": Draw.compose,
     "theorem4": lambda draw: theorem4_bounds(draw, 0),
@@ -31,15 +31,16 @@ STAGES: dict[str, Callable[[Draw], object]] = {
     "markov": lambda draw: markov_means(draw, 0),
     "simulate": _simulate,
 }
-_LOADED: set[tuple[str, str]] = set()  # stages and schemes that this process has called
+_LOADED: set[tuple[str, str]] = set()  # pairs of stage and scheme that this process has already called
 
 
 @dataclass(frozen=True)
 class CostEvaluator:
-    """One of `STAGES`: the median CPU time of its calls, the peak memory of one (where Linux tells), and its sizes.
+    """Cost of one of `STAGES`: the median CPU time, the peak memory and the sizes that explain them.
 
-    The calls are at most `repetitions`, and no further one begins once they have taken `enough_s` together. In each
-    process the first of a stage and scheme does not count, as code is loaded or even compiled in it.
+    The peak memory of one call is known on Linux only. The stage is called at most `repetitions` times, and no further
+    call begins once the calls have taken `enough_s` together. The first call of a stage and a scheme in a process does
+    not count, because it loads or even compiles code.
     """
 
     stage: str
@@ -53,9 +54,11 @@ class CostEvaluator:
 
     @property
     def varies_with(self) -> Literal["nothing"]:
+        """Return `nothing`: the cost is measured once a case."""
         return "nothing"
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        """Measure the stage on one draw."""
         sizes, work = self._sizes(draw), partial(STAGES[self.stage], draw)
         self._load_code(draw, work)
         held_gb = reset_peak()
@@ -66,14 +69,20 @@ class CostEvaluator:
         return [Measurement("cpu_s", statistics.median(calls_s)), *peak, *sizes]
 
     def _sizes(self, draw: Draw) -> list[Measurement]:
-        """What explains the cost; looked at first, as a composition works some of it out when asked."""
+        """Return the sizes that explain the cost.
+
+        They come before the timing, because a composition computes some of them only when they are needed.
+        """
         sizes: dict[str, float] = {"arrival_rate_per_s": draw.system.arrival_rate_per_s}
         if self.stage == "simulate":
             sizes["job_count"] = len(draw.jobs(0))
         return [Measurement(name, value) for name, value in {**sizes, **draw.layout.sizes}.items()]
 
     def _load_code(self, draw: Draw, work: Callable[[], object]) -> None:
-        """The first call in this process; to compose was needed to get here."""
+        """Make the first call in this process, except for `compose`.
+
+        A layout was already composed for the sizes.
+        """
         key = self.stage, repr(draw.case.algorithm)
         if self.stage != "compose" and key not in _LOADED:
             work()
@@ -81,7 +90,7 @@ class CostEvaluator:
 
 
 def cpu_s(work: Callable[[], object]) -> float:
-    """CPU seconds of one call in this thread."""
+    """Return the CPU seconds of one call in this thread."""
     begin = time.thread_time()
     work()
     return time.thread_time() - begin

@@ -1,4 +1,4 @@
-"""The preflight of a workload as an evaluator: its rate, its burstiness, and the distribution of its gaps (Fig. 7a)."""
+"""The preflight of a workload as an evaluator: its rate, burstiness and distribution of gaps (Fig. 7a)."""
 
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -12,15 +12,17 @@ from workloads.preflight import empirical_cdf, exponential_distance, preflight_f
 
 @dataclass(frozen=True)
 class GapsEvaluator:
-    """Facts of the requests as recorded, and the CDF of their inter-arrival times at up to `points` places."""
+    """Statistics of the requests as recorded, and the CDF of their gaps at up to `points` points."""
 
     points: int = 400
 
     @property
     def varies_with(self) -> Literal["nothing"]:
+        """Return `nothing`: the requests are examined once a case."""
         return "nothing"
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        """Compute the statistics of one replication's arrivals and lengths."""
         workload = draw.case.workload
         jobs = workload.jobs(draw.case.demand.rate_without_servers_per_s(), RandomStreams(draw.case.seed))
         arrival_s = jobs.arrival_s

@@ -1,4 +1,4 @@
-"""The time models of computation and communication as evaluators: lines over lengths (Fig. 4 and 5, claim C12)."""
+"""The time models of computation and communication as evaluators (Fig. 4 and 5, claim C12)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from system.checks import floor_with_slack, require, require_count
 
 @dataclass(frozen=True)
 class ComputationProfile:
-    """Time of a job's computation on one GPU: of its first token over blocks and over input tokens, and of the others.
+    """Computation time of a job on one GPU.
 
-    Where blocks vary the prompt has the workload's mean length; where lengths vary there is one block. `measured_fit`
-    is 1 if the profile has coefficients that were fitted to measurements of this model, 0 if footnote 2 gives them.
-    Points that were measured come as they are, medians with their P10 and P90: of one block over lengths and contexts,
-    and over blocks if a prompt of mean length is among those that were measured.
+    It is the time of the first token over blocks and over input tokens, and the time of the further tokens over output
+    tokens. Where blocks vary, the prompt has the workload's mean length; where lengths vary, there is one block.
+    `measured_fit` is 1 if the profile's coefficients were fitted to measurements of this model, and 0 if footnote 2
+    gives them. Measured points are reported unchanged, as medians with their P10 and P90: for one block over lengths
+    and contexts, and over blocks if a prompt of mean length was measured.
     """
 
     profile: GpuProfile
@@ -29,9 +30,11 @@ class ComputationProfile:
 
     @property
     def varies_with(self) -> Literal["nothing"]:
+        """Return `nothing`: the times follow from the profile."""
         return "nothing"
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        """Compute the times of the profile for the model of the case."""
         model = draw.case.fitted_model
         once_s, input_token_s, output_token_s = self.profile.block_coefficients_s(model)
         block_s = once_s + input_token_s * draw.case.fitted_workload.mean_job[1]
@@ -56,16 +59,20 @@ class ComputationProfile:
                 yield Measurement("decode_by_context_s", self.profile.block_coefficients_s(model)[2], context)
 
     def _hostable(self, model: ServedModel) -> range:
-        """1 .. the blocks whose parameters fit the GPU's memory."""
+        """Return 1, 2, ... up to the most blocks that fit the GPU's memory.
+
+        Only parameters are counted.
+        """
         fitting = int(floor_with_slack(self.profile.memory_gb / model.block_memory_gb))
         return range(1, min(fitting, model.block_count) + 1)
 
 
 @dataclass(frozen=True)
 class CommunicationProfile:
-    """Time of a job's communication with a server, mean over the cluster: for the first token and each further one.
+    """Communication time of a job with a server, as the mean over the cluster.
 
-    If a profile is given and its relay was measured, also that: a message to a server on the same machine and back.
+    It is the time for the first token and for every further one. If a profile with a measured relay is given, the time
+    of the relay is included: a message to a server on the same machine and back.
     """
 
     input_tokens: Sequence[int]
@@ -75,14 +82,16 @@ class CommunicationProfile:
     def __post_init__(self) -> None:
         _require_lengths(self.input_tokens, self.output_tokens)
         require(
-            min(self.output_tokens) > 1, "output_tokens", self.output_tokens, "must be above 1 to have further ones"
+            min(self.output_tokens) > 1, "output_tokens", self.output_tokens, "must be above 1 to have further tokens"
         )
 
     @property
     def varies_with(self) -> Literal["draw"]:
+        """Return `draw`: the times follow from the cluster."""
         return "draw"
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        """Compute the communication times on the cluster of one draw."""
         once_s, input_token_s, output_token_s = draw.system.servers.communication_s.mean(axis=0)
         return [
             *(Measurement("first_token_communication_s", once_s + input_token_s * n, n) for n in self.input_tokens),
@@ -99,10 +108,10 @@ class CommunicationProfile:
             yield Measurement("relay_by_tokens_s", hop_s + byte_s * byte_count, tokens)
 
 
-def _spread(name: str, times_s: Sequence[float], at: float) -> Iterator[Measurement]:
-    """Median, P10 and P90 of what was measured, each as a metric of its own."""
+def _spread(name: str, times_s: Sequence[float], coordinate: float) -> Iterator[Measurement]:
+    """Yield the median, P10 and P90 of measured times, as three metrics."""
     for ending, time_s in zip(("measured_s", "p10_s", "p90_s"), times_s, strict=True):
-        yield Measurement(f"{name}_{ending}", time_s, at)
+        yield Measurement(f"{name}_{ending}", time_s, coordinate)
 
 
 def _require_lengths(input_tokens: Sequence[int], output_tokens: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""How many job servers a required rate takes: a bound, the optimum, GCA and the surrogate (paper Fig. 2)."""
+"""The number of job servers for a required rate: a bound, the optimum, GCA and the surrogate (paper Fig. 2)."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,7 +16,10 @@ from system.checks import SLACK, require_share
 
 @dataclass(frozen=True)
 class JobServersEvaluator:
-    """Job servers for the required rates λ/ρ̄ = p ν, p in `shares`, whatever the arrival rate is."""
+    """Job servers for the required rates λ/ρ̄ = p ν with p in `shares`.
+
+    They do not depend on the arrival rate of the case.
+    """
 
     shares: tuple[float, ...]
 
@@ -26,14 +29,20 @@ class JobServersEvaluator:
 
     @property
     def varies_with(self) -> Literal["draw"]:
+        """Return `draw`: the counts follow from the composition."""
         return "draw"
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
-        return [found for share in self.shares for found in _measured(draw.layout.composition(), share)]
+        """Count the job servers for every share on the composition of one draw."""
+        composition = draw.layout.composition()
+        return [measurement for share in self.shares for measurement in _measured(composition, share)]
 
 
 def _measured(composition: Composition, share: float) -> list[Measurement]:
-    """The counts at one share of ν; none by the surrogate where the reserved chains do not reach the rate."""
+    """Return the counts at one share of ν.
+
+    The surrogate has no count if the reserved chains do not reach the rate.
+    """
     system, rate_per_s = composition.system, composition.service_rate_per_s
     required_per_s = share * composition.total_rate_per_s
     slots = composition.placement.cache_slots(system)
@@ -43,14 +52,17 @@ def _measured(composition: Composition, share: float) -> list[Measurement]:
         "gca_job_servers": greedy_slots(rate_per_s, composition.capacity, required_per_s),
     }
     with suppress(InfeasibleError):
-        asked = replace(system, arrival_rate_per_s=required_per_s * system.target_load)
+        at_required_rate = replace(system, arrival_rate_per_s=required_per_s * system.target_load)
         reserved = composition.placement.reserved_capacity
-        counts["surrogate_job_servers"] = reserved * needed_chains(asked, composition.placement)
+        counts["surrogate_job_servers"] = reserved * needed_chains(at_required_rate, composition.placement)
     return [Measurement(metric, count, share) for metric, count in counts.items()]
 
 
 def greedy_slots(rate_per_s: NDArray[np.float64], capacity: NDArray[np.int64], required_per_s: float) -> int:
-    """Slots of the fastest chains (rates descending) that together reach the rate, the last chain in part."""
+    """Return the capacity of the fastest chains that together reach the rate.
+
+    Rates (K,) descend. Of the last chain only the part that is needed counts.
+    """
     reached_per_s = np.cumsum(rate_per_s * capacity)
     last = int(np.searchsorted(reached_per_s * (1 + SLACK), required_per_s))
     missing_per_s = required_per_s - reached_per_s[last] + rate_per_s[last] * capacity[last]
@@ -58,5 +70,5 @@ def greedy_slots(rate_per_s: NDArray[np.float64], capacity: NDArray[np.int64], r
 
 
 def whole_slots(slots: float) -> int:
-    """The next whole number, but for rounding errors."""
+    """Return the next whole number of slots, allowing for rounding errors."""
     return int(np.ceil(slots * (1 - SLACK)))

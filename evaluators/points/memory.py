@@ -1,7 +1,8 @@
-"""How much memory a piece of work holds at its worst, as Linux counts the pages of this process.
+"""The peak memory of a piece of work, as Linux counts the pages of this process.
 
-What numba allocates no tracing of Python's memory sees. A fresh process a measurement would show it on any system, but
-takes a second to start, longer than most of what is measured; so the process's own high-water mark is set back.
+Tracing Python's memory would miss what numba allocates. A fresh process for every measurement would work on any system,
+but takes a second to start, which is longer than most of the measured work. So the high-water mark of this process is
+reset instead.
 """
 
 import ctypes
@@ -12,15 +13,19 @@ RESET_PEAK = "5"  # man 5 proc
 
 
 def counted_gb(counter: str) -> float:
-    """A counter of /proc/self/status: `VmRSS`, the memory held now, or `VmHWM`, the most that was held."""
+    """Return a counter of /proc/self/status in GB.
+
+    `VmRSS` is the memory held now, `VmHWM` the most that was held.
+    """
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{counter}:"))
     return int(line.split()[1]) * 1024 / 1e9
 
 
 def reset_peak() -> float | None:
-    """Set the high-water mark back to what is held now, and return that (GB); None where the system cannot.
+    """Reset the high-water mark to the memory held now, and return that (GB).
 
-    Memory that was freed before is first given back: reused without being counted, it would hide what is measured.
+    Returns None on systems that cannot do so. Freed memory is given back to the system first; otherwise the work could
+    reuse it without being counted.
     """
     try:
         _give_back_freed_memory()
@@ -31,7 +36,10 @@ def reset_peak() -> float | None:
 
 
 def _give_back_freed_memory() -> None:
-    """glibc keeps it otherwise; other C libraries have no such call."""
+    """Give freed memory that glibc keeps back to the system.
+
+    Other C libraries have no such call.
+    """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim:
         trim(0)

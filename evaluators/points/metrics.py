@@ -1,4 +1,4 @@
-"""What the metrics of the evaluators mean (`metrics.yaml`)."""
+"""The meanings of the evaluators' metrics (`metrics.yaml`)."""
 
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,9 @@ FILE = Path(__file__).with_suffix(".yaml")
 
 @cache
 def metric_meanings() -> dict[str, dict[str, Any]]:
-    """Return by metric its `unit`, what it `is` and, where it has several coordinates, what `at` holds."""
+    """Return the meaning of every metric.
+
+    It has the `unit`, what the metric `is` and, if the metric has several coordinates, what `at` holds.
+    """
     meanings: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return meanings

@@ -1,4 +1,4 @@
-"""Which statistics of response times evaluators report, whether they come from theory, simulation or real runs."""
+"""Statistics of response times that evaluators report, from theory, simulation or real runs."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,11 @@ from system.response import TIMES, ResponseTimes
 
 @dataclass(frozen=True)
 class Report:
-    """Means, `quantiles`, and the share of jobs that wait; `slo_s` adds the share of jobs that meet it.
+    """Means, `quantiles` and the share of jobs that wait.
 
-    The time per output token of a job is its decoding time over its tokens after the first. A job's size scales
-    its time and its tokens alike, so this is the chain's own number.
+    With `slo_s`, an objective for the response time, the share of jobs that meet it is reported too. The time per
+    output token of a job is its decoding time over its number of tokens after the first. A job's size scales both, so
+    this time depends on the chain only.
     """
 
     quantiles: tuple[float, ...] = (0.5, 0.95, 0.99)
@@ -27,7 +28,7 @@ class Report:
             require_positive(slo_s=self.slo_s)
 
     def measurements(self, draw: Draw, times: ResponseTimes) -> list[Measurement]:
-        """Return the statistics as rows, with what they are to be read beside."""
+        """Return the statistics, with the load and the share of over-long requests."""
         means = {time: times.mean_s(time) for time in TIMES}
         measurements = [
             *(Measurement(f"{time}_mean_s", mean_s) for time, mean_s in means.items() if not np.isnan(mean_s)),

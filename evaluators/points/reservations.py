@@ -1,4 +1,4 @@
-"""Placements by themselves: how many job servers they reserve for the target load (paper Fig. 1)."""
+"""The number of job servers that placements reserve for the target load (paper Fig. 1)."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,14 +12,15 @@ from evaluators.points.case import Draw, Measurement
 from system import InfeasibleError, Placement, RandomStreams, System
 from system.checks import require_count
 
-TRIES_PER_TRIAL = 20  # a cluster on which fewer random placements succeed is given up
+TRIES_PER_TRIAL = 20  # a cluster is given up if fewer than one in so many random placements succeeds
 
 
 @dataclass(frozen=True)
 class ReservationsEvaluator:
-    """c K(c) of `trials` placements of a cluster that reach the rate λ/(ρ̄c); those that do not are discarded.
+    """Job servers c K(c) of `trials` placements on a cluster.
 
-    Each try has its own random stream; a placement that uses none needs one trial.
+    Placements that do not reach the rate λ/(ρ̄c) are discarded. Every try has its own random stream; a placement that
+    uses no randomness needs one trial.
     """
 
     placement: Callable[[System, int, np.random.Generator], Placement]
@@ -31,12 +32,13 @@ class ReservationsEvaluator:
 
     @property
     def varies_with(self) -> Literal["draw"]:
+        """Return `draw`: the placements follow from the cluster."""
         return "draw"
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
-        """`job_servers` of each accepted placement and the share of the tries that were accepted.
+        """Return `job_servers` of every accepted placement and the share of accepted tries.
 
-        Raises `InfeasibleError` if `trials` placements are not found in 20 times as many tries.
+        Raises `InfeasibleError` if 20 times `trials` tries do not give `trials` accepted placements.
         """
         chains: list[int] = []
         tries = 0
@@ -50,12 +52,13 @@ class ReservationsEvaluator:
         return [*measured, Measurement("accepted_share", len(chains) / tries)]
 
     def _chains(self, draw: Draw, number: int) -> int:
-        """K(c) of one try; raises if the placement has no chains that reach the rate."""
+        """Return K(c) of one try; raise `InfeasibleError` if its chains miss the rate."""
         rng = RandomStreams(draw.case.seed, draw.number).cluster(f"placement {number}")
         return needed_chains(draw.system, self.placement(draw.system, self.reserved_capacity, rng))
 
-    def _too_few(self, system: System, found: int, tries: int) -> InfeasibleError:
+    def _too_few(self, system: System, accepted: int, tries: int) -> InfeasibleError:
+        needed = f"{self.trials} {'is' if self.trials == 1 else 'are'} needed"
         return InfeasibleError(
-            f"c = {self.reserved_capacity}: {found} of {tries} placements reach the required "
-            f"{system.required_rate_per_s:g}/s, but {self.trials} are asked for; lower the arrival rate or add servers"
+            f"c = {self.reserved_capacity}: {accepted} of {tries} placements reach the required "
+            f"{system.required_rate_per_s:g}/s, but {needed}; lower the arrival rate or add servers"
         )

@@ -1,4 +1,4 @@
-"""Real execution as an evaluator (`conf/evaluator`): the compositions and jobs of the simulators, really served."""
+"""Real runs as an evaluator (`conf/evaluator`), with the layouts and jobs of the simulators."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeEvaluator(RunSettings, JobReport):
-    """Every job is really served: its prompt, then token by token, by blocks with real weights and real caches.
+    """A real run of all jobs by blocks with real weights and real caches.
 
-    The jobs after the warm-up are reported; those that failed are counted, and have no times.
+    A job is its prompt and then token after token. The jobs after the warm-up are reported; failed jobs are counted and
+    have no times.
     """
 
     service: ServiceModel = INDEPENDENT
@@ -34,6 +35,10 @@ class RuntimeEvaluator(RunSettings, JobReport):
         JobReport.__post_init__(self)
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        """Serve the jobs of one replication and report them.
+
+        Raises `InputError` if a job is too long for a cache slot or if no job was served after the warm-up.
+        """
         jobs, layout = draw.jobs(replication), draw.layout
         check_whole_tokens(jobs)
         check_lengths(jobs, draw.case.fitted_model.cache_tokens)
@@ -45,7 +50,7 @@ class RuntimeEvaluator(RunSettings, JobReport):
         chosen = run.served & (np.arange(len(jobs)) >= first)
         if not chosen.any():
             reasons = sorted({record.reason for record in run.records})
-            raise InputError(f"real run: no job was served after the warm-up; {'; '.join(reasons)}")
+            raise InputError(f"real run: no job was served after the warm-up: {'; '.join(reasons)}")
         times = run.times.of_jobs(chosen)
         return [
             *self.measurements(draw, times),
@@ -58,7 +63,7 @@ class RuntimeEvaluator(RunSettings, JobReport):
 
 
 def _hop_medians(run: "ServedRun", chosen: list[bool]) -> list[Measurement]:
-    """Return the medians over jobs of what a hop costs beyond the model."""
+    """Return the medians over jobs of a hop's overhead beyond the model."""
     records = [record for record, is_chosen in zip(run.records, chosen, strict=True) if is_chosen]
     transport_s = np.array([record.parts.transport_s for record in records])
     overhead_s = transport_s + np.array([record.orchestrator_s for record in records])
@@ -70,7 +75,10 @@ def _hop_medians(run: "ServedRun", chosen: list[bool]) -> list[Measurement]:
 
 
 def _token_steps(run: "ServedRun") -> Iterator[Measurement]:
-    """Of the steps of one token that each server computed alone, if there were several."""
+    """Yield statistics of one-token steps that servers computed alone.
+
+    A server has them only if there were several such steps.
+    """
     for j, stats in run.stats.items():
         for metric in ("token_step_mean_s", "token_step_cv"):
             if metric in stats:
@@ -78,7 +86,10 @@ def _token_steps(run: "ServedRun") -> Iterator[Measurement]:
 
 
 def _faults(run: "ServedRun", first: int) -> list[Measurement]:
-    """What did not go as planned, from job number `first` on."""
+    """Return counts of failures and recoveries from job number `first` on.
+
+    If tokens were checked, the share of jobs with the right tokens is included.
+    """
     records = run.records[first:]
     measurements = [
         Measurement("failed_jobs", sum(not record.served for record in records)),
@@ -92,10 +103,10 @@ def _faults(run: "ServedRun", first: int) -> list[Measurement]:
 
 
 def check_lengths(jobs: Jobs, cache_tokens: int) -> None:
-    """Raise `InputError` if a job is longer than a cache slot: it could not be served to its end."""
+    """Raise `InputError` if a job is too long for a cache slot."""
     longest = int((jobs.lengths.sum(axis=1) + 1).max())
     if longest - 1 > cache_tokens:
         raise InputError(
-            f"workload: its longest job has {longest} tokens and a cache slot {cache_tokens}; "
+            f"workload: its longest job has {longest} tokens, but a cache slot only {cache_tokens}; "
             "use workload.over_length=truncate or larger slots"
         )

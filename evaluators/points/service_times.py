@@ -1,4 +1,4 @@
-"""Service times of a workload's jobs on the fastest chains, against the exponential assumption (Fig. 7b, claim C9)."""
+"""Service times of jobs on the fastest chains, to check the exponential assumption (Fig. 7b, claim C9)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +14,11 @@ from workloads.jobs import Jobs
 
 @dataclass(frozen=True)
 class ServiceTimesEvaluator:
-    """Mean, standard deviation over mean (1 for an exponential) and CDF of what every job would take on each chain.
+    """Statistics of the times that all jobs would take on each of the fastest chains.
 
-    The chains are the `chain_count` fastest, or all where there are fewer. The CDFs are taken at the same times in
-    every draw, evenly spaced in their logarithm, so that they can be averaged.
+    They are the mean, the standard deviation over the mean (1 for an exponential distribution) and the CDF. The chains
+    are the `chain_count` fastest, or all if there are fewer. The CDFs are taken at the same times in every draw, evenly
+    spaced in their logarithm, so that they can be averaged.
     """
 
     chain_count: int = 5
@@ -33,9 +34,11 @@ class ServiceTimesEvaluator:
 
     @property
     def varies_with(self) -> Literal["draw"]:
+        """Return `draw`: only the first replication of a draw is evaluated."""
         return "draw"
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        """Compute the statistics of each of the fastest chains."""
         coefficients_s = draw.layout.composition().job_coefficients_s[: self.chain_count]
         services_s = service_times_s(coefficients_s, draw.jobs(replication))
         return [
@@ -55,6 +58,9 @@ class ServiceTimesEvaluator:
 
 
 def service_times_s(coefficients_s: NDArray[np.float64], jobs: Jobs) -> NDArray[np.float64]:
-    """(K, n) what each of n jobs takes on each of K chains, with coefficients (K, 3), if it waits for nothing."""
+    """Return (K, n) the service times of n jobs on K chains.
+
+    `coefficients_s` is (K, 3). The jobs do not wait for anything.
+    """
     per_unit_s = coefficients_s[:, :1] + coefficients_s[:, 1:] @ jobs.lengths.T
     return jobs.size * per_unit_s

@@ -1,4 +1,4 @@
-"""Simulation as evaluators (`conf/evaluator`) and as an objective for the choice of c (`conf/tuning`)."""
+"""Simulation as evaluators (`conf/evaluator`) and as an objective to choose c (`conf/tuning`)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from workloads.synthetic import SyntheticWorkload, jobs_of_sizes
 
 @dataclass(frozen=True)
 class JobReport(Report):
-    """A report of jobs, which leaves out the first `warm_up` of them."""
+    """A report of jobs that leaves out the warm-up, the first share `warm_up` of them."""
 
     simulates: ClassVar[bool] = True
     warm_up: float = WARM_UP
@@ -32,18 +32,20 @@ class JobReport(Report):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_not_negative(warm_up=self.warm_up)
-        require(self.warm_up < 1, "warm_up", self.warm_up, "is a share of the jobs, at least 0 and below 1")
+        require(self.warm_up < 1, "warm_up", self.warm_up, "must be a share of the jobs, at least 0 and below 1")
 
     @property
     def varies_with(self) -> Literal["replication"]:
+        """Return `replication`: every replication has its own jobs."""
         return "replication"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimulationEvaluator(JobReport):
-    """Every job's times under a service model, with the parts of the service time and servers' use where it knows them.
+    """Times of all jobs under a service model.
 
-    An unstable run has no steady state and is refused. Of finite work, such as a trace that is replayed once, it may be
+    The parts of the service time and the utilisation of servers are included if the service model gives them. An
+    unstable run has no steady state and is refused. For finite work, such as a trace that is replayed once, it can be
     reported instead: every job is served, and `is_unstable` is 1.
     """
 
@@ -55,6 +57,7 @@ class SimulationEvaluator(JobReport):
         require(self.unstable in ("refuse", "report"), "unstable", self.unstable, "must be refuse or report")
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        """Simulate the jobs of one replication and report them."""
         rng = draw.streams(replication).jobs("slowdowns")
         refuse = self.unstable == "refuse"
         run = simulate_layout(draw.layout, draw.jobs(replication), self.service, rng, stop_unstable=refuse)
@@ -66,13 +69,16 @@ class SimulationEvaluator(JobReport):
 
 
 def part_means(times: JobTimes) -> Iterator[Measurement]:
-    """Yield the means of the parts of the service time, where they are known."""
+    """Yield the means of the known parts of the service time."""
     for part, values in times.parts.items():
         yield Measurement(f"{part}_mean_s", float(values.mean()))
 
 
 def utilisations(layout: Layout, run: Run) -> Iterator[Measurement]:
-    """Yield the utilisation of each server that jobs may use, over the whole run, where it is known."""
+    """Yield the known utilisations of the servers that jobs may use.
+
+    They are taken over the whole run.
+    """
     if run.utilisation is not None:
         for j in np.flatnonzero(layout.slots_used() * ~np.isnan(run.utilisation)).tolist():
             yield Measurement("server_utilisation", float(run.utilisation[j]), j)
@@ -80,15 +86,16 @@ def utilisations(layout: Layout, run: Run) -> Iterator[Measurement]:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamedSimulation(JobReport):
-    """The same jobs and statistics as `SimulationEvaluator`, in the memory of 200,000 jobs.
+    """The jobs and statistics of `SimulationEvaluator`, in the memory of 200,000 jobs.
 
-    The mean response time comes with the half-width of its 95 % interval. For chains, for synthetic jobs with
-    independent gaps, and for service models in which jobs do not slow each other. An unstable run is refused.
+    The mean response time comes with the half-width of its 95 % interval. Layouts must have chains, jobs must be
+    synthetic with independent gaps, and in the service model jobs must not slow each other. An unstable run is refused.
     """
 
     service: ServiceModel = INDEPENDENT
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        """Simulate the jobs of one replication in chunks and report them."""
         workload = _synthetic(draw)
         size, count = chunk_size(workload.job_count), workload.job_count
         chunks = workload.chunks(draw.system.arrival_rate_per_s, draw.streams(replication), size)
@@ -102,7 +109,7 @@ class StreamedSimulation(JobReport):
 
 
 def _synthetic(draw: Draw) -> SyntheticWorkload:
-    """Return the workload, if it is one of jobs that can be drawn in chunks."""
+    """Return the workload; raise `NotApplicableError` unless it can be drawn in chunks."""
     workload = draw.case.workload
     if not isinstance(workload, SyntheticWorkload):
         raise NotApplicableError(
@@ -116,7 +123,7 @@ def _synthetic(draw: Draw) -> SyntheticWorkload:
 class SimulatedMean:
     """The simulated mean response time under the paper's exponential model and equation (2).
 
-    Every c meets the same jobs, and so does every cluster: intervals over draws are over clusters, not over jobs.
+    Every c and every cluster get the same jobs, so intervals over draws reflect clusters and not jobs.
     """
 
     simulates: ClassVar[bool] = True
@@ -125,6 +132,7 @@ class SimulatedMean:
     seed: int = 0
 
     def __call__(self, layout: Layout) -> float:
+        """Return the mean for a layout with chains; raise `UnstableError` if it is unstable."""
         chains, system, streams = layout.composition(), layout.system, RandomStreams(self.seed)
         chains.check_stable()
         size = streams.jobs("sizes").standard_exponential(self.job_count)

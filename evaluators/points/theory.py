@@ -1,4 +1,4 @@
-"""The closed forms as evaluators (`conf/evaluator`) and as objectives for the choice of c (`conf/tuning`)."""
+"""Theory as evaluators (`conf/evaluator`) and as objectives to choose c (`conf/tuning`)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from workloads.synthetic import is_poisson_exponential
 
 
 def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
-    """What a composition looks like, without asking how it performs."""
+    """Return the sizes, rates and capacities of a composition."""
     composition = draw.layout.composition()
     rate = draw.system.arrival_rate_per_s
     hosted = composition.placement.block_count[composition.placement.block_count > 0]
@@ -36,19 +36,22 @@ def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
 
 
 def surrogate_response(draw: Draw, replication: int) -> list[Measurement]:
-    """c K(c) / λ: the surrogate (9) on the scale of a response time, as the paper draws it."""
+    """Return the surrogate (9) on the scale of a response time.
+
+    It is c K(c) / λ, as in the paper's figures.
+    """
     return [Measurement("surrogate_response_s", job_servers(draw.layout) / draw.system.arrival_rate_per_s)]
 
 
 def theorem4_bounds(draw: Draw, replication: int) -> list[Measurement]:
-    """Theorem 4's bounds on the mean response time."""
+    """Return Theorem 4's bounds on the mean response time."""
     require_theory("theorem4", draw.layout, draw.case.workload)
     bounds = bounds_s(draw.layout)
     return [Measurement("response_lower_s", bounds.lower_s), Measurement("response_upper_s", bounds.upper_s)]
 
 
 def markov_means(draw: Draw, replication: int) -> list[Measurement]:
-    """The sparse Markov solve, for small systems."""
+    """Return the results of the full Markov chain, for small systems."""
     require_theory("markov", draw.layout, draw.case.workload)
     solved = markov_chain(draw.layout)
     return [
@@ -58,59 +61,75 @@ def markov_means(draw: Draw, replication: int) -> list[Measurement]:
 
 
 def response_floor(draw: Draw, replication: int) -> list[Measurement]:
-    """A mean response time that no scheme can beat on this system: what is left to gain."""
+    """Return a mean response time that no scheme can beat on this system.
+
+    It shows how much there is left to gain.
+    """
     if not is_poisson_exponential(draw.case.workload):
-        raise NotApplicableError("evaluator = floor: holds for Poisson arrivals and exponential sizes only")
+        raise NotApplicableError(
+            "evaluator = floor: holds for Poisson arrivals and exponential sizes only; use evaluator=simulation"
+        )
     return [Measurement("response_floor_s", response_floor_s(draw.system))]
 
 
 @dataclass(frozen=True)
 class ExactEvaluator(Report):
-    """The exact steady state: the same metrics as the simulation, without its noise."""
+    """The exact steady state, with the metrics of the simulation but without its noise."""
 
     @property
     def varies_with(self) -> Literal["draw"]:
+        """Return `draw`: theory needs no jobs."""
         return "draw"
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        """Compute the statistics of one draw.
+
+        Raises `NotApplicableError` unless arrivals are Poisson, sizes exponential and jobs dispatched by JFFC.
+        """
         require_theory("exact", draw.layout, draw.case.workload)
         return self.measurements(draw, steady_state(draw.layout))
 
 
 @dataclass(frozen=True)
 class PerDraw:
-    """An evaluator whose answer follows from the composition alone."""
+    """An evaluator whose results follow from the draw alone."""
 
     measure: Callable[[Draw, int], list[Measurement]]
 
     @property
     def varies_with(self) -> Literal["draw"]:
+        """Return `draw`: no jobs are drawn."""
         return "draw"
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        """Measure one draw."""
         return self.measure(draw, replication)
 
 
 def job_servers(layout: Layout) -> float:
-    """c K(c) of the surrogate (9): the first K(c) reserved chains reach the rate λ/(ρ̄c); infeasible if all do not."""
+    """Return c K(c) of the surrogate (9).
+
+    The first K(c) reserved chains reach the rate λ/(ρ̄c). Raises `InfeasibleError` if all of them together do not, and
+    `InputError` if the placement reserves no chains.
+    """
     placement = layout.composition().placement
     if (placement.reserved_chain < 0).all():
-        raise InputError("surrogate: this placement reserves no chains, choose another objective or evaluator")
+        raise InputError("surrogate: this placement reserves no chains; use another objective or evaluator")
     return float(placement.reserved_capacity * needed_chains(layout.system, placement))
 
 
 def lower_bound_s(layout: Layout) -> float:
-    """Theorem 4's lower bound."""
+    """Return Theorem 4's lower bound on the mean response time."""
     return bounds_s(layout).lower_s
 
 
 def upper_bound_s(layout: Layout) -> float:
-    """Theorem 4's upper bound."""
+    """Return Theorem 4's upper bound on the mean response time."""
     return bounds_s(layout).upper_s
 
 
 def exact_mean_s(layout: Layout) -> float:
-    """The exact mean response time."""
+    """Return the exact mean response time."""
     return steady_state(layout).mean_s("response")
 
 
@@ -121,4 +140,5 @@ class ExactPercentile:
     q: float
 
     def __call__(self, layout: Layout) -> float:
+        """Return the percentile for a layout."""
         return steady_state(layout).quantile_s("response", self.q)

@@ -1,9 +1,10 @@
-"""A lower bound on the mean response time of any scheme: every job on the fastest possible chain, all memory pooled.
+"""A lower bound on the mean response time of any scheme.
 
-No job of size 1 is served faster than on the fastest chain that the servers could form if there were no other job.
-Each job in service holds a cache slot for each of the L blocks, and every block must be hosted at least once, so no
-more than C = floor((Σ M_j - s_m L) / (s_c L)) jobs are in service at once. With exponential sizes, which no scheme here
-knows, the number of jobs present is then at least that of an M/M/C queue with rate 1/T of the fastest chain.
+The bound puts every job on the fastest possible chain and pools all memory. A job of size 1 takes at least the time of
+the fastest chain that the servers could form without any other job. Every job in service holds a cache slot for each of
+the L blocks, and every block must be hosted at least once, so at most C = floor((Σ M_j - s_m L) / (s_c L)) jobs are in
+service at once. Sizes are exponential, and no scheme here knows them. So the number of jobs present is at least that of
+an M/M/C queue with rate 1/T of the fastest chain.
 """
 
 import numpy as np
@@ -14,7 +15,10 @@ from system import InfeasibleError, System, UnstableError
 
 
 def response_floor_s(system: System) -> float:
-    """The mean response time of that M/M/C queue; raises if no scheme is feasible or stable."""
+    """Return the mean response time of the M/M/C queue of the bound.
+
+    Raises `InfeasibleError` or `UnstableError` if no scheme is feasible or stable.
+    """
     chain_s, slots = fastest_chain_s(system), system.pooled_jobs(system.model.block_count)
     if not (np.isfinite(chain_s) and slots >= 1):
         raise InfeasibleError("the servers together cannot host the model and one job's cache; add servers")
@@ -27,12 +31,14 @@ def response_floor_s(system: System) -> float:
 
 
 def fastest_chain_s(system: System) -> float:
-    """The least Σ (τc_j + τp_j k_j) over servers that together run L blocks, each beside one job's cache (a knapsack).
+    """Return the least time in which servers can run one job's L blocks.
 
-    Infinite if they cannot.
+    It is the least sum Σ (τc_j + τp_j k_j) over servers j that run k_j blocks each, L in all. Each of them has room for
+    one job's cache beside its blocks; the problem is a knapsack. The time is infinite if the servers cannot run all
+    blocks.
     """
     blocks = system.model.block_count
-    least_s = np.full(blocks + 1, np.inf)  # to run that many blocks on the servers seen so far
+    least_s = np.full(blocks + 1, np.inf)  # the least time to run as many blocks as the index says on servers so far
     least_s[0] = 0.0
     for j, most in enumerate(reserving_block_count(system, 1).tolist()):
         before_s = least_s.copy()

@@ -1,4 +1,4 @@
-"""Theory of a layout with chains: Poisson arrivals, exponential sizes, JFFC and equation (2)."""
+"""Theory of a layout with chains, for Poisson arrivals, exponential sizes, JFFC and equation (2)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,27 +21,32 @@ from workloads.workload import Workload
 
 @dataclass(frozen=True)
 class SteadyState:
-    """Response times (`system.response`) without any noise. Output tokens have a mean time only."""
+    """Exact response times (`system.response`); for output tokens only the mean is known."""
 
     chains: Composition
     solved: ExactResponse
 
     def mean_s(self, time: Time) -> float:
+        """Return the mean of a time."""
         return self._means[time]()
 
     def quantile_s(self, time: Time, q: float) -> float:
+        """Return the time that a share `q` does not exceed; NaN if unknown."""
         return self._quantiles[time](q)
 
     def share_above(self, time: Time, limit_s: float) -> float:
+        """Return the share of jobs whose time exceeds the limit; NaN if unknown."""
         if time == "waiting":
             return self.solved.waiting_tail(limit_s)
         return self.solved.tail(limit_s) if time == "response" else float("nan")
 
     def half_width_s(self, time: Time, q: float | None = None, confidence: float = 0.95) -> float:
+        """Return 0: the times are exact."""
         return 0.0
 
     @property
     def by_chain(self) -> ByChain:
+        """Return the share of jobs and the mean service time of each chain."""
         return ByChain(self.solved.chain_shares, self.chains.mean_service_s)
 
     @cached_property
@@ -82,25 +87,25 @@ def bounds_s(layout: Layout) -> ResponseBounds:
 
 
 def markov_chain(layout: Layout) -> MarkovResponse:
-    """Return what the whole Markov chain says, for small systems; raise as `steady_state` does."""
+    """Solve the whole Markov chain, for small systems; raise as `steady_state` does."""
     return markov(*_queue(layout))
 
 
 def _queue(layout: Layout) -> tuple[float, NDArray[np.float64], NDArray[np.int64]]:
-    """Return λ, μ and c of a layout; raise unless it has chains and is stable."""
+    """Return λ, μ and c of a layout; raise as `steady_state` does."""
     chains = layout.composition()
     chains.check_stable()
     return chains.system.arrival_rate_per_s, chains.service_rate_per_s, chains.capacity
 
 
 def theory_holds(layout: Layout, workload: Workload) -> bool:
-    """Return whether arrivals are Poisson, sizes exponential, and the rule is JFFC on chains."""
+    """Return whether arrivals are Poisson, sizes exponential and jobs dispatched by JFFC."""
     under_jffc = layout.rule is not None and layout.rule.function is JFFC.function
     return under_jffc and is_poisson_exponential(workload)
 
 
 def require_theory(evaluator: str, layout: Layout, workload: Workload) -> None:
-    """Raise `NotApplicableError` unless arrivals are Poisson, sizes exponential, and chains under JFFC."""
+    """Raise `NotApplicableError` unless the theory holds for the layout and the workload."""
     if not theory_holds(layout.composition(), workload):
         raise NotApplicableError(
             f"evaluator = {evaluator}: holds for Poisson arrivals, exponential sizes and JFFC only; "

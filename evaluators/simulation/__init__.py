@@ -1,4 +1,4 @@
-"""The event simulator, job by job: any rule on any layout, under any service model."""
+"""The event simulator: it runs jobs on any layout, by any rule and under any service model."""
 
 from evaluators.simulation.jobs import simulate
 from evaluators.simulation.layout import simulate_layout

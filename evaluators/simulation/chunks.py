@@ -1,7 +1,7 @@
-"""Simulation of jobs that come in chunks, so that however many there are they are never all in memory.
+"""Simulation of jobs in chunks, so that never all jobs are in memory.
 
-Jobs that have come but not started when a chunk ends are put in front of the next one. Every job has the times that it
-would have had in one piece.
+Jobs that have arrived but not started by the end of a chunk are put in front of the next chunk. Every job has the times
+that it would have in a simulation of all jobs at once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from evaluators.admission.chains import Chains, ChainTable, empty_chains
 from evaluators.admission.heap import empty_heap
-from evaluators.admission.start import Admission, check_rule, served_by
+from evaluators.admission.start import Admission, check_all_started, check_rule, served_by
 from evaluators.simulation import jobs_loop
-from evaluators.simulation.jobs import advance, check_all_started, empty_record
+from evaluators.simulation.jobs import advance, empty_record
 from system.dispatch import Dispatch
 from system.response import JobTimes
 from workloads.jobs import Jobs
@@ -23,68 +23,75 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-class Served(NamedTuple):
-    """The jobs that started in a chunk, and how things stand at its last arrival."""
+class StartedJobs(NamedTuple):
+    """The jobs that started in a chunk, and the job counts at its last arrival."""
 
-    number: Ints  # of each, from 0 in order of arrival
+    number: Ints  # of each job, from 0 in order of arrival
     times: JobTimes
-    come: int  # jobs so far
-    present: int  # of them, those in service or waiting
+    arrived: int  # number of jobs that have arrived so far
+    present: int  # number of them that are in service or waiting
 
 
-def simulate_chunks(chunks: Iterable[Jobs], table: ChainTable, dispatch: Dispatch) -> Iterator[Served]:
-    """Serve jobs of equal lengths in chunks, as `simulate` does; after the last chunk follow those that still wait."""
-    stream, come = _ChunkedRun(table, dispatch), 0
+def simulate_chunks(chunks: Iterable[Jobs], table: ChainTable, dispatch: Dispatch) -> Iterator[StartedJobs]:
+    """Serve jobs of equal lengths in chunks, as `simulate` does.
+
+    Yields the jobs that started in each chunk, and after the last chunk the jobs that still waited. Raises `InputError`
+    if the policy's answer is invalid or it lets jobs wait for ever.
+    """
+    run, arrived = _ChunkedRun(table, dispatch), 0
     for chunk in chunks:
-        come += len(chunk)
-        times = stream.serve(chunk, more_follow=True)
-        yield Served(stream.started, times, come, stream.present)
-    left = stream.waiting
-    if left:
-        times = stream.serve(None, more_follow=False)
-        check_all_started(times.arrival_s.size, left, dispatch.policy)
-        yield Served(stream.started, times, come, 0)
+        arrived += len(chunk)
+        times = run.serve(chunk, more_follow=True)
+        yield StartedJobs(run.started, times, arrived, run.present)
+    if run.waiting:
+        times = run.serve(None, more_follow=False)
+        yield StartedJobs(run.started, times, arrived, 0)
 
 
 class _ChunkedRun:
-    """What goes on from one chunk to the next: the chains, the ends to come, and the jobs that wait."""
+    """The state from one chunk to the next: the chains, the ends to come and the waiting jobs."""
 
     def __init__(self, table: ChainTable, dispatch: Dispatch) -> None:
         slots = int(table.capacity.sum())
         self._dispatch, self._ends, self._pad = dispatch, empty_heap(slots), np.empty(slots, np.int64)
         self._state = empty_chains(table, np.empty(0), slots)
-        self._jobs: Jobs | None = None  # those that wait
-        self._numbers = np.empty(0, np.int64)  # of these
-        self._come = 0
-        self.started = self._numbers  # of the last chunk
+        self._jobs: Jobs | None = None  # the waiting jobs
+        self._numbers = np.empty(0, np.int64)  # of the waiting jobs
+        self._arrived = 0
+        self.started = self._numbers  # numbers of the jobs that started in the last chunk
 
     @property
     def waiting(self) -> int:
-        """How many jobs have come but not started."""
+        """Return the number of jobs that have arrived but not started."""
         return self._numbers.size
 
     @property
     def present(self) -> int:
-        """How many jobs are in service or wait."""
+        """Return the number of jobs that are in service or waiting."""
         return int(self._state.busy.sum() + self._state.queues.length.sum())
 
     def serve(self, chunk: Jobs | None, more_follow: bool) -> JobTimes:
-        """Serve the jobs that wait and those of a chunk; return the times of those that started."""
+        """Serve waiting jobs and those of a chunk; return times of started jobs.
+
+        Raises `InputError` if the policy's answer is invalid, or if jobs still wait and no more follow.
+        """
         jobs, waiting = _behind(self._jobs, chunk), self.waiting
-        numbers = np.concatenate([self._numbers, self._come + np.arange(len(jobs) - waiting)])
-        self._come += len(jobs) - waiting
+        numbers = np.concatenate([self._numbers, self._arrived + np.arange(len(jobs) - waiting)])
+        self._arrived += len(jobs) - waiting
         state = self._state = _with_room(self._state, jobs)
         record, progress = empty_record(len(jobs), np.empty(0)), jobs_loop.Progress(np.array([waiting, 0]), self._ends)
         admission = Admission(self._dispatch.policy, state, self._pad)
         check_rule(advance(admission, jobs, record, progress, more_follow), admission)
         started = state.chain >= 0
+        if not more_follow:
+            check_all_started(int(started.sum()), len(jobs), admission)
         self.started, self._numbers, self._jobs = numbers[started], numbers[~started], _of(jobs, ~started)
         self._state = _renumbered(state, started)
         return JobTimes(jobs.arrival_s, *record[:4], **served_by(admission)).of_jobs(started)
 
 
 def _with_room(state: Chains, jobs: Jobs) -> Chains:
-    """Return the state with room for these jobs, the first of which wait already."""
+    """Return the state with room for `jobs`, the first of which already wait."""
     before = state.queues.behind
     behind = np.concatenate([before, np.zeros(len(jobs) - before.size, np.int64)])
     queues = state.queues._replace(behind=behind)
@@ -92,7 +99,7 @@ def _with_room(state: Chains, jobs: Jobs) -> Chains:
 
 
 def _renumbered(state: Chains, started: Mask) -> Chains:
-    """Return the state with the jobs that wait numbered from 0."""
+    """Return the state with the waiting jobs numbered from 0."""
     new, queues = np.cumsum(~started) - 1, state.queues
     queued = queues.length > 0
     first, last = (np.where(queued, new[np.where(queued, job, 0)], 0) for job in (queues.first, queues.last))
@@ -104,7 +111,7 @@ def _of(jobs: Jobs, chosen: Mask) -> Jobs:
 
 
 def _behind(waiting: Jobs | None, chunk: Jobs | None) -> Jobs:
-    """Return the jobs of a chunk behind those that wait."""
+    """Return the waiting jobs, followed by the jobs of a chunk."""
     if waiting is None or chunk is None:
         jobs = chunk if waiting is None else waiting
         assert jobs is not None

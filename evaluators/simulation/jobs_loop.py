@@ -1,6 +1,6 @@
-"""The compiled loop of equation (2): a job in service takes the time that it would take alone.
+"""The compiled loop of equation (2), where a job in service takes the time that it would take alone.
 
-So a job's times are known, and written down, when it starts. Events are arrivals, in order, and ends, in a heap.
+So a job's times are known, and recorded, when it starts. Events are arrivals, in order, and ends, in a heap.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 
 class Arrivals(NamedTuple):
-    """Jobs in order of arrival; `lengths` has one row for each or a single row for all."""
+    """Jobs in order of arrival; `lengths` has one row per job or a single row for all."""
 
     time_s: Floats  # (n,)
     size: Floats  # (n,)
@@ -33,20 +33,20 @@ class Arrivals(NamedTuple):
 
 
 class JobLog(NamedTuple):
-    """What the loop writes for each job."""
+    """Times that the loop records for n jobs."""
 
-    waiting_s: Floats
-    service_s: Floats
-    first_token_s: Floats  # from arrival
-    output_token_s: Floats  # for a size of 1
-    end_s: Floats  # infinite before the job starts; empty where nobody looks
+    waiting_s: Floats  # (n,)
+    service_s: Floats  # (n,)
+    first_token_s: Floats  # (n,), from arrival
+    output_token_s: Floats  # (n,), for a size of 1
+    end_s: Floats  # (n,), infinite before the job starts; empty if the run is not checked for instability
 
 
 class Progress(NamedTuple):
-    """How far a run is, so that it can be interrupted between two events."""
+    """The progress of a run, which can be interrupted between two events."""
 
-    counts: Ints  # (2,): jobs that have arrived, jobs that have started
-    ends: Heap  # by what each job in service holds
+    counts: Ints  # (2,): number of jobs that have arrived, and that have started
+    ends: Heap  # ends of the jobs in service, each numbered by what it holds (`held_by`)
 
 
 _VECTOR = float64[::1]
@@ -57,7 +57,7 @@ PROGRESS = types.NamedTuple((int64[::1], HEAP), Progress)
 
 @compiled
 def _start(job, now_s, state, jobs, record):  # type: ignore[no-untyped-def]
-    """Write down the times of a job that starts now, and return when it ends."""
+    """Record the times of a job that starts now; return when it ends."""
     once_s, input_token_s, output_token_s = path_coefficients_s(state, job)
     row = job if jobs.lengths.shape[0] > 1 else 0
     first_token_s, service_s = job_s(
@@ -72,10 +72,11 @@ def _start(job, now_s, state, jobs, record):  # type: ignore[no-untyped-def]
     return now_s + service_s
 
 
-def _run(rule, state, started, jobs, record, progress, more_follow, first_look):  # type: ignore[no-untyped-def]
-    """Serve every job to its end; if more jobs follow, only to the last arrival, as what happens next is not known.
+def _run(rule, state, started, jobs, record, progress, more_follow, check_after):  # type: ignore[no-untyped-def]
+    """Serve every job to its end.
 
-    With `first_look` above 0 an unstable run is stopped (`stability`).
+    If more jobs follow, it runs only up to the last arrival, because later events depend on them. With `check_after`
+    above 0 an unstable run is stopped (`stability`).
     """
     n, ends, arrived = jobs.time_s.size, progress.ends, progress.counts[0]
     answer = FINISHED
@@ -96,7 +97,7 @@ def _run(rule, state, started, jobs, record, progress, more_follow, first_look):
             now_s = arrival_s
             arrive(state, arrived)
             arrived += 1
-            if is_seen_unstable(arrived, first_look, jobs.time_s, record.end_s):
+            if is_seen_unstable(arrived, check_after, jobs.time_s, record.end_s):
                 answer = IS_UNSTABLE
                 break
         count = decide(rule, state, now_s, started)

@@ -22,12 +22,12 @@ def simulate_layout(
     rng: np.random.Generator | None = None,
     stop_unstable: bool = False,
 ) -> Run:
-    """Serve `jobs` on a layout under its rule, as a service model says how long they take.
+    """Serve `jobs` on a layout by its rule; a service model gives their times.
 
-    `rng` is for service models whose times vary by themselves. Every job is served to its end; with `stop_unstable` the
-    run ends with `UnstableError` where equation (2) says that the arrival rate is too high (4), or jobs are seen to
-    leave more slowly than they come. Raises `NotApplicableError` for jobs that the service model does not know, and
-    `InputError` for a service model that contradicts its loop.
+    `rng` is for service models with random times. Every job is served to its end. With `stop_unstable`, raises
+    `UnstableError` if the arrival rate is too high for condition (4) under equation (2), or once jobs leave more slowly
+    than they come. Raises `NotApplicableError` for jobs that the service model cannot handle, and `InputError` for a
+    service model that contradicts its loop.
     """
     _check_loop(service)
     if stop_unstable:
@@ -38,7 +38,7 @@ def simulate_layout(
 
 
 def _check_loop(service: ServiceModel) -> None:
-    """Raise `InputError` unless the loop of a service model is known and can do what the model says."""
+    """Raise `InputError` unless a service model's loop exists and suits the model."""
     require_one_of(get_args(Loop), loop=service.loop)
     alone = service.step_s is step_alone_s and service.handling_s == 0
     name = type(service).__name__

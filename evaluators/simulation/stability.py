@@ -1,7 +1,8 @@
-"""Whether a run is unstable: jobs leave more slowly than they come.
+"""The check whether a run is unstable, which means that jobs leave more slowly than they come.
 
-In the last half of the time so far, cut into windows, fewer jobs leave than a share of those that come, at 99 %
-confidence (Student's quantile for 5 windows; more windows would hide a slow drift in their noise).
+The second half of the time so far is cut into windows. The run is unstable if the jobs that leave in them are fewer
+than a share of the jobs that come, at 99 % confidence (Student's quantile for 5 windows; with more windows, their noise
+would hide a slow drift).
 """
 
 import numpy as np
@@ -18,7 +19,10 @@ FEWEST_ARRIVALS = 1000
 
 @compiled
 def is_negative(surplus: Floats) -> bool:
-    """Return whether jobs that left less those that had to, (WINDOWS,), are below 0 in the mean."""
+    """Return whether the mean surplus is below 0, with the confidence of `QUANTILE`.
+
+    The surplus (WINDOWS,) is the number of jobs that left a window less the number that had to leave.
+    """
     total = squares = 0.0
     for value in surplus:
         total += value
@@ -31,7 +35,10 @@ def is_negative(surplus: Floats) -> bool:
 
 @compiled(creates_arrays=True)
 def is_unstable(arrival_s: Floats, end_s: Floats, now_s: float) -> bool:
-    """Return whether jobs leave more slowly than they come; `end_s` is infinite for jobs that have not ended."""
+    """Return whether jobs leave more slowly than they come up to `now_s`.
+
+    `end_s` is infinite for jobs that have not started, or not ended.
+    """
     half_s = now_s / 2
     surplus = np.zeros(WINDOWS)
     for i in range(arrival_s.size):
@@ -43,27 +50,29 @@ def is_unstable(arrival_s: Floats, end_s: Floats, now_s: float) -> bool:
 
 
 @compiled
-def is_seen_unstable(arrived: int, first_look: int, arrival_s: Floats, end_s: Floats) -> bool:
-    """Return whether a run is seen to be unstable just after so many arrivals.
+def is_seen_unstable(arrived: int, check_after: int, arrival_s: Floats, end_s: Floats) -> bool:
+    """Return whether a check just after `arrived` arrivals finds the run unstable.
 
-    It is looked at after `first_look` of them (0: never), at each doubling, and at the last.
+    The run is checked after `check_after` arrivals (0: never), at every doubling of that number, and at the last
+    arrival.
     """
-    if first_look == 0:
+    if check_after == 0:
         return False
-    looks = arrived // first_look
-    if arrived < arrival_s.size and (arrived % first_look != 0 or looks & (looks - 1) != 0):
+    multiple = arrived // check_after
+    if arrived < arrival_s.size and (arrived % check_after != 0 or multiple & (multiple - 1) != 0):
         return False
     return is_unstable(arrival_s[:arrived], end_s[:arrived], arrival_s[arrived - 1])
 
 
-def first_look(slots: int, blocks: int) -> int:
-    """Return after how many arrivals a run may be called unstable: when the servers would have been filled ten times.
+def first_check(slots: int, blocks: int) -> int:
+    """Return the number of arrivals before a run may be called unstable.
 
-    Every job in service holds a slot for each of the model's blocks, so the slots bound how many there can be.
+    These arrivals could fill the servers ten times: every job in service holds a cache slot for each of the model's
+    blocks, so the slots bound the number of jobs in service.
     """
     return max(FEWEST_ARRIVALS, 10 * (slots // blocks))
 
 
 def has_been_unstable(times: JobTimes) -> bool:
-    """Return whether jobs left more slowly than they came in a run that has served all of them."""
+    """Return whether jobs left more slowly than they came in a finished run."""
     return bool(is_unstable(times.arrival_s, times.arrival_s + times.response_s, times.arrival_s[-1]))

@@ -1,9 +1,9 @@
-"""Simulation of jobs that slow each other: their steps queue at each server.
+"""Simulation of jobs that slow each other, because their steps queue at the servers.
 
-Equation (2) gives a job in service the time that it would take alone, whoever else is in service. Here a server
-computes one step at a time, so that jobs at the same server slow each other. A job is a step for its prompt and one for
-each output token after the first; each goes over the servers of the path in order. What it communicates with a server
-takes half of its time before the computation and half after it. A job that is alone takes the time of equation (2).
+Under equation (2) a job in service takes the time that it would take alone, whatever other jobs are in service. Here a
+server computes one step at a time, so that jobs at the same server slow each other. A job has a step for its prompt and
+one for every output token after the first; each step visits the servers of the path in order. Half of the communication
+time with a server comes before the computation and half after it. A job that is alone takes the time of equation (2).
 """
 
 from typing import Any
@@ -11,11 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.admission.start import Admission, admission_for, check_rule, served_by, with_more_room
+from evaluators.admission.start import (
+    Admission,
+    admission_for,
+    check_all_started,
+    check_rule,
+    served_by,
+    with_more_room,
+)
 from evaluators.simulation import steps_loop
 from evaluators.simulation.answers import IS_UNSTABLE, NEEDS_ROOM
-from evaluators.simulation.jobs import once_filled, unstable_run
-from system.errors import InputError, NotApplicableError
+from evaluators.simulation.jobs import first_check_of_servers, unstable_run
+from system.errors import NotApplicableError
 from system.layout import Layout
 from system.response import JobTimes, Run
 from system.service.model import ServiceModel, require_batching
@@ -31,26 +38,24 @@ def simulate_steps(
     rng: np.random.Generator | None = None,
     stop_unstable: bool = False,
 ) -> Run:
-    """Serve `jobs` of whole tokens, step by step, on the paths that the layout's rule gives them.
+    """Serve `jobs` step by step on the paths that the layout's rule gives them.
 
-    `rng` is for computations whose times vary. Every job is served to its end; with `stop_unstable` the run ends with
-    `UnstableError` once jobs leave more slowly than they come. The parts of the service time are `compute`, in a stack
-    all of it, `queue`, at servers, and `communication`. Raises `NotApplicableError` for jobs of other sizes than 1 or
-    parts of tokens, and `InputError` if the layout's rule is broken.
+    `rng` is for computations with random times. Every job is served to its end; with `stop_unstable`, raises
+    `UnstableError` once jobs leave more slowly than they come. The parts of the service time are `compute` (for a stack
+    of steps, the time of the whole stack), `queue` (at servers) and `communication`. Raises `NotApplicableError` for
+    jobs whose size is not 1 or whose tokens are not whole numbers, and `InputError` if the layout's rule is broken.
     """
     check_whole_tokens(jobs)
     admission = admission_for(layout, jobs.uniform)
     lengths = np.broadcast_to(jobs.lengths, (len(jobs), 2))
     speeds = speeds_of(layout, service, rng)
     world = steps_loop.empty_world(speeds, jobs.arrival_s, lengths, layout.most_hops)
-    look = once_filled(layout) if stop_unstable else 0
-    answer = _run(admission, service, world, look)
+    check_after = first_check_of_servers(layout) if stop_unstable else 0
+    answer = _run(admission, service, world, check_after)
     check_rule(answer, admission)
     if answer == IS_UNSTABLE:
         raise unstable_run(layout, int(world.record.counts[0]), len(jobs), _busiest(layout, world))
-    stranded = int(np.isnan(world.record.start_s).sum())
-    if stranded:
-        raise InputError(f"algorithm: its rules leave {stranded} jobs waiting beside idle servers")
+    check_all_started(int(np.isfinite(world.record.start_s).sum()), len(jobs), admission)
     times = _job_times(world, jobs, served_by(admission))
     if len(jobs) == 0:
         return Run(times)
@@ -59,7 +64,7 @@ def simulate_steps(
 
 
 def speeds_of(layout: Layout, service: ServiceModel, rng: np.random.Generator | None) -> steps_loop.Speeds:
-    """Return what the loop knows of servers and service model."""
+    """Return the loop's view of the servers and the service model."""
     require_batching(service.batching)
     servers = layout.system.servers
     times = servers.communication_s, servers.block_s, service.settings, service.factors(rng)
@@ -68,32 +73,32 @@ def speeds_of(layout: Layout, service: ServiceModel, rng: np.random.Generator | 
 
 
 def check_whole_tokens(jobs: Jobs) -> None:
-    """Raise `NotApplicableError` unless every job has size 1, a prompt and whole numbers of tokens."""
+    """Raise `NotApplicableError` unless jobs have size 1, a prompt and whole tokens."""
     whole = bool((jobs.lengths == np.floor(jobs.lengths)).all() and (jobs.lengths[:, 0] >= 1).all())
     if not (whole and bool((jobs.size == 1).all())):
         raise NotApplicableError(
-            "workload: its jobs have parts of tokens or sizes other than 1, and steps are of whole tokens; "
+            "workload: its jobs have parts of tokens or sizes other than 1, but steps need whole tokens; "
             "use workload=drawn_lengths or a trace"
         )
 
 
-def _run(admission: Admission, service: ServiceModel, world: steps_loop.World, look: int) -> int:
-    """Run the loop to its end; return what it answers."""
+def _run(admission: Admission, service: ServiceModel, world: steps_loop.World, check_after: int) -> int:
+    """Run the loop to its end; return its answer."""
     loop = steps_loop.LOOPS[type(admission.state)]
-    while (answer := loop(*admission, service.step_s, world, look)) == NEEDS_ROOM:
+    while (answer := loop(*admission, service.step_s, world, check_after)) == NEEDS_ROOM:
         admission = with_more_room(admission)
     return int(answer)
 
 
 def _busiest(layout: Layout, world: steps_loop.World) -> str:
-    """Say which server computed most of the time up to the last arrival, and what helps."""
+    """Say which server was busiest up to the last arrival, and what helps."""
     arrived = int(world.record.counts[0])
     utilisation = world.record.busy_s / (world.jobs.arrival_s[arrived - 1] - world.jobs.arrival_s[0])
     busiest = int(utilisation.argmax())
     name = layout.system.servers.name(busiest)
     return (
-        f"steps wait for each other, {name} computed {utilisation[busiest]:.0%} of the time; lower the rate or add "
-        "servers"
+        f"steps wait for each other, and {name} computed {utilisation[busiest]:.0%} of the time; lower the rate or "
+        "add servers"
     )
 
 
@@ -113,7 +118,7 @@ def _job_times(world: steps_loop.World, jobs: Jobs, by: dict[str, Any]) -> JobTi
 
 
 def _communication_s(world: steps_loop.World) -> Floats:
-    """Return (n,) what each job communicated with the servers of its path."""
+    """Return (n,) the communication time of each job with the servers of its path."""
     jobs = world.jobs
     is_hop = np.arange(jobs.server.shape[1]) < jobs.hops[:, None]
     coefficients_s = (world.speeds.communication_s[jobs.server] * is_hop[:, :, None]).sum(axis=1)

@@ -1,10 +1,11 @@
-"""The compiled loop of step queues: jobs in service visit the servers of their paths once for each token.
+"""The compiled loop of step queues: a job in service visits the servers of its path once for every token.
 
-A server computes one step at a time, or a stack of one-token steps, in the order in which they come. Events are a step
-that comes to a server, a server that gets free while steps wait, and the end of a job. When a computation begins it is
-known when it ends, so what follows from it is written down then. At one instant jobs come first, in the order of their
-numbers, and then servers, so that one that gets free sees all that came. Such instants are no rarity: jobs of equal
-steps follow each other at the pace of the slowest server, one coming just as it is done with the other.
+A server computes one step at a time, or a stack of one-token steps, in order of arrival. Events are a step that arrives
+at a server, a server that becomes free while steps wait, and the end of a job. The end of a computation is known when
+it begins, so its consequences are recorded then. At one instant the events of jobs come first, in the order of their
+numbers, and then those of servers, so that a server that becomes free sees all steps that have arrived. Such instants
+are common: jobs with equal steps follow each other at the pace of the slowest server, where one arrives just as the
+step before it ends.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -32,19 +33,19 @@ Floats = NDArray[np.float64]
 
 
 class Speeds(NamedTuple):
-    """Times of J servers as coefficients of x = (1, input tokens, output tokens - 1), and how they compute steps."""
+    """The times of J servers, and how they compute steps."""
 
-    communication_s: Floats  # (J, 3)
-    block_s: Floats  # (J, 3)
+    communication_s: Floats  # (J, 3), coefficients of x = (1, input tokens, output tokens - 1)
+    block_s: Floats  # (J, 3), coefficients of x
     settings: Floats  # of the service model's function
-    factors: Floats  # of the times of one computation after the other; after the last again from the first
+    factors: Floats  # of the times of successive computations; after the last the first follows again
     stacks: bool  # whether one-token steps that wait at a server are computed together
-    handling_s: float  # that a server takes for each step after its computation, while the job has gone on
+    handling_s: float  # a server's time for each step after its computation, when the job has already moved on
     model_blocks: int  # L
 
 
 class Jobs(NamedTuple):
-    """Of each job: its path, and where it is on it."""
+    """The path of each of n jobs, and its position on it."""
 
     arrival_s: Floats  # (n,)
     input_tokens: Floats  # (n,)
@@ -52,33 +53,33 @@ class Jobs(NamedTuple):
     server: Ints  # (n, most hops)
     blocks: Ints  # (n, most hops)
     hops: Ints  # (n,)
-    hop: Ints  # (n,), the hop that it comes to next; `hops` once it has its last token
-    tokens: Ints  # (n,), output tokens that it has
-    came_s: Floats  # (n,), when its step came to the server at which it is
+    hop: Ints  # (n,), the next hop; `hops` once the job has its last token
+    tokens: Ints  # (n,), output tokens so far
+    step_arrival_s: Floats  # (n,), when its step arrived at the present server
 
 
 class Servers(NamedTuple):
-    """Of each server the steps that wait there, and what it is at."""
+    """The waiting steps and the activity of J servers."""
 
-    queues: Queues  # J of n jobs
-    slots_used: Ints  # (J,), of jobs whose prompt has come and that have not ended
-    free_at_s: Floats  # (J,), when what it computes is done and handled
+    queues: Queues  # J queues for n jobs
+    slots_used: Ints  # (J,), by jobs whose prompt has arrived and that have not ended
+    free_at_s: Floats  # (J,), when the present computation is done and handled
 
 
 class StepLog(NamedTuple):
-    """What the loop writes: absolute times, but for the parts of a job's time in service."""
+    """The results of the loop: absolute times, and parts of the jobs' service times."""
 
-    start_s: Floats  # (n,), NaN before
+    start_s: Floats  # (n,), NaN before the start
     first_token_s: Floats  # (n,)
-    end_s: Floats  # (n,), infinite before its last token is computed
-    compute_s: Floats  # (n,), steps that it is stacked with included
-    queue_s: Floats  # (n,)
+    end_s: Floats  # (n,), infinite before the last token is computed
+    compute_s: Floats  # (n,), part of the service time; includes the steps in the same stacks
+    queue_s: Floats  # (n,), part of the service time
     busy_s: Floats  # (J,)
-    counts: Ints  # (2,): jobs that have arrived, computations
+    counts: Ints  # (2,): number of jobs that have arrived, number of computations
 
 
 class World(NamedTuple):
-    """All that an event may look at or change. Numbers in `events` are jobs, or n + j for server j."""
+    """All that an event may read or change; numbers in `events` are jobs, or n + j for server j."""
 
     speeds: Speeds
     jobs: Jobs
@@ -88,20 +89,15 @@ class World(NamedTuple):
 
 
 _INTEGERS, _VECTOR, _MATRIX = int64[::1], float64[::1], float64[:, ::1]
-WORLD = types.NamedTuple(
-    (
-        types.NamedTuple((*(_MATRIX,) * 2, *(_VECTOR,) * 2, boolean, float64, int64), Speeds),
-        types.NamedTuple((*(_VECTOR,) * 3, *(int64[:, ::1],) * 2, *(_INTEGERS,) * 3, _VECTOR), Jobs),
-        types.NamedTuple((QUEUES, _INTEGERS, _VECTOR), Servers),
-        HEAP,
-        types.NamedTuple((*(_VECTOR,) * 6, _INTEGERS), StepLog),
-    ),
-    World,
-)
+_SPEEDS = types.NamedTuple((*(_MATRIX,) * 2, *(_VECTOR,) * 2, boolean, float64, int64), Speeds)
+_JOBS = types.NamedTuple((*(_VECTOR,) * 3, *(int64[:, ::1],) * 2, *(_INTEGERS,) * 3, _VECTOR), Jobs)
+_SERVERS = types.NamedTuple((QUEUES, _INTEGERS, _VECTOR), Servers)
+_RECORD = types.NamedTuple((*(_VECTOR,) * 6, _INTEGERS), StepLog)
+WORLD = types.NamedTuple((_SPEEDS, _JOBS, _SERVERS, HEAP, _RECORD), World)
 
 
 def empty_world(speeds: Speeds, arrival_s: Floats, lengths: Floats, most_hops: int) -> World:
-    """Return the world before the first event; `lengths` (n, 2) are whole numbers of tokens."""
+    """Return the world before the first event; `lengths` (n, 2) are whole tokens."""
     n, servers = len(lengths), len(speeds.block_s)
     input_tokens, further_tokens = np.array(lengths.T, order="C")
     server, blocks = np.zeros((2, n, most_hops), np.int64)
@@ -115,7 +111,7 @@ def empty_world(speeds: Speeds, arrival_s: Floats, lengths: Floats, most_hops: i
 
 @compiled
 def _half_communication_s(job, jobs, speeds):
-    """Return half of what the job's step communicates with the server of its hop."""
+    """Return half of the time in which the job's step communicates with its server."""
     j = jobs.server[job, jobs.hop[job]]
     if jobs.tokens[job] > 0:
         return speeds.communication_s[j, 2] / 2
@@ -123,8 +119,8 @@ def _half_communication_s(job, jobs, speeds):
 
 
 @compiled
-def _go_on(job, now_s, jobs, speeds, events, record):
-    """Send a step that is computed back, and on to the next server, the next token, or the end."""
+def _move_on(job, now_s, jobs, speeds, events, record):
+    """Send a computed step back and on to the next server, token or end."""
     now_s += _half_communication_s(job, jobs, speeds)
     jobs.hop[job] += 1
     if jobs.hop[job] == jobs.hops[job]:
@@ -141,15 +137,15 @@ def _go_on(job, now_s, jobs, speeds, events, record):
 
 @compiled
 def _finish(job, now_s, duration_s, jobs, speeds, events, record):
-    """Note a computation of a job's step, maybe with others, and go on after it."""
-    record.queue_s[job] += now_s - jobs.came_s[job]
+    """Record the computation of a job's step, maybe in a stack; move on."""
+    record.queue_s[job] += now_s - jobs.step_arrival_s[job]
     record.compute_s[job] += duration_s
-    _go_on(job, now_s + duration_s, jobs, speeds, events, record)
+    _move_on(job, now_s + duration_s, jobs, speeds, events, record)
 
 
 @compiled
 def _factor(speeds, record):
-    """Return the factor of the next computation."""
+    """Return the factor of the next computation's time."""
     count = record.counts[1]
     record.counts[1] += 1
     return speeds.factors[count % speeds.factors.size]
@@ -157,7 +153,7 @@ def _factor(speeds, record):
 
 @compiled
 def _compute_first(step_s, j, now_s, world):
-    """Compute the step at the head of server j's queue; return for how long."""
+    """Compute the step at the head of server j's queue; return its duration."""
     jobs, speeds = world.jobs, world.speeds
     job = take_first(world.servers.queues, j)
     prompt_tokens = 0.0 if jobs.tokens[job] > 0 else jobs.input_tokens[job]
@@ -169,9 +165,9 @@ def _compute_first(step_s, j, now_s, world):
 
 @compiled
 def _compute_stack(step_s, j, now_s, world):
-    """Compute the first one-token steps of server j's queue together; return for how long.
+    """Compute the first one-token steps of server j's queue together; return the duration.
 
-    They are as many as its jobs would have there if all blocks took equally long.
+    Their number is at most the number of steps that j's jobs would have there if all blocks took equally long.
     """
     jobs, queues, speeds = world.jobs, world.servers.queues, world.speeds
     most = max(1, -(-world.servers.slots_used[j] // speeds.model_blocks))
@@ -192,7 +188,7 @@ def _compute_stack(step_s, j, now_s, world):
 
 @compiled
 def _stack(j, most, jobs, queues):
-    """Return how many one-token steps of server j's queue are stacked, and the most blocks that one of them runs."""
+    """Return the number of one-token steps in server j's stack, and the most blocks."""
     job, count, blocks = queues.first[j], 0, 0
     for _ in range(queues.length[j]):
         if count < most and jobs.tokens[job] > 0:
@@ -203,7 +199,7 @@ def _stack(j, most, jobs, queues):
 
 @compiled
 def _serve(step_s, j, now_s, world):
-    """Begin with the head of server j's queue, as the server is free."""
+    """Let the free server j begin with the head of its queue."""
     queues, speeds = world.servers.queues, world.speeds
     waiting = queues.length[j]
     if speeds.stacks and world.jobs.tokens[queues.first[j]] > 0:
@@ -218,13 +214,16 @@ def _serve(step_s, j, now_s, world):
 
 
 @compiled
-def _come(job, now_s, world):
-    """Queue a step at the server of its hop; return that server if it is to begin at once, else -1."""
+def _arrive_at_server(job, now_s, world):
+    """Put a step into its server's queue.
+
+    Returns the server if it must begin with the step at once, else -1.
+    """
     jobs, servers = world.jobs, world.servers
     j = jobs.server[job, jobs.hop[job]]
     if jobs.tokens[job] == 0:
         servers.slots_used[j] += jobs.blocks[job, jobs.hop[job]]
-    jobs.came_s[job] = now_s
+    jobs.step_arrival_s[job] = now_s
     append(servers.queues, j, job)
     if servers.queues.length[j] > 1:
         return -1
@@ -235,15 +234,15 @@ def _come(job, now_s, world):
 
 
 @compiled
-def _leave(job, jobs, servers):
-    """Free the job's slots."""
+def _free_slots(job, jobs, servers):
+    """Free the job's cache slots on all servers of its path."""
     for hop in range(jobs.hops[job]):
         servers.slots_used[jobs.server[job, hop]] -= jobs.blocks[job, hop]
 
 
 @compiled
 def _advance(step_s, world, until_s):
-    """Let steps happen until a job ends, or to `until_s`; return that job, or -1."""
+    """Process events until a job ends, and return it; return -1 at `until_s`."""
     events, jobs = world.events, world.jobs
     while events.size[0] > 0 and events.time_s[0] <= until_s:
         now_s = events.time_s[0]
@@ -251,16 +250,16 @@ def _advance(step_s, world, until_s):
         j = number - jobs.hop.size
         if j < 0:
             if jobs.hop[number] == jobs.hops[number]:
-                _leave(number, jobs, world.servers)
+                _free_slots(number, jobs, world.servers)
                 return number
-            j = _come(number, now_s, world)
+            j = _arrive_at_server(number, now_s, world)
         if j >= 0:
             _serve(step_s, j, now_s, world)
     return -1
 
 
-def _run(rule, state, started, step_s, world, first_look):
-    """Serve every job to its end; with `first_look` above 0 an unstable run is stopped (`stability`)."""
+def _run(rule, state, started, step_s, world, check_after):
+    """Serve every job; with `check_after` above 0 stop an unstable run (`stability`)."""
     jobs, record = world.jobs, world.record
     n, arrived, answer = jobs.hop.size, record.counts[0], FINISHED
     while not needs_room(state):
@@ -277,7 +276,7 @@ def _run(rule, state, started, step_s, world, first_look):
             arrive(state, arrived)
             arrived += 1
             record.counts[0] = arrived
-            if is_seen_unstable(arrived, first_look, jobs.arrival_s, record.end_s):
+            if is_seen_unstable(arrived, check_after, jobs.arrival_s, record.end_s):
                 answer = IS_UNSTABLE
                 break
         count = decide(rule, state, now_s, started)

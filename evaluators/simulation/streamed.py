@@ -1,4 +1,4 @@
-"""Simulation of more jobs than fit in memory: the same statistics, a chunk of jobs at a time."""
+"""Simulation of more jobs than fit in memory, with the same statistics, one chunk of jobs at a time."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from evaluators.admission.start import no_policy, table_of
 from evaluators.simulation.buckets import Buckets
-from evaluators.simulation.chunks import Served, simulate_chunks
+from evaluators.simulation.chunks import StartedJobs, simulate_chunks
 from evaluators.simulation.jobs import unstable_run
 from evaluators.simulation.stability import SHARE_SERVED, WINDOWS, is_negative
 from system.checks import require
@@ -22,12 +22,12 @@ from workloads.jobs import Jobs
 
 Ints = NDArray[np.int64]
 
-LARGEST_CHUNK = 200_000  # jobs, some 30 MB
+LARGEST_CHUNK = 200_000  # jobs, about 30 MB
 FEWEST_CHUNKS = 50
 
 
 def chunk_size(job_count: int) -> int:
-    """Return how many jobs a chunk has, of so many."""
+    """Return the number of jobs in a chunk, for `job_count` jobs in all."""
     return min(-(-job_count // FEWEST_CHUNKS), LARGEST_CHUNK)
 
 
@@ -39,58 +39,59 @@ def stream_layout(
     first: int = 0,
     limits: Sequence[tuple[Time, float]] = (),
 ) -> "StreamedTimes":
-    """Serve so many jobs in chunks of `chunk_size` on a layout with chains; return the times from number `first` on.
+    """Serve `job_count` jobs in chunks; return the times from job number `first` on.
 
-    Only of `limits` can it be said afterwards how many times are above them. Raises `UnstableError` beforehand, or,
-    where a policy may let slots idle while jobs wait, once jobs are seen to pile up; `NotApplicableError` for layouts
-    without chains and for service models in which jobs slow each other.
+    The layout must have chains. The share of times above a limit is known afterwards only for `limits`. Raises
+    `UnstableError` before the run, or, if the policy may leave capacity idle while jobs wait, once jobs pile up. Raises
+    `NotApplicableError` for layouts without chains and for service models in which jobs slow each other.
     """
     if service.loop != "jobs":
         raise NotApplicableError(
-            "service: jobs that slow each other are not simulated in chunks; use evaluator=simulation"
+            "service: jobs that slow each other cannot be simulated in chunks; use evaluator=simulation"
         )
     chains = layout.composition()
     chains.check_stable()
     dispatch = chains.rule
     if dispatch is None:
         raise no_policy()
-    served = simulate_chunks(chunks, table_of(chains, dispatch), dispatch)
-    seen = StreamedTimes(limits, len(chains))
-    for chunk in served if dispatch.work_conserving else while_stable(served, job_count, chains):
-        seen.add(chunk.times.of_jobs(chunk.number >= first))
-    return seen
+    results = simulate_chunks(chunks, table_of(chains, dispatch), dispatch)
+    times = StreamedTimes(limits, len(chains))
+    for chunk in results if dispatch.work_conserving else while_stable(results, job_count, chains):
+        times.add(chunk.times.of_jobs(chunk.number >= first))
+    return times
 
 
-def while_stable(served: Iterable[Served], job_count: int, layout: Layout) -> Iterator[Served]:
-    """Yield the same, but raise `UnstableError` if jobs pile up.
+def while_stable(results: Iterable[StartedJobs], job_count: int, layout: Layout) -> Iterator[StartedJobs]:
+    """Yield the results of chunks; raise `UnstableError` if jobs pile up.
 
-    That is looked at after all chunks, half of them, a quarter, ...
+    This is checked after all chunks, half of them, a quarter of them, and so on.
     """
     chunk_count = -(-job_count // chunk_size(job_count))
-    looks = {chunk_count, *(count for k in range(32) if (count := chunk_count >> k) >= FEWEST_CHUNKS)}
-    come, present = [0], [0]
-    for done, chunk in enumerate(served, start=1):
-        come.append(chunk.come)
+    checks = {chunk_count, *(count for k in range(32) if (count := chunk_count >> k) >= FEWEST_CHUNKS)}
+    arrived, present = [0], [0]
+    for done, chunk in enumerate(results, start=1):
+        arrived.append(chunk.arrived)
         present.append(chunk.present)
-        if done in looks and is_piling_up(np.array(come), np.array(present)):
-            raise unstable_run(layout, chunk.come, job_count)
+        if done in checks and is_piling_up(np.array(arrived), np.array(present)):
+            raise unstable_run(layout, chunk.arrived, job_count)
         yield chunk
 
 
-def is_piling_up(come: Ints, present: Ints) -> bool:
-    """Return whether jobs leave more slowly than they come (`stability`), in windows of as many chunks.
+def is_piling_up(arrived: Ints, present: Ints) -> bool:
+    """Return whether jobs leave more slowly than they come (`stability`).
 
-    `come` (n,) jobs had come at the ends of chunks, the first entry before any, and `present` of them had not left.
+    At the ends of chunks, `arrived` (n,) jobs had come and `present` (n,) of them had not left; the first entries are
+    from before the first chunk. The windows consist of equal numbers of chunks.
     """
-    ends = np.linspace((come.size - 1) / 2, come.size - 1, WINDOWS + 1).astype(int)
-    left = np.diff((come - present)[ends])
-    return bool(is_negative(left - SHARE_SERVED * np.diff(come[ends])))
+    ends = np.linspace((arrived.size - 1) / 2, arrived.size - 1, WINDOWS + 1).astype(int)
+    departures = np.diff((arrived - present)[ends])
+    return bool(is_negative(departures - SHARE_SERVED * np.diff(arrived[ends])))
 
 
 class StreamedTimes:
-    """Response times (`system.response`) of jobs whose times come a chunk at a time.
+    """Response times (`system.response`) of jobs whose times are added one chunk at a time.
 
-    Means and shares are those of all jobs; quantiles are within `buckets.RELATIVE_ERROR`.
+    Means and shares are exact; quantiles are within `buckets.RELATIVE_ERROR`.
     """
 
     def __init__(self, limits: Sequence[tuple[Time, float]], chain_count: int) -> None:
@@ -102,7 +103,7 @@ class StreamedTimes:
         self._jobs, self._service_s = np.zeros((2, chain_count))
 
     def add(self, times: JobTimes) -> None:
-        """Take a chunk's times into account."""
+        """Add the times of a chunk's jobs."""
         if not times.arrival_s.size:
             return
         self._counts.append(times.arrival_s.size)
@@ -116,21 +117,29 @@ class StreamedTimes:
             self._above[time, limit_s] += int(np.count_nonzero(values[time] > limit_s))
 
     def mean_s(self, time: Time) -> float:
+        """Return the mean of a time over all jobs."""
         return fsum(self._sums[time]) / sum(self._counts)
 
     def quantile_s(self, time: Time, q: float) -> float:
+        """Return the time that a share `q` of the jobs does not exceed."""
         return self._buckets[time].quantiles((q,))[0]
 
     def share_above(self, time: Time, limit_s: float) -> float:
-        """Raise `InputError` unless the limit was named before the jobs came."""
-        require((time, limit_s) in self._limits, "limit_s", limit_s, "was not named before the jobs came")
+        """Return the share of jobs whose time is above the limit.
+
+        Raises `InputError` unless the limit was given in advance.
+        """
+        require((time, limit_s) in self._limits, "limit_s", limit_s, "must be given before the jobs are simulated")
         return self._above[time, limit_s] / sum(self._counts)
 
     def half_width_s(self, time: Time, q: float | None = None, confidence: float = 0.95) -> float:
-        """Return that of a mean, over `BATCHES` batches of chunks; NaN for a quantile or a single chunk.
+        """Return the half-width of a mean's confidence interval.
 
-        A batch counts by its jobs: the first and the last chunk may have few. It is taken to be long against the time
-        in which the queue forgets its state.
+        It is NaN for a quantile or a single chunk.
+
+        It is computed from `BATCHES` batches of chunks. Batches are weighted by their numbers of jobs, because the
+        first and the last chunk may have few. A batch is assumed to be long against the time in which the queue forgets
+        its state.
         """
         first = np.unique(np.linspace(0, len(self._counts), BATCHES, endpoint=False).astype(int))
         if q is not None or first.size == 1:
@@ -140,5 +149,6 @@ class StreamedTimes:
 
     @property
     def by_chain(self) -> ByChain:
+        """Return the share of jobs and the mean service time of each chain."""
         with np.errstate(invalid="ignore"):
             return ByChain(self._jobs / sum(self._counts), self._service_s / self._jobs)

@@ -1,4 +1,4 @@
-"""Admission, an event at a time from Python, beside the compiled simulators: every job alike to the last bit."""
+"""Admission called from Python, one event at a time: every job equals that of the simulators to the last bit."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,7 +23,7 @@ from workloads.jobs import Jobs
 
 
 def chains_of(rng: np.random.Generator) -> Composition:
-    """At least two chains, of random servers."""
+    """Return a composition of random servers with at least two chains."""
     while True:
         system = random_system(rng)
         try:
@@ -35,19 +35,22 @@ def chains_of(rng: np.random.Generator) -> Composition:
 
 
 def equation_2_s(coefficients_s: np.ndarray, jobs: Jobs, job: int) -> float:
-    """The service time from coefficients (3,), added up in the order of the compiled simulators."""
+    """Return the service time from coefficients (3,).
+
+    The terms are added in the order of the compiled simulators.
+    """
     input_tokens, further_tokens = jobs.lengths[job if len(jobs.lengths) > 1 else 0]
     size, (once_s, input_s, further_s) = jobs.size[job], coefficients_s
     return size * (once_s + input_s * input_tokens) + size * further_s * further_tokens
 
 
 def in_order(clock: VirtualClock) -> list[Started]:
-    """What became of each job, where each started once."""
-    return sorted(clock.started, key=lambda one: one.start.job)
+    """Return the starts by job number; every job must have started once."""
+    return sorted(clock.started, key=lambda started: started.start.job)
 
 
-def column(found: list[Started], name: str) -> np.ndarray:
-    return np.array([getattr(one, name) for one in found])
+def column(starts: list[Started], name: str) -> np.ndarray:
+    return np.array([getattr(started, name) for started in starts])
 
 
 @pytest.mark.parametrize("name", DISPATCHES)
@@ -64,12 +67,12 @@ def test_jobs_start_on_chains_as_in_the_compiled_simulator(name, jobs_of):
         def service_s(start: Start, jobs=jobs, coefficients_s=coefficients_s) -> float:
             return equation_2_s(coefficients_s[start.chain], jobs, start.job)
 
-        found = in_order(VirtualClock(RequestAdmission(composition, jobs), jobs, service_s).run())
-        chain = np.array([one.start.chain for one in found])
-        assert (column(found, "at_s") - jobs.arrival_s).tobytes() == simulated.waiting_s.tobytes()
-        assert column(found, "service_s").tobytes() == simulated.service_s.tobytes()
+        starts = in_order(VirtualClock(RequestAdmission(composition, jobs), jobs, service_s).run())
+        chain = np.array([started.start.chain for started in starts])
+        assert (column(starts, "at_s") - jobs.arrival_s).tobytes() == simulated.waiting_s.tobytes()
+        assert column(starts, "service_s").tobytes() == simulated.service_s.tobytes()
         assert (chain == simulated.chain).all()
-        assert all(one.start.path == path_of(composition, one.start.chain) for one in found)
+        assert all(started.start.path == path_of(composition, started.start.chain) for started in starts)
         waited += np.count_nonzero(simulated.waiting_s)
     assert waited > 50
 
@@ -95,18 +98,21 @@ def test_jobs_start_on_paths_as_in_the_compiled_simulator(name, waiting, jobs_of
             hops = [servers.communication_s[j] + blocks * servers.block_s[j] for j, _, blocks in start.path]
             return equation_2_s(np.cumsum(hops, axis=0)[-1], jobs, start.job)
 
-        found = in_order(VirtualClock(RequestAdmission(composition, jobs), jobs, service_s).run())
+        starts = in_order(VirtualClock(RequestAdmission(composition, jobs), jobs, service_s).run())
         simulated = simulate_layout(composition, jobs).times
-        assert (column(found, "at_s") - jobs.arrival_s).tobytes() == simulated.waiting_s.tobytes()
-        assert column(found, "service_s").tobytes() == simulated.service_s.tobytes()
-        for one in found:
-            assert_runs_every_block(composition, one.start.path)
+        assert (column(starts, "at_s") - jobs.arrival_s).tobytes() == simulated.waiting_s.tobytes()
+        assert column(starts, "service_s").tobytes() == simulated.service_s.tobytes()
+        for started in starts:
+            assert_runs_every_block(composition, started.start.path)
         waited += np.count_nonzero(simulated.waiting_s)
     assert waited > 100
 
 
 def assert_runs_every_block(composition: RoutedComposition, path: Path) -> None:
-    """Each once and in order, where it is hosted."""
+    """Check that a path runs every block once and in order.
+
+    Every block must run on a server that hosts it.
+    """
     placement = composition.placement
     assert [block for _, first, blocks in path for block in range(first, first + blocks)] == list(
         range(composition.system.model.block_count)
@@ -116,10 +122,11 @@ def assert_runs_every_block(composition: RoutedComposition, path: Path) -> None:
         assert first + blocks == placement.end_block[j]
 
 
-def crowded_systems(
-    seed: int,
-) -> Iterator[tuple[Layout, Jobs]]:
-    """Chains under every policy and every way to route and to wait, with jobs whose size is their time."""
+def crowded_systems(seed: int) -> Iterator[tuple[Layout, Jobs]]:
+    """Yield chains under every policy, and routes under every scheme and waiting rule.
+
+    They come with jobs whose size is their service time.
+    """
     rng = np.random.default_rng(seed)
     for dispatch in DISPATCHES.values():
         chains = chains_of(rng).under(dispatch)
@@ -132,49 +139,52 @@ def crowded_systems(
 
 
 def held_at(clock: VirtualClock, at_s: float, server: int) -> int:
-    """Slots that jobs hold on a server just after an instant, where nobody was interrupted."""
-    there = [one.start.path for one in clock.started if one.at_s <= at_s < one.at_s + one.service_s]
-    return sum(hop.blocks for path in there for hop in path if hop.server == server)
+    """Return the slots that jobs hold on a server just after an instant.
+
+    No job may have been interrupted.
+    """
+    held = [started.start.path for started in clock.started if started.at_s <= at_s < started.at_s + started.service_s]
+    return sum(hop.blocks for path in held for hop in path if hop.server == server)
 
 
 def size_s(jobs: Jobs) -> Callable[[Start], float]:
-    """Every job takes its size in seconds."""
+    """Return a function that gives every job its size in seconds as service time."""
     return lambda start: float(jobs.size[start.job])
 
 
 def starts_of(admission: RequestAdmission, jobs: Jobs) -> list[Start]:
-    """Who started, in order, of jobs that come long after any before them."""
+    """Return the starts, in order, of jobs that arrive long after all earlier ones."""
     later = replace(jobs, arrival_s=jobs.arrival_s + 1e6)
-    return [one.start for one in VirtualClock(admission, later, size_s(jobs)).run().started]
+    return [started.start for started in VirtualClock(admission, later, size_s(jobs)).run().started]
 
 
-def test_slots_are_never_given_twice_and_all_come_back():
+def test_slots_are_never_assigned_twice_and_all_are_freed():
     for layout, jobs in crowded_systems(403):
         admission, fresh = (RequestAdmission(layout, jobs) for _ in range(2))
         clock = VirtualClock(admission, jobs, size_s(jobs)).run()
-        for one in clock.started:
-            assert all(held_at(clock, one.at_s, j) <= layout.slots_used()[j] for j, _, _ in one.start.path)
+        for started in clock.started:
+            assert all(held_at(clock, started.at_s, j) <= layout.slots_used()[j] for j, _, _ in started.start.path)
         assert sorted(clock.ended) == list(range(len(jobs)))
         assert starts_of(admission, jobs) == starts_of(fresh, jobs)
 
 
-def test_a_lost_server_is_avoided_and_nobody_is_forgotten():
-    went_on = stopped = interrupted = 0
+def test_lost_server_is_avoided_and_no_job_is_forgotten():
+    continued = stopped = interrupted = 0
     for layout, jobs in crowded_systems(404):
         for lost in np.flatnonzero(layout.slots_used()).tolist():
             at_s = float(jobs.arrival_s[30])
             admission, fresh = (RequestAdmission(layout, jobs) for _ in range(2))
             clock = VirtualClock(admission, jobs, size_s(jobs)).run(at_s, lost)
-            after = [one.start for one in clock.started if one.at_s > at_s]
+            after = [started.start for started in clock.started if started.at_s > at_s]
             assert all(hop.server != lost for start in after for hop in start.path)
             assert sorted(clock.ended + clock.given_up) == list(range(len(jobs)))
             assert not (after and clock.given_up)
             assert fresh.lose_server(lost) == []
             assert clock.given_up or starts_of(admission, jobs) == starts_of(fresh, jobs)
-            went_on += bool(after)
+            continued += bool(after)
             stopped += bool(clock.given_up)
             interrupted += len(clock.started) > len(clock.ended)
-    assert min(went_on, stopped, interrupted) >= 5
+    assert min(continued, stopped, interrupted) >= 5
 
 
 def test_chains_need_a_policy():

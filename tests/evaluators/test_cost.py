@@ -1,4 +1,4 @@
-"""What stages cost: that memory, medians and sizes are what they are called, and that growth is fitted as it is."""
+"""The cost of stages: memory, medians and sizes are measured correctly, and their growth is fitted correctly."""
 
 import numpy as np
 import pandas as pd
@@ -35,27 +35,27 @@ def fresh_process(monkeypatch):
 
 @counts_memory
 @pytest.mark.parametrize("count", [1, 1024])
-def test_a_stage_that_holds_64_mb_shows_them_also_when_freed_memory_could_be_reused(monkeypatch, count):
+def test_memory_of_a_stage_is_counted_even_if_freed_memory_could_be_reused(monkeypatch, count):
     monkeypatch.setitem(cost.STAGES, "hold", lambda draw: [np.ones(2**23 // count) for _ in range(count)])
     for _ in range(3):
         assert 0.064 <= measured("hold", repetitions=2)["peak_memory_gb"] < 0.072  # 2^26 bytes are 0.067 GB
 
 
 @counts_memory
-def test_memory_that_is_held_one_after_the_other_counts_once(monkeypatch):
+def test_arrays_held_one_after_another_count_once(monkeypatch):
     monkeypatch.setitem(cost.STAGES, "hold", lambda draw: [np.ones(2**21).sum() for _ in range(8)])
     assert 0.016 <= measured("hold")["peak_memory_gb"] < 0.022
 
 
-def test_without_counters_there_is_no_memory(monkeypatch):
+def test_memory_is_not_reported_without_counters(monkeypatch):
     monkeypatch.setattr(cost, "reset_peak", lambda: None)
-    found = measured("theorem4")
-    assert "peak_memory_gb" not in found
-    assert found["cpu_s"] > 0
+    values = measured("theorem4")
+    assert "peak_memory_gb" not in values
+    assert values["cpu_s"] > 0
 
 
 def calls_that_take(monkeypatch, *seconds):
-    """Lets calls take so long; returns the list of the calls that were timed."""
+    """Make calls take the given seconds; return the list of the timed calls."""
     times, timed = iter(seconds), []
 
     def cpu_s(work):
@@ -67,7 +67,7 @@ def calls_that_take(monkeypatch, *seconds):
     return timed
 
 
-def test_the_median_of_as_many_calls_as_are_allowed_or_enough(monkeypatch):
+def test_median_is_taken_until_repetitions_or_enough_seconds_are_reached(monkeypatch):
     timed = calls_that_take(monkeypatch, 1.0, 5.0, 2.0, 7.0)
     assert measured("exact", repetitions=3, enough_s=100)["cpu_s"] == 2.0
     assert len(timed) == 3
@@ -76,7 +76,7 @@ def test_the_median_of_as_many_calls_as_are_allowed_or_enough(monkeypatch):
     assert len(timed) == 2
 
 
-def test_the_first_call_in_a_process_does_not_count(monkeypatch, fresh_process):
+def test_first_call_in_a_process_does_not_count(monkeypatch, fresh_process):
     calls = []
     monkeypatch.setitem(cost.STAGES, "noted", lambda draw: calls.append(draw))
     timed = calls_that_take(monkeypatch, *[1.0] * 9)
@@ -90,21 +90,21 @@ def test_the_first_call_in_a_process_does_not_count(monkeypatch, fresh_process):
 @pytest.mark.parametrize("stage", ["compose", "theorem4", "exact", "markov", "simulate"])
 def test_sizes_are_those_of_the_composition(stage):
     composition = draw_of().layout.composition()
-    found = measured(stage, repetitions=1)
-    assert found["chain_count"] == len(composition)
-    assert found["slot_count"] == composition.capacity.sum()
-    assert found["rate_count"] == len(set(composition.service_rate_per_s))
-    assert found.get("job_count") == (300 if stage == "simulate" else None)
+    values = measured(stage, repetitions=1)
+    assert values["chain_count"] == len(composition)
+    assert values["slot_count"] == composition.capacity.sum()
+    assert values["rate_count"] == len(set(composition.service_rate_per_s))
+    assert values.get("job_count") == (300 if stage == "simulate" else None)
 
 
 def test_routed_schemes_are_composed_and_simulated():
     for stage in ("compose", "simulate"):
-        found = measured(stage, "algorithm=bprr", repetitions=1)
-        assert found["link_count"] > 0
-        assert "chain_count" not in found
+        values = measured(stage, "algorithm=bprr", repetitions=1)
+        assert values["link_count"] > 0
+        assert "chain_count" not in values
 
 
-def test_the_rate_grows_with_the_servers_at_equal_load():
+def test_arrival_rate_grows_with_the_servers_at_equal_load():
     rates = [measured("theorem4", f"cluster.server_count={j}", repetitions=1)["arrival_rate_per_s"] for j in (200, 400)]
     assert rates[1] / rates[0] == pytest.approx(2, rel=0.1)
 
@@ -117,46 +117,49 @@ def test_the_rate_grows_with_the_servers_at_equal_load():
         ({"stage": "exact", "enough_s": 0}, r"^enough_s = 0: must be a finite number above 0$"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings, sentence):
+def test_invalid_settings_are_refused(settings, sentence):
     with pytest.raises(InputError, match=sentence):
         CostEvaluator(**settings)
 
 
-def test_what_needs_chains_does_not_apply_to_routed_schemes():
+def test_stages_that_need_chains_do_not_apply_to_routed_schemes():
     for stage in ("theorem4", "exact", "markov"):
         with pytest.raises(NotApplicableError, match=r"use evaluator=simulation$"):
             measured(stage, "algorithm=bprr")
 
 
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 1.75])
-def test_a_power_law_is_recovered_whatever_the_lower_half_is(exponent):
+def test_power_law_is_recovered_whatever_the_lower_half_of_the_points(exponent):
     values = 3e-6 * SERVERS**exponent
     values[:3] = 7.0
-    found = growth(SERVERS, values)
-    assert found.exponent == pytest.approx(exponent, rel=1e-12)
-    assert found.standard_error == pytest.approx(0, abs=1e-6)
+    fit = growth(SERVERS, values)
+    assert fit.exponent == pytest.approx(exponent, rel=1e-12)
+    assert fit.standard_error == pytest.approx(0, abs=1e-6)
     assert growth(SERVERS[:2], values[:2]) is None
 
 
-def test_the_standard_error_is_how_far_the_exponents_of_noisy_times_lie_apart():
+def test_standard_error_equals_the_spread_of_exponents_of_noisy_times():
     rng, repetitions = np.random.default_rng(1), 1000
     fits = [growth(SERVERS, SERVERS * np.exp(rng.normal(0, 0.1, SERVERS.size))) for _ in range(repetitions)]
     exponents, errors = np.array(fits).T
     variance = np.var(exponents, ddof=1)
-    # Of four points fitted: the estimated variances have two degrees of freedom, so a relative variance of 1.
+    # Four points are fitted, so the estimated variances have two degrees of freedom and a relative variance of 1.
     assert np.mean(errors**2) / variance == pytest.approx(1, abs=4 * np.sqrt((1 + 2) / repetitions))
     assert np.mean(exponents) == pytest.approx(1, abs=4 * np.sqrt(variance / repetitions))
 
 
-def test_where_a_time_is_reached():
-    grown, seconds = Growth(2.0, 0.0), (SERVERS / 1000) ** 2
-    assert servers_at(4.0, SERVERS, seconds, grown) == pytest.approx(2000)  # between two points
-    assert servers_at(1e6, SERVERS, seconds, grown) == pytest.approx(1e6)  # beyond
+def test_servers_at_which_a_time_is_reached_are_inter_or_extrapolated():
+    fit, seconds = Growth(2.0, 0.0), (SERVERS / 1000) ** 2
+    assert servers_at(4.0, SERVERS, seconds, fit) == pytest.approx(2000)  # between two points
+    assert servers_at(1e6, SERVERS, seconds, fit) == pytest.approx(1e6)  # beyond the last point
     assert servers_at(1e6, SERVERS, seconds, Growth(-0.1, 0.2)) == np.inf
 
 
 def rows_of(exponent, seconds_at_largest):
-    """Rows of an experiment in which the exact mean grows like this and a simulation of 1,000 jobs takes 1 ms."""
+    """Return rows of an experiment with a known growth of costs.
+
+    The time of the exact mean grows as a power of the number of servers. A simulation of 1,000 jobs takes 1 ms.
+    """
     rows = []
     for servers in SERVERS:
         exact_s = seconds_at_largest * (servers / SERVERS[-1]) ** exponent
@@ -173,18 +176,18 @@ def legend(figure):
 
 
 @pytest.mark.parametrize(
-    ("seconds_at_largest", "told"),
+    ("seconds_at_largest", "ending"),
     [
         (0.6, r"a minute at J ≈ $1 \cdot 10^{6}$ (extrapolated)"),
         (6000.0, r"a minute at J ≈ $1 \cdot 10^{4}$"),
         (1e-6, r"a minute beyond J = $1 \cdot 10^{7}$ (extrapolated)"),
     ],
 )
-def test_the_figure_tells_exponents_and_whether_a_minute_was_measured(seconds_at_largest, told):
+def test_figure_shows_exponents_and_whether_a_minute_was_measured(seconds_at_largest, ending):
     figure = draw(rows_of(2.0, seconds_at_largest), 1, Labels())
     (exact,) = [text for text in legend(figure) if text.startswith("exact mean: $J")]
     assert "2.00 \\pm 0.00" in exact
-    assert exact.endswith(told)
+    assert exact.endswith(ending)
     plt.close(figure)
 
 

@@ -1,4 +1,4 @@
-"""The lower bound on the response time of any scheme: its fastest chain by brute force, and no scheme beats it."""
+"""The lower bound on any scheme's response time: its fastest chain by brute force, and that no scheme beats it."""
 
 import re
 from collections.abc import Callable
@@ -32,7 +32,10 @@ ROUTED = {"petals": Petals(PetalsPlacement()), "bprr": Bprr()}
 
 
 def brute_force_s(system: System) -> float:
-    """The least time of all ways to deal the blocks out to some of the servers, each beside one job's cache."""
+    """Return the least time over all ways to divide the blocks among servers.
+
+    Each server also needs room for one job's cache.
+    """
     model, servers = system.model, range(len(system.servers))
     per_block_gb = model.block_memory_gb + model.cache_memory_gb
     most = [min(int(memory_gb / per_block_gb), model.block_count) for memory_gb in system.servers.memory_gb]
@@ -44,22 +47,22 @@ def brute_force_s(system: System) -> float:
 
 
 def at_load(composition: Composition, load: float) -> System:
-    """The composition's system at this share of its total service rate."""
+    """Return the composition's system at a share of its total service rate."""
     return replace(composition.system, arrival_rate_per_s=load * composition.total_rate_per_s)
 
 
 def composed_systems(compose: Compose, seed: int, count: int) -> list[Composition]:
-    """So many random systems that can be composed at all."""
-    rng, found = np.random.default_rng(seed), []
-    while len(found) < count:
+    """Return compositions of `count` random systems that are feasible."""
+    rng, compositions = np.random.default_rng(seed), []
+    while len(compositions) < count:
         try:
-            found.append(compose(random_system(rng)))
+            compositions.append(compose(random_system(rng)))
         except InfeasibleError:
             continue
-    return found
+    return compositions
 
 
-def test_the_fastest_chain_is_that_of_all_splits():
+def test_fastest_chain_is_the_fastest_of_all_divisions_of_blocks():
     rng = np.random.default_rng(341)
     infinite = several = 0
     for _ in range(200):
@@ -74,15 +77,18 @@ def test_the_fastest_chain_is_that_of_all_splits():
 
 
 def only_largest(servers: Servers) -> Servers:
-    """The server with the most memory."""
+    """Return only the server with the most memory."""
     j = int(servers.memory_gb.argmax())
     return Servers(servers.memory_gb[[j]], servers.communication_s[[j]], servers.block_s[[j]])
 
 
 @pytest.mark.parametrize(("load", "nearest"), [(0.3, 0.1), (0.9, 1.0)])
 @pytest.mark.parametrize("name", CHAINS)
-def test_no_chains_beat_it(name, load, nearest):
-    """By their exact means, nor is any chain faster; the best of the systems comes as near as `nearest`."""
+def test_no_chains_beat_the_floor(name, load, nearest):
+    """Compare the exact means of chains, and their fastest chain, with the floor.
+
+    The best of the systems is within `nearest`, relatively, of its floor.
+    """
     gaps = []
     for composition in composed_systems(CHAINS[name], 342, 60):
         system = at_load(composition, load)
@@ -93,18 +99,21 @@ def test_no_chains_beat_it(name, load, nearest):
 
 
 def simulated_means_s(name: str, system: System, rng: np.random.Generator) -> np.ndarray:
-    """Of ten runs; raises `UnstableError` where jobs leave more slowly than they come."""
+    """Return the mean response times of ten runs; raise `UnstableError` if one is unstable."""
     routed = ROUTED[name].compose(system, rng)
     lengths = np.array([system.mean_job[1:]])
     jobs = [replace(poisson_jobs(rng, 4000, system.arrival_rate_per_s), lengths=lengths) for _ in range(10)]
-    runs = [simulate_layout(routed, each, stop_unstable=True).times for each in jobs]
+    runs = [simulate_layout(routed, replication, stop_unstable=True).times for replication in jobs]
     return np.array([times.after_warm_up(0.2).response_s.mean() for times in runs])
 
 
 @pytest.mark.parametrize("load", [0.3, 0.9])
 @pytest.mark.parametrize("name", ROUTED)
-def test_no_routing_beats_it(name, load):
-    """Within four standard errors of ten runs. Where the chains of GBP-CR are at .9, PETALS is rarely stable."""
+def test_no_routing_beats_the_floor(name, load):
+    """Compare simulated means with the floor, up to four standard errors of ten runs.
+
+    Where the chains of GBP-CR have a load of .9, PETALS is rarely stable.
+    """
     rng, compared = np.random.default_rng(343), 0
     for composition in composed_systems(CHAINS["proposed"], 344, 100):
         system = at_load(composition, load)
@@ -121,13 +130,16 @@ def test_no_routing_beats_it(name, load):
 
 
 def whole_model_system(memory_gb: float, arrival_rate_per_s: float = 1.0) -> System:
-    """One server, a model of 5 blocks of 1 GB, 0.1 GB of cache a job and block; a job takes 1.25 s."""
+    """Return one server with a model of 5 blocks.
+
+    A block takes 1 GB, and a job's cache 0.1 GB per block. A job takes 1.25 s.
+    """
     return System(served_model(5), Servers([memory_gb], [0.7], [0.11]), arrival_rate_per_s)
 
 
 @pytest.mark.parametrize(("memory_gb", "slots"), [(5.5, 1), (5.99, 1), (6, 2), (7.3, 4), (30, 50)])
 @pytest.mark.parametrize("load", [0.3, 0.9, 0.999])
-def test_one_server_that_hosts_the_whole_model_reaches_it(memory_gb, slots, load):
+def test_one_server_that_hosts_the_whole_model_reaches_the_floor(memory_gb, slots, load):
     system = whole_model_system(memory_gb, load * slots / 1.25)
     composition = CHAINS["jffc_only"](system)
     assert (composition.capacity.tolist(), fastest_chain_s(system)) == ([slots], pytest.approx(1.25, rel=1e-12))
@@ -138,12 +150,12 @@ def test_one_server_that_hosts_the_whole_model_reaches_it(memory_gb, slots, load
 @pytest.mark.parametrize(
     "memory_gb",
     [
-        [2.0, 2.0],  # too little in all
-        [5.2],  # the blocks, but no job's cache
-        [1.0] * 20,  # enough in all, but no server holds a block beside its cache
+        [2.0, 2.0],  # too little memory in total
+        [5.2],  # room for the blocks, but not for a job's cache
+        [1.0] * 20,  # enough in total, but no server has room for a block and its cache
     ],
 )
-def test_what_cannot_host_the_model_and_a_job_is_infeasible(memory_gb):
+def test_servers_that_cannot_host_the_model_and_one_job_are_infeasible(memory_gb):
     system = System(served_model(5), Servers(memory_gb, [0.7] * len(memory_gb), [0.11] * len(memory_gb)), 0.01)
     message = "the servers together cannot host the model and one job's cache; add servers"
     assert fastest_chain_s(system) == np.inf
@@ -151,8 +163,8 @@ def test_what_cannot_host_the_model_and_a_job_is_infeasible(memory_gb):
         response_floor_s(system)
 
 
-def test_at_a_rate_that_no_scheme_serves_there_is_no_steady_state():
-    """4 jobs at once, each 1.25 s: 3.2/s."""
+def test_rate_that_no_scheme_can_serve_is_unstable():
+    """Serve 4 jobs at once, 1.25 s each: at most 3.2/s."""
     message = (
         "arrival_rate_per_s = 3.21: no scheme serves more than 3.2/s on these servers; lower the rate or add servers"
     )
@@ -171,14 +183,14 @@ NOT_POISSON_EXPONENTIAL = [
 
 
 @pytest.mark.parametrize("overrides", NOT_POISSON_EXPONENTIAL)
-def test_other_jobs_are_refused(overrides):
+def test_floor_is_for_poisson_arrivals_and_exponential_sizes_only(overrides):
     case = case_of(*SMALL, *overrides, "evaluator=floor")
-    message = "evaluator = floor: holds for Poisson arrivals and exponential sizes only"
+    message = "evaluator = floor: holds for Poisson arrivals and exponential sizes only; use evaluator=simulation"
     with pytest.raises(NotApplicableError, match=f"^{re.escape(message)}$"):
         evaluate(case, range(1), range(1))
 
 
-def test_it_is_the_same_whatever_the_scheme_once_a_draw():
+def test_floor_is_the_same_for_all_schemes_and_evaluated_once_a_draw():
     schemes = ("algorithm=proposed", "algorithm=petals", "dispatch=jsq")
     outcomes = [evaluate(case_of(*SMALL, scheme, "evaluator=floor"), range(2), range(3)) for scheme in schemes]
     proposed, petals, jsq = ([(*row[:3], row.value) for row in outcome.rows] for outcome in outcomes)

@@ -1,4 +1,7 @@
-"""The closed forms: against Erlang, the full Markov chain, an exact lattice recursion, each other, and a table."""
+"""Tests of the queueing theory.
+
+It is compared with Erlang's formulas, the full Markov chain, an exact lattice recursion, a table, and itself.
+"""
 
 import math
 import re
@@ -12,8 +15,9 @@ from system import InputError, UnstableError
 from tests.support.oracles.instances import Queue, random_queue
 from tests.support.oracles.queueing import erlang_b, erlang_c, jffc_mean_response_s, multi_server_response_s
 
-# λ, μ, c; bounds and exact mean; P(wait); shares of the chains; 50th, 95th and 99th percentile. From a sparse solve of
-# the full Markov chain and runs of 2e7 jobs, made apart from this code.
+# Each entry has λ, μ, c; the bounds and, between them, the exact mean; P(wait); the shares of the chains; the 50th,
+# 95th and 99th percentile. The numbers come from a sparse solve of the full Markov chain and from simulations of 2e7
+# jobs, both independent of this code.
 TABLE = [
     (
         Queue(12.74, np.array([1, 0.8, 0.5, 0.3]), np.array([7, 7, 7, 7])),
@@ -54,17 +58,17 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("queue", "means_s", "waits", "shares", "percentiles_s"), TABLE)
-def test_the_table(queue, means_s, waits, shares, percentiles_s):
+def test_results_equal_those_of_the_table(queue, means_s, waits, shares, percentiles_s):
     solved, bounds = exact(*queue), theorem4(*queue)
     assert (bounds.lower_s, solved.mean_response_s, bounds.upper_s) == pytest.approx(means_s, rel=1e-8)
-    assert solved.waiting_probability == pytest.approx(waits, rel=1e-8, abs=5.1e-10)  # as printed: nine decimals
+    assert solved.waiting_probability == pytest.approx(waits, rel=1e-8, abs=5.1e-10)  # nine decimals are given
     assert solved.chain_shares == pytest.approx(shares, abs=1e-8)  # eight decimals
     assert [solved.percentile_s(q) for q in (0.5, 0.95, 0.99)] == pytest.approx(percentiles_s, rel=1e-6)
 
 
 @pytest.mark.parametrize("load", [0.05, 0.5, 0.9, 0.99, 0.9999])
 @pytest.mark.parametrize("slots", [1, 2, 7, 50, 140])
-def test_one_chain_is_erlang_b_and_c(slots, load):
+def test_one_chain_agrees_with_erlang_b_and_c(slots, load):
     service_rate = 0.3
     arrival_rate = load * slots * service_rate
     solved = exact(arrival_rate, [service_rate], [slots])
@@ -78,14 +82,14 @@ def test_one_chain_is_erlang_b_and_c(slots, load):
 
 
 @pytest.mark.parametrize("capacities", [[12], [5, 7], [1] * 12, [3, 1, 2, 6], [4, 4, 4]])
-def test_equal_chains_are_one_however_they_are_cut_up(capacities):
+def test_equal_chains_behave_as_one_however_capacity_is_divided(capacities):
     solved = exact(9.6, [1.0] * len(capacities), capacities)
     assert solved.mean_response_s == pytest.approx(multi_server_response_s(9.6, 1.0, 12), rel=1e-11)
     assert solved.chain_shares == pytest.approx(np.array(capacities) / 12, rel=1e-11)
     assert solved.percentile_s(0.95) == pytest.approx(exact(9.6, [1.0], [12]).percentile_s(0.95), rel=1e-11)
 
 
-def test_it_is_the_markov_chain_on_small_systems():
+def test_exact_agrees_with_the_markov_chain_on_small_systems():
     rng = np.random.default_rng(41)
     for _ in range(200):
         queue = random_queue(rng, most_states=2000)
@@ -97,7 +101,7 @@ def test_it_is_the_markov_chain_on_small_systems():
 
 @pytest.mark.parametrize("slow_rate", [0.001, 0.3, 0.999])
 @pytest.mark.parametrize(("capacities", "load"), [((125, 125), 0.9), ((30, 60), 0.7), ((10, 240), 0.98)])
-def test_it_is_the_markov_chain_with_two_rates_and_many_slots(capacities, load, slow_rate):
+def test_exact_agrees_with_the_markov_chain_for_two_rates_and_many_slots(capacities, load, slow_rate):
     rates = np.array([1.0, slow_rate])
     queue = Queue(load * float(rates @ capacities), rates, np.array(capacities))
     solved, whole_chain = exact(*queue), markov(*queue)
@@ -105,7 +109,7 @@ def test_it_is_the_markov_chain_with_two_rates_and_many_slots(capacities, load, 
     assert solved.waiting_probability == pytest.approx(whole_chain.waiting_probability, rel=1e-7, abs=1e-14)
 
 
-def test_it_is_the_lattice_recursion_on_larger_systems():
+def test_exact_agrees_with_the_lattice_recursion_on_larger_systems():
     rng = np.random.default_rng(42)
     compared = 0
     while compared < 200:
@@ -125,7 +129,10 @@ def test_theorem_4_brackets_the_exact_mean():
 
 
 def birth_death_mean_response_s(arrival_rate: float, slot_rates: list[float]) -> float:
-    """Mean response time when the n jobs present are served by the first n slots; states to 1e-18, one by one."""
+    """Return the mean response time if the first n slots serve n jobs.
+
+    States are added one by one until their weight is below 1e-18.
+    """
     weight, total, jobs, n = 1.0, 1.0, 0.0, 0
     while weight > 1e-18 * total:
         n += 1
@@ -144,14 +151,14 @@ def test_the_bounds_are_the_birth_death_processes_of_theorem_4():
         assert bounds.upper_s == pytest.approx(birth_death_mean_response_s(queue.arrival_rate, slots), rel=1e-10)
 
 
-def test_the_numbers_of_one_system_agree_with_each_other():
+def test_results_of_one_system_are_consistent():
     rng = np.random.default_rng(45)
     for _ in range(100):
         arrival_rate, rates, capacities = queue = random_queue(rng, most_states=1e6)
         solved = exact(*queue)
         assert solved.chain_shares.sum() == pytest.approx(1, rel=1e-9)
         assert 0 < solved.waiting_probability < 1 or solved.waiting_probability == pytest.approx(0, abs=1e-12)
-        # Little's law for the busy slots of each chain and of all: rate x mean service time.
+        # By Little's law the busy slots of a chain, and of all chains, are rate x mean service time.
         busy = solved.utilisation * capacities
         assert busy == pytest.approx(arrival_rate * solved.chain_shares / rates, rel=1e-9)
         assert busy.sum() == pytest.approx(arrival_rate * solved.mean_service_s, rel=1e-7)
@@ -195,7 +202,7 @@ def test_the_tail_is_a_convolution_also_for_nearly_equal_rates(gap):
         assert solved.tail(t) == pytest.approx(expected, rel=1e-10)
 
 
-def test_waiting_times_are_exponential_for_those_who_wait():
+def test_waiting_times_are_exponential_for_jobs_that_wait():
     solved = exact(9.6, [1.0], [12])
     waits = erlang_c(9.6, 12)
     assert solved.waiting_percentile_s(1 - waits - 1e-6) == 0
@@ -207,14 +214,14 @@ def test_waiting_times_are_exponential_for_those_who_wait():
         solved.waiting_tail(-1)
 
 
-def test_the_first_token_is_a_wait_and_the_prefill_of_the_chain():
+def test_time_to_first_token_is_the_wait_and_the_prefill_on_the_chain():
     arrival_rate, rates, capacities = TABLE[0][0]
     solved = exact(arrival_rate, rates, capacities)
     prefill_s = 0.3 / rates
     assert solved.mean_first_token_s(prefill_s) == pytest.approx(
         solved.mean_waiting_s + 0.3 * solved.mean_service_s, rel=1e-9
     )
-    # The whole service as "prefill" makes it the response time.
+    # If the prefill is the whole service, the time to the first token is the response time.
     assert solved.first_token_percentile_s(0.95, 1 / rates) == pytest.approx(solved.percentile_s(0.95), rel=1e-10)
     assert solved.first_token_percentile_s(0.95, prefill_s) < solved.percentile_s(0.95)
 
@@ -239,7 +246,7 @@ def test_times_scale_with_the_unit_of_time():
         assert hours.mean_response_s * 3600 == pytest.approx(exact(*queue).mean_response_s, rel=1e-11)
 
 
-def test_a_thousand_slots_in_forty_rates_settle():
+def test_exact_settles_for_a_thousand_slots_of_forty_rates():
     rates = np.logspace(0, -3, 40)
     capacities = np.full(40, 25)
     for load in (0.3, 0.9, 0.99):
@@ -264,19 +271,19 @@ def test_a_thousand_slots_in_forty_rates_settle():
         ((1.0, [1.0, float("inf")], [2, 2]), InputError, "service_rates[1] = inf: must be a finite number"),
         ((1.0, [1.0, 1.0], [2, 0]), InputError, "capacities[1] = 0.0: must be a finite number of at least 1"),
         ((1.0, [1.0, 1.0], [2, 1.5]), InputError, "capacities[1] = 1.5: must be a whole number"),
-        ((1.0, [1.0, 1.0], [2]), InputError, "capacities = 1 entries: give one for all 2 chains"),
+        ((1.0, [1.0, 1.0], [2]), InputError, "capacities = array of size 1: give 2, one per chain"),
         ((1.0, [], []), InputError, "service_rates = []: give at least one chain"),
         ((1.0, [[1.0]], [2]), InputError, "service_rates = array of shape (1, 1): must be one-dimensional"),
     ],
 )
-def test_queues_that_make_no_sense_are_refused_in_one_sentence(formula, queue, error, message):
+def test_invalid_queues_are_refused_in_one_sentence(formula, queue, error, message):
     with pytest.raises(error, match=f"^{re.escape(message)}") as refusal:
         formula(*queue)
     assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("q", [0, 1, -0.1, 1.5, 95, float("nan")])
-def test_a_percentile_is_asked_for_as_a_share(q):
+def test_percentiles_must_be_given_as_shares(q):
     solved = exact(8, [2], [5])
     message = re.escape(f"q = {q}: must lie between 0 and 1; the 95th percentile is q = 0.95")
     with pytest.raises(InputError, match=message):
@@ -287,6 +294,6 @@ def test_a_percentile_is_asked_for_as_a_share(q):
         solved.first_token_percentile_s(q, [0.1])
 
 
-def test_the_markov_chain_is_for_small_systems():
-    with pytest.raises(InputError, match=r"^number of Markov states = \d+: at most 200000 are solved"):
+def test_markov_refuses_large_systems():
+    with pytest.raises(InputError, match=r"^number of Markov states = \d+: must be at most 200000"):
         markov(1.0, [1.0, 0.5, 0.2], [100, 100, 100])

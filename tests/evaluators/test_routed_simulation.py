@@ -1,4 +1,4 @@
-"""The event loop of routed schemes: against a plain simulator, the chain engine, and what must hold by itself."""
+"""The event loop of routed schemes, compared with a plain simulator and with the simulation of chains."""
 
 import re
 from collections.abc import Callable
@@ -27,13 +27,13 @@ from workloads.jobs import Jobs
 BACKOFF_S = np.cumsum([0, 1, 2, 4, 8, 16, 32, *[60] * 200])
 SCHEMES = {
     "petals": petals_scheme,
-    "petals, old news": lambda system, waiting: petals_scheme(system, waiting, refresh_s=20.0),
+    "petals, refreshed rarely": lambda system, waiting: petals_scheme(system, waiting, refresh_s=20.0),
     "ws_rr": bprr_scheme,
 }
 
 
 def routed(system: System, placement: Placement, slots: np.ndarray, scheme: Scheme) -> RoutedComposition:
-    """The composition whose graph has the costs of a plain scheme."""
+    """Return the composition whose graph has the costs of a plain scheme."""
     links = legal_links(placement, slots, system.model.block_count)
     hops = [Hop(None if i == len(system.servers) else int(i), j, m) for i, j, m in zip(*links, strict=True)]
     ends = placement.end_block == system.model.block_count
@@ -47,7 +47,10 @@ def routed(system: System, placement: Placement, slots: np.ndarray, scheme: Sche
 
 
 def random_routed(rng: np.random.Generator, scheme_of: Callable[..., Scheme], waiting: str) -> RoutedComposition:
-    """Overlapping ranges anywhere with several ways through, and slots of which some are too few for some hops."""
+    """Return a random routed composition with at least three paths.
+
+    Servers host overlapping ranges of blocks, and some have too few slots for some hops.
+    """
     while True:
         system = random_system(rng, server_count=int(rng.integers(3, 8)), largest_model=8)
         placement = random_placement(rng, system)
@@ -58,14 +61,17 @@ def random_routed(rng: np.random.Generator, scheme_of: Callable[..., Scheme], wa
 
 
 def crowded_rate_per_s(composition: RoutedComposition, load: float) -> float:
-    """About `load` times what the slots can serve, were no server or hop better than another."""
+    """Return about `load` times the rate that the slots can serve.
+
+    All servers and hops are taken to be equally good.
+    """
     system = composition.system
     jobs_at_once = composition.slots.sum() / system.model.block_count
     return load * jobs_at_once / float(composition.mean_service_s.mean() * composition.most_hops)
 
 
 def plain_times(composition: RoutedComposition, scheme: Scheme, jobs: Jobs) -> JobTimes:
-    """The plain simulator's result in the form of ours."""
+    """Return the plain simulator's results as `JobTimes`."""
     slots = composition.slots.tolist()
     plain = RoutedSimulation(composition.system, composition.placement, slots, scheme, jobs)
     start_s, service_s, first_s, output_s = (np.array(column) for column in zip(*plain.run(), strict=True))
@@ -78,7 +84,7 @@ def assert_same_jobs(ours: JobTimes, plain: JobTimes) -> None:
 
 
 def whole_model_system(slots: int, arrival_rate_per_s: float) -> tuple[System, Placement]:
-    """One server that hosts all 5 blocks, with so many cache slots."""
+    """Return one server that hosts all 5 blocks and has `slots` cache slots."""
     rtt_s = np.full((1, 1), 0.03)
     servers = Servers([5 + slots * 0.1], [0.7], [0.11], orchestrator_rtt_s=rtt_s[0], rtt_s=rtt_s)
     return System(served_model(5), servers, arrival_rate_per_s), Placement([0], [5])
@@ -104,14 +110,17 @@ def test_every_job_is_served_as_in_the_plain_simulator(name, waiting, jobs_of):
 
 
 def several_at_once(times: JobTimes) -> int:
-    """Jobs that started after a wait at the instant at which another did."""
+    """Return the number of waiting jobs that started at the same instant as another."""
     start_s = np.sort((times.arrival_s + times.waiting_s)[times.waiting_s > 0])
     return int((np.diff(start_s) < 1e-9).sum())
 
 
 @pytest.mark.parametrize(("name", "seed", "least"), [("petals", 59, 1), ("ws_rr", 312, 50)])
-def test_of_those_that_leave_the_central_queue_at_one_instant_each_sees_what_the_last_one_left(name, seed, least):
-    """With the delays of PETALS it happens in few systems; the seed is that of one."""
+def test_jobs_that_leave_the_central_queue_together_see_each_others_slots(name, seed, least):
+    """Check that each job sees the slots that the previous one left.
+
+    With the delays of PETALS this happens in few systems; the seed gives one of them.
+    """
     rng = np.random.default_rng(seed)
     together = 0
     for _ in range(12):
@@ -125,7 +134,10 @@ def test_of_those_that_leave_the_central_queue_at_one_instant_each_sees_what_the
 
 
 def two_whole_models(slots: list[int], waiting: str) -> tuple[RoutedComposition, Scheme]:
-    """Two servers that host all 5 blocks; a job takes 1.5 s on the first and 1 s on the second."""
+    """Return two servers that host all 5 blocks.
+
+    A job takes 1.5 s on the first and 1 s on the second.
+    """
     servers = Servers(5 + 0.1 * np.array(slots), [0.5, 0.5], [0.2, 0.1])
     system = System(served_model(5), servers, 1.0)
     scheme = bprr_scheme(system, waiting)
@@ -133,8 +145,11 @@ def two_whole_models(slots: list[int], waiting: str) -> tuple[RoutedComposition,
 
 
 @pytest.mark.parametrize("waiting", WAITING)
-def test_far_more_jobs_at_a_server_than_it_has_slots(waiting):
-    """The lists of jobs grow: 240 come in 2 s, and those that are committed wait at servers for 12 and 4 jobs."""
+def test_many_more_jobs_than_slots_at_a_server_are_served(waiting):
+    """Make the lists of jobs grow.
+
+    240 jobs arrive in 2 s, and committed jobs wait at servers for 12 and 4 jobs.
+    """
     composition, scheme = two_whole_models([60, 20], waiting)
     jobs = poisson_jobs(np.random.default_rng(302), 240, 120.0)
     ours = simulate_layout(composition, jobs).times
@@ -142,8 +157,11 @@ def test_far_more_jobs_at_a_server_than_it_has_slots(waiting):
     assert np.count_nonzero(ours.waiting_s) > 200
 
 
-def test_dozens_leave_the_central_queue_at_once():
-    """The first job takes far longer than expected, so the next waits for its server beside one that is free."""
+def test_dozens_of_jobs_leave_the_central_queue_at_once():
+    """Let the first job take far longer than expected.
+
+    So the next job waits for its server although another server is free.
+    """
     composition, scheme = two_whole_models([500, 5], "central")
     arrival_s = np.append(0.0, 1.5 + 0.01 * np.arange(90))
     jobs = Jobs(arrival_s, np.append(50.0, np.linspace(1, 2, 90)), np.zeros((1, 2)), np.zeros(91))
@@ -153,29 +171,32 @@ def test_dozens_leave_the_central_queue_at_once():
 
 
 def coefficients_along(composition: Composition) -> np.ndarray:
-    """(K, 3) as the composition's own, but added up hop by hop, as a job meets them: equal but for the last bits."""
+    """Return the coefficients (K, 3) of the chains, added up hop by hop.
+
+    A job meets the hops in this order. They equal the composition's own coefficients except for the last bits.
+    """
     servers = composition.system.servers
     hops = zip(composition.hop_server, composition.hop_blocks, strict=True)
-    each = [servers.communication_s[j] + m * servers.block_s[j] for j, m in hops]
+    visits_s = [servers.communication_s[j] + m * servers.block_s[j] for j, m in hops]
     ends = zip(composition.hop_start[:-1], composition.hop_start[1:], strict=True)
-    return np.array([sum(each[first + 1 : end], each[first]) for first, end in ends])
+    return np.array([sum(visits_s[first + 1 : end], visits_s[first]) for first, end in ends])
 
 
 def chain_compositions(rng: np.random.Generator, count: int) -> list[Composition]:
-    """By GBP-CR and GCA, with continuous times and so without ties."""
-    found: list[Composition] = []
-    while len(found) < count:
+    """Return compositions by GBP-CR and GCA; their times are continuous, so without ties."""
+    compositions: list[Composition] = []
+    while len(compositions) < count:
         system = random_system(rng, server_count=int(rng.integers(3, 16)))
         try:
-            found.append(gca(system, GbpCr()(system, int(rng.integers(1, 4)))))
+            compositions.append(gca(system, GbpCr()(system, int(rng.integers(1, 4)))))
         except InfeasibleError:
             continue
-    return found
+    return compositions
 
 
 @pytest.mark.parametrize("load", [0.3, 0.7, 0.95])
 @pytest.mark.parametrize("jobs_of", [poisson_jobs, uneven_jobs])
-def test_fixed_paths_give_the_jobs_of_the_chain_engine_to_the_last_bit(load, jobs_of):
+def test_fixed_paths_agree_with_chains_to_the_last_bit(load, jobs_of):
     rng = np.random.default_rng(303)
     chains = waited = 0
     for composition in chain_compositions(rng, 20):
@@ -195,8 +216,11 @@ def test_fixed_paths_give_the_jobs_of_the_chain_engine_to_the_last_bit(load, job
 @pytest.mark.parametrize("name", SCHEMES)
 @pytest.mark.parametrize("waiting", ["fcfs", "first_fit", "central"])
 @pytest.mark.parametrize("jobs_of", [poisson_jobs, uneven_jobs])
-def test_one_server_is_one_chain_to_the_last_bit(name, waiting, jobs_of):
-    """23 slots hold 4 jobs of 5 blocks; the penalty of PETALS changes nothing where there is no other way."""
+def test_one_server_agrees_with_one_chain_to_the_last_bit(name, waiting, jobs_of):
+    """Give one server 23 slots, which hold 4 jobs of 5 blocks.
+
+    The penalty of PETALS changes nothing, because there is no other path.
+    """
     system, placement = whole_model_system(23, 1.0)
     scheme = SCHEMES[name](system, waiting)
     composition = routed(system, placement, np.array([23]), scheme)
@@ -209,25 +233,25 @@ def test_one_server_is_one_chain_to_the_last_bit(name, waiting, jobs_of):
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_backoff_waits_for_the_next_attempt_and_longer_than_in_line(name):
+def test_backoff_waits_for_the_next_attempt_and_longer_than_a_queue(name):
     system, placement = whole_model_system(20, 1.0)
     jobs = poisson_jobs(np.random.default_rng(305), 4000, 0.9 * 4 / 1.25)
     composition = routed(system, placement, np.array([20]), SCHEMES[name](system, "backoff"))
     waiting_s = simulate_layout(composition, jobs).times.waiting_s
-    in_line_s = simulate(jobs, [1.25], [4]).waiting_s
+    queueing_s = simulate(jobs, [1.25], [4]).waiting_s
     assert BACKOFF_S[:9].tolist() == [0, 1, 3, 7, 15, 31, 63, 123, 183]
     assert np.abs(waiting_s[:, None] - BACKOFF_S).min(axis=1).max() < 1e-6
     assert {0, 1, 3, 7, 15, 31, 63, 123} <= set(np.rint(waiting_s).astype(int))
-    assert waiting_s.mean() >= in_line_s.mean()
+    assert waiting_s.mean() >= queueing_s.mean()
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_stable_system_is_not_refused(seed):
-    """At load .8, on one server and on the chains of a composition."""
+def test_stable_system_is_not_refused(seed):
+    """Run one server and the chains of a composition at load .8."""
     rng = np.random.default_rng([306, seed])
     system, placement = whole_model_system(20, 0.8 * 4 / 1.25)
-    one = routed(system, placement, np.array([20]), bprr_scheme(system, "fcfs"))
-    simulate_layout(one, poisson_jobs(rng, 20_000, system.arrival_rate_per_s), stop_unstable=True)
+    single = routed(system, placement, np.array([20]), bprr_scheme(system, "fcfs"))
+    simulate_layout(single, poisson_jobs(rng, 20_000, system.arrival_rate_per_s), stop_unstable=True)
     (composition,) = chain_compositions(rng, 1)
     rate = 0.8 * composition.total_rate_per_s
     jobs = poisson_jobs(rng, 20_000, rate)
@@ -235,8 +259,11 @@ def test_a_stable_system_is_not_refused(seed):
 
 
 @pytest.mark.parametrize("waiting", WAITING)
-def test_an_unstable_system_is_refused_early(waiting):
-    """At 1.3 times what it serves; without the check every job is served."""
+def test_unstable_system_is_refused_early(waiting):
+    """Run a server at 1.3 times its service rate.
+
+    Without the check every job is served.
+    """
     rate = 1.3 * 4 / 1.25
     system, placement = whole_model_system(20, rate)
     composition = routed(system, placement, np.array([20]), bprr_scheme(system, waiting))
@@ -244,13 +271,13 @@ def test_an_unstable_system_is_refused_early(waiting):
     message = r"^arrival_rate_per_s = 4.16: jobs leave more slowly than they come"
     with pytest.raises(UnstableError, match=message) as refusal:
         simulate_layout(composition, jobs, stop_unstable=True)
-    seen = re.search(r"seen after (\d+) of 20000; lower the rate", str(refusal.value))
-    assert seen is not None
-    assert int(seen[1]) <= 2000
+    match = re.search(r"seen after (\d+) of 20000 arrivals; lower the rate", str(refusal.value))
+    assert match is not None
+    assert int(match[1]) <= 2000
     assert (simulate_layout(composition, jobs).times.service_s > 0).all()
 
 
-def test_the_same_jobs_give_the_same_bytes_and_input_is_left_as_it_was():
+def test_same_jobs_give_the_same_bytes_and_input_is_not_changed():
     rng = np.random.default_rng(308)
     composition = random_routed(rng, petals_scheme, "backoff")
     jobs = poisson_jobs(rng, 500, crowded_rate_per_s(composition, 1.5))
@@ -261,8 +288,8 @@ def test_the_same_jobs_give_the_same_bytes_and_input_is_left_as_it_was():
     assert (composition.slots == slots).all()
 
 
-def test_a_delay_that_leaves_no_path_is_refused():
-    """Under `only_with_room` a job that does not wait in the central queue has nowhere to go."""
+def test_delay_that_leaves_no_path_is_refused():
+    """Use `only_with_room`, under which a job outside the central queue may have no path."""
     (composition,) = chain_compositions(np.random.default_rng(309), 1)
     fixed = fixed_paths(composition)
     committed = replace(fixed, rule=replace(fixed.rule, waiting="fcfs"))
@@ -272,25 +299,25 @@ def test_a_delay_that_leaves_no_path_is_refused():
         simulate_layout(committed, jobs)
 
 
-def test_no_jobs_take_no_time():
+def test_simulation_without_jobs_is_empty():
     composition = random_routed(np.random.default_rng(311), bprr_scheme, "fcfs")
-    nobody = Jobs(*(np.empty(shape) for shape in (0, 0, (1, 2), 0)))
-    assert simulate_layout(composition, nobody).times.response_s.size == 0
+    no_jobs = Jobs(*(np.empty(shape) for shape in (0, 0, (1, 2), 0)))
+    assert simulate_layout(composition, no_jobs).times.response_s.size == 0
 
 
-def outcome(*overrides: str) -> Evaluation:
+def evaluation(*overrides: str) -> Evaluation:
     case: Case = instantiate(case_of("network=european", "workload.job_count=3000", *overrides))
     return case.evaluate(range(1), range(1))
 
 
 @pytest.mark.parametrize("name", ["proposed", "petals", "bprr"])
-def test_an_unstable_run_is_refused_or_reported(name):
-    """Of each scheme at 50 requests/s, more than twenty servers can take; and at one in 50 s."""
-    refused = outcome(f"algorithm={name}", "demand.per_s=50")
+def test_unstable_run_is_refused_or_reported(name):
+    """Run a scheme at 50 requests/s, an overload, and at one per 50 s."""
+    refused = evaluation(f"algorithm={name}", "demand.per_s=50")
     assert refused.rows == []
     assert [refusal.status for refusal in refused.refusals] == ["unstable"]
     for rate, expected in ((50, 1.0), (0.02, 0.0)):
-        reported = outcome(f"algorithm={name}", f"demand.per_s={rate}", "evaluator.unstable=report")
+        reported = evaluation(f"algorithm={name}", f"demand.per_s={rate}", "evaluator.unstable=report")
         assert reported.refusals == []
         values = {row.metric: row.value for row in reported.rows}
         assert values["is_unstable"] == expected
@@ -299,7 +326,10 @@ def test_an_unstable_run_is_refused_or_reported(name):
 
 
 def refused_runs(load: float, job_count: int, seeds: int) -> int:
-    """How many of so many runs on a server for 4 jobs at once (M/M/4) are called unstable."""
+    """Return how many of `seeds` runs of M/M/4 are called unstable.
+
+    The server serves 4 jobs at once.
+    """
     rate, refused = load * 4 / 1.25, 0
     system, placement = whole_model_system(20, rate)
     composition = routed(system, placement, np.array([20]), bprr_scheme(system, "fcfs"))
@@ -312,16 +342,17 @@ def refused_runs(load: float, job_count: int, seeds: int) -> int:
     return refused
 
 
-def test_stable_runs_near_saturation_are_refused_no_more_often_than_the_confidence_allows():
-    """A queue in steady state at load .97 wanders for long; a verdict at 99 % is wrong in at most a run of a hundred.
+def test_stable_runs_near_saturation_are_refused_as_rarely_as_the_confidence_allows():
+    """Run a queue at load .97, where the number of jobs drifts slowly.
 
-    Of 40 such runs no more than 2 are then refused, at 99 % confidence again.
+    A verdict at 99 % confidence is wrong in at most one run of a hundred. So at most 2 of 40 runs may be refused, again
+    at 99 % confidence.
     """
     allowed = int(binom.ppf(0.99, 40, 1 - 0.99))
     assert allowed == 2
     assert refused_runs(load=0.97, job_count=20_000, seeds=40) <= allowed
 
 
-def test_every_clear_overload_is_refused_in_a_short_run():
-    """The other error: at 1.3 times what the server can do, 5,000 jobs are enough to see it each time."""
+def test_clear_overload_is_always_refused_in_a_short_run():
+    """Run a server at 1.3 times its service rate; 5,000 jobs must suffice."""
     assert refused_runs(load=1.3, job_count=5_000, seeds=20) == 20

@@ -1,4 +1,4 @@
-"""The simulator, job by job: against a plain one on Python's heap, and against what must hold whatever the numbers."""
+"""The simulator of jobs, compared with a plain one on Python's heap and checked for properties that always hold."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from workloads.jobs import Jobs
 def plain_times(
     name: str, jobs: Jobs, mean_s: np.ndarray, capacity: np.ndarray, coefficients_s: np.ndarray | None = None
 ) -> JobTimes:
-    """The plain simulator's result in the form of ours."""
+    """Return the plain simulator's results as `JobTimes`."""
     if coefficients_s is None:
         coefficients_s = np.column_stack([mean_s, 0 * mean_s, 0 * mean_s])
     plain = Simulation(jobs, coefficients_s, (1 / mean_s).tolist(), capacity.tolist(), POLICIES[name])
@@ -52,7 +52,7 @@ def test_every_job_is_served_as_in_the_plain_simulator(name, load):
 
 
 @pytest.mark.parametrize("name", DISPATCHES)
-def test_jobs_with_lengths_of_their_own_in_bursts_are_served_as_in_the_plain_simulator(name):
+def test_bursts_of_jobs_with_individual_lengths_are_served_as_in_the_plain_simulator(name):
     rng = np.random.default_rng(62)
     waited = 0
     for _ in range(15):
@@ -70,14 +70,17 @@ def test_jobs_with_lengths_of_their_own_in_bursts_are_served_as_in_the_plain_sim
 
 
 def whole_number_jobs(rng: np.random.Generator, count: int) -> Jobs:
-    """A few jobs at whole seconds with whole sizes: events coincide all the time."""
+    """Return a few jobs with whole arrival times and sizes: many events coincide."""
     arrival_s = np.sort(rng.integers(0, 12, count)).astype(np.float64)
     return Jobs(arrival_s, rng.integers(1, 6, count).astype(np.float64), np.zeros((1, 2)), rng.random(count))
 
 
 @pytest.mark.parametrize("name", DISPATCHES)
 def test_events_at_one_instant_come_in_the_same_order(name):
-    """Completions before arrivals, arrivals in order. Which of two chains completes first is left open: passed over."""
+    """Check that completions come before arrivals, and arrivals in order.
+
+    Runs in which two chains complete jobs at one instant are skipped, because their order is not defined.
+    """
     rng = np.random.default_rng(63)
     coincident = 0
     for _ in range(600):
@@ -104,7 +107,7 @@ def random_run(rng: np.random.Generator, name: str, load: float) -> tuple[JobTim
 
 @pytest.mark.parametrize("name", DISPATCHES)
 @pytest.mark.parametrize("load", [0.4, 0.9, 1.2])
-def test_what_holds_at_every_instant(name, load):
+def test_runs_respect_capacity_order_and_work_conservation(name, load):
     rng = np.random.default_rng(64)
     for _ in range(10):
         times, capacity = random_run(rng, name, load)
@@ -118,14 +121,14 @@ def test_what_holds_at_every_instant(name, load):
 
 
 @pytest.mark.parametrize("name", ["jsq", "sa_jsq", "jiq", "sed"])
-def test_own_queues_do_not_conserve_work(name):
-    """The claim would be empty if the sweep could not see the difference."""
+def test_policies_with_own_queues_do_not_conserve_work(name):
+    """Check that `Sweep` can tell the difference, or the test above would be empty."""
     rng = np.random.default_rng(65)
     runs = [random_run(rng, name, 0.95) for _ in range(10)]
     assert not all(Sweep(times, capacity).work_conserving() for times, capacity in runs)
 
 
-def test_with_one_chain_all_policies_are_one_to_the_last_bit():
+def test_all_policies_are_equal_to_the_last_bit_with_one_chain():
     jobs = poisson_jobs(np.random.default_rng(66), 5000, 3.6)
     results = [simulate(jobs, [1.0], [4], dispatch) for dispatch in DISPATCHES.values()]
     assert np.count_nonzero(results[0].waiting_s) > 1000
@@ -134,7 +137,7 @@ def test_with_one_chain_all_policies_are_one_to_the_last_bit():
         assert times.service_s.tobytes() == results[0].service_s.tobytes()
 
 
-def test_sa_jsq_is_jffc_until_all_slots_are_taken():
+def test_sa_jsq_equals_jffc_until_all_capacity_is_used():
     rng = np.random.default_rng(67)
     jobs = poisson_jobs(rng, 4000, 1.5)
     mean_s, capacity = np.array([1.0, 1.5, 4.0]), np.array([2, 1, 3])
@@ -143,7 +146,7 @@ def test_sa_jsq_is_jffc_until_all_slots_are_taken():
     assert first_wait > 20
     assert (jffc.chain[:first_wait] == sa_jsq.chain[:first_wait]).all()
     assert (jffc.service_s[:first_wait] == sa_jsq.service_s[:first_wait]).all()
-    assert (jffc.chain != sa_jsq.chain).any()  # after it they differ in where jobs queue
+    assert (jffc.chain != sa_jsq.chain).any()  # after that the jobs queue at different chains
 
 
 def test_the_same_jobs_give_the_same_bytes():
@@ -152,7 +155,7 @@ def test_the_same_jobs_give_the_same_bytes():
         assert getattr(runs[0], name).tobytes() == getattr(runs[1], name).tobytes()
 
 
-def test_input_is_left_as_it_was():
+def test_input_is_not_changed():
     jobs = poisson_jobs(np.random.default_rng(69), 100, 1.0)
     before = jobs.arrival_s.copy(), jobs.size.copy()
     capacity = np.array([1, 2])
@@ -162,7 +165,7 @@ def test_input_is_left_as_it_was():
     assert capacity.tolist() == [1, 2]
 
 
-def test_three_jobs_by_hand():
+def test_times_of_three_jobs_are_as_computed_by_hand():
     jobs = Jobs(np.array([0.0, 1.0, 1.5]), np.array([2.0, 1.0, 1.0]), np.array([[10.0, 4.0]]), np.zeros(3))
     coefficients_s = np.array([[1.0, 0.1, 0.25]])  # prefill 2 s, decoding 1 s for size 1
     times = simulate(jobs, [3.0], [1], coefficients_s=coefficients_s)
@@ -172,7 +175,7 @@ def test_three_jobs_by_hand():
     assert times.response_s.tolist() == [6.0, 8.0, 10.5]
 
 
-def test_no_jobs_take_no_time():
+def test_simulation_without_jobs_is_empty():
     assert simulate(Jobs(*(np.empty(shape) for shape in (0, 0, (1, 2), 0))), [1.0], [1]).response_s.size == 0
 
 
@@ -196,9 +199,12 @@ def never(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
     return -1
 
 
-@njit(DISPATCH)  # as a user may write it, without this project's own decorator
+@njit(DISPATCH)  # as a user may write it, without this project's decorator
 def fastest_but_with_patience(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
-    """The fastest chain always; a slower one only for the head of a queue longer than `settings[0]`."""
+    """Pick the fastest chain; pick a slower one only for a long queue.
+
+    The queue must be longer than `settings[0]`.
+    """
     for k in range(capacity.size):
         if busy[k] < capacity[k] and (k == 0 or waiting > settings[0]):
             return k
@@ -209,17 +215,21 @@ def fastest_but_with_patience(busy, queued, waiting, capacity, rate_per_s, setti
     ("policy", "message"),
     [
         (beyond_the_last_chain, "dispatch = beyond_the_last_chain: must answer with a chain below 2 or with -1"),
-        (never, "dispatch = never: leaves 50 jobs waiting beside idle chains"),
+        (
+            never,
+            "dispatch = never: leaves 50 jobs waiting beside idle chains; "
+            "it must let a job start when all chains are idle",
+        ),
     ],
 )
-def test_a_policy_that_answers_nonsense_is_refused(policy: Callable[..., int], message):
+def test_policy_with_invalid_answers_is_refused(policy: Callable[..., int], message):
     jobs = poisson_jobs(np.random.default_rng(71), 50, 1.0)
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         simulate(jobs, [1.0, 2.0], [1, 1], Dispatch(policy, work_conserving=True))
 
 
-def test_a_policy_of_ones_own_reads_its_settings():
-    """Jobs may wait beside a free slow chain, and the head starts there when the queue has grown by an arrival."""
+def test_user_defined_policy_reads_its_settings():
+    """Let jobs wait beside an idle slow chain until the queue is long enough."""
     jobs = poisson_jobs(np.random.default_rng(72), 2000, 1.2)
     used = []
     for patience in (0.0, 2.0, 1e9):
@@ -236,7 +246,7 @@ def test_a_policy_of_ones_own_reads_its_settings():
 @pytest.mark.parametrize(
     ("chains", "message"),
     [
-        (([1.0, 2.0], [1]), "capacities = 1 entries: give 2, one a chain"),
+        (([1.0, 2.0], [1]), "capacities = array of size 1: give 2, one per chain"),
         (([], []), "mean_service_s = []: give at least one chain"),
         (([2.0, 1.0], [1, 1]), "mean_service_s = not ascending: give the chains fastest first"),
         (([1.0, float("nan")], [1, 1]), "mean_service_s[1] = nan: must be a finite number"),
@@ -245,12 +255,12 @@ def test_a_policy_of_ones_own_reads_its_settings():
         (([1.0, 2.0], [1, 0.5]), "capacities[1] = 0.5: must be a finite number of at least 1"),
     ],
 )
-def test_chains_that_make_no_sense_are_refused(chains, message):
+def test_invalid_chains_are_refused(chains, message):
     with pytest.raises(InputError, match=f"^{re.escape(message)}"):
         simulate(poisson_jobs(np.random.default_rng(73), 5, 1.0), *chains)
 
 
-def test_coefficients_that_make_no_sense_are_refused():
+def test_invalid_coefficients_are_refused():
     jobs = poisson_jobs(np.random.default_rng(74), 5, 1.0)
     with pytest.raises(InputError, match=re.escape("coefficients_s = array of shape (1, 2): must have shape (1, 3)")):
         simulate(jobs, [1.0], [1], coefficients_s=[[1.0, 0.0]])

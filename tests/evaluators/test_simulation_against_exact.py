@@ -1,9 +1,9 @@
-"""The simulator and the exact theory, two independent codes, tell the same response times within the noise.
+"""The simulator and the exact theory, two independent codes, agree on response times within the noise.
 
-200 random systems, 10 independent replications or more each. A system's statistic is Student's t; it is mapped to the
-normal quantile of the same probability, so that pooled values must be standard normal although each deviation was
-itself estimated. For the 95th percentile it is the share of jobs beyond the exact one that must be 5 %: unlike
-a sample's percentile, this share has no bias.
+There are 200 random systems with at least 10 independent replications each. A system's statistic is Student's t. It is
+mapped to the normal quantile of the same probability, so that the pooled values must be standard normal although every
+deviation was itself estimated. For the 95th percentile, the share of jobs beyond the exact one must be 5 %: unlike a
+sample's percentile, this share has no bias.
 """
 
 import math
@@ -23,10 +23,11 @@ WARM_UP, LENGTH = 10, 250  # of a replication, in relaxation times
 
 
 class Sample(NamedTuple):
-    """One number a replication: mean response time over the exact one, and the share of jobs beyond the exact p95.
+    """Results of the replications of one system.
 
-    The deviation is that of the first replications alone. Then the statistic has Student's distribution also where
-    they decided how many more there are (Stein's two stages).
+    There is one number per replication: the mean response time over the exact one, and the share of jobs beyond the
+    exact 95th percentile. The standard deviation is that of the first replications alone. So the statistic has
+    Student's distribution even if these replications determine how many more are made (Stein's two stages).
     """
 
     mean_ratio: np.ndarray
@@ -34,7 +35,7 @@ class Sample(NamedTuple):
 
     @property
     def half_width(self) -> float:
-        """Of the 95 % confidence interval of the mean, relative to the mean."""
+        """Return the half-width of the mean's 95 % confidence interval, relative to the mean."""
         return float(_standard_error(self.mean_ratio) * stats.t.ppf(0.975, PILOT - 1))
 
     def normal_scores(self) -> tuple[float, float]:
@@ -51,13 +52,16 @@ def _normal_score(values: np.ndarray, expected: float) -> float:
 
 
 def relaxation_jobs(queue: Queue) -> float:
-    """Jobs that arrive while the queue, or the slowest chain, forgets its state."""
+    """Return the number of arrivals in which queue and chains forget their state."""
     load = queue.arrival_rate / float(queue.service_rates @ queue.capacities)
     return max(load / (1 - load**0.5) ** 2, queue.arrival_rate / queue.service_rates.min())
 
 
 def sample(rng: np.random.Generator, queue: Queue, half_width: float = np.inf) -> Sample:
-    """A pilot's replications and as many more as the half-width needs, each of at least 5,000 jobs."""
+    """Simulate a pilot's replications and as many more as the half-width needs.
+
+    Each has at least 5,000 jobs.
+    """
     order = np.argsort(-queue.service_rates)
     mean_s, capacities = 1 / queue.service_rates[order], queue.capacities[order]
     solved = exact(*queue)
@@ -76,7 +80,10 @@ def sample(rng: np.random.Generator, queue: Queue, half_width: float = np.inf) -
 
 
 def random_systems(rng: np.random.Generator) -> list[Queue]:
-    """1 to 5 chains of at most 40 slots in all, rates over two decades, a quarter of them at each load."""
+    """Return random systems of 1 to 5 chains.
+
+    Their total capacity is at most 40, and their rates span two decades. A quarter of the systems has each load.
+    """
     systems: list[Queue] = []
     while len(systems) < SYSTEMS:
         queue = random_queue(rng, most_states=np.inf, decades=2, load=LOADS[len(systems) % len(LOADS)])
@@ -91,7 +98,7 @@ def assert_standard_normal(scores: np.ndarray) -> None:
     assert np.abs(scores).max() <= 4.5
 
 
-def test_simulated_response_times_are_the_exact_ones_within_the_noise():
+def test_simulated_response_times_agree_with_exact_ones_within_the_noise():
     rng = np.random.default_rng(81)
     scores = np.array([sample(rng, queue).normal_scores() for queue in random_systems(rng)])
     assert_standard_normal(scores[:, 0])
@@ -99,10 +106,10 @@ def test_simulated_response_times_are_the_exact_ones_within_the_noise():
 
 
 @pytest.mark.slow
-def test_simulated_response_times_are_the_exact_ones_within_one_percent():
+def test_simulated_response_times_agree_with_exact_ones_within_one_percent():
     rng = np.random.default_rng(82)
     samples = [sample(rng, queue, half_width=0.01) for queue in random_systems(rng)]
-    assert max(each.half_width for each in samples) <= 0.01
-    scores = np.array([each.normal_scores() for each in samples])
+    assert max(result.half_width for result in samples) <= 0.01
+    scores = np.array([result.normal_scores() for result in samples])
     assert_standard_normal(scores[:, 0])
     assert_standard_normal(scores[:, 1])

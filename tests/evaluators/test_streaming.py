@@ -1,4 +1,4 @@
-"""Jobs in chunks: every job has the times that it has in one piece, and statistics keep their bounds."""
+"""Simulation in chunks: jobs have the times of a run in one piece, and statistics stay within their bounds."""
 
 import itertools
 from types import SimpleNamespace
@@ -41,9 +41,9 @@ def chunks_served(chunks, dispatch):
 
 def in_chunks(workload, load, chunk_jobs, dispatch):
     chunks = workload.chunks(load * NU, RandomStreams(1), chunk_jobs)
-    done = list(chunks_served(chunks, dispatch))
-    order = np.argsort(np.concatenate([served.number for served in done]))
-    return {name: np.concatenate([getattr(served.times, name) for served in done])[order] for name in COLUMNS}
+    results = list(chunks_served(chunks, dispatch))
+    order = np.argsort(np.concatenate([chunk.number for chunk in results]))
+    return {name: np.concatenate([getattr(chunk.times, name) for chunk in results])[order] for name in COLUMNS}
 
 
 @pytest.mark.parametrize("chunk_jobs", [1, 17, 400, 9999])
@@ -70,7 +70,7 @@ def test_chunks_of_other_renewal_processes_keep_their_rate_and_variability(arriv
     assert np.all(gaps >= 0)
 
 
-def test_gaps_that_depend_on_each_other_are_not_drawn_in_chunks():
+def test_dependent_gaps_cannot_be_drawn_in_chunks():
     workload = SyntheticWorkload(MarkovModulatedPoisson((1.0, 2.0), (10.0, 10.0)), 10, 1, 1)
     with pytest.raises(NotApplicableError, match="arrivals"):
         next(workload.chunks(1.0, RandomStreams(1), 5))
@@ -84,12 +84,12 @@ def test_quantiles_of_buckets_are_within_their_bound(values, shares):
     buckets = Buckets()
     for part in np.array_split(np.array(values), 3):
         buckets.add(part)
-    exactly = np.quantile(values, shares)
-    rtol, underflow = RELATIVE_ERROR * (1 + 1e-9), np.finfo(float).tiny  # of a straight line between tiny numbers
-    np.testing.assert_allclose(buckets.quantiles(tuple(shares)), exactly, rtol=rtol, atol=underflow)
+    expected = np.quantile(values, shares)
+    rtol, underflow = RELATIVE_ERROR * (1 + 1e-9), np.finfo(float).tiny  # when interpolating between tiny numbers
+    np.testing.assert_allclose(buckets.quantiles(tuple(shares)), expected, rtol=rtol, atol=underflow)
 
 
-def test_zeros_are_exact():
+def test_zeros_are_exact_in_buckets():
     buckets = Buckets()
     buckets.add(np.array([0.0, 0.0, 0.0, 1e-6]))
     assert buckets.quantiles((0.0, 0.5, 2 / 3)) == [0.0, 0.0, 0.0]
@@ -106,8 +106,8 @@ def rows(*words):
     }
 
 
-@pytest.mark.parametrize("dispatch", ["jffc", "sed"])  # one that is known to be stable, one that is watched
-def test_the_evaluator_agrees_with_the_one_that_holds_all_jobs(dispatch):
+@pytest.mark.parametrize("dispatch", ["jffc", "sed"])  # one is known to be stable, the other is checked during the run
+def test_evaluator_agrees_with_the_one_that_holds_all_jobs(dispatch):
     words = ("workload.job_count=30000", "evaluator.slo_s=20", f"dispatch={dispatch}")
     streamed, whole = rows(*words, "evaluator=simulation_stream"), rows(*words, "evaluator=simulation")
     assert streamed.keys() - whole.keys() == {("response_mean_half_width_s", None)}
@@ -117,43 +117,49 @@ def test_the_evaluator_agrees_with_the_one_that_holds_all_jobs(dispatch):
 
 
 def streamed(load, job_count, replication, first):
-    """Statistics of the jobs from number `first` on, which come in 50 chunks, and those that wait at the end."""
-    seen, workload = StreamedTimes((), len(RATES)), SyntheticWorkload(Poisson(), job_count, 1, 1)
+    """Return the times of all jobs from number `first` on.
+
+    The jobs arrive in 50 chunks; those that wait at the end are included.
+    """
+    times, workload = StreamedTimes((), len(RATES)), SyntheticWorkload(Poisson(), job_count, 1, 1)
     chunks = workload.chunks(load * NU, RandomStreams(2, 0, replication), job_count // 50)
-    for served in chunks_served(chunks, JFFC):
-        seen.add(served.times.of_jobs(served.number >= first))
-    return seen
+    for chunk in chunks_served(chunks, JFFC):
+        times.add(chunk.times.of_jobs(chunk.number >= first))
+    return times
 
 
-def test_the_mean_lies_where_theory_says_as_often_as_its_interval_says():
-    """Half-widths have the size of the deviations that replications show, and so 95 % of them reach the exact mean."""
+def test_intervals_contain_the_exact_mean_as_often_as_they_promise():
+    """Check that half-widths match the spread of replications.
+
+    So 95 % of the intervals contain the exact mean.
+    """
     runs = [streamed(0.7, 60_000, replication, 6000) for replication in range(60)]
     means, half_widths = (np.array([get(run) for run in runs]) for get in (mean_s, half_width_s))
     expected = exact(0.7 * NU, RATES, CAPACITIES).mean_response_s
     within = int(np.sum(abs(means - expected) < half_widths))
     assert binom.cdf(within, len(runs), 0.95) > 1e-4
     quantile = student.ppf(0.975, BATCHES - 1)
-    in_deviations = (half_widths / quantile) ** 2 / np.mean((means - expected) ** 2)  # an F-distribution each
-    assert 0.5 < in_deviations.mean() < 1.8  # three standard errors of a variance from 60 deviations are 0.55
-    assert in_deviations.max() < 4
+    relative = (half_widths / quantile) ** 2 / np.mean((means - expected) ** 2)  # each has an F-distribution
+    assert 0.5 < relative.mean() < 1.8  # three standard errors of a variance from 60 deviations are 0.55
+    assert relative.max() < 4
 
 
-def mean_s(seen):
-    return seen.mean_s("response")
+def mean_s(times):
+    return times.mean_s("response")
 
 
-def half_width_s(seen):
-    return seen.half_width_s("response")
+def half_width_s(times):
+    return times.half_width_s("response")
 
 
-def test_a_few_jobs_that_wait_at_the_end_do_not_widen_the_interval():
-    """As means of a chunk each they would, tenfold."""
-    seen, rng = StreamedTimes((), 1), np.random.default_rng(5)
+def test_few_jobs_that_wait_at_the_end_do_not_widen_the_interval():
+    """Add a small last chunk, which would widen it tenfold with equal weights."""
+    times, rng = StreamedTimes((), 1), np.random.default_rng(5)
     for _ in range(10 * BATCHES - 1):
-        seen.add(some_times(rng.standard_exponential(1000)))
-    before = half_width_s(seen)
-    seen.add(some_times(np.array([20.0, 30.0])))
-    assert half_width_s(seen) == pytest.approx(before, rel=0.15)
+        times.add(some_times(rng.standard_exponential(1000)))
+    before = half_width_s(times)
+    times.add(some_times(np.array([20.0, 30.0])))
+    assert half_width_s(times) == pytest.approx(before, rel=0.15)
     assert before == pytest.approx(student.ppf(0.975, BATCHES - 1) / np.sqrt(200_000), rel=0.5)
 
 
@@ -162,15 +168,15 @@ def some_times(response_s):
     return JobTimes(*[np.zeros(response_s.size)] * 2, response_s, *[response_s] * 2, chain, 1)
 
 
-def test_shares_are_known_above_limits_that_were_named():
-    seen = StreamedTimes([("response", 2.0)], 1)
-    seen.add(some_times(np.array([1.0, 2.0, 3.0, 4.0])))
-    assert seen.share_above("response", 2.0) == 0.5
-    with pytest.raises(InputError, match=r"^limit_s = 3.0: was not named before the jobs came"):
-        seen.share_above("response", 3.0)
+def test_shares_are_known_above_the_given_limits():
+    times = StreamedTimes([("response", 2.0)], 1)
+    times.add(some_times(np.array([1.0, 2.0, 3.0, 4.0])))
+    assert times.share_above("response", 2.0) == 0.5
+    with pytest.raises(InputError, match=r"^limit_s = 3.0: must be given before the jobs are simulated"):
+        times.share_above("response", 3.0)
 
 
-def test_a_single_chunk_has_no_interval():
+def test_single_chunk_has_no_interval():
     assert ("response_mean_half_width_s", None) not in rows("workload.job_count=1", "evaluator=simulation_stream")
     assert ("response_mean_half_width_s", None) in rows("workload.job_count=3", "evaluator=simulation_stream")
 
@@ -184,10 +190,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("words", REFUSED, ids=" ".join)
-def test_what_cannot_be_streamed_is_refused(words):
-    error, told = REFUSED[words]
+def test_cases_that_cannot_be_streamed_are_refused(words):
+    error, message = REFUSED[words]
     case = case_of("network=european", *words, "evaluator=simulation_stream", "workload.job_count=100")
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         evaluate(case, range(1), range(1))
 
 
@@ -195,13 +201,16 @@ def refusals(*words):
     return evaluate(case_of("network=european", *words), range(2), range(1)).refusals
 
 
-def test_an_unstable_composition_is_refused():
+def test_unstable_composition_is_refused():
     refused = refusals("demand.per_s=50", "evaluator=simulation_stream")
     assert [refusal.status for refusal in refused] == ["unstable"] * 2
 
 
-def test_a_policy_that_cannot_keep_up_is_refused_in_the_words_of_the_other_evaluator():
-    """JIQ sends as many of the jobs that find no room to a slow chain as to a fast one."""
+def test_policy_that_cannot_keep_up_is_refused_with_the_message_of_the_other_evaluator():
+    """Use JIQ, which treats slow and fast chains alike when all are busy.
+
+    It sends as many jobs to a slow chain as to a fast one.
+    """
     words = ("dispatch=jiq", "demand=load", "demand.load=0.99", "workload.job_count=100000")
     refused, expected = (refusals(*words, f"evaluator={name}") for name in ("simulation_stream", "simulation"))
     assert [refusal.status for refusal in refused] == ["unstable"] * 2
@@ -216,34 +225,39 @@ def served_chunks(load, dispatch, replication=0, job_count=50_000, chunk_jobs=10
 
 @pytest.mark.parametrize("load", [0.5, 1.1])
 @pytest.mark.parametrize("name", choices("dispatch"))
-def test_jobs_present_are_those_that_have_come_and_not_left(dispatches, name, load):
+def test_present_jobs_are_those_that_have_arrived_and_not_left(dispatches, name, load):
     jobs = SyntheticWorkload(Poisson(), 1000, 1, 1).jobs(load * NU, RandomStreams(4))
     end_s = jobs.arrival_s + simulate(jobs, 1 / RATES, CAPACITIES, dispatches[name]).response_s
-    served = list(served_chunks(load, dispatches[name], job_count=1000, chunk_jobs=50))[:20]
-    for come, present in [(chunk.come, chunk.present) for chunk in served]:
-        assert present == np.sum(end_s[:come] > jobs.arrival_s[come - 1])
-    assert [chunk.come for chunk in served] == list(range(50, 1001, 50))
+    results = list(served_chunks(load, dispatches[name], job_count=1000, chunk_jobs=50))[:20]
+    for arrived, present in [(chunk.arrived, chunk.present) for chunk in results]:
+        assert present == np.sum(end_s[:arrived] > jobs.arrival_s[arrived - 1])
+    assert [chunk.arrived for chunk in results] == list(range(50, 1001, 50))
 
 
 @pytest.mark.parametrize("name", ["jffc", "jiq", "sed"])
 def test_jobs_pile_up_above_saturation_only(dispatches, name):
     for load, expected in ((0.8, False), (1.2, True)):
         for replication in range(10):
-            served = list(served_chunks(load, dispatches[name], replication))[:50]
-            come, present = (np.array([0, *(getattr(chunk, what) for chunk in served)]) for what in ("come", "present"))
-            assert is_piling_up(come, present) == expected
+            results = list(served_chunks(load, dispatches[name], replication))[:50]
+            arrived = np.array([0, *(chunk.arrived for chunk in results)])
+            present = np.array([0, *(chunk.present for chunk in results)])
+            assert is_piling_up(arrived, present) == expected
 
 
-def test_it_is_the_last_half_that_counts():
+def test_only_the_second_half_of_the_chunks_counts():
     chunks = np.arange(51)
     assert is_piling_up(1000 * chunks, 20 * np.maximum(chunks - 25, 0))
     assert not is_piling_up(1000 * chunks, 20 * np.minimum(chunks, 25))
 
 
-def test_a_run_that_piles_up_is_stopped_before_its_end(dispatches):
-    """Jobs without end would fill the memory: it is looked at after half, a quarter, ... of the chunks as well."""
+def test_run_in_which_jobs_pile_up_is_stopped_before_its_end(dispatches):
+    """Check the run after a half, a quarter, ... of the chunks.
+
+    Otherwise the growing number of jobs would fill the memory.
+    """
     layout = SimpleNamespace(load=0.9, rule=dispatches["sed"], system=SimpleNamespace(arrival_rate_per_s=1.5))
-    served = while_stable(served_chunks(1.5, dispatches["sed"], job_count=200_000), 200_000, layout)
-    assert len(list(itertools.islice(served, 49))) == 49
-    with pytest.raises(UnstableError, match=r"seen after 50000 of 200000; .* dispatch = sed lets slots idle"):
-        next(served)
+    results = while_stable(served_chunks(1.5, dispatches["sed"], job_count=200_000), 200_000, layout)
+    assert len(list(itertools.islice(results, 49))) == 49
+    message = r"seen after 50000 of 200000 arrivals; .* dispatch = sed leaves capacity idle"
+    with pytest.raises(UnstableError, match=message):
+        next(results)

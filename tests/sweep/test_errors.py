@@ -14,7 +14,7 @@ BAD = {
     ("tuning.capacity=0",): "capacity = 0: must be a whole number of at least 1",
     ("model.block_memory_gb=nan",): "model.block_memory_gb = nan: must be a finite number",
     ("workload=gamma", "workload.arrivals.cv=-1"): "cv = -1",
-    ("evaluator.warm_up=1",): "warm_up = 1: is a share of the jobs, at least 0 and below 1",
+    ("evaluator.warm_up=1",): "warm_up = 1: must be a share of the jobs, at least 0 and below 1",
     ("placement.stop_rule=never",): "stop_rule = never: choose one of max_chains, required_rate",
     ("placement.stop_rul=x",): "Could not override 'placement.stop_rul': there is no such key",
     ("+placement.rule=x",): "unexpected keyword argument 'rule'",

@@ -1,4 +1,7 @@
-"""Arrival processes against closed forms computed here; tolerances are standard errors over replications."""
+"""Arrival processes, compared with closed forms computed here.
+
+Tolerances are standard errors over replications.
+"""
 
 import numpy as np
 import pytest
@@ -19,12 +22,15 @@ def replications(process, rate_per_s, count=4000, runs=200):
 
 
 def z_score(samples, expected):
-    """Distance of the mean of independent samples from its expectation, in standard errors."""
+    """Return the distance of the samples' mean from its expectation, in standard errors.
+
+    The samples are independent.
+    """
     return (np.mean(samples) - expected) / (np.std(samples, ddof=1) / np.sqrt(len(samples)))
 
 
 def markovian_arrivals(process, rate_per_s):
-    """D0, D1 of the MMPP as a Markovian arrival process, at the rate asked for."""
+    """Return D0, D1 of the MMPP as a Markovian arrival process."""
     scale = rate_per_s / np.average(process.rates_per_s, weights=process.sojourn_s)
     leave = 1 / np.asarray(process.sojourn_s)
     generator = np.array([[-leave[0], leave[0]], [leave[1], -leave[1]]])
@@ -33,7 +39,7 @@ def markovian_arrivals(process, rate_per_s):
 
 
 def gap_moments(d0, d1):
-    """E[X], E[X²], E[X1 X2] of the gaps from one arrival to the next."""
+    """Return E[X], E[X²], E[X1 X2] of the gaps from one arrival to the next."""
     inverse = np.linalg.inv(-d0)
     stationary = np.linalg.lstsq(np.vstack([(d0 + d1).T, np.ones(2)]), np.array([0, 0, 1.0]), rcond=None)[0]
     at_arrival = stationary @ d1 / (stationary @ d1).sum()
@@ -42,7 +48,10 @@ def gap_moments(d0, d1):
 
 
 def limiting_dispersion(d0, d1):
-    """lim Var N(t) / E N(t), from the deviation matrix of the phase."""
+    """Return the limit of Var N(t) / E N(t).
+
+    It is computed from the deviation matrix of the phase.
+    """
     generator = d0 + d1
     stationary = np.linalg.lstsq(np.vstack([generator.T, np.ones(2)]), np.array([0, 0, 1.0]), rcond=None)[0]
     rate = (stationary @ d1).sum()
@@ -52,7 +61,7 @@ def limiting_dispersion(d0, d1):
 
 @pytest.mark.parametrize("name", RENEWAL)
 @pytest.mark.parametrize("rate_per_s", [0.2, 2.0])
-def test_renewal_gaps_have_the_rate_and_the_variability_asked_for(name, rate_per_s):
+def test_renewal_gaps_have_the_given_rate_and_variability(name, rate_per_s):
     process, cv = RENEWAL[name]
     gaps = replications(process, rate_per_s)
     assert abs(z_score(gaps.mean(axis=1), 1 / rate_per_s)) < LIMIT
@@ -68,7 +77,7 @@ def test_cv_one_is_exponential(process):
 
 @pytest.mark.parametrize("cv", [1.5, 3.0, 13.15])
 def test_hyperexponential_means_are_balanced(cv):
-    # With p1/μ1 = p2/μ2 and mean 1, μi = 2 p_i; the tail then follows from p1, which cv must give.
+    # With p1/μ1 = p2/μ2 and mean 1, μi = 2 p_i. The tail then follows from p1, which follows from cv.
     process = Hyperexponential(cv)
     shares = np.array([process.first_share, 1 - process.first_share])
     assert 2 * (shares / (2 * shares) ** 2).sum() - 1 == pytest.approx(cv**2, rel=1e-9)
@@ -95,7 +104,7 @@ def test_mmpp_gaps_have_the_moments_of_the_markovian_arrival_process(process, sc
     rate_per_s = scale * process.native_rate_per_s
     mean, second, lagged = gap_moments(*markovian_arrivals(process, rate_per_s))
     assert mean == pytest.approx(1 / rate_per_s)
-    # It starts at a point of time and not at an arrival, which the first gaps still show.
+    # The process starts at a point in time and not at an arrival, which still affects the first gaps.
     gaps = replications(process, rate_per_s)[:, 400:]
     assert abs(z_score(gaps.mean(axis=1), mean)) < LIMIT
     scv = (gaps**2).mean(axis=1) / mean**2 - 1
@@ -128,13 +137,13 @@ def test_mmpp_starts_in_its_stationary_state():
     assert abs(z_score(first < 0.1, 0.25)) < LIMIT
 
 
-def test_mmpp_native_rate_is_the_stationary_one():
+def test_mmpp_native_rate_is_the_stationary_rate():
     assert BURSTY.native_rate_per_s == pytest.approx((9 * 2 + 1 * 6) / 8)
     assert Poisson().native_rate_per_s is None
 
 
 @pytest.mark.parametrize("process", [Poisson(), Gamma(2.0), Hyperexponential(2.0), IdleGaps(0.01, 60.0), BURSTY])
-def test_one_seed_gives_one_stream(process):
+def test_gaps_are_positive_and_follow_from_the_seed(process):
     first, again, other = (process.gaps_s(1.0, 100, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert first.shape == (100,)
     assert (first > 0).all()
@@ -152,9 +161,9 @@ def test_one_seed_gives_one_stream(process):
         (lambda: IdleGaps(0.01, 100.0), r"long_over_mean = 100.0: .*below 1/long_share = 100"),
         (lambda: MarkovModulatedPoisson((0.0, 0.0), (1.0, 1.0)), r"rates_per_s = \[0.0, 0.0\]"),
         (lambda: MarkovModulatedPoisson((1.0, 2.0), (1.0, 0.0)), r"sojourn_s\[1\] = 0.0"),
-        (lambda: MarkovModulatedPoisson((1.0, 2.0, 3.0), (1.0, 1.0)), r"rates_per_s = .*give two numbers"),
+        (lambda: MarkovModulatedPoisson((1.0, 2.0, 3.0), (1.0, 1.0)), r"rates_per_s = .*must be two numbers"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(make, message):
+def test_invalid_settings_are_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()

@@ -1,4 +1,4 @@
-"""The registry of data sets: where a file is looked for, that it is checked, and what is said when it cannot be had."""
+"""The registry of data sets: where files are looked for, their checks, and the errors when a file is unavailable."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ NAMES += ["topology_abvt", "topology_attmpls", "topology_bellcanada", "topology_
 
 @pytest.fixture
 def source(tmp_path, monkeypatch):
-    """A folder that stands for the public address, with an empty cache and no CHAIN_DATA."""
+    """Return a folder that replaces the public address; the cache is empty, CHAIN_DATA unset."""
     monkeypatch.delenv("CHAIN_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(datasets, "_unreachable", {})
@@ -43,14 +43,14 @@ def test_registry_entries_make_data_sets(name):
     assert entry.citation
 
 
-def test_unknown_name_gets_the_near_ones():
-    with pytest.raises(InputError, match="dataset = azure_cod: there is no data set of that name, take azure_code"):
+def test_error_for_an_unknown_name_lists_the_nearest_names():
+    with pytest.raises(InputError, match="dataset = azure_cod: there is no data set of that name; use azure_code"):
         data_set("azure_cod")
-    with pytest.raises(InputError, match="take azure_code or azure_conversation or ripe"):
+    with pytest.raises(InputError, match="use azure_code or azure_conversation or ripe"):
         data_set("zzz")
 
 
-def test_file_in_the_given_folder_comes_first(tiny, tmp_path, monkeypatch):
+def test_file_in_the_given_folder_takes_precedence(tiny, tmp_path, monkeypatch):
     given = tmp_path / "given"
     for folder in (given, cache_folder()):
         folder.mkdir(parents=True)
@@ -60,7 +60,7 @@ def test_file_in_the_given_folder_comes_first(tiny, tmp_path, monkeypatch):
     assert tiny.path() == given / tiny.file
 
 
-def test_download_goes_to_the_cache_once(tiny, source):
+def test_file_is_downloaded_to_the_cache_once(tiny, source):
     path = tiny.path()
     assert path == cache_folder() / tiny.file
     assert path.read_bytes() == CONTENT
@@ -74,29 +74,29 @@ def test_given_folder_without_the_file_falls_back_to_download(tiny, tmp_path, mo
     assert tiny.path() == cache_folder() / tiny.file
 
 
-def test_given_folder_that_is_missing_is_an_error(tiny, tmp_path, monkeypatch):
+def test_missing_given_folder_is_an_error(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("CHAIN_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(InputError, match=r"CHAIN_DATA = .*nowhere: there is no such folder"):
         tiny.path()
 
 
-def test_found_file_with_another_checksum_is_refused(tiny):
+def test_existing_file_with_another_checksum_is_refused(tiny):
     path = tiny.path()
     path.write_bytes(b"tampered with\n")
-    found = hashlib.sha256(b"tampered with\n").hexdigest()
-    with pytest.raises(InputError, match=f"tiny.csv has SHA-256 {found}, but tiny has {tiny.sha256}: remove") as caught:
+    wrong = hashlib.sha256(b"tampered with\n").hexdigest()
+    with pytest.raises(InputError, match=f"tiny.csv has SHA-256 {wrong}, but tiny has {tiny.sha256}: remove") as caught:
         tiny.path()
     assert not isinstance(caught.value, DataUnavailableError)
 
 
-def test_download_with_another_checksum_leaves_nothing(tiny):
+def test_download_with_another_checksum_leaves_no_file(tiny):
     other = replace(tiny, sha256="0" * 64)
-    with pytest.raises(DataUnavailableError, match=r"what came has SHA-256 .* and not 0000"):
+    with pytest.raises(DataUnavailableError, match=r"the downloaded file has SHA-256 .* instead of 0000"):
         other.path()
     assert os.listdir(cache_folder()) == []
 
 
-def test_failed_download_says_what_to_do_and_is_not_tried_again(tiny, source, monkeypatch):
+def test_failed_download_names_the_remedy_and_is_not_repeated(tiny, source, monkeypatch):
     (source / tiny.file).unlink()
     with pytest.raises(
         DataUnavailableError, match=r"tiny is not on this machine .*put tiny.csv into a folder and set CHAIN"
@@ -107,7 +107,7 @@ def test_failed_download_says_what_to_do_and_is_not_tried_again(tiny, source, mo
         tiny.path()
 
 
-def test_file_is_hashed_once_until_it_changes(tiny, monkeypatch):
+def test_unchanged_file_is_hashed_once(tiny, monkeypatch):
     path = tiny.path()
     tiny.path()
     monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("hashed again"))
@@ -123,6 +123,6 @@ def test_file_is_hashed_once_until_it_changes(tiny, monkeypatch):
         ({"address": "ftp://host/tiny.csv"}, "address = ftp://host/tiny.csv: must begin with https"),
     ],
 )
-def test_entries_that_make_no_sense_are_refused(tiny, change, message):
+def test_invalid_entries_are_refused(tiny, change, message):
     with pytest.raises(InputError, match=message):
         replace(tiny, **change)

@@ -1,4 +1,4 @@
-"""Whole-token lengths: paired with the exponential model, of the means that they are asked for, cut to the slot."""
+"""Lengths in whole tokens: paired with the exponential model, with the given means, cut to the slot."""
 
 import numpy as np
 import pytest
@@ -32,10 +32,10 @@ def test_requests_are_those_of_the_exponential_model_in_whole_tokens():
         assert jobs.lengths.min(axis=0).tolist() == [1, 0]  # a prompt has a token, and an output may have no further
 
 
-def test_means_are_those_asked_for():
+def test_lengths_have_the_given_means():
     lengths = drawn().jobs(2.0, RandomStreams(5)).lengths
     for column, mean in enumerate((24, 7)):
-        # Rounding an exponential of mean m leaves the mean 1/(2 sinh(1/(2m))); a prompt of no token has one more.
+        # A rounded exponential of mean m has mean 1/(2 sinh(1/(2m))); a prompt of 0 tokens becomes one of 1.
         expected = 1 / (2 * np.sinh(1 / (2 * mean))) + (column == 0) * -np.expm1(-0.5 / mean)
         error = LIMIT * lengths[:, column].std() / np.sqrt(len(lengths))
         assert lengths[:, column].mean() == pytest.approx(expected, abs=error)
@@ -52,7 +52,7 @@ def test_share_of_over_long_requests_is_exact(means, limit):
     assert (total > limit).mean() == pytest.approx(share, abs=error)
 
 
-def test_requests_are_cut_to_the_slot_and_no_further():
+def test_requests_are_cut_exactly_to_the_slot():
     whole, cut = (workload.jobs(1.0, RandomStreams(7)).lengths for workload in (drawn(), drawn().fitted(40)))
     total = whole.sum(axis=1) + 1
     assert (cut.sum(axis=1) + 1 == np.minimum(total, 40)).all()
@@ -68,7 +68,7 @@ def test_requests_are_cut_to_the_slot_and_no_further():
         ({"output_tokens": 0}, r"output_tokens\[0\] = 0.0"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(changes, message):
+def test_invalid_settings_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         drawn(**changes)
 
@@ -76,16 +76,16 @@ def test_settings_that_make_no_sense_are_refused(changes, message):
 REAL = ("experiment=real_vs_predicted", "workload.job_count=4000", "demand.load=0.6", "tuning.capacity=3")
 
 
-def test_theory_refuses_them_and_holds_for_the_model_that_they_are_paired_with():
+def test_theory_refuses_drawn_lengths_but_holds_for_the_paired_exponential_model():
     with pytest.raises(NotApplicableError, match="Poisson arrivals, exponential sizes"):
         evaluate(case_of(*REAL, "evaluator=exact"), range(1), range(1))
     exact = case_of(*REAL, "workload=poisson_exponential", "evaluator=exact")
     simulated = case_of(*REAL, "evaluator=simulation")
-    of_theory, of_lengths = (_means(evaluate(case, range(8), range(1)).rows) for case in (exact, simulated))
-    assert of_lengths["load"] == pytest.approx(of_theory["load"])  # the same chains and the same rate
-    # Rounding moves the mean of a length by .5 token at most, and 3600 jobs a draw leave the error of a mean.
+    theory, lengths = (_means(evaluate(case, range(8), range(1)).rows) for case in (exact, simulated))
+    assert lengths["load"] == pytest.approx(theory["load"])  # the same chains and the same rate
+    # Rounding moves the mean of a length by at most .5 token, and the mean of 3600 jobs per draw has its own error.
     error = LIMIT / np.sqrt(8 * 3600) + 0.01
-    assert of_lengths["service_mean_s"] == pytest.approx(of_theory["service_mean_s"], rel=error)
+    assert lengths["service_mean_s"] == pytest.approx(theory["service_mean_s"], rel=error)
 
 
 def _means(rows):

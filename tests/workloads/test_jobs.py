@@ -1,4 +1,4 @@
-"""Jobs from plain arrays are checked before a compiled loop reads them."""
+"""Checks of the arrays of jobs, made before a compiled loop reads them."""
 
 import numpy as np
 import pytest
@@ -13,16 +13,16 @@ from workloads.jobs import Jobs
 SOUND = {"arrival_s": [0.0, 1.0, 1.0], "size": [1.0, 2.0, 0.5], "lengths": [[10, 2]], "uniform": [0.0, 0.5, 0.9]}
 
 
-def test_whole_numbers_and_lists_are_jobs_too():
+def test_jobs_may_be_given_as_lists_of_whole_numbers():
     jobs = Jobs(**SOUND | {"arrival_s": [0, 1, 1], "size": [1, 2, 3]})
     times = simulate(jobs, [2.0], [1])
     np.testing.assert_array_equal(times.service_s, [2, 4, 6])
     np.testing.assert_array_equal(times.waiting_s, [0, 1, 5])
 
 
-def test_no_jobs_are_jobs():
-    nothing = Jobs(np.empty(0), np.empty(0), np.empty((1, 2)), np.empty(0))
-    assert simulate(nothing, [1.0], [1]).response_s.size == 0
+def test_jobs_may_be_empty():
+    jobs = Jobs(np.empty(0), np.empty(0), np.empty((1, 2)), np.empty(0))
+    assert simulate(jobs, [1.0], [1]).response_s.size == 0
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_no_jobs_are_jobs():
         ({"size": "abc"}, "size = 'abc': must be an array of numbers"),
     ],
 )
-def test_arrays_that_are_no_jobs_are_refused(changes, message):
+def test_invalid_arrays_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         Jobs(**SOUND | changes)
 
 
-def test_hops_that_do_not_fit_together_are_refused():
+def test_inconsistent_hops_are_refused():
     model = ServedModel("m", 2, 1.0, 0.1, 100, 1.0, 1.0)
     system = System(model, Servers([5.0], [1.0], [1.0]), 0.1)
     placement = Placement(np.array([0]), np.array([2]))
@@ -55,7 +55,7 @@ def test_hops_that_do_not_fit_together_are_refused():
             Composition.of_hops(system, placement, *hops)
 
 
-def test_simulated_mean_is_near_the_exact_one_for_jobs_without_lengths():
+def test_simulated_mean_is_near_the_exact_mean_for_jobs_without_lengths():
     model = ServedModel("m", 2, 1.0, 0.1, 100, 1.0, 1.0)
     system = System(model, Servers([5.0], [1.0], [1.0]), 0.5)
     composition = Composition.of_hops(
@@ -66,9 +66,9 @@ def test_simulated_mean_is_near_the_exact_one_for_jobs_without_lengths():
     assert abs(np.mean(simulated) - mean_s) < 4 * np.std(simulated, ddof=1) / np.sqrt(12)
 
 
-def test_times_to_first_token_are_one_a_chain():
+def test_exact_tails_check_their_arguments():
     queue = exact(0.5, [1.0, 0.5], [1, 1])
-    with pytest.raises(InputError, match="first_token_s = 1 times: give 2, one a chain"):
+    with pytest.raises(InputError, match="first_token_s = array of size 1: give 2, one per chain"):
         queue.first_token_percentile_s(0.9, [0.1])
     with pytest.raises(InputError, match="time_s = -1"):
         queue.tail(-1)

@@ -56,8 +56,8 @@ def test_all_jobs_have_the_mean_lengths():
     np.testing.assert_array_equal(workload.jobs(1.0, RandomStreams(3)).lengths, [[2000, 19]])
 
 
-def test_streams_are_apart():
-    # Comparisons stay paired: another kind of size, or another rate, leaves everything else as it was.
+def test_random_streams_are_independent():
+    # Comparisons stay paired: another kind of size, or another rate, changes nothing else.
     jobs, other = exponential().jobs(1.0, RandomStreams(3)), exponential(sizes="constant").jobs(2.0, RandomStreams(3))
     np.testing.assert_allclose(jobs.arrival_s, 2 * other.arrival_s)
     np.testing.assert_array_equal(jobs.uniform, other.uniform)
@@ -65,18 +65,18 @@ def test_streams_are_apart():
     assert not np.array_equal(jobs.size, next_replication.size)
 
 
-def test_rate_is_the_processes_own_unless_one_is_asked_for():
+def test_rate_is_the_native_one_unless_one_is_given():
     mmpp = exponential(arrivals=MarkovModulatedPoisson((0.5, 0.1), (300.0, 900.0)))
     assert mmpp.native_rate_per_s == pytest.approx(0.2)
-    own, asked = mmpp.jobs(None, RandomStreams(3)), mmpp.jobs(mmpp.native_rate_per_s, RandomStreams(3))
-    np.testing.assert_array_equal(own.arrival_s, asked.arrival_s)
+    own, given = mmpp.jobs(None, RandomStreams(3)), mmpp.jobs(mmpp.native_rate_per_s, RandomStreams(3))
+    np.testing.assert_array_equal(own.arrival_s, given.arrival_s)
     assert exponential().native_rate_per_s is None
     with pytest.raises(InputError, match=r"rate_per_s = None: .*no rate of its own"):
         exponential().jobs(None, RandomStreams(3))
 
 
 @pytest.mark.parametrize("rate_per_s", [0.0, -1.0, float("nan"), float("inf")])
-def test_rates_that_are_none_are_refused(rate_per_s):
+def test_invalid_rates_are_refused(rate_per_s):
     with pytest.raises(InputError, match=r"rate_per_s = .*must be a finite number above 0"):
         exponential().jobs(rate_per_s, RandomStreams(3))
 
@@ -91,50 +91,50 @@ def test_rates_that_are_none_are_refused(rate_per_s):
         ({"sizes": "pareto"}, "sizes = pareto: must be one of exponential, constant"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(changes, message):
+def test_invalid_settings_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         exponential(**changes)
 
 
-def test_quantile_table_draws_what_it_says():
+def test_quantile_table_draws_from_its_distribution():
     table = QuantileTable(probabilities=(0, 0.5, 1), tokens=(1, 5, 105))
-    drawn = table.at(np.random.default_rng(2).random(100_000))
+    drawn = table.quantiles(np.random.default_rng(2).random(100_000))
     assert set(np.unique(drawn)) <= set(range(1, 106))
     assert abs(z_score(drawn, 0.5 * 3 + 0.5 * 55)) < LIMIT
-    # 5 itself is the rounding of half a token on either side: 0.5 * 0.5/4 below the median and 0.5 * 0.5/100 above it.
+    # Numbers within half a token of 5 are rounded to 5: 0.5 * 0.5/4 of them below the median, 0.5 * 0.5/100 above it.
     assert abs(z_score(drawn <= 5, 0.5 + 0.5 * 0.5 / 100)) < LIMIT
 
 
 @pytest.mark.parametrize(
     ("probabilities", "tokens", "message"),
     [
-        ((0, 1), (1, 2, 3), "tokens = 3 numbers: give one for each of 2"),
+        ((0, 1), (1, 2, 3), r"tokens = array of size 3: give one per probability \(2\)"),
         ((0, 0.6, 0.5, 1), (1, 2, 3, 4), "probabilities = .*must ascend from 0 to 1"),
         ((0, 0.9), (1, 2), "probabilities = .*must ascend from 0 to 1"),
         ((0, 1), (2, 1), "tokens = .*must not descend"),
         ((0, 1), (0, 1), r"tokens\[0\] = 0.0"),
     ],
 )
-def test_tables_that_make_no_sense_are_refused(probabilities, tokens, message):
+def test_invalid_tables_are_refused(probabilities, tokens, message):
     with pytest.raises(InputError, match=message):
         QuantileTable(probabilities, tokens)
 
 
-# Facts of the Azure code trace, published with it or computed from it, and how near the calibration means to come.
+# Facts of the Azure code trace, published with it or computed from it, and how near the calibration must come to them.
 TRACE_TOKENS = {"input": (2047.8, 1469, 7303), "output": (27.9, 13, 90)}  # mean, median, 95th percentile
 CALIBRATION_BAND = 0.05
 
 
 @pytest.fixture(scope="module")
 def code_jobs():
-    """Four hundred replications of the calibrated workload at its own rate."""
+    """Return 400 replications of the calibrated workload at its own rate."""
     workload = configured("synthetic_code")
     assert isinstance(workload, CalibratedWorkload)
     return [workload.jobs(None, RandomStreams(seed=11, replication=i)) for i in range(400)]
 
 
 @pytest.mark.parametrize(("column", "kind"), [(0, "input"), (1, "output")])
-def test_calibrated_lengths_have_the_traces_moments(code_jobs, column, kind):
+def test_calibrated_lengths_have_the_moments_of_the_trace(code_jobs, column, kind):
     mean, median, p95 = TRACE_TOKENS[kind]
     tokens = np.concatenate([jobs.lengths[:, column] for jobs in code_jobs]) + column  # column 1 is output - 1
     error = LIMIT * tokens.std() / np.sqrt(tokens.size)
@@ -145,7 +145,7 @@ def test_calibrated_lengths_have_the_traces_moments(code_jobs, column, kind):
         assert (tokens < value).mean() - error <= share <= (tokens <= value).mean() + error
 
 
-def test_calibrated_arrivals_have_the_traces_rate_and_idle_gaps(code_jobs):
+def test_calibrated_arrivals_have_the_rate_and_idle_gaps_of_the_trace(code_jobs):
     looks = [preflight_facts(jobs.arrival_s) for jobs in code_jobs]
     facts = {
         "mean_gap_s": 1 / 2.567,
@@ -158,16 +158,16 @@ def test_calibrated_arrivals_have_the_traces_rate_and_idle_gaps(code_jobs):
         assert abs(values.mean() - fact) < error + CALIBRATION_BAND * fact, name
 
 
-def test_calibrated_gaps_vary_as_the_traces_do(code_jobs):
+def test_calibrated_gaps_are_as_variable_as_those_of_the_trace(code_jobs):
     gaps = np.array([np.diff(jobs.arrival_s) for jobs in code_jobs])
-    # The second moment is an average over replications, the ratio of one replication's is biased.
+    # The second moment is averaged over replications, because the ratio of a single replication is biased.
     second = (gaps**2).mean(axis=1) * 2.567**2 - 1
     cv, error = np.sqrt(second.mean()), LIMIT * second.std(ddof=1) / np.sqrt(second.size) / (2 * np.sqrt(second.mean()))
     assert abs(cv - 13.15) < error + CALIBRATION_BAND * 13.15
     assert error < 0.05 * 13.15
 
 
-def test_calibrated_requests_are_treated_as_a_traces_are():
+def test_over_long_calibrated_requests_are_treated_like_those_of_a_trace():
     published = configured("synthetic_code", job_count=50_000)
     share = published.over_length_share(2048)
     assert share == pytest.approx(0.382, abs=0.01)  # of the trace
@@ -178,17 +178,17 @@ def test_calibrated_requests_are_treated_as_a_traces_are():
     assert configured("synthetic_code", over_length="size_to_trace").cache_tokens(2048) == 7437 + 1899
     untreated = configured("synthetic_code", job_count=50_000, over_length="untreated")
     assert untreated.cache_tokens(2048) == 2048
-    recorded, run = (each.jobs(None, RandomStreams(3)).lengths for each in (published, untreated.fitted(2048)))
+    recorded, run = (source.jobs(None, RandomStreams(3)).lengths for source in (published, untreated.fitted(2048)))
     np.testing.assert_array_equal(run, recorded)
 
 
-def test_dropping_requests_lowers_the_native_rate_and_keeps_one_asked_for():
+def test_dropping_requests_lowers_the_native_rate_but_not_a_given_one():
     dropped = configured("synthetic_code", job_count=50_000, over_length="drop", arrivals=Poisson()).fitted(2048)
     counts = np.array([len(dropped.jobs(2.0, RandomStreams(3, replication=i))) for i in range(20)])
     kept = 1 - dropped.over_length_share(2048)
     assert abs(z_score(counts / 50_000, kept)) < LIMIT
     jobs = [dropped.jobs(2.0, RandomStreams(3, replication=i)) for i in range(20)]
-    rates = [preflight_facts(one.arrival_s).rate_per_s for one in jobs]
+    rates = [preflight_facts(replication.arrival_s).rate_per_s for replication in jobs]
     assert abs(z_score(rates, 2.0)) < LIMIT
     assert configured("synthetic_code", over_length="drop").fitted(2048).native_rate_per_s == pytest.approx(
         2.567 * kept

@@ -1,4 +1,4 @@
-"""Replayed traces: cuts, rates, over-long requests, and what is said about a file that is not as it should be."""
+"""Replayed traces: selections, rates, over-long requests, and the errors for faulty files."""
 
 import hashlib
 from dataclasses import asdict
@@ -14,7 +14,7 @@ from workloads.datasets import DataSet
 from workloads.traces import TraceWorkload
 
 HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens"
-# Seconds after the first: 0, 0.5, 2, 3.0000001, 8.
+# The requests arrive 0, 0.5, 2, 3.0000001 and 8 seconds after the first.
 ROWS = [
     "2023-11-16 23:59:58.5000000,100,1",
     "2023-11-16 23:59:59.0000000,200,50",
@@ -26,7 +26,10 @@ ROWS = [
 
 @pytest.fixture
 def data_set_of(tmp_path, monkeypatch):
-    """Makes a data set of lines; as published, the last line does not end."""
+    """Return a function that makes a data set of lines.
+
+    As in the published files, the last line has no line end.
+    """
     monkeypatch.setenv("CHAIN_DATA", str(tmp_path))
 
     def make(lines, end="\r\n"):
@@ -65,11 +68,11 @@ def test_another_rate_scales_all_times(tiny):
     np.testing.assert_array_equal(slow.lengths, own.lengths)
 
 
-def test_cuts_start_at_zero(tiny):
+def test_selections_start_at_time_zero(tiny):
     first = TraceWorkload(tiny, first=3).jobs(None, RandomStreams(1))
     np.testing.assert_allclose(first.arrival_s, [0, 0.5, 2])
     window = TraceWorkload(tiny, window_s=[0.5, 3.0000001]).jobs(None, RandomStreams(1))
-    np.testing.assert_allclose(window.arrival_s, [0, 1.5])  # the start belongs to it, the end does not
+    np.testing.assert_allclose(window.arrival_s, [0, 1.5])  # the window includes its start but not its end
     np.testing.assert_array_equal(window.lengths[:, 0], [200, 90])
 
 
@@ -81,9 +84,9 @@ def test_a_single_request_has_no_rate(tiny):
         workload.jobs(1.0, RandomStreams(1))
 
 
-def test_over_long_requests_as_recorded(tiny):
+def test_over_length_share_counts_requests_as_recorded(tiny):
     workload = TraceWorkload(tiny)
-    assert workload.over_length_share(120) == pytest.approx(2 / 5)  # 250 and 130; two of exactly 120 fit
+    assert workload.over_length_share(120) == pytest.approx(2 / 5)  # 250 and 130; the two of exactly 120 fit
     assert workload.fitted(120).over_length_share(120) == pytest.approx(2 / 5)
 
 
@@ -96,7 +99,7 @@ def test_truncate_keeps_the_output_and_shortens_the_prompt(tiny):
     assert workload.fitted(120).mean_job == pytest.approx((1, 361 / 5, 215 / 5))
 
 
-def test_drop_leaves_the_times_of_the_others(tiny):
+def test_drop_keeps_the_times_of_the_others(tiny):
     workload = TraceWorkload(tiny, over_length="drop").fitted(120)
     np.testing.assert_allclose(workload.jobs(None, RandomStreams(1)).arrival_s, [0, 2, 8])
     assert workload.native_rate_per_s == pytest.approx(2 / 8)
@@ -105,7 +108,7 @@ def test_drop_leaves_the_times_of_the_others(tiny):
         _ = workload.fitted(5).requests
 
 
-def test_untreated_requests_run_as_recorded_in_slots_as_they_are(tiny):
+def test_untreated_changes_neither_requests_nor_slots(tiny):
     workload = TraceWorkload(tiny, over_length="untreated")
     requests = workload.fitted(120).requests
     np.testing.assert_array_equal(requests.input_tokens, [100, 200, 90, 10, 100])
@@ -120,7 +123,7 @@ def test_size_to_trace_grows_the_slot(tiny):
     np.testing.assert_array_equal(workload.fitted(120).requests.total_tokens, workload.recorded.total_tokens)
 
 
-def test_fitting_again_starts_from_what_was_recorded(tiny):
+def test_fitting_again_starts_from_the_recorded_requests(tiny):
     again = TraceWorkload(tiny).fitted(50).fitted(1000)
     np.testing.assert_array_equal(again.requests.input_tokens, TraceWorkload(tiny).recorded.input_tokens)
 
@@ -148,8 +151,8 @@ def replaced(line, row):
             ["TIMESTAMP,ContextTokens,Tokens", *ROWS],
             r"tiny.csv has no column GeneratedTokens, only TIMESTAMP, ContextTokens, Tokens",
         ),
-        (replaced(2, ROWS[0] + ",9"), r"tiny.csv: Expected 3 fields in line 2, saw 4: give each line as many"),
-        (replaced(3, "2023-11-16 23:59:59,200"), r"line 3: GeneratedTokens = '' is missing, give each line"),
+        (replaced(2, ROWS[0] + ",9"), r"tiny.csv: Expected 3 fields in line 2, saw 4: give every line as many"),
+        (replaced(3, "2023-11-16 23:59:59,200"), r"line 3: GeneratedTokens = '' is missing; give every line"),
         (replaced(4, ""), r"line 4: TIMESTAMP = '' is missing"),
         (replaced(4, "noon,90,30"), r"line 4: TIMESTAMP = noon must be a time such as 2023"),
         (
@@ -162,11 +165,11 @@ def replaced(line, row):
         (replaced(5, ROWS[3].replace(",10,", ",inf,")), r"line 5: ContextTokens = inf must be"),
         (
             replaced(5, ROWS[0]),
-            r"line 5: TIMESTAMP = 2023-11-16 23:59:58.5000000 is earlier than the line before, sort",
+            r"line 5: TIMESTAMP = 2023-11-16 23:59:58.5000000 is earlier than the line before; sort",
         ),
     ],
 )
-def test_faults_of_a_file_are_named(data_set_of, lines, message):
+def test_errors_name_the_fault_of_a_file(data_set_of, lines, message):
     with pytest.raises(InputError, match=message):
         TraceWorkload(data_set_of(lines)).jobs(None, RandomStreams(1))
 
@@ -176,19 +179,19 @@ def test_faults_of_a_file_are_named(data_set_of, lines, message):
     [
         ({"first": 6}, "first = 6: tiny has only 5 requests"),
         ({"first": 0}, "first = 0: must be a whole number of at least 1"),
-        ({"window_s": (8.5, 9)}, r"window_s = \[8.5, 9\]: no request of tiny lies in it, its requests span 0 to 8 s"),
+        ({"window_s": (8.5, 9)}, r"window_s = \[8.5, 9\]: no request of tiny lies in it; they span 0 to 8 s"),
         ({"window_s": (4, 4)}, r"window_s = \[4, 4\]: must be \[start, end\]"),
         ({"window_s": (0, 1), "first": 2}, "first = 2: give either first or window_s"),
         ({"over_length": "ignore"}, "over_length = ignore: must be one of truncate, drop, size_to_trace, untreated"),
-        ({"slot_tokens": 1}, "slot_tokens = 1: a request needs 2 tokens"),
+        ({"slot_tokens": 1}, "slot_tokens = 1: a request needs at least 2 tokens"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(tiny, settings, message):
+def test_invalid_settings_are_refused(tiny, settings, message):
     with pytest.raises(InputError, match=message):
         _ = TraceWorkload(tiny, **settings).requests
 
 
-def test_a_file_is_read_once_a_process(tiny):
+def test_a_process_reads_a_file_once(tiny):
     two, three = (TraceWorkload(tiny, first=count).recorded for count in (2, 3))
     assert np.shares_memory(two.input_tokens, three.input_tokens)
 
