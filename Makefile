@@ -73,7 +73,7 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(VENV)/bin/python -m tests.benchmarks
 
-# The pages of docs/ and an API reference as a site in site/, which opens without a server or a network.
+# The pages of docs/ and an API reference as a site in site/; its pages open as files, without a network.
 docs: $(DOCS)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 	@echo "site/index.html"
