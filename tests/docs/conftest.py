@@ -14,7 +14,7 @@ IGNORED = shutil.ignore_patterns(*LEFT_OUT, *BEING_WRITTEN)
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory):
-    """Return a copy with the files that README and the pages show, one for all tests of this process.
+    """Return a copy with the files that the pages show, for all tests.
 
     What numba has compiled beside the source is copied, too, and counts there: its stamps know no path. A folder that
     NUMBA_CACHE_DIR names would not do, as numba keeps a subfolder there for each path of a source.

@@ -20,7 +20,7 @@ def extended(project):
 
 
 def cases():
-    """Yield the page's commands; those with contract tests take seconds each and are slow tests."""
+    """Yield the page's commands; those that run contract tests are slow tests."""
     for block in runnable(PAGE):
         marks = [pytest.mark.slow] if "pytest" in block.text else []
         yield pytest.param(block, id=block.name, marks=marks)

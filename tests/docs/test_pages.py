@@ -47,7 +47,7 @@ def test_every_page_with_commands_is_run():
 
 
 def test_a_block_that_is_not_run_here_says_who_runs_it():
-    """Blocks that `.ci/run` is said to run name only targets that it calls."""
+    """Check that blocks which `.ci/run` should run name only targets that it calls."""
     script = (ROOT / ".ci/run").read_text()
     for block in runnable(*pages()):
         if block.marker and block.marker[2].startswith(".ci/run"):
@@ -98,8 +98,8 @@ def anchors(file):
 
 def test_every_page_is_in_the_navigation():
     listed = re.findall(r"^ *- (?:[\w ]+: )?(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE)
-    there = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
-    assert there == {page for page in listed if not page.startswith("results/")}
+    written = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    assert written == {page for page in listed if not page.startswith("results/")}
     assert all((ROOT / page).is_file() for page in listed if page.startswith("results/"))
 
 

@@ -2,7 +2,7 @@
 
 - `sh` and `python` blocks are run as they stand, in the order of their page. An HTML comment directly before a block
   says that it is not run here: `<!-- run by: WHO -->`, or `<!-- needs: WHAT -->`.
-- A `python`, `yaml` or `toml` block after a paragraph that names a file and ends in a colon is that file. Text for a file
+- A `python`, `yaml` or `toml` block is a file if the paragraph before it names one and ends in a colon. Text for a file
   that the project has goes to its end.
 - A `text` block directly after an `sh` block shows lines of its output.
 """
@@ -80,7 +80,7 @@ def runnable(*names: str) -> Iterator[Block]:
 
 
 def write_files(project: Path, page: str) -> list[str]:
-    """Write the files that a page shows into a copy of the project; return their names."""
+    """Write the files that a page shows into a copy; return their names."""
     named = [block for block in blocks(page) if block.file]
     for block in named:
         path = project / block.file
@@ -91,7 +91,10 @@ def write_files(project: Path, page: str) -> list[str]:
 
 
 def run_block(project: Path, block: Block) -> str:
-    """Run a block in a copy of the project and return its output; assert that it succeeds and shows what it says."""
+    """Run a block in a copy of the project and return its output.
+
+    Assert that it succeeds and that its output has the lines that the page shows.
+    """
     words = ["bash", "-euo", "pipefail", "-c", block.text]
     if block.language == "python":
         words = [sys.executable, "-c", block.text]
