@@ -21,7 +21,7 @@ FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 MARKER = re.compile(r"<!-- (run by|needs): (.+) -->")
 FILE = re.compile(r"`([\w./]+\.(?:py|yaml|toml))`")
 FILE_LANGUAGES = ("python", "yaml", "toml")
-LIMIT_S = 300
+LIMIT_S = 600
 
 
 class Block(NamedTuple):
