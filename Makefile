@@ -18,11 +18,13 @@ EXTRAS := dev,bench,runtime
 # What only `make launchers` needs, 80 MB.
 LAUNCHERS := $(VENV)/launchers
 LAUNCHER_EXTRAS := slurm,ray
+# What only `make docs` needs, 120 MB.
+DOCS := $(VENV)/docs
 
 # What `make verify` computes again and compares with the committed rows.
 VERIFIED ?= fig1_embedded,fig2_embedded,fig3b_embedded,fig6a_embedded,table1_embedded
 
-.PHONY: reproduce real report verify test validate launchers browser lint bench constraints clean
+.PHONY: reproduce real report verify test validate launchers browser lint bench docs constraints clean
 
 # The main job. What a sweep could do is drawn even if some of its points failed; the failure is still reported.
 reproduce: $(INSTALLED)
@@ -71,6 +73,11 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(VENV)/bin/python -m tests.benchmarks
 
+# The pages of docs/ and an API reference as a site in site/; its pages open as files, without a network.
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 # Removed and made anew where the Python or the requirements changed, so that no package of before stays behind.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -84,11 +91,15 @@ $(LAUNCHERS): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(LAUNCHER_EXTRAS)]"
 	@touch $@
 
+$(DOCS): $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	@touch $@
+
 # The newest versions that pyproject.toml allows, from an environment of their own. Use the oldest Python supported.
 constraints: FRESH := $(VENV)/fresh
 constraints:
 	$(PYTHON) -m venv --clear $(FRESH)
-	$(FRESH)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS),$(LAUNCHER_EXTRAS)]"
+	$(FRESH)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(EXTRAS),$(LAUNCHER_EXTRAS),docs]"
 	grep '^#' constraints.txt > $(FRESH)/constraints.txt
 	$(FRESH)/bin/python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+[a-z0-9.]*$$//' >> $(FRESH)/constraints.txt
 	mv $(FRESH)/constraints.txt constraints.txt
@@ -96,5 +107,5 @@ constraints:
 
 # Results stay: outputs/ holds what took hours.
 clean:
-	rm -rf $(VENV) *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) site *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
