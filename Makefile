@@ -1,15 +1,16 @@
 # Every target sets itself up: all it takes is make and Python 3.11 or newer.
 PYTHON ?= python3
-# VARIANT=_embedded runs the variants that need no download.
-VARIANT ?=
-EXPERIMENTS ?= $(filter-out %_embedded real_% model_limit,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+# DATA=embedded downloads nothing; its experiments are stored under names that end in _embedded.
+DATA ?= recorded
+EXPERIMENTS ?= $(filter-out real_% model_limit,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 # Real runs on this machine's CPU: `make real`.
 REAL ?= real_vs_predicted model_limit real_vs_predicted_trace
+PRECISION ?= full
 COMMA := ,
 EMPTY :=
-NAMES = $(call LISTED,$(EXPERIMENTS))
-LISTED = $(subst $(EMPTY) $(EMPTY),$(COMMA),$(addsuffix $(VARIANT),$(1)))
-PRECISION ?= full
+LISTED = $(subst $(EMPTY) $(EMPTY),$(COMMA),$(1))
+SWEEP = $(VENV)/bin/python run.py -m experiment=$(call LISTED,$(1)) data=$(DATA) precision=$(PRECISION)
+STORED = $(if $(filter embedded,$(DATA)),$(addsuffix _embedded,$(1)),$(1))
 
 VENV := .venv
 # One environment for all targets: the test tools add seconds to the first set-up, and no target ever waits for another.
@@ -19,15 +20,15 @@ EXTRAS := dev,bench,runtime
 LAUNCHERS := $(VENV)/launchers
 LAUNCHER_EXTRAS := slurm,ray
 
-# What `make verify` computes again and compares with the committed rows.
-VERIFIED ?= fig1_embedded,fig2_embedded,fig3b_embedded,fig6a_embedded,table1_embedded
+# The experiments that `make verify` computes again, on embedded data, and compares with the committed rows.
+VERIFIED ?= fig1 fig2 fig3b fig6a table1
 
 .PHONY: reproduce real report verify test validate launchers browser lint bench constraints clean
 
 # The main job. What a sweep could do is drawn even if some of its points failed; the failure is still reported.
 reproduce: $(INSTALLED)
 	@trap 'exit 130' INT; status=0; begin=$$(date +%s); \
-	$(VENV)/bin/python run.py -m experiment=$(NAMES) precision=$(PRECISION) || status=$$?; \
+	$(call SWEEP,$(EXPERIMENTS)) || status=$$?; \
 	swept=$$(date +%s); \
 	$(VENV)/bin/python plot.py --rows outputs/rows || status=$$?; \
 	echo "wall time: $$((swept - begin)) s of sweeps, $$(($$(date +%s) - swept)) s of figures, claims and rows"; \
@@ -35,17 +36,19 @@ reproduce: $(INSTALLED)
 
 # Transformer blocks really run, beside what was predicted: measurements, one point at a time with the machine to itself.
 real: $(INSTALLED)
-	$(VENV)/bin/python run.py -m experiment=$(call LISTED,$(REAL)) precision=$(PRECISION)
-	$(VENV)/bin/python plot.py $(addsuffix $(VARIANT),$(REAL)) --rows outputs/rows
+	$(call SWEEP,$(REAL))
+	$(VENV)/bin/python plot.py $(call STORED,$(REAL)) --rows outputs/rows
 
 # One page of what `make reproduce` and plan.py left in outputs/, to be read without a network.
 report: $(INSTALLED)
 	$(VENV)/bin/python plot.py report
 
 # A stated part again, from nothing and without any download, against the committed rows; fails where they disagree.
+verify: override DATA := embedded
+verify: override PRECISION := full
 verify: $(INSTALLED)
 	@rm -rf outputs/verify
-	$(VENV)/bin/python run.py -m experiment=$(VERIFIED) precision=full store=outputs/verify
+	$(call SWEEP,$(VERIFIED)) store=outputs/verify
 	$(VENV)/bin/python plot.py --store outputs/verify --verify results/rows
 
 test: $(INSTALLED)

@@ -9,10 +9,11 @@ from functools import partial
 from textwrap import shorten
 from typing import Any
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from store.disk.files import StoreWarning
+from store.disk.store import EMBEDDED, words_of
 from system.errors import InputError, input_error_behind
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -45,6 +46,8 @@ def sentence(error: BaseException) -> str:
     ours, cause = input_error_behind(error), error.__cause__ or error.__context__
     if ours is not None:
         return str(ours)
+    if isinstance(error, MissingConfigException) and (words := _embedded_words(error)):
+        return f"{error.missing_cfg_file}.yaml: there is no such file; write {words}"
     if "hydra/launcher/submitit_" in str(error):
         return not_installed("slurm")
     if "Could not override" in str(error):
@@ -52,6 +55,13 @@ def sentence(error: BaseException) -> str:
     if "Error in call to target" in str(error) and cause is not None:
         return str(cause)  # the call's own complaint, such as an unknown argument
     return _on_one_line(str(error)) or type(error).__name__
+
+
+def _embedded_words(error: MissingConfigException) -> str:
+    """Return the words for an experiment whose name was given with the suffix of embedded data; else nothing."""
+    group, _, name = (error.missing_cfg_file or "").rpartition("/")
+    is_experiment = group == "experiment" and name.removesuffix(EMBEDDED) in (error.options or ())
+    return words_of(name) if is_experiment else ""
 
 
 def not_installed(launcher: str) -> str:

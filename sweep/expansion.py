@@ -5,10 +5,7 @@ config groups, and a value that the configuration only copies is set where it en
 """
 
 import itertools
-import math
-import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,16 +14,17 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from store.disk.identity import identity_of
+from sweep.embedded import declared_axes, embedded_overrides, require_embedded, stand_ins_of, with_stand_ins
+from sweep.template import Template
 from system import InputError
 from system.checks import require, require_count
 
-Path = tuple[str | int, ...]
-PROBE = "\0probe"
-# Keys that no number follows from.
-OUTSIDE_POINTS = frozenset({"draws", "replications", "precision", "store", "experiment.name", "experiment.workers"})
+# Keys that no number depends on, and `data`, which only chooses others.
+OUTSIDE_POINTS = frozenset(
+    {"data", "draws", "replications", "precision", "store", "experiment.name", "experiment.workers"}
+)
 
 
 class Point(NamedTuple):
@@ -47,16 +45,6 @@ class Sweep(NamedTuple):
     draws: int
     replications: int
     workers: int | None = None  # at most so many at once; as many as there are where it is None
-
-
-def resolved_case(config: DictConfig) -> dict[str, Any]:
-    """The part of a configuration that a point's numbers follow from, as plain containers."""
-    case = OmegaConf.to_container(config.case, resolve=True, throw_on_missing=True)
-    assert isinstance(case, dict)
-    for path, value in _leaves(case):
-        finite = not isinstance(value, float) or math.isfinite(value)
-        require(finite, ".".join(map(str, path)), value, "must be a finite number")
-    return {str(key): value for key, value in case.items()}
 
 
 class Expansion:
@@ -80,15 +68,34 @@ class Expansion:
         experiments = [[choice] for override in chosen for choice in _choices(override)] or [[]]
         return [self._sweep(experiment, others) for experiment in experiments]
 
+    def stand_ins(self, arguments: Sequence[str]) -> list[str]:
+        """Return the overrides that replace recorded data under `data=embedded`, for a single point."""
+        overrides = [self._parse(argument) for argument in arguments]
+        experiment = [_text(override) for override in overrides if override.key_or_group == "experiment"]
+        others = [override for override in overrides if override.key_or_group != "experiment"]
+        return self._stand_ins(experiment, {override.get_key_element(): override for override in others})
+
+    def _stand_ins(self, experiment: list[str], given: Mapping[str, Override]) -> list[str]:
+        """As `stand_ins`. Values are set later: perhaps only a stand-in has their keys."""
+        chosen = [override for override in given.values() if self._is_group(override.key_or_group)]
+        choices = [_text(override) for override in chosen if not override.is_sweep_override()]
+        base = self._template((*experiment, *choices))
+        return embedded_overrides(base, {key: _chosen_values(override) for key, override in given.items()})
+
     def _sweep(self, experiment: list[str], overrides: list[Override]) -> Sweep:
         """The experiment's grids one after the other, with what the command line sets or sweeps in each of them."""
         given = {override.get_key_element(): override for override in overrides}
+        if "data" in given and given["data"].is_sweep_override():
+            raise InputError(
+                f"data = {_text(given['data'])[5:]}: is no axis; take one, and the other in a second sweep"
+            )
+        experiment = [*experiment, *self._stand_ins(experiment, given)]
         plain = [_text(override) for override in overrides if not override.is_sweep_override()]
         config = self._template((*experiment, *plain)).config
         require_count(draws=config.draws, replications=config.replications)
         if config.experiment.workers is not None:
             require_count(**{"experiment.workers": config.experiment.workers})
-        declared = _grids(config.experiment.axes)
+        declared = _declared_grids(config, given)
         grids = [
             self._axes(
                 grid, {key: text for key, text in part.items() if key not in kept and _is_axis(key, grid, declared)}
@@ -99,9 +106,12 @@ class Expansion:
         require(bool(grids), "experiment.axes", plain, f"no grid of {config.experiment.name} has these values")
         fixed = [_text(override) for key, override in given.items() if key not in grids[0]]
         points = _each_once(point for axes in grids for point in self._points([*experiment, *fixed], axes))
+        if config.data.stand_ins:
+            for point in points:
+                require_embedded(point.case)
         told = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
         size = (config.draws, config.replications, config.experiment.workers)
-        return Sweep(config.experiment.name, told, list(grids[0]), points, *size)
+        return Sweep(config.experiment.name + config.data.suffix, told, list(grids[0]), points, *size)
 
     def _parts(
         self, given: Mapping[str, Override], grids: list[dict[str, Any]]
@@ -155,8 +165,8 @@ class Expansion:
     def _composed(self, overrides: tuple[str, ...]) -> "Template":
         config = self._loader.load_configuration(self._config_name, [*self._always, *overrides], run_mode=RunMode.RUN)
         with open_dict(config):
-            config.pop("hydra")
-        return Template(config)
+            choices = config.pop("hydra").runtime.choices
+        return Template(config, choices)
 
     def _sets_a_value(self, override: Override) -> bool:
         """Whether it is a plain `key=value`; anything else (a group, `+`, `~`) is for Hydra to compose."""
@@ -164,74 +174,18 @@ class Expansion:
         return plain and not self._is_group(override.key_or_group)
 
 
-class Template:
-    """A composed configuration whose values can be set at the cost of a copy of plain containers."""
-
-    def __init__(self, config: DictConfig) -> None:
-        self.config = config
-        self._resolved = resolved_case(config)
-        self._pickled = pickle.dumps(self._resolved)
-        self._places = cache(self._places_of)
-
-    def case(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The resolved case with these keys set."""
-        for key, value in values.items():
-            if OmegaConf.select(self.config, key, default=PROBE) == PROBE:
-                raise InputError(f"{key} = {value}: there is no such key; `python run.py --cfg job` shows all")
-        copied = {key: self._places(key) for key in values}
-        if any(places is None or not _is_plain(values[key]) for key, places in copied.items()):
-            return resolved_case(self._with(values))
-        case: dict[str, Any] = pickle.loads(self._pickled)
-        for key, places in copied.items():
-            for path in places or ():
-                _at(case, path[:-1])[path[-1]] = values[key]
-        return case
-
-    def _with(self, values: Mapping[str, Any]) -> DictConfig:
-        config = deepcopy(self.config)
-        for key, value in values.items():
-            OmegaConf.update(config, key, value, merge=True)
-        return config
-
-    def _places_of(self, key: str) -> list[Path] | None:
-        """Where the resolved case shows the value of `key`; None if it does more than show it.
-
-        A probe is set: where it comes out unchanged it was copied, and nothing else may have changed.
-        """
-        config = self._with({key: PROBE})
-        try:
-            probed = resolved_case(config)
-        except (OmegaConfBaseException, InputError):
-            return None
-        places = [path for path, value in _leaves(probed) if value == PROBE]
-        for path in places:
-            try:
-                _at(probed, path[:-1])[path[-1]] = _at(self._resolved, path)
-            except (KeyError, TypeError, IndexError):
-                return None
-        return places if probed == self._resolved else None
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value is its own resolution: no container, no interpolation, nothing that is to be refused."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or isinstance(value, int) or (isinstance(value, str) and "${" not in value)
-
-
-def _leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every value that is no container, with the keys that lead to it."""
-    if isinstance(node, (dict, list)):
-        for key, child in node.items() if isinstance(node, dict) else enumerate(node):
-            yield from _leaves(child, (*path, key))
-    else:
-        yield path, node
-
-
-def _at(node: Any, path: Path) -> Any:
-    for key in path:
-        node = node[key]
-    return node
+def _declared_grids(config: DictConfig, given: Mapping[str, Override]) -> list[dict[str, Any]]:
+    """Return the grids of an experiment, with stand-ins for recorded data unless the command line gives the axes."""
+    if "experiment.axes" in given:
+        return _grids(config.experiment.axes)
+    stand_ins, grids = stand_ins_of(config), _grids(declared_axes(config))
+    return [
+        {
+            axis: with_stand_ins(_values(grid, axis), stand_ins[axis]) if values and axis in stand_ins else values
+            for axis, values in grid.items()
+        }
+        for grid in grids
+    ]
 
 
 def _grids(axes: Any) -> list[dict[str, Any]]:
@@ -281,6 +235,11 @@ def _choices(override: Override) -> list[str]:
     if not override.is_sweep_override():
         return [_text(override)]
     return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+
+
+def _chosen_values(override: Override) -> list[str]:
+    """Return the values of an override; none for one that deletes its key."""
+    return [choice.partition("=")[2] for choice in _choices(override) if "=" in choice]
 
 
 def _sweep_text(values: Any) -> str:

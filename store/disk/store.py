@@ -27,6 +27,7 @@ from store.disk.files import TEMPORARY, Files
 from system import InputError
 
 FORMAT = 2
+EMBEDDED = "_embedded"  # ends the name of an experiment that was swept with data=embedded (conf/data/embedded.yaml)
 ROW_SCHEMA = pa.schema(
     [
         ("point", pa.string()),
@@ -138,7 +139,7 @@ class Store:
         sweep: dict[str, Any] | None = self.files.read_json(f"experiments/{name}.json")
         if sweep is None:
             raise InputError(
-                f"experiment = {name}: not in {self.folder}; run `python run.py -m experiment={name}` first"
+                f"experiment = {name}: not in {self.folder}; run `python run.py -m {words_of(name)}` first"
             )
         return sweep
 
@@ -179,6 +180,12 @@ class Store:
         else:
             return True
         return False
+
+
+def words_of(experiment: str) -> str:
+    """Return the words of a command that choose an experiment and, as its name says, its data."""
+    name = experiment.removesuffix(EMBEDDED)
+    return f"experiment={name}" + ("" if name == experiment else " data=embedded")
 
 
 def _modified_ns(entry: os.DirEntry[str]) -> int:

@@ -15,7 +15,7 @@ import yaml
 
 from store.commands.card import LONGEST_LIST
 from store.disk.outcome import Outcome
-from store.disk.store import Store
+from store.disk.store import Store, words_of
 from store.tables.reading import load_records, load_results
 from store.tables.statistics import intervals_over_draws
 
@@ -84,7 +84,7 @@ def how_made(store: Path, experiment: str) -> dict[str, Any]:
     sources = [record["provenance"] for record in records]
     size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
     return {
-        "command": " ".join(["python run.py -m", f"experiment={experiment}", *size, *sweep["fixed"]]),
+        "command": " ".join(["python run.py -m", words_of(experiment), *size, *sweep["fixed"]]),
         "seeds": sorted({record["configuration"]["seed"] for record in records}),
         "commits": sorted({str(source["commit"]) for source in sources}),
         "platforms": [json.loads(text) for text in sorted({json.dumps(platform_of(source)) for source in sources})],

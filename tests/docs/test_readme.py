@@ -60,7 +60,7 @@ def test_the_commands_leave_what_the_readme_says(copy):
 
 
 def test_the_python_runs_as_it_stands(copy):
-    swept = command("run.py", "-m", "experiment=fig6a_embedded", "draws=1", "tuning.capacity=2,7", cwd=copy)
+    swept = command("run.py", "-m", "experiment=fig6a", "data=embedded", "draws=1", "tuning.capacity=2,7", cwd=copy)
     assert swept.returncode == 0, swept.stderr
     examples = [block for block in blocks("python") if not re.search("class EqualSplit|class Dragging", block)]
     assert len(examples) == 3

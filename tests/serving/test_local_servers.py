@@ -74,9 +74,9 @@ def test_small_models_are_as_large_as_their_blocks(name):
     assert model.prefill_gflop == pytest.approx(2 * parameters / 1e9, rel=1e-12)
 
 
-@pytest.mark.parametrize("experiment", ["real_vs_predicted_trace_embedded", "real_vs_predicted_h200_embedded"])
+@pytest.mark.parametrize("experiment", ["real_vs_predicted_trace", "real_vs_predicted_h200"])
 def test_a_longer_slot_takes_more_memory(experiment):
-    model = made(f"experiment={experiment}").case.model
+    model = made(f"experiment={experiment}", "data=embedded").case.model
     cache_values = architecture(model.name).cache_values_per_token * model.cache_tokens
     assert model.cache_memory_gb == pytest.approx(BYTES * cache_values / 1e9, rel=1e-12)
 
@@ -85,7 +85,7 @@ def test_both_clusters_of_nine_have_the_same_shape():
     """On 3 servers the whole model can be served and on 6 only a part of it."""
     for overrides in (
         ("experiment=real_vs_predicted_h200", "workload=synthetic_code"),
-        ("experiment=real_vs_predicted_h200_embedded",),
+        ("experiment=real_vs_predicted_h200", "data=embedded"),
     ):
         system = made(*overrides).system
         model, memory_gb = system.model, system.servers.memory_gb
