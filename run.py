@@ -51,22 +51,23 @@ def one_point(config: DictConfig) -> str:
 
 
 def with_stand_ins(words: Sequence[str]) -> list[str]:
-    """Return the words of a command for one point with the overrides that `data=embedded` adds.
+    """Return the words of a command with the overrides that `data=embedded` adds.
 
-    They are added before Hydra composes, as perhaps only a stand-in has a key that the command sets. A sweep adds them
-    to each of its experiments by itself.
+    They are added before Hydra composes, as the command may set a key that only a stand-in has. A sweep adds them to
+    each of its experiments itself, so the sweeper gets the number of words to leave out.
     """
     args = get_args_parser().parse_args(words)
     data = [word for word in args.overrides if word.startswith("data=")]
-    if args.multirun or not data:
+    if not data:
         return list(words)
     folders = [f"hydra.searchpath=[file://{Path(args.config_dir).absolute()}]"] if args.config_dir else []
     folders += [word for word in args.overrides if word.startswith("hydra.searchpath=")]
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         expansion = Expansion(GlobalHydra.instance().config_loader(), "config", folders)
         stand_ins = expansion.stand_ins(args.overrides)
-    index = list(words).index(data[0])  # beside other overrides: options may not lie between them
-    return [*words[:index], *stand_ins, *words[index:]]
+    count = [f"hydra.sweeper.added={len(stand_ins)}"] if args.multirun else []
+    index = list(words).index(args.overrides[0])
+    return [*words[:index], *stand_ins, *count, *words[index:]]
 
 
 if __name__ == "__main__":

@@ -69,11 +69,11 @@ class Expansion:
         return [self._sweep(experiment, others) for experiment in experiments]
 
     def stand_ins(self, arguments: Sequence[str]) -> list[str]:
-        """Return the overrides that replace recorded data under `data=embedded`, for a single point."""
-        overrides = [self._parse(argument) for argument in arguments]
-        experiment = [_text(override) for override in overrides if override.key_or_group == "experiment"]
-        others = [override for override in overrides if override.key_or_group != "experiment"]
-        return self._stand_ins(experiment, {override.get_key_element(): override for override in others})
+        """Return the overrides that `data=embedded` adds to the configuration that Hydra composes."""
+        overrides = {override.get_key_element(): override for override in map(self._parse, arguments)}
+        chosen = overrides.pop("experiment", None)
+        experiment = [_text(chosen)] if chosen is not None and not chosen.is_sweep_override() else []
+        return self._stand_ins(experiment, overrides)
 
     def _stand_ins(self, experiment: list[str], given: Mapping[str, Override]) -> list[str]:
         """As `stand_ins`. Values are set later: perhaps only a stand-in has their keys."""

@@ -41,18 +41,21 @@ LATE_S = 5.0  # how long workers that are lost or still in a queue are waited fo
 class PointsSweeperConfig:
     """The options of `hydra/sweeper=points`.
 
-    `workers` is how many jobs of the launcher share a sweep's points; null is as many as it runs at once.
+    `workers` is how many jobs of the launcher share a sweep's points; null is as many as it runs at once. `added` is
+    how many of the first arguments are stand-ins that run.py added (`data=embedded`).
     """
 
     _target_: str = MISSING
     workers: int | None = None
+    added: int = 0
 
 
 class PointsSweeper(Sweeper):
     """`python run.py -m experiment=NAME[,NAME] [key=values ...]`."""
 
-    def __init__(self, workers: int | None) -> None:
+    def __init__(self, workers: int | None, added: int = 0) -> None:
         self._workers = workers
+        self._added = added
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self._config = config
@@ -64,7 +67,7 @@ class PointsSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Compute what the store lacks of the sweeps and say how it went; exits with 1 if a point failed."""
         store = Store(Path(self._config.store).absolute())
-        sweeps = self._sweeps(store, arguments)
+        sweeps = self._sweeps(store, arguments[self._added :])
         folders = config_folders(self._config.hydra.runtime.config_sources)
         for sweep in sweeps:
             labels = labels_of((point.axes for point in sweep.points), folders)

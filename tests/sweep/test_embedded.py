@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from store.disk.store import EMBEDDED, words_of
+from store.disk.store import EMBEDDED, Store, words_of
 from sweep.embedded import require_embedded
 from system import InputError
 from tests.support.project import CONF, case_of, choices, script
@@ -97,3 +97,12 @@ def test_a_single_point_is_one_of_the_sweep(expand, tmp_path):
     assert [point] == [swept.identity for swept in sweep.points if swept.axes["evaluator"] == "replay"]
     assert "`python run.py -m experiment=table1 data=embedded` runs the experiment" in done.stdout
     assert case_of(*words)["workload"]["job_count"] == 100
+
+
+def test_a_sweep_may_set_keys_that_only_a_stand_in_has(tmp_path):
+    words = ("experiment=table1", "data=embedded", "workload.job_count=100", "algorithm=proposed", "draws=1")
+    done = script("run.py", "-m", *words, "constants=paper", "hydra/launcher=basic", f"store={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    sweep = Store(tmp_path).experiment("table1_embedded")
+    assert sweep["fixed"] == ["workload.job_count=100"]
+    assert done.stdout.startswith("table1_embedded (workload.job_count=100)")
