@@ -1,4 +1,4 @@
-"""Configuration → rows: `python run.py -m experiment=fig3b` sweeps, `python run.py key=value ...` runs one point."""
+"""Run sweeps (`python run.py -m experiment=fig3b`) and single points (`python run.py key=value ...`)."""
 
 import sys
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from system.code.source import ROOT
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
-    """Run one point and print its card; as a worker of a sweep, do a share of its points."""
+    """Run one point and print its card; as a worker, share a sweep's work."""
     if config.worker.work is not None:
         do_shared_work(Store(Path(config.store)), Path(config.worker.work), config.worker.first, evaluate)
         return
@@ -37,7 +37,7 @@ def main(config: DictConfig) -> None:
 
 
 def one_point(config: DictConfig) -> str:
-    """Compute the parts of the configured point that the store lacks, and return its card."""
+    """Compute the missing parts of the configured point, and return its card."""
     require_count(draws=config.draws, replications=config.replications)
     store, case = Store(Path(config.store)), resolved_case(config)
     if config.data.stand_ins:

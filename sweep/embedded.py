@@ -22,10 +22,10 @@ def stand_ins_of(config: DictConfig) -> dict[str, dict[str, str]]:
 
 
 def embedded_overrides(base: Template, given: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the overrides by which an experiment runs on embedded data; none for recorded data.
+    """Return the overrides that replace recorded data in an experiment.
 
-    `base` is composed of the experiment and of the choices in `given`, the keys of the command line with their values.
-    Raises `InputError` where the command line chooses recorded data.
+    There are none for data=recorded. `base` is composed of the experiment and of the choices in `given`, the keys of
+    the command line with their values. Raises `InputError` where the command line chooses recorded data.
     """
     stand_ins = stand_ins_of(base.config)
     if not stand_ins:
@@ -41,13 +41,13 @@ def embedded_overrides(base: Template, given: Mapping[str, Sequence[str]]) -> li
 
 
 def declared_axes(config: DictConfig) -> Any:
-    """Return the axes that an experiment declares: for embedded data its own ones, if it has these."""
+    """Return the axes that an experiment declares for its data, before stand-ins."""
     is_embedded = bool(config.data.stand_ins) and config.experiment.embedded.axes is not None
     return config.experiment.embedded.axes if is_embedded else config.experiment.axes
 
 
 def with_stand_ins(values: Sequence[str], stand_ins: Mapping[str, str]) -> str:
-    """Return an axis as on the command line, with stand-ins for recorded data and each value once."""
+    """Return an axis as on the command line, with each stand-in once."""
     return ",".join(dict.fromkeys(stand_ins.get(value, value) for value in values))
 
 
@@ -73,7 +73,7 @@ def _key(override: str) -> str:
 
 
 def _data_sets(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the key and the name of each data set that a part of a case reads."""
+    """Yield key and name of each data set that a case reads."""
     if isinstance(node, Mapping):
         if isinstance(node.get("dataset"), Mapping):
             yield key, node["dataset"]["name"]

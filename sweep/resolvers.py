@@ -1,4 +1,7 @@
-"""Resolvers that inline a hardware profile or a data set, so that its numbers are part of a point's identity."""
+"""OmegaConf resolvers that inline a hardware profile or a data set.
+
+So the numbers of a profile and the checksum of a data set are part of a point's identity.
+"""
 
 from functools import cache
 
@@ -7,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from hardware_profiles import profile
 from workloads import datasets
 
-# Points of a sweep read the same profiles again and again; a measured one takes 25 ms.
+# The points of a sweep share profiles, and reading a measured profile takes 25 ms.
 _read_profile = cache(profile.read_profile)
 
 

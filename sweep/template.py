@@ -27,7 +27,10 @@ class Template:
         self._paths = cache(self._paths_of)
 
     def case(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the resolved case with these keys set; raise `InputError` for a key that is not there."""
+        """Return the resolved case with these keys set.
+
+        Raises `InputError` for a key that does not exist.
+        """
         for key, value in values.items():
             if OmegaConf.select(self.config, key, default=PROBE) == PROBE:
                 raise InputError(f"{key} = {value}: there is no such key; `python run.py --cfg job` shows all")
@@ -55,9 +58,10 @@ class Template:
         return config
 
     def _paths_of(self, key: str) -> list[Path] | None:
-        """Return where the resolved case copies the value of a key; None where more than copies depends on it.
+        """Return the paths at which the resolved case copies the value of a key.
 
-        The key is set to a probe. Where the probe appears unchanged the value is a copy; nothing else may change.
+        None means that the case depends on the value in another way. The key is set to a probe. Where the probe appears
+        unchanged the value is a copy; nothing else may change.
         """
         config = self._with({key: PROBE})
         try:
@@ -87,7 +91,7 @@ def resolved_case(config: DictConfig) -> dict[str, Any]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Return whether a value resolves to itself: no container, no interpolation, no number to refuse."""
+    """Return whether a value is finite and neither a container nor an interpolation."""
     if isinstance(value, float):
         return math.isfinite(value)
     return value is None or isinstance(value, int) or (isinstance(value, str) and "${" not in value)

@@ -79,7 +79,7 @@ def test_the_command_line_is_never_replaced(expand):
 
 
 def test_data_is_no_axis_and_no_part_of_a_point(expand):
-    with pytest.raises(InputError, match="data = recorded,embedded: is no axis"):
+    with pytest.raises(InputError, match="data = recorded,embedded: is not an axis"):
         expand(["data=recorded,embedded"])
     (embedded,) = expand(["data=embedded", "case.seed=7"])
     (recorded,) = expand(["network=european", "case.seed=7"])
