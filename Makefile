@@ -1,67 +1,70 @@
-# Every target sets itself up: all it takes is make and Python 3.11 or newer.
+# Every target sets up its environment; it needs only make and Python 3.11 or newer.
 PYTHON ?= python3
-# VARIANT=_embedded runs the variants that need no download.
-VARIANT ?=
-EXPERIMENTS ?= $(filter-out %_embedded real_% model_limit,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
-# Real runs on this machine's CPU: `make real`.
+# DATA=embedded needs no download; the names of its experiments end in _embedded in the store.
+DATA ?= recorded
+EXPERIMENTS ?= $(filter-out real_% model_limit,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+# Experiments with real runs on this machine's CPU: `make real`.
 REAL ?= real_vs_predicted model_limit real_vs_predicted_trace
+PRECISION ?= full
 COMMA := ,
 EMPTY :=
-NAMES = $(call LISTED,$(EXPERIMENTS))
-LISTED = $(subst $(EMPTY) $(EMPTY),$(COMMA),$(addsuffix $(VARIANT),$(1)))
-PRECISION ?= full
+LISTED = $(subst $(EMPTY) $(EMPTY),$(COMMA),$(1))
+SWEEP = $(VENV)/bin/python run.py -m experiment=$(call LISTED,$(1)) data=$(DATA) precision=$(PRECISION)
+STORED = $(if $(filter embedded,$(DATA)),$(addsuffix _embedded,$(1)),$(1))
 
 VENV := .venv
-# One environment for all targets: the test tools add seconds to the first set-up, and no target ever waits for another.
+# One environment for all targets: test tools add only seconds to the first set-up, and later targets need none.
 INSTALLED := $(VENV)/installed
 EXTRAS := dev,bench,runtime
-# What only `make launchers` needs, 80 MB.
+# Packages that only `make launchers` needs, 80 MB.
 LAUNCHERS := $(VENV)/launchers
 LAUNCHER_EXTRAS := slurm,ray
-# What only `make docs` needs, 120 MB.
+# Packages that only `make docs` needs, 120 MB.
 DOCS := $(VENV)/docs
 
-# What `make verify` computes again and compares with the committed rows.
-VERIFIED ?= fig1_embedded,fig2_embedded,fig3b_embedded,fig6a_embedded,table1_embedded
+# The experiments that `make verify` computes again, on embedded data, and compares with the committed rows.
+VERIFIED ?= fig1 fig2 fig3b fig6a table1
 
 .PHONY: reproduce real report verify test validate launchers browser lint bench docs constraints clean
 
-# The main job. What a sweep could do is drawn even if some of its points failed; the failure is still reported.
+# The main job. Figures are drawn even if points of a sweep failed; the failure is still reported.
 reproduce: $(INSTALLED)
 	@trap 'exit 130' INT; status=0; begin=$$(date +%s); \
-	$(VENV)/bin/python run.py -m experiment=$(NAMES) precision=$(PRECISION) || status=$$?; \
+	$(call SWEEP,$(EXPERIMENTS)) || status=$$?; \
 	swept=$$(date +%s); \
 	$(VENV)/bin/python plot.py --rows outputs/rows || status=$$?; \
 	echo "wall time: $$((swept - begin)) s of sweeps, $$(($$(date +%s) - swept)) s of figures, claims and rows"; \
 	exit $$status
 
-# Transformer blocks really run, beside what was predicted: measurements, one point at a time with the machine to itself.
+# Real runs of transformer blocks beside predictions: measurements, one point at a time, which need the machine to themselves.
 real: $(INSTALLED)
-	$(VENV)/bin/python run.py -m experiment=$(call LISTED,$(REAL)) precision=$(PRECISION)
-	$(VENV)/bin/python plot.py $(addsuffix $(VARIANT),$(REAL)) --rows outputs/rows
+	$(call SWEEP,$(REAL))
+	$(VENV)/bin/python plot.py $(call STORED,$(REAL)) --rows outputs/rows
 
-# One page of what `make reproduce` and plan.py left in outputs/, to be read without a network.
+# One page with the results of `make reproduce` and plan.py in outputs/, which can be read offline.
 report: $(INSTALLED)
 	$(VENV)/bin/python plot.py report
 
-# A stated part again, from nothing and without any download, against the committed rows; fails where they disagree.
+# Recompute VERIFIED from nothing and without a download, and compare with the committed rows; fail where they disagree.
+verify: override DATA := embedded
+verify: override PRECISION := full
 verify: $(INSTALLED)
 	@rm -rf outputs/verify
-	$(VENV)/bin/python run.py -m experiment=$(VERIFIED) precision=full store=outputs/verify
+	$(call SWEEP,$(VERIFIED)) store=outputs/verify
 	$(VENV)/bin/python plot.py --store outputs/verify --verify results/rows
 
 test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
-# The claims that take minutes: simulation against exact values on 200 systems, intervals within 1 %.
+# Tests that take minutes: simulation against exact values on 200 systems, intervals within 1 %.
 validate: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -m slow tests
 
-# The report in Chromium, which has to be there (on Debian the package chromium).
+# The report in Chromium, which must be installed (on Debian the package chromium).
 browser: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -m browser tests
 
-# Sweeps through joblib, submitit and Ray, and through SLURM where its daemons are installed; workers are killed.
+# Sweeps with joblib, submitit and Ray, and with SLURM if its daemons are installed; tests kill workers.
 launchers: $(LAUNCHERS)
 	$(VENV)/bin/python -m pytest -v -m launchers tests/launchers
 
@@ -78,11 +81,11 @@ docs: $(DOCS)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 	@echo "site/index.html"
 
-# Removed and made anew where the Python or the requirements changed, so that no package of before stays behind.
+# The environment is made anew when the Python or the requirements change, so that no old package stays.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo 'PYTHON = $(PYTHON): must be Python 3.11 or newer with the venv module (on Debian the package python3-venv);' \
-	    'name another, such as make PYTHON=python3.12' >&2; exit 1; }
+	    'choose another, such as make PYTHON=python3.12' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
 	@touch $@
@@ -95,7 +98,7 @@ $(DOCS): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	@touch $@
 
-# The newest versions that pyproject.toml allows, from an environment of their own. Use the oldest Python supported.
+# Pin the newest versions that pyproject.toml allows, in a separate environment. Use the oldest supported Python.
 constraints: FRESH := $(VENV)/fresh
 constraints:
 	$(PYTHON) -m venv --clear $(FRESH)
@@ -105,7 +108,7 @@ constraints:
 	mv $(FRESH)/constraints.txt constraints.txt
 	rm -rf $(FRESH)
 
-# Results stay: outputs/ holds what took hours.
+# This keeps results, as outputs/ took hours.
 clean:
 	rm -rf $(VENV) site *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,40 +1,47 @@
-"""Configuration → rows: `python run.py -m experiment=fig3b` sweeps, `python run.py key=value ...` runs one point."""
+"""Run sweeps (`python run.py -m experiment=fig3b`) and single points (`python run.py key=value ...`)."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from store.commands.card import point_card
 from store.disk.identity import identity_of
 from store.disk.locks import locked, wait_for_others
-from store.disk.store import Store, missing_parts
+from store.disk.store import Store, missing_parts, words_of
 from store.disk.work import WorkItem, do_shared_work, do_work
+from sweep.embedded import require_embedded
 from sweep.errors import one_sentence_errors
-from sweep.expansion import resolved_case
+from sweep.expansion import Expansion
 from sweep.instantiate import evaluate
+from sweep.template import resolved_case
 from system.checks import require_count
+from system.code.source import ROOT
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
-    """One point and its card; or, for a worker of a sweep, its share of the points."""
+    """Run one point and print its card; as a worker, share a sweep's work."""
     if config.worker.work is not None:
         do_shared_work(Store(Path(config.store)), Path(config.worker.work), config.worker.first, evaluate)
         return
     with one_sentence_errors():
         sys.stdout.write(one_point(config))
         if config.experiment.axes:
-            sys.stdout.write(
-                f"(one point; `python run.py -m experiment={config.experiment.name}` runs the experiment)\n"
-            )
+            words = words_of(config.experiment.name + config.data.suffix)
+            sys.stdout.write(f"(one point; `python run.py -m {words}` runs the experiment)\n")
 
 
 def one_point(config: DictConfig) -> str:
-    """Compute what the store lacks of the configured point; its card."""
+    """Compute the missing parts of the configured point, and return its card."""
     require_count(draws=config.draws, replications=config.replications)
     store, case = Store(Path(config.store)), resolved_case(config)
+    if config.data.stand_ins:
+        require_embedded(case)
     point = identity_of(case).point
     wait_for_others(store.folder, [point])
     parts = missing_parts(store.parts([point])[point], config.draws, config.replications)
@@ -43,6 +50,27 @@ def one_point(config: DictConfig) -> str:
     return point_card(store, point, config.draws, config.replications)
 
 
+def with_stand_ins(words: Sequence[str]) -> list[str]:
+    """Return the words of a command with the overrides that `data=embedded` adds.
+
+    They are added before Hydra composes, as the command may set a key that only a stand-in has. A sweep adds them to
+    each of its experiments itself, so the sweeper gets the number of words to leave out.
+    """
+    args = get_args_parser().parse_args(words)
+    data = [word for word in args.overrides if word.startswith("data=")]
+    if not data:
+        return list(words)
+    folders = [f"hydra.searchpath=[file://{Path(args.config_dir).absolute()}]"] if args.config_dir else []
+    folders += [word for word in args.overrides if word.startswith("hydra.searchpath=")]
+    with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        expansion = Expansion(GlobalHydra.instance().config_loader(), "config", folders)
+        stand_ins = expansion.stand_ins(args.overrides)
+    count = [f"hydra.sweeper.added={len(stand_ins)}"] if args.multirun else []
+    index = list(words).index(args.overrides[0])
+    return [*words[:index], *stand_ins, *count, *words[index:]]
+
+
 if __name__ == "__main__":
     with one_sentence_errors():
+        sys.argv[1:] = with_stand_ins(sys.argv[1:])
         main()

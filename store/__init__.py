@@ -1,4 +1,4 @@
-"""Points and their rows on disk, whatever the rows measure, and what can be asked of them from Python."""
+"""Results of points on disk, and functions that read and compare them from Python."""
 
 from store.tables.compare import compare_commits, compare_stores, compare_values
 from store.tables.filtered import collect

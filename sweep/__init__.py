@@ -1,1 +1,1 @@
-"""Sweeps with Hydra: from a command to points, from points to workers, from errors to sentences."""
+"""Sweeps with Hydra: commands become points, workers compute points, and errors become sentences."""

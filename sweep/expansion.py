@@ -1,14 +1,12 @@
-"""From the axes of a sweep to points with an identity, at a few milliseconds each.
+"""Expansion of a command into sweeps, and of the axes of a sweep into points, at a few milliseconds a point.
 
-Hydra composes every point of a sweep twice, at 0.15 to 0.36 s. Here it composes and resolves once for each choice of
-config groups, and a value that the configuration only copies is set where it ends up (`Template`).
+Hydra by itself composes every point of a sweep twice, which takes 0.15 to 0.36 s. Here it composes and resolves once
+for each choice of config groups, and values that the configuration only copies are set in the resolved case
+(`Template`).
 """
 
 import itertools
-import math
-import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,16 +15,17 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from store.disk.identity import identity_of
+from sweep.embedded import declared_axes, embedded_overrides, require_embedded, stand_ins_of, with_stand_ins
+from sweep.template import Template
 from system import InputError
 from system.checks import require, require_count
 
-Path = tuple[str | int, ...]
-PROBE = "\0probe"
-# Keys that no number follows from.
-OUTSIDE_POINTS = frozenset({"draws", "replications", "precision", "store", "experiment.name", "experiment.workers"})
+# Keys that no number depends on, and `data`, which only chooses others.
+OUTSIDE_POINTS = frozenset(
+    {"data", "draws", "replications", "precision", "store", "experiment.name", "experiment.workers"}
+)
 
 
 class Point(NamedTuple):
@@ -38,32 +37,22 @@ class Point(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """The points of one experiment and how many draws and replications each is to have."""
+    """The points of one experiment, and the number of draws and replications of each point."""
 
     experiment: str
-    fixed: list[str]  # what the command line set beside the axes and that is the same in all points
+    fixed: list[str]  # overrides of the command line that are the same in all points
     axes: list[str]
     points: list[Point]
     draws: int
     replications: int
-    workers: int | None = None  # at most so many at once; as many as there are where it is None
-
-
-def resolved_case(config: DictConfig) -> dict[str, Any]:
-    """The part of a configuration that a point's numbers follow from, as plain containers."""
-    case = OmegaConf.to_container(config.case, resolve=True, throw_on_missing=True)
-    assert isinstance(case, dict)
-    for path, value in _leaves(case):
-        finite = not isinstance(value, float) or math.isfinite(value)
-        require(finite, ".".join(map(str, path)), value, "must be a finite number")
-    return {str(key): value for key, value in case.items()}
+    workers: int | None = None  # largest number of workers; None for no limit
 
 
 class Expansion:
-    """Expands the axes of experiments and of the command line; what was composed or parsed once is kept."""
+    """Expands the axes of experiments and of the command line; keeps what it has composed and parsed."""
 
     def __init__(self, loader: ConfigLoader, config_name: str | None, always: Sequence[str] = ()) -> None:
-        """`always` are overrides of Hydra itself, such as its search path, with which everything is composed."""
+        """Keep the loader; `always` are overrides of Hydra itself, such as its search path."""
         parser = OverridesParser.create(config_loader=loader)
         self._loader = loader
         self._config_name = config_name
@@ -73,43 +62,68 @@ class Expansion:
         self._is_group = cache(loader.get_group_options)
 
     def sweeps(self, arguments: Sequence[str]) -> list[Sweep]:
-        """One sweep for each experiment that the arguments name; one of the arguments alone if they name none."""
+        """Return a sweep for each experiment in the arguments; one if they name none."""
         overrides = [self._parse(argument) for argument in arguments]
         chosen = [override for override in overrides if override.key_or_group == "experiment"]
         others = [override for override in overrides if override.key_or_group != "experiment"]
         experiments = [[choice] for override in chosen for choice in _choices(override)] or [[]]
         return [self._sweep(experiment, others) for experiment in experiments]
 
+    def stand_ins(self, arguments: Sequence[str]) -> list[str]:
+        """Return the overrides that `data=embedded` adds to the configuration that Hydra composes."""
+        overrides = {override.get_key_element(): override for override in map(self._parse, arguments)}
+        chosen = overrides.pop("experiment", None)
+        experiment = [_text(chosen)] if chosen is not None and not chosen.is_sweep_override() else []
+        return self._stand_ins(experiment, overrides)
+
+    def _stand_ins(self, experiment: list[str], given: Mapping[str, Override]) -> list[str]:
+        """Return the stand-ins for an experiment; `given` are the other overrides by key.
+
+        Only choices of config groups are composed, as perhaps only a stand-in has the keys of other overrides.
+        """
+        chosen = [override for override in given.values() if self._is_group(override.key_or_group)]
+        choices = [_text(override) for override in chosen if not override.is_sweep_override()]
+        base = self._template((*experiment, *choices))
+        return embedded_overrides(base, {key: _chosen_values(override) for key, override in given.items()})
+
     def _sweep(self, experiment: list[str], overrides: list[Override]) -> Sweep:
-        """The experiment's grids one after the other, with what the command line sets or sweeps in each of them."""
+        """Return the sweep over an experiment's grids, with the overrides in each grid."""
         given = {override.get_key_element(): override for override in overrides}
+        if "data" in given and given["data"].is_sweep_override():
+            raise InputError(
+                f"data = {_text(given['data'])[5:]}: is not an axis; sweep the two choices one after the other"
+            )
+        experiment = [*experiment, *self._stand_ins(experiment, given)]
         plain = [_text(override) for override in overrides if not override.is_sweep_override()]
         config = self._template((*experiment, *plain)).config
         require_count(draws=config.draws, replications=config.replications)
         if config.experiment.workers is not None:
             require_count(**{"experiment.workers": config.experiment.workers})
-        declared = _grids(config.experiment.axes)
+        declared = _declared_grids(config, given)
         grids = [
             self._axes(
                 grid, {key: text for key, text in part.items() if key not in kept and _is_axis(key, grid, declared)}
             )
             for part, about in self._parts(given, declared)
-            for grid, kept in _left_by(part, about)
+            for grid, kept in _kept_grids(part, about)
         ]
         require(bool(grids), "experiment.axes", plain, f"no grid of {config.experiment.name} has these values")
         fixed = [_text(override) for key, override in given.items() if key not in grids[0]]
         points = _each_once(point for axes in grids for point in self._points([*experiment, *fixed], axes))
-        told = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
+        if config.data.stand_ins:
+            for point in points:
+                require_embedded(point.case)
+        shown = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
         size = (config.draws, config.replications, config.experiment.workers)
-        return Sweep(config.experiment.name, told, list(grids[0]), points, *size)
+        return Sweep(config.experiment.name + config.data.suffix, shown, list(grids[0]), points, *size)
 
     def _parts(
         self, given: Mapping[str, Override], grids: list[dict[str, Any]]
     ) -> Iterator[tuple[dict[str, Override], list[dict[str, Any]]]]:
-        """Yield the command line with the grids that it is about, in two parts for values of which some are new.
+        """Yield the command line with the grids that it applies to.
 
-        Where each grid is about a single value, those about the known values keep theirs, and the new values take the
-        place of the first grid's.
+        If the grids have a single value of an axis each and the command line gives known and new values, there are two
+        parts: grids with known values keep theirs, and new values replace the value of the first grid.
         """
         for key, override in given.items():
             values = [choice.split("=", 1)[1] for choice in _choices(override)]
@@ -123,20 +137,23 @@ class Expansion:
         yield dict(given), grids
 
     def _axes(self, grid: Mapping[str, Any], given: Mapping[str, Override]) -> dict[str, Override]:
-        """A grid's axes, where the command line does not set or sweep them, and those of the command line."""
+        """Return the axes of a grid.
+
+        Axes of the command line replace or extend the declared ones.
+        """
         wanted = {key: values for key, values in grid.items() if values is not None}
         declared = {key: self._parse(f"{key}={_sweep_text(values)}") for key, values in wanted.items()}
         swept = {key: override for key, override in given.items() if override.is_sweep_override()}
         return {key: given.get(key, override) for key, override in declared.items()} | swept
 
     def _points(self, fixed: list[str], axes: Mapping[str, Override]) -> list[Point]:
-        """Every combination of the axes' values, each a point of its own."""
+        """Return a point for every combination of the axes' values."""
         combinations = itertools.product(*(_choices(override) for override in axes.values()))
         points = [self._point(fixed, list(axes), combination) for combination in combinations]
         if len({point.identity for point in points}) < len(points):
             raise InputError(
                 f"axes {', '.join(axes)}: several of the {len(points)} points are the same; sweep different values, "
-                "and only of keys that a point's numbers follow from (draws, replications and store are set once)"
+                "and only of keys that change a point's numbers (not draws, replications or store)"
             )
         return points
 
@@ -146,7 +163,7 @@ class Expansion:
         return Point(identity_of(case).point, values, case)
 
     def _case(self, overrides: Iterable[str]) -> dict[str, Any]:
-        """The resolved case under these overrides."""
+        """Return the resolved case under these overrides."""
         parsed = [self._parse(text) for text in overrides]
         composing = tuple(_text(override) for override in parsed if not self._sets_a_value(override))
         values = {override.key_or_group: override.value() for override in parsed if self._sets_a_value(override)}
@@ -155,119 +172,74 @@ class Expansion:
     def _composed(self, overrides: tuple[str, ...]) -> "Template":
         config = self._loader.load_configuration(self._config_name, [*self._always, *overrides], run_mode=RunMode.RUN)
         with open_dict(config):
-            config.pop("hydra")
-        return Template(config)
+            choices = config.pop("hydra").runtime.choices
+        return Template(config, choices)
 
     def _sets_a_value(self, override: Override) -> bool:
-        """Whether it is a plain `key=value`; anything else (a group, `+`, `~`) is for Hydra to compose."""
+        """Return whether an override is a plain `key=value`.
+
+        Hydra composes all others: choices of groups, `+` and `~`.
+        """
         plain = not (override.is_add() or override.is_force_add() or override.is_delete() or override.package)
         return plain and not self._is_group(override.key_or_group)
 
 
-class Template:
-    """A composed configuration whose values can be set at the cost of a copy of plain containers."""
+def _declared_grids(config: DictConfig, given: Mapping[str, Override]) -> list[dict[str, Any]]:
+    """Return the declared grids of an experiment, with stand-ins for recorded data.
 
-    def __init__(self, config: DictConfig) -> None:
-        self.config = config
-        self._resolved = resolved_case(config)
-        self._pickled = pickle.dumps(self._resolved)
-        self._places = cache(self._places_of)
-
-    def case(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The resolved case with these keys set."""
-        for key, value in values.items():
-            if OmegaConf.select(self.config, key, default=PROBE) == PROBE:
-                raise InputError(f"{key} = {value}: there is no such key; `python run.py --cfg job` shows all")
-        copied = {key: self._places(key) for key in values}
-        if any(places is None or not _is_plain(values[key]) for key, places in copied.items()):
-            return resolved_case(self._with(values))
-        case: dict[str, Any] = pickle.loads(self._pickled)
-        for key, places in copied.items():
-            for path in places or ():
-                _at(case, path[:-1])[path[-1]] = values[key]
-        return case
-
-    def _with(self, values: Mapping[str, Any]) -> DictConfig:
-        config = deepcopy(self.config)
-        for key, value in values.items():
-            OmegaConf.update(config, key, value, merge=True)
-        return config
-
-    def _places_of(self, key: str) -> list[Path] | None:
-        """Where the resolved case shows the value of `key`; None if it does more than show it.
-
-        A probe is set: where it comes out unchanged it was copied, and nothing else may have changed.
-        """
-        config = self._with({key: PROBE})
-        try:
-            probed = resolved_case(config)
-        except (OmegaConfBaseException, InputError):
-            return None
-        places = [path for path, value in _leaves(probed) if value == PROBE]
-        for path in places:
-            try:
-                _at(probed, path[:-1])[path[-1]] = _at(self._resolved, path)
-            except (KeyError, TypeError, IndexError):
-                return None
-        return places if probed == self._resolved else None
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value is its own resolution: no container, no interpolation, nothing that is to be refused."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or isinstance(value, int) or (isinstance(value, str) and "${" not in value)
-
-
-def _leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every value that is no container, with the keys that lead to it."""
-    if isinstance(node, (dict, list)):
-        for key, child in node.items() if isinstance(node, dict) else enumerate(node):
-            yield from _leaves(child, (*path, key))
-    else:
-        yield path, node
-
-
-def _at(node: Any, path: Path) -> Any:
-    for key in path:
-        node = node[key]
-    return node
+    Axes from the command line get no stand-ins.
+    """
+    if "experiment.axes" in given:
+        return _grids(config.experiment.axes)
+    stand_ins, grids = stand_ins_of(config), _grids(declared_axes(config))
+    return [
+        {
+            axis: with_stand_ins(_values(grid, axis), stand_ins[axis]) if values and axis in stand_ins else values
+            for axis, values in grid.items()
+        }
+        for grid in grids
+    ]
 
 
 def _grids(axes: Any) -> list[dict[str, Any]]:
-    """The axes of each grid: `experiment.axes` is one grid, or a list of grids over the same keys."""
+    """Return the grids of `experiment.axes`: one, or a list with the same keys."""
     grids = [dict(grid) for grid in axes] if OmegaConf.is_list(axes) else [dict(axes or {})]
     same = bool(grids) and all(grid.keys() == grids[0].keys() for grid in grids)
     require(same, "experiment.axes", [list(grid) for grid in grids], "every grid must have the same keys")
     return grids
 
 
-def _left_by(given: Mapping[str, Override], grids: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], set[str]]]:
-    """Of several grids those that the command line leaves, each with the axes whose single value it keeps.
+def _kept_grids(
+    given: Mapping[str, Override], grids: list[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], set[str]]]:
+    """Yield the grids that the command line keeps.
 
-    A grid about a single value of an axis is left if that is among the values asked for; if these are new to all
-    grids they replace it.
+    Each comes with the axes whose single value it keeps. A grid with a single value of an axis is kept if the command
+    line gives that value. Values that are new to all grids replace it.
     """
-    asked = {key: {choice.split("=", 1)[1] for choice in _choices(override)} for key, override in given.items()}
-    known = {key: asked[key] & {value for grid in grids for value in _values(grid, key)} for key in asked}
+    wanted = {key: {choice.split("=", 1)[1] for choice in _choices(override)} for key, override in given.items()}
+    known = {key: wanted[key] & {value for grid in grids for value in _values(grid, key)} for key in wanted}
     for grid in grids:
         single = {key for key in grid if len(_values(grid, key)) == 1 and known.get(key) and len(grids) > 1}
-        if all(set(_values(grid, key)) <= asked[key] for key in single):
+        if all(set(_values(grid, key)) <= wanted[key] for key in single):
             yield grid, single
 
 
 def _is_axis(key: str, grid: Mapping[str, Any], grids: list[dict[str, Any]]) -> bool:
-    """Return whether a key may be an axis of a grid: not where the grid leaves it out (null) and another has it."""
+    """Return whether a key may be an axis of a grid.
+
+    It may not if the grid leaves it out (null) and another grid has it.
+    """
     return grid.get(key) is not None or not any(_values(other, key) for other in grids)
 
 
 def _values(grid: Mapping[str, Any], key: str) -> list[str]:
-    """The values of an axis, as on the command line."""
+    """Return the values of an axis, as on the command line."""
     return _sweep_text(grid[key]).split(",") if grid.get(key) is not None else []
 
 
 def _each_once(points: Iterable[Point]) -> list[Point]:
-    """Without those that an earlier grid has: the command line may have made grids alike."""
+    """Return the points without repetitions, as the command line may have made grids alike."""
     return list({(point.identity, *point.axes.values()): point for point in points}.values())
 
 
@@ -277,12 +249,20 @@ def _text(override: Override) -> str:
 
 
 def _choices(override: Override) -> list[str]:
-    """Every value of a swept override as an override of its own; itself if it is not swept."""
+    """Return an override for every value of a perhaps swept override."""
     if not override.is_sweep_override():
         return [_text(override)]
     return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
 
 
+def _chosen_values(override: Override) -> list[str]:
+    """Return the values of an override; none for one that deletes its key."""
+    return [choice.partition("=")[2] for choice in _choices(override) if "=" in choice]
+
+
 def _sweep_text(values: Any) -> str:
-    """An experiment's axis as on the command line: a list becomes `a,b,c`; text such as `range(1,9)` stays."""
+    """Return an axis as on the command line.
+
+    A list becomes `a,b,c`; text such as `range(1,9)` stays as it is.
+    """
     return ",".join(map(str, values)) if OmegaConf.is_list(values) else str(values)

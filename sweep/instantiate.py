@@ -1,4 +1,4 @@
-"""The one place where a configuration becomes objects."""
+"""Instantiation: the only module that turns a configuration into objects."""
 
 import json
 from functools import lru_cache
@@ -10,7 +10,10 @@ from evaluators.points.case import Case, Evaluation
 
 
 def evaluate(case: dict[str, Any], draws: range, replications: range) -> Evaluation:
-    """The rows and refusals of a resolved case; its parts are frozen objects, so points share equal ones."""
+    """Return the rows and refusals of a resolved case.
+
+    The parts of a case are frozen objects, so points share equal parts.
+    """
     parts = {name: _made(json.dumps(part)) for name, part in case.items() if name != "_target_"}
     return Case(**parts).evaluate(draws, replications)
 

@@ -1,8 +1,8 @@
-"""A launcher on Ray: `hydra/launcher=ray`, on this machine or, with `hydra.launcher.address`, on a cluster.
+"""Launcher on Ray: `hydra/launcher=ray`, on this machine or, with `hydra.launcher.address`, on a cluster.
 
-Hydra's own Ray plugin (1.2.2) cannot be installed beside a current joblib: it asks for cloudpickle below 3, joblib for
-3 or above. A worker of a sweep is a plain command, so Ray is asked for no more than to place commands and to start
-them again where a node or a Ray process dies.
+Hydra's own Ray plugin (1.2.2) cannot be installed beside a current joblib: it needs cloudpickle below 3, joblib needs
+3 or above. A worker of a sweep is a plain command, so Ray only places commands and restarts them when a node or a Ray
+process dies.
 """
 
 import os
@@ -24,7 +24,7 @@ from system.checks import require_count
 from system.code.source import ROOT
 from workloads.datasets import FOLDER_VARIABLE
 
-# Said to workers, since those of a cluster have the environment in which Ray was started there.
+# Variables passed to workers, as workers on a cluster have the environment in which Ray was started.
 FORWARDED = (FOLDER_VARIABLE, "XDG_CACHE_HOME")
 ANSWER_S = 5.0
 
@@ -33,8 +33,8 @@ ANSWER_S = 5.0
 class RayLauncherConfig:
     """The options of `hydra/launcher=ray`.
 
-    `address` is `local` for a Ray of its own on this machine, else that of a cluster, such as 10.0.0.1:6379. `cpus` is
-    how many CPUs a Ray of its own may use; null is all.
+    `address` is `local` to start Ray on this machine, or the address of a cluster, such as 10.0.0.1:6379. `cpus` is the
+    number of CPUs that a local Ray may use; null means all.
     """
 
     _target_: str = MISSING
@@ -43,7 +43,10 @@ class RayLauncherConfig:
 
 
 class RayLauncher(Launcher):
-    """Every job of the launcher is a Ray task on one CPU that runs `python run.py` with the job's overrides."""
+    """Launcher whose jobs are Ray tasks, each on one CPU.
+
+    A task runs `python run.py` with the overrides of the job.
+    """
 
     def __init__(self, address: str, cpus: int | None) -> None:
         if cpus is not None:
@@ -52,14 +55,17 @@ class RayLauncher(Launcher):
         self._cpus = cpus
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Nothing of Hydra goes to the workers but the overrides."""
+        """Ignore the arguments: only the overrides go to the workers."""
 
     def cpu_count(self) -> int:
-        """The CPUs of the cluster, which is joined, or started, if that has not yet been done."""
+        """Return the CPUs of the cluster, which is joined or started if needed."""
         return int(self._ray().cluster_resources()["CPU"])
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run the jobs and wait for all. A task whose Ray process dies is started again by Ray, three times."""
+        """Run the jobs and wait for all.
+
+        Ray restarts a task whose Ray process dies, up to three times.
+        """
         ray = self._ray()
         task = ray.remote(num_cpus=1, max_retries=3)(run_worker)
         environment = {name: os.environ[name] for name in FORWARDED if name in os.environ}
@@ -72,7 +78,7 @@ class RayLauncher(Launcher):
         return [JobReturn(overrides=words, status=JobStatus.COMPLETED) for words in job_overrides]
 
     def _ray(self) -> Any:
-        """Ray, joined to its cluster."""
+        """Return the module `ray`, connected to the cluster."""
         ray = _imported_ray()
         if not ray.is_initialized():
             own = self._address == "local"
@@ -83,8 +89,8 @@ class RayLauncher(Launcher):
                 ray.init(address=self._address, log_to_driver=False, logging_level="ERROR", **settings)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise InputError(
-                    f"hydra.launcher.address = {self._address}: Ray does not join ({error}); the cluster needs this "
-                    "Python and this Ray, and if it asks for a token RAY_AUTH_MODE=token must be set here too"
+                    f"hydra.launcher.address = {self._address}: cannot connect ({error}); the cluster needs the same "
+                    "versions of Python and Ray, and if it needs a token, set RAY_AUTH_MODE=token here too"
                 ) from error
         return ray
 
@@ -99,19 +105,19 @@ def _imported_ray() -> Any:
 
 
 def _require_answer(address: str) -> None:
-    """Where nobody listens Ray itself would try for ever."""
+    """Raise `InputError` unless the address accepts a connection; Ray would try forever."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
     except (OSError, OverflowError, ValueError) as error:
         raise InputError(
-            f"hydra.launcher.address = {address}: no Ray answers there ({error}); name the HOST:PORT that "
-            "`ray start --head` told, or leave it out for a Ray of its own on this machine"
+            f"hydra.launcher.address = {address}: no Ray answers there ({error}); give the HOST:PORT that "
+            "`ray start --head` printed, or leave the key out to start Ray on this machine"
         ) from error
 
 
 def run_worker(overrides: list[str], folder: str, environment: Mapping[str, str]) -> str:
-    """Run one worker where Ray has put this; how it ended, unless well."""
+    """Run one worker on the node that Ray chose; return an error message or nothing."""
     command = [sys.executable, str(ROOT / "run.py"), *overrides]
     done = subprocess.run(
         command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False

@@ -1,7 +1,8 @@
-"""Sweeps that were expanded before, so that a command that is repeated does not compose its points again.
+"""Remembered expansions: a command that is repeated does not compose its points again.
 
-Composing takes Hydra about a tenth of a second for each choice of config groups. What comes of it follows from the
-command, the project's files and the versions of Hydra and OmegaConf; it is kept under a hash of these.
+Hydra takes about a tenth of a second to compose each choice of config groups. The result depends on the command
+(`data=embedded` is part of it), the project's files and the versions of Hydra and OmegaConf; it is stored under a hash
+of these.
 """
 
 import hashlib
@@ -20,16 +21,17 @@ PACKAGES = ("hydra-core", "omegaconf")
 def remembered_sweeps(
     store: Store, command: Sequence[str | None], sources: Sequence[Path], expand: Callable[[], list[Sweep]]
 ) -> list[Sweep]:
-    """The sweeps of a command, from the store where it has them. `sources` are the folders that Hydra composes from.
+    """Return the sweeps of a command, from the store if it remembers them.
 
-    With configuration from elsewhere than the project nothing is remembered, as nobody says when it changes.
+    `sources` are the folders that Hydra composes from. With configuration from outside the project nothing is
+    remembered, as changes to it would go unnoticed.
     """
     if set(sources) != {ROOT / "conf"}:
         return expand()
     name = f"expansions/{_key(command)}.json"
-    found = store.files.read_json(name)
-    if found is not None:
-        return [Sweep(**{**sweep, "points": [Point(*point) for point in sweep["points"]]}) for sweep in found]
+    remembered = store.files.read_json(name)
+    if remembered is not None:
+        return [Sweep(**{**sweep, "points": [Point(*point) for point in sweep["points"]]}) for sweep in remembered]
     sweeps = expand()
     store.files.write_json(name, [sweep._asdict() for sweep in sweeps])
     return sweeps
@@ -43,5 +45,8 @@ def _key(command: Sequence[str | None]) -> str:
 
 
 def _folders() -> list[Path]:
-    """Return the configuration and all packages: any of their code and data may be part of a point's identity."""
+    """Return the folders of the configuration and of all packages.
+
+    Any of their code and data may be part of a point's identity.
+    """
     return [ROOT / "conf", *(folder.parent for folder in ROOT.glob("*/__init__.py"))]

@@ -1,4 +1,7 @@
-"""Resolvers that inline a hardware profile, a data set or a model: its numbers become part of a point's identity."""
+"""OmegaConf resolvers that inline a hardware profile, a data set or a model preset.
+
+So their numbers and checksums are part of a point's identity.
+"""
 
 from functools import cache
 from typing import Any
@@ -10,7 +13,7 @@ from system.models.decoder import served_model
 from system.models.presets import preset
 from workloads import datasets
 
-# Points of a sweep read the same profiles again and again; a measured one takes 25 ms.
+# The points of a sweep share profiles, and reading a measured profile takes 25 ms.
 _read_profile = cache(profile.read_profile)
 
 

@@ -1,7 +1,8 @@
-"""The sweeper: drops the points that the store has and gives the others to workers, jobs of any Hydra launcher.
+"""The sweeper: skips points that the store has and gives the others to workers, which are jobs of a Hydra launcher.
 
-So a launcher's cost (basic, joblib, submitit, Ray) is paid once a worker and not once a point. All workers find all
-points, resolved, in one file, begin at different lines of it, and take what nobody else has (`store/disk/work.py`).
+So a launcher (basic, joblib, submitit, Ray) costs its start-up once for each worker and not once for each point. All
+workers read all resolved points from one file, begin at different lines of it, and take points that no other worker
+has taken (`store/disk/work.py`).
 """
 
 import json
@@ -34,27 +35,31 @@ from sweep.ray_launcher import RayLauncher
 from sweep.remembered import remembered_sweeps
 
 POLL_S = 0.5
-LATE_S = 5.0  # how long workers that are lost or still in a queue are waited for once everything is done
+LATE_S = 5.0  # once everything is done, wait this long for workers that are lost or still queued
 
 
 @dataclass
 class PointsSweeperConfig:
     """The options of `hydra/sweeper=points`.
 
-    `workers` is how many jobs of the launcher share a sweep's points; null is as many as it runs at once.
+    `workers` is the number of launcher jobs that share a sweep's points; null means as many as run at once. `added` is
+    the number of leading arguments that run.py added as stand-ins for recorded data (`data=embedded`).
     """
 
     _target_: str = MISSING
     workers: int | None = None
+    added: int = 0
 
 
 class PointsSweeper(Sweeper):
-    """`python run.py -m experiment=NAME[,NAME] [key=values ...]`."""
+    """Sweeper of `python run.py -m experiment=NAME[,NAME] [key=values ...]`."""
 
-    def __init__(self, workers: int | None) -> None:
+    def __init__(self, workers: int | None, added: int = 0) -> None:
         self._workers = workers
+        self._added = added
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep the configuration and its loader, and make the launcher."""
         self._config = config
         self._loader = hydra_context.config_loader
         self._launcher = Plugins.instance().instantiate_launcher(
@@ -62,9 +67,12 @@ class PointsSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Compute what the store lacks of the sweeps and say how it went; exits with 1 if a point failed."""
+        """Compute the missing points of the sweeps and print summaries.
+
+        Exits with status 1 if a point failed.
+        """
         store = Store(Path(self._config.store).absolute())
-        sweeps = self._sweeps(store, arguments)
+        sweeps = self._sweeps(store, arguments[self._added :])
         folders = config_folders(self._config.hydra.runtime.config_sources)
         for sweep in sweeps:
             labels = labels_of((point.axes for point in sweep.points), folders)
@@ -77,12 +85,13 @@ class PointsSweeper(Sweeper):
             sys.exit(1)
 
     def _compute(self, store: Store, sweeps: list[Sweep]) -> None:
-        """All that is missing. What another sweep was at meanwhile is done here only if that did not finish it.
+        """Compute all missing points.
 
-        What a worker that was lost, killed for instance, was at is done again, as long as that leads on.
+        Points that another sweep is computing are waited for; only those it leaves unfinished are computed here. Points
+        of a worker that was lost, such as a killed one, are computed again as long as the work gets smaller.
         """
         work, before, loss = _missing_work(store, sweeps), 0, None
-        old_notes = {item.point: store.unfinished(item.point) for item in work}  # of attempts before this sweep
+        old_notes = {item.point: store.unfinished(item.point) for item in work}  # notes of attempts before this sweep
         while work and len(work) != before:
             loss = self._launch(store, work, self._worker_count(sweeps)) or loss
             wait_for_others(store.folder, [item.point for item in work])
@@ -92,11 +101,11 @@ class PointsSweeper(Sweeper):
         if loss and work:
             raise loss
         if loss:
-            told = sentence(loss).partition(". ")[0]
-            sys.stderr.write(f"warning: a worker was lost, others did its work ({told})\n")
+            cause = sentence(loss).partition(". ")[0]
+            sys.stderr.write(f"warning: a worker was lost; others did its work ({cause})\n")
 
     def _sweeps(self, store: Store, arguments: list[str]) -> list[Sweep]:
-        """What the arguments ask for."""
+        """Return the sweeps that the arguments describe."""
         hydra = self._config.hydra
         folders = [Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file"]
         name = hydra.job.config_name
@@ -105,7 +114,7 @@ class PointsSweeper(Sweeper):
         return remembered_sweeps(store, [name, *arguments], folders, lambda: expansion.sweeps(arguments))
 
     def _launch(self, store: Store, work: list[WorkItem], workers: int) -> Exception | None:
-        """Have workers do the work; what stopped one of them before its time, if anything did."""
+        """Have workers do the work; return the error that stopped one, if any."""
         count = min(workers, len(work))
         path = write_work(Path(self._config.hydra.sweep.dir).absolute() / "work.jsonl", work)
         shared = [f"worker.work={json.dumps(str(path))}", f"store={json.dumps(str(store.folder))}"]
@@ -114,22 +123,28 @@ class PointsSweeper(Sweeper):
         try:
             with progress:
                 for result in self._launcher.launch(jobs, initial_job_idx=0):
-                    _ = result.return_value  # raises what stopped the worker
+                    _ = result.return_value  # raises the error that stopped the worker
         except KeyboardInterrupt:
             if not progress.all_done():
                 raise
         except Exception as error:
             return error
         finally:
-            path.unlink(missing_ok=True)  # workers that are still there stop after their point
+            path.unlink(missing_ok=True)  # remaining workers stop after their current point
         return None
 
     def _worker_count(self, sweeps: Sequence[Sweep]) -> int:
-        """As many as were asked for, or as run at once, but no more than any of the experiments allows."""
-        return min(self._workers or self._at_once(), *(sweep.workers or sys.maxsize for sweep in sweeps))
+        """Return the number of workers: as configured, or as many as run at once.
 
-    def _at_once(self) -> int:
-        """Jobs that the launcher runs at once: joblib's `n_jobs`, submitit's `array_parallelism`, Ray's CPUs, or 1."""
+        No experiment gets more workers than it allows.
+        """
+        return min(self._workers or self._parallel_jobs(), *(sweep.workers or sys.maxsize for sweep in sweeps))
+
+    def _parallel_jobs(self) -> int:
+        """Return the number of jobs that the launcher runs at once.
+
+        That is joblib's `n_jobs`, submitit's `array_parallelism`, or the CPUs of Ray; else 1.
+        """
         if isinstance(self._launcher, RayLauncher):
             return self._launcher.cpu_count()
         for key in ("n_jobs", "array_parallelism"):
@@ -140,7 +155,10 @@ class PointsSweeper(Sweeper):
 
 
 class _Progress:
-    """A bar that counts finished points in the store, whichever machine computes them; and no waiting for nothing."""
+    """Progress bar that counts finished points in the store, on whichever machine they are computed.
+
+    Once everything is done it also ends a launcher that still waits for workers.
+    """
 
     def __init__(self, store: Store, work: list[WorkItem]) -> None:
         self._store, self._work = store, work
@@ -159,7 +177,7 @@ class _Progress:
         self._bar.close()
 
     def all_done(self) -> bool:
-        """Whether nobody has anything left to do."""
+        """Return whether all work is done."""
         new = self._new_files()
         return all(
             f"{item.point}.json" in new or all(self._store.has(item.point, part) for part in item.parts)
@@ -167,14 +185,14 @@ class _Progress:
         )
 
     def _watch(self) -> None:
-        looking_s = 0.0
-        while not self._stop.wait(max(POLL_S, 20 * looking_s)):  # a large store takes a while to look at
+        reading_s = 0.0
+        while not self._stop.wait(max(POLL_S, 20 * reading_s)):  # reading a large store takes a while
             begin = time.perf_counter()
             self._update()
             if self._bar.n == len(self._work) and self.all_done():
                 break
-            looking_s = time.perf_counter() - begin
-        if not self._stop.wait(LATE_S):  # a launcher waits for all of its jobs: stop it as Ctrl-C would
+            reading_s = time.perf_counter() - begin
+        if not self._stop.wait(LATE_S):  # the launcher waits for all its jobs: stop it as Ctrl-C would
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def _update(self) -> None:
@@ -183,19 +201,19 @@ class _Progress:
         self._bar.refresh()
 
     def _new_files(self) -> set[str]:
-        """Names of those that finished points have left or written again since the begin."""
+        """Return the names of records that finished points have written since the start."""
         return {name for name, _ in self._store.finished_files() - self._before}
 
 
 def _report(store: Store, sweep: Sweep) -> bool:
-    """Say what came of a sweep; whether no point failed or is missing."""
+    """Print the summary of a sweep; return whether no point failed or is missing."""
     points = points_table(store, _as_record(sweep))
     sys.stdout.write("\n".join([summary_line(sweep.experiment, sweep.fixed, points), *reasons(points)]) + "\n")
     return not points["status"].isin(["failed", "missing"]).any()
 
 
 def _missing_work(store: Store, sweeps: Sequence[Sweep]) -> list[WorkItem]:
-    """What is not yet stored, each point once however many experiments share it."""
+    """Return the missing parts; points that experiments share are returned once."""
     cases = {}
     draws: defaultdict[str, int] = defaultdict(int)
     replications: defaultdict[str, int] = defaultdict(int)

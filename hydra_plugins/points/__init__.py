@@ -1,4 +1,4 @@
-"""Hand the project's sweeper, launcher and resolvers to Hydra; all of them live in `sweep`.
+"""Registration of the project's sweeper, launcher and resolvers with Hydra; all of them are in `sweep`.
 
 Hydra imports every module of the namespace package `hydra_plugins` and accepts only classes that are defined there.
 """
@@ -10,11 +10,11 @@ from sweep import ray_launcher, sweeper
 
 
 class PointsSweeper(sweeper.PointsSweeper):
-    """Sweep points, as `sweep.sweeper` says."""
+    """Sweeper of points; see `sweep.sweeper`."""
 
 
 class RayLauncher(ray_launcher.RayLauncher):
-    """Launch workers with Ray, as `sweep.ray_launcher` says."""
+    """Launcher of workers on Ray; see `sweep.ray_launcher`."""
 
 
 STORE = ConfigStore.instance()

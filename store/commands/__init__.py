@@ -1,1 +1,1 @@
-"""What the commands of `python -m store` and `run.py` print."""
+"""Output of the commands `python -m store` and `run.py`."""

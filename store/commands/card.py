@@ -1,4 +1,4 @@
-"""One point's results on the terminal."""
+"""Card: the results of one point on the terminal."""
 
 import pandas as pd
 
@@ -7,23 +7,23 @@ from store.disk.store import Store
 from store.tables.statistics import mean_interval
 from system import InputError
 
-LONGEST_LIST = 40  # a metric at more places than this is a curve
+LONGEST_LIST = 40  # a metric with more coordinates than this is a curve
 
 
 def point_card(store: Store, point: str, draws: int, replications: int) -> str:
-    """Every metric with its mean over draws and the 95 % half-width.
+    """Return every metric with its mean over draws and the 95 % half-width.
 
-    Raises `InputError` with the reason where a draw was refused: a mean over the others would flatter.
+    Raises `InputError` with the reason if a draw was refused: a mean over the other draws would look too good.
     """
     parts = store.parts([point])
-    found = outcome_of(store, point, parts[point], draws, replications)
-    if found.status != "ok":
-        raise InputError(f"{found.status}: {found.reason}")
+    outcome = outcome_of(store, point, parts[point], draws, replications)
+    if outcome.status != "ok":
+        raise InputError(f"{outcome.status}: {outcome.reason}")
     return "\n".join([f"point {point}", *means(store.rows(parts, draws, replications))]) + "\n"
 
 
 def means(rows: pd.DataFrame) -> list[str]:
-    """A line a metric of one point's rows."""
+    """Return a line for each metric of one point's rows."""
     sizes = rows.groupby("metric")["at"].transform("nunique")
     curves = rows.loc[sizes > LONGEST_LIST, "metric"].unique()
     rows = rows[sizes <= LONGEST_LIST]
@@ -35,7 +35,7 @@ def means(rows: pd.DataFrame) -> list[str]:
 
 
 def _labels(rows: pd.DataFrame) -> pd.Series:
-    """The metric, and where it has one, its quantile or coordinate."""
+    """Return the name of each row's metric, with its quantile or coordinate if any."""
     return rows["metric"].where(rows["at"].isna(), rows["metric"] + " at " + rows["at"].map("{:g}".format))
 
 

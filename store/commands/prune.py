@@ -1,4 +1,4 @@
-"""What in a store no sweep of today's code will use again: found, and removed if nobody is at work."""
+"""Pruning: files that no sweep with the current code will use are listed, and deleted if no sweep is running."""
 
 import time
 from collections.abc import Iterator
@@ -13,25 +13,28 @@ from store.disk.identity import identity_of
 from store.disk.locks import is_held
 from store.disk.store import Store
 from store.tables.reading import points_of
-from store.tables.text import aligned
+from store.tables.text import aligned, counted
 from system.checks import require
 
-LEFT_BEHIND_S = 3600.0  # nobody takes so long to write a file
-LONGEST_LIST = 40  # of points
+LEFT_BEHIND_S = 3600.0  # writing a file never takes this long
+LONGEST_LIST = 40  # points in one list
 
 
 class Prunable(NamedTuple):
-    """A file that can go."""
+    """A file that can be deleted."""
 
     why: str
-    point: str  # whose it is, if it is a point's
+    point: str  # the point it belongs to, if it was made by other code
     name: str  # relative to the store
     size_mb: float
 
 
 def prunable(store: Store) -> pd.DataFrame:
-    """One row a file (`Prunable`) of points to which today's code gives another name, of killed writers, of commands
-    that are remembered, and of what was set aside. Points of today's code stay, even those in no experiment.
+    """Return a row (`Prunable`) for each file that can be deleted.
+
+    These are files of points whose configuration has another identity under the current code, files left by killed
+    writers, remembered commands, and files that were set aside. Points of the current code stay, even those that belong
+    to no experiment.
     """
     paths = [
         *(("other code", path) for path in _files_of_other_code(store)),
@@ -52,7 +55,10 @@ def _point_of(path: Path) -> str:
 
 
 def _files_of_other_code(store: Store) -> list[Path]:
-    """The record of a part before its rows: rows that nothing commits are no harm, a record without its rows is."""
+    """Return the files of outdated points, records before rows.
+
+    If deletion stops midway, rows without a record are harmless, but a record without rows is not.
+    """
     files = [path for folder in ("points", "unfinished") for path in sorted((store.folder / folder).glob("[!.]*.json"))]
     outdated = {point for point, path in {_point_of(path): path for path in files}.items() if _is_outdated(store, path)}
     files += sorted((store.folder / "rows").glob("[!.]*.parquet"))
@@ -60,46 +66,49 @@ def _files_of_other_code(store: Store) -> list[Path]:
 
 
 def _is_outdated(store: Store, path: Path) -> bool:
-    """Whether today's code gives another name to the configuration of a record."""
+    """Return whether the current code gives a record's configuration another identity."""
     record = store.files.read_json(str(path.relative_to(store.folder)))
     if not record or "configuration" not in record:
-        return False  # torn or foreign: whoever reads the point sets it aside
+        return False  # torn or foreign: it is set aside when the point is read
     return identity_of(record["configuration"]).point != record["point"]
 
 
 def _left_behind(store: Store) -> Iterator[Path]:
-    """Temporary files, and rows without the record that commits them, that are too old to be still written."""
+    """Yield temporary files and uncommitted rows that are too old to be in use."""
     rows = (store.folder / "rows").glob("[!.]*.parquet")
-    lonely = (path for path in rows if not (store.folder / "points" / path.with_suffix(".json").name).is_file())
-    for path in sorted([*store.folder.rglob(f"{TEMPORARY}*"), *lonely]):
+    uncommitted = (path for path in rows if not (store.folder / "points" / path.with_suffix(".json").name).is_file())
+    for path in sorted([*store.folder.rglob(f"{TEMPORARY}*"), *uncommitted]):
         if time.time() - path.stat().st_mtime > LEFT_BEHIND_S:
             yield path
 
 
 def remove(store: Store, files: pd.DataFrame) -> None:
-    """Remove these files; while another process is at a point of the store nothing, and `InputError` is raised."""
-    require(not is_held(store.folder), "store", store.folder, "a sweep is running on it; prune once it has ended")
+    """Delete these files.
+
+    Raises `InputError`, and deletes nothing, while another process computes a point of the store.
+    """
+    require(not is_held(store.folder), "store", store.folder, "a sweep is using it; prune after it has ended")
     for name in files["name"]:
         store.files.remove(name)
 
 
-def told_files(store: Store, files: pd.DataFrame) -> list[str]:
-    """How many files of each kind there are, how large, the points of other code, and the experiments these are in."""
+def file_lines(store: Store, files: pd.DataFrame) -> list[str]:
+    """Return lines about prunable files.
+
+    They give the number and size of the files of each kind, the points of other code, and the experiments that contain
+    such points.
+    """
     if files.empty:
         return ["nothing to prune"]
     kinds = files.groupby("why", sort=False).agg(files=("name", "size"), size_mb=("size_mb", "sum")).reset_index()
     points = sorted(set(files["point"]) - {""})
     more = [f"and {len(points) - LONGEST_LIST} more"] if len(points) > LONGEST_LIST else []
-    lines = [*aligned(kinds.round(3)), f"{len(files)} files, {files['size_mb'].sum():.3g} MB"]
-    lines += (
-        wrap(f"points of other code ({len(points)}): " + " ".join([*points[:LONGEST_LIST], *more]), 110)
-        if points
-        else []
-    )
+    lines = [*aligned(kinds.round(3)), f"{counted(len(files), 'file')}, {files['size_mb'].sum():.3g} MB"]
+    if points:
+        lines += wrap(f"points of other code ({len(points)}): " + " ".join([*points[:LONGEST_LIST], *more]), 110)
     for name in store.experiment_names():
         swept = points_of(store.experiment(name))
         if lost := len(set(swept) & set(points)):
-            lines.append(
-                f"{name}: {lost} of its {len(swept)} points are of other code; its next sweep computes them anew"
-            )
+            share = f"{lost} of its {counted(len(swept), 'point')}"
+            lines.append(f"{name}: other code computed {share}; its next sweep recomputes them")
     return lines

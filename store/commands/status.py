@@ -1,4 +1,4 @@
-"""How far experiments are: what is done, what came to nothing and why, and how much work is left."""
+"""Progress of experiments: points done, points without a result and why, and the work left."""
 
 import os
 from collections import Counter
@@ -15,13 +15,15 @@ from store.disk.store import Part, Parts, Store, missing_parts
 from store.tables.reading import axes_table, outcomes, points_of
 from store.tables.text import aligned
 
-LEGEND = "done counts refused points (infeasible, unstable): these are results; left_s and left_wall_s are estimates"
+LEGEND = (
+    "done includes refused points (infeasible, unstable), as these are results; left_s and left_wall_s are estimates"
+)
 NOTED = ("failed", "skipped")
-AHEAD = ("failed", "missing")  # what the next sweep computes; what is skipped it would skip again
+AHEAD = ("failed", "missing")  # the next sweep computes these; skipped points would be skipped again
 
 
 class Status(NamedTuple):
-    """How far one experiment is. Refused points are done: that there is no answer is a result."""
+    """Progress of one experiment. Refused points are done, as a refusal is a result."""
 
     experiment: str
     points: int
@@ -30,14 +32,14 @@ class Status(NamedTuple):
     skipped: int
     failed: int
     missing: int
-    running: int  # of those that are not done
+    running: int  # of the points that are not done
     done_s: float  # seconds of work
-    left_s: float  # an estimate; nan if nothing is there to go by
-    left_wall_s: float  # the same with all cores of this machine at work
+    left_s: float  # an estimate; nan while no point has been computed
+    left_wall_s: float  # the same on all cores of this machine
 
 
 class Attempts(NamedTuple):
-    """A reason why points came to nothing, and the last attempt that it ended."""
+    """A reason why points have no result, and the last attempt that ended for it."""
 
     status: str  # failed or skipped
     points: int
@@ -48,57 +50,59 @@ class Attempts(NamedTuple):
 
 
 def experiment_status(store: Store, experiments: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One row an experiment (`Status`), and one row a reason why points failed or were skipped (`Attempts`).
+    """Return the status of experiments, and why points failed or were skipped.
 
-    All as far as the draws and replications go that an experiment's last sweep asked for.
+    The first table has a row (`Status`) for each experiment, the second a row (`Attempts`) for each reason. Both cover
+    the draws and replications of the last sweep of an experiment.
     """
     rows, unfinished = [], set()
     for name in experiments:
         sweep = store.experiment(name)
         parts = store.parts(points_of(sweep))
-        found = outcomes(store, sweep, parts)
-        rows.append(_status(name, found, _left_s(sweep, parts, found), store))
-        unfinished |= {point for point in found if found[point].status in NOTED}
+        by_point = outcomes(store, sweep, parts)
+        rows.append(_status(name, by_point, _left_s(sweep, parts, by_point), store))
+        unfinished |= {point for point in by_point if by_point[point].status in NOTED}
     return pd.DataFrame(rows, columns=list(Status._fields)), _attempts(store, unfinished)
 
 
-def _status(experiment: str, found: dict[str, Outcome], left_s: NDArray[np.float64], store: Store) -> Status:
-    names = Counter(outcome.status for outcome in found.values())
+def _status(experiment: str, by_point: dict[str, Outcome], left_s: NDArray[np.float64], store: Store) -> Status:
+    names = Counter(outcome.status for outcome in by_point.values())
     return Status(
         experiment,
-        points=len(found),
-        done=sum(outcome.is_complete for outcome in found.values()),
+        points=len(by_point),
+        done=sum(outcome.is_complete for outcome in by_point.values()),
         refused=names["infeasible"] + names["unstable"],
         skipped=names["skipped"],
         failed=names["failed"],
         missing=names["missing"],
-        running=sum(is_held(store.folder, point) for point in found if not found[point].is_complete),
-        done_s=sum(outcome.duration_s for outcome in found.values()),
+        running=sum(is_held(store.folder, point) for point in by_point if not by_point[point].is_complete),
+        done_s=sum(outcome.duration_s for outcome in by_point.values()),
         left_s=float(left_s.sum()),
         left_wall_s=float(max(left_s.sum() / (os.cpu_count() or 1), left_s.max(initial=0.0))),
     )
 
 
-def _left_s(sweep: dict[str, Any], parts: Parts, found: dict[str, Outcome]) -> NDArray[np.float64]:
-    """Seconds of work ahead at each point."""
+def _left_s(sweep: dict[str, Any], parts: Parts, by_point: dict[str, Outcome]) -> NDArray[np.float64]:
+    """Return the seconds of work left at each point."""
     axes = axes_table(sweep)
     size = sweep["draws"], sweep["replications"]
-    ahead = [_cells(missing_parts(parts[p], *size)) if found[p].status in AHEAD else 0 for p in axes["point"]]
-    cell_s = [found[p].duration_s / _cells(parts[p]) if parts[p] else np.nan for p in axes["point"]]
+    ahead = [_cells(missing_parts(parts[p], *size)) if by_point[p].status in AHEAD else 0 for p in axes["point"]]
+    cell_s = [by_point[p].duration_s / _cells(parts[p]) if parts[p] else np.nan for p in axes["point"]]
     return left_s(axes.drop(columns="point").to_numpy(str), np.array(ahead), np.array(cell_s))
 
 
 def left_s(axes: NDArray[np.str_], ahead: NDArray[np.int64], cell_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Seconds for the `ahead` cells (draws times replications) of each of n points with the values `axes` (n, axes).
+    """Return an estimate of the seconds of work left at each of n points.
 
-    `cell_s` is what a cell took, nan where that is not known: there it is the mean over the points that share most
-    values with the point. All nan if nothing is known and something is ahead.
+    `axes` (n, axes) are the values of the axes, `ahead` the number of cells (draws times replications) left at each
+    point, and `cell_s` the seconds that a cell of the point took, nan where unknown. An unknown time is the mean over
+    the points that share most values with the point. If no time is known, points with work left are nan.
     """
     known = np.flatnonzero(np.isfinite(cell_s))
     seconds = np.where(ahead > 0, np.nan, 0.0)
-    for place in np.flatnonzero(ahead) if known.size else ():
-        shared = (axes[known] == axes[place]).sum(axis=1)
-        seconds[place] = ahead[place] * cell_s[known[shared == shared.max()]].mean()
+    for n in np.flatnonzero(ahead) if known.size else ():
+        shared = (axes[known] == axes[n]).sum(axis=1)
+        seconds[n] = ahead[n] * cell_s[known[shared == shared.max()]].mean()
     return seconds
 
 
@@ -107,7 +111,7 @@ def _cells(parts: Sequence[Part]) -> int:
 
 
 def _attempts(store: Store, points: Iterable[str]) -> pd.DataFrame:
-    """A row a reason in the notes of these points."""
+    """Return a row for each reason in the notes on these points."""
     notes = [store.unfinished(point) for point in sorted(points)]
     by_reason: dict[tuple[str, str], list[Attempts]] = {}
     for attempt in sorted((_attempt(note) for note in notes if note), key=lambda attempt: attempt.last):
@@ -121,8 +125,8 @@ def _attempt(note: dict[str, Any]) -> Attempts:
     return Attempts(note["status"], 1, note["reason"], note["started"], machine, note["point"])
 
 
-def told_status(table: pd.DataFrame, attempts: pd.DataFrame) -> list[str]:
-    """Both tables of `status` in lines."""
+def status_lines(table: pd.DataFrame, attempts: pd.DataFrame) -> list[str]:
+    """Return both tables of `experiment_status` as lines."""
     lines = [*aligned(table.round(1), empty="unknown"), LEGEND]
     return lines + [
         f"{row.status} ({row.points}): {row.reason} [last {row.last} on {row.machine}, point {row.point}]"

@@ -1,4 +1,4 @@
-"""Files of a store: written whole or not at all; set aside where they are not what they should be."""
+"""Files of a store: written whole or not at all, and set aside if they are damaged or foreign."""
 
 import json
 import os
@@ -17,27 +17,33 @@ TEMPORARY = ".tmp-"
 
 
 class StoreError(InputError):
-    """The store cannot be written: nothing that is computed would be kept."""
+    """Error for a store that cannot be written, so that results would be lost."""
 
 
 class StoreWarning(UserWarning):
-    """A file in the store was torn or foreign and has been set aside."""
+    """Warning that a file in the store was torn or foreign and has been set aside."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """The files below a folder, which is made when first written to; names are relative to it."""
+    """The files below a folder, which is created at the first write.
+
+    Names of files are relative to the folder.
+    """
 
     folder: Path
 
     def read_json(self, name: str) -> Any:
-        """The content of a file, None if it is not there. A file that is no JSON is set aside and counts as absent."""
+        """Return the content of a JSON file; None if it is absent.
+
+        A file that is not JSON is set aside and counts as absent.
+        """
         try:
             return json.loads((self.folder / name).read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             return None
         except ValueError:
-            self.set_aside(name, why="it is no JSON: torn, or not from here")
+            self.set_aside(name, why="it is not JSON: torn, or not written by this project")
             return None
 
     def write_json(self, name: str, content: Any) -> None:
@@ -45,30 +51,33 @@ class Files:
         self.write(name, json.dumps(content, indent=1, sort_keys=True).encode())
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, whole or not at all; raises `StoreError` if the store cannot take it."""
+        """Write a file, whole or not at all.
+
+        Raises `StoreError` if it cannot be written.
+        """
         path = self.folder / name
-        with problems_told(self.folder, f"write {name}"):
+        with store_errors(self.folder, f"write {name}"):
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(path, content)
 
     def remove(self, name: str) -> None:
         """Remove a file if it is there."""
-        with problems_told(self.folder, f"remove {name}"):
+        with store_errors(self.folder, f"remove {name}"):
             (self.folder / name).unlink(missing_ok=True)
 
     def set_aside(self, *names: str, why: str) -> None:
-        """Move files that belong together to where nothing reads them, and warn."""
-        told = " and ".join(names)
-        with problems_told(self.folder, f"set {told} aside, though {why}"):
+        """Move files that belong together to a folder that nothing reads, and warn."""
+        listed = " and ".join(names)
+        with store_errors(self.folder, f"set {listed} aside, though {why}"):
             (self.folder / ASIDE).mkdir(exist_ok=True)
             for name in names:
                 (self.folder / name).replace(self.folder / ASIDE / name.replace("/", "-"))
-        warnings.warn(f"store = {self.folder}: set {told} aside in {ASIDE}/; {why}", StoreWarning, stacklevel=2)
+        warnings.warn(f"store = {self.folder}: set {listed} aside in {ASIDE}/; {why}", StoreWarning, stacklevel=2)
 
 
 @contextmanager
-def problems_told(folder: Path, doing: str) -> Iterator[None]:
-    """Around what the system may refuse: a `StoreError` that says what could not be done, why, and what to do."""
+def store_errors(folder: Path, doing: str) -> Iterator[None]:
+    """Turn an `OSError` of the block into a `StoreError` with a remedy."""
     try:
         yield
     except OSError as error:
@@ -77,7 +86,10 @@ def problems_told(folder: Path, doing: str) -> Iterator[None]:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Whole or not at all, even if the machine stops: temporary name, flush, rename."""
+    """Write a file whole or not at all, even if the machine stops.
+
+    It is written under a temporary name, flushed to disk and renamed.
+    """
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=TEMPORARY, delete=False) as file:
         try:
             file.write(content)

@@ -1,11 +1,11 @@
-"""The identity of a point: what its numbers follow from, and nothing else.
+"""Identity of a point: a hash of everything that determines its numbers, and of nothing else.
 
-It is a hash of the resolved configuration of the case (data checksums and hardware profiles are inlined in it) and
-of the syntax trees of the first-party modules that its `_target_`s reach through their imports. So figures share
-points, precision can be added, a comment or a docstring changes nothing, and an edited algorithm makes new points.
+The hash covers the resolved configuration of the case, which contains data checksums and hardware profiles, and the
+syntax trees of the first-party modules that its `_target_`s reach through imports. So figures share points, draws can
+be added later, a comment or a docstring changes nothing, and an edited algorithm makes new points.
 
-What it cannot see: code outside this project (its packages are recorded as provenance), environment variables, and
-files that code reads under a name that the configuration does not show.
+The hash does not cover code outside this project (versions of packages are recorded as provenance), environment
+variables, or files that code reads under a name that is not in the configuration.
 """
 
 import json
@@ -14,32 +14,35 @@ from typing import Any, NamedTuple
 
 from system.code.source import code_of, module_of, short_hash
 
-# Words about a hardware profile or a data set; its numbers and checksum are what counts.
+# Keys that describe a hardware profile or a data set; only its numbers and its checksum count.
 DESCRIPTIVE = frozenset({"description", "source", "measured_on", "address", "licence", "citation"})
 
 
 class Identity(NamedTuple):
-    """A point's name, and apart from each other the two things of which it is made."""
+    """A point's name, and the two parts that it is a hash of."""
 
     point: str  # sixteen hexadecimal digits
-    configuration: str  # the same whatever the code: points of two versions of the code are paired by it
+    configuration: str  # does not depend on the code: it pairs points of two versions of the code
     modules: dict[str, str]  # hash of each module that the configuration reaches
 
 
 def identity_of(case: Mapping[str, Any]) -> Identity:
-    """The identity of a resolved case configuration with the code that it names."""
+    """Return the identity of a resolved case with the code that it names."""
     modules = code_of(_first_party_targets(case))
     configuration = short_hash(json.dumps(_essence(case), sort_keys=True, allow_nan=False))
     return Identity(short_hash(configuration + json.dumps(modules)), configuration, modules)
 
 
 def differing(modules: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
-    """Names of the modules that only one of two versions of the code has, or that differ between them."""
+    """Return the modules that differ between two versions of the code.
+
+    Modules that only one version has are among them.
+    """
     return sorted({name for name, _ in modules.items() ^ others.items()})
 
 
 def _essence(node: Any) -> Any:
-    """A configuration without what only describes, and with one way to write a whole number."""
+    """Return a configuration without descriptive keys, and with whole numbers as integers."""
     if isinstance(node, Mapping):
         return {key: _essence(child) for key, child in node.items() if key not in DESCRIPTIVE}
     if isinstance(node, (list, tuple)):
@@ -48,7 +51,7 @@ def _essence(node: Any) -> Any:
 
 
 def _first_party_targets(node: Any) -> Iterator[str]:
-    """Modules of every dotted name in the configuration that lies in this project."""
+    """Yield the first-party modules of the dotted names in a configuration."""
     if isinstance(node, Mapping):
         node = list(node.values())
     if isinstance(node, (list, tuple)):

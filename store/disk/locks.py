@@ -1,8 +1,8 @@
-"""Who is computing a point at the moment: a lock on a byte of one file, which the system releases when its owner ends.
+"""Locks on points that are being computed: each locks one byte of a file, and the system releases it with its owner.
 
-However a worker ends, killed or with its machine, its locks are gone, and nothing has to be cleaned up. They are POSIX
-record locks, which network file systems share between hosts. Where a file system has none every lock is granted: two
-workers may then compute the same point, and commit the same rows twice.
+However a worker ends, even with its machine, its locks are released, and nothing has to be cleaned up. They are POSIX
+record locks, which network file systems share between hosts. On a file system without locks every lock is granted: two
+workers may then compute the same point and commit the same rows twice.
 """
 
 import errno
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from store.disk.files import problems_told
+from store.disk.files import store_errors
 
 HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -23,7 +23,10 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 @contextmanager
 def locked(folder: Path, point: str) -> Iterator[bool]:
-    """Whether this process, and no other, is now at the point. A process does not exclude itself."""
+    """Lock a point during the block; yield whether this process has the lock.
+
+    A process does not exclude itself.
+    """
     file = _file(folder)
     granted = _lock(file, point, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
@@ -34,7 +37,7 @@ def locked(folder: Path, point: str) -> Iterator[bool]:
 
 
 def wait_for_others(folder: Path, points: Iterable[str]) -> None:
-    """Wait until nobody else is at any of the points."""
+    """Wait until no other process computes any of the points."""
     for point in points:
         with locked(folder, point) as free:
             if not free:
@@ -43,38 +46,44 @@ def wait_for_others(folder: Path, points: Iterable[str]) -> None:
 
 
 def is_held(folder: Path, point: str | None = None) -> bool:
-    """Whether another process is at the point, or at any at all. Asks without locking, so nobody is turned away."""
-    first, length = (0, 0) if point is None else (_place(point), 1)  # a length of 0 is all of the file
-    question = (fcntl.F_WRLCK, os.SEEK_SET, first, length, 0)
+    """Return whether another process computes this point, or any point.
+
+    This takes no lock, so no other process is kept from a point.
+    """
+    first, length = (0, 0) if point is None else (_offset(point), 1)  # a length of 0 means the whole file
+    request = (fcntl.F_WRLCK, os.SEEK_SET, first, length, 0)
     if sys.platform == "darwin":
-        question, shape, kind = (*question[2:], *question[:2]), "qqihh", 3
+        request, shape, kind = (*request[2:], *request[:2]), "qqihh", 3
     else:
         shape, kind = "hhqqi", 0
     try:
-        answer = fcntl.fcntl(_file_to_ask(folder), fcntl.F_GETLK, struct.pack(shape, *question))
-    except OSError:  # no lock was ever taken there, or none can be
+        answer = fcntl.fcntl(_existing_file(folder), fcntl.F_GETLK, struct.pack(shape, *request))
+    except OSError:  # no lock was ever taken there, or the file system has none
         return False
     return bool(struct.unpack(shape, answer)[kind] != fcntl.F_UNLCK)
 
 
 @cache
-def _file_to_ask(folder: Path) -> int:
-    """As `_file`, but makes nothing in a store that is only looked at."""
+def _existing_file(folder: Path) -> int:
+    """Open the file of locks without creating it, for a store that is only read."""
     return os.open(folder / "locks", os.O_RDONLY)
 
 
 @cache
 def _file(folder: Path) -> int:
-    """Opened once a process and never closed: closing any descriptor of the file would release all its locks."""
-    with problems_told(folder, "write locks"):
+    """Open the file of locks once in this process.
+
+    It is never closed: closing any descriptor of the file would release all its locks.
+    """
+    with store_errors(folder, "write locks"):
         folder.mkdir(parents=True, exist_ok=True)
         return os.open(folder / "locks", os.O_RDWR | os.O_CREAT, 0o666)
 
 
-def _lock(file: int, point: str, how: int) -> bool:
-    """Lock or unlock the point's byte; False if another process holds it."""
+def _lock(file: int, point: str, operation: int) -> bool:
+    """Lock or unlock the point's byte; return False if another process holds it."""
     try:
-        fcntl.lockf(file, how, 1, _place(point))
+        fcntl.lockf(file, operation, 1, _offset(point))
     except OSError as error:
         if error.errno in HELD_BY_ANOTHER:
             return False
@@ -83,5 +92,5 @@ def _lock(file: int, point: str, how: int) -> bool:
     return True
 
 
-def _place(point: str) -> int:
+def _offset(point: str) -> int:
     return int(point, 16) >> 2  # offsets end at 2^63

@@ -1,4 +1,4 @@
-"""What became of a point, as far as the draws and replications that are asked for."""
+"""Outcome of a point for a number of draws and replications."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,20 +9,20 @@ COMPLETE = ("ok", "infeasible", "unstable")
 
 
 class Outcome(NamedTuple):
-    """Status, why it is not `ok`, and the seconds of work behind it."""
+    """Status of a point, the reason if it is not `ok`, and the seconds of work behind it."""
 
-    status: str  # ok, infeasible, unstable; or, with something missing: skipped, failed, missing
+    status: str  # ok, infeasible, unstable; or, while parts are missing: skipped, failed, missing
     reason: str
     duration_s: float
 
     @property
     def is_complete(self) -> bool:
-        """Whether every draw and replication is there, if only as a refusal."""
+        """Return whether every draw and replication has rows or a refusal."""
         return self.status in COMPLETE
 
 
 def outcome_of(store: Store, point: str, parts: Sequence[Part], draws: int, replications: int) -> Outcome:
-    """The outcome of a point of which `parts` are committed."""
+    """Return the outcome of a point with these committed parts."""
     records = store.records(point, parts)
     duration_s = sum(record["duration_s"] for record in records)
     if missing_parts(parts, draws, replications):
@@ -36,6 +36,6 @@ def outcome_of(store: Store, point: str, parts: Sequence[Part], draws: int, repl
 
 
 def _refused(records: list[dict[str, Any]], draws: int) -> dict[int, tuple[str, str]]:
-    """Status and reason of each draw, below `draws`, that has no measurements."""
+    """Return the status and the reason of each refused draw below `draws`."""
     refusals = [refusal for record in records for refusal in record["refusals"]]
     return {draw: (status, reason) for draw, status, reason in refusals if draw < draws}

@@ -1,4 +1,4 @@
-"""Where numbers come from: versions, machine, time."""
+"""Provenance of numbers: the versions of code and packages, and the machine."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ PACKAGES = ("hydra-core", "llvmlite", "numba", "numpy", "pandas", "pyarrow", "sc
 
 @cache
 def current_provenance() -> dict[str, Any]:
-    """Versions of the code and of what it runs on, and the machine."""
+    """Return the versions of the code, Python and packages, and the machine."""
     return {
         "commit": _commit(),
         "python": platform.python_version(),
@@ -36,7 +36,10 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit that is checked out, marked `+` where files differ from it; None outside a repository."""
+    """Return the commit that is checked out; None outside a repository.
+
+    A `+` at its end says that files differ from the commit.
+    """
     command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -46,7 +49,7 @@ def _commit() -> str | None:
 
 
 def _processor() -> str:
-    """The processor's name, where the system tells it."""
+    """Return the processor's name, as far as the system knows it."""
     try:
         with open("/proc/cpuinfo") as lines:
             names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

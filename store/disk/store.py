@@ -1,12 +1,14 @@
-"""A folder of points. Every file is written under a temporary name, flushed to disk and renamed: it is whole or absent.
+"""The store: a folder with the results of points.
 
-store.json                          the version of this format
+Every file is written under a temporary name, flushed to disk and renamed, so it is either whole or absent.
+
+store.json                          version of this format
 rows/<point>.d0-20.r0-1.parquet     metrics of draws 0..19, replication 0: the same bytes on any number of workers
-points/<point>.d0-20.r0-1.json      configuration, code, provenance, checksum of the rows; written last: it commits them
-unfinished/<point>.json             why a point has none (failed, skipped); never a result, tried again next time
-experiments/<name>.json             the points of an experiment's last sweep with their axes, and the axes' labels
-expansions/<hash>.json              the points of a command with their configurations, kept to be asked for again
-locks                               held by those who compute a point at the moment
+points/<point>.d0-20.r0-1.json      configuration, code, provenance, checksum of the rows; commits them, as it is last
+unfinished/<point>.json             why a point has no result (failed, skipped); the next sweep tries again
+experiments/<name>.json             points and axes of an experiment's last sweep, and labels of the axes' values
+expansions/<hash>.json              points of a command with their configurations, for when it is repeated
+locks                               locks of the processes that compute a point at the moment
 aside/                              files that were torn or foreign
 """
 
@@ -27,6 +29,7 @@ from store.disk.files import TEMPORARY, Files
 from system import InputError
 
 FORMAT = 2
+EMBEDDED = "_embedded"  # ends the name of an experiment that was swept with data=embedded (conf/data/embedded.yaml)
 ROW_SCHEMA = pa.schema(
     [
         ("point", pa.string()),
@@ -55,43 +58,49 @@ Parts = Mapping[str, Sequence[Part]]  # committed parts by point
 
 @dataclass(frozen=True)
 class Store:
-    """Points and rows below `folder`; raises `InputError` if another version of this project wrote it."""
+    """Points and rows below `folder`.
+
+    Raises `InputError` if the store has the format of another version of this project.
+    """
 
     folder: Path
 
     def __post_init__(self) -> None:
-        found = self._format
-        if found != FORMAT:
-            age, remedy = ("newer", "update the project") if found > FORMAT else ("older", "remove the folder")
+        stated = self._format
+        if stated != FORMAT:
+            age, remedy = ("newer", "update the project") if stated > FORMAT else ("older", "remove the folder")
             raise InputError(
-                f"store = {self.folder}: written by {age} code (its format is {found}, this code reads {FORMAT}); "
+                f"store = {self.folder}: written by {age} code (its format is {stated}, this code reads {FORMAT}); "
                 f"{remedy} or set store=..."
             )
 
     @cached_property
     def files(self) -> Files:
-        """The files of the store."""
+        """Return the files of the store."""
         return Files(self.folder)
 
     @property
     def _format(self) -> int:
-        """The format in which the store is written; the first one did not say so."""
+        """Return the format of the store; format 1 was not written down."""
         stated = self.files.read_json("store.json") or {}
         return int(stated.get("format", 1 if (self.folder / "points").is_dir() else FORMAT))
 
     def finished_files(self) -> set[tuple[str, int]]:
-        """Names and times (ns) of the files that finished points leave, failed and skipped ones included."""
+        """Return names and times (ns) of the records of finished points.
+
+        Points that failed or were skipped are among them.
+        """
         folders = [self.folder / name for name in ("points", "unfinished")]
         entries = [entry for folder in folders if folder.is_dir() for entry in os.scandir(folder)]
         records = [entry for entry in entries if entry.name.endswith(".json") and not entry.name.startswith(".")]
         return {(entry.name, _modified_ns(entry)) for entry in records}
 
     def points(self) -> list[str]:
-        """Every point of which there is a part or a note."""
+        """Return every point with a part or a note."""
         return sorted({name.split(".", 1)[0] for name, _ in self.finished_files()})
 
     def parts(self, points: Iterable[str]) -> dict[str, list[Part]]:
-        """What is committed of these points. Parts whose files are not as they were written are set aside."""
+        """Return the committed parts of these points; set parts with damaged files aside."""
         committed: dict[str, list[Part]] = {point: [] for point in points}
         folder = self.folder / "points"
         for name in sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else ():
@@ -102,15 +111,20 @@ class Store:
                 if self._is_sound(f"{match['point']}.{part}"):
                     committed[match["point"]].append(part)
             elif not match and not name.startswith(TEMPORARY):
-                self.files.set_aside(f"points/{name}", why="its name is not that of a part: not from here")
+                self.files.set_aside(
+                    f"points/{name}", why="its name is not that of a part, so this project did not write it"
+                )
         return committed
 
     def has(self, point: str, part: Part) -> bool:
-        """Whether exactly this part is committed, whatever its files hold."""
+        """Return whether exactly this part is committed; its files are not checked."""
         return (self.folder / "points" / f"{point}.{part}.json").is_file()
 
     def commit(self, point: str, part: Part, rows: Iterable[Sequence[Any]], record: Mapping[str, Any]) -> None:
-        """Add a part: first its rows (draw, replication, metric, at, value), then the record that makes them count."""
+        """Add a part: first its rows, then the record that commits them.
+
+        A row is (draw, replication, metric, at, value).
+        """
         rows = [(point, *row) for row in rows]
         table = pa.table([[row[column] for row in rows] for column in range(len(ROW_SCHEMA))], schema=ROW_SCHEMA)
         name = f"{point}.{part}"
@@ -122,37 +136,47 @@ class Store:
         self.files.remove(f"unfinished/{point}.json")
 
     def leave_unfinished(self, point: str, record: Mapping[str, Any]) -> None:
-        """Note why a point has no result: status `failed` or `skipped`."""
+        """Note why a point has no result.
+
+        The status in the record is `failed` or `skipped`.
+        """
         self._write_record(f"unfinished/{point}.json", {"point": point, **record})
 
     def write_experiment(self, name: str, sweep: Mapping[str, Any]) -> None:
-        """Note the points of an experiment's sweep."""
+        """Write the record of an experiment's sweep."""
         self._write_record(f"experiments/{name}.json", sweep)
 
     def experiment_names(self) -> list[str]:
-        """Experiments that were swept into this store."""
+        """Return the experiments that were swept into this store."""
         return sorted(path.stem for path in (self.folder / "experiments").glob("[!.]*.json"))
 
     def experiment(self, name: str) -> dict[str, Any]:
-        """The last sweep of an experiment: its points with their axes, and how many draws and replications of each."""
+        """Return the record of an experiment's last sweep.
+
+        It holds the points with their axes, and the number of draws and replications of each point. Raises `InputError`
+        if the experiment is not in the store.
+        """
         sweep: dict[str, Any] | None = self.files.read_json(f"experiments/{name}.json")
         if sweep is None:
             raise InputError(
-                f"experiment = {name}: not in {self.folder}; run `python run.py -m experiment={name}` first"
+                f"experiment = {name}: not in {self.folder}; run `python run.py -m {words_of(name)}` first"
             )
         return sweep
 
     def records(self, point: str, parts: Iterable[Part]) -> list[dict[str, Any]]:
-        """The records of a point's committed parts."""
+        """Return the records of a point's committed parts."""
         return [self.files.read_json(f"points/{point}.{part}.json") for part in parts]
 
     def unfinished(self, point: str) -> dict[str, Any] | None:
-        """The record of the last attempt, if it came to nothing."""
-        found: dict[str, Any] | None = self.files.read_json(f"unfinished/{point}.json")
-        return found
+        """Return the record of the last attempt if that gave no result."""
+        note: dict[str, Any] | None = self.files.read_json(f"unfinished/{point}.json")
+        return note
 
     def rows(self, parts: Parts, draws: int, replications: int) -> pd.DataFrame:
-        """The rows of the first draws and replications of committed parts, in a fixed order."""
+        """Return the rows of these parts in a fixed order.
+
+        They are those of the first `draws` draws and `replications` replications.
+        """
         names = [f"rows/{point}.{part}.parquet" for point in parts for part in parts[point]]
         tables = [pq.read_table(self.folder / name, schema=ROW_SCHEMA) for name in names]
         frame = (pa.concat_tables(tables) if tables else ROW_SCHEMA.empty_table()).to_pandas()
@@ -161,13 +185,16 @@ class Store:
         return frame.drop_duplicates(key).sort_values(key, ignore_index=True)
 
     def _write_record(self, name: str, record: Mapping[str, Any]) -> None:
-        """Write a file of a store that says which format it has."""
+        """Write a record; write the format of the store first if it has none."""
         if not (self.folder / "store.json").is_file():
             self.files.write_json("store.json", {"format": FORMAT})
         self.files.write_json(name, record)
 
     def _is_sound(self, name: str) -> bool:
-        """Whether a part's record can be read and its rows are those that it commits."""
+        """Return whether a part's record can be read and matches its rows.
+
+        If not, the part is set aside.
+        """
         record = self.files.read_json(f"points/{name}.json")
         if record is None:
             return False
@@ -181,8 +208,14 @@ class Store:
         return False
 
 
+def words_of(experiment: str) -> str:
+    """Return the words of a command that choose an experiment and its data."""
+    name = experiment.removesuffix(EMBEDDED)
+    return f"experiment={name}" + ("" if name == experiment else " data=embedded")
+
+
 def _modified_ns(entry: os.DirEntry[str]) -> int:
-    """When a file was written; 0 if it has gone meanwhile."""
+    """Return when a file was written; 0 if it is no longer there."""
     try:
         return entry.stat().st_mtime_ns
     except FileNotFoundError:
@@ -194,7 +227,10 @@ def _sha256(content: bytes) -> str:
 
 
 def missing_parts(committed: Sequence[Part], draws: int, replications: int) -> list[Part]:
-    """Parts that complete `draws` x `replications`, as few as the order of draws allows."""
+    """Return the parts that are missing in `draws` x `replications`.
+
+    Draws are scanned in order, and equal neighbours become one part.
+    """
     wanted = range(replications)
     missing: list[Part] = []
     for draw in range(draws):
@@ -210,7 +246,7 @@ def missing_parts(committed: Sequence[Part], draws: int, replications: int) -> l
 
 
 def _runs(numbers: Sequence[int]) -> list[range]:
-    """Ascending numbers as ranges without gaps."""
+    """Return ascending numbers as ranges without gaps."""
     runs: list[range] = []
     for number in numbers:
         if runs and runs[-1].stop == number:

@@ -1,4 +1,4 @@
-"""Work on points: what a worker is handed, and how it is done and committed."""
+"""Work on points: items of work, and how workers share, compute and commit them."""
 
 import json
 import time
@@ -17,11 +17,14 @@ from system.errors import DataUnavailableError, InputError, NotApplicableError, 
 
 
 class CodeChangedError(InputError):
-    """The code is not that for which the work was planned: rows would stand under the name of another version."""
+    """Error for code that changed after the work was planned.
+
+    Its rows would be stored under the identity of another version.
+    """
 
 
 class WorkItem(NamedTuple):
-    """A point and the parts of it that are to be computed."""
+    """A point and the parts of it to compute."""
 
     point: str
     case: dict[str, Any]  # resolved configuration
@@ -29,27 +32,30 @@ class WorkItem(NamedTuple):
 
 
 class Evaluation(Protocol):
-    """Rows (draw, replication, metric, at, value), and refusals with the attributes `draw`, `status` and `reason`.
-
-    `simulated` says whether any row follows from simulated jobs: on another platform these may differ a little.
-    """
+    """Result of an evaluation."""
 
     @property
-    def rows(self) -> Sequence[Sequence[Any]]: ...
+    def rows(self) -> Sequence[Sequence[Any]]:
+        """Return rows of (draw, replication, metric, at, value)."""
 
     @property
-    def refusals(self) -> Sequence[Any]: ...
+    def refusals(self) -> Sequence[Any]:
+        """Return refusals, with the attributes `draw`, `status` and `reason`."""
 
     @property
-    def simulated(self) -> bool: ...
+    def simulated(self) -> bool:
+        """Return whether any row depends on simulated jobs.
+
+        Such rows may differ a little on another platform.
+        """
 
 
-# Evaluates a case for some draws and replications.
+# Evaluates a resolved case for ranges of draws and replications.
 Evaluate = Callable[[dict[str, Any], range, range], Evaluation]
 
 
 def write_work(path: Path, work: Sequence[WorkItem]) -> Path:
-    """Write work to a file for the workers, an item a line."""
+    """Write work to a file for the workers, one item on each line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     items = ({"point": item.point, "case": item.case, "parts": [_bounds(part) for part in item.parts]} for item in work)
     path.write_text("".join(json.dumps(item) + "\n" for item in items))
@@ -57,13 +63,13 @@ def write_work(path: Path, work: Sequence[WorkItem]) -> Path:
 
 
 def do_shared_work(store: Store, path: Path, first: int, evaluate: Evaluate) -> None:
-    """From item `first` of the work on and around to it: all that no other worker has done or is at.
+    """Process all items from `first`, wrapping around; skip items that others finished or claimed.
 
-    So workers that start in different places share the work evenly, and one that dies or comes late costs nothing but
-    time. Where a point fails, which the store notes, the others go on; without a store none do. A worker ends when the
-    file is gone: whoever started the sweep has stopped it.
+    Workers that start at different items share the work evenly, and one that dies or starts late costs only time. If a
+    point fails, the store notes it and the worker goes on with the others; if the store cannot be written, the worker
+    ends. A worker also ends when the file is gone: then the sweep has been stopped.
     """
-    for line in _from_its_place(path, first):
+    for line in _lines_from(path, first):
         if not path.is_file():
             return
         item = _item(line)
@@ -72,11 +78,11 @@ def do_shared_work(store: Store, path: Path, first: int, evaluate: Evaluate) -> 
                 _try_work(store, item, evaluate)
 
 
-def _from_its_place(path: Path, first: int) -> list[str]:
-    """The lines of a file from one of them on, those before it last."""
+def _lines_from(path: Path, first: int) -> list[str]:
+    """Return the lines of a file from line `first`, followed by those before it."""
     try:
         lines = path.read_text().splitlines()
-    except FileNotFoundError:  # stopped before this worker came
+    except FileNotFoundError:  # the sweep was stopped before this worker started
         return []
     return lines[first:] + lines[:first]
 
@@ -93,13 +99,14 @@ def _try_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
     except (StoreError, CodeChangedError):
         raise
     except Exception:
-        return  # the store has it
+        return  # the store has noted it
 
 
 def do_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
-    """Compute and commit each part that is not there. What fails is noted, never as a result, and raised.
+    """Compute and commit the parts of an item that the store lacks.
 
-    Raises `CodeChangedError`, and notes nothing, if the code is no longer that of the point.
+    An error is noted in the store, never as a result, and raised. Raises `CodeChangedError`, and notes nothing, if the
+    code is no longer that of the point.
     """
     code = _code_of(item)
     for part in item.parts:
@@ -120,10 +127,10 @@ def do_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
 
 
 def _code_of(item: WorkItem) -> dict[str, Any]:
-    """What a record says of the code that made it."""
+    """Return the fields of a record about the code."""
     identity = identity_of(item.case)
     if identity.point != item.point:
-        raise CodeChangedError("code: it was changed after the sweep was started; start the sweep again")
+        raise CodeChangedError("code: it changed after the sweep was started; start the sweep again")
     return {"configuration_hash": identity.configuration, "modules": identity.modules}
 
 

@@ -1,1 +1,1 @@
-"""Tidy tables of stored rows: reading, filtering, comparing, verifying, and what their columns mean."""
+"""Tidy tables of stored rows: reading, filtering, comparing, verifying, and explaining their columns."""

@@ -1,4 +1,4 @@
-"""Two sides of an experiment: two values of an axis, or two versions of the code."""
+"""Comparison of two sides of an experiment: two values of an axis, or two versions of the code."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,24 +16,24 @@ from store.tables.text import aligned
 from system.checks import require
 
 CODES = ("other code", "this code")
-NOT_KNOWN = no_side("")  # beside a point that was not computed, of which the reason is told
+NOT_KNOWN = no_side("")  # the other side of a point that was not computed, which has a reason of its own
 DIGITS = {"difference": 4, "half_width": 3, "ratio": 4}
-Records = Mapping[str, list[dict[str, Any]]]  # of a point's parts
+Records = Mapping[str, list[dict[str, Any]]]  # the records of each point's parts
 
 
 class Comparison(NamedTuple):
-    """Two sides of an experiment."""
+    """Two sides of an experiment, A and B."""
 
     measure: Measure
-    names: tuple[str, str]  # of A and B
-    table: pd.DataFrame  # a row a place: its axes, and `Paired`
-    modules: list[str] | None = None  # whose code differs between the sides, where these are two versions of it
+    names: tuple[str, str]  # names of A and B
+    table: pd.DataFrame  # a row for each pair of points: their axes, and `Paired`
+    modules: list[str] | None = None  # modules that differ between two versions of the code
 
 
 def compare_values(
     experiment: str, axis: str, values: tuple[str, str], measure: Measure, store: str | Path = FOLDER
 ) -> Comparison:
-    """The points with one value of an axis beside those with another, for each combination of the other axes."""
+    """Compare two values of an axis at each combination of the other axes."""
     results = load_results(experiment, store)
     axes = [str(column) for column in results.points if column not in ("point", *Outcome._fields)]
     require_known(axes, axis=axis)
@@ -43,35 +43,45 @@ def compare_values(
     for value in values:
         require_known(results.points[axis].unique(), **{axis: value})
     require_measure(results.rows, measure)
-    found = sides(results, measure)
+    by_point = sides(results, measure)
     others = [other for other in axes if other != axis]
     cells: dict[tuple[str, ...], dict[str, Side]] = {}
     for point in results.points[results.points[axis].isin(values)].to_dict("records"):
-        cells.setdefault(tuple(point[other] for other in others), {})[point[axis]] = found[point["point"]]
+        cells.setdefault(tuple(point[other] for other in others), {})[point[axis]] = by_point[point["point"]]
     pairs = ([*key, *paired(cell.get(a, absent), cell.get(b, absent), names)] for key, cell in cells.items())
     return Comparison(measure, names, pd.DataFrame(pairs, columns=[*others, *Paired._fields]))
 
 
 def compare_stores(experiment: str, other: str | Path, measure: Measure, store: str | Path = FOLDER) -> Comparison:
-    """An experiment beside the points of another store with the same configurations."""
-    there = Store(Path(other))
-    require(bool(there.points()), "with_store", other, "there are no points in it")
-    return _versions(experiment, there, _records(there, there.points()), measure, Store(Path(store)))
+    """Compare an experiment with the points of another store.
+
+    Points are paired by their configuration.
+    """
+    other_store = Store(Path(other))
+    points = other_store.points()
+    require(bool(points), "with_store", other, "it holds no points; name another store")
+    return _versions(experiment, other_store, _records(other_store, points), measure, Store(Path(store)))
 
 
 def compare_commits(experiment: str, commit: str, measure: Measure, store: str | Path = FOLDER) -> Comparison:
-    """An experiment beside the points with the same configurations that a commit computed into the same store."""
-    here = Store(Path(store))
-    records = _records(here, here.points())
+    """Compare an experiment with the points that another commit computed into this store.
+
+    Points are paired by their configuration.
+    """
+    opened = Store(Path(store))
+    records = _records(opened, opened.points())
     commits = {point: {str(record["provenance"]["commit"]) for record in parts} for point, parts in records.items()}
-    there = {p: records[p] for p, names in commits.items() if any(name.startswith(commit) for name in names)}
+    candidates = {p: records[p] for p, names in commits.items() if any(name.startswith(commit) for name in names)}
     known = ", ".join(sorted(set().union(*commits.values()))) or "none"
-    require(bool(there), "with_commit", commit, f"computed nothing in {store}; the commits there are {known}")
-    return _versions(experiment, here, there, measure, here)
+    require(bool(candidates), "with_commit", commit, f"computed no point of {store}; its commits are {known}")
+    return _versions(experiment, opened, candidates, measure, opened)
 
 
 def _versions(experiment: str, other: Store, candidates: Records, measure: Measure, store: Store) -> Comparison:
-    """Each point beside the candidate with its configuration; of several the last, by other code if any is."""
+    """Compare each point with the candidate of its configuration.
+
+    Of several candidates it is one by other code, if there is any, and the last of these.
+    """
     sweep = store.experiment(experiment)
     results = load_results(experiment, store.folder)
     require_measure(results.rows, measure)
@@ -94,21 +104,24 @@ def _versions(experiment: str, other: Store, candidates: Records, measure: Measu
 
 
 def _records(store: Store, points: Iterable[str]) -> Records:
-    """The records of the points that have parts."""
+    """Return the records of the points that have parts."""
     return {point: store.records(point, parts) for point, parts in store.parts(points).items() if parts}
 
 
 def _results(store: Store, sweep: Mapping[str, Any], points: Iterable[str]) -> Results:
-    """Rows and outcomes of points, as far as the draws and replications of a sweep."""
+    """Return rows and outcomes of points, for the draws and replications of a sweep."""
     parts = store.parts(points)
-    found = outcomes(store, sweep, parts)
-    complete = {point: parts[point] for point in found if found[point].is_complete}
-    table = pd.DataFrame(found.values(), columns=list(Outcome._fields)).assign(point=list(found))
+    by_point = outcomes(store, sweep, parts)
+    complete = {point: parts[point] for point in by_point if by_point[point].is_complete}
+    table = pd.DataFrame(by_point.values(), columns=list(Outcome._fields)).assign(point=list(by_point))
     return Results(store.rows(complete, sweep["draws"], sweep["replications"]), table)
 
 
-def told_comparison(comparison: Comparison) -> list[str]:
-    """The table in lines, below it why there is no comparison elsewhere, and the code that differs."""
+def comparison_lines(comparison: Comparison) -> list[str]:
+    """Return the comparison as lines.
+
+    After the table come the reasons why other points are not compared, and the code that differs.
+    """
     table, (a, b) = comparison.table, comparison.names
     lines = [f"{comparison.measure}; difference is {b} - {a} over paired draws, ± its 95 % interval"]
     compared = table[table["reason"] == ""].drop(columns="reason")
@@ -119,8 +132,8 @@ def told_comparison(comparison: Comparison) -> list[str]:
         lines += aligned(compared.assign(**digits).rename(columns={"mean_a": a, "mean_b": b, "half_width": "±"}))
     axes = [column for column in table if column not in Paired._fields]
     for reason, group in table[table["reason"] != ""].groupby("reason", sort=False):
-        places = " ".join(f"{axis}={','.join(map(str, group[axis].unique()))}" for axis in axes)
-        lines.append(f"not compared ({len(group)}): {reason} [{places}]")
+        coordinates = " ".join(f"{axis}={','.join(map(str, group[axis].unique()))}" for axis in axes)
+        lines.append(f"not compared ({len(group)}): {reason} [{coordinates}]")
     if comparison.modules is not None:
         lines.append(f"code that differs: {', '.join(comparison.modules) or 'none'}")
     return lines

@@ -1,4 +1,4 @@
-"""Experiments as one tidy table, filtered."""
+"""Rows of several experiments as one tidy, filtered table."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ from store.tables.reading import FOLDER, Results, load_provenance, load_results
 from system.checks import require
 
 MEASURED = ["draw", "replication", "metric", "at", "value"]
-LIKENESS = 0.5  # of a name to one that exists, from which on it may have been meant
+LIKENESS = 0.5  # from this likeness on an existing name is suggested for an unknown one
 
 
 def collect(
@@ -21,15 +21,15 @@ def collect(
     metrics: Sequence[str] = (),
     with_provenance: bool = False,
 ) -> Results:
-    """The rows of complete points of experiments, and all their points, each with the column `experiment` first.
+    """Return the rows of complete points of experiments, and all their points.
 
-    `where` says which values of a column to keep, written as on the command line; an axis that an experiment lacks is
-    nan there and none of these values. `with_provenance` adds to each row the columns of `load_provenance`. Raises
-    `InputError` for names and values that are not there.
+    The first column of both tables is `experiment`. `where` gives the values of columns to keep, written as on the
+    command line; an axis that an experiment lacks is nan in its rows and matches no value. `with_provenance` adds the
+    columns of `load_provenance` to each row. Raises `InputError` for unknown names and values.
     """
-    found = [load_results(name, store) for name in experiments]
-    rows = _joined(experiments, [each.rows for each in found])
-    points = _joined(experiments, [each.points for each in found])
+    results = [load_results(name, store) for name in experiments]
+    rows = _joined(experiments, [result.rows for result in results])
+    points = _joined(experiments, [result.points for result in results])
     if not rows.empty:
         for metric in metrics:
             require_known(rows["metric"].unique(), metric=metric)
@@ -45,7 +45,10 @@ def collect(
 
 
 def require_known(names: Iterable[str], **fields: str) -> None:
-    """Each field must be one of the names; raises `InputError` with those that come near it, or else all of them."""
+    """Raise `InputError` unless each field is one of the names.
+
+    The message suggests similar names, or else all of them.
+    """
     known = sorted(map(str, names))
     for field, value in fields.items():
         near = get_close_matches(value, known, cutoff=LIKENESS) or known
@@ -53,7 +56,10 @@ def require_known(names: Iterable[str], **fields: str) -> None:
 
 
 def _joined(experiments: Sequence[str], tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The tables below each other, with the experiment in the first column, then the axes of all."""
+    """Return the tables as one.
+
+    The column `experiment` is first, then come the axes of all.
+    """
     named = [table.assign(experiment=name) for name, table in zip(experiments, tables, strict=True)]
     joined = pd.concat(named, ignore_index=True)
     last = [column for column in MEASURED if column in joined]
@@ -61,20 +67,20 @@ def _joined(experiments: Sequence[str], tables: Sequence[pd.DataFrame]) -> pd.Da
 
 
 def _values(table: pd.DataFrame, column: str, wanted: Sequence[str]) -> list[Any]:
-    """The values of a column that are written like those wanted, or are the same numbers."""
-    there = table[column].drop_duplicates()
-    numbers = pd.to_numeric(there, errors="coerce")
+    """Return the values of a column that equal the wanted texts or numbers."""
+    present = table[column].drop_duplicates()
+    numbers = pd.to_numeric(present, errors="coerce")
     chosen = []
     for text in wanted:
-        same = there[(there.astype(str) == text) | (numbers == pd.to_numeric(text, errors="coerce"))]
-        listed = ", ".join(map(str, there.dropna()))
+        same = present[(present.astype(str) == text) | (numbers == pd.to_numeric(text, errors="coerce"))]
+        listed = ", ".join(map(str, present.dropna()))
         require(not same.empty, column, text, f"there is no such value; choose among {listed or 'none'}")
         chosen += list(same)
     return chosen
 
 
 def _provenance(experiments: Sequence[str], store: str | Path) -> pd.DataFrame:
-    """The provenance of each point, draw and replication."""
+    """Return the provenance of each point, draw and replication."""
     parts = pd.concat([load_provenance(name, store) for name in experiments])
     cells = parts.explode("draws").explode("replications")
     named = cells.rename(columns={"draws": "draw", "replications": "replication"})

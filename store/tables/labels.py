@@ -1,4 +1,4 @@
-"""Labels: the words for the values of an experiment's axes in figures."""
+"""Labels: the names that figures show for the values of an experiment's axes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Labels:
-    """Words by axis and value, as the YAML files of config groups give them."""
+    """Labels by axis and value, from the YAML files of config groups."""
 
     by_axis: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -22,7 +22,7 @@ def labels_in(sweep: Mapping[str, Any]) -> Labels:
 
 
 def joined(several: Iterable[Labels]) -> Labels:
-    """Return the labels of several experiments as one."""
+    """Return the labels of several experiments together."""
     by_axis: dict[str, dict[str, str]] = {}
     for labels in several:
         for axis, words in labels.by_axis.items():

@@ -1,6 +1,6 @@
-"""The data dictionary: what the columns and metrics of a table mean.
+"""Data dictionary: the meanings of a table's columns and metrics.
 
-The columns are the store's own (`columns.yaml`). What metrics mean is handed in by whoever knows the evaluators.
+Meanings of columns are in `columns.yaml`. Meanings of metrics are passed in, as the store does not know the evaluators.
 """
 
 import re
@@ -13,44 +13,47 @@ import pandas as pd
 import yaml
 
 FILE = Path(__file__).with_name("columns.yaml")
-# How a name ends, and the unit that this says; the first that fits counts.
+# Unit by the ending of a name; the first ending that fits counts.
 UNITS = {"_per_s": "1/s", ".per_s": "1/s", "_s": "s", "_gb": "GB", "_share": "share"}
 NUMBER = re.compile(r"\d+")
 
-Metrics = Mapping[str, Mapping[str, Any]]  # by name: `unit`, `is` and, where it is used, `at`
+Metrics = Mapping[str, Mapping[str, Any]]  # by name: `unit`, `is` and, if the metric uses it, `at`
 
 
 class Meaning(NamedTuple):
-    """What a column, an axis or a metric of a table means."""
+    """Meaning of a column, an axis or a metric of a table."""
 
     name: str
     kind: str  # column, axis or metric
     unit: str
-    at: str  # what the column of that name holds for this metric
+    at: str  # meaning of the column `at` for this metric
     meaning: str
 
 
 def dictionary(rows: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
-    """Return a row (`Meaning`) for each column and each metric of a table that `load` or `collect` made."""
+    """Return a row (`Meaning`) for each column and each metric of a table.
+
+    `rows` is a table as `load` and `collect` return it.
+    """
     return _table(
         [*(_column(str(name)) for name in rows), *(_metric(name, metrics) for name in rows["metric"].unique())]
     )
 
 
 def whole_dictionary(metrics: Metrics) -> pd.DataFrame:
-    """Return a row (`Meaning`) for each column that is no axis, and for each metric."""
+    """Return a row (`Meaning`) for each metric and each column except axes."""
     return _table([*map(_column, columns()), *(_metric(name, metrics) for name in metrics)])
 
 
 @cache
 def columns() -> dict[str, str]:
-    """Return what each column means."""
+    """Return the meaning of each column."""
     meanings: dict[str, str] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return meanings
 
 
 def unit_of(name: str) -> str:
-    """Return the unit in which a name ends; empty where it ends in none."""
+    """Return the unit at the end of a name; empty if there is none."""
     return next((unit for ending, unit in UNITS.items() if name.endswith(ending)), "")
 
 
@@ -67,5 +70,5 @@ def _column(name: str) -> Meaning:
 def _metric(name: str, metrics: Metrics) -> Meaning:
     meaning = metrics.get(NUMBER.sub("<n>", name))
     if meaning is None:
-        return Meaning(name, "metric", unit_of(name), "", "not explained: no evaluator of this version emits it")
+        return Meaning(name, "metric", unit_of(name), "", "unknown: no evaluator of this version reports it")
     return Meaning(name, "metric", meaning["unit"], meaning.get("at", ""), meaning["is"])

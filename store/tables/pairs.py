@@ -1,7 +1,7 @@
-"""Paired differences: two points on the same clusters and jobs, paired by draw.
+"""Paired differences of two points on the same clusters and jobs, paired by draw.
 
-The replications of a draw are averaged, and the interval of the mean difference is Student's over draws. Two points of
-which one lacks a draw are not compared over the others: there is a reason instead.
+The replications of a draw are averaged, and the mean difference has Student's interval over draws. If one of two points
+lacks a draw, they are not compared over the other draws; the comparison has a reason instead.
 """
 
 from collections.abc import Iterable
@@ -13,11 +13,12 @@ import pandas as pd
 from store.tables.filtered import require_known
 from store.tables.reading import Results
 from store.tables.statistics import mean_interval
+from store.tables.text import counted
 from system.checks import require
 
 
 class Measure(NamedTuple):
-    """What is compared: a metric, at one quantile or coordinate if it has these."""
+    """A metric to compare, at one quantile or coordinate if it has several."""
 
     metric: str = "response_mean_s"
     at: float | None = None
@@ -27,68 +28,76 @@ class Measure(NamedTuple):
 
 
 class Side(NamedTuple):
-    """A point's values by draw, or why there are none to compare."""
+    """A point's values by draw, or the reason why they cannot be compared."""
 
     by_draw: pd.Series
     reason: str = ""
 
 
 class Paired(NamedTuple):
-    """B beside A over their draws; only a reason where there is no comparison."""
+    """Comparison of B with A over their draws, or only the reason why there is none."""
 
     mean_a: float = np.nan
     mean_b: float = np.nan
     difference: float = np.nan  # mean of B - A
-    half_width: float = np.nan  # of its 95 % interval; nan for a single pair
+    half_width: float = np.nan  # of the 95 % interval of the difference; nan for a single pair
     ratio: float = np.nan  # mean of B over mean of A
     pairs: int = 0
     reason: str = ""
 
 
 def no_side(reason: str) -> Side:
-    """A point that cannot be compared."""
+    """Return the side of a point that cannot be compared."""
     return Side(pd.Series(dtype=float), reason)
 
 
 def sides(results: Results, measure: Measure) -> dict[str, Side]:
-    """The side of each point; that of one which lacks a draw of the metric is a reason."""
+    """Return the side of each point.
+
+    If a draw of a point lacks the metric, its side is a reason.
+    """
     rows, points = results
-    asked = rows["metric"].eq(measure.metric) & (measure.at is None or np.isclose(rows["at"], measure.at))
-    values = rows[asked].dropna(subset="value").groupby(["point", "draw"])["value"].mean()
+    is_measured = rows["metric"].eq(measure.metric) & (measure.at is None or np.isclose(rows["at"], measure.at))
+    values = rows[is_measured].dropna(subset="value").groupby(["point", "draw"])["value"].mean()
     by_point = {point: of_point.droplevel("point") for point, of_point in values.groupby(level="point")}
     draws = rows.groupby("point")["draw"].unique()
-    found = {}
+    result = {}
     for point, status, reason in points[["point", "status", "reason"]].itertuples(index=False):
         if status != "ok":
-            found[point] = no_side(f"{status}: {reason}")
+            result[point] = no_side(f"{status}: {reason}")
         elif point not in by_point:
-            found[point] = no_side(f"has no {measure}")
+            result[point] = no_side(f"has no {measure}")
         else:
             lacking = sorted(set(draws[point]) - set(by_point[point].index))
-            found[point] = (
+            result[point] = (
                 no_side(f"has no {measure} in draws {_listed(lacking)}") if lacking else Side(by_point[point])
             )
-    return found
+    return result
 
 
 def require_measure(rows: pd.DataFrame, measure: Measure) -> None:
-    """The metric must be among the rows, if there are any, and at one place or at the one that is asked for."""
+    """Raise `InputError` unless the rows hold the measure once, or there are no rows."""
     if rows.empty:
         return
     require_known(rows["metric"].unique(), metric=measure.metric)
-    places = np.unique(rows.loc[rows["metric"] == measure.metric, "at"])
-    listed = f"choose one of {_listed(places)}" if np.isfinite(places).any() else "leave it out"
+    coordinates = np.unique(rows.loc[rows["metric"] == measure.metric, "at"])
+    listed = f"choose one of {_listed(coordinates)}" if np.isfinite(coordinates).any() else "leave it out"
     if measure.at is None:
-        require(len(places) == 1, "at", "none", f"{measure.metric} is there at several places; {listed}")
+        require(len(coordinates) == 1, "at", "none", f"{measure.metric} has several; {listed}")
     else:
-        require(bool(np.isclose(places, measure.at).any()), "at", measure.at, f"no {measure.metric} there; {listed}")
+        require(
+            bool(np.isclose(coordinates, measure.at).any()),
+            "at",
+            measure.at,
+            f"{measure.metric} has no such value; {listed}",
+        )
 
 
 def paired(a: Side, b: Side, names: tuple[str, str]) -> Paired:
-    """B - A over draws; the names say in a reason whose it is."""
+    """Return B - A over draws; `names` name the sides in a reason."""
     reasons = [f"{name}: {side.reason}" for name, side in zip(names, (a, b), strict=True) if side.reason]
     if not reasons and set(a.by_draw.index) != set(b.by_draw.index):
-        reasons = [f"{names[0]} has {len(a.by_draw)} draws, {names[1]} has {len(b.by_draw)}"]
+        reasons = [f"{names[0]} has {counted(len(a.by_draw), 'draw')}, {names[1]} has {len(b.by_draw)}"]
     if reasons:
         return Paired(reason="; ".join(reasons))
     mean_a, mean_b = float(a.by_draw.mean()), float(b.by_draw.mean())

@@ -1,4 +1,4 @@
-"""How sure the means of an experiment are."""
+"""Precision of an experiment's means."""
 
 import pandas as pd
 
@@ -9,9 +9,10 @@ WIDE = 0.05
 
 
 def widest_interval(rows: pd.DataFrame, axes: list[str], draws: int) -> list[str]:
-    """A line on the half-widths of the mean response times, relative to them: the largest, and how many are above 5 %.
+    """Return a line on the relative half-widths of the mean response times.
 
-    Of means that are shown, those over all draws of the experiment; no line if none is known.
+    It shows the largest one, and how many are above 5 %. Only means over all draws of the experiment count; there is no
+    line if there is no such mean.
     """
     means = intervals_over_draws(rows[rows["metric"] == METRIC], axes) if axes and not rows.empty else pd.DataFrame()
     if means.empty:

@@ -1,7 +1,8 @@
 """Reference rows: an experiment's means as a small table that can be read in a diff.
 
-Curves, metrics at more than 40 places, are left out; the figures show them. So are, but for replays of traces, times of
-tokens and the percentiles of the parts of a response. Numbers have six significant digits.
+Curves, which are metrics with more than 40 coordinates, are left out, as figures show them. Times of tokens and
+percentiles of the parts of a response are left out too, except for replays of traces. Numbers have six significant
+digits.
 """
 
 import json
@@ -15,7 +16,7 @@ import yaml
 
 from store.commands.card import LONGEST_LIST
 from store.disk.outcome import Outcome
-from store.disk.store import Store
+from store.disk.store import Store, words_of
 from store.tables.reading import load_records, load_results
 from store.tables.statistics import intervals_over_draws
 
@@ -25,10 +26,11 @@ PROVENANCE = "provenance.yaml"
 
 
 def reference_rows(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """One row a point, metric and place: the axes, metric, at, mean, half_width, draws, status; in a fixed order.
+    """Return a row for each point, metric and coordinate, in a fixed order.
 
-    A mean is over all draws of the point. Where a draw lacks the metric there is only the number of draws that have it;
-    a point that lacks a draw altogether is one row with its status.
+    The columns are the axes, metric, at, mean, half_width, draws and status. A mean is over all draws of the point. If
+    a draw lacks the metric, there is no mean but only the number of draws that have it. A point that lacks a whole draw
+    is one row with its status.
     """
     axes = [str(column) for column in points if column not in ("point", *Outcome._fields)]
     whole = points[points["status"] == "ok"].merge(_means(rows), on="point")
@@ -42,12 +44,12 @@ def reference_rows(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a mean for each point, metric and place that are wanted, nan where a draw of the point lacks it."""
-    if rows.empty:  # groups of nothing have no type to compare
+    """Return the wanted means; nan if a draw of the point lacks the metric."""
+    if rows.empty:  # groups of an empty table have no type to compare
         return pd.DataFrame(columns=["point", "metric", "at", "mean", "half_width", "draws"])
-    places = rows.groupby(["point", "metric"])["at"].transform("nunique")
-    is_replay = "workload.over_length" in rows  # these experiments ask how over-long requests of a trace are treated
-    wanted = (places <= LONGEST_LIST) & (is_replay | ~rows["metric"].str.startswith(LEFT_OUT))
+    coordinates = rows.groupby(["point", "metric"])["at"].transform("nunique")
+    is_replay = "workload.over_length" in rows  # only these experiments have this axis
+    wanted = (coordinates <= LONGEST_LIST) & (is_replay | ~rows["metric"].str.startswith(LEFT_OUT))
     means = intervals_over_draws(rows[wanted], ["point", "metric", "at"])
     answered = rows.groupby("point")["draw"].nunique()
     means.loc[means["draws"] < means["point"].map(answered), ["mean", "half_width"]] = np.nan
@@ -55,36 +57,36 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_order(column: pd.Series) -> pd.Series:
-    """Numbers by their size, also where they are text."""
+    """Return a sort key that orders numbers by size, even if they are text."""
     numbers = pd.to_numeric(column, errors="coerce")
     return column if numbers.isna().any() else numbers
 
 
 def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> list[Path]:
-    """Write `<experiment>.csv` of experiments in the store, and beside them how they were made; return the files."""
+    """Write `<experiment>.csv` for experiments in the store and their provenance; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / PROVENANCE
     made: dict[str, Any] = yaml.safe_load(path.read_text()) if path.is_file() else {}
-    platforms: dict[str, Any] = {}  # each once, so that the file says it once
+    platforms: dict[str, Any] = {}  # each platform once, so that YAML writes it once
     names = sorted(set(experiments) & set(Store(store).experiment_names()))
     for name in names:
         table = reference_rows(*load_results(name, store))
         table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{DIGITS}g")
         made[name] = how_made(store, name)
     for entry in made.values():
-        entry["platforms"] = [platforms.setdefault(json.dumps(each), each) for each in entry["platforms"]]
+        entry["platforms"] = [platforms.setdefault(json.dumps(platform), platform) for platform in entry["platforms"]]
     path.write_text(yaml.safe_dump(made))
     return [*(folder / f"{name}.csv" for name in names), path]
 
 
 def how_made(store: Path, experiment: str) -> dict[str, Any]:
-    """The command that makes an experiment's rows again, and on what they were made."""
+    """Return the command that recomputes an experiment's rows, their seeds, commits and platforms."""
     sweep = Store(store).experiment(experiment)
-    records = [record for found in load_records(experiment, store).values() for record in found]
+    records = [record for of_point in load_records(experiment, store).values() for record in of_point]
     sources = [record["provenance"] for record in records]
     size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
     return {
-        "command": " ".join(["python run.py -m", f"experiment={experiment}", *size, *sweep["fixed"]]),
+        "command": " ".join(["python run.py -m", words_of(experiment), *size, *sweep["fixed"]]),
         "seeds": sorted({record["configuration"]["seed"] for record in records}),
         "commits": sorted({str(source["commit"]) for source in sources}),
         "platforms": [json.loads(text) for text in sorted({json.dumps(platform_of(source)) for source in sources})],
@@ -92,6 +94,9 @@ def how_made(store: Path, experiment: str) -> dict[str, Any]:
 
 
 def platform_of(source: dict[str, Any]) -> dict[str, Any]:
-    """Of the provenance of a record, what can move the last digits of a number beside this project's own code."""
+    """Return the part of a provenance that can change the last digits of numbers.
+
+    This project's own code can change them as well and is not part of it.
+    """
     packages = {name: version for name, version in source["packages"].items() if name != "server-chains"}
     return {"python": source["python"], "packages": packages, "processor": source["machine"]["processor"]}

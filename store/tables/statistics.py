@@ -1,4 +1,4 @@
-"""Intervals from draws and replications."""
+"""Confidence intervals from draws and replications."""
 
 from typing import NamedTuple
 
@@ -11,24 +11,25 @@ from system.intervals import half_width, half_width_of
 
 
 class Interval(NamedTuple):
-    """A mean and the half-width of its confidence interval; the half-width of a single value is not known (nan)."""
+    """A mean and the half-width of its confidence interval; the half-width of a single value is nan."""
 
     mean: float
     half_width: float
-    size: int  # values that went in
+    size: int  # number of values
 
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Student's interval for the mean of independent values, such as one number from each draw."""
+    """Return Student's interval for the mean of independent values, one from each draw."""
     sample = float_vector("values", values, -np.inf)
     require(sample.size > 0, "values", "[]", "a mean needs at least one value")
     return Interval(float(sample.mean()), half_width_of(sample, confidence), sample.size)
 
 
 def intervals_over_draws(rows: pd.DataFrame, keys: list[str], confidence: float = 0.95) -> pd.DataFrame:
-    """`mean`, `half_width` and number of `draws` by these columns, as `mean_interval` has them.
+    """Return `mean`, `half_width` and number of `draws` by these columns.
 
-    The replications of a draw are first averaged: they share its cluster and are not independent of each other.
+    The interval is that of `mean_interval`. The replications of a draw are averaged first, as they share its cluster
+    and are not independent of each other.
     """
     by_draw = rows.groupby([*keys, "draw"], dropna=False, as_index=False)["value"].mean()
     table = by_draw.groupby(keys, dropna=False)["value"].agg(["mean", "std", "count"]).reset_index()

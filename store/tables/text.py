@@ -1,4 +1,4 @@
-"""Tables, for people and for other programs."""
+"""Tables as text for people, and as files for other programs."""
 
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,16 @@ from system.errors import InputError
 SUFFIXES = (".csv", ".parquet")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless there is one."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def aligned(table: pd.DataFrame, empty: str = "") -> list[str]:
-    """Header and rows as lines: numbers to the right, with six digits, other cells to the left; `empty` for nan."""
+    """Return the header and the rows of a table as aligned lines.
+
+    Numbers are aligned right and have six digits, other cells are aligned left; `empty` stands for nan.
+    """
     columns = [
         _aligned([str(name), *(_cell(v, empty) for v in table[name])], _is_number(table[name])) for name in table
     ]
@@ -25,7 +33,7 @@ def _aligned(cells: list[str], right: bool) -> list[str]:
 
 
 def _is_number(column: pd.Series) -> bool:
-    """Whether all values are numbers, be it as text, as those of axes are."""
+    """Return whether all values are numbers, perhaps as text."""
     return bool(pd.to_numeric(column, errors="coerce").notna().eq(column.notna()).all())
 
 
@@ -36,12 +44,15 @@ def _cell(value: Any, empty: str) -> str:
 
 
 def require_table_name(path: Path) -> None:
-    """The file's name must end in a format that can be written."""
+    """Raise `InputError` unless the file's name ends in a format that can be written."""
     require(path.suffix in SUFFIXES, "to", path, f"must end in {' or '.join(SUFFIXES)}")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV or Parquet, as the file's name says; `InputError` where it cannot be written."""
+    """Write a table as CSV or Parquet, by the ending of the file's name.
+
+    Raises `InputError` if the file cannot be written.
+    """
     require_table_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""Recomputed rows against committed reference rows.
+"""Verification of recomputed rows against committed reference rows.
 
-The rule: every row of the reference is there again, and no other, with the same status and number of draws. Means agree
-to 1e-6 relative, beside the rounding of the reference to six digits. On another platform than the reference's (Python,
-packages, processor) the last digit of a random number may differ and with it all that follows in a simulated run; there
-simulated means agree within the half-width of the reference's interval.
+The recomputed rows must be those of the reference, with the same status and number of draws. Means must agree to 1e-6
+relative, in addition to the rounding of the reference to six digits. On another platform than that of the reference
+(Python, packages, processor) the last digit of a random number may differ, and with it the rest of a simulated run.
+Then simulated means must agree within the half-width of the reference's interval.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,10 @@ RELATIVE = 1e-6
 
 
 class Verification(NamedTuple):
-    """One experiment beside its reference: a row for each row of either, with what is `wrong` about it, if anything."""
+    """Comparison of an experiment with its reference.
+
+    `rows` has a row for each row of either; its column `wrong` says how they disagree, if they do.
+    """
 
     experiment: str
     same_platform: bool
@@ -34,28 +37,31 @@ class Verification(NamedTuple):
 
     @property
     def wrong(self) -> pd.DataFrame:
-        """The rows that disagree."""
+        """Return the rows that disagree."""
         return self.rows[self.rows["wrong"] != ""]
 
     def __str__(self) -> str:
-        """What was compared, how far apart the worst means are, and each row that disagrees."""
-        told = f"{self.experiment:22} {len(self.rows):5} rows compared, {len(self.wrong)} disagree"
-        told += "" if self.same_platform else "; on another platform than the reference's"
+        """Return how much was compared, the largest difference, and each row that disagrees."""
+        summary = f"{self.experiment:22} {len(self.rows):5} rows compared, {len(self.wrong)} disagree"
+        summary += "" if self.same_platform else "; on another platform than the reference's"
         if self.rows["difference"].notna().any():
             worst = self.rows.nlargest(1, "difference").iloc[0]
-            told += f"; the means differ by at most {worst['difference']:.1e} relative, at {worst['key']}"
-        return "\n".join([told, *(f"    {row['key']}: {row['wrong']}" for _, row in self.wrong.iterrows())])
+            summary += f"; the means differ by at most {worst['difference']:.1e} relative, at {worst['key']}"
+        return "\n".join([summary, *(f"    {row['key']}: {row['wrong']}" for _, row in self.wrong.iterrows())])
 
 
 def verify_all(store: Path, experiments: Sequence[str], folder: Path) -> tuple[str, bool]:
-    """What each of these experiments shows beside its reference, in words, and whether all agree."""
-    require(bool(experiments), "store", store, "nothing to verify is in it; run the experiments first")
-    found = [verify(store, name, folder) for name in experiments]
-    return "".join(f"{each}\n" for each in found), all(each.wrong.empty for each in found)
+    """Return a text that compares each experiment with its reference, and whether all agree."""
+    require(bool(experiments), "store", store, "it holds nothing to verify; run the experiments first")
+    results = [verify(store, name, folder) for name in experiments]
+    return "".join(f"{result}\n" for result in results), all(result.wrong.empty for result in results)
 
 
 def verify(store: Path, experiment: str, folder: Path) -> Verification:
-    """Compare an experiment in the store with its reference rows in a folder; `InputError` if there are none."""
+    """Compare an experiment in the store with its reference rows.
+
+    Raises `InputError` if there are no reference rows.
+    """
     path = folder / f"{experiment}.csv"
     if not path.is_file():
         raise InputError(
@@ -63,14 +69,14 @@ def verify(store: Path, experiment: str, folder: Path) -> Verification:
         )
     axes = list(Store(store).experiment(experiment)["axes"])
     rows, points = load_results(experiment, store)
-    found = reference_rows(rows, points).merge(_simulated(load_records(experiment, store), points, axes), on=axes)
+    recomputed = reference_rows(rows, points).merge(_simulated(load_records(experiment, store), points, axes), on=axes)
     expected = pd.read_csv(path, dtype=dict.fromkeys([*axes, "metric", "status"], str))
     same_platform = _same_platform(folder, experiment)
-    return Verification(experiment, same_platform, _compared(expected, found, axes, same_platform))
+    return Verification(experiment, same_platform, _compared(expected, recomputed, axes, same_platform))
 
 
 def _simulated(records: dict[str, list[dict[str, Any]]], points: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
-    """Whether each point simulates, by its axes."""
+    """Return by axes whether rows of each point are simulated."""
     simulated = [any(record["simulated"] for record in records[point]) for point in points["point"]]
     return points[axes].assign(simulated=simulated)
 
@@ -80,8 +86,8 @@ def _same_platform(folder: Path, experiment: str) -> bool:
     return bool(made[experiment]["platforms"] == [platform_of(current_provenance())])
 
 
-def _compared(expected: pd.DataFrame, found: pd.DataFrame, axes: list[str], same_platform: bool) -> pd.DataFrame:
-    both = _keyed(expected, axes).merge(_keyed(found, axes), on="key", how="outer", suffixes=("_was", ""))
+def _compared(expected: pd.DataFrame, recomputed: pd.DataFrame, axes: list[str], same_platform: bool) -> pd.DataFrame:
+    both = _keyed(expected, axes).merge(_keyed(recomputed, axes), on="key", how="outer", suffixes=("_was", ""))
     difference = (both["mean"] - both["mean_was"]).abs()
     allowed = RELATIVE * both["mean"].abs() + _rounding(both["mean_was"].to_numpy(float))
     noisy = both["simulated"].eq(True) & (not same_platform)
@@ -93,22 +99,22 @@ def _compared(expected: pd.DataFrame, found: pd.DataFrame, axes: list[str], same
 
 
 def _keyed(table: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
-    """The table with what tells its rows apart as one text, as people would write it."""
-    places = table["at"].map(lambda at: "" if pd.isna(at) else f" at {at:.{DIGITS}g}")
+    """Return the table with one readable text in place of axes, metric and coordinate."""
+    suffixes = table["at"].map(lambda value: "" if pd.isna(value) else f" at {value:.{DIGITS}g}")
     named = [table[axis].map(lambda value, axis=axis: f"{axis}={value}") for axis in axes]
-    columns = zip(*named, table["metric"].fillna("") + places, strict=True)
+    columns = zip(*named, table["metric"].fillna("") + suffixes, strict=True)
     keys = [", ".join(filter(None, values)) for values in columns]
     return table.drop(columns=[*axes, "metric", "at"]).assign(key=keys)
 
 
 def _rounding(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Half a unit of the last digit of each number."""
+    """Return half a unit of the last digit of each number."""
     sizes = np.abs(np.where(np.isfinite(values) & (values != 0), values, 1.0))
     return 0.5 * 10 ** (np.floor(np.log10(sizes)) + 1 - DIGITS)
 
 
 def _wrong(row: pd.Series, moved: bool) -> str:
-    """What is wrong about a row, in words; nothing if it agrees."""
+    """Return how a row disagrees with the reference; empty if it agrees."""
     if pd.isna(row["status"]) or pd.isna(row["status_was"]):
         return "not recomputed" if pd.isna(row["status"]) else "not in the reference"
     if row["status"] != row["status_was"]:

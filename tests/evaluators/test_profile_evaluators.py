@@ -51,7 +51,7 @@ def line(rows, metric):
     ],
 )
 def test_lines_of_a_profile_add_up_to_the_published_block_time(profile, block_ms):
-    rows = rows_of("experiment=fig4_embedded", f"profile={profile}")
+    rows = rows_of("experiment=fig4", "data=embedded", f"profile={profile}")
     prefill_s, decode_s = line(rows, "prefill_by_input_s"), line(rows, "decode_by_output_s")
     assert (prefill_s[2000] + decode_s[20]) * 1e3 == pytest.approx(block_ms, abs=0.005)
     assert line(rows, "prefill_by_blocks_s")[1] == pytest.approx(prefill_s[2000])  # the mean prompt of Sec. 4
@@ -172,7 +172,9 @@ def test_overheads_of_both_sets_of_constants_differ_on_the_same_clusters():
     In the paper every token takes a round trip and 18 ms; in the published code there are 50 ms once and nothing after
     the first token.
     """
-    paper, code = (rows_of("experiment=fig5_embedded", f"constants={name}") for name in ("paper", "published_code"))
+    paper, code = (
+        rows_of("experiment=fig5", "data=embedded", f"constants={name}") for name in ("paper", "published_code")
+    )
     first, further = "first_token_communication_s", "further_token_communication_s"
     assert line(paper, first)[2000] == pytest.approx(line(paper, further)[20])
     assert line(code, first)[2000] - line(code, further)[20] == pytest.approx(0.050)
@@ -216,7 +218,7 @@ def test_exponential_sizes_have_the_variability_and_distribution_of_an_exponenti
 
 
 def test_only_the_fastest_chains_are_measured_in_ascending_order():
-    rows = rows_of("experiment=fig7_embedded", "evaluator=service_times", "workload.job_count=300")
+    rows = rows_of("experiment=fig7", "data=embedded", "evaluator=service_times", "workload.job_count=300")
     means = line(rows, "service_time_mean_s")
     assert means.index.tolist() == [1, 2, 3, 4, 5]
     assert (np.diff(means) >= 0).all()  # chains were sorted by the recorded lengths

@@ -152,7 +152,7 @@ def test_a_killed_worker_is_replaced_where_nobody_else_is_left(ray, long, tmp_pa
         os.kill(at_work(tmp_path)[0], signal.SIGKILL)
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    assert "a worker was lost, others did its work (a worker on" in errors
+    assert "a worker was lost; others did its work (a worker on" in errors
     assert rows(tmp_path) == rows(long)
 
 

@@ -251,7 +251,15 @@ def test_published_table_has_the_schemes_of_the_figure():
 
 def test_ledger_is_written_from_a_store_and_lists_its_experiments(tmp_path):
     swept = script(
-        *("run.py", "-m", "experiment=fig2_embedded", "draws=2", "hydra/launcher=basic", f"store={tmp_path / 's'}")
+        *(
+            "run.py",
+            "-m",
+            "experiment=fig2",
+            "data=embedded",
+            "draws=2",
+            "hydra/launcher=basic",
+            f"store={tmp_path / 's'}",
+        )
     )
     assert swept.returncode == 0, swept.stderr
     done = script("plot.py", "claims", "--store", tmp_path / "s", "--to", tmp_path)

@@ -13,49 +13,50 @@ from store.tables.labels import labels_in
 from store.tables.reading import load
 from tests.support.project import choices, script
 
-EMBEDDED = [name for name in choices("experiment") if name.endswith("_embedded")]
 SMALLER = {
-    "ablation_embedded": ("constants=paper", "cluster.fast_servers=random", "workload.job_count=500"),
-    "fig8_embedded": (
+    "ablation": ("constants=paper", "cluster.fast_servers=random", "workload.job_count=500"),
+    "fig8": (
         "cluster.server_count=20,30",
         "constants=paper",
         "cluster.fast_share=0.2",
         "workload.job_count=500",
     ),
-    "fig8_load_embedded": ("demand.load=0.2,0.7", "constants=paper", "workload.job_count=500"),
-    "fig1_embedded": ("evaluator.trials=5",),
-    "fig2_embedded": (),
-    "fig3a_embedded": ("demand.load=0.3,0.8", "workload.job_count=1000"),
-    "fig3b_embedded": ("demand.load=0.3,0.9", "workload.job_count=2000"),
-    "fig4_embedded": (),
-    "fig4_measured_embedded": (),
-    "fig5_embedded": (),
-    "fig6a_embedded": ("tuning.capacity=2,7,8", "workload.job_count=1000"),
-    "fig6b_embedded": ("demand.load=0.3,0.7", "tuning.largest=9"),
-    "fig7_embedded": (),
-    "azure_replay_embedded": ("workload.job_count=500",),
-    "real_vs_predicted_embedded": ("evaluator=replay,exact", "workload.job_count=100"),  # without real runs
-    "model_limit_embedded": ("evaluator=replay", "workload.job_count=100"),
-    "real_vs_predicted_trace_embedded": ("evaluator=replay", "workload.job_count=100"),
-    "real_vs_predicted_h200_embedded": ("evaluator=replay", "workload.job_count=50"),
-    "scale_embedded": ("cluster.server_count=12,15,18", "workload.job_count=300", "evaluator.repetitions=1"),
-    "table1_embedded": ("workload.job_count=100",),
+    "fig8_load": ("demand.load=0.2,0.7", "constants=paper", "workload.job_count=500"),
+    "fig1": ("evaluator.trials=5",),
+    "fig2": (),
+    "fig3a": ("demand.load=0.3,0.8", "workload.job_count=1000"),
+    "fig3b": ("demand.load=0.3,0.9", "workload.job_count=2000"),
+    "fig4": (),
+    "fig4_measured": (),
+    "fig5": (),
+    "fig6a": ("tuning.capacity=2,7,8", "workload.job_count=1000"),
+    "fig6b": ("demand.load=0.3,0.7", "tuning.largest=9"),
+    "fig7": (),
+    "azure_replay": ("workload.job_count=500",),
+    "real_vs_predicted": ("evaluator=replay,exact", "workload.job_count=100"),  # without real runs
+    "model_limit": ("evaluator=replay", "workload.job_count=100"),
+    "real_vs_predicted_trace": ("evaluator=replay", "workload.job_count=100"),
+    "real_vs_predicted_h200": ("evaluator=replay", "workload.job_count=50"),
+    "scale": ("cluster.server_count=12,15,18", "workload.job_count=300", "evaluator.repetitions=1"),
+    "table1": ("workload.job_count=100",),
 }
 
 
-@pytest.fixture(scope="module", params=EMBEDDED)
+@pytest.fixture(scope="module", params=choices("experiment"))
 def drawn(request, tmp_path_factory):
     """Return an experiment's name, rows, figure folder and labels."""
     store, figures = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("figures")
     swept = script(
-        *("run.py", "-m", f"experiment={request.param}", "draws=2", "hydra/launcher=basic", f"store={store}"),
+        *("run.py", "-m", f"experiment={request.param}", "data=embedded", "draws=2"),
+        *("hydra/launcher=basic", f"store={store}"),
         *SMALLER[request.param],
     )
     assert swept.returncode == 0, swept.stderr
-    (figure,) = outputs_of([request.param], store, figures, figures, None)
-    assert f"{figures / request.param}.png" in figure.lines(figure.make(), "")
-    labels = labels_in(Store(store).experiment(request.param))
-    return request.param, load(request.param, store), figures, labels
+    name = f"{request.param}_embedded"
+    (figure,) = outputs_of([name], store, figures, figures, None)
+    assert f"{figures / name}.png" in figure.lines(figure.make(), "")
+    labels = labels_in(Store(store).experiment(name))
+    return name, load(name, store), figures, labels
 
 
 def test_each_experiment_is_drawn_in_three_formats(drawn):
@@ -87,10 +88,8 @@ def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
     plt.close(figure)
 
 
-def test_every_experiment_has_a_figure_and_an_embedded_variant():
-    shown = [name for name in choices("experiment") if not name.endswith("_embedded")]
-    assert sorted(f"{name}_embedded" for name in shown) == EMBEDDED
-    assert all(module_of(name) for name in shown)
+def test_every_experiment_has_a_figure():
+    assert all(module_of(name) for name in choices("experiment"))
 
 
 def test_exact_curve_lies_between_the_bounds_and_simulation_on_it(drawn):

@@ -269,7 +269,7 @@ PREDICTIONS = "evaluator=replay,exact"
 
 
 def test_real_runs_are_swept_by_a_single_worker(expand):
-    sweeps = expand(["experiment=real_vs_predicted,fig3b_embedded", "evaluator=exact"])
+    sweeps = expand(["experiment=real_vs_predicted,fig3b", "data=embedded", "evaluator=exact"])
     assert [sweep.workers for sweep in sweeps] == [1, None]
     assert PointsSweeper(4)._worker_count(sweeps) == 1
     assert PointsSweeper(4)._worker_count(sweeps[1:]) == 4

@@ -16,7 +16,8 @@ SMALL = ("draws=2", "workload.job_count=100", "hydra/launcher=basic")
 
 
 def sweep(store, *words, names=NAMES):
-    done = script("run.py", "-m", f"experiment={','.join(names)}", *SMALL, f"store={store}", *words)
+    experiments = ",".join(name.removesuffix("_embedded") for name in names)
+    done = script("run.py", "-m", f"experiment={experiments}", "data=embedded", *SMALL, f"store={store}", *words)
     assert done.returncode == 0, done.stderr
 
 

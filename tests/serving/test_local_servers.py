@@ -75,9 +75,9 @@ def test_small_models_have_the_sizes_of_their_blocks(name):
     assert model.prefill_gflop == pytest.approx(2 * parameters / 1e9, rel=1e-12)
 
 
-@pytest.mark.parametrize("experiment", ["real_vs_predicted_trace_embedded", "real_vs_predicted_h200_embedded"])
+@pytest.mark.parametrize("experiment", ["real_vs_predicted_trace", "real_vs_predicted_h200"])
 def test_cache_memory_grows_with_the_length_of_a_cache_slot(experiment):
-    model = draw_of(f"experiment={experiment}").case.model
+    model = draw_of(f"experiment={experiment}", "data=embedded").case.model
     cache_values = preset(model.name).cache_values_per_token * model.cache_tokens
     assert model.cache_memory_gb == pytest.approx(BYTES * cache_values / 1e9, rel=1e-12)
 
@@ -86,7 +86,7 @@ def test_both_clusters_of_nine_servers_have_the_same_shape():
     """Check that only 3 servers have room for the whole model."""
     for overrides in (
         ("experiment=real_vs_predicted_h200", "workload=synthetic_code"),
-        ("experiment=real_vs_predicted_h200_embedded",),
+        ("experiment=real_vs_predicted_h200", "data=embedded"),
     ):
         system = draw_of(*overrides).system
         model, memory_gb = system.model, system.servers.memory_gb

@@ -187,7 +187,7 @@ def test_a_point_at_which_somebody_is_counts_as_running_and_stops_prune(tmp_path
     edit("fast", FAST.replace("2", "3"))
     somebody = held(point_of("slow", "0.2"))
     assert experiment_status(store, ["x"])[0]["running"].tolist() == [1]
-    with pytest.raises(SystemExit, match=r"error: store = .*: a sweep is running on it"):
+    with pytest.raises(SystemExit, match=r"error: store = .*: a sweep is using it"):
         say("prune", "--delete")
     somebody.communicate()
     assert experiment_status(store, ["x"])[0]["running"].tolist() == [0]
@@ -210,7 +210,7 @@ def test_collect_filters_and_says_what_is_left_out(tmp_path, say):
     assert list(table) == ["experiment", "point", "scheme", "load", "draw", "replication", "metric", "at", "value"]
     assert table["value"].tolist() == B
     assert set(table["experiment"]) == {"x"}
-    assert shown.err.startswith("left out: 1 of 2 points are not complete")
+    assert shown.err.startswith("left out: 1 of 2 points is incomplete")
 
 
 def test_collect_of_several_experiments_has_the_axes_of_all(tmp_path):
@@ -263,12 +263,12 @@ def test_show_tells_all_of_a_point(tmp_path, say, edit):
     assert sections[f"point {point}"] == "  ok at draws=4 replications=1"
     assert sections["experiments"] == "  x: scheme=fast load=0.1"
     assert yaml.safe_load(sections["configuration"]) == case_of("fast", "0.1")
-    assert "the same here now" in sections["code"]
+    assert "unchanged since" in sections["code"]
     assert "response_mean_s" in sections["means"]
     half_width = stats.t.ppf(0.975, 3) * stats.sem(A)
     assert f"2.5 ± {half_width:.3g} over 4 draws" in sections["means"]
     edit("fast", FAST.replace("2", "3"))
-    assert "1 modules, these differ here now: shop.fast" in say("show", point).out
+    assert "1 module, changed since: shop.fast" in say("show", point).out
 
 
 def test_show_has_the_traceback_of_a_failure(tmp_path, say):
@@ -283,16 +283,16 @@ def test_show_of_a_point_in_no_sweep_whose_rows_are_damaged_is_one_sentence(tmp_
     store, point = swept(tmp_path / "store", {("fast", "0.1"): A}), point_of("fast", "0.1")
     swept(tmp_path / "store", {("slow", "0.1"): B})  # the same experiment, now without the point
     next((store.folder / "rows").glob(f"{point}.*")).write_bytes(b"half a file")
-    with pytest.warns(StoreWarning), pytest.raises(SystemExit, match=f"error: point = {point}: its parts were damaged"):
+    with pytest.warns(StoreWarning), pytest.raises(SystemExit, match=f"error: point = {point}: its files were damaged"):
         say("show", point)
 
 
 def test_a_prefix_must_name_one_point(tmp_path, say):
     store = swept(tmp_path / "store", ALL_KINDS)
-    with pytest.raises(SystemExit, match=r"error: point = zz: no point in .* begins so"):
+    with pytest.raises(SystemExit, match=r"error: point = zz: no point in .* starts with this"):
         say("show", "zz")
     with pytest.raises(
-        SystemExit, match=f"error: point = : 5 points begin so, give more digits: {store.points()[0]}, "
+        SystemExit, match=f"error: point = : 5 points start with this; give more digits: {store.points()[0]}, "
     ):
         say("show", "")
 
@@ -331,7 +331,7 @@ def test_a_quantile_is_chosen_and_must_be_there(tmp_path):
     for at, told in [(None, "at = none: .*choose one of 0.5, 0.95$"), (0.9, "at = 0.9: .*choose one of 0.5, 0.95$")]:
         with pytest.raises(InputError, match=told):
             compare_values("x", "scheme", ("fast", "slow"), Measure("response_quantile_s", at), tmp_path)
-    with pytest.raises(InputError, match=r"at = 0.5: no response_mean_s there; leave it out"):
+    with pytest.raises(InputError, match=r"at = 0.5: response_mean_s has no such value; leave it out"):
         compare_values("x", "scheme", ("fast", "slow"), Measure("response_mean_s", 0.5), tmp_path)
     found = compare_values("x", "scheme", ("fast", "slow"), Measure("response_quantile_s", 0.95), tmp_path)
     assert found.table["pairs"].tolist() == [4]
@@ -371,7 +371,7 @@ def test_two_versions_of_the_code_in_two_stores(tmp_path, edit):
     assert (same["difference"], same["half_width"], same["ratio"]) == (0.0, 0.0, 1.0)
     assert alone["reason"] == "other code: no point of this configuration"
     assert missing["reason"] == "this code: missing: not computed yet"
-    with pytest.raises(InputError, match=r"with_store = .*nowhere: there are no points in it"):
+    with pytest.raises(InputError, match=r"with_store = .*nowhere: it holds no points"):
         compare_stores("x", tmp_path / "nowhere", RESPONSE, tmp_path / "new")
 
 
@@ -403,7 +403,7 @@ def test_two_versions_of_the_code_in_one_store(tmp_path, edit, say, monkeypatch)
     assert "not compared (1): other code: no point of this configuration [scheme=slow load=0.1]" in out
     assert "code that differs: shop.fast" in out
     with pytest.raises(
-        SystemExit, match=r"with_commit = 123: computed nothing in .*; the commits there are abc1, fed2, fed3"
+        SystemExit, match=r"with_commit = 123: computed no point of .*; its commits are abc1, fed2, fed3"
     ):
         say("compare", "x", "--with-commit", "123")
 
@@ -419,7 +419,7 @@ def test_prune_lists_and_removes_what_old_code_made_and_no_more(tmp_path, say, e
     ).query("scheme == 'slow'")
     out = say("prune").out
     assert "points of other code (3):" in out
-    assert "x: 3 of its 6 points are of other code" in out
+    assert "x: other code computed 3 of its 6 points" in out
     assert len(store.points()) == 6  # nothing is removed yet
     say("prune", "--delete")
     assert set(store.points()) == kept
@@ -471,7 +471,5 @@ def test_the_commands_on_a_real_sweep(tmp_path):
         assert expected in done.stdout
     wrong = command("-m", "store", "show", "nothing", "--store", tmp_path)
     assert wrong.returncode == 1
-    assert (
-        wrong.stderr
-        == f"error: point = nothing: no point in {tmp_path} begins so; `collect` names those of experiments\n"
-    )
+    assert wrong.stderr.startswith(f"error: point = nothing: no point in {tmp_path} starts with this; ")
+    assert wrong.stderr.count("\n") == 1

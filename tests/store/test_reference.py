@@ -221,7 +221,7 @@ def test_the_widest_interval_is_told_with_its_point(tmp_path):
 def test_there_must_be_something_to_verify(tmp_path):
     done = script("plot.py", "--store", tmp_path / "store", "--verify", tmp_path / "rows")
     assert done.returncode == 1
-    assert "nothing to verify is in it; run the experiments first" in done.stderr
+    assert "it holds nothing to verify; run the experiments first" in done.stderr
 
 
 def test_a_figure_that_cannot_be_made_does_not_hide_the_others(tmp_path):

@@ -163,7 +163,7 @@ def test_rows_that_are_another_points_or_gone_do_not_count(committed):
 def test_a_foreign_file_is_reported_and_set_aside(committed):
     (committed.folder / "points" / "ab12.d0-1.r0-1 (copy).json").write_text("{}")
     (committed.folder / "points" / ".tmp-abc").write_text("{")  # of somebody who is writing
-    with pytest.warns(StoreWarning, match=r"\(copy\)\.json aside .* not from here"):
+    with pytest.warns(StoreWarning, match=r"\(copy\)\.json aside .* this project did not write it"):
         assert committed.parts(["ab12"]) == {"ab12": [part(1)]}
     assert [path.name for path in (committed.folder / "points").glob("*copy*")] == []
 

@@ -14,8 +14,10 @@ from unittest.mock import patch
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 
-from sweep.expansion import resolved_case
+from sweep.expansion import Expansion
+from sweep.template import resolved_case
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
@@ -43,9 +45,10 @@ def choices(group):
 
 
 def case_of(*overrides):
-    """The resolved case under these overrides, composed by Hydra itself."""
+    """Return the resolved case under these overrides, composed by Hydra itself; `data=embedded` adds stand-ins."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return resolved_case(compose("config", overrides=list(overrides)))
+        stand_ins = Expansion(GlobalHydra.instance().config_loader(), "config").stand_ins(overrides)
+        return resolved_case(compose("config", overrides=[*stand_ins, *overrides]))
 
 
 def command(*words, cwd=ROOT, **environment):

@@ -174,9 +174,10 @@ def test_demands(demand, made_up_data):
         assert found["load"] == pytest.approx(0.7)
 
 
+@pytest.mark.parametrize("data", choices("data"))
 @pytest.mark.parametrize("experiment", choices("experiment"))
-def test_experiments_run_their_first_point(experiment, made_up_data):
-    case = case_of(f"experiment={experiment}")
+def test_experiments_run_their_first_point(experiment, data, made_up_data):
+    case = case_of(f"experiment={experiment}", f"data={data}")
     if "job_count" in case["workload"]:
         case["workload"]["job_count"] = 300
     if "fast_share" in case["cluster"]:
@@ -187,7 +188,7 @@ def test_experiments_run_their_first_point(experiment, made_up_data):
 
 def test_every_config_group_is_covered_here():
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
-    covered = {"network", "workload", "evaluator", "service", "tuning", "demand", "experiment"}
+    covered = {"network", "workload", "evaluator", "service", "tuning", "demand", "experiment", "data"}
     covered |= {"constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model"}
     covered |= {"hydra"}  # launchers: tests/launchers
     assert groups == covered

@@ -3,23 +3,12 @@
 import re
 
 import pytest
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
 from store.disk.identity import identity_of
 from sweep.errors import sentence
-from sweep.expansion import Expansion
 from system import InputError
-from tests.support.project import CONF, case_of
-
-
-@pytest.fixture(scope="module")
-def expand():
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-    expansion = Expansion(loader, "config")
-    return expansion.sweeps
+from tests.support.project import case_of
 
 
 @pytest.mark.parametrize(
@@ -30,13 +19,13 @@ def expand():
         ("constants=published_code", "constants.prefill_overhead_s=0.2", "network=european"),
         ("constants.fast_profile=a100_2g_20gb", "network=european"),  # read by a resolver, not only copied
         ("evaluator.quantiles=[0.5,0.9]", "+cluster.names=null"),
-        ("experiment=fig6b_embedded", "tuning=exact_percentile", "tuning.objective.q=0.99", "seed=7"),
+        ("experiment=fig6b", "data=embedded", "tuning=exact_percentile", "tuning.objective.q=0.99", "seed=7"),
         ("workload=mmpp", "workload.arrivals.rates_per_s=[1.0,0.5]", "case.target_load=0.5"),
     ],
 )
 def test_a_point_is_what_hydra_composes(expand, overrides):
-    arguments = [text for text in overrides if not text.startswith("experiment=")]
-    names = [text for text in overrides if text.startswith("experiment=")]
+    arguments = [text for text in overrides if not text.startswith(("experiment=", "data="))]
+    names = [text for text in overrides if text.startswith(("experiment=", "data="))]
     expected = case_of(*names, *(text.replace("seed=", "case.seed=") for text in arguments))
     (sweep,) = expand([*names, *(text.replace("seed=", "case.seed=") for text in arguments)])
     wanted = {"demand.load": "0.7", "constants": "paper"}
@@ -60,7 +49,9 @@ def test_axes_are_a_grid_with_their_values(expand):
 
 
 def test_the_command_line_replaces_and_fixes_an_experiments_axes(expand):
-    (sweep,) = expand(["experiment=fig3b_embedded", "constants=paper", "demand.load=0.3,0.5", "evaluator=exact"])
+    (sweep,) = expand(
+        ["experiment=fig3b", "data=embedded", "constants=paper", "demand.load=0.3,0.5", "evaluator=exact"]
+    )
     assert sweep.experiment == "fig3b_embedded"
     assert sweep.axes == ["constants", "demand.load", "evaluator"]  # set to one value it is still a column
     assert {point.axes["evaluator"] for point in sweep.points} == {"exact"}
@@ -69,7 +60,7 @@ def test_the_command_line_replaces_and_fixes_an_experiments_axes(expand):
 
 def test_an_experiment_may_be_several_grids_over_the_same_keys(expand):
     (sweep,) = expand(
-        ["experiment=fig8_embedded", "constants=paper", "cluster.server_count=20", "cluster.fast_share=0.2"]
+        ["experiment=fig8", "data=embedded", "constants=paper", "cluster.server_count=20", "cluster.fast_share=0.2"]
     )
     chosen = [(point.axes["algorithm"], point.axes["evaluator"]) for point in sweep.points]
     simulated = [(name, "simulation") for name in ("petals", "bprr", "proposed")]
@@ -78,17 +69,21 @@ def test_an_experiment_may_be_several_grids_over_the_same_keys(expand):
 
 def test_a_grid_about_a_single_value_is_left_only_if_that_is_asked_for_and_keeps_it(expand):
     few = ("constants=paper", "cluster.fast_share=0.1")
-    (all_sizes,) = expand(["experiment=fig8_embedded", *few, "algorithm=bprr,proposed", "cluster.server_count=10,20"])
+    (all_sizes,) = expand(
+        ["experiment=fig8", "data=embedded", *few, "algorithm=bprr,proposed", "cluster.server_count=10,20"]
+    )
     chosen = [(point.axes["algorithm"], point.axes["evaluator"]) for point in all_sizes.points]
     assert chosen.count(("proposed", "floor")) == 2
     assert ("bprr", "exact") not in chosen
-    (capped,) = expand(["experiment=fig8_embedded", *few, "algorithm=petals_block_cap,bprr", "cluster.server_count=10"])
+    (capped,) = expand(
+        ["experiment=fig8", "data=embedded", *few, "algorithm=petals_block_cap,bprr", "cluster.server_count=10"]
+    )
     assert [point.axes["algorithm"] for point in capped.points] == ["petals_block_cap", "bprr"]
 
 
 def test_values_that_are_new_beside_known_ones_are_swept_too(expand):
     few = ("constants=paper", "cluster.fast_share=0", "evaluator.trials=5")
-    (sweep,) = expand(["experiment=fig1_embedded", *few, "placement=gbp_cr,whole_model"])
+    (sweep,) = expand(["experiment=fig1", "data=embedded", *few, "placement=gbp_cr,whole_model"])
     assert {point.axes["placement"] for point in sweep.points} == {"gbp_cr", "whole_model"}
     points = [
         (point.axes["placement"], point.axes["cluster.server_count"], point.axes["demand.per_s"])
@@ -98,19 +93,21 @@ def test_values_that_are_new_beside_known_ones_are_swept_too(expand):
 
 
 def test_an_axis_that_a_grid_leaves_out_is_not_swept_there(expand):
-    (sweep,) = expand(["experiment=real_vs_predicted_trace_embedded", "service=independent,steps"])
+    (sweep,) = expand(["experiment=real_vs_predicted_trace", "data=embedded", "service=independent,steps"])
     services = {(point.axes["evaluator"], point.axes.get("service")) for point in sweep.points}
     assert services == {("replay", "independent"), ("replay", "steps"), ("runtime", None)}
 
 
 def test_grids_that_the_command_line_makes_alike_count_once(expand):
     few = ("constants=paper", "cluster.server_count=20", "cluster.fast_share=0.2")
-    (sweep,) = expand(["experiment=fig8_embedded", *few, "algorithm=proposed,bprr", "evaluator=simulation"])
+    (sweep,) = expand(["experiment=fig8", "data=embedded", *few, "algorithm=proposed,bprr", "evaluator=simulation"])
     assert [point.axes["algorithm"] for point in sweep.points] == ["proposed", "bprr"]
 
 
 def test_values_that_are_new_to_all_grids_replace_theirs(expand):
-    (sweep,) = expand(["experiment=fig1_embedded", "constants=paper", "cluster.fast_share=0", "evaluator.trials=5"])
+    (sweep,) = expand(
+        ["experiment=fig1", "data=embedded", "constants=paper", "cluster.fast_share=0", "evaluator.trials=5"]
+    )
     assert {point.axes["evaluator.trials"] for point in sweep.points} == {"5"}
     assert {point.axes["placement"] for point in sweep.points} == {"gbp_cr", "random_feasible"}
 
@@ -121,19 +118,19 @@ def test_grids_with_other_keys_are_refused(expand):
 
 
 def test_what_the_command_line_sets_is_kept_with_the_sweep(expand):
-    (sweep,) = expand(["experiment=fig3b_embedded", "cluster.server_count=40", "draws=3", "evaluator=exact"])
+    (sweep,) = expand(["experiment=fig3b", "data=embedded", "cluster.server_count=40", "draws=3", "evaluator=exact"])
     assert sweep.fixed == ["cluster.server_count=40"]  # no number follows from draws; evaluator is an axis
 
 
 def test_several_experiments_are_several_sweeps(expand):
-    sweeps = expand(["experiment=fig3b_embedded,fig7_embedded", "draws=3"])
+    sweeps = expand(["experiment=fig3b,fig7", "data=embedded", "draws=3"])
     assert [sweep.experiment for sweep in sweeps] == ["fig3b_embedded", "fig7_embedded"]
     assert [sweep.draws for sweep in sweeps] == [3, 3]
     assert [len(sweep.points) for sweep in sweeps] == [54, 3]
 
 
 def test_figures_share_points(expand):
-    one, other = expand(["experiment=fig3b_embedded,fig3b", "network=european"])
+    one, other = *expand(["experiment=fig3b", "data=embedded"]), *expand(["experiment=fig3b", "network=european"])
     assert {point.identity for point in one.points} == {point.identity for point in other.points}
 
 

@@ -32,7 +32,7 @@ def test_a_label_is_what_the_first_comment_says_before_its_colon(tmp_path, text,
     assert label(path, "mine") == expected
 
 
-@pytest.mark.parametrize("group", [*DRAWN, "service", "tuning", "workload"])
+@pytest.mark.parametrize("group", [*DRAWN, "data", "service", "tuning", "workload"])
 def test_labels_of_a_group_are_short_and_differ(group):
     labels = {name: label(CONF / group / f"{name}.yaml", name) for name in choices(group)}
     assert max(map(len, labels.values())) <= LONGEST
@@ -58,7 +58,14 @@ def test_folders_are_those_of_files_and_packages():
 
 
 def sweep(store, *words):
-    settings = ("experiment=fig3b_embedded", "draws=1", "workload.job_count=100", "demand.load=0.3", "constants=paper")
+    settings = (
+        "experiment=fig3b",
+        "data=embedded",
+        "draws=1",
+        "workload.job_count=100",
+        "demand.load=0.3",
+        "constants=paper",
+    )
     done = script("run.py", "-m", *words, *settings, "hydra/launcher=basic", "evaluator=simulation", f"store={store}")
     assert done.returncode == 0, done.stderr
     return labels_in(Store(store).experiment("fig3b_embedded"))

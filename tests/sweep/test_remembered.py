@@ -38,6 +38,11 @@ def test_a_command_is_expanded_once(project, tmp_path):
     assert expansions(store, project, ["experiment=x"]) == 0
 
 
+def test_recorded_and_embedded_data_are_two_commands(project, tmp_path):
+    store = Store(tmp_path / "store")
+    assert expansions(store, project, ["experiment=x"], ["experiment=x", "data=embedded"]) == 2
+
+
 def test_a_changed_or_new_file_of_the_project_is_noticed(project, tmp_path):
     store = Store(tmp_path / "store")
     assert expansions(store, project, ["m"]) == 1

@@ -1,0 +1,112 @@
+"""A composed configuration as a template: setting a value costs a copy of plain containers instead of a composition."""
+
+import math
+import pickle
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from functools import cache, cached_property
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from system import InputError
+from system.checks import require
+
+Path = tuple[str | int, ...]  # the keys and indices that lead to a value
+PROBE = "\0probe"
+
+
+class Template:
+    """A composed configuration, the config group choices behind it, and its case for any values of its keys."""
+
+    def __init__(self, config: DictConfig, choices: Mapping[str, str | None]) -> None:
+        """Keep a configuration that has no key `hydra`, and its choices by config group."""
+        self.config = config
+        self.choices = choices
+        self._paths = cache(self._paths_of)
+
+    def case(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the resolved case with these keys set.
+
+        Raises `InputError` for a key that does not exist.
+        """
+        for key, value in values.items():
+            if OmegaConf.select(self.config, key, default=PROBE) == PROBE:
+                raise InputError(f"{key} = {value}: there is no such key; `python run.py --cfg job` shows all")
+        copied = {key: self._paths(key) for key in values}
+        if any(paths is None or not _is_plain(values[key]) for key, paths in copied.items()):
+            return resolved_case(self._with(values))
+        case: dict[str, Any] = pickle.loads(self._pickled)
+        for key, paths in copied.items():
+            for path in paths or ():
+                _value_at(case, path[:-1])[path[-1]] = values[key]
+        return case
+
+    @cached_property
+    def _resolved(self) -> dict[str, Any]:
+        return resolved_case(self.config)
+
+    @cached_property
+    def _pickled(self) -> bytes:
+        return pickle.dumps(self._resolved)
+
+    def _with(self, values: Mapping[str, Any]) -> DictConfig:
+        config = deepcopy(self.config)
+        for key, value in values.items():
+            OmegaConf.update(config, key, value, merge=True)
+        return config
+
+    def _paths_of(self, key: str) -> list[Path] | None:
+        """Return the paths at which the resolved case copies the value of a key.
+
+        None means that the case depends on the value in another way. The key is set to a probe. Where the probe appears
+        unchanged the value is a copy; nothing else may change.
+        """
+        config = self._with({key: PROBE})
+        try:
+            probed = resolved_case(config)
+        except (OmegaConfBaseException, InputError):
+            return None
+        paths = [path for path, value in _leaves(probed) if value == PROBE]
+        for path in paths:
+            try:
+                _value_at(probed, path[:-1])[path[-1]] = _value_at(self._resolved, path)
+            except (KeyError, TypeError, IndexError):
+                return None
+        return paths if probed == self._resolved else None
+
+
+def resolved_case(config: DictConfig) -> dict[str, Any]:
+    """Return the part of a configuration that determines a point's numbers, as plain containers.
+
+    Raises `InputError` for a number that is not finite.
+    """
+    case = OmegaConf.to_container(config.case, resolve=True, throw_on_missing=True)
+    assert isinstance(case, dict)
+    for path, value in _leaves(case):
+        finite = not isinstance(value, float) or math.isfinite(value)
+        require(finite, ".".join(map(str, path)), value, "must be a finite number")
+    return {str(key): value for key, value in case.items()}
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is finite and neither a container nor an interpolation."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, int) or (isinstance(value, str) and "${" not in value)
+
+
+def _leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield every value that is no container, after the path to it."""
+    if isinstance(node, (dict, list)):
+        for key, child in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _leaves(child, (*path, key))
+    else:
+        yield path, node
+
+
+def _value_at(node: Any, path: Path) -> Any:
+    for key in path:
+        node = node[key]
+    return node
