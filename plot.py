@@ -8,8 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from plots.benchmarks import BENCHMARKS
 from plots.claims.ledger import CLAIMS
-from plots.drawing.benchmarks import BENCHMARKS
 from plots.making import make_all
 from plots.outputs import outputs_of
 from plots.report.page import REPORT

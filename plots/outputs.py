@@ -14,9 +14,9 @@ from typing import Any
 
 import pandas as pd
 
+from plots.benchmarks import BENCHMARKS, TABLE, write_benchmarks
 from plots.claims.ledger import CLAIMS, write_claims
 from plots.claims.rules import claims
-from plots.drawing.benchmarks import BENCHMARKS, TABLE, write_benchmarks
 from plots.files import NOTHING, module_of, write_card, write_figure
 from plots.report.page import REPORT, write_report
 from plots.stamps import Made, Output, hash_of

@@ -12,12 +12,12 @@ from tqdm import tqdm
 from evaluators.admission.requests import RequestAdmission
 from serving.blocks.embedding_and_head import EmbeddingAndHead
 from serving.blocks.reference import generate
-from serving.blocks.source import block_of, embedding_and_head_of
 from serving.blocks.supported import vocabulary_size
 from serving.launch import fleet
 from serving.orchestrator.attempt import Delays, Request, random_prompts
 from serving.orchestrator.job_record import ServedJob
 from serving.orchestrator.orchestrator import Orchestrator
+from serving.server.model import block_of, embedding_and_head_of
 from serving.server.spec import ServerSpec
 from serving.settings import RunSettings
 from system.layout import Layout

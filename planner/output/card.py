@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from planner.inventory.services import NamedService
-from planner.output.words import (
+from planner.results import Alternative, Plan, Prediction, ServerValue, Study
+from planner.words import (
     aligned,
     counted,
     digits,
@@ -17,7 +18,6 @@ from planner.output.words import (
     service_words,
     some_names,
 )
-from planner.results import Alternative, Plan, Prediction, ServerValue, Study
 from system import Composition
 
 WIDTH = 100

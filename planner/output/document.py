@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from planner.inventory.inventory import Inventory
-from planner.output.words import quantity_words
 from planner.results import Plan, Study
+from planner.words import quantity_words
 
 FORMAT = 1
 

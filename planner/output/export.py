@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from planner.output.words import digits, hop_words, listed
 from planner.results import Plan
+from planner.words import digits, hop_words, listed
 from system import Composition
 
 PETALS = """\

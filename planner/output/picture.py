@@ -9,8 +9,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from planner.output.words import counted, digits, some_names
 from planner.results import Plan
+from planner.words import counted, digits, some_names
 from system.composition import Chain
 
 MOST_ROWS = 44

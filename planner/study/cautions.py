@@ -13,9 +13,9 @@ from hardware_profiles.profile import read_profile
 from planner.choice.cheapest import choices, is_exhaustive
 from planner.choice.prediction import theory_applies
 from planner.inventory.goals import Cheapest
-from planner.output.words import counted, listed, some_names
 from planner.results import Alternative, Plan, Prediction
 from planner.study.sensitivity import links_per_chain_s
+from planner.words import counted, listed, some_names
 from system import InputError, RandomStreams
 from workloads.synthetic import CalibratedWorkload, is_poisson_exponential
 from workloads.traces import TraceWorkload

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.choice.quantity import quantity_of, value_or_none
-from planner.output.words import counted
 from planner.results import InputRange, Plan, UnusedServer
+from planner.words import counted
 from system import Composition, Servers
 from system.checks import require_share
 

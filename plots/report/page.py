@@ -9,9 +9,9 @@ from string import Template
 import pandas as pd
 
 from evaluators.points.metrics import metric_meanings
+from plots import benchmarks
 from plots.claims.ledger import Judgement, counts, explanation, gather, judge, labels_of, ledger
 from plots.claims.rules import SETS, claims, rules
-from plots.drawing import benchmarks
 from plots.report.experiment import section_of, title_of
 from plots.report.markup import Markup, drawing, folded, table
 from plots.report.plans import plans_of

@@ -14,12 +14,12 @@ from types import TracebackType
 from typing import Self
 
 from serving.launch import ray_servers
+from serving.launch.in_process import LocalConnection
 from serving.server import green_contexts
 from serving.server.device import torch_device
 from serving.server.executor import StepExecutor
 from serving.server.spec import ServerSpec
 from serving.transport import Connection, ConnectionClosedError
-from serving.transport.local import LocalConnection
 from serving.transport.messages import Kind, Message, WireError
 from serving.transport.pipe import PipeConnection
 from serving.transport.zeromq import ZeromqConnection

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from serving.blocks.graphs import CudaCapture, DecodeGraphs
 from serving.blocks.slab import Slab
-from serving.blocks.source import block_of
 from serving.blocks.stack import Stack
 from serving.server.device import require_fits, torch_device
 from serving.server.device_streams import CudaStream, DeviceStream, Launched, stream_of
+from serving.server.model import block_of
 from serving.server.spec import Pace, ServerSpec
 from serving.transport.messages import Kind, Message, ReceivedMessage
 from system import InputError

@@ -13,8 +13,8 @@ from planner.output.card import WIDTH, plan_card
 from planner.output.document import plan_document
 from planner.output.export import petals_commands, vllm_commands
 from planner.output.files import write
-from planner.output.words import digits, listed
 from planner.results import Alternative, Plan, Study
+from planner.words import digits, listed
 from system import InputError
 from tests.support.project import ROOT
 

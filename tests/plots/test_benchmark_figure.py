@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from plots.drawing.benchmarks import COLUMNS, LOOKS, TABLE, draw, read_table, write_benchmarks
+from plots.benchmarks import COLUMNS, LOOKS, TABLE, draw, read_table, write_benchmarks
 from system import InputError
 from tests.support.project import script
 

@@ -14,9 +14,9 @@ from tests.support.small_models import one_thread  # noqa: F401
 torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
 pytest.importorskip("zmq", reason=NEEDS_RUNTIME)
 
+from serving.launch.in_process import LocalConnection  # noqa: E402
 from serving.server import device, green_contexts  # noqa: E402
 from serving.server.executor import StepExecutor  # noqa: E402
-from serving.transport.local import LocalConnection  # noqa: E402
 from serving.transport.messages import Kind, Message, ReceivedMessage  # noqa: E402
 from tests.support import small_run  # noqa: E402
 
