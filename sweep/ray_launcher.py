@@ -117,7 +117,7 @@ def _require_answer(address: str) -> None:
 
 
 def run_worker(overrides: list[str], folder: str, environment: Mapping[str, str]) -> str:
-    """Run one worker on the node that Ray chose; return an error message or nothing."""
+    """Run one worker where Ray put this; return an error message or nothing."""
     command = [sys.executable, str(ROOT / "run.py"), *overrides]
     done = subprocess.run(
         command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False

@@ -114,7 +114,7 @@ class PointsSweeper(Sweeper):
         return remembered_sweeps(store, [name, *arguments], folders, lambda: expansion.sweeps(arguments))
 
     def _launch(self, store: Store, work: list[WorkItem], workers: int) -> Exception | None:
-        """Have workers do the work; return the error that stopped one, if any."""
+        """Let workers do the work; return the error that stopped one, if any."""
         count = min(workers, len(work))
         path = write_work(Path(self._config.hydra.sweep.dir).absolute() / "work.jsonl", work)
         shared = [f"worker.work={json.dumps(str(path))}", f"store={json.dumps(str(store.folder))}"]

@@ -65,7 +65,7 @@ def is_held(folder: Path, point: str | None = None) -> bool:
 
 @cache
 def _existing_file(folder: Path) -> int:
-    """Open the file of locks without creating it, for a store that is only read."""
+    """Open the file of locks if it exists, so that reading creates no file."""
     return os.open(folder / "locks", os.O_RDONLY)
 
 

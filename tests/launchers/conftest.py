@@ -1,8 +1,8 @@
-"""Says at the head of a run what of SLURM is tried."""
+"""Header of a test run with the way in which SLURM is tested."""
 
 from tests.launchers.slurm_node import is_installed
 
 
 def pytest_report_header():
-    tried = "its daemons are installed, and tried" if is_installed() else "no daemons here: submitit's local executor"
-    return f"SLURM: {tried}"
+    way = "its own daemons" if is_installed() else "submitit's local executor, as its daemons are not installed"
+    return f"SLURM: tested with {way}"

@@ -1,4 +1,4 @@
-"""A Ray cluster that exists before a sweep comes: one head with two CPUs, for as long as a test needs it."""
+"""A Ray cluster that runs before a sweep starts: one head with two CPUs, for the duration of a test."""
 
 import os
 import secrets
@@ -18,7 +18,10 @@ START_S = 60.0
 
 @contextmanager
 def ray_environment() -> Iterator[dict[str, str]]:
-    """What keeps Ray's files and its token to the test. The path is short: those of its sockets end at 107."""
+    """Yield environment variables that keep Ray's files and token in one folder.
+
+    The folder has a short path, as paths of sockets have at most 107 characters.
+    """
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as name:
         token = Path(name, "token")
         token.touch(mode=0o600)
@@ -28,7 +31,7 @@ def ray_environment() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def ray_head(environment: dict[str, str]) -> Iterator[str]:
-    """The address of the head."""
+    """Start the head, and yield its address."""
     (port,) = free_ports(1)
     start = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--port={port}", "--num-cpus=2"]
     own = ["--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={environment['RAY_TMPDIR']}/head"]
@@ -48,7 +51,7 @@ def _wait_until_it_listens(head: subprocess.Popen[bytes], port: int) -> None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
-            assert time.monotonic() < end, "the head does not come up"
+            assert time.monotonic() < end, "the head does not start"
             time.sleep(0.2)
         else:
             return

@@ -1,4 +1,4 @@
-"""A SLURM cluster of this one machine for as long as a test needs it: two CPUs, no accounting, no authentication."""
+"""A SLURM cluster of this machine for the duration of a test: two CPUs, no accounting, no authentication."""
 
 import getpass
 import os
@@ -44,13 +44,13 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 
 
 def is_installed() -> bool:
-    """Whether this machine has what a node needs."""
+    """Return whether this machine has the commands of a node."""
     return all(shutil.which(command) for command in COMMANDS)
 
 
 @contextmanager
 def slurm_node() -> Iterator[dict[str, str]]:
-    """The environment in which the cluster's commands find it."""
+    """Start the cluster, and yield the environment in which its commands work."""
     with tempfile.TemporaryDirectory(prefix="slurm") as name, ExitStack() as stack:
         folder = Path(name)
         (folder / "state").mkdir()
@@ -81,7 +81,7 @@ def _wait_until_idle(environment: dict[str, str], folder: Path) -> None:
     end = time.monotonic() + START_S
     while "idle" not in _run(["sinfo", "--noheader", "--format=%T"], environment):
         logs = [path.read_text()[-1000:] for path in folder.glob("*.log")]
-        assert time.monotonic() < end, f"the node does not come up: {logs}"
+        assert time.monotonic() < end, f"the node does not start: {logs}"
         time.sleep(0.1)
 
 
@@ -91,9 +91,9 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on which nobody listens at the moment."""
+    """Return ports on which no process listens at the moment."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        for opened in sockets:
+            opened.bind(("127.0.0.1", 0))
+        return [opened.getsockname()[1] for opened in sockets]

@@ -1,7 +1,6 @@
-"""The same sweep through every launcher: the same bytes, also where workers are killed, stopped or come too late.
+"""The same sweep with every launcher gives the same bytes, even if workers are killed, stopped or late.
 
-SLURM itself is tried where its daemons are installed; else submitit's local executor stands in, as the names of the
-tests show.
+SLURM itself is tested if its daemons are installed, else submitit's local executor, as the names of tests show.
 """
 
 import os
@@ -60,12 +59,12 @@ def joblib():
 
 @pytest.fixture
 def launcher(request):
-    """What chooses a launcher on the command line, and the environment that it needs."""
+    """Return the words that choose a launcher, and the environment that it needs."""
     return request.getfixturevalue(request.param)
 
 
 def alone(folder, words):
-    """The store of a sweep that one process makes and nobody disturbs."""
+    """Sweep in a single process without disturbance, and return the store."""
     done = command("run.py", "-m", *words, "hydra/launcher=basic", f"store={folder}")
     assert done.returncode == 0, done.stderr
     return folder
@@ -81,13 +80,13 @@ def long(tmp_path_factory):
     return alone(tmp_path_factory.mktemp("long"), LONG)
 
 
-def places(store):
-    """`store` and what submitit writes, which must both be shared by all machines."""
+def shared_folders(store):
+    """Return words for the store and for submitit's files; all machines must share both."""
     return f"store={store}", f"hydra.sweep.dir={store / 'hydra'}"
 
 
 def at_work(store):
-    """The processes that are at a point of the store, oldest first, as the system knows from their locks."""
+    """Return the ids of processes that hold locks on points, oldest first."""
     try:
         file = os.stat(store / "locks")
     except FileNotFoundError:
@@ -107,7 +106,7 @@ def wait_for_two_at_work(process, store):
 @pytest.mark.parametrize("launcher", ALL, indirect=True)
 def test_every_launcher_writes_the_bytes_of_one_worker(launcher, small, tmp_path):
     words, environment = launcher
-    done = command("run.py", "-m", *SMALL, *words, *places(tmp_path), **environment)
+    done = command("run.py", "-m", *SMALL, *words, *shared_folders(tmp_path), **environment)
     assert done.returncode == 0, done.stderr
     assert "4 points: 4 ok" in done.stdout
     assert rows(tmp_path) == rows(small)
@@ -116,25 +115,25 @@ def test_every_launcher_writes_the_bytes_of_one_worker(launcher, small, tmp_path
 @pytest.mark.parametrize("launcher", ["joblib", SUBMITIT[-1], "ray"], indirect=True)
 def test_a_killed_worker_costs_no_more_than_its_point(launcher, long, tmp_path):
     words, environment = launcher
-    with sweeping(*LONG, *words, *places(tmp_path), **environment) as process:
+    with sweeping(*LONG, *words, *shared_folders(tmp_path), **environment) as process:
         os.kill(wait_for_two_at_work(process, tmp_path)[0], signal.SIGKILL)
-        told, errors = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    assert "5 points: 5 ok" in told
+    assert "5 points: 5 ok" in output
     assert rows(tmp_path) == rows(long)
 
 
 @pytest.mark.parametrize("launcher", [SUBMITIT[-1], "ray_cluster"], indirect=True)
-def test_a_killed_worker_and_a_stopped_sweep_tear_nothing_and_the_same_command_goes_on(launcher, long, tmp_path):
+def test_after_a_kill_and_a_stop_the_same_command_goes_on(launcher, long, tmp_path):
     words, environment = launcher
-    words = (*LONG, *words, *places(tmp_path))
+    words = (*LONG, *words, *shared_folders(tmp_path))
     with sweeping(*words, **environment) as process:
         os.kill(wait_for_two_at_work(process, tmp_path)[1], signal.SIGKILL)
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "the same command goes on" in errors
-    while at_work(tmp_path):  # a worker ends after the point that it is at
+    while at_work(tmp_path):  # a worker ends after its current point
         time.sleep(0.05)
     kept = {path: path.stat().st_mtime_ns for path in committed(tmp_path)}
     assert 0 < len(kept) < 5
@@ -145,9 +144,9 @@ def test_a_killed_worker_and_a_stopped_sweep_tear_nothing_and_the_same_command_g
     assert {path: path.stat().st_mtime_ns for path in kept} == kept  # nothing was computed twice
 
 
-def test_a_killed_worker_is_replaced_where_nobody_else_is_left(ray, long, tmp_path):
+def test_the_only_worker_is_replaced_when_it_is_killed(ray, long, tmp_path):
     words, environment = ray
-    with sweeping(*LONG, *words, "hydra.launcher.cpus=1", *places(tmp_path), **environment) as process:
+    with sweeping(*LONG, *words, "hydra.launcher.cpus=1", *shared_folders(tmp_path), **environment) as process:
         wait_for(process, lambda: committed(tmp_path) and at_work(tmp_path))
         os.kill(at_work(tmp_path)[0], signal.SIGKILL)
         _, errors = process.communicate(timeout=120)
@@ -156,9 +155,11 @@ def test_a_killed_worker_is_replaced_where_nobody_else_is_left(ray, long, tmp_pa
     assert rows(tmp_path) == rows(long)
 
 
-def test_nobody_waits_for_workers_once_everything_is_done(small, tmp_path):
+def test_a_finished_sweep_does_not_wait_for_workers(small, tmp_path):
     words = ("hydra/launcher=basic", "hydra.launcher._target_=hydra_plugins.waiting.WaitingLauncher")
-    done = command("run.py", "-m", *SMALL, *words, *places(tmp_path), PYTHONPATH=str(ROOT / "tests" / "launchers"))
+    done = command(
+        "run.py", "-m", *SMALL, *words, *shared_folders(tmp_path), PYTHONPATH=str(ROOT / "tests" / "launchers")
+    )
     assert done.returncode == 0, done.stderr
     assert rows(tmp_path) == rows(small)
 
@@ -166,7 +167,7 @@ def test_nobody_waits_for_workers_once_everything_is_done(small, tmp_path):
 def test_an_address_at_which_no_ray_answers(ray_files, tmp_path):
     (port,) = free_ports(1)
     words = ("hydra/launcher=ray", f"hydra.launcher.address=127.0.0.1:{port}")
-    done = command("run.py", "-m", *SMALL, *words, *places(tmp_path), **ray_files)
+    done = command("run.py", "-m", *SMALL, *words, *shared_folders(tmp_path), **ray_files)
     assert done.returncode == 1
     assert f"error: hydra.launcher.address = 127.0.0.1:{port}: no Ray answers there" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Servers that Ray places on its nodes: served there as anywhere, gone afterwards, and one sentence where it cannot."""
+"""Servers that Ray places on its nodes: they serve as others do and end afterwards; errors are one sentence."""
 
 import socket
 from contextlib import closing
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.launchers
 
 @pytest.fixture(scope="module", autouse=True)
 def ray_files():
-    """Ray reads its settings from this process's environment, also when it is joined in this process."""
+    """Set the environment of this process, from which Ray reads its settings."""
     with ray_environment() as environment, pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
@@ -37,13 +37,13 @@ def addresses(request, ray_files):
         yield (address,)
 
 
-def test_jobs_are_served_where_ray_has_placed_the_servers(addresses):
+def test_jobs_are_served_on_servers_that_ray_places(addresses):
     specs, requests = small_run.specs()[:2], small_run.requests(5, 6)
     with small_run.started("ray", specs, addresses) as servers:
         orchestrator = small_run.orchestrator(servers.connections)
         records = orchestrator.run(np.zeros(5), requests, lambda: None)
         stats = orchestrator.stats()
-    assert [record.tokens for record in records] == [small_run.whole_model_tokens(each) for each in requests]
+    assert [record.tokens for record in records] == [small_run.whole_model_tokens(request) for request in requests]
     assert [stats[j]["free_slots"] for j in (0, 1)] == [spec.cache_slot_count for spec in specs]
 
 

@@ -1,4 +1,4 @@
-"""`python -m store`: what its commands say of small made-up stores, and once of a real one."""
+"""Commands of `python -m store` on small made-up stores, and once on a real one."""
 
 import os
 import sys
@@ -50,7 +50,7 @@ with locked(Path("{folder}"), "{point}"):
 
 @pytest.fixture(autouse=True)
 def edit(tmp_path, monkeypatch):
-    """A project of two modules in place of this one; `edit(name, text)` changes one of them."""
+    """Replace this project by one of two modules; `edit(name, text)` changes one of them."""
     cached_names = ("module_of", "file_of", "import_closure", "_imports", "_tree", "code_hash")
     caches = [getattr(source, name) for name in cached_names]
 
@@ -69,18 +69,21 @@ def edit(tmp_path, monkeypatch):
         cached.cache_clear()
 
 
-def rows_of(values, metric="response_mean_s", at=NONE, replication=0):
-    return [(draw, replication, metric, at, value) for draw, value in enumerate(values)]
+def rows_of(values, metric="response_mean_s", coordinate=NONE, replication=0):
+    return [(draw, replication, metric, coordinate, value) for draw, value in enumerate(values)]
 
 
-def evaluated(found):
-    """The outcome of an evaluation: rows, or values by draw; an exception; "unstable", which is draw 1 refused."""
-    if isinstance(found, Exception):
-        raise found
-    if found == "unstable":
-        refusals = [SimpleNamespace(draw=1, status=found, reason="too fast")]
+def evaluated(cell):
+    """Return an evaluation of a cell.
+
+    A cell is rows, values by draw, an exception to raise, or "unstable", for which draw 1 is refused.
+    """
+    if isinstance(cell, Exception):
+        raise cell
+    if cell == "unstable":
+        refusals = [SimpleNamespace(draw=1, status=cell, reason="too fast")]
         return SimpleNamespace(rows=rows_of(A)[:1], refusals=refusals, simulated=False)
-    return SimpleNamespace(rows=found if isinstance(found[0], tuple) else rows_of(found), refusals=[], simulated=False)
+    return SimpleNamespace(rows=cell if isinstance(cell[0], tuple) else rows_of(cell), refusals=[], simulated=False)
 
 
 def case_of(scheme, load_text):
@@ -92,12 +95,15 @@ def point_of(*key):
 
 
 def swept(folder, cells, name="x", draws=4, replications=1):
-    """A store with an experiment over a scheme and a load; what comes of a cell is `evaluated`, nothing for None."""
+    """Return a store with an experiment over a scheme and a load.
+
+    `cells` are evaluated by `evaluated`; nothing is computed for None.
+    """
     store, part = Store(folder), Part(range(draws), range(replications))
-    for key, found in cells.items():
+    for key, cell in cells.items():
         with suppress(Exception):
-            item = WorkItem(point_of(*key), case_of(*key), [part] if found is not None else [])
-            do_work(store, item, lambda *_, found=found: evaluated(found))
+            item = WorkItem(point_of(*key), case_of(*key), [part] if cell is not None else [])
+            do_work(store, item, lambda *_, cell=cell: evaluated(cell))
     entries = [{"point": point_of(*key), "axes": dict(zip(AXES, key, strict=True))} for key in cells]
     sweep = {"points": entries, "axes": AXES, "draws": draws, "replications": replications, "fixed": []}
     store.write_experiment(name, sweep)
@@ -105,21 +111,21 @@ def swept(folder, cells, name="x", draws=4, replications=1):
 
 
 @pytest.fixture
-def say(tmp_path, monkeypatch, capsys):
-    """`say("status", ...)`: what the command prints on the store `tmp_path / "store"`, output and errors."""
+def run_command(tmp_path, monkeypatch, capsys):
+    """Return a function that runs a command on `tmp_path / "store"`, for its outputs."""
 
-    def _say(*words):
+    def _run_command(*words):
         monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
         monkeypatch.setattr(sys, "argv", ["store", *map(str, words), "--store", str(tmp_path / "store")])
         commands.main()
         return capsys.readouterr()
 
-    return _say
+    return _run_command
 
 
 @pytest.fixture
 def held(tmp_path):
-    """`held(point)`: another process that is at the point until it is closed."""
+    """Return a function that starts a process which holds a point."""
     started = []
 
     def _held(point):
@@ -144,12 +150,12 @@ ALL_KINDS = {
 }
 
 
-def test_status_counts_every_kind_and_says_why_once(tmp_path, say):
+def test_status_counts_every_status_and_gives_each_reason_once(tmp_path, run_command):
     store = swept(tmp_path / "store", ALL_KINDS)
     (row,) = experiment_status(store, ["x"])[0].to_dict("records")
     counts = {"points": 6, "done": 2, "refused": 1, "skipped": 1, "failed": 2, "missing": 1, "running": 0}
     assert {name: row[name] for name in counts} == counts
-    out = say("status", "x").out
+    out = run_command("status", "x").out
     assert out.count("load = 0.3: broke") == 1
     assert "failed (2): load = 0.3: broke [last 20" in out
     assert f"on {current_provenance()['machine']['name']}, point {point_of('slow', '0.3')}]" in out
@@ -157,7 +163,7 @@ def test_status_counts_every_kind_and_says_why_once(tmp_path, say):
     assert "too fast" not in out  # a refusal is a result
 
 
-def test_the_work_ahead_is_estimated_from_the_points_most_alike(tmp_path):
+def test_the_work_left_is_estimated_from_the_most_similar_points(tmp_path):
     store = swept(tmp_path / "store", ALL_KINDS | {("slow", "0.3"): None, ("fast", "0.3"): None})
     (row,) = experiment_status(store, ["x"])[0].to_dict("records")
     took_s = load_points("x", store.folder).set_index("point")["duration_s"]
@@ -169,43 +175,43 @@ def test_the_work_ahead_is_estimated_from_the_points_most_alike(tmp_path):
     assert row["left_wall_s"] == pytest.approx(longest_s)
 
 
-def test_more_draws_are_estimated_from_those_there():
+def test_the_time_of_more_draws_is_estimated_from_computed_draws():
     axes = np.array([["a", "1"], ["a", "2"], ["b", "2"], ["b", "3"]])
     ahead = left_s(axes, np.array([6, 2, 0, 1]), np.array([0.5, NONE, 3.0, NONE]))
     assert ahead.tolist() == [6 * 0.5, 2 * (0.5 + 3.0) / 2, 0.0, 3.0]
 
 
-def test_where_nothing_is_there_the_time_left_is_unknown(tmp_path, say):
+def test_the_time_left_is_unknown_if_nothing_was_computed(tmp_path, run_command):
     swept(tmp_path / "store", {("fast", "0.1"): None})
-    assert say("status").out.splitlines()[1].split()[-2:] == ["unknown", "unknown"]
+    assert run_command("status").out.splitlines()[1].split()[-2:] == ["unknown", "unknown"]
     with pytest.raises(SystemExit, match="error: experiment = y: not in"):
-        say("status", "y")
+        run_command("status", "y")
 
 
-def test_a_point_at_which_somebody_is_counts_as_running_and_stops_prune(tmp_path, say, held, edit):
+def test_a_point_that_is_being_computed_counts_as_running_and_prevents_pruning(tmp_path, run_command, held, edit):
     store = swept(tmp_path / "store", ALL_KINDS)
     edit("fast", FAST.replace("2", "3"))
-    somebody = held(point_of("slow", "0.2"))
+    other = held(point_of("slow", "0.2"))
     assert experiment_status(store, ["x"])[0]["running"].tolist() == [1]
     with pytest.raises(SystemExit, match=r"error: store = .*: a sweep is using it"):
-        say("prune", "--delete")
-    somebody.communicate()
+        run_command("prune", "--delete")
+    other.communicate()
     assert experiment_status(store, ["x"])[0]["running"].tolist() == [0]
-    say("prune", "--delete")
+    run_command("prune", "--delete")
     assert prunable(store).empty
 
 
-def test_a_store_that_is_only_looked_at_is_left_as_it_is(tmp_path, say):
+def test_reading_commands_do_not_change_a_store(tmp_path, run_command):
     store = swept(tmp_path / "store", {("fast", "0.1"): A})
     before = sorted(store.folder.rglob("*"))
     for words in (["status"], ["collect", "x"], ["show", point_of("fast", "0.1")], ["prune"], ["dictionary", "x"]):
-        say(*words)
+        run_command(*words)
     assert sorted(store.folder.rglob("*")) == before
 
 
-def test_collect_filters_and_says_what_is_left_out(tmp_path, say):
+def test_collect_filters_rows_and_reports_incomplete_points(tmp_path, run_command):
     swept(tmp_path / "store", ALL_KINDS | {("fast", "0.1"): rows_of(A) + rows_of(B, "waiting_mean_s")})
-    shown = say("collect", "x", "--where", "load=0.10", "scheme=fast,slow", "--metric", "waiting_mean_s")
+    shown = run_command("collect", "x", "--where", "load=0.10", "scheme=fast,slow", "--metric", "waiting_mean_s")
     table = pd.read_csv(StringIO(shown.out))
     assert list(table) == ["experiment", "point", "scheme", "load", "draw", "replication", "metric", "at", "value"]
     assert table["value"].tolist() == B
@@ -225,7 +231,7 @@ def test_collect_of_several_experiments_has_the_axes_of_all(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--where", "laod=0.1"], "where = laod: there is no such name; choose load$"),
         (["--where", "load=0.7"], "load = 0.7: there is no such value; choose among 0.1, 0.2, 0.3$"),
@@ -234,19 +240,19 @@ def test_collect_of_several_experiments_has_the_axes_of_all(tmp_path):
         (["--to", "rows.txt"], r"to = rows.txt: must end in .csv or .parquet$"),
     ],
 )
-def test_collect_says_what_is_there_instead(tmp_path, say, words, told):
+def test_collect_suggests_known_names_and_values(tmp_path, run_command, words, message):
     swept(tmp_path / "store", ALL_KINDS)
-    with pytest.raises(SystemExit, match=f"^error: {told}"):
-        say("collect", "x", *words)
+    with pytest.raises(SystemExit, match=f"^error: {message}"):
+        run_command("collect", "x", *words)
 
 
 @pytest.mark.parametrize(("name", "read"), [("t/rows.csv", pd.read_csv), ("t/rows.parquet", pd.read_parquet)])
-def test_a_collected_row_leads_back_to_what_made_it(tmp_path, say, name, read):
+def test_a_collected_row_has_its_provenance(tmp_path, run_command, name, read):
     store = swept(tmp_path / "store", {("fast", "0.1"): A[:3]}, draws=3)
     later = Part(range(3, 5), range(1))
     do_work(store, WorkItem(point_of("fast", "0.1"), case_of("fast", "0.1"), [later]), lambda *_: evaluated([*A, 9.0]))
     store.write_experiment("x", store.experiment("x") | {"draws": 5})
-    say("collect", "x", "--provenance", "--to", tmp_path / name)
+    run_command("collect", "x", "--provenance", "--to", tmp_path / name)
     rows = read(tmp_path / name).set_index("draw")
     parts = load_provenance("x", store.folder)
     assert parts["draws"].tolist() == [range(3), range(3, 5)]
@@ -255,10 +261,10 @@ def test_a_collected_row_leads_back_to_what_made_it(tmp_path, say, name, read):
     assert set(rows["machine"]) == {current_provenance()["machine"]["name"]}
 
 
-def test_show_tells_all_of_a_point(tmp_path, say, edit):
+def test_show_prints_everything_about_a_point(tmp_path, run_command, edit):
     swept(tmp_path / "store", {("fast", "0.1"): A})
     point = point_of("fast", "0.1")
-    out = say("show", point[:6]).out
+    out = run_command("show", point[:6]).out
     sections = dict(text.split("\n", 1) for text in out.split("\n\n"))
     assert sections[f"point {point}"] == "  ok at draws=4 replications=1"
     assert sections["experiments"] == "  x: scheme=fast load=0.1"
@@ -268,39 +274,39 @@ def test_show_tells_all_of_a_point(tmp_path, say, edit):
     half_width = stats.t.ppf(0.975, 3) * stats.sem(A)
     assert f"2.5 ± {half_width:.3g} over 4 draws" in sections["means"]
     edit("fast", FAST.replace("2", "3"))
-    assert "1 module, changed since: shop.fast" in say("show", point).out
+    assert "1 module, changed since: shop.fast" in run_command("show", point).out
 
 
-def test_show_has_the_traceback_of_a_failure(tmp_path, say):
+def test_show_prints_the_traceback_of_a_failure(tmp_path, run_command):
     swept(tmp_path / "store", ALL_KINDS)
-    out = say("show", point_of("fast", "0.3")).out
+    out = run_command("show", point_of("fast", "0.3")).out
     assert "failed at draws=4 replications=1\n  load = 0.3: broke" in out
-    assert "in evaluated\n      raise found\n  system.errors.InputError: load = 0.3: broke" in out
+    assert "in evaluated\n      raise cell\n  system.errors.InputError: load = 0.3: broke" in out
     assert "means" not in out
 
 
-def test_show_of_a_point_in_no_sweep_whose_rows_are_damaged_is_one_sentence(tmp_path, say):
+def test_show_reports_damaged_rows_in_one_sentence(tmp_path, run_command):
     store, point = swept(tmp_path / "store", {("fast", "0.1"): A}), point_of("fast", "0.1")
     swept(tmp_path / "store", {("slow", "0.1"): B})  # the same experiment, now without the point
     next((store.folder / "rows").glob(f"{point}.*")).write_bytes(b"half a file")
     with pytest.warns(StoreWarning), pytest.raises(SystemExit, match=f"error: point = {point}: its files were damaged"):
-        say("show", point)
+        run_command("show", point)
 
 
-def test_a_prefix_must_name_one_point(tmp_path, say):
+def test_a_prefix_must_identify_one_point(tmp_path, run_command):
     store = swept(tmp_path / "store", ALL_KINDS)
     with pytest.raises(SystemExit, match=r"error: point = zz: no point in .* starts with this"):
-        say("show", "zz")
+        run_command("show", "zz")
     with pytest.raises(
         SystemExit, match=f"error: point = : 5 points start with this; give more digits: {store.points()[0]}, "
     ):
-        say("show", "")
+        run_command("show", "")
 
 
 PAIR = {("fast", "0.1"): A, ("slow", "0.1"): B}
 
 
-def test_the_interval_is_that_of_a_paired_t_test(tmp_path, say):
+def test_the_interval_is_that_of_a_paired_t_test(tmp_path, run_command):
     swept(tmp_path / "store", PAIR)
     (row,) = compare_values("x", "scheme", ("fast", "slow"), RESPONSE, tmp_path / "store").table.to_dict("records")
     interval = stats.ttest_rel(B, A).confidence_interval(0.95)
@@ -308,7 +314,7 @@ def test_the_interval_is_that_of_a_paired_t_test(tmp_path, say):
     assert row["difference"] + row["half_width"] == pytest.approx(interval.high)
     assert row["ratio"] == pytest.approx(sum(B) / sum(A))
     assert (row["mean_a"], row["mean_b"], row["pairs"], row["reason"]) == (np.mean(A), np.mean(B), 4, "")
-    out = say("compare", "x", "scheme=fast,slow", "--to", tmp_path / "compared.csv").out.splitlines()
+    out = run_command("compare", "x", "scheme=fast,slow", "--to", tmp_path / "compared.csv").out.splitlines()
     assert out[0].startswith("response_mean_s; difference is scheme=slow - scheme=fast over paired draws")
     assert out[1].split() == ["load", "scheme=fast", "scheme=slow", "difference", "±", "ratio", "pairs"]
     assert out[2].split() == ["0.1", "2.5", "3.75", "1.25", f"{row['half_width']:.3g}", "1.5", "4"]
@@ -325,19 +331,20 @@ def test_replications_are_averaged_within_a_draw(tmp_path):
     assert row["half_width"] == pytest.approx(stats.t.ppf(0.975, 3) * stats.sem(np.subtract(B, A)))
 
 
-def test_a_quantile_is_chosen_and_must_be_there(tmp_path):
-    quantiles = [row for at in (0.5, 0.95) for row in rows_of(A, "response_quantile_s", at)]
+def test_compare_needs_a_quantile_that_exists(tmp_path):
+    quantiles = [row for quantile in (0.5, 0.95) for row in rows_of(A, "response_quantile_s", quantile)]
     swept(tmp_path, {key: rows_of(A) + quantiles for key in PAIR})
-    for at, told in [(None, "at = none: .*choose one of 0.5, 0.95$"), (0.9, "at = 0.9: .*choose one of 0.5, 0.95$")]:
-        with pytest.raises(InputError, match=told):
-            compare_values("x", "scheme", ("fast", "slow"), Measure("response_quantile_s", at), tmp_path)
+    choose = "choose one of 0.5, 0.95$"
+    for quantile, message in [(None, f"at = none: .*{choose}"), (0.9, f"at = 0.9: .*{choose}")]:
+        with pytest.raises(InputError, match=message):
+            compare_values("x", "scheme", ("fast", "slow"), Measure("response_quantile_s", quantile), tmp_path)
     with pytest.raises(InputError, match=r"at = 0.5: response_mean_s has no such value; leave it out"):
         compare_values("x", "scheme", ("fast", "slow"), Measure("response_mean_s", 0.5), tmp_path)
-    found = compare_values("x", "scheme", ("fast", "slow"), Measure("response_quantile_s", 0.95), tmp_path)
-    assert found.table["pairs"].tolist() == [4]
+    comparison = compare_values("x", "scheme", ("fast", "slow"), Measure("response_quantile_s", 0.95), tmp_path)
+    assert comparison.table["pairs"].tolist() == [4]
 
 
-def test_what_cannot_be_compared_is_listed_with_its_reason(tmp_path, say):
+def test_points_that_cannot_be_compared_are_listed_with_reasons(tmp_path, run_command):
     lacks_a_draw = rows_of(A)[:3] + rows_of(A, "waiting_mean_s")
     swept(
         tmp_path / "store",
@@ -356,7 +363,7 @@ def test_what_cannot_be_compared_is_listed_with_its_reason(tmp_path, say):
     }
     assert table["reason"].to_dict() == reasons
     assert table["difference"].notna().to_dict() == {load: not reason for load, reason in reasons.items()}
-    out = say("compare", "x", "scheme=fast,slow").out
+    out = run_command("compare", "x", "scheme=fast,slow").out
     assert "not compared (1): scheme=fast: no such point [load=0.4]" in out
 
 
@@ -364,9 +371,9 @@ def test_two_versions_of_the_code_in_two_stores(tmp_path, edit):
     swept(tmp_path / "old", PAIR | {("slow", "0.2"): A})
     edit("fast", FAST.replace("2", "3"))
     swept(tmp_path / "new", {("fast", "0.1"): B, ("slow", "0.1"): B, ("fast", "0.3"): A, ("slow", "0.2"): None})
-    found = compare_stores("x", tmp_path / "old", RESPONSE, tmp_path / "new")
-    assert found.modules == ["shop.fast"]
-    changed, same, alone, missing = found.table.to_dict("records")
+    comparison = compare_stores("x", tmp_path / "old", RESPONSE, tmp_path / "new")
+    assert comparison.modules == ["shop.fast"]
+    changed, same, alone, missing = comparison.table.to_dict("records")
     assert changed["difference"] == pytest.approx(np.mean(B) - np.mean(A))
     assert (same["difference"], same["half_width"], same["ratio"]) == (0.0, 0.0, 1.0)
     assert alone["reason"] == "other code: no point of this configuration"
@@ -376,7 +383,7 @@ def test_two_versions_of_the_code_in_two_stores(tmp_path, edit):
 
 
 @pytest.mark.parametrize("years", [(2031, 2030), (2030, 2031)])
-def test_of_several_other_versions_the_one_computed_last_counts(tmp_path, edit, years):
+def test_the_latest_of_several_other_versions_is_compared(tmp_path, edit, years):
     for year, speed in zip(years, ("3", "4"), strict=True):
         edit("fast", FAST.replace("2", speed))
         store = swept(tmp_path / "old", {("fast", "0.1"): A if year == 2031 else B})
@@ -387,28 +394,28 @@ def test_of_several_other_versions_the_one_computed_last_counts(tmp_path, edit, 
     assert compare_stores("x", tmp_path / "old", RESPONSE, tmp_path / "new").table["difference"].tolist() == [0.0]
 
 
-def test_two_versions_of_the_code_in_one_store(tmp_path, edit, say, monkeypatch):
+def test_two_versions_of_the_code_in_one_store(tmp_path, edit, run_command, monkeypatch):
     for commit, speed, values in [("abc1", "2", A), ("fed2", "3", A[::-1]), ("fed3", "4", B)]:
         monkeypatch.setattr(work, "current_provenance", lambda commit=commit: current_provenance() | {"commit": commit})
         edit("fast", FAST.replace("2", speed))
         store = swept(tmp_path / "store", {("fast", "0.1"): values, ("slow", "0.1"): values})
-    found = compare_commits("x", "abc", RESPONSE, store.folder)
-    fast, slow = found.table.to_dict("records")
+    comparison = compare_commits("x", "abc", RESPONSE, store.folder)
+    fast, slow = comparison.table.to_dict("records")
     assert fast["half_width"] == pytest.approx(stats.t.ppf(0.975, 3) * stats.sem(np.subtract(B, A)))
     assert slow["difference"] == 0.0  # its code is that of abc1 still, and so is its point
-    assert found.modules == ["shop.fast"]
+    assert comparison.modules == ["shop.fast"]
     both = compare_commits("x", "fed", RESPONSE, store.folder)  # two commits, one of them the sweep's own
     assert (both.table["mean_a"][0], both.modules) == (np.mean(A), ["shop.fast"])
-    out = say("compare", "x", "--with-commit", "fed2").out
+    out = run_command("compare", "x", "--with-commit", "fed2").out
     assert "not compared (1): other code: no point of this configuration [scheme=slow load=0.1]" in out
     assert "code that differs: shop.fast" in out
     with pytest.raises(
         SystemExit, match=r"with_commit = 123: computed no point of .*; its commits are abc1, fed2, fed3"
     ):
-        say("compare", "x", "--with-commit", "123")
+        run_command("compare", "x", "--with-commit", "123")
 
 
-def test_prune_lists_and_removes_what_old_code_made_and_no_more(tmp_path, say, edit):
+def test_prune_lists_and_deletes_only_points_of_old_code(tmp_path, run_command, edit):
     store = swept(tmp_path / "store", ALL_KINDS | {("slow", "0.4"): A})
     store.write_experiment("x", store.experiment("x") | {"points": store.experiment("x")["points"][:-1]})
     kept = {point_of("slow", load) for load in ("0.1", "0.3", "0.4")}  # one of them in no experiment
@@ -417,24 +424,24 @@ def test_prune_lists_and_removes_what_old_code_made_and_no_more(tmp_path, say, e
         "x",
         store.folder,
     ).query("scheme == 'slow'")
-    out = say("prune").out
+    out = run_command("prune").out
     assert "points of other code (3):" in out
     assert "x: other code computed 3 of its 6 points" in out
-    assert len(store.points()) == 6  # nothing is removed yet
-    say("prune", "--delete")
+    assert len(store.points()) == 6  # nothing is deleted yet
+    run_command("prune", "--delete")
     assert set(store.points()) == kept
     assert {path.name.split(".")[0] for path in (store.folder / "rows").iterdir()} == {point_of("slow", "0.4")}
     assert slow.equals(load("x", store.folder).query("scheme == 'slow'"))
-    assert say("prune").out == "nothing to prune\n"
+    assert run_command("prune").out == "nothing to prune\n"
 
 
-def test_a_comment_makes_nothing_prunable(tmp_path, edit):
+def test_an_edited_comment_makes_nothing_prunable(tmp_path, edit):
     store = swept(tmp_path, {("fast", "0.1"): A})
     edit("fast", FAST.replace("Fast.", "Very fast.") + "# why\n")
     assert prunable(store).empty
 
 
-def test_prune_takes_what_killed_writers_left_but_nothing_that_may_be_being_written(tmp_path, say):
+def test_prune_deletes_old_files_of_killed_writers_but_no_new_files(tmp_path, run_command):
     store = swept(tmp_path / "store", {("fast", "0.1"): A, ("slow", "0.1"): A})
     (store.folder / f"points/{point_of('slow', '0.1')}.d0-4.r0-1.json").unlink()
     store.files.write("expansions/ab12.json", b"[]")
@@ -446,7 +453,7 @@ def test_prune_takes_what_killed_writers_left_but_nothing_that_may_be_being_writ
     assert set(prunable(store)["name"]) == {"expansions/ab12.json", "aside/points-cd34.json", "points/.tmp-old"}
     lonely = store.folder / f"rows/{point_of('slow', '0.1')}.d0-4.r0-1.parquet"
     os.utime(lonely, (long_ago, long_ago))
-    say("prune", "--delete")
+    run_command("prune", "--delete")
     assert not lonely.exists()
     assert (store.folder / ".tmp-new").exists()
     assert len(load("x", store.folder)) == 4
@@ -456,7 +463,7 @@ def test_the_commands_on_a_real_sweep(tmp_path):
     words = ("network=european", "draws=2", "evaluator=exact", "tuning.capacity=6,7", "hydra/launcher=basic")
     swept = command("run.py", "-m", *words, f"store={tmp_path}")
     assert swept.returncode == 0, swept.stderr
-    told = {
+    expected_lines = {
         ("status",): "unnamed          2     2        0",
         (
             "compare",
@@ -465,7 +472,7 @@ def test_the_commands_on_a_real_sweep(tmp_path):
         ): "response_mean_s; difference is tuning.capacity=7 - tuning.capacity=6 over paired draws",
         ("dictionary", "unnamed"): "waiting_probability  ",
     }
-    for words, expected in told.items():
+    for words, expected in expected_lines.items():
         done = command("-m", "store", *words, "--store", tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
         assert expected in done.stdout

@@ -1,4 +1,4 @@
-"""The data dictionary has every metric that an evaluator emits, no other, and units as the names say."""
+"""The data dictionary explains exactly the metrics that evaluators report, with the units in their names."""
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,7 @@ METRICS = metric_meanings()
 
 @pytest.fixture(scope="module")
 def emitted():
-    """Rows of every evaluator, run small, with everything that it may report."""
+    """Return rows of every evaluator, run small, with all metrics that it may report."""
     rows = []
     first = [(f"evaluator={name}", *SPECIAL.get(name, ())) for name in choices("evaluator")]
     for evaluator in (*first, *FURTHER):
@@ -46,22 +46,22 @@ def emitted():
 
 
 @needs_runtime
-def test_every_metric_is_in_it_and_each_of_its_metrics_is_emitted(emitted):
-    found = dictionary(emitted, METRICS)
-    assert found[found["meaning"].str.startswith("unknown: ")].empty
+def test_the_dictionary_has_exactly_the_metrics_that_evaluators_report(emitted):
+    table = dictionary(emitted, METRICS)
+    assert table[table["meaning"].str.startswith("unknown: ")].empty
     plain = set(emitted["metric"].str.replace(r"\d+", "<n>", regex=True))
     assert set(METRICS) - plain == set()
 
 
 @needs_runtime
-def test_at_is_explained_where_it_is_used_and_only_there(emitted):
+def test_at_is_explained_for_exactly_the_metrics_that_use_it(emitted):
     used = emitted.dropna(subset="at")["metric"].unique()
-    found = dictionary(emitted, METRICS).set_index("name")
-    metrics = found[found["kind"] == "metric"]
+    table = dictionary(emitted, METRICS).set_index("name")
+    metrics = table[table["kind"] == "metric"]
     assert set(metrics.index[metrics["at"] != ""]) == set(used)
 
 
-def test_units_are_those_in_which_the_names_end():
+def test_units_are_those_at_the_ends_of_names():
     assert len(METRICS) > 40
     for name, metric in METRICS.items():
         assert unit_of(name) in ("", metric["unit"]), name
@@ -71,12 +71,12 @@ def test_units_are_those_in_which_the_names_end():
     assert list(UNITS).index("_per_s") < list(UNITS).index("_s")
 
 
-def test_the_columns_of_tables_are_in_it_and_axes_are_told_apart():
+def test_the_dictionary_distinguishes_columns_and_axes():
     assert set(columns()) >= {"experiment", "point", *MEASURED, *(set(Made._fields) - {"draws", "replications"})}
     rows = pd.DataFrame({"demand.per_s": ["1"], "at": [np.nan], "metric": ["nonsense_s"], "value": [1.0]})
-    found = dictionary(rows, METRICS).set_index("name")
-    assert found["kind"].to_dict() == dict(zip(rows, ["axis", "column", "column", "column"], strict=True)) | {
+    table = dictionary(rows, METRICS).set_index("name")
+    assert table["kind"].to_dict() == dict(zip(rows, ["axis", "column", "column", "column"], strict=True)) | {
         "nonsense_s": "metric"
     }
-    assert found.loc["nonsense_s", "meaning"].startswith("unknown: ")
+    assert table.loc["nonsense_s", "meaning"].startswith("unknown: ")
     assert len(whole_dictionary(METRICS)) == len(columns()) + len(METRICS)

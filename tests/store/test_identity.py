@@ -1,4 +1,4 @@
-"""A point's identity follows its configuration and the code that it reaches, and nothing else."""
+"""A point's identity depends on its configuration and the code that it reaches, and on nothing else."""
 
 import pytest
 
@@ -32,14 +32,14 @@ FILES = {
 
 
 def forget():
-    """Have files be read again."""
+    """Empty the caches, so that files are read again."""
     for cached in ("module_of", "file_of", "import_closure", "_imports", "_tree", "code_hash"):
         getattr(source, cached).cache_clear()
 
 
 @pytest.fixture
 def identify(tmp_path, monkeypatch):
-    """`identify(case, file=text, ...)`: the identity with some files of a small project changed."""
+    """Return `identify(case, file=text, ...)`: the identity after some files of a small project changed."""
 
     def _identify(case, **changes):
         for name, text in (FILES | {key.replace("__", "/") + ".py": text for key, text in changes.items()}).items():
@@ -54,24 +54,24 @@ def identify(tmp_path, monkeypatch):
     forget()
 
 
-def test_the_same_configuration_is_the_same_point_in_any_order(identify):
+def test_the_order_of_keys_does_not_change_the_point(identify):
     assert identify(CASE) == identify(dict(reversed(CASE.items())))
 
 
 @pytest.mark.parametrize("other", [CASE | {"seed": 2}, CASE | {"algorithm": CASE["algorithm"] | {"c": 8}}])
-def test_another_value_is_another_point(identify, other):
+def test_another_value_gives_another_point(identify, other):
     assert identify(CASE) != identify(other)
 
 
-def test_an_edited_algorithm_is_another_point(identify):
+def test_an_edited_algorithm_gives_another_point(identify):
     assert identify(CASE) != identify(CASE, shop__greedy=GREEDY.replace("cut(1)", "cut(2)"))
 
 
-def test_so_is_an_edited_module_that_it_imports(identify):
+def test_an_edited_import_of_an_algorithm_gives_another_point(identify):
     assert identify(CASE) != identify(CASE, shop__tools=FILES["shop/tools.py"].replace("+ 1", "+ 2"))
 
 
-def test_a_module_that_it_does_not_import_changes_nothing(identify):
+def test_a_module_that_is_not_imported_changes_nothing(identify):
     assert identify(CASE) == identify(CASE, shop__lazy="def lazy():\n    return 1\n")
 
 
@@ -84,13 +84,13 @@ def reached_by(*words):
     return source.import_closure(targets)
 
 
-def test_of_this_project_a_policy_is_in_the_points_that_use_it_only():
+def test_a_dispatch_policy_is_part_of_only_the_points_that_use_it():
     jffc, sed = reached_by("dispatch=jffc"), reached_by("dispatch=sed")
     assert "algorithms.dispatch.sed" in sed - jffc
     assert {"evaluators.simulation.jobs_loop", "system.composition", "evaluators.points.case"} <= jffc
     assert "evaluators.queueing.markov" not in jffc
 
 
-def test_so_is_a_service_model():
+def test_a_service_model_is_part_of_only_the_points_that_use_it():
     independent, steps = reached_by("service=independent"), reached_by("service=steps")
     assert "system.service.steps" in steps - independent

@@ -1,4 +1,4 @@
-"""Reference rows, and rows computed again held against them, in a store made for it."""
+"""Reference rows, and the comparison of recomputed rows with them, in a made-up store."""
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,12 @@ CASE = {"seed": 7}
 NONE = float("nan")
 
 
-def rows_of(values, metric="response_mean_s", at=NONE):
-    return [(draw, 0, metric, at, value) for draw, value in enumerate(values)]
+def rows_of(values, metric="response_mean_s", coordinate=NONE):
+    return [(draw, 0, metric, coordinate, value) for draw, value in enumerate(values)]
 
 
 def store_of(folder, points, draws=3):
-    """A store with the experiment `x`, an axis `load` and an axis `evaluator`, and these points' rows."""
+    """Return a store with experiment `x`, axes `load` and `evaluator`, and these rows."""
     store = Store(folder)
     entries = []
     for number, ((load_text, evaluator), rows) in enumerate(points.items()):
@@ -64,14 +64,14 @@ def test_a_single_draw_has_no_half_width():
     assert np.isnan(row[2])
 
 
-def test_a_row_a_point_and_metric_in_the_order_of_numbers(tmp_path):
+def test_rows_are_ordered_by_numbers(tmp_path):
     table = table_of(store_of(tmp_path, POINTS))
     assert list(table.columns) == ["load", "evaluator", "metric", "at", "mean", "half_width", "draws", "status"]
     assert table["load"].tolist() == ["9", "10", "10", "11"]
     assert table["mean"].tolist()[:2] == [6.0, 2.0]
 
 
-def test_no_mean_over_fewer_draws_and_a_row_for_a_refused_point(tmp_path):
+def test_a_mean_needs_all_draws_and_a_refused_point_has_a_row(tmp_path):
     table = table_of(store_of(tmp_path, POINTS)).set_index("metric")
     assert np.isnan(table.loc["share", "mean"])
     assert table.loc["share", "draws"] == 2
@@ -82,15 +82,15 @@ def test_no_mean_over_fewer_draws_and_a_row_for_a_refused_point(tmp_path):
 
 
 def test_curves_are_left_out(tmp_path):
-    curve = [row for place in range(41) for row in rows_of([1.0, 1.0, 1.0], "cdf", float(place))]
-    list_of_places = [row for place in range(40) for row in rows_of([1.0, 1.0, 1.0], "quantile_s", float(place))]
-    table = table_of(store_of(tmp_path, {("1", "exact"): curve + list_of_places}))
+    curve = [row for n in range(41) for row in rows_of([1.0, 1.0, 1.0], "cdf", float(n))]
+    quantiles = [row for n in range(40) for row in rows_of([1.0, 1.0, 1.0], "quantile_s", float(n))]
+    table = table_of(store_of(tmp_path, {("1", "exact"): curve + quantiles}))
     assert set(table["metric"]) == {"quantile_s"}
     assert len(table) == 40
 
 
 def notes_of(folder, statuses, rows):
-    """A store with the experiment `fig3b`, of which points are skipped or failed, and perhaps one is fine."""
+    """Return a store with the experiment `fig3b`, with points of these statuses."""
     store, entries = Store(folder), []
     for number, status in enumerate(statuses):
         point, axes = f"b{number}", {"constants": "paper", "demand.load": f"0.{number + 1}", "evaluator": "exact"}
@@ -118,7 +118,7 @@ def notes_of(folder, statuses, rows):
         ("ok", "infeasible"),
     ],
 )
-def test_points_without_rows_end_in_their_status_and_no_figure(tmp_path, statuses):
+def test_points_without_rows_have_a_status_and_no_figure(tmp_path, statuses):
     store = notes_of(tmp_path / "store", statuses, rows_of([1.0, 2.0, 3.0]))
     done = script("plot.py", "fig3b", "--store", store, "--to", tmp_path / "fig", "--rows", tmp_path / "rows")
     assert done.returncode == 0, done.stderr
@@ -136,12 +136,12 @@ def test_points_without_rows_end_in_their_status_and_no_figure(tmp_path, statuse
 
 @pytest.fixture
 def reference(tmp_path):
-    """The folder of reference rows of `POINTS`."""
+    """Return the folder of reference rows of `POINTS`."""
     write_reference(store_of(tmp_path / "store", POINTS), ["x"], tmp_path / "rows")
     return tmp_path / "rows"
 
 
-def test_numbers_have_six_digits_and_the_provenance_tells_how(reference):
+def test_numbers_have_six_digits_and_a_provenance(reference):
     lines = (reference / "x.csv").read_text().splitlines()
     half_width = mean_interval([1.0, 2.0, 3.0]).half_width
     assert f"10,exact,response_mean_s,,2,{half_width:.6g},3,ok" in lines
@@ -152,18 +152,18 @@ def test_numbers_have_six_digits_and_the_provenance_tells_how(reference):
 
 
 def moved(by, key=("10", "exact")):
-    """`POINTS` with the first mean of a point moved by this much, relative to it."""
+    """Return `POINTS` with the first mean of a point moved by a relative amount."""
     return POINTS | {
-        key: [(d, r, m, at, v * (1 + by) if m == "response_mean_s" else v) for d, r, m, at, v in POINTS[key]]
+        key: [(*row, value * (1 + by) if row[2] == "response_mean_s" else value) for *row, value in POINTS[key]]
     }
 
 
 @pytest.mark.parametrize(("by", "agrees"), [(0.0, True), (5e-7, True), (-5e-7, True), (1e-5, False), (-1e-5, False)])
-def test_means_agree_to_a_millionth_beside_the_rounding(reference, tmp_path, by, agrees):
-    found = verify(store_of(tmp_path / "again", moved(by)), "x", reference)
-    assert found.wrong.empty is agrees
-    assert len(found.rows) == 4
-    assert f"4 rows compared, {0 if agrees else 1} disagree" in str(found)
+def test_means_agree_to_a_millionth_in_addition_to_rounding(reference, tmp_path, by, agrees):
+    result = verify(store_of(tmp_path / "again", moved(by)), "x", reference)
+    assert result.wrong.empty is agrees
+    assert len(result.rows) == 4
+    assert f"4 rows compared, {0 if agrees else 1} disagree" in str(result)
 
 
 def test_on_another_platform_simulated_means_agree_within_the_half_width(reference, tmp_path):
@@ -179,7 +179,7 @@ def test_on_another_platform_simulated_means_agree_within_the_half_width(referen
     assert not verify(store_of(tmp_path / "theory", moved(1e-5)), "x", reference).wrong.empty
 
 
-def test_rows_that_come_go_or_change_their_status_disagree(reference, tmp_path):
+def test_new_missing_and_changed_rows_disagree(reference, tmp_path):
     fewer = {key: rows for key, rows in POINTS.items() if key[0] != "9"}
     other = fewer | {("11", "exact"): rows_of([1.0, 1.0, 1.0]), ("12", "exact"): rows_of([1.0, 1.0, 1.0])}
     wrong = verify(store_of(tmp_path / "again", other), "x", reference).wrong.set_index("key")["wrong"]
@@ -188,18 +188,18 @@ def test_rows_that_come_go_or_change_their_status_disagree(reference, tmp_path):
     assert len(wrong) == 4  # and the status of load 11, which is another row now
 
 
-def test_fewer_draws_are_not_the_same_rows(reference, tmp_path):
+def test_rows_with_fewer_draws_disagree(reference, tmp_path):
     shorter = {key: [row for row in rows if row[0] < 2] for key, rows in POINTS.items() if rows}
-    told = str(verify(store_of(tmp_path / "again", shorter, draws=2), "x", reference))
-    assert "2 draws, was 3" in told
+    text = str(verify(store_of(tmp_path / "again", shorter, draws=2), "x", reference))
+    assert "2 draws, was 3" in text
 
 
-def test_an_experiment_without_reference_rows_says_so(reference, tmp_path):
+def test_an_experiment_without_reference_rows_is_an_error(reference, tmp_path):
     with pytest.raises(InputError, match=r"experiment = x: no reference rows .*x.csv"):
         verify(store_of(tmp_path / "again", POINTS), "x", tmp_path)
 
 
-def test_the_command_fails_where_rows_disagree(reference, tmp_path):
+def test_the_command_fails_if_rows_disagree(reference, tmp_path):
     for by, code in [(0.0, 0), (0.01, 1)]:
         store = store_of(tmp_path / f"again{code}", moved(by))
         done = script("plot.py", "--store", store, "--verify", reference)
@@ -208,7 +208,7 @@ def test_the_command_fails_where_rows_disagree(reference, tmp_path):
     assert "load=10, evaluator=exact, response_mean_s: 2.02, was 2" in done.stdout
 
 
-def test_the_widest_interval_is_told_with_its_point(tmp_path):
+def test_the_widest_interval_is_reported_with_its_point(tmp_path):
     folder = store_of(tmp_path, POINTS)
     ((line),) = widest_interval(load("x", folder), ["load", "evaluator"], 3)
     widest = max(mean_interval(values) for values in ([4.0, 5.0, 9.0], [1.0, 2.0, 3.0]))
@@ -218,7 +218,7 @@ def test_the_widest_interval_is_told_with_its_point(tmp_path):
     assert widest_interval(pd.DataFrame(), ["load"], 3) == []
 
 
-def test_there_must_be_something_to_verify(tmp_path):
+def test_verification_needs_an_experiment(tmp_path):
     done = script("plot.py", "--store", tmp_path / "store", "--verify", tmp_path / "rows")
     assert done.returncode == 1
     assert "it holds nothing to verify; run the experiments first" in done.stderr

@@ -1,4 +1,4 @@
-"""Points on disk: parts, commits that are whole or absent, rows in a fixed order."""
+"""Points on disk: parts, commits that are whole or absent, and rows in a fixed order."""
 
 import json
 
@@ -36,7 +36,7 @@ parts_strategy = st.builds(
 
 
 @given(st.lists(parts_strategy, max_size=4), st.integers(1, 8), st.integers(1, 8))
-def test_missing_parts_complete_what_is_there_and_repeat_nothing(committed, draws, replications):
+def test_missing_parts_complete_committed_parts_and_repeat_nothing(committed, draws, replications):
     missing = cells(missing_parts(committed, draws, replications))
     wanted = {(d, r) for d in range(draws) for r in range(replications)}
     assert len(missing) == len(set(missing))
@@ -47,7 +47,7 @@ def test_an_empty_store_lacks_one_part_of_everything():
     assert missing_parts([], 20, 3) == [part(20, 3)]
 
 
-def test_what_is_committed_comes_back(tmp_path):
+def test_committed_rows_and_records_can_be_read(tmp_path):
     store = Store(tmp_path)
     store.commit("ab12", part(1), ROWS, RECORD)
     assert store.parts(["ab12"]) == {"ab12": [part(1)]}
@@ -68,7 +68,7 @@ def test_rows_do_not_depend_on_the_order_or_overlap_of_commits(tmp_path):
     assert rows_of(one).equals(rows_of(other))
 
 
-def test_rows_without_a_record_are_no_result(tmp_path, monkeypatch):
+def test_rows_without_a_record_do_not_count(tmp_path, monkeypatch):
     store = Store(tmp_path)
 
     def stop(*_):
@@ -82,7 +82,7 @@ def test_rows_without_a_record_are_no_result(tmp_path, monkeypatch):
     assert rows_of(store).empty
 
 
-def test_unfinished_work_is_noted_apart_and_forgotten_once_done(tmp_path):
+def test_a_note_on_unfinished_work_is_removed_once_it_is_done(tmp_path):
     store = Store(tmp_path)
     store.leave_unfinished("ab12", RECORD | {"status": "failed", "reason": "broke"})
     assert store.parts(["ab12"]) == {"ab12": []}
@@ -92,7 +92,7 @@ def test_unfinished_work_is_noted_apart_and_forgotten_once_done(tmp_path):
     assert outcome_of(store, "ab12", [part(1)], 1, 1) == ("ok", "", 0.5)
 
 
-def test_an_outcome_is_of_the_draws_asked_for_whatever_else_is_there(tmp_path):
+def test_an_outcome_is_about_the_given_draws_only(tmp_path):
     store = Store(tmp_path)
     store.commit("ab12", part(2), ROWS, RECORD)
     later = {"duration_s": 1.0, "refusals": [[3, "unstable", "too fast"], [4, "unstable", "too fast"]]}
@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         Store(tmp_path / "store").commit("ab12", part(1), ROWS, RECORD)
 
 
-def test_an_experiment_that_was_not_run_is_named_with_the_command(tmp_path):
+def test_an_experiment_that_was_not_run_is_an_error_with_the_command(tmp_path):
     with pytest.raises(InputError, match=r"experiment = fig3b: .*python run.py -m experiment=fig3b"):
         Store(tmp_path).experiment("fig3b")
     Store(tmp_path).write_experiment("fig3b", {"axes": [], "draws": 1, "replications": 1, "points": []})
@@ -121,7 +121,7 @@ def test_an_experiment_that_was_not_run_is_named_with_the_command(tmp_path):
     assert json.loads((tmp_path / "experiments" / "fig3b.json").read_text())["draws"] == 1
 
 
-def test_interval_covers_the_mean_as_often_as_it_says():
+def test_an_interval_covers_the_mean_as_often_as_its_confidence():
     rng = np.random.default_rng(5)
     samples = rng.normal(3.0, 2.0, size=(4000, 6))
     intervals = [mean_interval(sample, 0.9) for sample in samples]
@@ -132,7 +132,7 @@ def test_interval_covers_the_mean_as_often_as_it_says():
 
 @pytest.fixture
 def committed(tmp_path):
-    """A store with one part."""
+    """Return a store with one part."""
     store = Store(tmp_path)
     store.commit("ab12", part(1), ROWS, RECORD)
     return store
@@ -140,7 +140,7 @@ def committed(tmp_path):
 
 @pytest.mark.parametrize("torn", ["rows/ab12.d0-1.r0-1.parquet", "points/ab12.d0-1.r0-1.json"])
 @pytest.mark.parametrize("damage", [lambda old: old[: len(old) // 2], lambda _: b"", lambda _: b"\xff\xfe nothing"])
-def test_a_torn_file_is_reported_and_set_aside_and_its_part_is_missing(committed, torn, damage):
+def test_a_torn_file_is_set_aside_and_its_part_is_missing(committed, torn, damage):
     path = committed.folder / torn
     path.write_bytes(damage(path.read_bytes()))
     with pytest.warns(StoreWarning, match=f"set {torn} .*aside in aside/"):
@@ -151,7 +151,7 @@ def test_a_torn_file_is_reported_and_set_aside_and_its_part_is_missing(committed
     assert rows_of(committed)["value"].tolist() == [1.5, 4.0]
 
 
-def test_rows_that_are_another_points_or_gone_do_not_count(committed):
+def test_missing_rows_and_rows_of_another_point_do_not_count(committed):
     committed.commit("cd34", part(1), ROWS[:1], RECORD)
     rows = committed.folder / "rows"
     (rows / "ab12.d0-1.r0-1.parquet").write_bytes((rows / "cd34.d0-1.r0-1.parquet").read_bytes())
@@ -160,7 +160,7 @@ def test_rows_that_are_another_points_or_gone_do_not_count(committed):
         assert committed.parts(["ab12", "cd34"]) == {"ab12": [], "cd34": []}
 
 
-def test_a_foreign_file_is_reported_and_set_aside(committed):
+def test_a_foreign_file_is_set_aside(committed):
     (committed.folder / "points" / "ab12.d0-1.r0-1 (copy).json").write_text("{}")
     (committed.folder / "points" / ".tmp-abc").write_text("{")  # of somebody who is writing
     with pytest.warns(StoreWarning, match=r"\(copy\)\.json aside .* this project did not write it"):
@@ -168,7 +168,7 @@ def test_a_foreign_file_is_reported_and_set_aside(committed):
     assert [path.name for path in (committed.folder / "points").glob("*copy*")] == []
 
 
-def test_files_that_systems_leave_in_folders_are_no_points(committed):
+def test_hidden_files_of_systems_are_ignored(committed):
     points = committed.points()
     for folder in ("points", "unfinished"):
         for name in (".DS_Store", ".nfs0012", ".hidden.json", "readme.txt"):
@@ -190,14 +190,14 @@ def test_a_torn_note_counts_as_absent(committed):
         committed.experiment("ab12")
 
 
-@pytest.mark.parametrize(("found", "told"), [(99, "newer code .*update the project"), (1, "older code .*remove")])
-def test_a_store_of_another_format_is_refused(committed, found, told):
-    (committed.folder / "store.json").write_text(json.dumps({"format": found}))
-    with pytest.raises(InputError, match=f"store = .*: written by {told}"):
+@pytest.mark.parametrize(("stated", "message"), [(99, "newer code .*update the project"), (1, "older code .*remove")])
+def test_a_store_of_another_format_is_refused(committed, stated, message):
+    (committed.folder / "store.json").write_text(json.dumps({"format": stated}))
+    with pytest.raises(InputError, match=f"store = .*: written by {message}"):
         Store(committed.folder)
 
 
-def test_a_store_that_does_not_say_its_format_is_of_the_first(committed):
+def test_a_store_without_a_format_has_format_1(committed):
     (committed.folder / "store.json").unlink()
     with pytest.raises(InputError, match="its format is 1, this code reads 2"):
         Store(committed.folder)

@@ -1,4 +1,4 @@
-"""Workers that share a list of points: each done once, whoever dies, comes late, or is stopped."""
+"""Workers that share a list of points: each point is computed once, even if workers die, start late or stop."""
 
 import multiprocessing
 import os
@@ -31,7 +31,7 @@ def result(case):
 
 
 def evaluate(case, _draws, _replications):
-    """Write down that the point was begun; die or be slow at it if the case says so."""
+    """Log the start of the point; die or wait if the case says so."""
     with Path(case["log"]).open("a") as log:
         log.write(f"{case['n']}\n")
     if case["n"] == case.get("deadly") and not Path(case["log"] + ".dead").exists():
@@ -46,10 +46,10 @@ def worker(folder, path, first):
 
 
 def share(folder, work, workers=2):
-    """Let processes share the work; their exit codes."""
+    """Let processes share the work; return their exit codes."""
     path = write_work(folder / "work.jsonl", work)
-    places = [len(work) * n // workers for n in range(workers)]
-    started = [PROCESSES.Process(target=worker, args=(folder, path, first)) for first in places]
+    starts = [len(work) * n // workers for n in range(workers)]
+    started = [PROCESSES.Process(target=worker, args=(folder, path, first)) for first in starts]
     for process in started:
         process.start()
     for process in started:
@@ -61,14 +61,14 @@ def begun(folder):
     return Counter(map(int, (folder / "log").read_text().split()))
 
 
-def test_workers_in_different_places_do_every_point_once(tmp_path):
+def test_workers_with_different_starts_do_every_point_once(tmp_path):
     work = work_of(60, log=str(tmp_path / "log"), seconds=0.005)
     assert share(tmp_path, work) == [0, 0]
     assert begun(tmp_path) == Counter(range(60))
     assert all(Store(tmp_path).parts([item.point])[item.point] == [ONE] for item in work)
 
 
-def test_what_a_killed_worker_was_at_is_done_by_the_other(tmp_path):
+def test_the_point_of_a_killed_worker_is_done_by_another(tmp_path):
     work = work_of(30, log=str(tmp_path / "log"), seconds=0.02, deadly=3)
     assert sorted(share(tmp_path, work)) == [-signal.SIGKILL, 0]
     again = begun(tmp_path) - Counter(range(30))
@@ -76,7 +76,7 @@ def test_what_a_killed_worker_was_at_is_done_by_the_other(tmp_path):
     assert len(Store(tmp_path).rows(Store(tmp_path).parts([item.point for item in work]), 1, 1)) == 30
 
 
-def test_workers_stop_after_their_point_when_the_work_is_withdrawn(tmp_path):
+def test_workers_stop_after_their_point_when_the_work_is_removed(tmp_path):
     work = work_of(5, log=str(tmp_path / "log"))
     path = write_work(tmp_path / "work.jsonl", work)
 
@@ -87,7 +87,7 @@ def test_workers_stop_after_their_point_when_the_work_is_withdrawn(tmp_path):
     do_shared_work(Store(tmp_path), path, 2, withdraw)
     done = [item.case["n"] for item in work if Store(tmp_path).has(item.point, ONE)]
     assert done == [2]
-    do_shared_work(Store(tmp_path), path, 2, withdraw)  # a worker that comes when all is over
+    do_shared_work(Store(tmp_path), path, 2, withdraw)  # a worker that starts after the end
 
 
 def hold(folder, point, seconds, held):
@@ -97,7 +97,7 @@ def hold(folder, point, seconds, held):
         time.sleep(seconds)
 
 
-def test_a_point_that_another_process_is_at_is_left_to_it(tmp_path):
+def test_a_point_that_another_process_computes_is_skipped(tmp_path):
     ours, theirs = work_of(2, log=str(tmp_path / "log"))
     held = PROCESSES.Event()
     other = PROCESSES.Process(target=hold, args=(tmp_path, theirs.point, 1.0, held))
@@ -111,7 +111,7 @@ def test_a_point_that_another_process_is_at_is_left_to_it(tmp_path):
     other.join()
 
 
-def test_a_failure_is_noted_with_all_that_is_needed_to_find_it_and_the_others_go_on(tmp_path):
+def test_a_failure_is_noted_in_detail_and_other_points_go_on(tmp_path):
     def fails(case, *_):
         if case["n"] == 1:
             raise ZeroDivisionError("no capacity")
@@ -131,7 +131,7 @@ def test_a_failure_is_noted_with_all_that_is_needed_to_find_it_and_the_others_go
     assert outcome_of(store, work[1].point, [], 1, 1).status == "failed"
 
 
-def test_code_that_changed_since_the_work_was_planned_makes_no_rows(tmp_path):
+def test_changed_code_writes_no_rows(tmp_path):
     item = work_of(1)[0]._replace(point="ab12")
     with pytest.raises(CodeChangedError, match="start the sweep again"):
         do_work(Store(tmp_path), item, lambda case, *_: result(case))

@@ -1,4 +1,4 @@
-"""The project as a user meets it: its configuration composed in the test's process, its commands in theirs or here."""
+"""The project as a user sees it: its configuration, and its commands in this process or in their own."""
 
 import os
 import runpy
@@ -40,12 +40,15 @@ needs_runtime = pytest.mark.skipif(find_spec("torch") is None, reason=NEEDS_RUNT
 
 
 def choices(group):
-    """The names that a config group offers."""
+    """Return the choices of a config group."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
 def case_of(*overrides):
-    """Return the resolved case under these overrides, composed by Hydra itself; `data=embedded` adds stand-ins."""
+    """Return the resolved case under these overrides, composed by Hydra itself.
+
+    `data=embedded` adds stand-ins, as in run.py.
+    """
     with initialize_config_dir(str(CONF), version_base="1.3"):
         stand_ins = Expansion(GlobalHydra.instance().config_loader(), "config").stand_ins(overrides)
         return resolved_case(compose("config", overrides=[*stand_ins, *overrides]))
@@ -65,10 +68,10 @@ def command(*words, cwd=ROOT, **environment):
 
 
 def script(name, *words):
-    """As `command` for a script of the project, in the test's process: without the seconds in which Python starts.
+    """Run a script of the project in this process.
 
-    For tests of what a command does with its words. What a process alone shows takes `command`: its start, signals,
-    its workers.
+    This saves the seconds that Python takes to start, and returns the same as `command`. Tests of starts, signals and
+    workers need `command` and a process.
     """
     argv = [str(ROOT / name), *map(str, words)]
     status, stdout, stderr = 0, StringIO(), StringIO()
@@ -92,7 +95,7 @@ def script(name, *words):
 
 @contextmanager
 def _signals_as_before():
-    """A script that ends silently at `| head` would have the tests end so."""
+    """Restore signal handlers, as a script that ends silently at `| head` changes them."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGTERM)}
     try:
         yield

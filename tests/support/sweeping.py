@@ -1,4 +1,4 @@
-"""A sweep that goes on while a test looks at its store and disturbs it."""
+"""A sweep that runs while a test reads its store and disturbs it."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from tests.support.project import ROOT
 
 @contextmanager
 def sweeping(*words, **environment):
-    """`python run.py -m words...` in a process group of its own, as a terminal starts it."""
+    """Run `python run.py -m words...` in its own process group, as a terminal does."""
     with subprocess.Popen(
         [sys.executable, "run.py", "-m", *map(str, words)],
         cwd=ROOT,
@@ -30,16 +30,16 @@ def sweeping(*words, **environment):
 
 
 def wait_for(process, condition):
-    """Until the condition holds or the process has ended."""
+    """Wait until the condition holds or the process has ended."""
     while process.poll() is None and not condition():
         time.sleep(0.005)
 
 
 def committed(store):
-    """The records that make points count."""
+    """Return the records that commit points."""
     return set((store / "points").glob("[!.]*")) if (store / "points").is_dir() else set()
 
 
 def rows(store):
-    """The files of rows with their bytes."""
+    """Return the names of files of rows with their bytes."""
     return {path.name: path.read_bytes() for path in (store / "rows").glob("[!.]*")}

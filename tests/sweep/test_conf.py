@@ -1,4 +1,4 @@
-"""Every file of conf/ is composed and run small, those on public data with made-up files in the same formats."""
+"""Every file of conf/ is composed and run small; public data sets are replaced by made-up files."""
 
 import hashlib
 
@@ -65,7 +65,7 @@ def ring():
 
 @pytest.fixture
 def made_up_data(tmp_path, monkeypatch):
-    """Every data set of the registry as a small made-up file, its checksum in the registry's place."""
+    """Replace every data set by a small made-up file and its checksum."""
     real = datasets.data_set
 
     def small(name):
@@ -80,7 +80,7 @@ def made_up_data(tmp_path, monkeypatch):
 
 @pytest.fixture
 def no_data(tmp_path, monkeypatch):
-    """A machine without the data sets and without a network."""
+    """Simulate a machine without data sets and without a network."""
 
     def refuse(*_, **__):
         raise OSError("no network in this test")
@@ -91,9 +91,9 @@ def no_data(tmp_path, monkeypatch):
 
 
 def test_the_defaults_run_on_made_up_data(made_up_data):
-    found = means(rows_of("network=ripe_measured", *SMALL, *FEW_JOBS))
-    assert found["response_mean_s"] == pytest.approx(found["waiting_mean_s"] + found["service_mean_s"])
-    assert 0 < found["first_token_mean_s"] < found["response_mean_s"]
+    values = means(rows_of("network=ripe_measured", *SMALL, *FEW_JOBS))
+    assert values["response_mean_s"] == pytest.approx(values["waiting_mean_s"] + values["service_mean_s"])
+    assert 0 < values["first_token_mean_s"] < values["response_mean_s"]
 
 
 @pytest.mark.parametrize("network", choices("network"))
@@ -104,15 +104,15 @@ def test_networks(network, made_up_data):
 @pytest.mark.parametrize("workload", choices("workload"))
 def test_workloads(workload, made_up_data):
     few = () if workload in OF_TRACES else FEW_JOBS
-    found = means(rows_of("network=european", *SMALL, f"workload={workload}", *few))
-    assert found["response_mean_s"] > 0
+    values = means(rows_of("network=european", *SMALL, f"workload={workload}", *few))
+    assert values["response_mean_s"] > 0
 
 
 @pytest.mark.parametrize("treatment", ["truncate", "drop", "size_to_trace", "untreated"])
 def test_treatments_of_over_long_requests_report_their_share(treatment, made_up_data):
     overrides = ("network=european", "model=llama2_7b", "cluster.server_count=9", "tuning.capacity=3", "demand=native")
-    found = means(rows_of(*overrides, "workload=azure_code", f"workload.over_length={treatment}"))
-    assert 0 < found["over_length_share"] < 1
+    values = means(rows_of(*overrides, "workload=azure_code", f"workload.over_length={treatment}"))
+    assert 0 < values["over_length_share"] < 1
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_choices_that_need_nothing_else(group, choice):
     size = ("cluster.server_count=20",) if group == "model" else size
     size = ("cluster.server_count=9",) if choice == "equal_split" else size  # seven stages
     size = ("model=tiny_llama", "cluster.server_count=9") if choice.startswith("local_") else size
-    found = means(rows_of("network=european", *SMALL[1:], *SMALL[:1], *size, f"{group}={choice}", *FEW_JOBS))
-    assert found["response_mean_s"] > 0
+    values = means(rows_of("network=european", *SMALL[1:], *SMALL[:1], *size, f"{group}={choice}", *FEW_JOBS))
+    assert values["response_mean_s"] > 0
 
 
 @pytest.mark.parametrize("evaluator", choices("evaluator"))
@@ -150,10 +150,10 @@ def test_evaluators(evaluator):
 @pytest.mark.parametrize("service", choices("service"))
 def test_service_models(service, evaluator):
     words = (f"service={service}", "workload=drawn_lengths", f"evaluator={evaluator}")  # whole tokens suit all
-    found = means(rows_of("network=european", *SMALL, *words, *FEW_JOBS))
-    assert found["response_mean_s"] == pytest.approx(found["waiting_mean_s"] + found["service_mean_s"])
-    assert 0 < found["first_token_mean_s"] < found["response_mean_s"]
-    assert ("is_unstable" in found) == (evaluator == "replay")
+    values = means(rows_of("network=european", *SMALL, *words, *FEW_JOBS))
+    assert values["response_mean_s"] == pytest.approx(values["waiting_mean_s"] + values["service_mean_s"])
+    assert 0 < values["first_token_mean_s"] < values["response_mean_s"]
+    assert ("is_unstable" in values) == (evaluator == "replay")
 
 
 @pytest.mark.parametrize("tuning", choices("tuning"))
@@ -169,9 +169,9 @@ def test_tunings(tuning):
 def test_demands(demand, made_up_data):
     workload = ("workload=azure_code",) if demand == "native" else FEW_JOBS
     overrides = ("network=european", "model=llama2_7b", "cluster.server_count=9", f"demand={demand}", *workload)
-    found = means(rows_of(*overrides, "evaluator=composition", "tuning.capacity=7"))
+    values = means(rows_of(*overrides, "evaluator=composition", "tuning.capacity=7"))
     if demand == "load":
-        assert found["load"] == pytest.approx(0.7)
+        assert values["load"] == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize("data", choices("data"))
@@ -181,7 +181,7 @@ def test_experiments_run_their_first_point(experiment, data, made_up_data):
     if "job_count" in case["workload"]:
         case["workload"]["job_count"] = 300
     if "fast_share" in case["cluster"]:
-        case["cluster"]["server_count"] = 10  # as many as the made-up network has places for
+        case["cluster"]["server_count"] = 10  # as many as fit into the made-up network
         case["cluster"] |= {"fast_share": 0.4, "fast_count": None}
     assert evaluate(case, range(1), range(1)).rows
 

@@ -1,4 +1,4 @@
-"""Bad input at the command: one sentence with field, value and remedy, a non-zero exit, no traceback unless asked."""
+"""Bad input to commands: one sentence with field, value and remedy, a non-zero exit, a traceback only on request."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_bad_input_is_one_sentence(overrides, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_traceback_is_there_for_the_asking(tmp_path):
+def test_a_traceback_is_shown_on_request(tmp_path):
     words = ("run.py", "network=european", "demand.per_s=-1", f"store={tmp_path}")
     assert "Traceback" in command(*words, HYDRA_FULL_ERROR="1").stderr
 
@@ -86,7 +86,7 @@ def test_a_launcher_that_is_not_installed(launcher, module, tmp_path):
     )
 
 
-def test_the_warnings_of_others_are_passed_on(tmp_path):
+def test_warnings_of_other_packages_are_shown(tmp_path):
     script = (
         "import importlib, warnings, sweep.errors as errors",
         "with errors.one_sentence_errors():",

@@ -1,4 +1,4 @@
-"""The sweeper's expansion: the points that Hydra itself would compose, and their axes."""
+"""Expansion of the sweeper: points are those that Hydra itself would compose."""
 
 import re
 
@@ -67,7 +67,7 @@ def test_an_experiment_may_be_several_grids_over_the_same_keys(expand):
     assert chosen == [*simulated, ("proposed", "exact"), ("proposed", "floor")]
 
 
-def test_a_grid_about_a_single_value_is_left_only_if_that_is_asked_for_and_keeps_it(expand):
+def test_a_grid_with_a_single_value_is_kept_only_if_the_command_gives_it(expand):
     few = ("constants=paper", "cluster.fast_share=0.1")
     (all_sizes,) = expand(
         ["experiment=fig8", "data=embedded", *few, "algorithm=bprr,proposed", "cluster.server_count=10,20"]
@@ -92,19 +92,19 @@ def test_values_that_are_new_beside_known_ones_are_swept_too(expand):
     assert len(set(points)) == len(points)
 
 
-def test_an_axis_that_a_grid_leaves_out_is_not_swept_there(expand):
+def test_an_axis_is_not_swept_in_a_grid_that_leaves_it_out(expand):
     (sweep,) = expand(["experiment=real_vs_predicted_trace", "data=embedded", "service=independent,steps"])
     services = {(point.axes["evaluator"], point.axes.get("service")) for point in sweep.points}
     assert services == {("replay", "independent"), ("replay", "steps"), ("runtime", None)}
 
 
-def test_grids_that_the_command_line_makes_alike_count_once(expand):
+def test_equal_points_of_several_grids_count_once(expand):
     few = ("constants=paper", "cluster.server_count=20", "cluster.fast_share=0.2")
     (sweep,) = expand(["experiment=fig8", "data=embedded", *few, "algorithm=proposed,bprr", "evaluator=simulation"])
     assert [point.axes["algorithm"] for point in sweep.points] == ["proposed", "bprr"]
 
 
-def test_values_that_are_new_to_all_grids_replace_theirs(expand):
+def test_values_that_are_new_to_all_grids_replace_declared_ones(expand):
     (sweep,) = expand(
         ["experiment=fig1", "data=embedded", "constants=paper", "cluster.fast_share=0", "evaluator.trials=5"]
     )
@@ -117,7 +117,7 @@ def test_grids_with_other_keys_are_refused(expand):
         expand(["network=european", "experiment.axes=[{demand.per_s:[0.1]},{cluster.server_count:[20]}]"])
 
 
-def test_what_the_command_line_sets_is_kept_with_the_sweep(expand):
+def test_fixed_overrides_are_kept_with_the_sweep(expand):
     (sweep,) = expand(["experiment=fig3b", "data=embedded", "cluster.server_count=40", "draws=3", "evaluator=exact"])
     assert sweep.fixed == ["cluster.server_count=40"]  # no number follows from draws; evaluator is an axis
 
@@ -140,7 +140,7 @@ def test_precision_is_no_part_of_a_point(expand):
 
 
 @pytest.mark.parametrize("override", ["demand.nonsense=1", "nonsense=1,2", "workload.job_count.x=1"])
-def test_a_key_that_is_not_there_is_named(expand, override):
+def test_an_unknown_key_is_named(expand, override):
     with pytest.raises((InputError, HydraException)) as error:
         expand([override])
     key = override.split("=")[0]

@@ -1,4 +1,4 @@
-"""Sweeps that are killed, stopped or out of room: what was committed stays, and the same command goes on."""
+"""Sweeps that are killed, stopped or out of disk space: committed points stay, and the same command goes on."""
 
 import os
 import resource
@@ -18,17 +18,17 @@ SWEEP = ("network=european", "draws=2", "evaluator=simulation", "hydra.launcher.
 
 
 def kill_once(store, words, rng, after):
-    """Kill a sweep and all its workers once it has committed `after` more points, and a moment more."""
+    """Kill a sweep and its workers a moment after it has committed `after` points."""
     before = len(committed(store))
     with sweeping(*SWEEP, *words) as process:
         wait_for(process, lambda: len(committed(store)) >= before + after)
-        time.sleep(rng.uniform(0, 0.05 if after else 2.0))  # none: somewhere in the start
+        time.sleep(rng.uniform(0, 0.05 if after else 2.0))  # after 0 points: at a random moment of the start
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
 def check_kills_lose_and_repeat_nothing(folder, points, kills):
-    """Kill a sweep again and again, then let it end: the rows are those of one that nobody disturbed."""
+    """Check that a repeatedly killed sweep gives the rows of an undisturbed one."""
     rates = ",".join(f"{rate:.4f}" for rate in np.linspace(0.05, 0.3, points))
     words = (f"demand.per_s={rates}", "workload.job_count=200000")
     calm = command("run.py", "-m", *SWEEP, *words, f"store={folder / 'calm'}")
@@ -39,7 +39,7 @@ def check_kills_lose_and_repeat_nothing(folder, points, kills):
         now = {path: path.stat().st_mtime_ns for path in committed(store)}
         assert seen.items() <= now.items()  # no point is computed again once it is committed
         seen = now
-    assert 0 < len(seen) < points  # the kills fell into the work
+    assert 0 < len(seen) < points  # the kills came while points were computed
     last = command("run.py", "-m", *SWEEP, *words, f"store={store}")
     assert f"{points} points: {points} ok" in last.stdout, last.stderr
     now = {path: path.stat().st_mtime_ns for path in committed(store)}
@@ -48,34 +48,34 @@ def check_kills_lose_and_repeat_nothing(folder, points, kills):
     assert not list((store / "unfinished").glob("*"))
 
 
-def test_a_killed_sweep_goes_on_where_it_was(tmp_path):
+def test_a_killed_sweep_goes_on(tmp_path):
     check_kills_lose_and_repeat_nothing(tmp_path, points=24, kills=2)
 
 
 @pytest.mark.slow
-def test_a_sweep_killed_at_twenty_instants_goes_on_where_it_was(tmp_path):
+def test_a_sweep_killed_twenty_times_goes_on(tmp_path):
     check_kills_lose_and_repeat_nothing(tmp_path, points=200, kills=20)
 
 
-def test_ctrl_c_ends_a_sweep_and_its_workers_and_says_how_to_go_on(tmp_path):
+def test_ctrl_c_ends_a_sweep_and_its_workers_with_a_hint(tmp_path):
     words = ("demand.per_s=0.05,0.1,0.15,0.2,0.25,0.3", "workload.job_count=3000000")
     with sweeping(*SWEEP, *words, f"store={tmp_path}", f"hydra.sweep.dir={tmp_path / 'hydra'}") as process:
         wait_for(process, lambda: committed(tmp_path))
         os.killpg(process.pid, signal.SIGINT)
-        told, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "the same command goes on with the others" in errors
     assert "Traceback" not in errors
-    assert "missing" in told
+    assert "missing" in output
     assert not (tmp_path / "hydra" / "work.jsonl").exists()
     statuses = load_points("unnamed", tmp_path)["status"]
     assert 0 < (statuses == "ok").sum() < len(statuses)
     finished = committed(tmp_path)
     time.sleep(2)
-    assert len(committed(tmp_path)) <= len(finished) + 2  # the workers end after the point that they were at
+    assert len(committed(tmp_path)) <= len(finished) + 2  # the workers end after their current points
 
 
-def test_a_disk_that_fills_up_is_told_and_nothing_is_torn(tmp_path):
+def test_a_full_disk_is_an_error_and_tears_no_file(tmp_path):
     _, limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     store, rows = Store(tmp_path), [(0, 0, "metric", float(n), float(n)) for n in range(10_000)]
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit))  # the system cuts a longer file off

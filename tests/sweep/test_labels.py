@@ -1,4 +1,4 @@
-"""Labels: from the first lines of YAML files, wherever Hydra finds them, into the record of an experiment."""
+"""Labels: from the first lines of YAML files in any folder of Hydra into the record of an experiment."""
 
 import pytest
 
@@ -26,7 +26,7 @@ path: algorithms.dispatch.random_free.RANDOM_FREE
         ("", "mine"),
     ],
 )
-def test_a_label_is_what_the_first_comment_says_before_its_colon(tmp_path, text, expected):
+def test_a_label_is_the_first_comment_up_to_its_colon(tmp_path, text, expected):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     assert label(path, "mine") == expected
@@ -44,15 +44,15 @@ def test_axes_that_are_no_groups_have_no_labels_and_the_first_folder_counts(tmp_
         (tmp_path / folder / "dispatch").mkdir(parents=True)
         (tmp_path / folder / "dispatch/mine.yaml").write_text(f"# {word}: mine\n")
     points = [{"dispatch": name, "demand.load": "0.3", "evaluator.sm_counts": "1" * 300} for name in ("mine", "jffc")]
-    found = labels_of(points, [tmp_path / "one", tmp_path / "other", CONF])
-    assert found == {"dispatch": {"mine": "One", "jffc": "JFFC"}}
+    labels = labels_of(points, [tmp_path / "one", tmp_path / "other", CONF])
+    assert labels == {"dispatch": {"mine": "One", "jffc": "JFFC"}}
     assert labels_of([{"dispatch@case.dispatch": "jffc"}], [CONF]) == {"dispatch@case.dispatch": {"jffc": "JFFC"}}
 
 
-def test_folders_are_those_of_files_and_packages():
+def test_config_folders_come_from_files_and_packages():
     sources = [("main", "file", str(CONF)), ("hydra", "pkg", "hydra.conf"), ("schema", "structured", "")]
     folders = config_folders(
-        type("Source", (), dict(zip(("provider", "schema", "path"), each, strict=True))) for each in sources
+        type("Source", (), dict(zip(("provider", "schema", "path"), source, strict=True))) for source in sources
     )
     assert [folder.is_dir() for folder in folders] == [True, True]
 
@@ -89,5 +89,5 @@ def test_a_remembered_sweep_has_its_labels(tmp_path):
     assert first("evaluator", "simulation") == "simulation"
 
 
-def test_a_record_of_before_labels_has_none():
+def test_an_old_record_has_no_labels():
     assert labels_in({"axes": ["dispatch"]})("dispatch", "jffc") == "jffc"

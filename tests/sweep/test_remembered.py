@@ -1,4 +1,4 @@
-"""A repeated command is not expanded again, unless something that its points follow from has changed."""
+"""A repeated command is expanded again only if something that its points depend on has changed."""
 
 import pytest
 
@@ -12,7 +12,7 @@ SWEEP = Sweep("x", ["seed=7"], ["load", "c"], [Point("a1", {"load": "0.1", "c": 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project of one file, and how often its sweeps were expanded."""
+    """Return the folder of a project with one file."""
     (tmp_path / "project/conf").mkdir(parents=True)
     (tmp_path / "project/conf/config.yaml").write_text("a: 1\n")
     monkeypatch.setattr(remembered, "ROOT", tmp_path / "project")
@@ -20,7 +20,7 @@ def project(tmp_path, monkeypatch):
 
 
 def expansions(store, project, *commands, sources=None):
-    """How often each of the commands was expanded."""
+    """Return the number of expansions while these commands run."""
     made = []
 
     def expand():
@@ -54,7 +54,7 @@ def test_a_changed_or_new_file_of_the_project_is_noticed(project, tmp_path):
     assert expansions(store, project, ["m"], ["m"]) == 1
 
 
-def test_nothing_is_remembered_of_configuration_from_elsewhere(project, tmp_path):
+def test_configuration_from_elsewhere_is_not_remembered(project, tmp_path):
     store = Store(tmp_path / "store")
     elsewhere = [project / "conf", tmp_path / "mine"]
     assert expansions(store, project, ["m"], ["m"], sources=elsewhere) == 2

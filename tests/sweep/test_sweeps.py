@@ -1,4 +1,4 @@
-"""Sweeps as a user starts them: the same rows whoever computes them, nothing computed twice, failures told apart."""
+"""Sweeps as a user starts them: rows do not depend on workers, nothing is computed twice, failures are classified."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ def contents(store, folder="rows"):
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """A store that two workers filled."""
+    """Return a store that two workers filled."""
     store = tmp_path_factory.mktemp("swept")
     done = command(*SWEEP, "evaluator=simulation,exact", *TWO_WORKERS, f"store={store}")
     assert done.returncode == 0, done.stderr
@@ -39,7 +39,7 @@ def test_one_worker_writes_the_same_bytes_as_two(swept, tmp_path):
     assert len(contents(tmp_path)) == 4
 
 
-def test_what_is_stored_is_not_computed_again(swept):
+def test_stored_points_are_not_computed_again(swept):
     before = {path: path.stat().st_mtime_ns for path in swept.rglob("*.d0-2.r0-1.*")}
     done = sweep(swept, "evaluator=simulation,exact", *ONE_WORKER)
     assert done.returncode == 0
@@ -48,7 +48,7 @@ def test_what_is_stored_is_not_computed_again(swept):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_more_draws_are_added_to_those_there(swept, tmp_path):
+def test_more_draws_are_added_to_stored_ones(swept, tmp_path):
     sweep(tmp_path, "evaluator=exact", "draws=1", *ONE_WORKER)
     sweep(tmp_path, "evaluator=exact", *ONE_WORKER)
     parts = sorted(name.split(".", 1)[1] for name in contents(tmp_path))
@@ -58,7 +58,7 @@ def test_more_draws_are_added_to_those_there(swept, tmp_path):
     pd.testing.assert_frame_equal(added, at_once, check_exact=True)
 
 
-def test_rows_are_tidy_and_lead_back_to_their_point(swept):
+def test_rows_are_tidy_and_name_their_point(swept):
     rows = load("unnamed", swept)
     assert list(rows.columns) == [
         "point",
@@ -79,7 +79,7 @@ def test_rows_are_tidy_and_lead_back_to_their_point(swept):
     assert record["duration_s"] > 0
 
 
-def test_results_of_every_kind_and_failures_are_told_apart(tmp_path):
+def test_results_and_failures_have_different_statuses(tmp_path):
     swept = script(
         *("run.py", "-m", "network=european", "draws=2", "evaluator=exact", *ONE_WORKER, f"store={tmp_path}"),
         "demand.per_s=0.2,50,-1",
@@ -103,7 +103,7 @@ def test_a_point_that_is_unstable_on_some_clusters_has_no_mean(tmp_path):
     assert load("unnamed", tmp_path)["cluster.server_count"].unique().tolist() == ["12"]
 
 
-def test_what_cannot_apply_is_skipped_with_the_reason_and_is_no_failure(tmp_path):
+def test_a_point_that_does_not_apply_is_skipped_with_a_reason(tmp_path):
     words = ("workload=mmpp", "evaluator=exact,simulation", *ONE_WORKER)
     done = sweep(tmp_path, *words)
     assert done.returncode == 0, done.stderr
@@ -119,12 +119,12 @@ def test_a_single_point_prints_its_card(tmp_path):
     assert "over 2 draws" in done.stdout
 
 
-def test_an_extension_that_fails_is_told_and_no_mean_rests_on_fewer_draws(tmp_path):
+def test_a_failed_extension_is_an_error_and_gives_no_mean_over_fewer_draws(tmp_path):
     words = ("run.py", "-m", "network=european", "workload=synthetic_code", "demand=native", *ONE_WORKER)
     words = (*words, "model=llama2_7b", "cluster.server_count=8", "workload.job_count=100", f"store={tmp_path}")
-    assert script(*words, "seed=1", "draws=1").returncode == 1  # a key that is not there
+    assert script(*words, "seed=1", "draws=1").returncode == 1  # a key that does not exist
     assert script(*words, "draws=1").returncode == 0
-    # The store keeps its folder of rows but can no longer be written: nothing more is computed, and the exit says so.
+    # The folder of rows can no longer be written: nothing more is computed, and the exit status is 1.
     (tmp_path / "rows").rename(tmp_path / "kept")
     (tmp_path / "rows").write_text("in the way")
     with pytest.warns(StoreWarning, match="its rows are gone"):

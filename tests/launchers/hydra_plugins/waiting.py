@@ -1,4 +1,4 @@
-"""A launcher that waits for a worker which never comes, as one does whose worker was killed or is still in a queue."""
+"""A launcher that waits for a worker that never starts, as if that were killed or still queued."""
 
 import time
 
@@ -6,7 +6,7 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 
 
 class WaitingLauncher(BasicLauncher):
-    """Runs its jobs and then waits."""
+    """Launcher that runs its jobs and then waits."""
 
     def launch(self, job_overrides, initial_job_idx):
         super().launch(job_overrides, initial_job_idx)
