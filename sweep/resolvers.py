@@ -26,7 +26,7 @@ def _data_set(name: str) -> DictConfig:
 
 
 def _preset(name: str, precision: str, cache_tokens: int, field: str) -> Any:
-    """Return a field of the `ServedModel` that a preset is at a precision of weights and cache."""
+    """Return a field of the `ServedModel` of a preset at one precision."""
     return getattr(served_model(preset(name), cache_tokens, precision, precision), field)
 
 
