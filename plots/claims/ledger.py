@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from plots.claims.judging import Cell, Evidence, Finding, axis_name, evaluate_test
-from plots.claims.rules import SETS, Claim, ClaimTest, Where, claims, rules
+from plots.claims.rules import SETS, Claim, ClaimTest, Where, claim_rules, claims
 from plots.stamps import Made
 from store.disk.store import Store
 from store.tables.labels import Labels, joined, labels_in
@@ -49,7 +49,7 @@ def write_claims(store: Path, folder: Path) -> Made:
     judgements = [judge(claim, evidence) for claim in claims()]
     folder.mkdir(parents=True, exist_ok=True)
     table, text = folder / f"{CLAIMS}.csv", folder / f"{CLAIMS}.md"
-    ledger(judgements).to_csv(table, index=False)
+    ledger_table(judgements).to_csv(table, index=False)
     basis = [basis_of(store, evidence[name].name) for name in sorted(evidence)]
     text.write_text(page(judgements, basis, labels_of(evidence)), encoding="utf-8")
     return Made(counts(judgements), [table, text])
@@ -134,7 +134,7 @@ def _verdict(claim: Claim, findings: Mapping[str, Sequence[Finding]]) -> str:
     return f"reproduced under: {'; '.join(holding)}" if holding else "not reproduced"
 
 
-def ledger(judgements: Sequence[Judgement]) -> pd.DataFrame:
+def ledger_table(judgements: Sequence[Judgement]) -> pd.DataFrame:
     """Return the ledger, with a row for each claim."""
     rows = [
         {
@@ -253,14 +253,14 @@ def page(judgements: Sequence[Judgement], basis: Sequence[str], labels: Labels) 
         "",
         *(f"- {text}" for text in basis),
         "",
-        rules()["rule"],
+        claim_rules()["rule"],
         "",
         "A number is that of the cell that decides its test, furthest outside the band or nearest to its edge; where a",
         "claim has several tests, their numbers stand in the order of the list at the end of its paragraph.",
         "",
         _markdown_row(heads),
         _markdown_row(["---"] * len(heads)),
-        *map(_markdown_row, ledger(judgements)[columns].to_numpy()),
+        *map(_markdown_row, ledger_table(judgements)[columns].to_numpy()),
         *(line for judgement in judgements for line in _paragraph(judgement)),
     ]
     return "\n".join(lines) + "\n"

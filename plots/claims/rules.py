@@ -109,7 +109,7 @@ class Claim:
 
 
 @cache
-def rules() -> dict[str, Any]:
+def claim_rules() -> dict[str, Any]:
     """Return the content of `claims.yaml`.
 
     It has the rule, the published Table I and the claims.
@@ -120,7 +120,7 @@ def rules() -> dict[str, Any]:
 
 def claims() -> list[Claim]:
     """Return the claims in the order of the file."""
-    return [claim_of(**entry) for entry in rules()["claims"]]
+    return [claim_of(**entry) for entry in claim_rules()["claims"]]
 
 
 def claim_of(tests: list[dict[str, Any]] | None = None, **settings: Any) -> Claim:

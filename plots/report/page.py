@@ -10,8 +10,8 @@ import pandas as pd
 
 from evaluators.points.metrics import metric_meanings
 from plots import benchmarks
-from plots.claims.ledger import Judgement, counts, explanation, gather, judge, labels_of, ledger
-from plots.claims.rules import SETS, claims, rules
+from plots.claims.ledger import Judgement, counts, explanation, gather, judge, labels_of, ledger_table
+from plots.claims.rules import SETS, claim_rules, claims
 from plots.report.experiment import section_of, title_of
 from plots.report.markup import Markup, drawing, folded, table
 from plots.report.plans import plans_of
@@ -55,7 +55,7 @@ def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
         links=_links(names),
         plans_link='<li><a href="#plans">Plans</a></li>' if planned else "",
         counts=counts(judgements).strip(),
-        rule=escape(rules()["rule"]),
+        rule=escape(claim_rules()["rule"]),
         claims=_claims(judgements, labels_of(evidence)),
         experiments="".join(
             section_of(name, Store(store).experiment(name), load_results(name, store)) for name in names
@@ -88,7 +88,7 @@ def _claims(judgements: Sequence[Judgement], labels: Labels) -> Markup:
 
     The evidence is folded below each claim.
     """
-    entries = ledger(judgements)
+    entries = ledger_table(judgements)
     shown = pd.DataFrame(
         {
             "id": entries["id"],

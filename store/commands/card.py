@@ -4,10 +4,8 @@ import pandas as pd
 
 from store.disk.outcome import outcome_of
 from store.disk.store import Store
-from store.tables.statistics import mean_interval
+from store.tables.statistics import MOST_COORDINATES, mean_interval
 from system import InputError
-
-LONGEST_LIST = 40  # a metric with more coordinates than this is a curve
 
 
 def point_card(store: Store, point: str, draws: int, replications: int) -> str:
@@ -25,8 +23,8 @@ def point_card(store: Store, point: str, draws: int, replications: int) -> str:
 def means(rows: pd.DataFrame) -> list[str]:
     """Return a line for each metric of one point's rows."""
     sizes = rows.groupby("metric")["at"].transform("nunique")
-    curves = rows.loc[sizes > LONGEST_LIST, "metric"].unique()
-    rows = rows[sizes <= LONGEST_LIST]
+    curves = rows.loc[sizes > MOST_COORDINATES, "metric"].unique()
+    rows = rows[sizes <= MOST_COORDINATES]
     groups = rows.groupby(_labels(rows), sort=False)
     return [
         *(f"  {metric:32} a curve, drawn by plot.py" for metric in curves),

@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from store.commands.card import LONGEST_LIST
 from store.disk.outcome import Outcome
 from store.disk.store import Store, words_of
 from store.tables.reading import load_records, load_results
-from store.tables.statistics import intervals_over_draws
+from store.tables.statistics import MOST_COORDINATES, intervals_over_draws
 
 DIGITS = 6
 LEFT_OUT = ("first_token", "output_token", "waiting_quantile", "service_quantile", "over_length_share", "load")
@@ -49,7 +48,7 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=["point", "metric", "at", "mean", "half_width", "draws"])
     coordinates = rows.groupby(["point", "metric"])["at"].transform("nunique")
     is_replay = "workload.over_length" in rows  # only these experiments have this axis
-    wanted = (coordinates <= LONGEST_LIST) & (is_replay | ~rows["metric"].str.startswith(LEFT_OUT))
+    wanted = (coordinates <= MOST_COORDINATES) & (is_replay | ~rows["metric"].str.startswith(LEFT_OUT))
     means = intervals_over_draws(rows[wanted], ["point", "metric", "at"])
     answered = rows.groupby("point")["draw"].nunique()
     means.loc[means["draws"] < means["point"].map(answered), ["mean", "half_width"]] = np.nan

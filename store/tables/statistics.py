@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 from system.checks import float_vector, require
 from system.intervals import half_width, half_width_of
 
+MOST_COORDINATES = 40  # a metric with more of them is a curve: figures show it, cards and reference rows do not
+
 
 class Interval(NamedTuple):
     """A mean and the half-width of its confidence interval; the half-width of a single value is nan."""

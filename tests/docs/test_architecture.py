@@ -15,7 +15,7 @@ ROW = re.compile(r"^\| `([\w.]+)` \| (.*?) \| (.*?) \|$", flags=re.MULTILINE)
 
 @cache
 def table():
-    """Return by room, in the order of the page, the rooms that it may import."""
+    """Return the rooms of the page in order, each with those that it imports."""
     return {room: re.findall(r"`([\w.]+)`", allowed) for room, _, allowed in ROW.findall(PAGE.read_text())}
 
 
@@ -69,8 +69,8 @@ def test_the_table_names_rooms_above_only():
 
 
 def test_rooms_import_what_the_table_says_and_nothing_else():
-    found = imported_rooms()
-    assert {room: sorted(found.get(room, set())) for room in table()} == {
+    imported = imported_rooms()
+    assert {room: sorted(imported.get(room, set())) for room in table()} == {
         room: sorted(allowed) for room, allowed in table().items()
     }
 
@@ -93,7 +93,7 @@ def test_hydra_is_known_to_the_doors_and_the_sweep_only():
 
 
 def test_every_package_is_installed_and_no_data_folder_is():
-    """Setuptools finds packages by itself, but for the folders that pyproject.toml excludes."""
+    """Check the folders that pyproject.toml hides from setuptools, which finds the others itself."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     excluded = settings["packages"]["find"]["exclude"]
     packages = {".".join(file.parent.relative_to(ROOT).parts) for file in modules().values()} - {""}

@@ -8,8 +8,8 @@ from scipy import stats
 
 from plots.claims import judging
 from plots.claims.judging import Evidence, evaluate_test
-from plots.claims.ledger import basis_of, explanation, gather, judge, ledger, page
-from plots.claims.rules import claim_of, claims, rules
+from plots.claims.ledger import basis_of, explanation, gather, judge, ledger_table, page
+from plots.claims.rules import claim_of, claim_rules, claims
 from plots.figures.paper.table1 import SCHEMES
 from store.tables.labels import Labels
 from system import InputError
@@ -191,7 +191,7 @@ def test_embedded_variant_cannot_replace_recorded_data():
 def test_page_and_table_agree():
     results = evidence({("fast", "0.5"): np.full(3, 1.0), ("slow", "0.5"): np.full(3, 4.0)})
     judgements = [judge(claim([None, 2]), results), judge(claim_of(**UNTESTABLE), results)]
-    table, text = ledger(judgements), page(judgements, ["x: 3 draws"], Labels())
+    table, text = ledger_table(judgements), page(judgements, ["x: 3 draws"], Labels())
     assert table["verdict"].tolist() == ["reproduced under: scheme = fast", "not testable here"]
     assert all(row["verdict"] in text and row["explanation"] in text for _, row in table.iterrows())
     assert "- response: at most 2 s" in text
@@ -243,9 +243,9 @@ def test_rules_name_axes_and_values_that_the_experiments_have(judged):
 
 
 def test_published_table_has_the_schemes_of_the_figure():
-    for times_s in rules()["table1"].values():
+    for times_s in claim_rules()["table1"].values():
         assert set(times_s) == set(SCHEMES) - {"proposed_tuned"}
-    means = [rules()["table1"][f"{time}_mean_s"] for time in ("response", "waiting", "service")]
+    means = [claim_rules()["table1"][f"{time}_mean_s"] for time in ("response", "waiting", "service")]
     assert all(abs(means[0][scheme] - means[1][scheme] - means[2][scheme]) < 0.06 for scheme in means[0])
 
 

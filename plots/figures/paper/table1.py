@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plots.claims.rules import rules
+from plots.claims.rules import claim_rules
 from plots.drawing.curves import curves_of
 from plots.drawing.style import new_figure
 from store.tables.labels import Labels
@@ -88,7 +88,7 @@ def _schemes_and_texts(rows: pd.DataFrame, draws: int, labels: Labels) -> tuple[
     times = recorded[recorded["metric"].isin([*METRICS, UNSTABLE])]
     simulated, curves = curves_of(times, labels, ["constants"], "algorithm", one_metric=True)
     names = {curve.subject: curve.label for curve in reversed(curves)}
-    published = {scheme for times_s in rules()["table1"].values() for scheme in times_s}
+    published = {scheme for times_s in claim_rules()["table1"].values() for scheme in times_s}
     listed = [scheme for scheme in SCHEMES if scheme in published | names.keys()]
     of_paper = {scheme: names.get(scheme, labels("algorithm", scheme)) for scheme in listed}
     schemes = list(dict.fromkeys([*of_paper.values(), *(curve.label for curve in curves)]))
@@ -96,7 +96,7 @@ def _schemes_and_texts(rows: pd.DataFrame, draws: int, labels: Labels) -> tuple[
 
 
 def _published(names: Mapping[str, str]) -> Texts:
-    numbers = rules()["table1"]
+    numbers = claim_rules()["table1"]
     return {
         (names[scheme], "published", metric): f"{time_s:.1f}"
         for metric, times_s in numbers.items()
