@@ -7,7 +7,7 @@ from base64 import b64decode
 
 import pytest
 
-from tests.plots.test_figures import EMBEDDED, SMALLER
+from tests.plots.test_figures import SMALLER
 from tests.support.browser import Browser, executable
 from tests.support.project import command
 
@@ -38,8 +38,8 @@ def report(tmp_path_factory):
     They are those that need no download.
     """
     store, folder = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("report")
-    for name in EMBEDDED:
-        small = ("draws=2", "hydra/launcher=basic", f"store={store}", *SMALLER[name])
+    for name in SMALLER:
+        small = ("data=embedded", "draws=2", "hydra/launcher=basic", f"store={store}", *SMALLER[name])
         swept = command("run.py", "-m", f"experiment={name}", *small)
         assert swept.returncode == 0, swept.stderr
     made = command("plot.py", "report", "--store", store, "--to", folder, "--plans", folder)
@@ -104,10 +104,10 @@ def test_every_experiment_shows_one_figure_or_its_table(page, view):
     sizes = f"image => [image.naturalWidth, {box}.width, {box}.height]"
     images = page.evaluate(f"[...document.querySelectorAll('img')].filter({SEEN}).map({sizes})")
     tables = 1  # Table I is a table, not a picture
-    assert len(images) == len(EMBEDDED) - tables + 1  # one more for the benchmarks
+    assert len(images) == len(SMALLER) - tables + 1  # one more for the benchmarks
     assert all(natural > 0 and width > 300 and height > 100 for natural, width, height in images)
-    for name in EMBEDDED:
-        assert seen(page, f"#{name} > .wide") == 1, name
+    for name in SMALLER:
+        assert seen(page, f"#{name}_embedded > .wide") == 1, name
 
 
 def test_switch_shows_one_set_or_both(page):
@@ -185,7 +185,7 @@ def test_text_is_readable_in_light_and_dark(page, scheme):
 def test_print_has_the_figures_without_the_controls(page):
     page.emulate(media="print", scheme="dark")
     assert seen(page, ".switch, nav, details") == 0
-    assert seen(page, "img") == len(EMBEDDED)
+    assert seen(page, "img") == len(SMALLER)
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     printed = b64decode(page("Page.printToPDF", preferCSSPageSize=True)["data"])
     assert printed.startswith(b"%PDF")
