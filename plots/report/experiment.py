@@ -116,6 +116,7 @@ def _constants_note(points: pd.DataFrame, labels: Labels) -> str:
     sets = _sets(points)
     if sets >= len(SETS):
         return ""
-    constants = f"only the {labels('constants', points['constants'].iloc[0])} were run"
-    reason = constants if sets else "this experiment does not vary the constants"
+    reason = "this experiment does not vary the constants"
+    if sets:
+        reason = f"only the {labels('constants', points['constants'].iloc[0])} were run"
     return paragraph(f"The constants switch has no effect here: {reason}.", view="one set")

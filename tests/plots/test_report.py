@@ -232,6 +232,16 @@ def test_experiment_with_one_set_is_always_shown_with_a_note(store):
     assert "The constants switch has no effect here: only the constants of the paper were run." in words(shown)
 
 
+def test_experiment_that_does_not_vary_the_constants_is_shown_with_a_note(store):
+    rows, points = load_results("fig2_embedded", store)
+    is_paper = [frame["constants"] == "paper" for frame in (rows, points)]
+    one = Results(
+        *(frame[chosen].drop(columns="constants") for frame, chosen in zip((rows, points), is_paper, strict=True))
+    )
+    shown = Page(section_of("of_my_own", {"fixed": [], "axes": [], "draws": 2, "labels": LABELS}, one)).root
+    assert "The constants switch has no effect here: this experiment does not vary the constants." in words(shown)
+
+
 def test_experiment_without_rows_or_figure_has_a_note(store):
     rows, points = load_results("fig2_embedded", store)
     skipped = points.assign(status="skipped", reason="no data")
