@@ -89,7 +89,9 @@ def _decoder(path: Path, config: Config, family: str, remedy: str, **facts: Any)
     if family == "falcon":  # without the key it is the old architecture
         require("new_decoder_architecture" in config, "new_decoder_architecture", None, f"must be true in {path}")
     counts = _counts(path, family, config)
-    return Decoder(_name(path, config), family, **counts, head_size=config.get("head_dim") or 0, **facts)
+    head_dim = config.get("head_dim")
+    head_size = 0 if head_dim is None else _count(path, ("head_dim",), head_dim)
+    return Decoder(_name(path, config), family, **counts, head_size=head_size, **facts)
 
 
 def _require_understood(path: Path, config: Config, understood: Config, remedy: str) -> None:
@@ -137,6 +139,8 @@ def _norm_epsilon(path: Path, family: str, config: Config) -> float:
 def _rope_theta(path: Path, config: Config) -> float:
     """Return the base of the rotary positions; transformers 5 writes it below `rope_parameters`."""
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    is_object = isinstance(rope, Mapping)
+    require(is_object, f"rope_parameters or rope_scaling in {path}", rope, "must be a JSON object; correct the file")
     kind = rope.get("rope_type", rope.get("type", "default"))
     require(kind == "default", f"rope_type in {path}", kind, "only plain rotary positions are understood")
     return _positive(path, "rope_theta", rope.get("rope_theta", config.get("rope_theta", 10000.0)))

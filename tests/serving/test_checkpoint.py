@@ -322,6 +322,8 @@ def test_no_folder_and_no_block(tmp_path):
             {"head_dim": 24},
             "head_size of small_llama = 24: the torch blocks need .* = 12",
         ),
+        ("llama", {"head_dim": 0}, "head_dim in .* = 0: must be a whole number of at least 1"),
+        ("llama", {"rope_parameters": 2}, "rope_parameters or rope_scaling in .* = 2: must be a JSON object"),
         ("llama", {"rope_scaling": {"rope_type": "llama3"}, "rope_parameters": None}, "rope_type in .* = llama3: only"),
         ("llama", {"quantization_config": {"bits": 4}}, "quantization_config in .*: only None is understood"),
         ("llama", {"vocab_size": None}, "vocab_size in .* = None: must be a whole number"),
