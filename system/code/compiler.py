@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 from types import FunctionType
 from typing import Any, Self, cast
 
@@ -73,7 +72,7 @@ class _Index(caching.IndexDataCacheFile):
     def _load_index(self) -> dict[Any, Any]:
         try:
             loaded: dict[Any, Any] = super()._load_index()
-        except (AttributeError, EOFError, ImportError, UnpicklingError):
+        except Exception:  # whatever a torn or foreign file makes of itself
             return {}
         return loaded
 
