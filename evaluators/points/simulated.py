@@ -26,7 +26,6 @@ from workloads.synthetic import SyntheticWorkload, jobs_of_sizes
 class JobReport(Report):
     """A report of jobs that leaves out the warm-up, the first share `warm_up` of them."""
 
-    simulates: ClassVar[bool] = True
     warm_up: float = WARM_UP
 
     def __post_init__(self) -> None:
@@ -49,6 +48,7 @@ class SimulationEvaluator(JobReport):
     reported instead: every job is served, and `is_unstable` is 1.
     """
 
+    simulates: ClassVar[bool] = True
     unstable: Literal["refuse", "report"] = "refuse"
     service: ServiceModel = INDEPENDENT
 
@@ -92,6 +92,7 @@ class StreamedSimulation(JobReport):
     synthetic with independent gaps, and in the service model jobs must not slow each other. An unstable run is refused.
     """
 
+    simulates: ClassVar[bool] = True
     service: ServiceModel = INDEPENDENT
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
