@@ -76,8 +76,11 @@ def verify(store: Path, experiment: str, folder: Path) -> Verification:
 
 
 def _simulated(records: dict[str, list[dict[str, Any]]], points: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
-    """Return by axes whether rows of each point are simulated."""
-    simulated = [any(record["simulated"] for record in records[point]) for point in points["point"]]
+    """Return by axes whether rows of each point are simulated.
+
+    Records of older code do not say so; their means get no tolerance.
+    """
+    simulated = [any(record.get("simulated", False) for record in records[point]) for point in points["point"]]
     return points[axes].assign(simulated=simulated)
 
 

@@ -1,5 +1,7 @@
 """Reference rows, and the comparison of recomputed rows with them, in a made-up store."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -177,6 +179,18 @@ def test_on_another_platform_simulated_means_agree_within_the_half_width(referen
     assert "another platform" in str(verify(within, "x", reference))
     assert not verify(store_of(tmp_path / "beyond", moved(1.1 * half_width, key)), "x", reference).wrong.empty
     assert not verify(store_of(tmp_path / "theory", moved(1e-5)), "x", reference).wrong.empty
+
+
+def test_records_of_older_code_are_verified_without_tolerance(reference, tmp_path):
+    """Remove from records what older code did not write."""
+    key = ("9", "simulation")
+    for by, agrees in [(0.0, True), (1e-5, False)]:
+        folder = store_of(tmp_path / str(by), moved(by, key))
+        for path in (folder / "points").glob("*.json"):
+            record = json.loads(path.read_text())
+            del record["simulated"]
+            path.write_text(json.dumps(record))
+        assert verify(folder, "x", reference).wrong.empty is agrees
 
 
 def test_new_missing_and_changed_rows_disagree(reference, tmp_path):
