@@ -45,8 +45,9 @@ def _key(command: Sequence[str | None]) -> str:
 
 
 def _folders() -> list[Path]:
-    """Return the folders of the configuration and of all packages.
+    """Return the folders of the configuration and of all packages but the tests.
 
     Any of their code and data may be part of a point's identity.
     """
-    return [ROOT / "conf", *(folder.parent for folder in ROOT.glob("*/__init__.py"))]
+    packages = [file.parent for file in sorted(ROOT.glob("*/__init__.py"))]
+    return [ROOT / "conf", *(package for package in packages if package.name != "tests")]

@@ -310,22 +310,6 @@ def evaluation(*overrides: str) -> Evaluation:
     return case.evaluate(range(1), range(1))
 
 
-@pytest.mark.parametrize(
-    ("overrides", "simulated"),
-    [
-        (("evaluator=simulation",), True),
-        (("evaluator=simulation_stream",), True),
-        (("evaluator=exact", "tuning=simulated_mean"), True),
-        (("evaluator=exact",), False),
-        (("evaluator=runtime",), False),
-    ],
-)
-def test_only_parts_that_simulate_make_a_case_simulated(overrides, simulated):
-    """Evaluate no draws, as real runs need other packages."""
-    case: Case = instantiate(case_of("network=european", *overrides))
-    assert case.evaluate(range(0), range(1)).simulated is simulated
-
-
 @pytest.mark.parametrize("name", ["proposed", "petals", "bprr"])
 def test_unstable_run_is_refused_or_reported(name):
     """Run a scheme at 50 requests/s, an overload, and at one per 50 s."""
