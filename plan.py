@@ -15,8 +15,8 @@ from planner.inventory.running import read_layout
 from planner.output.card import plan_card
 from planner.output.files import write
 from planner.study.study_plan import study
-from system import InputError
 from system.checks import require_share
+from system.errors import exit_in_one_sentence
 
 
 def arguments() -> argparse.Namespace:
@@ -46,9 +46,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the command without an error message
-    try:
+    with exit_in_one_sentence():
         main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -5,12 +5,11 @@ The server listens on a port of this machine, or uses a connection that it inher
 
 import argparse
 import socket
-import sys
 from pathlib import Path
 
 from serving.installed import require_installed
 from serving.server.spec import ServerSpec
-from system import InputError
+from system.errors import InputError, exit_in_one_sentence
 
 
 def arguments() -> argparse.Namespace:
@@ -50,9 +49,5 @@ def _json(spec: str) -> str:
 
 
 if __name__ == "__main__":
-    try:
+    with exit_in_one_sentence():
         main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -22,7 +22,7 @@ from store.tables.pairs import Measure
 from store.tables.reading import FOLDER, load
 from store.tables.text import aligned, require_table_name, write_table
 from system.checks import require
-from system.errors import InputError
+from system.errors import exit_in_one_sentence
 
 COMMA = re.compile(r",(?![^\[]*\])")  # a comma outside of lists, as a list is one value
 
@@ -173,10 +173,8 @@ def main() -> None:
     """Run the command that the arguments name; report an error in one sentence."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     args = arguments()
-    try:
+    with exit_in_one_sentence():
         args.run(args)
-    except InputError as error:
-        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from store.disk.files import StoreWarning
 from store.disk.store import EMBEDDED, words_of
-from system.errors import InputError, input_error_behind
+from system.errors import STOPPED, InputError, input_error_behind
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
-STOPPED = 130  # exit status of a command that Ctrl-C stopped
 ONE_SENTENCE = "SERVER_CHAINS_ONE_SENTENCE"  # set with FULL_ERROR if the user did not set that
 LENGTH = 1000  # most characters of a message, as a launcher's errors contain the logs of its workers
 

@@ -3,6 +3,12 @@
 Each error has a message of one sentence for the user, and a status under which the store records it.
 """
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+STOPPED = 130  # exit status of a command that Ctrl-C ended
+
 
 class InputError(ValueError):
     """A field has an invalid value; the message names the field, the value and the remedy."""
@@ -44,3 +50,14 @@ def input_error_behind(error: BaseException | None) -> InputError | None:
     while error is not None and not isinstance(error, InputError):
         error = error.__cause__ or error.__context__
     return error
+
+
+@contextmanager
+def exit_in_one_sentence() -> Iterator[None]:
+    """End a command at an `InputError` with its sentence, and at Ctrl-C without one."""
+    try:
+        yield
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(STOPPED)

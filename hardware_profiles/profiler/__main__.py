@@ -18,8 +18,8 @@ from hardware_profiles.profiler.scope import CUDA, QUICK, Scope
 from serving.blocks.supported import supported_preset
 from serving.installed import require_installed
 from store.disk.provenance import current_provenance
-from system import InputError
 from system.checks import require
+from system.errors import exit_in_one_sentence
 
 if TYPE_CHECKING:
     from hardware_profiles.profiler.measure import Measurements
@@ -112,9 +112,5 @@ def _profile(
 
 
 if __name__ == "__main__":
-    try:
+    with exit_in_one_sentence():
         main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
