@@ -45,10 +45,9 @@ def test_bad_input_is_one_sentence(overrides, tmp_path):
     network = () if any(text.startswith("network=") for text in overrides) else ("network=european",)
     done = script("run.py", *network, "draws=1", *overrides, f"store={tmp_path}")
     assert done.returncode == 1
-    assert BAD[overrides] in done.stderr
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
+    (sentence,) = [line for line in done.stderr.splitlines() if not line.startswith("compiling, ")]
+    assert sentence.startswith("error: ")
+    assert BAD[overrides] in sentence
 
 
 def test_a_traceback_is_shown_on_request(tmp_path):
