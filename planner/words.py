@@ -22,11 +22,6 @@ def digits(value: float | None, unit: str = "") -> str:
     return f"{text} {unit}".rstrip()
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless the number is 1."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
 def listed(names: Sequence[str]) -> str:
     """Return names with commas and an "and" before the last one."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

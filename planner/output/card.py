@@ -9,7 +9,6 @@ from planner.inventory.services import NamedService
 from planner.results import Alternative, Plan, Prediction, ServerValue, Study
 from planner.words import (
     aligned,
-    counted,
     digits,
     goal_words,
     hop_words,
@@ -19,6 +18,7 @@ from planner.words import (
     some_names,
 )
 from system import Composition
+from system.words import counted
 
 WIDTH = 100
 LONGEST = 12  # rows of a table; one line sums up the others

@@ -10,8 +10,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from planner.results import Plan
-from planner.words import counted, digits, some_names
+from planner.words import digits, some_names
 from system.composition import Chain
+from system.words import counted
 
 MOST_ROWS = 44
 COLOURS = plt.get_cmap("Blues")

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from planner.choice.quantity import quantity_of, value_or_none
 from planner.results import InputRange, Plan, UnusedServer
-from planner.words import counted
 from system import Composition, Servers
 from system.checks import require_share
+from system.words import counted
 
 Floats = NDArray[np.float64]
 ROUND_TRIPS = np.array([1.0, 0.0, 1.0])  # of a job at a server: one for the prompt, one for each further token

@@ -13,8 +13,9 @@ from store.disk.identity import identity_of
 from store.disk.locks import is_held
 from store.disk.store import Store
 from store.tables.reading import points_of
-from store.tables.text import aligned, counted
+from store.tables.text import aligned
 from system.checks import require
+from system.words import counted
 
 LEFT_BEHIND_S = 3600.0  # writing a file never takes this long
 LONGEST_LIST = 40  # points in one list

@@ -12,8 +12,9 @@ from store.disk.identity import differing, identity_of
 from store.disk.outcome import outcome_of
 from store.disk.store import Store
 from store.tables.reading import made
-from store.tables.text import aligned, counted
+from store.tables.text import aligned
 from system.checks import require
+from system.words import counted
 
 WIDTH = 116
 LONGEST_LIST = 8  # points to choose from

@@ -13,8 +13,8 @@ import pandas as pd
 from store.tables.filtered import require_known
 from store.tables.reading import Results
 from store.tables.statistics import mean_interval
-from store.tables.text import counted
 from system.checks import require
+from system.words import counted
 
 
 class Measure(NamedTuple):

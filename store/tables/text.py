@@ -11,11 +11,6 @@ from system.errors import InputError
 SUFFIXES = (".csv", ".parquet")
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless there is one."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
 def aligned(table: pd.DataFrame, empty: str = "") -> list[str]:
     """Return the header and the rows of a table as aligned lines.
 
