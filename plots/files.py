@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from plots import figures
 from plots.stamps import Made
+from store.disk.store import configured_name
 from store.tables.labels import Labels, labels_in
 
 FORMATS = ("png", "pdf", "svg")
@@ -59,7 +60,7 @@ def module_of(experiment: str) -> Any:
 
     An embedded variant is drawn by the module of the original.
     """
-    name = experiment.removesuffix("_embedded")
+    name = configured_name(experiment)
     packages = [f"{figures.__name__}.{package.name}" for package in iter_modules(figures.__path__)]
     modules = [f"{package}.{name}" for package in packages if name.isidentifier() and find_spec(f"{package}.{name}")]
     return import_module(modules[0]) if modules else None

@@ -21,7 +21,7 @@ from plots.files import NOTHING, module_of, write_card, write_figure
 from plots.report.page import REPORT, write_report
 from plots.stamps import Made, Output, hash_of
 from store.commands.summary import reasons, summary_line
-from store.disk.store import ROW_SCHEMA, Store
+from store.disk.store import ROW_SCHEMA, Store, configured_name
 from store.tables.precision import widest_interval
 from store.tables.reading import Results, load_results
 from store.tables.reference import how_made, write_reference
@@ -202,7 +202,7 @@ def outputs_of(names: Sequence[str], store: Path, folder: Path, plans: Path, row
     """
     swept = {name: Experiment(name, store) for name in Store(store).experiment_names()}
     needed = {name for claim in claims() for name in claim.experiments}
-    basis = [experiment for name, experiment in swept.items() if name.removesuffix("_embedded") in needed]
+    basis = [experiment for name, experiment in swept.items() if configured_name(name) in needed]
     others: dict[str, Output] = {
         CLAIMS: Ledger(store, basis, folder),
         BENCHMARKS: BenchmarkFigure(folder),

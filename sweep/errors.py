@@ -13,7 +13,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from store.disk.files import StoreWarning
-from store.disk.store import EMBEDDED, words_of
+from store.disk.store import configured_name, words_of
 from system.errors import STOPPED, InputError, input_error_behind
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -65,7 +65,7 @@ def _embedded_words(error: MissingConfigException) -> str:
     Empty for any other missing file.
     """
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
-    is_experiment = group == "experiment" and name.removesuffix(EMBEDDED) in (error.options or ())
+    is_experiment = group == "experiment" and configured_name(name) in (error.options or ())
     return words_of(name) if is_experiment else ""
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from plots.claims.judging import Cell, Evidence, Finding, axis_name, evaluate_test
 from plots.claims.rules import SETS, Claim, ClaimTest, Where, claim_rules, claims
 from plots.stamps import Made
-from store.disk.store import Store
+from store.disk.store import EMBEDDED, Store
 from store.tables.labels import Labels, joined, labels_in
 from store.tables.reading import load_records, load_results
 
@@ -75,7 +75,7 @@ def gather(store: Path) -> dict[str, Evidence]:
     swept = set(opened.experiment_names())
     evidence = {}
     for name in sorted({name for claim in claims() for name in claim.experiments}):
-        for variant in (f"{name}_embedded", name):
+        for variant in (f"{name}{EMBEDDED}", name):
             results = load_results(variant, store) if variant in swept else None
             if results and not results.rows.empty:
                 evidence[name] = Evidence(variant, *results, labels_in(opened.experiment(variant)))

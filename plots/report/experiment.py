@@ -14,6 +14,7 @@ from plots.files import NOTHING, module_of, try_to_draw
 from plots.report.markup import Markup, drawing, folded, paragraph, table
 from store.commands.summary import reasons, summary_line
 from store.disk.outcome import Outcome
+from store.disk.store import configured_name
 from store.tables.labels import Labels, labels_in
 from store.tables.precision import widest_interval
 from store.tables.reading import Results
@@ -60,7 +61,7 @@ def title_of(name: str) -> Title:
     module = module_of(name)
     summary_lines = module.__doc__.partition("\n\n")[0] if module else name
     heading, _, shows = " ".join(summary_lines.split()).partition(": ")
-    variant = ", without any data set" if name.endswith("_embedded") else ""
+    variant = ", without any data set" if configured_name(name) != name else ""
     return Title(heading + variant, shows[:1].upper() + shows[1:])
 
 

@@ -208,9 +208,14 @@ class Store:
         return False
 
 
+def configured_name(experiment: str) -> str:
+    """Return the name of an experiment in conf/experiment, whatever data it was swept with."""
+    return experiment.removesuffix(EMBEDDED)
+
+
 def words_of(experiment: str) -> str:
     """Return the words of a command that choose an experiment and its data."""
-    name = experiment.removesuffix(EMBEDDED)
+    name = configured_name(experiment)
     return f"experiment={name}" + ("" if name == experiment else " data=embedded")
 
 
