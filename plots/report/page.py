@@ -10,8 +10,9 @@ import pandas as pd
 
 from evaluators.points.metrics import metric_meanings
 from plots import benchmarks
-from plots.claims.ledger import Judgement, counts, explanation, gather, judge, labels_of, ledger_table
+from plots.claims.ledger import counts, explanation, ledger_table
 from plots.claims.rules import SETS, claim_rules, claims
+from plots.claims.verdicts import Judgement, gather, judge, labels_of
 from plots.report.experiment import section_of, title_of
 from plots.report.markup import Markup, drawing, folded, table
 from plots.report.plans import plans_of

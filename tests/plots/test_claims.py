@@ -8,8 +8,9 @@ from scipy import stats
 
 from plots.claims import judging
 from plots.claims.judging import Evidence, evaluate_test
-from plots.claims.ledger import basis_of, explanation, gather, judge, ledger_table, page
+from plots.claims.ledger import basis_of, explanation, ledger_table, page
 from plots.claims.rules import claim_of, claim_rules, claims
+from plots.claims.verdicts import gather, judge
 from plots.figures.paper.table1 import SCHEMES
 from store.tables.labels import Labels
 from system import InputError
