@@ -9,6 +9,7 @@ from torch import Tensor
 
 from evaluators.admission.requests import Hop, Start
 from serving.orchestrator.job_record import Parts
+from serving.transport.messages import Message
 from system import InputError
 from system.service.linear_law import prompt_s
 
@@ -84,3 +85,13 @@ class Attempt:
     def done(self) -> bool:
         """Return whether all output tokens are there."""
         return len(self.tokens) == self.request.output_tokens
+
+    def record_answer(self, answer: Message, now_s: float) -> None:
+        """Keep the hidden states of a step's answer and add up its times."""
+        parts, server_s = self.parts, answer.queue_s + answer.compute_s + answer.held_s
+        parts.queue_s += answer.queue_s
+        parts.compute_s += answer.compute_s
+        parts.held_s += answer.held_s
+        parts.transport_s += now_s - self.sent_s - server_s
+        parts.hops += 1
+        self.hidden = answer.hidden

@@ -191,19 +191,8 @@ class Orchestrator:
             if attempt is not None and answer.refused:
                 self._give_up(attempt, f"{self._name(server)} refused: {answer.text}", retry=False)
             elif attempt is not None and answer.kind == Kind.STEP:
-                self._record_answer(attempt, answer)
-
-    def _record_answer(self, attempt: Attempt, answer: Message) -> None:
-        """Add a step's times to its attempt and begin the way back."""
-        parts, away_s = attempt.parts, self._now_s() - attempt.sent_s
-        server_s = answer.queue_s + answer.compute_s + answer.held_s
-        parts.queue_s += answer.queue_s
-        parts.compute_s += answer.compute_s
-        parts.held_s += answer.held_s
-        parts.transport_s += away_s - server_s
-        parts.hops += 1
-        attempt.hidden = answer.hidden
-        self._after_half_trip(attempt, self._go_on)
+                attempt.record_answer(answer, self._now_s())
+                self._after_half_trip(attempt, self._go_on)
 
     def _go_on(self, attempt: Attempt) -> None:
         """Visit the next server, or note that the token is complete."""
