@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
+from hardware_profiles.listed.gpus import reserve_gb
 from hardware_profiles.networks.great_circle import great_circle_km
 from planner.inventory.goals import Cheapest, LargestRate, Minimise
-from planner.inventory.machines import reserve_gb
 from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
 from system import Composition, InfeasibleError, InputError, Placement
