@@ -7,9 +7,10 @@ of these.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from store.disk.store import Store
 from sweep.expansion import Point, Sweep
@@ -23,8 +24,8 @@ def remembered_sweeps(
 ) -> list[Sweep]:
     """Return the sweeps of a command, from the store if it remembers them.
 
-    `sources` are the folders that Hydra composes from. With configuration from outside the project nothing is
-    remembered, as changes to it would go unnoticed.
+    `sources` are the folders that Hydra composes from. With configuration from outside the project, or a file of the
+    user's own such as a trace, nothing is remembered, as changes to them would go unnoticed.
     """
     if set(sources) != {ROOT / "conf"}:
         return expand()
@@ -33,8 +34,21 @@ def remembered_sweeps(
     if remembered is not None:
         return [Sweep(**{**sweep, "points": [Point(*point) for point in sweep["points"]]}) for sweep in remembered]
     sweeps = expand()
-    store.files.write_json(name, [sweep._asdict() for sweep in sweeps])
+    if not any(_names_own_file(point.case) for sweep in sweeps for point in sweep.points):
+        store.files.write_json(name, [sweep._asdict() for sweep in sweeps])
     return sweeps
+
+
+def _names_own_file(node: Any) -> bool:
+    """Return whether a configuration names a file of the user's own.
+
+    A file with an address is a public data set, whose checksum the project's files fix.
+    """
+    if isinstance(node, Mapping):
+        if node.get("file") is not None and "address" not in node:
+            return True
+        node = list(node.values())
+    return isinstance(node, list) and any(map(_names_own_file, node))
 
 
 def _key(command: Sequence[str | None]) -> str:

@@ -65,19 +65,17 @@ class Clock:
         nanoseconds = parsed.dt.tz_localize(None).to_numpy("datetime64[ns]").astype(np.int64)
         if self._first is None:
             self._first = int(nanoseconds[0])
-        elapsed: NDArray[np.float64] = (nanoseconds - self._first) / 1e9
-        return elapsed
+        return np.asarray((nanoseconds - self._first) / 1e9, dtype=np.float64)
 
     def _of_numbers(self, times: Column, is_date: NDArray[np.bool_]) -> NDArray[np.float64]:
         assert self._unit is not None
         times.refuse(is_date, f"is a date, but times are numbers in {self._unit}; give all times in one way")
-        values: NDArray[np.float64] = pd.to_numeric(times.text, errors="coerce").to_numpy(np.float64)
+        values = pd.to_numeric(times.text, errors="coerce").to_numpy(np.float64)
         remedy = f"must be a number of {self._unit}, 0 or above, or a time such as 2023-11-16 18:17:03"
         times.refuse(~(np.isfinite(values) & (values >= 0)), remedy)
         if self._first is None:
             self._first = float(values[0])
-        elapsed: NDArray[np.float64] = (values - float(self._first)) * UNITS_S[self._unit]
-        return elapsed
+        return np.asarray((values - self._first) * UNITS_S[self._unit], dtype=np.float64)
 
 
 def token_counts(tokens: Column, least: int = 1, remedy: str = TOKENS_REMEDY) -> NDArray[np.int64]:
