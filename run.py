@@ -7,6 +7,7 @@ from pathlib import Path
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from store.commands.card import point_card
@@ -19,6 +20,7 @@ from sweep.errors import one_sentence_errors
 from sweep.expansion import Expansion
 from sweep.instantiate import evaluate
 from sweep.template import resolved_case
+from sweep.unused import require_used
 from system.checks import require_count
 from system.code.source import ROOT
 
@@ -39,6 +41,9 @@ def main(config: DictConfig) -> None:
 def one_point(config: DictConfig) -> str:
     """Compute the missing parts of the configured point, and return its card."""
     require_count(draws=config.draws, replications=config.replications)
+    composed = HydraConfig.get()
+    given = dict(word.split("=", 1) for word in composed.overrides.task if "=" in word)
+    require_used(config, composed.runtime.choices, given)
     store, case = Store(Path(config.store)), resolved_case(config)
     if config.data.stand_ins:
         require_embedded(case)

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from store.disk.identity import identity_of
 from sweep.embedded import declared_axes, embedded_overrides, require_embedded, stand_ins_of, with_stand_ins
 from sweep.template import Template
+from sweep.unused import require_axes, require_used
 from system import InputError
 from system.checks import require, require_count
 
@@ -99,11 +100,14 @@ class Expansion:
             )
         experiment = [*experiment, *self._stand_ins(experiment, given)]
         plain = [_text(override) for override in overrides if not override.is_sweep_override()]
-        config = self._template((*experiment, *plain)).config
+        base = self._template((*experiment, *plain))
+        config = base.config
+        require_used(config, base.choices, {key: ",".join(_chosen_values(given[key])) for key in given})
         require_count(draws=config.draws, replications=config.replications)
         if config.experiment.workers is not None:
             require_count(**{"experiment.workers": config.experiment.workers})
         declared = _declared_grids(config, given)
+        require_axes(config, base.choices, [key for key in given if not given[key].is_sweep_override()], declared)
         grids = [
             self._axes(
                 grid, {key: text for key, text in part.items() if key not in kept and _is_axis(key, grid, declared)}

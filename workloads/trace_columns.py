@@ -41,13 +41,13 @@ class Clock:
     """Turns the times of a file, chunk by chunk, into seconds after its first request."""
 
     def __init__(self, unit: str | None) -> None:
-        """Keep the unit; None means seconds or dates, by the first time of the file."""
+        """Keep the unit; None means dates or seconds, by the first time."""
         self._unit = unit
         self._first: float | int | None = None
         self._last_s = 0.0
 
     def elapsed_s(self, times: Column) -> NDArray[np.float64]:
-        """Return (n,) seconds; raise `InputError` for a value that is no time or out of order."""
+        """Return (n,) seconds; raise `InputError` for a wrong or unsorted time."""
         is_date = times.text.str.match(LOOKS_LIKE_A_DATE).to_numpy(np.bool_)
         if self._unit is None:
             self._unit = DATE if is_date[0] else "s"

@@ -40,9 +40,9 @@ class Recording(NamedTuple):
 
 
 def read_recording(path: Path, form: TraceFormat, count: int | None = None) -> Recording:
-    """Return at least the first `count` requests of a file, or all if it has fewer.
+    """Return at least the first `count` requests of a file; None means all.
 
-    None stands for all. A process reads a file once for each number of chunks, unless it changes.
+    A file with fewer is read to its end. A process reads a file once for each number of chunks, unless it changes.
     """
     status = path.stat()
     chunks = None if count is None else -(-count // CHUNK_LINES)
@@ -51,7 +51,7 @@ def read_recording(path: Path, form: TraceFormat, count: int | None = None) -> R
 
 @cache
 def _read(path: Path, version: tuple[int, int], form: TraceFormat, chunks: int | None) -> Recording:
-    """Read enough chunks of lines; `version` tells the versions of a file apart in the cache."""
+    """Read enough chunks; `version` tells a file's versions apart in the cache."""
     clock, parts, kept = Clock(form.time_unit), [], 0
     for text in _chunks(path, form.columns):
         parts.append(_parsed(path, text, form, clock))

@@ -55,7 +55,7 @@ def trace_format(
     time_unit: str | None = None,
     unanswered: Unanswered = "refuse",
 ) -> TraceFormat:
-    """Return the format of that name; columns and a unit that are given replace its own.
+    """Return the format of that name; given columns and units replace its own.
 
     Raises `InputError` for an unknown name or column.
     """

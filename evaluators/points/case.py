@@ -11,6 +11,7 @@ from system.checks import require
 from system.layout import Layout
 from system.random_streams import is_deterministic
 from workloads.jobs import Jobs
+from workloads.traces import Replay
 from workloads.workload import Workload
 
 Varying = Literal["nothing", "draw", "replication"]
@@ -179,6 +180,11 @@ class Case:
         uses_jobs = getattr(self.evaluator, "uses_jobs", True)
         parts = (self.cluster, self.demand, self.algorithm, self.evaluator, *([self.workload] if uses_jobs else []))
         return "nothing" if is_deterministic(*parts) else self.evaluator.varies_with
+
+    @property
+    def unanswered_requests(self) -> int:
+        """Return how many of the replayed requests came without an answer."""
+        return self.workload.unanswered_requests if isinstance(self.workload, Replay) else 0
 
     def evaluate(self, draws: range, replications: range) -> Evaluation:
         """Measure the given draws and replications.

@@ -40,6 +40,8 @@ class Report:
                 for q in self.quantiles
             ),
         ]
+        if draw.case.unanswered_requests:
+            measurements.append(Measurement("unanswered_requests", draw.case.unanswered_requests))
         if not np.isnan(draw.layout.load):
             measurements.append(Measurement("load", draw.layout.load))
         if self.slo_s is not None:

@@ -42,7 +42,7 @@ def profiles_in(folder: Path) -> Profiles:
 
 
 def gpu_of(entry: Entry, profiles: Profiles) -> GpuProfile:
-    """Return the GPU of an entry; raise `InputError` if it is unknown or given twice."""
+    """Return the GPU of an entry; raise `InputError` if there is no such GPU."""
     if "gpu" not in entry:
         return _own_gpu(entry)
     for key in GPU_KEYS:

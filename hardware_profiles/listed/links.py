@@ -48,7 +48,7 @@ class RegionTable:
     """Named regions, with a round trip between any two and within each of them."""
 
     def __init__(self, top: Entry) -> None:
-        """Read the table of a file; raise `InputError` unless it has each pair once or alike."""
+        """Read a file's table; raise `InputError` if a pair lacks or contradicts itself."""
         self._rtt_ms: dict[frozenset[str], float] = {}
         rows = top.value(BETWEEN_REGIONS, "a mapping of regions to mappings of regions to ms")
         is_table = isinstance(rows, dict) and rows != {}
@@ -85,7 +85,7 @@ Regions = Distances | RegionTable
 
 
 def regions_of(top: Entry) -> Regions:
-    """Return the regions of a file: those of its table, or positions on the Earth."""
+    """Return a file's regions: those of its table, or positions on Earth."""
     return RegionTable(top) if BETWEEN_REGIONS in top else Distances()
 
 

@@ -83,7 +83,7 @@ def server_entries(top: Entry, keys: Sequence[str] = SERVER_KEYS) -> list[Entry]
 
 
 def overheads_of(top: Entry) -> tuple[float, float]:
-    """Return the overheads (s) of a round trip, for the prefill and for each further token."""
+    """Return a round trip's overheads (s) for the prefill and each further token."""
     overheads = top.part("overheads", "a mapping", OVERHEAD_KEYS) if "overheads" in top else Entry("overheads", {})
     once_s, token_s = (
         (overheads.not_negative(key, "ms") if key in overheads else HOP_OVERHEAD_MS) / 1e3 for key in OVERHEAD_KEYS

@@ -82,8 +82,10 @@ def evaluated(cell):
         raise cell
     if cell == "unstable":
         refusals = [SimpleNamespace(draw=1, status=cell, reason="too fast")]
-        return SimpleNamespace(rows=rows_of(A)[:1], refusals=refusals, simulated=False)
-    return SimpleNamespace(rows=cell if isinstance(cell[0], tuple) else rows_of(cell), refusals=[], simulated=False)
+        return SimpleNamespace(rows=rows_of(A)[:1], refusals=refusals, simulated=False, varies_with="draw")
+    return SimpleNamespace(
+        rows=cell if isinstance(cell[0], tuple) else rows_of(cell), refusals=[], simulated=False, varies_with="draw"
+    )
 
 
 def case_of(scheme, load_text):

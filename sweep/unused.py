@@ -1,0 +1,61 @@
+"""Choices of a command that do not fit each other, such as a network beside servers that have links of their own."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from system.checks import require
+
+# Groups that only some clusters use. Algorithms may use any part of a scheme, so other groups are not looked at.
+OF_CLUSTERS = ("network", "constants")
+OTHER_AXES = "experiment.axes=[{algorithm: [petals, proposed]}]"
+INTERPOLATED = re.compile(r"\$\{(\w+)\.?")
+
+
+def require_used(config: DictConfig, choices: Mapping[str, str | None], given: Mapping[str, str]) -> None:
+    """Raise `InputError` for a given network or constants that the case does not use.
+
+    `choices` are the choices of all config groups, and `given` the values that the command itself gives by key.
+    """
+    chosen = [group for group in OF_CLUSTERS if group in given]
+    if chosen:
+        used = _reached(OmegaConf.to_container(config, resolve=False), "case", set())
+        for group in chosen:
+            remedy = f"nothing uses it, as cluster={choices['cluster']} has values of its own; leave {group} out"
+            require(group in used, group, given[group], remedy)
+
+
+def require_axes(
+    config: DictConfig, choices: Mapping[str, str | None], given: Iterable[str], grids: Iterable[Mapping[str, Any]]
+) -> None:
+    """Raise `InputError` for a declared axis whose key a given choice lacks.
+
+    `grids` are those that the experiment declares, and `given` the keys of the command that have one value.
+    """
+    groups = {str(key) for key in given if key in choices}
+    for axis in {str(axis) for grid in grids for axis, values in grid.items() if values is not None}:
+        group = axis.partition(".")[0]
+        lacks = axis != group and group in groups and OmegaConf.select(config, axis, default=group) is group
+        remedy = f"{group}={choices.get(group)} has no such key; sweep other axes, as in '{OTHER_AXES}'"
+        require(not lacks, "axis of the experiment", axis, remedy)
+
+
+def _reached(config: Any, group: str, seen: set[str]) -> set[str]:
+    """Return the top-level keys that a part of a configuration refers to."""
+    seen.add(group)
+    for text in _texts(config[group]):
+        for key in INTERPOLATED.findall(text):
+            if key in config and key not in seen:
+                _reached(config, key, seen)
+    return seen
+
+
+def _texts(node: Any) -> Iterator[str]:
+    """Yield all texts of plain containers."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, (dict, list)):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _texts(child)
