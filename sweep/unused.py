@@ -35,7 +35,7 @@ def require_axes(
     `grids` are those that the experiment declares, and `given` the keys of the command that have one value.
     """
     groups = {str(key) for key in given if key in choices}
-    for axis in {str(axis) for grid in grids for axis, values in grid.items() if values is not None}:
+    for axis in dict.fromkeys(str(axis) for grid in grids for axis, values in grid.items() if values is not None):
         group = axis.partition(".")[0]
         lacks = axis != group and group in groups and OmegaConf.select(config, axis, default=group) is group
         remedy = f"{group}={choices.get(group)} has no such key; sweep other axes, as in '{OTHER_AXES}'"

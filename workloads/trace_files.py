@@ -5,10 +5,10 @@ them are not checked.
 """
 
 import gzip
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,27 +108,19 @@ def _csv_chunks(path: Path, titles: Sequence[str]) -> Iterator[pd.DataFrame]:
             path, header=None, dtype=str, skip_blank_lines=False, chunksize=CHUNK_LINES, encoding="utf-8-sig"
         )
         with lines:
-            header: list[str] | None = None
-            for chunk in lines:
-                chunk.index += 1
-                if header is None:
-                    header = _header(path, chunk, titles)
-                    chunk = chunk.iloc[1:]
-                    if chunk.empty:
-                        raise InputError(f"{path} has a header but no requests: add at least one line")
-                yield chunk[[header.index(title) for title in titles]].set_axis(list(titles), axis=1)
+            first = lines.get_chunk(CHUNK_LINES + 1)
+            header = first.iloc[0].astype(str).tolist()
+            _require_titles(path, header, titles)
+            if len(first) == 1:
+                raise InputError(f"{path} has a header but no requests: add at least one line")
+            for chunk in itertools.chain([first.iloc[1:]], lines):
+                columns = chunk[[header.index(title) for title in titles]]
+                yield columns.set_axis(list(titles), axis=1).set_axis(chunk.index + 1)
     except pd.errors.EmptyDataError:
         raise InputError(f"{path} is empty: give a file with the columns {', '.join(titles)}") from None
     except pd.errors.ParserError as error:
         reason = str(error).rsplit("C error: ", maxsplit=1)[-1].strip()
         raise InputError(f"{path}: {reason}: give every line as many fields as the header") from error
-
-
-def _header(path: Path, chunk: pd.DataFrame, titles: Sequence[str]) -> list[str]:
-    """Return the titles of all columns; raise `InputError` if a wanted one is missing."""
-    header = chunk.iloc[0].astype(str).tolist()
-    _require_titles(path, header, titles)
-    return header
 
 
 def _require_titles(path: Path, present: Sequence[str], titles: Sequence[str]) -> None:
@@ -143,7 +135,7 @@ def _jsonl_chunks(path: Path, titles: Sequence[str]) -> Iterator[pd.DataFrame]:
     opened = gzip.open if path.name.lower().endswith(".gz") else open
     with opened(path, "rt", encoding="utf-8-sig") as lines:
         first = 1
-        while batch := list(islice(lines, CHUNK_LINES)):
+        while batch := list(itertools.islice(lines, CHUNK_LINES)):
             rows = [_object(path, first + n, line) for n, line in enumerate(batch)]
             if first == 1:
                 _require_titles(path, list(rows[0]), titles)
