@@ -112,7 +112,7 @@ def _compared(test: ClaimTest, evidence: Mapping[str, Evidence], condition: Wher
     shared = [column for column in values if column in others and column not in ("value", "draws")]
     both = values.merge(others, on=shared, suffixes=("", "_to"))
     draws = both[["draws", "draws_to"]].max(axis=1)
-    return both.assign(value=_comparison(test, both["value"], both["value_to"]), draws=draws)[list(values)]
+    return both.assign(value=_comparison(test, both["value"], both["value_to"]), draws=draws)
 
 
 def _comparison(test: ClaimTest, of: pd.Series, to: pd.Series) -> pd.Series:

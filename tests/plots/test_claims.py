@@ -314,3 +314,13 @@ def test_own_points_of_an_experiment_are_not_judged(tmp_path):
     script("plot.py", "claims", "--store", tmp_path / "s", "--to", tmp_path)
     verdicts = pd.read_csv(tmp_path / "claims.csv").set_index("id")["verdict"]
     assert verdicts["C2b"] == f"{NO_VERDICT}: no point of fig2 is as the experiment declares it"
+
+
+def test_sides_may_fix_different_axes():
+    results = evidence({("a", "0.5"): np.full(DRAWS, 3.0), ("b", "0.5"): np.full(DRAWS, 4.0)})
+    of, to = {"where": {"scheme": "a"}}, {"where": {"scheme": ["a", "b"]}}
+    cells = decide(results, of, to, compare="difference", axes=["scheme", "load"], band=[None, 0]).cells
+    assert {cell.label: cell.value for cell in cells} == {
+        "scheme = a, load = 0.5": 0.0,
+        "scheme = b, load = 0.5": -1.0,
+    }
