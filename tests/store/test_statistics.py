@@ -13,7 +13,7 @@ AXES = {"network": ("a", "b"), "load": (0.1, 0.2), "metric": ("mean_s", "p95_s")
 
 
 def grid(**axes):
-    """Return rows over these axes, with 3 draws and 2 replications and a value of its own in each."""
+    """Return rows over these axes, 3 draws and 2 replications, with random values."""
     levels = axes | {"draw": range(3), "replication": range(2)}
     rows = pd.MultiIndex.from_product(levels.values(), names=list(levels)).to_frame(index=False)
     point = rows.groupby(list(axes), dropna=False).ngroup().astype(str) if axes else "0"
