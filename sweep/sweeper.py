@@ -233,6 +233,7 @@ def _as_record(sweep: Sweep) -> dict[str, Any]:
         "axes": sweep.axes,
         "draws": sweep.draws,
         "replications": sweep.replications,
+        "declared_count": sweep.declared_count,
         "points": [_as_entry(point) for point in sweep.points],
     }
 
