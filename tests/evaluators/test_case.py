@@ -56,7 +56,7 @@ def test_algorithms_say_whether_they_choose_c_by_simulation(tuning, expected):
 
 @pytest.fixture(scope="module")
 def trace(tmp_path_factory):
-    """Return a small trace of one's own, in which every fourth request has no answer."""
+    """Return a small trace in which every fourth request has no answer."""
     rng = np.random.default_rng(7)
     arrival_s, tokens = np.cumsum(rng.exponential(4.0, 60)), rng.integers(2, 200, (60, 2))
     tokens[::4, 1] = 0
@@ -68,7 +68,7 @@ def trace(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fixed(trace):
-    """Return a case in which nothing is random: a listed cluster, a trace, GBP-CR, GCA and JFFC."""
+    """Return a case in which nothing is random."""
     case = instantiate(case_of("cluster=typed"), _convert_="all")
     return replace(case, workload=trace, demand=NativeRate())
 
