@@ -214,6 +214,17 @@ def test_a_policy_that_claims_to_be_deterministic_does_not_use_the_jobs_numbers(
     assert first.response_s.tobytes() == second.response_s.tobytes() or not is_deterministic(dispatch)
 
 
+@pytest.mark.parametrize("name", names("algorithm"))
+def test_a_scheme_that_claims_to_be_deterministic_uses_no_random_numbers(name):
+    scheme = made("algorithm", name)
+    if is_deterministic(scheme):
+        for _, system in systems(115, 5):
+            with suppress(InfeasibleError, UnstableError):
+                first, other = (scheme.compose(system, np.random.default_rng(seed)).placement for seed in (1, 2))
+                assert (first.first_block == other.first_block).all()
+                assert (first.block_count == other.block_count).all()
+
+
 def assert_valid_routed(composition: RoutedComposition) -> None:
     """Check that blocks and slots fit the memory, and that links have costs.
 
