@@ -96,6 +96,16 @@ class Composition:
         """
         return self.job_coefficients_s[:, :2] @ np.asarray(self.system.mean_job[:2])
 
+    def least_service_s(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n,) the least service times (2) of n jobs of size 1 on any chain.
+
+        `x` is (n, 3) with rows (1, input tokens, output tokens - 1).
+        """
+        least_s = np.full(len(x), np.inf)
+        for coefficients_s in self.job_coefficients_s:
+            np.minimum(least_s, x @ coefficients_s, out=least_s)
+        return least_s
+
     @property
     def service_rate_per_s(self) -> NDArray[np.float64]:
         """Return (K,) the service rates μ_k = 1/T_k, in descending order."""

@@ -48,6 +48,12 @@ class Layout(Protocol):
     def slots_used(self) -> NDArray[np.int64]:
         """Return (J,) the cache slots that jobs may take on each server at once."""
 
+    def least_service_s(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n,) the least service times (2) of n jobs of size 1 on any chain or path.
+
+        `x` is (n, 3) with rows (1, input tokens, output tokens - 1).
+        """
+
     def at_rate(self, rate_per_s: float) -> Self:
         """Return the same layout at another arrival rate."""
 

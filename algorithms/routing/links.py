@@ -124,6 +124,18 @@ class RoutedComposition:
         """Return (n,) a job's mean time on each hop, τc_j + τp_j m_ij."""
         return self.job_coefficients_s @ np.asarray(self.system.mean_job)
 
+    def least_service_s(self, x: Floats) -> Floats:
+        """Return (n,) the least service times (2) of n jobs of size 1 on any path.
+
+        `x` is (n, 3) with rows (1, input tokens, output tokens - 1). One pass over the links suffices in their order.
+        """
+        rest_s = np.full((len(self.system.servers) + 1, len(x)), np.inf)  # from each node to the end of a path
+        rest_s[:-1][np.isfinite(self.exit_s)] = 0.0
+        hops = zip(self.links.source, self.links.target, self.job_coefficients_s, strict=True)
+        for source, target, coefficients_s in hops:
+            np.minimum(rest_s[source], rest_s[target] + x @ coefficients_s, out=rest_s[source])
+        return rest_s[-1]
+
     @property
     def load(self) -> float:
         """Return NaN: without chains, the total service rate is unknown."""
