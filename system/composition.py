@@ -97,9 +97,9 @@ class Composition:
         return self.job_coefficients_s[:, :2] @ np.asarray(self.system.mean_job[:2])
 
     def least_service_s(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (n,) the least service times (2) of n jobs of size 1 on any chain.
+        """Return (n,) the least service time (2) of each job on any chain.
 
-        `x` is (n, 3) with rows (1, input tokens, output tokens - 1).
+        The jobs have size 1, and `x` (n, 3) has a row (1, input tokens, output tokens - 1) for each.
         """
         least_s = np.full(len(x), np.inf)
         for coefficients_s in self.job_coefficients_s:

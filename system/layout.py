@@ -49,9 +49,9 @@ class Layout(Protocol):
         """Return (J,) the cache slots that jobs may take on each server at once."""
 
     def least_service_s(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (n,) the least service times (2) of n jobs of size 1 on any chain or path.
+        """Return (n,) the least service time (2) of each job on any path.
 
-        `x` is (n, 3) with rows (1, input tokens, output tokens - 1).
+        The jobs have size 1, and `x` (n, 3) has a row (1, input tokens, output tokens - 1) for each.
         """
 
     def at_rate(self, rate_per_s: float) -> Self:

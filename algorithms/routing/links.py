@@ -125,9 +125,10 @@ class RoutedComposition:
         return self.job_coefficients_s @ np.asarray(self.system.mean_job)
 
     def least_service_s(self, x: Floats) -> Floats:
-        """Return (n,) the least service times (2) of n jobs of size 1 on any path.
+        """Return (n,) the least service time (2) of each job on any path.
 
-        `x` is (n, 3) with rows (1, input tokens, output tokens - 1). One pass over the links suffices in their order.
+        The jobs have size 1, and `x` (n, 3) has a row (1, input tokens, output tokens - 1) for each. In the order of the
+        links, one pass over them suffices.
         """
         rest_s = np.full((len(self.system.servers) + 1, len(x)), np.inf)  # from each node to the end of a path
         rest_s[:-1][np.isfinite(self.exit_s)] = 0.0

@@ -18,16 +18,17 @@ Ints = NDArray[np.int64]
 
 
 def cost(answer: Answer) -> Iterator[Measurement]:
-    """Yield the cost of a request: the hourly cost of the servers over the requests served in an hour."""
+    """Yield the hourly cost of the servers over the requests served in an hour."""
     per_hour = stated(answer.layout, "cost_per_hour")
     served_per_s = answer.served_share * answer.layout.system.arrival_rate_per_s
     yield Measurement("cost_per_request", float(per_hour.sum() / (3600 * served_per_s)))
 
 
 def energy(answer: Answer) -> Iterator[Measurement]:
-    """Yield the energy of a request in busy servers and, if all profiles state idle power, in idle ones.
+    """Yield the energy of a request in busy servers, and in idle ones if known.
 
-    It is the energy of the whole run, the warm-up included, over the requests that were served.
+    It is the energy of the whole run, the warm-up included, over the requests that were served. Raises
+    `NotApplicableError` where a profile does not state `busy_w`. Idle servers count if all profiles state `idle_w`.
     """
     busy_w, (share, request_s) = stated(answer.layout, "busy_w"), busy_shares(answer)
     busy_j = float(busy_w @ share) * request_s
@@ -58,7 +59,7 @@ def stated(layout: Layout, field: str) -> Floats:
 
 
 def busy_shares(answer: Answer) -> tuple[Floats, float]:
-    """Return the share of the run in which each used server is busy, and the seconds of the run per served request.
+    """Return the busy share of each used server, and the run's seconds per request.
 
     Raises `NotApplicableError` where a server's utilisation is unknown.
     """

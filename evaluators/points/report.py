@@ -48,7 +48,7 @@ class Report:
         }
 
     def measurements(self, answer: Answer) -> list[Measurement]:
-        """Return the statistics, with the load, the share of over-long requests, the SLOs and the further metrics."""
+        """Return the statistics, what the SLOs give, and the further metrics."""
         draw, times = answer.draw, answer.times
         means = {time: times.mean_s(time) for time in TIMES}
         measurements = [
@@ -73,7 +73,7 @@ class Report:
 
 
 def slo_share(answer: Answer, limits: Limits) -> float:
-    """Return the share of the jobs after the warm-up that are served within all limits."""
+    """Return the share of the jobs that are served within all limits."""
     return answer.served_share * answer.times.share_within(limits)
 
 

@@ -31,6 +31,41 @@ def test_block_runs_as_it_stands(extended, block):
     assert run_block(extended, block)
 
 
+NORMALISED = """
+import numpy as np
+from evaluators.points.case import Draw
+from evaluators.simulation import simulate_layout
+from hydra.utils import instantiate
+from sweep.instantiate import evaluate
+from tests.support.project import case_of
+
+words = ("network=european", "workload=drawn_lengths", "workload.job_count=200", "evaluator.warm_up=0")
+for evaluator in ("simulation", "replay"):
+    case = case_of(*words, "metric=normalised", f"evaluator={evaluator}")
+    draw = Draw(instantiate(case), 0)
+    jobs = draw.jobs(0)
+    latency_s = simulate_layout(draw.layout, jobs).times.response_s / (1 + jobs.lengths[:, 1])
+    rows = evaluate(case, range(1), range(1)).rows
+    values = [row.value for row in rows if row.metric.startswith("normalised")]
+    assert np.allclose(values, [latency_s.mean(), np.quantile(latency_s, 0.5), np.quantile(latency_s, 0.99)])
+print("as computed")
+"""
+
+
+def test_the_metric_is_what_a_plain_computation_gives(extended):
+    done = command("-c", NORMALISED, cwd=extended)
+    assert done.stdout == "as computed\n", done.stderr
+
+
+@needs_runtime
+def test_the_metric_works_for_real_runs_and_is_explained(extended):
+    words = (*ALONE, "evaluator=runtime", "evaluator.engine=local", "metric=normalised")
+    means = means_of(extended, *words)
+    assert 0 < means["normalised_mean_s"] < means["response_mean_s"]
+    explained = command("-m", "store", "dictionary", cwd=extended).stdout
+    assert "response time per output token that a share" in explained
+
+
 COMPUTED = """
 from sweep.instantiate import evaluate
 from tests.support.project import case_of

@@ -10,7 +10,7 @@ from scipy.stats import t as student
 
 from algorithms.dispatch.jffc import JFFC
 from evaluators.metrics.costs import cost, energy
-from evaluators.metrics.slowdown import alone_s, fairness, jain_index, slowdown
+from evaluators.metrics.slowdowns import alone_s, fairness, jain_index, slowdown
 from evaluators.points.case import Measurement
 from evaluators.points.metrics import Answer, Metric
 from evaluators.points.report import Report
@@ -40,14 +40,14 @@ def answer_of(layout, times, jobs=None, run=None, served_share=1.0):
 
 
 def single_server(**facts):
-    """Return one chain of one server for one job at a time, whose mean job takes 2 s."""
+    """Return one server for one job at a time; the mean job takes 2 s."""
     system = System(served_model(1), Servers([1.1], [[0.5, 0, 0]], [[1.5, 0, 0]], **facts), LOAD * RATE_PER_S)
     hops = np.zeros(1, np.int64), np.ones(1, np.int64), np.array([0, 1])
     return Composition.of_hops(system, Placement([0], [1]), *hops, [1]).under(JFFC)
 
 
 def answers(sizes):
-    """Yield the answers of simulated runs of the single server, with the warm-up left out."""
+    """Yield answers of runs of the single server, without the warm-up."""
     layout, workload = single_server(), SyntheticWorkload(Poisson(), JOBS, 1, 1, sizes)
     for run in range(RUNS):
         jobs = workload.jobs(layout.system.arrival_rate_per_s, RandomStreams(731, 0, run))
@@ -57,7 +57,7 @@ def answers(sizes):
 
 
 def assert_within_noise(values, expected):
-    """Check that a mean over runs is as expected within Student's interval, except once in 10,000 times."""
+    """Check a mean over runs by Student's interval, which fails once in 10,000 times."""
     error = np.std(values, ddof=1) / np.sqrt(len(values))
     assert abs(np.mean(values) - expected) <= student.ppf(1 - 1e-4 / 2, len(values) - 1) * error
     assert error < 0.05 * expected
@@ -139,7 +139,10 @@ def test_time_alone_is_the_least_over_all_chains_or_paths(kind, jobs_of):
 
 
 def test_slowdown_quantiles_of_the_m_m_1_queue():
-    """Check P(1 + W/S > x) = ρ / (1 + (1 - ρ)(x - 1)), as W > t has probability ρ exp(-(μ - λ) t)."""
+    """Check P(1 + W/S > x) = ρ / (1 + (1 - ρ)(x - 1)).
+
+    It follows from P(W > t) = ρ exp(-(μ - λ) t) and S ~ Exp(μ).
+    """
     runs = [by_name(slowdown(answer, (0.5, 0.9))) for answer in answers("exponential")]
     for q in (0.5, 0.9):
         expected = 1 + (LOAD / (1 - q) - 1) / (1 - LOAD)
@@ -169,11 +172,11 @@ def test_fairness_is_that_of_a_plain_loop_over_ranked_jobs():
     answer, groups = next(answers("exponential")), 5
     values = by_name(fairness(answer, groups))
     ranked = sorted(zip(2 * answer.jobs.size, answer.times.response_s, strict=True))
-    each = len(ranked) // groups
+    group_size = len(ranked) // groups
     slowdowns = []
     for rank in range(groups):
-        members = ranked[rank * each : (rank + 1) * each]
-        response_s, least_s = (sum(member[i] for member in members) / each for i in (1, 0))
+        members = ranked[rank * group_size : (rank + 1) * group_size]
+        response_s, least_s = (sum(member[i] for member in members) / group_size for i in (1, 0))
         at = (rank + 1) / groups
         assert values["response_by_rank_s", at] == pytest.approx(response_s, rel=1e-9)
         assert values["slowdown_by_rank", at] == pytest.approx(response_s / least_s, rel=1e-9)
@@ -184,7 +187,7 @@ def test_fairness_is_that_of_a_plain_loop_over_ranked_jobs():
 
 
 def test_response_times_by_rank_of_the_m_m_1_queue():
-    """Check W + E[S | rank]: waiting does not depend on a job's own size."""
+    """Check E[W] + E[S | rank], as waiting does not depend on the size."""
     runs = [by_name(fairness(answer, 2)) for answer in answers("exponential")]
     waiting_s = LOAD / (1 - LOAD) / RATE_PER_S
     short_s = (1 - np.log(2)) / RATE_PER_S  # mean of the shorter half of an exponential law
@@ -314,7 +317,7 @@ def test_a_simulated_cluster_has_the_prices_and_powers_of_its_profiles():
 def test_the_code_of_a_chosen_metric_is_part_of_a_points_identity():
     plain, chosen = case_of(*SMALL), case_of(*SMALL, "metric=[slowdown]")
     with_code, without = identity_of(chosen), identity_of(plain)
-    assert set(with_code.modules) - set(without.modules) == {"evaluators.metrics.slowdown"}
+    assert set(with_code.modules) - set(without.modules) == {"evaluators.metrics.slowdowns"}
     reworded = copy.deepcopy(chosen)
     reworded["evaluator"]["metrics"]["slowdown"]["reports"]["slowdown_mean"]["is"] = "other words"
     assert identity_of(reworded) == with_code

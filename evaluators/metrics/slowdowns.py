@@ -35,10 +35,10 @@ def slowdown(answer: Answer, quantiles: Sequence[float]) -> Iterator[Measurement
 
 
 def fairness(answer: Answer, groups: int) -> Iterator[Measurement]:
-    """Yield the mean response time and slowdown of short to long jobs, and Jain's index of the slowdowns.
+    """Yield response times and slowdowns of short to long jobs, and Jain's index.
 
-    The jobs are ranked by their times alone and divided into `groups` of equal numbers, 10 for deciles. The slowdown of
-    a group is its mean response time over its mean time alone, which exists for every workload.
+    The jobs are ranked by their times alone and divided into `groups` of equal numbers, 10 for deciles. The response
+    time of a group is its mean. Its slowdown is this mean over its mean time alone, which exists for every workload.
     """
     require_count(groups=groups)
     times, jobs = answer.by_job()
@@ -54,11 +54,14 @@ def fairness(answer: Answer, groups: int) -> Iterator[Measurement]:
 
 
 def alone_s(layout: Layout, jobs: Jobs) -> Floats:
-    """Return (n,) the time of each job alone: its least service time (2) on any chain or path."""
+    """Return (n,) each job's least service time (2) on any chain or path."""
     x = np.column_stack([np.ones(len(jobs.lengths)), jobs.lengths])
     return jobs.size * layout.least_service_s(x)
 
 
 def jain_index(values: Floats) -> float:
-    """Return Jain's index of n values: 1 if they are equal, 1/n if all but one are 0."""
+    """Return Jain's index of n values.
+
+    It is 1 if they are equal, and 1/n if all but one are 0.
+    """
     return float(values.sum() ** 2 / (values.size * (values**2).sum()))
