@@ -127,8 +127,8 @@ class RoutedComposition:
     def least_service_s(self, x: Floats) -> Floats:
         """Return (n,) the least service time (2) of each job on any path.
 
-        The jobs have size 1, and `x` (n, 3) has a row (1, input tokens, output tokens - 1) for each. In the order of the
-        links, one pass over them suffices.
+        The jobs have size 1, and `x` (n, 3) has a row (1, input tokens, output tokens - 1) for each. In their order,
+        one pass over the links suffices.
         """
         rest_s = np.full((len(self.system.servers) + 1, len(x)), np.inf)  # from each node to the end of a path
         rest_s[:-1][np.isfinite(self.exit_s)] = 0.0

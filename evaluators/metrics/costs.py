@@ -25,7 +25,7 @@ def cost(answer: Answer) -> Iterator[Measurement]:
 
 
 def energy(answer: Answer) -> Iterator[Measurement]:
-    """Yield the energy of a request in busy servers, and in idle ones if known.
+    """Yield the energy of a request in busy and, if known, idle servers.
 
     It is the energy of the whole run, the warm-up included, over the requests that were served. Raises
     `NotApplicableError` where a profile does not state `busy_w`. Idle servers count if all profiles state `idle_w`.

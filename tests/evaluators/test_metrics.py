@@ -40,7 +40,7 @@ def answer_of(layout, times, jobs=None, run=None, served_share=1.0):
 
 
 def single_server(**facts):
-    """Return one server for one job at a time; the mean job takes 2 s."""
+    """Return one server for one job at a time, 2 s in the mean."""
     system = System(served_model(1), Servers([1.1], [[0.5, 0, 0]], [[1.5, 0, 0]], **facts), LOAD * RATE_PER_S)
     hops = np.zeros(1, np.int64), np.ones(1, np.int64), np.array([0, 1])
     return Composition.of_hops(system, Placement([0], [1]), *hops, [1]).under(JFFC)
@@ -139,9 +139,9 @@ def test_time_alone_is_the_least_over_all_chains_or_paths(kind, jobs_of):
 
 
 def test_slowdown_quantiles_of_the_m_m_1_queue():
-    """Check P(1 + W/S > x) = ρ / (1 + (1 - ρ)(x - 1)).
+    """Check quantiles of 1 + W/S.
 
-    It follows from P(W > t) = ρ exp(-(μ - λ) t) and S ~ Exp(μ).
+    P(1 + W/S > x) = ρ / (1 + (1 - ρ)(x - 1)) follows from P(W > t) = ρ exp(-(μ - λ) t) and S ~ Exp(μ).
     """
     runs = [by_name(slowdown(answer, (0.5, 0.9))) for answer in answers("exponential")]
     for q in (0.5, 0.9):
