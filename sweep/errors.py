@@ -52,6 +52,9 @@ def sentence(error: BaseException) -> str:
         return f"{error.missing_cfg_file}.yaml: there is no such file; write {words}"
     if "hydra/launcher/submitit_" in str(error):
         return not_installed("slurm")
+    if isinstance(error, MissingConfigException) and error.options is None:  # a choice in a list
+        group, _, name = (error.missing_cfg_file or "").rpartition("/")
+        return f"{group} = {name}: there is no such file; `python run.py {group}={name}` lists the choices"
     if "Could not override" in str(error):
         return str(error).splitlines()[0].rstrip(".") + ": there is no such key; `python run.py --cfg job` shows all"
     if "Error in call to target" in str(error) and cause is not None:

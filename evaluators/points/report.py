@@ -32,6 +32,9 @@ class Report:
     def __post_init__(self) -> None:
         for q in self.quantiles:
             require_share(quantiles=q)
+        for field_name, value in (("slos", self.slos or {}), ("metrics", self.metrics)):
+            remedy = "write slos={NAME: {response_s: 60}} and choose metrics by metric=[NAME]"
+            require(isinstance(value, Mapping), field_name, value, remedy)
         for name, slo in (self.slos or {}).items():
             require(bool(NAME.fullmatch(name)), "slos", name, "name an SLO by small letters, digits and _")
             is_mapping = isinstance(slo, Mapping) and bool(slo)

@@ -101,6 +101,7 @@ def test_simulated_goodput_counts_the_jobs_that_keep_to_all_limits():
         ({"chat": {"response_s": 0}}, r"^slos.chat.response_s = 0: must be a finite number above 0"),
         ({"chat": {}}, r"^slos.chat = {}: give at least one limit"),
         ({"chat": 5}, r"^slos.chat = 5: give at least one limit"),
+        (5, r"^slos = 5: write slos={NAME: {response_s: 60}}"),
         ({"Chat room": {"response_s": 1}}, r"^slos = Chat room: name an SLO by small letters"),
     ],
 )
