@@ -25,7 +25,7 @@ from tests.evaluators.test_admission import chains_of
 from tests.evaluators.test_routed_simulation import SCHEMES, random_routed
 from tests.support.oracles.instances import poisson_jobs, served_model, uneven_jobs
 from tests.support.oracles.routed_simulation import paths
-from tests.support.project import case_of, choices
+from tests.support.project import case_of
 from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
 from workloads.synthetic import SyntheticWorkload
@@ -332,9 +332,3 @@ def test_metrics_of_jobs_work_on_routes_in_replays_and_for_whole_requests(word):
     values = {row.metric for row in evaluate(case, range(1), range(1)).rows}
     assert {"slowdown_quantile", "slowdown_by_rank", "response_by_rank_s", "slowdown_fairness"} <= values
     assert ("slowdown_mean" in values) == ("drawn" in word)
-
-
-def test_every_metric_has_a_meaning_with_a_unit():
-    for name in choices("metric"):
-        (entry,) = case_of(*SMALL, f"metric=[{name}]")["evaluator"]["metrics"].values()
-        assert all({"unit", "is"} <= set(meaning) for meaning in entry["reports"].values()), name
