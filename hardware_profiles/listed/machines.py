@@ -36,7 +36,7 @@ class Group:
     free_memory_gb: float
     rtt_s: float
     region: Any  # as `Regions` know it, or None
-    cost_per_hour: float | None
+    cost_per_hour: float  # NaN if neither the entry nor the profile states one
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,21 @@ class Machines:
     servers: Servers
     gpus: tuple[str, ...]  # (J,)
     groups: NDArray[np.int64]  # (J,)
-    cost_per_hour: NDArray[np.float64] | None  # (J,)
+
+    @property
+    def cost_per_hour(self) -> NDArray[np.float64] | None:
+        """Return (J,) the costs, or None if no server has one.
+
+        Raises `InputError` if only some have one.
+        """
+        costs = self.servers.cost_per_hour
+        unknown = np.flatnonzero(np.isnan(costs)).tolist()
+        if len(unknown) == costs.size:
+            return None
+        if unknown:
+            name = self.servers.name(unknown[0])
+            raise InputError(f"cost_per_hour of server {name} is missing: give it for every server or for none")
+        return costs
 
 
 def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s: tuple[float, float]) -> Machines:
@@ -70,9 +84,12 @@ def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s:
         names=names,
         orchestrator_rtt_s=rtt_s,
         rtt_s=between_servers_s(top, regions, [group.region for group in groups], counts),
+        cost_per_hour=np.repeat([group.cost_per_hour for group in groups], counts),
+        idle_w=np.repeat([group.gpu.idle_w for group in groups], counts),
+        busy_w=np.repeat([group.gpu.busy_w for group in groups], counts),
     )
     gpus = tuple(group.gpu.name for group in groups for _ in group.names)
-    return Machines(servers, gpus, np.repeat(np.arange(len(groups)), counts), _costs(groups, counts))
+    return Machines(servers, gpus, np.repeat(np.arange(len(groups)), counts))
 
 
 def server_entries(top: Entry, keys: Sequence[str] = SERVER_KEYS) -> list[Entry]:
@@ -101,7 +118,7 @@ def _group(entry: Entry, top: Entry, model: ServedModel, profiles: Profiles, reg
     count = entry.count("count", "a number of servers") if "count" in entry else 1
     names = (name,) if count == 1 else tuple(f"{name}-{n}" for n in range(1, count + 1))
     gpu = gpu_of(entry, profiles)
-    cost = entry.not_negative("cost_per_hour", "a cost") if "cost_per_hour" in entry else None
+    cost = entry.not_negative("cost_per_hour", "a cost") if "cost_per_hour" in entry else gpu.cost_per_hour
     return Group(names, gpu, free_memory_gb(entry, gpu, model), *to_orchestrator_s(entry, top, regions), cost)
 
 
@@ -110,17 +127,6 @@ def _name(entry: Entry) -> str:
     if "name" not in entry and "gpu" in entry and "region" in entry:
         return f"{entry.text('gpu', 'a GPU')} in {entry.content['region']}"
     return entry.text("name", "a name of its own")
-
-
-def _costs(groups: list[Group], counts: list[int]) -> NDArray[np.float64] | None:
-    """Return the costs per hour (J,), or None if no server has one."""
-    costs = [group.cost_per_hour for group in groups]
-    if all(cost is None for cost in costs):
-        return None
-    without = [group.names[0] for group in groups if group.cost_per_hour is None]
-    if without:
-        raise InputError(f"cost_per_hour of server {without[0]} is missing: give it for every server or for none")
-    return np.repeat(np.array(costs, dtype=np.float64), counts)
 
 
 def _require_distinct(names: tuple[str, ...]) -> None:
