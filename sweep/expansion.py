@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from store.disk.identity import identity_of
 from sweep.embedded import declared_axes, embedded_overrides, require_embedded, stand_ins_of, with_stand_ins
 from sweep.template import Template
-from sweep.unused import require_axes, require_used
+from sweep.unused import require_axes, require_settings, require_used
 from system import InputError
 from system.checks import require, require_count
 
@@ -109,7 +109,9 @@ class Expansion:
         if config.experiment.workers is not None:
             require_count(**{"experiment.workers": config.experiment.workers})
         declared = _declared_grids(config, given)
-        require_axes(config, base.choices, [key for key in given if not given[key].is_sweep_override()], declared)
+        single = [key for key in given if not given[key].is_sweep_override()]
+        require_settings(config, base.choices, single)
+        require_axes(config, base.choices, single, declared)
         grids = [
             self._axes(
                 grid, {key: text for key, text in part.items() if key not in kept and _is_axis(key, grid, declared)}
@@ -157,7 +159,7 @@ class Expansion:
         parts: grids with known values keep theirs, and new values replace the value of the first grid.
         """
         for key, override in given.items():
-            values = [choice.split("=", 1)[1] for choice in _choices(override)]
+            values = _chosen_values(override)
             about = [grid for grid in grids if _values(grid, key)]
             new = [value for value in values if not any(value in _values(grid, key) for grid in about)]
             if 0 < len(new) < len(values) and all(len(_values(grid, key)) == 1 for grid in about):
@@ -248,7 +250,7 @@ def _kept_grids(
     Each comes with the axes whose single value it keeps. A grid with a single value of an axis is kept if the command
     line gives that value. Values that are new to all grids replace it.
     """
-    wanted = {key: {choice.split("=", 1)[1] for choice in _choices(override)} for key, override in given.items()}
+    wanted = {key: set(_chosen_values(override)) for key, override in given.items()}
     known = {key: wanted[key] & {value for grid in grids for value in _values(grid, key)} for key in wanted}
     for grid in grids:
         single = {key for key in grid if len(_values(grid, key)) == 1 and known.get(key) and len(grids) > 1}

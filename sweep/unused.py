@@ -1,9 +1,11 @@
 """Choices of a command that do not fit each other, such as a network beside servers that have links of their own."""
 
+import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from system.checks import require
@@ -40,6 +42,26 @@ def require_axes(
         lacks = axis != group and group in groups and OmegaConf.select(config, axis, default=group) is group
         remedy = f"{group}={choices.get(group)} has no such key; sweep other axes, as in '{OTHER_AXES}'"
         require(not lacks, "axis of the experiment", axis, remedy)
+
+
+def require_settings(config: DictConfig, choices: Mapping[str, str | None], given: Collection[str]) -> None:
+    """Raise `InputError` for a setting of the experiment that a given choice cannot have.
+
+    Such a setting is made for another choice of the group.
+    """
+    own = {key.lstrip("+") for key in given}
+    for group in [key for key in given if key in choices and "_target_" in config.get(key, ())]:
+        for key in _unknown_keys(config[group]):
+            remedy = f"the experiment sets it, but {group}={choices[group]} has no such key; add ~{group}.{key}"
+            require(f"{group}.{key}" in own, f"{group}.{key}", config[group][key], remedy)
+
+
+def _unknown_keys(settings: DictConfig) -> list[str]:
+    """Return the keys that the class or function of some settings does not take."""
+    parameters = inspect.signature(get_object(settings["_target_"])).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return []
+    return [str(key) for key in settings if key != "_target_" and key not in parameters]
 
 
 def _reached(config: Any, group: str, seen: set[str]) -> set[str]:

@@ -183,6 +183,17 @@ def test_what_a_listed_cluster_has_no_use_for_is_refused(expand, words, message)
         expand(words)
 
 
+def test_a_setting_for_another_workload_is_refused_until_it_is_left_out(expand, tmp_path):
+    (tmp_path / "a.csv").write_text("arrival_s,input_tokens,output_tokens\n1,2,3\n4,5,6\n")
+    command = ["experiment=fig8_load", "data=embedded", "workload=trace", f"workload.file={tmp_path / 'a.csv'}"]
+    words = [*command, "demand.load=0.5", "algorithm=proposed", "evaluator=simulation"]
+    message = r"workload.job_count = 10000: the experiment sets it, but workload=trace has no such key; add ~workload"
+    with pytest.raises(InputError, match=message):
+        expand(words)
+    (sweep,) = expand([*words, "~workload.job_count"])
+    assert all("job_count" not in point.case["workload"] for point in sweep.points)
+
+
 def test_constants_and_networks_that_are_used_are_accepted(expand):
     (sweep,) = expand(["cluster=typed,a100_slices", "network=european", "constants=published_code"])
     assert len(sweep.points) == 2
