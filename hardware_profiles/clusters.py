@@ -55,7 +55,7 @@ class Cluster:
 
     @property
     def deterministic(self) -> bool:
-        """Return whether neither the network nor the choice of fast servers is random."""
+        """Return whether network and fast servers are not random."""
         is_chosen = self.fast_servers != "random" or self._fast_count() in (0, self.server_count)
         return is_chosen and is_deterministic(self.network)
 

@@ -40,7 +40,7 @@ def remembered_sweeps(
 
 
 def _names_own_file(node: Any) -> bool:
-    """Return whether a configuration names a file of the user's own.
+    """Return whether a configuration names a user's own file.
 
     A file with an address is a public data set, whose checksum the project's files fix.
     """

@@ -17,7 +17,7 @@ INTERPOLATED = re.compile(r"\$\{(\w+)\.?")
 
 
 def require_used(config: DictConfig, choices: Mapping[str, str | None], given: Mapping[str, str]) -> None:
-    """Raise `InputError` for a given network or constants that the case does not use.
+    """Raise `InputError` for given networks or constants without use.
 
     `choices` are the choices of all config groups, and `given` the values that the command itself gives by key.
     """
@@ -32,7 +32,7 @@ def require_used(config: DictConfig, choices: Mapping[str, str | None], given: M
 def require_axes(
     config: DictConfig, choices: Mapping[str, str | None], given: Iterable[str], grids: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Raise `InputError` for a declared axis whose key a given choice lacks.
+    """Raise `InputError` for declared axes that given choices lack.
 
     `grids` are those that the experiment declares, and `given` the keys of the command that have one value.
     """
@@ -45,9 +45,9 @@ def require_axes(
 
 
 def require_settings(config: DictConfig, choices: Mapping[str, str | None], given: Collection[str]) -> None:
-    """Raise `InputError` for a setting of the experiment that a given choice cannot have.
+    """Raise `InputError` for settings that given choices cannot have.
 
-    Such a setting is made for another choice of the group.
+    The experiment makes such a setting for another choice of the group.
     """
     own = {key.lstrip("+") for key in given}
     for group in [key for key in given if key in choices and "_target_" in config.get(key, ())]:
@@ -57,7 +57,7 @@ def require_settings(config: DictConfig, choices: Mapping[str, str | None], give
 
 
 def _unknown_keys(settings: DictConfig) -> list[str]:
-    """Return the keys that the class or function of some settings does not take."""
+    """Return the keys that the target of settings refuses."""
     parameters = inspect.signature(get_object(settings["_target_"])).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return []
@@ -65,7 +65,7 @@ def _unknown_keys(settings: DictConfig) -> list[str]:
 
 
 def _reached(config: Any, group: str, seen: set[str]) -> set[str]:
-    """Return the top-level keys that a part of a configuration refers to."""
+    """Return top-level keys that a part of a configuration names."""
     seen.add(group)
     for text in _texts(config[group]):
         for key in INTERPOLATED.findall(text):

@@ -43,7 +43,7 @@ class RandomStreams:
 
 
 def is_deterministic(*parts: object) -> bool:
-    """Return whether all parts of a case say that they use no random numbers.
+    """Return whether all parts claim to use no random numbers.
 
     A part says so by an attribute `deterministic` that is True. A part that says nothing counts as random, so that
     nothing random is ever taken for the same in every draw.
@@ -52,6 +52,6 @@ def is_deterministic(*parts: object) -> bool:
 
 
 def deterministic(function: Function) -> Function:
-    """Mark a function as a part that uses no random numbers."""
+    """Mark a function as one without random numbers."""
     vars(function)["deterministic"] = True
     return function

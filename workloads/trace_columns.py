@@ -25,7 +25,7 @@ class Column(NamedTuple):
     text: pd.Series
 
     def refuse(self, wrong: NDArray[np.bool_], remedy: str) -> None:
-        """Raise `InputError` for the first value that is wrong, if any."""
+        """Raise `InputError` for the first wrong value, if any."""
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             line, value = self.text.index[row], self.text.iloc[row]
@@ -41,13 +41,13 @@ class Clock:
     """Turns the times of a file, chunk by chunk, into seconds after its first request."""
 
     def __init__(self, unit: str | None) -> None:
-        """Keep the unit; None means dates or seconds, by the first time."""
+        """Keep the unit; None means dates or seconds."""
         self._unit = unit
         self._first: float | int | None = None
         self._last_s = 0.0
 
     def elapsed_s(self, times: Column) -> NDArray[np.float64]:
-        """Return (n,) seconds; raise `InputError` for a wrong or unsorted time."""
+        """Return (n,) seconds; raise `InputError` for wrong or unsorted times."""
         is_date = times.text.str.match(LOOKS_LIKE_A_DATE).to_numpy(np.bool_)
         if self._unit is None:
             self._unit = DATE if is_date[0] else "s"

@@ -40,7 +40,7 @@ class Recording(NamedTuple):
 
 
 def read_recording(path: Path, form: TraceFormat, count: int | None = None) -> Recording:
-    """Return at least the first `count` requests of a file; None means all.
+    """Return at least the first `count` requests; None means all.
 
     A file with fewer is read to its end. A process reads a file once for each number of chunks, unless it changes.
     """
@@ -51,7 +51,7 @@ def read_recording(path: Path, form: TraceFormat, count: int | None = None) -> R
 
 @cache
 def _read(path: Path, version: tuple[int, int], form: TraceFormat, chunks: int | None) -> Recording:
-    """Read enough chunks; `version` tells a file's versions apart in the cache."""
+    """Read enough chunks; `version` tells cached versions apart."""
     clock, parts, kept = Clock(form.time_unit), [], 0
     for text in _chunks(path, form.columns):
         parts.append(_parsed(path, text, form, clock))
@@ -75,7 +75,7 @@ def _joined(parts: Sequence[Recording]) -> Recording:
 
 
 def _parsed(path: Path, text: pd.DataFrame, form: TraceFormat, clock: Clock) -> Recording:
-    """Return the requests of a chunk, those without an answer treated."""
+    """Return a chunk's requests, the unanswered ones treated."""
     times, inputs, outputs = (Column(path, text[title]) for title in form.columns)
     for column in (times, inputs, outputs):
         column.refuse_missing()
@@ -90,7 +90,7 @@ def _parsed(path: Path, text: pd.DataFrame, form: TraceFormat, clock: Clock) -> 
 
 
 def _chunks(path: Path, titles: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """Yield the columns of these titles as text, labelled by line number."""
+    """Yield these columns as text, labelled by line number."""
     name = path.name.lower()
     require(name.endswith(ENDINGS), "file", path, f"its name must end in one of {', '.join(ENDINGS)}")
     reader = _csv_chunks if name.endswith(CSV_ENDINGS) else _jsonl_chunks

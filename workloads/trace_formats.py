@@ -55,7 +55,7 @@ def trace_format(
     time_unit: str | None = None,
     unanswered: Unanswered = "refuse",
 ) -> TraceFormat:
-    """Return the format of that name; given columns and units replace its own.
+    """Return a format, with columns and unit replaced where given.
 
     Raises `InputError` for an unknown name or column.
     """
@@ -70,7 +70,7 @@ def trace_format(
 
 
 def formats_with(titles: Iterable[str]) -> list[str]:
-    """Return the names of formats whose columns are all among these."""
+    """Return the formats whose columns are all present."""
     present = set(titles)
     return [name for name, own in _formats().items() if set(own["columns"].values()) <= present]
 

@@ -66,7 +66,7 @@ class Replay(ABC):
 
     @property
     def unanswered_requests(self) -> int:
-        """Return how many recorded requests among the selected ones came without an answer."""
+        """Return how many of the selected requests were unanswered."""
         first, end = np.searchsorted(self.recording().unanswered, (self._rows.start, self._rows.stop))
         return int(end - first)
 

@@ -20,7 +20,7 @@ Profiles = Callable[[str], GpuProfile]  # the profile of a GPU's name
 
 
 def profile_fields(name: str, folder: Path) -> dict[str, Any]:
-    """Return the fields of a hardware profile, as a mapping for `instantiate`.
+    """Return a hardware profile as a mapping for `instantiate`.
 
     It is one of `hardware_profiles/`, whose name may be written as "RTX 4090", or a file in the folder, such as
     "measured.yaml".
@@ -32,7 +32,7 @@ def profile_fields(name: str, folder: Path) -> dict[str, Any]:
 
 
 def profiles_in(folder: Path) -> Profiles:
-    """Return a function that reads profiles, files of a folder among them."""
+    """Return a reader of profiles, those of a folder included."""
 
     def read(name: str) -> GpuProfile:
         fields = profile_fields(name, folder)
@@ -42,7 +42,7 @@ def profiles_in(folder: Path) -> Profiles:
 
 
 def gpu_of(entry: Entry, profiles: Profiles) -> GpuProfile:
-    """Return the GPU of an entry; raise `InputError` if there is no such GPU."""
+    """Return an entry's GPU; raise `InputError` if it is unknown."""
     if "gpu" not in entry:
         return _own_gpu(entry)
     for key in GPU_KEYS:
@@ -74,7 +74,7 @@ def _own_gpu(entry: Entry) -> GpuProfile:
 
 
 def free_memory_gb(entry: Entry, gpu: GpuProfile, model: ServedModel) -> float:
-    """Return the memory that a server of an entry has for blocks and caches."""
+    """Return a server's memory for blocks and caches."""
     if "free_memory_gb" in entry:
         free_gb = entry.positive("free_memory_gb", "GB")
         remedy = f"is more than the {gpu.memory_gb:g} GB of its GPU; a server is one GPU, use count for several"
@@ -87,7 +87,7 @@ def free_memory_gb(entry: Entry, gpu: GpuProfile, model: ServedModel) -> float:
 
 
 def reserve_gb(model: ServedModel) -> float:
-    """Return the memory of a server that is reserved for workspace.
+    """Return the memory that is reserved for workspace.
 
     It is reserved where a list does not give `free_memory_gb`.
     """

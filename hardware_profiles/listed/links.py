@@ -48,7 +48,7 @@ class RegionTable:
     """Named regions, with a round trip between any two and within each of them."""
 
     def __init__(self, top: Entry) -> None:
-        """Read a file's table; raise `InputError` if a pair lacks or contradicts itself."""
+        """Read a table; raise `InputError` for missing or contradictory pairs."""
         self._rtt_ms: dict[frozenset[str], float] = {}
         rows = top.value(BETWEEN_REGIONS, "a mapping of regions to mappings of regions to ms")
         is_table = isinstance(rows, dict) and rows != {}
@@ -85,12 +85,12 @@ Regions = Distances | RegionTable
 
 
 def regions_of(top: Entry) -> Regions:
-    """Return a file's regions: those of its table, or positions on Earth."""
+    """Return a file's regions, named or positions on Earth."""
     return RegionTable(top) if BETWEEN_REGIONS in top else Distances()
 
 
 def to_orchestrator_s(entry: Entry, top: Entry, regions: Regions) -> tuple[float, Any]:
-    """Return the round trip to the orchestrator, and the server's region or None.
+    """Return round trip to the orchestrator, and region or None.
 
     The round trip is given, or it follows from the regions.
     """
@@ -109,7 +109,7 @@ def to_orchestrator_s(entry: Entry, top: Entry, regions: Regions) -> tuple[float
 def between_servers_s(
     top: Entry, regions: Regions, groups: Sequence[Any], counts: Sequence[int]
 ) -> NDArray[np.float64] | None:
-    """Return the round trips (J, J) between servers, or None if unknown.
+    """Return (J, J) round trips between servers; None if unknown.
 
     `groups` are the regions of groups of servers, with their counts. The round trips follow from the regions if every
     group has one, and are otherwise the one number that the file gives.

@@ -49,7 +49,7 @@ class Machines:
 
     @property
     def cost_per_hour(self) -> NDArray[np.float64] | None:
-        """Return (J,) the costs, or None if no server has one.
+        """Return (J,) costs, or None if no server has one.
 
         Raises `InputError` if only some have one.
         """
@@ -100,7 +100,7 @@ def server_entries(top: Entry, keys: Sequence[str] = SERVER_KEYS) -> list[Entry]
 
 
 def overheads_of(top: Entry) -> tuple[float, float]:
-    """Return a round trip's overheads (s) for the prefill and each further token."""
+    """Return overheads (s) of prefill and of each further token."""
     overheads = top.part("overheads", "a mapping", OVERHEAD_KEYS) if "overheads" in top else Entry("overheads", {})
     once_s, token_s = (
         (overheads.not_negative(key, "ms") if key in overheads else HOP_OVERHEAD_MS) / 1e3 for key in OVERHEAD_KEYS
@@ -123,7 +123,7 @@ def _group(entry: Entry, top: Entry, model: ServedModel, profiles: Profiles, reg
 
 
 def _name(entry: Entry) -> str:
-    """Return the name of an entry, by default its GPU and its region."""
+    """Return an entry's name, by default its GPU and region."""
     if "name" not in entry and "gpu" in entry and "region" in entry:
         return f"{entry.text('gpu', 'a GPU')} in {entry.content['region']}"
     return entry.text("name", "a name of its own")

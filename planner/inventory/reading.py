@@ -148,7 +148,7 @@ def _workload(top: Entry, folder: Path, goal: Goal, limit: int) -> tuple[Workloa
 
 
 def _trace(entry: Entry, folder: Path) -> FileTrace:
-    """Return the trace, by default in the format of the Azure traces."""
+    """Return the trace, by default in the Azure format."""
     for key in ("input_tokens", "output_tokens"):
         require(key not in entry, entry.where(key), entry.content.get(key), "the trace sets it already; remove it")
     file = folder / entry.text("trace", "the path of a CSV or JSONL file")

@@ -39,7 +39,7 @@ class Side(NamedTuple):
     varies: bool = True
 
     def in_draws_of(self, other: "Side") -> "Side":
-        """Return the side; if nothing varies, repeat its value for the other's draws."""
+        """Return the side, a single value repeated for each draw."""
         if self.varies or not other.varies or self.by_draw.empty:
             return self
         return self._replace(by_draw=pd.Series(self.by_draw.iloc[0], index=other.by_draw.index))

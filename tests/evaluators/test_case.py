@@ -56,7 +56,7 @@ def test_algorithms_say_whether_they_choose_c_by_simulation(tuning, expected):
 
 @pytest.fixture(scope="module")
 def trace(tmp_path_factory):
-    """Return a small trace in which every fourth request has no answer."""
+    """Return a trace with every fourth request unanswered."""
     rng = np.random.default_rng(7)
     arrival_s, tokens = np.cumsum(rng.exponential(4.0, 60)), rng.integers(2, 200, (60, 2))
     tokens[::4, 1] = 0
@@ -114,7 +114,7 @@ ON_NETWORK = EqualServers(
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_case_varies_exactly_where_a_second_draw_gives_other_numbers(name, fixed):
-    """Compare what the parts say with draws and replications that are all evaluated."""
+    """Compare the claims with draws and replications, all evaluated."""
     parts, expected = CASES[name]
     case = replace(fixed, **parts(fixed))
     assert case.varies_with == expected

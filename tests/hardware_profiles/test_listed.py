@@ -27,7 +27,7 @@ LIST = {
 
 
 def cluster_of(listed):
-    """Return the cluster of a list, with profiles as configuration inlines them."""
+    """Return the cluster of a list."""
     profiles = instantiate(listed_profiles(listed["servers"]), _convert_="all")
     return ListedCluster(**listed, profiles=profiles, prefill_overhead_s=0.02, token_overhead_s=0.01)
 
@@ -97,7 +97,7 @@ def test_the_configured_cluster_has_seven_types_in_three_regions():
 
 
 def changed(path, value):
-    """Return the list with one key replaced, or removed if the value is None."""
+    """Return the list with a key replaced, or removed for None."""
     content = copy.deepcopy(LIST)
     *parents, last = (int(key) if key.isdecimal() else key for key in path.split("."))
     node = content

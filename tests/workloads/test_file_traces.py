@@ -57,7 +57,7 @@ FILES = {
 
 
 def written(path, rows):
-    """Write rows as CSV or JSONL, perhaps packed, and return the path."""
+    """Write rows as CSV or JSONL; return the path."""
     is_json = ".jsonl" in path.name
     lines = [json.dumps(row) if is_json else ",".join(map(str, row)) for row in rows]
     content = ("\n".join(lines) + "\n").encode()
@@ -103,7 +103,7 @@ def test_columns_of_a_file_of_ones_own(tmp_path):
 
 
 def plain_requests(file, is_kept):
-    """Return times and lengths, read row by row by the csv module."""
+    """Return times and lengths as the csv module reads them."""
     with open(file, newline="") as lines:
         rows = [row for row in csv.DictReader(lines) if is_kept(int(row["output_tokens"]))]
     first = datetime.fromisoformat(rows[0]["arrival_s"])
