@@ -73,7 +73,7 @@ def read_list(file: str | None) -> dict[str, Any]:
 def listed_profiles(servers: Iterable[Any], file: str | None = None) -> dict[str, Any]:
     """Return the profile of each GPU that servers name.
 
-    They are mappings for `instantiate`.     A name such as "measured.yaml" is that of a file in the folder of the list.
+    They are mappings for `instantiate`. A name such as "measured.yaml" is that of a file in the folder of the list.
     """
     named = [server for server in servers if isinstance(server, Mapping) and server.get("gpu") is not None]
     names = dict.fromkeys(str(server["gpu"]) for server in named)
