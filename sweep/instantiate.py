@@ -14,10 +14,11 @@ def evaluate(case: dict[str, Any], draws: range, replications: range) -> Evaluat
 
     The parts of a case are frozen objects, so points share equal parts.
     """
-    parts = {name: _made(json.dumps(part)) for name, part in case.items() if name != "_target_"}
+    parts = {name: part_of(json.dumps(part)) for name, part in case.items() if name != "_target_"}
     return Case(**parts).evaluate(draws, replications)
 
 
 @lru_cache(maxsize=256)
-def _made(configuration: str) -> Any:
+def part_of(configuration: str) -> Any:
+    """Return the object that a part of a case describes, which is given as JSON."""
     return instantiate({"part": json.loads(configuration)}, _convert_="all")["part"]

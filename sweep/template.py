@@ -4,6 +4,7 @@ import math
 import pickle
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from difflib import get_close_matches
 from functools import cache, cached_property
 from typing import Any
 
@@ -26,14 +27,18 @@ class Template:
         self.choices = choices
         self._paths = cache(self._paths_of)
 
-    def case(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the resolved case with these keys set.
+    def has(self, key: str) -> bool:
+        """Return whether the configuration has a key."""
+        return bool(OmegaConf.select(self.config, key, default=PROBE) != PROBE)
 
-        Raises `InputError` for a key that does not exist.
-        """
-        for key, value in values.items():
-            if OmegaConf.select(self.config, key, default=PROBE) == PROBE:
-                raise InputError(f"{key} = {value}: there is no such key; `python run.py --cfg job` shows all")
+    def require_key(self, key: str, value: Any) -> None:
+        """Raise `InputError` with similar keys unless the configuration has the key."""
+        near = get_close_matches(key, self._keys, n=2) if not self.has(key) else []
+        advice = f"did you mean {' or '.join(near)}? " if near else ""
+        require(self.has(key), key, value, f"there is no such key; {advice}`python run.py --cfg job` shows all")
+
+    def case(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the resolved case with these keys set, all of which must exist."""
         copied = {key: self._paths(key) for key in values}
         if any(paths is None or not _is_plain(values[key]) for key, paths in copied.items()):
             return resolved_case(self._with(values))
@@ -42,6 +47,12 @@ class Template:
             for path in paths or ():
                 _value_at(case, path[:-1])[path[-1]] = values[key]
         return case
+
+    @cached_property
+    def _keys(self) -> list[str]:
+        """Return the keys of the configuration outside its case, which only refers to them."""
+        plain = OmegaConf.to_container(self.config)
+        return [".".join(map(str, path)) for path, _ in _leaves(plain) if path[0] != "case" and "_target_" not in path]
 
     @cached_property
     def _resolved(self) -> dict[str, Any]:
