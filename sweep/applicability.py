@@ -11,11 +11,15 @@ Others = tuple[tuple[str, str], ...]  # the values of all axes but one
 
 
 class Point(NamedTuple):
-    """One point of a sweep: its identity, the values of the axes that apply to it, and its resolved configuration."""
+    """One point of a sweep: its identity, the values of the axes that apply to it, and its resolved configuration.
+
+    `is_declared` says whether the experiment's own file declares it: without overrides it would be there as well.
+    """
 
     identity: str
     axes: dict[str, str]
     case: dict[str, Any]
+    is_declared: bool = True
 
 
 class Listing(NamedTuple):

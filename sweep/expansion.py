@@ -8,6 +8,7 @@ for each choice of config groups, and values that the configuration only copies 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from math import prod
 from typing import NamedTuple
 
 from hydra.core.config_loader import ConfigLoader
@@ -19,7 +20,7 @@ from omegaconf import open_dict
 from store.disk.identity import identity_of
 from sweep.applicability import Listing, Point, distinct, listed_once, notes_of, require_effect
 from sweep.embedded import embedded_overrides, require_embedded
-from sweep.grids import axes_of_grids
+from sweep.grids import Grid, axes_of_grids, declared_grids, values_in
 from sweep.template import Template
 from sweep.values import choices, chosen_values, text_of
 from system import InputError
@@ -42,6 +43,7 @@ class Sweep(NamedTuple):
     replications: int
     notes: list[str]  # lines about keys that do not apply to some points
     workers: int | None = None  # largest number of workers; None for no limit
+    declared_count: int = 0  # number of points that the experiment's own file declares
 
 
 class Expansion:
@@ -95,7 +97,8 @@ class Expansion:
         require_count(draws=config.draws, replications=config.replications)
         if config.experiment.workers is not None:
             require_count(**{"experiment.workers": config.experiment.workers})
-        grids = axes_of_grids(config, given, self._parse)
+        declared = declared_grids(config, given, self._parse)
+        grids = axes_of_grids(declared, given, self._parse)
         require(bool(grids), "experiment.axes", plain, f"no grid of {config.experiment.name} has these values")
         axes = list(dict.fromkeys(axis for grid in grids for axis in grid))
         fixed = [text_of(override) for key, override in given.items() if key not in axes]
@@ -108,8 +111,27 @@ class Expansion:
             for point in points:
                 require_embedded(point.case)
         shown = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
+        count = len(points)
+        if given.keys() - OUTSIDE_POINTS:
+            own = [] if "experiment.axes" in given else declared
+            points = [point._replace(is_declared=self._is_declared(point, experiment, own)) for point in points]
+            count = sum(prod(len(values_in(grid, axis)) or 1 for axis in grid) for grid in declared)
         name, size = config.experiment.name + config.data.suffix, (config.draws, config.replications)
-        return Sweep(name, shown, axes, points, *size, notes_of(listings), config.experiment.workers)
+        return Sweep(name, shown, axes, points, *size, notes_of(listings), config.experiment.workers, count)
+
+    def _is_declared(self, point: Point, experiment: list[str], grids: Iterable[Grid]) -> bool:
+        """Return whether a point is also one of the experiment without overrides.
+
+        Then a declared grid has its values of the declared axes, and these alone give the same point.
+        """
+        base = {self._parse(text).get_key_element(): text for text in experiment}
+        for grid in grids:
+            own = {axis: value for axis, value in point.axes.items() if axis in grid}
+            if all(value in values_in(grid, axis) for axis, value in own.items()):
+                texts = base | {axis: f"{axis}={value}" for axis, value in own.items()}
+                if self._point(texts, []).identity == point.identity:
+                    return True
+        return False
 
     def _require_keys(self, experiment: list[str], given: Mapping[str, Override], listings: list[Listing]) -> None:
         """Raise `InputError` for a key that no point has.
@@ -128,7 +150,7 @@ class Expansion:
         options = self._is_group(group)
         return any(self._template((*experiment, f"{group}={option}")).has(key) for option in options)
 
-    def _listing(self, fixed: Sequence[str], axes: Mapping[str, Override]) -> Listing:
+    def _listing(self, fixed: Sequence[str], axes: dict[str, Override]) -> Listing:
         """Return a point for every combination of the axes' values.
 
         Among its keys are those that the fixed overrides set. A point lists only keys that exist there.

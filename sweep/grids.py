@@ -15,12 +15,11 @@ Given = dict[str, Override]  # the overrides of a command line by key
 Parse = Callable[[str], Override]
 
 
-def axes_of_grids(config: DictConfig, given: Mapping[str, Override], parse: Parse) -> list[dict[str, Override]]:
-    """Return the axes of each grid of an experiment under a command line.
+def axes_of_grids(declared: list[Grid], given: Mapping[str, Override], parse: Parse) -> list[dict[str, Override]]:
+    """Return the axes of each grid that a command line keeps of the declared ones.
 
     Axes of the command line replace or extend the declared ones.
     """
-    declared = _declared_grids(config, given, parse)
     return [
         _axes(grid, {key: text for key, text in part.items() if key not in kept and _is_axis(key, grid, declared)})
         for part, about in _parts(dict(given), declared, parse)
@@ -28,7 +27,7 @@ def axes_of_grids(config: DictConfig, given: Mapping[str, Override], parse: Pars
     ]
 
 
-def _declared_grids(config: DictConfig, given: Mapping[str, Override], parse: Parse) -> list[Grid]:
+def declared_grids(config: DictConfig, given: Mapping[str, Override], parse: Parse) -> list[Grid]:
     """Return the declared grids of an experiment, with stand-ins for recorded data.
 
     Axes from the command line get no stand-ins.
@@ -38,7 +37,7 @@ def _declared_grids(config: DictConfig, given: Mapping[str, Override], parse: Pa
     stand_ins, grids = stand_ins_of(config), _grids(declared_axes(config), parse)
     return [
         {
-            axis: parse(f"{axis}={with_stand_ins(_values(grid, axis), stand_ins[axis])}")
+            axis: parse(f"{axis}={with_stand_ins(values_in(grid, axis), stand_ins[axis])}")
             if grid[axis] is not None and axis in stand_ins
             else grid[axis]
             for axis in grid
@@ -75,9 +74,9 @@ def _parts(given: Given, grids: list[Grid], parse: Parse) -> Iterator[tuple[Give
     """
     for key, override in given.items():
         values = chosen_values(override)
-        about = [grid for grid in grids if _values(grid, key)]
-        new = [value for value in values if not any(value in _values(grid, key) for grid in about)]
-        if 0 < len(new) < len(values) and all(len(_values(grid, key)) == 1 for grid in about):
+        about = [grid for grid in grids if values_in(grid, key)]
+        new = [value for value in values if not any(value in values_in(grid, key) for grid in about)]
+        if 0 < len(new) < len(values) and all(len(values_in(grid, key)) == 1 for grid in about):
             known = [value for value in values if value not in new]
             yield from _parts(given | {key: parse(f"{key}={','.join(known)}")}, grids, parse)
             yield from _parts(given | {key: parse(f"{key}={','.join(new)}")}, about, parse)
@@ -99,10 +98,10 @@ def _kept_grids(given: Mapping[str, Override], grids: list[Grid]) -> Iterator[tu
     line gives that value. Values that are new to all grids replace it.
     """
     wanted = {key: set(chosen_values(override)) for key, override in given.items()}
-    known = {key: wanted[key] & {value for grid in grids for value in _values(grid, key)} for key in wanted}
+    known = {key: wanted[key] & {value for grid in grids for value in values_in(grid, key)} for key in wanted}
     for grid in grids:
-        single = {key for key in grid if len(_values(grid, key)) == 1 and known.get(key) and len(grids) > 1}
-        if all(set(_values(grid, key)) <= wanted[key] for key in single):
+        single = {key for key in grid if len(values_in(grid, key)) == 1 and known.get(key) and len(grids) > 1}
+        if all(set(values_in(grid, key)) <= wanted[key] for key in single):
             yield grid, single
 
 
@@ -111,10 +110,10 @@ def _is_axis(key: str, grid: Grid, grids: list[Grid]) -> bool:
 
     It may not if the grid leaves it out (null) and another grid has it.
     """
-    return grid.get(key) is not None or not any(_values(other, key) for other in grids)
+    return grid.get(key) is not None or not any(values_in(other, key) for other in grids)
 
 
-def _values(grid: Grid, key: str) -> list[str]:
+def values_in(grid: Grid, key: str) -> list[str]:
     """Return the values of an axis; none where the grid leaves it out."""
     override = grid.get(key)
     return chosen_values(override) if override is not None else []

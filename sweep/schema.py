@@ -22,7 +22,14 @@ from system.errors import (
 
 RESULTS = (DataUnavailableError, InfeasibleError, NotApplicableError, UnstableError)  # statuses of a point
 WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
-PLAIN = {int: int, float: (int, float), str: str, bool: bool, NoneType: NoneType}  # the values of each type
+# What YAML has for each type; a whole number is a number, too.
+PLAIN: dict[Any, Any] = {
+    int: int,
+    float: (int, float),
+    str: str,
+    bool: bool,
+    NoneType: NoneType,
+}
 
 
 def require_valid(cases: Iterable[Mapping[str, Any]], keys: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from store.disk.locks import is_held
 from store.disk.outcome import Outcome
 from store.disk.store import Part, Parts, Store, missing_parts
-from store.tables.reading import axes_table, outcomes, points_of
+from store.tables.reading import axes_table, outcomes, points_of, sizes_of
 from store.tables.text import aligned
 
 LEGEND = (
@@ -66,7 +66,7 @@ def experiment_status(store: Store, experiments: Sequence[str]) -> tuple[pd.Data
 def sweep_status(store: Store, experiment: str, sweep: dict[str, Any]) -> tuple[Status, dict[str, Outcome]]:
     """Return the status of any sweep under the name of an experiment, and the outcome of each of its points."""
     parts = store.parts(points_of(sweep))
-    by_point = outcomes(store, sweep, parts)
+    by_point = outcomes(store, sizes_of(sweep), parts)
     return _status(experiment, by_point, _left_s(sweep, parts, by_point), store), by_point
 
 
@@ -90,8 +90,8 @@ def _status(experiment: str, by_point: dict[str, Outcome], left_s: NDArray[np.fl
 def _left_s(sweep: dict[str, Any], parts: Parts, by_point: dict[str, Outcome]) -> NDArray[np.float64]:
     """Return the seconds of work left at each point."""
     axes = axes_table(sweep)
-    size = sweep["draws"], sweep["replications"]
-    ahead = [_cells(missing_parts(parts[p], *size)) if by_point[p].status in AHEAD else 0 for p in axes["point"]]
+    sizes = sizes_of(sweep)
+    ahead = [_cells(missing_parts(parts[p], *sizes[p])) if by_point[p].status in AHEAD else 0 for p in axes["point"]]
     cell_s = [by_point[p].duration_s / _cells(parts[p]) if parts[p] else np.nan for p in axes["point"]]
     return left_s(axes.drop(columns="point").to_numpy(str), np.array(ahead), np.array(cell_s))
 

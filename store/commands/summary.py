@@ -1,8 +1,15 @@
 """Summary of an experiment in one line, and the reasons for points without a result."""
 
 from collections.abc import Sequence
+from math import prod
+from typing import Any
 
 import pandas as pd
+
+from store.tables.reading import axes_of
+from store.tables.statistics import shown
+
+MOST_POINTS, MOST_VALUES = 3, 8  # with one reason, and of one axis
 
 
 def summary_line(experiment: str, fixed: Sequence[str], points: pd.DataFrame) -> str:
@@ -16,6 +23,27 @@ def summary_line(experiment: str, fixed: Sequence[str], points: pd.DataFrame) ->
 
 
 def reasons(points: pd.DataFrame) -> list[str]:
-    """Return why points have another status than `ok`, each reason once."""
+    """Return why points have another status than `ok`, each reason once, with the axis values of its points."""
+    varying = [axis for axis in axes_of(points) if points[axis].nunique(dropna=False) > 1]
     others = points[points["status"] != "ok"].groupby(["status", "reason"], sort=False)
-    return [f"    {status} ({len(group)}): {reason}" for (status, reason), group in others]
+    return [
+        f"    {status} ({len(group)}): {reason}{_coordinates(group[varying])}" for (status, reason), group in others
+    ]
+
+
+def _coordinates(table: pd.DataFrame) -> str:
+    """Return the values of axes in brackets: as `a=1,2 b=3` if these are all combinations, else point by point."""
+    values = {str(axis): list(table[axis].drop_duplicates()) for axis in table}
+    is_grid = prod(map(len, values.values())) == len(table)
+    listed = [values] if is_grid else [{a: [v] for a, v in row.items()} for row in table.to_dict("records")]
+    texts = [" ".join(filter(None, (_text(axis, row[axis]) for axis in row))) for row in listed]
+    more = [f"{len(texts) - MOST_POINTS} more"] if len(texts) > MOST_POINTS else []
+    text = "; ".join([*texts[:MOST_POINTS], *more])
+    return f" [{text}]" if text else ""
+
+
+def _text(axis: str, values: Sequence[Any]) -> str:
+    """Return an axis with its values; empty if it applies to none of the points."""
+    known = [shown(value) for value in values if not pd.isna(value)]
+    more = ["..."] if len(known) > MOST_VALUES else []
+    return f"{axis}={','.join([*known[:MOST_VALUES], *more])}" if known else ""

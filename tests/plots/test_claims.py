@@ -10,9 +10,10 @@ from plots.claims import judging
 from plots.claims.judging import Evidence, evaluate_test
 from plots.claims.ledger import basis_of, explanation, ledger_table, page
 from plots.claims.rules import claim_of, claim_rules, claims
-from plots.claims.verdicts import gather, judge
+from plots.claims.verdicts import NO_VERDICT, gather, judge
 from plots.figures.paper.table1 import SCHEMES
 from store.tables.labels import Labels
+from store.tables.reading import with_numbers
 from system import InputError
 from tests.support.project import CONF, choices, script
 
@@ -34,13 +35,24 @@ def evidence(values, metric="response_mean_s", status=None, axes=("scheme", "loa
         points.append(
             {"point": str(number), **named, "status": (status or {}).get(key, "ok"), "reason": "", "duration_s": 0.0}
         )
+        size = {"status": points[-1]["status"], "draws": max(map(len, values.values()))}
         for draw, value in enumerate(numbers):
             coordinates = value.items() if isinstance(value, dict) else [(np.nan, value)]
             rows += [
-                {"point": str(number), **named, "draw": draw, "metric": metric, "at": coordinate, "value": single}
+                {
+                    "point": str(number),
+                    **named,
+                    **size,
+                    "draw": draw,
+                    "metric": metric,
+                    "at": coordinate,
+                    "value": single,
+                }
                 for coordinate, single in coordinates
             ]
-    return {"x": Evidence("x", pd.DataFrame(rows).assign(replication=0), pd.DataFrame(points))}
+    tables = (with_numbers(pd.DataFrame(table), [*axes, "constants"]) for table in (rows, points))
+    measured, listed = tables
+    return {"x": Evidence("x", measured.assign(replication=0), listed, draws=claim_rules()["draws"])}
 
 
 def decide(results, of, to=None, **settings):
@@ -185,8 +197,27 @@ UNTESTABLE = {"id": "C0", "claim": "c", "source": "s", "published": "p", "untest
 
 def test_embedded_variant_cannot_replace_recorded_data():
     results = {"x": evidence({("fast", "0.5"): np.ones(3)})["x"]._replace(name="x_embedded")}
-    assert judge(claim([0, 2], conditions=["fast"]), results).verdict == "reproduced"
-    assert judge(claim([0, 2], conditions=["fast"], measured=True), results).verdict == "not run: x"
+    assert judge(claim([0, 2], conditions=["fast"]), results).verdict == "reproduced (embedded data)"
+    assert judge(claim([0, 2], conditions=["fast"], measured=True), results).verdict == "not run: x on recorded data"
+
+
+def test_verdict_says_if_it_rests_on_less_than_the_rule_asks_for():
+    results = evidence({("fast", "0.5"): np.ones(3), ("slow", "0.5"): np.ones(3)})
+    results = {"x": results["x"]._replace(draws=3, declared_count=9)}
+    assert judge(claim([0, 2]), results).verdict == "reproduced (3 draws, 2 of 9 points of x)"
+    text = judge(claim([0, 2], conditions=["fast", "other"]), results).verdict
+    assert text == "reproduced under: scheme = fast (3 draws, 2 of 9 points of x)"
+
+
+def test_rows_of_another_setting_give_no_verdict():
+    axes = ("scheme", "network")
+    results = evidence({("fast", "a"): np.ones(3), ("fast", "b"): np.full(3, 9.0)}, axes=axes)
+    pooled = judge(claim([None, 5.5], conditions=["fast"]), results)
+    assert pooled.verdict.startswith(f"{NO_VERDICT}: network = a, b: ")
+    assert not pooled.findings
+    none_declared = {"x": results["x"]._replace(rows=results["x"].rows.iloc[:0], points=results["x"].points.iloc[:0])}
+    verdict = judge(claim([None, 5], conditions=["fast"]), none_declared).verdict
+    assert verdict == f"{NO_VERDICT}: no point of x is as the experiment declares it"
 
 
 def test_page_and_table_agree():
@@ -271,5 +302,15 @@ def test_ledger_is_written_from_a_store_and_lists_its_experiments(tmp_path):
     text = (tmp_path / "claims.md").read_text()
     assert "- fig2_embedded: 2 draws; network European; workload SyntheticWorkload" in text
     assert set(gather(tmp_path / "s")) == {"fig2"}
-    assert basis_of(tmp_path / "s", "fig2_embedded") in text
+    assert basis_of(tmp_path / "s", gather(tmp_path / "s")["fig2"]) in text
     assert "fig2" in choices("experiment")
+
+
+def test_own_points_of_an_experiment_are_not_judged(tmp_path):
+    words = ("run.py", "-m", "experiment=fig2", "data=embedded", "draws=1", "hydra/launcher=basic", "constants=paper")
+    swept = script(*words, "tuning.capacity=6", f"store={tmp_path / 's'}")
+    assert swept.returncode == 0, swept.stderr
+    assert gather(tmp_path / "s")["fig2"].rows.empty
+    script("plot.py", "claims", "--store", tmp_path / "s", "--to", tmp_path)
+    verdicts = pd.read_csv(tmp_path / "claims.csv").set_index("id")["verdict"]
+    assert verdicts["C2b"] == f"{NO_VERDICT}: no point of fig2 is as the experiment declares it"
