@@ -18,6 +18,7 @@ from store.disk.work import WorkItem, do_shared_work, do_work
 from sweep.embedded import require_embedded
 from sweep.errors import one_sentence_errors
 from sweep.expansion import Expansion
+from sweep.grids import require_experiment
 from sweep.instantiate import evaluate
 from sweep.schema import require_valid
 from sweep.template import resolved_case
@@ -44,6 +45,7 @@ def main(config: DictConfig) -> None:
 def one_point(config: DictConfig) -> str:
     """Compute the missing parts of the configured point, and return its card."""
     require_count(draws=config.draws, replications=config.replications)
+    require_experiment(config, HydraConfig.get().runtime.choices.get("experiment"))
     store, case = Store(Path(config.store)), resolved_case(config)
     if config.data.stand_ins:
         require_embedded(case)

@@ -1,6 +1,7 @@
 """Errors of commands: one sentence on stderr and a non-zero exit status; HYDRA_FULL_ERROR=1 shows the traceback."""
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from system.errors import STOPPED, InputError, input_error_behind
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 ONE_SENTENCE = "SERVER_CHAINS_ONE_SENTENCE"  # set with FULL_ERROR if the user did not set that
+MISPLACED = re.compile(r"In '(experiment/[^']+)': Could not override '[^']+@experiment\.")
 LENGTH = 1000  # most characters of a message, as a launcher's errors contain the logs of its workers
 
 
@@ -52,6 +54,8 @@ def sentence(error: BaseException) -> str:
         return f"{error.missing_cfg_file}.yaml: there is no such file; write {words}"
     if "hydra/launcher/submitit_" in str(error):
         return not_installed("slurm")
+    if misplaced := MISPLACED.search(str(error)):
+        return f"{misplaced[1]}.yaml: must begin with the line `# @package _global_`"
     if "Could not override" in str(error):
         return str(error).splitlines()[0].rstrip(".") + ": there is no such key; `python run.py --cfg job` shows all"
     if "Error in call to target" in str(error) and cause is not None:

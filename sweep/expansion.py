@@ -20,7 +20,7 @@ from omegaconf import open_dict
 from store.disk.identity import identity_of
 from sweep.applicability import Listing, Point, distinct, listed_once, notes_of, require_effect
 from sweep.embedded import embedded_overrides, require_embedded
-from sweep.grids import Grid, axes_of_grids, declared_grids, values_in
+from sweep.grids import Grid, axes_of_grids, declared_grids, require_experiment, values_in
 from sweep.template import Template
 from sweep.values import choices, chosen_values, text_of
 from system import InputError
@@ -93,7 +93,10 @@ class Expansion:
             )
         experiment = [*experiment, *self._stand_ins(experiment, given)]
         plain = [text_of(override) for override in overrides if not override.is_sweep_override()]
-        config = self._template((*experiment, *plain)).config
+        template = self._template((*experiment, *plain))
+        config = template.config
+        self._require_own_name(config.experiment.name, template.choices.get("experiment"), given)
+        require_experiment(config, template.choices.get("experiment"))
         require_count(draws=config.draws, replications=config.replications)
         if config.experiment.workers is not None:
             require_count(**{"experiment.workers": config.experiment.workers})
@@ -118,6 +121,16 @@ class Expansion:
             count = sum(prod(len(values_in(grid, axis)) or 1 for axis in grid) for grid in declared)
         name, size = config.experiment.name + config.data.suffix, (config.draws, config.replications)
         return Sweep(name, shown, axes, points, *size, notes_of(listings), config.experiment.workers, count)
+
+    def _require_own_name(self, name: str, choice: str | None, given: Mapping[str, Override]) -> None:
+        """Raise `InputError` for a file with the name of another experiment, as a copy of that has."""
+        other = name != choice and choice is not None and name in self._is_group("experiment")
+        require(
+            not other or "experiment.name" in given,
+            "experiment.name",
+            name,
+            f"belongs to another experiment; give {choice} a name of its own",
+        )
 
     def _is_declared(self, point: Point, experiment: list[str], grids: Iterable[Grid]) -> bool:
         """Return whether a point is also one of the experiment without overrides.

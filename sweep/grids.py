@@ -10,9 +10,17 @@ from sweep.embedded import declared_axes, stand_ins_of, with_stand_ins
 from sweep.values import chosen_values
 from system.checks import require
 
+UNNAMED = "unnamed"  # the name of a sweep that is no experiment's
 Grid = dict[str, Override | None]  # the values of each axis; None where the grid leaves the axis out
 Given = dict[str, Override]  # the overrides of a command line by key
 Parse = Callable[[str], Override]
+
+
+def require_experiment(config: DictConfig, choice: str | None) -> None:
+    """Raise `InputError` if the chosen experiment's file does not set its name where the configuration reads it."""
+    named = config.experiment.name != UNNAMED or choice is None
+    remedy = "its file must begin with the line `# @package _global_` and set experiment.name, such as to that choice"
+    require(named, "experiment", choice, remedy)
 
 
 def axes_of_grids(declared: list[Grid], given: Mapping[str, Override], parse: Parse) -> list[dict[str, Override]]:

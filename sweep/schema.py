@@ -77,7 +77,7 @@ def _arguments(key: str, node: Any) -> Iterator[tuple[str, Any, Any]]:
 def _types(target: str) -> dict[str, Any]:
     """Return the types of the arguments of a class or function."""
     called = get_object(target)
-    return get_type_hints(called.__init__ if isinstance(called, type) else called)
+    return get_type_hints(called.__init__ if isinstance(called, type) else called)  # type: ignore[misc]
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -24,7 +24,7 @@ def summary_line(experiment: str, fixed: Sequence[str], points: pd.DataFrame) ->
 
 def reasons(points: pd.DataFrame) -> list[str]:
     """Return why points have another status than `ok`, each reason once, with the axis values of its points."""
-    varying = [axis for axis in axes_of(points) if points[axis].nunique(dropna=False) > 1]
+    varying = [axis for axis in axes_of(points) if len(points[axis].drop_duplicates()) > 1]
     others = points[points["status"] != "ok"].groupby(["status", "reason"], sort=False)
     return [
         f"    {status} ({len(group)}): {reason}{_coordinates(group[varying])}" for (status, reason), group in others
@@ -33,10 +33,11 @@ def reasons(points: pd.DataFrame) -> list[str]:
 
 def _coordinates(table: pd.DataFrame) -> str:
     """Return the values of axes in brackets: as `a=1,2 b=3` if these are all combinations, else point by point."""
-    values = {str(axis): list(table[axis].drop_duplicates()) for axis in table}
+    axes = list(map(str, table))
+    values = {axis: list(table[axis].drop_duplicates()) for axis in axes}
     is_grid = prod(map(len, values.values())) == len(table)
-    listed = [values] if is_grid else [{a: [v] for a, v in row.items()} for row in table.to_dict("records")]
-    texts = [" ".join(filter(None, (_text(axis, row[axis]) for axis in row))) for row in listed]
+    listed = [values] if is_grid else [{axis: [row[axis]] for axis in axes} for _, row in table.iterrows()]
+    texts = [" ".join(filter(None, (_text(axis, row[axis]) for axis in axes))) for row in listed]
     more = [f"{len(texts) - MOST_POINTS} more"] if len(texts) > MOST_POINTS else []
     text = "; ".join([*texts[:MOST_POINTS], *more])
     return f" [{text}]" if text else ""
