@@ -50,6 +50,15 @@ def sentence(error: BaseException) -> str:
     ours, cause = input_error_behind(error), error.__cause__ or error.__context__
     if ours is not None:
         return str(ours)
+    if remedy := _remedy(error):
+        return remedy
+    if "Error in call to target" in str(error) and cause is not None:
+        return str(cause)  # the message of the call itself, such as an unknown argument
+    return _on_one_line(str(error)) or type(error).__name__
+
+
+def _remedy(error: BaseException) -> str:
+    """Return what to do about a message of Hydra that does not say so itself; empty for others."""
     if isinstance(error, MissingConfigException) and (words := _embedded_words(error)):
         return f"{error.missing_cfg_file}.yaml: there is no such file; write {words}"
     if "hydra/launcher/submitit_" in str(error):
@@ -58,9 +67,7 @@ def sentence(error: BaseException) -> str:
         return f"{misplaced[1]}.yaml: must begin with the line `# @package _global_`"
     if "Could not override" in str(error):
         return str(error).splitlines()[0].rstrip(".") + ": there is no such key; `python run.py --cfg job` shows all"
-    if "Error in call to target" in str(error) and cause is not None:
-        return str(cause)  # the message of the call itself, such as an unknown argument
-    return _on_one_line(str(error)) or type(error).__name__
+    return ""
 
 
 def _embedded_words(error: MissingConfigException) -> str:

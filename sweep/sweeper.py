@@ -232,7 +232,8 @@ def _valid(sweeps: list[Sweep]) -> list[Sweep]:
 def _report(store: Store, sweep: Sweep) -> bool:
     """Print the summary of a sweep; return whether no point failed or is missing."""
     points = points_table(store, _as_record(sweep))
-    lines = [summary_line(sweep.experiment, sweep.fixed, points), *sweep.notes, *reasons(points)]
+    notes = (f"    {note}" for note in sweep.notes)
+    lines = [summary_line(sweep.experiment, sweep.fixed, points), *notes, *reasons(points)]
     sys.stdout.write("\n".join(lines) + "\n")
     return not points["status"].isin(["failed", "missing"]).any()
 
