@@ -19,8 +19,7 @@ from sweep.embedded import require_embedded
 from sweep.errors import one_sentence_errors
 from sweep.expansion import Expansion
 from sweep.grids import require_experiment
-from sweep.instantiate import evaluate
-from sweep.schema import require_valid
+from sweep.instantiate import evaluate, require_valid
 from sweep.template import resolved_case
 from system.checks import require_count
 from system.code.source import ROOT

@@ -23,6 +23,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
+from store.commands.dry_run import dry_run_lines
 from store.commands.status import sweep_status
 from store.commands.summary import reasons, summary_line
 from store.disk.locks import wait_for_others
@@ -30,13 +31,12 @@ from store.disk.store import Store, missing_parts
 from store.disk.work import WorkItem, write_work
 from store.tables.reading import points_table
 from sweep.applicability import Point
-from sweep.dry_run import dry_run_lines
 from sweep.errors import sentence
 from sweep.expansion import Expansion, Sweep
+from sweep.instantiate import require_valid
 from sweep.labels import config_folders, labels_of
 from sweep.ray_launcher import RayLauncher
 from sweep.remembered import remembered_sweeps
-from sweep.schema import require_valid
 
 POLL_S = 0.5
 LATE_S = 5.0  # once everything is done, wait this long for workers that are lost or still queued
@@ -95,8 +95,9 @@ class PointsSweeper(Sweeper):
             sys.exit(1)
 
     def _dry_run_lines(self, store: Store, sweep: Sweep) -> list[str]:
-        status, _ = sweep_status(store, sweep.experiment, _as_record(sweep))
-        return dry_run_lines(sweep, status, self._worker_count([sweep]))
+        record = _as_record(sweep)
+        status, _ = sweep_status(store, sweep.experiment, record)
+        return dry_run_lines(record, status, sweep.notes, self._worker_count([sweep]))
 
     def _compute(self, store: Store, sweeps: list[Sweep]) -> None:
         """Compute all missing points.

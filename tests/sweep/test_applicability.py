@@ -53,7 +53,7 @@ def test_values_that_are_alike_are_refused_beside_others():
 
 
 def test_two_names_of_one_configuration_are_both_kept():
-    """Two parts that one setting makes equal are no case of an axis that does not apply."""
+    """Keep two parts that one setting makes equal; the axis of parts applies to both."""
     points = [
         Point("x", {"part": "a", "p": "1"}, {"part": {}}),
         Point("y", {"part": "a", "p": "2"}, {"part": {}}),

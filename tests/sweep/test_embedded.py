@@ -5,7 +5,7 @@ import yaml
 
 from store.disk.store import EMBEDDED, Store, words_of
 from sweep.embedded import require_embedded
-from sweep.schema import require_valid
+from sweep.instantiate import require_valid
 from system import InputError
 from tests.support.project import CONF, case_of, choices, script
 

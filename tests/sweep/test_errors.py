@@ -75,7 +75,7 @@ def test_a_file_that_is_no_experiment(removed, message, multirun, tmp_path):
 
 def test_one_configuration_of_a_sweep_is_not_shown():
     done = script("run.py", "-m", "experiment=fig2", "--cfg", "job")
-    assert done.stderr.startswith("error: --cfg = job: shows one point; leave -m out, or use --dry-run")
+    assert done.stderr.startswith("error: --cfg = job: shows one point; leave -m out, or write --dry-run")
 
 
 def test_a_traceback_is_shown_on_request(tmp_path):

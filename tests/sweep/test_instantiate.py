@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from sweep.schema import require_valid
+from sweep.instantiate import require_valid
 from system import InputError
 from system.errors import DataUnavailableError, NotApplicableError
 

@@ -1,23 +1,27 @@
 """Dry run: the points of a sweep, what the store has of them, and the time that the rest takes."""
 
+from collections.abc import Iterable, Mapping
 from math import isnan
+from typing import Any
 
 from store.commands.status import Status
-from sweep.expansion import Sweep
 from system.words import counted
 
 
-def dry_run_lines(sweep: Sweep, status: Status, workers: int) -> list[str]:
-    """Return what a sweep would compute on a number of workers, as lines."""
-    size = f"{counted(sweep.draws, 'draw')}, {counted(sweep.replications, 'replication')}"
-    title = f"{sweep.experiment} ({', '.join(sweep.fixed)})" if sweep.fixed else sweep.experiment
-    lines = [*(f"{axis} = {', '.join(_values(sweep, axis))}" for axis in sweep.axes), *sweep.notes]
+def dry_run_lines(sweep: Mapping[str, Any], status: Status, notes: Iterable[str], workers: int) -> list[str]:
+    """Return what a sweep would compute on a number of workers, as lines.
+
+    `sweep` is the record that the store would keep of it; `notes` are lines about its axes.
+    """
+    size = f"{counted(sweep['draws'], 'draw')}, {counted(sweep['replications'], 'replication')}"
+    title = f"{status.experiment} ({', '.join(sweep['fixed'])})" if sweep["fixed"] else status.experiment
+    lines = [*(f"{axis} = {', '.join(_values(sweep, axis))}" for axis in sweep["axes"]), *notes]
     lines += [_stored(status), _expected(status, workers)]
     return [f"{title}: {counted(status.points, 'point')}, each of {size}", *(f"    {line}" for line in lines)]
 
 
-def _values(sweep: Sweep, axis: str) -> list[str]:
-    return list(dict.fromkeys(point.axes[axis] for point in sweep.points if axis in point.axes))
+def _values(sweep: Mapping[str, Any], axis: str) -> list[str]:
+    return list(dict.fromkeys(entry["axes"][axis] for entry in sweep["points"] if axis in entry["axes"]))
 
 
 def _stored(status: Status) -> str:
