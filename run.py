@@ -58,7 +58,10 @@ def one_point(config: DictConfig) -> str:
 
 
 def words_for_hydra(words: Sequence[str]) -> list[str]:
-    """Return the words of a command as Hydra knows them: `--dry-run` becomes a key of the sweeper."""
+    """Return the words of a command as Hydra knows them.
+
+    `--dry-run` becomes a key of the sweeper.
+    """
     known = [word for word in words if word != DRY_RUN]
     args = get_args_parser().parse_args(known)
     if args.multirun and args.cfg:

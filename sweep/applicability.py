@@ -30,7 +30,7 @@ class Listing(NamedTuple):
 
 
 def listed_once(listing: Listing) -> Listing:
-    """Return a listing in which no point differs from another in axes that do not change it.
+    """Return a listing without the repetitions that an idle axis makes.
 
     Where all values of an axis give the same identity, the axis does not apply. One of these points is kept, without
     that axis. The parts of a case (`algorithm=`, `evaluator=`) come last: if a scheme ignores a setting, and one value
@@ -49,7 +49,7 @@ def listed_once(listing: Listing) -> Listing:
 
 
 def distinct(points: Iterable[Point]) -> list[Point]:
-    """Return the points without repetitions, such as those of an axis whose key does not exist there.
+    """Return the points without repetitions.
 
     A point that another one lists with more axes is a repetition, too.
     """
@@ -77,7 +77,7 @@ def require_effect(listings: Iterable[Listing]) -> None:
 
 
 def _alike(points: Iterable[Point], axis: str) -> list[str]:
-    """Return values of an axis that give the same points throughout; empty if there are none."""
+    """Return values of an axis that give the same points throughout, if any."""
     by_value: defaultdict[str, set[Any]] = defaultdict(set)
     for point in points:
         if axis in point.axes:
@@ -104,7 +104,7 @@ def _note(key: str, listings: Sequence[Listing]) -> str:
 
 
 def _description(idle: Sequence[dict[str, str]], active: Sequence[dict[str, str]]) -> list[str]:
-    """Return the values of other keys that only idle points have, until these describe all of them."""
+    """Return values of other keys that tell idle points from active ones."""
     left, words = list(idle), []
     for key in dict.fromkeys(key for axes in idle for key in axes):
         busy = {axes.get(key) for axes in active}

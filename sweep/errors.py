@@ -58,7 +58,7 @@ def sentence(error: BaseException) -> str:
 
 
 def _remedy(error: BaseException) -> str:
-    """Return what to do about a message of Hydra that does not say so itself; empty for others."""
+    """Return our message in place of one of Hydra's; empty to keep that."""
     if isinstance(error, MissingConfigException) and (words := _embedded_words(error)):
         return f"{error.missing_cfg_file}.yaml: there is no such file; write {words}"
     if "hydra/launcher/submitit_" in str(error):

@@ -123,7 +123,7 @@ class Expansion:
         return Sweep(name, shown, axes, points, *size, notes_of(listings), config.experiment.workers, count)
 
     def _require_own_name(self, name: str, choice: str | None, given: Mapping[str, Override]) -> None:
-        """Raise `InputError` for a file with the name of another experiment, as a copy of that has."""
+        """Raise `InputError` for a copied experiment that kept the name of the other."""
         other = name != choice and choice is not None and name in self._is_group("experiment")
         require(
             not other or "experiment.name" in given,
@@ -201,7 +201,10 @@ class Expansion:
 
 
 def _shown(points: Iterable[Point], axes: Sequence[str]) -> list[Point]:
-    """Return the points with only these axes, and each once, as the command line may have made grids alike."""
+    """Return the points with only these axes, each once.
+
+    The command line may have made grids alike.
+    """
     return distinct(
         point._replace(axes={axis: point.axes[axis] for axis in axes if axis in point.axes}) for point in points
     )

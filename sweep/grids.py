@@ -17,14 +17,14 @@ Parse = Callable[[str], Override]
 
 
 def require_experiment(config: DictConfig, choice: str | None) -> None:
-    """Raise `InputError` if the chosen experiment's file does not set its name where the configuration reads it."""
+    """Raise `InputError` if the file of the chosen experiment sets no name."""
     named = config.experiment.name != UNNAMED or choice is None
     remedy = "its file must begin with the line `# @package _global_` and set experiment.name, such as to that choice"
     require(named, "experiment", choice, remedy)
 
 
 def axes_of_grids(declared: list[Grid], given: Mapping[str, Override], parse: Parse) -> list[dict[str, Override]]:
-    """Return the axes of each grid that a command line keeps of the declared ones.
+    """Return the axes of each declared grid that a command line keeps.
 
     Axes of the command line replace or extend the declared ones.
     """

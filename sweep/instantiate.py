@@ -47,9 +47,10 @@ def _made(configuration: str) -> Any:
 
 
 def require_valid(cases: Iterable[Mapping[str, Any]], keys: Iterable[str]) -> None:
-    """Raise `InputError` for the first part of a case that cannot be made or has a value of a wrong type.
+    """Raise `InputError` for the first part of a case that cannot be made.
 
-    Equal parts of several cases are checked once. `keys` are the keys of the command, which messages name.
+    That includes a value which is not of its argument's type. Equal parts of several cases are checked once. `keys` are
+    the keys of the command, which messages name.
     """
     parts = {(name, json.dumps(part)): part for case in cases for name, part in case.items() if name != "_target_"}
     keys = list(keys)
@@ -68,14 +69,14 @@ def require_valid(cases: Iterable[Mapping[str, Any]], keys: Iterable[str]) -> No
 
 
 def _require_types(name: str, part: Any, keys: Iterable[str]) -> None:
-    """Raise `InputError` for a value in a part that is not of its argument's type."""
+    """Raise `InputError` for a value that is not of its argument's type."""
     for path, value, kind in _arguments(name, part):
         key = next((key for key in keys if f".{path}".endswith(f".{key}")), path)
         require(_fits(value, kind), key, value, f"must be {_in_words(kind)}")
 
 
 def _arguments(key: str, node: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yield path, value and type of each argument of the calls that a configuration describes."""
+    """Yield path, value and type of each argument in a configuration."""
     if isinstance(node, dict):
         types = _types(node["_target_"]) if "_target_" in node else {}
         for name, value in node.items():
@@ -95,7 +96,7 @@ def _types(target: str) -> dict[str, Any]:
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Return whether a plain value may have a type; true for types that it says nothing about."""
+    """Return whether a plain value may have a type; true if that is unknown."""
     origin, args = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return any(_fits(value, option) for option in args)

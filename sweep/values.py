@@ -61,7 +61,7 @@ def _texts(node: Any, override: Override) -> Iterator[str]:
 
 
 def _range_texts(span: RangeSweep, override: Override) -> Iterator[str]:
-    """Yield the numbers of a range; decimals are exact, so that .1 + .1 + .1 is 0.3."""
+    """Yield the numbers of a range, with exact decimals."""
     numbers = span.start, span.stop, span.step
     start, stop, step = (Decimal(str(number)) for number in numbers)
     if step == 0:

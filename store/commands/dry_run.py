@@ -25,7 +25,7 @@ def _values(sweep: Mapping[str, Any], axis: str) -> list[str]:
 
 
 def _stored(status: Status) -> str:
-    """Return how many points are stored and how many are left, by what became of them earlier."""
+    """Return how many points are stored and how many are left, and why."""
     left = {"new or with new draws": status.missing, "failed earlier": status.failed, "skipped earlier": status.skipped}
     parts = ", ".join(f"{count} {name}" for name, count in left.items() if count)
     total = sum(left.values())

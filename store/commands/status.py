@@ -64,7 +64,7 @@ def experiment_status(store: Store, experiments: Sequence[str]) -> tuple[pd.Data
 
 
 def sweep_status(store: Store, experiment: str, sweep: dict[str, Any]) -> tuple[Status, dict[str, Outcome]]:
-    """Return the status of any sweep under the name of an experiment, and the outcome of each of its points."""
+    """Return the status of any sweep, and the outcome of each of its points."""
     parts = store.parts(points_of(sweep))
     by_point = outcomes(store, sizes_of(sweep), parts)
     return _status(experiment, by_point, _left_s(sweep, parts, by_point), store), by_point

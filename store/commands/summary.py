@@ -23,7 +23,7 @@ def summary_line(experiment: str, fixed: Sequence[str], points: pd.DataFrame) ->
 
 
 def reasons(points: pd.DataFrame) -> list[str]:
-    """Return why points have another status than `ok`, each reason once, with the axis values of its points."""
+    """Return why points are not `ok`: each reason with its axis values."""
     varying = [axis for axis in axes_of(points) if len(points[axis].drop_duplicates()) > 1]
     others = points[points["status"] != "ok"].groupby(["status", "reason"], sort=False)
     return [
@@ -32,7 +32,10 @@ def reasons(points: pd.DataFrame) -> list[str]:
 
 
 def _coordinates(table: pd.DataFrame) -> str:
-    """Return the values of axes in brackets: as `a=1,2 b=3` if these are all combinations, else point by point."""
+    """Return the values of axes in brackets.
+
+    They are written as `a=1,2 b=3` if these are all combinations, and else point by point.
+    """
     axes = list(map(str, table))
     values = {axis: list(table[axis].drop_duplicates()) for axis in axes}
     is_grid = prod(map(len, values.values())) == len(table)
@@ -44,7 +47,7 @@ def _coordinates(table: pd.DataFrame) -> str:
 
 
 def _text(axis: str, values: Sequence[Any]) -> str:
-    """Return an axis with its values; empty if it applies to none of the points."""
+    """Return an axis with its values; empty if it does not apply."""
     known = [shown(value) for value in values if not pd.isna(value)]
     more = ["..."] if len(known) > MOST_VALUES else []
     return f"{axis}={','.join([*known[:MOST_VALUES], *more])}" if known else ""

@@ -47,7 +47,7 @@ class Comparison(NamedTuple):
 def compare_values(
     experiment: str, axis: str, values: tuple[str, str], measure: Measure, store: str | Path = FOLDER
 ) -> Comparison:
-    """Compare two values of an axis at each combination of the other axes that apply."""
+    """Compare two values of an axis at each combination of the other axes."""
     results = load_results(experiment, store)
     axes = axes_of(results.points)
     require_known(axes, axis=axis)

@@ -13,7 +13,7 @@ NEEDS = {"a": ("p", "q"), "b": ("q",), "c": ()}  # the settings that each part h
 
 
 def listing(needs=NEEDS, axes=AXES):
-    """Return the points of a grid of parts and settings, whose identity is what the part depends on."""
+    """Return a grid of parts and settings; a part depends on some settings."""
     points = []
     for values in itertools.product(*axes.values()):
         chosen = dict(zip(axes, values, strict=True))
@@ -53,7 +53,7 @@ def test_values_that_are_alike_are_refused_beside_others():
 
 
 def test_two_names_of_one_configuration_are_both_kept():
-    """Keep two parts that one setting makes equal; the axis of parts applies to both."""
+    """Keep two parts that one setting makes equal."""
     points = [
         Point("x", {"part": "a", "p": "1"}, {"part": {}}),
         Point("y", {"part": "a", "p": "2"}, {"part": {}}),
