@@ -59,10 +59,10 @@ def sentence(error: BaseException) -> str:
 
 def _remedy(error: BaseException) -> str:
     """Return our message in place of one of Hydra's; empty to keep that."""
-    if isinstance(error, MissingConfigException) and (message := _missing_choice(error)):
-        return message
     if "hydra/launcher/submitit_" in str(error):
         return not_installed("slurm")
+    if isinstance(error, MissingConfigException) and (message := _missing_choice(error)):
+        return message
     if misplaced := MISPLACED.search(str(error)):
         return f"{misplaced[1]}.yaml: must begin with the line `# @package _global_`"
     if "Could not override" in str(error):

@@ -15,7 +15,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
-from omegaconf import open_dict
+from omegaconf import DictConfig, open_dict
 
 from store.disk.identity import identity_of
 from sweep.applicability import Listing, Point, distinct, listed_once, notes_of, require_effect
@@ -92,45 +92,54 @@ class Expansion:
                 f"data = {text_of(given['data'])[5:]}: is not an axis; sweep the two choices one after the other"
             )
         experiment = [*experiment, *self._stand_ins(experiment, given)]
-        plain = [text_of(override) for override in overrides if not override.is_sweep_override()]
-        template = self._template((*experiment, *plain))
-        config = template.config
-        self._require_own_name(config.experiment.name, template.choices.get("experiment"), given)
-        require_experiment(config, template.choices.get("experiment"))
-        require_count(draws=config.draws, replications=config.replications)
-        if config.experiment.workers is not None:
-            require_count(**{"experiment.workers": config.experiment.workers})
+        config = self._config(experiment, given)
         declared = declared_grids(config, given, self._parse)
         grids = axes_of_grids(declared, given, self._parse)
-        require(bool(grids), "experiment.axes", plain, f"no grid of {config.experiment.name} has these values")
+        given_texts = list(map(text_of, given.values()))
+        require(bool(grids), "experiment.axes", given_texts, f"no grid of {config.experiment.name} has these values")
         axes = list(dict.fromkeys(axis for grid in grids for axis in grid))
-        fixed = [text_of(override) for key, override in given.items() if key not in axes]
-        listings = [self._listing([*experiment, *fixed], grid) for grid in grids]
-        self._require_keys(experiment, given, listings)
-        require_effect(listings)
-        listings = [listed_once(listing) for listing in listings]
+        listings = self._listings(experiment, given, grids)
         points = _shown((point for listing in listings for point in listing.points), axes)
         if config.data.stand_ins:
             for point in points:
                 require_embedded(point.case)
-        shown = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
         count = len(points)
         if given.keys() - OUTSIDE_POINTS:
             own = [] if "experiment.axes" in given else declared
             points = [point._replace(is_declared=self._is_declared(point, experiment, own)) for point in points]
             count = sum(prod(len(values_in(grid, axis)) or 1 for axis in grid) for grid in declared)
+        shown = [text for text in _fixed(given, grids) if text.split("=", 1)[0] not in OUTSIDE_POINTS]
         name, size = config.experiment.name + config.data.suffix, (config.draws, config.replications)
         return Sweep(name, shown, axes, points, *size, notes_of(listings), config.experiment.workers, count)
 
-    def _require_own_name(self, name: str, choice: str | None, given: Mapping[str, Override]) -> None:
+    def _config(self, experiment: list[str], given: Mapping[str, Override]) -> DictConfig:
+        """Return the configuration of an experiment with all overrides that are no axes."""
+        plain = [text_of(override) for override in given.values() if not override.is_sweep_override()]
+        template = self._template((*experiment, *plain))
+        config, choice = template.config, template.choices.get("experiment")
+        require_experiment(config, choice)
+        if "experiment.name" not in given:
+            self._require_own_name(config.experiment.name, choice)
+        require_count(draws=config.draws, replications=config.replications)
+        if config.experiment.workers is not None:
+            require_count(**{"experiment.workers": config.experiment.workers})
+        return config
+
+    def _require_own_name(self, name: str, choice: str | None) -> None:
         """Raise `InputError` for a copied experiment that kept the name of the other."""
-        other = name != choice and choice is not None and name in self._is_group("experiment")
-        require(
-            not other or "experiment.name" in given,
-            "experiment.name",
-            name,
-            f"belongs to another experiment; give {choice} a name of its own",
-        )
+        is_other = choice is not None and name != choice and name in self._is_group("experiment")
+        remedy = f"belongs to another experiment; give {choice} a name of its own"
+        require(not is_other, "experiment.name", name, remedy)
+
+    def _listings(
+        self, experiment: list[str], given: Mapping[str, Override], grids: Sequence[dict[str, Override]]
+    ) -> list[Listing]:
+        """Return the points of each grid; those that an axis does not change are listed once."""
+        fixed = _fixed(given, grids)
+        listings = [self._listing([*experiment, *fixed], grid) for grid in grids]
+        self._require_keys(experiment, given, listings)
+        require_effect(listings)
+        return [listed_once(listing) for listing in listings]
 
     def _is_declared(self, point: Point, experiment: list[str], grids: Iterable[Grid]) -> bool:
         """Return whether a point is also one of the experiment without overrides.
@@ -198,6 +207,11 @@ class Expansion:
         """
         plain = not (override.is_add() or override.is_force_add() or override.is_delete() or override.package)
         return plain and not self._is_group(override.key_or_group)
+
+
+def _fixed(given: Mapping[str, Override], grids: Sequence[Mapping[str, Override]]) -> list[str]:
+    """Return the overrides of a command line that are an axis of no grid."""
+    return [text_of(override) for key, override in given.items() if not any(key in grid for grid in grids)]
 
 
 def _shown(points: Iterable[Point], axes: Sequence[str]) -> list[Point]:
