@@ -97,8 +97,9 @@ class Expansion:
         grids = axes_of_grids(declared, given, self._parse)
         given_texts = list(map(text_of, given.values()))
         require(bool(grids), "experiment.axes", given_texts, f"no grid of {config.experiment.name} has these values")
-        axes = list(dict.fromkeys(axis for grid in grids for axis in grid))
         listings = self._listings(experiment, given, grids)
+        known = {axis for listing in listings for point in listing.points for axis in point.axes}
+        axes = list(dict.fromkeys(axis for grid in grids for axis in grid if axis in known))
         points = _shown((point for listing in listings for point in listing.points), axes)
         if config.data.stand_ins:
             for point in points:

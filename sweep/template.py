@@ -1,5 +1,6 @@
 """A composed configuration as a template: setting a value costs a copy of plain containers instead of a composition."""
 
+import itertools
 import math
 import pickle
 from collections.abc import Iterator, Mapping
@@ -22,14 +23,14 @@ class Template:
     """A composed configuration, the config group choices behind it, and its case for any values of its keys."""
 
     def __init__(self, config: DictConfig, choices: Mapping[str, str | None]) -> None:
-        """Keep a configuration that has no key `hydra`, and its choices by config group."""
+        """Keep a configuration that has no key `hydra`, and its choices by config group.
+
+        `has` returns whether a key exists and can be set.
+        """
         self.config = config
         self.choices = choices
         self._paths = cache(self._paths_of)
-
-    def has(self, key: str) -> bool:
-        """Return whether the configuration has a key."""
-        return bool(OmegaConf.select(self.config, key, default=PROBE) != PROBE)
+        self.has = cache(self._has)
 
     def require_key(self, key: str, value: Any) -> None:
         """Raise `InputError` with similar keys unless the configuration has the key."""
@@ -61,6 +62,17 @@ class Template:
     @cached_property
     def _pickled(self) -> bytes:
         return pickle.dumps(self._resolved)
+
+    def _has(self, key: str) -> bool:
+        """Return whether a key exists and no interpolation leads to it."""
+        if OmegaConf.select(self.config, key, default=PROBE) == PROBE:
+            return False
+        *parents, _ = itertools.accumulate(key.split("."), "{}.{}".format)
+        return not any(self._is_interpolation(parent) for parent in parents)
+
+    def _is_interpolation(self, key: str) -> bool:
+        above, _, name = key.rpartition(".")
+        return bool(OmegaConf.is_interpolation(OmegaConf.select(self.config, above) if above else self.config, name))
 
     def _with(self, values: Mapping[str, Any]) -> DictConfig:
         config = deepcopy(self.config)

@@ -103,6 +103,12 @@ def test_a_key_of_no_point_is_refused(expand):
         expand(["network=european", "algorithm=bprr,petals", "dispatch=jffc,sed"])
 
 
+def test_a_key_behind_another_choice_does_not_exist(expand):
+    """Keep `algorithm.tuning.capacity` from schemes whose tuning is another config group's choice."""
+    with pytest.raises(InputError, match=r"^algorithm\.tuning\.capacity = 5,6: there is no such key"):
+        expand(["network=european", "algorithm=proposed,bprr", "algorithm.tuning.capacity=5,6"])
+
+
 def test_columns_are_those_of_all_grids(expand):
     experiment = ["experiment=real_vs_predicted_trace", "data=embedded"]
     (known,) = expand(experiment)
