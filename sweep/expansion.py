@@ -135,7 +135,7 @@ class Expansion:
     def _listings(
         self, experiment: list[str], given: Mapping[str, Override], grids: Sequence[dict[str, Override]]
     ) -> list[Listing]:
-        """Return the points of each grid; those that an axis does not change are listed once."""
+        """Return the points of each grid, without repetitions."""
         fixed = _fixed(given, grids)
         listings = [self._listing([*experiment, *fixed], grid) for grid in grids]
         self._require_keys(experiment, given, listings)
