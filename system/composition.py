@@ -132,7 +132,9 @@ class Composition:
         return self
 
     def under(self, rule: "Dispatch") -> Self:
-        """Return the same chains under a dispatch policy."""
+        """Return the same chains under a dispatch policy; raise `InputError` for a function alone."""
+        name = getattr(rule, "__name__", rule)
+        require(hasattr(rule, "settings"), "dispatch", name, "is no Dispatch; give Dispatch(policy, work_conserving)")
         return self._with("rule", rule)
 
     def at_rate(self, rate_per_s: float) -> Self:
