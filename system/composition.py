@@ -134,7 +134,8 @@ class Composition:
     def under(self, rule: "Dispatch") -> Self:
         """Return the same chains under a dispatch policy; raise `InputError` for a function alone."""
         name = getattr(rule, "__name__", rule)
-        require(hasattr(rule, "settings"), "dispatch", name, "is no Dispatch; give Dispatch(policy, work_conserving)")
+        remedy = f"is only a function; name an object that is Dispatch({name}, work_conserving=False) or True"
+        require(hasattr(rule, "settings"), "dispatch", name, remedy)
         return self._with("rule", rule)
 
     def at_rate(self, rate_per_s: float) -> Self:
