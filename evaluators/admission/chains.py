@@ -151,7 +151,7 @@ def _start(chains: Chains, k: int, job: int) -> int:
 
 
 def head_of(chains: Chains) -> int:
-    """Return the job at the head of the central queue, which must not be empty."""
+    """Return the job at the head of the central queue."""
     return int(chains.queues.first[chains.capacity.size])
 
 

@@ -62,9 +62,10 @@ def stream_layout(
 
 
 def while_stable(results: Iterable[StartedJobs], job_count: int, layout: Layout) -> Iterator[StartedJobs]:
-    """Yield the results of chunks; raise `UnstableError` if jobs pile up, `InputError` if none has ever started.
+    """Yield the results of chunks; raise `UnstableError` if jobs pile up.
 
-    This is checked after all chunks, half of them, a quarter of them, and so on.
+    This is checked after all chunks, half of them, a quarter of them, and so on. Raises `InputError` if the policy has
+    started no job at all.
     """
     chunk_count = -(-job_count // chunk_size(job_count))
     checks = {chunk_count, *(count for k in range(32) if (count := chunk_count >> k) >= FEWEST_CHUNKS)}

@@ -239,7 +239,7 @@ def step_function(pace: Pace) -> Callable[[int, int, int], float]:
         raise InputError(
             f"pace = {pace.module}.{pace.function}: is not on this server ({error}); copy it there"
         ) from error
-    compiled, arrays = suited(step_s, STEP), (np.array(pace.block_s), np.array(pace.settings))
+    compiled, arrays = suited(step_s, STEP), (np.array(pace.block_s, float), np.array(pace.settings, float))
 
     def paced_s(prompt_tokens: int, steps: int, blocks: int) -> float:
         try:

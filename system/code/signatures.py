@@ -19,8 +19,7 @@ NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
 UNCHECKED = ("flat", "nditer", "fill_diagonal", "ascontiguousarray")  # numba lets these write into read-only arrays
 # By a part of numba's message, what is wrong.
 REASONS = {
-    "readonly array": "writes into an array that it is given; it may only read them",
-    "is immutable": "writes into an array that it is given; it may only read them",
+    "Cannot modify readonly array": "writes into an array that it is given; it may only read them",
     "No conversion from none": "has a way to its end without an answer; end it with a return",
     "Only accept returning of array": "creates an array; decorate it with @compiled(..., creates_arrays=True)",
 }
@@ -41,7 +40,7 @@ _ROLES: dict[Any, Role] = {}
 
 
 def user_signature(field: str, parameters: str, signature: Any) -> Any:
-    """Return a signature for functions that users write, with the names of their field and parameters."""
+    """Note the field and parameters of functions with a signature; return the signature."""
     _ROLES[signature] = Role(field, tuple(parameters.split()))
     return signature
 
@@ -52,7 +51,7 @@ def is_for_users(signature: Any) -> bool:
 
 
 def require_suitable(function: Callable[..., Any], signature: Any) -> None:
-    """Raise `InputError` if a function has other parameters, or could write where numba does not see it."""
+    """Raise `InputError` for other parameters, and for writes that numba overlooks."""
     parameters = _ROLES[signature].parameters
     if len(inspect.signature(function).parameters) != len(parameters):
         raise refusal(function, signature, f"must take {len(parameters)} arguments: {', '.join(parameters)}")
@@ -76,7 +75,7 @@ def compile_error(function: Callable[..., Any], signature: Any, error: Exception
 
 
 def _line_of(function: Callable[..., Any], error: Exception) -> str:
-    """Return the line of source that an error of the compiler names; empty if it names none."""
+    """Return the line of source that an error names; empty if none."""
     location = getattr(error, "loc", None)
     if location is None:
         return ""
@@ -85,7 +84,7 @@ def _line_of(function: Callable[..., Any], error: Exception) -> str:
 
 
 def run_error(field: str, name: str, error: Exception) -> InputError:
-    """Return the error for a function that raised an exception in a loop, in one sentence."""
+    """Return the error for a function that raised an exception in a loop."""
     if isinstance(error, IndexError):
         return InputError(f"{field} = {name}: reads beyond the end of an array; keep its indices below the size")
     return InputError(f"{field} = {name}: raises {type(error).__name__} ({error}); it must always answer")

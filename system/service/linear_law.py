@@ -44,5 +44,5 @@ def step_alone_s(prompt_tokens, steps, blocks, block_s, settings):
 
 
 def no_time(step_s: Any, answer_s: float) -> InputError:
-    """Return the error for a function of a service model that answers with no time."""
+    """Return the error for a step whose time is not valid."""
     return refusal(step_s, STEP, f"answers {answer_s:g} s for a step; must answer a finite time of 0 s or more")
