@@ -142,7 +142,7 @@ class Composition:
         return self
 
     def under(self, rule: "Dispatch") -> Self:
-        """Return the same chains under a dispatch policy; raise `InputError` for a function alone."""
+        """Return the same chains under a dispatch policy."""
         name = getattr(rule, "__name__", rule)
         remedy = f"is only a function; name an object that is Dispatch({name}, work_conserving=False) or True"
         require(hasattr(rule, "settings"), "dispatch", name, remedy)

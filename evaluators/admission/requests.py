@@ -159,7 +159,7 @@ class RequestAdmission:
         return count
 
     def check_ends(self, waiting: int) -> None:
-        """Raise `InputError` if `waiting` jobs can never start, as nothing else is to come."""
+        """Raise `InputError` if `waiting` jobs can never start."""
         if not self._in_service and self.next_look_s == np.inf:
             check_all_started(0, waiting, self._admission)
 

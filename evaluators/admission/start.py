@@ -103,7 +103,7 @@ def check_all_started(started: int, job_count: int, admission: Admission) -> Non
 
 
 def never_starts(rule: str, waiting: int, parts: str = "chains") -> InputError:
-    """Return the error for jobs that wait beside idle chains or servers."""
+    """Return the error for jobs that wait beside idle chains."""
     jobs = "1 job" if waiting == 1 else f"{waiting} jobs"
     return InputError(
         f"{rule}: leaves {jobs} waiting beside idle {parts}; it must let a job start when all {parts} are idle"
@@ -125,7 +125,7 @@ def check_rule(answer: int, admission: Admission, number: NDArray[np.int64] | No
 
 
 def rule_error(admission: Admission, error: Exception) -> InputError:
-    """Return the error for an exception of a rule, or an invalid delay."""
+    """Return the error for a rule that stopped a loop."""
     state, field, name = admission.state, _field(admission), admission.rule.__name__
     if isinstance(error, AnswerError) and isinstance(state, Routes):
         delay_s, server = state.room.to_end_s[0], state.graph.target[state.room.next_link[0]]

@@ -100,7 +100,7 @@ def _run(admission: Admission, service: ServiceModel, world: steps_loop.World, c
 
 
 def _error(admission: Admission, step_s: Any, answer_s: float, error: Exception) -> InputError:
-    """Return the error that names the function at which the loop stopped.
+    """Return the error for the function that stopped the loop.
 
     It is the rule if the last answer of the service model, `answer_s`, is a time.
     """

@@ -147,7 +147,7 @@ def _finish(job, now_s, duration_s, jobs, speeds, events, record):
 
 @compiled(inline=True)
 def _computation_s(step_s, prompt_tokens, steps, blocks, j, speeds, record):
-    """Return a computation's time; raise `AnswerError` if the model gives none."""
+    """Return a computation's time; raise `AnswerError` if there is none."""
     record.answer_s[0] = np.nan
     record.answer_s[0] = answer_s = step_s(prompt_tokens, steps, blocks, speeds.block_s[j], speeds.settings)
     if not 0 <= answer_s < np.inf:
@@ -219,7 +219,7 @@ def _serve(step_s, j, now_s, world):
 
 @compiled
 def _arrive_at_server(job, now_s, world):
-    """Queue a step; return its server if that must begin now, else -1."""
+    """Queue a step; return its server to begin now, or -1."""
     jobs, servers = world.jobs, world.servers
     j = jobs.server[job, jobs.hop[job]]
     if jobs.tokens[job] == 0:

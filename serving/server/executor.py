@@ -194,7 +194,7 @@ class StepExecutor:
         return self._step_s(prompt_tokens, len(messages), max(message.block_count for message in messages))
 
     def _warm_up(self) -> None:
-        """Make torch's first calls, which take longer, before steps arrive; try the pace."""
+        """Make torch's first calls, which take longer; try the pace."""
         spec = self.spec
         if self._step_s is not None:
             for prompt_tokens in (0, 1, spec.cache_tokens):

@@ -115,7 +115,7 @@ def entry(signature: Any, *, creates_arrays: bool = False) -> Callable[[Callable
 
 
 def suited(function: Any, signature: Any) -> Any:
-    """Return a user's function as compiled loops call it; compile it unless `@compiled(signature)` has.
+    """Return a user's function, compiled unless `@compiled(signature)` did it.
 
     Raises `InputError` if it is no function, has other parameters, writes into its arrays or cannot be compiled.
     """

@@ -40,7 +40,7 @@ _ROLES: dict[Any, Role] = {}
 
 
 def user_signature(field: str, parameters: str, signature: Any) -> Any:
-    """Note the field and parameters of functions with a signature; return the signature."""
+    """Return a signature and note its field and parameters."""
     _ROLES[signature] = Role(field, tuple(parameters.split()))
     return signature
 
@@ -51,7 +51,7 @@ def is_for_users(signature: Any) -> bool:
 
 
 def require_suitable(function: Callable[..., Any], signature: Any) -> None:
-    """Raise `InputError` for other parameters, and for writes that numba overlooks."""
+    """Raise `InputError` for other parameters or writes that numba overlooks."""
     parameters = _ROLES[signature].parameters
     if len(inspect.signature(function).parameters) != len(parameters):
         raise refusal(function, signature, f"must take {len(parameters)} arguments: {', '.join(parameters)}")
@@ -61,12 +61,12 @@ def require_suitable(function: Callable[..., Any], signature: Any) -> None:
 
 
 def refusal(function: Any, signature: Any, reason: str) -> InputError:
-    """Return the error for a function of a user, with its field and name."""
+    """Return the error that names a function and its field."""
     return InputError(f"{_ROLES[signature].field} = {getattr(function, '__name__', function)}: {reason}")
 
 
 def compile_error(function: Callable[..., Any], signature: Any, error: Exception) -> InputError:
-    """Return the error for a function that cannot be compiled, in one sentence."""
+    """Return the error for a function that cannot be compiled."""
     message = str(error)
     lines = [line for line in message.splitlines() if line.strip() and "nopython mode pipeline" not in line]
     unknown = f"cannot be compiled: {lines[0].strip()}; it may only read its arrays, and use what numba supports"
@@ -75,7 +75,7 @@ def compile_error(function: Callable[..., Any], signature: Any, error: Exception
 
 
 def _line_of(function: Callable[..., Any], error: Exception) -> str:
-    """Return the line of source that an error names; empty if none."""
+    """Return the line of source that an error names, or nothing."""
     location = getattr(error, "loc", None)
     if location is None:
         return ""
@@ -84,7 +84,7 @@ def _line_of(function: Callable[..., Any], error: Exception) -> str:
 
 
 def run_error(field: str, name: str, error: Exception) -> InputError:
-    """Return the error for a function that raised an exception in a loop."""
+    """Return the error for a function that raised an exception."""
     if isinstance(error, IndexError):
         return InputError(f"{field} = {name}: reads beyond the end of an array; keep its indices below the size")
     return InputError(f"{field} = {name}: raises {type(error).__name__} ({error}); it must always answer")

@@ -44,5 +44,5 @@ def step_alone_s(prompt_tokens, steps, blocks, block_s, settings):
 
 
 def no_time(step_s: Any, answer_s: float) -> InputError:
-    """Return the error for a step whose time is not valid."""
+    """Return the error for a step without a valid time."""
     return refusal(step_s, STEP, f"answers {answer_s:g} s for a step; must answer a finite time of 0 s or more")

@@ -61,7 +61,7 @@ def systems(seed: int, count: int, most: int = 19) -> Iterator[tuple[np.random.G
 
 
 def roomy_systems(seed: int, count: int) -> Iterator[tuple[np.random.Generator, System]]:
-    """Yield systems of 8 to 40 servers that all have ample memory."""
+    """Yield systems of 8 to 40 servers with ample memory."""
     rng = np.random.default_rng(seed)
     for _ in range(count):
         server_count = int(rng.integers(FEW_SERVERS, 41))
@@ -72,7 +72,7 @@ def roomy_systems(seed: int, count: int) -> Iterator[tuple[np.random.Generator, 
 
 
 def assert_often(check: Callable[[np.random.Generator, System], bool], seed: int, fewest: int) -> None:
-    """Check random systems, and roomy ones if few of these are accepted.
+    """Check random systems, and roomy ones if few are accepted.
 
     `check` returns whether a part accepts a system. At least `fewest` must be accepted.
     """
@@ -263,7 +263,7 @@ def assert_serves_every_job(layout: Layout, jobs: Jobs) -> None:
 
 
 def is_composed(scheme: Scheme, rng: np.random.Generator, system: System) -> bool:
-    """Check a scheme's layout of a system; return whether there is one.
+    """Check a scheme's layout and return whether it has one.
 
     The same seed must give the same times.
     """

@@ -71,17 +71,17 @@ IDLE = "it must let a job start when all chains are idle"
 
 
 def planted(name: str) -> Dispatch:
-    """Return a broken policy; the configuration of a point names this function."""
+    """Return a broken policy by its name, as points do."""
     return Dispatch(POLICIES[name], work_conserving=False)
 
 
 def token_jobs(count: int) -> Jobs:
-    """Return equal jobs of whole tokens, with random numbers 0.25 and 0.75 in turn."""
+    """Return equal jobs with random numbers 0.25 and 0.75 in turn."""
     return Jobs(np.arange(1.0, count + 1), np.ones(count), np.array([[10.0, 2.0]]), np.tile([0.25, 0.75], count // 2))
 
 
 def message(policy: str, count: int, jobs: int) -> str:
-    """Return the sentence for a policy that decides about `jobs` jobs on `count` chains."""
+    """Return the sentence for a policy with `count` chains."""
     first, last = f"dispatch = {policy}: ", f"must answer with a chain below {count} or with -1"
     return {
         "minus_five_later": f"{first}answers -5 for job 1; {last}",

@@ -83,7 +83,7 @@ def test_a_broken_policy_ends_a_real_run(policy, message):
 
 
 def test_a_job_that_waits_starts_after_the_only_one_in_service_is_refused():
-    """Check a chain whose second server has no cache slots for any job."""
+    """Check a chain whose second server has too few cache slots."""
     specs = small_run.specs()[:2]
     specs[1] = replace(specs[1], cache_slot_count=1)
     one_at_a_time = Dispatch(lambda b, q, w, c, r, s, u: 0 if b[0] == 0 else -1, work_conserving=False)

@@ -102,7 +102,7 @@ def test_warnings_of_other_packages_are_shown(tmp_path):
 
 @pytest.mark.parametrize("lines", [1, 100_000])
 def test_a_command_whose_output_nobody_reads_ends_silently(lines, monkeypatch, capfd):
-    """Check output that is written at the end, and more than a buffer."""
+    """Check output of less and of more than a buffer."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setenv("SERVER_CHAINS_ONE_SENTENCE", "1")
     reader, writer = os.pipe()

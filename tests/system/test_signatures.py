@@ -28,7 +28,7 @@ def set_first(array):
 
 
 def mine(field, body):
-    """Return a function with this body, which may use `array`, and its signature."""
+    """Return a function with this body, and its signature."""
     signature, parameters, array = PARAMETERS[field]
     names = {"np": np, "set_first": set_first}
     exec(f"def mine({parameters}):\n    array = {array}\n    {body}\n    return 0\n", names)
