@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from hydra.utils import get_object
@@ -12,7 +12,6 @@ from system.checks import require
 
 # Groups that only some clusters use. Algorithms may use any part of a scheme, so other groups are not looked at.
 OF_CLUSTERS = ("network", "constants")
-OTHER_AXES = "experiment.axes=[{algorithm: [petals, proposed]}]"
 INTERPOLATED = re.compile(r"\$\{(\w+)\.?")
 
 
@@ -27,21 +26,6 @@ def require_used(config: DictConfig, choices: Mapping[str, str | None], given: M
         for group in chosen:
             remedy = f"nothing uses it, as cluster={choices['cluster']} has values of its own; leave {group} out"
             require(group in used, group, given[group], remedy)
-
-
-def require_axes(
-    config: DictConfig, choices: Mapping[str, str | None], given: Iterable[str], grids: Iterable[Mapping[str, Any]]
-) -> None:
-    """Raise `InputError` for declared axes that given choices lack.
-
-    `grids` are those that the experiment declares, and `given` the keys of the command that have one value.
-    """
-    groups = {str(key) for key in given if key in choices}
-    for axis in dict.fromkeys(str(axis) for grid in grids for axis, values in grid.items() if values is not None):
-        group = axis.partition(".")[0]
-        lacks = axis != group and group in groups and OmegaConf.select(config, axis, default=group) is group
-        remedy = f"{group}={choices.get(group)} has no such key; sweep other axes, as in '{OTHER_AXES}'"
-        require(not lacks, "axis of the experiment", axis, remedy)
 
 
 def require_settings(config: DictConfig, choices: Mapping[str, str | None], given: Collection[str]) -> None:
