@@ -10,6 +10,7 @@ from pathlib import Path
 
 from plots.benchmarks import BENCHMARKS
 from plots.claims.ledger import CLAIMS
+from plots.drawing.appearance import appearance_of
 from plots.making import make_all
 from plots.outputs import outputs_of
 from plots.report.page import REPORT
@@ -27,6 +28,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--store", type=Path, default=Path("outputs/store"), help="folder of the store with the rows")
     parser.add_argument("--to", type=Path, default=Path("outputs/figures"), help="folder for the output files")
+    parser.add_argument(
+        "--width", help="width of the experiments' figures in a paper: column (3.5 in), page (7.16 in) or inches"
+    )
+    parser.add_argument(
+        "--style", type=Path, metavar="FILE", help="a style file of matplotlib, applied to the experiments' figures"
+    )
     parser.add_argument(
         "--rows", type=Path, metavar="FOLDER", help="also write reference rows and their provenance to this folder"
     )
@@ -54,7 +61,8 @@ def main() -> None:
         sys.stdout.write(lines)
         sys.exit(not agrees)
     names = list(dict.fromkeys(args.names)) or [*swept, CLAIMS, BENCHMARKS]
-    outputs = outputs_of(names, args.store, args.to, args.plans, args.rows)
+    appearance = appearance_of(args.width, args.style)
+    outputs = outputs_of(names, args.store, args.to, args.plans, args.rows, appearance)
     make_all(outputs, Stamps(args.to), args.redraw)
 
 
