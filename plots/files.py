@@ -17,6 +17,7 @@ from plots.drawing.fitting import fit
 from plots.stamps import Made
 from store.disk.store import configured_name
 from store.tables.labels import Labels, labels_in
+from store.tables.statistics import PoolingError
 
 FORMATS = ("png", "pdf", "svg")
 METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}  # the same figure is the same file
@@ -57,7 +58,7 @@ def write_card(experiment: str, sweep: Mapping[str, Any], rows: pd.DataFrame, fo
         return []
     try:
         card = module.card(rows, sweep["draws"], labels_in(sweep))
-    except (KeyError, IndexError):
+    except (KeyError, IndexError, PoolingError):
         return []  # the figure lacks the same axis or metric, and its outcome says so
     folder.mkdir(parents=True, exist_ok=True)  # there may be no figure
     path = folder / f"{experiment}.md"
@@ -84,6 +85,8 @@ def try_to_draw(
         return NOTHING
     try:
         return draw(rows, draws, labels)
+    except PoolingError as error:
+        return f"not drawn: {error}"
     except (KeyError, IndexError) as error:
         return f"not drawn: its points lack {error}"
 

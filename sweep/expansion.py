@@ -8,6 +8,7 @@ for each choice of config groups, and values that the configuration only copies 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from math import prod
 from typing import Any, NamedTuple
 
 from hydra.core.config_loader import ConfigLoader
@@ -29,11 +30,15 @@ OUTSIDE_POINTS = frozenset(
 
 
 class Point(NamedTuple):
-    """One point of a sweep: its identity, the value of every axis, and its resolved configuration."""
+    """One point of a sweep: its identity, the value of every axis, and its resolved configuration.
+
+    `is_declared` says whether the experiment's own file declares it: without overrides it would be there as well.
+    """
 
     identity: str
     axes: dict[str, str]
     case: dict[str, Any]
+    is_declared: bool = True
 
 
 class Sweep(NamedTuple):
@@ -46,6 +51,7 @@ class Sweep(NamedTuple):
     draws: int
     replications: int
     workers: int | None = None  # largest number of workers; None for no limit
+    declared_count: int = 0  # number of points that the experiment's own file declares
 
 
 class Expansion:
@@ -114,8 +120,29 @@ class Expansion:
             for point in points:
                 require_embedded(point.case)
         shown = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
+        if given.keys() - OUTSIDE_POINTS:
+            own = [] if "experiment.axes" in given else declared
+            points = [point._replace(is_declared=self._is_declared(point, experiment, own)) for point in points]
         size = (config.draws, config.replications, config.experiment.workers)
-        return Sweep(config.experiment.name + config.data.suffix, shown, list(grids[0]), points, *size)
+        count = sum(prod(len(self._declared_choices(grid, axis)) or 1 for axis in grid) for grid in declared)
+        return Sweep(config.experiment.name + config.data.suffix, shown, list(grids[0]), points, *size, count)
+
+    def _is_declared(self, point: Point, experiment: Sequence[str], grids: Iterable[Mapping[str, Any]]) -> bool:
+        """Return whether a point is also one of the experiment without overrides.
+
+        Then a declared grid has its values of the declared axes, and these alone give the same point.
+        """
+        for grid in grids:
+            own = [f"{axis}={value}" for axis, value in point.axes.items() if axis in grid]
+            declared = {choice for axis in grid for choice in self._declared_choices(grid, axis)}
+            if declared.issuperset(own):
+                case = self._case([*experiment, *own])
+                if identity_of(case).point == point.identity:
+                    return True
+        return False
+
+    def _declared_choices(self, grid: Mapping[str, Any], axis: str) -> list[str]:
+        return [] if grid[axis] is None else _choices(self._parse(f"{axis}={_sweep_text(grid[axis])}"))
 
     def _parts(
         self, given: Mapping[str, Override], grids: list[dict[str, Any]]
