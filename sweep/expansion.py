@@ -27,6 +27,7 @@ from system.checks import require, require_count
 OUTSIDE_POINTS = frozenset(
     {"data", "draws", "replications", "precision", "store", "experiment.name", "experiment.workers"}
 )
+OUTSIDE_WORDS = frozenset({"draws", "replications", "store", "experiment.workers"})  # stated otherwise
 
 
 class Point(NamedTuple):
@@ -52,6 +53,7 @@ class Sweep(NamedTuple):
     replications: int
     workers: int | None = None  # largest number of workers; None for no limit
     declared_count: int = 0  # number of points that the experiment's own file declares
+    words: Sequence[str] = ()  # of a command that makes its points again
 
 
 class Expansion:
@@ -99,6 +101,7 @@ class Expansion:
             raise InputError(
                 f"data = {_text(given['data'])[5:]}: is not an axis; sweep the two choices one after the other"
             )
+        words = [*experiment, *(_text(override) for key, override in given.items() if key not in OUTSIDE_WORDS)]
         experiment = [*experiment, *self._stand_ins(experiment, given)]
         plain = [_text(override) for override in overrides if not override.is_sweep_override()]
         config = self._template((*experiment, *plain)).config
@@ -125,7 +128,7 @@ class Expansion:
             points = [point._replace(is_declared=self._is_declared(point, experiment, own)) for point in points]
         size = (config.draws, config.replications, config.experiment.workers)
         count = sum(prod(len(self._declared_choices(grid, axis)) or 1 for axis in grid) for grid in declared)
-        return Sweep(config.experiment.name + config.data.suffix, shown, list(grids[0]), points, *size, count)
+        return Sweep(config.experiment.name + config.data.suffix, shown, list(grids[0]), points, *size, count, words)
 
     def _is_declared(self, point: Point, experiment: Sequence[str], grids: Iterable[Mapping[str, Any]]) -> bool:
         """Return whether a point is also one of the experiment without overrides.

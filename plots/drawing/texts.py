@@ -58,7 +58,7 @@ def _length_in(text: Text) -> float:
 def are_readable(figure: Figure) -> bool:
     """Return whether all texts and legends are apart and inside the figure.
 
-    Slanted texts and texts on the panels' curves do not count.
+    Slanted texts do not count, nor does a text on a curve.
     """
     boxes, frame = list(_boxes(figure)), figure.bbox.padded(1)
     inside = all(frame.containsx(box.x0) and frame.containsx(box.x1) for box in boxes)
