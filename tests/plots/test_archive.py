@@ -82,10 +82,7 @@ def test_archive_holds_the_code_of_the_commit(made, clone):
     )
     assert {"rows/provenance.yaml", "rows/mine_embedded.csv", "draws/mine_embedded.csv"} <= set(names)
     assert git(clone, "rev-parse", "HEAD").strip() in page
-    assert (
-        "experiment.name=mine evaluator=communication_profile cluster.server_count=10,20 data=embedded draws=2 replications=1"
-        in page
-    )
+    assert "experiment.name=mine evaluator=communication_profile cluster.server_count=10,20" in page
 
 
 def test_same_content_gives_the_same_bytes(made, clone, tmp_path):
