@@ -30,22 +30,30 @@ SMALLEST_PT = 7
 
 
 def fit(figure: Figure, width_in: float) -> bool:
-    """Fit a figure to a width; return whether it can be read.
+    """Fit a figure to a width; return whether it can be read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of panels without room, which are not readable
+        if any(axes.get_subplotspec() for axes in figure.axes):
+            return _fit_panels(_drawn(figure), width_in)
+        figure.set_size_inches(width_in, figure.get_figheight() * width_in / figure.get_figwidth())
+        figure.draw_without_rendering()
+        return are_readable(figure)
+
+
+def _fit_panels(drawn: "_Drawn", width_in: float) -> bool:
+    """Fit a figure with a grid of panels; return whether it can be read.
 
     A line has as many panels of the usual width as there is room for. It has more if the figure would be higher than a
     page, and fewer if the texts would not fit.
     """
     heights_in = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of panels without room, which are not readable
-        drawn = _drawn(figure)
-        for columns in _numbers_of_columns(drawn.grid.ncols, width_in) if drawn.is_plain else [drawn.grid.ncols]:
-            if _apply(drawn, columns, width_in):
-                heights_in[columns] = figure.get_figheight()
-                if heights_in[columns] <= HIGHEST_IN:
-                    return True
-        if heights_in:
-            _apply(drawn, min(heights_in, key=heights_in.__getitem__), width_in)
+    for columns in _numbers_of_columns(drawn.grid.ncols, width_in) if drawn.is_plain else [drawn.grid.ncols]:
+        if _apply(drawn, columns, width_in):
+            heights_in[columns] = drawn.figure.get_figheight()
+            if heights_in[columns] <= HIGHEST_IN:
+                return True
+    if heights_in:
+        _apply(drawn, min(heights_in, key=heights_in.__getitem__), width_in)
     return bool(heights_in)
 
 

@@ -138,6 +138,14 @@ def test_figure_whose_texts_do_not_fit_is_refused_in_words(tmp_path, monkeypatch
     assert write_figure("fig3b", SWEEP, rows_of(), tmp_path, Appearance(12.0)).files
 
 
+def test_panels_outside_a_grid_are_scaled():
+    figure = plt.figure(figsize=(10, 5))
+    figure.add_axes((0.2, 0.2, 0.7, 0.7)).plot([0, 1])
+    assert fit(figure, 3.5)
+    plt.close(figure)
+    assert figure.get_size_inches() == pytest.approx((3.5, 1.75))
+
+
 @pytest.mark.parametrize(
     ("corners", "is_readable"),
     [([(0.1, 0.2), (0.1, 0.6)], True), ([(0.1, 0.5), (0.12, 0.5)], False), ([(0.95, 0.5)], False)],
