@@ -112,13 +112,15 @@ def test_long_legend_and_note_are_split_but_no_formula(tmp_path):
     with Appearance(3.5).applied():
         figure, (axes,) = new_figure()
         for number in range(3):
-            axes.plot([0, 1], label=rf"scheme {number} with a name of several words: $J^{{1 \pm 2 \pm 3}}$ and more")
+            axes.plot(
+                [0, 1], label=rf"scheme {number} with a name of several words, and then: $J^{{1 \pm 2 \pm 3 \pm 4}}$"
+            )
         note = "a note\nwith more words than there is room for in a single line of this figure for print"
         legend_below(figure, [axes], 3, note)
         assert fit(figure, 3.5)
     plt.close(figure)
     (legend,) = figure.legends
-    assert all(r"$J^{1 \pm 2 \pm 3}$" in text.get_text() for text in legend.get_texts())
+    assert all(r"$J^{1 \pm 2 \pm 3 \pm 4}$" in text.get_text() for text in legend.get_texts())
     assert "\n" in legend.get_texts()[0].get_text()
     assert legend.get_title().get_text().startswith("a note with more words than")
     assert legend.get_window_extent().width <= figure.bbox.width
