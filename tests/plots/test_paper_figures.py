@@ -112,9 +112,8 @@ def test_long_legend_and_note_are_split_but_no_formula(tmp_path):
     with Appearance(3.5).applied():
         figure, (axes,) = new_figure()
         for number in range(3):
-            axes.plot(
-                [0, 1], label=rf"scheme {number} with a name of several words, and then: $J^{{1 \pm 2 \pm 3 \pm 4}}$"
-            )
+            name = f"scheme {number} with a name of several words, and then"
+            axes.plot([0, 1], label=rf"{name}: $J^{{1 \pm 2 \pm 3 \pm 4}}$")
         note = "a note\nwith more words than there is room for in a single line of this figure for print"
         legend_below(figure, [axes], 3, note)
         assert fit(figure, 3.5)
