@@ -257,6 +257,7 @@ def _missing_work(store: Store, sweeps: Sequence[Sweep]) -> list[WorkItem]:
 def _as_record(sweep: Sweep) -> dict[str, Any]:
     return {
         "fixed": sweep.fixed,
+        "words": sweep.words,
         "axes": sweep.axes,
         "draws": sweep.draws,
         "replications": sweep.replications,
