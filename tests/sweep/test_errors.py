@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
-from sweep.errors import PIPE_CLOSED, one_sentence_errors
+from store.disk.store import Store
+from sweep.errors import PIPE_CLOSED, one_sentence_errors, require_stored
+from system import InputError
 from tests.support.project import CONF, command, script
 
 BAD = {
@@ -146,3 +148,21 @@ def test_a_command_whose_output_nobody_reads_ends_silently(lines, monkeypatch, c
             pipe.write("a line\n" * lines)
     assert end.value.code == PIPE_CLOSED
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fig8", r"fig8: not in .*; run `python run\.py -m experiment=fig8` first$"),
+        ("fig8_embedded", r"run `python run\.py -m experiment=fig8 data=embedded` first$"),
+        ("mina", r"experiment = mina: not in .*; choose mine$"),
+        ("unlike", r"experiment = unlike: not in .*; choose fig3b or mine$"),
+    ],
+)
+def test_an_experiment_that_is_not_stored_gets_a_remedy_that_works(tmp_path, name, message):
+    store = Store(tmp_path)
+    for stored in ("mine", "fig3b"):
+        store.write_experiment(stored, {"points": []})
+    require_stored(["mine", "fig3b"], store)
+    with pytest.raises(InputError, match=message):
+        require_stored(["mine", name], store)
