@@ -38,7 +38,7 @@ def test_block_runs_as_it_stands(project, block):
 def test_commands_leave_what_the_pages_say(project):
     assert (project / "outputs/figures/fig6a_embedded.svg").is_file()
     assert (project / "outputs/figures/fig8_load_embedded_own.png").is_file()
-    for name in ("mine", "mine_bounds", "mine_exact", "mine_like_fig3b", "load_curves", "mine_like_load_curves"):
+    for name in ("mine", "mine_bounds", "mine_exact", "mine_like_fig3b", "load_curves"):
         assert (project / f"outputs/figures/{name}.pdf").is_file(), name
     assert (project / "outputs/plan/lab/export_vllm.sh").is_file()
     assert ">Without the slowest<" in (project / "outputs/figures/fig8_load_embedded_own.svg").read_text()
