@@ -25,6 +25,7 @@ from store.disk.store import ROW_SCHEMA, Store, configured_name
 from store.tables.precision import widest_interval
 from store.tables.reading import Results, load_results
 from store.tables.reference import how_made, write_reference
+from store.tables.run_length import run_length_note
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class ExperimentFigure:
         sweep, (rows, points) = self.experiment.sweep, self.experiment.results
         where = made.outcome or f"{made.files[0]}{note}"
         cards = [f"    card: {path}" for path in made.files if path.suffix == ".md"]
-        widest = widest_interval(rows, sweep["axes"], sweep["draws"])
+        widest = [*widest_interval(rows, sweep["axes"], sweep["draws"]), *run_length_note(rows, sweep["axes"])]
         why = reasons(points) if made.outcome == NOTHING else []
         return "\n".join([f"{summary_line(self.name, sweep['fixed'], points)}; {where}", *cards, *widest, *why])
 

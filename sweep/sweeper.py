@@ -27,7 +27,8 @@ from store.commands.summary import reasons, summary_line
 from store.disk.locks import wait_for_others
 from store.disk.store import Store, missing_parts
 from store.disk.work import WorkItem, write_work
-from store.tables.reading import points_table
+from store.tables.reading import load_results
+from store.tables.run_length import run_length_note
 from sweep.errors import sentence
 from sweep.expansion import Expansion, Sweep
 from sweep.labels import config_folders, labels_of
@@ -207,8 +208,9 @@ class _Progress:
 
 def _report(store: Store, sweep: Sweep) -> bool:
     """Print the summary of a sweep; return whether no point failed or is missing."""
-    points = points_table(store, _as_record(sweep))
-    sys.stdout.write("\n".join([summary_line(sweep.experiment, sweep.fixed, points), *reasons(points)]) + "\n")
+    rows, points = load_results(sweep.experiment, store.folder)
+    note = run_length_note(rows, sweep.axes)
+    sys.stdout.write("\n".join([summary_line(sweep.experiment, sweep.fixed, points), *reasons(points), *note]) + "\n")
     return not points["status"].isin(["failed", "missing"]).any()
 
 

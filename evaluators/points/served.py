@@ -46,7 +46,7 @@ class RuntimeEvaluator(RunSettings, JobReport):
         from serving.run import serve
 
         run = serve(layout, jobs, self, self.service, draw.streams(replication).jobs("prompts"))
-        first = int(len(jobs) * self.warm_up)
+        first = self.first_job(run.times.response_s)
         chosen = run.served & (np.arange(len(jobs)) >= first)
         if not chosen.any():
             reasons = sorted({record.reason for record in run.records})
@@ -54,6 +54,7 @@ class RuntimeEvaluator(RunSettings, JobReport):
         times = run.times.of_jobs(chosen)
         return [
             *self.measurements(draw, times),
+            *self.chosen_warm_up(first),
             *part_means(times),
             *_hop_medians(run, chosen.tolist()),
             *_faults(run, first),

@@ -4,6 +4,7 @@ import pandas as pd
 
 from store.disk.outcome import outcome_of
 from store.disk.store import Store
+from store.tables.run_length import run_length_note
 from store.tables.statistics import MOST_COORDINATES, mean_interval
 from system import InputError
 
@@ -17,7 +18,8 @@ def point_card(store: Store, point: str, draws: int, replications: int) -> str:
     outcome = outcome_of(store, point, parts[point], draws, replications)
     if outcome.status != "ok":
         raise InputError(f"{outcome.status}: {outcome.reason}")
-    return "\n".join([f"point {point}", *means(store.rows(parts, draws, replications))]) + "\n"
+    rows = store.rows(parts, draws, replications)
+    return "\n".join([f"point {point}", *means(rows), *run_length_note(rows, ())]) + "\n"
 
 
 def means(rows: pd.DataFrame) -> list[str]:
