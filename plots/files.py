@@ -15,6 +15,7 @@ from plots import figures
 from plots.stamps import Made
 from store.disk.store import configured_name
 from store.tables.labels import Labels, labels_in
+from store.tables.statistics import PoolingError
 
 FORMATS = ("png", "pdf", "svg")
 NOTHING = "nothing to draw"
@@ -47,7 +48,7 @@ def write_card(experiment: str, sweep: Mapping[str, Any], rows: pd.DataFrame, fo
         return []
     try:
         card = module.card(rows, sweep["draws"], labels_in(sweep))
-    except (KeyError, IndexError):
+    except (KeyError, IndexError, PoolingError):
         return []  # the figure lacks the same axis or metric, and its outcome says so
     folder.mkdir(parents=True, exist_ok=True)  # there may be no figure
     path = folder / f"{experiment}.md"
@@ -74,6 +75,8 @@ def try_to_draw(
         return NOTHING
     try:
         return draw(rows, draws, labels)
+    except PoolingError as error:
+        return f"not drawn: {error}"
     except (KeyError, IndexError) as error:
         return f"not drawn: its points lack {error}"
 

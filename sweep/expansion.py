@@ -29,11 +29,15 @@ OUTSIDE_POINTS = frozenset(
 
 
 class Point(NamedTuple):
-    """One point of a sweep: its identity, the value of every axis, and its resolved configuration."""
+    """One point of a sweep: its identity, the value of every axis, and its resolved configuration.
+
+    `is_declared` says whether the experiment's own file declares it: without overrides it would be there as well.
+    """
 
     identity: str
     axes: dict[str, str]
     case: dict[str, Any]
+    is_declared: bool = True
 
 
 class Sweep(NamedTuple):
@@ -114,8 +118,28 @@ class Expansion:
             for point in points:
                 require_embedded(point.case)
         shown = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
+        if given.keys() - OUTSIDE_POINTS:
+            own = [] if "experiment.axes" in given else declared
+            points = [point._replace(is_declared=self._is_declared(point, experiment, own)) for point in points]
         size = (config.draws, config.replications, config.experiment.workers)
         return Sweep(config.experiment.name + config.data.suffix, shown, list(grids[0]), points, *size)
+
+    def _is_declared(self, point: Point, experiment: Sequence[str], grids: Iterable[Mapping[str, Any]]) -> bool:
+        """Return whether a point is also one of the experiment without overrides.
+
+        Then a declared grid has its values of the declared axes, and these alone give the same point.
+        """
+        for grid in grids:
+            own = [f"{axis}={value}" for axis, value in point.axes.items() if axis in grid]
+            declared = {choice for axis in grid for choice in self._declared_choices(grid, axis)}
+            if declared.issuperset(own):
+                case = self._case([*experiment, *own])
+                if identity_of(case).point == point.identity:
+                    return True
+        return False
+
+    def _declared_choices(self, grid: Mapping[str, Any], axis: str) -> list[str]:
+        return [] if grid[axis] is None else _choices(self._parse(f"{axis}={_sweep_text(grid[axis])}"))
 
     def _parts(
         self, given: Mapping[str, Override], grids: list[dict[str, Any]]

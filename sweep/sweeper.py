@@ -30,7 +30,7 @@ from store.disk.work import WorkItem, write_work
 from store.tables.reading import load_results
 from store.tables.run_length import run_length_note
 from sweep.errors import sentence
-from sweep.expansion import Expansion, Sweep
+from sweep.expansion import Expansion, Point, Sweep
 from sweep.labels import config_folders, labels_of
 from sweep.ray_launcher import RayLauncher
 from sweep.remembered import remembered_sweeps
@@ -235,5 +235,9 @@ def _as_record(sweep: Sweep) -> dict[str, Any]:
         "axes": sweep.axes,
         "draws": sweep.draws,
         "replications": sweep.replications,
-        "points": [{"point": point.identity, "axes": point.axes} for point in sweep.points],
+        "points": [_as_entry(point) for point in sweep.points],
     }
+
+
+def _as_entry(point: Point) -> dict[str, Any]:
+    return {"point": point.identity, "axes": point.axes, "is_declared": point.is_declared}

@@ -35,7 +35,7 @@ def card(rows: pd.DataFrame, draws: int, labels: Labels) -> str:
     A summary of all cells comes first, then a table for each cell.
     """
     known = with_kinds(rows)
-    axes, table, kinds = cell_axes(known), means(known, draws), kinds_in(known, labels)
+    axes, table, kinds = cell_axes(known), means(known), kinds_in(known, labels)
     cells = [(None, table)] if not axes else table.groupby(axes, sort=False)
     lines = ["# Predicted and measured", "", *_summary(table, kinds), ""]
     for values, cell in cells:

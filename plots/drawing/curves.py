@@ -13,10 +13,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from plots.drawing.style import LOOKS, Look, looks_of
-from store.tables.filtered import MEASURED
 from store.tables.labels import Labels
+from store.tables.reading import MEASURED, OF_POINT
+from store.tables.statistics import shown
 
-NO_AXES = ("point", *MEASURED, "curve")
+NO_AXES = ("point", *MEASURED, *OF_POINT, "curve")
 EVALUATOR, SERVICE = "evaluator", "service"
 METHOD = (EVALUATOR, "metric")
 MEAN = "response_mean_s"
@@ -80,7 +81,7 @@ def curves_of(
     if rows.empty:
         raise KeyError("the metrics that it shows")
     columns = [subject, *distinguishing_axes(rows, [*shown, subject]), "metric"]
-    keys = rows[columns].astype(object).fillna(NONE)
+    keys = rows[columns].apply(texts)
     if one_metric:
         keys["metric"] = MEAN
     if subject != EVALUATOR:
@@ -89,6 +90,11 @@ def curves_of(
     names = _Names([dict(zip(columns, values, strict=True)) for values in distinct.to_numpy()], subject, labels)
     labelled = keys.merge(distinct.assign(curve=names.labels()), on=list(distinct), how="left")
     return Curves(rows.assign(curve=labelled["curve"].to_numpy()), names.curves())
+
+
+def texts(column: pd.Series) -> pd.Series:
+    """Return the values of an axis as people write them; no value becomes empty text."""
+    return column.map({value: shown(value) for value in column.dropna().unique()}).astype(object).fillna(NONE)
 
 
 @dataclass(frozen=True)

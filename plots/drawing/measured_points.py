@@ -45,4 +45,4 @@ def _means(rows: pd.DataFrame, metric: str) -> "pd.Series[float]":
 
     They are the same in every draw.
     """
-    return over_draws(rows[rows["metric"] == metric], "at", draws=1)["mean"]
+    return over_draws(rows[rows["metric"] == metric], "at")["mean"]

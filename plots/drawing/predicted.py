@@ -14,7 +14,7 @@ import pandas as pd
 from plots.drawing.curves import NO_AXES
 from plots.drawing.style import LOOKS, Look, in_order, looks_of
 from store.tables.labels import Labels
-from store.tables.statistics import intervals_over_draws
+from store.tables.statistics import complete_means
 from system import InputError
 
 THEORY, MODEL, STEPS, MEASURED = "exact", "independent", "steps", "runtime"
@@ -98,15 +98,14 @@ def cell_axes(rows: pd.DataFrame) -> list[str]:
     return [axis for axis in axes if axis.split(".", 1)[0] not in GROUPS_OF_KINDS]
 
 
-def means(rows: pd.DataFrame, draws: int) -> pd.DataFrame:
+def means(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the means of each kind.
 
     There is a row for each cell, metric and coordinate. The kinds are columns. A mean is nan if some draw lacks the
     value.
     """
     keys = [*cell_axes(rows), "metric", "at"]
-    intervals = intervals_over_draws(rows[rows["draw"] < draws], [*keys, "kind"])
-    complete = intervals[intervals["draws"] == draws].fillna({"at": NOWHERE})
+    complete = complete_means(rows, [*keys, "kind"]).fillna({"at": NOWHERE})
     table = complete.pivot_table(index=keys, columns="kind", values="mean", sort=False).reset_index()
     return table.replace({"at": NOWHERE}, float("nan")).rename_axis(columns=None)
 
@@ -142,9 +141,9 @@ def columns_of_cells(rows: pd.DataFrame) -> list[pd.DataFrame]:
     return [shown for _, shown in rows.groupby(["network.rtt_s", "tuning.capacity"], sort=False)]
 
 
-def cell_title(rows: pd.DataFrame, kinds: Sequence[Kind], draws: int) -> str:
+def cell_title(rows: pd.DataFrame, kinds: Sequence[Kind]) -> str:
     """Return the title of cells that differ in load only."""
-    share = compute_share(means(rows[rows["demand.load"] == rows["demand.load"].iloc[0]], draws), kinds)
+    share = compute_share(means(rows[rows["demand.load"] == rows["demand.load"].iloc[0]]), kinds)
     rtt_ms, capacity = 1e3 * float(rows["network.rtt_s"].iloc[0]), rows["tuning.capacity"].iloc[0]
     alone = "" if pd.isna(share) else f", {share:.0%} computation"
     return f"c = {capacity}, RTT {rtt_ms:g} ms{alone}"

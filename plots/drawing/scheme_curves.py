@@ -33,7 +33,7 @@ def draw_schemes(axes: Axes, rows: pd.DataFrame, curves: Iterable[Curve], axis: 
     The notes are on points that schemes lack or that lie beyond the frame.
     """
     present = [line for line in curves if (rows["curve"] == line.label).any()]
-    means = {line.label: over_draws(rows[rows["curve"] == line.label], axis, draws) for line in present}
+    means = {line.label: over_draws(rows[rows["curve"] == line.label], axis) for line in present}
     for line in present:
         if line.is_plain or len(means[line.label]):
             curve(axes, line.look, means[line.label], line.label)

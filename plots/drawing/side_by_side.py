@@ -8,7 +8,7 @@ from plots.drawing.curves import axis_words
 from plots.drawing.predicted import kinds_in, with_kinds
 from plots.drawing.style import MOST_COLUMNS, legend_below, logarithmic_from_zero, new_figure
 from store.tables.labels import Labels
-from store.tables.statistics import intervals_over_draws
+from store.tables.statistics import complete_means
 
 STATISTICS = {
     "mean\nresponse": ("response_mean_s", None),
@@ -30,7 +30,7 @@ def draw_side_by_side(rows: pd.DataFrame, axis: str, draws: int, labels: Labels)
     for axes, (value, shown) in zip(panels, known.groupby(axis, sort=False), strict=True):
         present = [kind for kind in kinds if kind.name in set(shown["kind"])]
         for number, (name, label, own) in enumerate(present):
-            times = _statistics(shown[shown["kind"] == name], draws)
+            times = _statistics(shown[shown["kind"] == name])
             look = own | {"linestyle": "none", "capsize": 2, "label": label}
             x = times.index + offset * (number - (len(present) - 1) // 2)
             axes.errorbar(x, times["mean"], times["half_width"].fillna(0.0), **look)
@@ -45,13 +45,12 @@ def _label(axes: Axes, title: str) -> None:
     logarithmic_from_zero(axes)
 
 
-def _statistics(rows: pd.DataFrame, draws: int) -> pd.DataFrame:
+def _statistics(rows: pd.DataFrame) -> pd.DataFrame:
     """Return `mean` and `half_width` of each statistic.
 
     The index is the number of the statistic. Statistics that some draw lacks are left out.
     """
-    intervals = intervals_over_draws(rows[rows["draw"] < draws], ["metric", "at"])
-    complete = intervals[intervals["draws"] == draws]
+    complete = complete_means(rows, ["metric", "at"])
     statistics = {}
     for number, (metric, quantile) in enumerate(STATISTICS.values()):
         coordinates = complete["at"]

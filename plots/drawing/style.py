@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from store.tables.labels import Labels
-from store.tables.statistics import intervals_over_draws
+from store.tables.statistics import complete_means
 
 WIDTH_IN, HEIGHT_IN = 4.6, 3.2
 LEGEND_MARGIN_IN = 0.2
@@ -107,15 +107,15 @@ def by_constants(
         yield axes, rows[rows["constants"] == name], labels("constants", name)
 
 
-def over_draws(rows: pd.DataFrame, axis: str, draws: int) -> pd.DataFrame:
+def over_draws(rows: pd.DataFrame, axis: str) -> pd.DataFrame:
     """Return `mean` and `half_width` over draws along an axis.
 
     The index has the values of the axis, ascending. The half-width is that of the 95 % interval. A value of the axis is
-    left out if some draw lacks a number, because a mean over the other draws would compare different clusters.
+    left out if some draw of its point lacks a number, because a mean over the others would be of other clusters. Raises
+    `PoolingError` unless each value of the axis belongs to one configuration.
     """
-    numbers = rows[rows["draw"] < draws].assign(**{axis: pd.to_numeric(rows[axis])})
-    statistics = intervals_over_draws(numbers, [axis]).dropna(subset=axis).set_index(axis)
-    return statistics.loc[statistics["draws"] == draws, ["mean", "half_width"]]
+    statistics = complete_means(rows, [axis]).dropna(subset=axis).set_index(axis)
+    return statistics[["mean", "half_width"]]
 
 
 def in_order(names: Iterable[Name], order: Iterable[Name]) -> list[Name]:

@@ -13,11 +13,10 @@ from plots.claims.rules import SETS
 from plots.files import NOTHING, module_of, try_to_draw
 from plots.report.markup import Markup, drawing, folded, paragraph, table
 from store.commands.summary import reasons, summary_line
-from store.disk.outcome import Outcome
 from store.disk.store import configured_name
 from store.tables.labels import Labels, labels_in
 from store.tables.precision import widest_interval
-from store.tables.reading import Results
+from store.tables.reading import Results, axes_of
 from store.tables.reference import reference_rows
 
 BOTH = "both"
@@ -106,7 +105,7 @@ def _under(constants: str, rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataF
     They include rows that do not depend on the constants. These rows belong to points that have no counterpart under
     the other set.
     """
-    others = [axis for axis in points if axis not in ("point", "constants", *Outcome._fields)]
+    others = [axis for axis in axes_of(points) if axis != "constants"]
     cells = pd.Series(list(map(tuple, points[others].fillna("").to_numpy())))
     alone = points["constants"].groupby(cells).transform("nunique") == 1
     return rows[(rows["constants"] == constants) | rows["point"].isin(points.loc[alone, "point"])]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from store.disk.locks import is_held
 from store.disk.outcome import Outcome
 from store.disk.store import Part, Parts, Store, missing_parts
-from store.tables.reading import axes_table, outcomes, points_of
+from store.tables.reading import axes_table, outcomes, points_of, sizes_of
 from store.tables.text import aligned
 
 LEGEND = (
@@ -59,7 +59,7 @@ def experiment_status(store: Store, experiments: Sequence[str]) -> tuple[pd.Data
     for name in experiments:
         sweep = store.experiment(name)
         parts = store.parts(points_of(sweep))
-        by_point = outcomes(store, sweep, parts)
+        by_point = outcomes(store, sizes_of(sweep), parts)
         rows.append(_status(name, by_point, _left_s(sweep, parts, by_point), store))
         unfinished |= {point for point in by_point if by_point[point].status in NOTED}
     return pd.DataFrame(rows, columns=list(Status._fields)), _attempts(store, unfinished)
@@ -85,8 +85,8 @@ def _status(experiment: str, by_point: dict[str, Outcome], left_s: NDArray[np.fl
 def _left_s(sweep: dict[str, Any], parts: Parts, by_point: dict[str, Outcome]) -> NDArray[np.float64]:
     """Return the seconds of work left at each point."""
     axes = axes_table(sweep)
-    size = sweep["draws"], sweep["replications"]
-    ahead = [_cells(missing_parts(parts[p], *size)) if by_point[p].status in AHEAD else 0 for p in axes["point"]]
+    sizes = sizes_of(sweep)
+    ahead = [_cells(missing_parts(parts[p], *sizes[p])) if by_point[p].status in AHEAD else 0 for p in axes["point"]]
     cell_s = [by_point[p].duration_s / _cells(parts[p]) if parts[p] else np.nan for p in axes["point"]]
     return left_s(axes.drop(columns="point").to_numpy(str), np.array(ahead), np.array(cell_s))
 

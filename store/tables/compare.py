@@ -9,9 +9,21 @@ import pandas as pd
 from store.disk.identity import differing
 from store.disk.outcome import Outcome
 from store.disk.store import Store
-from store.tables.filtered import require_known
+from store.tables.filtered import matching_values, require_known
 from store.tables.pairs import Measure, Paired, Side, no_side, paired, require_measure, sides
-from store.tables.reading import FOLDER, Results, axes_table, load_results, outcomes, points_of
+from store.tables.reading import (
+    FOLDER,
+    Results,
+    Sizes,
+    axes_of,
+    axes_table,
+    load_results,
+    measurements,
+    outcomes,
+    points_of,
+    sizes_of,
+)
+from store.tables.statistics import shown
 from store.tables.text import aligned
 from system.checks import require
 
@@ -35,18 +47,17 @@ def compare_values(
 ) -> Comparison:
     """Compare two values of an axis at each combination of the other axes."""
     results = load_results(experiment, store)
-    axes = [str(column) for column in results.points if column not in ("point", *Outcome._fields)]
+    axes = axes_of(results.points)
     require_known(axes, axis=axis)
-    a, b = values
-    names = f"{axis}={a}", f"{axis}={b}"
+    a, b = (matching_values(results.points, axis, [value])[0] for value in values)
+    names = f"{axis}={shown(a)}", f"{axis}={shown(b)}"
     absent = no_side("no such point")
-    for value in values:
-        require_known(results.points[axis].unique(), **{axis: value})
     require_measure(results.rows, measure)
     by_point = sides(results, measure)
     others = [other for other in axes if other != axis]
-    cells: dict[tuple[str, ...], dict[str, Side]] = {}
-    for point in results.points[results.points[axis].isin(values)].to_dict("records"):
+    cells: dict[tuple[Any, ...], dict[Any, Side]] = {}
+    chosen = results.points[results.points[axis].isin([a, b])]
+    for point in chosen.astype(object).where(chosen.notna(), "").to_dict("records"):
         cells.setdefault(tuple(point[other] for other in others), {})[point[axis]] = by_point[point["point"]]
     pairs = ([*key, *paired(cell.get(a, absent), cell.get(b, absent), names)] for key, cell in cells.items())
     return Comparison(measure, names, pd.DataFrame(pairs, columns=[*others, *Paired._fields]))
@@ -91,7 +102,9 @@ def _versions(experiment: str, other: Store, candidates: Records, measure: Measu
     partners = {point: by_configuration.get(parts[0]["configuration_hash"]) for point, parts in records.items()}
     matches = {point: partner for point, partner in partners.items() if partner}
     absent = {point: no_side("no point of this configuration") for point in partners}
-    was, now = sides(_results(other, sweep, set(matches.values())), measure), sides(results, measure)
+    sizes = sizes_of(sweep)
+    was = sides(_results(other, {partner: sizes[point] for point, partner in matches.items()}), measure)
+    now = sides(results, measure)
     pairs = (
         [*values, *paired(was.get(matches.get(point, ""), absent.get(point, NOT_KNOWN)), now[point], CODES)]
         for point, *values in axes_table(sweep).itertuples(index=False)
@@ -108,13 +121,12 @@ def _records(store: Store, points: Iterable[str]) -> Records:
     return {point: store.records(point, parts) for point, parts in store.parts(points).items() if parts}
 
 
-def _results(store: Store, sweep: Mapping[str, Any], points: Iterable[str]) -> Results:
-    """Return rows and outcomes of points, for the draws and replications of a sweep."""
-    parts = store.parts(points)
-    by_point = outcomes(store, sweep, parts)
-    complete = {point: parts[point] for point in by_point if by_point[point].is_complete}
+def _results(store: Store, sizes: Sizes) -> Results:
+    """Return rows and outcomes of points, for the draws and replications of each."""
+    parts = store.parts(sizes)
+    by_point = outcomes(store, sizes, parts)
     table = pd.DataFrame(by_point.values(), columns=list(Outcome._fields)).assign(point=list(by_point))
-    return Results(store.rows(complete, sweep["draws"], sweep["replications"]), table)
+    return Results(measurements(store, sizes, by_point, parts), table)
 
 
 def comparison_lines(comparison: Comparison) -> list[str]:

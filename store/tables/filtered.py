@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from store.tables.reading import FOLDER, Results, load_provenance, load_results
+from store.tables.reading import FOLDER, MEASURED, OF_POINT, Results, load_provenance, load_results
+from store.tables.statistics import shown
 from system.checks import require
 
-MEASURED = ["draw", "replication", "metric", "at", "value"]
 LIKENESS = 0.5  # from this likeness on an existing name is suggested for an unknown one
 
 
@@ -35,7 +35,7 @@ def collect(
             require_known(rows["metric"].unique(), metric=metric)
     for column, values in (where or {}).items():
         require_known(rows.columns.drop("value"), where=column)
-        chosen = _values(points if column in points else rows, column, values)
+        chosen = matching_values(points if column in points else rows, column, values)
         rows = rows[rows[column].isin(chosen)]
         points = points[points[column].isin(chosen)] if column in points else points
     rows = rows[rows["metric"].isin(metrics)] if metrics else rows
@@ -62,19 +62,22 @@ def _joined(experiments: Sequence[str], tables: Sequence[pd.DataFrame]) -> pd.Da
     """
     named = [table.assign(experiment=name) for name, table in zip(experiments, tables, strict=True)]
     joined = pd.concat(named, ignore_index=True)
-    last = [column for column in MEASURED if column in joined]
+    last = [column for column in (*MEASURED, *OF_POINT) if column in joined]
     return joined[["experiment", *joined.columns.difference(["experiment", *last], sort=False), *last]]
 
 
-def _values(table: pd.DataFrame, column: str, wanted: Sequence[str]) -> list[Any]:
-    """Return the values of a column that equal the wanted texts or numbers."""
+def matching_values(table: pd.DataFrame, column: str, wanted: Sequence[str]) -> list[Any]:
+    """Return the values of a column that equal the wanted texts or numbers.
+
+    Raises `InputError` for a text that equals no value.
+    """
     present = table[column].drop_duplicates()
     numbers = pd.to_numeric(present, errors="coerce")
     chosen = []
     for text in wanted:
         same = present[(present.astype(str) == text) | (numbers == pd.to_numeric(text, errors="coerce"))]
-        listed = ", ".join(map(str, present.dropna()))
-        require(not same.empty, column, text, f"there is no such value; choose among {listed or 'none'}")
+        if same.empty:
+            require_known(map(shown, present.dropna()), **{column: text})
         chosen += list(same)
     return chosen
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from store.tables.statistics import shown
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -13,7 +15,7 @@ class Labels:
 
     def __call__(self, axis: str, value: Any) -> str:
         """Return the label of a value; the value itself where it has none."""
-        return self.by_axis.get(axis, {}).get(str(value), str(value))
+        return self.by_axis.get(axis, {}).get(shown(value), shown(value))
 
 
 def labels_in(sweep: Mapping[str, Any]) -> Labels:

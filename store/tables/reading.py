@@ -1,30 +1,34 @@
 """Results of an experiment as tidy tables."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from store.disk.outcome import Outcome, outcome_of
 from store.disk.store import Parts, Store
 
 FOLDER = "outputs/store"
+MEASURED = ("draw", "replication", "metric", "at", "value")
+OF_POINT = ("status", "draws")  # columns of rows that describe their point
+OF_POINTS = ("point", *Outcome._fields, "draws", "replications", "is_declared")  # columns of points besides axes
+Sizes = Mapping[str, tuple[int, int]]  # the number of draws and replications of points
 
 
 def load(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
-    """Return the measurements of all points that are `ok`.
+    """Return the measurements of all points that have any.
 
-    There is a row for each measurement and a column for each axis. The points, draws and replications are those of the
-    last sweep. A point with a draw that is missing, infeasible or unstable is left out, as its means would be over
-    other clusters than those of other points; `load_points` lists it.
+    There is a row for each measurement and a column for each axis. `status` and `draws` are those of the row's point.
+    A point with an infeasible or unstable draw keeps the rows of its other draws: means over these would be of other
+    clusters than those of other points. Incomplete points have no rows; `load_points` lists them.
     """
-    rows, points = load_results(experiment, store)
-    return rows[rows["point"].isin(points.loc[points["status"] == "ok", "point"])].reset_index(drop=True)
+    return load_results(experiment, store).rows
 
 
 class Results(NamedTuple):
-    """The rows of all draws that have any, and the points as `load_points` returns them."""
+    """The rows of all complete points, and the points as `load_points` returns them."""
 
     rows: pd.DataFrame
     points: pd.DataFrame
@@ -35,24 +39,41 @@ def load_results(experiment: str, store: str | Path = FOLDER) -> Results:
     opened = Store(Path(store))
     sweep = opened.experiment(experiment)
     parts = opened.parts(points_of(sweep))
-    by_point = outcomes(opened, sweep, parts)
+    sizes = sizes_of(sweep)
+    by_point = outcomes(opened, sizes, parts)
+    measured = measurements(opened, sizes, by_point, parts)
+    points = _points_table(sweep, by_point)
+    answered = measured.groupby("point")["draw"].nunique()
+    is_ok = points["status"] == "ok"
+    points["draws"] = points["point"].map(answered).where(is_ok, points["draws"]).fillna(points["draws"]).astype(int)
+    rows = points[["point", *axes_of(points)]].merge(measured, on="point")
+    by_name = points.drop_duplicates("point").set_index("point")
+    return Results(rows.assign(**{name: rows["point"].map(by_name[name]) for name in OF_POINT}), points)
+
+
+def measurements(store: Store, sizes: Sizes, by_point: Mapping[str, Outcome], parts: Parts) -> pd.DataFrame:
+    """Return the rows of complete points, for the draws and replications of each."""
     complete = {point: parts[point] for point in by_point if by_point[point].is_complete}
-    rows = axes_table(sweep).merge(opened.rows(complete, sweep["draws"], sweep["replications"]), on="point")
-    return Results(rows, _points_table(sweep, by_point))
+    draws, replications = (max(size) for size in zip(*(sizes.values() or [(0, 0)]), strict=True))
+    rows: pd.DataFrame = store.rows(complete, draws, replications)
+    if len(set(sizes.values())) > 1:
+        limits = np.array([sizes[point] for point in rows["point"]]).reshape(-1, 2)
+        rows = rows[(rows["draw"] < limits[:, 0]) & (rows["replication"] < limits[:, 1])]
+    return rows
 
 
 def load_points(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
-    """Return a row for each point: its axes, status, reason and seconds of work.
+    """Return a row for each point: its axes, status, reason, seconds of work and size.
 
-    The status is `ok`, `infeasible`, `unstable`, `skipped`, `failed` or `missing`.
+    The status is `ok`, `infeasible`, `unstable`, `skipped`, `failed` or `missing`. `is_declared` says whether the point
+    is one of those that the experiment's own file declares.
     """
-    opened = Store(Path(store))
-    return points_table(opened, opened.experiment(experiment))
+    return load_results(experiment, store).points
 
 
 def points_table(store: Store, sweep: dict[str, Any]) -> pd.DataFrame:
-    """Return the same table as `load_points`, for any sweep."""
-    return _points_table(sweep, outcomes(store, sweep, store.parts(points_of(sweep))))
+    """Return the points of a sweep with the columns of `load_points`."""
+    return _points_table(sweep, outcomes(store, sizes_of(sweep), store.parts(points_of(sweep))))
 
 
 def load_records(experiment: str, store: str | Path = FOLDER) -> dict[str, list[dict[str, Any]]]:
@@ -97,23 +118,45 @@ def made(record: Mapping[str, Any]) -> Made:
     return Made(*leading, source["commit"], source["python"], machine["name"], machine["processor"])
 
 
-def points_of(sweep: dict[str, Any]) -> list[str]:
+def points_of(sweep: Mapping[str, Any]) -> list[str]:
     """Return the identities of a sweep's points, each once."""
     return list(dict.fromkeys(entry["point"] for entry in sweep["points"]))
 
 
-def _points_table(sweep: dict[str, Any], by_point: Mapping[str, Outcome]) -> pd.DataFrame:
-    axes = axes_table(sweep)
+def sizes_of(sweep: Mapping[str, Any]) -> Sizes:
+    """Return the number of draws and replications of each point."""
+    size = {name: sweep[name] for name in ("draws", "replications")}
+    entries = [size | entry for entry in sweep["points"]]
+    return {entry["point"]: (entry["draws"], entry["replications"]) for entry in entries}
+
+
+def _points_table(sweep: Mapping[str, Any], by_point: Mapping[str, Outcome]) -> pd.DataFrame:
+    axes, sizes = axes_table(sweep), sizes_of(sweep)
     columns = pd.DataFrame([by_point[point] for point in axes["point"]], columns=list(Outcome._fields))
-    return pd.concat([axes, columns], axis=1)
+    size = pd.DataFrame([sizes[point] for point in axes["point"]], columns=["draws", "replications"])
+    declared = [entry.get("is_declared", not sweep["fixed"]) for entry in sweep["points"]]
+    return pd.concat([axes, columns, size], axis=1).assign(is_declared=declared)
 
 
-def axes_table(sweep: dict[str, Any]) -> pd.DataFrame:
+def axes_table(sweep: Mapping[str, Any]) -> pd.DataFrame:
     """Return the identity and the value of every axis of each point."""
     points = [{"point": entry["point"], **entry["axes"]} for entry in sweep["points"]]
-    return pd.DataFrame(points, columns=["point", *sweep["axes"]])
+    return with_numbers(pd.DataFrame(points, columns=["point", *sweep["axes"]]), sweep["axes"])
 
 
-def outcomes(store: Store, sweep: Mapping[str, Any], parts: Parts) -> dict[str, Outcome]:
-    """Return the outcome of each point, for the draws and replications of a sweep."""
-    return {point: outcome_of(store, point, parts[point], sweep["draws"], sweep["replications"]) for point in parts}
+def with_numbers(table: pd.DataFrame, axes: Iterable[str]) -> pd.DataFrame:
+    """Return the table with axes as numbers where all their values are numbers."""
+    numbers = {axis: pd.to_numeric(table[axis], errors="coerce") for axis in axes}
+    return table.assign(
+        **{axis: column for axis, column in numbers.items() if column.notna().eq(table[axis].notna()).all()}
+    )
+
+
+def axes_of(points: pd.DataFrame) -> list[str]:
+    """Return the axes in a table of points."""
+    return [str(column) for column in points if column not in OF_POINTS]
+
+
+def outcomes(store: Store, sizes: Sizes, parts: Parts) -> dict[str, Outcome]:
+    """Return the outcome of each point, for the draws and replications of each."""
+    return {point: outcome_of(store, point, parts[point], *sizes[point]) for point in parts}

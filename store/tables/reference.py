@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from store.disk.outcome import Outcome
 from store.disk.store import Store, words_of
-from store.tables.reading import load_records, load_results
+from store.tables.reading import MEASURED, axes_of, load_records, load_results
 from store.tables.statistics import MOST_COORDINATES, intervals_over_draws
 
 DIGITS = 6
@@ -32,7 +31,8 @@ def reference_rows(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     a draw lacks the metric, there is no mean but only the number of draws that have it. A point that lacks a whole draw
     is one row with its status.
     """
-    axes = [str(column) for column in points if column not in ("point", *Outcome._fields)]
+    axes = axes_of(points)
+    points = points[["point", *axes, "status"]]
     whole = points[points["status"] == "ok"].merge(_means(rows), on="point")
     refused = points[points["status"] != "ok"]
     answered = rows.groupby("point")["draw"].nunique().to_dict()
@@ -51,7 +51,7 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
     is_replay = "workload.over_length" in rows  # only these experiments have this axis
     wanted = (coordinates <= MOST_COORDINATES) & (is_replay | ~rows["metric"].str.startswith(LEFT_OUT))
     wanted &= ~rows["metric"].isin(ABOUT_RUNS)
-    means = intervals_over_draws(rows[wanted], ["point", "metric", "at"])
+    means = intervals_over_draws(rows.loc[wanted, ["point", *MEASURED]], ["point", "metric", "at"])
     answered = rows.groupby("point")["draw"].nunique()
     means.loc[means["draws"] < means["point"].map(answered), ["mean", "half_width"]] = np.nan
     return means

@@ -100,12 +100,13 @@ def test_exact_curve_lies_between_the_bounds_and_simulation_on_it(drawn):
     exact = by["response_mean_s", "exact"]
     assert (by["response_lower_s", "theorem4"] <= exact).all()
     assert (exact <= by["response_upper_s", "theorem4"]).all()
-    low_load = by["response_mean_s", "simulation"]["0.3"] / exact["0.3"] - 1
+    low_load = by["response_mean_s", "simulation"][0.3] / exact[0.3] - 1
     assert (low_load.abs() < 4 / np.sqrt(1800)).all()  # the response is almost one exponential size, with a cv of 1
 
 
 def test_no_mean_over_some_of_the_draws():
-    rows = pd.DataFrame({"c": ["2", "2", "10", "10", "3"], "draw": [0, 1, 0, 1, 0], "value": [1.0, 3.0, 2.0, 2.0, 9.0]})
-    statistics = over_draws(rows, "c", draws=2)
-    assert statistics["mean"].to_dict() == {2: 2.0, 10: 2.0}  # 3 lacks draw 1; 10 comes after 2
-    assert over_draws(rows, "c", draws=3).empty  # no c has draw 2
+    rows = pd.DataFrame({"c": [2, 2, 10, 10, 3], "draw": [0, 1, 0, 1, 0], "value": [1.0, 3.0, 2.0, 2.0, 9.0]})
+    rows = rows.assign(draws=2, status="ok")
+    assert over_draws(rows, "c")["mean"].to_dict() == {2: 2.0, 10: 2.0}  # 3 lacks draw 1
+    assert over_draws(rows.assign(draws=3), "c").empty  # no c has draw 2
+    assert over_draws(rows.assign(status="unstable"), "c").empty

@@ -35,7 +35,16 @@ def rows_of(*points, metric="response_mean_s", axis="demand.load", values=LOADS)
     numbers = itertools.count(1)
     cells = itertools.product(points, SETS, values, range(DRAWS))
     return pd.DataFrame(
-        {"at": np.nan, "replication": 0, "metric": metric, "constants": constants, axis: value, "draw": draw}
+        {
+            "status": "ok",
+            "draws": DRAWS,
+            "at": np.nan,
+            "replication": 0,
+            "metric": metric,
+            "constants": constants,
+            axis: value,
+            "draw": draw,
+        }
         | point
         | {"value": float(next(numbers)), "point": f"{point} {constants} {value}"}
         for point, constants, value, draw in cells

@@ -27,7 +27,7 @@ from store.disk.work import WorkItem, do_work
 from store.tables.compare import compare_commits, compare_stores, compare_values
 from store.tables.filtered import collect
 from store.tables.pairs import Measure
-from store.tables.reading import load, load_points, load_provenance
+from store.tables.reading import MEASURED, OF_POINT, load, load_points, load_provenance
 from system import InputError
 from system.code import source
 from system.errors import DataUnavailableError
@@ -213,7 +213,7 @@ def test_collect_filters_rows_and_reports_incomplete_points(tmp_path, run_comman
     swept(tmp_path / "store", ALL_KINDS | {("fast", "0.1"): rows_of(A) + rows_of(B, "waiting_mean_s")})
     shown = run_command("collect", "x", "--where", "load=0.10", "scheme=fast,slow", "--metric", "waiting_mean_s")
     table = pd.read_csv(StringIO(shown.out))
-    assert list(table) == ["experiment", "point", "scheme", "load", "draw", "replication", "metric", "at", "value"]
+    assert list(table) == ["experiment", "point", "scheme", "load", *MEASURED, *OF_POINT]
     assert table["value"].tolist() == B
     assert set(table["experiment"]) == {"x"}
     assert shown.err.startswith("left out: 1 of 2 points is incomplete")
@@ -234,7 +234,7 @@ def test_collect_of_several_experiments_has_the_axes_of_all(tmp_path):
     ("words", "message"),
     [
         (["--where", "laod=0.1"], "where = laod: there is no such name; choose load$"),
-        (["--where", "load=0.7"], "load = 0.7: there is no such value; choose among 0.1, 0.2, 0.3$"),
+        (["--where", "load=0.7"], "load = 0.7: there is no such name; choose 0.3 or 0.2 or 0.1$"),
         (["--where", "load"], "axis = load: write axis=value"),
         (["--metric", "respons_mean_s"], "metric = respons_mean_s: there is no such name; choose response_mean_s$"),
         (["--to", "rows.txt"], r"to = rows.txt: must end in .csv or .parquet$"),
@@ -354,12 +354,12 @@ def test_points_that_cannot_be_compared_are_listed_with_reasons(tmp_path, run_co
     )
     table = compare_values("x", "scheme", ("fast", "slow"), RESPONSE, tmp_path / "store").table.set_index("load")
     reasons = {
-        "0.1": "",
-        "0.2": "scheme=fast: unstable: 1 of 4 draws, the first: too fast",
-        "0.3": "scheme=fast: failed: load = 0.3: broke; scheme=slow: failed: load = 0.3: broke",
-        "0.4": "scheme=fast: no such point",
-        "0.5": "scheme=slow: has no response_mean_s in draws 3",
-        "0.6": "scheme=fast has 4 draws, scheme=slow has 1",
+        0.1: "",
+        0.2: "scheme=fast: unstable: 1 of 4 draws, the first: too fast",
+        0.3: "scheme=fast: failed: load = 0.3: broke; scheme=slow: failed: load = 0.3: broke",
+        0.4: "scheme=fast: no such point",
+        0.5: "scheme=slow: has no response_mean_s in draws 3",
+        0.6: "scheme=fast has 4 draws, scheme=slow has 1",
     }
     assert table["reason"].to_dict() == reasons
     assert table["difference"].notna().to_dict() == {load: not reason for load, reason in reasons.items()}
@@ -431,7 +431,7 @@ def test_prune_lists_and_deletes_only_points_of_old_code(tmp_path, run_command, 
     run_command("prune", "--delete")
     assert set(store.points()) == kept
     assert {path.name.split(".")[0] for path in (store.folder / "rows").iterdir()} == {point_of("slow", "0.4")}
-    assert slow.equals(load("x", store.folder).query("scheme == 'slow'"))
+    assert slow.to_dict("list") == load("x", store.folder).query("scheme == 'slow'").to_dict("list")
     assert run_command("prune").out == "nothing to prune\n"
 
 

@@ -69,7 +69,7 @@ def test_a_single_draw_has_no_half_width():
 def test_rows_are_ordered_by_numbers(tmp_path):
     table = table_of(store_of(tmp_path, POINTS))
     assert list(table.columns) == ["load", "evaluator", "metric", "at", "mean", "half_width", "draws", "status"]
-    assert table["load"].tolist() == ["9", "10", "10", "11"]
+    assert table["load"].tolist() == [9, 10, 10, 11]
     assert table["mean"].tolist()[:2] == [6.0, 2.0]
 
 

@@ -145,3 +145,19 @@ def test_an_unknown_key_is_named(expand, override):
         expand([override])
     key = override.split("=")[0]
     assert re.match(rf".*{key}.*: there is no such key; `python run.py --cfg job` shows all$", sentence(error.value))
+
+
+def test_points_that_the_experiment_declares_are_marked(expand):
+    def declared(*words):
+        (sweep,) = expand(["experiment=fig3b", "data=embedded", *words])
+        return {tuple(point.axes.values()): point.is_declared for point in sweep.points}
+
+    assert set(declared().values()) == {True}
+    assert set(declared("constants=paper", "evaluator=exact").values()) == {True}
+    assert {load: known for (_, load, _), known in declared("constants=paper", "demand.load=0.3,0.31").items()} == {
+        "0.3": True,
+        "0.31": False,
+    }
+    assert set(declared("workload=hyperexponential").values()) == {False}
+    by_seed = declared("constants=paper", "demand.load=0.3", "evaluator=exact", "case.seed=2026,2027")
+    assert {seed: known for (*_, seed), known in by_seed.items()} == {"2026": True, "2027": False}

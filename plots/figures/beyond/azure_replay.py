@@ -22,7 +22,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     for axes, ((treatment, *values), shown) in zip(panels, parts, strict=True):
         words = [f", {axis_words(axis, str(value), labels)}" for axis, value in zip(others, values, strict=True)]
         for (name, linestyle), colour in zip(TIMES, COLOURS, strict=False):
-            quantiles = over_draws(shown[shown["metric"] == f"{name}_quantile_s"], "at", draws)
+            quantiles = over_draws(shown[shown["metric"] == f"{name}_quantile_s"], "at")
             mean = shown.loc[shown["metric"] == f"{name}_mean_s", "value"].mean()
             p95_s, p99_s = quantiles["mean"].loc[[0.95, 0.99]]
             label = f"{name}: mean {mean:.2f}, P95 {p95_s:.2f}, P99 {p99_s:.2f} s"

@@ -47,7 +47,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     the step queues.
     """
     known = with_kinds(rows)
-    table, kinds = means(known, draws), kinds_in(known, labels)
+    table, kinds = means(known), kinds_in(known, labels)
     reference = MEASURED if MEASURED in table else next(k.name for k in kinds if model_of(k.name) == STEPS)
     relative = errors(table, kinds, reference).assign(load=pd.to_numeric(table["demand.load"]))
     shown = [kind for kind in kinds if kind.name in relative and kind.name not in (reference, THEORY)]

@@ -50,7 +50,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
         for line, (label, metric, quantiles, scale) in enumerate(LINES):
             axes = panels[line * len(columns) + number]
             _curves(axes, shown[shown["metric"] == metric], kinds, quantiles, draws)
-            title = "" if line else cell_title(shown, kinds, draws)
+            title = "" if line else cell_title(shown, kinds)
             axes.set(xlabel="load λ/ν", ylabel=label, xlim=(0, 1), title=title)
             scale(axes)
     legend_below(figure, panels, min(len(kinds), MOST_COLUMNS))
@@ -65,4 +65,4 @@ def _curves(
         of_kind = rows[rows["kind"] == name]
         for number, quantile in enumerate(quantiles):
             chosen = of_kind[of_kind["at"].isna() if quantile is None else of_kind["at"] == quantile]
-            curve(axes, look, over_draws(chosen, "demand.load", draws), "_" if number else label)
+            curve(axes, look, over_draws(chosen, "demand.load"), "_" if number else label)

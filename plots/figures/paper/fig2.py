@@ -28,7 +28,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
 
 def _draw_panel(axes: Axes, shown: pd.DataFrame, draws: int) -> None:
     for number, (label, metric, look) in enumerate(BARS):
-        counts = over_draws(shown[shown["metric"] == metric], "at", draws)
+        counts = over_draws(shown[shown["metric"] == metric], "at")
         axes.bar(
             100 * counts.index + (number - 1) * WIDTH,
             counts["mean"],
@@ -41,7 +41,7 @@ def _draw_panel(axes: Axes, shown: pd.DataFrame, draws: int) -> None:
             error_kw={"elinewidth": 0.8},
             **look,
         )
-    reserved = over_draws(shown[shown["metric"] == "surrogate_job_servers"], "at", draws)
+    reserved = over_draws(shown[shown["metric"] == "surrogate_job_servers"], "at")
     half_width = reserved["half_width"].fillna(0.0)
     look = LOOKS["surrogate"] | {"color": "black", "linestyle": "--"}
     axes.errorbar(100 * reserved.index, reserved["mean"], yerr=half_width, label=SURROGATE, capsize=2, **look)

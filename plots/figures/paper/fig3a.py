@@ -48,7 +48,7 @@ def _pairs(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
 
 def _draw_means(axes: Axes, rows: pd.DataFrame, curves: Sequence[Curve], draws: int) -> None:
     for label, look, *_ in curves:
-        curve(axes, look, over_draws(rows[rows["curve"] == label], LOAD, draws), label)
+        curve(axes, look, over_draws(rows[rows["curve"] == label], LOAD), label)
 
 
 def _draw_losses(axes: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[Curve, Curve]], draws: int) -> None:
@@ -56,11 +56,12 @@ def _draw_losses(axes: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[Curve, Cu
 
     The differences are paired, because every policy has the same jobs on the same clusters.
     """
-    values = rows.pivot_table(index=PER_DRAW, columns="curve", values="value")
+    by_curve = dict(iter(rows.groupby("curve")))
     for policy, reference in pairs:
-        if policy.label in values and reference.label in values:
-            loss_s = (values[policy.label] - values[reference.label]).dropna().rename("value").reset_index()
-            curve(axes, policy.look, over_draws(loss_s, LOAD, draws), policy.label)
+        if policy.label in by_curve and reference.label in by_curve:
+            both = by_curve[policy.label].merge(by_curve[reference.label][[*PER_DRAW, "value"]], on=PER_DRAW)
+            loss_s = both.assign(value=both["value_x"] - both["value_y"]).drop(columns=["value_x", "value_y"])
+            curve(axes, policy.look, over_draws(loss_s, LOAD), policy.label)
 
 
 def _left_out(rows: pd.DataFrame, curves: Sequence[Curve]) -> str | None:

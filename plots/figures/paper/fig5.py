@@ -24,7 +24,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     for axes, (metric, xlabel, title) in zip(panels, PANELS, strict=False):
         for name, look in looks.items():
             shown = rows[(rows["metric"] == metric) & (rows["constants"] == name)]
-            curve(axes, look, over_draws(shown, "at", draws), labels("constants", name))
+            curve(axes, look, over_draws(shown, "at"), labels("constants", name))
         axes.set(xlabel=xlabel, ylabel="communication time (s)", title=title)
         axes.set_ylim(bottom=0)
     if not relayed.empty:

@@ -45,7 +45,7 @@ def _draw_curves(axes: Axes, rows: pd.DataFrame, draws: int, curves: Iterable[Cu
     A curve has no star if its least value lies beyond.
     """
     for label, look, *_ in curves:
-        statistics = over_draws(rows[rows["curve"] == label], CAPACITY, draws)
+        statistics = over_draws(rows[rows["curve"] == label], CAPACITY)
         curve(axes, look, statistics[statistics.index <= largest], label)
         best = statistics["mean"].nsmallest(1)
         best = best[best.index <= largest]

@@ -19,7 +19,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     figure, panels = new_figure(drawn.rows["constants"].nunique())
     for axes, shown, title in by_constants(panels, drawn.rows, labels):
         for label, look, *_ in drawn.curves:
-            curve(axes, look, over_draws(shown[shown["curve"] == label], LOAD, draws), label)
+            curve(axes, look, over_draws(shown[shown["curve"] == label], LOAD), label)
         axes.set(xlabel="load λ/ν (ν at c = 7)", ylabel="chosen c (jobs)", xlim=(0, 1), title=title)
         axes.set_ylim(bottom=0)
     legend_below(figure, panels, min(len(drawn.curves), MOST_COLUMNS))

@@ -42,10 +42,10 @@ def _draw_services(axes: Axes, rows: pd.DataFrame, draws: int) -> None:
 
     Chains that some draw lacks are left out. A dashed line is the exponential distribution with the mean of the chain.
     """
-    means = over_draws(rows[rows["metric"] == "service_time_mean_s"], "at", draws)["mean"]
-    cvs = over_draws(rows[rows["metric"] == "service_time_cv"], "at", draws)["mean"]
+    means = over_draws(rows[rows["metric"] == "service_time_mean_s"], "at")["mean"]
+    cvs = over_draws(rows[rows["metric"] == "service_time_cv"], "at")["mean"]
     for colour, chain, mean_s, cv in zip(COLOURS, means.index, means, cvs, strict=False):
-        cdf = over_draws(rows[rows["metric"] == f"chain{chain:.0f}_service_cdf"], "at", draws)["mean"]
+        cdf = over_draws(rows[rows["metric"] == f"chain{chain:.0f}_service_cdf"], "at")["mean"]
         label = f"chain {chain:.0f}: mean {mean_s:.2f} s, std/mean {cv:.2f}"
         axes.plot(cdf.index, cdf, color=colour, label=label)
         axes.plot(cdf.index, _exponential_cdf(cdf.index.to_numpy(), mean_s), color=colour, linestyle="--", linewidth=1)
