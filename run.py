@@ -18,8 +18,9 @@ from sweep.embedded import require_embedded
 from sweep.errors import one_sentence_errors
 from sweep.expansion import Expansion
 from sweep.instantiate import evaluate
+from sweep.precision import target_of
 from sweep.template import resolved_case
-from system.checks import require_count
+from system.checks import require, require_count
 from system.code.source import ROOT
 
 
@@ -39,6 +40,7 @@ def main(config: DictConfig) -> None:
 def one_point(config: DictConfig) -> str:
     """Compute the missing parts of the configured point, and return its card."""
     require_count(draws=config.draws, replications=config.replications)
+    require(target_of(config) is None, "precision", "target", "adds draws in the rounds of a sweep; write -m before it")
     store, case = Store(Path(config.store)), resolved_case(config)
     if config.data.stand_ins:
         require_embedded(case)

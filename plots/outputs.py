@@ -22,7 +22,7 @@ from plots.report.page import REPORT, write_report
 from plots.stamps import Made, Output, hash_of
 from store.commands.summary import reasons, summary_line
 from store.disk.store import ROW_SCHEMA, Store, configured_name
-from store.tables.precision import widest_interval
+from store.tables.precision import reached_precision, widest_interval
 from store.tables.reading import Results, load_results
 from store.tables.reference import how_made, write_reference
 from store.tables.run_length import run_length_note
@@ -96,9 +96,11 @@ class ExperimentFigure:
         sweep, (rows, points) = self.experiment.sweep, self.experiment.results
         where = made.outcome or f"{made.files[0]}{note}"
         cards = [f"    card: {path}" for path in made.files if path.suffix == ".md"]
-        widest = [*widest_interval(rows, sweep["axes"], sweep["draws"]), *run_length_note(rows, sweep["axes"])]
+        axes = sweep["axes"]
+        notes = reached_precision(rows, axes, sweep) or widest_interval(rows, axes, sweep["draws"])
+        notes += run_length_note(rows, axes)
         why = reasons(points) if made.outcome == NOTHING else []
-        return "\n".join([f"{summary_line(self.name, sweep['fixed'], points)}; {where}", *cards, *widest, *why])
+        return "\n".join([f"{summary_line(self.name, sweep['fixed'], points)}; {where}", *cards, *notes, *why])
 
 
 @dataclass(frozen=True)

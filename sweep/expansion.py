@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from store.disk.identity import identity_of
 from sweep.embedded import declared_axes, embedded_overrides, require_embedded, stand_ins_of, with_stand_ins
+from sweep.precision import Target, target_of
 from sweep.template import Template
 from system import InputError
 from system.checks import require, require_count
@@ -25,6 +26,7 @@ from system.checks import require, require_count
 # Keys that no number depends on, and `data`, which only chooses others.
 OUTSIDE_POINTS = frozenset(
     {"data", "draws", "replications", "precision", "store", "experiment.name", "experiment.workers"}
+    | {f"precision.{field}" for field in Target._fields}
 )
 
 
@@ -41,7 +43,7 @@ class Point(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """The points of one experiment, and the number of draws and replications of each point."""
+    """The points of one experiment, and the number of draws and replications, at first, of each point."""
 
     experiment: str
     fixed: list[str]  # overrides of the command line that are the same in all points
@@ -50,6 +52,7 @@ class Sweep(NamedTuple):
     draws: int
     replications: int
     workers: int | None = None  # largest number of workers; None for no limit
+    target: Target | None = None  # the precision that draws are added for; None for a fixed number of draws
 
 
 class Expansion:
@@ -121,7 +124,7 @@ class Expansion:
         if given.keys() - OUTSIDE_POINTS:
             own = [] if "experiment.axes" in given else declared
             points = [point._replace(is_declared=self._is_declared(point, experiment, own)) for point in points]
-        size = (config.draws, config.replications, config.experiment.workers)
+        size = (config.draws, config.replications, config.experiment.workers, target_of(config))
         return Sweep(config.experiment.name + config.data.suffix, shown, list(grids[0]), points, *size)
 
     def _is_declared(self, point: Point, experiment: Sequence[str], grids: Iterable[Mapping[str, Any]]) -> bool:

@@ -10,9 +10,11 @@ import json
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from store.disk.store import Store
 from sweep.expansion import Point, Sweep
+from sweep.precision import Target
 from system.code.source import ROOT
 
 PACKAGES = ("hydra-core", "omegaconf")
@@ -31,10 +33,15 @@ def remembered_sweeps(
     name = f"expansions/{_key(command)}.json"
     remembered = store.files.read_json(name)
     if remembered is not None:
-        return [Sweep(**{**sweep, "points": [Point(*point) for point in sweep["points"]]}) for sweep in remembered]
+        return [_sweep(fields) for fields in remembered]
     sweeps = expand()
     store.files.write_json(name, [sweep._asdict() for sweep in sweeps])
     return sweeps
+
+
+def _sweep(fields: dict[str, Any]) -> Sweep:
+    target = Target(*fields["target"]) if fields["target"] else None
+    return Sweep(**{**fields, "points": [Point(*point) for point in fields["points"]], "target": target})
 
 
 def _key(command: Sequence[str | None]) -> str:

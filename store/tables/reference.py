@@ -85,7 +85,10 @@ def how_made(store: Path, experiment: str) -> dict[str, Any]:
     sweep = Store(store).experiment(experiment)
     records = [record for of_point in load_records(experiment, store).values() for record in of_point]
     sources = [record["provenance"] for record in records]
-    size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
+    target = sweep.get("precision", {})
+    size = ["precision=target"] if target else []
+    size += [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
+    size += [f"precision.{name}={value}".replace(" ", "").replace("'", "") for name, value in target.items()]
     return {
         "command": " ".join(["python run.py -m", words_of(experiment), *size, *sweep["fixed"]]),
         "seeds": sorted({record["configuration"]["seed"] for record in records}),

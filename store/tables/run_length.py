@@ -14,7 +14,7 @@ from scipy.special import stdtr
 
 from system.intervals import half_width
 
-LEVEL = 0.05
+LEVEL = 0.01
 FEWEST_RELAXATIONS = 10
 MOST_NAMED = 4  # points that the note names
 MEAN, DRIFT, LENGTH = "response_mean_s", "response_drift", "run_relaxations"
