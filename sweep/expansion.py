@@ -8,6 +8,7 @@ for each choice of config groups, and values that the configuration only copies 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from math import prod
 from typing import Any, NamedTuple
 
 from hydra.core.config_loader import ConfigLoader
@@ -53,6 +54,7 @@ class Sweep(NamedTuple):
     replications: int
     workers: int | None = None  # largest number of workers; None for no limit
     target: Target | None = None  # the precision that draws are added for; None for a fixed number of draws
+    declared_count: int = 0  # number of points that the experiment's own file declares
 
 
 class Expansion:
@@ -125,7 +127,8 @@ class Expansion:
             own = [] if "experiment.axes" in given else declared
             points = [point._replace(is_declared=self._is_declared(point, experiment, own)) for point in points]
         size = (config.draws, config.replications, config.experiment.workers, target_of(config))
-        return Sweep(config.experiment.name + config.data.suffix, shown, list(grids[0]), points, *size)
+        count = sum(prod(len(self._declared_choices(grid, axis)) or 1 for axis in grid) for grid in declared)
+        return Sweep(config.experiment.name + config.data.suffix, shown, list(grids[0]), points, *size, count)
 
     def _is_declared(self, point: Point, experiment: Sequence[str], grids: Iterable[Mapping[str, Any]]) -> bool:
         """Return whether a point is also one of the experiment without overrides.

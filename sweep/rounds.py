@@ -30,7 +30,7 @@ class Rounds:
     def record(self) -> dict[str, Any]:
         """Return the sweep as the store keeps it; with a target, points have sizes of their own."""
         sweep = self.sweep
-        record = {name: getattr(sweep, name) for name in ("fixed", "axes", "draws", "replications")}
+        record = {name: getattr(sweep, name) for name in ("fixed", "axes", "draws", "replications", "declared_count")}
         record["points"] = [self._entry(point) for point in sweep.points]
         record |= {"precision": sweep.target._asdict()} if sweep.target else {}
         return record | {"labels": self._labels}

@@ -11,7 +11,7 @@ import pandas as pd
 
 from plots.claims.rules import ClaimTest, Selection, Where
 from store.tables.labels import Labels
-from store.tables.statistics import mean_interval
+from store.tables.statistics import by_draw, mean_interval, shown
 
 EVERYTHING = "everything"  # the one cell of a test without axes
 
@@ -20,9 +20,11 @@ class Evidence(NamedTuple):
     """The results of an experiment, or of its embedded variant."""
 
     name: str  # under which it was swept
-    rows: pd.DataFrame  # from `store.tables.reading.load`
-    points: pd.DataFrame  # from `store.tables.reading.load_points`
+    rows: pd.DataFrame  # of the points that the experiment declares, as from `store.tables.reading.load`
+    points: pd.DataFrame  # the same points, as from `store.tables.reading.load_points`
     labels: Labels = Labels()
+    draws: int = 0  # the least number of draws of a point
+    declared_count: int = 0  # number of points that the experiment declares
 
 
 class Cell(NamedTuple):
@@ -61,22 +63,23 @@ def evaluate_test(test: ClaimTest, evidence: Mapping[str, Evidence], condition: 
     """Return the finding of a test under a condition.
 
     Only points whose axes have the condition's values count. Raises `KeyError`, with the name of the axis, if the
-    results lack an axis.
+    results lack an axis, and `PoolingError` if a cell has rows of several configurations.
     """
     if test.status is not None:
         return _evaluate_status(test, evidence[test.of.experiment], condition)
-    values, draws = _compared(test, evidence, condition)
-    wide = values.pivot_table(index=test.axes or EVERYTHING, columns="draw", values="value")
-    complete = wide[wide.count(axis=1) == draws]
-    names = wide.index.names
+    values = _compared(test, evidence, condition)
+    names = test.axes or [EVERYTHING]
+    wide = values.pivot(index=names, columns="draw", values="value")  # noqa: PD010 as a pivot_table would pool
+    wanted = values.groupby(names)["draws"].max()
+    complete = wide[wide.count(axis=1) == wanted.reindex(wide.index)]
     partial = [f"{_label(test, names, key)}: not in every draw" for key in wide.index.difference(complete.index)]
     refused = [
         text
         for selection in test.selections
         for text in _points_without_draws(test, selection, evidence[selection.experiment], condition)
     ]
-    cells = [_cell(test, label, sample) for label, sample in _selected_cells(test, complete)]
-    return Finding(test, cells, list(dict.fromkeys([*refused, *partial])))
+    decided = [_cell(test, label, sample) for label, sample in _selected_cells(test, complete)]
+    return Finding(test, decided, list(dict.fromkeys([*refused, *partial])))
 
 
 def _evaluate_status(test: ClaimTest, evidence: Evidence, condition: Where) -> Finding:
@@ -92,25 +95,24 @@ def _evaluate_status(test: ClaimTest, evidence: Evidence, condition: Where) -> F
     return Finding(test, [Cell(", ".join(statuses), np.nan, np.nan, holds, 0.0)] if statuses else [], [])
 
 
-def _compared(test: ClaimTest, evidence: Mapping[str, Evidence], condition: Where) -> tuple[pd.DataFrame, int]:
-    """Return the quantity by cell, and the number of draws.
+def _compared(test: ClaimTest, evidence: Mapping[str, Evidence], condition: Where) -> pd.DataFrame:
+    """Return the quantity for each cell and draw.
 
-    The quantity is given for each cell and draw. A complete cell has as many draws as are returned. A cell is a
-    combination of values of the axes of the test. The two sides of a comparison are paired: a value is compared with
-    that of the same axes and draw.
+    The column `draws` is the number of draws that the cell needs. A cell is a combination of values of the axes of the
+    test. The two sides of a comparison are paired: a value is compared with that of the same axes and draw.
     """
-    values, draws = _values(test, test.of, evidence, condition)
+    values = _values(test, test.of, evidence, condition)
     if test.to is None and test.published is None:
-        return values, draws
+        return values
     if test.to is not None:
-        others, other_draws = _values(test, test.to, evidence, condition)
-        draws = max(draws, other_draws)
+        others = _values(test, test.to, evidence, condition)
     else:
         ((axis, numbers),) = (test.published or {}).items()
-        others = pd.DataFrame({axis: list(numbers), "value": list(numbers.values())})
-    shared = [column for column in values if column in others and column != "value"]
+        others = pd.DataFrame({axis: list(numbers), "value": list(numbers.values()), "draws": 1})
+    shared = [column for column in values if column in others and column not in ("value", "draws")]
     both = values.merge(others, on=shared, suffixes=("", "_to"))
-    return both.assign(value=_comparison(test, both["value"], both["value_to"])), draws
+    draws = both[["draws", "draws_to"]].max(axis=1)
+    return both.assign(value=_comparison(test, both["value"], both["value_to"]), draws=draws)
 
 
 def _comparison(test: ClaimTest, of: pd.Series, to: pd.Series) -> pd.Series:
@@ -120,26 +122,32 @@ def _comparison(test: ClaimTest, of: pd.Series, to: pd.Series) -> pd.Series:
     return {"ratio": ratio, "excess": ratio - 1, "reduction": 1 - ratio}[test.compare or ""]
 
 
-def _values(
-    test: ClaimTest, selection: Selection, evidence: Mapping[str, Evidence], condition: Where
-) -> tuple[pd.DataFrame, int]:
-    """Return a selection's values, and the number of draws.
+def _values(test: ClaimTest, selection: Selection, evidence: Mapping[str, Evidence], condition: Where) -> pd.DataFrame:
+    """Return a selection's values for each combination of axes and draw.
 
-    There is a value for each combination of axes and draw. Points that lack a draw have no values.
+    The column `draws` is the number of draws of the point. Points that lack a draw have no values. Raises
+    `PoolingError` if a cell has rows of several configurations.
     """
-    results = evidence[selection.experiment]
-    complete = results.rows[results.rows["point"].isin(results.points.loc[results.points["status"] == "ok", "point"])]
-    chosen = _matching(complete, selection.where | condition)
-    draws = chosen["draw"].nunique()
-    chosen = chosen[chosen["metric"] == selection.metric]
+    rows = evidence[selection.experiment].rows
+    chosen = _matching(rows[rows["status"] == "ok"], selection.where | condition)
+    chosen = chosen[chosen["metric"] == selection.metric].assign(**{EVERYTHING: ""})
     if selection.at is not None:
         chosen = chosen[chosen["at"].round(9).isin(selection.at)]
-    keys = [*_keys(test, selection), "draw"]
-    if not test.axes:
-        chosen, keys = chosen.assign(**{EVERYTHING: ""}), [EVERYTHING, "draw"]
+    keys = _keys(test, selection) if test.axes else [EVERYTHING]
+    values = _reduced(chosen, selection, keys)
+    draws = chosen.groupby([*keys, "draw"])["draws"].first()
+    return values.assign(draws=draws.reindex(values.index)).reset_index()
+
+
+def _reduced(chosen: pd.DataFrame, selection: Selection, keys: list[str]) -> pd.DataFrame:
+    """Return a selection's `value` by keys and draw."""
+    index = [*keys, "draw"]
     if selection.least_over is not None:
-        return _least_over(chosen, keys, selection.least_over), draws
-    return chosen.assign(**_numeric(chosen, keys)).groupby(keys)["value"].agg(_over_at(selection)).reset_index(), draws
+        return _least_over(chosen, index, selection.least_over)
+    if selection.over_at is None:
+        return by_draw(chosen, keys).set_index(index)
+    curve = by_draw(chosen, [*keys, "at"]).groupby(index)["value"]
+    return (curve.max() / curve.min() - 1 if selection.over_at == "spread" else curve.min()).to_frame()
 
 
 def _keys(test: ClaimTest, selection: Selection) -> list[str]:
@@ -147,23 +155,13 @@ def _keys(test: ClaimTest, selection: Selection) -> list[str]:
     return [axis for axis in test.axes if isinstance(selection.where.get(axis, []), list)]
 
 
-def _over_at(selection: Selection) -> Any:
-    """Return how to aggregate a cell's values in a draw.
-
-    The default is the mean, which is over replications.
-    """
-    if selection.over_at == "spread":
-        return lambda values: values.max() / values.min() - 1
-    return selection.over_at or "mean"
-
-
-def _least_over(chosen: pd.DataFrame, keys: list[str], axis: str) -> pd.DataFrame:
+def _least_over(chosen: pd.DataFrame, index: list[str], axis: str) -> pd.DataFrame:
     """Return the value of the axis at which the metric is least.
 
     Only values of the axis for which every draw has the metric are compared.
     """
-    wide = chosen.assign(**_numeric(chosen, [axis])).pivot_table(index=keys, columns=axis, values="value")
-    return wide.dropna(axis=1).idxmin(axis=1).rename("value").reset_index()
+    wide = by_draw(chosen, [*index[:-1], axis]).pivot_table(index=index, columns=axis, values="value")
+    return wide.dropna(axis=1).idxmin(axis=1).rename("value").to_frame()
 
 
 def _matching(table: pd.DataFrame, where: Where) -> pd.DataFrame:
@@ -180,12 +178,6 @@ def _comparable(value: Any) -> float | str:
         return float(value)
     except ValueError:
         return str(value)
-
-
-def _numeric(table: pd.DataFrame, axes: Sequence[str]) -> dict[str, pd.Series]:
-    """Return the axes as numbers, so that they sort correctly."""
-    texts = {axis: table[axis].unique() for axis in axes if axis not in ("at", "draw")}
-    return {axis: table[axis].map({text: _comparable(text) for text in values}) for axis, values in texts.items()}
 
 
 def _points_without_draws(test: ClaimTest, selection: Selection, evidence: Evidence, condition: Where) -> list[str]:
@@ -243,7 +235,7 @@ def _label(test: ClaimTest, axes: Sequence[Any], key: Any) -> str:
     """Return a cell in words, such as `server_count = 10, fast_share = 0.1`."""
     values = key if isinstance(key, (tuple, list)) else (key,)
     pairs = [(axis, value) for axis, value in zip(axes, values, strict=True) if axis != EVERYTHING]
-    return ", ".join(f"{axis_name(test, axis)} = {_short(value)}" for axis, value in pairs)
+    return ", ".join(f"{axis_name(test, axis)} = {shown(value)}" for axis, value in pairs)
 
 
 def axis_name(test: ClaimTest, axis: Any) -> str:
@@ -252,7 +244,3 @@ def axis_name(test: ClaimTest, axis: Any) -> str:
     The coordinate `at` of a metric has the name that the test gives it.
     """
     return test.at_is if axis == "at" else str(axis).rsplit(".", 1)[-1]
-
-
-def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -3,6 +3,7 @@
 For every published claim it has the reproduced numbers, a verdict, and the evidence in a sentence.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import isinf
@@ -11,15 +12,16 @@ from typing import Any
 
 import pandas as pd
 
-from plots.claims.judging import Cell, Finding, axis_name
+from plots.claims.judging import Cell, Evidence, Finding, axis_name
 from plots.claims.rules import SETS, ClaimTest, claim_rules, claims
 from plots.claims.verdicts import CONSTANTS, Judgement, gather, judge, labels_of
 from plots.stamps import Made
-from store.disk.store import Store
 from store.tables.labels import Labels
 from store.tables.reading import load_records
+from system.words import counted
 
 CLAIMS = "claims"  # name of the ledger on the command line
+DETAILS = re.compile(r":.*| \(.*")  # of a verdict: what its count leaves out
 LONGEST_LIST = 4  # at most so many cells are named; the others are counted
 
 
@@ -36,7 +38,7 @@ def write_claims(store: Path, folder: Path) -> Made:
     folder.mkdir(parents=True, exist_ok=True)
     table, text = folder / f"{CLAIMS}.csv", folder / f"{CLAIMS}.md"
     ledger_table(judgements).to_csv(table, index=False)
-    basis = [basis_of(store, evidence[name].name) for name in sorted(evidence)]
+    basis = [basis_of(store, evidence[name]) for name in sorted(evidence) if not evidence[name].rows.empty]
     text.write_text(page(judgements, basis, labels_of(evidence)), encoding="utf-8")
     return Made(counts(judgements), [table, text])
 
@@ -46,7 +48,9 @@ def counts(judgements: Sequence[Judgement]) -> str:
 
     The total number of claims comes first.
     """
-    verdicts = pd.Series([judgement.verdict.replace(" under:", " in part:").split(":")[0] for judgement in judgements])
+    verdicts = pd.Series(
+        [DETAILS.sub("", judgement.verdict.replace(" under:", " in part:")) for judgement in judgements]
+    )
     verdict_counts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.value_counts().items())
     return f"{len(judgements):4} claims: {verdict_counts}"
 
@@ -211,13 +215,14 @@ def _between(low: float, high: float, number: Callable[[float], str]) -> str:
     return f"{number(low)} to {number(high)}"
 
 
-def basis_of(store: Path, experiment: str) -> str:
-    """Return an experiment's draws, networks and workloads in a line."""
-    sweep, records = Store(store).experiment(experiment), load_records(experiment, store)
-    cases = [record["configuration"] for records_of_point in records.values() for record in records_of_point[:1]]
+def basis_of(store: Path, evidence: Evidence) -> str:
+    """Return the draws, networks and workloads of an experiment's points in a line."""
+    records = load_records(evidence.name, store)
+    cases = [record["configuration"] for point in evidence.points["point"] for record in records[point][:1]]
     networks = sorted({_source_of(case["cluster"]["network"]) for case in cases})
     workloads = sorted({_source_of(case["workload"]) for case in cases})
-    return f"{experiment}: {sweep['draws']} draws; network {', '.join(networks)}; workload {', '.join(workloads)}"
+    draws = counted(evidence.draws, "draw")
+    return f"{evidence.name}: {draws}; network {', '.join(networks)}; workload {', '.join(workloads)}"
 
 
 def _source_of(part: Mapping[str, Any]) -> str:

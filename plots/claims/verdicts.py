@@ -1,18 +1,21 @@
 """Verdicts on claims, from the experiments that a store has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from plots.claims.judging import Evidence, Finding, evaluate_test
-from plots.claims.rules import Claim, Where, claims
+from plots.claims.rules import Claim, Where, claim_rules, claims
 from store.disk.store import EMBEDDED, Store
 from store.tables.labels import Labels, joined, labels_in
-from store.tables.reading import load_results
+from store.tables.reading import declared, load_results, sizes_of
+from store.tables.statistics import PoolingError
+from system.words import counted
 
 CONSTANTS = "constants"
+NO_VERDICT = "not the paper's setting, no verdict"
 
 
 class Judgement(NamedTuple):
@@ -30,18 +33,25 @@ class Judgement(NamedTuple):
 def gather(store: Path) -> dict[str, Evidence]:
     """Return the results of the experiments that claims need.
 
-    Experiments that the store does not have are left out. The embedded variant stands in for an experiment without
-    results of its own.
+    Only points that an experiment's own file declares count: others are not of the paper's setting. Experiments that
+    the store does not have are left out. The embedded variant stands in for an experiment without results of its own.
     """
     opened = Store(store)
     swept = set(opened.experiment_names())
     evidence = {}
     for name in sorted({name for claim in claims() for name in claim.experiments}):
-        for variant in (f"{name}{EMBEDDED}", name):
-            results = load_results(variant, store) if variant in swept else None
-            if results and not results.rows.empty:
-                evidence[name] = Evidence(variant, *results, labels_in(opened.experiment(variant)))
+        variants = [variant for variant in (name, f"{name}{EMBEDDED}") if variant in swept]
+        results = [_evidence(opened, variant) for variant in variants]
+        if results:
+            evidence[name] = min(results, key=lambda item: item.rows.empty)  # the first that has rows
     return evidence
+
+
+def _evidence(store: Store, experiment: str) -> Evidence:
+    sweep, (rows, points) = store.experiment(experiment), declared(load_results(experiment, store.folder))
+    sizes = sizes_of(sweep)
+    draws = min((sizes[point][0] for point in points["point"]), default=0)
+    return Evidence(experiment, rows, points, labels_in(sweep), draws, sweep["declared_count"])
 
 
 def labels_of(evidence: Mapping[str, Evidence]) -> Labels:
@@ -56,13 +66,19 @@ def judge(claim: Claim, evidence: Mapping[str, Evidence]) -> Judgement:
     usable = {name: results for name, results in evidence.items() if not (claim.measured and name != results.name)}
     missing = sorted(claim.experiments - usable.keys())
     if missing:
-        return Judgement(claim, f"not run: {', '.join(missing)}", {})
+        lacking = [f"{name} on recorded data" if name in evidence else name for name in missing]
+        return Judgement(claim, f"not run: {', '.join(lacking)}", {})
+    own = [name for name in sorted(claim.experiments) if usable[name].rows.empty]
+    if own:
+        return _no_verdict(claim, f"no point of {', '.join(own)} is as the experiment declares it")
     conditions = {_in_words(condition, labels_of(usable)): condition for condition in _conditions(claim)}
     try:
         evaluated = {
             words: [evaluate_test(test, usable, condition) for test in claim.tests]
             for words, condition in conditions.items()
         }
+    except PoolingError as error:
+        return _no_verdict(claim, str(error))
     except KeyError as error:
         return Judgement(claim, f"not run: {', '.join(sorted(claim.experiments))} with the axis {error}", {})
     findings = {
@@ -70,7 +86,23 @@ def judge(claim: Claim, evidence: Mapping[str, Evidence]) -> Judgement:
         for words, of_tests in evaluated.items()
         if any(finding.cells or finding.undecided for finding in of_tests)
     }
-    return Judgement(claim, _verdict(claim, findings), findings, conditions)
+    verdict = _verdict(claim, findings, conditions.keys() - findings.keys())
+    basis = _basis([usable[name] for name in sorted(claim.experiments)])
+    return Judgement(claim, f"{verdict} ({basis})" if findings and basis else verdict, findings, conditions)
+
+
+def _no_verdict(claim: Claim, why: str) -> Judgement:
+    return Judgement(claim, f"{NO_VERDICT}: {why}", {})
+
+
+def _basis(evidence: Sequence[Evidence]) -> str:
+    """Return what a verdict lacks of the rule's basis; empty if nothing."""
+    notes = ["embedded data"] if any(results.name.endswith(EMBEDDED) for results in evidence) else []
+    draws = min(results.draws for results in evidence)
+    notes += [counted(draws, "draw")] if draws < claim_rules()["draws"] else []
+    partial = [results for results in evidence if len(results.points) < results.declared_count]
+    notes += [f"{len(results.points)} of {results.declared_count} points of {results.name}" for results in partial]
+    return ", ".join(notes)
 
 
 def _conditions(claim: Claim) -> list[Where]:
@@ -87,10 +119,10 @@ def _in_words(condition: Where, labels: Labels) -> str:
     return ", ".join(named)
 
 
-def _verdict(claim: Claim, findings: Mapping[str, Sequence[Finding]]) -> str:
+def _verdict(claim: Claim, findings: Mapping[str, Sequence[Finding]], not_run: Collection[str]) -> str:
     if not findings:
         return f"not run: {', '.join(sorted(claim.experiments))}"
     holding = [words for words, of_tests in findings.items() if all(finding.holds for finding in of_tests)]
-    if len(holding) == len(findings):
+    if len(holding) == len(findings) and not not_run:
         return "reproduced"
     return f"reproduced under: {'; '.join(holding)}" if holding else "not reproduced"

@@ -34,6 +34,15 @@ class Results(NamedTuple):
     points: pd.DataFrame
 
 
+def declared(results: Results) -> Results:
+    """Return the points that the experiment's own file declares, with their rows.
+
+    Points of overrides on the command line are left out: they are not of the experiment's setting.
+    """
+    points = results.points[results.points["is_declared"]].reset_index(drop=True)
+    return Results(results.rows[results.rows["point"].isin(points["point"])].reset_index(drop=True), points)
+
+
 def load_results(experiment: str, store: str | Path = FOLDER) -> Results:
     """Return the rows and the points of an experiment, reading its records once."""
     opened = Store(Path(store))
@@ -63,10 +72,11 @@ def measurements(store: Store, sizes: Sizes, by_point: Mapping[str, Outcome], pa
 
 
 def load_points(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
-    """Return a row for each point: its axes, status, reason, seconds of work and size.
+    """Return a row for each point.
 
-    The status is `ok`, `infeasible`, `unstable`, `skipped`, `failed` or `missing`. `is_declared` says whether the point
-    is one of those that the experiment's own file declares.
+    It has the point's axes, status, reason, seconds of work and size. The status is `ok`, `infeasible`, `unstable`,
+    `skipped`, `failed` or `missing`. `is_declared` says whether the point is one of those that the experiment's own
+    file declares.
     """
     return load_results(experiment, store).points
 

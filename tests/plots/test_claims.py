@@ -1,5 +1,7 @@
 """The ledger of claims: how verdicts are reached, on made-up rows, and the rules of the paper's claims."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,9 +12,11 @@ from plots.claims import judging
 from plots.claims.judging import Evidence, evaluate_test
 from plots.claims.ledger import basis_of, explanation, ledger_table, page
 from plots.claims.rules import claim_of, claim_rules, claims
-from plots.claims.verdicts import gather, judge
+from plots.claims.verdicts import NO_VERDICT, gather, judge
 from plots.figures.paper.table1 import SCHEMES
 from store.tables.labels import Labels
+from store.tables.reading import with_numbers
+from store.tables.statistics import PoolingError
 from system import InputError
 from tests.support.project import CONF, choices, script
 
@@ -34,13 +38,24 @@ def evidence(values, metric="response_mean_s", status=None, axes=("scheme", "loa
         points.append(
             {"point": str(number), **named, "status": (status or {}).get(key, "ok"), "reason": "", "duration_s": 0.0}
         )
+        size = {"status": points[-1]["status"], "draws": max(map(len, values.values()))}
         for draw, value in enumerate(numbers):
             coordinates = value.items() if isinstance(value, dict) else [(np.nan, value)]
             rows += [
-                {"point": str(number), **named, "draw": draw, "metric": metric, "at": coordinate, "value": single}
+                {
+                    "point": str(number),
+                    **named,
+                    **size,
+                    "draw": draw,
+                    "metric": metric,
+                    "at": coordinate,
+                    "value": single,
+                }
                 for coordinate, single in coordinates
             ]
-    return {"x": Evidence("x", pd.DataFrame(rows).assign(replication=0), pd.DataFrame(points))}
+    tables = (with_numbers(pd.DataFrame(table), [*axes, "constants"]) for table in (rows, points))
+    measured, listed = tables
+    return {"x": Evidence("x", measured.assign(replication=0), listed, draws=claim_rules()["draws"])}
 
 
 def decide(results, of, to=None, **settings):
@@ -185,8 +200,27 @@ UNTESTABLE = {"id": "C0", "claim": "c", "source": "s", "published": "p", "untest
 
 def test_embedded_variant_cannot_replace_recorded_data():
     results = {"x": evidence({("fast", "0.5"): np.ones(3)})["x"]._replace(name="x_embedded")}
-    assert judge(claim([0, 2], conditions=["fast"]), results).verdict == "reproduced"
-    assert judge(claim([0, 2], conditions=["fast"], measured=True), results).verdict == "not run: x"
+    assert judge(claim([0, 2], conditions=["fast"]), results).verdict == "reproduced (embedded data)"
+    assert judge(claim([0, 2], conditions=["fast"], measured=True), results).verdict == "not run: x on recorded data"
+
+
+def test_verdict_says_if_it_rests_on_less_than_the_rule_asks_for():
+    results = evidence({("fast", "0.5"): np.ones(3), ("slow", "0.5"): np.ones(3)})
+    results = {"x": results["x"]._replace(draws=3, declared_count=9)}
+    assert judge(claim([0, 2]), results).verdict == "reproduced (3 draws, 2 of 9 points of x)"
+    text = judge(claim([0, 2], conditions=["fast", "other"]), results).verdict
+    assert text == "reproduced under: scheme = fast (3 draws, 2 of 9 points of x)"
+
+
+def test_rows_of_another_setting_give_no_verdict():
+    axes = ("scheme", "network")
+    results = evidence({("fast", "a"): np.ones(3), ("fast", "b"): np.full(3, 9.0)}, axes=axes)
+    pooled = judge(claim([None, 5.5], conditions=["fast"]), results)
+    assert pooled.verdict.startswith(f"{NO_VERDICT}: network = a, b: ")
+    assert not pooled.findings
+    none_declared = {"x": results["x"]._replace(rows=results["x"].rows.iloc[:0], points=results["x"].points.iloc[:0])}
+    verdict = judge(claim([None, 5], conditions=["fast"]), none_declared).verdict
+    assert verdict == f"{NO_VERDICT}: no point of x is as the experiment declares it"
 
 
 def test_page_and_table_agree():
@@ -271,5 +305,45 @@ def test_ledger_is_written_from_a_store_and_lists_its_experiments(tmp_path):
     text = (tmp_path / "claims.md").read_text()
     assert "- fig2_embedded: 2 draws; network European; workload SyntheticWorkload" in text
     assert set(gather(tmp_path / "s")) == {"fig2"}
-    assert basis_of(tmp_path / "s", "fig2_embedded") in text
+    assert basis_of(tmp_path / "s", gather(tmp_path / "s")["fig2"]) in text
     assert "fig2" in choices("experiment")
+
+
+def test_own_points_of_an_experiment_are_not_judged(tmp_path):
+    words = ("run.py", "-m", "experiment=fig2", "data=embedded", "draws=1", "hydra/launcher=basic", "constants=paper")
+    swept = script(*words, "tuning.capacity=6", f"store={tmp_path / 's'}")
+    assert swept.returncode == 0, swept.stderr
+    assert gather(tmp_path / "s")["fig2"].rows.empty
+    script("plot.py", "claims", "--store", tmp_path / "s", "--to", tmp_path)
+    verdicts = pd.read_csv(tmp_path / "claims.csv").set_index("id")["verdict"]
+    assert verdicts["C2b"] == f"{NO_VERDICT}: no point of fig2 is as the experiment declares it"
+
+
+def test_sides_may_fix_different_axes():
+    results = evidence({("a", "0.5"): np.full(DRAWS, 3.0), ("b", "0.5"): np.full(DRAWS, 4.0)})
+    of, to = {"where": {"scheme": "a"}}, {"where": {"scheme": ["a", "b"]}}
+    cells = decide(results, of, to, compare="difference", axes=["scheme", "load"], band=[None, 0]).cells
+    assert {cell.label: cell.value for cell in cells} == {
+        "scheme = a, load = 0.5": 0.0,
+        "scheme = b, load = 0.5": -1.0,
+    }
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_cell_is_of_one_configuration_or_there_is_no_verdict(seed):
+    rng = np.random.default_rng(seed)
+    levels = {axis: [f"{axis}{n}" for n in range(rng.integers(1, 4))] for axis in ("network", "scheme", "load")}
+    points = {key: rng.normal(size=3) for key in itertools.product(*levels.values())}
+    results = evidence(points, axes=tuple(levels))
+    shown = [axis for axis in levels if rng.random() < 0.6]
+    where = {axis: rng.choice(values).item() for axis, values in levels.items() if rng.random() < 0.3}
+    shown = [axis for axis in shown if axis not in where]
+    hidden = [axis for axis in levels if axis not in shown and axis not in where and len(levels[axis]) > 1]
+    if hidden:
+        with pytest.raises(PoolingError) as error:
+            decide(results, {"where": where}, axes=shown, band=[0, None])
+        assert error.value.columns == hidden
+        return
+    cells = decide(results, {"where": where}, axes=shown, band=[0, None]).cells
+    wanted = [key for key in points if all(key[list(levels).index(axis)] == value for axis, value in where.items())]
+    assert sorted(cell.value for cell in cells) == pytest.approx(sorted(points[key].mean() for key in wanted))
