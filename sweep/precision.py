@@ -89,7 +89,7 @@ def larger_sizes(store: Store, sizes: Mapping[str, Size], first: Size, target: T
 
 
 def next_size(rows: pd.DataFrame, size: Size, first: Size, target: Target) -> Size:
-    """Return the size that a point of this size needs, as far as its rows can tell."""
+    """Return the size that a point needs, as far as its rows tell."""
     values = max(_values(rows), key=relative_half_width)
     excess = relative_half_width(values) / target.half_width
     if excess <= 1:
@@ -116,10 +116,10 @@ def _values(rows: pd.DataFrame) -> Iterator[Floats]:
 
 
 def _split(values: Floats, most_replications: int) -> tuple[int, float]:
-    """Return the best number of replications, and what it multiplies the variance of a draw by.
+    """Return the best number of replications and the change of variance it brings.
 
-    For a cluster that costs as much as a run of jobs, the best number is the root of the variance within draws over
-    that between them.
+    The change is a factor of the variance of a draw's mean. For a cluster that costs as much as a run of jobs, the best
+    number is the root of the variance within draws over that between them.
     """
     count = values.shape[1]
     if count == 1:

@@ -12,7 +12,7 @@ class Rounds:
     """A sweep, and the size of each of its points in the present round."""
 
     def __init__(self, sweep: Sweep, labels: Mapping[str, Any]) -> None:
-        """Give all points the size of the first round; `labels` are those of the axes' values."""
+        """Give all points their first size; `labels` are those of axes' values."""
         self.sweep = sweep
         self._labels = labels
         self._first = Size(sweep.draws, sweep.replications)
@@ -28,7 +28,7 @@ class Rounds:
         return bool(self._open)
 
     def record(self) -> dict[str, Any]:
-        """Return the sweep as the store keeps it; with a target, points have sizes of their own."""
+        """Return the record of the sweep; with a target, points have own sizes."""
         sweep = self.sweep
         record = {name: getattr(sweep, name) for name in ("fixed", "axes", "draws", "replications", "declared_count")}
         record["points"] = [self._entry(point) for point in sweep.points]

@@ -87,7 +87,7 @@ class PointsSweeper(Sweeper):
             sys.exit(1)
 
     def _compute_rounds(self, store: Store, rounds: Sequence[Rounds]) -> None:
-        """Compute round after round; the records of the sweeps always describe the last complete one."""
+        """Compute all rounds; records always describe the last complete one."""
         self._compute(store, rounds, 1)
         for number in itertools.count(2):
             if not sum(part.go_on(store) for part in rounds):
@@ -126,7 +126,7 @@ class PointsSweeper(Sweeper):
         return remembered_sweeps(store, [name, *arguments], folders, lambda: expansion.sweeps(arguments))
 
     def _launch(self, store: Store, work: list[WorkItem], workers: int, number: int) -> Exception | None:
-        """Let workers do the work of a round; return the error that stopped one, if any."""
+        """Let workers do the work; return the error that stopped one, if any."""
         count = min(workers, len(work))
         path = write_work(Path(self._config.hydra.sweep.dir).absolute() / "work.jsonl", work)
         shared = [f"worker.work={json.dumps(str(path))}", f"store={json.dumps(str(store.folder))}"]

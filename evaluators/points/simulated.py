@@ -95,10 +95,10 @@ class SimulationEvaluator(JobReport):
 
 
 def run_length(draw: Draw, service: ServiceModel, job_count: int, drifted: float) -> Iterator[Measurement]:
-    """Yield what tells whether a run of `job_count` jobs after the warm-up is long enough.
+    """Yield the drift of a run and its length in relaxation times.
 
-    There is nothing to tell about a trace, which is as long as it is. The length in relaxation times is that of
-    equation (2), so it is left out if jobs slow each other.
+    The run has `job_count` jobs after the warm-up. A trace has neither, as it cannot be made longer. The length in
+    relaxation times is that of equation (2), so it is left out if jobs slow each other.
     """
     if isinstance(draw.case.workload, TraceWorkload):
         return

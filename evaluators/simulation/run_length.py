@@ -36,17 +36,17 @@ def mser_warm_up(values: Floats) -> int:
 
 
 def drift(response_s: Floats) -> float:
-    """Return the logarithm of the mean over the last tenth of the jobs to that over the first.
+    """Return how response times drift from the first to the last tenth.
 
-    In a steady state its expectation is 0 whatever the distribution, as both have equally many jobs. It is NaN for
-    fewer than `WINDOWS` jobs.
+    It is the logarithm of the ratio of the two means. In a steady state its expectation is 0 whatever the distribution,
+    as both have equally many jobs. It is NaN for fewer than `WINDOWS` jobs.
     """
     count = response_s.size // WINDOWS
     return float(np.log(response_s[-count:].mean() / response_s[:count].mean())) if count else float("nan")
 
 
 def drift_of_parts(sums_s: Floats, counts: Floats) -> float:
-    """Return the same drift for jobs of which only the sums and counts of consecutive parts are known.
+    """Return the drift from sums and counts of consecutive parts.
 
     The first and the last parts are those with at least a tenth of the jobs. It is NaN for fewer than `WINDOWS` parts.
     """

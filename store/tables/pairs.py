@@ -109,7 +109,10 @@ def paired(a: Side, b: Side, names: tuple[str, str]) -> Paired:
 
 
 def _is_paired(a: Side, b: Side) -> bool:
-    """Return whether both sides have the same draws, or with `precision=target` the same first ones."""
+    """Return whether both sides have the same draws, or the same first ones.
+
+    Numbers of draws differ with `precision=target`.
+    """
     draws_a, draws_b = set(a.by_draw.index), set(b.by_draw.index)
     fewer = min(len(draws_a), len(draws_b))
     return draws_a == draws_b or (fewer > 1 and draws_a & draws_b == set(range(fewer)))

@@ -23,7 +23,7 @@ ROUNDING = 1e-12  # a deviation over draws below this share of the mean is none
 
 
 def run_length_note(rows: pd.DataFrame, axes: Sequence[str]) -> list[str]:
-    """Return a line that names the means biased by the length of their runs, if there are any."""
+    """Return a line that names the means biased by their run length, if any."""
     rows = rows[rows["metric"].isin((MEAN, DRIFT, LENGTH))]
     grounds = _grounds(rows, axes)
     if grounds.empty:
@@ -44,8 +44,8 @@ def _named(axes: pd.Series, grounds: str) -> str:
 
 def _grounds(rows: pd.DataFrame, axes: Sequence[str]) -> pd.Series:
     """Return by point why its mean is noted, in words."""
-    lengths, drifts = (tested(_by_draw(rows, metric)) for metric in (LENGTH, DRIFT))
-    shortfalls = tested(shortfalls_of_means(rows, axes))
+    lengths, drifts = (t_tests(_by_draw(rows, metric)) for metric in (LENGTH, DRIFT))
+    shortfalls = t_tests(shortfalls_of_means(rows, axes))
     short, low = lengths[lengths["mean"] < FEWEST_RELAXATIONS], rejected(shortfalls)
     rising = rejected(drifts).assign(rise=lambda table: np.expm1(table["mean"]))
     words = [
@@ -62,10 +62,10 @@ def _by_draw(rows: pd.DataFrame, metric: str) -> pd.Series:
 
 
 def shortfalls_of_means(rows: pd.DataFrame, axes: Sequence[str]) -> pd.Series:
-    """Return by point and draw the exact less the simulated mean, relative to the exact mean over all draws.
+    """Return how far simulated means are below exact ones, by point and draw.
 
-    These are the points with an exact value at the same axes. Those without a length are left out, as their jobs slow
-    each other, which the exact value leaves out.
+    It is a share of the exact mean over all draws. These are the points with an exact value at the same axes. Those
+    without a length are left out, as their jobs slow each other, which the exact value leaves out.
     """
     points = rows.drop_duplicates("point")[["point", *axes]]
     exact = points[points[EVALUATOR] == EXACT] if EVALUATOR in points else points.head(0)
@@ -79,7 +79,7 @@ def shortfalls_of_means(rows: pd.DataFrame, axes: Sequence[str]) -> pd.Series:
     return (both["exact_mean"] - both["mean"]) / both.groupby("point")["exact_mean"].transform("mean")
 
 
-def tested(values: pd.Series) -> pd.DataFrame:
+def t_tests(values: pd.Series) -> pd.DataFrame:
     """Return by point the mean over draws, its half-width and a p-value.
 
     The p-value is the probability of a mean as far above 0, by Student's t. It is 1 where nothing varies over draws, as
