@@ -52,7 +52,7 @@ def test_mser_needs_a_batch():
 
 
 def test_mser_leaves_out_a_crowded_start():
-    """Start M/M/1 with 300 jobs at once: the mean of all jobs is far off, that after the warm-up is not."""
+    """Start M/M/1 with 300 jobs at once, and compare means with the exact one."""
     rng, ratios = np.random.default_rng(4), []
     for _ in range(40):
         jobs = poisson_jobs(rng, 5000, 0.7)
@@ -99,7 +99,7 @@ def test_drift_is_that_of_the_last_tenth_over_the_first():
 
 @pytest.mark.parametrize("load", [0.5, 0.8, 0.9])
 def test_relaxation_is_the_slowest_mode_of_the_queue(load):
-    """Compare with the spectral gap of the birth-and-death process of M/M/1, cut off at 400 jobs."""
+    """Compare with the spectral gap of M/M/1 with at most 400 jobs."""
     up, down = np.full(399, load), np.ones(399)
     beside = np.diag(np.sqrt(up * down), 1)
     modes = np.linalg.eigvalsh(np.diag(-np.append(up, 0) - np.append(0, down)) + beside + beside.T)
@@ -124,7 +124,7 @@ def base_case(evaluator):
 
 
 def case_at(load, job_count, evaluator="simulation", **settings):
-    """Return the case of an evaluator, with more settings of it, at a load and for a number of jobs."""
+    """Return the case of an evaluator at a load; `settings` are the evaluator's."""
     case = base_case(evaluator)
     changes = {"demand": {"load": load}, "workload": {"job_count": job_count}, "evaluator": settings}
     return case | {part: case[part] | values for part, values in changes.items()}
@@ -175,7 +175,7 @@ def test_each_ground_alone_gives_a_note():
 
 
 def made_up(grounds):
-    """Return rows of a simulated point with these values by draw, and of its exact point with a mean of 10 s."""
+    """Return rows of a simulated point, and of an exact one with mean 10 s."""
     points = [("simulation", grounds), ("exact", {"response_mean_s": (10.0, 10.0, 10.0)})]
     return pd.DataFrame(
         [
@@ -199,7 +199,7 @@ def test_p_values_are_those_of_scipy():
 
 
 def test_holm_rejects_step_by_step():
-    """Compare with the definition: go on while the smallest p-value left is below the level over the number left."""
+    """Compare with a loop over the smallest p-value that is left."""
     rng = np.random.default_rng(7)
     for count in (0, 1, 5, 40):
         p_values = rng.uniform(size=count) ** 6

@@ -32,7 +32,7 @@ def rows_of(values):
 
 
 def sequential(sample, target, first=FIRST):
-    """Return values (draws, replications) that the rule ends with, and the sizes of the rounds.
+    """Return the last values (draws, replications) and the sizes of all rounds.
 
     `sample(draws, replications)` returns the first values of an endless table.
     """
@@ -43,7 +43,7 @@ def sequential(sample, target, first=FIRST):
 
 
 def normal(rng, between, within):
-    """Return a sample of normal values with mean 1 and these deviations between and within draws."""
+    """Return a sample of normal values with these deviations between and within draws."""
     table = 1 + between * rng.normal(size=(2000, 1)) + within * rng.normal(size=(2000, 4))
     return lambda draws, replications: table[:draws, :replications]
 
@@ -184,7 +184,7 @@ def fig3b(evaluator):
 
 
 def means_s(evaluator, load, seed, draws, replications=range(1)):
-    """Return mean response times as Fig. 3b's points have them at a load, in order of draws."""
+    """Return the mean response times of one of Fig. 3b's points."""
     case = fig3b(evaluator)
     case = case | {"demand": case["demand"] | {"load": load}, "seed": seed}
     return [row.value for row in evaluate(case, draws, replications).rows if row.metric == "response_mean_s"]
@@ -202,7 +202,10 @@ def simulated_means(load, seed):
 
 
 def coverage(load, sweeps, target):
-    """Return the share of sweeps whose interval covers the exact mean over other clusters, and the widest interval."""
+    """Return the share of sweeps that cover the exact mean, and their widest interval.
+
+    The exact mean is over clusters of another seed.
+    """
     truth = np.mean(means_s("exact", load, 987, range(25 * sweeps + 200)))
     results = [sequential(simulated_means(load, seed), target)[0] for seed in range(sweeps)]
     covered = [abs(values.mean() - truth) <= half_width_of(values.mean(axis=1)) for values in results]
