@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from store.tables.statistics import intervals_over_draws
+from store.tables.statistics import intervals_over_draws, shown
 
 METRIC = "response_mean_s"
 WIDE = 0.05
@@ -34,7 +34,7 @@ def reached_precision(rows: pd.DataFrame, axes: Sequence[str], sweep: Mapping[st
 def _listed(means: pd.DataFrame, axes: Sequence[str]) -> str:
     """Return the first of these means in words, with their relative half-widths."""
     words = [
-        f"{' '.join(f'{axis}={row[axis]}' for axis in axes)} {row['metric']} (±{row['relative']:.2%})"
+        f"{' '.join(f'{axis}={shown(row[axis])}' for axis in axes)} {row['metric']} (±{row['relative']:.2%})"
         for row in means.head(MOST_NAMED).to_dict("records")
     ]
     return "; ".join([*words, f"{len(means) - MOST_NAMED} more"] if len(means) > MOST_NAMED else words)

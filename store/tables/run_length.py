@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr
 
+from store.tables.statistics import shown
 from system.intervals import half_width
 
 LEVEL = 0.01
@@ -38,7 +39,7 @@ def run_length_note(rows: pd.DataFrame, axes: Sequence[str]) -> list[str]:
 
 
 def _named(axes: pd.Series, grounds: str) -> str:
-    name = " ".join(f"{axis}={value}" for axis, value in axes.items())
+    name = " ".join(f"{axis}={shown(value)}" for axis, value in axes.items())
     return f"{name} ({grounds})" if name else grounds
 
 

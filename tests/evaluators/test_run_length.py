@@ -175,7 +175,7 @@ def test_each_ground_alone_gives_a_note():
 
 
 def made_up(grounds):
-    """Return rows of a simulated point, and of an exact one with mean 10 s."""
+    """Return rows of a simulated and an exact point."""
     points = [("simulation", grounds), ("exact", {"response_mean_s": (10.0, 10.0, 10.0)})]
     return pd.DataFrame(
         [
