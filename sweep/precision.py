@@ -44,7 +44,7 @@ class Target(NamedTuple):
 
 
 def target_of(config: DictConfig) -> Target | None:
-    """Return the target of a configuration; None if it gives the number of draws.
+    """Return the target of a configuration; None without one.
 
     Raises `InputError` for settings that are no target.
     """
@@ -60,7 +60,7 @@ def target_of(config: DictConfig) -> Target | None:
 
 
 def _share(value: float | str) -> float:
-    """Return a share that is written as a number or in percent."""
+    """Return a share written as a number or in percent."""
     text = str(value)
     try:
         share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
@@ -71,7 +71,7 @@ def _share(value: float | str) -> float:
 
 
 def larger_sizes(store: Store, sizes: Mapping[str, Size], first: Size, target: Target) -> dict[str, Size]:
-    """Return the sizes of the points that need more draws or replications.
+    """Return the sizes of points that need larger ones.
 
     `first` is their size in the first round. Points without a result, with refused draws or without the metrics stay
     as they are.
@@ -89,7 +89,7 @@ def larger_sizes(store: Store, sizes: Mapping[str, Size], first: Size, target: T
 
 
 def next_size(rows: pd.DataFrame, size: Size, first: Size, target: Target) -> Size:
-    """Return the size that a point needs, as far as its rows tell."""
+    """Return the size that a point needs by its rows."""
     values = max(_values(rows), key=relative_half_width)
     excess = relative_half_width(values) / target.half_width
     if excess <= 1:
@@ -100,9 +100,10 @@ def next_size(rows: pd.DataFrame, size: Size, first: Size, target: Target) -> Si
 
 
 def relative_half_width(values: Floats) -> float:
-    """Return the half-width of the mean of `values` (draws, replications), relative to the mean.
+    """Return the relative half-width of a mean.
 
-    It is 0 for a single draw: the evaluator has computed no other because nothing would vary.
+    The values are (draws, replications). It is 0 for a single draw: the evaluator has computed no other because nothing
+    would vary.
     """
     by_draw = np.nanmean(values, axis=1)
     width, mean = half_width_of(by_draw) if by_draw.size > 1 else 0.0, abs(float(by_draw.mean()))
@@ -116,9 +117,9 @@ def _values(rows: pd.DataFrame) -> Iterator[Floats]:
 
 
 def _split(values: Floats, most_replications: int) -> tuple[int, float]:
-    """Return the best number of replications and the change of variance it brings.
+    """Return the best number of replications and its effect.
 
-    The change is a factor of the variance of a draw's mean. For a cluster that costs as much as a run of jobs, the best
+    The effect is a factor of the variance of a draw's mean. For a cluster that costs as much as a run of jobs, the best
     number is the root of the variance within draws over that between them.
     """
     count = values.shape[1]

@@ -12,7 +12,7 @@ class Rounds:
     """A sweep, and the size of each of its points in the present round."""
 
     def __init__(self, sweep: Sweep, labels: Mapping[str, Any]) -> None:
-        """Give all points their first size; `labels` are those of axes' values."""
+        """Give all points their first size; keep the axes' labels."""
         self.sweep = sweep
         self._labels = labels
         self._first = Size(sweep.draws, sweep.replications)
@@ -20,7 +20,7 @@ class Rounds:
         self._open = dict(self.sizes)
 
     def go_on(self, store: Store) -> bool:
-        """Increase the sizes of points that need another round; return whether any does."""
+        """Increase the sizes of points; return whether any grew."""
         if self.sweep.target is None:
             return False
         self._open = larger_sizes(store, self._open, self._first, self.sweep.target)
@@ -28,7 +28,7 @@ class Rounds:
         return bool(self._open)
 
     def record(self) -> dict[str, Any]:
-        """Return the record of the sweep; with a target, points have own sizes."""
+        """Return the record of the sweep for the store."""
         sweep = self.sweep
         record = {name: getattr(sweep, name) for name in ("fixed", "axes", "draws", "replications", "declared_count")}
         record["points"] = [self._entry(point) for point in sweep.points]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.points.case import Draw, Measurement
+from evaluators.points.metrics import Answer
 from evaluators.points.report import Report
 from evaluators.simulation.layout import simulate_layout
 from evaluators.simulation.run_length import MSER, drift, mser_warm_up, relaxation_jobs
@@ -17,7 +18,7 @@ from system import NotApplicableError, RandomStreams
 from system.checks import is_finite_number, require
 from system.dispatch import Dispatch
 from system.layout import Layout
-from system.response import WARM_UP, JobTimes, Run, Time
+from system.response import WARM_UP, JobTimes, Limits, Run
 from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
 from workloads.arrivals import Poisson
@@ -81,12 +82,14 @@ class SimulationEvaluator(JobReport):
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         """Simulate the jobs of one replication and report them."""
-        rng = draw.streams(replication).jobs("slowdowns")
+        rng, jobs = draw.streams(replication).jobs("slowdowns"), draw.jobs(replication)
         refuse = self.unstable == "refuse"
-        run = simulate_layout(draw.layout, draw.jobs(replication), self.service, rng, stop_unstable=refuse)
+        run = simulate_layout(draw.layout, jobs, self.service, rng, stop_unstable=refuse)
         first = self.first_job(run.times.response_s)
-        times = run.times.of_jobs(slice(first, None))
-        measurements = [*self.measurements(draw, times), *self.chosen_warm_up(first)]
+        reported = slice(first, None)
+        times = run.times.of_jobs(reported)
+        measurements = self.measurements(Answer(draw, times, jobs.of_jobs(reported), run))
+        measurements += self.chosen_warm_up(first)
         if refuse:
             measurements += run_length(draw, self.service, times.arrival_s.size, drift(times.response_s))
         else:
@@ -148,9 +151,9 @@ class StreamedSimulation(JobReport):
         size, count = chunk_size(workload.job_count), workload.job_count
         chunks = workload.chunks(draw.system.arrival_rate_per_s, draw.streams(replication), size)
         first = int(count * float(self.warm_up))
-        limits: tuple[tuple[Time, float], ...] = (("waiting", 0.0), ("response", self.slo_s or 0.0))
+        limits: list[Limits] = [{"waiting": 0.0}, *self.limits.values()]
         times = stream_layout(draw.layout, chunks, count, self.service, first, limits)
-        measurements, half_width_s = self.measurements(draw, times), times.half_width_s("response")
+        measurements, half_width_s = self.measurements(Answer(draw, times)), times.half_width_s("response")
         if not np.isnan(half_width_s):
             measurements.append(Measurement("response_mean_half_width_s", half_width_s))
         return [*measurements, *run_length(draw, self.service, count - first, times.drift())]

@@ -20,11 +20,11 @@ WINDOWS = 10  # the drift compares the last of so many parts of a run with the f
 
 
 def mser_warm_up(values: Floats) -> int:
-    """Return how many values MSER-5 leaves out at the beginning (White 1997).
+    """Return how many first values MSER-5 leaves out.
 
-    Of n batch means it leaves out the first d for which `sum((y - mean)**2) / (n - d)**2` over the others is least. At
-    most half of them are left out: a minimum beyond would say that the run is too short. Raises `InputError` for fewer
-    values than a batch.
+    Of n batch means it leaves out the first d for which `sum((y - mean)**2) / (n - d)**2` over the others is least
+    (White 1997). At most half of them are left out: a minimum beyond would say that the run is too short. Raises
+    `InputError` for fewer values than a batch.
     """
     require(values.size >= BATCH, "jobs", values.size, f"give at least {BATCH} for warm_up={MSER}")
     batches = values[: values.size // BATCH * BATCH].reshape(-1, BATCH).mean(axis=1)
@@ -36,10 +36,10 @@ def mser_warm_up(values: Floats) -> int:
 
 
 def drift(response_s: Floats) -> float:
-    """Return how response times drift from the first to the last tenth.
+    """Return the drift of response times within a run.
 
-    It is the logarithm of the ratio of the two means. In a steady state its expectation is 0 whatever the distribution,
-    as both have equally many jobs. It is NaN for fewer than `WINDOWS` jobs.
+    It is the logarithm of the mean of the last tenth of the jobs over that of the first tenth. In a steady state its
+    expectation is 0 whatever the distribution, as both have equally many jobs. It is NaN for fewer than `WINDOWS` jobs.
     """
     count = response_s.size // WINDOWS
     return float(np.log(response_s[-count:].mean() / response_s[:count].mean())) if count else float("nan")
@@ -62,7 +62,7 @@ def _mean_of_tenth(sums_s: Floats, counts: Floats) -> float:
 
 
 def relaxation_jobs(layout: Layout) -> float:
-    """Return the number of arrivals in which a layout forgets its state.
+    """Return how many arrivals make a layout forget its state.
 
     It is that of a queue with many servers and exponential times, `load / (1 - sqrt(load))**2`, but at least the jobs
     that arrive during the mean time on the slowest chain. It is NaN for layouts without a load below 1.

@@ -13,7 +13,7 @@ MOST_NAMED = 4  # points that a line names
 
 
 def reached_precision(rows: pd.DataFrame, axes: Sequence[str], sweep: Mapping[str, Any]) -> list[str]:
-    """Return a line on the means that reach the target or do not.
+    """Return a line on the means that reach their target.
 
     A mean over the only draw that there is counts as exact. There is no line for a sweep without a target.
     """
@@ -32,7 +32,7 @@ def reached_precision(rows: pd.DataFrame, axes: Sequence[str], sweep: Mapping[st
 
 
 def _listed(means: pd.DataFrame, axes: Sequence[str]) -> str:
-    """Return the first of these means in words, with their relative half-widths."""
+    """Return the first means in words, with their relative half-widths."""
     words = [
         f"{' '.join(f'{axis}={shown(row[axis])}' for axis in axes)} {row['metric']} (±{row['relative']:.2%})"
         for row in means.head(MOST_NAMED).to_dict("records")

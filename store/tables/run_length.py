@@ -24,7 +24,7 @@ ROUNDING = 1e-12  # a deviation over draws below this share of the mean is none
 
 
 def run_length_note(rows: pd.DataFrame, axes: Sequence[str]) -> list[str]:
-    """Return a line that names the means biased by their run length, if any."""
+    """Return a line on means that short runs have biased."""
     rows = rows[rows["metric"].isin((MEAN, DRIFT, LENGTH))]
     grounds = _grounds(rows, axes)
     if grounds.empty:
@@ -58,14 +58,14 @@ def _grounds(rows: pd.DataFrame, axes: Sequence[str]) -> pd.Series:
 
 
 def _by_draw(rows: pd.DataFrame, metric: str) -> pd.Series:
-    """Return the values of a metric by point and draw; replications are averaged."""
+    """Return a metric by point and draw, averaged over replications."""
     return rows[rows["metric"] == metric].groupby(["point", "draw"])["value"].mean()
 
 
 def shortfalls_of_means(rows: pd.DataFrame, axes: Sequence[str]) -> pd.Series:
-    """Return how far simulated means are below exact ones, by point and draw.
+    """Return how far simulated means are below exact ones.
 
-    It is a share of the exact mean over all draws. These are the points with an exact value at the same axes. Those
+    It is a share of the exact mean, by point and draw. These are the points with an exact value at the same axes. Those
     without a length are left out, as their jobs slow each other, which the exact value leaves out.
     """
     points = rows.drop_duplicates("point")[["point", *axes]]
@@ -81,7 +81,7 @@ def shortfalls_of_means(rows: pd.DataFrame, axes: Sequence[str]) -> pd.Series:
 
 
 def t_tests(values: pd.Series) -> pd.DataFrame:
-    """Return by point the mean over draws, its half-width and a p-value.
+    """Return mean, half-width and p-value of each point.
 
     The p-value is the probability of a mean as far above 0, by Student's t. It is 1 where nothing varies over draws, as
     there is nothing to test with.
@@ -93,7 +93,7 @@ def t_tests(values: pd.Series) -> pd.DataFrame:
 
 
 def rejected(tests: pd.DataFrame) -> pd.DataFrame:
-    """Return the tests whose hypotheses Holm's correction rejects at `LEVEL` for all together."""
+    """Return the tests that reject, by Holm's correction at `LEVEL`."""
     ordered = tests.sort_values("p")
     accepted = ordered["p"] > LEVEL / np.arange(len(ordered), 0, -1)
     return ordered[~accepted.cummax()]

@@ -52,7 +52,7 @@ def test_mser_needs_a_batch():
 
 
 def test_mser_leaves_out_a_crowded_start():
-    """Start M/M/1 with 300 jobs at once, and compare means with the exact one."""
+    """Start M/M/1 with 300 jobs at once."""
     rng, ratios = np.random.default_rng(4), []
     for _ in range(40):
         jobs = poisson_jobs(rng, 5000, 0.7)
@@ -65,7 +65,7 @@ def test_mser_leaves_out_a_crowded_start():
 
 
 def test_mser_on_a_queue_that_starts_empty_is_a_few_percent_low():
-    """Check what docs/statistics.md warns of: MSER-5 likes to begin after a busy period."""
+    """Check the bias that docs/statistics.md warns of."""
     rng = np.random.default_rng(5)
     runs = [simulate(poisson_jobs(rng, 5000, 0.8), [1.0], [1]).response_s for _ in range(150)]
     ratio = np.mean([run[mser_warm_up(run) :].mean() for run in runs]) * (1 - 0.8)
@@ -99,7 +99,7 @@ def test_drift_is_that_of_the_last_tenth_over_the_first():
 
 @pytest.mark.parametrize("load", [0.5, 0.8, 0.9])
 def test_relaxation_is_the_slowest_mode_of_the_queue(load):
-    """Compare with the spectral gap of M/M/1 with at most 400 jobs."""
+    """Compare with the spectral gap of M/M/1 with 400 places."""
     up, down = np.full(399, load), np.ones(399)
     beside = np.diag(np.sqrt(up * down), 1)
     modes = np.linalg.eigvalsh(np.diag(-np.append(up, 0) - np.append(0, down)) + beside + beside.T)
@@ -113,7 +113,7 @@ def test_relaxation_covers_the_slowest_chain_and_unknown_loads():
 
 
 def layout(load, slowest_s=1.0):
-    """Return what `relaxation_jobs` reads of a layout with a total service rate of 1/s."""
+    """Return the part of a layout that `relaxation_jobs` reads."""
     chains = SimpleNamespace(mean_service_s=np.array([0.5, slowest_s]))
     return SimpleNamespace(load=load, system=SimpleNamespace(arrival_rate_per_s=load), composition=lambda: chains)
 
@@ -124,7 +124,7 @@ def base_case(evaluator):
 
 
 def case_at(load, job_count, evaluator="simulation", **settings):
-    """Return the case of an evaluator at a load; `settings` are the evaluator's."""
+    """Return the case of an evaluator, with its settings, at a load."""
     case = base_case(evaluator)
     changes = {"demand": {"load": load}, "workload": {"job_count": job_count}, "evaluator": settings}
     return case | {part: case[part] | values for part, values in changes.items()}
@@ -139,7 +139,7 @@ def values_of(rows, metric):
 
 
 def table_of(loads, job_count, draws, evaluators=("simulation", "exact")):
-    """Return simulated and exact rows at each load, as a table with axes."""
+    """Return simulated and exact rows at each load."""
     tables = []
     for load, evaluator in product(loads, evaluators):
         rows = rows_of(case_at(load, job_count, evaluator), draws)
@@ -199,7 +199,7 @@ def test_p_values_are_those_of_scipy():
 
 
 def test_holm_rejects_step_by_step():
-    """Compare with a loop over the smallest p-value that is left."""
+    """Compare with a loop over the smallest p-value left."""
     rng = np.random.default_rng(7)
     for count in (0, 1, 5, 40):
         p_values = rng.uniform(size=count) ** 6
@@ -211,7 +211,7 @@ def test_holm_rejects_step_by_step():
 
 @pytest.mark.slow
 def test_drift_rarely_accuses_a_long_run_and_finds_a_short_one():
-    """Measure the table of docs/statistics.md: how often 20 draws show a drift."""
+    """Measure a column of the table in docs/statistics.md."""
     shares = {}
     for load, job_count, experiments in ((0.5, 1000, 400), (0.9, 5000, 100), (0.98, 1000, 100)):
         rows = table_of((load,), job_count, 20 * experiments, evaluators=("simulation",))

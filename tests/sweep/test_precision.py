@@ -32,7 +32,7 @@ def rows_of(values):
 
 
 def sequential(sample, target, first=FIRST):
-    """Return the last values (draws, replications) and the sizes of all rounds.
+    """Return the last values and the sizes of all rounds.
 
     `sample(draws, replications)` returns the first values of an endless table.
     """
@@ -43,7 +43,7 @@ def sequential(sample, target, first=FIRST):
 
 
 def normal(rng, between, within):
-    """Return a sample of normal values with these deviations between and within draws."""
+    """Return a sample of normal values with these deviations."""
     table = 1 + between * rng.normal(size=(2000, 1)) + within * rng.normal(size=(2000, 4))
     return lambda draws, replications: table[:draws, :replications]
 
@@ -99,7 +99,7 @@ def test_intervals_cover_the_mean_of_normal_and_of_skewed_values():
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-    """Return a store with a sweep that reached its target, and what it printed."""
+    """Return a sweep that reached its target: store, words, output."""
     store = tmp_path_factory.mktemp("precise")
     words = ("evaluator=simulation,exact,composition", "precision.half_width=2%", "draws=5")
     done = script(*SWEEP, *words, f"store={store}")
@@ -184,7 +184,7 @@ def fig3b(evaluator):
 
 
 def means_s(evaluator, load, seed, draws, replications=range(1)):
-    """Return the mean response times of one of Fig. 3b's points."""
+    """Return mean response times of a point of Fig. 3b."""
     case = fig3b(evaluator)
     case = case | {"demand": case["demand"] | {"load": load}, "seed": seed}
     return [row.value for row in evaluate(case, draws, replications).rows if row.metric == "response_mean_s"]
@@ -202,7 +202,7 @@ def simulated_means(load, seed):
 
 
 def coverage(load, sweeps, target):
-    """Return the share of sweeps that cover the exact mean, and their widest interval.
+    """Return the share of covering intervals, and the widest.
 
     The exact mean is over clusters of another seed.
     """
