@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from store.disk.store import Store
-from sweep.expansion import Point, Sweep
+from sweep.applicability import Point
+from sweep.expansion import Sweep
 from sweep.precision import Size, larger_sizes
 
 

@@ -22,6 +22,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
+from store.commands.dry_run import dry_run_lines
+from store.commands.status import sweep_status
 from store.commands.summary import reasons, summary_line
 from store.disk.locks import wait_for_others
 from store.disk.store import Store, missing_parts
@@ -31,6 +33,7 @@ from store.tables.reading import load_results
 from store.tables.run_length import run_length_note
 from sweep.errors import sentence
 from sweep.expansion import Expansion, Sweep
+from sweep.instantiate import require_valid
 from sweep.labels import config_folders, labels_of
 from sweep.ray_launcher import RayLauncher
 from sweep.remembered import remembered_sweeps
@@ -45,20 +48,23 @@ class PointsSweeperConfig:
     """The options of `hydra/sweeper=points`.
 
     `workers` is the number of launcher jobs that share a sweep's points; null means as many as run at once. `added` is
-    the number of leading arguments that run.py added as stand-ins for recorded data (`data=embedded`).
+    the number of leading arguments that run.py added as stand-ins for recorded data (`data=embedded`). With `dry_run`
+    a sweep only says what it would compute.
     """
 
     _target_: str = MISSING
     workers: int | None = None
     added: int = 0
+    dry_run: bool = False
 
 
 class PointsSweeper(Sweeper):
     """Sweeper of `python run.py -m experiment=NAME[,NAME] [key=values ...]`."""
 
-    def __init__(self, workers: int | None, added: int = 0) -> None:
+    def __init__(self, workers: int | None, added: int = 0, dry_run: bool = False) -> None:
         self._workers = workers
         self._added = added
+        self._dry_run = dry_run
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep the configuration and its loader, and make the launcher."""
@@ -75,6 +81,9 @@ class PointsSweeper(Sweeper):
         """
         store = Store(Path(self._config.store).absolute())
         sweeps = self._sweeps(store, arguments[self._added :])
+        if self._dry_run:
+            sys.stdout.write("".join(f"{line}\n" for sweep in sweeps for line in self._dry_run_lines(store, sweep)))
+            return
         folders = config_folders(self._config.hydra.runtime.config_sources)
         labels = [labels_of((point.axes for point in sweep.points), folders) for sweep in sweeps]
         rounds = [Rounds(*both) for both in zip(sweeps, labels, strict=True)]
@@ -85,6 +94,11 @@ class PointsSweeper(Sweeper):
             complete = [_report(store, sweep) for sweep in sweeps]
         if not all(complete):
             sys.exit(1)
+
+    def _dry_run_lines(self, store: Store, sweep: Sweep) -> list[str]:
+        record = Rounds(sweep, {}).record()
+        status, _ = sweep_status(store, sweep.experiment, record)
+        return dry_run_lines(record, status, sweep.notes, self._worker_count([sweep]))
 
     def _compute_rounds(self, store: Store, rounds: Sequence[Rounds]) -> None:
         """Compute all rounds; records always describe the last complete one."""
@@ -123,7 +137,9 @@ class PointsSweeper(Sweeper):
         name = hydra.job.config_name
         search_path = [text for text in hydra.overrides.hydra if text.startswith("hydra.searchpath=")]
         expansion = Expansion(self._loader, name, search_path)
-        return remembered_sweeps(store, [name, *arguments], folders, lambda: expansion.sweeps(arguments))
+        if self._dry_run:  # which writes nothing
+            return _valid(expansion.sweeps(arguments))
+        return remembered_sweeps(store, [name, *arguments], folders, lambda: _valid(expansion.sweeps(arguments)))
 
     def _launch(self, store: Store, work: list[WorkItem], workers: int, number: int) -> Exception | None:
         """Let workers do the work; return the error that stopped one, if any."""
@@ -223,13 +239,21 @@ def _write(store: Store, rounds: Sequence[Rounds]) -> None:
         store.write_experiment(part.sweep.experiment, part.record())
 
 
+def _valid(sweeps: list[Sweep]) -> list[Sweep]:
+    """Return the sweeps; raise `InputError` for a case that cannot be computed as configured."""
+    for sweep in sweeps:
+        keys = [*sweep.axes, *(text.partition("=")[0] for text in sweep.fixed)]
+        require_valid((point.case for point in sweep.points), keys)
+    return sweeps
+
+
 def _report(store: Store, sweep: Sweep) -> bool:
     """Print the summary of a sweep; return whether no point failed or is missing."""
     rows, points = load_results(sweep.experiment, store.folder)
-    summary = [summary_line(sweep.experiment, sweep.fixed, points), *reasons(points)]
     record = store.experiment(sweep.experiment)
-    notes = [*reached_precision(rows, sweep.axes, record), *run_length_note(rows, sweep.axes)]
-    sys.stdout.write("\n".join([*summary, *notes]) + "\n")
+    lines = [summary_line(sweep.experiment, sweep.fixed, points), *(f"    {note}" for note in sweep.notes)]
+    lines += [*reasons(points), *reached_precision(rows, sweep.axes, record), *run_length_note(rows, sweep.axes)]
+    sys.stdout.write("\n".join(lines) + "\n")
     return not points["status"].isin(["failed", "missing"]).any()
 
 
