@@ -35,9 +35,9 @@ from sweep.errors import sentence
 from sweep.expansion import Expansion, Sweep
 from sweep.instantiate import require_valid
 from sweep.labels import config_folders, labels_of
+from sweep.precision import Rounds
 from sweep.ray_launcher import RayLauncher
 from sweep.remembered import remembered_sweeps
-from sweep.rounds import Rounds
 
 POLL_S = 0.5
 LATE_S = 5.0  # once everything is done, wait this long for workers that are lost or still queued
