@@ -32,6 +32,7 @@ OUTSIDE_POINTS = frozenset(
     {"data", "draws", "replications", "precision", "store", "experiment.name", "experiment.workers"}
     | {f"precision.{field}" for field in Target._fields}
 )
+OUTSIDE_WORDS = frozenset({"draws", "replications", "store", "experiment.workers"})  # stated otherwise
 
 
 class Sweep(NamedTuple):
@@ -47,6 +48,7 @@ class Sweep(NamedTuple):
     workers: int | None = None  # largest number of workers; None for no limit
     target: Target | None = None  # the precision that draws are added for; None for a fixed number of draws
     declared_count: int = 0  # number of points that the experiment's own file declares
+    words: Sequence[str] = ()  # of a command that makes its points again
 
 
 class Expansion:
@@ -94,6 +96,7 @@ class Expansion:
             raise InputError(
                 f"data = {text_of(given['data'])[5:]}: is not an axis; sweep the two choices one after the other"
             )
+        words = [*experiment, *(text_of(override) for key, override in given.items() if key not in OUTSIDE_WORDS)]
         experiment = [*experiment, *self._stand_ins(experiment, given)]
         config = self._config(experiment, given)
         declared = declared_grids(config, given, self._parse)
@@ -115,7 +118,7 @@ class Expansion:
         shown = [text for text in _fixed(given, grids) if text.split("=", 1)[0] not in OUTSIDE_POINTS]
         name, size = config.experiment.name + config.data.suffix, (config.draws, config.replications)
         workers, target = config.experiment.workers, target_of(config)
-        return Sweep(name, shown, axes, points, *size, notes_of(listings), workers, target, count)
+        return Sweep(name, shown, axes, points, *size, notes_of(listings), workers, target, count, words)
 
     def _config(self, experiment: list[str], given: Mapping[str, Override]) -> DictConfig:
         """Return the configuration of an experiment with all overrides that are no axes."""

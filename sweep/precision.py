@@ -160,7 +160,9 @@ class Rounds:
     def record(self) -> dict[str, Any]:
         """Return the record of the sweep for the store."""
         sweep = self.sweep
-        record = {name: getattr(sweep, name) for name in ("fixed", "axes", "draws", "replications", "declared_count")}
+        record = {
+            name: getattr(sweep, name) for name in ("fixed", "words", "axes", "draws", "replications", "declared_count")
+        }
         record["points"] = [self._entry(point) for point in sweep.points]
         record |= {"precision": sweep.target._asdict()} if sweep.target else {}
         return record | {"labels": self._labels}

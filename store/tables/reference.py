@@ -6,6 +6,7 @@ digits.
 """
 
 import json
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -85,12 +86,10 @@ def how_made(store: Path, experiment: str) -> dict[str, Any]:
     sweep = Store(store).experiment(experiment)
     records = [record for of_point in load_records(experiment, store).values() for record in of_point]
     sources = [record["provenance"] for record in records]
-    target = sweep.get("precision", {})
-    size = ["precision=target"] if target else []
-    size += [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
-    size += [f"precision.{name}={value}".replace(" ", "").replace("'", "") for name, value in target.items()]
+    words = sweep.get("words") or [words_of(experiment), *sweep["fixed"]]  # older records have no words
+    size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
     return {
-        "command": " ".join(["python run.py -m", words_of(experiment), *size, *sweep["fixed"]]),
+        "command": shlex.join(["python", "run.py", "-m", *words, *size]),
         "seeds": sorted({record["configuration"]["seed"] for record in records}),
         "commits": sorted({str(source["commit"]) for source in sources}),
         "platforms": [json.loads(text) for text in sorted({json.dumps(platform_of(source)) for source in sources})],
