@@ -23,6 +23,7 @@ from sweep.embedded import embedded_overrides, require_embedded
 from sweep.grids import Grid, axes_of_grids, declared_grids, require_experiment, values_in
 from sweep.precision import Target, target_of
 from sweep.template import Template
+from sweep.unused import require_settings, require_used
 from sweep.values import choices, chosen_values, text_of
 from system import InputError
 from system.checks import require, require_count
@@ -118,7 +119,7 @@ class Expansion:
         shown = [text for text in _fixed(given, grids) if text.split("=", 1)[0] not in OUTSIDE_POINTS]
         name, size = config.experiment.name + config.data.suffix, (config.draws, config.replications)
         workers, target = config.experiment.workers, target_of(config)
-        return Sweep(name, shown, axes, points, *size, notes_of(listings), workers, target, count, words)
+        return Sweep(name, shown, axes, points, *size, notes_of(listings), workers, target, count, tuple(words))
 
     def _config(self, experiment: list[str], given: Mapping[str, Override]) -> DictConfig:
         """Return the configuration of an experiment with all overrides that are no axes."""
@@ -126,6 +127,8 @@ class Expansion:
         template = self._template((*experiment, *plain))
         config, choice = template.config, template.choices.get("experiment")
         require_experiment(config, choice)
+        require_used(config, template.choices, {key: ",".join(chosen_values(given[key])) for key in given})
+        require_settings(config, template.choices, [key for key in given if not given[key].is_sweep_override()])
         if "experiment.name" not in given:
             self._require_own_name(config.experiment.name, choice)
         require_count(draws=config.draws, replications=config.replications)

@@ -7,7 +7,7 @@ of these.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ def remembered_sweeps(
 ) -> list[Sweep]:
     """Return the sweeps of a command, from the store if it remembers them.
 
-    `sources` are the folders that Hydra composes from. With configuration from outside the project nothing is
-    remembered, as changes to it would go unnoticed.
+    `sources` are the folders that Hydra composes from. With configuration from outside the project, or a file of the
+    user's own such as a trace, nothing is remembered, as changes to them would go unnoticed.
     """
     if set(sources) != {ROOT / "conf"}:
         return expand()
@@ -35,13 +35,33 @@ def remembered_sweeps(
     if remembered is not None:
         return [_sweep(fields) for fields in remembered]
     sweeps = expand()
-    store.files.write_json(name, [sweep._asdict() for sweep in sweeps])
+    if not any(_names_own_file(point.case) for sweep in sweeps for point in sweep.points):
+        store.files.write_json(name, [sweep._asdict() for sweep in sweeps])
     return sweeps
 
 
 def _sweep(fields: dict[str, Any]) -> Sweep:
     target = Target(*fields["target"]) if fields["target"] else None
-    return Sweep(**{**fields, "points": [Point(*point) for point in fields["points"]], "target": target})
+    return Sweep(
+        **{
+            **fields,
+            "points": [Point(*point) for point in fields["points"]],
+            "target": target,
+            "words": tuple(fields["words"]),
+        }
+    )
+
+
+def _names_own_file(node: Any) -> bool:
+    """Return whether a configuration names a user's own file.
+
+    A file with an address is a public data set, whose checksum the project's files fix.
+    """
+    if isinstance(node, Mapping):
+        if node.get("file") is not None and "address" not in node:
+            return True
+        node = list(node.values())
+    return isinstance(node, list) and any(map(_names_own_file, node))
 
 
 def _key(command: Sequence[str | None]) -> str:

@@ -18,6 +18,7 @@ from system import NotApplicableError, RandomStreams
 from system.checks import is_finite_number, require
 from system.dispatch import Dispatch
 from system.layout import Layout
+from system.random_streams import is_deterministic
 from system.response import WARM_UP, JobTimes, Limits, Run
 from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
@@ -73,8 +74,14 @@ class SimulationEvaluator(JobReport):
     """
 
     simulates: ClassVar[bool] = True
+
     unstable: Literal["refuse", "report"] = "refuse"
     service: ServiceModel = INDEPENDENT
+
+    @property
+    def deterministic(self) -> bool:
+        """Return whether the times follow from the layout and the jobs alone."""
+        return is_deterministic(self.service)
 
     def __post_init__(self) -> None:
         super().__post_init__()
