@@ -41,15 +41,10 @@ def remembered_sweeps(
 
 
 def _sweep(fields: dict[str, Any]) -> Sweep:
+    """Return a sweep from its fields as JSON keeps them."""
+    points, words = [Point(*point) for point in fields["points"]], tuple(fields["words"])
     target = Target(*fields["target"]) if fields["target"] else None
-    return Sweep(
-        **{
-            **fields,
-            "points": [Point(*point) for point in fields["points"]],
-            "target": target,
-            "words": tuple(fields["words"]),
-        }
-    )
+    return Sweep(**{**fields, "points": points, "target": target, "words": words})
 
 
 def _names_own_file(node: Any) -> bool:
