@@ -24,9 +24,10 @@ from plots.stamps import Made, Output, Stamps, hash_of
 from store.commands.summary import reasons, summary_line
 from store.disk.store import ROW_SCHEMA, Store, configured_name
 from store.tables.filtered import matching
-from store.tables.precision import widest_interval
+from store.tables.precision import reached_precision, widest_interval
 from store.tables.reading import OWN, Results, axes_of, declared, load_results
 from store.tables.reference import how_made, write_reference
+from store.tables.run_length import run_length_note
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,9 @@ class ExperimentFigure:
         why = reasons(points) if made.outcome == NOTHING else []
         lacking = [f"    without any result: {choice}" for choice in absent(subject.results, subject.labels)]
         summary = f"{summary_line(self.name, [self.title] if self.title else [], points)}; {where}"
-        return "\n".join([summary, *cards, *widest_interval(rows, axes_of(points)), *(why or lacking)])
+        axes = axes_of(points)
+        notes = reached_precision(rows, axes, self.experiment.sweep) or widest_interval(rows, axes)
+        return "\n".join([summary, *cards, *notes, *run_length_note(rows, axes), *(why or lacking)])
 
 
 def figures_of(experiment: Experiment, folder: Path, file: str, request: Request) -> list[ExperimentFigure]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from store.disk.store import Store
 from sweep.expansion import Point, Sweep
+from sweep.precision import Target
 from system.code.source import ROOT
 
 PACKAGES = ("hydra-core", "omegaconf")
@@ -32,11 +33,18 @@ def remembered_sweeps(
     name = f"expansions/{_key(command)}.json"
     remembered = store.files.read_json(name)
     if remembered is not None:
-        return [Sweep(**{**sweep, "points": [Point(*point) for point in sweep["points"]]}) for sweep in remembered]
+        return [_sweep(fields) for fields in remembered]
     sweeps = expand()
     if not any(_names_own_file(point.case) for sweep in sweeps for point in sweep.points):
         store.files.write_json(name, [sweep._asdict() for sweep in sweeps])
     return sweeps
+
+
+def _sweep(fields: dict[str, Any]) -> Sweep:
+    """Return a sweep from its fields as JSON keeps them."""
+    points, words = [Point(*point) for point in fields["points"]], tuple(fields["words"])
+    target = Target(*fields["target"]) if fields["target"] else None
+    return Sweep(**{**fields, "points": points, "target": target, "words": words})
 
 
 def _names_own_file(node: Any) -> bool:

@@ -111,15 +111,27 @@ def paired(a: Side, b: Side, names: tuple[str, str]) -> Paired:
     """Return B - A over draws; `names` name the sides in a reason."""
     a, b = a.in_draws_of(b), b.in_draws_of(a)
     reasons = [f"{name}: {side.reason}" for name, side in zip(names, (a, b), strict=True) if side.reason]
-    if not reasons and set(a.by_draw.index) != set(b.by_draw.index):
+    common = sorted(set(a.by_draw.index) & set(b.by_draw.index))
+    if not reasons and not _is_paired(a, b):
         reasons = [f"{names[0]} has {counted(len(a.by_draw), 'draw')}, {names[1]} has {len(b.by_draw)}"]
     if reasons:
         return Paired(reason="; ".join(reasons))
-    mean_a, mean_b = float(a.by_draw.mean()), float(b.by_draw.mean())
-    interval = mean_interval(b.by_draw - a.by_draw)
+    values_a, values_b = a.by_draw[common], b.by_draw[common]
+    mean_a, mean_b = float(values_a.mean()), float(values_b.mean())
+    interval = mean_interval(values_b - values_a)
     ratio = mean_b / mean_a if mean_a else np.nan
     varies = a.varies or b.varies
     return Paired(mean_a, mean_b, interval.mean, interval.half_width, ratio, interval.size, varies)
+
+
+def _is_paired(a: Side, b: Side) -> bool:
+    """Return whether both sides have the same draws, or the same first ones.
+
+    Numbers of draws differ with `precision=target`.
+    """
+    draws_a, draws_b = set(a.by_draw.index), set(b.by_draw.index)
+    fewer = min(len(draws_a), len(draws_b))
+    return draws_a == draws_b or (fewer > 1 and draws_a & draws_b == set(range(fewer)))
 
 
 def _listed(numbers: Iterable[float]) -> str:

@@ -23,6 +23,7 @@ METRICS_OF_CONF = ",".join(choices("metric"))
 # What a second run of an evaluator may report beside the first.
 MEASURED_HERE = ("evaluator.profile=${profile:cpu_one_thread}", "model.name=tiny_llama", "workload.input_tokens=128")
 FURTHER = (
+    ("evaluator=simulation", "evaluator.warm_up=mser"),
     ("evaluator=simulation", "service=steps", "workload=drawn_lengths", f"metric=[{METRICS_OF_CONF}]"),  # whole tokens
     ("evaluator=cost", "evaluator.stage=simulate", "algorithm=petals", "demand.per_s=0.01"),
     ("evaluator=computation_profile", *MEASURED_HERE),
