@@ -27,7 +27,7 @@ BAD = {
     ("draws=0",): "draws = 0: must be a whole number of at least 1",
     ("replications=1.5",): "replications = 1.5: must be a whole number of at least 1",
     ("demand.per_s=abc",): "per_s = abc: must be a finite number above 0",
-    ("evaluator.warm_up=abc",): "warm_up = abc: must be a finite number, 0 or above",
+    ("evaluator.warm_up=abc",): "warm_up = abc: must be a share of the jobs, at least 0 and below 1, or mser",
     ("case.target_load=abc",): "target_load = abc: must lie between 0 and 1",
     ("workload.input_tokens=abc",): "input_tokens = ['abc']: must be an array of numbers",
     ("model.cache_memory_gb=1e-30",): "is too large; check the units and the number of zeros",
