@@ -30,6 +30,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rows", type=Path, metavar="FOLDER", help="also write reference rows and their provenance to this folder"
     )
+    parser.add_argument(
+        "--outdated", action="store_true", help="draw points that other code computed too, which figures leave out"
+    )
     parser.add_argument("--redraw", action="store_true", help="make everything again, even what has not changed")
     parser.add_argument(
         "--verify", type=Path, metavar="FOLDER", help="only compare with the reference rows in this folder"
@@ -54,7 +57,7 @@ def main() -> None:
         sys.stdout.write(lines)
         sys.exit(not agrees)
     names = list(dict.fromkeys(args.names)) or [*swept, CLAIMS, BENCHMARKS]
-    outputs = outputs_of(names, args.store, args.to, args.plans, args.rows)
+    outputs = outputs_of(names, args.store, args.to, args.plans, args.rows, args.outdated)
     make_all(outputs, Stamps(args.to), args.redraw)
 
 

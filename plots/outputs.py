@@ -22,6 +22,7 @@ from plots.report.page import REPORT, write_report
 from plots.stamps import Made, Output, hash_of
 from store.commands.summary import reasons, summary_line
 from store.disk.store import ROW_SCHEMA, Store, configured_name
+from store.tables.currency import current_only, outdated_note
 from store.tables.precision import widest_interval
 from store.tables.reading import Results, load_results
 from store.tables.reference import how_made, write_reference
@@ -36,19 +37,29 @@ class Experiment:
 
     name: str
     store: Path
+    outdated: bool = False  # whether points that other code computed are among its points
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Experiment, (self.name, self.store)
+        return Experiment, (self.name, self.store, self.outdated)
 
     @cached_property
     def sweep(self) -> dict[str, Any]:
-        """Return the record of its last sweep."""
-        return Store(self.store).experiment(self.name)
+        """Return the view over its sweeps."""
+        sweep = Store(self.store).experiment(self.name)
+        return sweep if self.outdated else current_only(sweep)
 
     @cached_property
     def results(self) -> Results:
         """Return its rows and points."""
-        return load_results(self.name, self.store)
+        return load_results(self.name, self.store, self.outdated)
+
+    @cached_property
+    def outdated_lines(self) -> list[str]:
+        """Return a line on points that other code computed, if there are any."""
+        note = outdated_note(Store(self.store), self.name)
+        treated = "drawn" if self.outdated else "left out"
+        remedy = "" if self.outdated else "; run their sweep again or pass --outdated"
+        return [f"    {treated}: {note}{remedy}"] if note else []
 
     @cached_property
     def fingerprint(self) -> str:
@@ -97,7 +108,15 @@ class ExperimentFigure:
         cards = [f"    card: {path}" for path in made.files if path.suffix == ".md"]
         widest = widest_interval(rows, sweep["axes"], sweep["draws"])
         why = reasons(points) if made.outcome == NOTHING else []
-        return "\n".join([f"{summary_line(self.name, sweep['fixed'], points)}; {where}", *cards, *widest, *why])
+        return "\n".join(
+            [
+                f"{summary_line(self.name, sweep['fixed'], points)}; {where}",
+                *self.experiment.outdated_lines,
+                *cards,
+                *widest,
+                *why,
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -124,7 +143,8 @@ class Ledger:
     def lines(self, made: Made, note: str) -> str:
         """Return the counts of verdicts, and the ledger's file."""
         where = f"; {made.files[-1]}{note}" if made.files else ""
-        return f"{self.name:22} {made.outcome}{where}"
+        notes = [line for experiment in self.basis for line in experiment.outdated_lines]
+        return "\n".join([f"{self.name:22} {made.outcome}{where}", *notes])
 
 
 @dataclass(frozen=True)
@@ -195,10 +215,13 @@ class Report:
         return made.outcome
 
 
-def outputs_of(names: Sequence[str], store: Path, folder: Path, plans: Path, rows: Path | None) -> list[Output]:
+def outputs_of(
+    names: Sequence[str], store: Path, folder: Path, plans: Path, rows: Path | None, outdated: bool = False
+) -> list[Output]:
     """Return the outputs with these names.
 
-    With a folder for `rows`, the reference rows of the named experiments come first.
+    With a folder for `rows`, the reference rows of the named experiments come first. `outdated` draws points that other
+    code computed too, in figures of experiments only.
     """
     swept = {name: Experiment(name, store) for name in Store(store).experiment_names()}
     needed = {name for claim in claims() for name in claim.experiments}
@@ -208,7 +231,7 @@ def outputs_of(names: Sequence[str], store: Path, folder: Path, plans: Path, row
         BENCHMARKS: BenchmarkFigure(folder),
         REPORT: Report(store, folder, plans),
     }
-    figures = {name: ExperimentFigure(swept.get(name) or Experiment(name, store), folder) for name in names}
+    figures = {name: ExperimentFigure(Experiment(name, store, outdated), folder) for name in names}
     chosen = [others.get(name) or figures[name] for name in names]
     experiments = [swept[name] for name in sorted(set(names) & set(swept))]
     return chosen if rows is None else [ReferenceRows(store, experiments, rows), *chosen]

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from math import prod
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hydra.core.config_loader import ConfigLoader
@@ -33,12 +34,14 @@ class Point(NamedTuple):
     """One point of a sweep: its identity, the value of every axis, and its resolved configuration.
 
     `is_declared` says whether the experiment's own file declares it: without overrides it would be there as well.
+    `settings` are its values of all keys that it depends on, besides the axes (`Template.settings`).
     """
 
     identity: str
     axes: dict[str, str]
     case: dict[str, Any]
     is_declared: bool = True
+    settings: Mapping[str, str] = MappingProxyType({})
 
 
 class Sweep(NamedTuple):
@@ -185,16 +188,23 @@ class Expansion:
         return points
 
     def _point(self, fixed: list[str], axes: list[str], choices: tuple[str, ...]) -> Point:
-        case = self._case([*fixed, *choices])
-        values = {axis: choice.removeprefix(f"{axis}=") for axis, choice in zip(axes, choices, strict=True)}
-        return Point(identity_of(case).point, values, case)
+        template, values = self._split([*fixed, *choices])
+        case = template.case(values)
+        on_axes = {axis: choice.removeprefix(f"{axis}=") for axis, choice in zip(axes, choices, strict=True)}
+        given = tuple((key, text) for key, _, text in (text.partition("=") for text in fixed) if key in values)
+        return Point(identity_of(case).point, on_axes, case, settings=template.settings(given))
 
     def _case(self, overrides: Iterable[str]) -> dict[str, Any]:
         """Return the resolved case under these overrides."""
+        template, values = self._split(overrides)
+        return template.case(values)
+
+    def _split(self, overrides: Iterable[str]) -> tuple[Template, dict[str, Any]]:
+        """Return the template that overrides compose, and the values that they set in it by key."""
         parsed = [self._parse(text) for text in overrides]
         composing = tuple(_text(override) for override in parsed if not self._sets_a_value(override))
         values = {override.key_or_group: override.value() for override in parsed if self._sets_a_value(override)}
-        return self._template(composing).case(values)
+        return self._template(composing), values
 
     def _composed(self, overrides: tuple[str, ...]) -> "Template":
         config = self._loader.load_configuration(self._config_name, [*self._always, *overrides], run_mode=RunMode.RUN)

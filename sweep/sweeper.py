@@ -12,8 +12,9 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
-from store.commands.summary import reasons, summary_line
+from store.commands.summary import history_line, reasons, summary_line
+from store.disk.identity import configuration_of, targets_of
 from store.disk.locks import wait_for_others
 from store.disk.store import Store, missing_parts
 from store.disk.work import WorkItem, write_work
@@ -74,13 +76,14 @@ class PointsSweeper(Sweeper):
         store = Store(Path(self._config.store).absolute())
         sweeps = self._sweeps(store, arguments[self._added :])
         folders = config_folders(self._config.hydra.runtime.config_sources)
-        for sweep in sweeps:
-            labels = labels_of((point.axes for point in sweep.points), folders)
-            store.write_experiment(sweep.experiment, _as_record(sweep) | {"labels": labels})
+        command = [text for text in arguments[self._added :] if not text.startswith("store=")]
+        records = [(sweep.experiment, as_record(sweep, command, folders)) for sweep in sweeps]
+        for name, record in records:
+            store.write_experiment(name, record)
         try:
             self._compute(store, sweeps)
         finally:
-            complete = [_report(store, sweep) for sweep in sweeps]
+            complete = [_report(store, name, record) for name, record in records]
         if not all(complete):
             sys.exit(1)
 
@@ -205,10 +208,11 @@ class _Progress:
         return {name for name, _ in self._store.finished_files() - self._before}
 
 
-def _report(store: Store, sweep: Sweep) -> bool:
+def _report(store: Store, experiment: str, record: Mapping[str, Any]) -> bool:
     """Print the summary of a sweep; return whether no point failed or is missing."""
-    points = points_table(store, _as_record(sweep))
-    sys.stdout.write("\n".join([summary_line(sweep.experiment, sweep.fixed, points), *reasons(points)]) + "\n")
+    points = points_table(store, record)
+    lines = [summary_line(experiment, record["fixed"], points), *reasons(points), *history_line(store, experiment)]
+    sys.stdout.write("\n".join(lines) + "\n")
     return not points["status"].isin(["failed", "missing"]).any()
 
 
@@ -227,16 +231,32 @@ def _missing_work(store: Store, sweeps: Sequence[Sweep]) -> list[WorkItem]:
     return [WorkItem(point, cases[point], parts) for point, parts in missing.items() if parts]
 
 
-def _as_record(sweep: Sweep) -> dict[str, Any]:
+def as_record(sweep: Sweep, command: Sequence[str], folders: Sequence[Traversable]) -> dict[str, Any]:
+    """Return the record of a sweep; `folders` have the labels of its config groups.
+
+    A variant is what points share: their settings, and the modules that their configuration names.
+    """
+    variants = [{"settings": dict(point.settings), "targets": targets_of(point.case)} for point in sweep.points]
+    keys = [json.dumps(variant) for variant in variants]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     return {
+        "command": list(command),
         "fixed": sweep.fixed,
         "axes": sweep.axes,
         "draws": sweep.draws,
         "replications": sweep.replications,
         "declared_count": sweep.declared_count,
-        "points": [_as_entry(point) for point in sweep.points],
+        "variants": [json.loads(key) for key in numbers],
+        "points": [_as_entry(point, numbers[key]) for point, key in zip(sweep.points, keys, strict=True)],
+        "labels": labels_of(({**point.settings, **point.axes} for point in sweep.points), folders),
     }
 
 
-def _as_entry(point: Point) -> dict[str, Any]:
-    return {"point": point.identity, "axes": point.axes, "is_declared": point.is_declared}
+def _as_entry(point: Point, variant: int) -> dict[str, Any]:
+    return {
+        "point": point.identity,
+        "configuration": configuration_of(point.case),
+        "variant": variant,
+        "axes": point.axes,
+        "is_declared": point.is_declared,
+    }

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from functools import cache, cached_property
@@ -15,6 +16,7 @@ from system.checks import require
 
 Path = tuple[str | int, ...]  # the keys and indices that lead to a value
 PROBE = "\0probe"
+REFERENCE = re.compile(r"\$\{(\.*)([^\W\d][\w.@]*)\}")
 
 
 class Template:
@@ -24,6 +26,7 @@ class Template:
         """Keep a configuration that has no key `hydra`, and its choices by config group."""
         self.config = config
         self.choices = choices
+        self.settings = cache(self._settings)
         self._paths = cache(self._paths_of)
 
     def case(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +45,25 @@ class Template:
             for path in paths or ():
                 _value_at(case, path[:-1])[path[-1]] = values[key]
         return case
+
+    def _settings(self, given: tuple[tuple[str, str], ...]) -> dict[str, str]:
+        """Return the value of each key that the case depends on, as on the command line.
+
+        Among them are the choices of config groups; a reference to another key stays one. `given` are keys that are set,
+        with their values; those that nothing depends on are left out.
+        """
+        used, unused = self._keys
+        return used | {key: text for key, text in given if key not in unused}
+
+    @cached_property
+    def _keys(self) -> tuple[dict[str, str], set[str]]:
+        """Return the values that the case depends on by key, and the keys that it does not depend on."""
+        config: Any = OmegaConf.to_container(self.config)
+        values = _reached(config, "case")
+        nodes = {group: group.rpartition("@")[2].replace("/", ".") for group in self.choices}
+        used = [group for group in nodes if any(key.startswith(f"{nodes[group]}.") for key in values)]
+        unused = {key for key, _ in _values_below("", config) if key not in values} | nodes.keys() - set(used)
+        return {key: str(self.choices[key]) for key in used} | {key: _as_text(values[key]) for key in values}, unused
 
     @cached_property
     def _resolved(self) -> dict[str, Any]:
@@ -104,6 +126,51 @@ def _leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from _leaves(child, (*path, key))
     else:
         yield path, node
+
+
+def _reached(config: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return the unresolved values below a key, and below the keys that these refer to."""
+    reached: dict[str, Any] = {}
+    pending = [key]
+    while pending:
+        for below, value in _values_below(*_node_at(config, pending.pop())):
+            if below not in reached:
+                reached[below] = value
+                pending += _references(below, value)
+    return reached
+
+
+def _node_at(config: Any, key: str) -> tuple[str, Any]:
+    """Return a key with its value; the part of the key that leads to a reference, if there is one on the way."""
+    names = key.split(".")
+    for depth, name in enumerate(names):
+        if not isinstance(config, dict):
+            return ".".join(names[:depth]), config
+        config = config.get(name)
+    return key, config
+
+
+def _values_below(key: str, node: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every value that is no container, or a list of such values, after its key."""
+    is_list = isinstance(node, list) and any(isinstance(child, (dict, list)) for child in node)
+    if isinstance(node, dict) or is_list:
+        for name, child in enumerate(node) if is_list else node.items():
+            yield from _values_below(f"{key}.{name}" if key else str(name), child)
+    else:
+        yield key, node
+
+
+def _references(key: str, value: Any) -> Iterator[str]:
+    """Yield the keys that a value refers to; leading dots stand for folders above the value, as in OmegaConf."""
+    for dots, name in REFERENCE.findall(str(value)):
+        yield ".".join([*key.split(".")[: -len(dots)], name]) if dots else name
+
+
+def _as_text(value: Any) -> str:
+    """Return a value as on the command line."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_as_text, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _value_at(node: Any, path: Path) -> Any:

@@ -22,15 +22,16 @@ from store.tables.reference import reference_rows
 BOTH = "both"
 
 
-def section_of(name: str, sweep: Mapping[str, Any], results: Results) -> Markup:
+def section_of(name: str, sweep: Mapping[str, Any], results: Results, left_out: str = "") -> Markup:
     """Return the section of an experiment.
 
-    Its drawings are those of the experiment's module.
+    Its drawings are those of the experiment's module. `left_out` says which points are not among the results.
     """
     rows, points = results
     labels = labels_in(sweep)
     heading, shows = title_of(name)
     summary = [summary_line(name, sweep["fixed"], points), *widest_interval(rows, sweep["axes"], sweep["draws"])]
+    summary += [f"left out: {left_out}"] if left_out else []
     others = reasons(points)
     parts = [
         f'<section class="experiment" id="{escape(name)}">\n<h3>{escape(heading)}</h3>\n',

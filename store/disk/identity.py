@@ -28,9 +28,24 @@ class Identity(NamedTuple):
 
 def identity_of(case: Mapping[str, Any]) -> Identity:
     """Return the identity of a resolved case with the code that it names."""
-    modules = code_of(_first_party_targets(case))
-    configuration = short_hash(json.dumps(_essence(case), sort_keys=True, allow_nan=False))
-    return Identity(short_hash(configuration + json.dumps(modules)), configuration, modules)
+    modules = code_of(targets_of(case))
+    configuration = configuration_of(case)
+    return Identity(point_of(configuration, modules), configuration, modules)
+
+
+def configuration_of(case: Mapping[str, Any]) -> str:
+    """Return the hash of a resolved case without the code that it names."""
+    return short_hash(json.dumps(_essence(case), sort_keys=True, allow_nan=False))
+
+
+def targets_of(case: Mapping[str, Any]) -> list[str]:
+    """Return the first-party modules that a resolved case names."""
+    return sorted(set(_first_party_targets(case)))
+
+
+def point_of(configuration: str, modules: Mapping[str, str]) -> str:
+    """Return the name of the point of a configuration under this code."""
+    return short_hash(configuration + json.dumps(modules))
 
 
 def differing(modules: Mapping[str, str], others: Mapping[str, str]) -> list[str]:

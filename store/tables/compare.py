@@ -9,6 +9,7 @@ import pandas as pd
 from store.disk.identity import differing
 from store.disk.outcome import Outcome
 from store.disk.store import Store
+from store.tables.currency import warn_of_outdated
 from store.tables.filtered import matching_values, require_known
 from store.tables.pairs import Measure, Paired, Side, no_side, paired, require_measure, sides
 from store.tables.reading import (
@@ -46,7 +47,8 @@ def compare_values(
     experiment: str, axis: str, values: tuple[str, str], measure: Measure, store: str | Path = FOLDER
 ) -> Comparison:
     """Compare two values of an axis at each combination of the other axes."""
-    results = load_results(experiment, store)
+    warn_of_outdated(experiment, store)
+    results = load_results(experiment, store, outdated=True)
     axes = axes_of(results.points)
     require_known(axes, axis=axis)
     a, b = (matching_values(results.points, axis, [value])[0] for value in values)
@@ -94,7 +96,8 @@ def _versions(experiment: str, other: Store, candidates: Records, measure: Measu
     Of several candidates it is one by other code, if there is any, and the last of these.
     """
     sweep = store.experiment(experiment)
-    results = load_results(experiment, store.folder)
+    warn_of_outdated(experiment, store.folder)
+    results = load_results(experiment, store.folder, outdated=True)
     require_measure(results.rows, measure)
     records = _records(store, points_of(sweep))
     last = sorted(candidates, key=lambda point: (point not in records, candidates[point][-1]["started"]))

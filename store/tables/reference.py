@@ -6,7 +6,7 @@ digits.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from store.disk.store import Store, words_of
+from store.disk.store import Store, configured_name, words_of
 from store.tables.reading import MEASURED, axes_of, load_records, load_results
 from store.tables.statistics import MOST_COORDINATES, intervals_over_draws
 
@@ -80,16 +80,26 @@ def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> li
 
 def how_made(store: Path, experiment: str) -> dict[str, Any]:
     """Return the command that recomputes an experiment's rows, their seeds, commits and platforms."""
-    sweep = Store(store).experiment(experiment)
     records = [record for of_point in load_records(experiment, store).values() for record in of_point]
     sources = [record["provenance"] for record in records]
-    size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
     return {
-        "command": " ".join(["python run.py -m", words_of(experiment), *size, *sweep["fixed"]]),
+        "command": " && ".join(command_of(experiment, sweep) for sweep in Store(store).sweeps(experiment)),
         "seeds": sorted({record["configuration"]["seed"] for record in records}),
         "commits": sorted({str(source["commit"]) for source in sources}),
         "platforms": [json.loads(text) for text in sorted({json.dumps(platform_of(source)) for source in sources})],
     }
+
+
+def command_of(experiment: str, sweep: Mapping[str, Any]) -> str:
+    """Return the command of a sweep for this experiment alone, with its draws and replications."""
+    command = sweep.get("command", [f"experiment={configured_name(experiment)}", *sweep["fixed"]])
+    chosen = [word for word in command if word.startswith(("experiment=", "data="))]
+    names = [name for word in chosen for name in word.partition("=")[2].split(",")]
+    if configured_name(experiment) in names:
+        chosen = [words_of(experiment)]
+    size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
+    others = [word for word in command if word.partition("=")[0] not in ("experiment", "data", "draws", "replications")]
+    return " ".join(["python run.py -m", *chosen, *size, *others])
 
 
 def platform_of(source: dict[str, Any]) -> dict[str, Any]:

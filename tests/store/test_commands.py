@@ -94,6 +94,22 @@ def point_of(*key):
     return identity_of(case_of(*key)).point
 
 
+def record_of(keys, **fields):
+    """Return the record of a sweep over a scheme and a load, as the sweeper writes it."""
+    entries = [
+        {
+            "point": point_of(*key),
+            "configuration": identity_of(case_of(*key)).configuration,
+            "variant": number,
+            "axes": dict(zip(AXES, key, strict=True)),
+        }
+        for number, key in enumerate(keys)
+    ]
+    variants = [{"settings": {}, "targets": [f"shop.{scheme}"]} for scheme, _ in keys]
+    sweep = {"points": entries, "variants": variants, "axes": AXES, "draws": 4, "replications": 1, "fixed": []}
+    return sweep | fields
+
+
 def swept(folder, cells, name="x", draws=4, replications=1):
     """Return a store with an experiment over a scheme and a load.
 
@@ -104,9 +120,7 @@ def swept(folder, cells, name="x", draws=4, replications=1):
         with suppress(Exception):
             item = WorkItem(point_of(*key), case_of(*key), [part] if cell is not None else [])
             do_work(store, item, lambda *_, cell=cell: evaluated(cell))
-    entries = [{"point": point_of(*key), "axes": dict(zip(AXES, key, strict=True))} for key in cells]
-    sweep = {"points": entries, "axes": AXES, "draws": draws, "replications": replications, "fixed": []}
-    store.write_experiment(name, sweep)
+    store.write_experiment(name, record_of(cells, draws=draws, replications=replications))
     return store
 
 
@@ -251,7 +265,7 @@ def test_a_collected_row_has_its_provenance(tmp_path, run_command, name, read):
     store = swept(tmp_path / "store", {("fast", "0.1"): A[:3]}, draws=3)
     later = Part(range(3, 5), range(1))
     do_work(store, WorkItem(point_of("fast", "0.1"), case_of("fast", "0.1"), [later]), lambda *_: evaluated([*A, 9.0]))
-    store.write_experiment("x", store.experiment("x") | {"draws": 5})
+    store.write_experiment("x", store.sweeps("x")[-1] | {"draws": 5})
     run_command("collect", "x", "--provenance", "--to", tmp_path / name)
     rows = read(tmp_path / name).set_index("draw")
     parts = load_provenance("x", store.folder)
@@ -417,7 +431,8 @@ def test_two_versions_of_the_code_in_one_store(tmp_path, edit, run_command, monk
 
 def test_prune_lists_and_deletes_only_points_of_old_code(tmp_path, run_command, edit):
     store = swept(tmp_path / "store", ALL_KINDS | {("slow", "0.4"): A})
-    store.write_experiment("x", store.experiment("x") | {"points": store.experiment("x")["points"][:-1]})
+    (sweep,) = store.sweeps("x")
+    store.write_experiment("x", sweep | {"points": sweep["points"][:-1]})
     kept = {point_of("slow", load) for load in ("0.1", "0.3", "0.4")}  # one of them in no experiment
     edit("fast", FAST.replace("2", "3"))
     slow = load(
