@@ -51,12 +51,18 @@ def arguments() -> argparse.Namespace:
     command.add_argument(
         "--to", type=Path, metavar="FILE", help="write a .csv or .parquet file instead of CSV to the terminal"
     )
-    command = _command(commands, "sweeps", _sweeps, "list the sweeps of an experiment, show one, or take some out of it")
+    command = _command(
+        commands, "sweeps", _sweeps, "list the sweeps of an experiment, show one, or take some out of it"
+    )
     command.add_argument("experiment", help="experiment whose sweeps to list")
     command.add_argument("sweep", nargs="?", type=int, help="number of the sweep to show")
     change = command.add_mutually_exclusive_group()
-    change.add_argument("--remove", nargs="+", type=int, metavar="SWEEP", help="take these sweeps out of the experiment")
-    change.add_argument("--only", nargs="+", type=int, metavar="SWEEP", help="take all other sweeps out of the experiment")
+    change.add_argument(
+        "--remove", nargs="+", type=int, metavar="SWEEP", help="take these sweeps out of the experiment"
+    )
+    change.add_argument(
+        "--only", nargs="+", type=int, metavar="SWEEP", help="take all other sweeps out of the experiment"
+    )
     command = _command(commands, "show", _show, "show the configuration, code, provenance and means of one point")
     command.add_argument("point", help="name of the point, or enough of its first digits to identify it")
     command = _command(
@@ -74,7 +80,9 @@ def arguments() -> argparse.Namespace:
         "--with-store", type=Path, metavar="FOLDER", help="compare with the same configurations in another store"
     )
     side.add_argument(
-        "--with-commit", metavar="COMMIT", help="compare with the same configurations as computed by this commit"
+        "--with-commit",
+        metavar="REVISION",
+        help="compare with the same configurations as computed by this git revision",
     )
     command.add_argument("--metric", default=Measure().metric, help="metric to compare; %(default)s by default")
     command.add_argument("--at", type=float, help="quantile or coordinate at which to compare the metric")

@@ -25,6 +25,7 @@ from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
 from store.commands.summary import history_line, reasons, summary_line
+from store.disk.data import data_of
 from store.disk.identity import configuration_of, targets_of
 from store.disk.locks import wait_for_others
 from store.disk.store import Store, missing_parts
@@ -234,9 +235,12 @@ def _missing_work(store: Store, sweeps: Sequence[Sweep]) -> list[WorkItem]:
 def as_record(sweep: Sweep, command: Sequence[str], folders: Sequence[Traversable]) -> dict[str, Any]:
     """Return the record of a sweep; `folders` have the labels of its config groups.
 
-    A variant is what points share: their settings, and the modules that their configuration names.
+    A variant is what points share: their settings, and the modules and data files that their configuration names.
     """
-    variants = [{"settings": dict(point.settings), "targets": targets_of(point.case)} for point in sweep.points]
+    variants = [
+        {"settings": dict(point.settings), "targets": targets_of(point.case), "data": data_of(point.case)}
+        for point in sweep.points
+    ]
     keys = [json.dumps(variant) for variant in variants]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     return {

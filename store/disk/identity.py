@@ -9,7 +9,7 @@ variables, or files that code reads under a name that is not in the configuratio
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from system.code.source import code_of, module_of, short_hash
@@ -30,12 +30,12 @@ def identity_of(case: Mapping[str, Any]) -> Identity:
     """Return the identity of a resolved case with the code that it names."""
     modules = code_of(targets_of(case))
     configuration = configuration_of(case)
-    return Identity(point_of(configuration, modules), configuration, modules)
+    return Identity(point_of(configuration, json.dumps(modules)), configuration, modules)
 
 
 def configuration_of(case: Mapping[str, Any]) -> str:
     """Return the hash of a resolved case without the code that it names."""
-    return short_hash(json.dumps(_essence(case), sort_keys=True, allow_nan=False))
+    return short_hash(json.dumps(essence(case), sort_keys=True, allow_nan=False))
 
 
 def targets_of(case: Mapping[str, Any]) -> list[str]:
@@ -43,9 +43,14 @@ def targets_of(case: Mapping[str, Any]) -> list[str]:
     return sorted(set(_first_party_targets(case)))
 
 
-def point_of(configuration: str, modules: Mapping[str, str]) -> str:
-    """Return the name of the point of a configuration under this code."""
-    return short_hash(configuration + json.dumps(modules))
+def code_text(targets: Iterable[str]) -> str:
+    """Return the present code of these modules and of all that they import, as hashes in a text."""
+    return json.dumps(code_of(targets))
+
+
+def point_of(configuration: str, code: str) -> str:
+    """Return the name of the point that a configuration is under a code, given the hash of one and the text of the other."""
+    return short_hash(configuration + code)
 
 
 def differing(modules: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
@@ -56,12 +61,12 @@ def differing(modules: Mapping[str, str], others: Mapping[str, str]) -> list[str
     return sorted({name for name, _ in modules.items() ^ others.items()})
 
 
-def _essence(node: Any) -> Any:
+def essence(node: Any) -> Any:
     """Return a configuration without descriptive keys, and with whole numbers as integers."""
     if isinstance(node, Mapping):
-        return {key: _essence(child) for key, child in node.items() if key not in DESCRIPTIVE}
+        return {key: essence(child) for key, child in node.items() if key not in DESCRIPTIVE}
     if isinstance(node, (list, tuple)):
-        return [_essence(child) for child in node]
+        return [essence(child) for child in node]
     return int(node) if isinstance(node, float) and node.is_integer() else node
 
 

@@ -28,10 +28,12 @@ import pyarrow.parquet as pq
 
 from store.disk.files import TEMPORARY, Files
 from store.disk.sweeps import add_sweep, read_sweeps, sweep_names, view_of
+from store.disk.upgrade import upgrade
 from system import InputError
 from system.checks import require
 
-FORMAT = 2
+FORMAT = 3
+UPGRADABLE = 2
 EMBEDDED = "_embedded"  # ends the name of an experiment that was swept with data=embedded (conf/data/embedded.yaml)
 ONLY = "@"  # fig8@2 names the second sweep of fig8
 ROW_SCHEMA = pa.schema(
@@ -64,13 +66,17 @@ Parts = Mapping[str, Sequence[Part]]  # committed parts by point
 class Store:
     """Points and rows below `folder`.
 
-    Raises `InputError` if the store has the format of another version of this project.
+    A store of format 2 is upgraded when it is opened. Raises `InputError` for other formats than that of this project.
     """
 
     folder: Path
 
     def __post_init__(self) -> None:
         stated = self._format
+        if stated == UPGRADABLE:
+            upgrade(self.files)
+            self.files.write_json("store.json", {"format": FORMAT})
+            stated = FORMAT
         if stated != FORMAT:
             age, remedy = ("newer", "update the project") if stated > FORMAT else ("older", "remove the folder")
             raise InputError(

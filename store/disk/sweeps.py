@@ -7,13 +7,14 @@ configuration other code computed as well is in the view once: as computed by th
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from store.disk.data import data_hash
 from store.disk.files import Files
-from store.disk.identity import point_of
-from system.code.source import code_of, short_hash
+from store.disk.identity import code_text, point_of
+from system.code.source import short_hash
 
 FOLDER = "experiments"
 SWEEP = "sweep"  # axis that tells points apart which differ in no known key
@@ -62,6 +63,7 @@ class Entry(NamedTuple):
     is_declared: bool
     is_current: bool
     configuration: str
+    changed_data: tuple[str, ...]  # files with other content now
 
     def value(self, key: str) -> str | None:
         """Return the value of a key as on the command line; None if the key does not apply."""
@@ -79,7 +81,7 @@ def view_of(sweeps: Sequence[Record]) -> dict[str, Any]:
     axes. `draws` and `replications` are the most of any point; each entry has its own. `is_current` of an entry says
     whether the present code would give its configuration the same identity.
     """
-    entries = _newest(list(_entries(sweeps)))
+    entries = _newest(_distinct(_entries(sweeps)))
     axes = list(dict.fromkeys(axis for sweep in sweeps for axis in sweep["axes"]))
     if len(sweeps) > 1:
         axes += _varied(sweeps, entries, axes)
@@ -105,7 +107,8 @@ def _entries(sweeps: Sequence[Record]) -> Iterator[Entry]:
     last = {entry["point"]: number for number, sweep in enumerate(sweeps, 1) for entry in sweep["points"]}
     for sweep in sweeps:
         variants = sweep.get("variants", [])
-        codes = [code_of(variant["targets"]) for variant in variants]
+        codes = [code_text(variant["targets"]) for variant in variants]
+        data = [_changed_data(variant.get("data", {})) for variant in variants]
         left_out = dict.fromkeys(sweep["axes"])
         for entry in sweep["points"]:
             point, number = entry["point"], entry.get("variant")
@@ -117,9 +120,30 @@ def _entries(sweeps: Sequence[Record]) -> Iterator[Entry]:
                 {} if number is None else variants[number]["settings"],
                 (entry.get("draws", sweep["draws"]), entry.get("replications", sweep["replications"])),
                 entry.get("is_declared", not sweep["fixed"]),
-                number is None or point_of(configuration, codes[number]) == point,
+                number is None or (not data[number] and point_of(configuration, codes[number]) == point),
                 configuration,
+                () if number is None else data[number],
             )
+
+
+def _changed_data(hashes: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the data files that have another hash now."""
+    return tuple(name for name, before in hashes.items() if data_hash(name) != before)
+
+
+def _distinct(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries, those of several sweeps with the same axes once: the last, with the largest size."""
+    distinct: dict[tuple[Any, ...], Entry] = {}
+    for entry in entries:
+        key = (entry.point, *entry.axes.items())
+        other = distinct.get(key, entry)
+        distinct[key] = entry._replace(
+            settings=entry.settings or other.settings,
+            size=(max(entry.size[0], other.size[0]), max(entry.size[1], other.size[1])),
+            is_declared=entry.is_declared or other.is_declared,
+            is_current=entry.is_current or other.is_current,
+        )
+    return list(distinct.values())
 
 
 def _newest(entries: list[Entry]) -> list[Entry]:
@@ -201,7 +225,8 @@ def _described(entries: Sequence[Entry]) -> dict[str, Any]:
         "draws": draws,
         "replications": replications,
         "is_declared": any(entry.is_declared for entry in entries),
-        "is_current": entries[0].is_current,
+        "is_current": any(entry.is_current for entry in entries),
+        "changed_data": sorted({name for entry in entries for name in entry.changed_data}),
     }
 
 

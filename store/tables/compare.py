@@ -26,12 +26,12 @@ from store.tables.reading import (
 )
 from store.tables.statistics import shown
 from store.tables.text import aligned
+from store.tables.versions import Records, computed_by
 from system.checks import require
 
 CODES = ("other code", "this code")
 NOT_KNOWN = no_side("")  # the other side of a point that was not computed, which has a reason of its own
 DIGITS = {"difference": 4, "half_width": 3, "ratio": 4}
-Records = Mapping[str, list[dict[str, Any]]]  # the records of each point's parts
 
 
 class Comparison(NamedTuple):
@@ -79,15 +79,14 @@ def compare_stores(experiment: str, other: str | Path, measure: Measure, store: 
 def compare_commits(experiment: str, commit: str, measure: Measure, store: str | Path = FOLDER) -> Comparison:
     """Compare an experiment with the points that another commit computed into this store.
 
-    Points are paired by their configuration.
+    Points are paired by their configuration. `commit` is any revision of git, or a version as it was recorded.
     """
     opened = Store(Path(store))
     records = _records(opened, opened.points())
-    commits = {point: {str(record["provenance"]["commit"]) for record in parts} for point, parts in records.items()}
-    candidates = {p: records[p] for p, names in commits.items() if any(name.startswith(commit) for name in names)}
-    known = ", ".join(sorted(set().union(*commits.values()))) or "none"
-    require(bool(candidates), "with_commit", commit, f"computed no point of {store}; its commits are {known}")
-    return _versions(experiment, opened, candidates, measure, opened)
+    swept = points_of(opened.experiment(experiment))
+    own = {records[point][0]["configuration_hash"] for point in swept if point in records}
+    same = {point: parts for point, parts in records.items() if parts[0]["configuration_hash"] in own}
+    return _versions(experiment, opened, computed_by(commit, same), measure, opened)
 
 
 def _versions(experiment: str, other: Store, candidates: Records, measure: Measure, store: Store) -> Comparison:

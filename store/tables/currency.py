@@ -33,11 +33,14 @@ def outdated_note(store: Store, experiment: str) -> str:
     records = outdated_points(store, sweep)
     if not records:
         return ""
-    modules = sorted({module for record in records.values() for module in _changed(record)})
+    outdated = [entry for entry in sweep["points"] if entry["point"] in records]
+    changed = {module for record in records.values() for module in _changed_modules(record)}
+    changed |= {name for entry in outdated for name in entry["changed_data"]}
     counts = f"{len(records)} of {counted(len({entry['point'] for entry in sweep['points']}), 'point')} of {experiment}"
     verb = "was" if len(records) == 1 else "were"
-    which = _named([entry for entry in sweep["points"] if entry["point"] in records], sweep)
-    return f"{counts} {verb} computed by other code ({_listed(modules) or 'identities'} changed){which}"
+    return (
+        f"{counts} {verb} computed by other code or data ({_listed(sorted(changed))} changed){_named(outdated, sweep)}"
+    )
 
 
 def warn_of_outdated(experiment: str, store: str | Path) -> None:
@@ -46,7 +49,7 @@ def warn_of_outdated(experiment: str, store: str | Path) -> None:
         warnings.warn(f"{note}; run their sweep again", StoreWarning, stacklevel=3)
 
 
-def _changed(record: Mapping[str, Any]) -> list[str]:
+def _changed_modules(record: Mapping[str, Any]) -> list[str]:
     """Return the modules behind a record that are different now."""
     return differing(record["modules"], code_of(targets_of(record["configuration"])))
 
