@@ -68,6 +68,9 @@ class Cluster:
             names=self._names(nodes, is_fast),
             orchestrator_rtt_s=nodes.rtt_s,
             rtt_s=nodes.server_rtt_s,
+            cost_per_hour=np.where(is_fast, self.fast.cost_per_hour, self.slow.cost_per_hour),
+            idle_w=np.where(is_fast, self.fast.idle_w, self.slow.idle_w),
+            busy_w=np.where(is_fast, self.fast.busy_w, self.slow.busy_w),
         )
 
     @property
@@ -128,6 +131,9 @@ class EqualServers:
             names=nodes.names,
             orchestrator_rtt_s=nodes.rtt_s,
             rtt_s=nodes.server_rtt_s,
+            cost_per_hour=np.array(self.profile.cost_per_hour),
+            idle_w=np.array(self.profile.idle_w),
+            busy_w=np.array(self.profile.busy_w),
         )
 
 

@@ -4,6 +4,7 @@ A profile is one YAML file in this module's folder. Its numbers come from a data
 """
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -36,6 +37,9 @@ class GpuProfile:
     prefill_tflops: float  # f
     bandwidth_gb_per_s: float  # b
     overhead_s: float  # t_o, once per block and job
+    cost_per_hour: float = math.nan  # NaN: not stated; likewise:
+    idle_w: float = math.nan
+    busy_w: float = math.nan  # at most the thermal design power, which data sheets state
     measured_block_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
     measured_relay_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
     fit_report: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -46,7 +50,9 @@ class GpuProfile:
         require_positive(
             memory_gb=self.memory_gb, prefill_tflops=self.prefill_tflops, bandwidth_gb_per_s=self.bandwidth_gb_per_s
         )
-        require_not_negative(overhead_s=self.overhead_s)
+        optional = {name: getattr(self, name) for name in ("cost_per_hour", "idle_w", "busy_w")}
+        stated = {name: value for name, value in optional.items() if value is not math.nan}
+        require_not_negative(overhead_s=self.overhead_s, **stated)
         for name in CHECKS:
             require_mapping(name, getattr(self, name))
             for model, entry in getattr(self, name).items():
@@ -86,10 +92,10 @@ def _check_keys(file: str, content: Any) -> None:
     All fields without a default must be there and no other keys, and numbers must be numbers.
     """
     require(isinstance(content, dict), file, type(content).__name__, "must be a mapping of keys to values")
-    optional = {entry.name for entry in fields(GpuProfile) if entry.default_factory is not MISSING}
+    required = {entry.name for entry in fields(GpuProfile) if entry.default_factory is entry.default is MISSING}
     known = {entry.name: entry.type for entry in fields(GpuProfile)}
     require(content.keys() <= known.keys(), file, sorted(content.keys() - known.keys()), "unknown keys; remove them")
-    missing = sorted(known.keys() - optional - content.keys())
+    missing = sorted(required - content.keys())
     require(not missing, file, missing, "missing keys; give each a value")
     for key, value in content.items():
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -48,10 +48,10 @@ def sentence(error: BaseException) -> str:
     ours, cause = input_error_behind(error), error.__cause__ or error.__context__
     if ours is not None:
         return str(ours)
-    if isinstance(error, MissingConfigException) and (words := _embedded_words(error)):
-        return f"{error.missing_cfg_file}.yaml: there is no such file; write {words}"
     if "hydra/launcher/submitit_" in str(error):
         return not_installed("slurm")
+    if isinstance(error, MissingConfigException) and (message := _missing_choice(error)):
+        return message
     if "Could not override" in str(error):
         return str(error).splitlines()[0].rstrip(".") + ": there is no such key; `python run.py --cfg job` shows all"
     if "Error in call to target" in str(error) and cause is not None:
@@ -59,14 +59,16 @@ def sentence(error: BaseException) -> str:
     return _on_one_line(str(error)) or type(error).__name__
 
 
-def _embedded_words(error: MissingConfigException) -> str:
-    """Return what to write instead of an experiment's name that ends like embedded data.
+def _missing_choice(error: MissingConfigException) -> str:
+    """Return the remedy for a missing file; empty where Hydra's message has it.
 
-    Empty for any other missing file.
+    Hydra does not list the choices for a member of a list, nor know how embedded data is chosen.
     """
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
-    is_experiment = group == "experiment" and configured_name(name) in (error.options or ())
-    return words_of(name) if is_experiment else ""
+    if error.options is None:
+        return f"{group} = {name}: there is no such file; `python run.py {group}={name}` lists the choices"
+    is_embedded = group == "experiment" and configured_name(name) in error.options
+    return f"{error.missing_cfg_file}.yaml: there is no such file; write {words_of(name)}" if is_embedded else ""
 
 
 def not_installed(launcher: str) -> str:

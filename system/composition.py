@@ -96,6 +96,16 @@ class Composition:
         """
         return self.job_coefficients_s[:, :2] @ np.asarray(self.system.mean_job[:2])
 
+    def least_service_s(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n,) the least service time (2) of each job on any chain.
+
+        The jobs have size 1, and `x` (n, 3) has a row (1, input tokens, output tokens - 1) for each.
+        """
+        least_s = np.full(len(x), np.inf)
+        for coefficients_s in self.job_coefficients_s:
+            np.minimum(least_s, x @ coefficients_s, out=least_s)
+        return least_s
+
     @property
     def service_rate_per_s(self) -> NDArray[np.float64]:
         """Return (K,) the service rates μ_k = 1/T_k, in descending order."""

@@ -48,6 +48,12 @@ class Layout(Protocol):
     def slots_used(self) -> NDArray[np.int64]:
         """Return (J,) the cache slots that jobs may take on each server at once."""
 
+    def least_service_s(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n,) the least service time (2) of each job on any path.
+
+        The jobs have size 1, and `x` (n, 3) has a row (1, input tokens, output tokens - 1) for each.
+        """
+
     def at_rate(self, rate_per_s: float) -> Self:
         """Return the same layout at another arrival rate."""
 

@@ -15,6 +15,7 @@ Ints = NDArray[np.int64]
 
 Time = Literal["response", "waiting", "service", "first_token", "output_token"]
 TIMES: tuple[Time, ...] = get_args(Time)
+Limits = Mapping[Time, float]  # seconds that times must not exceed, all at once
 
 WARM_UP = 0.1  # default share of the jobs that is left out at the beginning
 
@@ -41,6 +42,13 @@ class ResponseTimes(Protocol):
 
     def share_above(self, time: Time, limit_s: float) -> float:
         """Return the share of the jobs whose time is above the limit."""
+
+    def share_within(self, limits: Limits) -> float:
+        """Return the share of the jobs that keep to all limits at once.
+
+        A job without tokens after the first keeps to every limit on `output_token`. Raises `NotApplicableError` where
+        the joint law of several times is unknown.
+        """
 
     def half_width_s(self, time: Time, q: float | None = None, confidence: float = 0.95) -> float:
         """Return the half-width of the confidence interval of the mean, or of quantile `q`.
@@ -104,6 +112,20 @@ class JobTimes:
     def share_above(self, time: Time, limit_s: float) -> float:
         """Return the share of the jobs whose time is above the limit."""
         return float(np.mean(self._values(time) > limit_s))
+
+    def share_within(self, limits: Limits) -> float:
+        """Return the share of the jobs that keep to all limits at once."""
+        return float(np.mean(self.keeps_to(limits)))
+
+    def keeps_to(self, limits: Limits) -> NDArray[np.bool_]:
+        """Return (n,) whether each job keeps to all limits.
+
+        A job without tokens after the first keeps to every limit on `output_token`.
+        """
+        kept = np.ones(self.arrival_s.size, np.bool_)
+        for time, limit_s in limits.items():
+            kept &= ~(getattr(self, f"{time}_s") > limit_s)
+        return kept
 
     def half_width_s(self, time: Time, q: float | None = None, confidence: float = 0.95) -> float:
         """Return the half-width of the confidence interval of the mean, or of quantile `q`.

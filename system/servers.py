@@ -29,6 +29,11 @@ def _time_coefficients(name: str, values: ArrayLike, server_count: int) -> NDArr
     return np.ascontiguousarray(array)
 
 
+def _unstated() -> NDArray[np.float64]:
+    """Return a number that no server states."""
+    return np.array(np.nan)
+
+
 @dataclass(frozen=True)
 class Servers:
     """J servers with their memory and the time of a job's visit.
@@ -37,6 +42,7 @@ class Servers:
     `communication_s[j] @ x` seconds on communication with server j, once per visit, and `block_s[j] @ x` seconds on
     each block that it runs there. Both may also be given as plain vectors of seconds. The round-trip times to the
     orchestrator and between servers are for schemes that use them; some networks do not know those between servers.
+    Costs and powers are for metrics only.
     """
 
     memory_gb: NDArray[np.float64]  # (J,), M_j
@@ -45,6 +51,13 @@ class Servers:
     names: tuple[str, ...] = ()
     orchestrator_rtt_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J,)
     rtt_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, J)
+    cost_per_hour: NDArray[np.float64] = field(
+        default_factory=_unstated, repr=False
+    )  # (J,), NaN where unknown; likewise:
+    idle_w: NDArray[np.float64] = field(
+        default_factory=_unstated, repr=False
+    )  # power of a server that computes nothing
+    busy_w: NDArray[np.float64] = field(default_factory=_unstated, repr=False)  # power of a server that computes
 
     def __post_init__(self) -> None:
         memory_gb = float_vector("memory_gb", self.memory_gb)
@@ -61,6 +74,10 @@ class Servers:
         if self.rtt_s is not None:
             shape = np.shape(self.rtt_s)
             require(shape == (count, count), "rtt_s", f"array of shape {shape}", f"must have shape ({count}, {count})")
+        for name in ("cost_per_hour", "idle_w", "busy_w"):
+            values = np.broadcast_to(float_array(name, getattr(self, name)), (count,))
+            float_vector(name, values[~np.isnan(values)])
+            object.__setattr__(self, name, values)
         for name in ("communication_s", "block_s"):
             object.__setattr__(self, name, _time_coefficients(name, getattr(self, name), count))
 

@@ -1,6 +1,7 @@
 """Jobs as arrays, the input that an evaluator replays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,17 @@ class Jobs:
         require(bool(self.uniform.max() < 1), "uniform", self.uniform.max(), "must be below 1")
         ascending = bool(np.all(self.arrival_s[1:] >= self.arrival_s[:-1]))
         require(ascending, "arrival_s", "out of order", "give the jobs in order of arrival")
+
+    def of_jobs(self, chosen: slice | NDArray[np.bool_]) -> Self:
+        """Return the chosen jobs."""
+        lengths = self.lengths[chosen] if len(self.lengths) == len(self) else self.lengths
+        return replace(
+            self,
+            arrival_s=self.arrival_s[chosen],
+            size=self.size[chosen],
+            lengths=lengths,
+            uniform=self.uniform[chosen],
+        )
 
     def __len__(self) -> int:
         return self.arrival_s.size

@@ -124,6 +124,19 @@ class RoutedComposition:
         """Return (n,) a job's mean time on each hop, τc_j + τp_j m_ij."""
         return self.job_coefficients_s @ np.asarray(self.system.mean_job)
 
+    def least_service_s(self, x: Floats) -> Floats:
+        """Return (n,) the least service time (2) of each job on any path.
+
+        The jobs have size 1, and `x` (n, 3) has a row (1, input tokens, output tokens - 1) for each. In their order,
+        one pass over the links suffices.
+        """
+        rest_s = np.full((len(self.system.servers) + 1, len(x)), np.inf)  # from each node to the end of a path
+        rest_s[:-1][np.isfinite(self.exit_s)] = 0.0
+        hops = zip(self.links.source, self.links.target, self.job_coefficients_s, strict=True)
+        for source, target, coefficients_s in hops:
+            np.minimum(rest_s[source], rest_s[target] + x @ coefficients_s, out=rest_s[source])
+        return rest_s[-1]
+
     @property
     def load(self) -> float:
         """Return NaN: without chains, the total service rate is unknown."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluators.points.case import Draw, Measurement
+from evaluators.points.metrics import Answer
 from evaluators.points.simulated import JobReport, part_means, utilisations
 from evaluators.simulation.steps import check_whole_tokens
 from serving.installed import require_installed
@@ -51,9 +52,9 @@ class RuntimeEvaluator(RunSettings, JobReport):
         if not chosen.any():
             reasons = sorted({record.reason for record in run.records})
             raise InputError(f"real run: no job was served after the warm-up: {'; '.join(reasons)}")
-        times = run.times.of_jobs(chosen)
+        times, served_share = run.times.of_jobs(chosen), chosen.sum() / (len(jobs) - first)
         return [
-            *self.measurements(draw, times),
+            *self.measurements(Answer(draw, times, jobs.of_jobs(chosen), run, served_share)),
             *part_means(times),
             *_hop_medians(run, chosen.tolist()),
             *_faults(run, first),

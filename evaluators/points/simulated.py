@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from evaluators.points.case import Draw, Measurement
+from evaluators.points.metrics import Answer
 from evaluators.points.report import Report
 from evaluators.simulation.layout import simulate_layout
 from evaluators.simulation.stability import has_been_unstable
@@ -15,7 +16,7 @@ from system import NotApplicableError, RandomStreams
 from system.checks import require, require_not_negative
 from system.dispatch import Dispatch
 from system.layout import Layout
-from system.response import WARM_UP, JobTimes, Run, Time
+from system.response import WARM_UP, JobTimes, Limits, Run
 from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
 from workloads.arrivals import Poisson
@@ -58,11 +59,12 @@ class SimulationEvaluator(JobReport):
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         """Simulate the jobs of one replication and report them."""
-        rng = draw.streams(replication).jobs("slowdowns")
+        rng, jobs = draw.streams(replication).jobs("slowdowns"), draw.jobs(replication)
         refuse = self.unstable == "refuse"
-        run = simulate_layout(draw.layout, draw.jobs(replication), self.service, rng, stop_unstable=refuse)
+        run = simulate_layout(draw.layout, jobs, self.service, rng, stop_unstable=refuse)
         times = run.times.after_warm_up(self.warm_up)
-        measurements = self.measurements(draw, times)
+        reported = jobs.of_jobs(slice(len(jobs) - times.arrival_s.size, None))
+        measurements = self.measurements(Answer(draw, times, reported, run))
         if not refuse:
             measurements.append(Measurement("is_unstable", float(has_been_unstable(run.times))))
         return [*measurements, *part_means(times), *utilisations(draw.layout, run)]
@@ -101,9 +103,9 @@ class StreamedSimulation(JobReport):
         size, count = chunk_size(workload.job_count), workload.job_count
         chunks = workload.chunks(draw.system.arrival_rate_per_s, draw.streams(replication), size)
         first = int(count * self.warm_up)
-        limits: tuple[tuple[Time, float], ...] = (("waiting", 0.0), ("response", self.slo_s or 0.0))
+        limits: list[Limits] = [{"waiting": 0.0}, *self.limits.values()]
         times = stream_layout(draw.layout, chunks, count, self.service, first, limits)
-        measurements, half_width_s = self.measurements(draw, times), times.half_width_s("response")
+        measurements, half_width_s = self.measurements(Answer(draw, times)), times.half_width_s("response")
         if not np.isnan(half_width_s):
             measurements.append(Measurement("response_mean_half_width_s", half_width_s))
         return measurements

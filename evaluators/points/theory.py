@@ -6,6 +6,7 @@ from typing import Literal
 
 from algorithms.placement.reservation import needed_chains
 from evaluators.points.case import Draw, Measurement
+from evaluators.points.metrics import Answer
 from evaluators.points.report import Report
 from evaluators.queueing.floor import response_floor_s
 from evaluators.queueing.steady_state import bounds_s, markov_chain, require_theory, steady_state
@@ -87,7 +88,7 @@ class ExactEvaluator(Report):
         Raises `NotApplicableError` unless arrivals are Poisson, sizes exponential and jobs dispatched by JFFC.
         """
         require_theory("exact", draw.layout, draw.case.workload)
-        return self.measurements(draw, steady_state(draw.layout))
+        return self.measurements(Answer(draw, steady_state(draw.layout)))
 
 
 @dataclass(frozen=True)

@@ -100,17 +100,28 @@ class ExactResponse:
 
     def service_percentile_s(self, q: float) -> float:
         """Return the service time that a share `q` of the jobs does not exceed."""
-        return _quantile(
-            lambda time_s: float(self.chain_shares @ np.exp(-self._rate_per_s * time_s)), q, self.mean_service_s
-        )
+        return _quantile(self.service_tail, q, self.mean_service_s)
+
+    def service_tail(self, time_s: float) -> float:
+        """Return P(service time > `time_s`)."""
+        require_not_negative(time_s=time_s)
+        return float(self.chain_shares @ np.exp(-self._rate_per_s * time_s))
 
     def first_token_percentile_s(self, q: float, first_token_s: ArrayLike) -> float:
         """Return the time to the first token that a share `q` does not exceed.
 
         `first_token_s` (K,) is as in `mean_first_token_s`.
         """
-        rate = 1 / self._checked_per_chain(first_token_s)
-        return _quantile(lambda time_s: self._tail(time_s, rate), q, self.mean_first_token_s(first_token_s))
+        mean_s = self.mean_first_token_s(first_token_s)
+        return _quantile(lambda time_s: self.first_token_tail(time_s, first_token_s), q, mean_s)
+
+    def first_token_tail(self, time_s: float, first_token_s: ArrayLike) -> float:
+        """Return P(time to the first token > `time_s`).
+
+        `first_token_s` (K,) is as in `mean_first_token_s`.
+        """
+        require_not_negative(time_s=time_s)
+        return self._tail(time_s, 1 / self._checked_per_chain(first_token_s))
 
     def _checked_per_chain(self, first_token_s: ArrayLike) -> Floats:
         times_s = float_vector("first_token_s", first_token_s, np.finfo(float).tiny)

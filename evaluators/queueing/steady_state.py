@@ -14,7 +14,7 @@ from evaluators.queueing.theorem4 import ResponseBounds, theorem4
 from system.composition import Composition
 from system.errors import NotApplicableError
 from system.layout import Layout
-from system.response import ByChain, Time
+from system.response import ByChain, Limits, Time
 from workloads.synthetic import is_poisson_exponential
 from workloads.workload import Workload
 
@@ -35,10 +35,20 @@ class SteadyState:
         return self._quantiles[time](q)
 
     def share_above(self, time: Time, limit_s: float) -> float:
-        """Return the share of jobs whose time exceeds the limit; NaN if unknown."""
-        if time == "waiting":
-            return self.solved.waiting_tail(limit_s)
-        return self.solved.tail(limit_s) if time == "response" else float("nan")
+        """Return the share of jobs whose time exceeds the limit."""
+        return self._tails[time](limit_s)
+
+    def share_within(self, limits: Limits) -> float:
+        """Return the share of jobs that keep to the limit.
+
+        Raises `NotApplicableError` for several limits: the law of each time is known, but not their joint law.
+        """
+        if len(limits) > 1:
+            raise NotApplicableError(
+                f"slos: theory knows the law of each time, but not of {' and '.join(limits)} together; give one limit "
+                "or use evaluator=simulation"
+            )
+        return max(0.0, 1 - sum(self.share_above(time, limit_s) for time, limit_s in limits.items()))
 
     def half_width_s(self, time: Time, q: float | None = None, confidence: float = 0.95) -> float:
         """Return 0: the times are exact."""
@@ -58,6 +68,17 @@ class SteadyState:
             "service": lambda: solved.mean_service_s,
             "first_token": lambda: solved.mean_first_token_s(chains.mean_first_token_s),
             "output_token": lambda: float(solved.chain_shares @ chains.job_coefficients_s[:, 2]),
+        }
+
+    @cached_property
+    def _tails(self) -> dict[Time, Callable[[float], float]]:
+        solved, chains = self.solved, self.chains
+        return {
+            "response": solved.tail,
+            "waiting": solved.waiting_tail,
+            "service": solved.service_tail,
+            "first_token": lambda limit_s: solved.first_token_tail(limit_s, chains.mean_first_token_s),
+            "output_token": lambda limit_s: float(solved.chain_shares @ (chains.job_coefficients_s[:, 2] > limit_s)),
         }
 
     @cached_property

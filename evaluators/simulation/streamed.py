@@ -1,6 +1,5 @@
 """Simulation of more jobs than fit in memory, with the same statistics, one chunk of jobs at a time."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from math import fsum
 
@@ -16,7 +15,7 @@ from system.checks import require
 from system.errors import NotApplicableError
 from system.intervals import BATCHES, half_width_of_batches
 from system.layout import Layout
-from system.response import TIMES, ByChain, JobTimes, Time
+from system.response import TIMES, ByChain, JobTimes, Limits, Time
 from system.service.model import ServiceModel
 from workloads.jobs import Jobs
 
@@ -37,11 +36,11 @@ def stream_layout(
     job_count: int,
     service: ServiceModel,
     first: int = 0,
-    limits: Sequence[tuple[Time, float]] = (),
+    limits: Sequence[Limits] = (),
 ) -> "StreamedTimes":
     """Serve `job_count` jobs in chunks; return the times from job number `first` on.
 
-    The layout must have chains. The share of times above a limit is known afterwards only for `limits`. Raises
+    The layout must have chains. Shares above or within limits are known afterwards only for `limits`. Raises
     `UnstableError` before the run, or, if the policy may leave capacity idle while jobs wait, once jobs pile up. Raises
     `NotApplicableError` for layouts without chains and for service models in which jobs slow each other.
     """
@@ -94,9 +93,9 @@ class StreamedTimes:
     Means and shares are exact; quantiles are within `buckets.RELATIVE_ERROR`.
     """
 
-    def __init__(self, limits: Sequence[tuple[Time, float]], chain_count: int) -> None:
-        self._limits, self._chain_count = tuple(dict.fromkeys(limits)), chain_count
-        self._above: defaultdict[tuple[Time, float], int] = defaultdict(int)
+    def __init__(self, limits: Sequence[Limits], chain_count: int) -> None:
+        self._chain_count = chain_count
+        self._within = {frozenset(together.items()): 0 for together in limits}  # number of jobs
         self._sums: dict[Time, list[float]] = {time: [] for time in TIMES}  # of each chunk
         self._buckets = {time: Buckets() for time in TIMES}
         self._counts: list[int] = []
@@ -113,8 +112,8 @@ class StreamedTimes:
         for time in TIMES:
             self._sums[time].append(float(values[time].sum()))
             self._buckets[time].add(values[time])
-        for time, limit_s in self._limits:
-            self._above[time, limit_s] += int(np.count_nonzero(values[time] > limit_s))
+        for together in self._within:
+            self._within[together] += int(np.count_nonzero(times.keeps_to(dict(together))))
 
     def mean_s(self, time: Time) -> float:
         """Return the mean of a time over all jobs."""
@@ -129,8 +128,20 @@ class StreamedTimes:
 
         Raises `InputError` unless the limit was given in advance.
         """
-        require((time, limit_s) in self._limits, "limit_s", limit_s, "must be given before the jobs are simulated")
-        return self._above[time, limit_s] / sum(self._counts)
+        count = sum(self._counts)
+        return (count - self._count_within({time: limit_s})) / count
+
+    def share_within(self, limits: Limits) -> float:
+        """Return the share of the jobs that keep to all limits at once.
+
+        Raises `InputError` unless the limits were given in advance.
+        """
+        return self._count_within(limits) / sum(self._counts)
+
+    def _count_within(self, limits: Limits) -> int:
+        together = frozenset(limits.items())
+        require(together in self._within, "limits", dict(limits), "must be given before the jobs are simulated")
+        return self._within[together]
 
     def half_width_s(self, time: Time, q: float | None = None, confidence: float = 0.95) -> float:
         """Return the half-width of a mean's confidence interval.

@@ -101,8 +101,14 @@ def _group(entry: Entry, top: Entry, model: ServedModel, folder: Path) -> Group:
     count = entry.count("count", "a number of servers") if "count" in entry else 1
     names = (name,) if count == 1 else tuple(f"{name}-{n}" for n in range(1, count + 1))
     gpu = _gpu(entry, folder)
-    cost = entry.not_negative("cost_per_hour", "a cost") if "cost_per_hour" in entry else None
-    return Group(names, gpu, _free_memory_gb(entry, gpu, model), *_rtt_s(entry, top), cost)
+    return Group(names, gpu, _free_memory_gb(entry, gpu, model), *_rtt_s(entry, top), _cost_per_hour(entry, gpu))
+
+
+def _cost_per_hour(entry: Entry, gpu: GpuProfile) -> float | None:
+    """Return the cost in an entry or its profile; None if neither states one."""
+    if "cost_per_hour" in entry:
+        return entry.not_negative("cost_per_hour", "a cost")
+    return None if np.isnan(gpu.cost_per_hour) else gpu.cost_per_hour
 
 
 def _gpu(entry: Entry, folder: Path) -> GpuProfile:

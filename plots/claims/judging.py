@@ -96,10 +96,10 @@ def _evaluate_status(test: ClaimTest, evidence: Evidence, condition: Where) -> F
 
 
 def _compared(test: ClaimTest, evidence: Mapping[str, Evidence], condition: Where) -> pd.DataFrame:
-    """Return the quantity for each cell and draw, and the number of draws that its cell needs (`draws`).
+    """Return the quantity for each cell and draw.
 
-    A cell is a combination of values of the axes of the test. The two sides of a comparison are paired: a value is
-    compared with that of the same axes and draw.
+    The column `draws` is the number of draws that the cell needs. A cell is a combination of values of the axes of the
+    test. The two sides of a comparison are paired: a value is compared with that of the same axes and draw.
     """
     values = _values(test, test.of, evidence, condition)
     if test.to is None and test.published is None:
@@ -112,7 +112,7 @@ def _compared(test: ClaimTest, evidence: Mapping[str, Evidence], condition: Wher
     shared = [column for column in values if column in others and column not in ("value", "draws")]
     both = values.merge(others, on=shared, suffixes=("", "_to"))
     draws = both[["draws", "draws_to"]].max(axis=1)
-    return both.assign(value=_comparison(test, both["value"], both["value_to"]), draws=draws)[list(values)]
+    return both.assign(value=_comparison(test, both["value"], both["value_to"]), draws=draws)
 
 
 def _comparison(test: ClaimTest, of: pd.Series, to: pd.Series) -> pd.Series:
@@ -123,9 +123,10 @@ def _comparison(test: ClaimTest, of: pd.Series, to: pd.Series) -> pd.Series:
 
 
 def _values(test: ClaimTest, selection: Selection, evidence: Mapping[str, Evidence], condition: Where) -> pd.DataFrame:
-    """Return a selection's values for each combination of axes and draw, with the point's number of draws.
+    """Return a selection's values for each combination of axes and draw.
 
-    Points that lack a draw have no values. Raises `PoolingError` if a cell has rows of several configurations.
+    The column `draws` is the number of draws of the point. Points that lack a draw have no values. Raises
+    `PoolingError` if a cell has rows of several configurations.
     """
     rows = evidence[selection.experiment].rows
     chosen = _matching(rows[rows["status"] == "ok"], selection.where | condition)

@@ -96,7 +96,7 @@ def _no_verdict(claim: Claim, why: str) -> Judgement:
 
 
 def _basis(evidence: Sequence[Evidence]) -> str:
-    """Return in what a verdict rests on less than the rule asks for; empty if on all of it."""
+    """Return what a verdict lacks of the rule's basis; empty if nothing."""
     notes = ["embedded data"] if any(results.name.endswith(EMBEDDED) for results in evidence) else []
     draws = min(results.draws for results in evidence)
     notes += [counted(draws, "draw")] if draws < claim_rules()["draws"] else []

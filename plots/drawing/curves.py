@@ -93,7 +93,7 @@ def curves_of(
 
 
 def texts(column: pd.Series) -> pd.Series:
-    """Return the values of an axis as people write them; no value becomes empty text."""
+    """Return the values of an axis as text; no value becomes empty text."""
     return column.map({value: shown(value) for value in column.dropna().unique()}).astype(object).fillna(NONE)
 
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from system.code.source import code_of, module_of, short_hash
 
-# Keys that describe a hardware profile or a data set; only its numbers and its checksum count.
-DESCRIPTIVE = frozenset({"description", "source", "measured_on", "address", "licence", "citation"})
+# Keys that describe a hardware profile, a data set or a metric; only numbers, checksums and code count.
+DESCRIPTIVE = frozenset({"description", "source", "measured_on", "address", "licence", "citation", "reports"})
 
 
 class Identity(NamedTuple):

@@ -14,8 +14,7 @@ import yaml
 
 FILE = Path(__file__).with_name("columns.yaml")
 # Unit by the ending of a name; the first ending that fits counts.
-UNITS = {"_per_s": "1/s", ".per_s": "1/s", "_s": "s", "_gb": "GB", "_share": "share"}
-NUMBER = re.compile(r"\d+")
+UNITS = {"_per_s": "1/s", ".per_s": "1/s", "_s": "s", "_gb": "GB", "_j": "J", "_share": "share"}
 
 Metrics = Mapping[str, Mapping[str, Any]]  # by name: `unit`, `is` and, if the metric uses it, `at`
 
@@ -67,8 +66,14 @@ def _column(name: str) -> Meaning:
     return Meaning(name, "axis", unit_of(name), "", "an axis of the experiment: the choice or value of this key")
 
 
+@cache
+def _pattern(known: str) -> re.Pattern[str]:
+    """Return the pattern of the names that a known name stands for."""
+    return re.compile(known.replace("<n>", r"\d+").replace("<name>", r"\w+"))
+
+
 def _metric(name: str, metrics: Metrics) -> Meaning:
-    meaning = metrics.get(NUMBER.sub("<n>", name))
+    meaning = next((metrics[known] for known in metrics if _pattern(known).fullmatch(name)), None)
     if meaning is None:
         return Meaning(name, "metric", unit_of(name), "", "unknown: no evaluator of this version reports it")
     return Meaning(name, "metric", meaning["unit"], meaning.get("at", ""), meaning["is"])

@@ -83,10 +83,11 @@ def measurements(store: Store, sizes: Sizes, by_point: Mapping[str, Outcome], pa
 
 
 def load_points(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
-    """Return a row for each point: its axes, status, reason, seconds of work and size.
+    """Return a row for each point.
 
-    The status is `ok`, `infeasible`, `unstable`, `skipped`, `failed` or `missing`. `is_declared` says whether the point
-    is one of those that the experiment's own file declares, and `is_current` whether the present code computed it.
+    It has the point's axes, status, reason, seconds of work and size. The status is `ok`, `infeasible`, `unstable`,
+    `skipped`, `failed` or `missing`. `is_declared` says whether the point is one of those that the experiment's own
+    file declares, and `is_current` whether the present code computed it.
     """
     return load_results(experiment, store, outdated=True).points
 

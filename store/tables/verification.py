@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from store.disk.provenance import current_provenance
 from store.disk.store import Store
-from store.tables.reading import load_records, load_results
+from store.tables.reading import load_records, load_results, with_numbers
 from store.tables.reference import DIGITS, PROVENANCE, platform_of, reference_rows
+from store.tables.statistics import shown
 from system.checks import require
 from system.errors import InputError
 
@@ -70,7 +71,7 @@ def verify(store: Path, experiment: str, folder: Path) -> Verification:
     axes = list(Store(store).experiment(experiment)["axes"])
     rows, points = load_results(experiment, store)
     recomputed = reference_rows(rows, points).merge(_simulated(load_records(experiment, store), points, axes), on=axes)
-    expected = pd.read_csv(path, dtype=dict.fromkeys([*axes, "metric", "status"], str))
+    expected = with_numbers(pd.read_csv(path, dtype=dict.fromkeys([*axes, "metric", "status"], str)), axes)
     same_platform = _same_platform(folder, experiment)
     return Verification(experiment, same_platform, _compared(expected, recomputed, axes, same_platform))
 
@@ -102,12 +103,18 @@ def _compared(expected: pd.DataFrame, recomputed: pd.DataFrame, axes: list[str],
 
 
 def _keyed(table: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
-    """Return the table with one readable text in place of axes, metric and coordinate."""
+    """Return the table with one readable text in place of axes, metric and coordinate.
+
+    Raises `InputError` if two rows have the same text, as it would not say which rows to compare.
+    """
     suffixes = table["at"].map(lambda value: "" if pd.isna(value) else f" at {value:.{DIGITS}g}")
-    named = [table[axis].map(lambda value, axis=axis: f"{axis}={value}") for axis in axes]
+    named = [table[axis].map(lambda value, axis=axis: f"{axis}={shown(value)}") for axis in axes]
     columns = zip(*named, table["metric"].fillna("") + suffixes, strict=True)
     keys = [", ".join(filter(None, values)) for values in columns]
-    return table.drop(columns=[*axes, "metric", "at"]).assign(key=keys)
+    keyed = table.drop(columns=[*axes, "metric", "at"]).assign(key=keys)
+    twice = keyed.loc[keyed["key"].duplicated(), "key"]
+    require(twice.empty, "rows", ", ".join(twice[:1]), "several points have these values; show what tells them apart")
+    return keyed
 
 
 def _rounding(values: NDArray[np.float64]) -> NDArray[np.float64]:

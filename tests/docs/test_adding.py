@@ -31,6 +31,40 @@ def test_block_runs_as_it_stands(extended, block):
     assert run_block(extended, block)
 
 
+NORMALISED = """
+import numpy as np
+from evaluators.points.case import Draw
+from evaluators.points.metrics import metric_meanings
+from evaluators.simulation import simulate_layout
+from hydra.utils import instantiate
+from sweep.instantiate import evaluate
+from tests.support.project import case_of
+
+words = ("network=european", "workload=drawn_lengths", "workload.job_count=200", "evaluator.warm_up=0")
+for evaluator in ("simulation", "replay"):
+    case = case_of(*words, "metric=normalised", f"evaluator={evaluator}")
+    draw = Draw(instantiate(case), 0)
+    jobs = draw.jobs(0)
+    latency_s = simulate_layout(draw.layout, jobs).times.response_s / (1 + jobs.lengths[:, 1])
+    rows = evaluate(case, range(1), range(1)).rows
+    values = [row.value for row in rows if row.metric.startswith("normalised")]
+    assert np.allclose(values, [latency_s.mean(), np.quantile(latency_s, 0.5), np.quantile(latency_s, 0.99)])
+assert metric_meanings()["normalised_mean_s"] == {"unit": "s", "is": "mean response time per output token"}
+print("as computed")
+"""
+
+
+def test_the_metric_is_explained_and_what_a_plain_computation_gives(extended):
+    done = command("-c", NORMALISED, cwd=extended)
+    assert done.stdout == "as computed\n", done.stderr
+
+
+@needs_runtime
+def test_the_metric_works_for_real_runs(extended):
+    means = means_of(extended, "evaluator=runtime", "evaluator.engine=local", "metric=normalised")
+    assert 0 < means["normalised_mean_s"] < means["response_mean_s"]
+
+
 COMPUTED = """
 from sweep.instantiate import evaluate
 from tests.support.project import case_of

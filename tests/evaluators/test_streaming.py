@@ -96,6 +96,7 @@ def test_zeros_are_exact_in_buckets():
 
 
 SMALL = ("network=european", "demand=load", "demand.load=0.9")
+SLOS = "{short: {response_s: 20}, joint: {first_token_s: 15, output_token_s: 0.3}}"
 
 
 def rows(*words):
@@ -108,11 +109,11 @@ def rows(*words):
 
 @pytest.mark.parametrize("dispatch", ["jffc", "sed"])  # one is known to be stable, the other is checked during the run
 def test_evaluator_agrees_with_the_one_that_holds_all_jobs(dispatch):
-    words = ("workload.job_count=30000", "evaluator.slo_s=20", f"dispatch={dispatch}")
+    words = ("workload.job_count=30000", f"evaluator.slos={SLOS}", f"dispatch={dispatch}")
     streamed, whole = rows(*words, "evaluator=simulation_stream"), rows(*words, "evaluator=simulation")
     assert streamed.keys() - whole.keys() == {("response_mean_half_width_s", None)}
     for key in whole:
-        bound = 1e-12 if key[1] is None or key[0] == "slo_share" else RELATIVE_ERROR
+        bound = 1e-12 if key[1] is None or "_slo_" in key[0] else RELATIVE_ERROR
         assert streamed[key] == pytest.approx(whole[key], rel=bound, abs=0), key
 
 
@@ -169,10 +170,11 @@ def some_times(response_s):
 
 
 def test_shares_are_known_above_the_given_limits():
-    times = StreamedTimes([("response", 2.0)], 1)
+    times = StreamedTimes([{"response": 2.0}], 1)
     times.add(some_times(np.array([1.0, 2.0, 3.0, 4.0])))
     assert times.share_above("response", 2.0) == 0.5
-    with pytest.raises(InputError, match=r"^limit_s = 3.0: must be given before the jobs are simulated"):
+    assert times.share_within({"response": 2.0}) == 0.5
+    with pytest.raises(InputError, match=r"^limits = {'response': 3.0}: must be given before the jobs are simulated"):
         times.share_above("response", 3.0)
 
 

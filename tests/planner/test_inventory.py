@@ -92,6 +92,16 @@ def test_given_numbers_replace_the_defaults(tmp_path):
     np.testing.assert_allclose(servers.rtt_s, 0.003 * (1 - np.eye(4)))
 
 
+def test_a_profiles_cost_holds_where_an_entry_states_none(tmp_path):
+    numbers = {"memory_gb": 16, "prefill_tflops": 65, "bandwidth_gb_per_s": 300, "overhead_s": 0.001}
+    profile = {"name": "rented", "description": "", "source": "", "cost_per_hour": 0.4, **numbers}
+    (tmp_path / "rented.yaml").write_text(yaml.safe_dump(profile))
+    servers = [{"name": "a", "gpu": "rented.yaml", "rtt_ms": 1}, {"name": "b", "gpu": "rented.yaml", "rtt_ms": 1}]
+    servers[1]["cost_per_hour"] = 0.3
+    inventory = read_inventory(written(tmp_path, INVENTORY | {"servers": servers}))
+    assert inventory.cost_per_hour.tolist() == [0.4, 0.3]
+
+
 def test_gpus_are_read_by_everyday_names_and_from_files_beside_the_inventory(tmp_path):
     expected = read_inventory(written(tmp_path, INVENTORY)).servers.block_s[0]
     named = read_inventory(written(tmp_path, changed("servers.0.gpu", "RTX 3090")))

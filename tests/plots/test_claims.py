@@ -1,5 +1,7 @@
 """The ledger of claims: how verdicts are reached, on made-up rows, and the rules of the paper's claims."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from plots.claims.verdicts import NO_VERDICT, gather, judge
 from plots.figures.paper.table1 import SCHEMES
 from store.tables.labels import Labels
 from store.tables.reading import with_numbers
+from store.tables.statistics import PoolingError
 from system import InputError
 from tests.support.project import CONF, choices, script
 
@@ -314,3 +317,33 @@ def test_own_points_of_an_experiment_are_not_judged(tmp_path):
     script("plot.py", "claims", "--store", tmp_path / "s", "--to", tmp_path)
     verdicts = pd.read_csv(tmp_path / "claims.csv").set_index("id")["verdict"]
     assert verdicts["C2b"] == f"{NO_VERDICT}: no point of fig2 is as the experiment declares it"
+
+
+def test_sides_may_fix_different_axes():
+    results = evidence({("a", "0.5"): np.full(DRAWS, 3.0), ("b", "0.5"): np.full(DRAWS, 4.0)})
+    of, to = {"where": {"scheme": "a"}}, {"where": {"scheme": ["a", "b"]}}
+    cells = decide(results, of, to, compare="difference", axes=["scheme", "load"], band=[None, 0]).cells
+    assert {cell.label: cell.value for cell in cells} == {
+        "scheme = a, load = 0.5": 0.0,
+        "scheme = b, load = 0.5": -1.0,
+    }
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_cell_is_of_one_configuration_or_there_is_no_verdict(seed):
+    rng = np.random.default_rng(seed)
+    levels = {axis: [f"{axis}{n}" for n in range(rng.integers(1, 4))] for axis in ("network", "scheme", "load")}
+    points = {key: rng.normal(size=3) for key in itertools.product(*levels.values())}
+    results = evidence(points, axes=tuple(levels))
+    shown = [axis for axis in levels if rng.random() < 0.6]
+    where = {axis: rng.choice(values).item() for axis, values in levels.items() if rng.random() < 0.3}
+    shown = [axis for axis in shown if axis not in where]
+    hidden = [axis for axis in levels if axis not in shown and axis not in where and len(levels[axis]) > 1]
+    if hidden:
+        with pytest.raises(PoolingError) as error:
+            decide(results, {"where": where}, axes=shown, band=[0, None])
+        assert error.value.columns == hidden
+        return
+    cells = decide(results, {"where": where}, axes=shown, band=[0, None]).cells
+    wanted = [key for key in points if all(key[list(levels).index(axis)] == value for axis, value in where.items())]
+    assert sorted(cell.value for cell in cells) == pytest.approx(sorted(points[key].mean() for key in wanted))

@@ -7,6 +7,7 @@ from evaluators.points.case import Draw
 from evaluators.points.served import RuntimeEvaluator, check_lengths
 from evaluators.simulation.jobs import simulate
 from serving.orchestrator.job_record import ServedJob
+from sweep.instantiate import evaluate
 from system import InputError, NotApplicableError
 from tests.support.project import case_of, needs_runtime
 from workloads.jobs import Jobs
@@ -106,6 +107,19 @@ def test_waiting_times_match_a_simulation_of_the_policy():
     # loop in which another ends starts as if the chain had been free.
     assert (waiting_s >= expected_s - 2e-3).all()
     assert (waiting_s - expected_s).max() < 0.2 * expected_s.max()
+
+
+def test_a_real_run_reports_slos_and_chosen_metrics():
+    slos = "{none: {first_token_s: 1e-9}, all: {response_s: 1000}, both: {first_token_s: 1e-9, response_s: 1000}}"
+    words = (f"evaluator.slos={slos}", "metric=[slowdown,fairness,energy]", "metric.fairness.measure.groups=2")
+    case = case_of(*LOCAL, *LLAMA, "evaluator=runtime", "evaluator.engine=local", "evaluator.warm_up=0", *words)
+    case["cluster"]["profile"]["busy_w"] = 30
+    rows = evaluate(case, range(1), range(1)).rows
+    values = {row.metric: row.value for row in rows}
+    assert [values[f"{name}_slo_share"] for name in ("none", "all", "both")] == [0, 1, 0]
+    assert values["all_goodput_per_s"] > values["both_goodput_per_s"] == 0
+    assert min(values["slowdown_mean"], values["slowdown_by_rank"], values["slowdown_fairness"]) > 0
+    assert 0 < values["busy_energy_mean_j"] < 2 * 30 * values["response_mean_s"]  # both servers at once, all the time
 
 
 def test_records_are_converted_to_times():

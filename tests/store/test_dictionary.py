@@ -15,19 +15,20 @@ SMALL = ("network=european", "model=llama2_7b", "cluster.server_count=4", "deman
 SPECIAL = {
     "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
     "gaps": ("workload=synthetic_code", "workload.job_count=2000"),
-    "exact": ("evaluator.slo_s=10",),
+    "exact": ("evaluator.slos={chat: {response_s: 10}}",),
     "runtime": (*SMALL_RUN, "evaluator.check_tokens=1"),
-    "simulation": ("evaluator.slo_s=10",),
+    "simulation": ("evaluator.slos={chat: {response_s: 10, first_token_s: 1}}",),
 }
+METRICS_OF_CONF = ",".join(choices("metric"))
 # What a second run of an evaluator may report beside the first.
 MEASURED_HERE = ("evaluator.profile=${profile:cpu_one_thread}", "model.name=tiny_llama", "workload.input_tokens=128")
 FURTHER = (
-    ("evaluator=simulation", "service=steps", "workload=drawn_lengths"),  # whole tokens
+    ("evaluator=simulation", "service=steps", "workload=drawn_lengths", f"metric=[{METRICS_OF_CONF}]"),  # whole tokens
     ("evaluator=cost", "evaluator.stage=simulate", "algorithm=petals", "demand.per_s=0.01"),
     ("evaluator=computation_profile", *MEASURED_HERE),
     ("evaluator=communication_profile", *MEASURED_HERE),
 )
-PHYSICAL = ("s", "1/s", "GB")
+PHYSICAL = ("s", "1/s", "GB", "J")
 METRICS = metric_meanings()
 
 
@@ -39,7 +40,10 @@ def emitted():
     for evaluator in (*first, *FURTHER):
         words = dict(word.split("=", 1) for word in (*SMALL, "workload.job_count=200", *evaluator))
         words = [f"{key}={value}" for key, value in words.items()]
-        outcome = evaluate(case_of(*words), range(1), range(1))
+        case = case_of(*words)
+        for profile in filter(None, map(case["cluster"].get, ("fast", "slow"))):
+            profile |= {"cost_per_hour": 1, "idle_w": 10, "busy_w": 100}  # for metrics of cost and energy
+        outcome = evaluate(case, range(1), range(1))
         assert not outcome.refusals, (evaluator, outcome.refusals)
         rows += outcome.rows
     return pd.DataFrame(rows)
@@ -49,7 +53,7 @@ def emitted():
 def test_the_dictionary_has_exactly_the_metrics_that_evaluators_report(emitted):
     table = dictionary(emitted, METRICS)
     assert table[table["meaning"].str.startswith("unknown: ")].empty
-    plain = set(emitted["metric"].str.replace(r"\d+", "<n>", regex=True))
+    plain = set(emitted["metric"].str.replace(r"\d+", "<n>", regex=True).str.replace("chat_", "<name>_"))
     assert set(METRICS) - plain == set()
 
 
@@ -59,6 +63,17 @@ def test_at_is_explained_for_exactly_the_metrics_that_use_it(emitted):
     table = dictionary(emitted, METRICS).set_index("name")
     metrics = table[table["kind"] == "metric"]
     assert set(metrics.index[metrics["at"] != ""]) == set(used)
+
+
+def test_a_name_in_a_metric_stands_for_any_name():
+    assert meaning_of("long_chat_2_slo_share") == METRICS["<name>_slo_share"]["is"]
+    assert meaning_of("chain12_service_cdf") == METRICS["chain<n>_service_cdf"]["is"]
+    assert meaning_of("_slo_share").startswith("unknown: ")
+    assert meaning_of("chain_service_cdf").startswith("unknown: ")
+
+
+def meaning_of(metric):
+    return dictionary(pd.DataFrame({"metric": [metric]}), METRICS).set_index("name").loc[metric, "meaning"]
 
 
 def test_units_are_those_at_the_ends_of_names():

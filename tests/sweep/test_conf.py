@@ -156,6 +156,17 @@ def test_service_models(service, evaluator):
     assert ("is_unstable" in values) == (evaluator == "replay")
 
 
+@pytest.mark.parametrize("metric", choices("metric"))
+def test_metrics(metric):
+    case = case_of(
+        "network=european", *SMALL, f"metric=[{metric}]", "service=steps", "workload=drawn_lengths", *FEW_JOBS
+    )
+    for kind in ("fast", "slow"):
+        case["cluster"][kind] |= {"cost_per_hour": 1, "busy_w": 100}
+    rows = evaluate(case, range(1), range(1)).rows
+    assert {row.metric for row in rows} & set(case["evaluator"]["metrics"][metric]["reports"])
+
+
 @pytest.mark.parametrize("tuning", choices("tuning"))
 def test_tunings(tuning):
     capacity = ("tuning.capacity=3",) if tuning == "fixed" else ("tuning.largest=12",)
@@ -188,7 +199,7 @@ def test_experiments_run_their_first_point(experiment, data, made_up_data):
 
 def test_every_config_group_is_covered_here():
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
-    covered = {"network", "workload", "evaluator", "service", "tuning", "demand", "experiment", "data"}
+    covered = {"network", "workload", "evaluator", "metric", "service", "tuning", "demand", "experiment", "data"}
     covered |= {"constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model"}
     covered |= {"hydra"}  # launchers: tests/launchers
     assert groups == covered

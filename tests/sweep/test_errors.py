@@ -28,6 +28,7 @@ BAD = {
     ("cluster.fast=5",): "(HYDRA_FULL_ERROR=1 shows where)",  # not foreseen, and still one line
     ("demand=native",): "this workload has no rate of its own; use demand=rate demand.per_s=...",
     ("demand=load", "demand.load=1.5"): "load = 1.5: must lie between 0 and 1",
+    ("metric=[slowdown,mars]",): "metric = mars: there is no such file; `python run.py metric=mars` lists the choices",
     ("data=mars",): "Could not find 'data/mars'. Available options in 'data': embedded, recorded",
     ("experiment=fig1_embedded",): "fig1_embedded.yaml: there is no such file; write experiment=fig1 data=embedded",
     ("data=embedded", "network=ripe_measured"): (

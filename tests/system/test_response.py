@@ -12,9 +12,9 @@ from evaluators.queueing.steady_state import SteadyState, steady_state
 from evaluators.simulation import simulate_layout, stream_layout
 from evaluators.simulation.buckets import RELATIVE_ERROR
 from evaluators.simulation.streamed import StreamedTimes
-from system import Composition, InputError, RandomStreams
+from system import Composition, InputError, NotApplicableError, RandomStreams
 from system.intervals import BATCHES, half_width, half_width_of, half_width_of_batches
-from system.response import TIMES, JobTimes, ResponseTimes, Time
+from system.response import TIMES, JobTimes, Limits, ResponseTimes, Time
 from system.service.independent import INDEPENDENT
 from tests.evaluators.test_admission import chains_of
 from tests.support.oracles.fixed_paths import fixed_paths
@@ -112,7 +112,7 @@ def test_shares_and_means_by_chain_agree_with_plain_counts():
     assert times.by_chain.busy(3.0) == pytest.approx(busy, rel=1e-12)
 
 
-def streamed(times: JobTimes, chunk_count: int, limits: list[tuple[Time, float]]) -> StreamedTimes:
+def streamed(times: JobTimes, chunk_count: int, limits: list[Limits]) -> StreamedTimes:
     collected = StreamedTimes(limits, CHAINS)
     for chunk in np.array_split(np.arange(times.arrival_s.size), chunk_count):
         collected.add(times.of_jobs(slice(chunk[0], chunk[-1] + 1)))
@@ -122,7 +122,9 @@ def streamed(times: JobTimes, chunk_count: int, limits: list[tuple[Time, float]]
 @pytest.mark.parametrize("chunk_count", [1, 7, 20, 500])
 def test_jobs_in_chunks_have_the_statistics_of_all_at_once(chunk_count):
     times, limits = made_up(716, 1000), [(time, limit_s) for time in TIMES for limit_s in (0.0, 0.1, 3.0)]
-    by_chunks = streamed(times, chunk_count, limits)
+    joint = {"first_token": 2.0, "output_token": 0.1}
+    by_chunks = streamed(times, chunk_count, [joint, *({time: limit_s} for time, limit_s in limits)])
+    assert by_chunks.share_within(joint) == times.share_within(joint)
     for time in TIMES:
         assert by_chunks.mean_s(time) == pytest.approx(times.mean_s(time), rel=1e-12)
         for q in QUANTILES:
@@ -130,6 +132,7 @@ def test_jobs_in_chunks_have_the_statistics_of_all_at_once(chunk_count):
         assert np.isnan(by_chunks.half_width_s(time, 0.5))
     for time, limit_s in limits:
         assert by_chunks.share_above(time, limit_s) == times.share_above(time, limit_s)
+        assert by_chunks.share_within({time: limit_s}) == times.share_within({time: limit_s})
     for streamed_values, expected in zip(by_chunks.by_chain, times.by_chain, strict=True):
         assert streamed_values == pytest.approx(expected, rel=1e-12, nan_ok=True)
 
@@ -193,7 +196,6 @@ def test_the_steady_state_agrees_with_the_formulas(chains):
     )
     assert all(times.half_width_s(time) == 0 for time in TIMES)
     assert np.isnan(times.quantile_s("output_token", 0.5))
-    assert np.isnan(times.share_above("service", 1.0))
 
 
 def test_the_number_of_busy_jobs_follows_by_littles_law(chains):
@@ -247,6 +249,33 @@ def test_simulated_times_agree_with_the_steady_state_within_noise(chains, runs):
     assert_within_noise([times.share_above("waiting", 0.0) for times in runs], expected.share_above("waiting", 0.0))
 
 
+@pytest.mark.parametrize("time", TIMES)
+def test_simulated_shares_within_a_limit_agree_with_the_steady_state(chains, runs, time):
+    expected = steady_state(chains)
+    limits = {time: 1.1 * expected.mean_s(time)}
+    assert 0.1 < expected.share_within(limits) < 0.99
+    assert_within_noise([times.share_within(limits) for times in runs], expected.share_within(limits))
+    assert expected.share_within(limits) == pytest.approx(1 - expected.share_above(time, limits[time]), rel=1e-12)
+
+
+def test_theory_refuses_several_limits_at_once(chains):
+    with pytest.raises(NotApplicableError, match=r"^slos: theory knows .* first_token and output_token together; give"):
+        steady_state(chains).share_within({"first_token": 1.0, "output_token": 0.1})
+
+
+@pytest.mark.parametrize("single_tokens", [False, True])
+def test_jobs_within_limits_are_those_that_keep_to_every_one(single_tokens):
+    times = made_up(722, 500, single_tokens)
+    joint = {"first_token": 2.0, "output_token": 0.1, "response": 6.0}
+    kept = 0
+    for job in range(500):
+        has_kept = times.first_token_s[job] <= 2.0 and times.waiting_s[job] + times.service_s[job] <= 6.0
+        kept += has_kept and (np.isnan(times.output_token_s[job]) or times.output_token_s[job] <= 0.1)
+    assert 50 < kept < 450
+    assert times.share_within(joint) == kept / 500
+    assert times.share_within(joint) < min(times.share_within({time: limit_s}) for time, limit_s in joint.items())
+
+
 def test_simulated_chains_are_as_busy_as_in_the_steady_state(chains, runs):
     rate_per_s, expected = chains.system.arrival_rate_per_s, steady_state(chains).by_chain
     assert_within_noise([times.by_chain.share for times in runs], expected.share)
@@ -256,7 +285,7 @@ def test_simulated_chains_are_as_busy_as_in_the_steady_state(chains, runs):
 
 def test_streaming_a_layout_gives_the_times_of_all_jobs_at_once(chains, runs):
     chunks = workload_of(chains).chunks(chains.system.arrival_rate_per_s, RandomStreams(720, 0, 3), JOBS // 50)
-    by_chunks = stream_layout(chains, chunks, JOBS, INDEPENDENT, FIRST, [("waiting", 0.0), ("response", 9.0)])
+    by_chunks = stream_layout(chains, chunks, JOBS, INDEPENDENT, FIRST, [{"waiting": 0.0}, {"response": 9.0}])
     for time in TIMES:
         assert by_chunks.mean_s(time) == pytest.approx(runs[3].mean_s(time), rel=1e-12)
         for q in QUANTILES:
@@ -282,7 +311,7 @@ def test_all_times_have_the_interface_of_response_times(chains, runs, source):
         "steady state": steady_state(chains),
     }[source]
     members = [member for member in vars(ResponseTimes) if not member.startswith("_")]
-    assert {"mean_s", "quantile_s", "share_above", "half_width_s", "by_chain"} <= set(members)
+    assert {"mean_s", "quantile_s", "share_above", "share_within", "half_width_s", "by_chain"} <= set(members)
     assert all(hasattr(times, member) for member in members)
     for time in TIMES:
         assert times.mean_s(time) > 0
