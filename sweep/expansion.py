@@ -9,7 +9,6 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from math import prod
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hydra.core.config_loader import ConfigLoader
@@ -34,14 +33,14 @@ class Point(NamedTuple):
     """One point of a sweep: its identity, the value of every axis, and its resolved configuration.
 
     `is_declared` says whether the experiment's own file declares it: without overrides it would be there as well.
-    `settings` are its values of all keys that it depends on, besides the axes (`Template.settings`).
+    `settings` are its values of the other keys that it depends on (`Template.settings`).
     """
 
     identity: str
     axes: dict[str, str]
     case: dict[str, Any]
     is_declared: bool = True
-    settings: Mapping[str, str] = MappingProxyType({})
+    settings: Mapping[str, str] = {}
 
 
 class Sweep(NamedTuple):
@@ -189,10 +188,9 @@ class Expansion:
 
     def _point(self, fixed: list[str], axes: list[str], choices: tuple[str, ...]) -> Point:
         template, values = self._split([*fixed, *choices])
-        case = template.case(values)
+        case, settings = template.case(values), template.settings(tuple(fixed))
         on_axes = {axis: choice.removeprefix(f"{axis}=") for axis, choice in zip(axes, choices, strict=True)}
-        given = tuple((key, text) for key, _, text in (text.partition("=") for text in fixed) if key in values)
-        return Point(identity_of(case).point, on_axes, case, settings=template.settings(given))
+        return Point(identity_of(case).point, on_axes, case, settings=settings)
 
     def _case(self, overrides: Iterable[str]) -> dict[str, Any]:
         """Return the resolved case under these overrides."""
@@ -200,7 +198,7 @@ class Expansion:
         return template.case(values)
 
     def _split(self, overrides: Iterable[str]) -> tuple[Template, dict[str, Any]]:
-        """Return the template that overrides compose, and the values that they set in it by key."""
+        """Return the template that overrides compose, and the values they set."""
         parsed = [self._parse(text) for text in overrides]
         composing = tuple(_text(override) for override in parsed if not self._sets_a_value(override))
         values = {override.key_or_group: override.value() for override in parsed if self._sets_a_value(override)}

@@ -46,18 +46,19 @@ class Template:
                 _value_at(case, path[:-1])[path[-1]] = values[key]
         return case
 
-    def _settings(self, given: tuple[tuple[str, str], ...]) -> dict[str, str]:
-        """Return the value of each key that the case depends on, as on the command line.
+    def _settings(self, overrides: tuple[str, ...]) -> dict[str, str]:
+        """Return the values that the case depends on, as on the command line.
 
-        Among them are the choices of config groups; a reference to another key stays one. `given` are keys that are set,
-        with their values; those that nothing depends on are left out.
+        Among them are the choices of config groups; a reference to another key stays one. `overrides` may set keys;
+        those that nothing depends on are left out.
         """
         used, unused = self._keys
-        return used | {key: text for key, text in given if key not in unused}
+        given = [override.partition("=") for override in overrides if override[0] not in "+~"]
+        return used | {key: text for key, _, text in given if key not in unused}
 
     @cached_property
     def _keys(self) -> tuple[dict[str, str], set[str]]:
-        """Return the values that the case depends on by key, and the keys that it does not depend on."""
+        """Return the values that the case depends on, and keys without effect."""
         config: Any = OmegaConf.to_container(self.config)
         values = _reached(config, "case")
         nodes = {group: group.rpartition("@")[2].replace("/", ".") for group in self.choices}
@@ -129,7 +130,7 @@ def _leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def _reached(config: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return the unresolved values below a key, and below the keys that these refer to."""
+    """Return unresolved values below a key and below all that these reference."""
     reached: dict[str, Any] = {}
     pending = [key]
     while pending:
@@ -141,7 +142,10 @@ def _reached(config: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _node_at(config: Any, key: str) -> tuple[str, Any]:
-    """Return a key with its value; the part of the key that leads to a reference, if there is one on the way."""
+    """Return a key with its value.
+
+    If a reference is on the way to it, return the part of the key that leads to the reference.
+    """
     names = key.split(".")
     for depth, name in enumerate(names):
         if not isinstance(config, dict):
@@ -151,7 +155,7 @@ def _node_at(config: Any, key: str) -> tuple[str, Any]:
 
 
 def _values_below(key: str, node: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every value that is no container, or a list of such values, after its key."""
+    """Yield the key and value of all leaves; lists of plain values are leaves."""
     is_list = isinstance(node, list) and any(isinstance(child, (dict, list)) for child in node)
     if isinstance(node, dict) or is_list:
         for name, child in enumerate(node) if is_list else node.items():
@@ -161,7 +165,10 @@ def _values_below(key: str, node: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _references(key: str, value: Any) -> Iterator[str]:
-    """Yield the keys that a value refers to; leading dots stand for folders above the value, as in OmegaConf."""
+    """Yield the keys that a value refers to.
+
+    Leading dots stand for the nodes above it, as in OmegaConf.
+    """
     for dots, name in REFERENCE.findall(str(value)):
         yield ".".join([*key.split(".")[: -len(dots)], name]) if dots else name
 

@@ -85,7 +85,10 @@ def _appearance_lines(swept: Mapping[str, dict[str, Any]], point: str) -> list[s
 
 
 def _size(point: str, sweeps: Sequence[Record], records: Sequence[Record]) -> tuple[int, int]:
-    """Return the most draws and replications of a point in these experiments; without any, of its records."""
+    """Return the most draws and replications of a point.
+
+    They are those in these experiments; without any, those of its records.
+    """
     sizes = [sizes_of(sweep)[point] for sweep in sweeps]
     sizes = sizes or [(record["part"][1], record["part"][3]) for record in records]
     draws, replications = zip(*sizes, strict=True)

@@ -17,8 +17,8 @@ from store.tables.reading import axes_table, outcomes, points_of, sizes_of
 from store.tables.text import aligned
 
 LEGEND = (
-    "done includes refused points (infeasible, unstable), as these are results; missing includes outdated points, which "
-    "other code computed; left_s and left_wall_s are estimates"
+    "done includes refused points (infeasible, unstable), as these are results; missing includes outdated points, "
+    "computed by other code or data; left_s and left_wall_s are estimates"
 )
 NOTED = ("failed", "skipped")
 OUTDATED = "outdated"  # complete, but computed by other code

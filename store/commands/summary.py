@@ -19,7 +19,7 @@ def summary_line(experiment: str, fixed: Sequence[str], points: pd.DataFrame) ->
 
 
 def history_line(store: Store, experiment: str) -> list[str]:
-    """Return a line on all sweeps of an experiment; no line if there is only one."""
+    """Return a line on all sweeps of an experiment if there are several."""
     count, points = len(store.sweeps(experiment)), len(points_of(store.experiment(experiment)))
     note = f"    {experiment} now has {count} sweeps, {points} points; `python -m store sweeps {experiment}` lists them"
     return [note] if count > 1 else []

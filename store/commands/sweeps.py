@@ -67,7 +67,10 @@ def _values(view: Mapping[str, Any], axis: str) -> str:
 
 
 def remove_sweeps(store: Store, experiment: str, numbers: list[int], keep: bool) -> None:
-    """Take sweeps out of an experiment, or with `keep` all others. Their points stay in the store."""
+    """Take sweeps out of an experiment, or with `keep` all others.
+
+    Their points stay in the store.
+    """
     count = len(store.sweeps(experiment))
     for number in numbers:
         require(0 < number <= count, "sweep", number, f"the sweeps of {experiment} are 1 to {count}")

@@ -17,12 +17,15 @@ from system.code.source import file_of, module_of, short_hash
 
 
 def data_of(case: Mapping[str, Any]) -> dict[str, str]:
-    """Return the present hash of each data file that a resolved case has the content of."""
+    """Return the present hashes of the data files behind a resolved case."""
     return {name: data_hash(name) for name in sorted(set(_files(case)))}
 
 
 def data_hash(name: str) -> str:
-    """Return the hash of a data file without what only describes it; empty if it is gone."""
+    """Return the hash of a data file, empty if it is gone.
+
+    Keys that only describe the data do not change it.
+    """
     path = source.ROOT / name
     return _data_hash(path, path.stat().st_mtime_ns) if path.is_file() else ""
 

@@ -44,12 +44,15 @@ def targets_of(case: Mapping[str, Any]) -> list[str]:
 
 
 def code_text(targets: Iterable[str]) -> str:
-    """Return the present code of these modules and of all that they import, as hashes in a text."""
+    """Return hashes of these modules and of all that they import as text."""
     return json.dumps(code_of(targets))
 
 
 def point_of(configuration: str, code: str) -> str:
-    """Return the name of the point that a configuration is under a code, given the hash of one and the text of the other."""
+    """Return the name of a configuration's point under a code.
+
+    `configuration` is a hash and `code` a text, as these functions return them.
+    """
     return short_hash(configuration + code)
 
 

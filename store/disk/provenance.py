@@ -55,12 +55,12 @@ def commit_of(folder: Path) -> str | None:
 
 
 def full_commit(revision: str) -> str:
-    """Return the full name of the commit that a revision means, such as HEAD~2; empty if it means none."""
+    """Return the full name of a revision's commit, such as of HEAD~2; else nothing."""
     return _git(ROOT, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
 
 
 def _git(folder: Path, *words: str) -> str:
-    """Return the output of a git command; empty if it fails or there is no git."""
+    """Return the output of a git command, empty if it fails."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
     except OSError:

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from store.disk.files import TEMPORARY, Files
 from store.disk.sweeps import add_sweep, read_sweeps, sweep_names, view_of
-from store.disk.upgrade import upgrade
+from store.disk.upgrade import move_sweeps
 from system import InputError
 from system.checks import require
 
@@ -74,7 +74,7 @@ class Store:
     def __post_init__(self) -> None:
         stated = self._format
         if stated == UPGRADABLE:
-            upgrade(self.files)
+            move_sweeps(self.files)
             self.files.write_json("store.json", {"format": FORMAT})
             stated = FORMAT
         if stated != FORMAT:
@@ -153,12 +153,12 @@ class Store:
         self._write_record(f"unfinished/{point}.json", {"point": point, **record})
 
     def write_experiment(self, name: str, sweep: Mapping[str, Any]) -> None:
-        """Add the record of a sweep to an experiment; it replaces that of the same command."""
+        """Add the record of a sweep to those of an experiment (`add_sweep`)."""
         self._write_format()
         add_sweep(self.files, name, {"started": datetime.now(UTC).isoformat()} | dict(sweep))
 
     def remove_sweeps(self, name: str, numbers: Iterable[int]) -> None:
-        """Remove the records of an experiment's sweeps, which are counted from 1; their points stay."""
+        """Remove the records of sweeps, which are counted from 1, but no points."""
         names = sweep_names(self.files, name)
         for number in numbers:
             self.files.remove(names[number - 1])
@@ -168,17 +168,17 @@ class Store:
         return sorted({path.parent.name for path in (self.folder / "experiments").glob("[!.]*/[!.]*.json")})
 
     def experiment(self, name: str) -> dict[str, Any]:
-        """Return the view over all sweeps of an experiment (`view_of`), or over one: `fig8@2` is the second of `fig8`.
+        """Return the view over all sweeps of an experiment (`view_of`).
 
-        It holds the points with their axes, and the number of draws and replications of each point. Raises `InputError`
-        if the experiment is not in the store.
+        The name `fig8@2` is the second sweep of `fig8` by itself. The view holds the points with their axes, and the
+        number of draws and replications of each. Raises `InputError` if the experiment is not in the store.
         """
         return view_of(self.sweeps(name))
 
     def sweeps(self, name: str) -> list[Mapping[str, Any]]:
-        """Return the records of an experiment's sweeps, the first sweep first; of `fig8@2` only that sweep.
+        """Return the records of an experiment's sweeps, the first sweep first.
 
-        Raises `InputError` if the experiment is not in the store.
+        Of `fig8@2` it is the second only. Raises `InputError` if the experiment is not in the store.
         """
         experiment, _, number = name.partition(ONLY)
         sweeps = read_sweeps(self.files, experiment)
@@ -242,7 +242,10 @@ class Store:
 
 
 def configured_name(experiment: str) -> str:
-    """Return the name of an experiment in conf/experiment, whatever data it was swept with, and in which sweep."""
+    """Return the name of an experiment in conf/experiment.
+
+    It does not depend on the data that the experiment was swept with, nor on the sweep.
+    """
     return experiment.partition(ONLY)[0].removesuffix(EMBEDDED)
 
 

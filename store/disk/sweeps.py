@@ -23,7 +23,7 @@ Record = Mapping[str, Any]
 
 
 def add_sweep(files: Files, experiment: str, sweep: Record) -> None:
-    """Add the record of a sweep as the last one; it replaces that of the same command."""
+    """Add the record of a sweep; replace that of the same command."""
     command = short_hash(json.dumps([sweep["command"], sweep["axes"]]) if "command" in sweep else "")[:8]
     before = [name for name in sweep_names(files, experiment) if name.endswith(f"-{command}.json")]
     digits = re.sub(r"\D", "", sweep["started"])
@@ -66,7 +66,7 @@ class Entry(NamedTuple):
     changed_data: tuple[str, ...]  # files with other content now
 
     def value(self, key: str) -> str | None:
-        """Return the value of a key as on the command line; None if the key does not apply."""
+        """Return a key's value as on the command line, None without one."""
         if key == SWEEP:
             return str(self.sweep)
         text = self.axes[key] if key in self.axes else self.settings.get(key)
@@ -75,11 +75,11 @@ class Entry(NamedTuple):
 
 
 def view_of(sweeps: Sequence[Record]) -> dict[str, Any]:
-    """Return the points of all sweeps as one record, each point once for the values of its axes.
+    """Return the points of all sweeps as one record.
 
-    Its axes are those of all sweeps, and the keys in which its points differ besides, so no two points agree in all
-    axes. `draws` and `replications` are the most of any point; each entry has its own. `is_current` of an entry says
-    whether the present code would give its configuration the same identity.
+    Each point is there once. The axes are those of all sweeps, and the keys in which points differ besides, so no two
+    points agree in all axes. `draws` and `replications` are the most of any point; each entry has its own. `is_current`
+    of an entry says whether the present code and data would give its configuration the same identity.
     """
     entries = _newest(_distinct(_entries(sweeps)))
     axes = list(dict.fromkeys(axis for sweep in sweeps for axis in sweep["axes"]))
@@ -132,7 +132,10 @@ def _changed_data(hashes: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _distinct(entries: Iterable[Entry]) -> list[Entry]:
-    """Return the entries, those of several sweeps with the same axes once: the last, with the largest size."""
+    """Return the entries without repetitions in later sweeps.
+
+    An entry has the largest size of all that are alike.
+    """
     distinct: dict[tuple[Any, ...], Entry] = {}
     for entry in entries:
         key = (entry.point, *entry.axes.items())
@@ -147,7 +150,10 @@ def _distinct(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _newest(entries: list[Entry]) -> list[Entry]:
-    """Return the entries without those that other code computed too: the present code, or else in a later sweep."""
+    """Return one point of each configuration, with all its entries.
+
+    It is the point of the present code, or else that of the last sweep.
+    """
     newest: dict[str, Entry] = {}
     for entry in entries:
         if entry.configuration not in newest or not newest[entry.configuration].is_current:
@@ -184,7 +190,10 @@ def _follows(key: str, groups: Sequence[str], tables: Sequence[Mapping[str, str]
 
 
 def _separating(entries: Sequence[Entry], axes: Sequence[str]) -> list[str]:
-    """Return further keys such that no two points agree in all axes: the first in which two such points differ."""
+    """Return further keys such that no two points agree in all axes.
+
+    They are the first keys in which two such points differ, or the sweep.
+    """
     added: list[str] = []
     while SWEEP not in added and (pair := _alike(entries, [*axes, *added])):
         keys = sorted({*pair[0].settings, *pair[1].settings, *pair[0].axes, *pair[1].axes})
@@ -204,7 +213,10 @@ def _alike(entries: Sequence[Entry], axes: Sequence[str]) -> tuple[Entry, Entry]
 
 
 def _merged(entries: Sequence[Entry], axes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the entries of a view, one for each point unless it has several values of an axis."""
+    """Return the entries of a view.
+
+    There is one for each point, and more where a point has several values of an axis.
+    """
     merged: dict[str, list[dict[str, str]]] = {}
     of_point: dict[str, list[Entry]] = {}
     for entry in entries:

@@ -11,7 +11,7 @@ from store.disk.identity import configuration_of, targets_of
 from store.disk.sweeps import FOLDER, add_sweep
 
 
-def upgrade(files: Files) -> None:
+def move_sweeps(files: Files) -> None:
     """Move the record of each experiment to those of its sweeps."""
     for path in sorted((files.folder / FOLDER).glob("[!.]*.json")):
         name = f"{FOLDER}/{path.name}"
@@ -23,7 +23,10 @@ def upgrade(files: Files) -> None:
 
 
 def _points(files: Files, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the fields of a sweep about its points, with what their own records say of configuration and code."""
+    """Return the fields of a sweep about its points.
+
+    Their own records give the configuration and the code.
+    """
     records = {entry["point"]: _record(files, entry["point"]) for entry in entries}
     known = {point: record for point, record in records.items() if record is not None}
     variants = [{"settings": {}, "targets": targets_of(record["configuration"])} for record in known.values()]
@@ -35,6 +38,6 @@ def _points(files: Files, entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _record(files: Files, point: str) -> Any:
-    """Return a record of a point's parts or of its last attempt; None if there is none."""
+    """Return a record of a point's parts, or of its last attempt."""
     committed = sorted((files.folder / "points").glob(f"{point}.*.json"))
     return files.read_json(f"points/{committed[0].name}" if committed else f"unfinished/{point}.json")

@@ -1,6 +1,6 @@
 """Comparison of two sides of an experiment: two values of an axis, or two versions of the code."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 

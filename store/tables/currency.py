@@ -28,7 +28,10 @@ def outdated_points(store: Store, sweep: Sweep) -> dict[str, dict[str, Any]]:
 
 
 def outdated_note(store: Store, experiment: str) -> str:
-    """Return how many points other code computed, what changed since, and which they are; empty if there are none."""
+    """Return a sentence on the points that other code computed, if any.
+
+    It says how many they are, what changed since, and which they are.
+    """
     sweep = store.experiment(experiment)
     records = outdated_points(store, sweep)
     if not records:
@@ -58,10 +61,8 @@ def _named(entries: Sequence[Mapping[str, Any]], sweep: Sweep) -> str:
     """Return the values of the axes by which these points differ from the others."""
     words = []
     for axis in sweep["axes"]:
-        every, own = (
-            dict.fromkeys(str(entry["axes"].get(axis)) for entry in some) for some in (sweep["points"], entries)
-        )
-        if len(own) < len(every):
+        own = dict.fromkeys(str(entry["axes"].get(axis)) for entry in entries)
+        if len(own) < len({str(entry["axes"].get(axis)) for entry in sweep["points"]}):
             words.append(f"{axis}={_listed(own, ',')}")
     return f": {' '.join(words)}" if words else ""
 

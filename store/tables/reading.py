@@ -92,7 +92,7 @@ def load_points(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
     return load_results(experiment, store, outdated=True).points
 
 
-def points_table(store: Store, sweep: dict[str, Any]) -> pd.DataFrame:
+def points_table(store: Store, sweep: Mapping[str, Any]) -> pd.DataFrame:
     """Return the points of a sweep with the columns of `load_points`."""
     return _points_table(sweep, outcomes(store, sizes_of(sweep), store.parts(points_of(sweep))))
 

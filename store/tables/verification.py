@@ -16,8 +16,7 @@ import yaml
 from numpy.typing import NDArray
 
 from store.disk.provenance import current_provenance
-from store.disk.store import Store
-from store.tables.reading import load_records, load_results, with_numbers
+from store.tables.reading import axes_of, declared, load_records, load_results, with_numbers
 from store.tables.reference import DIGITS, PROVENANCE, platform_of, reference_rows
 from store.tables.statistics import shown
 from system.checks import require
@@ -61,15 +60,18 @@ def verify_all(store: Path, experiments: Sequence[str], folder: Path) -> tuple[s
 def verify(store: Path, experiment: str, folder: Path) -> Verification:
     """Compare an experiment in the store with its reference rows.
 
-    Raises `InputError` if there are no reference rows.
+    If its sweeps vary more than the reference, only points that the experiment's own file declares are compared. Raises
+    `InputError` if there are no reference rows.
     """
     path = folder / f"{experiment}.csv"
     if not path.is_file():
         raise InputError(
             f"experiment = {experiment}: no reference rows {path}; write them with `python plot.py --rows`"
         )
-    axes = list(Store(store).experiment(experiment)["axes"])
-    rows, points = load_results(experiment, store)
+    results, known = load_results(experiment, store), pd.read_csv(path, nrows=0).columns
+    axes = [axis for axis in axes_of(results.points) if axis in known]
+    further = [axis for axis in axes_of(results.points) if axis not in known]
+    rows, points = (table.drop(columns=further) for table in (declared(results) if further else results))
     recomputed = reference_rows(rows, points).merge(_simulated(load_records(experiment, store), points, axes), on=axes)
     expected = with_numbers(pd.read_csv(path, dtype=dict.fromkeys([*axes, "metric", "status"], str)), axes)
     same_platform = _same_platform(folder, experiment)

@@ -28,7 +28,7 @@ def computed_by(revision: str, records: Records) -> Records:
 
 
 def _versions(records: Records) -> dict[str, dict[str, str]]:
-    """Return for each version, the earliest first, its points and when the last part of each was started."""
+    """Return the points of each version with their times, the earliest version first."""
     parts = sorted((record["started"], point, record) for point, of_point in records.items() for record in of_point)
     versions: dict[str, dict[str, str]] = {}
     for started, point, record in parts:

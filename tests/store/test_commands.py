@@ -96,7 +96,7 @@ def point_of(*key):
 
 
 def record_of(keys, **fields):
-    """Return the record of a sweep over a scheme and a load, as the sweeper writes it."""
+    """Return the record of a sweep over a scheme and a load."""
     entries = [
         {
             "point": point_of(*key),

@@ -26,7 +26,7 @@ def identity(values):
 
 
 def sweep_of(fixed, axes, **fields):
-    """Return the record of a sweep over `axes`; other keys are fixed or have their first value."""
+    """Return the record of a sweep over `axes`, with some other keys fixed."""
     defaults = {key: values[0] for key, values in KEYS.items()}
     entries, variants = [], []
     for choice in itertools.product(*axes.values()):
@@ -130,7 +130,7 @@ ROW = (0, 0, "response_mean_s", float("nan"), 1.5)
 
 @pytest.fixture
 def store(tmp_path):
-    """Return a store with two sweeps of an experiment: a good one, and one of a typo, whose points failed."""
+    """Return a store with a good sweep, and with one whose points failed."""
     store = Store(tmp_path / "store")
     good = sweep_of({}, {"load": ["0.1", "0.5"]}, command=["load=0.1,0.5"])
     typo = sweep_of({}, {"load": ["0.1:0.5"]}, command=["load=0.1:0.5"])

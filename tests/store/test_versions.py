@@ -14,7 +14,7 @@ IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=f
 
 @pytest.fixture
 def repository(tmp_path):
-    """Return a repository with two commits of one module, and a function that runs git in it."""
+    """Return a repository with two commits, and a function that runs git."""
 
     def _git(*words):
         done = subprocess.run(["git", "-C", tmp_path, *IDENTITY, *words], capture_output=True, text=True, check=True)
