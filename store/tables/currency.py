@@ -41,9 +41,8 @@ def outdated_note(store: Store, experiment: str) -> str:
     changed |= {name for entry in outdated for name in entry["changed_data"]}
     counts = f"{len(records)} of {counted(len({entry['point'] for entry in sweep['points']}), 'point')} of {experiment}"
     verb = "was" if len(records) == 1 else "were"
-    return (
-        f"{counts} {verb} computed by other code or data ({_listed(sorted(changed))} changed){_named(outdated, sweep)}"
-    )
+    why = f" ({_listed(sorted(changed))} changed)" if changed else ""
+    return f"{counts} {verb} computed by other code or data{why}{_named(outdated, sweep)}"
 
 
 def warn_of_outdated(experiment: str, store: str | Path) -> None:
