@@ -14,7 +14,6 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +23,19 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
+from store.commands.dry_run import dry_run_lines
+from store.commands.status import sweep_status
 from store.commands.summary import history_line, reasons, summary_line
-from store.disk.data import data_of
-from store.disk.identity import configuration_of, targets_of
 from store.disk.locks import wait_for_others
 from store.disk.store import Store, missing_parts
 from store.disk.work import WorkItem, write_work
 from store.tables.reading import points_table
 from sweep.errors import sentence
-from sweep.expansion import Expansion, Point, Sweep
-from sweep.labels import config_folders, labels_of
+from sweep.expansion import Expansion, Sweep
+from sweep.instantiate import require_valid
+from sweep.labels import config_folders
 from sweep.ray_launcher import RayLauncher
+from sweep.records import as_record
 from sweep.remembered import remembered_sweeps
 
 POLL_S = 0.5
@@ -46,20 +47,23 @@ class PointsSweeperConfig:
     """The options of `hydra/sweeper=points`.
 
     `workers` is the number of launcher jobs that share a sweep's points; null means as many as run at once. `added` is
-    the number of leading arguments that run.py added as stand-ins for recorded data (`data=embedded`).
+    the number of leading arguments that run.py added as stand-ins for recorded data (`data=embedded`). With `dry_run`
+    a sweep only says what it would compute.
     """
 
     _target_: str = MISSING
     workers: int | None = None
     added: int = 0
+    dry_run: bool = False
 
 
 class PointsSweeper(Sweeper):
     """Sweeper of `python run.py -m experiment=NAME[,NAME] [key=values ...]`."""
 
-    def __init__(self, workers: int | None, added: int = 0) -> None:
+    def __init__(self, workers: int | None, added: int = 0, dry_run: bool = False) -> None:
         self._workers = workers
         self._added = added
+        self._dry_run = dry_run
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep the configuration and its loader, and make the launcher."""
@@ -76,17 +80,25 @@ class PointsSweeper(Sweeper):
         """
         store = Store(Path(self._config.store).absolute())
         sweeps = self._sweeps(store, arguments[self._added :])
+        if self._dry_run:
+            sys.stdout.write("".join(f"{line}\n" for sweep in sweeps for line in self._dry_run_lines(store, sweep)))
+            return
         folders = config_folders(self._config.hydra.runtime.config_sources)
         command = [text for text in arguments[self._added :] if not text.startswith("store=")]
-        records = [(sweep.experiment, as_record(sweep, command, folders)) for sweep in sweeps]
-        for name, record in records:
-            store.write_experiment(name, record)
+        records = [as_record(sweep, command, folders) for sweep in sweeps]
+        for sweep, record in zip(sweeps, records, strict=True):
+            store.write_experiment(sweep.experiment, record)
         try:
             self._compute(store, sweeps)
         finally:
-            complete = [_report(store, name, record) for name, record in records]
+            complete = [_report(store, sweep, record) for sweep, record in zip(sweeps, records, strict=True)]
         if not all(complete):
             sys.exit(1)
+
+    def _dry_run_lines(self, store: Store, sweep: Sweep) -> list[str]:
+        record = as_record(sweep)
+        status, _ = sweep_status(store, sweep.experiment, record)
+        return dry_run_lines(record, status, sweep.notes, self._worker_count([sweep]))
 
     def _compute(self, store: Store, sweeps: list[Sweep]) -> None:
         """Compute all missing points.
@@ -115,7 +127,9 @@ class PointsSweeper(Sweeper):
         name = hydra.job.config_name
         search_path = [text for text in hydra.overrides.hydra if text.startswith("hydra.searchpath=")]
         expansion = Expansion(self._loader, name, search_path)
-        return remembered_sweeps(store, [name, *arguments], folders, lambda: expansion.sweeps(arguments))
+        if self._dry_run:  # which writes nothing
+            return _valid(expansion.sweeps(arguments))
+        return remembered_sweeps(store, [name, *arguments], folders, lambda: _valid(expansion.sweeps(arguments)))
 
     def _launch(self, store: Store, work: list[WorkItem], workers: int) -> Exception | None:
         """Let workers do the work; return the error that stopped one, if any."""
@@ -209,10 +223,19 @@ class _Progress:
         return {name for name, _ in self._store.finished_files() - self._before}
 
 
-def _report(store: Store, experiment: str, record: Mapping[str, Any]) -> bool:
+def _valid(sweeps: list[Sweep]) -> list[Sweep]:
+    """Return the sweeps; raise `InputError` for a case that cannot be computed as configured."""
+    for sweep in sweeps:
+        keys = [*sweep.axes, *(text.partition("=")[0] for text in sweep.fixed)]
+        require_valid((point.case for point in sweep.points), keys)
+    return sweeps
+
+
+def _report(store: Store, sweep: Sweep, record: Mapping[str, Any]) -> bool:
     """Print the summary of a sweep; return whether no point failed or is missing."""
     points = points_table(store, record)
-    lines = [summary_line(experiment, record["fixed"], points), *reasons(points), *history_line(store, experiment)]
+    notes = [*(f"    {note}" for note in sweep.notes), *reasons(points), *history_line(store, sweep.experiment)]
+    lines = [summary_line(sweep.experiment, sweep.fixed, points), *notes]
     sys.stdout.write("\n".join(lines) + "\n")
     return not points["status"].isin(["failed", "missing"]).any()
 
@@ -230,37 +253,3 @@ def _missing_work(store: Store, sweeps: Sequence[Sweep]) -> list[WorkItem]:
     committed = store.parts(cases)
     missing = {point: missing_parts(committed[point], draws[point], replications[point]) for point in cases}
     return [WorkItem(point, cases[point], parts) for point, parts in missing.items() if parts]
-
-
-def as_record(sweep: Sweep, command: Sequence[str], folders: Sequence[Traversable]) -> dict[str, Any]:
-    """Return the record of a sweep; `folders` have the labels of its config groups.
-
-    A variant is what points share: their settings, and the modules and data files that their configuration names.
-    """
-    variants = [
-        {"settings": dict(point.settings), "targets": targets_of(point.case), "data": data_of(point.case)}
-        for point in sweep.points
-    ]
-    keys = [json.dumps(variant) for variant in variants]
-    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    return {
-        "command": list(command),
-        "fixed": sweep.fixed,
-        "axes": sweep.axes,
-        "draws": sweep.draws,
-        "replications": sweep.replications,
-        "declared_count": sweep.declared_count,
-        "variants": [json.loads(key) for key in numbers],
-        "points": [_as_entry(point, numbers[key]) for point, key in zip(sweep.points, keys, strict=True)],
-        "labels": labels_of(({**point.settings, **point.axes} for point in sweep.points), folders),
-    }
-
-
-def _as_entry(point: Point, variant: int) -> dict[str, Any]:
-    return {
-        "point": point.identity,
-        "configuration": configuration_of(point.case),
-        "variant": variant,
-        "axes": point.axes,
-        "is_declared": point.is_declared,
-    }

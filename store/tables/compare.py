@@ -1,6 +1,6 @@
 """Comparison of two sides of an experiment: two values of an axis, or two versions of the code."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,8 @@ from system.checks import require
 CODES = ("other code", "this code")
 NOT_KNOWN = no_side("")  # the other side of a point that was not computed, which has a reason of its own
 DIGITS = {"difference": 4, "half_width": 3, "ratio": 4}
+NOT_APPLIED = ""  # the value of an axis that does not apply to a point
+Key = tuple[Any, ...]  # the values of the axes that are not compared
 
 
 class Comparison(NamedTuple):
@@ -53,16 +55,36 @@ def compare_values(
     require_known(axes, axis=axis)
     a, b = (matching_values(results.points, axis, [value])[0] for value in values)
     names = f"{axis}={shown(a)}", f"{axis}={shown(b)}"
-    absent = no_side("no such point")
     require_measure(results.rows, measure)
     by_point = sides(results, measure)
     others = [other for other in axes if other != axis]
-    cells: dict[tuple[Any, ...], dict[Any, Side]] = {}
+    of_value: dict[Any, dict[Key, Side]] = {a: {}, b: {}}
     chosen = results.points[results.points[axis].isin([a, b])]
-    for point in chosen.astype(object).where(chosen.notna(), "").to_dict("records"):
-        cells.setdefault(tuple(point[other] for other in others), {})[point[axis]] = by_point[point["point"]]
-    pairs = ([*key, *paired(cell.get(a, absent), cell.get(b, absent), names)] for key, cell in cells.items())
+    for point in chosen.astype(object).where(chosen.notna(), NOT_APPLIED).to_dict("records"):
+        of_value[point[axis]][tuple(point[other] for other in others)] = by_point[point["point"]]
+    pairs = ([*key, *paired(*cell, names)] for key, cell in _cells(of_value[a], of_value[b]).items())
     return Comparison(measure, names, pd.DataFrame(pairs, columns=[*others, *Paired._fields]))
+
+
+def _cells(a: Mapping[Key, Side], b: Mapping[Key, Side]) -> dict[Key, tuple[Side, Side]]:
+    """Return both sides at each combination of the other axes.
+
+    A side to which an axis does not apply stands for all values of that axis: it is paired with each of them.
+    """
+    absent = no_side("no such point")
+    cells, matched = {}, set()
+    for key in a:
+        partners = [key] if key in b else [other for other in b if _agree(key, other)]
+        matched.update(partners)
+        for other in partners:
+            cells[tuple(y if x == NOT_APPLIED else x for x, y in zip(key, other, strict=True))] = a[key], b[other]
+        if not partners:
+            cells[key] = a[key], absent
+    return cells | {key: (absent, side) for key, side in b.items() if key not in matched}
+
+
+def _agree(key: Key, other: Key) -> bool:
+    return all(x == y or NOT_APPLIED in (x, y) for x, y in zip(key, other, strict=True))
 
 
 def compare_stores(experiment: str, other: str | Path, measure: Measure, store: str | Path = FOLDER) -> Comparison:
