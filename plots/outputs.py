@@ -55,7 +55,7 @@ class Experiment:
 
     @cached_property
     def outdated_lines(self) -> list[str]:
-        """Return a line on points that other code computed, if there are any."""
+        """Return a line on points that other code computed."""
         note = outdated_note(Store(self.store), self.name)
         treated = "drawn" if self.outdated else "left out"
         remedy = "" if self.outdated else "; run their sweep again or pass --outdated"

@@ -34,7 +34,8 @@ def as_record(sweep: Sweep, command: Sequence[str] = (), folders: Sequence[Trave
 
 
 def _variant(point: Point, axes: Sequence[str]) -> dict[str, Any]:
-    settings = {key: text for key, text in point.settings.items() if key not in axes}
+    groups = {key.partition(".")[0] for key in point.settings if "." in key}
+    settings = {key: text for key, text in point.settings.items() if key not in axes or key in groups}
     return {"settings": settings, "targets": targets_of(point.case), "data": data_of(point.case)}
 
 

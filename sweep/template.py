@@ -58,12 +58,12 @@ class Template:
         stays one. `overrides` set keys; those that nothing depends on are left out.
         """
         used, unused = self._dependence
-        given = [override.partition("=") for override in overrides]
+        given = [override.partition("=") for override in overrides if override[0] not in "+~"]
         return used | {key: text for key, _, text in given if key not in unused}
 
     @cached_property
     def _dependence(self) -> tuple[dict[str, str], set[str]]:
-        """Return the values that the case depends on, and keys without effect."""
+        """Return the values behind the case, and keys without effect."""
         config: Any = OmegaConf.to_container(self.config)
         values = _reached(config, "case")
         nodes = {group: group.rpartition("@")[2].replace("/", ".") for group in self.choices}
@@ -152,7 +152,7 @@ def _leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def _reached(config: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return unresolved values below a key and below all that these reference."""
+    """Return unresolved values below a key and below its references."""
     reached: dict[str, Any] = {}
     pending = [key]
     while pending:
@@ -177,7 +177,7 @@ def _node_at(config: Any, key: str) -> tuple[str, Any]:
 
 
 def _values_below(key: str, node: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the key and value of all leaves; lists of plain values are leaves."""
+    """Yield key and value of leaves, such as plain lists."""
     is_list = isinstance(node, list) and any(isinstance(child, (dict, list)) for child in node)
     if isinstance(node, dict) or is_list:
         for name, child in enumerate(node) if is_list else node.items():

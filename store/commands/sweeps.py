@@ -47,7 +47,7 @@ def _swept(store: Store, experiment: str, number: int) -> Swept:
 
 
 def sweep_details(store: Store, experiment: str, number: int) -> list[str]:
-    """Return the command, the axes and the points of one sweep as lines."""
+    """Return the command, axes and points of a sweep."""
     name = f"{experiment}{ONLY}{number}"
     (sweep,) = store.sweeps(name)
     view = store.experiment(name)

@@ -17,12 +17,12 @@ from system.code.source import file_of, module_of, short_hash
 
 
 def data_of(case: Mapping[str, Any]) -> dict[str, str]:
-    """Return the present hashes of the data files behind a resolved case."""
+    """Return present hashes of the data files behind a case."""
     return {name: data_hash(name) for name in sorted(set(_files(case)))}
 
 
 def data_hash(name: str) -> str:
-    """Return the hash of a data file, empty if it is gone.
+    """Return a data file's hash, empty without the file.
 
     Keys that only describe the data do not change it.
     """

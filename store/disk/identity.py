@@ -34,7 +34,7 @@ def identity_of(case: Mapping[str, Any]) -> Identity:
 
 
 def configuration_of(case: Mapping[str, Any]) -> str:
-    """Return the hash of a resolved case without the code that it names."""
+    """Return the hash of a resolved case, without code."""
     return short_hash(json.dumps(essence(case), sort_keys=True, allow_nan=False))
 
 
@@ -44,7 +44,7 @@ def targets_of(case: Mapping[str, Any]) -> list[str]:
 
 
 def code_text(targets: Iterable[str]) -> str:
-    """Return hashes of these modules and of all that they import as text."""
+    """Return hashes of modules and their imports as text."""
     return json.dumps(code_of(targets))
 
 

@@ -39,7 +39,7 @@ def _version(package: str) -> str | None:
 
 
 def commit_of(folder: Path) -> str | None:
-    """Return the commit that is checked out in a folder; None outside a repository.
+    """Return the commit that is checked out, None outside repositories.
 
     `+` and a hash at its end say that code or configuration differs from the commit: eight digits of a hash of the
     files that are changed, new, or gone.
@@ -55,12 +55,12 @@ def commit_of(folder: Path) -> str | None:
 
 
 def full_commit(revision: str) -> str:
-    """Return the full name of a revision's commit, such as of HEAD~2; else nothing."""
+    """Return the full commit of a revision such as HEAD~2."""
     return _git(ROOT, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
 
 
 def _git(folder: Path, *words: str) -> str:
-    """Return the output of a git command, empty if it fails."""
+    """Return a git command's output, empty if it fails."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
     except OSError:
@@ -69,7 +69,7 @@ def _git(folder: Path, *words: str) -> str:
 
 
 def _content(path: Path) -> bytes | None:
-    """Return the content of a file; None if it is gone."""
+    """Return a file's content, None if it is gone."""
     return path.read_bytes() if path.is_file() else None
 
 

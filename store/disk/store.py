@@ -153,12 +153,12 @@ class Store:
         self._write_record(f"unfinished/{point}.json", {"point": point, **record})
 
     def write_experiment(self, name: str, sweep: Mapping[str, Any]) -> None:
-        """Add the record of a sweep to those of an experiment (`add_sweep`)."""
+        """Add the record of a sweep to an experiment (`add_sweep`)."""
         self._write_format()
         add_sweep(self.files, name, {"started": datetime.now(UTC).isoformat()} | dict(sweep))
 
     def remove_sweeps(self, name: str, numbers: Iterable[int]) -> None:
-        """Remove the records of sweeps, which are counted from 1, but no points."""
+        """Remove the records of sweeps, which count from 1."""
         names = sweep_names(self.files, name)
         for number in numbers:
             self.files.remove(names[number - 1])
@@ -176,7 +176,7 @@ class Store:
         return view_of(self.sweeps(name))
 
     def sweeps(self, name: str) -> list[Mapping[str, Any]]:
-        """Return the records of an experiment's sweeps, the first sweep first.
+        """Return the records of an experiment's sweeps in their order.
 
         Of `fig8@2` it is the second only. Raises `InputError` if the experiment is not in the store.
         """

@@ -23,7 +23,7 @@ Record = Mapping[str, Any]
 
 
 def add_sweep(files: Files, experiment: str, sweep: Record) -> None:
-    """Add the record of a sweep; replace that of the same command."""
+    """Add a sweep's record, in place of that of its command."""
     command = short_hash(json.dumps([sweep["command"], sweep["axes"]]) if "command" in sweep else "")[:8]
     before = [name for name in sweep_names(files, experiment) if name.endswith(f"-{command}.json")]
     digits = re.sub(r"\D", "", sweep["started"])
@@ -35,13 +35,13 @@ def add_sweep(files: Files, experiment: str, sweep: Record) -> None:
 
 
 def sweep_names(files: Files, experiment: str) -> list[str]:
-    """Return the names of the records of an experiment's sweeps, the first sweep first."""
+    """Return the names of an experiment's records in their order."""
     folder = files.folder / FOLDER / experiment
     return [f"{FOLDER}/{experiment}/{path.name}" for path in sorted(folder.glob("[!.]*.json"))]
 
 
 def read_sweeps(files: Files, experiment: str) -> list[Record]:
-    """Return the records of an experiment's sweeps, the first sweep first."""
+    """Return the records of an experiment's sweeps in their order."""
     stamps = tuple((name, (files.folder / name).stat().st_mtime_ns) for name in sweep_names(files, experiment))
     return [sweep for sweep in (_read(files, *stamp) for stamp in stamps) if sweep is not None]
 
@@ -66,7 +66,7 @@ class Entry(NamedTuple):
     changed_data: tuple[str, ...]  # files with other content now
 
     def value(self, key: str) -> str | None:
-        """Return a key's value as on the command line, None without one."""
+        """Return the value of a key, None without one."""
         if key == SWEEP:
             return str(self.sweep)
         text = self.axes[key] if key in self.axes else self.settings.get(key)
@@ -162,7 +162,7 @@ def _newest(entries: list[Entry]) -> list[Entry]:
 
 
 def _varied(sweeps: Sequence[Record], entries: Sequence[Entry], axes: Sequence[str]) -> list[str]:
-    """Return the keys besides the axes in which the sweeps differ.
+    """Return further keys in which the sweeps differ.
 
     They are keys that a command fixed, and keys whose value does not follow from the choices of config groups.
     """
@@ -179,7 +179,7 @@ def _varied(sweeps: Sequence[Record], entries: Sequence[Entry], axes: Sequence[s
 
 
 def _follows(key: str, groups: Sequence[str], tables: Sequence[Mapping[str, str]]) -> bool:
-    """Return whether the value of a key follows from the choices of config groups.
+    """Return whether config groups determine the value of a key.
 
     A reference to another key does, as that key is considered by itself.
     """
@@ -190,7 +190,7 @@ def _follows(key: str, groups: Sequence[str], tables: Sequence[Mapping[str, str]
 
 
 def _separating(entries: Sequence[Entry], axes: Sequence[str]) -> list[str]:
-    """Return further keys such that no two points agree in all axes.
+    """Return keys that tell points apart which the axes do not.
 
     They are the first keys in which two such points differ, or the sweep.
     """
@@ -203,7 +203,7 @@ def _separating(entries: Sequence[Entry], axes: Sequence[str]) -> list[str]:
 
 
 def _alike(entries: Sequence[Entry], axes: Sequence[str]) -> tuple[Entry, Entry] | None:
-    """Return two different points with equal values of all axes, if there are any."""
+    """Return two points with equal values of all axes."""
     seen: dict[tuple[Any, ...], Entry] = {}
     for entry in entries:
         other = seen.setdefault(tuple(_number_or_text(entry.value(axis)) for axis in axes), entry)
@@ -231,7 +231,7 @@ def _merged(entries: Sequence[Entry], axes: Sequence[str]) -> list[dict[str, Any
 
 
 def _described(entries: Sequence[Entry]) -> dict[str, Any]:
-    """Return what a view says of a point besides its axes."""
+    """Return the fields of a view's entry besides its axes."""
     draws, replications = map(max, zip(*(entry.size for entry in entries), strict=True))
     return {
         "draws": draws,
@@ -243,7 +243,7 @@ def _described(entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def _agree(axes: Mapping[str, str], others: Mapping[str, str]) -> bool:
-    """Return whether no axis that applies in both has two values."""
+    """Return whether the axes in both have equal values."""
     return all(_number_or_text(axes[axis]) == _number_or_text(others[axis]) for axis in axes.keys() & others.keys())
 
 
@@ -256,5 +256,5 @@ def _number_or_text(value: str | None) -> float | str | None:
 
 
 def _key(override: str) -> str:
-    """Return the key of an override, such as `network` of `network=european`."""
+    """Return the key of an override such as `network=european`."""
     return override.lstrip("+~").partition("=")[0]

@@ -12,7 +12,7 @@ from store.disk.sweeps import FOLDER, add_sweep
 
 
 def move_sweeps(files: Files) -> None:
-    """Move the record of each experiment to those of its sweeps."""
+    """Make each experiment's record the first of its sweeps."""
     for path in sorted((files.folder / FOLDER).glob("[!.]*.json")):
         name = f"{FOLDER}/{path.name}"
         started = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
@@ -38,6 +38,6 @@ def _points(files: Files, entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _record(files: Files, point: str) -> Any:
-    """Return a record of a point's parts, or of its last attempt."""
+    """Return a record of a point, if there is any."""
     committed = sorted((files.folder / "points").glob(f"{point}.*.json"))
     return files.read_json(f"points/{committed[0].name}" if committed else f"unfinished/{point}.json")

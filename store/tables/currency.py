@@ -16,19 +16,19 @@ Sweep = Mapping[str, Any]
 
 
 def current_only(sweep: Sweep) -> dict[str, Any]:
-    """Return the record of an experiment without points that are not current."""
+    """Return an experiment's record with its current points only."""
     return {**sweep, "points": [entry for entry in sweep["points"] if entry.get("is_current", True)]}
 
 
 def outdated_points(store: Store, sweep: Sweep) -> dict[str, dict[str, Any]]:
-    """Return a record of each point that other code has computed."""
+    """Return a record of each point of other code."""
     outdated = [entry["point"] for entry in sweep["points"] if not entry.get("is_current", True)]
     parts = store.parts(outdated) if outdated else {}
     return {point: store.records(point, of_point[:1])[0] for point, of_point in parts.items() if of_point}
 
 
 def outdated_note(store: Store, experiment: str) -> str:
-    """Return a sentence on the points that other code computed, if any.
+    """Return a sentence on points of other code, if any.
 
     It says how many they are, what changed since, and which they are.
     """
@@ -57,7 +57,7 @@ def _changed_modules(record: Mapping[str, Any]) -> list[str]:
 
 
 def _named(entries: Sequence[Mapping[str, Any]], sweep: Sweep) -> str:
-    """Return the values of the axes by which these points differ from the others."""
+    """Return the values of axes that not all points have."""
     words = []
     for axis in sweep["axes"]:
         own = dict.fromkeys(str(entry["axes"].get(axis)) for entry in entries)
@@ -67,6 +67,6 @@ def _named(entries: Sequence[Mapping[str, Any]], sweep: Sweep) -> str:
 
 
 def _listed(names: Iterable[str], comma: str = ", ") -> str:
-    """Return names as a list, the first few if there are many."""
+    """Return names as a list, shortened after the first few."""
     first, more = list(names)[:MOST_NAMED], list(names)[MOST_NAMED:]
     return comma.join(first) + (f" and {len(more)} more" if more else "")

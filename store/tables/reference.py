@@ -91,7 +91,10 @@ def how_made(store: Path, experiment: str) -> dict[str, Any]:
 
 
 def command_of(experiment: str, sweep: Mapping[str, Any]) -> str:
-    """Return a sweep's command for this experiment alone, with draws and replications."""
+    """Return a sweep's command for this experiment alone.
+
+    It states the draws and replications.
+    """
     command = sweep.get("command", [f"experiment={configured_name(experiment)}", *sweep["fixed"]])
     chosen = [word for word in command if word.startswith(("experiment=", "data="))]
     names = [name for word in chosen for name in word.partition("=")[2].split(",")]

@@ -11,7 +11,7 @@ Records = Mapping[str, list[dict[str, Any]]]  # the records of each point's part
 
 
 def computed_by(revision: str, records: Records) -> Records:
-    """Return the points that the code of a revision computed parts of.
+    """Return the points that the code of a revision computed.
 
     `revision` is any revision of git, or a version as it was recorded. Raises `InputError` if it computed none of the
     points, or if several versions of it did.
@@ -28,7 +28,10 @@ def computed_by(revision: str, records: Records) -> Records:
 
 
 def _versions(records: Records) -> dict[str, dict[str, str]]:
-    """Return the points of each version with their times, the earliest version first."""
+    """Return each version's points, the earliest version first.
+
+    A point comes with the time at which its last part was started.
+    """
     parts = sorted((record["started"], point, record) for point, of_point in records.items() for record in of_point)
     versions: dict[str, dict[str, str]] = {}
     for started, point, record in parts:
@@ -37,7 +40,7 @@ def _versions(records: Records) -> dict[str, dict[str, str]]:
 
 
 def _matching(revision: str, versions: Iterable[str]) -> Iterable[str]:
-    """Yield the versions of a revision, or those that begin with its text."""
+    """Yield versions of a revision or with this beginning."""
     commit = full_commit(revision)[:DIGITS]
     for version in versions:
         if version.startswith(revision) or (commit and version.partition("+")[0] == commit):

@@ -17,7 +17,7 @@ KEYS = {"network": ["a", "b"], "network.delay_s": ["1", "2"], "load": ["0.1", "0
 
 
 def configuration(values):
-    """Return the hash of a configuration: 0.5 and 0.50 are the same value."""
+    """Return a configuration's hash, equal for 0.5 and 0.50."""
     return short_hash(str([values[key].rstrip("0") for key in KEYS]))
 
 
@@ -26,7 +26,7 @@ def identity(values):
 
 
 def sweep_of(fixed, axes, **fields):
-    """Return the record of a sweep over `axes`, with some other keys fixed."""
+    """Return the record of a sweep over `axes`."""
     defaults = {key: values[0] for key, values in KEYS.items()}
     entries, variants = [], []
     for choice in itertools.product(*axes.values()):
@@ -40,7 +40,7 @@ def sweep_of(fixed, axes, **fields):
 
 
 def values_of(view):
-    """Return the values of all axes of each point, numbers as numbers."""
+    """Return the values of all axes of each point."""
     return [tuple(entry["axes"].get(axis) for axis in view["axes"]) for entry in view["points"]]
 
 
@@ -130,7 +130,7 @@ ROW = (0, 0, "response_mean_s", float("nan"), 1.5)
 
 @pytest.fixture
 def store(tmp_path):
-    """Return a store with a good sweep, and with one whose points failed."""
+    """Return a store with a good and a failed sweep."""
     store = Store(tmp_path / "store")
     good = sweep_of({}, {"load": ["0.1", "0.5"]}, command=["load=0.1,0.5"])
     typo = sweep_of({}, {"load": ["0.1:0.5"]}, command=["load=0.1:0.5"])

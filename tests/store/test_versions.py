@@ -14,7 +14,7 @@ IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=f
 
 @pytest.fixture
 def repository(tmp_path):
-    """Return a repository with two commits, and a function that runs git."""
+    """Return a repository with two commits, and its git."""
 
     def _git(*words):
         done = subprocess.run(["git", "-C", tmp_path, *IDENTITY, *words], capture_output=True, text=True, check=True)
