@@ -17,6 +17,7 @@ import pandas as pd
 from plots.benchmarks import BENCHMARKS, TABLE, write_benchmarks
 from plots.claims.ledger import CLAIMS, write_claims
 from plots.claims.rules import claims
+from plots.drawing.appearance import AS_DRAWN, Appearance
 from plots.files import NOTHING, module_of, write_card, write_figure
 from plots.report.page import REPORT, write_report
 from plots.stamps import Made, Output, hash_of
@@ -77,6 +78,7 @@ class ExperimentFigure:
 
     experiment: Experiment
     folder: Path
+    appearance: Appearance
 
     @property
     def name(self) -> str:
@@ -84,10 +86,10 @@ class ExperimentFigure:
         return self.experiment.name
 
     def inputs(self) -> str:
-        """Return a hash of the results and the drawing code."""
+        """Return a hash of the results, the drawing code and the appearance."""
         module = module_of(self.name)
         modules = [write_figure.__module__, *([module.__name__] if module else [])]
-        return hash_of(modules, self.name, self.experiment.fingerprint)
+        return hash_of(modules, self.name, self.experiment.fingerprint, self.appearance.facts())
 
     def make(self) -> Made:
         """Draw the figure and write the card.
@@ -95,7 +97,7 @@ class ExperimentFigure:
         The card is written even if the figure cannot be drawn.
         """
         sweep, rows = self.experiment.sweep, self.experiment.results.rows
-        made = write_figure(self.name, sweep, rows, self.folder)
+        made = write_figure(self.name, sweep, rows, self.folder, self.appearance)
         return Made(made.outcome, [*made.files, *write_card(self.name, sweep, rows, self.folder)])
 
     def lines(self, made: Made, note: str) -> str:
@@ -216,12 +218,18 @@ class Report:
 
 
 def outputs_of(
-    names: Sequence[str], store: Path, folder: Path, plans: Path, rows: Path | None, outdated: bool = False
+    names: Sequence[str],
+    store: Path,
+    folder: Path,
+    plans: Path,
+    rows: Path | None,
+    appearance: Appearance = AS_DRAWN,
+    outdated: bool = False,
 ) -> list[Output]:
     """Return the outputs with these names.
 
-    With a folder for `rows`, the reference rows of the named experiments come first. `outdated` draws points that other
-    code computed too, in figures of experiments only.
+    The appearance is that of the experiments' figures; `outdated` draws points that other code computed in these too.
+    With a folder for `rows`, the reference rows of the named experiments come first.
     """
     swept = {name: Experiment(name, store) for name in Store(store).experiment_names()}
     needed = {name for claim in claims() for name in claim.experiments}
@@ -231,7 +239,7 @@ def outputs_of(
         BENCHMARKS: BenchmarkFigure(folder),
         REPORT: Report(store, folder, plans),
     }
-    figures = {name: ExperimentFigure(Experiment(name, store, outdated), folder) for name in names}
+    figures = {name: ExperimentFigure(Experiment(name, store, outdated), folder, appearance) for name in names}
     chosen = [others.get(name) or figures[name] for name in names]
     experiments = [swept[name] for name in sorted(set(names) & set(swept))]
     return chosen if rows is None else [ReferenceRows(store, experiments, rows), *chosen]

@@ -30,6 +30,7 @@ from system.checks import require, require_count
 OUTSIDE_POINTS = frozenset(
     {"data", "draws", "replications", "precision", "store", "experiment.name", "experiment.workers"}
 )
+OUTSIDE_WORDS = frozenset({"draws", "replications", "store", "experiment.workers"})  # stated otherwise
 
 
 class Sweep(NamedTuple):
@@ -44,6 +45,7 @@ class Sweep(NamedTuple):
     notes: list[str]  # lines about keys that do not apply to some points
     workers: int | None = None  # largest number of workers; None for no limit
     declared_count: int = 0  # number of points that the experiment's own file declares
+    words: Sequence[str] = ()  # of a command that makes its points again
 
 
 class Expansion:
@@ -91,6 +93,7 @@ class Expansion:
             raise InputError(
                 f"data = {text_of(given['data'])[5:]}: is not an axis; sweep the two choices one after the other"
             )
+        words = [*experiment, *(text_of(override) for key, override in given.items() if key not in OUTSIDE_WORDS)]
         experiment = [*experiment, *self._stand_ins(experiment, given)]
         config = self._config(experiment, given)
         declared = declared_grids(config, given, self._parse)
@@ -111,7 +114,7 @@ class Expansion:
             count = sum(prod(len(values_in(grid, axis)) or 1 for axis in grid) for grid in declared)
         shown = [text for text in _fixed(given, grids) if text.split("=", 1)[0] not in OUTSIDE_POINTS]
         name, size = config.experiment.name + config.data.suffix, (config.draws, config.replications)
-        return Sweep(name, shown, axes, points, *size, notes_of(listings), config.experiment.workers, count)
+        return Sweep(name, shown, axes, points, *size, notes_of(listings), config.experiment.workers, count, words)
 
     def _config(self, experiment: list[str], given: Mapping[str, Override]) -> DictConfig:
         """Return the configuration of an experiment with all overrides that are no axes."""

@@ -12,7 +12,7 @@ from sweep.expansion import Sweep
 from sweep.labels import labels_of
 
 
-def as_record(sweep: Sweep, command: Sequence[str] = (), folders: Sequence[Traversable] = ()) -> dict[str, Any]:
+def as_record(sweep: Sweep, folders: Sequence[Traversable] = ()) -> dict[str, Any]:
     """Return the record of a sweep.
 
     `folders` have the labels of its config groups. A variant is what points share: their settings besides the axes, and
@@ -21,7 +21,7 @@ def as_record(sweep: Sweep, command: Sequence[str] = (), folders: Sequence[Trave
     keys = [json.dumps(_variant(point, sweep.axes)) for point in sweep.points]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     return {
-        "command": list(command),
+        "words": list(sweep.words),
         "fixed": sweep.fixed,
         "axes": sweep.axes,
         "draws": sweep.draws,

@@ -84,8 +84,7 @@ class PointsSweeper(Sweeper):
             sys.stdout.write("".join(f"{line}\n" for sweep in sweeps for line in self._dry_run_lines(store, sweep)))
             return
         folders = config_folders(self._config.hydra.runtime.config_sources)
-        command = [text for text in arguments[self._added :] if not text.startswith("store=")]
-        records = [as_record(sweep, command, folders) for sweep in sweeps]
+        records = [as_record(sweep, folders) for sweep in sweeps]
         for sweep, record in zip(sweeps, records, strict=True):
             store.write_experiment(sweep.experiment, record)
         try:

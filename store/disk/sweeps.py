@@ -17,6 +17,7 @@ from store.disk.identity import code_text, point_of
 from system.code.source import short_hash
 
 FOLDER = "experiments"
+SIZE = ("draws", "replications")
 SWEEP = "sweep"  # axis that tells points apart which differ in no known key
 REFERENCE = re.compile(r"\$\{([\w.@]+)\}")
 Record = Mapping[str, Any]
@@ -24,7 +25,7 @@ Record = Mapping[str, Any]
 
 def add_sweep(files: Files, experiment: str, sweep: Record) -> None:
     """Add a sweep's record, in place of that of its command."""
-    command = short_hash(json.dumps([sweep["command"], sweep["axes"]]) if "command" in sweep else "")[:8]
+    command = short_hash(json.dumps([sweep["words"], *(sweep[name] for name in SIZE)]) if "words" in sweep else "")[:8]
     before = [name for name in sweep_names(files, experiment) if name.endswith(f"-{command}.json")]
     digits = re.sub(r"\D", "", sweep["started"])
     name = f"{FOLDER}/{experiment}/{digits}-{command}.json"

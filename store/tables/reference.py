@@ -6,6 +6,7 @@ digits.
 """
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from store.disk.store import Store, configured_name, words_of
+from store.disk.store import Store, words_of
 from store.tables.reading import MEASURED, axes_of, load_records, load_results
 from store.tables.statistics import MOST_COORDINATES, intervals_over_draws
 
 DIGITS = 6
 LEFT_OUT = ("first_token", "output_token", "waiting_quantile", "service_quantile", "over_length_share", "load")
 PROVENANCE = "provenance.yaml"
+AND = " && "  # between the commands of several sweeps
 
 
 def reference_rows(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
@@ -83,7 +85,7 @@ def how_made(store: Path, experiment: str) -> dict[str, Any]:
     records = [record for of_point in load_records(experiment, store).values() for record in of_point]
     sources = [record["provenance"] for record in records]
     return {
-        "command": " && ".join(command_of(experiment, sweep) for sweep in Store(store).sweeps(experiment)),
+        "command": AND.join(command_of(experiment, sweep) for sweep in Store(store).sweeps(experiment)),
         "seeds": sorted({record["configuration"]["seed"] for record in records}),
         "commits": sorted({str(source["commit"]) for source in sources}),
         "platforms": [json.loads(text) for text in sorted({json.dumps(platform_of(source)) for source in sources})],
@@ -91,18 +93,10 @@ def how_made(store: Path, experiment: str) -> dict[str, Any]:
 
 
 def command_of(experiment: str, sweep: Mapping[str, Any]) -> str:
-    """Return a sweep's command for this experiment alone.
-
-    It states the draws and replications.
-    """
-    command = sweep.get("command", [f"experiment={configured_name(experiment)}", *sweep["fixed"]])
-    chosen = [word for word in command if word.startswith(("experiment=", "data="))]
-    names = [name for word in chosen for name in word.partition("=")[2].split(",")]
-    if configured_name(experiment) in names:
-        chosen = [words_of(experiment)]
+    """Return the command that makes a sweep's points again."""
+    words = sweep.get("words") or [words_of(experiment), *sweep["fixed"]]  # older records have no words
     size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
-    others = [word for word in command if word.partition("=")[0] not in ("experiment", "data", "draws", "replications")]
-    return " ".join(["python run.py -m", *chosen, *size, *others])
+    return shlex.join(["python", "run.py", "-m", *words, *size])
 
 
 def platform_of(source: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ READ = (
     "README.md",
     *(f"docs/{name}.md" for name in ("getting_started", "reproducing", "sweeps", "metrics", "clusters")),
 )
-READ += tuple(f"docs/{name}.md" for name in ("real_runs", "planning", "library", "schemes"))
+READ += tuple(f"docs/{name}.md" for name in ("paper", "real_runs", "planning", "library", "schemes"))
 ELSEWHERE = {"run by: make validate": pytest.mark.slow, "run by: make launchers": pytest.mark.launchers}
 TARGET = re.compile(r"^ *make (\w+)|`make (\w+)", flags=re.MULTILINE)
 

@@ -463,7 +463,7 @@ def test_points_that_the_current_code_has_computed_too_take_the_place_of_others(
     old = [point_of(*key) for key in keys]
     edit("fast", FAST.replace("2", "3"))
     swept(tmp_path, {keys[0]: B}, name="y")
-    store.write_experiment("x", record_of(keys[:1], command=["load=0.1"]))
+    store.write_experiment("x", record_of(keys[:1], words=["load=0.1"]))
     points = load_points("x", tmp_path)
     assert points["point"].tolist() == [old[1], old[2], point_of("fast", "0.1")]
     assert points["is_current"].tolist() == [False, True, True]
@@ -477,12 +477,12 @@ def test_points_that_the_current_code_has_computed_too_take_the_place_of_others(
 
 def test_sweeps_are_listed_shown_and_removed(tmp_path, run_command):
     store = swept(tmp_path / "store", {("fast", "0.1"): A, ("fast", "0.2"): InputError("broke"), ("slow", "0.1"): None})
-    store.write_experiment("x", record_of([("fast", "0.1"), ("slow", "0.1")], command=["experiment=x", "scheme=all"]))
+    store.write_experiment("x", record_of([("fast", "0.1"), ("slow", "0.1")], words=["experiment=x", "scheme=all"]))
     lines = run_command("sweeps", "x").out.splitlines()
     counts = [line.split() for line in lines[1:3]]
     assert [words[0] for words in counts] == ["1", "2"]
     assert [words[3:8] for words in counts] == [["3", "1", "1", "1", "0"], ["2", "1", "0", "1", "0"]]
-    assert lines[2].endswith("  python run.py -m experiment=x draws=4 replications=1 scheme=all")
+    assert lines[2].endswith("  python run.py -m experiment=x scheme=all draws=4 replications=1")
     assert lines[3] == "x is all of them: 3 points"
     shown = run_command("sweeps", "x", "2").out
     assert "axis scheme: fast, slow" in shown

@@ -132,8 +132,8 @@ ROW = (0, 0, "response_mean_s", float("nan"), 1.5)
 def store(tmp_path):
     """Return a store with a good and a failed sweep."""
     store = Store(tmp_path / "store")
-    good = sweep_of({}, {"load": ["0.1", "0.5"]}, command=["load=0.1,0.5"])
-    typo = sweep_of({}, {"load": ["0.1:0.5"]}, command=["load=0.1:0.5"])
+    good = sweep_of({}, {"load": ["0.1", "0.5"]}, words=["load=0.1,0.5"])
+    typo = sweep_of({}, {"load": ["0.1:0.5"]}, words=["load=0.1:0.5"])
     for entry in good["points"]:
         store.commit(entry["point"], Part(range(2), range(1)), [ROW, (1, *ROW[1:])], RECORD)
     store.leave_unfinished(typo["points"][0]["point"], RECORD | {"status": "failed", "reason": "no number"})
@@ -158,8 +158,8 @@ def test_a_later_typo_hides_nothing(store):
 def test_a_repeated_command_replaces_its_record_and_is_last(store):
     (good, _) = store.sweeps("x")
     store.write_experiment("x", {**good, "started": "2999-01-01"})
-    assert [sweep["command"] for sweep in store.sweeps("x")] == [["load=0.1:0.5"], ["load=0.1,0.5"]]
-    store.write_experiment("x", {**good, "started": "2999-01-02", "draws": 1, "command": ["draws=1", "load=0.1,0.5"]})
+    assert [sweep["words"] for sweep in store.sweeps("x")] == [["load=0.1:0.5"], ["load=0.1,0.5"]]
+    store.write_experiment("x", {**good, "started": "2999-01-02", "draws": 1})
     assert len(store.sweeps("x")) == 3
     assert load_points("x", store.folder)["draws"].tolist()[1:] == [2, 2]  # the most of all sweeps
     assert load_points("x@3", store.folder)["draws"].tolist() == [1, 1]

@@ -58,6 +58,14 @@ def test_the_command_line_replaces_and_fixes_an_experiments_axes(expand):
     assert [point.case["demand"]["load"] for point in sweep.points] == [0.3, 0.5]
 
 
+def test_words_of_a_sweep_make_its_points_again(expand):
+    few = ("data=embedded", "draws=2", "store=x", "precision=quick", "demand.load=0.3,0.5", "case.seed=7")
+    (sweep,) = expand(["experiment=fig3b", "evaluator=exact", *few])
+    (again,) = expand([*sweep.words, f"draws={sweep.draws}"])
+    assert again == sweep
+    assert not {"draws=2", "store=x"} & set(sweep.words)
+
+
 def test_an_experiment_may_be_several_grids_over_the_same_keys(expand):
     (sweep,) = expand(
         ["experiment=fig8", "data=embedded", "constants=paper", "cluster.server_count=20", "cluster.fast_share=0.2"]
