@@ -8,7 +8,7 @@ from sweep.expansion import Point, Sweep
 from sweep.remembered import remembered_sweeps
 
 POINT = Point("a1", {"load": "0.1", "c": "2"}, {"seed": 7, "q": [0.5]})
-SWEEP = Sweep("x", ["seed=7"], ["load", "c"], [POINT], 2, 1, [])
+SWEEP = Sweep("x", ["seed=7"], ["load", "c"], [POINT], 2, 1, [])._replace(words=["experiment=x"])
 
 
 @pytest.fixture
