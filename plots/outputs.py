@@ -24,9 +24,10 @@ from plots.stamps import Made, Output, hash_of
 from store.commands.summary import reasons, summary_line
 from store.disk.store import ROW_SCHEMA, Store, configured_name
 from store.tables.currency import current_only, outdated_note
-from store.tables.precision import widest_interval
+from store.tables.precision import reached_precision, widest_interval
 from store.tables.reading import Results, load_results
 from store.tables.reference import how_made, write_reference
+from store.tables.run_length import run_length_note
 
 
 @dataclass(frozen=True)
@@ -108,17 +109,12 @@ class ExperimentFigure:
         sweep, (rows, points) = self.experiment.sweep, self.experiment.results
         where = made.outcome or f"{made.files[0]}{note}"
         cards = [f"    card: {path}" for path in made.files if path.suffix == ".md"]
-        widest = widest_interval(rows, sweep["axes"], sweep["draws"])
+        axes = sweep["axes"]
+        notes = reached_precision(rows, axes, sweep) or widest_interval(rows, axes, sweep["draws"])
+        notes += run_length_note(rows, axes)
         why = reasons(points) if made.outcome == NOTHING else []
-        return "\n".join(
-            [
-                f"{summary_line(self.name, sweep['fixed'], points)}; {where}",
-                *self.experiment.outdated_lines,
-                *cards,
-                *widest,
-                *why,
-            ]
-        )
+        summary = f"{summary_line(self.name, sweep['fixed'], points)}; {where}"
+        return "\n".join([summary, *self.experiment.outdated_lines, *cards, *notes, *why])
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,7 @@ def view_of(sweeps: Sequence[Record]) -> dict[str, Any]:
         axes += _varied(sweeps, entries, axes)
     axes += _separating(entries, axes)
     sizes = [entry.size for entry in entries] or [(sweep["draws"], sweep["replications"]) for sweep in sweeps]
+    targets = [sweep.get("precision") for sweep in sweeps]
     labels: dict[str, dict[str, str]] = {}
     for sweep in sweeps:
         for axis, words in sweep.get("labels", {}).items():
@@ -98,6 +99,7 @@ def view_of(sweeps: Sequence[Record]) -> dict[str, Any]:
         "draws": max(draws for draws, _ in sizes),
         "replications": max(replications for _, replications in sizes),
         "declared_count": sweeps[-1].get("declared_count", 0),
+        "precision": targets[0] if all(target == targets[0] for target in targets) else None,
         "labels": labels,
         "points": _merged(entries, axes),
     }

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from store.disk.identity import differing
-from store.disk.outcome import Outcome
+from store.disk.outcome import NOTHING_VARIES, Outcome
 from store.disk.store import Store
 from store.tables.currency import warn_of_outdated
 from store.tables.filtered import matching_values, require_known
@@ -28,6 +28,7 @@ from store.tables.statistics import shown
 from store.tables.text import aligned
 from store.tables.versions import Records, computed_by
 from system.checks import require
+from system.words import counted
 
 CODES = ("other code", "this code")
 NOT_KNOWN = no_side("")  # the other side of a point that was not computed, which has a reason of its own
@@ -160,12 +161,16 @@ def comparison_lines(comparison: Comparison) -> list[str]:
     """
     table, (a, b) = comparison.table, comparison.names
     lines = [f"{comparison.measure}; difference is {b} - {a} over paired draws, ± its 95 % interval"]
-    compared = table[table["reason"] == ""].drop(columns="reason")
+    compared = table[table["reason"] == ""]
+    fixed = int((~compared["varies"].astype(bool)).sum())
+    compared = compared.drop(columns=["varies", "reason"])
     if len(compared):
         digits = {
             column: compared[column].map(f"{{:.{n}g}}".format, na_action="ignore") for column, n in DIGITS.items()
         }
         lines += aligned(compared.assign(**digits).rename(columns={"mean_a": a, "mean_b": b, "half_width": "±"}))
+    if fixed:
+        lines.append(f"{NOTHING_VARIES} in {fixed} of {counted(len(compared), 'comparison')}: one value, no interval")
     axes = [column for column in table if column not in Paired._fields]
     for reason, group in table[table["reason"] != ""].groupby("reason", sort=False):
         coordinates = " ".join(f"{axis}={','.join(map(str, group[axis].unique()))}" for axis in axes)

@@ -1,7 +1,8 @@
 """Paired differences of two points on the same clusters and jobs, paired by draw.
 
 The replications of a draw are averaged, and the mean difference has Student's interval over draws. If one of two points
-lacks a draw, they are not compared over the other draws; the comparison has a reason instead.
+lacks a draw, they are not compared over the other draws; the comparison has a reason instead. The value of a point in
+which nothing varies between draws is compared with every draw of the other.
 """
 
 from collections.abc import Iterable
@@ -28,10 +29,20 @@ class Measure(NamedTuple):
 
 
 class Side(NamedTuple):
-    """A point's values by draw, or the reason why they cannot be compared."""
+    """A point's values by draw, or the reason why they cannot be compared.
+
+    Where `varies` is False, nothing varies between draws, and draw 0 stands for all.
+    """
 
     by_draw: pd.Series
     reason: str = ""
+    varies: bool = True
+
+    def in_draws_of(self, other: "Side") -> "Side":
+        """Return the side, a single value repeated for each draw."""
+        if self.varies or not other.varies or self.by_draw.empty:
+            return self
+        return self._replace(by_draw=pd.Series(self.by_draw.iloc[0], index=other.by_draw.index))
 
 
 class Paired(NamedTuple):
@@ -43,6 +54,7 @@ class Paired(NamedTuple):
     half_width: float = np.nan  # of the 95 % interval of the difference; nan for a single pair
     ratio: float = np.nan  # mean of B over mean of A
     pairs: int = 0
+    varies: bool = True  # False if nothing varies between draws on either side
     reason: str = ""
 
 
@@ -62,7 +74,7 @@ def sides(results: Results, measure: Measure) -> dict[str, Side]:
     by_point = {point: of_point.droplevel("point") for point, of_point in values.groupby(level="point")}
     draws = rows.groupby("point")["draw"].unique()
     result = {}
-    for point, status, reason in points[["point", "status", "reason"]].itertuples(index=False):
+    for point, status, reason, varies in points[["point", "status", "reason", "varies"]].itertuples(index=False):
         if status != "ok":
             result[point] = no_side(f"{status}: {reason}")
         elif point not in by_point:
@@ -70,7 +82,9 @@ def sides(results: Results, measure: Measure) -> dict[str, Side]:
         else:
             lacking = sorted(set(draws[point]) - set(by_point[point].index))
             result[point] = (
-                no_side(f"has no {measure} in draws {_listed(lacking)}") if lacking else Side(by_point[point])
+                no_side(f"has no {measure} in draws {_listed(lacking)}")
+                if lacking
+                else Side(by_point[point], varies=varies)
             )
     return result
 
@@ -95,15 +109,29 @@ def require_measure(rows: pd.DataFrame, measure: Measure) -> None:
 
 def paired(a: Side, b: Side, names: tuple[str, str]) -> Paired:
     """Return B - A over draws; `names` name the sides in a reason."""
+    a, b = a.in_draws_of(b), b.in_draws_of(a)
     reasons = [f"{name}: {side.reason}" for name, side in zip(names, (a, b), strict=True) if side.reason]
-    if not reasons and set(a.by_draw.index) != set(b.by_draw.index):
+    common = sorted(set(a.by_draw.index) & set(b.by_draw.index))
+    if not reasons and not _is_paired(a, b):
         reasons = [f"{names[0]} has {counted(len(a.by_draw), 'draw')}, {names[1]} has {len(b.by_draw)}"]
     if reasons:
         return Paired(reason="; ".join(reasons))
-    mean_a, mean_b = float(a.by_draw.mean()), float(b.by_draw.mean())
-    interval = mean_interval(b.by_draw - a.by_draw)
+    values_a, values_b = a.by_draw[common], b.by_draw[common]
+    mean_a, mean_b = float(values_a.mean()), float(values_b.mean())
+    interval = mean_interval(values_b - values_a)
     ratio = mean_b / mean_a if mean_a else np.nan
-    return Paired(mean_a, mean_b, interval.mean, interval.half_width, ratio, interval.size)
+    varies = a.varies or b.varies
+    return Paired(mean_a, mean_b, interval.mean, interval.half_width, ratio, interval.size, varies)
+
+
+def _is_paired(a: Side, b: Side) -> bool:
+    """Return whether both sides have the same draws, or the same first ones.
+
+    Numbers of draws differ with `precision=target`.
+    """
+    draws_a, draws_b = set(a.by_draw.index), set(b.by_draw.index)
+    fewer = min(len(draws_a), len(draws_b))
+    return draws_a == draws_b or (fewer > 1 and draws_a & draws_b == set(range(fewer)))
 
 
 def _listed(numbers: Iterable[float]) -> str:

@@ -56,12 +56,15 @@ def load_results(experiment: str, store: str | Path = FOLDER, outdated: bool = F
     """
     opened = Store(Path(store))
     sweep = opened.experiment(experiment)
-    if not outdated:
-        sweep = current_only(sweep)
-    parts = opened.parts(points_of(sweep))
+    return results_of(opened, sweep if outdated else current_only(sweep))
+
+
+def results_of(store: Store, sweep: Mapping[str, Any]) -> Results:
+    """Return the rows and the points of a sweep or a view."""
+    parts = store.parts(points_of(sweep))
     sizes = sizes_of(sweep)
-    by_point = outcomes(opened, sizes, parts)
-    measured = measurements(opened, sizes, by_point, parts)
+    by_point = outcomes(store, sizes, parts)
+    measured = measurements(store, sizes, by_point, parts)
     points = _points_table(sweep, by_point)
     answered = measured.groupby("point")["draw"].nunique()
     is_ok = points["status"] == "ok"

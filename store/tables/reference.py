@@ -21,6 +21,7 @@ from store.tables.statistics import MOST_COORDINATES, intervals_over_draws
 
 DIGITS = 6
 LEFT_OUT = ("first_token", "output_token", "waiting_quantile", "service_quantile", "over_length_share", "load")
+ABOUT_RUNS = ("warm_up_jobs", "response_drift", "run_relaxations")  # left out everywhere: they are no results
 PROVENANCE = "provenance.yaml"
 AND = " && "  # between the commands of several sweeps
 
@@ -51,6 +52,7 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
     coordinates = rows.groupby(["point", "metric"])["at"].transform("nunique")
     is_replay = "workload.over_length" in rows  # only these experiments have this axis
     wanted = (coordinates <= MOST_COORDINATES) & (is_replay | ~rows["metric"].str.startswith(LEFT_OUT))
+    wanted &= ~rows["metric"].isin(ABOUT_RUNS)
     means = intervals_over_draws(rows.loc[wanted, ["point", *MEASURED]], ["point", "metric", "at"])
     answered = rows.groupby("point")["draw"].nunique()
     means.loc[means["draws"] < means["point"].map(answered), ["mean", "half_width"]] = np.nan

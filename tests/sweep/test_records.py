@@ -3,7 +3,7 @@
 import pytest
 
 from store.disk.sweeps import view_of
-from sweep.records import as_record
+from sweep.precision import Rounds
 
 FEW = ("data=embedded", "constants=paper")
 SCHEMES = ("experiment=fig8", *FEW, "cluster.server_count=20", "cluster.fast_share=0.2")
@@ -12,7 +12,9 @@ SCHEMES = ("experiment=fig8", *FEW, "cluster.server_count=20", "cluster.fast_sha
 @pytest.fixture
 def view(expand):
     """Return a function that gives the view over sweeps with these words."""
-    return lambda *commands: view_of([as_record(sweep) for words in commands for sweep in expand(list(words))])
+    return lambda *commands: view_of(
+        [Rounds(sweep, {}).record() for words in commands for sweep in expand(list(words))]
+    )
 
 
 def column(view, axis):
