@@ -179,8 +179,8 @@ class Rounds:
         return record | {"labels": self._labels}
 
     def _entry(self, point: "Point") -> dict[str, Any]:
-        entry = {"point": point.identity, "configuration": configuration_of(point.case), "axes": point.axes}
-        entry |= {"is_declared": point.is_declared}
+        entry: dict[str, Any] = {"point": point.identity, "axes": point.axes, "is_declared": point.is_declared}
+        entry |= {"configuration": configuration_of(point.case)}
         return entry | (self.sizes[point.identity]._asdict() if self.sweep.target else {})
 
 
