@@ -44,6 +44,9 @@ def arguments() -> argparse.Namespace:
         "--rows", type=Path, metavar="FOLDER", help="also write reference rows and their provenance to this folder"
     )
     parser.add_argument(
+        "--outdated", action="store_true", help="draw points that other code computed too, which figures leave out"
+    )
+    parser.add_argument(
         "--archive", type=Path, metavar="FOLDER", help="also write the experiments with their code as an archive"
     )
     parser.add_argument("--redraw", action="store_true", help="make everything again, even what has not changed")
@@ -74,7 +77,7 @@ def requested(args: argparse.Namespace) -> Request:
     """Return how the command line wants experiments to be drawn."""
     where = tuple((axis, tuple(values)) for axis, values in map(axis_values, args.where))
     arrangement = Arrangement(args.x, args.panels, args.curves, args.metric)
-    return Request(where, args.like, arrangement, appearance_of(args.width, args.style))
+    return Request(where, args.like, arrangement, args.outdated, appearance_of(args.width, args.style))
 
 
 def main() -> None:

@@ -42,12 +42,13 @@ class Request(NamedTuple):
     where: tuple[tuple[str, tuple[str, ...]], ...] = ()
     like: str = ""  # the experiment whose module draws this one
     arrangement: Arrangement = AUTOMATIC
+    outdated: bool = False  # whether points that other code computed are drawn, too
     appearance: Appearance = AS_DRAWN
 
     @property
     def is_plain(self) -> bool:
         """Return whether figures show what they do without any wish."""
-        return self._replace(appearance=AS_DRAWN) == PLAIN
+        return self._replace(outdated=False, appearance=AS_DRAWN) == PLAIN
 
 
 PLAIN = Request()

@@ -7,7 +7,7 @@ report.
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from plots.report.page import REPORT, write_report
 from plots.stamps import Made, Output, Stamps, hash_of
 from store.commands.summary import reasons, summary_line
 from store.disk.store import ROW_SCHEMA, Store, configured_name
+from store.tables.currency import current_only, outdated_note
 from store.tables.filtered import matching
 from store.tables.precision import reached_precision, widest_interval
 from store.tables.reading import OWN, Results, axes_of, declared, load_results
@@ -39,19 +40,29 @@ class Experiment:
 
     name: str
     store: Path
+    outdated: bool = False  # whether points that other code computed are among its points
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Experiment, (self.name, self.store)
+        return Experiment, (self.name, self.store, self.outdated)
 
     @cached_property
     def sweep(self) -> dict[str, Any]:
-        """Return the record of its last sweep."""
-        return Store(self.store).experiment(self.name)
+        """Return the view over its sweeps."""
+        sweep = Store(self.store).experiment(self.name)
+        return sweep if self.outdated else current_only(sweep)
 
     @cached_property
     def results(self) -> Results:
         """Return its rows and points."""
-        return load_results(self.name, self.store)
+        return load_results(self.name, self.store, self.outdated)
+
+    @cached_property
+    def outdated_lines(self) -> list[str]:
+        """Return a line on points that other code computed."""
+        note = outdated_note(Store(self.store), self.name)
+        treated = "drawn" if self.outdated else "left out"
+        remedy = "" if self.outdated else "; run their sweep again or pass --outdated"
+        return [f"    {treated}: {note}{remedy}"] if note else []
 
     def fingerprint(self, results: Results) -> str:
         """Return a hash of its record and of results."""
@@ -120,6 +131,7 @@ class ExperimentFigure:
         summary = f"{summary_line(self.name, [self.title] if self.title else [], points)}; {where}"
         axes = axes_of(points)
         notes = reached_precision(rows, axes, self.experiment.sweep) or widest_interval(rows, axes)
+        notes += self.experiment.outdated_lines
         return "\n".join([summary, *cards, *notes, *run_length_note(rows, axes), *(why or lacking)])
 
 
@@ -167,7 +179,8 @@ class Ledger:
     def lines(self, made: Made, note: str) -> str:
         """Return the counts of verdicts, and the ledger's file."""
         where = f"; {made.files[-1]}{note}" if made.files else ""
-        return f"{self.name:22} {made.outcome}{where}"
+        notes = [line for experiment in self.basis for line in experiment.outdated_lines]
+        return "\n".join([f"{self.name:22} {made.outcome}{where}", *notes])
 
 
 @dataclass(frozen=True)
@@ -260,8 +273,9 @@ def outputs_of(
         BENCHMARKS: BenchmarkFigure(folder),
         REPORT: Report(store, folder, plans),
     }
+    drawn = {name: replace(experiment, outdated=request.outdated) for name, experiment in swept.items()}
     chosen: list[Output] = []
     for name in names:
-        chosen += [others[name]] if name in others else figures_of(swept[name], folder, file, request)
+        chosen += [others[name]] if name in others else figures_of(drawn[name], folder, file, request)
     experiments = [swept[name] for name in sorted(set(names) & set(swept))]
     return chosen if rows is None else [ReferenceRows(store, experiments, rows), *chosen]

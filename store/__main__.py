@@ -12,6 +12,7 @@ from evaluators.points.metrics import metric_meanings
 from store.commands.prune import file_lines, prunable, remove
 from store.commands.show import find_point, point_details
 from store.commands.status import experiment_status, status_lines
+from store.commands.sweeps import remove_sweeps, sweep_details, sweep_lines
 from store.disk.outcome import COMPLETE
 from store.disk.store import Store
 from store.tables.compare import Comparison, compare_commits, compare_stores, compare_values, comparison_lines
@@ -47,6 +48,18 @@ def arguments() -> argparse.Namespace:
     command.add_argument(
         "--to", type=Path, metavar="FILE", help="write a .csv or .parquet file instead of CSV to the terminal"
     )
+    command = _command(
+        commands, "sweeps", _sweeps, "list the sweeps of an experiment, show one, or take some out of it"
+    )
+    command.add_argument("experiment", help="experiment whose sweeps to list")
+    command.add_argument("sweep", nargs="?", type=int, help="number of the sweep to show")
+    change = command.add_mutually_exclusive_group()
+    change.add_argument(
+        "--remove", nargs="+", type=int, metavar="SWEEP", help="take these sweeps out of the experiment"
+    )
+    change.add_argument(
+        "--only", nargs="+", type=int, metavar="SWEEP", help="take all other sweeps out of the experiment"
+    )
     command = _command(commands, "show", _show, "show the configuration, code, provenance and means of one point")
     command.add_argument("point", help="name of the point, or enough of its first digits to identify it")
     command = _command(
@@ -64,7 +77,9 @@ def arguments() -> argparse.Namespace:
         "--with-store", type=Path, metavar="FOLDER", help="compare with the same configurations in another store"
     )
     side.add_argument(
-        "--with-commit", metavar="COMMIT", help="compare with the same configurations as computed by this commit"
+        "--with-commit",
+        metavar="REVISION",
+        help="compare with the same configurations as computed by this git revision",
     )
     command.add_argument("--metric", default=Measure().metric, help="metric to compare; %(default)s by default")
     command.add_argument("--at", type=float, help="quantile or coordinate at which to compare the metric")
@@ -110,6 +125,17 @@ def _collect(args: argparse.Namespace) -> None:
 
 def _verb(number: int, singular: str, plural: str) -> str:
     return singular if number == 1 else plural
+
+
+def _sweeps(args: argparse.Namespace) -> None:
+    store = Store(args.store)
+    if args.remove or args.only:
+        remove_sweeps(store, args.experiment, args.remove or args.only, keep=bool(args.only))
+        if args.experiment not in store.experiment_names():
+            _write_lines([f"{args.experiment} has no sweeps now; its points stay in the store"])
+            return
+    number = args.sweep
+    _write_lines(sweep_details(store, args.experiment, number) if number else sweep_lines(store, args.experiment))
 
 
 def _show(args: argparse.Namespace) -> None:

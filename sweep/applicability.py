@@ -1,7 +1,7 @@
 """Axes that apply to some points only: such points are listed once, and without that axis."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from system.checks import require
@@ -14,12 +14,14 @@ class Point(NamedTuple):
     """One point of a sweep: its identity, the values of the axes that apply to it, and its resolved configuration.
 
     `is_declared` says whether the experiment's own file declares it: without overrides it would be there as well.
+    `settings` are its values of all keys that it depends on (`Template.settings`).
     """
 
     identity: str
     axes: dict[str, str]
     case: dict[str, Any]
     is_declared: bool = True
+    settings: Mapping[str, str] = {}
 
 
 class Listing(NamedTuple):

@@ -203,7 +203,8 @@ class Expansion:
         known = {key for key in setting if template.has(key)}
         case = template.case({key: setting[key].value() for key in known})
         axes = {key: texts[key].partition("=")[2] for key in listed if key in known or key not in setting}
-        return Point(identity_of(case).point, axes, case)
+        settings = template.settings(text for key, text in texts.items() if key not in setting or key in known)
+        return Point(identity_of(case).point, axes, case, settings=settings)
 
     def _composed(self, overrides: tuple[str, ...]) -> "Template":
         config = self._loader.load_configuration(self._config_name, [*self._always, *overrides], run_mode=RunMode.RUN)

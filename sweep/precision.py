@@ -6,8 +6,9 @@ nothing but stored rows, so a repeated command takes the same rounds and compute
 chooses the number of replications, with the split of the variance between and within draws.
 """
 
+import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from evaluators.points.metrics import metric_meanings
+from store.disk.data import data_of
+from store.disk.identity import configuration_of, targets_of
 from store.disk.store import Store
 from store.tables.reading import measurements, outcomes
 from system.checks import require, require_count, require_known
@@ -158,15 +161,30 @@ class Rounds:
         return bool(self._open)
 
     def record(self) -> dict[str, Any]:
-        """Return the record of the sweep for the store."""
+        """Return the record of the sweep for the store.
+
+        A variant is what points share: their settings besides the axes, and the modules and data files that their
+        configurations name.
+        """
         sweep = self.sweep
         record = {
             name: getattr(sweep, name) for name in ("fixed", "words", "axes", "draws", "replications", "declared_count")
         }
-        record["points"] = [self._entry(point) for point in sweep.points]
+        keys = [json.dumps(_variant(point, sweep.axes)) for point in sweep.points]
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        record["variants"] = [json.loads(key) for key in numbers]
+        points = zip(sweep.points, keys, strict=True)
+        record["points"] = [self._entry(point) | {"variant": numbers[key]} for point, key in points]
         record |= {"precision": sweep.target._asdict()} if sweep.target else {}
         return record | {"labels": self._labels}
 
     def _entry(self, point: "Point") -> dict[str, Any]:
-        entry = {"point": point.identity, "axes": point.axes, "is_declared": point.is_declared}
+        entry: dict[str, Any] = {"point": point.identity, "axes": point.axes, "is_declared": point.is_declared}
+        entry |= {"configuration": configuration_of(point.case)}
         return entry | (self.sizes[point.identity]._asdict() if self.sweep.target else {})
+
+
+def _variant(point: "Point", axes: Sequence[str]) -> dict[str, Any]:
+    groups = {key.partition(".")[0] for key in point.settings if "." in key}
+    settings = {key: text for key, text in point.settings.items() if key not in axes or key in groups}
+    return {"settings": settings, "targets": targets_of(point.case), "data": data_of(point.case)}

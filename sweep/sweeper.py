@@ -24,12 +24,12 @@ from tqdm import tqdm
 
 from store.commands.dry_run import dry_run_lines
 from store.commands.status import sweep_status
-from store.commands.summary import reasons, summary_line
+from store.commands.summary import history_line, reasons, summary_line
 from store.disk.locks import wait_for_others
 from store.disk.store import Store, missing_parts
 from store.disk.work import WorkItem, write_work
 from store.tables.precision import reached_precision
-from store.tables.reading import load_results
+from store.tables.reading import results_of
 from store.tables.run_length import run_length_note
 from sweep.errors import sentence
 from sweep.expansion import Expansion, Sweep
@@ -85,13 +85,13 @@ class PointsSweeper(Sweeper):
             sys.stdout.write("".join(f"{line}\n" for sweep in sweeps for line in self._dry_run_lines(store, sweep)))
             return
         folders = config_folders(self._config.hydra.runtime.config_sources)
-        labels = [labels_of((point.axes for point in sweep.points), folders) for sweep in sweeps]
+        labels = [labels_of(({**point.settings, **point.axes} for point in sweep.points), folders) for sweep in sweeps]
         rounds = [Rounds(*both) for both in zip(sweeps, labels, strict=True)]
         _write(store, rounds)
         try:
             self._compute_rounds(store, rounds)
         finally:
-            complete = [_report(store, sweep) for sweep in sweeps]
+            complete = [_report(store, part) for part in rounds]
         if not all(complete):
             sys.exit(1)
 
@@ -247,12 +247,13 @@ def _valid(sweeps: list[Sweep]) -> list[Sweep]:
     return sweeps
 
 
-def _report(store: Store, sweep: Sweep) -> bool:
+def _report(store: Store, part: Rounds) -> bool:
     """Print the summary of a sweep; return whether no point failed or is missing."""
-    rows, points = load_results(sweep.experiment, store.folder)
-    record = store.experiment(sweep.experiment)
+    sweep, record = part.sweep, part.record()
+    rows, points = results_of(store, record)
     lines = [summary_line(sweep.experiment, sweep.fixed, points), *(f"    {note}" for note in sweep.notes)]
     lines += [*reasons(points), *reached_precision(rows, sweep.axes, record), *run_length_note(rows, sweep.axes)]
+    lines += history_line(store, sweep.experiment)
     sys.stdout.write("\n".join(lines) + "\n")
     return not points["status"].isin(["failed", "missing"]).any()
 

@@ -3,7 +3,8 @@
 import itertools
 import math
 import pickle
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from difflib import get_close_matches
 from functools import cache, cached_property
@@ -17,6 +18,7 @@ from system.checks import require
 
 Path = tuple[str | int, ...]  # the keys and indices that lead to a value
 PROBE = "\0probe"
+REFERENCE = re.compile(r"\$\{(\.*)([^\W\d][\w.@]*)\}")
 
 
 class Template:
@@ -48,6 +50,26 @@ class Template:
             for path in paths or ():
                 _value_at(case, path[:-1])[path[-1]] = values[key]
         return case
+
+    def settings(self, overrides: Iterable[str]) -> dict[str, str]:
+        """Return the values that the case depends on as texts.
+
+        They are written as on the command line. Among them are the choices of config groups; a reference to another key
+        stays one. `overrides` set keys; those that nothing depends on are left out.
+        """
+        used, unused = self._dependence
+        given = [override.partition("=") for override in overrides if override[0] not in "+~"]
+        return used | {key: text for key, _, text in given if key not in unused}
+
+    @cached_property
+    def _dependence(self) -> tuple[dict[str, str], set[str]]:
+        """Return the values behind the case, and keys without effect."""
+        config: Any = OmegaConf.to_container(self.config)
+        values = _reached(config, "case")
+        nodes = {group: group.rpartition("@")[2].replace("/", ".") for group in self.choices}
+        used = [group for group in nodes if any(key.startswith(f"{nodes[group]}.") for key in values)]
+        unused = {key for key, _ in _values_below("", config) if key not in values} | nodes.keys() - set(used)
+        return {key: str(self.choices[key]) for key in used} | {key: _as_text(values[key]) for key in values}, unused
 
     @cached_property
     def _keys(self) -> list[str]:
@@ -127,6 +149,57 @@ def _leaves(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from _leaves(child, (*path, key))
     else:
         yield path, node
+
+
+def _reached(config: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return unresolved values below a key and below its references."""
+    reached: dict[str, Any] = {}
+    pending = [key]
+    while pending:
+        for below, value in _values_below(*_node_at(config, pending.pop())):
+            if below not in reached:
+                reached[below] = value
+                pending += _references(below, value)
+    return reached
+
+
+def _node_at(config: Any, key: str) -> tuple[str, Any]:
+    """Return a key with its value.
+
+    If a reference is on the way to it, return the part of the key that leads to the reference.
+    """
+    names = key.split(".")
+    for depth, name in enumerate(names):
+        if not isinstance(config, dict):
+            return ".".join(names[:depth]), config
+        config = config.get(name)
+    return key, config
+
+
+def _values_below(key: str, node: Any) -> Iterator[tuple[str, Any]]:
+    """Yield key and value of leaves, such as plain lists."""
+    is_list = isinstance(node, list) and any(isinstance(child, (dict, list)) for child in node)
+    if isinstance(node, dict) or is_list:
+        for name, child in enumerate(node) if is_list else node.items():
+            yield from _values_below(f"{key}.{name}" if key else str(name), child)
+    else:
+        yield key, node
+
+
+def _references(key: str, value: Any) -> Iterator[str]:
+    """Yield the keys that a value refers to.
+
+    Leading dots stand for the nodes above it, as in OmegaConf.
+    """
+    for dots, name in REFERENCE.findall(str(value)):
+        yield ".".join([*key.split(".")[: -len(dots)], name]) if dots else name
+
+
+def _as_text(value: Any) -> str:
+    """Return a value as on the command line."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_as_text, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _value_at(node: Any, path: Path) -> Any:

@@ -23,16 +23,17 @@ from system import InputError
 BOTH = "both"
 
 
-def section_of(name: str, sweep: Mapping[str, Any], results: Results) -> Markup:
+def section_of(name: str, sweep: Mapping[str, Any], results: Results, left_out: str = "") -> Markup:
     """Return the section of an experiment.
 
     Its drawings are those of the experiment's module: of the points that the experiment's own file declares and, if
-    there are others, of all points.
+    there are others, of all points. `left_out` says which points are not among the results.
     """
     rows, points = results
     labels = labels_in(sweep)
     heading, shows = title_of(name)
     summary = [summary_line(name, sweep["fixed"], points), *widest_interval(rows, axes_of(points))]
+    summary += [f"left out: {left_out}"] if left_out else []
     others = reasons(points)
     parts = [
         f'<section class="experiment" id="{escape(name)}">\n<h3>{escape(heading)}</h3>\n',

@@ -17,6 +17,7 @@ from plots.report.experiment import section_of, title_of
 from plots.report.markup import Markup, drawing, folded, table
 from plots.report.plans import plans_of
 from store.disk.store import Store
+from store.tables.currency import current_only, outdated_note
 from store.tables.labels import Labels
 from store.tables.meanings import whole_dictionary
 from store.tables.reading import load_points, load_results
@@ -49,7 +50,7 @@ def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
     """
     evidence = gather(store)
     judgements = [judge(claim, evidence) for claim in claims()]
-    planned = plans_of(plans)
+    planned, opened = plans_of(plans), Store(store)
     return Template(_asset("html")).substitute(
         style=_asset("css"),
         script=_asset("js"),
@@ -59,7 +60,10 @@ def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
         rule=escape(claim_rules()["rule"]),
         claims=_claims(judgements, labels_of(evidence)),
         experiments="".join(
-            section_of(name, Store(store).experiment(name), load_results(name, store)) for name in names
+            section_of(
+                name, current_only(opened.experiment(name)), load_results(name, store), outdated_note(opened, name)
+            )
+            for name in names
         ),
         benchmarks=_benchmarks(),
         plans=planned,

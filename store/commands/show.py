@@ -11,7 +11,7 @@ from store.commands.card import means
 from store.disk.identity import differing, identity_of
 from store.disk.outcome import outcome_of
 from store.disk.store import Store
-from store.tables.reading import made
+from store.tables.reading import made, sizes_of
 from store.tables.text import aligned
 from system.checks import require
 from system.words import counted
@@ -47,7 +47,7 @@ def point_details(store: Store, point: str) -> str:
     records = [*committed, *([note] if note else [])]
     require(bool(records), "point", point, "its files were damaged and were set aside; run its sweep again")
     swept = _appearances(store, point)
-    size = _size(list(swept.values()), records)
+    size = _size(point, list(swept.values()), records)
     outcome = outcome_of(store, point, parts, *size)
     rows = store.rows({point: parts}, *size) if outcome.status == "ok" else pd.DataFrame()
     sections = {
@@ -69,7 +69,7 @@ def point_details(store: Store, point: str) -> str:
 
 
 def _appearances(store: Store, point: str) -> dict[str, dict[str, Any]]:
-    """Return the sweeps that contain the point, by experiment."""
+    """Return the experiments that contain the point, by name."""
     sweeps = {name: store.experiment(name) for name in store.experiment_names()}
     return {name: sweep for name, sweep in sweeps.items() if any(entry["point"] == point for entry in sweep["points"])}
 
@@ -77,16 +77,19 @@ def _appearances(store: Store, point: str) -> dict[str, dict[str, Any]]:
 def _appearance_lines(swept: Mapping[str, dict[str, Any]], point: str) -> list[str]:
     """Return the experiment and the values of all axes, a line for each appearance."""
     return [
-        f"{name}: " + " ".join(f"{axis}={entry['axes'][axis]}" for axis in sweep["axes"])
+        f"{name}: " + " ".join(f"{axis}={entry['axes'][axis]}" for axis in sweep["axes"] if axis in entry["axes"])
         for name, sweep in swept.items()
         for entry in sweep["points"]
         if entry["point"] == point
     ]
 
 
-def _size(sweeps: Sequence[Record], records: Sequence[Record]) -> tuple[int, int]:
-    """Return the most draws and replications of these sweeps; without sweeps, of the records."""
-    sizes = [(sweep["draws"], sweep["replications"]) for sweep in sweeps]
+def _size(point: str, sweeps: Sequence[Record], records: Sequence[Record]) -> tuple[int, int]:
+    """Return the most draws and replications of a point.
+
+    They are those in these experiments; without any, those of its records.
+    """
+    sizes = [sizes_of(sweep)[point] for sweep in sweeps]
     sizes = sizes or [(record["part"][1], record["part"][3]) for record in records]
     draws, replications = zip(*sizes, strict=True)
     return max(draws), max(replications)

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from store.disk.locks import is_held
 from store.disk.outcome import Outcome
 from store.disk.store import Part, Parts, Store, missing_parts
+from store.tables.currency import current_only
 from store.tables.reading import axes_table, outcomes, points_of, sizes_of
 from store.tables.text import aligned
 
 LEGEND = (
-    "done includes refused points (infeasible, unstable), as these are results; left_s and left_wall_s are estimates"
+    "done includes refused points (infeasible, unstable), as these are results; missing includes outdated points, "
+    "computed by other code or data; left_s and left_wall_s are estimates"
 )
 NOTED = ("failed", "skipped")
-AHEAD = ("failed", "missing")  # the next sweep computes these; skipped points would be skipped again
+OUTDATED = "outdated"  # complete, but computed by other code
+AHEAD = ("failed", "missing", OUTDATED)  # the next sweep computes these; skipped points would be skipped again
 
 
 class Status(NamedTuple):
@@ -32,6 +35,7 @@ class Status(NamedTuple):
     skipped: int
     failed: int
     missing: int
+    outdated: int  # of those: computed by other code
     running: int  # of the points that are not done
     done_s: float  # seconds of work
     left_s: float  # an estimate; nan while no point has been computed
@@ -53,7 +57,7 @@ def experiment_status(store: Store, experiments: Sequence[str]) -> tuple[pd.Data
     """Return the status of experiments, and why points failed or were skipped.
 
     The first table has a row (`Status`) for each experiment, the second a row (`Attempts`) for each reason. Both cover
-    the draws and replications of the last sweep of an experiment.
+    all sweeps of an experiment.
     """
     rows, unfinished = [], set()
     for name in experiments:
@@ -65,8 +69,11 @@ def experiment_status(store: Store, experiments: Sequence[str]) -> tuple[pd.Data
 
 def sweep_status(store: Store, experiment: str, sweep: dict[str, Any]) -> tuple[Status, dict[str, Outcome]]:
     """Return the status of any sweep, and the outcome of each of its points."""
-    parts = store.parts(points_of(sweep))
-    by_point = outcomes(store, sizes_of(sweep), parts)
+    parts, current = store.parts(points_of(sweep)), set(points_of(current_only(sweep)))
+    by_point = {
+        point: outcome._replace(status=OUTDATED) if outcome.is_complete and point not in current else outcome
+        for point, outcome in outcomes(store, sizes_of(sweep), parts).items()
+    }
     return _status(experiment, by_point, _left_s(sweep, parts, by_point), store), by_point
 
 
@@ -79,9 +86,10 @@ def _status(experiment: str, by_point: dict[str, Outcome], left_s: NDArray[np.fl
         refused=names["infeasible"] + names["unstable"],
         skipped=names["skipped"],
         failed=names["failed"],
-        missing=names["missing"],
+        missing=names["missing"] + names[OUTDATED],
+        outdated=names[OUTDATED],
         running=sum(is_held(store.folder, point) for point in by_point if not by_point[point].is_complete),
-        done_s=sum(outcome.duration_s for outcome in by_point.values()),
+        done_s=sum(outcome.duration_s for outcome in by_point.values() if outcome.status != OUTDATED),
         left_s=float(left_s.sum()),
         left_wall_s=float(max(left_s.sum() / (os.cpu_count() or 1), left_s.max(initial=0.0))),
     )
@@ -91,7 +99,8 @@ def _left_s(sweep: dict[str, Any], parts: Parts, by_point: dict[str, Outcome]) -
     """Return the seconds of work left at each point."""
     axes = axes_table(sweep)
     sizes = sizes_of(sweep)
-    ahead = [_cells(missing_parts(parts[p], *sizes[p])) if by_point[p].status in AHEAD else 0 for p in axes["point"]]
+    usable = {p: () if by_point[p].status == OUTDATED else parts[p] for p in parts}
+    ahead = [_cells(missing_parts(usable[p], *sizes[p])) if by_point[p].status in AHEAD else 0 for p in axes["point"]]
     cell_s = [by_point[p].duration_s / _cells(parts[p]) if parts[p] else np.nan for p in axes["point"]]
     return left_s(axes.drop(columns="point").to_numpy(str), np.array(ahead), np.array(cell_s))
 

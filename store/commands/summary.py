@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from store.disk.outcome import NOTHING_VARIES
-from store.tables.reading import axes_of
+from store.disk.store import Store
+from store.tables.reading import axes_of, points_of
 from store.tables.statistics import shown
 
 MOST_POINTS, MOST_VALUES = 3, 8  # with one reason, and of one axis
@@ -23,6 +24,13 @@ def summary_line(experiment: str, fixed: Sequence[str], points: pd.DataFrame) ->
     note = f"; {NOTHING_VARIES} in {fixed_points}" if fixed_points else ""
     title = f"{experiment} ({', '.join(fixed)})" if fixed else experiment
     return f"{title:22} {len(points):4} points: {counts}{note}; {points['duration_s'].sum():.1f} s of work"
+
+
+def history_line(store: Store, experiment: str) -> list[str]:
+    """Return a line on all sweeps of an experiment if there are several."""
+    count, points = len(store.sweeps(experiment)), len(points_of(store.experiment(experiment)))
+    note = f"    {experiment} now has {count} sweeps, {points} points; `python -m store sweeps {experiment}` lists them"
+    return [note] if count > 1 else []
 
 
 def reasons(points: pd.DataFrame) -> list[str]:

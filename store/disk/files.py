@@ -21,7 +21,7 @@ class StoreError(InputError):
 
 
 class StoreWarning(UserWarning):
-    """Warning that a file in the store was torn or foreign and has been set aside."""
+    """Warning that a file in the store has been set aside, or that other code computed results."""
 
 
 @dataclass(frozen=True)

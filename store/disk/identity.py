@@ -9,7 +9,7 @@ variables, or files that code reads under a name that is not in the configuratio
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from system.code.source import code_of, module_of, short_hash
@@ -28,9 +28,32 @@ class Identity(NamedTuple):
 
 def identity_of(case: Mapping[str, Any]) -> Identity:
     """Return the identity of a resolved case with the code that it names."""
-    modules = code_of(_first_party_targets(case))
-    configuration = short_hash(json.dumps(_essence(case), sort_keys=True, allow_nan=False))
-    return Identity(short_hash(configuration + json.dumps(modules)), configuration, modules)
+    modules = code_of(targets_of(case))
+    configuration = configuration_of(case)
+    return Identity(point_of(configuration, json.dumps(modules)), configuration, modules)
+
+
+def configuration_of(case: Mapping[str, Any]) -> str:
+    """Return the hash of a resolved case, without code."""
+    return short_hash(json.dumps(essence(case), sort_keys=True, allow_nan=False))
+
+
+def targets_of(case: Mapping[str, Any]) -> list[str]:
+    """Return the first-party modules that a resolved case names."""
+    return sorted(set(_first_party_targets(case)))
+
+
+def code_text(targets: Iterable[str]) -> str:
+    """Return hashes of modules and their imports as text."""
+    return json.dumps(code_of(targets))
+
+
+def point_of(configuration: str, code: str) -> str:
+    """Return the name of a configuration's point under a code.
+
+    `configuration` is a hash and `code` a text, as these functions return them.
+    """
+    return short_hash(configuration + code)
 
 
 def differing(modules: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
@@ -41,12 +64,12 @@ def differing(modules: Mapping[str, str], others: Mapping[str, str]) -> list[str
     return sorted({name for name, _ in modules.items() ^ others.items()})
 
 
-def _essence(node: Any) -> Any:
+def essence(node: Any) -> Any:
     """Return a configuration without descriptive keys, and with whole numbers as integers."""
     if isinstance(node, Mapping):
-        return {key: _essence(child) for key, child in node.items() if key not in DESCRIPTIVE}
+        return {key: essence(child) for key, child in node.items() if key not in DESCRIPTIVE}
     if isinstance(node, (list, tuple)):
-        return [_essence(child) for child in node]
+        return [essence(child) for child in node]
     return int(node) if isinstance(node, float) and node.is_integer() else node
 
 

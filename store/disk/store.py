@@ -6,7 +6,7 @@ store.json                          version of this format
 rows/<point>.d0-20.r0-1.parquet     metrics of draws 0..19, replication 0: the same bytes on any number of workers
 points/<point>.d0-20.r0-1.json      configuration, code, provenance, checksum of the rows; commits them, as it is last
 unfinished/<point>.json             why a point has no result (failed, skipped); the next sweep tries again
-experiments/<name>.json             points and axes of an experiment's last sweep, and labels of the axes' values
+experiments/<name>/<started>-<hash>.json   a sweep of an experiment: command, axes, points, labels of the axes' values
 expansions/<hash>.json              points of a command with their configurations, for when it is repeated
 locks                               locks of the processes that compute a point at the moment
 aside/                              files that were torn or foreign
@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,10 +27,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from store.disk.files import TEMPORARY, Files
+from store.disk.sweeps import add_sweep, read_sweeps, sweep_names, view_of
+from store.disk.upgrade import move_sweeps
 from system import InputError
+from system.checks import require
 
-FORMAT = 2
+FORMAT = 3
+UPGRADABLE = 2
 EMBEDDED = "_embedded"  # ends the name of an experiment that was swept with data=embedded (conf/data/embedded.yaml)
+ONLY = "@"  # fig8@2 names the second sweep of fig8
 ROW_SCHEMA = pa.schema(
     [
         ("point", pa.string()),
@@ -60,13 +66,17 @@ Parts = Mapping[str, Sequence[Part]]  # committed parts by point
 class Store:
     """Points and rows below `folder`.
 
-    Raises `InputError` if the store has the format of another version of this project.
+    A store of format 2 is upgraded when it is opened. Raises `InputError` for other formats than that of this project.
     """
 
     folder: Path
 
     def __post_init__(self) -> None:
         stated = self._format
+        if stated == UPGRADABLE:
+            move_sweeps(self.files)
+            self.files.write_json("store.json", {"format": FORMAT})
+            stated = FORMAT
         if stated != FORMAT:
             age, remedy = ("newer", "update the project") if stated > FORMAT else ("older", "remove the folder")
             raise InputError(
@@ -143,25 +153,45 @@ class Store:
         self._write_record(f"unfinished/{point}.json", {"point": point, **record})
 
     def write_experiment(self, name: str, sweep: Mapping[str, Any]) -> None:
-        """Write the record of an experiment's sweep."""
-        self._write_record(f"experiments/{name}.json", sweep)
+        """Add the record of a sweep to an experiment (`add_sweep`)."""
+        self._write_format()
+        add_sweep(self.files, name, {"started": datetime.now(UTC).isoformat()} | dict(sweep))
+
+    def remove_sweeps(self, name: str, numbers: Iterable[int]) -> None:
+        """Remove the records of sweeps, which count from 1."""
+        names = sweep_names(self.files, name)
+        for number in numbers:
+            self.files.remove(names[number - 1])
 
     def experiment_names(self) -> list[str]:
         """Return the experiments that were swept into this store."""
-        return sorted(path.stem for path in (self.folder / "experiments").glob("[!.]*.json"))
+        return sorted({path.parent.name for path in (self.folder / "experiments").glob("[!.]*/[!.]*.json")})
 
     def experiment(self, name: str) -> dict[str, Any]:
-        """Return the record of an experiment's last sweep.
+        """Return the view over all sweeps of an experiment (`view_of`).
 
-        It holds the points with their axes, and the number of draws and replications of each point. Raises `InputError`
-        if the experiment is not in the store.
+        The name `fig8@2` is the second sweep of `fig8` by itself. The view holds the points with their axes, and the
+        number of draws and replications of each. Raises `InputError` if the experiment is not in the store.
         """
-        sweep: dict[str, Any] | None = self.files.read_json(f"experiments/{name}.json")
-        if sweep is None:
+        return view_of(self.sweeps(name))
+
+    def sweeps(self, name: str) -> list[Mapping[str, Any]]:
+        """Return the records of an experiment's sweeps in their order.
+
+        Of `fig8@2` it is the second only. Raises `InputError` if the experiment is not in the store.
+        """
+        experiment, _, number = name.partition(ONLY)
+        sweeps = read_sweeps(self.files, experiment)
+        if not sweeps:
             raise InputError(
                 f"experiment = {name}: not in {self.folder}; run `python run.py -m {words_of(name)}` first"
             )
-        return sweep
+        if not number:
+            return sweeps
+        known = number.isdecimal() and 0 < int(number) <= len(sweeps)
+        remedy = f"its sweeps are 1 to {len(sweeps)}; `python -m store sweeps {experiment}` lists them"
+        require(known, "experiment", name, remedy)
+        return [sweeps[int(number) - 1]]
 
     def records(self, point: str, parts: Iterable[Part]) -> list[dict[str, Any]]:
         """Return the records of a point's committed parts."""
@@ -186,9 +216,12 @@ class Store:
 
     def _write_record(self, name: str, record: Mapping[str, Any]) -> None:
         """Write a record; write the format of the store first if it has none."""
+        self._write_format()
+        self.files.write_json(name, record)
+
+    def _write_format(self) -> None:
         if not (self.folder / "store.json").is_file():
             self.files.write_json("store.json", {"format": FORMAT})
-        self.files.write_json(name, record)
 
     def _is_sound(self, name: str) -> bool:
         """Return whether a part's record can be read and matches its rows.
@@ -209,14 +242,17 @@ class Store:
 
 
 def configured_name(experiment: str) -> str:
-    """Return the name of an experiment in conf/experiment, whatever data it was swept with."""
-    return experiment.removesuffix(EMBEDDED)
+    """Return the name of an experiment in conf/experiment.
+
+    It does not depend on the data that the experiment was swept with, nor on the sweep.
+    """
+    return experiment.partition(ONLY)[0].removesuffix(EMBEDDED)
 
 
 def words_of(experiment: str) -> str:
     """Return the words of a command that choose an experiment and its data."""
     name = configured_name(experiment)
-    return f"experiment={name}" + ("" if name == experiment else " data=embedded")
+    return f"experiment={name}" + (" data=embedded" if experiment.partition(ONLY)[0] != name else "")
 
 
 def _modified_ns(entry: os.DirEntry[str]) -> int:

@@ -9,6 +9,7 @@ import pandas as pd
 from store.disk.identity import differing
 from store.disk.outcome import NOTHING_VARIES, Outcome
 from store.disk.store import Store
+from store.tables.currency import warn_of_outdated
 from store.tables.filtered import matching_values, require_known
 from store.tables.pairs import Measure, Paired, Side, no_side, paired, require_measure, sides
 from store.tables.reading import (
@@ -25,6 +26,7 @@ from store.tables.reading import (
 )
 from store.tables.statistics import shown
 from store.tables.text import aligned
+from store.tables.versions import Records, computed_by
 from system.checks import require
 from system.words import counted
 
@@ -33,7 +35,6 @@ NOT_KNOWN = no_side("")  # the other side of a point that was not computed, whic
 DIGITS = {"difference": 4, "half_width": 3, "ratio": 4}
 NOT_APPLIED = ""  # the value of an axis that does not apply to a point
 Key = tuple[Any, ...]  # the values of the axes that are not compared
-Records = Mapping[str, list[dict[str, Any]]]  # the records of each point's parts
 
 
 class Comparison(NamedTuple):
@@ -49,7 +50,8 @@ def compare_values(
     experiment: str, axis: str, values: tuple[str, str], measure: Measure, store: str | Path = FOLDER
 ) -> Comparison:
     """Compare two values of an axis at each combination of the other axes."""
-    results = load_results(experiment, store)
+    warn_of_outdated(experiment, store)
+    results = load_results(experiment, store, outdated=True)
     axes = axes_of(results.points)
     require_known(axes, axis=axis)
     a, b = (matching_values(results.points, axis, [value])[0] for value in values)
@@ -100,15 +102,14 @@ def compare_stores(experiment: str, other: str | Path, measure: Measure, store: 
 def compare_commits(experiment: str, commit: str, measure: Measure, store: str | Path = FOLDER) -> Comparison:
     """Compare an experiment with the points that another commit computed into this store.
 
-    Points are paired by their configuration.
+    Points are paired by their configuration. `commit` is any revision of git, or a version as it was recorded.
     """
     opened = Store(Path(store))
     records = _records(opened, opened.points())
-    commits = {point: {str(record["provenance"]["commit"]) for record in parts} for point, parts in records.items()}
-    candidates = {p: records[p] for p, names in commits.items() if any(name.startswith(commit) for name in names)}
-    known = ", ".join(sorted(set().union(*commits.values()))) or "none"
-    require(bool(candidates), "with_commit", commit, f"computed no point of {store}; its commits are {known}")
-    return _versions(experiment, opened, candidates, measure, opened)
+    swept = points_of(opened.experiment(experiment))
+    own = {records[point][0]["configuration_hash"] for point in swept if point in records}
+    same = {point: parts for point, parts in records.items() if parts[0]["configuration_hash"] in own}
+    return _versions(experiment, opened, computed_by(commit, same), measure, opened)
 
 
 def _versions(experiment: str, other: Store, candidates: Records, measure: Measure, store: Store) -> Comparison:
@@ -117,7 +118,8 @@ def _versions(experiment: str, other: Store, candidates: Records, measure: Measu
     Of several candidates it is one by other code, if there is any, and the last of these.
     """
     sweep = store.experiment(experiment)
-    results = load_results(experiment, store.folder)
+    warn_of_outdated(experiment, store.folder)
+    results = load_results(experiment, store.folder, outdated=True)
     require_measure(results.rows, measure)
     records = _records(store, points_of(sweep))
     last = sorted(candidates, key=lambda point: (point not in records, candidates[point][-1]["started"]))

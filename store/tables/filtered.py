@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from store.tables.currency import warn_of_outdated
 from store.tables.reading import FOLDER, MEASURED, OF_POINT, Results, load_provenance, load_results
 from store.tables.statistics import shown
 from system.checks import require
@@ -22,16 +23,20 @@ def collect(
     where: Mapping[str, str | Sequence[str]] | None = None,
     metrics: str | Sequence[str] = (),
     with_provenance: bool = False,
+    outdated: bool = True,
 ) -> Results:
     """Return the rows of complete points of experiments, and all their points.
 
     The first column of both tables is `experiment`. `where` gives the values of columns to keep, written as on the
     command line; an axis that an experiment lacks is nan in its rows and matches no value. `with_provenance` adds the
-    columns of `load_provenance` to each row. A text stands for the list that holds it alone. Raises `InputError` for
-    unknown names and values.
+    columns of `load_provenance` to each row. A text stands for the list that holds it alone. Points that other code
+    computed are among them, with a warning; `outdated=False` leaves them out. Raises `InputError` for unknown names and
+    values.
     """
     experiments, metrics = _listed(experiments), _listed(metrics)
-    results = [load_results(name, store) for name in experiments]
+    for name in experiments if outdated else ():
+        warn_of_outdated(name, store)
+    results = [load_results(name, store, outdated) for name in experiments]
     rows = _joined(experiments, [result.rows for result in results])
     points = _joined(experiments, [result.points for result in results])
     if not rows.empty:

@@ -9,23 +9,29 @@ import pandas as pd
 
 from store.disk.outcome import Outcome, outcome_of
 from store.disk.store import Parts, Store
+from store.tables.currency import current_only, warn_of_outdated
 
 FOLDER = "outputs/store"
 OWN = "_own"  # ends the name of what is made of points that the experiment's own file does not declare
 MEASURED = ("draw", "replication", "metric", "at", "value")
 OF_POINT = ("status", "draws")  # columns of rows that describe their point
-OF_POINTS = ("point", *Outcome._fields, "draws", "replications", "is_declared")  # columns of points besides axes
+OF_POINTS = ("point", *Outcome._fields, "draws", "replications", "is_declared", "is_current")  # besides axes
 Sizes = Mapping[str, tuple[int, int]]  # the number of draws and replications of points
 
 
-def load(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
+def load(experiment: str, store: str | Path = FOLDER, outdated: bool = True) -> pd.DataFrame:
     """Return the measurements of all points that have any.
 
     There is a row for each measurement and a column for each axis. `status` and `draws` are those of the row's point.
     A point with an infeasible or unstable draw keeps the rows of its other draws: means over these would be of other
     clusters than those of other points. Incomplete points have no rows; `load_points` lists them.
+
+    Points that other code computed are among them, with a warning; `outdated=False` leaves them out. `fig8@2` is the
+    second sweep of `fig8` by itself.
     """
-    return load_results(experiment, store).rows
+    if outdated:
+        warn_of_outdated(experiment, store)
+    return load_results(experiment, store, outdated).rows
 
 
 class Results(NamedTuple):
@@ -53,14 +59,22 @@ def _chosen(results: Results, is_chosen: "pd.Series[bool]") -> Results:
     return Results(results.rows[results.rows["point"].isin(points["point"])].reset_index(drop=True), points)
 
 
-def load_results(experiment: str, store: str | Path = FOLDER) -> Results:
-    """Return the rows and the points of an experiment, reading its records once."""
+def load_results(experiment: str, store: str | Path = FOLDER, outdated: bool = False) -> Results:
+    """Return the rows and the points of an experiment, reading its records once.
+
+    Points that other code computed are left out unless `outdated` is set.
+    """
     opened = Store(Path(store))
     sweep = opened.experiment(experiment)
-    parts = opened.parts(points_of(sweep))
+    return results_of(opened, sweep if outdated else current_only(sweep))
+
+
+def results_of(store: Store, sweep: Mapping[str, Any]) -> Results:
+    """Return the rows and the points of a sweep or a view."""
+    parts = store.parts(points_of(sweep))
     sizes = sizes_of(sweep)
-    by_point = outcomes(opened, sizes, parts)
-    measured = measurements(opened, sizes, by_point, parts)
+    by_point = outcomes(store, sizes, parts)
+    measured = measurements(store, sizes, by_point, parts)
     points = _points_table(sweep, by_point)
     answered = measured.groupby("point")["draw"].nunique()
     is_ok = points["status"] == "ok"
@@ -86,23 +100,27 @@ def load_points(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
 
     It has the point's axes, status, reason, seconds of work and size. The status is `ok`, `infeasible`, `unstable`,
     `skipped`, `failed` or `missing`. `is_declared` says whether the point is one of those that the experiment's own
-    file declares.
+    file declares, and `is_current` whether the present code computed it.
     """
-    return load_results(experiment, store).points
+    return load_results(experiment, store, outdated=True).points
 
 
-def points_table(store: Store, sweep: dict[str, Any]) -> pd.DataFrame:
+def points_table(store: Store, sweep: Mapping[str, Any]) -> pd.DataFrame:
     """Return the points of a sweep with the columns of `load_points`."""
     return _points_table(sweep, outcomes(store, sizes_of(sweep), store.parts(points_of(sweep))))
 
 
-def load_records(experiment: str, store: str | Path = FOLDER) -> dict[str, list[dict[str, Any]]]:
+def load_records(
+    experiment: str, store: str | Path = FOLDER, outdated: bool = False
+) -> dict[str, list[dict[str, Any]]]:
     """Return the records of each point's committed parts.
 
-    A record holds the configuration, code, provenance, duration and refusals.
+    A record holds the configuration, code, provenance, duration and refusals. Points that other code computed are left
+    out unless `outdated` is set.
     """
     opened = Store(Path(store))
-    parts = opened.parts(points_of(opened.experiment(experiment)))
+    sweep = opened.experiment(experiment)
+    parts = opened.parts(points_of(sweep if outdated else current_only(sweep)))
     return {point: opened.records(point, parts[point]) for point in parts}
 
 
@@ -112,7 +130,7 @@ def load_provenance(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame
     A row says when, for how long, by which code and where the part was computed.
     `draws` and `replications` are ranges: `.explode("draws").explode("replications")` gives a row for each of them.
     """
-    records = [record for of_point in load_records(experiment, store).values() for record in of_point]
+    records = [record for of_point in load_records(experiment, store, True).values() for record in of_point]
     return pd.DataFrame([made(record) for record in records], columns=list(Made._fields))
 
 
@@ -155,7 +173,8 @@ def _points_table(sweep: Mapping[str, Any], by_point: Mapping[str, Outcome]) -> 
     columns = pd.DataFrame([by_point[point] for point in axes["point"]], columns=list(Outcome._fields))
     size = pd.DataFrame([sizes[point] for point in axes["point"]], columns=["draws", "replications"])
     declared = [entry.get("is_declared", not sweep["fixed"]) for entry in sweep["points"]]
-    return pd.concat([axes, columns, size], axis=1).assign(is_declared=declared)
+    current = [entry.get("is_current", True) for entry in sweep["points"]]
+    return pd.concat([axes, columns, size], axis=1).assign(is_declared=declared, is_current=current)
 
 
 def axes_table(sweep: Mapping[str, Any]) -> pd.DataFrame:

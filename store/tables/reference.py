@@ -7,7 +7,7 @@ digits.
 
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from store.tables.reading import (
     declared,
     load_records,
     load_results,
+    points_of,
     undeclared,
 )
 from store.tables.statistics import MOST_COORDINATES, intervals_over_draws
@@ -32,6 +33,8 @@ DIGITS = 6
 LEFT_OUT = ("first_token", "output_token", "waiting_quantile", "service_quantile", "over_length_share", "load")
 ABOUT_RUNS = ("warm_up_jobs", "response_drift", "run_relaxations")  # left out everywhere: they are no results
 PROVENANCE = "provenance.yaml"
+Sweep = Mapping[str, Any]  # the record of a sweep
+AND = " && "  # between the commands of several sweeps
 
 
 def reference_rows(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
@@ -82,8 +85,17 @@ def reference_parts(store: Path, experiment: str) -> dict[str, Results]:
     results = load_results(experiment, store)
     if Store(store).experiment(experiment).get("declared_count", 0) <= 1 and not results.points["is_declared"].any():
         return {experiment: results}
-    parts = {experiment: declared(results), f"{experiment}{OWN}": undeclared(results)}
+    axes = _declared_axes(Store(store).sweeps(experiment))
+    further = [axis for axis in axes_of(results.points) if axes and axis not in axes]
+    own_file = Results(*(table.drop(columns=further) for table in declared(results)))
+    parts = {experiment: own_file, f"{experiment}{OWN}": undeclared(results)}
     return {name: part for name, part in parts.items() if len(part.points)}
+
+
+def _declared_axes(sweeps: Iterable[Sweep]) -> set[str]:
+    """Return the axes of sweeps without overrides."""
+    plain = [sweep for sweep in sweeps if all(entry.get("is_declared") for entry in sweep["points"])]
+    return {axis for sweep in plain for axis in sweep["axes"]}
 
 
 def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> list[Path]:
@@ -108,24 +120,32 @@ def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> li
 
 
 def how_made(store: Path, experiment: str, points: pd.DataFrame) -> dict[str, Any]:
-    """Return the command, seeds, commits and platforms of some points.
-
-    Declared points beside others have the command without overrides.
-    """
-    sweep = Store(store).experiment(experiment)
+    """Return the commands, seeds, commits and platforms of some points."""
     by_point = load_records(experiment, store)
     records = [record for point in points["point"].unique() for record in by_point[point]]
     sources = [record["provenance"] for record in records]
-    is_whole, is_own = len(points) == len(sweep["points"]), not points["is_declared"].all()
-    made = sweep.get("words") or [words_of(experiment), *sweep["fixed"]]  # older records have no words
-    words = made if is_whole or is_own else [words_of(experiment)]
-    size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
+    sweeps = _sweeps_of(Store(store).sweeps(experiment), set(points["point"]))
     return {
-        "command": shlex.join(["python", "run.py", "-m", *words, *size]),
+        "command": AND.join(command_of(experiment, sweep) for sweep in sweeps),
         "seeds": sorted({record["configuration"]["seed"] for record in records}),
         "commits": sorted({str(source["commit"]) for source in sources}),
         "platforms": [json.loads(text) for text in sorted({json.dumps(platform_of(source)) for source in sources})],
     }
+
+
+def _sweeps_of(sweeps: Sequence[Sweep], points: Collection[str]) -> Sequence[Sweep]:
+    """Return the smallest sweep with all these points, or else all sweeps with any of them."""
+    sizes = [len(set(points_of(sweep)) & set(points)) for sweep in sweeps]
+    whole = [sweep for sweep, size in zip(sweeps, sizes, strict=True) if size == len(points)]
+    some = [sweep for sweep, size in zip(sweeps, sizes, strict=True) if size]
+    return [min(whole, key=lambda sweep: len(sweep["points"]))] if whole else some
+
+
+def command_of(experiment: str, sweep: Mapping[str, Any]) -> str:
+    """Return the command that makes a sweep's points again."""
+    words = sweep.get("words") or [words_of(experiment), *sweep["fixed"]]  # older records have no words
+    size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
+    return shlex.join(["python", "run.py", "-m", *words, *size])
 
 
 def platform_of(source: dict[str, Any]) -> dict[str, Any]:

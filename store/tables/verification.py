@@ -16,8 +16,7 @@ import yaml
 from numpy.typing import NDArray
 
 from store.disk.provenance import current_provenance
-from store.disk.store import Store
-from store.tables.reading import load_records, with_numbers
+from store.tables.reading import axes_of, load_records, with_numbers
 from store.tables.reference import DIGITS, PROVENANCE, platform_of, reference_parts, reference_rows
 from store.tables.statistics import shown
 from system.checks import require
@@ -61,13 +60,14 @@ def verify_all(store: Path, experiments: Sequence[str], folder: Path) -> tuple[s
 def verify(store: Path, experiment: str, folder: Path) -> Verification:
     """Compare an experiment in the store with its reference rows.
 
-    Raises `InputError` if there are no reference rows.
+    Points that the experiment's own file declares are compared with the rows of its name, others with those of its own
+    points. Raises `InputError` if there are no reference rows.
     """
-    axes = list(Store(store).experiment(experiment)["axes"])
     parts, records = reference_parts(store, experiment), load_records(experiment, store)
     same_platform = all(_same_platform(folder, name) for name in parts)
     compared = []
     for name, (rows, points) in parts.items():
+        axes = axes_of(points)
         texts = dict.fromkeys([*axes, "metric", "status"], str)
         expected = with_numbers(pd.read_csv(folder / f"{name}.csv", dtype=texts), axes)
         recomputed = reference_rows(rows, points).merge(_simulated(records, points, axes), on=axes)

@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 
 from plots import making, stamps
+from plots.files import Request
 from plots.outputs import Experiment, ReferenceRows, outputs_of
 from plots.stamps import FILE, Made, Stamps, hash_of
+from store.tables.reading import load_results
+from store.tables.reference import reference_rows
 from tests.support.project import script
 
 NAMES = ("fig2_embedded", "fig5_embedded")
@@ -96,7 +99,7 @@ def test_same_rows_computed_again_are_not_drawn_again(drawn):
 
 
 def test_changed_label_is_drawn(drawn):
-    path = drawn / "store/experiments/fig2_embedded.json"
+    (path,) = (drawn / "store/experiments/fig2_embedded").iterdir()
     record = json.loads(path.read_text())
     record["labels"]["constants"]["paper"] = "my constants"
     path.write_text(json.dumps(record))
@@ -147,11 +150,27 @@ def test_damaged_stamps_count_as_none(drawn, content):
     assert not any(Stamps(drawn / "fig").up_to_date(output) for output in outputs(drawn).values())
 
 
-def test_reason_for_no_figure_is_printed_again(drawn, tmp_path):
-    sweep(drawn / "store", "tuning.capacity=100000")
-    first, again = plot(drawn), plot(drawn)
+def test_reason_for_no_figure_is_printed_again(tmp_path):
+    sweep(tmp_path / "store", "tuning.capacity=100000", names=("fig2_embedded",))
+    first, again = plot(tmp_path), plot(tmp_path)
     assert "nothing to draw" in again["fig2_embedded_own"]
     assert first["fig2_embedded_own"] == again["fig2_embedded_own"]
+
+
+def test_points_of_other_code_are_left_out_unless_they_are_wanted(drawn):
+    (path,) = (drawn / "store/experiments/fig7_embedded").iterdir()
+    record = json.loads(path.read_text())
+    for number, entry in enumerate(record["points"][1:]):
+        entry["configuration"] = f"012{number}"  # so another code must have given the point its name
+    path.write_text(json.dumps(record))
+    note = "2 of 3 points of fig7_embedded were computed by other code or data: evaluator=service_times"
+    for wanted, count, treated in [(False, 1, f"left out: {note}; run"), (True, 3, f"drawn: {note}")]:
+        folders = (drawn / "store", drawn / "fig", drawn, None)
+        (figure,) = outputs_of(["fig7_embedded"], *folders, request=Request(outdated=wanted))
+        assert len(figure.experiment.results.points) == count
+        assert treated in figure.lines(Made("drawn", []), "")
+        assert Stamps(drawn / "fig").up_to_date(figure) is None or wanted
+    assert len(reference_rows(*load_results("fig7_embedded", drawn / "store")).drop_duplicates(["evaluator"])) == 1
 
 
 def test_reference_rows_are_written_to_another_folder(drawn, tmp_path):

@@ -1,6 +1,7 @@
 """Commands of `python -m store` on small made-up stores, and once on a real one."""
 
 import os
+import re
 import sys
 import time
 import warnings
@@ -101,6 +102,22 @@ def point_of(*key):
     return identity_of(case_of(*key)).point
 
 
+def record_of(keys, **fields):
+    """Return the record of a sweep over a scheme and a load."""
+    entries = [
+        {
+            "point": point_of(*key),
+            "configuration": identity_of(case_of(*key)).configuration,
+            "variant": number,
+            "axes": dict(zip(AXES, key, strict=True)),
+        }
+        for number, key in enumerate(keys)
+    ]
+    variants = [{"settings": {}, "targets": [f"shop.{scheme}"]} for scheme, _ in keys]
+    sweep = {"points": entries, "variants": variants, "axes": AXES, "draws": 4, "replications": 1, "fixed": []}
+    return sweep | fields
+
+
 def swept(folder, cells, name="x", draws=4, replications=1):
     """Return a store with an experiment over a scheme and a load.
 
@@ -111,9 +128,7 @@ def swept(folder, cells, name="x", draws=4, replications=1):
         with suppress(Exception):
             item = WorkItem(point_of(*key), case_of(*key), [part] if cell is not None else [])
             do_work(store, item, lambda *_, cell=cell: evaluated(cell))
-    entries = [{"point": point_of(*key), "axes": dict(zip(AXES, key, strict=True))} for key in cells]
-    sweep = {"points": entries, "axes": AXES, "draws": draws, "replications": replications, "fixed": []}
-    store.write_experiment(name, sweep)
+    store.write_experiment(name, record_of(cells, draws=draws, replications=replications))
     return store
 
 
@@ -265,7 +280,7 @@ def test_a_collected_row_has_its_provenance(tmp_path, run_command, name, read):
     store = swept(tmp_path / "store", {("fast", "0.1"): A[:3]}, draws=3)
     later = Part(range(3, 5), range(1))
     do_work(store, WorkItem(point_of("fast", "0.1"), case_of("fast", "0.1"), [later]), lambda *_: evaluated([*A, 9.0]))
-    store.write_experiment("x", store.experiment("x") | {"draws": 5})
+    store.write_experiment("x", store.sweeps("x")[-1] | {"draws": 5})
     run_command("collect", "x", "--provenance", "--to", tmp_path / name)
     rows = read(tmp_path / name).set_index("draw")
     parts = load_provenance("x", store.folder)
@@ -444,26 +459,84 @@ def test_two_versions_of_the_code_in_one_store(tmp_path, edit, run_command, monk
     assert fast["half_width"] == pytest.approx(stats.t.ppf(0.975, 3) * stats.sem(np.subtract(B, A)))
     assert slow["difference"] == 0.0  # its code is that of abc1 still, and so is its point
     assert comparison.modules == ["shop.fast"]
-    both = compare_commits("x", "fed", RESPONSE, store.folder)  # two commits, one of them the sweep's own
-    assert (both.table["mean_a"][0], both.modules) == (np.mean(A), ["shop.fast"])
     out = run_command("compare", "x", "--with-commit", "fed2").out
     assert "not compared (1): other code: no point of this configuration [scheme=slow load=0.1]" in out
     assert "code that differs: shop.fast" in out
-    with pytest.raises(
-        SystemExit, match=r"with_commit = 123: computed no point of .*; its commits are abc1, fed2, fed3"
+    for name, message in [
+        ("123", "with_commit = 123: computed no such point; the commits that did are abc1, fed2, fed3"),
+        ("fed", r"with_commit = fed: has several versions; name one of them: fed2 \(1 point, 20.*\), fed3 \(1 point"),
+    ]:
+        with pytest.raises(SystemExit, match=message):
+            run_command("compare", "x", "--with-commit", name)
+
+
+def test_readers_name_the_points_that_other_code_computed(tmp_path, run_command, edit):
+    store = swept(tmp_path / "store", PAIR | {("fast", "0.2"): A})
+    took_s = load_points("x", store.folder).set_index("point")["duration_s"]
+    edit("fast", FAST.replace("2", "3"))
+    note = "2 of 3 points of x were computed by other code or data (shop.fast changed): scheme=fast"
+    for words in (["collect", "x"], ["compare", "x", "scheme=fast,slow"]):
+        with pytest.warns(StoreWarning, match=re.escape(note)):
+            assert "fast" in run_command(*words).out  # they are there
+    with pytest.warns(StoreWarning, match=re.escape(note)):
+        assert len(load("x", store.folder)) == 12
+    with warnings.catch_warnings(action="error"):
+        assert load("x", store.folder, outdated=False)["scheme"].unique().tolist() == ["slow"]
+        assert collect(["x"], store.folder, outdated=False).rows["scheme"].unique().tolist() == ["slow"]
+    assert load_points("x", store.folder).set_index("point")["is_current"].sum() == 1
+    (row,) = experiment_status(store, ["x"])[0].to_dict("records")
+    assert {name: row[name] for name in ("done", "missing", "outdated")} == {"done": 1, "missing": 2, "outdated": 2}
+    outdated_s = took_s.drop(point_of("slow", "0.1")).sum()
+    assert (row["left_s"], row["done_s"]) == pytest.approx((outdated_s, took_s.sum() - outdated_s))
+
+
+def test_points_that_the_current_code_has_computed_too_take_the_place_of_others(tmp_path, edit):
+    keys = [("fast", "0.1"), ("fast", "0.2"), ("slow", "0.1")]
+    store = swept(tmp_path, dict.fromkeys(keys, A))
+    old = [point_of(*key) for key in keys]
+    edit("fast", FAST.replace("2", "3"))
+    swept(tmp_path, {keys[0]: B}, name="y")
+    store.write_experiment("x", record_of(keys[:1], words=["load=0.1"]))
+    points = load_points("x", tmp_path)
+    assert points["point"].tolist() == [old[1], old[2], point_of("fast", "0.1")]
+    assert points["is_current"].tolist() == [False, True, True]
+    with pytest.warns(
+        StoreWarning, match="1 of 3 points of x was computed by other code or data .*: scheme=fast load=0.2;"
     ):
-        run_command("compare", "x", "--with-commit", "123")
+        assert load("x", tmp_path).query("load == 0.1 and scheme == 'fast'")["value"].tolist() == B
+    edit("fast", FAST)  # back to the first version: now its points are the current ones
+    assert load_points("x", tmp_path)["point"].tolist() == old
+
+
+def test_sweeps_are_listed_shown_and_removed(tmp_path, run_command):
+    store = swept(tmp_path / "store", {("fast", "0.1"): A, ("fast", "0.2"): InputError("broke"), ("slow", "0.1"): None})
+    store.write_experiment("x", record_of([("fast", "0.1"), ("slow", "0.1")], words=["experiment=x", "scheme=all"]))
+    lines = run_command("sweeps", "x").out.splitlines()
+    counts = [line.split() for line in lines[1:3]]
+    assert [words[0] for words in counts] == ["1", "2"]
+    assert [words[3:8] for words in counts] == [["3", "1", "1", "1", "0"], ["2", "1", "0", "1", "0"]]
+    assert lines[2].endswith("  python run.py -m experiment=x scheme=all draws=4 replications=1")
+    assert lines[3] == "x is all of them: 3 points"
+    shown = run_command("sweeps", "x", "2").out
+    assert "axis scheme: fast, slow" in shown
+    assert point_of("slow", "0.1") in shown
+    assert point_of("fast", "0.2") not in shown
+    with pytest.raises(SystemExit, match="sweep = 3: the sweeps of x are 1 to 2"):
+        run_command("sweeps", "x", "--remove", "3")
+    assert "x is all of them: 2 points" in run_command("sweeps", "x", "--only", "2").out
+    assert load_points("x", store.folder)["status"].tolist() == ["ok", "missing"]
+    assert len(store.points()) == 2  # no point is lost
+    assert run_command("sweeps", "x", "--remove", "1").out == "x has no sweeps now; its points stay in the store\n"
+    assert store.experiment_names() == []
 
 
 def test_prune_lists_and_deletes_only_points_of_old_code(tmp_path, run_command, edit):
     store = swept(tmp_path / "store", ALL_KINDS | {("slow", "0.4"): A})
-    store.write_experiment("x", store.experiment("x") | {"points": store.experiment("x")["points"][:-1]})
+    (sweep,) = store.sweeps("x")
+    store.write_experiment("x", sweep | {"points": sweep["points"][:-1]})
     kept = {point_of("slow", load) for load in ("0.1", "0.3", "0.4")}  # one of them in no experiment
     edit("fast", FAST.replace("2", "3"))
-    slow = load(
-        "x",
-        store.folder,
-    ).query("scheme == 'slow'")
+    slow = load("x", store.folder, outdated=False).query("scheme == 'slow'")
     out = run_command("prune").out
     assert "points of other code (3):" in out
     assert "x: other code computed 3 of its 6 points" in out

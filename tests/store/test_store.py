@@ -124,9 +124,9 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_an_experiment_that_was_not_run_is_an_error_with_the_command(tmp_path):
     with pytest.raises(InputError, match=r"experiment = fig3b: .*python run.py -m experiment=fig3b"):
         Store(tmp_path).experiment("fig3b")
-    Store(tmp_path).write_experiment("fig3b", {"axes": [], "draws": 1, "replications": 1, "points": []})
+    Store(tmp_path).write_experiment("fig3b", {"axes": [], "draws": 1, "replications": 1, "points": [], "fixed": []})
     assert Store(tmp_path).experiment_names() == ["fig3b"]
-    assert json.loads((tmp_path / "experiments" / "fig3b.json").read_text())["draws"] == 1
+    assert Store(tmp_path).experiment("fig3b")["draws"] == 1
 
 
 def test_an_interval_covers_the_mean_as_often_as_its_confidence():
@@ -186,13 +186,13 @@ def test_hidden_files_of_systems_are_ignored(committed):
 
 
 def test_a_torn_note_counts_as_absent(committed):
-    for folder in ("unfinished", "experiments"):
-        (committed.folder / folder).mkdir()
-        (committed.folder / folder / "ab12.json").write_text('{"status": "fai')
+    for folder, name in (("unfinished", "ab12"), ("experiments/ab12", "2030-ab")):
+        (committed.folder / folder).mkdir(parents=True)
+        (committed.folder / folder / f"{name}.json").write_text('{"status": "fai')
     with pytest.warns(StoreWarning, match="set unfinished/ab12.json aside"):
         assert committed.unfinished("ab12") is None
     with (
-        pytest.warns(StoreWarning, match="set experiments/ab12.json aside"),
+        pytest.warns(StoreWarning, match="set experiments/ab12/2030-ab.json aside"),
         pytest.raises(InputError, match=r"run\.py -m experiment=ab12"),
     ):
         committed.experiment("ab12")
@@ -207,5 +207,5 @@ def test_a_store_of_another_format_is_refused(committed, stated, message):
 
 def test_a_store_without_a_format_has_format_1(committed):
     (committed.folder / "store.json").unlink()
-    with pytest.raises(InputError, match="its format is 1, this code reads 2"):
+    with pytest.raises(InputError, match="its format is 1, this code reads 3"):
         Store(committed.folder)

@@ -1,6 +1,5 @@
 """Sequential precision: the rule by which points grow, the coverage of its intervals, and whole sweeps."""
 
-import json
 import re
 from functools import cache
 from itertools import pairwise
@@ -10,6 +9,7 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
+from store.disk.store import Store
 from store.tables.compare import compare_values
 from store.tables.pairs import Measure
 from store.tables.reading import load, load_points
@@ -120,7 +120,7 @@ def test_a_sweep_reaches_its_target_and_says_with_how_many_draws(swept):
     fewest, most = sorted(points.loc[["simulation", "exact"], "draws"])
     assert f"    precision: 2 of 2 means are within 2.00%, with {fewest} to {most} draws" in done.stdout
     assert "round 2" in done.stderr
-    assert "precision" not in json.loads((store / "experiments/unnamed_embedded.json").read_text())["fixed"]
+    assert "precision" not in Store(store).experiment("unnamed_embedded")["fixed"]
 
 
 def test_a_repeated_sweep_computes_nothing_and_an_interrupted_one_goes_on(swept):
