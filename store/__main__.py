@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from evaluators.points.metrics import metric_meanings
+from store.commands.comparison import comparison_lines
 from store.commands.prune import file_lines, prunable, remove
 from store.commands.show import find_point, point_details
 from store.commands.status import experiment_status, status_lines
 from store.disk.outcome import COMPLETE
 from store.disk.store import Store
-from store.tables.compare import Comparison, compare_commits, compare_stores, compare_values, comparison_lines
+from store.tables.compare import BEST, Comparison, compare_commits, compare_stores, compare_values
 from store.tables.filtered import collect
 from store.tables.meanings import dictionary, whole_dictionary
 from store.tables.pairs import Measure
@@ -56,12 +57,15 @@ def arguments() -> argparse.Namespace:
         commands,
         "compare",
         _compare,
-        "show paired differences between two values of an axis or two versions of the code",
+        "show paired differences between values of an axis, with a ranking, or between two versions of the code",
     )
     command.add_argument("experiment", help="experiment to compare")
     side = command.add_mutually_exclusive_group(required=True)
     side.add_argument(
-        "values", nargs="?", metavar="AXIS=A,B", help="two values to compare, such as algorithm=petals,proposed"
+        "values",
+        nargs="?",
+        metavar="AXIS=A,B[,C]",
+        help="values to compare with the first of them, such as algorithm=proposed,petals,bprr",
     )
     side.add_argument(
         "--with-store", type=Path, metavar="FOLDER", help="compare with the same configurations in another store"
@@ -71,6 +75,10 @@ def arguments() -> argparse.Namespace:
     )
     command.add_argument("--metric", default=Measure().metric, help="metric to compare; %(default)s by default")
     command.add_argument("--at", type=float, help="quantile or coordinate at which to compare the metric")
+    command.add_argument(
+        "--best", choices=BEST, default=BEST[0], help="which results a ranking has first; %(default)s by default"
+    )
+    command.add_argument("--all", action="store_true", help="also show points that are equal in every draw")
     command.add_argument("--to", type=Path, metavar="FILE", help="also write the table to a .csv or .parquet file")
     command = _command(commands, "prune", _prune, "list or delete files that no sweep with the current code will use")
     command.add_argument("--delete", action="store_true", help="delete the files instead of only listing them")
@@ -124,7 +132,7 @@ def _compare(args: argparse.Namespace) -> None:
     if args.to:
         require_table_name(args.to)
     comparison = _comparison(args)
-    _write_lines(comparison_lines(comparison))
+    _write_lines(comparison_lines(comparison, args.all))
     if args.to:
         write_table(comparison.table, args.to)
 
@@ -136,8 +144,7 @@ def _comparison(args: argparse.Namespace) -> Comparison:
     if args.with_commit:
         return compare_commits(args.experiment, args.with_commit, measure, args.store)
     axis, values = _axis_values(args.values)
-    require(len(values) == 2, axis, ",".join(values), "give two values, such as algorithm=petals,proposed")
-    return compare_values(args.experiment, axis, (values[0], values[1]), measure, args.store)
+    return compare_values(args.experiment, axis, values, measure, args.store, args.best)
 
 
 def _prune(args: argparse.Namespace) -> None:

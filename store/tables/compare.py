@@ -1,6 +1,6 @@
-"""Comparison of two sides of an experiment: two values of an axis, or two versions of the code."""
+"""Comparison of sides of an experiment: values of an axis, or two versions of the code."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,8 @@ from store.disk.identity import differing
 from store.disk.outcome import Outcome
 from store.disk.store import Store
 from store.tables.filtered import matching_values, require_known
-from store.tables.pairs import Measure, Paired, Side, no_side, paired, require_measure, sides
+from store.tables.pairs import Measure, Paired, Side, no_side, paired, require_measure, sides, with_family
+from store.tables.ranking import Ranking, ranking
 from store.tables.reading import (
     FOLDER,
     Results,
@@ -24,43 +25,84 @@ from store.tables.reading import (
     sizes_of,
 )
 from store.tables.statistics import shown
-from store.tables.text import aligned
-from system.checks import require
+from system.checks import require, require_one_of
 
 CODES = ("other code", "this code")
 NOT_KNOWN = no_side("")  # the other side of a point that was not computed, which has a reason of its own
-DIGITS = {"difference": 4, "half_width": 3, "ratio": 4}
+BEST = ("smallest", "largest")
 Records = Mapping[str, list[dict[str, Any]]]  # the records of each point's parts
 
 
 class Comparison(NamedTuple):
-    """Two sides of an experiment, A and B."""
+    """Sides of an experiment, each compared with the first, A.
+
+    The table has a row for each pair of points: their axes, `Paired`, and what `with_family` adds.
+    """
 
     measure: Measure
-    names: tuple[str, str]  # names of A and B
-    table: pd.DataFrame  # a row for each pair of points: their axes, and `Paired`
+    names: tuple[str, ...]  # names of A and of each side that is compared with it
+    table: pd.DataFrame
     modules: list[str] | None = None  # modules that differ between two versions of the code
+    ranking: Ranking | None = None  # of more than two values
+
+    @property
+    def axes(self) -> list[str]:
+        """Return the columns that tell one comparison from another."""
+        return [str(column) for column in self.table if column not in (*Paired._fields, "p_holm", "joint_half_width")]
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """Return the names of the two sides of a difference; B stands for several."""
+        return self.names[0], self.names[1] if len(self.names) == 2 else "B"
+
+    @property
+    def is_equal(self) -> pd.Series:
+        """Return for each row whether the sides are equal in every draw."""
+        return self.table["difference"].eq(0) & ~self.table["half_width"].gt(0)
 
 
 def compare_values(
-    experiment: str, axis: str, values: tuple[str, str], measure: Measure, store: str | Path = FOLDER
+    experiment: str,
+    axis: str,
+    values: Sequence[str],
+    measure: Measure,
+    store: str | Path = FOLDER,
+    best: str = "smallest",
 ) -> Comparison:
-    """Compare two values of an axis at each combination of the other axes."""
+    """Compare values of an axis with the first one, at each combination of other axes.
+
+    More than two values are ranked as well; `best` says whether the `smallest` or the `largest` result comes first.
+    """
+    require_one_of(BEST, best=best)
     results = load_results(experiment, store)
     axes = axes_of(results.points)
     require_known(axes, axis=axis)
-    a, b = (matching_values(results.points, axis, [value])[0] for value in values)
-    names = f"{axis}={shown(a)}", f"{axis}={shown(b)}"
-    absent = no_side("no such point")
+    chosen = [matching_values(results.points, axis, [value])[0] for value in values]
+    require(len(set(chosen)) == len(chosen) > 1, axis, ",".join(values), "give two or more values, each once")
     require_measure(results.rows, measure)
-    by_point = sides(results, measure)
     others = [other for other in axes if other != axis]
+    cells = _cells(results, measure, axis, others)
+    cells = {key: cell for key, cell in cells.items() if any(value in cell for value in chosen)}
+    names, absent = [f"{axis}={shown(value)}" for value in chosen], no_side("no such point")
+    pairs = [
+        [*key, value, *paired(cell.get(chosen[0], absent), cell.get(value, absent), (names[0], name))]
+        for key, cell in cells.items()
+        for value, name in zip(chosen[1:], names[1:], strict=True)
+    ]
+    table = with_family(pd.DataFrame(pairs, columns=[*others, axis, *Paired._fields]))
+    ranked = ranking(list(cells.values()), chosen, best) if len(chosen) > 2 else None
+    return Comparison(measure, tuple(names), table, ranking=ranked)
+
+
+def _cells(
+    results: Results, measure: Measure, axis: str, others: Sequence[str]
+) -> dict[tuple[Any, ...], dict[Any, Side]]:
+    """Return the sides by combination of the other axes and by value."""
+    by_point = sides(results, measure)
     cells: dict[tuple[Any, ...], dict[Any, Side]] = {}
-    chosen = results.points[results.points[axis].isin([a, b])]
-    for point in chosen.astype(object).where(chosen.notna(), "").to_dict("records"):
+    for point in results.points.astype(object).where(results.points.notna(), "").to_dict("records"):
         cells.setdefault(tuple(point[other] for other in others), {})[point[axis]] = by_point[point["point"]]
-    pairs = ([*key, *paired(cell.get(a, absent), cell.get(b, absent), names)] for key, cell in cells.items())
-    return Comparison(measure, names, pd.DataFrame(pairs, columns=[*others, *Paired._fields]))
+    return cells
 
 
 def compare_stores(experiment: str, other: str | Path, measure: Measure, store: str | Path = FOLDER) -> Comparison:
@@ -109,7 +151,7 @@ def _versions(experiment: str, other: Store, candidates: Records, measure: Measu
         [*values, *paired(was.get(matches.get(point, ""), absent.get(point, NOT_KNOWN)), now[point], CODES)]
         for point, *values in axes_table(sweep).itertuples(index=False)
     )
-    table = pd.DataFrame(pairs, columns=[*sweep["axes"], *Paired._fields])
+    table = with_family(pd.DataFrame(pairs, columns=[*sweep["axes"], *Paired._fields]))
     changed = (
         differing(candidates[partner][0]["modules"], records[point][0]["modules"]) for point, partner in matches.items()
     )
@@ -127,25 +169,3 @@ def _results(store: Store, sizes: Sizes) -> Results:
     by_point = outcomes(store, sizes, parts)
     table = pd.DataFrame(by_point.values(), columns=list(Outcome._fields)).assign(point=list(by_point))
     return Results(measurements(store, sizes, by_point, parts), table)
-
-
-def comparison_lines(comparison: Comparison) -> list[str]:
-    """Return the comparison as lines.
-
-    After the table come the reasons why other points are not compared, and the code that differs.
-    """
-    table, (a, b) = comparison.table, comparison.names
-    lines = [f"{comparison.measure}; difference is {b} - {a} over paired draws, ± its 95 % interval"]
-    compared = table[table["reason"] == ""].drop(columns="reason")
-    if len(compared):
-        digits = {
-            column: compared[column].map(f"{{:.{n}g}}".format, na_action="ignore") for column, n in DIGITS.items()
-        }
-        lines += aligned(compared.assign(**digits).rename(columns={"mean_a": a, "mean_b": b, "half_width": "±"}))
-    axes = [column for column in table if column not in Paired._fields]
-    for reason, group in table[table["reason"] != ""].groupby("reason", sort=False):
-        coordinates = " ".join(f"{axis}={','.join(map(str, group[axis].unique()))}" for axis in axes)
-        lines.append(f"not compared ({len(group)}): {reason} [{coordinates}]")
-    if comparison.modules is not None:
-        lines.append(f"code that differs: {', '.join(comparison.modules) or 'none'}")
-    return lines

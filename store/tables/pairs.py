@@ -1,7 +1,8 @@
 """Paired differences of two points on the same clusters and jobs, paired by draw.
 
-The replications of a draw are averaged, and the mean difference has Student's interval over draws. If one of two points
-lacks a draw, they are not compared over the other draws; the comparison has a reason instead.
+The replications of a draw are averaged, and the mean difference has Student's interval over draws. Points of different
+numbers of draws are compared over the draws that both have. If a draw of one point is refused or lacks the metric, they
+are not compared over the other draws; the comparison has a reason instead.
 """
 
 from collections.abc import Iterable
@@ -9,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from store.tables.filtered import require_known
 from store.tables.reading import Results
-from store.tables.statistics import mean_interval
+from store.tables.statistics import holm, mean_interval, p_value
 from system.checks import require
-from system.words import counted
 
 
 class Measure(NamedTuple):
@@ -43,6 +44,8 @@ class Paired(NamedTuple):
     half_width: float = np.nan  # of the 95 % interval of the difference; nan for a single pair
     ratio: float = np.nan  # mean of B over mean of A
     pairs: int = 0
+    unpaired: int = 0  # draws that only one side has, which are left out
+    p: float = np.nan  # two-sided p-value of the difference; nan for a single pair
     reason: str = ""
 
 
@@ -96,14 +99,27 @@ def require_measure(rows: pd.DataFrame, measure: Measure) -> None:
 def paired(a: Side, b: Side, names: tuple[str, str]) -> Paired:
     """Return B - A over draws; `names` name the sides in a reason."""
     reasons = [f"{name}: {side.reason}" for name, side in zip(names, (a, b), strict=True) if side.reason]
-    if not reasons and set(a.by_draw.index) != set(b.by_draw.index):
-        reasons = [f"{names[0]} has {counted(len(a.by_draw), 'draw')}, {names[1]} has {len(b.by_draw)}"]
+    both = pd.concat([a.by_draw, b.by_draw], axis=1, join="inner").to_numpy()
+    if not reasons and not len(both):
+        reasons = [f"{names[0]} and {names[1]} have no draw in common"]
     if reasons:
         return Paired(reason="; ".join(reasons))
-    mean_a, mean_b = float(a.by_draw.mean()), float(b.by_draw.mean())
-    interval = mean_interval(b.by_draw - a.by_draw)
+    mean_a, mean_b = both.mean(axis=0).tolist()
+    differences = both[:, 1] - both[:, 0]
+    interval, unpaired = mean_interval(differences), len(a.by_draw) + len(b.by_draw) - 2 * len(both)
     ratio = mean_b / mean_a if mean_a else np.nan
-    return Paired(mean_a, mean_b, interval.mean, interval.half_width, ratio, interval.size)
+    return Paired(mean_a, mean_b, *interval[:2], ratio, interval.size, unpaired, p_value(differences))
+
+
+def with_family(table: pd.DataFrame) -> pd.DataFrame:
+    """Add `p_holm` and `joint_half_width`, which hold for all comparisons of a table at once.
+
+    The first are Holm's adjusted p-values. The second are half-widths of Bonferroni's simultaneous 95 % intervals.
+    """
+    count = max(int(table["p"].notna().sum()), 1)
+    freedom = np.maximum(table["pairs"].astype(int) - 1, 1)
+    wider = stdtrit(freedom, 1 - 0.025 / count) / stdtrit(freedom, 0.975)
+    return table.assign(p_holm=holm(table["p"]), joint_half_width=table["half_width"] * wider)
 
 
 def _listed(numbers: Iterable[float]) -> str:

@@ -350,7 +350,7 @@ def test_points_that_cannot_be_compared_are_listed_with_reasons(tmp_path, run_co
         tmp_path / "store",
         ALL_KINDS
         | {("slow", load): B for load in ("0.1", "0.2", "0.4")}
-        | {("fast", "0.5"): A, ("slow", "0.5"): lacks_a_draw, ("fast", "0.6"): A, ("slow", "0.6"): A[:1]},
+        | {("fast", "0.5"): A, ("slow", "0.5"): lacks_a_draw, ("fast", "0.6"): A, ("slow", "0.6"): "unstable"},
     )
     table = compare_values("x", "scheme", ("fast", "slow"), RESPONSE, tmp_path / "store").table.set_index("load")
     reasons = {
@@ -359,7 +359,7 @@ def test_points_that_cannot_be_compared_are_listed_with_reasons(tmp_path, run_co
         0.3: "scheme=fast: failed: load = 0.3: broke; scheme=slow: failed: load = 0.3: broke",
         0.4: "scheme=fast: no such point",
         0.5: "scheme=slow: has no response_mean_s in draws 3",
-        0.6: "scheme=fast has 4 draws, scheme=slow has 1",
+        0.6: "scheme=slow: unstable: 1 of 4 draws, the first: too fast",
     }
     assert table["reason"].to_dict() == reasons
     assert table["difference"].notna().to_dict() == {load: not reason for load, reason in reasons.items()}
