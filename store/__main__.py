@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluators.points.metrics import metric_meanings
-from store.commands.comparison import comparison_lines
+from store.commands.comparison import comparison_lines, comparison_table
 from store.commands.prune import file_lines, prunable, remove
 from store.commands.show import find_point, point_details
 from store.commands.status import experiment_status, status_lines
@@ -18,10 +18,12 @@ from store.disk.outcome import COMPLETE
 from store.disk.store import Store
 from store.tables.compare import BEST, Comparison, compare_commits, compare_stores, compare_values
 from store.tables.filtered import collect
+from store.tables.labels import Labels, labels_in
 from store.tables.meanings import dictionary, whole_dictionary
+from store.tables.means import means_table, title, wide
 from store.tables.pairs import Measure
 from store.tables.reading import FOLDER, load
-from store.tables.text import aligned, require_table_name, write_table
+from store.tables.text import FORMATS, aligned, require_table_name, write_table
 from system.checks import require
 from system.errors import exit_in_one_sentence
 
@@ -49,7 +51,10 @@ def arguments() -> argparse.Namespace:
         "--provenance", action="store_true", help="add when, by which commit and on which machine each row was computed"
     )
     command.add_argument(
-        "--to", type=Path, metavar="FILE", help="write a .csv or .parquet file instead of CSV to the terminal"
+        "--to",
+        type=Path,
+        metavar="FILE",
+        help="write a .csv, .parquet, .tex or .md file instead of CSV to the terminal",
     )
     command = _command(commands, "show", _show, "show the configuration, code, provenance and means of one point")
     command.add_argument("point", help="name of the point, or enough of its first digits to identify it")
@@ -79,7 +84,20 @@ def arguments() -> argparse.Namespace:
         "--best", choices=BEST, default=BEST[0], help="which results a ranking has first; %(default)s by default"
     )
     command.add_argument("--all", action="store_true", help="also show points that are equal in every draw")
-    command.add_argument("--to", type=Path, metavar="FILE", help="also write the table to a .csv or .parquet file")
+    command.add_argument(
+        "--to", type=Path, metavar="FILE", help="also write the table to a .csv, .parquet, .tex or .md file"
+    )
+    command = _command(commands, "table", _table, "show means with their intervals, by rows and columns")
+    command.add_argument("experiment", help="experiment to read")
+    command.add_argument(
+        "--rows", nargs="+", required=True, metavar="AXIS", help="axes by which the table has its rows"
+    )
+    command.add_argument("--columns", metavar="AXIS", help="axis whose values are the columns; also metric or at")
+    command.add_argument(
+        "--where", nargs="+", default=[], metavar="AXIS=VALUE[,VALUE]", help="keep only rows with these values"
+    )
+    command.add_argument("--metric", nargs="+", default=[Measure().metric], help="metrics; %(default)s by default")
+    command.add_argument("--to", type=Path, metavar="FILE", help=f"also write a {FORMATS} file")
     command = _command(commands, "prune", _prune, "list or delete files that no sweep with the current code will use")
     command.add_argument("--delete", action="store_true", help="delete the files instead of only listing them")
     command = _command(commands, "dictionary", _dictionary, "explain the columns and metrics of a table")
@@ -108,7 +126,10 @@ def _collect(args: argparse.Namespace) -> None:
         require_table_name(args.to)
     where = dict(_axis_values(text) for text in args.where)
     rows, points = collect(args.experiments, args.store, where, args.metric, args.provenance)
-    write_table(rows, args.to) if args.to else rows.to_csv(sys.stdout, index=False)
+    if args.to:
+        write_table(rows, args.to, title=f"rows of {', '.join(args.experiments)}")
+    else:
+        rows.to_csv(sys.stdout, index=False)
     refused = (points["status"].isin(COMPLETE) & (points["status"] != "ok")).sum()
     if refused:
         share = f"{refused} of {len(points)} points {_verb(refused, 'has', 'have')}"
@@ -132,9 +153,24 @@ def _compare(args: argparse.Namespace) -> None:
     if args.to:
         require_table_name(args.to)
     comparison = _comparison(args)
-    _write_lines(comparison_lines(comparison, args.all))
+    lines = comparison_lines(comparison, args.all)
+    _write_lines(lines)
     if args.to:
-        write_table(comparison.table, args.to)
+        write_table(comparison.table, args.to, comparison_table(comparison, _labels(args)), lines[0])
+
+
+def _table(args: argparse.Namespace) -> None:
+    if args.to:
+        require_table_name(args.to)
+    where = dict(_axis_values(text) for text in args.where)
+    table = means_table(args.experiment, args.rows, args.columns, args.metric, where, args.store)
+    _write_lines([title(table), *aligned(wide(table))])
+    if args.to:
+        write_table(table.cells, args.to, wide(table, _labels(args)), title(table))
+
+
+def _labels(args: argparse.Namespace) -> Labels:
+    return labels_in(Store(args.store).experiment(args.experiment))
 
 
 def _comparison(args: argparse.Namespace) -> Comparison:

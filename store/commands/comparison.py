@@ -1,11 +1,13 @@
 """A comparison as lines for a terminal and as a table for a document."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from store.tables.compare import Comparison
+from store.tables.labels import Labels
 from store.tables.ranking import Ranking
 from store.tables.statistics import Interval, shown
 from store.tables.text import aligned
@@ -39,14 +41,15 @@ def comparison_lines(comparison: Comparison, show_equal: bool = False) -> list[s
     return lines
 
 
-def comparison_table(comparison: Comparison) -> pd.DataFrame:
-    """Return the compared points for a document, with intervals as cells."""
+def comparison_table(comparison: Comparison, labels: Labels) -> pd.DataFrame:
+    """Return the compared points for a document, with labels, and intervals as cells."""
     compared = comparison.table[comparison.table["reason"] == ""]
     differences = [
         Interval(*values) for values in compared[["difference", "half_width", "pairs"]].itertuples(index=False)
     ]
-    table = _for_people(comparison, compared.index)
-    return table.drop(columns="±").assign(difference=pd.Series(differences, table.index, object))
+    named = {axis: compared[axis].map(partial(labels, axis)) for axis in _shown_axes(comparison)}
+    table = _for_people(comparison, compared.index).drop(columns="±")
+    return table.assign(**named, difference=pd.Series(differences, table.index, object))
 
 
 def _header(comparison: Comparison) -> str:

@@ -69,7 +69,7 @@ def compare_values(
     store: str | Path = FOLDER,
     best: str = "smallest",
 ) -> Comparison:
-    """Compare values of an axis with the first one, at each combination of other axes.
+    """Compare values of an axis with the first, at each combination of other axes.
 
     More than two values are ranked as well; `best` says whether the `smallest` or the `largest` result comes first.
     """

@@ -57,8 +57,8 @@ def p_value(values: ArrayLike) -> float:
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Return Holm's adjusted p-values of a family of tests.
 
-    Values that are nan are no part of it. To reject where they are at most 5 % gives any false rejection with a probability of at most 5 %, however the tests
-    depend on each other [Holm 1979].
+    Values that are nan are no part of it. To reject where they are at most 5 % gives any false rejection with a
+    probability of at most 5 %, however the tests depend on each other [Holm 1979].
     """
     adjusted = np.array(p_values, dtype=float)
     known = np.flatnonzero(~np.isnan(adjusted))

@@ -56,7 +56,7 @@ def test_adjusted_p_values_are_those_of_holms_steps():
 
 
 def test_a_family_of_true_hypotheses_is_rarely_rejected():
-    """Simulate comparisons of equal sides: adjusted tests reject any in 5 % of the runs."""
+    """Simulate comparisons of equal sides: any is rejected in 5 % of runs."""
     plain, adjusted, missed = 0, 0, 0
     for _ in range(RUNS):
         shared = rng.normal(size=DRAWS)  # all comparisons share their clusters
