@@ -35,7 +35,7 @@ def means_table(
     where: Mapping[str, Sequence[str]] | None = None,
     store: str | Path = FOLDER,
 ) -> MeansTable:
-    """Return the means of an experiment by rows and columns, both axes, `metric` or `at`.
+    """Return means by rows and columns: axes, `metric` or `at`.
 
     An axis that varies and is neither becomes a further row key, so a mean is only over draws and replications. A mean
     needs all draws of its point; a cell without one has the point's status instead.
@@ -60,7 +60,7 @@ def means_table(
 
 
 def wide(table: MeansTable, labels: Labels = NO_LABELS) -> pd.DataFrame:
-    """Return the table as people read it, with labels for values and intervals as cells.
+    """Return the table as people read it, with labels and intervals.
 
     Values are in the order of the experiment's points, those of the first row key vary last. Labels of an axis are left
     out if two of its values have the same one.
