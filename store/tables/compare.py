@@ -11,7 +11,7 @@ from store.disk.outcome import Outcome
 from store.disk.store import Store
 from store.tables.filtered import matching_values, require_known
 from store.tables.pairs import Measure, Paired, Side, no_side, paired, require_measure, sides, with_family
-from store.tables.ranking import Ranking, ranking
+from store.tables.ranking import Ranking, rank_values
 from store.tables.reading import (
     FOLDER,
     Results,
@@ -90,7 +90,7 @@ def compare_values(
         for value, name in zip(chosen[1:], names[1:], strict=True)
     ]
     table = with_family(pd.DataFrame(pairs, columns=[*others, axis, *Paired._fields]))
-    ranked = ranking(list(cells.values()), chosen, best) if len(chosen) > 2 else None
+    ranked = rank_values(list(cells.values()), chosen, best) if len(chosen) > 2 else None
     return Comparison(measure, tuple(names), table, ranking=ranked)
 
 

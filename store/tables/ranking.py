@@ -36,7 +36,7 @@ class Ranking(NamedTuple):
     critical_difference: float  # of mean ranks, at 5 %; nan for a single draw
 
 
-def ranking(cells: Sequence[Mapping[Any, Side]], values: Sequence[Any], best: str) -> Ranking:
+def rank_values(cells: Sequence[Mapping[Any, Side]], values: Sequence[Any], best: str) -> Ranking:
     """Rank values of an axis over combinations of the other axes.
 
     `cells` are the sides in each combination. Those that have no point for one of the values are no part of it.

@@ -10,7 +10,7 @@ from scipy import stats
 from store.commands.comparison import comparison_lines
 from store.tables.compare import compare_values
 from store.tables.pairs import Measure, Paired, Side, paired, with_family
-from store.tables.ranking import friedman, ranking
+from store.tables.ranking import friedman, rank_values
 from store.tables.statistics import holm, mean_interval, p_value
 from system import InputError
 from tests.store.test_commands import swept
@@ -86,7 +86,7 @@ def test_the_test_of_one_combination_is_friedmans():
 
 def test_a_ranking_counts_what_a_loop_counts():
     cells = [{name: side(rng.normal(mean, 1, DRAWS)) for mean, name in enumerate("abc")} for _ in range(CELLS)]
-    ranked = ranking(
+    ranked = rank_values(
         [*cells, {"a": side([1.0])}, cells[0] | {"b": Side(pd.Series(dtype=float), "unstable")}], "bca", "smallest"
     )
     assert (ranked.cell_count, ranked.skipped_count, ranked.draw_count) == (CELLS, 1, DRAWS)
@@ -112,7 +112,7 @@ def test_a_ranking_counts_what_a_loop_counts():
             for cell in cells
         ]
         assert (row["best"], row["not_worse"], row["mean_rank"]) == (best, not_worse, pytest.approx(np.mean(ranks)))
-    assert list(ranking(cells, "abc", "largest").table["value"]) == list("cba")
+    assert list(rank_values(cells, "abc", "largest").table["value"]) == list("cba")
 
 
 BASE = np.array([4.0, 2.0, 3.5, 1.0])

@@ -29,7 +29,7 @@ CELLS = [["1.5", "-2", "1e-07", "", "3"], ["12.35 ± 0.41", "-0.5", "unstable", 
 
 
 def from_latex(lines):
-    """Return the cells of a booktabs table in a LaTeX file; undo what protects characters."""
+    """Return the cells of a booktabs table and the alignment of its columns."""
     text = "\n".join(lines)
     body = re.search(r"\\begin\{tabular\}\{([lr]+)\}\n\\toprule\n(.*)\n\\midrule\n(.*)\n\\bottomrule", text, re.DOTALL)
     rows = [line.removesuffix(r" \\") for part in body.groups()[1:] for line in part.splitlines()]
@@ -95,7 +95,7 @@ def test_an_interval_is_rounded_to_two_digits_of_its_half_width(mean, half_width
 
 @pytest.fixture
 def experiment(tmp_path):
-    """Return a store with two schemes at three loads, one of them unstable, and the values of each point."""
+    """Return a store of two schemes at three loads, and the points' values."""
     values = {key: rng.normal(10, 1, 4).round(3).tolist() for key in product(("fast", "slow"), ("0.1", "0.2", "0.3"))}
     other = {key: rng.normal(2, 1, 4).round(3).tolist() for key in values}
     cells = {key: rows_of(values[key]) + rows_of(other[key], "waiting_mean_s") for key in values}
@@ -145,9 +145,8 @@ def test_a_table_is_written_for_programs_and_for_documents(experiment, run_comma
     assert list(tidy) == ["scheme", "load", "metric", "at", "mean", "half_width", "draws", "status"]
     assert tidy["mean"][0] == pytest.approx(np.mean(experiment[1]["fast", "0.1"]))
     run_command("collect", "x", "--to", tmp_path / "rows.md")
-    assert (
-        len(from_markdown((tmp_path / "rows.md").read_text().splitlines()[2:])) == 1 + 4 * 4 * 2 + 1
-    )  # header, four whole points, a refused one
+    collected = from_markdown((tmp_path / "rows.md").read_text().splitlines()[2:])
+    assert len(collected) == 1 + 4 * 4 * 2 + 1  # header, four whole points, a refused one
     run_command("compare", "x", "load=0.1,0.2", "--to", tmp_path / "c.tex")
     header, *rows = from_latex((tmp_path / "c.tex").read_text().splitlines())[0]
     assert header == ["scheme", "load=0.1", "load=0.2", "difference", "ratio", "pairs", "p_holm"]
