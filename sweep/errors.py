@@ -18,6 +18,7 @@ from system.errors import STOPPED, InputError, input_error_behind
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 ONE_SENTENCE = "SERVER_CHAINS_ONE_SENTENCE"  # set with FULL_ERROR if the user did not set that
+PIPE_CLOSED = 141  # exit status of a command that a closed pipe ended
 LENGTH = 1000  # most characters of a message, as a launcher's errors contain the logs of its workers
 
 
@@ -25,7 +26,8 @@ LENGTH = 1000  # most characters of a message, as a launcher's errors contain th
 def one_sentence_errors() -> Iterator[None]:
     """Turn errors of the block into one sentence, and exit.
 
-    A command uses it around Hydra and around its task, as Hydra would report an exception of the task itself.
+    If nobody reads the output any more, exit silently. A command uses it around Hydra and around its task, as Hydra
+    would report an exception of the task itself.
     """
     if FULL_ERROR in os.environ and ONE_SENTENCE not in os.environ:
         yield
@@ -34,6 +36,10 @@ def one_sentence_errors() -> Iterator[None]:
     warnings.formatwarning = partial(_format_warning, warnings.formatwarning)
     try:
         yield
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written nowhere
+        sys.exit(PIPE_CLOSED)
     except (InputError, HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {sentence(error)}")
     except Exception as error:  # not foreseen: also tell how to see the traceback
@@ -96,6 +102,8 @@ def _on_one_line(text: str) -> str:
 
     Hydra lists choices on lines that start with a tab, and then its search path, which is left out.
     """
+    if "Cannot modify readonly array" in text:  # by a function of a user that numba's own `njit` decorates
+        return f"{text.splitlines()[0].rstrip(':')}: writes into an array that it is given; it may only read them"
     lines = [line for line in text.partition("Config search path")[0].splitlines() if line.strip()]
     joined = "".join((", " if line.startswith("\t") else ". ") + line.strip() for line in lines)
     return shorten(joined.removeprefix(". ").replace(":,", ":"), LENGTH, placeholder=" ...")

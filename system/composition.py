@@ -143,6 +143,9 @@ class Composition:
 
     def under(self, rule: "Dispatch") -> Self:
         """Return the same chains under a dispatch policy."""
+        name = getattr(rule, "__name__", rule)
+        remedy = f"is only a function; name an object that is Dispatch({name}, work_conserving=False) or True"
+        require(hasattr(rule, "settings"), "dispatch", name, remedy)
         return self._with("rule", rule)
 
     def at_rate(self, rate_per_s: float) -> Self:

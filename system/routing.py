@@ -11,6 +11,8 @@ pure function, compiled once for the signature below:
 - `first`, `last`: the jobs present at the server are the entries `first` to `last` - 1 of the next two arrays;
 - `end_s`: the time at which each job is expected to end, ascending within a server;
 - `slots`: the cache slots that each job holds or claims.
+
+Arrays can only be read, and every index is checked. A result below 0, or one that is no number, ends a run.
 """
 
 from collections.abc import Callable
@@ -22,8 +24,14 @@ from numba import float64, int64
 from numpy.typing import NDArray
 
 from system.checks import float_vector, require_not_negative, require_one_of
+from system.code.compiler import suited
+from system.code.signatures import INTEGERS, NUMBERS, user_signature
 
-DELAY = float64(int64, int64, int64, int64, float64, int64, int64, float64[::1], int64[::1], float64[::1])
+DELAY = user_signature(
+    "delay",
+    "blocks hosted free unreserved now_s first last end_s slots settings",
+    float64(*(int64,) * 4, float64, int64, int64, NUMBERS, INTEGERS, NUMBERS),
+)
 
 Waiting = Literal["fcfs", "first_fit", "backoff", "central"]
 WAITING: tuple[Waiting, ...] = get_args(Waiting)
@@ -56,6 +64,7 @@ class Routing:
     def __post_init__(self) -> None:
         require_one_of(WAITING, waiting=self.waiting)
         require_not_negative(refresh_s=self.refresh_s)
+        object.__setattr__(self, "delay", suited(self.delay, DELAY))
         object.__setattr__(self, "settings", float_vector("settings", self.settings, -np.inf))
 
     @property

@@ -6,13 +6,15 @@ One pass suffices, because all hops lead forward.
 import numpy as np
 
 from system.code.compiler import compiled
+from system.code.signatures import AnswerError
 
 
 @compiled
 def shortest_path(delay, links, cost_s, exit_s, servers, present, settings, pads, path):  # type: ignore[no-untyped-def]
     """Find the cheapest path, the first of equals; return its number of hops.
 
-    The number is 0 if every path has an infinite delay. The arguments are:
+    The number is 0 if every path has an infinite delay. Raises `AnswerError` at a delay that is no time, with the delay
+    and the number of the hop as the first entries of `pads`. The arguments are:
 
     - `links`: source, target and blocks of each hop, as in `Links`;
     - `cost_s`: the cost of each hop; `exit_s`: the cost of ending at each server;
@@ -34,7 +36,11 @@ def shortest_path(delay, links, cost_s, exit_s, servers, present, settings, pads
         if onward_s < to_end_s[i]:  # delays are never negative, so other hops need not be evaluated
             first = j * width
             state = (blocks[n], hosted[j], free[j], unreserved[j], now_s, first, first + count[j])
-            onward_s += delay(*state, end_s, slots, settings)
+            delay_s = delay(*state, end_s, slots, settings)
+            if not delay_s >= 0:  # NaN as well
+                to_end_s[0], next_hop[0] = delay_s, n
+                raise AnswerError
+            onward_s += delay_s
             if onward_s < to_end_s[i]:
                 to_end_s[i], next_hop[i] = onward_s, n
     hops, node = 0, exit_s.size

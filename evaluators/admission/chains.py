@@ -12,6 +12,7 @@ from system.code.compiler import compiled
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+WAIT = -1  # the policy's answer that lets a job wait
 NO_SUCH_CHAIN = -1
 
 
@@ -34,6 +35,7 @@ class Chains(NamedTuple):
     queues: Queues  # K + 1 queues for n jobs
     vacated: Ints  # chains that jobs have left since `decide` was last called
     vacated_count: Ints  # (1,), entries of `vacated` in use
+    answer: Ints  # (1,), the policy's answer that ended the run
 
 
 _INTEGERS, _VECTOR, _MATRIX = int64[::1], float64[::1], float64[:, ::1]
@@ -42,7 +44,7 @@ CHAINS = types.NamedTuple(
         *(_INTEGERS, _VECTOR, _VECTOR, _MATRIX),
         *(_INTEGERS,) * 3,
         _VECTOR,
-        *(_INTEGERS, _INTEGERS, QUEUES, _INTEGERS, _INTEGERS),
+        *(_INTEGERS, _INTEGERS, QUEUES, *(_INTEGERS,) * 3),
     ),
     Chains,
 )
@@ -67,7 +69,8 @@ def empty_chains(table: ChainTable, uniform: Floats, most_at_once: int) -> Chain
     """
     n, count = uniform.size, table.capacity.size
     chain, busy, vacated = np.empty(n, np.int64), np.zeros(count, np.int64), np.empty(most_at_once, np.int64)
-    return Chains(*table, uniform, chain, busy, empty_queues(count + 1, n), vacated, np.zeros(1, np.int64))
+    counts = np.zeros((2, 1), np.int64)
+    return Chains(*table, uniform, chain, busy, empty_queues(count + 1, n), vacated, *counts)
 
 
 @compiled
@@ -90,7 +93,7 @@ def decide(policy, chains, started):  # type: ignore[no-untyped-def]
 
     Jobs in the queues of chains that other jobs have left start first. Then the policy picks a chain for the head of
     the central queue, until it lets that job wait. Returns the number of started jobs, or `NO_SUCH_CHAIN` if the policy
-    answers with a chain that does not exist.
+    answers with a chain that does not exist; that job is still the head of the queue.
     """
     count = 0
     for i in range(chains.vacated_count[0]):
@@ -110,9 +113,10 @@ def decide(policy, chains, started):  # type: ignore[no-untyped-def]
             chains.settings,
             chains.uniform[queues.first[central]],
         )
-        if k < 0:
-            break
-        if k >= central:
+        if k < 0 or k >= central:
+            if k == WAIT:
+                break
+            chains.answer[0] = k
             return NO_SUCH_CHAIN
         job = take_first(queues, central)
         if chains.busy[k] < chains.capacity[k]:
@@ -144,6 +148,11 @@ def _start(chains: Chains, k: int, job: int) -> int:
     chains.busy[k] += 1
     chains.chain[job] = k
     return job
+
+
+def head_of(chains: Chains) -> int:
+    """Return the job at the head of the central queue."""
+    return int(chains.queues.first[chains.capacity.size])
 
 
 def lose_chains(chains: Chains, kept: Ints) -> Chains:

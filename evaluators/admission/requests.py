@@ -12,7 +12,7 @@ from evaluators.admission import routes as on_routes
 from evaluators.admission.chains import CHAINS, Chains, lose_chains
 from evaluators.admission.queues import jobs_in
 from evaluators.admission.routes_state import ROUTES, Routes, leads_to_end, newcomers_of, retries_of, set_waiting
-from evaluators.admission.start import admission_for, check_rule, with_more_room
+from evaluators.admission.start import admission_for, check_all_started, check_rule, rule_error, with_more_room
 from system.code.compiler import Entry, entry
 from system.composition import Composition
 from system.dispatch import DISPATCH
@@ -134,18 +134,34 @@ class RequestAdmission:
             self._paths.calls.leave(self._admission.state, held)
 
     def starts(self, now_s: float) -> list[Start]:
-        """Return the jobs that start now; each holds its slots from here on."""
+        """Return the jobs that start now; each holds its slots from here on.
+
+        Raises `InputError` if the rule raises an exception or its answer is invalid.
+        """
         started: list[Start] = []
         while self._paths.exist():
-            rule, state, listed = self._admission
-            count = self._paths.calls.decide(rule, state, now_s, listed)
-            check_rule(count, self._admission)
+            count, (_, state, listed) = self._decide(now_s), self._admission
             started += [self._paths.start(state, job) for job in listed[:count].tolist()]
             if not self._paths.needs_room(state):
                 break
             self._admission = with_more_room(self._admission)
         self._in_service.update({start.job: start for start in started})
         return started
+
+    def _decide(self, now_s: float) -> int:
+        """List the jobs that start now; return their number."""
+        rule, state, listed = self._admission
+        try:
+            count: int = self._paths.calls.decide(rule, state, now_s, listed)
+        except Exception as error:
+            raise rule_error(self._admission, error) from error
+        check_rule(count, self._admission)
+        return count
+
+    def check_ends(self, waiting: int) -> None:
+        """Raise `InputError` if `waiting` jobs can never start."""
+        if not self._in_service and self.next_look_s == np.inf:
+            check_all_started(0, waiting, self._admission)
 
     def lose_server(self, server: int) -> list[int]:
         """Use a server no more; return the waiting jobs that can never start.

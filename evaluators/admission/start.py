@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.routing.links import RoutedComposition
-from evaluators.admission.chains import NO_SUCH_CHAIN, Chains, ChainTable, empty_chains
+from evaluators.admission.chains import NO_SUCH_CHAIN, Chains, ChainTable, empty_chains, head_of
 from evaluators.admission.routes import NO_PATH
 from evaluators.admission.routes_state import Graph, Routes, empty_routes, with_longer_lists
+from system.code.signatures import AnswerError, run_error
 from system.composition import Composition
 from system.dispatch import Dispatch
 from system.errors import InputError
@@ -96,21 +97,41 @@ def served_by(admission: Admission) -> dict[str, Any]:
 
 def check_all_started(started: int, job_count: int, admission: Admission) -> None:
     """Raise `InputError` if jobs still wait although no event is to come."""
-    waiting = job_count - started
-    if waiting > 0:
-        field, parts = ("delay", "servers") if isinstance(admission.state, Routes) else ("dispatch", "chains")
-        jobs = "1 job" if waiting == 1 else f"{waiting} jobs"
-        raise InputError(
-            f"{field} = {admission.rule.__name__}: leaves {jobs} waiting beside idle {parts}; "
-            f"it must let a job start when all {parts} are idle"
-        )
+    if started < job_count:
+        parts = "servers" if isinstance(admission.state, Routes) else "chains"
+        raise never_starts(f"{_field(admission)} = {admission.rule.__name__}", job_count - started, parts)
 
 
-def check_rule(answer: int, admission: Admission) -> None:
-    """Raise `InputError` if `core.decide` has reported that the rule is broken."""
-    name = admission.rule.__name__
-    if answer == NO_SUCH_CHAIN:
-        limit = served_by(admission)["chain_count"]
-        raise InputError(f"dispatch = {name}: must answer with a chain below {limit} or with -1")
+def never_starts(rule: str, waiting: int, parts: str = "chains") -> InputError:
+    """Return the error for jobs that wait beside idle chains."""
+    jobs = "1 job" if waiting == 1 else f"{waiting} jobs"
+    return InputError(
+        f"{rule}: leaves {jobs} waiting beside idle {parts}; it must let a job start when all {parts} are idle"
+    )
+
+
+def check_rule(answer: int, admission: Admission, number: NDArray[np.int64] | None = None) -> None:
+    """Raise `InputError` if `core.decide` has reported that the rule is broken.
+
+    `number` gives the number of each job of the state where the state counts jobs differently.
+    """
+    rule = f"{_field(admission)} = {admission.rule.__name__}"
+    if answer == NO_SUCH_CHAIN and isinstance(admission.state, Chains):
+        count, chain, head = admission.state.capacity.size, admission.state.answer[0], head_of(admission.state)
+        job = head if number is None else number[head]
+        raise InputError(f"{rule}: answers {chain} for job {job}; must answer with a chain below {count} or with -1")
     if answer == NO_PATH:
-        raise InputError(f"delay = {name}: leaves a job without a path; it must be finite somewhere")
+        raise InputError(f"{rule}: leaves a job without a path; it must be finite somewhere")
+
+
+def rule_error(admission: Admission, error: Exception) -> InputError:
+    """Return the error for a rule that stopped a loop."""
+    state, field, name = admission.state, _field(admission), admission.rule.__name__
+    if isinstance(error, AnswerError) and isinstance(state, Routes):
+        delay_s, server = state.room.to_end_s[0], state.graph.target[state.room.next_link[0]]
+        return InputError(f"{field} = {name}: answers {delay_s:g} s for server {server}; must answer 0 s or more")
+    return run_error(field, name, error)
+
+
+def _field(admission: Admission) -> str:
+    return "delay" if isinstance(admission.state, Routes) else "dispatch"

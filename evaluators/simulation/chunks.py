@@ -81,7 +81,7 @@ class _ChunkedRun:
         state = self._state = _with_room(self._state, jobs)
         record, progress = empty_record(len(jobs), np.empty(0)), jobs_loop.Progress(np.array([waiting, 0]), self._ends)
         admission = Admission(self._dispatch.policy, state, self._pad)
-        check_rule(advance(admission, jobs, record, progress, more_follow), admission)
+        check_rule(advance(admission, jobs, record, progress, more_follow), admission, numbers)
         started = state.chain >= 0
         if not more_follow:
             check_all_started(int(started.sum()), len(jobs), admission)

@@ -12,6 +12,7 @@ from evaluators.admission.start import (
     admission_to_chains,
     check_all_started,
     check_rule,
+    rule_error,
     served_by,
     with_more_room,
 )
@@ -85,9 +86,10 @@ def _serve_all(admission: Admission, jobs: Jobs, check_after: int = 0, layout: L
     while (answer := advance(admission, jobs, record, progress, check_after=check_after)) == NEEDS_ROOM:
         admission = with_more_room(admission)
     check_rule(answer, admission)
-    if answer == IS_UNSTABLE and layout is not None:
-        raise unstable_run(layout, int(progress.counts[0]), n)
-    check_all_started(int(progress.counts[1]), n, admission)
+    arrived, started = progress.counts.tolist()
+    if answer == IS_UNSTABLE and layout is not None and started > 0:
+        raise unstable_run(layout, arrived, n)
+    check_all_started(started, arrived, admission)
     return JobTimes(jobs.arrival_s, *record[:4], **served_by(admission))
 
 
@@ -122,10 +124,16 @@ def advance(
     more_follow: bool = False,
     check_after: int = 0,
 ) -> int:
-    """Run the loop for the state of the admission; return its answer."""
+    """Run the loop for the state of the admission; return its answer.
+
+    Raises `InputError` if the rule raises an exception or answers with a delay that is no time.
+    """
     loop = jobs_loop.LOOPS[type(admission.state)]
     arrivals = jobs_loop.Arrivals(jobs.arrival_s, jobs.size, jobs.lengths)
-    answer: int = loop(*admission, arrivals, record, progress, more_follow, check_after)
+    try:
+        answer: int = loop(*admission, arrivals, record, progress, more_follow, check_after)
+    except Exception as error:
+        raise rule_error(admission, error) from error
     return answer
 
 

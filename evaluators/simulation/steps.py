@@ -16,15 +16,19 @@ from evaluators.admission.start import (
     admission_for,
     check_all_started,
     check_rule,
+    rule_error,
     served_by,
     with_more_room,
 )
 from evaluators.simulation import steps_loop
 from evaluators.simulation.answers import IS_UNSTABLE, NEEDS_ROOM
 from evaluators.simulation.jobs import first_check_of_servers, unstable_run
-from system.errors import NotApplicableError
+from system.code.compiler import suited
+from system.code.signatures import AnswerError, run_error
+from system.errors import InputError, NotApplicableError
 from system.layout import Layout
 from system.response import JobTimes, Run
+from system.service.linear_law import STEP, no_time
 from system.service.model import ServiceModel, require_batching
 from workloads.jobs import Jobs
 
@@ -43,7 +47,8 @@ def simulate_steps(
     `rng` is for computations with random times. Every job is served to its end; with `stop_unstable`, raises
     `UnstableError` once jobs leave more slowly than they come. The parts of the service time are `compute` (for a stack
     of steps, the time of the whole stack), `queue` (at servers) and `communication`. Raises `NotApplicableError` for
-    jobs whose size is not 1 or whose tokens are not whole numbers, and `InputError` if the layout's rule is broken.
+    jobs whose size is not 1 or whose tokens are not whole numbers, and `InputError` if the layout's rule or the service
+    model is broken.
     """
     check_whole_tokens(jobs)
     admission = admission_for(layout, jobs.uniform)
@@ -53,9 +58,10 @@ def simulate_steps(
     check_after = first_check_of_servers(layout) if stop_unstable else 0
     answer = _run(admission, service, world, check_after)
     check_rule(answer, admission)
-    if answer == IS_UNSTABLE:
-        raise unstable_run(layout, int(world.record.counts[0]), len(jobs), _busiest(layout, world))
-    check_all_started(int(np.isfinite(world.record.start_s).sum()), len(jobs), admission)
+    arrived, started = int(world.record.counts[0]), int(np.isfinite(world.record.start_s).sum())
+    if answer == IS_UNSTABLE and started > 0:
+        raise unstable_run(layout, arrived, len(jobs), _busiest(layout, world))
+    check_all_started(started, arrived, admission)
     times = _job_times(world, jobs, served_by(admission))
     if len(jobs) == 0:
         return Run(times)
@@ -84,10 +90,25 @@ def check_whole_tokens(jobs: Jobs) -> None:
 
 def _run(admission: Admission, service: ServiceModel, world: steps_loop.World, check_after: int) -> int:
     """Run the loop to its end; return its answer."""
-    loop = steps_loop.LOOPS[type(admission.state)]
-    while (answer := loop(*admission, service.step_s, world, check_after)) == NEEDS_ROOM:
-        admission = with_more_room(admission)
+    loop, step_s = steps_loop.LOOPS[type(admission.state)], suited(service.step_s, STEP)
+    try:
+        while (answer := loop(*admission, step_s, world, check_after)) == NEEDS_ROOM:
+            admission = with_more_room(admission)
+    except Exception as error:
+        raise _error(admission, step_s, float(world.record.answer_s[0]), error) from error
     return int(answer)
+
+
+def _error(admission: Admission, step_s: Any, answer_s: float, error: Exception) -> InputError:
+    """Return the error for the function that stopped the loop.
+
+    It is the rule if the last answer of the service model, `answer_s`, is a time.
+    """
+    if 0 <= answer_s < np.inf:
+        return rule_error(admission, error)
+    if isinstance(error, AnswerError):
+        return no_time(step_s, answer_s)
+    return run_error("service", step_s.__name__, error)
 
 
 def _busiest(layout: Layout, world: steps_loop.World) -> str:

@@ -24,6 +24,7 @@ from evaluators.admission.routes_state import ROUTES, Routes
 from evaluators.simulation.answers import FINISHED, IS_UNSTABLE, NEEDS_ROOM
 from evaluators.simulation.stability import is_seen_unstable
 from system.code.compiler import compiled, entry
+from system.code.signatures import AnswerError
 from system.dispatch import DISPATCH
 from system.routing import DELAY
 from system.service.linear_law import STEP, prompt_s
@@ -76,6 +77,7 @@ class StepLog(NamedTuple):
     queue_s: Floats  # (n,), part of the service time
     busy_s: Floats  # (J,)
     counts: Ints  # (2,): number of jobs that have arrived, number of computations
+    answer_s: Floats  # (1,), last answer of the service model's function; NaN until it has answered
 
 
 class World(NamedTuple):
@@ -92,7 +94,7 @@ _INTEGERS, _VECTOR, _MATRIX = int64[::1], float64[::1], float64[:, ::1]
 _SPEEDS = types.NamedTuple((*(_MATRIX,) * 2, *(_VECTOR,) * 2, boolean, float64, int64), Speeds)
 _JOBS = types.NamedTuple((*(_VECTOR,) * 3, *(int64[:, ::1],) * 2, *(_INTEGERS,) * 3, _VECTOR), Jobs)
 _SERVERS = types.NamedTuple((QUEUES, _INTEGERS, _VECTOR), Servers)
-_RECORD = types.NamedTuple((*(_VECTOR,) * 6, _INTEGERS), StepLog)
+_RECORD = types.NamedTuple((*(_VECTOR,) * 6, _INTEGERS, _VECTOR), StepLog)
 WORLD = types.NamedTuple((_SPEEDS, _JOBS, _SERVERS, HEAP, _RECORD), World)
 
 
@@ -105,7 +107,7 @@ def empty_world(speeds: Speeds, arrival_s: Floats, lengths: Floats, most_hops: i
     jobs = Jobs(arrival_s, input_tokens, further_tokens, server, blocks, hops, hop, tokens, np.zeros(n))
     at_servers = Servers(empty_queues(servers, n), np.zeros(servers, np.int64), np.full(servers, -np.inf))
     times = np.full(n, np.nan), np.zeros(n), np.full(n, np.inf), np.zeros(n), np.zeros(n)
-    record = StepLog(*times, np.zeros(servers), np.zeros(2, np.int64))
+    record = StepLog(*times, np.zeros(servers), np.zeros(2, np.int64), np.zeros(1))
     return World(speeds, jobs, at_servers, empty_heap(n + servers), record)
 
 
@@ -143,12 +145,16 @@ def _finish(job, now_s, duration_s, jobs, speeds, events, record):
     _move_on(job, now_s + duration_s, jobs, speeds, events, record)
 
 
-@compiled
-def _factor(speeds, record):
-    """Return the factor of the next computation's time."""
+@compiled(inline=True)
+def _computation_s(step_s, prompt_tokens, steps, blocks, j, speeds, record):
+    """Return a computation's time; raise `AnswerError` if there is none."""
+    record.answer_s[0] = np.nan
+    record.answer_s[0] = answer_s = step_s(prompt_tokens, steps, blocks, speeds.block_s[j], speeds.settings)
+    if not 0 <= answer_s < np.inf:
+        raise AnswerError
     count = record.counts[1]
     record.counts[1] += 1
-    return speeds.factors[count % speeds.factors.size]
+    return answer_s * speeds.factors[count % speeds.factors.size]
 
 
 @compiled
@@ -157,8 +163,7 @@ def _compute_first(step_s, j, now_s, world):
     jobs, speeds = world.jobs, world.speeds
     job = take_first(world.servers.queues, j)
     prompt_tokens = 0.0 if jobs.tokens[job] > 0 else jobs.input_tokens[job]
-    blocks = jobs.blocks[job, jobs.hop[job]]
-    duration_s = step_s(prompt_tokens, 1, blocks, speeds.block_s[j], speeds.settings) * _factor(speeds, world.record)
+    duration_s = _computation_s(step_s, prompt_tokens, 1, jobs.blocks[job, jobs.hop[job]], j, speeds, world.record)
     _finish(job, now_s, duration_s, jobs, speeds, world.events, world.record)
     return duration_s
 
@@ -172,7 +177,7 @@ def _compute_stack(step_s, j, now_s, world):
     jobs, queues, speeds = world.jobs, world.servers.queues, world.speeds
     most = max(1, -(-world.servers.slots_used[j] // speeds.model_blocks))
     count, blocks = _stack(j, most, jobs, queues)
-    duration_s = step_s(0.0, count, blocks, speeds.block_s[j], speeds.settings) * _factor(speeds, world.record)
+    duration_s = _computation_s(step_s, 0.0, count, blocks, j, speeds, world.record)
     job, steps = queues.first[j], queues.length[j]
     queues.length[j] = 0
     for _ in range(steps):
@@ -207,18 +212,14 @@ def _serve(step_s, j, now_s, world):
     else:
         duration_s = _compute_first(step_s, j, now_s, world)
     world.record.busy_s[j] += duration_s
-    free_at_s = now_s + duration_s + speeds.handling_s * (waiting - queues.length[j])
-    world.servers.free_at_s[j] = free_at_s
+    world.servers.free_at_s[j] = free_at_s = now_s + duration_s + speeds.handling_s * (waiting - queues.length[j])
     if queues.length[j] > 0:
         push(world.events, free_at_s, world.jobs.hop.size + j)
 
 
 @compiled
 def _arrive_at_server(job, now_s, world):
-    """Put a step into its server's queue.
-
-    Returns the server if it must begin with the step at once, else -1.
-    """
+    """Queue a step; return its server to begin now, or -1."""
     jobs, servers = world.jobs, world.servers
     j = jobs.server[job, jobs.hop[job]]
     if jobs.tokens[job] == 0:
@@ -288,9 +289,7 @@ def _run(rule, state, started, step_s, world, check_after):
             record.start_s[job] = now_s
             jobs.hops[job] = write_path(state, job, jobs.server[job], jobs.blocks[job])
             push(world.events, now_s + _half_communication_s(job, jobs, world.speeds), job)
-    if answer == FINISHED and needs_room(state):
-        answer = NEEDS_ROOM
-    return answer
+    return NEEDS_ROOM if answer == FINISHED and needs_room(state) else answer
 
 
 _REST = (int64[::1], types.FunctionType(STEP), WORLD, int64)

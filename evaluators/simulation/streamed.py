@@ -6,7 +6,7 @@ from math import fsum
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.admission.start import no_policy, table_of
+from evaluators.admission.start import never_starts, no_policy, table_of
 from evaluators.simulation.buckets import Buckets
 from evaluators.simulation.chunks import StartedJobs, simulate_chunks
 from evaluators.simulation.jobs import unstable_run
@@ -63,15 +63,20 @@ def stream_layout(
 def while_stable(results: Iterable[StartedJobs], job_count: int, layout: Layout) -> Iterator[StartedJobs]:
     """Yield the results of chunks; raise `UnstableError` if jobs pile up.
 
-    This is checked after all chunks, half of them, a quarter of them, and so on.
+    This is checked after all chunks, half of them, a quarter of them, and so on. Raises `InputError` if the policy has
+    started no job at all.
     """
     chunk_count = -(-job_count // chunk_size(job_count))
     checks = {chunk_count, *(count for k in range(32) if (count := chunk_count >> k) >= FEWEST_CHUNKS)}
     arrived, present = [0], [0]
+    started = 0
     for done, chunk in enumerate(results, start=1):
         arrived.append(chunk.arrived)
         present.append(chunk.present)
+        started += chunk.number.size
         if done in checks and is_piling_up(np.array(arrived), np.array(present)):
+            if started == 0 and layout.rule is not None:
+                raise never_starts(f"dispatch = {layout.rule.name}", chunk.arrived)
             raise unstable_run(layout, chunk.arrived, job_count)
         yield chunk
 

@@ -57,11 +57,11 @@ class Orchestrator:
     ) -> list[ServedJob]:
         """Serve the jobs from their arrival times on and return their records.
 
-        `on_job_end` is called at the end of each job.
+        `on_job_end` is called at the end of each job. Raises `InputError` if the rule is broken or never starts a job.
         """
         self._requests, self._on_job_end = requests, on_job_end
         self.records = [ServedJob(float(time_s)) for time_s in arrival_s]
-        self._unfinished = len(self.records)
+        self._unfinished, self._all_arrived = len(self.records), False
         self._begin_s = self._reactor.now_s()
         if self.records:
             self._next_arrival(0)
@@ -90,6 +90,7 @@ class Orchestrator:
     def _arrive(self, job: int) -> None:
         if job + 1 < len(self.records):
             self._next_arrival(job + 1)
+        self._all_arrived = job + 1 == len(self.records)
         self._admit(job)
         self._start_jobs(arrived=job)
 
@@ -114,6 +115,8 @@ class Orchestrator:
             self._first_hop(attempt, self._embedding_and_head.embed(attempt.request.prompt))
         if np.isfinite(self._admission.next_look_s):
             self._call_at(self._admission.next_look_s, self._start_jobs)
+        if self._all_arrived:
+            self._admission.check_ends(self._unfinished)
 
     def _first_hop(self, attempt: Attempt, embedded: Tensor) -> None:
         attempt.hop, attempt.hidden = 0, embedded
@@ -190,6 +193,8 @@ class Orchestrator:
             attempt = self._attempts.get(answer.job)
             if attempt is not None and answer.refused:
                 self._give_up(attempt, f"{self._name(server)} refused: {answer.text}", retry=False)
+                if not self._attempts:  # no end of a job is to come, at which others start
+                    self._start_jobs()
             elif attempt is not None and answer.kind == Kind.STEP:
                 attempt.record_answer(answer, self._now_s())
                 self._after_half_trip(attempt, self._go_on)

@@ -21,6 +21,9 @@ from serving.server.model import block_of
 from serving.server.spec import Pace, ServerSpec
 from serving.transport.messages import Kind, Message, ReceivedMessage
 from system import InputError
+from system.code.compiler import suited
+from system.code.signatures import run_error
+from system.service.linear_law import STEP, no_time
 
 WARM_UP_STEPS = 3
 
@@ -120,7 +123,11 @@ class StepExecutor:
         accepted = [request for request in requests if id(request) not in refusals]
         messages = [request.message for request in accepted]
         hidden: list[Tensor] = []
-        launched, paced_s, begin_s = None, self._paced_s(messages), self.now_s()
+        try:
+            launched, paced_s, begin_s = None, self._paced_s(messages), self.now_s()
+        except InputError as error:
+            refused = [_refused(message, error) for message in messages]
+            return Computation([*refusals.values(), *refused], [], [], None, self._free_s, self.now_s(), 0.0)
         if messages:
             inputs = [message.hidden for message in messages if message.hidden is not None]
             hidden, launched = self._stream.launch(partial(self._run, messages), inputs)
@@ -159,7 +166,7 @@ class StepExecutor:
         try:
             self._require_possible(message)
         except InputError as error:
-            return Message(Kind.STEP, message.job, text=str(error), refused=True)
+            return _refused(message, error)
         return None
 
     def _require_possible(self, message: Message) -> None:
@@ -187,8 +194,11 @@ class StepExecutor:
         return self._step_s(prompt_tokens, len(messages), max(message.block_count for message in messages))
 
     def _warm_up(self) -> None:
-        """Make torch's first calls, which take longer, before steps arrive."""
+        """Make torch's first calls, which take longer; try the pace."""
         spec = self.spec
+        if self._step_s is not None:
+            for prompt_tokens in (0, 1, spec.cache_tokens):
+                self._step_s(prompt_tokens, 1, spec.block_count)
         count = min(spec.block_count, spec.cache_slot_count)
         hidden = torch.randn(1, max(1, spec.cache_tokens // 2), spec.decoder.hidden_size).to(self._dtype)
         for tokens in (hidden.shape[1], *(1,) * WARM_UP_STEPS):
@@ -213,11 +223,15 @@ class StepExecutor:
         return {"token_step_mean_s": mean_s, "token_step_cv": statistics.stdev(self._token_step_s) / mean_s}
 
 
+def _refused(message: Message, error: InputError) -> Message:
+    return Message(Kind.STEP, message.job, text=str(error), refused=True)
+
+
 def step_function(pace: Pace) -> Callable[[int, int, int], float]:
     """Return a pace's function of prompt tokens, step count and block count.
 
     Its values are the seconds that steps computed together take. Raises `InputError` if the service model's module is
-    not installed on this server.
+    not installed on this server, and at a step for which the model gives no time.
     """
     try:
         step_s = getattr(import_module(pace.module), pace.function)
@@ -225,5 +239,15 @@ def step_function(pace: Pace) -> Callable[[int, int, int], float]:
         raise InputError(
             f"pace = {pace.module}.{pace.function}: is not on this server ({error}); copy it there"
         ) from error
-    block_s, settings = np.array(pace.block_s), np.array(pace.settings)
-    return lambda prompt_tokens, steps, blocks: float(step_s(float(prompt_tokens), steps, blocks, block_s, settings))
+    compiled, arrays = suited(step_s, STEP), (np.array(pace.block_s, float), np.array(pace.settings, float))
+
+    def paced_s(prompt_tokens: int, steps: int, blocks: int) -> float:
+        try:
+            answer_s = float(compiled(float(prompt_tokens), steps, blocks, *arrays))
+        except Exception as error:
+            raise run_error("service", pace.function, error) from error
+        if not 0 <= answer_s < np.inf:
+            raise no_time(compiled, answer_s)
+        return answer_s
+
+    return paced_s

@@ -15,18 +15,20 @@ LIKENESS = 0.5  # from this likeness on an existing name is suggested for an unk
 
 
 def collect(
-    experiments: Sequence[str],
+    experiments: str | Sequence[str],
     store: str | Path = FOLDER,
-    where: Mapping[str, Sequence[str]] | None = None,
-    metrics: Sequence[str] = (),
+    where: Mapping[str, str | Sequence[str]] | None = None,
+    metrics: str | Sequence[str] = (),
     with_provenance: bool = False,
 ) -> Results:
     """Return the rows of complete points of experiments, and all their points.
 
     The first column of both tables is `experiment`. `where` gives the values of columns to keep, written as on the
     command line; an axis that an experiment lacks is nan in its rows and matches no value. `with_provenance` adds the
-    columns of `load_provenance` to each row. Raises `InputError` for unknown names and values.
+    columns of `load_provenance` to each row. A text stands for the list that holds it alone. Raises `InputError` for
+    unknown names and values.
     """
+    experiments, metrics = _listed(experiments), _listed(metrics)
     results = [load_results(name, store) for name in experiments]
     rows = _joined(experiments, [result.rows for result in results])
     points = _joined(experiments, [result.points for result in results])
@@ -35,13 +37,17 @@ def collect(
             require_known(rows["metric"].unique(), metric=metric)
     for column, values in (where or {}).items():
         require_known(rows.columns.drop("value"), where=column)
-        chosen = matching_values(points if column in points else rows, column, values)
+        chosen = matching_values(points if column in points else rows, column, _listed(values))
         rows = rows[rows[column].isin(chosen)]
         points = points[points[column].isin(chosen)] if column in points else points
     rows = rows[rows["metric"].isin(metrics)] if metrics else rows
     if with_provenance:
         rows = rows.merge(_provenance(experiments, store), on=["point", "draw", "replication"])
     return Results(rows.reset_index(drop=True), points.reset_index(drop=True))
+
+
+def _listed(names: str | Sequence[str]) -> Sequence[str]:
+    return [names] if isinstance(names, str) else names
 
 
 def require_known(names: Iterable[str], **fields: str) -> None:

@@ -6,7 +6,8 @@ the file imports, so compiled functions may call functions of other files.
 
 numba counts references to arrays atomically, which costs more than the work of most small functions. Functions are
 therefore compiled without reference counting: the caller keeps the arrays alive, and the function must not create any.
-A function that creates arrays is decorated with `creates_arrays=True`. A function that is called in every iteration of
+A function that creates arrays is decorated with `creates_arrays=True`. Functions that users write
+(`system.code.signatures`) are compiled with checks of every index. A function that is called in every iteration of
 a loop may be inlined into its caller with `inline=True`. Compile a function with one set of options only, because the
 cache on disk distinguishes argument types but not these options.
 """
@@ -14,6 +15,7 @@ cache on disk distinguishes argument types but not these options.
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Self, cast
@@ -22,6 +24,7 @@ from numba import config, njit
 from numba.core import caching, event
 from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, UserWideCacheLocator
 
+from system.code.signatures import compile_error, is_for_users, refusal, require_suitable
 from system.code.source import ROOT, import_closure, module_at, text_hash
 
 PATIENCE_S = 0.7  # how long code is compiled before the user is notified
@@ -95,7 +98,8 @@ def compiled(first: Any = None, *, creates_arrays: bool = False, inline: bool = 
     """Compile the decorated function.
 
     `@compiled` compiles when the function is called, for the types of its arguments. `@compiled(signature)` compiles at
-    once; such functions can be passed to compiled code as arguments.
+    once; such functions can be passed to compiled code as arguments. Raises `InputError` for a function of a user that
+    writes into its arrays or cannot be compiled.
     """
     if isinstance(first, FunctionType):
         return _njit(first, None, creates_arrays, inline)
@@ -110,14 +114,44 @@ def entry(signature: Any, *, creates_arrays: bool = False) -> Callable[[Callable
     return lambda function: Entry(_njit(function, None, creates_arrays), signature)
 
 
+def suited(function: Any, signature: Any) -> Any:
+    """Return a user's function, compiled unless `@compiled(signature)` did it.
+
+    Raises `InputError` if it is no function, has other parameters, writes into its arrays or cannot be compiled.
+    """
+    options = getattr(function, "targetoptions", {})
+    if options.get("boundscheck") and signature.args in function.overloads:
+        return function
+    plain = getattr(function, "py_func", function)
+    if not isinstance(plain, FunctionType):
+        raise refusal(function, signature, "must be a function")
+    return _suited(plain, signature, options.get("_nrt", True))
+
+
+@cache
+def _suited(function: Callable[..., Any], signature: Any, creates_arrays: bool) -> Any:
+    return _njit(function, signature, creates_arrays)
+
+
 def _njit(function: Callable[..., Any], signature: Any, creates_arrays: bool, inline: bool = False) -> Any:
+    options = {"forceinline": inline, "_nrt": creates_arrays}
+    if not is_for_users(signature):
+        return _cached_njit(function, signature, options)
+    require_suitable(function, signature)
+    try:
+        return _cached_njit(function, signature, options | {"boundscheck": True})
+    except Exception as error:  # `array += 1` for a read-only array is an AttributeError of numba
+        raise compile_error(function, signature, error) from error
+
+
+def _cached_njit(function: Callable[..., Any], signature: Any, options: dict[str, bool]) -> Any:
     # numba's type hints lack the options that are used here.
     compiler, settings, library = cast(Any, njit), cast(Any, config), cast(Any, caching)
     is_in_file = Path(function.__code__.co_filename).is_file()  # a function typed at a prompt cannot be cached
     before = settings.CACHE_LOCATOR_CLASSES, caching.IndexDataCacheFile
     settings.CACHE_LOCATOR_CLASSES, library.IndexDataCacheFile = _LOCATORS, _Index
     try:
-        return compiler(signature, cache=is_in_file, forceinline=inline, _nrt=creates_arrays)(function)
+        return compiler(signature, cache=is_in_file, **options)(function)
     finally:
         settings.CACHE_LOCATOR_CLASSES, library.IndexDataCacheFile = before
 

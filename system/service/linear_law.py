@@ -6,14 +6,20 @@ the third that of each further token.
 
 # mypy: disable-error-code="no-untyped-def"
 
+from typing import Any
+
 from numba import float64, int64
 
 from system.code.compiler import compiled
+from system.code.signatures import NUMBERS, refusal, user_signature
+from system.errors import InputError
 
 # The signature of functions that return the seconds for which a server computes a stack of steps. Arguments: tokens of
 # the prompt, or 0 for steps of one further token; number of steps in the stack; the most blocks that any of them runs;
-# (3,) coefficients of one block; settings of the service model.
-STEP = float64(float64, int64, int64, float64[::1], float64[::1])
+# (3,) coefficients of one block; settings of the service model. Arrays can only be read, and every index is checked.
+STEP = user_signature(
+    "service", "prompt_tokens steps blocks block_s settings", float64(float64, int64, int64, NUMBERS, NUMBERS)
+)
 
 
 @compiled
@@ -35,3 +41,8 @@ def step_alone_s(prompt_tokens, steps, blocks, block_s, settings):
     if prompt_tokens > 0:
         return blocks * prompt_s(block_s[0], block_s[1], prompt_tokens)
     return blocks * block_s[2]
+
+
+def no_time(step_s: Any, answer_s: float) -> InputError:
+    """Return the error for a step without a valid time."""
+    return refusal(step_s, STEP, f"answers {answer_s:g} s for a step; must answer a finite time of 0 s or more")

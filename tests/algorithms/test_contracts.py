@@ -3,8 +3,9 @@
 A new algorithm is a Python file and a YAML file; it is tested here as soon as the YAML file exists.
 """
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,16 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from numba import types
 
 import run
 from algorithms.allocation.gca import gca
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.routing.links import RoutedComposition
-from evaluators.points.case import Case, Draw
+from evaluators.points.case import Case, Draw, Scheme
 from evaluators.simulation import simulate, simulate_layout
 from system import Composition, InfeasibleError, NotApplicableError, Placement, Servers, System, UnstableError
-from system.dispatch import Dispatch
+from system.dispatch import DISPATCH, Dispatch
 from system.layout import Layout
 from tests.support.oracles.instances import (
     poisson_jobs,
@@ -58,6 +60,31 @@ def systems(seed: int, count: int, most: int = 19) -> Iterator[tuple[np.random.G
         yield rng, random_system(rng, server_count=int(rng.integers(1, most + 1)))
 
 
+def roomy_systems(seed: int, count: int) -> Iterator[tuple[np.random.Generator, System]]:
+    """Yield systems of 8 to 40 servers with ample memory."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        server_count = int(rng.integers(FEW_SERVERS, 41))
+        times_s = rng.uniform(0.1, 1, (2, server_count))
+        rtt_s = rng.uniform(0.01, 0.1, (server_count, server_count))
+        roomy = Servers(rng.uniform(8, 12, server_count), *times_s, orchestrator_rtt_s=rtt_s[0], rtt_s=rtt_s)
+        yield rng, System(served_model(6), roomy, 0.1)
+
+
+def assert_often(check: Callable[[np.random.Generator, System], bool], seed: int, fewest: int) -> None:
+    """Check random systems, and roomy ones if few are accepted.
+
+    `check` returns whether a part accepts a system. At least `fewest` must be accepted.
+    """
+    accepted = sum(check(rng, system) for rng, system in systems(seed, 60, FEW_SERVERS))
+    if accepted < fewest:
+        accepted += sum(check(rng, system) for rng, system in roomy_systems(seed, 30))
+    assert accepted >= fewest, (
+        f"accepts {accepted} of 60 small random systems and 30 roomy ones (8 to 40 servers, each with memory for the "
+        f"whole model), which are too few to test it ({fewest}): raise InfeasibleError only where nothing fits"
+    )
+
+
 def test_the_groups_have_their_main_algorithms():
     assert "gbp_cr" in names("placement")
     assert "gca" in names("allocation")
@@ -74,13 +101,13 @@ def test_placements_fit_or_raise(name):
     The same seed must give the same placement.
     """
     placement_of = made("placement", name)
-    placed = 0
-    for rng, system in systems(101, 60, FEW_SERVERS):
+
+    def check(rng: np.random.Generator, system: System) -> bool:
         c, seed = int(rng.integers(1, 6)), int(rng.integers(2**31))
         try:
             placement = placement_of(system, c, np.random.default_rng(seed))
         except InfeasibleError:
-            continue
+            return False
         again = placement_of(system, c, np.random.default_rng(seed))
         placement.check(system)
         assert (placement.end_block <= system.model.block_count).all()
@@ -88,8 +115,9 @@ def test_placements_fit_or_raise(name):
         assert (needed_gb <= system.servers.memory_gb * (1 + 1e-12)).all()
         assert (placement.first_block == again.first_block).all()
         assert (placement.block_count == again.block_count).all()
-        placed += 1
-    assert placed > 20
+        return True
+
+    assert_often(check, 101, 21)
 
 
 @pytest.mark.parametrize("name", names("placement"))
@@ -139,7 +167,7 @@ def test_allocations_fit_memory_and_their_chains_run_every_block(name):
             assert_valid_composition(system, placement, composition)
             assert [*composition.chains] == [*allocate(system, placement).chains]
             allocated += 1
-    assert allocated > 20
+    assert allocated > 20, f"allocates {allocated} of 120 placements: raise InfeasibleError only where no chain fits"
 
 
 @pytest.mark.parametrize("name", names("tuning"))
@@ -186,6 +214,14 @@ def test_dispatch_respects_the_capacities_and_its_own_claims(name, load):
 
 
 @pytest.mark.parametrize("name", names("dispatch"))
+def test_policies_cannot_write_and_their_indices_are_checked(name):
+    policy = made("dispatch", name).policy
+    assert policy.signatures == [DISPATCH.args]
+    assert not any(argument.mutable for argument in DISPATCH.args if isinstance(argument, types.Array))
+    assert policy.targetoptions["boundscheck"]
+
+
+@pytest.mark.parametrize("name", names("dispatch"))
 def test_dispatch_gives_the_same_times_twice(name):
     jobs = poisson_jobs(np.random.default_rng(106), 1000, 2.5)
     first, second = (simulate(jobs, [1.0, 2.0], [2, 2], made("dispatch", name)) for _ in range(2))
@@ -226,28 +262,53 @@ def assert_serves_every_job(layout: Layout, jobs: Jobs) -> None:
     assert times.response_s - times.first_token_s == pytest.approx(decoding_s, rel=1e-9, abs=1e-9)
 
 
+def is_composed(scheme: Scheme, rng: np.random.Generator, system: System) -> bool:
+    """Check a scheme's layout and return whether it has one.
+
+    The same seed must give the same times.
+    """
+    seed = int(rng.integers(2**31))
+    try:
+        layout = scheme.compose(system, np.random.default_rng(seed))
+    except (InfeasibleError, UnstableError):
+        return False
+    if isinstance(layout, Composition):
+        assert_valid_composition(system, layout.placement, layout)
+        assert layout.rule is getattr(scheme, "dispatch", layout.rule)
+    else:
+        assert_valid_routed(layout)
+    jobs = uneven_jobs(rng, 300, 2 * system.arrival_rate_per_s)
+    assert_serves_every_job(layout, jobs)
+    both = layout, scheme.compose(system, np.random.default_rng(seed))
+    first, again = (simulate_layout(composed, jobs).times for composed in both)
+    assert again.response_s.tobytes() == first.response_s.tobytes()
+    return True
+
+
 @pytest.mark.parametrize("name", names("algorithm"))
 def test_schemes_fit_and_serve_every_job_or_raise(name):
-    """Check schemes on random systems, and that the same seed gives the same times."""
-    scheme, composed_count = made("algorithm", name), 0
-    for rng, system in systems(107, 60, FEW_SERVERS):
-        seed = int(rng.integers(2**31))
-        try:
-            layout = scheme.compose(system, np.random.default_rng(seed))
-        except (InfeasibleError, UnstableError):
-            continue
-        if isinstance(layout, Composition):
-            assert_valid_composition(system, layout.placement, layout)
-            assert layout.rule is scheme.dispatch
-        else:
-            assert_valid_routed(layout)
-        jobs = uneven_jobs(rng, 300, 2 * system.arrival_rate_per_s)
-        assert_serves_every_job(layout, jobs)
-        both = layout, scheme.compose(system, np.random.default_rng(seed))
-        first, again = (simulate_layout(composed, jobs).times for composed in both)
-        assert again.response_s.tobytes() == first.response_s.tobytes()
-        composed_count += 1
-    assert composed_count > 10
+    scheme = made("algorithm", name)
+    assert_often(partial(is_composed, scheme), 107, 11)
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """The paper's scheme, which refuses clusters of fewer servers than `fewest`."""
+
+    fewest: int
+
+    def compose(self, system: System, rng: np.random.Generator) -> Layout:
+        if len(system.servers) < self.fewest:
+            raise InfeasibleError("too few servers")
+        scheme: Scheme = made("algorithm", "proposed")
+        return scheme.compose(system, rng)
+
+
+def test_a_scheme_that_needs_many_servers_passes_and_one_that_refuses_all_fails_with_a_text():
+    assert sum(is_composed(AtLeast(20), rng, system) for rng, system in systems(107, 60, FEW_SERVERS)) == 0
+    assert_often(partial(is_composed, AtLeast(20)), 107, 11)
+    with pytest.raises(AssertionError, match="accepts 0 of 60 small random systems and 30 roomy ones"):
+        assert_often(partial(is_composed, AtLeast(1000)), 107, 11)
 
 
 def token_jobs(rng: np.random.Generator, count: int, rate_per_s: float) -> Jobs:

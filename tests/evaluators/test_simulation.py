@@ -214,7 +214,10 @@ def fastest_but_with_patience(busy, queued, waiting, capacity, rate_per_s, setti
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        (beyond_the_last_chain, "dispatch = beyond_the_last_chain: must answer with a chain below 2 or with -1"),
+        (
+            beyond_the_last_chain,
+            "dispatch = beyond_the_last_chain: answers 2 for job 0; must answer with a chain below 2 or with -1",
+        ),
         (
             never,
             "dispatch = never: leaves 50 jobs waiting beside idle chains; "

@@ -321,7 +321,7 @@ def beyond(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
     ("policy", "message"),
     [
         (never, "dispatch = never: leaves 3 jobs waiting beside idle chains"),
-        (beyond, "dispatch = beyond: must answer with"),
+        (beyond, "dispatch = beyond: answers 1 for job 0; must answer with"),
     ],
 )
 def test_policies_with_invalid_answers_are_refused(policy, message):

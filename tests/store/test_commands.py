@@ -230,6 +230,13 @@ def test_collect_of_several_experiments_has_the_axes_of_all(tmp_path):
     assert set(collect(["x", "y"], store.folder, {"load": ["0.1"]}).rows["experiment"]) == {"x"}
 
 
+def test_collect_takes_a_text_for_a_list_of_one(tmp_path):
+    store = swept(tmp_path / "store", {("fast", "0.1"): rows_of(A) + rows_of(B, "waiting_mean_s"), ("slow", "0.1"): A})
+    texts = collect("x", store.folder, {"scheme": "fast"}, "waiting_mean_s").rows
+    pd.testing.assert_frame_equal(texts, collect(["x"], store.folder, {"scheme": ["fast"]}, ["waiting_mean_s"]).rows)
+    assert texts["value"].tolist() == B
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -1,7 +1,11 @@
 """Bad input to commands: one sentence with field, value and remedy, a non-zero exit, a traceback only on request."""
 
+import os
+import sys
+
 import pytest
 
+from sweep.errors import PIPE_CLOSED, one_sentence_errors
 from tests.support.project import command, script
 
 BAD = {
@@ -94,3 +98,18 @@ def test_warnings_of_other_packages_are_shown(tmp_path):
         "    warnings.warn('heed this')",
     )
     assert "UserWarning: heed this" in command("-c", "\n".join(script)).stderr
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_command_whose_output_nobody_reads_ends_silently(lines, monkeypatch, capfd):
+    """Check output of less and of more than a buffer."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setenv("SERVER_CHAINS_ONE_SENTENCE", "1")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        with pytest.raises(SystemExit) as end, one_sentence_errors():
+            pipe.write("a line\n" * lines)
+    assert end.value.code == PIPE_CLOSED
+    assert capfd.readouterr().err == ""
