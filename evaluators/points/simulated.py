@@ -20,6 +20,7 @@ from system.response import WARM_UP, JobTimes, Limits, Run
 from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
 from workloads.arrivals import Poisson
+from workloads.jobs import Jobs
 from workloads.synthetic import SyntheticWorkload, jobs_of_sizes
 
 
@@ -59,15 +60,22 @@ class SimulationEvaluator(JobReport):
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         """Simulate the jobs of one replication and report them."""
-        rng, jobs = draw.streams(replication).jobs("slowdowns"), draw.jobs(replication)
-        refuse = self.unstable == "refuse"
-        run = simulate_layout(draw.layout, jobs, self.service, rng, stop_unstable=refuse)
-        times = run.times.after_warm_up(self.warm_up)
-        reported = jobs.of_jobs(slice(len(jobs) - times.arrival_s.size, None))
-        measurements = self.measurements(Answer(draw, times, reported, run))
-        if not refuse:
+        jobs, run = self.simulate(draw, replication)
+        answer = self.answer(draw, jobs, run)
+        measurements = self.measurements(answer)
+        if self.unstable == "report":
             measurements.append(Measurement("is_unstable", float(has_been_unstable(run.times))))
-        return [*measurements, *part_means(times), *utilisations(draw.layout, run)]
+        return [*measurements, *part_means(answer.by_job()[0]), *utilisations(draw.layout, run)]
+
+    def simulate(self, draw: Draw, replication: int) -> tuple[Jobs, Run]:
+        """Return the jobs of one replication and what came of them, the warm-up included."""
+        rng, jobs = draw.streams(replication).jobs("slowdowns"), draw.jobs(replication)
+        return jobs, simulate_layout(draw.layout, jobs, self.service, rng, stop_unstable=self.unstable == "refuse")
+
+    def answer(self, draw: Draw, jobs: Jobs, run: Run) -> Answer:
+        """Return the times of the reported jobs, those after the warm-up."""
+        times = run.times.after_warm_up(self.warm_up)
+        return Answer(draw, times, jobs.of_jobs(slice(len(jobs) - times.arrival_s.size, None)), run)
 
 
 def part_means(times: JobTimes) -> Iterator[Measurement]:

@@ -42,7 +42,7 @@ def comparison_lines(comparison: Comparison, show_equal: bool = False) -> list[s
 
 
 def comparison_table(comparison: Comparison, labels: Labels) -> pd.DataFrame:
-    """Return the compared points for a document, with labels, and intervals as cells."""
+    """Return the compared points for a document, intervals as cells."""
     compared = comparison.table[comparison.table["reason"] == ""]
     differences = [
         Interval(*values) for values in compared[["difference", "half_width", "pairs"]].itertuples(index=False)
@@ -53,7 +53,7 @@ def comparison_table(comparison: Comparison, labels: Labels) -> pd.DataFrame:
 
 
 def _header(comparison: Comparison) -> str:
-    """Return what is compared, and for how many comparisons the p-values are adjusted."""
+    """Return what is compared and how p-values are adjusted."""
     a, b = comparison.sides
     header = f"{comparison.measure}; difference is {b} - {a} over paired draws, ± its 95 % interval"
     family = int(comparison.table["p_holm"].notna().sum())
@@ -61,7 +61,7 @@ def _header(comparison: Comparison) -> str:
 
 
 def _for_people(comparison: Comparison, chosen: Any) -> pd.DataFrame:
-    """Return the chosen rows with rounded numbers and the columns that people read."""
+    """Return rows with rounded numbers and readable columns."""
     table = comparison.table.loc[chosen]
     a, b = comparison.sides
     columns = [*_shown_axes(comparison), "mean_a", "mean_b", "difference", "half_width", "ratio", "pairs"]
@@ -71,7 +71,7 @@ def _for_people(comparison: Comparison, chosen: Any) -> pd.DataFrame:
 
 
 def _shown_axes(comparison: Comparison) -> list[str]:
-    """Return the axes; the compared one only if there are several differences."""
+    """Return the axes, and the compared one among several values."""
     compared = comparison.names[1].partition("=")[0] if len(comparison.names) == 2 else None
     return [axis for axis in comparison.axes if axis != compared]
 

@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from store.disk.files import TEMPORARY, Files
 from system import InputError
 
 FORMAT = 2
+LIKENESS = 0.5  # from this likeness on an existing name is suggested for an unknown one
 EMBEDDED = "_embedded"  # ends the name of an experiment that was swept with data=embedded (conf/data/embedded.yaml)
 ROW_SCHEMA = pa.schema(
     [
@@ -158,8 +160,10 @@ class Store:
         """
         sweep: dict[str, Any] | None = self.files.read_json(f"experiments/{name}.json")
         if sweep is None:
+            near = get_close_matches(name, self.experiment_names(), cutoff=LIKENESS)
+            advice = f"did you mean {' or '.join(near)}? Else run" if near else "run"
             raise InputError(
-                f"experiment = {name}: not in {self.folder}; run `python run.py -m {words_of(name)}` first"
+                f"experiment = {name}: not in {self.folder}; {advice} `python run.py -m {words_of(name)}` first"
             )
         return sweep
 

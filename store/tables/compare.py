@@ -52,12 +52,12 @@ class Comparison(NamedTuple):
 
     @property
     def sides(self) -> tuple[str, str]:
-        """Return the names of the two sides of a difference; B stands for several."""
+        """Return the names of A and B; B stands for several."""
         return self.names[0], self.names[1] if len(self.names) == 2 else "B"
 
     @property
     def is_equal(self) -> pd.Series:
-        """Return for each row whether the sides are equal in every draw."""
+        """Return whether sides are equal in every draw."""
         return self.table["difference"].eq(0) & ~self.table["half_width"].gt(0)
 
 
@@ -69,9 +69,9 @@ def compare_values(
     store: str | Path = FOLDER,
     best: str = "smallest",
 ) -> Comparison:
-    """Compare values of an axis with the first, at each combination of other axes.
+    """Compare values of an axis with the first of them.
 
-    More than two values are ranked as well; `best` says whether the `smallest` or the `largest` result comes first.
+    They are compared at each combination of the other axes. More than two values are ranked as well; `best` says whether the `smallest` or the `largest` result comes first.
     """
     require_one_of(BEST, best=best)
     results = load_results(experiment, store)
@@ -97,7 +97,7 @@ def compare_values(
 def _cells(
     results: Results, measure: Measure, axis: str, others: Sequence[str]
 ) -> dict[tuple[Any, ...], dict[Any, Side]]:
-    """Return the sides by combination of the other axes and by value."""
+    """Return the sides by other axes and by value."""
     by_point = sides(results, measure)
     cells: dict[tuple[Any, ...], dict[Any, Side]] = {}
     for point in results.points.astype(object).where(results.points.notna(), "").to_dict("records"):

@@ -7,11 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from store.disk.store import LIKENESS
 from store.tables.reading import FOLDER, MEASURED, OF_POINT, Results, load_provenance, load_results
 from store.tables.statistics import shown
 from system.checks import require
-
-LIKENESS = 0.5  # from this likeness on an existing name is suggested for an unknown one
 
 
 def collect(

@@ -40,7 +40,7 @@ def means_table(
     An axis that varies and is neither becomes a further row key, so a mean is only over draws and replications. A mean
     needs all draws of its point; a cell without one has the point's status instead.
     """
-    measured, points = collect([experiment], store, where, metrics)
+    measured, points = collect(experiment, store, where, metrics)
     points = points.drop(columns="experiment")
     axes = axes_of(points)
     keys = [*axes, *COORDINATES]
@@ -60,7 +60,7 @@ def means_table(
 
 
 def wide(table: MeansTable, labels: Labels = NO_LABELS) -> pd.DataFrame:
-    """Return the table as people read it, with labels and intervals.
+    """Return the table for people, with labels and intervals.
 
     Values are in the order of the experiment's points, those of the first row key vary last. Labels of an axis are left
     out if two of its values have the same one.
@@ -79,7 +79,7 @@ def wide(table: MeansTable, labels: Labels = NO_LABELS) -> pd.DataFrame:
 
 
 def _named(values: pd.Series, key: str, labels: Labels) -> pd.Series:
-    """Return the labels of values, or the values as text; nan is empty."""
+    """Return labels, or values as text; nan is empty."""
     present = values.drop_duplicates().dropna()
     by_value = {value: labels(key, value) for value in present}
     if len(set(by_value.values())) < len(by_value):
@@ -88,14 +88,14 @@ def _named(values: pd.Series, key: str, labels: Labels) -> pd.Series:
 
 
 def _content(cell: Mapping[Any, Any]) -> Interval | str:
-    """Return the interval of a cell, or the status of its point."""
+    """Return a cell's interval, or its point's status."""
     if pd.isna(cell["mean"]):
         return "" if cell["status"] == "ok" else str(cell["status"])
     return Interval(cell["mean"], cell["half_width"], int(cell["draws"]))
 
 
 def title(table: MeansTable) -> str:
-    """Return what the table shows: metrics, columns, and the axes that have one value."""
+    """Return metrics, columns, and the axes that have one value."""
     metrics = ", ".join(table.cells["metric"].unique())
     quantile = table.fixed.get("at", np.nan)
     measure = metrics if np.isnan(quantile) else f"{metrics} at {quantile:g}"

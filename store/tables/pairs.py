@@ -112,9 +112,9 @@ def paired(a: Side, b: Side, names: tuple[str, str]) -> Paired:
 
 
 def with_family(table: pd.DataFrame) -> pd.DataFrame:
-    """Add `p_holm` and `joint_half_width`, which hold for all comparisons of a table at once.
+    """Add p-values and half-widths that hold for a whole table.
 
-    The first are Holm's adjusted p-values. The second are half-widths of Bonferroni's simultaneous 95 % intervals.
+    `p_holm` are Holm's adjusted p-values, `joint_half_width` is of Bonferroni's simultaneous 95 % intervals.
     """
     count = max(int(table["p"].notna().sum()), 1)
     freedom = np.maximum(table["pairs"].astype(int) - 1, 1)

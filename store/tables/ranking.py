@@ -37,7 +37,7 @@ class Ranking(NamedTuple):
 
 
 def rank_values(cells: Sequence[Mapping[Any, Side]], values: Sequence[Any], best: str) -> Ranking:
-    """Rank values of an axis over combinations of the other axes.
+    """Rank values of an axis over combinations of others.
 
     `cells` are the sides in each combination. Those that have no point for one of the values are no part of it.
     """
@@ -62,7 +62,7 @@ def rank_values(cells: Sequence[Mapping[Any, Side]], values: Sequence[Any], best
 
 
 def friedman(ranks: np.ndarray) -> tuple[float, float]:
-    """Return Friedman's p-value and Nemenyi's critical difference for ranks (draws, values)."""
+    """Return Friedman's p-value and Nemenyi's critical difference of ranks (draws, values)."""
     from scipy.stats import studentized_range  # takes half a second, which other commands need not wait for
 
     draws, count = ranks.shape
@@ -72,12 +72,12 @@ def friedman(ranks: np.ndarray) -> tuple[float, float]:
 
 
 def _common_draws(columns: Sequence[pd.Series]) -> pd.DataFrame:
-    """Return (draws, values) the results of the draws that all values have."""
+    """Return (draws, values) results of the common draws."""
     return pd.concat(columns, axis=1, join="inner", keys=range(len(columns)))
 
 
 def _mean_ranks(results: Sequence[pd.DataFrame]) -> np.ndarray:
-    """Return (draws, values) the mean ranks in the draws that all combinations have."""
+    """Return (draws, values) mean ranks in the common draws."""
     ranks = [result.rank(axis=1) for result in results]
     common = set.intersection(*(set(rank.index) for rank in ranks))
     return np.mean([rank.loc[sorted(common)].to_numpy() for rank in ranks], axis=0)
@@ -90,7 +90,7 @@ def _is_best(result: pd.DataFrame) -> np.ndarray:
 
 
 def _is_not_worse(result: pd.DataFrame) -> np.ndarray:
-    """Return (values,) whether no other value is better, by Holm's adjustment over all pairs."""
+    """Return (values,) whether no other value is better, by Holm's p-values."""
     values = result.to_numpy()
     pairs = np.transpose(np.triu_indices(values.shape[1], k=1))
     differences = [values[:, j] - values[:, i] for i, j in pairs]

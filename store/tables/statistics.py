@@ -43,7 +43,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
 
 
 def p_value(values: ArrayLike) -> float:
-    """Return the two-sided p-value of Student's test for a mean of 0.
+    """Return Student's two-sided p-value for a mean of 0.
 
     It is below 5 % where `mean_interval` leaves out 0, 1 where all values are 0, and nan for a single value.
     """

@@ -52,7 +52,7 @@ def _cell(value: Any, empty: str = "") -> str:
 
 
 def rounded(interval: Interval) -> list[str]:
-    """Return a mean and its half-width, rounded to two digits of the latter.
+    """Return mean and half-width, rounded to two digits of the latter.
 
     Without a half-width above 0 it is the mean alone, with six digits.
     """
@@ -64,7 +64,7 @@ def rounded(interval: Interval) -> list[str]:
 
 
 def latex(table: pd.DataFrame) -> list[str]:
-    """Return a table as lines of LaTeX, which need the package booktabs."""
+    """Return a table as lines of LaTeX (package booktabs)."""
     columns = "".join("r" if _is_numeric(table[name]) else "l" for name in table)
     header, *rows = _cells(table, _latex_cell)
     lines = [r"\toprule", _latex_row(header), r"\midrule", *map(_latex_row, rows), r"\bottomrule"]
@@ -96,7 +96,7 @@ def markdown(table: pd.DataFrame) -> list[str]:
 
 
 def _cells(table: pd.DataFrame, cell: Callable[[Any], str]) -> list[list[str]]:
-    """Return the cells of the header and of each row as text."""
+    """Return header and rows as lists of texts."""
     rows = table.astype(object).itertuples(index=False, name=None)
     return [[cell(value) for value in row] for row in (tuple(map(str, table)), *rows)]
 
@@ -112,7 +112,7 @@ def require_table_name(path: Path) -> None:
 
 
 def write_table(table: pd.DataFrame, path: Path, typeset: pd.DataFrame | None = None, title: str = "") -> None:
-    """Write a table in the format that the file's name ends in.
+    """Write a table in the format that the name ends in.
 
     `typeset` is the table for documents, LaTeX and Markdown, if that is another one; they begin with the title, LaTeX
     as a comment. Raises `InputError` if the file cannot be written.

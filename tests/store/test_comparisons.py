@@ -56,7 +56,7 @@ def test_adjusted_p_values_are_those_of_holms_steps():
 
 
 def test_a_family_of_true_hypotheses_is_rarely_rejected():
-    """Simulate comparisons of equal sides: any is rejected in 5 % of runs."""
+    """Simulate equal sides: any is rejected in 5 % of runs."""
     plain, adjusted, missed = 0, 0, 0
     for _ in range(RUNS):
         shared = rng.normal(size=DRAWS)  # all comparisons share their clusters
@@ -120,7 +120,7 @@ BASE = np.array([4.0, 2.0, 3.5, 1.0])
 
 @pytest.fixture
 def comparison(tmp_path):
-    """Compare four loads: equal to the first, larger, and single or refused."""
+    """Compare four loads: equal, larger, and single or refused."""
     cells = {("fast", "0.1"): BASE, ("fast", "0.2"): BASE, ("fast", "0.3"): BASE**2, ("fast", "0.4"): BASE[:1] + 1}
     cells |= {("slow", "0.1"): BASE, ("slow", "0.2"): BASE, ("slow", "0.3"): BASE + 1, ("slow", "0.4"): "unstable"}
     swept(tmp_path, {key: cell if isinstance(cell, str) else list(cell) for key, cell in cells.items()})

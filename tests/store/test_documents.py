@@ -29,7 +29,7 @@ CELLS = [["1.5", "-2", "1e-07", "", "3"], ["12.35 ± 0.41", "-0.5", "unstable", 
 
 
 def from_latex(lines):
-    """Return the cells of a booktabs table and the alignment of its columns."""
+    """Return cells and alignment of a booktabs table."""
     text = "\n".join(lines)
     body = re.search(r"\\begin\{tabular\}\{([lr]+)\}\n\\toprule\n(.*)\n\\midrule\n(.*)\n\\bottomrule", text, re.DOTALL)
     rows = [line.removesuffix(r" \\") for part in body.groups()[1:] for line in part.splitlines()]
@@ -95,7 +95,7 @@ def test_an_interval_is_rounded_to_two_digits_of_its_half_width(mean, half_width
 
 @pytest.fixture
 def experiment(tmp_path):
-    """Return a store of two schemes at three loads, and the points' values."""
+    """Return a store of six points, and their values."""
     values = {key: rng.normal(10, 1, 4).round(3).tolist() for key in product(("fast", "slow"), ("0.1", "0.2", "0.3"))}
     other = {key: rng.normal(2, 1, 4).round(3).tolist() for key in values}
     cells = {key: rows_of(values[key]) + rows_of(other[key], "waiting_mean_s") for key in values}
