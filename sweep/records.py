@@ -21,8 +21,8 @@ def job_records(
 ) -> pd.DataFrame:
     """Simulate a stored point again; return a row per job.
 
-    `where` gives a value for each axis that varies: it must fit one point. The jobs are those after the warm-up, so their means are the stored
-    rows. Raises `InputError` if `where` fits several points, or if the point is not of the current code.
+    `where` gives a value for each axis that varies: it must fit one point. The jobs are those after the warm-up, so
+    their means are the stored rows. Raises `InputError` if it does not, or if other code computed the point.
     """
     point = _point(Store(Path(store)).experiment(experiment), where)
     records = load_records(experiment, store)[point]

@@ -71,7 +71,8 @@ def compare_values(
 ) -> Comparison:
     """Compare values of an axis with the first of them.
 
-    They are compared at each combination of the other axes. More than two values are ranked as well; `best` says whether the `smallest` or the `largest` result comes first.
+    They are compared at each combination of the other axes. More than two values are ranked as well; `best` says
+    whether the `smallest` or the `largest` result comes first.
     """
     require_one_of(BEST, best=best)
     results = load_results(experiment, store)
