@@ -7,6 +7,7 @@ from pathlib import Path
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from store.commands.card import point_card
@@ -17,10 +18,14 @@ from store.disk.work import WorkItem, do_shared_work, do_work
 from sweep.embedded import require_embedded
 from sweep.errors import one_sentence_errors
 from sweep.expansion import Expansion
-from sweep.instantiate import evaluate
+from sweep.grids import require_experiment
+from sweep.instantiate import evaluate, require_valid
 from sweep.template import resolved_case
 from system.checks import require_count
 from system.code.source import ROOT
+from system.errors import InputError
+
+DRY_RUN = "--dry-run"
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -39,15 +44,35 @@ def main(config: DictConfig) -> None:
 def one_point(config: DictConfig) -> str:
     """Compute the missing parts of the configured point, and return its card."""
     require_count(draws=config.draws, replications=config.replications)
+    require_experiment(config, HydraConfig.get().runtime.choices.get("experiment"))
     store, case = Store(Path(config.store)), resolved_case(config)
     if config.data.stand_ins:
         require_embedded(case)
+    require_valid([case], [text.partition("=")[0] for text in HydraConfig.get().overrides.task])
     point = identity_of(case).point
     wait_for_others(store.folder, [point])
     parts = missing_parts(store.parts([point])[point], config.draws, config.replications)
     with locked(store.folder, point):
         do_work(store, WorkItem(point, case, parts), evaluate)
     return point_card(store, point, config.draws, config.replications)
+
+
+def words_for_hydra(words: Sequence[str]) -> list[str]:
+    """Return the words of a command as Hydra knows them.
+
+    `--dry-run` becomes a key of the sweeper.
+    """
+    known = [word for word in words if word != DRY_RUN]
+    args = get_args_parser().parse_args(known)
+    if args.multirun and args.cfg:
+        raise InputError(
+            f"--cfg = {args.cfg}: shows one point; leave -m out, or write {DRY_RUN} for the points of a sweep"
+        )
+    if len(known) < len(words):
+        if not args.multirun:
+            raise InputError(f"{DRY_RUN}: belongs to a sweep; write `python run.py -m ... {DRY_RUN}`")
+        known.append("hydra.sweeper.dry_run=true")
+    return with_stand_ins(known)
 
 
 def with_stand_ins(words: Sequence[str]) -> list[str]:
@@ -72,5 +97,5 @@ def with_stand_ins(words: Sequence[str]) -> list[str]:
 
 if __name__ == "__main__":
     with one_sentence_errors():
-        sys.argv[1:] = with_stand_ins(sys.argv[1:])
+        sys.argv[1:] = words_for_hydra(sys.argv[1:])
         main()

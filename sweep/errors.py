@@ -1,6 +1,7 @@
 """Errors of commands: one sentence on stderr and a non-zero exit status; HYDRA_FULL_ERROR=1 shows the traceback."""
 
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from system.errors import STOPPED, InputError, input_error_behind
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 ONE_SENTENCE = "SERVER_CHAINS_ONE_SENTENCE"  # set with FULL_ERROR if the user did not set that
+MISPLACED = re.compile(r"In '(experiment/[^']+)': Could not override '[^']+@experiment\.")
 PIPE_CLOSED = 141  # exit status of a command that a closed pipe ended
 LENGTH = 1000  # most characters of a message, as a launcher's errors contain the logs of its workers
 
@@ -54,15 +56,24 @@ def sentence(error: BaseException) -> str:
     ours, cause = input_error_behind(error), error.__cause__ or error.__context__
     if ours is not None:
         return str(ours)
+    if remedy := _remedy(error):
+        return remedy
+    if "Error in call to target" in str(error) and cause is not None:
+        return str(cause)  # the message of the call itself, such as an unknown argument
+    return _on_one_line(str(error)) or type(error).__name__
+
+
+def _remedy(error: BaseException) -> str:
+    """Return our message in place of one of Hydra's; empty to keep that."""
     if "hydra/launcher/submitit_" in str(error):
         return not_installed("slurm")
     if isinstance(error, MissingConfigException) and (message := _missing_choice(error)):
         return message
+    if misplaced := MISPLACED.search(str(error)):
+        return f"{misplaced[1]}.yaml: must begin with the line `# @package _global_`"
     if "Could not override" in str(error):
         return str(error).splitlines()[0].rstrip(".") + ": there is no such key; `python run.py --cfg job` shows all"
-    if "Error in call to target" in str(error) and cause is not None:
-        return str(cause)  # the message of the call itself, such as an unknown argument
-    return _on_one_line(str(error)) or type(error).__name__
+    return ""
 
 
 def _missing_choice(error: MissingConfigException) -> str:

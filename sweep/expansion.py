@@ -6,20 +6,23 @@ for each choice of config groups, and values that the configuration only copies 
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from store.disk.identity import identity_of
-from sweep.embedded import declared_axes, embedded_overrides, require_embedded, stand_ins_of, with_stand_ins
+from sweep.applicability import Listing, Point, distinct, listed_once, notes_of, require_effect
+from sweep.embedded import embedded_overrides, require_embedded
+from sweep.grids import Grid, axes_of_grids, declared_grids, require_experiment, values_in
 from sweep.template import Template
+from sweep.values import choices, chosen_values, text_of
 from system import InputError
 from system.checks import require, require_count
 
@@ -27,18 +30,6 @@ from system.checks import require, require_count
 OUTSIDE_POINTS = frozenset(
     {"data", "draws", "replications", "precision", "store", "experiment.name", "experiment.workers"}
 )
-
-
-class Point(NamedTuple):
-    """One point of a sweep: its identity, the value of every axis, and its resolved configuration.
-
-    `is_declared` says whether the experiment's own file declares it: without overrides it would be there as well.
-    """
-
-    identity: str
-    axes: dict[str, str]
-    case: dict[str, Any]
-    is_declared: bool = True
 
 
 class Sweep(NamedTuple):
@@ -50,6 +41,7 @@ class Sweep(NamedTuple):
     points: list[Point]
     draws: int
     replications: int
+    notes: list[str]  # lines about keys that do not apply to some points
     workers: int | None = None  # largest number of workers; None for no limit
     declared_count: int = 0  # number of points that the experiment's own file declares
 
@@ -63,7 +55,7 @@ class Expansion:
         self._loader = loader
         self._config_name = config_name
         self._always = always
-        self._parse = cache(parser.parse_override)
+        self._parse = cache(lambda text: parser.parse_overrides([text])[0])
         self._template = cache(self._composed)
         self._is_group = cache(loader.get_group_options)
 
@@ -72,14 +64,14 @@ class Expansion:
         overrides = [self._parse(argument) for argument in arguments]
         chosen = [override for override in overrides if override.key_or_group == "experiment"]
         others = [override for override in overrides if override.key_or_group != "experiment"]
-        experiments = [[choice] for override in chosen for choice in _choices(override)] or [[]]
+        experiments = [[choice] for override in chosen for choice in choices(override)] or [[]]
         return [self._sweep(experiment, others) for experiment in experiments]
 
     def stand_ins(self, arguments: Sequence[str]) -> list[str]:
         """Return the overrides that `data=embedded` adds to the configuration that Hydra composes."""
         overrides = {override.get_key_element(): override for override in map(self._parse, arguments)}
         chosen = overrides.pop("experiment", None)
-        experiment = [_text(chosen)] if chosen is not None and not chosen.is_sweep_override() else []
+        experiment = [text_of(chosen)] if chosen is not None and not chosen.is_sweep_override() else []
         return self._stand_ins(experiment, overrides)
 
     def _stand_ins(self, experiment: list[str], given: Mapping[str, Override]) -> list[str]:
@@ -88,113 +80,120 @@ class Expansion:
         Only choices of config groups are composed, as perhaps only a stand-in has the keys of other overrides.
         """
         chosen = [override for override in given.values() if self._is_group(override.key_or_group)]
-        choices = [_text(override) for override in chosen if not override.is_sweep_override()]
-        base = self._template((*experiment, *choices))
-        return embedded_overrides(base, {key: _chosen_values(override) for key, override in given.items()})
+        fixed = [text_of(override) for override in chosen if not override.is_sweep_override()]
+        base = self._template((*experiment, *fixed))
+        return embedded_overrides(base, {key: chosen_values(override) for key, override in given.items()})
 
     def _sweep(self, experiment: list[str], overrides: list[Override]) -> Sweep:
         """Return the sweep over an experiment's grids, with the overrides in each grid."""
         given = {override.get_key_element(): override for override in overrides}
         if "data" in given and given["data"].is_sweep_override():
             raise InputError(
-                f"data = {_text(given['data'])[5:]}: is not an axis; sweep the two choices one after the other"
+                f"data = {text_of(given['data'])[5:]}: is not an axis; sweep the two choices one after the other"
             )
         experiment = [*experiment, *self._stand_ins(experiment, given)]
-        plain = [_text(override) for override in overrides if not override.is_sweep_override()]
-        config = self._template((*experiment, *plain)).config
-        require_count(draws=config.draws, replications=config.replications)
-        if config.experiment.workers is not None:
-            require_count(**{"experiment.workers": config.experiment.workers})
-        declared = _declared_grids(config, given)
-        grids = [
-            self._axes(
-                grid, {key: text for key, text in part.items() if key not in kept and _is_axis(key, grid, declared)}
-            )
-            for part, about in self._parts(given, declared)
-            for grid, kept in _kept_grids(part, about)
-        ]
-        require(bool(grids), "experiment.axes", plain, f"no grid of {config.experiment.name} has these values")
-        fixed = [_text(override) for key, override in given.items() if key not in grids[0]]
-        points = _each_once(point for axes in grids for point in self._points([*experiment, *fixed], axes))
+        config = self._config(experiment, given)
+        declared = declared_grids(config, given, self._parse)
+        grids = axes_of_grids(declared, given, self._parse)
+        given_texts = list(map(text_of, given.values()))
+        require(bool(grids), "experiment.axes", given_texts, f"no grid of {config.experiment.name} has these values")
+        listings = self._listings(experiment, given, grids)
+        known = {axis for listing in listings for point in listing.points for axis in point.axes}
+        axes = list(dict.fromkeys(axis for grid in grids for axis in grid if axis in known))
+        points = _shown((point for listing in listings for point in listing.points), axes)
         if config.data.stand_ins:
             for point in points:
                 require_embedded(point.case)
-        shown = [text for text in fixed if text.split("=", 1)[0] not in OUTSIDE_POINTS]
+        count = len(points)
         if given.keys() - OUTSIDE_POINTS:
             own = [] if "experiment.axes" in given else declared
             points = [point._replace(is_declared=self._is_declared(point, experiment, own)) for point in points]
-        size = (config.draws, config.replications, config.experiment.workers)
-        count = sum(prod(len(self._declared_choices(grid, axis)) or 1 for axis in grid) for grid in declared)
-        return Sweep(config.experiment.name + config.data.suffix, shown, list(grids[0]), points, *size, count)
+            count = sum(prod(len(values_in(grid, axis)) or 1 for axis in grid) for grid in declared)
+        shown = [text for text in _fixed(given, grids) if text.split("=", 1)[0] not in OUTSIDE_POINTS]
+        name, size = config.experiment.name + config.data.suffix, (config.draws, config.replications)
+        return Sweep(name, shown, axes, points, *size, notes_of(listings), config.experiment.workers, count)
 
-    def _is_declared(self, point: Point, experiment: Sequence[str], grids: Iterable[Mapping[str, Any]]) -> bool:
+    def _config(self, experiment: list[str], given: Mapping[str, Override]) -> DictConfig:
+        """Return the configuration of an experiment with all overrides that are no axes."""
+        plain = [text_of(override) for override in given.values() if not override.is_sweep_override()]
+        template = self._template((*experiment, *plain))
+        config, choice = template.config, template.choices.get("experiment")
+        require_experiment(config, choice)
+        if "experiment.name" not in given:
+            self._require_own_name(config.experiment.name, choice)
+        require_count(draws=config.draws, replications=config.replications)
+        if config.experiment.workers is not None:
+            require_count(**{"experiment.workers": config.experiment.workers})
+        return config
+
+    def _require_own_name(self, name: str, choice: str | None) -> None:
+        """Raise `InputError` for a copied experiment that kept the name of the other."""
+        is_other = choice is not None and name != choice and name in self._is_group("experiment")
+        remedy = f"belongs to another experiment; give {choice} a name of its own"
+        require(not is_other, "experiment.name", name, remedy)
+
+    def _listings(
+        self, experiment: list[str], given: Mapping[str, Override], grids: Sequence[dict[str, Override]]
+    ) -> list[Listing]:
+        """Return the points of each grid, without repetitions."""
+        fixed = _fixed(given, grids)
+        listings = [self._listing([*experiment, *fixed], grid) for grid in grids]
+        self._require_keys(experiment, given, listings)
+        require_effect(listings)
+        return [listed_once(listing) for listing in listings]
+
+    def _is_declared(self, point: Point, experiment: list[str], grids: Iterable[Grid]) -> bool:
         """Return whether a point is also one of the experiment without overrides.
 
         Then a declared grid has its values of the declared axes, and these alone give the same point.
         """
+        base = {self._parse(text).get_key_element(): text for text in experiment}
         for grid in grids:
-            own = [f"{axis}={value}" for axis, value in point.axes.items() if axis in grid]
-            declared = {choice for axis in grid for choice in self._declared_choices(grid, axis)}
-            if declared.issuperset(own):
-                case = self._case([*experiment, *own])
-                if identity_of(case).point == point.identity:
+            own = {axis: value for axis, value in point.axes.items() if axis in grid}
+            if all(value in values_in(grid, axis) for axis, value in own.items()):
+                texts = base | {axis: f"{axis}={value}" for axis, value in own.items()}
+                if self._point(texts, []).identity == point.identity:
                     return True
         return False
 
-    def _declared_choices(self, grid: Mapping[str, Any], axis: str) -> list[str]:
-        return [] if grid[axis] is None else _choices(self._parse(f"{axis}={_sweep_text(grid[axis])}"))
+    def _require_keys(self, experiment: list[str], given: Mapping[str, Override], listings: list[Listing]) -> None:
+        """Raise `InputError` for a key that no point has.
 
-    def _parts(
-        self, given: Mapping[str, Override], grids: list[dict[str, Any]]
-    ) -> Iterator[tuple[dict[str, Override], list[dict[str, Any]]]]:
-        """Yield the command line with the grids that it applies to.
-
-        If the grids have a single value of an axis each and the command line gives known and new values, there are two
-        parts: grids with known values keep theirs, and new values replace the value of the first grid.
+        An axis that the experiment declares may be one that its own choices have and those of the command line do not.
         """
-        for key, override in given.items():
-            values = [choice.split("=", 1)[1] for choice in _choices(override)]
-            about = [grid for grid in grids if _values(grid, key)]
-            new = [value for value in values if not any(value in _values(grid, key) for grid in about)]
-            if 0 < len(new) < len(values) and all(len(_values(grid, key)) == 1 for grid in about):
-                known = [value for value in values if value not in new]
-                yield from self._parts(dict(given) | {key: self._parse(f"{key}={','.join(known)}")}, grids)
-                yield from self._parts(dict(given) | {key: self._parse(f"{key}={','.join(new)}")}, about[:1])
-                return
-        yield dict(given), grids
+        known = {key for listing in listings for point in listing.points for key in point.axes}
+        for key, value in {key: value for listing in listings for key, value in listing.values.items()}.items():
+            if key not in known and (key in given or not self._exists(experiment, key)):
+                self._template(tuple(experiment)).require_key(key, value)
+                raise InputError(f"{key} = {value}: no point of the sweep has this key; leave it out")
 
-    def _axes(self, grid: Mapping[str, Any], given: Mapping[str, Override]) -> dict[str, Override]:
-        """Return the axes of a grid.
+    def _exists(self, experiment: list[str], key: str) -> bool:
+        """Return whether some choice of a config group has the key."""
+        group = key.partition(".")[0]
+        options = self._is_group(group)
+        return any(self._template((*experiment, f"{group}={option}")).has(key) for option in options)
 
-        Axes of the command line replace or extend the declared ones.
+    def _listing(self, fixed: Sequence[str], axes: dict[str, Override]) -> Listing:
+        """Return a point for every combination of the axes' values.
+
+        Among its keys are those that the fixed overrides set. A point lists only keys that exist there.
         """
-        wanted = {key: values for key, values in grid.items() if values is not None}
-        declared = {key: self._parse(f"{key}={_sweep_text(values)}") for key, values in wanted.items()}
-        swept = {key: override for key, override in given.items() if override.is_sweep_override()}
-        return {key: given.get(key, override) for key, override in declared.items()} | swept
+        given = {override.get_key_element(): override for override in map(self._parse, fixed)}
+        swept = given | axes
+        combinations = itertools.product(*(choices(override) for override in swept.values()))
+        shown = {key: override for key, override in swept.items() if key in axes or self._sets_a_value(override)}
+        points = [self._point(dict(zip(swept, texts, strict=True)), list(shown)) for texts in combinations]
+        return Listing({key: override.get_value_string() for key, override in shown.items()}, points)
 
-    def _points(self, fixed: list[str], axes: Mapping[str, Override]) -> list[Point]:
-        """Return a point for every combination of the axes' values."""
-        combinations = itertools.product(*(_choices(override) for override in axes.values()))
-        points = [self._point(fixed, list(axes), combination) for combination in combinations]
-        if len({point.identity for point in points}) < len(points):
-            raise InputError(
-                f"axes {', '.join(axes)}: several of the {len(points)} points are the same; sweep different values, "
-                "and only of keys that change a point's numbers (not draws, replications or store)"
-            )
-        return points
-
-    def _point(self, fixed: list[str], axes: list[str], choices: tuple[str, ...]) -> Point:
-        case = self._case([*fixed, *choices])
-        values = {axis: choice.removeprefix(f"{axis}=") for axis, choice in zip(axes, choices, strict=True)}
-        return Point(identity_of(case).point, values, case)
-
-    def _case(self, overrides: Iterable[str]) -> dict[str, Any]:
-        """Return the resolved case under these overrides."""
-        parsed = [self._parse(text) for text in overrides]
-        composing = tuple(_text(override) for override in parsed if not self._sets_a_value(override))
-        values = {override.key_or_group: override.value() for override in parsed if self._sets_a_value(override)}
-        return self._template(composing).case(values)
+    def _point(self, texts: Mapping[str, str], listed: Sequence[str]) -> Point:
+        """Return the point of these overrides, which are given by key."""
+        overrides = {key: self._parse(text) for key, text in texts.items()}
+        setting = {key: override for key, override in overrides.items() if self._sets_a_value(override)}
+        template = self._template(tuple(text for key, text in texts.items() if key not in setting))
+        known = {key for key in setting if template.has(key)}
+        case = template.case({key: setting[key].value() for key in known})
+        axes = {key: texts[key].partition("=")[2] for key in listed if key in known or key not in setting}
+        return Point(identity_of(case).point, axes, case)
 
     def _composed(self, overrides: tuple[str, ...]) -> "Template":
         config = self._loader.load_configuration(self._config_name, [*self._always, *overrides], run_mode=RunMode.RUN)
@@ -211,85 +210,16 @@ class Expansion:
         return plain and not self._is_group(override.key_or_group)
 
 
-def _declared_grids(config: DictConfig, given: Mapping[str, Override]) -> list[dict[str, Any]]:
-    """Return the declared grids of an experiment, with stand-ins for recorded data.
+def _fixed(given: Mapping[str, Override], grids: Sequence[Mapping[str, Override]]) -> list[str]:
+    """Return the overrides of a command line that are an axis of no grid."""
+    return [text_of(override) for key, override in given.items() if not any(key in grid for grid in grids)]
 
-    Axes from the command line get no stand-ins.
+
+def _shown(points: Iterable[Point], axes: Sequence[str]) -> list[Point]:
+    """Return the points with only these axes, each once.
+
+    The command line may have made grids alike.
     """
-    if "experiment.axes" in given:
-        return _grids(config.experiment.axes)
-    stand_ins, grids = stand_ins_of(config), _grids(declared_axes(config))
-    return [
-        {
-            axis: with_stand_ins(_values(grid, axis), stand_ins[axis]) if values and axis in stand_ins else values
-            for axis, values in grid.items()
-        }
-        for grid in grids
-    ]
-
-
-def _grids(axes: Any) -> list[dict[str, Any]]:
-    """Return the grids of `experiment.axes`: one, or a list with the same keys."""
-    grids = [dict(grid) for grid in axes] if OmegaConf.is_list(axes) else [dict(axes or {})]
-    same = bool(grids) and all(grid.keys() == grids[0].keys() for grid in grids)
-    require(same, "experiment.axes", [list(grid) for grid in grids], "every grid must have the same keys")
-    return grids
-
-
-def _kept_grids(
-    given: Mapping[str, Override], grids: list[dict[str, Any]]
-) -> Iterator[tuple[dict[str, Any], set[str]]]:
-    """Yield the grids that the command line keeps.
-
-    Each comes with the axes whose single value it keeps. A grid with a single value of an axis is kept if the command
-    line gives that value. Values that are new to all grids replace it.
-    """
-    wanted = {key: {choice.split("=", 1)[1] for choice in _choices(override)} for key, override in given.items()}
-    known = {key: wanted[key] & {value for grid in grids for value in _values(grid, key)} for key in wanted}
-    for grid in grids:
-        single = {key for key in grid if len(_values(grid, key)) == 1 and known.get(key) and len(grids) > 1}
-        if all(set(_values(grid, key)) <= wanted[key] for key in single):
-            yield grid, single
-
-
-def _is_axis(key: str, grid: Mapping[str, Any], grids: list[dict[str, Any]]) -> bool:
-    """Return whether a key may be an axis of a grid.
-
-    It may not if the grid leaves it out (null) and another grid has it.
-    """
-    return grid.get(key) is not None or not any(_values(other, key) for other in grids)
-
-
-def _values(grid: Mapping[str, Any], key: str) -> list[str]:
-    """Return the values of an axis, as on the command line."""
-    return _sweep_text(grid[key]).split(",") if grid.get(key) is not None else []
-
-
-def _each_once(points: Iterable[Point]) -> list[Point]:
-    """Return the points without repetitions, as the command line may have made grids alike."""
-    return list({(point.identity, *point.axes.values()): point for point in points}.values())
-
-
-def _text(override: Override) -> str:
-    assert override.input_line is not None
-    return override.input_line
-
-
-def _choices(override: Override) -> list[str]:
-    """Return an override for every value of a perhaps swept override."""
-    if not override.is_sweep_override():
-        return [_text(override)]
-    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
-
-
-def _chosen_values(override: Override) -> list[str]:
-    """Return the values of an override; none for one that deletes its key."""
-    return [choice.partition("=")[2] for choice in _choices(override) if "=" in choice]
-
-
-def _sweep_text(values: Any) -> str:
-    """Return an axis as on the command line.
-
-    A list becomes `a,b,c`; text such as `range(1,9)` stays as it is.
-    """
-    return ",".join(map(str, values)) if OmegaConf.is_list(values) else str(values)
+    return distinct(
+        point._replace(axes={axis: point.axes[axis] for axis in axes if axis in point.axes}) for point in points
+    )

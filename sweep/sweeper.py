@@ -23,13 +23,17 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig
 from tqdm import tqdm
 
+from store.commands.dry_run import dry_run_lines
+from store.commands.status import sweep_status
 from store.commands.summary import reasons, summary_line
 from store.disk.locks import wait_for_others
 from store.disk.store import Store, missing_parts
 from store.disk.work import WorkItem, write_work
 from store.tables.reading import points_table
+from sweep.applicability import Point
 from sweep.errors import sentence
-from sweep.expansion import Expansion, Point, Sweep
+from sweep.expansion import Expansion, Sweep
+from sweep.instantiate import require_valid
 from sweep.labels import config_folders, labels_of
 from sweep.ray_launcher import RayLauncher
 from sweep.remembered import remembered_sweeps
@@ -43,20 +47,23 @@ class PointsSweeperConfig:
     """The options of `hydra/sweeper=points`.
 
     `workers` is the number of launcher jobs that share a sweep's points; null means as many as run at once. `added` is
-    the number of leading arguments that run.py added as stand-ins for recorded data (`data=embedded`).
+    the number of leading arguments that run.py added as stand-ins for recorded data (`data=embedded`). With `dry_run`
+    a sweep only says what it would compute.
     """
 
     _target_: str = MISSING
     workers: int | None = None
     added: int = 0
+    dry_run: bool = False
 
 
 class PointsSweeper(Sweeper):
     """Sweeper of `python run.py -m experiment=NAME[,NAME] [key=values ...]`."""
 
-    def __init__(self, workers: int | None, added: int = 0) -> None:
+    def __init__(self, workers: int | None, added: int = 0, dry_run: bool = False) -> None:
         self._workers = workers
         self._added = added
+        self._dry_run = dry_run
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep the configuration and its loader, and make the launcher."""
@@ -73,6 +80,9 @@ class PointsSweeper(Sweeper):
         """
         store = Store(Path(self._config.store).absolute())
         sweeps = self._sweeps(store, arguments[self._added :])
+        if self._dry_run:
+            sys.stdout.write("".join(f"{line}\n" for sweep in sweeps for line in self._dry_run_lines(store, sweep)))
+            return
         folders = config_folders(self._config.hydra.runtime.config_sources)
         for sweep in sweeps:
             labels = labels_of((point.axes for point in sweep.points), folders)
@@ -83,6 +93,11 @@ class PointsSweeper(Sweeper):
             complete = [_report(store, sweep) for sweep in sweeps]
         if not all(complete):
             sys.exit(1)
+
+    def _dry_run_lines(self, store: Store, sweep: Sweep) -> list[str]:
+        record = _as_record(sweep)
+        status, _ = sweep_status(store, sweep.experiment, record)
+        return dry_run_lines(record, status, sweep.notes, self._worker_count([sweep]))
 
     def _compute(self, store: Store, sweeps: list[Sweep]) -> None:
         """Compute all missing points.
@@ -111,7 +126,9 @@ class PointsSweeper(Sweeper):
         name = hydra.job.config_name
         search_path = [text for text in hydra.overrides.hydra if text.startswith("hydra.searchpath=")]
         expansion = Expansion(self._loader, name, search_path)
-        return remembered_sweeps(store, [name, *arguments], folders, lambda: expansion.sweeps(arguments))
+        if self._dry_run:  # which writes nothing
+            return _valid(expansion.sweeps(arguments))
+        return remembered_sweeps(store, [name, *arguments], folders, lambda: _valid(expansion.sweeps(arguments)))
 
     def _launch(self, store: Store, work: list[WorkItem], workers: int) -> Exception | None:
         """Let workers do the work; return the error that stopped one, if any."""
@@ -205,10 +222,20 @@ class _Progress:
         return {name for name, _ in self._store.finished_files() - self._before}
 
 
+def _valid(sweeps: list[Sweep]) -> list[Sweep]:
+    """Return the sweeps; raise `InputError` for a case that cannot be computed as configured."""
+    for sweep in sweeps:
+        keys = [*sweep.axes, *(text.partition("=")[0] for text in sweep.fixed)]
+        require_valid((point.case for point in sweep.points), keys)
+    return sweeps
+
+
 def _report(store: Store, sweep: Sweep) -> bool:
     """Print the summary of a sweep; return whether no point failed or is missing."""
     points = points_table(store, _as_record(sweep))
-    sys.stdout.write("\n".join([summary_line(sweep.experiment, sweep.fixed, points), *reasons(points)]) + "\n")
+    notes = (f"    {note}" for note in sweep.notes)
+    lines = [summary_line(sweep.experiment, sweep.fixed, points), *notes, *reasons(points)]
+    sys.stdout.write("\n".join(lines) + "\n")
     return not points["status"].isin(["failed", "missing"]).any()
 
 

@@ -1,9 +1,11 @@
 """A composed configuration as a template: setting a value costs a copy of plain containers instead of a composition."""
 
+import itertools
 import math
 import pickle
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from difflib import get_close_matches
 from functools import cache, cached_property
 from typing import Any
 
@@ -21,19 +23,23 @@ class Template:
     """A composed configuration, the config group choices behind it, and its case for any values of its keys."""
 
     def __init__(self, config: DictConfig, choices: Mapping[str, str | None]) -> None:
-        """Keep a configuration that has no key `hydra`, and its choices by config group."""
+        """Keep a configuration that has no key `hydra`, and its choices by config group.
+
+        `has` returns whether a key exists and can be set.
+        """
         self.config = config
         self.choices = choices
         self._paths = cache(self._paths_of)
+        self.has = cache(self._has)
+
+    def require_key(self, key: str, value: Any) -> None:
+        """Raise `InputError` with similar keys unless the configuration has the key."""
+        near = get_close_matches(key, self._keys, n=2) if not self.has(key) else []
+        advice = f"did you mean {' or '.join(near)}? " if near else ""
+        require(self.has(key), key, value, f"there is no such key; {advice}`python run.py --cfg job` shows all")
 
     def case(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the resolved case with these keys set.
-
-        Raises `InputError` for a key that does not exist.
-        """
-        for key, value in values.items():
-            if OmegaConf.select(self.config, key, default=PROBE) == PROBE:
-                raise InputError(f"{key} = {value}: there is no such key; `python run.py --cfg job` shows all")
+        """Return the resolved case with these keys set, all of which must exist."""
         copied = {key: self._paths(key) for key in values}
         if any(paths is None or not _is_plain(values[key]) for key, paths in copied.items()):
             return resolved_case(self._with(values))
@@ -44,12 +50,29 @@ class Template:
         return case
 
     @cached_property
+    def _keys(self) -> list[str]:
+        """Return the keys of the configuration outside its case, which only refers to them."""
+        plain = OmegaConf.to_container(self.config)
+        return [".".join(map(str, path)) for path, _ in _leaves(plain) if path[0] != "case" and "_target_" not in path]
+
+    @cached_property
     def _resolved(self) -> dict[str, Any]:
         return resolved_case(self.config)
 
     @cached_property
     def _pickled(self) -> bytes:
         return pickle.dumps(self._resolved)
+
+    def _has(self, key: str) -> bool:
+        """Return whether a key exists and no interpolation leads to it."""
+        if OmegaConf.select(self.config, key, default=PROBE) == PROBE:
+            return False
+        *parents, _ = itertools.accumulate(key.split("."), "{}.{}".format)
+        return not any(self._is_interpolation(parent) for parent in parents)
+
+    def _is_interpolation(self, key: str) -> bool:
+        above, _, name = key.rpartition(".")
+        return bool(OmegaConf.is_interpolation(OmegaConf.select(self.config, above) if above else self.config, name))
 
     def _with(self, values: Mapping[str, Any]) -> DictConfig:
         config = deepcopy(self.config)

@@ -101,7 +101,9 @@ def _ranking_lines(ranked: Ranking) -> list[str]:
         "not_worse": ranked.table["not_worse"].map(lambda count: f"{count} of {ranked.tested_count}"),
         "near_first": ranked.table["near_first"].map({True: "yes", False: "no"}),
     }
-    lines += aligned(ranked.table.assign(**columns))
+    table = ranked.table.assign(**columns)
+    untested = ["not_worse"] * (ranked.tested_count == 0) + ["near_first"] * (ranked.draw_count < 2)
+    lines += aligned(table.drop(columns=untested))
     if ranked.draw_count > 1:
         lines.append(
             f"Friedman's test over {ranked.draw_count} draws: p = {ranked.p:.2g}; mean ranks nearer than "

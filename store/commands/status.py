@@ -57,12 +57,17 @@ def experiment_status(store: Store, experiments: Sequence[str]) -> tuple[pd.Data
     """
     rows, unfinished = [], set()
     for name in experiments:
-        sweep = store.experiment(name)
-        parts = store.parts(points_of(sweep))
-        by_point = outcomes(store, sizes_of(sweep), parts)
-        rows.append(_status(name, by_point, _left_s(sweep, parts, by_point), store))
+        status, by_point = sweep_status(store, name, store.experiment(name))
+        rows.append(status)
         unfinished |= {point for point in by_point if by_point[point].status in NOTED}
     return pd.DataFrame(rows, columns=list(Status._fields)), _attempts(store, unfinished)
+
+
+def sweep_status(store: Store, experiment: str, sweep: dict[str, Any]) -> tuple[Status, dict[str, Outcome]]:
+    """Return the status of any sweep, and the outcome of each of its points."""
+    parts = store.parts(points_of(sweep))
+    by_point = outcomes(store, sizes_of(sweep), parts)
+    return _status(experiment, by_point, _left_s(sweep, parts, by_point), store), by_point
 
 
 def _status(experiment: str, by_point: dict[str, Outcome], left_s: NDArray[np.float64], store: Store) -> Status:

@@ -1,8 +1,15 @@
 """Summary of an experiment in one line, and the reasons for points without a result."""
 
 from collections.abc import Sequence
+from math import prod
+from typing import Any
 
 import pandas as pd
+
+from store.tables.reading import axes_of
+from store.tables.statistics import shown
+
+MOST_POINTS, MOST_VALUES = 3, 8  # with one reason, and of one axis
 
 
 def summary_line(experiment: str, fixed: Sequence[str], points: pd.DataFrame) -> str:
@@ -16,6 +23,31 @@ def summary_line(experiment: str, fixed: Sequence[str], points: pd.DataFrame) ->
 
 
 def reasons(points: pd.DataFrame) -> list[str]:
-    """Return why points have another status than `ok`, each reason once."""
+    """Return why points are not `ok`: each reason with its axis values."""
+    varying = [axis for axis in axes_of(points) if len(points[axis].drop_duplicates()) > 1]
     others = points[points["status"] != "ok"].groupby(["status", "reason"], sort=False)
-    return [f"    {status} ({len(group)}): {reason}" for (status, reason), group in others]
+    return [
+        f"    {status} ({len(group)}): {reason}{_coordinates(group[varying])}" for (status, reason), group in others
+    ]
+
+
+def _coordinates(table: pd.DataFrame) -> str:
+    """Return the values of axes in brackets.
+
+    They are written as `a=1,2 b=3` if these are all combinations, and else point by point.
+    """
+    axes = list(map(str, table))
+    values = {axis: list(table[axis].drop_duplicates()) for axis in axes}
+    is_grid = prod(map(len, values.values())) == len(table)
+    listed = [values] if is_grid else [{axis: [row[axis]] for axis in axes} for _, row in table.iterrows()]
+    texts = [" ".join(filter(None, (_text(axis, row[axis]) for axis in axes))) for row in listed]
+    more = [f"{len(texts) - MOST_POINTS} more"] if len(texts) > MOST_POINTS else []
+    text = "; ".join([*texts[:MOST_POINTS], *more])
+    return f" [{text}]" if text else ""
+
+
+def _text(axis: str, values: Sequence[Any]) -> str:
+    """Return an axis with its values; empty if it does not apply."""
+    known = [shown(value) for value in values if not pd.isna(value)]
+    more = ["..."] if len(known) > MOST_VALUES else []
+    return f"{axis}={','.join([*known[:MOST_VALUES], *more])}" if known else ""

@@ -1,6 +1,6 @@
 """Comparison of sides of an experiment: values of an axis, or two versions of the code."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,8 @@ from system.checks import require, require_one_of
 CODES = ("other code", "this code")
 NOT_KNOWN = no_side("")  # the other side of a point that was not computed, which has a reason of its own
 BEST = ("smallest", "largest")
+NOT_APPLIED = ""  # the value of an axis that does not apply to a point
+Key = tuple[Any, ...]  # the values of the axes that are not compared
 Records = Mapping[str, list[dict[str, Any]]]  # the records of each point's parts
 
 
@@ -82,28 +84,56 @@ def compare_values(
     require(len(set(chosen)) == len(chosen) > 1, axis, ",".join(values), "give two or more values, each once")
     require_measure(results.rows, measure)
     others = [other for other in axes if other != axis]
-    cells = _cells(results, measure, axis, others)
-    cells = {key: cell for key, cell in cells.items() if any(value in cell for value in chosen)}
-    names, absent = [f"{axis}={shown(value)}" for value in chosen], no_side("no such point")
-    pairs = [
-        [*key, value, *paired(cell.get(chosen[0], absent), cell.get(value, absent), (names[0], name))]
-        for key, cell in cells.items()
-        for value, name in zip(chosen[1:], names[1:], strict=True)
-    ]
-    table = with_family(pd.DataFrame(pairs, columns=[*others, axis, *Paired._fields]))
-    ranked = rank_values(list(cells.values()), chosen, best) if len(chosen) > 2 else None
-    return Comparison(measure, tuple(names), table, ranking=ranked)
+    first, *further = _by_value(results, measure, axis, chosen)
+    names = [f"{axis}={shown(value)}" for value in chosen]
+    pairs: dict[Key, list[list[Any]]] = {}
+    for value, name, by_key in zip(chosen[1:], names[1:], further, strict=True):
+        for key, cell in _cells(first, by_key).items():
+            pairs.setdefault(key, []).append([*key, value, *paired(*cell, (names[0], name))])
+    table = pd.DataFrame([row for rows in pairs.values() for row in rows], columns=[*others, axis, *Paired._fields])
+    ranked = rank_values(_common_cells(first, further), chosen, best) if len(chosen) > 2 else None
+    return Comparison(measure, tuple(names), with_family(table), ranking=ranked)
 
 
-def _cells(
-    results: Results, measure: Measure, axis: str, others: Sequence[str]
-) -> dict[tuple[Any, ...], dict[Any, Side]]:
-    """Return the sides by other axes and by value."""
+def _by_value(results: Results, measure: Measure, axis: str, values: Sequence[Any]) -> list[dict[Key, Side]]:
+    """Return for each value of an axis its sides by the other axes."""
     by_point = sides(results, measure)
-    cells: dict[tuple[Any, ...], dict[Any, Side]] = {}
-    for point in results.points.astype(object).where(results.points.notna(), "").to_dict("records"):
-        cells.setdefault(tuple(point[other] for other in others), {})[point[axis]] = by_point[point["point"]]
-    return cells
+    others = [other for other in axes_of(results.points) if other != axis]
+    by_value: dict[Any, dict[Key, Side]] = {value: {} for value in values}
+    chosen = results.points[results.points[axis].isin(values)]
+    for point in chosen.astype(object).where(chosen.notna(), NOT_APPLIED).to_dict("records"):
+        by_value[point[axis]][tuple(point[other] for other in others)] = by_point[point["point"]]
+    return list(by_value.values())
+
+
+def _cells(a: Mapping[Key, Side], b: Mapping[Key, Side]) -> dict[Key, tuple[Side, Side]]:
+    """Return both sides at each combination of the other axes."""
+    absent, partners = no_side("no such point"), list(_partners(a, b))
+    cells = {key: (a[of_a], b[of_b]) for key, of_a, of_b in partners}
+    cells |= {key: (a[key], absent) for key in a if key not in {of_a for _, of_a, _ in partners}}
+    return cells | {key: (absent, b[key]) for key in b if key not in {of_b for _, _, of_b in partners}}
+
+
+def _common_cells(first: Mapping[Key, Side], further: Iterable[Mapping[Key, Side]]) -> list[tuple[Side, ...]]:
+    """Return the sides of all values, where each value has a point."""
+    cells: dict[Key, tuple[Side, ...]] = {key: (side,) for key, side in first.items()}
+    for others in further:
+        cells = {key: (*cells[of_cell], others[other]) for key, of_cell, other in _partners(cells, others)}
+    return list(cells.values())
+
+
+def _partners(a: Iterable[Key], b: Collection[Key]) -> Iterator[tuple[Key, Key, Key]]:
+    """Yield the keys that agree, after what both say together.
+
+    A side to which an axis does not apply stands for all values of that axis: it is paired with each of them.
+    """
+    for key in a:
+        for other in [key] if key in b else [other for other in b if _agree(key, other)]:
+            yield tuple(y if x == NOT_APPLIED else x for x, y in zip(key, other, strict=True)), key, other
+
+
+def _agree(key: Key, other: Key) -> bool:
+    return all(x == y or NOT_APPLIED in (x, y) for x, y in zip(key, other, strict=True))
 
 
 def compare_stores(experiment: str, other: str | Path, measure: Measure, store: str | Path = FOLDER) -> Comparison:

@@ -22,6 +22,6 @@ def widest_interval(rows: pd.DataFrame, axes: list[str], draws: int) -> list[str
     wide = f"{(known['relative'] > WIDE).sum()} of {len(known)} above {WIDE:.0%}"
     return [
         f"    {METRIC}: half-widths of at most {row['relative']:.1%} ({wide}), at "
-        + ", ".join(f"{axis}={row[axis]}" for axis in axes)
+        + ", ".join(f"{axis}={row[axis]}" for axis in axes if not pd.isna(row[axis]))
         for row in known.nlargest(1, "relative").to_dict("records")
     ]

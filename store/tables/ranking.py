@@ -6,7 +6,7 @@ every combination, and its mean ranks are one block of Friedman's test and of Ne
 the ranks of one combination, for which both were made, so they err on the side of caution.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,13 +36,13 @@ class Ranking(NamedTuple):
     critical_difference: float  # of mean ranks, at 5 %; nan for a single draw
 
 
-def rank_values(cells: Sequence[Mapping[Any, Side]], values: Sequence[Any], best: str) -> Ranking:
+def rank_values(cells: Sequence[Sequence[Side]], values: Sequence[Any], best: str) -> Ranking:
     """Rank values of an axis over combinations of others.
 
-    `cells` are the sides in each combination. Those that have no point for one of the values are no part of it.
+    `cells` are the sides of the values in each combination.
     """
-    cells = [cell for cell in cells if all(value in cell for value in values)]
-    results = [_common_draws([cell[value].by_draw for value in values]) for cell in cells]
+    whole = [cell for cell in cells if not any(side.reason for side in cell)]
+    results = [_common_draws([side.by_draw for side in cell]) for cell in whole]
     results = [-result if best == "largest" else result for result in results if len(result)]
     tested = [result for result in results if len(result) > 1]
     ranks = _mean_ranks(results) if results else np.empty((0, len(values)))

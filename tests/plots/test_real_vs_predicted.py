@@ -297,7 +297,10 @@ def test_only_real_runs_are_placed_on_the_gpu(expand):
     (sweep,) = expand(["experiment=real_vs_predicted_h200", "workload=synthetic_code"])
     devices = {point.axes["evaluator"]: point.case["evaluator"].get("device") for point in sweep.points}
     assert devices == {"replay": None, "runtime": "cuda"}
-    assert (len(sweep.points), sweep.axes) == (12, ["algorithm", "evaluator", "service"])
+    assert len(sweep.points) == 12
+    placed = ["evaluator.device", "evaluator.engine", "evaluator.dtype", "evaluator.sm_counts"]
+    assert sweep.axes == ["algorithm", "evaluator", "service", *placed]
+    assert all(("evaluator.device" in point.axes) == (point.axes["evaluator"] == "runtime") for point in sweep.points)
 
 
 def test_precision_sets_the_number_of_requests(expand):

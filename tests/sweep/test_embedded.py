@@ -5,6 +5,7 @@ import yaml
 
 from store.disk.store import EMBEDDED, Store, words_of
 from sweep.embedded import require_embedded
+from sweep.instantiate import require_valid
 from system import InputError
 from tests.support.project import CONF, case_of, choices, script
 
@@ -37,6 +38,7 @@ def test_every_experiment_runs_without_recorded_data(expand, experiment):
     assert sweep.experiment == f"{experiment}_embedded"
     for point in sweep.points:
         require_embedded(point.case)
+    require_valid((point.case for point in sweep.points), [])
 
 
 def test_experiments_that_need_no_data_keep_their_points(expand):

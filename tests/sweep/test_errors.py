@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from sweep.errors import PIPE_CLOSED, one_sentence_errors
-from tests.support.project import command, script
+from tests.support.project import CONF, command, script
 
 BAD = {
     ("demand.per_s=-1",): "per_s = -1: must be a finite number above 0",
@@ -29,7 +29,11 @@ BAD = {
     ("case.target_load=abc",): "target_load = abc: must lie between 0 and 1",
     ("workload.input_tokens=abc",): "input_tokens = ['abc']: must be an array of numbers",
     ("model.cache_memory_gb=1e-30",): "is too large; check the units and the number of zeros",
-    ("cluster.fast=5",): "(HYDRA_FULL_ERROR=1 shows where)",  # not foreseen, and still one line
+    ("cluster.fast=5",): "cluster.fast = 5: must be the configuration of a GpuProfile",
+    ("case.evaluator=null",): "(HYDRA_FULL_ERROR=1 shows where)",  # not foreseen, and still one line
+    ("workload.job_count=abc",): "job_count = abc: must be a whole number of at least 1",
+    ("cluster.fast_share=0.1:0.4",): "cluster.fast_share = 0.1:0.4: must be a number or null",
+    ("evaluator.quantiles=0.5",): "evaluator.quantiles = 0.5: must be a list, each a number",
     ("demand=native",): "this workload has no rate of its own; use demand=rate demand.per_s=...",
     ("demand=load", "demand.load=1.5"): "load = 1.5: must lie between 0 and 1",
     ("metric=[slowdown,mars]",): "metric = mars: there is no such file; `python run.py metric=mars` lists the choices",
@@ -53,6 +57,30 @@ def test_bad_input_is_one_sentence(overrides, tmp_path):
     (sentence,) = [line for line in done.stderr.splitlines() if not line.startswith("compiling, ")]
     assert sentence.startswith("error: ")
     assert BAD[overrides] in sentence
+
+
+@pytest.mark.parametrize(
+    ("removed", "message"),
+    [
+        ("# @package _global_\n", "experiment/mine.yaml: must begin with the line `# @package _global_`"),
+        ("  name: mine\n", "experiment = mine: its file must begin with the line `# @package _global_` and set"),
+    ],
+)
+@pytest.mark.parametrize("multirun", [(), ("-m",)])
+def test_a_file_that_is_no_experiment(removed, message, multirun, tmp_path):
+    text = (CONF / "experiment/fig2.yaml").read_text().replace("name: fig2", "name: mine")
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment/mine.yaml").write_text(text.replace(removed, ""))
+    words = ("--config-dir", tmp_path, "experiment=mine", "data=embedded", "draws=1", f"store={tmp_path / 'store'}")
+    done = script("run.py", *multirun, *words)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {message}")
+    assert not (tmp_path / "store").exists()
+
+
+def test_one_configuration_of_a_sweep_is_not_shown():
+    done = script("run.py", "-m", "experiment=fig2", "--cfg", "job")
+    assert done.stderr.startswith("error: --cfg = job: shows one point; leave -m out, or write --dry-run")
 
 
 def test_a_traceback_is_shown_on_request(tmp_path):

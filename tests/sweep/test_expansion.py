@@ -90,6 +90,8 @@ def test_values_that_are_new_beside_known_ones_are_swept_too(expand):
         for point in sweep.points
     ]
     assert len(set(points)) == len(points)
+    declared = {("20", "0.2"), ("40", "0.5"), ("40", "1")}  # the sizes of all grids
+    assert {tuple(size) for name, *size in points if name == "whole_model"} == declared
 
 
 def test_an_axis_is_not_swept_in_a_grid_that_leaves_it_out(expand):

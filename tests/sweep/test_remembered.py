@@ -7,7 +7,8 @@ from sweep import remembered
 from sweep.expansion import Point, Sweep
 from sweep.remembered import remembered_sweeps
 
-SWEEP = Sweep("x", ["seed=7"], ["load", "c"], [Point("a1", {"load": "0.1", "c": "2"}, {"seed": 7, "q": [0.5]})], 2, 1)
+POINT = Point("a1", {"load": "0.1", "c": "2"}, {"seed": 7, "q": [0.5]})
+SWEEP = Sweep("x", ["seed=7"], ["load", "c"], [POINT], 2, 1, [])
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Sweeps as a user starts them: rows do not depend on workers, nothing is computed twice, failures are classified."""
 
 import json
+import re
 import sys
 from subprocess import DEVNULL, PIPE, Popen
 
@@ -8,7 +9,12 @@ import pandas as pd
 import pytest
 
 from store.disk.files import StoreWarning
+from store.tables.compare import compare_values
+from store.tables.pairs import Measure
 from store.tables.reading import load, load_points
+from store.tables.reference import write_reference
+from store.tables.statistics import PoolingError, by_draw
+from store.tables.verification import verify
 from tests.support.project import ROOT, command, script
 
 SWEEP = ("run.py", "-m", "network=european", "workload.job_count=300", "draws=2", "tuning.capacity=6,7")
@@ -69,6 +75,8 @@ def test_rows_are_tidy_and_name_their_point(swept):
         "metric",
         "at",
         "value",
+        "status",
+        "draws",
     ]
     assert set(rows["draw"]) == {0, 1}
     point = rows["point"].iloc[0]
@@ -82,25 +90,84 @@ def test_rows_are_tidy_and_name_their_point(swept):
 def test_results_and_failures_have_different_statuses(tmp_path):
     swept = script(
         *("run.py", "-m", "network=european", "draws=2", "evaluator=exact", *ONE_WORKER, f"store={tmp_path}"),
-        "demand.per_s=0.2,50,-1",
+        "demand.per_s=0.2,50",
+        "model.cache_memory_gb=0.11,1e-30",
     )
-    assert swept.returncode == 1  # a point failed
-    points = load_points("unnamed", tmp_path).set_index("demand.per_s")
-    assert points["status"].to_dict() == {"0.2": "ok", "50": "unstable", "-1": "failed"}
-    assert "must be below the total service rate" in points.loc["50", "reason"]
-    assert points.loc["-1", "reason"] == "per_s = -1: must be a finite number above 0"
-    assert points.loc["-1", "reason"] in swept.stdout
-    assert load("unnamed", tmp_path)["demand.per_s"].unique().tolist() == ["0.2"]  # no mean of an unstable point
-    assert len(list((tmp_path / "unfinished").iterdir())) == 1
+    assert swept.returncode == 1  # points failed
+    points = load_points("unnamed", tmp_path).set_index(["demand.per_s", "model.cache_memory_gb"])
+    statuses = {(0.2, 0.11): "ok", (50, 0.11): "unstable", (0.2, 1e-30): "failed", (50, 1e-30): "failed"}
+    assert points["status"].to_dict() == statuses
+    assert "must be below the total service rate" in points.loc[(50, 0.11), "reason"]
+    assert "is too large; check the units and the number of zeros" in points.loc[(0.2, 1e-30), "reason"]
+    lines = [line.partition(" [")[::2] for line in swept.stdout.splitlines()[1:]]
+    coordinates = {line.split()[0]: rest for line, rest in lines}
+    assert coordinates["unstable"] == "demand.per_s=50 model.cache_memory_gb=0.11]"
+    assert coordinates["failed"] == "demand.per_s=0.2,50 model.cache_memory_gb=1e-30]"
+    assert load("unnamed", tmp_path)["demand.per_s"].unique().tolist() == [0.2]  # no draw of the other rate is stable
+    assert len(list((tmp_path / "unfinished").iterdir())) == 2
+
+
+def test_a_point_that_cannot_be_made_ends_the_sweep_before_its_first_point(tmp_path):
+    done = sweep(tmp_path / "store", "demand.per_s=0.2,-1", *ONE_WORKER)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: per_s = -1: must be a finite number above 0\n"
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_dry_run_counts_points_and_writes_nothing(swept):
+    def dry(*words):
+        return sweep(swept, "evaluator=simulation,exact", "--dry-run", *TWO_WORKERS, *words).stdout
+
+    before = sorted(swept.rglob("*")), (swept / "experiments/unnamed.json").read_bytes()
+    text = dry()
+    assert text.startswith(
+        "unnamed (network=european, workload.job_count=300): 4 points, each of 2 draws, 1 replication"
+    )
+    assert "    tuning.capacity = 6, 7\n    evaluator = simulation, exact\n" in text
+    assert "stored: 4 (0 of them refused); to compute: 0\n" in text
+    assert "expected time: 0.0 s of work" in text
+    more = dry("draws=4")
+    assert "stored: 0 (0 of them refused); to compute: 4 (4 new or with new draws)" in more
+    points = load_points("unnamed", swept)
+    seconds, half = re.search(r"expected time: (.*) s of work, (.*) s by 2 workers", more).groups()
+    assert float(seconds) == pytest.approx(points["duration_s"].sum(), abs=0.051)  # as many draws as are stored
+    assert float(half) == pytest.approx(float(seconds) / 2, abs=0.11)
+    assert "expected time: unknown" in dry("case.seed=7")
+    assert (sorted(swept.rglob("*")), (swept / "experiments/unnamed.json").read_bytes()) == before
+
+
+def test_a_dry_run_is_one_of_a_sweep():
+    assert script("run.py", "--dry-run").stderr == (
+        "error: --dry-run: belongs to a sweep; write `python run.py -m ... --dry-run`\n"
+    )
+
+
+def test_a_policy_that_a_scheme_ignores_is_an_empty_axis_of_its_point(tmp_path):
+    words = ("evaluator=simulation", "algorithm=proposed,bprr", "dispatch=jffc,sed", "tuning.capacity=7")
+    done = sweep(tmp_path, *words, *ONE_WORKER)
+    assert "    note: dispatch does not apply to algorithm=bprr: computed once each\n" in done.stdout
+    rows = load("unnamed", tmp_path)
+    seen = rows[["algorithm", "dispatch"]].drop_duplicates().fillna("")
+    assert seen.to_numpy().tolist() == [["proposed", "jffc"], ["proposed", "sed"], ["bprr", ""]]
+    compared = compare_values("unnamed", "algorithm", ("proposed", "bprr"), Measure("response_mean_s"), tmp_path).table
+    assert compared["dispatch"].tolist() == ["jffc", "sed"]
+    means = rows[rows["metric"] == "response_mean_s"].groupby(["algorithm", "dispatch"], dropna=False)["value"].mean()
+    expected = [means["bprr"].item() - means["proposed", policy] for policy in ("jffc", "sed")]
+    assert compared["difference"].to_numpy() == pytest.approx(expected, rel=1e-12)
+    write_reference(tmp_path, ["unnamed"], tmp_path / "rows")
+    assert verify(tmp_path, "unnamed", tmp_path / "rows").wrong.empty
+    with pytest.raises(PoolingError, match="dispatch = jffc, sed"):
+        by_draw(rows[rows["metric"] == "response_mean_s"], ["algorithm"])
 
 
 def test_a_point_that_is_unstable_on_some_clusters_has_no_mean(tmp_path):
     words = ("network=european", "evaluator=exact", "draws=8", "demand.per_s=0.4", "cluster.server_count=8,12")
     assert script("run.py", "-m", *words, *ONE_WORKER, f"store={tmp_path}").returncode == 0
     points = load_points("unnamed", tmp_path).set_index("cluster.server_count")
-    assert points["status"].to_dict() == {"8": "unstable", "12": "ok"}
-    assert "2 of 8 draws" in points.loc["8", "reason"]
-    assert load("unnamed", tmp_path)["cluster.server_count"].unique().tolist() == ["12"]
+    assert points["status"].to_dict() == {8: "unstable", 12: "ok"}
+    assert "2 of 8 draws" in points.loc[8, "reason"]
+    rows = load("unnamed", tmp_path)
+    assert rows.groupby("cluster.server_count")["status"].unique().map(list).to_dict() == {8: ["unstable"], 12: ["ok"]}
 
 
 def test_a_point_that_does_not_apply_is_skipped_with_a_reason(tmp_path):
@@ -151,4 +218,4 @@ def test_two_sweeps_at_once_give_the_rows_of_one(tmp_path, swept):
 def test_an_axis_that_no_point_depends_on_is_refused(tmp_path):
     done = sweep(tmp_path, "draws=1,2", *ONE_WORKER)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: axes draws, tuning.capacity: several of the 4 points are the same")
+    assert done.stderr.startswith("error: draws = 1,2: these values give the same points")
