@@ -11,7 +11,7 @@ from tests.support.project import ROOT, needs_runtime
 # In the order in which a newcomer reads them. docs/adding.md has tests of its own.
 READ = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("getting_started", "reproducing", "sweeps", "metrics", "clusters")),
+    *(f"docs/{name}.md" for name in ("getting_started", "reproducing", "sweeps", "tables", "metrics", "clusters")),
 )
 READ += tuple(f"docs/{name}.md" for name in ("real_runs", "planning", "library", "schemes"))
 ELSEWHERE = {"run by: make validate": pytest.mark.slow, "run by: make launchers": pytest.mark.launchers}
