@@ -160,7 +160,10 @@ class Store:
         """
         sweep: dict[str, Any] | None = self.files.read_json(f"experiments/{name}.json")
         if sweep is None:
-            near = get_close_matches(name, self.experiment_names(), cutoff=LIKENESS)
+            names = self.experiment_names()
+            near = [known for known in names if known.startswith(name)] or get_close_matches(
+                name, names, cutoff=LIKENESS
+            )
             advice = f"did you mean {' or '.join(near)}? Else run" if near else "run"
             raise InputError(
                 f"experiment = {name}: not in {self.folder}; {advice} `python run.py -m {words_of(name)}` first"

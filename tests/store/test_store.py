@@ -118,6 +118,9 @@ def test_an_experiment_that_was_not_run_is_an_error_with_the_command(tmp_path):
         Store(tmp_path).experiment("fig3b")
     Store(tmp_path).write_experiment("fig3b", {"axes": [], "draws": 1, "replications": 1, "points": []})
     assert Store(tmp_path).experiment_names() == ["fig3b"]
+    Store(tmp_path).write_experiment("fig6a_embedded", {})
+    with pytest.raises(InputError, match=r"^experiment = fig6a: not in .*; did you mean fig6a_embedded\? Else run "):
+        Store(tmp_path).experiment("fig6a")
     assert json.loads((tmp_path / "experiments" / "fig3b.json").read_text())["draws"] == 1
 
 

@@ -45,6 +45,9 @@ def test_statistics_of_the_jobs_are_the_stored_rows(store, algorithm):
     assert np.mean(jobs["waiting_s"] > 0) == stored.loc["waiting_probability"].item()
     assert (jobs["response_s"] == jobs["waiting_s"] + jobs["service_s"]).all()
     assert ("chain" in jobs) == (algorithm == "proposed")
+    if algorithm == "proposed":  # a job's size multiplies the time of its chain
+        chain_s = (jobs["service_s"] / jobs["size"]).groupby(jobs["chain"])
+        assert (chain_s.max() - chain_s.min()).max() < 1e-9
 
 
 def test_the_point_must_be_one_with_jobs(store):
