@@ -25,7 +25,7 @@ DOCS := $(VENV)/docs
 # The experiments that `make verify` computes again, on embedded data, and compares with the committed rows.
 VERIFIED ?= fig1 fig2 fig3b fig6a table1
 
-.PHONY: reproduce real report verify test validate launchers browser lint bench docs constraints clean
+.PHONY: reproduce real report archive verify test validate launchers browser lint bench docs constraints clean
 
 # The main job. Figures are drawn even if points of a sweep failed; the failure is still reported.
 reproduce: $(INSTALLED)
@@ -44,6 +44,10 @@ real: $(INSTALLED)
 # One page with the results of `make reproduce` and plan.py in outputs/, which can be read offline.
 report: $(INSTALLED)
 	$(VENV)/bin/python plot.py report
+
+# One file for artifact evaluation: code, rows and figures of EXPERIMENTS in outputs/, or of all. The code must be committed.
+archive: $(INSTALLED)
+	$(VENV)/bin/python plot.py $(if $(filter file,$(origin EXPERIMENTS)),,$(call STORED,$(EXPERIMENTS))) --archive outputs/archive
 
 # Recompute VERIFIED from nothing and without a download, and compare with the committed rows; fail where they disagree.
 verify: override DATA := embedded

@@ -20,8 +20,10 @@ from sweep.errors import one_sentence_errors
 from sweep.expansion import Expansion
 from sweep.grids import require_experiment
 from sweep.instantiate import evaluate, require_valid
+from sweep.precision import target_of
 from sweep.template import resolved_case
-from system.checks import require_count
+from sweep.unused import require_used
+from system.checks import require, require_count
 from system.code.source import ROOT
 from system.errors import InputError
 
@@ -44,7 +46,11 @@ def main(config: DictConfig) -> None:
 def one_point(config: DictConfig) -> str:
     """Compute the missing parts of the configured point, and return its card."""
     require_count(draws=config.draws, replications=config.replications)
-    require_experiment(config, HydraConfig.get().runtime.choices.get("experiment"))
+    composed = HydraConfig.get()
+    given = dict(word.split("=", 1) for word in composed.overrides.task if "=" in word)
+    require_used(config, composed.runtime.choices, given)
+    require_experiment(config, composed.runtime.choices.get("experiment"))
+    require(target_of(config) is None, "precision", "target", "adds draws in the rounds of a sweep; write -m before it")
     store, case = Store(Path(config.store)), resolved_case(config)
     if config.data.stand_ins:
         require_embedded(case)

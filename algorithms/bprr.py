@@ -1,6 +1,7 @@
 """BPRR: placement by CG-BP for R sessions, and routing by WS-RR (Sun et al., Performance Evaluation 2025)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ class Bprr:
     over the placement for R = 1. With `published_code` it is the rough guess of the paper's simulator, which counts the
     blocks of only one of two servers.
     """
+
+    deterministic: ClassVar[bool] = True
 
     session_rule: str = "prior_paper"
     waiting: Waiting = "fcfs"

@@ -1,12 +1,13 @@
 """Demand: the arrival rate, given as a rate, taken from the workload, or as a share of a reference's service rate."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from system import Composition, InputError, NotApplicableError, System
 from system.checks import require_positive, require_share
+from system.random_streams import is_deterministic
 
 
 class Composer(Protocol):
@@ -19,6 +20,8 @@ class Composer(Protocol):
 @dataclass(frozen=True)
 class Rate:
     """A given arrival rate λ."""
+
+    deterministic: ClassVar[bool] = True
 
     per_s: float
 
@@ -37,6 +40,8 @@ class Rate:
 @dataclass(frozen=True)
 class NativeRate:
     """The workload's own arrival rate λ."""
+
+    deterministic: ClassVar[bool] = True
 
     def arrival_rate_per_s(self, system: System, native_rate_per_s: float | None, rng: np.random.Generator) -> float:
         """Return the workload's own rate; raise `InputError` if it has none."""
@@ -62,6 +67,11 @@ class Load:
 
     def __post_init__(self) -> None:
         require_share(load=self.load)
+
+    @property
+    def deterministic(self) -> bool:
+        """Return whether the reference is not random."""
+        return is_deterministic(self.reference)
 
     def arrival_rate_per_s(self, system: System, native_rate_per_s: float | None, rng: np.random.Generator) -> float:
         """Return the load times the total service rate of the reference."""

@@ -21,6 +21,11 @@ class EqualSplit:
     def __post_init__(self) -> None:
         require_count(stages=self.stages)
 
+    @property
+    def deterministic(self) -> bool:
+        """Return whether the policy is not random."""
+        return self.dispatch.deterministic
+
     def compose(self, system: System, rng: np.random.Generator) -> Composition:
         """Return the chains of `equal_split` under the policy; nothing is random."""
         return equal_split(system, self.stages).under(self.dispatch)

@@ -8,6 +8,7 @@ import numpy as np
 from algorithms.tuning import Compose
 from system import Composition, Placement, System
 from system.dispatch import Dispatch
+from system.random_streams import is_deterministic
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,11 @@ class Proposed:
     allocation: Callable[[System, Placement], Composition]
     tuning: Callable[[System, Compose], Composition]
     dispatch: Dispatch
+
+    @property
+    def deterministic(self) -> bool:
+        """Return whether neither the placement nor the policy is random."""
+        return is_deterministic(self.placement, self.dispatch)
 
     def compose(self, system: System, rng: np.random.Generator) -> Composition:
         """Return the chains at the c that the tuning chooses, under the policy.

@@ -9,6 +9,7 @@ from hardware_profiles.networks.draw import Network, NetworkDraw
 from hardware_profiles.profile import GpuProfile
 from system import InputError, RandomStreams, ServedModel, Servers
 from system.checks import float_vector, floor_with_slack, require, require_count, require_not_negative, require_one_of
+from system.random_streams import is_deterministic
 
 FAST_SERVERS = ("random", "nearest", "first")
 
@@ -51,6 +52,12 @@ class Cluster:
             is_pair = float_vector("memory_budget_gb", self.memory_budget_gb).size == 2
             remedy = "must be two numbers, of a fast and of a slow server"
             require(is_pair, "memory_budget_gb", list(self.memory_budget_gb), remedy)
+
+    @property
+    def deterministic(self) -> bool:
+        """Return whether network and fast servers are not random."""
+        is_chosen = self.fast_servers != "random" or self._fast_count() in (0, self.server_count)
+        return is_chosen and is_deterministic(self.network)
 
     def draw(self, model: ServedModel, streams: RandomStreams) -> Servers:
         """Return the servers of one draw.
@@ -118,6 +125,11 @@ class EqualServers:
     def __post_init__(self) -> None:
         require_count(server_count=self.server_count, capacity=self.capacity)
         require_not_negative(prefill_overhead_s=self.prefill_overhead_s, token_overhead_s=self.token_overhead_s)
+
+    @property
+    def deterministic(self) -> bool:
+        """Return whether the network is not random."""
+        return is_deterministic(self.network)
 
     def draw(self, model: ServedModel, streams: RandomStreams) -> Servers:
         """Return the servers of one draw; draws differ only in the network."""

@@ -75,8 +75,7 @@ def draw(table: pd.DataFrame) -> Figure:
     """Draw ratios to peers above, medians relative to claims below."""
     of_median = table["peer"].isna() | ~table["claim"].str.endswith("times the peer", na=True)
     heights = [max(1, (~of_median).sum()), max(1, of_median.sum())]
-    figure, (above, below) = new_figure(lines=2, heights=heights)
-    figure.set_size_inches(WIDTH_IN, AROUND_IN + ROW_IN * sum(heights))
+    figure, (above, below) = new_figure(lines=2, heights=heights, size_in=(WIDTH_IN, AROUND_IN + ROW_IN * sum(heights)))
     _draw_ratios(above, table[~of_median].reset_index())
     _draw_medians(below, table[of_median].reset_index())
     for met, meaning in MEANINGS.items():

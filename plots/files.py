@@ -12,29 +12,39 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from plots import figures
+from plots.drawing.appearance import Appearance
+from plots.drawing.fitting import fit
 from plots.stamps import Made
 from store.disk.store import configured_name
 from store.tables.labels import Labels, labels_in
 from store.tables.statistics import PoolingError
 
 FORMATS = ("png", "pdf", "svg")
+METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}  # the same figure is the same file
 NOTHING = "nothing to draw"
+TOO_NARROW = "not drawn: its texts do not fit a width of {:g} in; choose a larger --width"
 Drawn = TypeVar("Drawn")
 
 
-def write_figure(experiment: str, sweep: Mapping[str, Any], rows: pd.DataFrame, folder: Path) -> Made:
+def write_figure(
+    experiment: str, sweep: Mapping[str, Any], rows: pd.DataFrame, folder: Path, appearance: Appearance
+) -> Made:
     """Draw an experiment and save its figure in every format.
 
     The outcome is empty, or says why there is no figure. The settings of the command line (`fixed`) are written above
     the figure.
     """
     module = module_of(experiment)
-    figure = try_to_draw(module.draw, rows, sweep["draws"], labels_in(sweep)) if module else NOTHING
-    if isinstance(figure, str):
-        return Made(figure, [])
-    if sweep["fixed"]:
-        figure.suptitle(", ".join(sweep["fixed"]), fontsize="small")
-    return Made("", save(figure, experiment, folder))
+    with appearance.applied():
+        figure = try_to_draw(module.draw, rows, sweep["draws"], labels_in(sweep)) if module else NOTHING
+        if isinstance(figure, str):
+            return Made(figure, [])
+        if sweep["fixed"]:
+            figure.suptitle(", ".join(sweep["fixed"]), fontsize="small")
+        if appearance.width_in and not fit(figure, appearance.width_in):
+            plt.close(figure)
+            return Made(TOO_NARROW.format(appearance.width_in), [])
+        return Made("", save(figure, experiment, folder))
 
 
 def write_card(experiment: str, sweep: Mapping[str, Any], rows: pd.DataFrame, folder: Path) -> list[Path]:
@@ -91,6 +101,6 @@ def save(figure: Figure, name: str, folder: Path) -> list[Path]:
     figure.set_layout_engine("none")  # keep this layout for all formats
     paths = [folder / f"{name}.{suffix}" for suffix in FORMATS]
     for path in paths:
-        figure.savefig(path, dpi=200)
+        figure.savefig(path, dpi=200, metadata=METADATA.get(path.suffix[1:]))
     plt.close(figure)
     return paths

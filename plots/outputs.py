@@ -17,14 +17,16 @@ import pandas as pd
 from plots.benchmarks import BENCHMARKS, TABLE, write_benchmarks
 from plots.claims.ledger import CLAIMS, write_claims
 from plots.claims.rules import claims
+from plots.drawing.appearance import AS_DRAWN, Appearance
 from plots.files import NOTHING, module_of, write_card, write_figure
 from plots.report.page import REPORT, write_report
 from plots.stamps import Made, Output, hash_of
 from store.commands.summary import reasons, summary_line
 from store.disk.store import ROW_SCHEMA, Store, configured_name
-from store.tables.precision import widest_interval
+from store.tables.precision import reached_precision, widest_interval
 from store.tables.reading import Results, load_results
 from store.tables.reference import how_made, write_reference
+from store.tables.run_length import run_length_note
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class ExperimentFigure:
 
     experiment: Experiment
     folder: Path
+    appearance: Appearance
 
     @property
     def name(self) -> str:
@@ -73,10 +76,10 @@ class ExperimentFigure:
         return self.experiment.name
 
     def inputs(self) -> str:
-        """Return a hash of the results and the drawing code."""
+        """Return a hash of the results, the drawing code and the appearance."""
         module = module_of(self.name)
         modules = [write_figure.__module__, *([module.__name__] if module else [])]
-        return hash_of(modules, self.name, self.experiment.fingerprint)
+        return hash_of(modules, self.name, self.experiment.fingerprint, self.appearance.facts())
 
     def make(self) -> Made:
         """Draw the figure and write the card.
@@ -84,7 +87,7 @@ class ExperimentFigure:
         The card is written even if the figure cannot be drawn.
         """
         sweep, rows = self.experiment.sweep, self.experiment.results.rows
-        made = write_figure(self.name, sweep, rows, self.folder)
+        made = write_figure(self.name, sweep, rows, self.folder, self.appearance)
         return Made(made.outcome, [*made.files, *write_card(self.name, sweep, rows, self.folder)])
 
     def lines(self, made: Made, note: str) -> str:
@@ -95,9 +98,11 @@ class ExperimentFigure:
         sweep, (rows, points) = self.experiment.sweep, self.experiment.results
         where = made.outcome or f"{made.files[0]}{note}"
         cards = [f"    card: {path}" for path in made.files if path.suffix == ".md"]
-        widest = widest_interval(rows, sweep["axes"], sweep["draws"])
+        axes = sweep["axes"]
+        notes = reached_precision(rows, axes, sweep) or widest_interval(rows, axes, sweep["draws"])
+        notes += run_length_note(rows, axes)
         why = reasons(points) if made.outcome == NOTHING else []
-        return "\n".join([f"{summary_line(self.name, sweep['fixed'], points)}; {where}", *cards, *widest, *why])
+        return "\n".join([f"{summary_line(self.name, sweep['fixed'], points)}; {where}", *cards, *notes, *why])
 
 
 @dataclass(frozen=True)
@@ -195,10 +200,18 @@ class Report:
         return made.outcome
 
 
-def outputs_of(names: Sequence[str], store: Path, folder: Path, plans: Path, rows: Path | None) -> list[Output]:
+def outputs_of(
+    names: Sequence[str],
+    store: Path,
+    folder: Path,
+    plans: Path,
+    rows: Path | None,
+    appearance: Appearance = AS_DRAWN,
+) -> list[Output]:
     """Return the outputs with these names.
 
-    With a folder for `rows`, the reference rows of the named experiments come first.
+    The appearance is that of the experiments' figures. With a folder for `rows`, the reference rows of the named
+    experiments come first.
     """
     swept = {name: Experiment(name, store) for name in Store(store).experiment_names()}
     needed = {name for claim in claims() for name in claim.experiments}
@@ -208,7 +221,7 @@ def outputs_of(names: Sequence[str], store: Path, folder: Path, plans: Path, row
         BENCHMARKS: BenchmarkFigure(folder),
         REPORT: Report(store, folder, plans),
     }
-    figures = {name: ExperimentFigure(swept.get(name) or Experiment(name, store), folder) for name in names}
+    figures = {name: ExperimentFigure(swept.get(name) or Experiment(name, store), folder, appearance) for name in names}
     chosen = [others.get(name) or figures[name] for name in names]
     experiments = [swept[name] for name in sorted(set(names) & set(swept))]
     return chosen if rows is None else [ReferenceRows(store, experiments, rows), *chosen]

@@ -85,6 +85,10 @@ class Stamps:
         except (KeyError, TypeError, AttributeError, OSError):  # no stamp, a damaged stamp, or a missing file
             return None
 
+    def files_of(self, name: str) -> list[Path]:
+        """Return the files of an output as its stamp lists them."""
+        return [self.folder / file for file in self._read().get(name, {}).get("files", {})]
+
     def write(self, name: str, inputs: str | None, made: Made) -> None:
         """Write the stamp of an output that was just made."""
         files = {os.path.relpath(path, self.folder): _content_hash(path) for path in made.files}

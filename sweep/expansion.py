@@ -21,7 +21,9 @@ from store.disk.identity import identity_of
 from sweep.applicability import Listing, Point, distinct, listed_once, notes_of, require_effect
 from sweep.embedded import embedded_overrides, require_embedded
 from sweep.grids import Grid, axes_of_grids, declared_grids, require_experiment, values_in
+from sweep.precision import Target, target_of
 from sweep.template import Template
+from sweep.unused import require_settings, require_used
 from sweep.values import choices, chosen_values, text_of
 from system import InputError
 from system.checks import require, require_count
@@ -29,11 +31,13 @@ from system.checks import require, require_count
 # Keys that no number depends on, and `data`, which only chooses others.
 OUTSIDE_POINTS = frozenset(
     {"data", "draws", "replications", "precision", "store", "experiment.name", "experiment.workers"}
+    | {f"precision.{field}" for field in Target._fields}
 )
+OUTSIDE_WORDS = frozenset({"draws", "replications", "store", "experiment.workers"})  # stated otherwise
 
 
 class Sweep(NamedTuple):
-    """The points of one experiment, and the number of draws and replications of each point."""
+    """The points of one experiment, and the number of draws and replications, at first, of each point."""
 
     experiment: str
     fixed: list[str]  # overrides of the command line that are the same in all points
@@ -43,7 +47,9 @@ class Sweep(NamedTuple):
     replications: int
     notes: list[str]  # lines about keys that do not apply to some points
     workers: int | None = None  # largest number of workers; None for no limit
+    target: Target | None = None  # the precision that draws are added for; None for a fixed number of draws
     declared_count: int = 0  # number of points that the experiment's own file declares
+    words: Sequence[str] = ()  # of a command that makes its points again
 
 
 class Expansion:
@@ -91,6 +97,7 @@ class Expansion:
             raise InputError(
                 f"data = {text_of(given['data'])[5:]}: is not an axis; sweep the two choices one after the other"
             )
+        words = [*experiment, *(text_of(override) for key, override in given.items() if key not in OUTSIDE_WORDS)]
         experiment = [*experiment, *self._stand_ins(experiment, given)]
         config = self._config(experiment, given)
         declared = declared_grids(config, given, self._parse)
@@ -111,7 +118,8 @@ class Expansion:
             count = sum(prod(len(values_in(grid, axis)) or 1 for axis in grid) for grid in declared)
         shown = [text for text in _fixed(given, grids) if text.split("=", 1)[0] not in OUTSIDE_POINTS]
         name, size = config.experiment.name + config.data.suffix, (config.draws, config.replications)
-        return Sweep(name, shown, axes, points, *size, notes_of(listings), config.experiment.workers, count)
+        workers, target = config.experiment.workers, target_of(config)
+        return Sweep(name, shown, axes, points, *size, notes_of(listings), workers, target, count, tuple(words))
 
     def _config(self, experiment: list[str], given: Mapping[str, Override]) -> DictConfig:
         """Return the configuration of an experiment with all overrides that are no axes."""
@@ -119,6 +127,8 @@ class Expansion:
         template = self._template((*experiment, *plain))
         config, choice = template.config, template.choices.get("experiment")
         require_experiment(config, choice)
+        require_used(config, template.choices, {key: ",".join(chosen_values(given[key])) for key in given})
+        require_settings(config, template.choices, [key for key in given if not given[key].is_sweep_override()])
         if "experiment.name" not in given:
             self._require_own_name(config.experiment.name, choice)
         require_count(draws=config.draws, replications=config.replications)

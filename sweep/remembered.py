@@ -7,12 +7,14 @@ of these.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from store.disk.store import Store
 from sweep.expansion import Point, Sweep
+from sweep.precision import Target
 from system.code.source import ROOT
 
 PACKAGES = ("hydra-core", "omegaconf")
@@ -23,18 +25,38 @@ def remembered_sweeps(
 ) -> list[Sweep]:
     """Return the sweeps of a command, from the store if it remembers them.
 
-    `sources` are the folders that Hydra composes from. With configuration from outside the project nothing is
-    remembered, as changes to it would go unnoticed.
+    `sources` are the folders that Hydra composes from. With configuration from outside the project, or a file of the
+    user's own such as a trace, nothing is remembered, as changes to them would go unnoticed.
     """
     if set(sources) != {ROOT / "conf"}:
         return expand()
     name = f"expansions/{_key(command)}.json"
     remembered = store.files.read_json(name)
     if remembered is not None:
-        return [Sweep(**{**sweep, "points": [Point(*point) for point in sweep["points"]]}) for sweep in remembered]
+        return [_sweep(fields) for fields in remembered]
     sweeps = expand()
-    store.files.write_json(name, [sweep._asdict() for sweep in sweeps])
+    if not any(_names_own_file(point.case) for sweep in sweeps for point in sweep.points):
+        store.files.write_json(name, [sweep._asdict() for sweep in sweeps])
     return sweeps
+
+
+def _sweep(fields: dict[str, Any]) -> Sweep:
+    """Return a sweep from its fields as JSON keeps them."""
+    points, words = [Point(*point) for point in fields["points"]], tuple(fields["words"])
+    target = Target(*fields["target"]) if fields["target"] else None
+    return Sweep(**{**fields, "points": points, "target": target, "words": words})
+
+
+def _names_own_file(node: Any) -> bool:
+    """Return whether a configuration names a user's own file.
+
+    A file with an address is a public data set, whose checksum the project's files fix.
+    """
+    if isinstance(node, Mapping):
+        if node.get("file") is not None and "address" not in node:
+            return True
+        node = list(node.values())
+    return isinstance(node, list) and any(map(_names_own_file, node))
 
 
 def _key(command: Sequence[str | None]) -> str:

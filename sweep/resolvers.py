@@ -1,14 +1,17 @@
-"""OmegaConf resolvers that inline a hardware profile, a data set or a model preset.
+"""OmegaConf resolvers that inline a hardware profile, a data set, a model preset, or a file of one's own.
 
-So their numbers and checksums are part of a point's identity.
+So their content and checksums are part of a point's identity.
 """
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from hardware_profiles import profile
+from hardware_profiles.listed.cluster import listed_profiles, read_list
+from system.checks import require
 from system.models.decoder import served_model
 from system.models.presets import preset
 from workloads import datasets
@@ -25,6 +28,25 @@ def _data_set(name: str) -> DictConfig:
     return OmegaConf.create(datasets.data_set(name))
 
 
+def _listed(file: str | None, key: str) -> Any:
+    """Return one field of the servers that a file lists."""
+    value = read_list(file)[key]
+    return OmegaConf.create(value) if isinstance(value, (dict, list)) else value
+
+
+def _profiles(servers: ListConfig, file: str | None) -> DictConfig:
+    """Return the profiles of the GPUs that listed servers name."""
+    return OmegaConf.create(listed_profiles(list(servers), file))
+
+
+def _sha256(file: str | None) -> str:
+    """Return the checksum of a file of one's own."""
+    require(file is not None, "file", file, "name a file, such as workload.file=requests.csv")
+    path = Path(str(file))
+    require(path.is_file(), "file", path, "there is no such file; paths start where the command is run")
+    return datasets.sha256_of(path)
+
+
 def _preset(name: str, precision: str, cache_tokens: int, field: str) -> Any:
     """Return a field of the `ServedModel` of a preset at one precision."""
     return getattr(served_model(preset(name), cache_tokens, precision, precision), field)
@@ -32,4 +54,7 @@ def _preset(name: str, precision: str, cache_tokens: int, field: str) -> Any:
 
 OmegaConf.register_new_resolver("profile", _profile, replace=True)
 OmegaConf.register_new_resolver("dataset", _data_set, replace=True)
+OmegaConf.register_new_resolver("listed", _listed, replace=True)
+OmegaConf.register_new_resolver("profiles", _profiles, replace=True)
+OmegaConf.register_new_resolver("sha256", _sha256, replace=True)
 OmegaConf.register_new_resolver("preset", _preset, replace=True)

@@ -5,17 +5,16 @@ workers read all resolved points from one file, begin at different lines of it, 
 has taken (`store/disk/work.py`).
 """
 
+import itertools
 import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
@@ -29,12 +28,14 @@ from store.commands.summary import reasons, summary_line
 from store.disk.locks import wait_for_others
 from store.disk.store import Store, missing_parts
 from store.disk.work import WorkItem, write_work
-from store.tables.reading import points_table
-from sweep.applicability import Point
+from store.tables.precision import reached_precision
+from store.tables.reading import load_results
+from store.tables.run_length import run_length_note
 from sweep.errors import sentence
 from sweep.expansion import Expansion, Sweep
 from sweep.instantiate import require_valid
 from sweep.labels import config_folders, labels_of
+from sweep.precision import Rounds
 from sweep.ray_launcher import RayLauncher
 from sweep.remembered import remembered_sweeps
 
@@ -84,34 +85,44 @@ class PointsSweeper(Sweeper):
             sys.stdout.write("".join(f"{line}\n" for sweep in sweeps for line in self._dry_run_lines(store, sweep)))
             return
         folders = config_folders(self._config.hydra.runtime.config_sources)
-        for sweep in sweeps:
-            labels = labels_of((point.axes for point in sweep.points), folders)
-            store.write_experiment(sweep.experiment, _as_record(sweep) | {"labels": labels})
+        labels = [labels_of((point.axes for point in sweep.points), folders) for sweep in sweeps]
+        rounds = [Rounds(*both) for both in zip(sweeps, labels, strict=True)]
+        _write(store, rounds)
         try:
-            self._compute(store, sweeps)
+            self._compute_rounds(store, rounds)
         finally:
             complete = [_report(store, sweep) for sweep in sweeps]
         if not all(complete):
             sys.exit(1)
 
     def _dry_run_lines(self, store: Store, sweep: Sweep) -> list[str]:
-        record = _as_record(sweep)
+        record = Rounds(sweep, {}).record()
         status, _ = sweep_status(store, sweep.experiment, record)
         return dry_run_lines(record, status, sweep.notes, self._worker_count([sweep]))
 
-    def _compute(self, store: Store, sweeps: list[Sweep]) -> None:
-        """Compute all missing points.
+    def _compute_rounds(self, store: Store, rounds: Sequence[Rounds]) -> None:
+        """Compute all rounds; records always describe the last complete one."""
+        self._compute(store, rounds, 1)
+        for number in itertools.count(2):
+            if not sum(part.go_on(store) for part in rounds):
+                return
+            self._compute(store, rounds, number)
+            _write(store, rounds)
+
+    def _compute(self, store: Store, rounds: Sequence[Rounds], number: int) -> None:
+        """Compute all missing points of round `number`.
 
         Points that another sweep is computing are waited for; only those it leaves unfinished are computed here. Points
         of a worker that was lost, such as a killed one, are computed again as long as the work gets smaller.
         """
-        work, before, loss = _missing_work(store, sweeps), 0, None
+        work, before, loss = _missing_work(store, rounds), 0, None
+        workers = self._worker_count([part.sweep for part in rounds])
         old_notes = {item.point: store.unfinished(item.point) for item in work}  # notes of attempts before this sweep
         while work and len(work) != before:
-            loss = self._launch(store, work, self._worker_count(sweeps)) or loss
+            loss = self._launch(store, work, workers, number) or loss
             wait_for_others(store.folder, [item.point for item in work])
             before = len(work)
-            missing = _missing_work(store, sweeps)
+            missing = _missing_work(store, rounds)
             work = [item for item in missing if store.unfinished(item.point) in (None, old_notes.get(item.point))]
         if loss and work:
             raise loss
@@ -130,13 +141,13 @@ class PointsSweeper(Sweeper):
             return _valid(expansion.sweeps(arguments))
         return remembered_sweeps(store, [name, *arguments], folders, lambda: _valid(expansion.sweeps(arguments)))
 
-    def _launch(self, store: Store, work: list[WorkItem], workers: int) -> Exception | None:
+    def _launch(self, store: Store, work: list[WorkItem], workers: int, number: int) -> Exception | None:
         """Let workers do the work; return the error that stopped one, if any."""
         count = min(workers, len(work))
         path = write_work(Path(self._config.hydra.sweep.dir).absolute() / "work.jsonl", work)
         shared = [f"worker.work={json.dumps(str(path))}", f"store={json.dumps(str(store.folder))}"]
         jobs = [[*shared, f"worker.first={worker * len(work) // count}"] for worker in range(count)]
-        progress = _Progress(store, work)
+        progress = _Progress(store, work, number)
         try:
             with progress:
                 for result in self._launcher.launch(jobs, initial_job_idx=0):
@@ -177,9 +188,10 @@ class _Progress:
     Once everything is done it also ends a launcher that still waits for workers.
     """
 
-    def __init__(self, store: Store, work: list[WorkItem]) -> None:
+    def __init__(self, store: Store, work: list[WorkItem], number: int) -> None:
         self._store, self._work = store, work
-        self._bar = tqdm(total=len(work), unit="point", file=sys.stderr, dynamic_ncols=True)
+        title = f"round {number}" if number > 1 else None
+        self._bar = tqdm(total=len(work), desc=title, unit="point", file=sys.stderr, dynamic_ncols=True)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._before = store.finished_files()
@@ -222,6 +234,11 @@ class _Progress:
         return {name for name, _ in self._store.finished_files() - self._before}
 
 
+def _write(store: Store, rounds: Sequence[Rounds]) -> None:
+    for part in rounds:
+        store.write_experiment(part.sweep.experiment, part.record())
+
+
 def _valid(sweeps: list[Sweep]) -> list[Sweep]:
     """Return the sweeps; raise `InputError` for a case that cannot be computed as configured."""
     for sweep in sweeps:
@@ -232,38 +249,19 @@ def _valid(sweeps: list[Sweep]) -> list[Sweep]:
 
 def _report(store: Store, sweep: Sweep) -> bool:
     """Print the summary of a sweep; return whether no point failed or is missing."""
-    points = points_table(store, _as_record(sweep))
-    notes = (f"    {note}" for note in sweep.notes)
-    lines = [summary_line(sweep.experiment, sweep.fixed, points), *notes, *reasons(points)]
+    rows, points = load_results(sweep.experiment, store.folder)
+    record = store.experiment(sweep.experiment)
+    lines = [summary_line(sweep.experiment, sweep.fixed, points), *(f"    {note}" for note in sweep.notes)]
+    lines += [*reasons(points), *reached_precision(rows, sweep.axes, record), *run_length_note(rows, sweep.axes)]
     sys.stdout.write("\n".join(lines) + "\n")
     return not points["status"].isin(["failed", "missing"]).any()
 
 
-def _missing_work(store: Store, sweeps: Sequence[Sweep]) -> list[WorkItem]:
+def _missing_work(store: Store, rounds: Sequence[Rounds]) -> list[WorkItem]:
     """Return the missing parts; points that experiments share are returned once."""
-    cases = {}
-    draws: defaultdict[str, int] = defaultdict(int)
-    replications: defaultdict[str, int] = defaultdict(int)
-    for sweep in sweeps:
-        for point in sweep.points:
-            cases[point.identity] = point.case
-            draws[point.identity] = max(draws[point.identity], sweep.draws)
-            replications[point.identity] = max(replications[point.identity], sweep.replications)
+    cases = {point.identity: point.case for part in rounds for point in part.sweep.points}
     committed = store.parts(cases)
-    missing = {point: missing_parts(committed[point], draws[point], replications[point]) for point in cases}
+    sizes = {identity: [part.sizes[identity] for part in rounds if identity in part.sizes] for identity in cases}
+    largest = {identity: map(max, zip(*sizes[identity], strict=True)) for identity in cases}
+    missing = {identity: missing_parts(committed[identity], *largest[identity]) for identity in cases}
     return [WorkItem(point, cases[point], parts) for point, parts in missing.items() if parts]
-
-
-def _as_record(sweep: Sweep) -> dict[str, Any]:
-    return {
-        "fixed": sweep.fixed,
-        "axes": sweep.axes,
-        "draws": sweep.draws,
-        "replications": sweep.replications,
-        "declared_count": sweep.declared_count,
-        "points": [_as_entry(point) for point in sweep.points],
-    }
-
-
-def _as_entry(point: Point) -> dict[str, Any]:
-    return {"point": point.identity, "axes": point.axes, "is_declared": point.is_declared}

@@ -40,12 +40,14 @@ DISPATCH = user_signature(
 class Dispatch:
     """A compiled policy with its settings; a plain function is compiled.
 
-    `work_conserving` is the policy's claim that no job waits while a chain has room.
+    `work_conserving` is the policy's claim that no job waits while a chain has room, and `deterministic` that it does
+    not use `uniform`.
     """
 
     policy: Callable[..., int]
     work_conserving: bool
     settings: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "policy", suited(self.policy, DISPATCH))

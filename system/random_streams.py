@@ -5,11 +5,15 @@ jobs, so comparisons are paired.
 """
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
 from system.checks import require_not_negative
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -36,3 +40,18 @@ class RandomStreams:
 
     def _generator(self, name: str, part: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence([self.seed, self.draw, part, zlib.crc32(name.encode())]))
+
+
+def is_deterministic(*parts: object) -> bool:
+    """Return whether all parts claim to use no random numbers.
+
+    A part says so by an attribute `deterministic` that is True. A part that says nothing counts as random, so that
+    nothing random is ever taken for the same in every draw.
+    """
+    return all(getattr(part, "deterministic", False) is True for part in parts)
+
+
+def deterministic(function: Function) -> Function:
+    """Mark a function as one without random numbers."""
+    vars(function)["deterministic"] = True
+    return function

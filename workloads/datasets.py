@@ -68,7 +68,7 @@ class DataSet:
         return self._download(cached)
 
     def _check(self, path: Path) -> None:
-        sha256 = _sha256_of(path)
+        sha256 = sha256_of(path)
         if sha256 != self.sha256:
             raise InputError(
                 f"{path} has SHA-256 {sha256}, but {self.name} has {self.sha256}: "
@@ -82,7 +82,7 @@ class DataSet:
         try:
             with _temporary_file(target) as temporary:
                 _fetch(self.address, temporary, self.file)
-                if (sha256 := _sha256_of(temporary)) != self.sha256:
+                if (sha256 := sha256_of(temporary)) != self.sha256:
                     raise OSError(f"the downloaded file has SHA-256 {sha256} instead of {self.sha256}")
                 os.replace(temporary, target)
         except (OSError, HTTPException) as error:
@@ -133,7 +133,8 @@ def _registry() -> dict[str, dict[str, str]]:
     return entries
 
 
-def _sha256_of(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     status = path.stat()
     return _sha256(path, status.st_mtime_ns, status.st_size)
 

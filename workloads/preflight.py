@@ -104,5 +104,11 @@ def _index_of_dispersion(arrivals: NDArray[np.float64], window_s: float) -> floa
     """
     after_s = arrivals[1:] - arrivals[0]
     windows = int(after_s[-1] // window_s)
-    counts = np.bincount((after_s // window_s).astype(np.int64), minlength=windows)[:windows]
-    return float(counts.var(ddof=1) / counts.mean()) if windows >= 2 and counts.any() else None
+    window = (after_s // window_s).astype(np.int64)
+    # Only windows with arrivals are counted one by one, as a sparse trace may span millions of windows.
+    counts = np.unique(window[window < windows], return_counts=True)[1]
+    if windows < 2 or counts.size == 0:
+        return None
+    mean = counts.sum() / windows
+    variance = (np.square(counts - mean).sum() + (windows - counts.size) * mean**2) / (windows - 1)
+    return float(variance / mean)

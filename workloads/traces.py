@@ -1,28 +1,35 @@
 """Replay of recorded requests at any rate, with their arrival times, input and output tokens."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 
 from system.checks import require, require_count, require_positive
 from system.errors import InputError
 from system.random_streams import RandomStreams
-from workloads.datasets import DataSet
+from workloads.datasets import DataSet, sha256_of
 from workloads.jobs import Jobs
 from workloads.requests import OverLength, Requests, fitted, over_length_share, require_treatment
-from workloads.trace_files import read_requests
+from workloads.trace_files import Recording, read_recording
+from workloads.trace_formats import TraceFormat, Unanswered, trace_format
 
 
-@dataclass(frozen=True)
-class TraceWorkload:
-    """The requests of a data set: all, the first few, or those in a time window.
+@dataclass(frozen=True, kw_only=True)
+class Replay(ABC):
+    """Recorded requests: all, the first few, or those in a time window.
 
     `over_length` selects the treatment of requests that are longer than a cache slot (`workloads.requests`). Requests
-    stay as recorded until `fitted` sets `slot_tokens`, the limit.
+    stay as recorded until `fitted` sets `slot_tokens`, the limit. Jobs are the same in every draw and replication,
+    except for the random numbers that some dispatch policies use.
     """
 
-    dataset: DataSet
+    deterministic: ClassVar[bool] = True
+
     first: int | None = None  # this many requests
     window_s: tuple[float, float] | None = None  # [start, end), counted from the first request of the file
     over_length: OverLength = "truncate"
@@ -42,25 +49,41 @@ class TraceWorkload:
         require(ascending, "window_s", list(window_s), "must be [start, end] with 0 <= start < end")
         object.__setattr__(self, "window_s", window_s)
 
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Return the name of the trace in messages."""
+
+    @abstractmethod
+    def recording(self) -> Recording:
+        """Return at least the first `first` requests of the trace."""
+
     @cached_property
     def recorded(self) -> Requests:
         """Return the selected requests as recorded, the first one at time 0."""
-        requests = read_requests(self.dataset.path())
-        selected = requests.select(self._rows(requests))
+        selected = self.recording().requests.select(self._rows)
         return replace(selected, arrival_s=selected.arrival_s - selected.arrival_s[0])
 
-    def _rows(self, requests: Requests) -> slice:
+    @property
+    def unanswered_requests(self) -> int:
+        """Return how many of the selected requests were unanswered."""
+        first, end = np.searchsorted(self.recording().unanswered, (self._rows.start, self._rows.stop))
+        return int(end - first)
+
+    @cached_property
+    def _rows(self) -> slice:
         """Return the rows that `first` or `window_s` selects."""
+        requests = self.recording().requests
         count = len(requests)
         if self.window_s is not None:
             start, end = np.searchsorted(requests.arrival_s, self.window_s)
-            remedy = f"no request of {self.dataset.name} lies in it; they span 0 to {requests.arrival_s[-1]:g} s"
+            remedy = f"no request of {self.name} lies in it; they span 0 to {requests.arrival_s[-1]:g} s"
             require(start < end, "window_s", list(self.window_s), remedy)
             return slice(int(start), int(end))
         if self.first is not None:
             size = f"{count} {'request' if count == 1 else 'requests'}"
-            require(self.first <= count, "first", self.first, f"{self.dataset.name} has only {size}; use fewer")
-        return slice(0, self.first)
+            require(self.first <= count, "first", self.first, f"{self.name} has only {size}; use fewer")
+        return slice(0, self.first or count)
 
     @cached_property
     def requests(self) -> Requests:
@@ -93,7 +116,7 @@ class TraceWorkload:
         """
         return over_length_share(self.recorded, limit)
 
-    def fitted(self, limit: int) -> "TraceWorkload":
+    def fitted(self, limit: int) -> Self:
         """Return the trace with over-long requests treated for slots of `limit` tokens."""
         return replace(self, slot_tokens=limit)
 
@@ -117,3 +140,60 @@ class TraceWorkload:
                 f"rate_per_s = {rate_per_s}: requests at one instant have no rate to scale; use more requests"
             )
         return native / rate_per_s
+
+
+@dataclass(frozen=True)
+class TraceWorkload(Replay):
+    """The requests of a public data set in the format of the Azure traces."""
+
+    dataset: DataSet
+
+    @property
+    def name(self) -> str:
+        """Return the name of the data set."""
+        return self.dataset.name
+
+    def recording(self) -> Recording:
+        """Return the requests of the data set, downloaded if necessary."""
+        return read_recording(self.dataset.path(), trace_format("azure"), self.first)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileTrace(Replay):
+    """The requests of a file of one's own.
+
+    `format` is a name in `trace_formats.yaml`; `columns` and `time_unit` replace what it says. `sha256` is the checksum
+    of the file when the experiment was composed, so that an edited file makes other points.
+    """
+
+    file: str
+    sha256: str | None = None  # None: the file is not checked
+    format: str = "plain"
+    columns: Mapping[str, str | None] | None = None
+    time_unit: str | None = None
+    unanswered: Unanswered = "refuse"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.layout
+        self._check_file()
+
+    def _check_file(self) -> None:
+        path = Path(self.file)
+        require(path.is_file(), "file", self.file, "there is no such file; paths start where the command is run")
+        changed = self.sha256 is not None and sha256_of(path) != self.sha256
+        require(not changed, "file", self.file, "it changed after the command was started; start it again")
+
+    @property
+    def name(self) -> str:
+        """Return the name of the file."""
+        return Path(self.file).name
+
+    @property
+    def layout(self) -> TraceFormat:
+        """Return the columns and the unit of the file."""
+        return trace_format(self.format, self.columns, self.time_unit, self.unanswered)
+
+    def recording(self) -> Recording:
+        """Return the requests of the file."""
+        return read_recording(Path(self.file), self.layout, self.first)

@@ -13,4 +13,4 @@ def jffc(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # typ
     return -1
 
 
-JFFC = Dispatch(jffc, work_conserving=True)
+JFFC = Dispatch(jffc, work_conserving=True, deterministic=True)

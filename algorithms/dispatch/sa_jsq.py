@@ -20,4 +20,4 @@ def sa_jsq(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # t
     return best
 
 
-SA_JSQ = Dispatch(sa_jsq, work_conserving=False)
+SA_JSQ = Dispatch(sa_jsq, work_conserving=False, deterministic=True)

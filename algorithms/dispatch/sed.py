@@ -20,4 +20,4 @@ def sed(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type
     return best
 
 
-SED = Dispatch(sed, work_conserving=False)
+SED = Dispatch(sed, work_conserving=False, deterministic=True)

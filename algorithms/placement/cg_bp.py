@@ -1,6 +1,7 @@
 """CG-BP, conservative greedy block placement of BPRR (Sun et al., Performance Evaluation 2025, Alg. 1, lines 1-9)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ class CgBp:
     Until every block is served for R sessions, each server takes the blocks that gain the most time. The servers after
     that go where the fewest sessions are served. R is the `reserved_capacity`.
     """
+
+    deterministic: ClassVar[bool] = True
 
     def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator | None = None) -> Placement:
         """Return the placement; raise `InfeasibleError` if some block is served for fewer sessions."""

@@ -8,11 +8,13 @@ import numpy as np
 from algorithms.placement.reservation import form_best_chains, reserving_block_count, visit_s
 from system import NotApplicableError, Placement, System
 from system.checks import SLACK
+from system.random_streams import deterministic
 
 MOST_SERVERS = 9  # 9 servers form chains in up to 115,974 ways, 10 servers in up to 678,569
 Chains = tuple[tuple[int, ...], ...]
 
 
+@deterministic
 def exhaustive(system: System, reserved_capacity: int, rng: np.random.Generator | None = None) -> Placement:
     """Return the fewest disjoint chains of c jobs each that reach λ/ρ̄.
 

@@ -1,6 +1,7 @@
 """GBP-CR, greedy block placement with cache reservation (paper Alg. 1)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ class GbpCr:
     `stop_rule` is `max_chains` (form chains as long as there are servers) or `required_rate` (Alg. 1 as printed: form
     chains until their rate reaches λ/(ρ̄c)). Running out of servers is not an error.
     """
+
+    deterministic: ClassVar[bool] = True
 
     stop_rule: str = "max_chains"
 

@@ -13,10 +13,12 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from algorithms.placement.reservation import form_best_chains, reserving_block_count, visit_s
 from system import NotApplicableError, Placement, System
 from system.checks import SLACK
+from system.random_streams import deterministic
 
 MOST_SERVERS = 14  # 16,384 sets of servers, of which up to 3,432 are minimal chains
 
 
+@deterministic
 def set_packing(system: System, reserved_capacity: int, rng: np.random.Generator | None = None) -> Placement:
     """Return the fewest disjoint chains of c jobs each that reach λ/ρ̄.
 

@@ -4,8 +4,10 @@ import numpy as np
 
 from system import InfeasibleError, Placement, System
 from system.checks import floor_with_slack
+from system.random_streams import deterministic
 
 
+@deterministic
 def whole_model(system: System, reserved_capacity: int, rng: np.random.Generator | None = None) -> Placement:
     """Return the placement with all L blocks wherever M_j >= s_m L.
 

@@ -9,8 +9,12 @@ import numpy as np
 from system import InfeasibleError, RandomStreams, ServedModel, Servers, System, UnstableError
 from system.checks import require
 from system.layout import Layout
+from system.random_streams import is_deterministic
 from workloads.jobs import Jobs
+from workloads.traces import Replay
 from workloads.workload import Workload
+
+Varying = Literal["nothing", "draw", "replication"]
 
 
 class Measurement(NamedTuple):
@@ -49,10 +53,11 @@ class Evaluation:
     rows: list[Row] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     simulated: bool = False  # whether any of the rows follows from simulated jobs
+    varies_with: Varying = "replication"
 
 
 class Cluster(Protocol):
-    """A random cluster of servers (`conf/cluster`)."""
+    """A random or fixed cluster of servers (`conf/cluster`)."""
 
     def draw(self, model: ServedModel, streams: RandomStreams) -> Servers:
         """Return the servers of one draw."""
@@ -79,11 +84,15 @@ class Scheme(Protocol):
 
 
 class Evaluator(Protocol):
-    """A way to measure one draw of a case (`conf/evaluator`)."""
+    """A way to measure one draw of a case (`conf/evaluator`).
+
+    An evaluator whose numbers follow from the layout and the jobs says so by `deterministic = True`, and one that does
+    not look at jobs by `uses_jobs = False` (`Case.varies_with`).
+    """
 
     @property
-    def varies_with(self) -> Literal["nothing", "draw", "replication"]:
-        """Return what makes a second evaluation differ from the first."""
+    def varies_with(self) -> Varying:
+        """Return what can make a second evaluation differ from the first."""
 
     def __call__(self, draw: "Draw", replication: int) -> list[Measurement]:
         """Measure one replication of a draw."""
@@ -162,12 +171,28 @@ class Case:
         """Return the share of requests that exceed the model's configured cache slot."""
         return self.workload.over_length_share(self.model.cache_tokens)
 
+    @property
+    def varies_with(self) -> Varying:
+        """Return what makes a second evaluation differ from the first.
+
+        It is what the evaluator says, but nothing if no part of the case is random.
+        """
+        uses_jobs = getattr(self.evaluator, "uses_jobs", True)
+        parts = (self.cluster, self.demand, self.algorithm, self.evaluator, *([self.workload] if uses_jobs else []))
+        return "nothing" if is_deterministic(*parts) else self.evaluator.varies_with
+
+    @property
+    def unanswered_requests(self) -> int:
+        """Return how many of the replayed requests came without an answer."""
+        return self.workload.unanswered_requests if isinstance(self.workload, Replay) else 0
+
     def evaluate(self, draws: range, replications: range) -> Evaluation:
         """Measure the given draws and replications.
 
         A draw that is infeasible or unstable gets a refusal with the reason instead of rows.
         """
-        evaluation = Evaluation(simulated=simulates(self.evaluator) or simulates(self.algorithm))
+        simulated = simulates(self.evaluator) or simulates(self.algorithm)
+        evaluation = Evaluation(simulated=simulated, varies_with=self.varies_with)
         for number in draws:
             try:
                 evaluation.rows.extend(self._rows(number, replications))
@@ -188,7 +213,7 @@ class Case:
 
     def _is_new(self, draw: int, replication: int) -> bool:
         """Return whether this evaluation can differ from all earlier ones."""
-        varies_with = self.evaluator.varies_with
+        varies_with = self.varies_with
         return (draw == 0 or varies_with != "nothing") and (replication == 0 or varies_with == "replication")
 
 

@@ -29,11 +29,13 @@ class GapsEvaluator:
         input_tokens, further_tokens = jobs.lengths.mean(axis=0)
         facts = asdict(preflight_facts(arrival_s, over_length_share=draw.case.over_length_share))
         gaps_s = np.diff(arrival_s)
+        unanswered = draw.case.unanswered_requests
         times_s, shares = empirical_cdf(gaps_s, self.points)
         return [
             *(Measurement(name, value) for name, value in facts.items() if value is not None),
             Measurement("input_tokens_mean", input_tokens),
             Measurement("output_tokens_mean", 1 + further_tokens),
+            *([Measurement("unanswered_requests", unanswered)] if unanswered else []),
             Measurement("exponential_distance", exponential_distance(gaps_s)),
             *(Measurement("gap_cdf", share, time_s) for time_s, share in zip(times_s, shares, strict=True)),
         ]

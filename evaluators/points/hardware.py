@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from evaluators.points.case import Draw, Measurement
 from hardware_profiles.profile import GpuProfile
@@ -74,6 +74,9 @@ class CommunicationProfile:
     It is the time for the first token and for every further one. If a profile with a measured relay is given, the time
     of the relay is included: a message to a server on the same machine and back.
     """
+
+    deterministic: ClassVar[bool] = True
+    uses_jobs: ClassVar[bool] = False
 
     input_tokens: Sequence[int]
     output_tokens: Sequence[int]

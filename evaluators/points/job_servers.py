@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ class JobServersEvaluator:
 
     They do not depend on the arrival rate of the case.
     """
+
+    deterministic: ClassVar[bool] = True
+    uses_jobs: ClassVar[bool] = False
 
     shares: tuple[float, ...]
 

@@ -64,6 +64,8 @@ class Report:
                 for q in self.quantiles
             ),
         ]
+        if draw.case.unanswered_requests:
+            measurements.append(Measurement("unanswered_requests", draw.case.unanswered_requests))
         if not np.isnan(draw.layout.load):
             measurements.append(Measurement("load", draw.layout.load))
         further = (metric.measurements(name, answer) for name, metric in self.metrics.items())

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from algorithms.placement.reservation import needed_chains
 from evaluators.points.case import Draw, Measurement
 from system import InfeasibleError, Placement, RandomStreams, System
 from system.checks import require_count
+from system.random_streams import is_deterministic
 
 TRIES_PER_TRIAL = 20  # a cluster is given up if fewer than one in so many random placements succeeds
 
@@ -23,12 +24,19 @@ class ReservationsEvaluator:
     uses no randomness needs one trial.
     """
 
+    uses_jobs: ClassVar[bool] = False
+
     placement: Callable[[System, int, np.random.Generator], Placement]
     reserved_capacity: int  # c
     trials: int
 
     def __post_init__(self) -> None:
         require_count(reserved_capacity=self.reserved_capacity, trials=self.trials)
+
+    @property
+    def deterministic(self) -> bool:
+        """Return whether the placement is not random."""
+        return is_deterministic(self.placement)
 
     @property
     def varies_with(self) -> Literal["draw"]:

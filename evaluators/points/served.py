@@ -47,7 +47,7 @@ class RuntimeEvaluator(RunSettings, JobReport):
         from serving.run import serve
 
         run = serve(layout, jobs, self, self.service, draw.streams(replication).jobs("prompts"))
-        first = int(len(jobs) * self.warm_up)
+        first = self.first_job(run.times.response_s)
         chosen = run.served & (np.arange(len(jobs)) >= first)
         if not chosen.any():
             reasons = sorted({record.reason for record in run.records})
@@ -55,6 +55,7 @@ class RuntimeEvaluator(RunSettings, JobReport):
         times, served_share = run.times.of_jobs(chosen), chosen.sum() / (len(jobs) - first)
         return [
             *self.measurements(Answer(draw, times, jobs.of_jobs(chosen), run, served_share)),
+            *self.chosen_warm_up(first),
             *part_means(times),
             *_hop_medians(run, chosen.tolist()),
             *_faults(run, first),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ class ServiceTimesEvaluator:
     are the `chain_count` fastest, or all if there are fewer. The CDFs are taken at the same times in every draw, evenly
     spaced in their logarithm, so that they can be averaged.
     """
+
+    deterministic: ClassVar[bool] = True
 
     chain_count: int = 5
     shortest_s: float = 0.1

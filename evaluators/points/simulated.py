@@ -5,35 +5,59 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluators.points.case import Draw, Measurement
 from evaluators.points.metrics import Answer
 from evaluators.points.report import Report
 from evaluators.simulation.layout import simulate_layout
+from evaluators.simulation.run_length import MSER, drift, mser_warm_up, relaxation_jobs
 from evaluators.simulation.stability import has_been_unstable
 from evaluators.simulation.streamed import chunk_size, stream_layout
 from system import NotApplicableError, RandomStreams
-from system.checks import require, require_not_negative
+from system.checks import is_finite_number, require
 from system.dispatch import Dispatch
 from system.layout import Layout
+from system.random_streams import is_deterministic
 from system.response import WARM_UP, JobTimes, Limits, Run
 from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
 from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
 from workloads.synthetic import SyntheticWorkload, jobs_of_sizes
+from workloads.traces import TraceWorkload
 
 
 @dataclass(frozen=True)
 class JobReport(Report):
-    """A report of jobs that leaves out the warm-up, the first share `warm_up` of them."""
+    """A report of jobs that leaves out the warm-up.
 
-    warm_up: float = WARM_UP
+    The warm-up is the first share `warm_up` of the jobs, or what MSER-5 chooses from their response times (`mser`).
+    """
+
+    warm_up: float | Literal["mser"] = WARM_UP
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_not_negative(warm_up=self.warm_up)
-        require(self.warm_up < 1, "warm_up", self.warm_up, "must be a share of the jobs, at least 0 and below 1")
+        if self.warm_up != MSER:
+            is_share = is_finite_number(self.warm_up) and 0 <= self.warm_up < 1
+            remedy = f"must be a share of the jobs, at least 0 and below 1, or {MSER}"
+            require(is_share, "warm_up", self.warm_up, remedy)
+
+    def first_job(self, response_s: NDArray[np.float64]) -> int:
+        """Return the number of the first job that is reported.
+
+        For MSER-5, jobs that failed do not count; their times are NaN.
+        """
+        if self.warm_up == MSER:
+            served = np.flatnonzero(~np.isnan(response_s))
+            return int(served[mser_warm_up(response_s[served])])
+        return int(response_s.size * self.warm_up)
+
+    def chosen_warm_up(self, first: int) -> Iterator[Measurement]:
+        """Yield the number of jobs that MSER-5 chose to leave out."""
+        if self.warm_up == MSER:
+            yield Measurement("warm_up_jobs", first)
 
     @property
     def varies_with(self) -> Literal["replication"]:
@@ -51,8 +75,14 @@ class SimulationEvaluator(JobReport):
     """
 
     simulates: ClassVar[bool] = True
+
     unstable: Literal["refuse", "report"] = "refuse"
     service: ServiceModel = INDEPENDENT
+
+    @property
+    def deterministic(self) -> bool:
+        """Return whether the times follow from the layout and the jobs alone."""
+        return is_deterministic(self.service)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,10 +92,14 @@ class SimulationEvaluator(JobReport):
         """Simulate the jobs of one replication and report them."""
         jobs, run = self.simulate(draw, replication)
         answer = self.answer(draw, jobs, run)
+        times, _ = answer.by_job()
         measurements = self.measurements(answer)
-        if self.unstable == "report":
+        measurements += self.chosen_warm_up(len(jobs) - times.arrival_s.size)
+        if self.unstable == "refuse":
+            measurements += run_length(draw, self.service, times.arrival_s.size, drift(times.response_s))
+        else:
             measurements.append(Measurement("is_unstable", float(has_been_unstable(run.times))))
-        return [*measurements, *part_means(answer.by_job()[0]), *utilisations(draw.layout, run)]
+        return [*measurements, *part_means(times), *utilisations(draw.layout, run)]
 
     def simulate(self, draw: Draw, replication: int) -> tuple[Jobs, Run]:
         """Return the jobs of one replication and what came of them, the warm-up included."""
@@ -74,8 +108,23 @@ class SimulationEvaluator(JobReport):
 
     def answer(self, draw: Draw, jobs: Jobs, run: Run) -> Answer:
         """Return the times of the reported jobs, those after the warm-up."""
-        times = run.times.after_warm_up(self.warm_up)
-        return Answer(draw, times, jobs.of_jobs(slice(len(jobs) - times.arrival_s.size, None)), run)
+        reported = slice(self.first_job(run.times.response_s), None)
+        return Answer(draw, run.times.of_jobs(reported), jobs.of_jobs(reported), run)
+
+
+def run_length(draw: Draw, service: ServiceModel, job_count: int, drifted: float) -> Iterator[Measurement]:
+    """Yield the drift of a run and its length in relaxation times.
+
+    The run has `job_count` jobs after the warm-up. A trace has neither, as it cannot be made longer. The length in
+    relaxation times is that of equation (2), so it is left out if jobs slow each other.
+    """
+    if isinstance(draw.case.workload, TraceWorkload):
+        return
+    if not np.isnan(drifted):
+        yield Measurement("response_drift", drifted)
+    relaxation = relaxation_jobs(draw.layout)
+    if service.loop == "jobs" and not np.isnan(relaxation):
+        yield Measurement("run_relaxations", job_count / relaxation)
 
 
 def part_means(times: JobTimes) -> Iterator[Measurement]:
@@ -100,23 +149,29 @@ class StreamedSimulation(JobReport):
 
     The mean response time comes with the half-width of its 95 % interval. Layouts must have chains, jobs must be
     synthetic with independent gaps, and in the service model jobs must not slow each other. An unstable run is refused.
+    MSER-5 is refused, as it needs the times of all jobs.
     """
 
     simulates: ClassVar[bool] = True
     service: ServiceModel = INDEPENDENT
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        remedy = "needs the times of all jobs at once; give a share of the jobs or use evaluator=simulation"
+        require(self.warm_up != MSER, "warm_up", self.warm_up, remedy)
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         """Simulate the jobs of one replication in chunks and report them."""
         workload = _synthetic(draw)
         size, count = chunk_size(workload.job_count), workload.job_count
         chunks = workload.chunks(draw.system.arrival_rate_per_s, draw.streams(replication), size)
-        first = int(count * self.warm_up)
+        first = int(count * float(self.warm_up))
         limits: list[Limits] = [{"waiting": 0.0}, *self.limits.values()]
         times = stream_layout(draw.layout, chunks, count, self.service, first, limits)
         measurements, half_width_s = self.measurements(Answer(draw, times)), times.half_width_s("response")
         if not np.isnan(half_width_s):
             measurements.append(Measurement("response_mean_half_width_s", half_width_s))
-        return measurements
+        return [*measurements, *run_length(draw, self.service, count - first, times.drift())]
 
 
 def _synthetic(draw: Draw) -> SyntheticWorkload:

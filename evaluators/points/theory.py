@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from algorithms.placement.reservation import needed_chains
 from evaluators.points.case import Draw, Measurement
@@ -12,9 +12,11 @@ from evaluators.queueing.floor import response_floor_s
 from evaluators.queueing.steady_state import bounds_s, markov_chain, require_theory, steady_state
 from system import InputError, NotApplicableError
 from system.layout import Layout
+from system.random_streams import deterministic, is_deterministic
 from workloads.synthetic import is_poisson_exponential
 
 
+@deterministic
 def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
     """Return the sizes, rates and capacities of a composition."""
     composition = draw.layout.composition()
@@ -36,6 +38,7 @@ def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
     ]
 
 
+@deterministic
 def surrogate_response(draw: Draw, replication: int) -> list[Measurement]:
     """Return the surrogate (9) on the scale of a response time.
 
@@ -44,6 +47,7 @@ def surrogate_response(draw: Draw, replication: int) -> list[Measurement]:
     return [Measurement("surrogate_response_s", job_servers(draw.layout) / draw.system.arrival_rate_per_s)]
 
 
+@deterministic
 def theorem4_bounds(draw: Draw, replication: int) -> list[Measurement]:
     """Return Theorem 4's bounds on the mean response time."""
     require_theory("theorem4", draw.layout, draw.case.workload)
@@ -51,6 +55,7 @@ def theorem4_bounds(draw: Draw, replication: int) -> list[Measurement]:
     return [Measurement("response_lower_s", bounds.lower_s), Measurement("response_upper_s", bounds.upper_s)]
 
 
+@deterministic
 def markov_means(draw: Draw, replication: int) -> list[Measurement]:
     """Return the results of the full Markov chain, for small systems."""
     require_theory("markov", draw.layout, draw.case.workload)
@@ -61,6 +66,7 @@ def markov_means(draw: Draw, replication: int) -> list[Measurement]:
     ]
 
 
+@deterministic
 def response_floor(draw: Draw, replication: int) -> list[Measurement]:
     """Return a mean response time that no scheme can beat on this system.
 
@@ -76,6 +82,9 @@ def response_floor(draw: Draw, replication: int) -> list[Measurement]:
 @dataclass(frozen=True)
 class ExactEvaluator(Report):
     """The exact steady state, with the metrics of the simulation but without its noise."""
+
+    deterministic: ClassVar[bool] = True
+    uses_jobs: ClassVar[bool] = False
 
     @property
     def varies_with(self) -> Literal["draw"]:
@@ -95,7 +104,14 @@ class ExactEvaluator(Report):
 class PerDraw:
     """An evaluator whose results follow from the draw alone."""
 
+    uses_jobs: ClassVar[bool] = False
+
     measure: Callable[[Draw, int], list[Measurement]]
+
+    @property
+    def deterministic(self) -> bool:
+        """Return whether the function uses no random numbers of its own."""
+        return is_deterministic(self.measure)
 
     @property
     def varies_with(self) -> Literal["draw"]:

@@ -10,6 +10,7 @@ from evaluators.admission.start import never_starts, no_policy, table_of
 from evaluators.simulation.buckets import Buckets
 from evaluators.simulation.chunks import StartedJobs, simulate_chunks
 from evaluators.simulation.jobs import unstable_run
+from evaluators.simulation.run_length import drift_of_parts
 from evaluators.simulation.stability import SHARE_SERVED, WINDOWS, is_negative
 from system.checks import require
 from system.errors import NotApplicableError
@@ -162,6 +163,10 @@ class StreamedTimes:
             return float("nan")
         sums, counts = (np.add.reduceat(chunks, first) for chunks in (self._sums[time], self._counts))
         return half_width_of_batches(sums, counts, confidence)
+
+    def drift(self) -> float:
+        """Return the drift of the response times, to the precision of a chunk."""
+        return drift_of_parts(np.array(self._sums["response"]), np.array(self._counts, dtype=float))
 
     @property
     def by_chain(self) -> ByChain:

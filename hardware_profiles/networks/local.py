@@ -1,6 +1,7 @@
 """Servers on one machine, with one round-trip time, which real runs emulate if it is above 0."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from system.checks import require_count, require_not_negative
 @dataclass(frozen=True)
 class Local:
     """One round-trip time between the orchestrator and each server and between any two servers."""
+
+    deterministic: ClassVar[bool] = True
 
     rtt_s: float = 0.0
 

@@ -1,7 +1,7 @@
 """The model of an inventory: a decoder described in its file, and how its costs follow, in words for people."""
 
-from planner.inventory.entries import Entry
 from system import ServedModel
+from system.entries import Entry
 from system.models.decoder import FAMILIES, Decoder
 from system.models.precisions import cache_precision, weight_precision
 

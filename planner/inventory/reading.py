@@ -3,57 +3,35 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from planner.inventory.entries import Entry, read_yaml
+from hardware_profiles.listed.gpus import profiles_in, reserve_gb
+from hardware_profiles.listed.machines import HOP_OVERHEAD_MS, LIST_KEYS, machines_of, overheads_of
 from planner.inventory.goals import Cheapest, Goal, LargestRate, Minimise
 from planner.inventory.inventory import Inventory
-from planner.inventory.machines import machines_of, overheads_line, reserve_gb
 from planner.inventory.models import SHAPE_KEYS, decoder_from_entry, derivation
 from planner.inventory.services import service_of
 from system import InputError
 from system.checks import require, require_one_of
+from system.entries import Entry, read_yaml
 from system.models.config_json import decoder_from_config
 from system.models.decoder import Decoder, served_model
 from system.models.precisions import CACHES, WEIGHTS
 from system.models.presets import preset
 from workloads.arrivals import Poisson
-from workloads.requests import OverLength
 from workloads.synthetic import SyntheticWorkload
-from workloads.trace_files import read_requests
-from workloads.traces import TraceWorkload
+from workloads.traces import FileTrace
 from workloads.workload import Workload
 
-TOP_KEYS = (
-    "model",
-    "cache_tokens",
-    "servers",
-    "orchestrator",
-    "rtt_between_servers_ms",
-    "overheads",
-    "workload",
-    "service",
-    "goal",
-)
+TOP_KEYS = ("model", "cache_tokens", *LIST_KEYS, "overheads", "workload", "service", "goal")
 SHAPES = ("preset", "config", "shape")
 MODEL_KEYS = (*SHAPES, "weights", "cache")
-WORKLOAD_KEYS = ("rate_per_s", "input_tokens", "output_tokens", "trace", "over_length")
+TRACE_OPTIONS = ("format", "columns", "time_unit", "unanswered", "first", "over_length")
+WORKLOAD_KEYS = ("rate_per_s", "input_tokens", "output_tokens", "trace", *TRACE_OPTIONS)
 GOAL_KEYS = ("minimise", "largest_rate", "cheapest")
 SLO_KEYS = ("quantile", "slo_s")
 JOBS = 100_000  # of a random workload, where it has to be simulated
 PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
-
-
-@dataclass(frozen=True)
-class TraceFile:
-    """A trace file of the user, with the interface of a data set that `TraceWorkload` needs."""
-
-    name: str
-    file: Path
-
-    def path(self) -> Path:
-        """Return the path of the file."""
-        return self.file
 
 
 @dataclass(frozen=True)
@@ -91,7 +69,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     workload, rate_per_s = _workload(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
     model = served_model(choice.decoder, slot_tokens, choice.weights, choice.cache)
-    machines = machines_of(top, model, folder)
+    machines = machines_of(top, model, profiles_in(folder), overheads_of(top))
     if isinstance(goal, Cheapest) and machines.cost_per_hour is None:
         raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
     return Inventory(
@@ -99,7 +77,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         derivation=(
             *derivation(choice.decoder, model, choice.weights, choice.cache),
             _reserve_line(reserve_gb(model)),
-            overheads_line(top),
+            _overheads_line(top),
         ),
         servers=machines.servers,
         gpus=machines.gpus,
@@ -116,6 +94,16 @@ def _reserve_line(reserve: float) -> str:
     return (
         f"{reserve:.3g} GB of a server's memory are reserved for workspace (2 GiB x hidden size / 14336, as in PETALS) "
         "where free_memory_gb is not given"
+    )
+
+
+def _overheads_line(top: Entry) -> str:
+    """Return a line about the assumed cost of a message."""
+    if "overheads" in top:
+        return "a message takes its round trip and the given overheads"
+    return (
+        f"a message takes its round trip and {HOP_OVERHEAD_MS:g} ms, as measured over the Internet (paper Sec. 4), "
+        "because overheads are not given; on a local network they are smaller"
     )
 
 
@@ -159,25 +147,25 @@ def _workload(top: Entry, folder: Path, goal: Goal, limit: int) -> tuple[Workloa
     return _synthetic(entry, limit), rate_per_s
 
 
-def _trace(entry: Entry, folder: Path) -> TraceWorkload:
+def _trace(entry: Entry, folder: Path) -> FileTrace:
+    """Return the trace, by default in the Azure format."""
     for key in ("input_tokens", "output_tokens"):
         require(key not in entry, entry.where(key), entry.content.get(key), "the trace sets it already; remove it")
-    file = folder / entry.text("trace", "the path of a CSV file")
-    over_length = entry.content.get("over_length", "truncate")
-    require_one_of(get_args(OverLength), **{entry.where("over_length"): over_length})
-    require(
-        file.is_file(),
-        entry.where("trace"),
-        file,
-        "there is no such file; paths are relative to the folder of the inventory",
-    )
-    read_requests(file)  # now, to report its mistakes with those of the inventory; the content is kept for later
-    # `TraceWorkload` reads a trace from any object that has a name and a path().
-    return TraceWorkload(TraceFile(file.name, file), over_length=over_length)  # type: ignore[arg-type]
+    file = folder / entry.text("trace", "the path of a CSV or JSONL file")
+    remedy = "there is no such file; paths are relative to the folder of the inventory"
+    require(file.is_file(), entry.where("trace"), file, remedy)
+    options = {key: entry.content[key] for key in TRACE_OPTIONS if key in entry}
+    try:
+        trace = FileTrace(file=str(file), **{"format": "azure"} | options)
+        trace.recording()  # now, to report its mistakes with those of the inventory; the content is kept for later
+    except InputError as error:
+        raise InputError(f"workload: {error}") from error
+    return trace
 
 
 def _synthetic(entry: Entry, limit: int) -> SyntheticWorkload:
-    require("over_length" not in entry, entry.where("over_length"), "given", "is for traces; remove it")
+    for key in TRACE_OPTIONS:
+        require(key not in entry, entry.where(key), "given", "is for traces; remove it")
     input_tokens, output_tokens = _mean_tokens(entry, "input_tokens"), _mean_tokens(entry, "output_tokens")
     if input_tokens + output_tokens > limit:
         raise InputError(

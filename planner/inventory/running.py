@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from planner.inventory.entries import Entry, read_yaml
+from hardware_profiles.listed.machines import SERVER_KEYS, server_entries
 from planner.inventory.inventory import Inventory
-from planner.inventory.machines import SERVER_KEYS, server_entries
 from planner.inventory.reading import TOP_KEYS, inventory_of
 from system import Composition, InputError, Placement
 from system.checks import require
+from system.entries import Entry, read_yaml
 
 CHAIN_KEYS = ("servers", "capacity")
 

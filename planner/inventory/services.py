@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from planner.inventory.entries import Entry, read_yaml
 from system import InputError
 from system.checks import require_known
 from system.code.source import ROOT
+from system.entries import Entry, read_yaml
 from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
 

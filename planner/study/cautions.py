@@ -19,10 +19,10 @@ from planner.words import listed, some_names
 from system import InputError, RandomStreams
 from system.words import counted
 from workloads.synthetic import CalibratedWorkload, is_poisson_exponential
-from workloads.traces import TraceWorkload
+from workloads.traces import Replay
 
 Floats = NDArray[np.float64]
-Recorded = TraceWorkload | CalibratedWorkload  # workloads with a rule for over-long requests
+Recorded = Replay | CalibratedWorkload  # workloads with a rule for over-long requests
 
 SHORT = 100  # mean response times: a replayed workload that lasts no longer is short
 BURSTY = 1.2  # times the mean rate: from there on, the rate around an average request is a burst

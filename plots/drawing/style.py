@@ -9,7 +9,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
+from plots.drawing.appearance import current_appearance
 from store.tables.labels import Labels
 from store.tables.statistics import complete_means
 
@@ -86,13 +88,19 @@ FREE_MARKERS = ("*", "X", "p", "<", ">", "h", "P", "v", "^", "s", "D", "o")
 FREE_DASHES = ("-.", (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2)), "-", "--", ":")
 
 
-def new_figure(columns: int = 1, lines: int = 1, heights: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:
+def new_figure(
+    columns: int = 1,
+    lines: int = 1,
+    heights: Sequence[float] | None = None,
+    size_in: tuple[float, float] | None = None,
+) -> tuple[Figure, list[Axes]]:
     """Return a figure and its panels, line by line.
 
-    `heights` are the heights of the lines relative to each other.
+    `heights` are the heights of the lines relative to each other. `size_in` is the size of a figure that is not drawn
+    for a stated width, by default that of panels with usual sizes.
     """
-    sns.set_theme(context="paper", style="whitegrid", rc={"lines.markersize": 4, "svg.fonttype": "none"})
-    size_in = (WIDTH_IN * columns, HEIGHT_IN * lines)
+    current_appearance().set_theme()
+    size_in = size_in or (WIDTH_IN * columns, HEIGHT_IN * lines)
     figure, axes = plt.subplots(
         lines, columns, figsize=size_in, squeeze=False, layout="constrained", height_ratios=heights
     )
@@ -190,13 +198,33 @@ def logarithmic_from_zero(axes: Axes) -> None:
 def legend_below(figure: Figure, panels: Sequence[Axes], columns: int, note: str | None = None) -> None:
     """Draw one legend for all curves of some panels.
 
-    It stands below the panels, with a note above its entries. A figure that is narrower than its legend is widened.
+    It stands below the panels, with a note above its entries. It has fewer columns in a figure with a stated width; any
+    other figure is widened if it is narrower than its legend.
     """
     drawn = {label: handle for axes in reversed(panels) for handle, label in _entries(axes)}
     labels = dict.fromkeys(label for axes in panels for _, label in _entries(axes))
     look: dict[str, Any] = {"loc": "outside lower center", "title_fontsize": "small"}
-    legend = figure.legend([drawn[label] for label in labels], list(labels), ncols=columns, title=note, **look)
-    figure.set_figwidth(max(figure.get_figwidth(), legend.get_window_extent().width / figure.dpi + LEGEND_MARGIN_IN))
+    entries = [drawn[label] for label in labels], list(labels)
+    width_in = current_appearance().width_in
+    if width_in:
+        columns = _columns_within(width_in, figure, entries, columns)
+    legend = figure.legend(*entries, ncols=columns, title=note, **look)
+    figure.set_figwidth(max(figure.get_figwidth(), _legend_width_in(legend)))
+
+
+def _columns_within(width_in: float, figure: Figure, entries: tuple[list[Any], list[str]], most: int) -> int:
+    """Return the most columns of a legend within a width."""
+    for columns in range(most, 1, -1):
+        legend = figure.legend(*entries, ncols=columns)
+        needed_in = _legend_width_in(legend)
+        legend.remove()
+        if needed_in <= width_in:
+            return columns
+    return 1
+
+
+def _legend_width_in(legend: Legend) -> float:
+    return legend.get_window_extent().width / legend.figure.dpi + LEGEND_MARGIN_IN
 
 
 def _entries(axes: Axes) -> Iterator[tuple[Any, str]]:

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
-from store.disk.outcome import outcome_of
+from store.disk.outcome import NOTHING_VARIES, outcome_of
 from store.disk.store import Store
+from store.tables.run_length import run_length_note
 from store.tables.statistics import MOST_COORDINATES, mean_interval
 from system import InputError
 
@@ -11,13 +12,17 @@ from system import InputError
 def point_card(store: Store, point: str, draws: int, replications: int) -> str:
     """Return every metric with its mean over draws and the 95 % half-width.
 
+    A metric without an interval has the same value in every draw.
+
     Raises `InputError` with the reason if a draw was refused: a mean over the other draws would look too good.
     """
     parts = store.parts([point])
     outcome = outcome_of(store, point, parts[point], draws, replications)
     if outcome.status != "ok":
         raise InputError(f"{outcome.status}: {outcome.reason}")
-    return "\n".join([f"point {point}", *means(store.rows(parts, draws, replications))]) + "\n"
+    rows = store.rows(parts, draws, replications)
+    note = [] if outcome.varies else [f"({NOTHING_VARIES}, so each metric has one value and no interval)"]
+    return "\n".join([f"point {point}", *means(rows), *note, *run_length_note(rows, ())]) + "\n"
 
 
 def means(rows: pd.DataFrame) -> list[str]:
@@ -38,6 +43,9 @@ def _labels(rows: pd.DataFrame) -> pd.Series:
 
 
 def _interval(group: pd.DataFrame) -> str:
-    interval = mean_interval(group.groupby("draw")["value"].mean())
+    values = group.groupby("draw")["value"].mean()
+    interval = mean_interval(values)
     spread = f" ± {interval.half_width:.3g} over {interval.size} draws" if interval.size > 1 else ""
+    if interval.size > 1 and values.eq(values.iloc[0]).all():
+        spread = f" in each of {interval.size} draws"
     return f"{interval.mean:.6g}{spread}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from store.disk.outcome import NOTHING_VARIES
 from store.tables.compare import Comparison
 from store.tables.labels import Labels
 from store.tables.ranking import Ranking
@@ -82,11 +83,15 @@ def _coordinates(table: pd.DataFrame, axes: Sequence[str]) -> str:
 
 
 def _notes(compared: pd.DataFrame) -> list[str]:
-    """Return lines on comparisons of few draws."""
-    single, unpaired = (compared["pairs"] == 1).sum(), (compared["unpaired"] > 0).sum()
-    lines = [f"note: {counted(single, 'comparison')} of a single draw, which gives no interval"] if single else []
-    if unpaired:
-        lines.append(f"note: {counted(unpaired, 'comparison')} over the draws that both sides have; one side has more")
+    """Return lines on comparisons without an interval, or of fewer draws."""
+    is_fixed, is_unpaired = ~compared["varies"].astype(bool), compared["unpaired"] > 0
+    single = ((compared["pairs"] == 1) & ~is_fixed).sum()
+    share = f"{is_fixed.sum()} of {counted(len(compared), 'comparison')}"
+    lines = [f"{NOTHING_VARIES} in {share}: one value, no interval"] if is_fixed.any() else []
+    lines += [f"note: {counted(single, 'comparison')} of a single draw, which gives no interval"] if single else []
+    if is_unpaired.any():
+        subject = counted(is_unpaired.sum(), "comparison")
+        lines.append(f"note: {subject} over the draws that both sides have; one side has more")
     return lines
 
 

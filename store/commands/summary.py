@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from store.disk.outcome import NOTHING_VARIES
 from store.tables.reading import axes_of
 from store.tables.statistics import shown
 
@@ -18,8 +19,10 @@ def summary_line(experiment: str, fixed: Sequence[str], points: pd.DataFrame) ->
     `fixed` are the keys that the command line set; `points` is a table as `load_points` returns it.
     """
     counts = ", ".join(f"{count} {status}" for status, count in points["status"].value_counts().items())
+    fixed_points = int((~points["varies"]).sum())
+    note = f"; {NOTHING_VARIES} in {fixed_points}" if fixed_points else ""
     title = f"{experiment} ({', '.join(fixed)})" if fixed else experiment
-    return f"{title:22} {len(points):4} points: {counts}; {points['duration_s'].sum():.1f} s of work"
+    return f"{title:22} {len(points):4} points: {counts}{note}; {points['duration_s'].sum():.1f} s of work"
 
 
 def reasons(points: pd.DataFrame) -> list[str]:

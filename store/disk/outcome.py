@@ -6,14 +6,19 @@ from typing import Any, NamedTuple
 from store.disk.store import Part, Store, missing_parts
 
 COMPLETE = ("ok", "infeasible", "unstable")
+NOTHING_VARIES = "nothing varies between draws"
 
 
 class Outcome(NamedTuple):
-    """Status of a point, the reason if it is not `ok`, and the seconds of work behind it."""
+    """Status of a point, the reason if it is not `ok`, and the seconds of work behind it.
+
+    Where `varies` is False, nothing varies between draws: the point has one value and no interval.
+    """
 
     status: str  # ok, infeasible, unstable; or, while parts are missing: skipped, failed, missing
     reason: str
     duration_s: float
+    varies: bool = True
 
     @property
     def is_complete(self) -> bool:
@@ -29,10 +34,12 @@ def outcome_of(store: Store, point: str, parts: Sequence[Part], draws: int, repl
         attempt = store.unfinished(point) or {"status": "missing", "reason": "not computed yet", "duration_s": 0.0}
         return Outcome(attempt["status"], attempt["reason"], duration_s + attempt["duration_s"])
     refused = _refused(records, draws)
+    varies = all(record.get("varies_with") != "nothing" for record in records)
     if not refused:
-        return Outcome("ok", "", duration_s)
+        return Outcome("ok", "", duration_s, varies)
     status, reason = refused[min(refused)]
-    return Outcome(status, f"{len(refused)} of {draws} draws, the first: {reason}", duration_s)
+    share = f"{len(refused)} of {draws} draws, the first" if varies else NOTHING_VARIES
+    return Outcome(status, f"{share}: {reason}", duration_s, varies)
 
 
 def _refused(records: list[dict[str, Any]], draws: int) -> dict[int, tuple[str, str]]:

@@ -49,6 +49,10 @@ class Evaluation(Protocol):
         Such rows may differ a little on another platform.
         """
 
+    @property
+    def varies_with(self) -> str:
+        """Return what makes rows differ: nothing, the draw, or the replication."""
+
 
 # Evaluates a resolved case for ranges of draws and replications.
 Evaluate = Callable[[dict[str, Any], range, range], Evaluation]
@@ -122,7 +126,8 @@ def do_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
             store.leave_unfinished(item.point, record)
             raise
         refusals = [(refusal.draw, refusal.status, refusal.reason) for refusal in outcome.refusals]
-        record |= {"duration_s": time.perf_counter() - begin, "refusals": refusals, "simulated": outcome.simulated}
+        record |= {"duration_s": time.perf_counter() - begin, "refusals": refusals}
+        record |= {"simulated": outcome.simulated, "varies_with": outcome.varies_with}
         store.commit(item.point, part, outcome.rows, record)
 
 

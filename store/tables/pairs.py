@@ -1,8 +1,9 @@
 """Paired differences of two points on the same clusters and jobs, paired by draw.
 
-The replications of a draw are averaged, and the mean difference has Student's interval over draws. Points of different
-numbers of draws are compared over the draws that both have. If a draw of one point is refused or lacks the metric, they
-are not compared over the other draws; the comparison has a reason instead.
+The replications of a draw are averaged, and the mean difference has Student's interval over draws. If a draw of one of
+two points is refused or lacks the metric, they are not compared over the other draws; the comparison has a reason
+instead. Points of different numbers of draws are compared over the draws that both have. The value of a point in which
+nothing varies between draws is compared with every draw of the other.
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from store.tables.filtered import require_known
 from store.tables.reading import Results
 from store.tables.statistics import holm, mean_interval, p_value
 from system.checks import require
+from system.words import counted
 
 
 class Measure(NamedTuple):
@@ -29,10 +31,20 @@ class Measure(NamedTuple):
 
 
 class Side(NamedTuple):
-    """A point's values by draw, or the reason why they cannot be compared."""
+    """A point's values by draw, or the reason why they cannot be compared.
+
+    Where `varies` is False, nothing varies between draws, and draw 0 stands for all.
+    """
 
     by_draw: pd.Series
     reason: str = ""
+    varies: bool = True
+
+    def in_draws_of(self, other: "Side") -> "Side":
+        """Return the side, a single value repeated for each draw."""
+        if self.varies or not other.varies or self.by_draw.empty:
+            return self
+        return self._replace(by_draw=pd.Series(self.by_draw.iloc[0], index=other.by_draw.index))
 
 
 class Paired(NamedTuple):
@@ -46,6 +58,7 @@ class Paired(NamedTuple):
     pairs: int = 0
     unpaired: int = 0  # draws that only one side has, which are left out
     p: float = np.nan  # two-sided p-value of the difference; nan for a single pair
+    varies: bool = True  # False if nothing varies between draws on either side
     reason: str = ""
 
 
@@ -65,7 +78,7 @@ def sides(results: Results, measure: Measure) -> dict[str, Side]:
     by_point = {point: of_point.droplevel("point") for point, of_point in values.groupby(level="point")}
     draws = rows.groupby("point")["draw"].unique()
     result = {}
-    for point, status, reason in points[["point", "status", "reason"]].itertuples(index=False):
+    for point, status, reason, varies in points[["point", "status", "reason", "varies"]].itertuples(index=False):
         if status != "ok":
             result[point] = no_side(f"{status}: {reason}")
         elif point not in by_point:
@@ -73,7 +86,9 @@ def sides(results: Results, measure: Measure) -> dict[str, Side]:
         else:
             lacking = sorted(set(draws[point]) - set(by_point[point].index))
             result[point] = (
-                no_side(f"has no {measure} in draws {_listed(lacking)}") if lacking else Side(by_point[point])
+                no_side(f"has no {measure} in draws {_listed(lacking)}")
+                if lacking
+                else Side(by_point[point], varies=varies)
             )
     return result
 
@@ -98,17 +113,29 @@ def require_measure(rows: pd.DataFrame, measure: Measure) -> None:
 
 def paired(a: Side, b: Side, names: tuple[str, str]) -> Paired:
     """Return B - A over draws; `names` name the sides in a reason."""
+    a, b = a.in_draws_of(b), b.in_draws_of(a)
     reasons = [f"{name}: {side.reason}" for name, side in zip(names, (a, b), strict=True) if side.reason]
-    both = pd.concat([a.by_draw, b.by_draw], axis=1, join="inner").to_numpy()
-    if not reasons and not len(both):
-        reasons = [f"{names[0]} and {names[1]} have no draw in common"]
+    common = sorted(set(a.by_draw.index) & set(b.by_draw.index))
+    if not reasons and not _is_paired(a, b):
+        reasons = [f"{names[0]} has {counted(len(a.by_draw), 'draw')}, {names[1]} has {len(b.by_draw)}"]
     if reasons:
         return Paired(reason="; ".join(reasons))
+    both = np.column_stack([a.by_draw[common], b.by_draw[common]])
     mean_a, mean_b = both.mean(axis=0).tolist()
     differences = both[:, 1] - both[:, 0]
-    interval, unpaired = mean_interval(differences), len(a.by_draw) + len(b.by_draw) - 2 * len(both)
-    ratio = mean_b / mean_a if mean_a else np.nan
-    return Paired(mean_a, mean_b, *interval[:2], ratio, interval.size, unpaired, p_value(differences))
+    interval, unpaired = mean_interval(differences), len(a.by_draw) + len(b.by_draw) - 2 * len(common)
+    ratio, varies = mean_b / mean_a if mean_a else np.nan, a.varies or b.varies
+    return Paired(mean_a, mean_b, *interval[:2], ratio, interval.size, unpaired, p_value(differences), varies)
+
+
+def _is_paired(a: Side, b: Side) -> bool:
+    """Return whether both sides have the same draws, or the same first ones.
+
+    Numbers of draws differ with `precision=target`.
+    """
+    draws_a, draws_b = set(a.by_draw.index), set(b.by_draw.index)
+    fewer = min(len(draws_a), len(draws_b))
+    return draws_a == draws_b or (fewer > 1 and draws_a & draws_b == set(range(fewer)))
 
 
 def with_family(table: pd.DataFrame) -> pd.DataFrame:

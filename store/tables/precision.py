@@ -1,11 +1,43 @@
 """Precision of an experiment's means."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pandas as pd
 
-from store.tables.statistics import intervals_over_draws
+from store.tables.statistics import intervals_over_draws, shown
 
 METRIC = "response_mean_s"
 WIDE = 0.05
+MOST_NAMED = 4  # points that a line names
+
+
+def reached_precision(rows: pd.DataFrame, axes: Sequence[str], sweep: Mapping[str, Any]) -> list[str]:
+    """Return a line on the means that reach their target.
+
+    A mean over the only draw that there is counts as exact. There is no line for a sweep without a target.
+    """
+    target = sweep.get("precision")
+    if target is None or rows.empty:
+        return []
+    measured = rows[rows["metric"].isin(target["metrics"]) & (rows["status"] == "ok")]
+    if measured.empty:
+        return [f"    precision: no point has one of {', '.join(target['metrics'])}"]
+    means = intervals_over_draws(measured, ["point", *axes, "metric", "at"])
+    means["relative"] = (means["half_width"] / means["mean"].abs()).where(means["draws"] > 1, 0.0)
+    wide = means[means["relative"] > target["half_width"]].sort_values("relative", ascending=False)
+    reached = f"{len(means) - len(wide)} of {len(means)} means are within {target['half_width']:.2%}"
+    line = f"    precision: {reached}, with {means['draws'].min()} to {means['draws'].max()} draws"
+    return [line + (f"; not within it: {_listed(wide, axes)}" if len(wide) else "")]
+
+
+def _listed(means: pd.DataFrame, axes: Sequence[str]) -> str:
+    """Return the first means in words, with their relative half-widths."""
+    words = [
+        f"{' '.join(f'{axis}={shown(row[axis])}' for axis in axes)} {row['metric']} (±{row['relative']:.2%})"
+        for row in means.head(MOST_NAMED).to_dict("records")
+    ]
+    return "; ".join([*words, f"{len(means) - MOST_NAMED} more"] if len(means) > MOST_NAMED else words)
 
 
 def widest_interval(rows: pd.DataFrame, axes: list[str], draws: int) -> list[str]:

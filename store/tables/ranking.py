@@ -17,6 +17,7 @@ from store.tables.pairs import Side
 from store.tables.statistics import holm, p_value
 
 SIGNIFICANCE = 0.05
+FIXED = -1  # the number of the only draw where nothing varies between draws
 
 
 class Ranking(NamedTuple):
@@ -42,7 +43,7 @@ def rank_values(cells: Sequence[Sequence[Side]], values: Sequence[Any], best: st
     `cells` are the sides of the values in each combination.
     """
     whole = [cell for cell in cells if not any(side.reason for side in cell)]
-    results = [_common_draws([side.by_draw for side in cell]) for cell in whole]
+    results = [_common_draws(cell) for cell in whole]
     results = [-result if best == "largest" else result for result in results if len(result)]
     tested = [result for result in results if len(result) > 1]
     ranks = _mean_ranks(results) if results else np.empty((0, len(values)))
@@ -71,16 +72,25 @@ def friedman(ranks: np.ndarray) -> tuple[float, float]:
     return float(chdtrc(count - 1, statistic)), float(spread)
 
 
-def _common_draws(columns: Sequence[pd.Series]) -> pd.DataFrame:
-    """Return (draws, values) results of the common draws."""
+def _common_draws(cell: Sequence[Side]) -> pd.DataFrame:
+    """Return (draws, values) results of the common draws.
+
+    Where nothing varies between draws, one draw has the number `FIXED`.
+    """
+    varying = next((side for side in cell if side.varies), None)
+    if varying is None:
+        return pd.DataFrame([[side.by_draw.iloc[0] for side in cell]], index=[FIXED])
+    columns = [side.in_draws_of(varying).by_draw for side in cell]
     return pd.concat(columns, axis=1, join="inner", keys=range(len(columns)))
 
 
 def _mean_ranks(results: Sequence[pd.DataFrame]) -> np.ndarray:
     """Return (draws, values) mean ranks in the common draws."""
     ranks = [result.rank(axis=1) for result in results]
-    common = set.intersection(*(set(rank.index) for rank in ranks))
-    return np.mean([rank.loc[sorted(common)].to_numpy() for rank in ranks], axis=0)
+    varying = [set(rank.index) for rank in ranks if FIXED not in rank.index]
+    common = sorted(set.intersection(*varying)) if varying else [FIXED]
+    in_draws = [rank.loc[[FIXED] * len(common) if FIXED in rank.index else common] for rank in ranks]
+    return np.mean([rank.to_numpy() for rank in in_draws], axis=0)
 
 
 def _is_best(result: pd.DataFrame) -> np.ndarray:

@@ -6,6 +6,7 @@ digits.
 """
 
 import json
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from store.tables.statistics import MOST_COORDINATES, intervals_over_draws
 
 DIGITS = 6
 LEFT_OUT = ("first_token", "output_token", "waiting_quantile", "service_quantile", "over_length_share", "load")
+ABOUT_RUNS = ("warm_up_jobs", "response_drift", "run_relaxations")  # left out everywhere: they are no results
 PROVENANCE = "provenance.yaml"
 
 
@@ -49,6 +51,7 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
     coordinates = rows.groupby(["point", "metric"])["at"].transform("nunique")
     is_replay = "workload.over_length" in rows  # only these experiments have this axis
     wanted = (coordinates <= MOST_COORDINATES) & (is_replay | ~rows["metric"].str.startswith(LEFT_OUT))
+    wanted &= ~rows["metric"].isin(ABOUT_RUNS)
     means = intervals_over_draws(rows.loc[wanted, ["point", *MEASURED]], ["point", "metric", "at"])
     answered = rows.groupby("point")["draw"].nunique()
     means.loc[means["draws"] < means["point"].map(answered), ["mean", "half_width"]] = np.nan
@@ -83,9 +86,10 @@ def how_made(store: Path, experiment: str) -> dict[str, Any]:
     sweep = Store(store).experiment(experiment)
     records = [record for of_point in load_records(experiment, store).values() for record in of_point]
     sources = [record["provenance"] for record in records]
+    words = sweep.get("words") or [words_of(experiment), *sweep["fixed"]]  # older records have no words
     size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
     return {
-        "command": " ".join(["python run.py -m", words_of(experiment), *size, *sweep["fixed"]]),
+        "command": shlex.join(["python", "run.py", "-m", *words, *size]),
         "seeds": sorted({record["configuration"]["seed"] for record in records}),
         "commits": sorted({str(source["commit"]) for source in sources}),
         "platforms": [json.loads(text) for text in sorted({json.dumps(platform_of(source)) for source in sources})],

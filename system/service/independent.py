@@ -18,6 +18,7 @@ class Independent:
     Real servers that follow this model compute one step at a time.
     """
 
+    deterministic: ClassVar[bool] = True
     loop: ClassVar[Loop] = "jobs"
     step_s: ClassVar[Callable[..., float]] = staticmethod(step_alone_s)
     batching: ClassVar[Batching] = "serial"

@@ -64,6 +64,11 @@ class Steps:
         require_not_negative(slowdown_cv=self.slowdown_cv)
 
     @property
+    def deterministic(self) -> bool:
+        """Return whether the slowdown is the same for every step."""
+        return self.slowdown_cv == 0
+
+    @property
     def settings(self) -> NDArray[np.float64]:
         """Return the share of a step's time that each further step adds."""
         return np.array([float(self.further_share)])

@@ -4,7 +4,8 @@ A new algorithm is a Python file and a YAML file; it is tested here as soon as t
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import product
 from pathlib import Path
@@ -25,6 +26,7 @@ from evaluators.simulation import simulate, simulate_layout
 from system import Composition, InfeasibleError, NotApplicableError, Placement, Servers, System, UnstableError
 from system.dispatch import DISPATCH, Dispatch
 from system.layout import Layout
+from system.random_streams import is_deterministic
 from tests.support.oracles.instances import (
     poisson_jobs,
     random_placement,
@@ -226,6 +228,36 @@ def test_dispatch_gives_the_same_times_twice(name):
     jobs = poisson_jobs(np.random.default_rng(106), 1000, 2.5)
     first, second = (simulate(jobs, [1.0, 2.0], [2, 2], made("dispatch", name)) for _ in range(2))
     assert first.response_s.tobytes() == second.response_s.tobytes()
+
+
+@pytest.mark.parametrize("name", names("placement"))
+def test_a_placement_that_claims_to_be_deterministic_uses_no_random_numbers(name):
+    placement_of = made("placement", name)
+    if is_deterministic(placement_of):
+        for _, system in systems(112, 20, FEW_SERVERS):
+            with suppress(InfeasibleError):
+                first, other = (placement_of(system, 2, np.random.default_rng(seed)) for seed in (1, 2))
+                assert (first.first_block == other.first_block).all()
+                assert (first.block_count == other.block_count).all()
+
+
+@pytest.mark.parametrize("name", names("dispatch"))
+def test_a_policy_that_claims_to_be_deterministic_does_not_use_the_jobs_numbers(name):
+    jobs, dispatch = poisson_jobs(np.random.default_rng(113), 1000, 2.5), made("dispatch", name)
+    others = replace(jobs, uniform=np.random.default_rng(114).random(1000))
+    first, second = (simulate(some_jobs, [1.0, 2.0, 2.0], [2, 1, 1], dispatch) for some_jobs in (jobs, others))
+    assert first.response_s.tobytes() == second.response_s.tobytes() or not is_deterministic(dispatch)
+
+
+@pytest.mark.parametrize("name", names("algorithm"))
+def test_a_scheme_that_claims_to_be_deterministic_uses_no_random_numbers(name):
+    scheme = made("algorithm", name)
+    if is_deterministic(scheme):
+        for _, system in systems(115, 5):
+            with suppress(InfeasibleError, UnstableError):
+                first, other = (scheme.compose(system, np.random.default_rng(seed)).placement for seed in (1, 2))
+                assert (first.first_block == other.first_block).all()
+                assert (first.block_count == other.block_count).all()
 
 
 def assert_valid_routed(composition: RoutedComposition) -> None:

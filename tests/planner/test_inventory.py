@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
+from hardware_profiles.listed.gpus import reserve_gb
 from hardware_profiles.networks.great_circle import great_circle_km
 from planner.inventory.goals import Cheapest, LargestRate, Minimise
-from planner.inventory.machines import reserve_gb
 from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
 from system import Composition, InfeasibleError, InputError, Placement
@@ -163,6 +163,26 @@ def test_a_trace_is_read_with_its_treatment_of_long_requests(tmp_path):
     assert inventory.model == served_model(preset("llama3_8b"), 3010, "int8")
     (tmp_path / "trace.csv").write_text("TIMESTAMP,ContextTokens\n")
     assert "has no column GeneratedTokens" in refusal(tmp_path, INVENTORY | {"workload": {"trace": "trace.csv"}})
+
+
+def test_a_trace_may_have_another_format(tmp_path):
+    lines = [f"{second},ChatGPT,100,{tokens}" for second, tokens in ((1700, 5), (1701, 0), (1704, 7))]
+    (tmp_path / "burst.csv").write_text("\n".join(["Timestamp,Model,Request tokens,Response tokens", *lines]))
+    workload = {"trace": "burst.csv", "format": "burstgpt"}
+    message = r"workload: .*burst.csv, line 3: Response tokens = 0 must be .* set unanswered to drop or one_token"
+    assert re.search(message, refusal(tmp_path, INVENTORY | {"workload": workload}))
+    inventory = read_inventory(written(tmp_path, INVENTORY | {"workload": workload | {"unanswered": "drop"}}))
+    assert inventory.workload.native_rate_per_s == pytest.approx(1 / 4)
+    assert inventory.workload.mean_job == (1, 100, 5)
+
+
+def test_regions_may_be_a_table_of_round_trips(tmp_path):
+    servers = [{"gpu": "t4", "count": 2, "region": "lab"}, {"gpu": "t4", "region": "cloud"}]
+    table = {"lab": {"lab": 1, "cloud": 30}, "cloud": {"cloud": 2}}
+    content = INVENTORY | {"servers": servers, "orchestrator": "lab", "rtt_between_regions_ms": table}
+    read = read_inventory(written(tmp_path, content)).servers
+    np.testing.assert_allclose(read.orchestrator_rtt_s, [0.001, 0.001, 0.03])
+    np.testing.assert_allclose(read.rtt_s, [[0, 0.001, 0.03], [0.001, 0, 0.03], [0.03, 0.03, 0]])
 
 
 OWN_MODEL = {"name": "own", "family": "llama", "block_count": 4, "hidden_size": 64, "heads": 4, "kv_heads": 2}

@@ -16,6 +16,7 @@ import yaml
 from scipy import stats
 
 from store import __main__ as commands
+from store.commands.card import point_card
 from store.commands.prune import LEFT_BEHIND_S, prunable
 from store.commands.status import experiment_status, left_s
 from store.disk import work
@@ -28,6 +29,7 @@ from store.tables.compare import compare_commits, compare_stores, compare_values
 from store.tables.filtered import collect
 from store.tables.pairs import Measure
 from store.tables.reading import MEASURED, OF_POINT, load, load_points, load_provenance
+from store.tables.statistics import mean_interval
 from system import InputError
 from system.code import source
 from system.errors import DataUnavailableError
@@ -76,14 +78,19 @@ def rows_of(values, metric="response_mean_s", coordinate=NONE, replication=0):
 def evaluated(cell):
     """Return an evaluation of a cell.
 
-    A cell is rows, values by draw, an exception to raise, or "unstable", for which draw 1 is refused.
+    A cell is rows, values by draw, one value if nothing varies between draws, an exception to raise, or "unstable", for
+    which draw 1 is refused.
     """
     if isinstance(cell, Exception):
         raise cell
     if cell == "unstable":
         refusals = [SimpleNamespace(draw=1, status=cell, reason="too fast")]
-        return SimpleNamespace(rows=rows_of(A)[:1], refusals=refusals, simulated=False)
-    return SimpleNamespace(rows=cell if isinstance(cell[0], tuple) else rows_of(cell), refusals=[], simulated=False)
+        return SimpleNamespace(rows=rows_of(A)[:1], refusals=refusals, simulated=False, varies_with="draw")
+    if isinstance(cell, float):
+        return SimpleNamespace(rows=rows_of([cell]), refusals=[], simulated=False, varies_with="nothing")
+    return SimpleNamespace(
+        rows=cell if isinstance(cell[0], tuple) else rows_of(cell), refusals=[], simulated=False, varies_with="draw"
+    )
 
 
 def case_of(scheme, load_text):
@@ -338,6 +345,32 @@ def test_replications_are_averaged_within_a_draw(tmp_path):
     assert row["half_width"] == pytest.approx(stats.t.ppf(0.975, 3) * stats.sem(np.subtract(B, A)))
 
 
+def test_one_value_is_compared_with_every_draw_of_the_other_side(tmp_path):
+    swept(tmp_path, {("fast", "0.1"): 2.0, ("slow", "0.1"): B})
+    (row,) = compare_values("x", "scheme", ("fast", "slow"), RESPONSE, tmp_path).table.to_dict("records")
+    assert (row["mean_a"], row["mean_b"], row["pairs"]) == (2.0, pytest.approx(np.mean(B)), len(B))
+    assert row["half_width"] == pytest.approx(mean_interval(B).half_width)
+    (back,) = compare_values("x", "scheme", ("slow", "fast"), RESPONSE, tmp_path).table.to_dict("records")
+    assert back["difference"] == pytest.approx(-row["difference"])
+
+
+def test_two_sides_in_which_nothing_varies_have_one_difference_and_no_interval(tmp_path, run_command):
+    swept(tmp_path / "store", {("fast", "0.1"): 2.0, ("slow", "0.1"): 5.5})
+    out = run_command("compare", "x", "scheme=fast,slow").out.splitlines()
+    assert out[2].split() == ["0.1", "2", "5.5", "3.5", "2.75", "1"]
+    assert out[3] == "nothing varies between draws in 1 of 1 comparison: one value, no interval"
+    assert load_points("x", tmp_path / "store")[["draws", "varies"]].to_numpy().tolist() == [[1, False]] * 2
+
+
+def test_a_card_says_where_nothing_varies(tmp_path):
+    store = swept(tmp_path, {("fast", "0.1"): 2.0, ("slow", "0.1"): [3.0] * 4})
+    lines = point_card(store, point_of("fast", "0.1"), 4, 1).splitlines()
+    assert lines[1].split() == ["response_mean_s", "2"]
+    assert lines[2] == "(nothing varies between draws, so each metric has one value and no interval)"
+    (_, same) = point_card(store, point_of("slow", "0.1"), 4, 1).splitlines()
+    assert same.split(maxsplit=1) == ["response_mean_s", "3 in each of 4 draws"]
+
+
 def test_compare_needs_a_quantile_that_exists(tmp_path):
     quantiles = [row for quantile in (0.5, 0.95) for row in rows_of(A, "response_quantile_s", quantile)]
     swept(tmp_path, {key: rows_of(A) + quantiles for key in PAIR})
@@ -357,7 +390,7 @@ def test_points_that_cannot_be_compared_are_listed_with_reasons(tmp_path, run_co
         tmp_path / "store",
         ALL_KINDS
         | {("slow", load): B for load in ("0.1", "0.2", "0.4")}
-        | {("fast", "0.5"): A, ("slow", "0.5"): lacks_a_draw, ("fast", "0.6"): A, ("slow", "0.6"): "unstable"},
+        | {("fast", "0.5"): A, ("slow", "0.5"): lacks_a_draw, ("fast", "0.6"): A, ("slow", "0.6"): A[:1]},
     )
     table = compare_values("x", "scheme", ("fast", "slow"), RESPONSE, tmp_path / "store").table.set_index("load")
     reasons = {
@@ -366,7 +399,7 @@ def test_points_that_cannot_be_compared_are_listed_with_reasons(tmp_path, run_co
         0.3: "scheme=fast: failed: load = 0.3: broke; scheme=slow: failed: load = 0.3: broke",
         0.4: "scheme=fast: no such point",
         0.5: "scheme=slow: has no response_mean_s in draws 3",
-        0.6: "scheme=slow: unstable: 1 of 4 draws, the first: too fast",
+        0.6: "scheme=fast has 4 draws, scheme=slow has 1",
     }
     assert table["reason"].to_dict() == reasons
     assert table["difference"].notna().to_dict() == {load: not reason for load, reason in reasons.items()}

@@ -120,7 +120,7 @@ BASE = np.array([4.0, 2.0, 3.5, 1.0])
 @pytest.fixture
 def comparison(tmp_path):
     """Compare four loads: equal, larger, and single or refused."""
-    cells = {("fast", "0.1"): BASE, ("fast", "0.2"): BASE, ("fast", "0.3"): BASE**2, ("fast", "0.4"): BASE[:1] + 1}
+    cells = {("fast", "0.1"): BASE, ("fast", "0.2"): BASE, ("fast", "0.3"): BASE**2, ("fast", "0.4"): BASE[:3] * 2}
     cells |= {("slow", "0.1"): BASE, ("slow", "0.2"): BASE, ("slow", "0.3"): BASE + 1, ("slow", "0.4"): "unstable"}
     swept(tmp_path, {key: cell if isinstance(cell, str) else list(cell) for key, cell in cells.items()})
     return compare_values("x", "load", ["0.1", "0.2", "0.3", "0.4"], Measure(), tmp_path)
@@ -128,29 +128,47 @@ def comparison(tmp_path):
 
 def test_several_values_are_compared_with_the_first_and_ranked(comparison):
     table = comparison.table.set_index(["scheme", "load"])
-    larger, single = table.loc[("fast", 0.3)], table.loc[("fast", 0.4)]
+    larger, fewer = table.loc[("fast", 0.3)], table.loc[("fast", 0.4)]
     assert larger["p"] == pytest.approx(stats.ttest_rel(BASE**2, BASE).pvalue)
-    assert (single["pairs"], single["unpaired"], single["difference"]) == (1, 3, 1.0)
-    assert single[["half_width", "p", "p_holm"]].isna().all()
+    assert (fewer["pairs"], fewer["unpaired"], fewer["difference"]) == (3, 1, pytest.approx(BASE[:3].mean()))
     assert table.loc[("slow", 0.4), "reason"].startswith("load=0.4: unstable: 1 of 4 draws")
     assert comparison.is_equal.tolist() == [True, False, False, True, False, False]
-    assert (comparison.ranking.cell_count, comparison.ranking.skipped_count, comparison.ranking.draw_count) == (1, 1, 1)
+    assert (comparison.ranking.cell_count, comparison.ranking.skipped_count, comparison.ranking.draw_count) == (1, 1, 3)
     assert comparison.ranking.table["best"].tolist() == [1, 1, 0, 0]
 
 
 def test_equal_sides_are_one_line(comparison):
     text = "\n".join(comparison_lines(comparison))
-    assert "p_holm is adjusted for 4 comparisons" in text
+    assert "p_holm is adjusted for 5 comparisons" in text
     assert "equal in every draw (2): [scheme=fast,slow load=0.2]" in text
     assert "not compared (1): load=0.4: unstable" in text
-    assert "note: 1 comparison of a single draw, which gives no interval" in text
     assert "note: 1 comparison over the draws that both sides have; one side has more" in text
     assert "fast      0.2" not in text
-    assert "Friedman" not in text  # a single draw cannot be tested
-    assert "near_first" not in text
+    assert "Friedman's test over 3 draws" in text
     whole = "\n".join(comparison_lines(comparison, show_equal=True))
     assert "equal in every draw" not in whole
     assert "fast     0.2" in whole
+
+
+def test_values_that_do_not_vary_have_no_tests(tmp_path):
+    cells = {("fast", load): value for load, value in zip(("0.1", "0.2", "0.3"), (2.0, 1.0, 3.0), strict=True)}
+    cells |= {("slow", load): [value] for (_, load), value in cells.items()}
+    swept(tmp_path, cells)
+    comparison = compare_values("x", "load", ["0.1", "0.2", "0.3"], Measure(), tmp_path)
+    assert comparison.ranking.table["value"].tolist() == [0.2, 0.1, 0.3]
+    text = "\n".join(comparison_lines(comparison))
+    assert "nothing varies between draws in 2 of 4 comparisons: one value, no interval" in text
+    assert "note: 2 comparisons of a single draw, which gives no interval" in text
+    for name in ("not_worse", "near_first", "Friedman", "p_holm"):
+        assert name not in text
+
+
+def test_a_value_that_does_not_vary_has_its_rank_in_every_draw():
+    fixed, varying = side([2.0])._replace(varies=False), side(BASE)
+    ranked = rank_values([(fixed, varying, side(BASE + 9)), (fixed, fixed, fixed)], "abc", "smallest")
+    table = ranked.table.set_index("value")["mean_rank"]
+    ranks = [1 + (draw < 2) + 0.5 * (draw == 2) for draw in BASE]  # of the fixed value beside the varying one
+    assert (ranked.draw_count, table["a"]) == (4, pytest.approx((np.mean(ranks) + 2) / 2))
 
 
 def test_values_must_be_several_and_different(tmp_path):

@@ -23,6 +23,7 @@ METRICS_OF_CONF = ",".join(choices("metric"))
 # What a second run of an evaluator may report beside the first.
 MEASURED_HERE = ("evaluator.profile=${profile:cpu_one_thread}", "model.name=tiny_llama", "workload.input_tokens=128")
 FURTHER = (
+    ("evaluator=simulation", "evaluator.warm_up=mser"),
     ("evaluator=simulation", "service=steps", "workload=drawn_lengths", f"metric=[{METRICS_OF_CONF}]"),  # whole tokens
     ("evaluator=cost", "evaluator.stage=simulate", "algorithm=petals", "demand.per_s=0.01"),
     ("evaluator=computation_profile", *MEASURED_HERE),
@@ -33,7 +34,7 @@ METRICS = metric_meanings()
 
 
 @pytest.fixture(scope="module")
-def emitted():
+def emitted(tmp_path_factory):
     """Return rows of every evaluator, run small, with all metrics that it may report."""
     rows = []
     first = [(f"evaluator={name}", *SPECIAL.get(name, ())) for name in choices("evaluator")]
@@ -46,6 +47,10 @@ def emitted():
         outcome = evaluate(case, range(1), range(1))
         assert not outcome.refusals, (evaluator, outcome.refusals)
         rows += outcome.rows
+    file = tmp_path_factory.mktemp("trace") / "trace.csv"
+    file.write_text("arrival_s,input_tokens,output_tokens\n" + "".join(f"{n},9,{n % 2}\n" for n in range(40)))
+    replayed = ("workload=trace", f"workload.file={file}", "workload.unanswered=one_token", "demand=native")
+    rows += evaluate(case_of(*SMALL[:3], *replayed), range(1), range(1)).rows
     return pd.DataFrame(rows)
 
 

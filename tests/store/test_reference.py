@@ -148,7 +148,7 @@ def test_numbers_have_six_digits_and_a_provenance(reference):
     half_width = mean_interval([1.0, 2.0, 3.0]).half_width
     assert f"10,exact,response_mean_s,,2,{half_width:.6g},3,ok" in lines
     made = yaml.safe_load((reference / "provenance.yaml").read_text())["x"]
-    assert made["command"] == "python run.py -m experiment=x draws=3 replications=1 seed=7"
+    assert made["command"] == "python run.py -m experiment=x seed=7 draws=3 replications=1"
     assert made["seeds"] == [7]
     assert made["platforms"] == [platform_of(current_provenance())]
 

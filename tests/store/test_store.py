@@ -86,10 +86,10 @@ def test_a_note_on_unfinished_work_is_removed_once_it_is_done(tmp_path):
     store = Store(tmp_path)
     store.leave_unfinished("ab12", RECORD | {"status": "failed", "reason": "broke"})
     assert store.parts(["ab12"]) == {"ab12": []}
-    assert outcome_of(store, "ab12", [], 1, 1) == ("failed", "broke", 0.5)
+    assert outcome_of(store, "ab12", [], 1, 1)[:3] == ("failed", "broke", 0.5)
     store.commit("ab12", part(1), ROWS, RECORD)
     assert store.unfinished("ab12") is None
-    assert outcome_of(store, "ab12", [part(1)], 1, 1) == ("ok", "", 0.5)
+    assert outcome_of(store, "ab12", [part(1)], 1, 1)[:3] == ("ok", "", 0.5)
 
 
 def test_an_outcome_is_about_the_given_draws_only(tmp_path):
@@ -103,8 +103,16 @@ def test_an_outcome_is_about_the_given_draws_only(tmp_path):
     assert outcome_of(store, "ab12", parts, 5, 1)[:2] == ("unstable", "2 of 5 draws, the first: too fast")
     assert outcome_of(store, "ab12", parts, 6, 1)[:2] == ("missing", "not computed yet")
     store.leave_unfinished("ab12", {"status": "skipped", "reason": "no data", "duration_s": 0.25})
-    assert outcome_of(store, "ab12", parts, 6, 1) == ("skipped", "no data", 1.75)
+    assert outcome_of(store, "ab12", parts, 6, 1)[:3] == ("skipped", "no data", 1.75)
     assert outcome_of(store, "ab12", parts, 5, 1).is_complete
+
+
+def test_the_outcome_of_a_point_in_which_nothing_varies_is_about_every_draw(tmp_path):
+    store = Store(tmp_path)
+    record = {"duration_s": 1.0, "refusals": [[0, "infeasible", "too small"]], "varies_with": "nothing"}
+    store.commit("ab12", part(5), [], record)
+    outcome = outcome_of(store, "ab12", [part(5)], 5, 1)
+    assert outcome == ("infeasible", "nothing varies between draws: too small", 1.0, False)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -27,7 +27,9 @@ def work_of(count, **settings):
 
 
 def result(case):
-    return SimpleNamespace(rows=[(0, 0, "n", float("nan"), case["n"])], refusals=[], simulated=False)
+    return SimpleNamespace(
+        rows=[(0, 0, "n", float("nan"), case["n"])], refusals=[], simulated=False, varies_with="draw"
+    )
 
 
 def evaluate(case, _draws, _replications):

@@ -7,13 +7,14 @@ import pytest
 
 from sweep.instantiate import evaluate
 from system import DataUnavailableError
-from tests.support.project import CONF, NEEDS_RUNTIME, SMALL_RUN, case_of, choices
+from tests.support.project import CONF, NEEDS_RUNTIME, ROOT, SMALL_RUN, case_of, choices
 from workloads import datasets
 
 # Enough memory for LLaMA-2-7B on four servers, and few jobs.
 SMALL = ("model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
 FEW_JOBS = ("workload.job_count=200",)
 OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_code_start", "azure_conversation")
+LISTED = ("typed", "inventory")  # clusters that list their servers themselves
 OF_DATA = (
     "ripe_measured",
     "ripe_synthetic",
@@ -102,8 +103,11 @@ def test_networks(network, made_up_data):
 
 
 @pytest.mark.parametrize("workload", choices("workload"))
-def test_workloads(workload, made_up_data):
+def test_workloads(workload, made_up_data, tmp_path):
     few = () if workload in OF_TRACES else FEW_JOBS
+    if workload == "trace":
+        (tmp_path / "own.csv").write_text(trace())
+        few = (f"workload.file={tmp_path / 'own.csv'}", "workload.format=azure")
     values = means(rows_of("network=european", *SMALL, f"workload={workload}", *few))
     assert values["response_mean_s"] > 0
 
@@ -121,6 +125,7 @@ def test_treatments_of_over_long_requests_report_their_share(treatment, made_up_
         (group, choice)
         for group in ("constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model")
         for choice in choices(group)
+        if choice not in LISTED
     ],
 )
 def test_choices_that_need_nothing_else(group, choice):
@@ -129,6 +134,13 @@ def test_choices_that_need_nothing_else(group, choice):
     size = ("cluster.server_count=9",) if choice == "equal_split" else size  # seven stages
     size = ("model=tiny_llama", "cluster.server_count=9") if choice.startswith("local_") else size
     values = means(rows_of("network=european", *SMALL[1:], *SMALL[:1], *size, f"{group}={choice}", *FEW_JOBS))
+    assert values["response_mean_s"] > 0
+
+
+@pytest.mark.parametrize("cluster", LISTED)
+def test_listed_clusters(cluster):
+    file = (f"cluster.file={ROOT / 'planner/examples/lab.yaml'}",) if cluster == "inventory" else ()
+    values = means(rows_of(f"cluster={cluster}", *file, SMALL[0], *SMALL[2:], *FEW_JOBS))
     assert values["response_mean_s"] > 0
 
 

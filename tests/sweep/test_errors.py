@@ -45,6 +45,11 @@ BAD = {
     ("data=embedded", "workload=azure_conversation"): (
         "workload.dataset = azure_conversation: is recorded data, which data=embedded does without; choose another"
     ),
+    ("network=european", "cluster=typed"): (
+        "network = european: nothing uses it, as cluster=typed has values of its own; leave network out"
+    ),
+    ("workload=trace",): "file = None: name a file, such as workload.file=requests.csv",
+    ("workload=trace", "workload.file=no.csv"): "file = no.csv: there is no such file; paths start where the command",
     ("demand.per_s=[1",): "no viable alternative at input '[1'",
 }
 

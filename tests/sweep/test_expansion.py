@@ -58,6 +58,14 @@ def test_the_command_line_replaces_and_fixes_an_experiments_axes(expand):
     assert [point.case["demand"]["load"] for point in sweep.points] == [0.3, 0.5]
 
 
+def test_words_of_a_sweep_make_its_points_again(expand):
+    few = ("data=embedded", "draws=2", "store=x", "precision=quick", "demand.load=0.3,0.5", "case.seed=7")
+    (sweep,) = expand(["experiment=fig3b", "evaluator=exact", *few])
+    (again,) = expand([*sweep.words, f"draws={sweep.draws}"])
+    assert again == sweep
+    assert not {"draws=2", "store=x"} & set(sweep.words)
+
+
 def test_an_experiment_may_be_several_grids_over_the_same_keys(expand):
     (sweep,) = expand(
         ["experiment=fig8", "data=embedded", "constants=paper", "cluster.server_count=20", "cluster.fast_share=0.2"]
@@ -139,6 +147,68 @@ def test_figures_share_points(expand):
 def test_precision_is_no_part_of_a_point(expand):
     few, many = (expand(["network=european", f"draws={draws}"])[0].points for draws in (2, 40))
     assert few[0].identity == many[0].identity
+
+
+def test_an_edited_trace_makes_other_points(expand, tmp_path):
+    file = tmp_path / "trace.csv"
+
+    def identity():
+        command = ["cluster=typed", "workload=trace", f"workload.file={file}", "workload.time_unit=ms"]
+        (sweep,) = expand(command)
+        return sweep.points[0].identity
+
+    file.write_text("arrival_s,input_tokens,output_tokens\n1,2,3\n4,5,6\n")
+    first = identity()
+    assert identity() == first
+    file.write_text("arrival_s,input_tokens,output_tokens\n1,2,3\n4,5,7\n")
+    assert identity() != first
+
+
+def test_a_changed_server_of_a_list_makes_other_points(expand, tmp_path):
+    file = tmp_path / "list.yaml"
+    identities = set()
+    for gpu in ("t4", "l4", "t4"):
+        file.write_text(f"servers: [{{name: a, gpu: {gpu}, count: 9, rtt_ms: 3}}]")
+        (sweep,) = expand(["cluster=inventory", f"cluster.file={file}"])
+        identities.add(sweep.points[0].identity)
+    assert len(identities) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["cluster=typed", "network=european,local"], r"network = european,local: nothing uses it, as cluster=typed"),
+        (
+            ["cluster=inventory", "cluster.file=planner/examples/lab.yaml", "model=tiny_llama", "constants=paper"],
+            r"constants = paper: nothing uses it, as cluster=inventory has values of its own; leave constants out",
+        ),
+    ],
+)
+def test_what_a_listed_cluster_has_no_use_for_is_refused(expand, words, message):
+    with pytest.raises(InputError, match=message):
+        expand(words)
+
+
+def test_a_setting_for_another_workload_is_refused_until_it_is_left_out(expand, tmp_path):
+    (tmp_path / "a.csv").write_text("arrival_s,input_tokens,output_tokens\n1,2,3\n4,5,6\n")
+    command = ["experiment=fig8_load", "data=embedded", "workload=trace", f"workload.file={tmp_path / 'a.csv'}"]
+    words = [*command, "demand.load=0.5", "algorithm=proposed", "evaluator=simulation"]
+    message = r"workload.job_count = 10000: the experiment sets it, but workload=trace has no such key; add ~workload"
+    with pytest.raises(InputError, match=message):
+        expand(words)
+    (sweep,) = expand([*words, "~workload.job_count"])
+    assert all("job_count" not in point.case["workload"] for point in sweep.points)
+
+
+def test_constants_and_networks_that_are_used_are_accepted(expand):
+    (sweep,) = expand(["cluster=typed,a100_slices", "network=european", "constants=published_code"])
+    assert len(sweep.points) == 2
+
+
+def test_axes_of_an_experiment_can_be_replaced_for_a_listed_cluster(expand):
+    axes = "experiment.axes=[{algorithm: [petals, proposed]}]"
+    (sweep,) = expand(["experiment=fig8", "cluster=typed", axes])
+    assert [point.axes for point in sweep.points] == [{"algorithm": "petals"}, {"algorithm": "proposed"}]
 
 
 @pytest.mark.parametrize("override", ["demand.nonsense=1", "nonsense=1,2", "workload.job_count.x=1"])

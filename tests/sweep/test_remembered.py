@@ -59,3 +59,12 @@ def test_configuration_from_elsewhere_is_not_remembered(project, tmp_path):
     store = Store(tmp_path / "store")
     elsewhere = [project / "conf", tmp_path / "mine"]
     assert expansions(store, project, ["m"], ["m"], sources=elsewhere) == 2
+
+
+def test_a_command_with_a_file_of_ones_own_is_not_remembered(project, tmp_path, monkeypatch):
+    own = {"seed": 7, "workload": {"file": "mine.csv", "sha256": "ab"}}
+    published = {"seed": 7, "network": [{"file": "public.csv", "address": "https://localhost/public.csv"}]}
+    store = Store(tmp_path / "store")
+    for case, count in ((own, 2), (published, 1)):
+        monkeypatch.setitem(globals(), "SWEEP", SWEEP._replace(points=[Point("a1", {"load": "0.1"}, case)]))
+        assert expansions(store, project, [str(case)], [str(case)]) == count

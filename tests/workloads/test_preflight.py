@@ -107,3 +107,17 @@ def test_gaps_evaluator_reports_the_mean_recorded_lengths():
         lengths = table.quantiles((np.arange(100_000) + 0.5) / 100_000)
         error = lengths.std() / np.sqrt(tables["job_count"])
         assert abs(values[f"{name}_mean"] - lengths.mean()) < LIMIT * error  # not truncated to a slot
+
+
+@pytest.mark.parametrize("rate_per_s", [0.5, 0.001])
+def test_the_index_of_dispersion_equals_that_of_all_windows_counted_one_by_one(rate_per_s):
+    arrival_s = np.cumsum(np.random.default_rng(12).exponential(1 / rate_per_s, 300))
+    after_s = arrival_s - arrival_s[0]
+    counts = [((after_s[1:] >= 60 * n) & (after_s[1:] < 60 * (n + 1))).sum() for n in range(int(after_s[-1] // 60))]
+    expected = np.var(counts, ddof=1) / np.mean(counts)
+    assert preflight_facts(arrival_s).index_of_dispersion == pytest.approx(expected)
+
+
+def test_a_sparse_trace_of_many_windows_takes_little_memory():
+    look = preflight_facts([0.0, 3e10, 6e10, 1e11])  # over a billion windows
+    assert look.index_of_dispersion == pytest.approx(1, rel=1e-6)

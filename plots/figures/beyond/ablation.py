@@ -24,8 +24,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     rows = rows[rows["metric"] == "response_mean_s"]
     setting = [*SETTING, *distinguishing_axes(rows, [SIZE, "algorithm", *SETTING])]
     sizes, columns = rows[SIZE].unique(), [name for name in in_order(rows["algorithm"], SCHEMES) if name != REFERENCE]
-    figure, panels = new_figure(1, len(sizes))
-    figure.set_size_inches(11, 3.6 * len(sizes))
+    figure, panels = new_figure(1, len(sizes), size_in=(11, 3.6 * len(sizes)))
     for axes, size in zip(panels, sizes, strict=True):
         _table(axes, _reductions(rows[rows[SIZE] == size], setting, columns), draws, labels)
         name = labels("algorithm", REFERENCE)

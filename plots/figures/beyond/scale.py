@@ -106,8 +106,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     """
     key = [*SUBJECT, *distinguishing_axes(rows, [*SUBJECT, SERVERS])]
     costs = _costs(rows, key)
-    figure, panels = new_figure(2, lines=2)
-    figure.set_size_inches(11, 8.5)
+    figure, panels = new_figure(2, lines=2, size_in=(11, 8.5))
     composing = costs["evaluator.stage"] == COMPOSE
     columns = ((costs[composing], "composing"), (costs[~composing], "evaluating a composition"))
     for above, below, (shown, title) in zip(panels[:2], panels[2:], columns, strict=True):

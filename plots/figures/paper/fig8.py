@@ -19,8 +19,7 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     """
     drawn = curves_of_schemes(rows, labels, ["constants", SHARE, SERVERS])
     sets, shares = drawn.rows["constants"].unique(), drawn.rows[SHARE].unique()
-    figure, panels = new_figure(len(shares), len(sets))
-    figure.set_size_inches(14, 3.2 * len(sets))
+    figure, panels = new_figure(len(shares), len(sets), size_in=(14, 3.2 * len(sets)))
     for axes, (constants, share) in zip(panels, product(sets, shares), strict=True):
         of_cell = drawn.rows[(drawn.rows["constants"] == constants) & (drawn.rows[SHARE] == share)]
         if of_cell.empty:  # all of its points were skipped or failed

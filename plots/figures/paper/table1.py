@@ -50,10 +50,9 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     """Draw the table as a picture."""
     schemes, texts = _schemes_and_texts(rows, draws, labels)
     lines = list(product(schemes, TIMES))
-    figure, (axes,) = new_figure()
     sources = _sources(texts)
     width_in = WIDTH_IN * len(sources) / len(SOURCES)
-    figure.set_size_inches(width_in, AROUND_IN + LINE_IN * len(lines))
+    figure, (axes,) = new_figure(size_in=(width_in, AROUND_IN + LINE_IN * len(lines)))
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(len(lines) + 0.2, -2.6))
     _write_head(axes, sources)

@@ -1,0 +1,137 @@
+"""Listed servers as arrays of memory and time coefficients."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hardware_profiles.listed.gpus import GPU_KEYS, Profiles, free_memory_gb, gpu_of
+from hardware_profiles.listed.links import (
+    BETWEEN_REGIONS,
+    BETWEEN_SERVERS,
+    Regions,
+    between_servers_s,
+    regions_of,
+    to_orchestrator_s,
+)
+from hardware_profiles.profile import GpuProfile
+from system import InputError, ServedModel, Servers
+from system.checks import require
+from system.entries import Entry
+
+SERVER_KEYS = ("name", "count", "gpu", *GPU_KEYS, "free_memory_gb", "rtt_ms", "region", "cost_per_hour")
+LIST_KEYS = ("servers", "orchestrator", BETWEEN_SERVERS, BETWEEN_REGIONS)
+OVERHEAD_KEYS = ("prefill_ms", "token_ms")
+HOP_OVERHEAD_MS = 18.0  # to serialize a message, for the prefill and for each further token (paper Sec. 4)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The servers of one entry: identical except for their names."""
+
+    names: tuple[str, ...]
+    gpu: GpuProfile
+    free_memory_gb: float
+    rtt_s: float
+    region: Any  # as `Regions` know it, or None
+    cost_per_hour: float  # NaN if neither the entry nor the profile states one
+
+
+@dataclass(frozen=True)
+class Machines:
+    """The servers of all groups, in the order of the groups."""
+
+    servers: Servers
+    gpus: tuple[str, ...]  # (J,)
+    groups: NDArray[np.int64]  # (J,)
+
+    @property
+    def cost_per_hour(self) -> NDArray[np.float64] | None:
+        """Return (J,) costs, or None if no server has one.
+
+        Raises `InputError` if only some have one.
+        """
+        costs = self.servers.cost_per_hour
+        unknown = np.flatnonzero(np.isnan(costs)).tolist()
+        if len(unknown) == costs.size:
+            return None
+        if unknown:
+            name = self.servers.name(unknown[0])
+            raise InputError(f"cost_per_hour of server {name} is missing: give it for every server or for none")
+        return costs
+
+
+def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s: tuple[float, float]) -> Machines:
+    """Return the servers of a list, an entry with `LIST_KEYS`.
+
+    A round trip has the first overhead for the prefill and the second for each further token. Raises `InputError` with
+    the name of the first server that is wrong.
+    """
+    regions = regions_of(top)
+    groups = [_group(entry, top, model, profiles, regions) for entry in server_entries(top)]
+    counts = [len(group.names) for group in groups]
+    names = tuple(name for group in groups for name in group.names)
+    _require_distinct(names)
+    rtt_s = np.repeat([group.rtt_s for group in groups], counts)
+    once_s, token_s = overheads_s
+    block_s = np.array([group.gpu.block_coefficients_s(model) for group in groups])
+    servers = Servers(
+        memory_gb=np.repeat([group.free_memory_gb for group in groups], counts),
+        communication_s=np.column_stack([rtt_s + once_s, np.zeros(rtt_s.size), rtt_s + token_s]),
+        block_s=np.repeat(block_s, counts, axis=0),
+        names=names,
+        orchestrator_rtt_s=rtt_s,
+        rtt_s=between_servers_s(top, regions, [group.region for group in groups], counts),
+        cost_per_hour=np.repeat([group.cost_per_hour for group in groups], counts),
+        idle_w=np.repeat([group.gpu.idle_w for group in groups], counts),
+        busy_w=np.repeat([group.gpu.busy_w for group in groups], counts),
+    )
+    gpus = tuple(group.gpu.name for group in groups for _ in group.names)
+    return Machines(servers, gpus, np.repeat(np.arange(len(groups)), counts))
+
+
+def server_entries(top: Entry, keys: Sequence[str] = SERVER_KEYS) -> list[Entry]:
+    """Return the entries under `servers`, each labelled with its name."""
+    listed = top.value("servers", "a list of servers, each with a name, a gpu and an rtt_ms")
+    require(isinstance(listed, list) and listed != [], "servers", repr(listed), "must be a list of at least one server")
+    return [Entry.of(_label(n, content), content, keys) for n, content in enumerate(listed, 1)]
+
+
+def overheads_of(top: Entry) -> tuple[float, float]:
+    """Return overheads (s) of prefill and of each further token."""
+    overheads = top.part("overheads", "a mapping", OVERHEAD_KEYS) if "overheads" in top else Entry("overheads", {})
+    once_s, token_s = (
+        (overheads.not_negative(key, "ms") if key in overheads else HOP_OVERHEAD_MS) / 1e3 for key in OVERHEAD_KEYS
+    )
+    return once_s, token_s
+
+
+def _label(n: int, content: Any) -> str:
+    named = isinstance(content, dict) and content.get("name") is not None
+    return f"server {content['name']}" if named else f"server number {n}"
+
+
+def _group(entry: Entry, top: Entry, model: ServedModel, profiles: Profiles, regions: Regions) -> Group:
+    name = _name(entry)
+    count = entry.count("count", "a number of servers") if "count" in entry else 1
+    names = (name,) if count == 1 else tuple(f"{name}-{n}" for n in range(1, count + 1))
+    gpu = gpu_of(entry, profiles)
+    cost = entry.not_negative("cost_per_hour", "a cost") if "cost_per_hour" in entry else gpu.cost_per_hour
+    return Group(names, gpu, free_memory_gb(entry, gpu, model), *to_orchestrator_s(entry, top, regions), cost)
+
+
+def _name(entry: Entry) -> str:
+    """Return an entry's name, by default its GPU and region."""
+    if "name" not in entry and "gpu" in entry and "region" in entry:
+        return f"{entry.text('gpu', 'a GPU')} in {entry.content['region']}"
+    return entry.text("name", "a name of its own")
+
+
+def _require_distinct(names: tuple[str, ...]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError(f"name = {name}: two servers have it; give each its own name (and equal servers a count)")
+        seen.add(name)

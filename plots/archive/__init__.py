@@ -1,0 +1,1 @@
+"""Archives for artifact evaluation: code, rows and figures in one file that reproduces itself."""
