@@ -66,7 +66,7 @@ class Comparison(NamedTuple):
 def compare_values(
     experiment: str,
     axis: str,
-    values: Sequence[str],
+    values: Sequence[Any],
     measure: Measure,
     store: str | Path = FOLDER,
     best: str = "smallest",
@@ -80,8 +80,8 @@ def compare_values(
     results = load_results(experiment, store)
     axes = axes_of(results.points)
     require_known(axes, axis=axis)
-    chosen = [matching_values(results.points, axis, [value])[0] for value in values]
-    require(len(set(chosen)) == len(chosen) > 1, axis, ",".join(values), "give two or more values, each once")
+    chosen = [matching_values(results.points, axis, [str(value)])[0] for value in values]
+    require(len(set(chosen)) == len(chosen) > 1, axis, ",".join(map(str, values)), "give two or more values, each once")
     require_measure(results.rows, measure)
     others = [other for other in axes if other != axis]
     first, *further = _by_value(results, measure, axis, chosen)

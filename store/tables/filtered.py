@@ -27,7 +27,7 @@ def collect(
     columns of `load_provenance` to each row. A text stands for the list that holds it alone. Raises `InputError` for
     unknown names and values.
     """
-    experiments, metrics = _listed(experiments), _listed(metrics)
+    experiments, metrics = listed(experiments), listed(metrics)
     results = [load_results(name, store) for name in experiments]
     rows = _joined(experiments, [result.rows for result in results])
     points = _joined(experiments, [result.points for result in results])
@@ -36,7 +36,7 @@ def collect(
             require_known(rows["metric"].unique(), metric=metric)
     for column, values in (where or {}).items():
         require_known(rows.columns.drop("value"), where=column)
-        chosen = matching_values(points if column in points else rows, column, _listed(values))
+        chosen = matching_values(points if column in points else rows, column, listed(values))
         rows = rows[rows[column].isin(chosen)]
         points = points[points[column].isin(chosen)] if column in points else points
     rows = rows[rows["metric"].isin(metrics)] if metrics else rows
@@ -45,7 +45,8 @@ def collect(
     return Results(rows.reset_index(drop=True), points.reset_index(drop=True))
 
 
-def _listed(names: str | Sequence[str]) -> Sequence[str]:
+def listed(names: str | Sequence[str]) -> Sequence[str]:
+    """Return names as a list; a text stands for the list of it alone."""
     return [names] if isinstance(names, str) else names
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from store.tables.filtered import collect, require_known
+from store.tables.filtered import collect, listed, require_known
 from store.tables.labels import Labels
 from store.tables.pairs import Measure
 from store.tables.reading import FOLDER, axes_of
@@ -29,10 +29,10 @@ class MeansTable(NamedTuple):
 
 def means_table(
     experiment: str,
-    rows: Sequence[str],
+    rows: str | Sequence[str],
     columns: str | None = None,
-    metrics: Sequence[str] = (Measure().metric,),
-    where: Mapping[str, Sequence[str]] | None = None,
+    metrics: str | Sequence[str] = Measure().metric,
+    where: Mapping[str, str | Sequence[str]] | None = None,
     store: str | Path = FOLDER,
 ) -> MeansTable:
     """Return means by rows and columns: axes, `metric` or `at`.
@@ -40,6 +40,7 @@ def means_table(
     An axis that varies and is neither becomes a further row key, so a mean is only over draws and replications. A mean
     needs all draws of its point; a cell without one has the point's status instead.
     """
+    rows = listed(rows)
     measured, points = collect(experiment, store, where, metrics)
     points = points.drop(columns="experiment")
     axes = axes_of(points)
