@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from store.disk.store import Store
 from store.tables.labels import Labels
 from store.tables.means import means_table, title, wide
 from store.tables.statistics import Interval, mean_interval
@@ -147,10 +148,13 @@ def test_a_table_is_written_for_programs_and_for_documents(experiment, run_comma
     run_command("collect", "x", "--to", tmp_path / "rows.md")
     collected = from_markdown((tmp_path / "rows.md").read_text().splitlines()[2:])
     assert len(collected) == 1 + 4 * 4 * 2 + 1  # header, four whole points, a refused one
+    store = Store(experiment[0])
+    store.write_experiment("x", store.experiment("x") | {"labels": {"scheme": {"fast": "Fast & new"}}})
     run_command("compare", "x", "load=0.1,0.2", "--to", tmp_path / "c.tex")
     header, *rows = from_latex((tmp_path / "c.tex").read_text().splitlines())[0]
     assert header == ["scheme", "load=0.1", "load=0.2", "difference", "ratio", "pairs", "p_holm"]
     expected = mean_interval(np.subtract(experiment[1]["fast", "0.2"], experiment[1]["fast", "0.1"]))
+    assert [row[0] for row in rows] == ["Fast & new", "slow"]
     assert rows[0][3] == " ± ".join(rounded(expected))
 
 
