@@ -12,13 +12,17 @@ from plots.archive.bundle import clean_commit, write_archive
 from plots.benchmarks import BENCHMARKS
 from plots.claims.ledger import CLAIMS
 from plots.drawing.appearance import appearance_of
+from plots.drawing.generic import Arrangement
+from plots.files import Request
 from plots.making import make_all
-from plots.outputs import outputs_of
+from plots.outputs import files_by_experiment, outputs_of
 from plots.report.page import REPORT
 from plots.stamps import Stamps
 from store.disk.store import Store
+from store.tables.filtered import axis_values
 from store.tables.verification import verify_all
-from sweep.errors import one_sentence_errors
+from sweep.errors import one_sentence_errors, require_stored
+from system.checks import require
 from system.code.source import ROOT
 
 
@@ -49,7 +53,28 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--plans", type=Path, default=Path("outputs/plan"), help=f"folder with the output of plan.py, for the {REPORT}"
     )
+    drawing = parser.add_argument_group("drawing an experiment in another way, into files of another name")
+    drawing.add_argument(
+        "--where", nargs="+", default=[], metavar="AXIS=VALUE[,VALUE]", help="draw only points with these values"
+    )
+    drawing.add_argument("--like", default="", metavar="EXPERIMENT", help="draw as the figure of this experiment")
+    drawing.add_argument("--x", default="", metavar="AXIS", help="draw the generic figure over this axis")
+    drawing.add_argument("--panels", type=_names, default=(), metavar="AXIS[,AXIS]", help="with panels over these axes")
+    drawing.add_argument("--curves", type=_names, default=(), metavar="AXIS[,AXIS]", help="with curves over these axes")
+    drawing.add_argument("--metric", default="", help="with this metric")
+    drawing.add_argument("--as", dest="file", default="", metavar="NAME", help="name of the files; NAME_own without it")
     return parser.parse_args()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def requested(args: argparse.Namespace) -> Request:
+    """Return how the command line wants experiments to be drawn."""
+    where = tuple((axis, tuple(values)) for axis, values in map(axis_values, args.where))
+    arrangement = Arrangement(args.x, args.panels, args.curves, args.metric)
+    return Request(where, args.like, arrangement, appearance_of(args.width, args.style))
 
 
 def main() -> None:
@@ -66,13 +91,19 @@ def main() -> None:
         sys.stdout.write(lines)
         sys.exit(not agrees)
     names = list(dict.fromkeys(args.names)) or [*swept, CLAIMS, BENCHMARKS]
-    appearance = appearance_of(args.width, args.style)
+    request = requested(args)
+    if args.file or not request.is_plain:
+        require(bool(args.names), "names", "none", "name the experiments to draw in another way")
+        require(len(names) == 1 or not args.file, "as", args.file, "several experiments cannot have files of one name")
     commit = clean_commit(ROOT) if args.archive else None
-    outputs = outputs_of(names, args.store, args.to, args.plans, args.rows, appearance)
+    experiments = [name for name in names if name not in (CLAIMS, BENCHMARKS, REPORT)]
+    known = [name for name in names if name in swept or name not in experiments]
+    outputs = outputs_of(known, args.store, args.to, args.plans, args.rows, request, args.file)
     make_all(outputs, Stamps(args.to), args.redraw)
+    require_stored(experiments, Store(args.store))
     if commit:
-        figures = {name: Stamps(args.to).files_of(name) for name in names if name in swept}
-        sys.stdout.write(f"{write_archive(args.store, figures, appearance, commit, args.archive)}\n")
+        figures = files_by_experiment(outputs, Stamps(args.to))
+        sys.stdout.write(f"{write_archive(args.store, figures, request.appearance, commit, args.archive)}\n")
 
 
 if __name__ == "__main__":

@@ -1,23 +1,33 @@
 """Figures and cards of experiments, written as files."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from evaluators.points.metrics import metric_meanings
 from plots import figures
-from plots.drawing.appearance import Appearance
+from plots.drawing import generic
+from plots.drawing.appearance import AS_DRAWN, Appearance
 from plots.drawing.fitting import fit
+from plots.drawing.generic import AUTOMATIC, Arrangement
+from plots.drawing.panels import absent
+from plots.drawing.style import DrawingError
 from plots.stamps import Made
+from store.commands.card import means
 from store.disk.store import configured_name
 from store.tables.labels import Labels, labels_in
+from store.tables.reading import OWN, Results
 from store.tables.statistics import PoolingError
+from system import InputError
 
 FORMATS = ("png", "pdf", "svg")
 METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}  # the same figure is the same file
@@ -26,69 +36,158 @@ TOO_NARROW = "not drawn: its texts do not fit a width of {:g} in; choose a large
 Drawn = TypeVar("Drawn")
 
 
-def write_figure(
-    experiment: str, sweep: Mapping[str, Any], rows: pd.DataFrame, folder: Path, appearance: Appearance
-) -> Made:
+class Request(NamedTuple):
+    """What the command line asks for: the values of axes to keep, how to draw them, and how figures look."""
+
+    where: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    like: str = ""  # the experiment whose module draws this one
+    arrangement: Arrangement = AUTOMATIC
+    appearance: Appearance = AS_DRAWN
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether figures show what they do without any wish."""
+        return self._replace(appearance=AS_DRAWN) == PLAIN
+
+
+PLAIN = Request()
+
+
+class Subject(NamedTuple):
+    """What is drawn: an experiment, the record of its sweep, its results, and the name of the files."""
+
+    experiment: str
+    sweep: Mapping[str, Any]
+    results: Results
+    file: str
+
+    @property
+    def labels(self) -> Labels:
+        """Return the labels of the values of axes."""
+        return labels_in(self.sweep)
+
+
+def write_figure(subject: Subject, folder: Path, title: str = "", request: Request = PLAIN) -> Made:
     """Draw an experiment and save its figure in every format.
 
-    The outcome is empty, or says why there is no figure. The settings of the command line (`fixed`) are written above
-    the figure.
+    The outcome is empty, or says why there is no figure. The title is written above the figure, with the choices of
+    which no point has a result. A single point that no module draws has a card instead of a figure.
     """
-    module = module_of(experiment)
-    with appearance.applied():
-        figure = try_to_draw(module.draw, rows, sweep["draws"], labels_in(sweep)) if module else NOTHING
+    draw = drawing_of(subject.experiment, request)
+    if isinstance(draw, partial) and _is_single(subject.results):
+        return Made("", [_write_text(_point_card(subject), subject.file, folder)])
+    lacking = absent(subject.results, subject.labels)
+    lines = [*filter(None, [title]), *([f"without any result: {'; '.join(lacking)}"] if lacking else [])]
+    width_in = request.appearance.width_in
+    with request.appearance.applied():
+        figure = try_to_draw(draw, subject.results, subject.labels)
         if isinstance(figure, str):
             return Made(figure, [])
-        if sweep["fixed"]:
-            figure.suptitle(", ".join(sweep["fixed"]), fontsize="small")
-        if appearance.width_in and not fit(figure, appearance.width_in):
+        if lines:
+            figure.suptitle("\n".join(lines), fontsize="small")
+        if width_in and not fit(figure, width_in):
             plt.close(figure)
-            return Made(TOO_NARROW.format(appearance.width_in), [])
-        return Made("", save(figure, experiment, folder))
+            return Made(TOO_NARROW.format(width_in), [])
+        return Made("", save(figure, subject.file, folder))
 
 
-def write_card(experiment: str, sweep: Mapping[str, Any], rows: pd.DataFrame, folder: Path) -> list[Path]:
+def write_card(subject: Subject, folder: Path, like: str = "") -> list[Path]:
     """Write the card of an experiment and return its file.
 
     Return no file if the experiment's module has no `card` function, if there are no rows, or if the rows lack an axis
     or metric that the card needs.
     """
-    module = module_of(experiment)
-    if not hasattr(module, "card") or rows.empty:
+    module = module_of(like or subject.experiment)
+    if not hasattr(module, "card") or subject.results.rows.empty:
         return []
     try:
-        card = module.card(rows, sweep["draws"], labels_in(sweep))
-    except (KeyError, IndexError, PoolingError):
+        card = module.card(subject.results, subject.labels)
+    except (KeyError, IndexError, PoolingError, DrawingError):
         return []  # the figure lacks the same axis or metric, and its outcome says so
-    folder.mkdir(parents=True, exist_ok=True)  # there may be no figure
-    path = folder / f"{experiment}.md"
-    path.write_text(card, encoding="utf-8")
-    return [path]
+    return [_write_text(card, subject.file, folder)]
+
+
+def parts_of(experiment: str, points: pd.DataFrame) -> dict[str, bool]:
+    """Return by name whether a figure shows declared points only.
+
+    The points that its own file declares have a figure with its name. If there are others, all points have a figure
+    whose name ends in `_own`, which never replaces the first. An experiment without any module and declared point has a
+    figure of all points with its name.
+    """
+    has_declared, has_no_other = points["is_declared"].any(), points["is_declared"].all()
+    if has_no_other or (not has_declared and module_of(experiment) is None):
+        return {experiment: bool(has_no_other)}
+    whole = {f"{experiment}{OWN}": False}
+    return {experiment: True} | whole if has_declared else whole
+
+
+def drawing_of(experiment: str, request: Request = PLAIN) -> Callable[[Results, Labels], Figure]:
+    """Return the function that draws an experiment."""
+    module = module_of(request.like or experiment)
+    if request.like and module is None:
+        raise InputError(f"like = {request.like}: no module in plots/figures has this name; choose one that has")
+    if module is None or request.arrangement != AUTOMATIC:
+        return partial(generic.draw, metrics=metric_meanings(), wanted=request.arrangement)
+    draw: Callable[[Results, Labels], Figure] = module.draw
+    return draw
 
 
 def module_of(experiment: str) -> Any:
     """Return the module that draws an experiment, or None.
 
-    An embedded variant is drawn by the module of the original.
+    An embedded variant is drawn by the module of the original. Raises `InputError` for a module that cannot be used.
     """
     name = configured_name(experiment)
     packages = [f"{figures.__name__}.{package.name}" for package in iter_modules(figures.__path__)]
     modules = [f"{package}.{name}" for package in packages if name.isidentifier() and find_spec(f"{package}.{name}")]
-    return import_module(modules[0]) if modules else None
+    if len(modules) > 1:
+        raise InputError(f"experiment = {name}: {' and '.join(modules)} both draw it; keep one of them")
+    return _checked(modules[0]) if modules else None
 
 
-def try_to_draw(
-    draw: Callable[[pd.DataFrame, int, Labels], Drawn], rows: pd.DataFrame, draws: int, labels: Labels
-) -> Drawn | str:
+def _checked(name: str) -> ModuleType:
+    """Return a module that can draw.
+
+    Raises `InputError` that names the file if the module lacks a docstring or a function `draw`.
+    """
+    file = f"{name.replace('.', '/')}.py"
+    try:
+        module = import_module(name)
+    except Exception as error:
+        raise InputError(f"{file}: cannot be imported: {type(error).__name__}: {error}") from error
+    if not module.__doc__:
+        raise InputError(f"{file}: has no docstring; say on its first line what the figure shows")
+    if not callable(getattr(module, "draw", None)):
+        raise InputError(f"{file}: has no function draw(results, labels) that returns a figure")
+    return module
+
+
+def try_to_draw(draw: Callable[[Results, Labels], Drawn], results: Results, labels: Labels) -> Drawn | str:
     """Return what `draw` draws, or why it does not."""
-    if rows.empty:
+    if results.rows.empty:
         return NOTHING
     try:
-        return draw(rows, draws, labels)
-    except PoolingError as error:
+        return draw(results, labels)
+    except (PoolingError, DrawingError) as error:
         return f"not drawn: {error}"
     except (KeyError, IndexError) as error:
         return f"not drawn: its points lack {error}"
+
+
+def _is_single(results: Results) -> bool:
+    return len(results.points) == 1 and not results.rows.empty
+
+
+def _point_card(subject: Subject) -> str:
+    """Return every metric of a single point as text."""
+    return "\n".join([f"# {subject.file}", "", "```", *means(subject.results.rows), "```", ""])
+
+
+def _write_text(text: str, name: str, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)  # there may be no figure
+    path = folder / f"{name}.md"
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def save(figure: Figure, name: str, folder: Path) -> list[Path]:

@@ -28,9 +28,11 @@ class Done(NamedTuple):
 def make_all(outputs: Sequence[Output], stamps: Stamps, redraw: bool) -> None:
     """Make the outputs that changed, and print all lines.
 
-    With `redraw`, all outputs are made. The lines are printed in the order of the outputs. If an output fails, the
-    others are still made, and its error is raised at the end. No process is started if nothing has to be made.
+    With `redraw`, all outputs are made. The lines are printed in the order of the outputs. If outputs fail, the others
+    are still made; the first error is raised at the end, and the others are printed. No process is started if nothing
+    has to be made.
     """
+    errors: list[BaseException] = []
     with ExitStack() as stack:
         start = cache(lambda: stack.enter_context(ProcessPoolExecutor(initializer=mpl.use, initargs=("agg",))))
         tasks = {
@@ -40,15 +42,17 @@ def make_all(outputs: Sequence[Output], stamps: Stamps, redraw: bool) -> None:
         for name, task in tqdm(tasks.items(), unit="figure", disable=None):
             error = task.exception()
             if error:
-                tqdm.write(f"not made: {error}")
+                errors.append(error)
                 continue
             lines, inputs, made = task.result()
             if made is not None and inputs is not None:
                 stamps.write(name, inputs, made)
             if lines:
                 tqdm.write(lines)
-    for task in tasks.values():
-        task.result()
+    for error in errors[1:]:
+        tqdm.write(f"not made: {error}")
+    if errors:
+        raise errors[0]
 
 
 def _make(output: Output) -> Done:

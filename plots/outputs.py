@@ -6,7 +6,7 @@ report.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,14 +17,15 @@ import pandas as pd
 from plots.benchmarks import BENCHMARKS, TABLE, write_benchmarks
 from plots.claims.ledger import CLAIMS, write_claims
 from plots.claims.rules import claims
-from plots.drawing.appearance import AS_DRAWN, Appearance
-from plots.files import NOTHING, module_of, write_card, write_figure
+from plots.drawing.panels import absent
+from plots.files import NOTHING, PLAIN, Request, Subject, module_of, parts_of, write_card, write_figure
 from plots.report.page import REPORT, write_report
-from plots.stamps import Made, Output, hash_of
+from plots.stamps import Made, Output, Stamps, hash_of
 from store.commands.summary import reasons, summary_line
 from store.disk.store import ROW_SCHEMA, Store, configured_name
+from store.tables.filtered import matching
 from store.tables.precision import reached_precision, widest_interval
-from store.tables.reading import Results, load_results
+from store.tables.reading import OWN, Results, axes_of, declared, load_results
 from store.tables.reference import how_made, write_reference
 from store.tables.run_length import run_length_note
 
@@ -52,10 +53,9 @@ class Experiment:
         """Return its rows and points."""
         return load_results(self.name, self.store)
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """Return a hash of its rows, points and record."""
-        rows, points = self.results
+    def fingerprint(self, results: Results) -> str:
+        """Return a hash of its record and of results."""
+        rows, points = results
         digest = hashlib.sha256(json.dumps({**self.sweep, "points": list(points)}, sort_keys=True).encode())
         for table in (rows[ROW_SCHEMA.names], points.drop(columns="duration_s")):
             digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
@@ -64,45 +64,83 @@ class Experiment:
 
 @dataclass(frozen=True)
 class ExperimentFigure:
-    """The figure of an experiment, and the card that goes with it."""
+    """The figure of an experiment, and the card that goes with it.
+
+    It shows only the points that the experiment's own file declares, or all points. `name` is that of its files.
+    """
 
     experiment: Experiment
     folder: Path
-    appearance: Appearance
+    name: str
+    only_declared: bool
+    request: Request = PLAIN
 
     @property
-    def name(self) -> str:
-        """Return the name of the experiment."""
-        return self.experiment.name
+    def subject(self) -> Subject:
+        """Return what is drawn."""
+        everything = self.experiment.results
+        results = declared(everything) if self.only_declared else everything
+        chosen = matching(results, {axis: list(values) for axis, values in self.request.where})
+        return Subject(self.experiment.name, self.experiment.sweep, chosen, self.name)
+
+    @property
+    def title(self) -> str:
+        """Return the settings of the command line, if any."""
+        where = [f"{axis} = {', '.join(values)}" for axis, values in self.request.where]
+        return "" if self.only_declared else ", ".join([*self.experiment.sweep["fixed"], *where])
 
     def inputs(self) -> str:
         """Return a hash of the results, the drawing code and the appearance."""
-        module = module_of(self.name)
+        module = module_of(self.request.like or self.experiment.name)
         modules = [write_figure.__module__, *([module.__name__] if module else [])]
-        return hash_of(modules, self.name, self.experiment.fingerprint, self.appearance.facts())
+        results = self.experiment.fingerprint(self.subject.results)
+        wishes = [self.request[:-1], self.request.appearance.facts()]
+        return hash_of(modules, self.name, self.title, wishes, results)
 
     def make(self) -> Made:
         """Draw the figure and write the card.
 
         The card is written even if the figure cannot be drawn.
         """
-        sweep, rows = self.experiment.sweep, self.experiment.results.rows
-        made = write_figure(self.name, sweep, rows, self.folder, self.appearance)
-        return Made(made.outcome, [*made.files, *write_card(self.name, sweep, rows, self.folder)])
+        subject = self.subject
+        made = write_figure(subject, self.folder, self.title, self.request)
+        return Made(made.outcome, [*made.files, *write_card(subject, self.folder, self.request.like)])
 
     def lines(self, made: Made, note: str) -> str:
         """Return a summary with the file of the figure.
 
         It counts the points and names the widest interval. Without a figure the summary says why there is none.
         """
-        sweep, (rows, points) = self.experiment.sweep, self.experiment.results
+        subject = self.subject
+        rows, points = subject.results
         where = made.outcome or f"{made.files[0]}{note}"
-        cards = [f"    card: {path}" for path in made.files if path.suffix == ".md"]
-        axes = sweep["axes"]
-        notes = reached_precision(rows, axes, sweep) or widest_interval(rows, axes, sweep["draws"])
-        notes += run_length_note(rows, axes)
+        cards = [f"    card: {path}" for path in made.files[1:] if path.suffix == ".md"]
         why = reasons(points) if made.outcome == NOTHING else []
-        return "\n".join([f"{summary_line(self.name, sweep['fixed'], points)}; {where}", *cards, *notes, *why])
+        lacking = [f"    without any result: {choice}" for choice in absent(subject.results, subject.labels)]
+        summary = f"{summary_line(self.name, [self.title] if self.title else [], points)}; {where}"
+        axes = axes_of(points)
+        notes = reached_precision(rows, axes, self.experiment.sweep) or widest_interval(rows, axes)
+        return "\n".join([summary, *cards, *notes, *run_length_note(rows, axes), *(why or lacking)])
+
+
+def figures_of(experiment: Experiment, folder: Path, file: str, request: Request) -> list[ExperimentFigure]:
+    """Return the figures of an experiment.
+
+    They are those of `parts_of`, or the one that the command line asks for.
+    """
+    if file or not request.is_plain:
+        return [ExperimentFigure(experiment, folder, file or f"{experiment.name}{OWN}", False, request)]
+    parts = parts_of(experiment.name, experiment.results.points)
+    return [ExperimentFigure(experiment, folder, name, only_declared, request) for name, only_declared in parts.items()]
+
+
+def files_by_experiment(outputs: Iterable[Output], stamps: Stamps) -> dict[str, list[Path]]:
+    """Return the files of the figures of each experiment."""
+    files: dict[str, list[Path]] = {}
+    for output in outputs:
+        if isinstance(output, ExperimentFigure):
+            files.setdefault(output.experiment.name, []).extend(stamps.files_of(output.name))
+    return files
 
 
 @dataclass(frozen=True)
@@ -119,7 +157,7 @@ class Ledger:
 
     def inputs(self) -> str:
         """Return a hash of its experiments' results and the rules."""
-        results = [(experiment.name, experiment.fingerprint) for experiment in self.basis]
+        results = [(experiment.name, experiment.fingerprint(experiment.results)) for experiment in self.basis]
         return hash_of([write_claims.__module__], results)
 
     def make(self) -> Made:
@@ -165,8 +203,8 @@ class ReferenceRows:
     def inputs(self) -> str:
         """Return a hash of the results and their provenance."""
         names = [experiment.name for experiment in self.experiments]
-        sources = [how_made(self.store, name) for name in names]
-        fingerprints = [experiment.fingerprint for experiment in self.experiments]
+        sources = [how_made(self.store, item.name, item.results.points) for item in self.experiments]
+        fingerprints = [experiment.fingerprint(experiment.results) for experiment in self.experiments]
         return hash_of([write_reference.__module__], str(self.folder.resolve()), names, sources, fingerprints)
 
     def make(self) -> Made:
@@ -206,12 +244,13 @@ def outputs_of(
     folder: Path,
     plans: Path,
     rows: Path | None,
-    appearance: Appearance = AS_DRAWN,
+    request: Request = PLAIN,
+    file: str = "",
 ) -> list[Output]:
     """Return the outputs with these names.
 
-    The appearance is that of the experiments' figures. With a folder for `rows`, the reference rows of the named
-    experiments come first.
+    With a folder for `rows`, the reference rows of the named experiments come first. `request` is for experiments, and
+    `file` is the name of the files of one.
     """
     swept = {name: Experiment(name, store) for name in Store(store).experiment_names()}
     needed = {name for claim in claims() for name in claim.experiments}
@@ -221,7 +260,8 @@ def outputs_of(
         BENCHMARKS: BenchmarkFigure(folder),
         REPORT: Report(store, folder, plans),
     }
-    figures = {name: ExperimentFigure(swept.get(name) or Experiment(name, store), folder, appearance) for name in names}
-    chosen = [others.get(name) or figures[name] for name in names]
+    chosen: list[Output] = []
+    for name in names:
+        chosen += [others[name]] if name in others else figures_of(swept[name], folder, file, request)
     experiments = [swept[name] for name in sorted(set(names) & set(swept))]
     return chosen if rows is None else [ReferenceRows(store, experiments, rows), *chosen]

@@ -1,7 +1,6 @@
 """Inspect and clean a store: progress of experiments, their rows, single points, comparisons, outdated files."""
 
 import argparse
-import re
 import signal
 import sys
 import warnings
@@ -17,7 +16,7 @@ from store.commands.status import experiment_status, status_lines
 from store.disk.outcome import COMPLETE
 from store.disk.store import Store
 from store.tables.compare import BEST, Comparison, compare_commits, compare_stores, compare_values
-from store.tables.filtered import collect
+from store.tables.filtered import axis_values, collect
 from store.tables.labels import Labels, labels_in
 from store.tables.meanings import dictionary, whole_dictionary
 from store.tables.means import means_table, title, wide
@@ -26,8 +25,6 @@ from store.tables.reading import FOLDER, load
 from store.tables.text import FORMATS, aligned, require_table_name, write_table
 from system.checks import require
 from system.errors import exit_in_one_sentence
-
-COMMA = re.compile(r",(?![^\[]*\])")  # a comma outside of lists, as a list is one value
 
 
 def arguments() -> argparse.Namespace:
@@ -124,7 +121,7 @@ def _status(args: argparse.Namespace) -> None:
 def _collect(args: argparse.Namespace) -> None:
     if args.to:
         require_table_name(args.to)
-    where = dict(_axis_values(text) for text in args.where)
+    where = dict(axis_values(text) for text in args.where)
     rows, points = collect(args.experiments, args.store, where, args.metric, args.provenance)
     if args.to:
         write_table(rows, args.to, title=f"rows of {', '.join(args.experiments)}")
@@ -162,7 +159,7 @@ def _compare(args: argparse.Namespace) -> None:
 def _table(args: argparse.Namespace) -> None:
     if args.to:
         require_table_name(args.to)
-    where = dict(_axis_values(text) for text in args.where)
+    where = dict(axis_values(text) for text in args.where)
     table = means_table(args.experiment, args.rows, args.columns, args.metric, where, args.store)
     _write_lines([title(table), *aligned(wide(table))])
     if args.to:
@@ -179,7 +176,7 @@ def _comparison(args: argparse.Namespace) -> Comparison:
         return compare_stores(args.experiment, args.with_store, measure, args.store)
     if args.with_commit:
         return compare_commits(args.experiment, args.with_commit, measure, args.store)
-    axis, values = _axis_values(args.values)
+    axis, values = axis_values(args.values)
     return compare_values(args.experiment, axis, values, measure, args.store, args.best)
 
 
@@ -199,13 +196,6 @@ def _dictionary(args: argparse.Namespace) -> None:
         _write_lines(aligned(dictionary(load(args.experiment, args.store), metrics)))
     else:
         _write_lines(aligned(whole_dictionary(metrics)))
-
-
-def _axis_values(text: str) -> tuple[str, list[str]]:
-    """Return the axis and the values of `axis=value,value`."""
-    axis, sign, values = text.partition("=")
-    require(bool(axis and sign and values), "axis", text, "write axis=value or axis=value,value")
-    return axis, COMMA.split(values)
 
 
 def _write_lines(lines: Iterable[str]) -> None:

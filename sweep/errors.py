@@ -4,8 +4,9 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from functools import partial
 from textwrap import shorten
 from typing import Any
@@ -14,9 +15,12 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from store.disk.files import StoreWarning
-from store.disk.store import configured_name, words_of
+from store.disk.store import Store, configured_name, words_of
+from store.tables.filtered import LIKENESS
+from system.code.source import ROOT
 from system.errors import STOPPED, InputError, input_error_behind
 
+EXPERIMENTS = ROOT / "conf" / "experiment"
 FULL_ERROR = "HYDRA_FULL_ERROR"
 ONE_SENTENCE = "SERVER_CHAINS_ONE_SENTENCE"  # set with FULL_ERROR if the user did not set that
 MISPLACED = re.compile(r"In '(experiment/[^']+)': Could not override '[^']+@experiment\.")
@@ -86,6 +90,19 @@ def _missing_choice(error: MissingConfigException) -> str:
         return f"{group} = {name}: there is no such file; `python run.py {group}={name}` lists the choices"
     is_embedded = group == "experiment" and configured_name(name) in error.options
     return f"{error.missing_cfg_file}.yaml: there is no such file; write {words_of(name)}" if is_embedded else ""
+
+
+def require_stored(names: Iterable[str], store: Store) -> None:
+    """Raise `InputError` for experiments that are not stored."""
+    stored = store.experiment_names()
+    for name in names:
+        if name in stored or (EXPERIMENTS / f"{configured_name(name)}.yaml").is_file():
+            store.experiment(name)  # raises with the command that computes it
+        else:
+            near = get_close_matches(name, stored, cutoff=LIKENESS) or stored
+            raise InputError(
+                f"experiment = {name}: not in {store.folder}; choose {' or '.join(near) or 'another store'}"
+            )
 
 
 def not_installed(launcher: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from plots.drawing.appearance import Appearance
 from store.tables.filtered import collect
+from store.tables.reading import load_points
 from store.tables.reference import how_made, write_reference
 from store.tables.text import write_table
 from system import InputError
@@ -97,7 +98,7 @@ def _write_results(store: Path, figures: Mapping[str, Sequence[Path]], top: Path
 
 def _write_guide(store: Path, experiments: Sequence[str], appearance: Appearance, commit: str, top: Path) -> None:
     """Write the page and the script of the archive."""
-    sources = {name: how_made(store, name) for name in experiments}
+    sources = {name: how_made(store, name, load_points(name, store)) for name in experiments}
     sweeps = [source["command"].removeprefix("python ") for source in sources.values()]
     if appearance.style:
         copyfile(appearance.style, top / STYLE)

@@ -9,6 +9,8 @@ import pandas as pd
 
 from plots.drawing.predicted import MEASURED, Kind, cell_axes, errors, kinds_in, means, with_kinds
 from store.tables.labels import Labels
+from store.tables.reading import Results
+from store.tables.statistics import shown
 from store.tables.text import aligned
 
 LINES = {
@@ -29,18 +31,18 @@ LINES = {
 BANDS = {"service_mean_s": 0.10, "response_mean_s": 0.15}  # the largest errors that the step queues should have
 
 
-def card(rows: pd.DataFrame, draws: int, labels: Labels) -> str:
+def card(results: Results, labels: Labels) -> str:
     """Return the card as a page of Markdown.
 
     A summary of all cells comes first, then a table for each cell.
     """
-    known = with_kinds(rows)
+    known = with_kinds(results.rows)
     axes, table, kinds = cell_axes(known), means(known), kinds_in(known, labels)
-    cells = [(None, table)] if not axes else table.groupby(axes, sort=False)
+    cells = [(None, table)] if not axes else table.groupby(axes, sort=False, dropna=False)
     lines = ["# Predicted and measured", "", *_summary(table, kinds), ""]
     for values, cell in cells:
         named = [] if values is None else zip(axes, values, strict=True)
-        lines += [", ".join(f"{axis} = {value}" for axis, value in named) or "one cell", "", "```"]
+        lines += [", ".join(f"{axis} = {shown(value)}" for axis, value in named) or "one cell", "", "```"]
         lines += [*aligned(_cell_table(cell, kinds), empty=""), "```", ""]
     return "\n".join(lines)
 
@@ -80,13 +82,13 @@ def _cell_table(cell: pd.DataFrame, kinds: Sequence[Kind]) -> pd.DataFrame:
     idle = (cell["metric"] == "server_utilisation") & (values.fillna(0) == 0).all(axis=1)
     listed = cell[cell["metric"].isin(LINES) & ~idle]
     ordered = listed.assign(rank=listed["metric"].map(list(LINES).index))
-    shown = ordered.sort_values(["rank", "at"])
-    labels = [_label(metric, coordinate) for metric, coordinate in zip(shown["metric"], shown["at"], strict=True)]
+    lines = ordered.sort_values(["rank", "at"])
+    labels = [_label(metric, coordinate) for metric, coordinate in zip(lines["metric"], lines["at"], strict=True)]
     columns: dict[str, list[str]] = {"": labels}
-    for name, label, _ in (kind for kind in present if shown[kind.name].notna().any()):
-        columns[label] = _texts(shown[name], "{:.4g}")
-        if MEASURED in shown and name != MEASURED:
-            columns[f"off {label}"] = _texts(errors(shown, kinds)[name], "{:+.1%}")
+    for name, label, _ in (kind for kind in present if lines[kind.name].notna().any()):
+        columns[label] = _texts(lines[name], "{:.4g}")
+        if MEASURED in lines and name != MEASURED:
+            columns[f"off {label}"] = _texts(errors(lines, kinds)[name], "{:+.1%}")
     return pd.DataFrame(columns)
 
 

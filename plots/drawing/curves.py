@@ -37,6 +37,12 @@ class Curve(NamedTuple):
     subject: str  # the value of the subject; empty if it has none
     is_plain: bool  # whether its evaluator and metric are those of most subjects, so that the subject alone names it
     rest: tuple[str, ...]  # the values of its key without the subject: evaluator, metric and others
+    key: Key  # the subject, the evaluator and other axes that distinguish curves, and the metric
+
+    def points_in(self, points: pd.DataFrame) -> pd.DataFrame:
+        """Return the points that belong to this curve."""
+        axes = [axis for axis in self.key if axis in points]
+        return points[points[axes].apply(texts).eq([self.key[axis] for axis in axes]).all(axis=1)]
 
 
 class Curves(NamedTuple):
@@ -80,7 +86,10 @@ def curves_of(
     """
     if rows.empty:
         raise KeyError("the metrics that it shows")
+    if subject not in rows:
+        raise KeyError(subject)
     columns = [subject, *distinguishing_axes(rows, [*shown, subject]), "metric"]
+    rows = rows if subject == EVALUATOR else _with_one_floor(rows, [*shown, *columns], subject)
     keys = rows[columns].apply(texts)
     if one_metric:
         keys["metric"] = MEAN
@@ -90,6 +99,20 @@ def curves_of(
     names = _Names([dict(zip(columns, values, strict=True)) for values in distinct.to_numpy()], subject, labels)
     labelled = keys.merge(distinct.assign(curve=names.labels()), on=list(distinct), how="left")
     return Curves(rows.assign(curve=labelled["curve"].to_numpy()), names.curves())
+
+
+def _with_one_floor(rows: pd.DataFrame, columns: Sequence[str], subject: str) -> pd.DataFrame:
+    """Return the rows with one floor for all subjects.
+
+    A lower bound for every scheme is the same whatever scheme its point names. Rows with different floors are kept, and
+    cannot be drawn as one curve.
+    """
+    cells = [column for column in dict.fromkeys([*columns, "draw", "replication"]) if column in rows]
+    cells.remove(subject)
+    floors = rows[rows["metric"] == FLOOR]
+    differing = floors.groupby(cells, dropna=False)["value"].transform("nunique") > 1
+    repeated = floors.duplicated(cells) & ~differing
+    return rows.drop(index=floors.index[repeated])
 
 
 def texts(column: pd.Series) -> pd.Series:
@@ -118,7 +141,7 @@ class _Names:
 
     def _curve(self, label: str, key: Key, look: Look) -> Curve:
         rest = tuple(value for axis, value in key.items() if axis != self.subject)
-        return Curve(label, look, key[self.subject], self._is_plain(key), rest)
+        return Curve(label, look, key[self.subject], self._is_plain(key), rest, key)
 
     def labels(self) -> list[str]:
         """Return the label of each key.

@@ -6,15 +6,15 @@ or the evaluator of a prediction without a service model. If predictions of one 
 is part of the name of the kind.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from plots.drawing.curves import NO_AXES
+from plots.drawing.curves import NO_AXES, NONE, axis_words
 from plots.drawing.style import LOOKS, Look, in_order, looks_of
 from store.tables.labels import Labels
-from store.tables.statistics import complete_means
+from store.tables.statistics import complete_means, shown
 from system import InputError
 
 THEORY, MODEL, STEPS, MEASURED = "exact", "independent", "steps", "runtime"
@@ -22,6 +22,8 @@ LOOKS_LIKE = {"simulation": MODEL, "replay": MODEL}  # the look of evaluators in
 COMPARED = "response_mean_s"  # the metric that every kind has
 NOWHERE = -1.0  # replaces nan, which a pivot would drop; coordinates are 0 or above
 NOT_OF_A_CELL = (*NO_AXES, "workload", "kind")
+LOAD = "demand.load"
+NAMED = (CAPACITY, RTT) = ("tuning.capacity", "network.rtt_s")  # a title names them even if all cells agree
 GROUPS_OF_KINDS = ("evaluator", "service")  # these axes and their settings make the kind
 
 
@@ -102,12 +104,16 @@ def means(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the means of each kind.
 
     There is a row for each cell, metric and coordinate. The kinds are columns. A mean is nan if some draw lacks the
-    value.
+    value. Raises `PoolingError` if points of one kind and cell differ in a further setting.
     """
-    keys = [*cell_axes(rows), "metric", "at"]
-    complete = complete_means(rows, [*keys, "kind"]).fillna({"at": NOWHERE})
-    table = complete.pivot_table(index=keys, columns="kind", values="mean", sort=False).reset_index()
-    return table.replace({"at": NOWHERE}, float("nan")).rename_axis(columns=None)
+    axes = cell_axes(rows)
+    keys = [*axes, "metric", "at"]
+    without = [axis for axis in axes if rows[axis].isna().any()]  # a pivot would drop nan
+    named = rows.assign(**{axis: rows[axis].astype(object).fillna(NONE) for axis in without})
+    complete = complete_means(named, [*keys, "kind"]).fillna({"at": NOWHERE})
+    table = complete.pivot_table(index=keys, columns="kind", values="mean").reset_index()
+    order = named[keys].fillna({"at": NOWHERE}).drop_duplicates()
+    return order.merge(table, on=keys).replace({"at": NOWHERE}, float("nan"))
 
 
 def errors(table: pd.DataFrame, kinds: Sequence[Kind], reference: str = MEASURED) -> pd.DataFrame:
@@ -119,31 +125,60 @@ def errors(table: pd.DataFrame, kinds: Sequence[Kind], reference: str = MEASURED
     return table.assign(**{name: table[name] / table[reference] - 1 for name in predictions})
 
 
-def compute_share(table: pd.DataFrame, kinds: Sequence[Kind]) -> float:
-    """Return the share of computation in a lone job's service.
+def compute_shares(table: pd.DataFrame, kinds: Sequence[Kind]) -> "pd.Series[float]":
+    """Return the share of computation without other jobs, by cell.
 
-    Time spent waiting for the steps of other jobs does not count. The share is nan if no kind has it.
+    Time spent waiting for the steps of other jobs does not count. If several kinds have the share, it is that of the
+    step queues, or else that of the measurement.
     """
     names = in_order((kind.name for kind in kinds if kind.name in table), (STEPS, MEASURED))
-    times = table.groupby("metric")[names].mean()
-    for name in times:
-        compute_s, communication_s = times[name].reindex(["compute_mean_s", "communication_mean_s"])
-        if pd.notna(compute_s + communication_s):
-            return float(compute_s / (compute_s + communication_s))
-    return float("nan")
+    cells = [str(column) for column in table if column not in ("metric", "at", *names)]
+    compute_s, communication_s = (
+        table[table["metric"] == metric].set_index(cells)[names]
+        for metric in ("compute_mean_s", "communication_mean_s")
+    )
+    shares = compute_s / (compute_s + communication_s)
+    return shares.bfill(axis="columns").iloc[:, 0].dropna()
+
+
+def share_words(shares: "pd.Series[float]") -> str:
+    """Return the least and the greatest share in per cent.
+
+    Return one number if they are equal, and no text without any share.
+    """
+    ends = list(dict.fromkeys(f"{share:.0%}" for share in (shares.min(), shares.max()) if pd.notna(share)))
+    return " to ".join(ends)
 
 
 def columns_of_cells(rows: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return the rows of each round trip and capacity.
+    """Return the rows of cells that differ in load only."""
+    rows[LOAD]  # raises `KeyError` if rows have no load
+    others = [axis for axis in cell_axes(rows) if axis != LOAD]
+    return [shown for _, shown in rows.groupby(others, sort=False, dropna=False)] if others else [rows]
 
-    The cells in a set of rows differ in load only.
+
+def cell_title(rows: pd.DataFrame, all_rows: pd.DataFrame, kinds: Sequence[Kind], labels: Labels) -> str:
+    """Return the title of cells that differ in load only.
+
+    It names the axes in which cells differ, and the share of computation at the lowest load.
     """
-    return [shown for _, shown in rows.groupby(["network.rtt_s", "tuning.capacity"], sort=False)]
+    share = share_words(compute_shares(means(rows[rows[LOAD] == rows[LOAD].min()]), kinds))
+    setting = {axis: rows[axis].iloc[0] for axis in cell_axes(rows) if axis != LOAD}
+    alone = [f"{share} computation"] if share else []
+    return ", ".join([*cell_words(setting, all_rows, labels), *alone])
 
 
-def cell_title(rows: pd.DataFrame, kinds: Sequence[Kind]) -> str:
-    """Return the title of cells that differ in load only."""
-    share = compute_share(means(rows[rows["demand.load"] == rows["demand.load"].iloc[0]]), kinds)
-    rtt_ms, capacity = 1e3 * float(rows["network.rtt_s"].iloc[0]), rows["tuning.capacity"].iloc[0]
-    alone = "" if pd.isna(share) else f", {share:.0%} computation"
-    return f"c = {capacity}, RTT {rtt_ms:g} ms{alone}"
+def cell_words(setting: Mapping[str, Any], rows: pd.DataFrame, labels: Labels) -> list[str]:
+    """Return the setting of a cell in words.
+
+    They name the capacity, the round trip, and every other axis in which the rows differ.
+    """
+    named = [axis for axis in NAMED if axis in setting]
+    others = [axis for axis in setting if axis not in NAMED and len(rows[axis].unique()) > 1]
+    return [_setting_words(axis, setting[axis], labels) for axis in named + others if setting[axis] != NONE]
+
+
+def _setting_words(axis: str, value: Any, labels: Labels) -> str:
+    if axis in NAMED:
+        return f"c = {value:g}" if axis == CAPACITY else f"RTT {1e3 * value:g} ms"
+    return axis_words(axis, shown(value), labels)

@@ -9,13 +9,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from plots.drawing.curves import FLOOR, Curve, Curves, curves_of, mean_responses
+from plots.drawing.panels import REFUSED, Panel
 from plots.drawing.style import curve, over_draws
 from store.tables.labels import Labels
 
 NOTE = (
-    "means of {draws} clusters with 95 % intervals; at the upper edge, in a scheme's colour: n/{draws} clusters on\n"
-    "which it is unstable or infeasible, so that there is no mean, or a mean that lies beyond the frame"
+    "means of {draws} clusters with 95 % intervals; above a panel, in a scheme's colour: n/m, if it is unstable or\n"
+    "infeasible on n of m clusters, so that there is no mean, or a mean that lies beyond the frame"
 )
+LEVEL_PT, TITLE_PT = 9, 6  # height of a line of notes, and of the space below a title
 FRAME = 2  # height of the frame, as a multiple of the greatest mean of the best scheme
 
 
@@ -27,27 +29,27 @@ def curves_of_schemes(rows: pd.DataFrame, labels: Labels, shown: Sequence[str]) 
     return curves_of(mean_responses(rows), labels, shown, "algorithm")
 
 
-def draw_schemes(axes: Axes, rows: pd.DataFrame, curves: Iterable[Curve], axis: str, draws: int) -> None:
-    """Draw the curves of some rows, with notes.
+def draw_schemes(axes: Axes, panel: Panel, curves: Sequence[Curve], axis: str, title: str) -> None:
+    """Draw the curves of a panel with title and notes.
 
     The notes are on points that schemes lack or that lie beyond the frame.
     """
-    present = [line for line in curves if (rows["curve"] == line.label).any()]
-    means = {line.label: over_draws(rows[rows["curve"] == line.label], axis) for line in present}
+    means = {line.label: over_draws(panel.rows[panel.rows["curve"] == line.label], axis) for line in curves}
+    present = [line for line in curves if line.is_plain or len(means[line.label])]
     for line in present:
-        if line.is_plain or len(means[line.label]):
-            curve(axes, line.look, means[line.label], line.label)
+        curve(axes, line.look, means[line.label], line.label)
     schemes = [line for line in present if line.is_plain]
     floors = [means[line.label]["mean"] for line in present if FLOOR in line.rest]
     top = _frame(axes, {line.label: means[line.label]["mean"] for line in schemes}, floors)
-    coordinates = pd.to_numeric(rows[axis]).unique()
-    for level, scheme in enumerate(schemes):
-        of_scheme = rows[rows["curve"] == scheme.label].assign(coordinate=lambda frame: pd.to_numeric(frame[axis]))
-        answered = of_scheme.groupby("coordinate")["draw"].nunique()
-        notes = _notes(means[scheme.label]["mean"], answered, coordinates, draws, top)
-        look = {"fontsize": "x-small", "ha": "center", "va": "top", "weight": "bold", "color": scheme.look["color"]}
-        for coordinate, note in notes.items():
-            axes.text(coordinate, 0.98 - 0.06 * level, note, transform=axes.get_xaxis_transform(), **look)
+    notes = [_refused(line, panel, axis) | _beyond(means[line.label]["mean"], top) for line in schemes]
+    levels = [(line, note) for line, note in zip(schemes, notes, strict=True) if note]
+    for level, (line, note) in enumerate(levels):
+        look = {"fontsize": "x-small", "ha": "center", "va": "bottom", "weight": "bold", "color": line.look["color"]}
+        for coordinate, text in note.items():
+            axes.annotate(
+                text, (coordinate, 1), (0, 2 + LEVEL_PT * level), axes.get_xaxis_transform(), "offset points", **look
+            )
+    axes.set_title(title, pad=TITLE_PT + LEVEL_PT * len(levels))
 
 
 def _frame(axes: Axes, means: Mapping[str, pd.Series], floors: Iterable[pd.Series]) -> float:
@@ -66,13 +68,18 @@ def _frame(axes: Axes, means: Mapping[str, pd.Series], floors: Iterable[pd.Serie
     return high
 
 
-def _notes(
-    means: pd.Series, answered: pd.Series, coordinates: Iterable[float], draws: int, top: float
-) -> dict[float, str]:
-    """Return the notes at the upper edge by coordinate.
+def _refused(line: Curve, panel: Panel, axis: str) -> dict[float, str]:
+    """Return lacking draws by coordinate, such as 3/20."""
+    points = line.points_in(panel.points)
+    refused = points[points["status"].isin(REFUSED)]
+    answered = panel.rows.groupby("point")["draw"].nunique()
+    lacking = refused["draws"] - refused["point"].map(answered).fillna(0).astype(int)
+    return {
+        float(coordinate): f"{count}/{draws}"
+        for coordinate, count, draws in zip(refused[axis], lacking, refused["draws"], strict=True)
+    }
 
-    A note gives the number of draws without a value, or a mean that lies beyond the frame.
-    """
-    counts = {coordinate: int(answered.get(coordinate, 0)) for coordinate in coordinates}
-    notes = {coordinate: f"{draws - count}/{draws}" for coordinate, count in counts.items() if count < draws}
-    return notes | {float(str(coordinate)): f"{mean:.0f} s" for coordinate, mean in means.items() if mean > top}
+
+def _beyond(means: pd.Series, top: float) -> dict[float, str]:
+    """Return the means that lie beyond the frame by coordinate."""
+    return {float(str(coordinate)): f"{mean:.0f} s" for coordinate, mean in means.items() if mean > top}

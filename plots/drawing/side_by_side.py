@@ -1,13 +1,13 @@
 """Means and percentiles of real runs beside their predictions, for runs at a single load."""
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plots.drawing.curves import axis_words
-from plots.drawing.predicted import kinds_in, with_kinds
+from plots.drawing.panels import panels_over
+from plots.drawing.predicted import cell_axes, cell_words, kinds_in, with_kinds
 from plots.drawing.style import MOST_COLUMNS, legend_below, logarithmic_from_zero, new_figure
 from store.tables.labels import Labels
+from store.tables.reading import Results
 from store.tables.statistics import complete_means
 
 STATISTICS = {
@@ -21,28 +21,26 @@ STATISTICS = {
 OFFSET, MOST = 0.12, 0.72  # distance between two kinds of one statistic, and from the first kind to the last
 
 
-def draw_side_by_side(rows: pd.DataFrame, axis: str, draws: int, labels: Labels) -> Figure:
-    """Draw a panel for each value of the axis."""
-    known = with_kinds(rows)
-    kinds = kinds_in(known, labels)
-    figure, panels = new_figure(known[axis].nunique())
+def draw(results: Results, labels: Labels) -> Figure:
+    """Draw a panel for each cell."""
+    known = with_kinds(results.rows)
+    kinds, axes_of_cells = kinds_in(known, labels), cell_axes(known)
+    cells = panels_over(results._replace(rows=known), axes_of_cells)
+    figure, frames = new_figure(len(cells))
     offset = min(OFFSET, MOST / len(kinds))
-    for axes, (value, shown) in zip(panels, known.groupby(axis, sort=False), strict=True):
-        present = [kind for kind in kinds if kind.name in set(shown["kind"])]
+    for axes, cell in zip(frames, cells, strict=True):
+        present = [kind for kind in kinds if kind.name in set(cell.rows["kind"])]
         for number, (name, label, own) in enumerate(present):
-            times = _statistics(shown[shown["kind"] == name])
+            times = _statistics(cell.rows[cell.rows["kind"] == name])
             look = own | {"linestyle": "none", "capsize": 2, "label": label}
             x = times.index + offset * (number - (len(present) - 1) // 2)
             axes.errorbar(x, times["mean"], times["half_width"].fillna(0.0), **look)
-        _label(axes, axis_words(axis, str(value), labels))
-    legend_below(figure, panels, min(len(kinds), MOST_COLUMNS))
+        title = ", ".join(cell_words(cell.setting, known, labels))
+        axes.set(xlabel="statistic of the jobs", ylabel="time (s)", title=title)
+        axes.set_xticks(range(len(STATISTICS)), list(STATISTICS))
+        logarithmic_from_zero(axes)
+    legend_below(figure, frames, min(len(kinds), MOST_COLUMNS))
     return figure
-
-
-def _label(axes: Axes, title: str) -> None:
-    axes.set(xlabel="statistic of the jobs", ylabel="time (s)", title=title)
-    axes.set_xticks(range(len(STATISTICS)), list(STATISTICS))
-    logarithmic_from_zero(axes)
 
 
 def _statistics(rows: pd.DataFrame) -> pd.DataFrame:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
 from plots.drawing.appearance import current_appearance
-from store.tables.labels import Labels
 from store.tables.statistics import complete_means
+from system import InputError
 
 WIDTH_IN, HEIGHT_IN = 4.6, 3.2
 LEGEND_MARGIN_IN = 0.2
@@ -48,7 +48,7 @@ LOOKS: dict[str, Look] = {
     "exact_mean": {"color": "black", "linestyle": "-", "zorder": 3},
     "theorem4_lower": {"color": COLOURS[2], "marker": "^", "linestyle": "--"},
     "surrogate": {"color": COLOURS[1], "marker": "s", "linestyle": ":"},
-    "jffc": {"color": COLOURS[0], "marker": "o", "markersize": 3, "linestyle": "none", "zorder": 5},
+    "jffc": {"color": COLOURS[0], "marker": "o", "markersize": 3, "linestyle": ":", "zorder": 5},
     "sed": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
     "sa_jsq": {"color": COLOURS[1], "marker": "s", "markersize": 6.5, **HOLLOW},
     "jsq": {"color": COLOURS[3], "marker": "D", "markersize": 6.5, "markerfacecolor": "none", "linestyle": ":"},
@@ -68,24 +68,14 @@ LOOKS: dict[str, Look] = {
     "jffc_only": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
     "petals_block_cap": {"color": COLOURS[4], "marker": "*", "markersize": 7, "linestyle": "-."},
 }
-# The order of schemes in tables.
-SCHEMES = (
-    "proposed",
-    "proposed_tuned",
-    "bprr",
-    "petals",
-    "jffc_only",
-    "proposed_required_rate",
-    "bprr_published_code",
-    "petals_fcfs",
-    "petals_block_cap",
-    "petals_window_sum",
-    "petals_cap_and_sum",
-)
 # Colours, markers and dashes for names that are not listed above. The ones that differ most come first.
 FREE_COLOURS = tuple(COLOURS[number] for number in (4, 5, 6, 8, 9, 2, 1, 3, 0, 7))
 FREE_MARKERS = ("*", "X", "p", "<", ">", "h", "P", "v", "^", "s", "D", "o")
 FREE_DASHES = ("-.", (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2)), "-", "--", ":")
+
+
+class DrawingError(InputError):
+    """Error for rows of which no figure can be drawn that shows all of them."""
 
 
 def new_figure(
@@ -107,23 +97,23 @@ def new_figure(
     return figure, list(axes.flat)
 
 
-def by_constants(
-    panels: Sequence[Axes], rows: pd.DataFrame, labels: Labels
-) -> Iterator[tuple[Axes, pd.DataFrame, str]]:
-    """Yield panel, rows and title of each set of constants."""
-    for axes, name in zip(panels, rows["constants"].unique(), strict=False):  # some rows may lack a set
-        yield axes, rows[rows["constants"] == name], labels("constants", name)
-
-
 def over_draws(rows: pd.DataFrame, axis: str) -> pd.DataFrame:
     """Return `mean` and `half_width` over draws along an axis.
 
     The index has the values of the axis, ascending. The half-width is that of the 95 % interval. A value of the axis is
     left out if some draw of its point lacks a number, because a mean over the others would be of other clusters. Raises
-    `PoolingError` unless each value of the axis belongs to one configuration.
+    `PoolingError` unless each value of the axis belongs to one configuration, and `DrawingError` for rows without one.
     """
-    statistics = complete_means(rows, [axis]).dropna(subset=axis).set_index(axis)
+    if rows[axis].isna().any():
+        raise DrawingError(f"{axis}: some points have no value of it; keep the others with --where")
+    statistics = complete_means(rows, [axis]).set_index(axis)
     return statistics[["mean", "half_width"]]
+
+
+def mean_of(rows: pd.DataFrame, metric: str) -> float:
+    """Return the mean of a metric; nan if incomplete."""
+    means = complete_means(rows[rows["metric"] == metric], ["metric"])["mean"]
+    return float(means.to_numpy()[0]) if len(means) else float("nan")
 
 
 def in_order(names: Iterable[Name], order: Iterable[Name]) -> list[Name]:
@@ -147,8 +137,13 @@ def looks_of(wanted: Mapping[Curve, Name], looks: Mapping[Name, Look]) -> dict[C
         if name in looks:
             first.setdefault(name, curve)
     known = {curve: looks[name] for name, curve in first.items()}
-    free = _free_looks(list(known.values()))
+    taken = list(known.values())
+    free = (look for look in _free_looks(taken) if _marks(look) not in map(_marks, taken))
     return {curve: known.get(curve) or next(free) for curve in wanted}
+
+
+def _marks(look: Look) -> tuple[Any, ...]:
+    return look["color"], look.get("marker"), look.get("linestyle")
 
 
 def _free_looks(taken: Sequence[Look]) -> Iterator[Look]:

@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from plots.claims.rules import SETS
-from plots.files import NOTHING, module_of, try_to_draw
+from plots.files import drawing_of, module_of, parts_of, try_to_draw
 from plots.report.markup import Markup, drawing, folded, paragraph, table
 from store.commands.summary import reasons, summary_line
 from store.disk.store import configured_name
 from store.tables.labels import Labels, labels_in
 from store.tables.precision import widest_interval
-from store.tables.reading import Results, axes_of
+from store.tables.reading import Results, axes_of, declared
 from store.tables.reference import reference_rows
+from system import InputError
 
 BOTH = "both"
 
@@ -25,17 +26,18 @@ BOTH = "both"
 def section_of(name: str, sweep: Mapping[str, Any], results: Results) -> Markup:
     """Return the section of an experiment.
 
-    Its drawings are those of the experiment's module.
+    Its drawings are those of the experiment's module: of the points that the experiment's own file declares and, if
+    there are others, of all points.
     """
     rows, points = results
     labels = labels_in(sweep)
     heading, shows = title_of(name)
-    summary = [summary_line(name, sweep["fixed"], points), *widest_interval(rows, sweep["axes"], sweep["draws"])]
+    summary = [summary_line(name, sweep["fixed"], points), *widest_interval(rows, axes_of(points))]
     others = reasons(points)
     parts = [
         f'<section class="experiment" id="{escape(name)}">\n<h3>{escape(heading)}</h3>\n',
         paragraph(shows),
-        *_drawings(name, shows, results, sweep["draws"], labels),
+        *_parts(name, shows, sweep, results),
         _constants_note(points, labels),
         f'<p class="summary">{"<br>".join(escape(line.strip()) for line in summary)}</p>\n',
         folded("Points without a mean", "".join(map(paragraph, others))) if others else "",
@@ -43,6 +45,18 @@ def section_of(name: str, sweep: Mapping[str, Any], results: Results) -> Markup:
         "</section>\n",
     ]
     return Markup("".join(parts))
+
+
+def _parts(name: str, shows: str, sweep: Mapping[str, Any], results: Results) -> Iterator[Markup]:
+    """Yield the drawings of each part, or an error."""
+    try:
+        for file, only_declared in parts_of(name, results.points).items():
+            if file != name:
+                yield paragraph(f"{file}: all points, {', '.join(sweep['fixed'])} among them")
+            chosen = declared(results) if only_declared else results
+            yield from _drawings(name, shows, chosen, labels_in(sweep))
+    except InputError as error:
+        yield paragraph(f"not drawn: {error}")
 
 
 class Title(NamedTuple):
@@ -57,58 +71,59 @@ def title_of(name: str) -> Title:
 
     It is the summary of the module that draws the experiment, split at its first colon.
     """
-    module = module_of(name)
+    try:
+        module = module_of(name)
+    except InputError:
+        module = None  # its section says why
     summary_lines = module.__doc__.partition("\n\n")[0] if module else name
     heading, _, shows = " ".join(summary_lines.split()).partition(": ")
     variant = ", without any data set" if configured_name(name) != name else ""
     return Title(heading + variant, shows[:1].upper() + shows[1:])
 
 
-def _drawings(name: str, shows: str, results: Results, draws: int, labels: Labels) -> Iterator[Markup]:
+def _drawings(name: str, shows: str, results: Results, labels: Labels) -> Iterator[Markup]:
     """Yield an experiment's table, or else its figures.
 
     A module with a `table` function has a table; else there is a figure for each choice of constants.
     """
     module = module_of(name)
-    if module is None:
-        yield paragraph(NOTHING)
-    elif hasattr(module, "table"):
-        made = try_to_draw(module.table, results.rows, draws, labels)
-        note = module.NOTE.format(draws=draws).replace("\n", " ")
-        yield paragraph(made) if isinstance(made, str) else table(made, note, labels)
-    else:
-        for view, rows in _views(results).items():
-            figure = try_to_draw(module.draw, rows, draws, labels)
-            title = labels("constants", view) if view in SETS else ""
-            text = f"{shows} {title.capitalize()}".strip()
-            yield paragraph(figure, view=view) if isinstance(figure, str) else drawing(figure, text, view=view)
+    if hasattr(module, "table"):
+        made = try_to_draw(module.table, results, labels)
+        yield paragraph(made) if isinstance(made, str) else table(made, module.note(results).replace("\n", " "), labels)
+        return
+    for view, shown in _views(results).items():
+        figure = try_to_draw(drawing_of(name), shown, labels)
+        title = labels("constants", view) if view in SETS else ""
+        text = f"{shows} {title.capitalize()}".strip()
+        yield paragraph(figure, view=view) if isinstance(figure, str) else drawing(figure, text, view=view)
 
 
-def _views(results: Results) -> dict[str, pd.DataFrame]:
-    """Return the rows under both sets, and under each set.
+def _views(results: Results) -> dict[str, Results]:
+    """Return the results under both sets, and under each set.
 
-    The sets are those of constants. If the experiment does not have both sets, return all rows under an empty name.
+    The sets are those of constants. If the experiment does not have both sets, return all results under an empty name.
     """
-    rows, points = results
-    if _sets(points) < len(SETS):
-        return {"": rows}
-    return {BOTH: rows} | {name: _under(name, rows, points) for name in SETS}
+    if _sets(results.points) < len(SETS):
+        return {"": results}
+    return {BOTH: results} | {name: _under(name, results) for name in SETS}
 
 
 def _sets(points: pd.DataFrame) -> int:
     return points["constants"].nunique() if "constants" in points else 0
 
 
-def _under(constants: str, rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that belong to one set of constants.
+def _under(constants: str, results: Results) -> Results:
+    """Return the results that belong to one set of constants.
 
-    They include rows that do not depend on the constants. These rows belong to points that have no counterpart under
-    the other set.
+    They include those that do not depend on the constants. These belong to points that have no counterpart under the
+    other set.
     """
+    rows, points = results
     others = [axis for axis in axes_of(points) if axis != "constants"]
-    cells = pd.Series(list(map(tuple, points[others].fillna("").to_numpy())))
+    cells = pd.Series(list(map(tuple, points[others].astype(object).fillna("").to_numpy())), points.index)
     alone = points["constants"].groupby(cells).transform("nunique") == 1
-    return rows[(rows["constants"] == constants) | rows["point"].isin(points.loc[alone, "point"])]
+    chosen = points[(points["constants"] == constants) | alone]
+    return Results(rows[rows["point"].isin(chosen["point"])], chosen)
 
 
 def _constants_note(points: pd.DataFrame, labels: Labels) -> str:

@@ -5,7 +5,7 @@ import pandas as pd
 from store.disk.outcome import NOTHING_VARIES, outcome_of
 from store.disk.store import Store
 from store.tables.run_length import run_length_note
-from store.tables.statistics import MOST_COORDINATES, mean_interval
+from store.tables.statistics import MOST_COORDINATES, by_draw, mean_interval
 from system import InputError
 
 
@@ -43,7 +43,7 @@ def _labels(rows: pd.DataFrame) -> pd.Series:
 
 
 def _interval(group: pd.DataFrame) -> str:
-    values = group.groupby("draw")["value"].mean()
+    values = by_draw(group, ["metric", "at"])["value"]
     interval = mean_interval(values)
     spread = f" ± {interval.half_width:.3g} over {interval.size} draws" if interval.size > 1 else ""
     if interval.size > 1 and values.eq(values.iloc[0]).all():

@@ -1,5 +1,6 @@
 """Rows of several experiments as one tidy, filtered table."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,6 +12,8 @@ from store.disk.store import LIKENESS
 from store.tables.reading import FOLDER, MEASURED, OF_POINT, Results, load_provenance, load_results
 from store.tables.statistics import shown
 from system.checks import require
+
+COMMA = re.compile(r",(?![^\[]*\])")  # a comma outside of lists, as a list is one value
 
 
 def collect(
@@ -34,11 +37,7 @@ def collect(
     if not rows.empty:
         for metric in metrics:
             require_known(rows["metric"].unique(), metric=metric)
-    for column, values in (where or {}).items():
-        require_known(rows.columns.drop("value"), where=column)
-        chosen = matching_values(points if column in points else rows, column, listed(values))
-        rows = rows[rows[column].isin(chosen)]
-        points = points[points[column].isin(chosen)] if column in points else points
+    rows, points = matching(Results(rows, points), where or {})
     rows = rows[rows["metric"].isin(metrics)] if metrics else rows
     if with_provenance:
         rows = rows.merge(_provenance(experiments, store), on=["point", "draw", "replication"])
@@ -48,6 +47,20 @@ def collect(
 def listed(names: str | Sequence[str]) -> Sequence[str]:
     """Return names as a list; a text stands for the list of it alone."""
     return [names] if isinstance(names, str) else names
+
+
+def matching(results: Results, where: Mapping[str, str | Sequence[str]]) -> Results:
+    """Return the rows and points with these values of columns.
+
+    Values are written as on the command line. Raises `InputError` for unknown columns and values.
+    """
+    rows, points = results
+    for column, values in where.items():
+        require_known(rows.columns.drop("value"), where=column)
+        chosen = matching_values(points if column in points else rows, column, listed(values))
+        rows = rows[rows[column].isin(chosen)]
+        points = points[points[column].isin(chosen)] if column in points else points
+    return Results(rows, points)
 
 
 def require_known(names: Iterable[str], **fields: str) -> None:
@@ -94,3 +107,10 @@ def _provenance(experiments: Sequence[str], store: str | Path) -> pd.DataFrame:
     cells = parts.explode("draws").explode("replications")
     named = cells.rename(columns={"draws": "draw", "replications": "replication"})
     return named.drop_duplicates(["point", "draw", "replication"]).astype({"draw": "int32", "replication": "int32"})
+
+
+def axis_values(text: str) -> tuple[str, list[str]]:
+    """Return the axis and the values of `axis=value,value`."""
+    axis, sign, values = text.partition("=")
+    require(bool(axis and sign and values), "axis", text, "write axis=value or axis=value,value")
+    return axis, COMMA.split(values)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from store.tables.statistics import intervals_over_draws, shown
+from store.tables.statistics import complete_means, intervals_over_draws, shown
 
 METRIC = "response_mean_s"
 WIDE = 0.05
@@ -40,20 +40,22 @@ def _listed(means: pd.DataFrame, axes: Sequence[str]) -> str:
     return "; ".join([*words, f"{len(means) - MOST_NAMED} more"] if len(means) > MOST_NAMED else words)
 
 
-def widest_interval(rows: pd.DataFrame, axes: list[str], draws: int) -> list[str]:
+def widest_interval(rows: pd.DataFrame, axes: list[str]) -> list[str]:
     """Return a line on the relative half-widths of the mean response times.
 
-    It shows the largest one, and how many are above 5 %. Only means over all draws of the experiment count; there is no
-    line if there is no such mean.
+    It shows the largest one with its point, and how many are above 5 %. Only means over all draws of their point count;
+    there is no line if there is no such mean.
     """
-    means = intervals_over_draws(rows[rows["metric"] == METRIC], axes) if axes and not rows.empty else pd.DataFrame()
+    means = (
+        complete_means(rows[rows["metric"] == METRIC], ["point", *axes]) if axes and not rows.empty else pd.DataFrame()
+    )
     if means.empty:
         return []
-    means["relative"] = (means["half_width"] / means["mean"]).where(means["draws"] == draws)
+    means["relative"] = means["half_width"] / means["mean"]
     known = means.dropna(subset="relative")
-    wide = f"{(known['relative'] > WIDE).sum()} of {len(known)} above {WIDE:.0%}"
+    wide = f"{(known['relative'] > WIDE).sum()} of {len(known)} points above {WIDE:.0%}"
     return [
-        f"    {METRIC}: half-widths of at most {row['relative']:.1%} ({wide}), at "
-        + ", ".join(f"{axis}={row[axis]}" for axis in axes if not pd.isna(row[axis]))
+        f"    {METRIC}: the 95 % half-widths are at most {row['relative']:.1%} of their means ({wide}), at "
+        + ", ".join(f"{axis}={shown(row[axis])}" for axis in axes if pd.notna(row[axis]))
         for row in known.nlargest(1, "relative").to_dict("records")
     ]

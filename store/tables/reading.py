@@ -11,6 +11,7 @@ from store.disk.outcome import Outcome, outcome_of
 from store.disk.store import Parts, Store
 
 FOLDER = "outputs/store"
+OWN = "_own"  # ends the name of what is made of points that the experiment's own file does not declare
 MEASURED = ("draw", "replication", "metric", "at", "value")
 OF_POINT = ("status", "draws")  # columns of rows that describe their point
 OF_POINTS = ("point", *Outcome._fields, "draws", "replications", "is_declared")  # columns of points besides axes
@@ -39,7 +40,16 @@ def declared(results: Results) -> Results:
 
     Points of overrides on the command line are left out: they are not of the experiment's setting.
     """
-    points = results.points[results.points["is_declared"]].reset_index(drop=True)
+    return _chosen(results, results.points["is_declared"])
+
+
+def undeclared(results: Results) -> Results:
+    """Return the points of overrides, with their rows."""
+    return _chosen(results, ~results.points["is_declared"])
+
+
+def _chosen(results: Results, is_chosen: "pd.Series[bool]") -> Results:
+    points = results.points[is_chosen].reset_index(drop=True)
     return Results(results.rows[results.rows["point"].isin(points["point"])].reset_index(drop=True), points)
 
 

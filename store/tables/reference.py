@@ -16,7 +16,16 @@ import pandas as pd
 import yaml
 
 from store.disk.store import Store, words_of
-from store.tables.reading import MEASURED, axes_of, load_records, load_results
+from store.tables.reading import (
+    MEASURED,
+    OWN,
+    Results,
+    axes_of,
+    declared,
+    load_records,
+    load_results,
+    undeclared,
+)
 from store.tables.statistics import MOST_COORDINATES, intervals_over_draws
 
 DIGITS = 6
@@ -64,29 +73,52 @@ def _in_order(column: pd.Series) -> pd.Series:
     return column if numbers.isna().any() else numbers
 
 
+def reference_parts(store: Path, experiment: str) -> dict[str, Results]:
+    """Return the results of an experiment by the name of their reference rows.
+
+    Points that the experiment's own file declares have its name; others have a name that ends in `_own`. If no file
+    declares several points, all have the name of the experiment.
+    """
+    results = load_results(experiment, store)
+    if Store(store).experiment(experiment).get("declared_count", 0) <= 1 and not results.points["is_declared"].any():
+        return {experiment: results}
+    parts = {experiment: declared(results), f"{experiment}{OWN}": undeclared(results)}
+    return {name: part for name, part in parts.items() if len(part.points)}
+
+
 def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> list[Path]:
-    """Write `<experiment>.csv` for experiments in the store and their provenance; return the files."""
+    """Write reference rows and their provenance; return the files.
+
+    Each part of an experiment in the store has its file `<name>.csv`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / PROVENANCE
     made: dict[str, Any] = yaml.safe_load(path.read_text()) if path.is_file() else {}
     platforms: dict[str, Any] = {}  # each platform once, so that YAML writes it once
-    names = sorted(set(experiments) & set(Store(store).experiment_names()))
-    for name in names:
-        table = reference_rows(*load_results(name, store))
-        table.to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{DIGITS}g")
-        made[name] = how_made(store, name)
+    written = []
+    for experiment in sorted(set(experiments) & set(Store(store).experiment_names())):
+        for name, results in reference_parts(store, experiment).items():
+            written.append(folder / f"{name}.csv")
+            reference_rows(*results).to_csv(written[-1], index=False, float_format=f"%.{DIGITS}g")
+            made[name] = how_made(store, experiment, results.points)
     for entry in made.values():
         entry["platforms"] = [platforms.setdefault(json.dumps(platform), platform) for platform in entry["platforms"]]
     path.write_text(yaml.safe_dump(made))
-    return [*(folder / f"{name}.csv" for name in names), path]
+    return [*written, path]
 
 
-def how_made(store: Path, experiment: str) -> dict[str, Any]:
-    """Return the command that recomputes an experiment's rows, their seeds, commits and platforms."""
+def how_made(store: Path, experiment: str, points: pd.DataFrame) -> dict[str, Any]:
+    """Return the command, seeds, commits and platforms of some points.
+
+    Declared points beside others have the command without overrides.
+    """
     sweep = Store(store).experiment(experiment)
-    records = [record for of_point in load_records(experiment, store).values() for record in of_point]
+    by_point = load_records(experiment, store)
+    records = [record for point in points["point"].unique() for record in by_point[point]]
     sources = [record["provenance"] for record in records]
-    words = sweep.get("words") or [words_of(experiment), *sweep["fixed"]]  # older records have no words
+    is_whole, is_own = len(points) == len(sweep["points"]), not points["is_declared"].all()
+    made = sweep.get("words") or [words_of(experiment), *sweep["fixed"]]  # older records have no words
+    words = made if is_whole or is_own else [words_of(experiment)]
     size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
     return {
         "command": shlex.join(["python", "run.py", "-m", *words, *size]),

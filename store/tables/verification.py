@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from store.disk.provenance import current_provenance
 from store.disk.store import Store
-from store.tables.reading import load_records, load_results, with_numbers
-from store.tables.reference import DIGITS, PROVENANCE, platform_of, reference_rows
+from store.tables.reading import load_records, with_numbers
+from store.tables.reference import DIGITS, PROVENANCE, platform_of, reference_parts, reference_rows
 from store.tables.statistics import shown
 from system.checks import require
 from system.errors import InputError
@@ -63,17 +63,16 @@ def verify(store: Path, experiment: str, folder: Path) -> Verification:
 
     Raises `InputError` if there are no reference rows.
     """
-    path = folder / f"{experiment}.csv"
-    if not path.is_file():
-        raise InputError(
-            f"experiment = {experiment}: no reference rows {path}; write them with `python plot.py --rows`"
-        )
     axes = list(Store(store).experiment(experiment)["axes"])
-    rows, points = load_results(experiment, store)
-    recomputed = reference_rows(rows, points).merge(_simulated(load_records(experiment, store), points, axes), on=axes)
-    expected = with_numbers(pd.read_csv(path, dtype=dict.fromkeys([*axes, "metric", "status"], str)), axes)
-    same_platform = _same_platform(folder, experiment)
-    return Verification(experiment, same_platform, _compared(expected, recomputed, axes, same_platform))
+    parts, records = reference_parts(store, experiment), load_records(experiment, store)
+    same_platform = all(_same_platform(folder, name) for name in parts)
+    compared = []
+    for name, (rows, points) in parts.items():
+        texts = dict.fromkeys([*axes, "metric", "status"], str)
+        expected = with_numbers(pd.read_csv(folder / f"{name}.csv", dtype=texts), axes)
+        recomputed = reference_rows(rows, points).merge(_simulated(records, points, axes), on=axes)
+        compared.append(_compared(expected, recomputed, axes, same_platform))
+    return Verification(experiment, same_platform, pd.concat(compared, ignore_index=True))
 
 
 def _simulated(records: dict[str, list[dict[str, Any]]], points: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
@@ -85,9 +84,16 @@ def _simulated(records: dict[str, list[dict[str, Any]]], points: pd.DataFrame, a
     return points[axes].assign(simulated=simulated)
 
 
-def _same_platform(folder: Path, experiment: str) -> bool:
+def _same_platform(folder: Path, name: str) -> bool:
+    """Return whether reference rows are of this platform.
+
+    Raises `InputError` if there are none.
+    """
+    path = folder / f"{name}.csv"
+    if not path.is_file():
+        raise InputError(f"experiment = {name}: no reference rows {path}; write them with `python plot.py --rows`")
     made = yaml.safe_load((folder / PROVENANCE).read_text())
-    return bool(made[experiment]["platforms"] == [platform_of(current_provenance())])
+    return bool(made[name]["platforms"] == [platform_of(current_provenance())])
 
 
 def _compared(expected: pd.DataFrame, recomputed: pd.DataFrame, axes: list[str], same_platform: bool) -> pd.DataFrame:

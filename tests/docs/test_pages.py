@@ -10,8 +10,8 @@ from tests.support.project import ROOT, needs_runtime
 
 # In the order in which a newcomer reads them. docs/adding.md has tests of its own.
 READ = ("README.md", *(f"docs/{name}.md" for name in ("getting_started", "reproducing", "sweeps", "tables")))
-READ += tuple(f"docs/{name}.md" for name in ("statistics", "metrics", "clusters", "own_data", "paper", "real_runs"))
-READ += tuple(f"docs/{name}.md" for name in ("planning", "library", "schemes"))
+READ += tuple(f"docs/{name}.md" for name in ("statistics", "metrics", "figures", "clusters", "own_data", "paper"))
+READ += tuple(f"docs/{name}.md" for name in ("real_runs", "planning", "library", "schemes"))
 ELSEWHERE = {"run by: make validate": pytest.mark.slow, "run by: make launchers": pytest.mark.launchers}
 TARGET = re.compile(r"^ *make (\w+)|`make (\w+)", flags=re.MULTILINE)
 
@@ -35,9 +35,11 @@ def test_block_runs_as_it_stands(project, block):
 
 def test_commands_leave_what_the_pages_say(project):
     assert (project / "outputs/figures/fig6a_embedded.svg").is_file()
-    assert (project / "outputs/figures/fig8_load_embedded.png").is_file()
+    assert (project / "outputs/figures/fig8_load_embedded_own.png").is_file()
+    for name in ("mine", "mine_bounds", "mine_exact", "mine_like_fig3b", "load_curves"):
+        assert (project / f"outputs/figures/{name}.pdf").is_file(), name
     assert (project / "outputs/plan/lab/export_vllm.sh").is_file()
-    assert ">Without the slowest<" in (project / "outputs/figures/fig8_load_embedded.svg").read_text()
+    assert ">Without the slowest<" in (project / "outputs/figures/fig8_load_embedded_own.svg").read_text()
 
 
 def test_every_page_with_commands_is_run():

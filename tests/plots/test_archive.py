@@ -86,7 +86,9 @@ def test_archive_holds_the_code_of_the_commit(made, clone):
 
 
 def test_same_content_gives_the_same_bytes(made, clone, tmp_path):
-    again = [made / "outputs/store", {"mine_embedded": []}, AS_DRAWN, bundle.clean_commit(clone)]
+    figures = {"mine_embedded": sorted((made / "outputs/figures").glob("mine_embedded.*"))}
+    assert len(figures["mine_embedded"]) == 3
+    again = [made / "outputs/store", figures, AS_DRAWN, bundle.clean_commit(clone)]
     bundle.write_archive(*again, tmp_path / "outputs/archive")
     assert archive_in(tmp_path).read_bytes() == archive_in(made).read_bytes()
 

@@ -10,7 +10,7 @@ from plots.files import module_of
 from plots.outputs import outputs_of
 from store.disk.store import Store
 from store.tables.labels import labels_in
-from store.tables.reading import load
+from store.tables.reading import load_results
 from tests.support.project import choices, script
 
 SMALLER = {
@@ -54,28 +54,35 @@ def drawn(request, tmp_path_factory):
     assert swept.returncode == 0, swept.stderr
     name = f"{request.param}_embedded"
     (figure,) = outputs_of([name], store, figures, figures, None)
-    assert f"{figures / name}.png" in figure.lines(figure.make(), "")
-    labels = labels_in(Store(store).experiment(name))
-    return name, load(name, store), figures, labels
+    made = figure.make()
+    assert str(made.files[0]) in figure.lines(made, "")
+    return made.files[0].with_suffix(""), load_results(name, store), labels_in(Store(store).experiment(name))
+
+
+def name_of(path):
+    """Return the experiment of a figure's file.
+
+    Smaller sweeps than the declared ones are own ones.
+    """
+    return path.name.removesuffix("_own")
 
 
 def test_each_experiment_is_drawn_in_three_formats(drawn):
-    name, _, figures, _ = drawn
+    path, *_ = drawn
     for suffix in ("png", "pdf", "svg"):
-        assert (figures / f"{name}.{suffix}").stat().st_size > 5000
+        assert path.with_suffix(f".{suffix}").stat().st_size > 5000
 
 
 def test_card_is_written_beside_the_figure_if_the_module_has_one(drawn):
-    name, rows, figures, labels = drawn
-    module = module_of(name)
-    text = figures / f"{name}.md"
+    path, results, labels = drawn
+    module, text = module_of(name_of(path)), path.with_suffix(".md")
     assert text.is_file() == hasattr(module, "card")
-    assert not text.is_file() or text.read_text() == module.card(rows, rows["draw"].nunique(), labels)
+    assert not text.is_file() or text.read_text() == module.card(results, labels)
 
 
 def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
-    name, rows, _, labels = drawn
-    figure = module_of(name).draw(rows, 2, labels)
+    path, results, labels = drawn
+    figure = module_of(name_of(path)).draw(results, labels)
     # A table has no axes to label.
     curves = [axes for axes in figure.axes if axes.axison and (axes.lines or axes.containers)]
     texts = [text.get_text() for axes in figure.axes for text in (axes.title, *axes.texts)]
@@ -93,10 +100,10 @@ def test_every_experiment_has_a_figure():
 
 
 def test_exact_curve_lies_between_the_bounds_and_simulation_on_it(drawn):
-    name, rows, *_ = drawn
-    if name != "fig3b_embedded":
+    path, results, _ = drawn
+    if name_of(path) != "fig3b_embedded":
         return
-    by = rows.groupby(["metric", "evaluator", "demand.load", "constants", "draw"])["value"].first()
+    by = results.rows.groupby(["metric", "evaluator", "demand.load", "constants", "draw"])["value"].first()
     exact = by["response_mean_s", "exact"]
     assert (by["response_lower_s", "theorem4"] <= exact).all()
     assert (exact <= by["response_upper_s", "theorem4"]).all()

@@ -10,9 +10,10 @@ from matplotlib import pyplot as plt
 from plots.drawing.curves import curves_of, distinguishing_axes, mean_responses
 from plots.drawing.style import LOOKS, looks_of
 from plots.figures.beyond import ablation, fig8_load, scale
-from plots.figures.paper import fig1, fig3a, fig3b, fig6b, fig8, table1
+from plots.figures.paper import fig1, fig3a, fig3b, fig4, fig6b, fig8, table1
 from plots.files import try_to_draw
 from store.tables.labels import Labels, joined
+from tests.support.made_up_results import results_of
 
 SETS, LOADS, DRAWS = ("paper", "published_code"), ("0.3", "0.6"), 2
 LABELS = Labels(
@@ -80,7 +81,7 @@ def looks_in(figure):
 
 
 def test_new_policy_is_drawn_in_both_panels_with_its_label():
-    figure = fig3a.draw(rows_of(*policies("jffc", "mine"), *policies("jffc", evaluator="exact")), DRAWS, LABELS)
+    figure = fig3a.draw(results_of(rows_of(*policies("jffc", "mine"), *policies("jffc", evaluator="exact"))), LABELS)
     assert legend(figure) == ["JFFC", "My policy", "JFFC, exact"]
     above, below = figure.axes[0], figure.axes[2]
     assert drawn(above) == {"JFFC": 2, "My policy": 2, "JFFC, exact": 2}
@@ -88,7 +89,7 @@ def test_new_policy_is_drawn_in_both_panels_with_its_label():
 
 
 def test_without_jffc_only_the_means_are_drawn():
-    figure = fig3a.draw(rows_of(*policies("mine", "sed")), DRAWS, LABELS)
+    figure = fig3a.draw(results_of(rows_of(*policies("mine", "sed"))), LABELS)
     plt.close(figure)
     assert len(figure.axes) == len(SETS)
     assert drawn(figure.axes[0]) == {"sed": 2, "My policy": 2}
@@ -98,7 +99,7 @@ def test_loss_is_paired_with_the_same_service_model():
     rows = rows_of(
         *(point | {"service": name} for name in ("independent", "steps") for point in policies("jffc", "mine"))
     )
-    figure = fig3a.draw(rows, DRAWS, LABELS)
+    figure = fig3a.draw(results_of(rows), LABELS)
     plt.close(figure)
     names = [f"{policy}, {service}" for policy in ("JFFC", "My policy") for service in ("equation (2)", "step queues")]
     assert set(drawn(figure.axes[2])) == set(names)
@@ -108,7 +109,7 @@ def test_loss_is_paired_with_the_same_service_model():
 
 
 def test_new_schemes_have_looks_of_their_own():
-    figure = fig8_load.draw(rows_of(*schemes("proposed", "petals", "mine_a", "mine_b")), DRAWS, LABELS)
+    figure = fig8_load.draw(results_of(rows_of(*schemes("proposed", "petals", "mine_a", "mine_b"))), LABELS)
     looks = looks_in(figure)
     assert list(looks) == ["Proposed", "PETALS (backoff)", "Scheme A", "mine_b"]
     assert looks["Proposed"] == (LOOKS["proposed"]["color"], "o", "-")
@@ -121,7 +122,7 @@ def test_new_schemes_have_looks_of_their_own():
 def test_panel_without_points_stays_empty():
     points = [point | {"cluster.fast_share": share} for share in ("0.1", "0.2") for point in schemes("proposed")]
     rows = rows_of(*points, axis="cluster.server_count", values=("10", "20"))
-    figure = fig8.draw(rows[(rows["constants"] == "paper") | (rows["cluster.fast_share"] == "0.2")], DRAWS, LABELS)
+    figure = fig8.draw(results_of(rows[(rows["constants"] == "paper") | (rows["cluster.fast_share"] == "0.2")]), LABELS)
     plt.close(figure)
     assert [axes.axison for axes in figure.axes] == [True, True, False, True]
     assert "20%" in figure.axes[3].get_title()
@@ -144,16 +145,67 @@ def test_one_curve_for_each_evaluator_and_mean_response():
         rows_of({"evaluator": "fluid"}, metric="fluid_response_s"),
         rows_of({"evaluator": "composition"}, metric="total_rate_per_s"),
     ]
-    figure = fig3b.draw(pd.concat([*bounds, *others]), DRAWS, LABELS)
+    figure = fig3b.draw(results_of(pd.concat([*bounds, *others])), LABELS)
     assert legend(figure) == ["upper bound", "simulation", "exact", "lower bound", "fluid limit"]
     looks = looks_in(figure)
     assert looks["exact"][0] == "black"
     assert len(set(looks.values())) == 5
 
 
+def test_new_profiles_have_looks_of_their_own_with_and_without_measured_points():
+    names = ("a100_3g_40gb", "mine_a", "mine_b")
+    lines = [
+        rows_of(*({"profile": name} for name in names), metric=metric).assign(at=1.0)
+        for metric in ("prefill_by_blocks_s", "prefill_by_input_s", "decode_by_output_s", "prefill_by_input_measured_s")
+    ]
+    rows = pd.concat(lines, ignore_index=True)
+    figure = fig4.draw(results_of(rows[(rows["constants"] == "paper") & (rows["demand.load"] == "0.3")]), LABELS)
+    plt.close(figure)
+    shown = [line for line in figure.axes[0].lines if not line.get_label().startswith("_")]
+    assert len({(line.get_color(), line.get_marker()) for line in shown}) == len(names)
+    assert len({line.get_color() for line in figure.axes[1].lines}) == len(names)
+
+
+def test_policy_that_is_refused_or_not_run_is_named_below_the_figure():
+    rows = rows_of(*policies("jffc", "mine"))
+    refused = {"constants": "paper", "dispatch": "mine", "evaluator": "simulation", "demand.load": "0.8"}
+    refused |= {"status": "unstable", "draws": DRAWS, "point": "refused"}
+    figure = fig3a.draw(
+        results_of(rows[rows["demand.load"].ne("0.6") | rows["dispatch"].eq("jffc")], [refused]), LABELS
+    )
+    plt.close(figure)
+    note = figure.legends[0].get_title().get_text()
+    assert note == "unstable or infeasible in some draw: My policy at 0.8; not run: JFFC at 0.8, My policy at 0.6"
+
+
+def test_marks_above_the_frame_count_refused_draws_of_points_that_were_run():
+    rows = rows_of(*schemes("proposed", "mine_a"), values=("0.3", "0.6", "0.9"))
+    partly = rows["algorithm"].eq("mine_a") & rows["demand.load"].eq("0.9")
+    rows.loc[partly, "status"] = "unstable"
+    rows = rows[~(partly & rows["draw"].eq(0)) & ~(rows["algorithm"].eq("mine_a") & rows["demand.load"].eq("0.6"))]
+    refused = {"constants": "paper", "algorithm": "mine_a", "evaluator": "simulation", "demand.load": "0.6"}
+    figure = fig8_load.draw(
+        results_of(rows, [refused | {"status": "infeasible", "draws": DRAWS, "point": "refused"}]), LABELS
+    )
+    plt.close(figure)
+    first, second = ({text.xy[0]: text.get_text() for text in axes.texts} for axes in figure.axes)
+    assert {load: mark for load, mark in first.items() if "/" in mark} == {0.6: "2/2", 0.9: "1/2"}
+    assert {load: mark for load, mark in second.items() if "/" in mark} == {0.9: "1/2"}  # 0.6 was not run here
+    assert all(mark.endswith(" s") for mark in (*first.values(), *second.values()) if "/" not in mark)
+
+
+def test_floor_of_several_schemes_is_one_curve_if_it_is_the_same():
+    floor = rows_of(*schemes("proposed", evaluator="floor"), metric="response_floor_s")
+    both = [floor, floor.assign(algorithm="mine_a", point=floor["point"] + " mine_a")]
+    rows = pd.concat([rows_of(*schemes("proposed", "mine_a")), *both], ignore_index=True)
+    assert legend(fig8_load.draw(results_of(rows), LABELS)) == ["Proposed", "Scheme A", "floor"]
+    other = rows.assign(value=rows["value"].where(rows["metric"].ne("response_floor_s"), np.arange(len(rows))))
+    assert "not drawn: algorithm = proposed, mine_a" in try_to_draw(fig8_load.draw, results_of(other), LABELS)
+
+
 def test_rows_without_any_curve_give_a_reason():
     rows = rows_of({"evaluator": "composition"}, metric="total_rate_per_s")
-    assert "lack 'the metrics that it shows'" in try_to_draw(fig3b.draw, rows, DRAWS, LABELS)
+    assert "lack 'the metrics that it shows'" in try_to_draw(fig3b.draw, results_of(rows), LABELS)
 
 
 def test_bounds_of_two_evaluators_have_different_labels():
@@ -169,7 +221,7 @@ def test_bounds_of_two_evaluators_have_different_labels():
 def test_service_models_have_curves_of_their_own():
     points = [{"evaluator": "simulation", "service": name} for name in ("independent", "steps", "mine")]
     rows = rows_of(*points, {"evaluator": "exact", "service": np.nan})
-    figure = fig3b.draw(rows, DRAWS, LABELS)
+    figure = fig3b.draw(results_of(rows), LABELS)
     names = [f"simulation, {service}" for service in ("equation (2)", "step queues", "My service")]
     assert set(legend(figure)) == {*names, "exact"}
     first = {curve.get_label(): curve.lines[0].get_ydata()[0] for curve in figure.axes[0].containers}
@@ -200,7 +252,7 @@ def test_choices_with_the_same_label_have_separate_curves():
 
 def test_new_tuning_is_drawn():
     points = [{"tuning": "exact_mean"}, {"tuning": "mine"}]
-    assert list(legend(fig6b.draw(rows_of(*points, metric="reserved_capacity"), DRAWS, LABELS))) == [
+    assert list(legend(fig6b.draw(results_of(rows_of(*points, metric="reserved_capacity")), LABELS))) == [
         "exact",
         "My tuning",
     ]
@@ -213,8 +265,9 @@ def test_new_placement_is_drawn_as_a_marker_or_a_box():
     ]
     rows = rows_of(*points, metric="job_servers", axis="cluster.server_count", values=("20",))
     several = rows[rows["evaluator.trials"] == "3"]
-    rows = pd.concat([rows, several.assign(value=several["value"] + 1), several.assign(value=several["value"] + 2)])
-    labels = list(legend(fig1.draw(rows, DRAWS, LABELS)))
+    trials = [several.assign(value=several["value"] + trial, at=float(trial)) for trial in (1, 2)]
+    rows = pd.concat([rows.assign(at=0.0), *trials], ignore_index=True)
+    labels = list(legend(fig1.draw(results_of(rows), LABELS)))
     assert [text.split(":")[0] for text in labels] == ["random placements of all draws", "GBP-CR", "My placement"]
 
 
@@ -222,12 +275,12 @@ def test_new_schemes_have_lines_below_the_published_ones():
     rows = rows_of(
         *schemes("proposed", "mine_a", evaluator="replay"), axis="workload.over_length", values=("untreated",)
     )
-    table = table1.table(rows, DRAWS, LABELS)
+    table = table1.table(results_of(rows), LABELS)
     assert table["scheme"].unique().tolist() == ["PETALS (backoff)", "bprr", "jffc_only", "Proposed", "Scheme A"]
     line = table[(table["scheme"] == "Scheme A") & (table["time"] == "response")].iloc[0]
     assert line["mean (s), published"] == "–"
     assert line["mean (s), paper"].startswith("5.50")
-    figure = table1.draw(rows, DRAWS, LABELS)
+    figure = table1.draw(results_of(rows), LABELS)
     assert "Scheme A" in [text.get_text() for text in figure.axes[0].texts]
     plt.close(figure)
 
@@ -238,10 +291,10 @@ def test_new_constants_have_columns_beside_the_published_ones():
         constants="measured_here", value=lambda paper: 2 * paper["value"]
     )
     own = pd.concat([rows, measured], ignore_index=True)
-    line = table1.table(own, DRAWS, LABELS).query("scheme == 'Proposed' and time == 'response'").iloc[0]
+    line = table1.table(results_of(own), LABELS).query("scheme == 'Proposed' and time == 'response'").iloc[0]
     assert line["mean (s), paper"].startswith("1.50")
     assert line["mean (s), measured_here"].startswith("3.00")
-    figure = table1.draw(own, DRAWS, LABELS)
+    figure = table1.draw(results_of(own), LABELS)
     heads = [text.get_text() for text in figure.axes[0].texts]
     assert heads.count("simulated,\nmeasured_here") == len(table1.STATISTICS)
     plt.close(figure)
@@ -252,7 +305,7 @@ def test_ablation_has_a_column_for_a_new_scheme_and_lines_for_further_settings()
     points = [
         point | {"service": name} for name in ("steps", "mine") for point in schemes("proposed", "mine_a", **settings)
     ]
-    figure = ablation.draw(rows_of(*points, axis="cluster.server_count", values=("10",)), DRAWS, LABELS)
+    figure = ablation.draw(results_of(rows_of(*points, axis="cluster.server_count", values=("10",))), LABELS)
     plt.close(figure)
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["Scheme A"]
     lines = [text.get_text() for text in figure.axes[0].get_yticklabels()]
@@ -266,7 +319,7 @@ def test_costs_of_a_new_scheme_stage_and_tuning_are_drawn():
     rows = rows_of(*points, metric="cpu_s", axis="cluster.server_count", values=("10", "20"))
     jobs = rows_of(known, metric="job_count", axis="cluster.server_count", values=("10", "20"))
     rows = pd.concat([rows, jobs])
-    figure = scale.draw(rows[rows["constants"] == "paper"].drop(columns="constants"), DRAWS, LABELS)
+    figure = scale.draw(results_of(rows[rows["constants"] == "paper"].drop(columns="constants")), LABELS)
     plt.close(figure)
     composing, evaluating = (
         [line for line in axes.lines if not line.get_label().startswith("_")] for axes in figure.axes[:2]

@@ -16,12 +16,13 @@ from plots.drawing.fitting import fit
 from plots.drawing.style import legend_below, new_figure
 from plots.drawing.texts import are_readable
 from plots.figures.paper import fig3b
-from plots.files import save, write_figure
+from plots.files import Request, Subject, save, write_figure
 from plots.outputs import Experiment, ExperimentFigure
 from plots.stamps import Stamps
 from store.disk.store import Part, Store
 from store.tables.labels import Labels
 from system import InputError
+from tests.support.made_up_results import results_of
 
 LABELS = Labels({"constants": {"paper": "constants of the paper", "published_code": "constants of the published code"}})
 SWEEP = {"draws": 2, "fixed": ["workload.job_count=500"], "labels": LABELS.by_axis}
@@ -47,7 +48,9 @@ def rows_of():
 
 def written(folder, appearance, rows=None, name="fig3b"):
     """Write a figure and return its files by their suffix."""
-    made = write_figure(name, SWEEP, rows_of() if rows is None else rows, folder, appearance)
+    results = results_of(rows_of() if rows is None else rows)
+    subject = Subject(name, SWEEP, results, name)
+    made = write_figure(subject, folder, ", ".join(SWEEP["fixed"]), Request(appearance=appearance))
     return {path.suffix[1:]: path for path in made.files}
 
 
@@ -133,10 +136,11 @@ def test_figure_whose_texts_do_not_fit_is_refused_in_words(tmp_path, monkeypatch
         return figure
 
     monkeypatch.setattr(fig3b, "draw", draw)
-    made = write_figure("fig3b", SWEEP, rows_of(), tmp_path, Appearance(3.5))
+    subject = Subject("fig3b", SWEEP, results_of(rows_of()), "fig3b")
+    made = write_figure(subject, tmp_path, request=Request(appearance=Appearance(3.5)))
     assert made.files == []
     assert made.outcome == "not drawn: its texts do not fit a width of 3.5 in; choose a larger --width"
-    assert write_figure("fig3b", SWEEP, rows_of(), tmp_path, Appearance(12.0)).files
+    assert write_figure(subject, tmp_path, request=Request(appearance=Appearance(12.0))).files
 
 
 def test_panels_outside_a_grid_are_scaled():
@@ -222,7 +226,8 @@ def test_changed_width_or_style_is_drawn_again(tmp_path):
     stamps = Stamps(tmp_path / "figures")
 
     def output(*looks):
-        return ExperimentFigure(Experiment("mine", store.folder), stamps.folder, Appearance(*looks))
+        request = Request(appearance=Appearance(*looks))
+        return ExperimentFigure(Experiment("mine", store.folder), stamps.folder, "mine", False, request)
 
     drawn = output(3.5, style)
     stamps.write("mine", drawn.inputs(), drawn.make())

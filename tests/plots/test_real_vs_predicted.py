@@ -9,16 +9,28 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from matplotlib import pyplot as plt
 
-from plots.drawing.predicted import MEASURED, MODEL, STEPS, THEORY, compute_share, errors, kinds_in, means, with_kinds
+from plots.drawing.predicted import (
+    MEASURED,
+    MODEL,
+    STEPS,
+    THEORY,
+    compute_shares,
+    errors,
+    kinds_in,
+    means,
+    share_words,
+    with_kinds,
+)
 from plots.figures.beyond import model_limit, real_vs_predicted, real_vs_predicted_h200, real_vs_predicted_trace
-from plots.files import write_card, write_figure
+from plots.files import Subject, write_card, write_figure
 from store.tables.labels import Labels
 from sweep.expansion import Expansion
 from sweep.sweeper import PointsSweeper
 from system import InputError
+from tests.support.made_up_results import results_of
 from tests.support.project import CONF
 
-LOADS, CAPACITIES, RTTS = ("0.3", "0.9"), ("3", "6"), ("0", "0.005")
+LOADS, CAPACITIES, RTTS = (0.3, 0.9), (3, 6), (0.0, 0.005)
 LABELS = Labels(
     {
         "service": {"independent": "equation (2)", "steps": "step queues", "batches": "batches"},
@@ -38,7 +50,7 @@ KINDS = {
 SERVICE_S = 0.2
 SERVICE = {"exact": 0.5, "independent": 0.6, "steps": 0.95, "runtime": 1.0}
 RESPONSE = {"exact": 0.25, "independent": 0.3, "steps": 0.9, "runtime": 1.0}
-COMPUTE_S, COMMUNICATION_S = 0.06, {"0": 0.015, "0.005": 0.06}
+COMPUTE_S, COMMUNICATION_S = 0.06, {0.0: 0.015, 0.005: 0.06}
 
 
 def numbers(kind, rtt_s):
@@ -115,7 +127,7 @@ def test_kinds_that_differ_within_a_cell_are_not_averaged():
     once, twice = (table[f"steps, handling_s={handling_s}"].dropna().to_numpy() for handling_s in ("0.0005", "0.1"))
     assert once.size > 0
     assert twice == pytest.approx(2 * once)
-    at_one_rtt = rows["service"].eq("steps") & rows["network.rtt_s"].eq("0")
+    at_one_rtt = rows["service"].eq("steps") & rows["network.rtt_s"].eq(0)
     assert kinds(rows.assign(**{"service.handling_s": rows["service.handling_s"].mask(at_one_rtt, "0.1")})) == kinds(
         rows
     )
@@ -135,7 +147,7 @@ def test_measurement_under_a_service_model_is_not_its_prediction():
 def test_each_cell_has_its_predictions_and_its_measurement():
     table = means(with_kinds(made_up()))
     assert [kind.name for kind in kinds(made_up())] == [THEORY, MODEL, STEPS, MEASURED]
-    cell = {"network.rtt_s": "0", "tuning.capacity": "6", "demand.load": "0.9"}
+    cell = {"network.rtt_s": 0.0, "tuning.capacity": 6, "demand.load": 0.9}
     services_s = one_value(table, **cell, metric="service_mean_s")
     assert [services_s[kind] for kind in (THEORY, MODEL, STEPS, MEASURED)] == pytest.approx([0.1, 0.12, 0.19, 0.2])
     relative = one_value(errors(table, kinds(made_up())), **cell, metric="response_quantile_s", at=0.95)
@@ -152,15 +164,21 @@ def test_no_mean_over_some_of_the_draws():
 def test_share_of_computation_excludes_waiting_for_other_jobs():
     for names in (tuple(SERVICE), ("runtime",), ("steps",)):
         rows = made_up(names)
-        table = means(with_kinds(rows))
-        shares = [compute_share(cells, kinds(rows)) for _, cells in table.groupby("network.rtt_s", sort=False)]
-        assert shares == pytest.approx([0.8, 0.5])
+        shares = compute_shares(means(with_kinds(rows)), kinds(rows)).groupby("network.rtt_s").unique()
+        assert [share.tolist() for share in shares] == [pytest.approx([0.8]), pytest.approx([0.5])]
     rows = made_up(("exact", "independent"))
-    assert np.isnan(compute_share(means(with_kinds(rows)), kinds(rows)))
+    assert compute_shares(means(with_kinds(rows)), kinds(rows)).empty
+
+
+def test_shares_of_several_cells_are_given_from_least_to_greatest():
+    rows = made_up(("steps",))
+    assert share_words(compute_shares(means(with_kinds(rows)), kinds(rows))) == "50% to 80%"
+    one = rows[rows["network.rtt_s"] == 0]
+    assert share_words(compute_shares(means(with_kinds(one)), kinds(one))) == "80%"
 
 
 def test_card_has_errors_and_counts_those_inside_the_bands():
-    text = real_vs_predicted.card(made_up(), 1, LABELS)
+    text = real_vs_predicted.card(results_of(made_up()), LABELS)
     lines = text.splitlines()
     steps = "mean service -5% to -5% off, 8 of 8 within 10%; mean response -10% to -10% off, 8 of 8 within 15%"
     assert f"- step queues: {steps}" in lines
@@ -175,21 +193,21 @@ def test_card_has_errors_and_counts_those_inside_the_bands():
 
 
 def test_card_is_written_even_if_the_figure_lacks_an_axis(tmp_path):
-    rows, folder = made_up().query("`network.rtt_s` == '0'").drop(columns="network.rtt_s"), tmp_path / "new"
-    sweep = {"fixed": [], "draws": 1}
-    assert "lack 'network.rtt_s'" in write_figure("real_vs_predicted", sweep, rows, folder).outcome
-    assert write_card("real_vs_predicted", sweep, rows, folder) == [folder / "real_vs_predicted.md"]
+    rows, folder = made_up().query("`demand.load` == 0.3").drop(columns="demand.load"), tmp_path / "new"
+    subject = Subject("real_vs_predicted", {"fixed": [], "draws": 1}, results_of(rows), "real_vs_predicted")
+    assert "lack 'demand.load'" in write_figure(subject, folder).outcome
+    assert write_card(subject, folder) == [folder / "real_vs_predicted.md"]
     assert (folder / "real_vs_predicted.md").is_file()
 
 
 def test_card_without_a_run_has_no_errors():
-    text = real_vs_predicted.card(made_up(("exact", "independent")), 1, LABELS)
+    text = real_vs_predicted.card(results_of(made_up(("exact", "independent"))), LABELS)
     assert "Nothing was measured yet." in text
     assert "off" not in text
 
 
 def test_errors_are_drawn_over_load_for_each_capacity_and_share():
-    figure = model_limit.draw(made_up(), 1, LABELS)
+    figure = model_limit.draw(results_of(made_up()), LABELS)
     assert len(figure.axes) == 4
     assert ["80%" in axes.get_title() for axes in figure.axes] == [True, False, True, False]
     for axes, model, steps in zip(figure.axes, (-0.4, -0.4, -0.7, -0.7), (-0.05, -0.05, -0.1, -0.1), strict=True):
@@ -201,7 +219,7 @@ def test_errors_are_drawn_over_load_for_each_capacity_and_share():
 
 
 def test_without_a_run_the_step_queues_are_the_reference():
-    figure = model_limit.draw(made_up(("independent", "steps")), 1, LABELS)
+    figure = model_limit.draw(results_of(made_up(("independent", "steps"))), LABELS)
     drawn = [line.get_ydata()[0] for line in figure.axes[0].lines if "c =" in str(line.get_label())]
     assert drawn == pytest.approx([0.6 / 0.95 - 1] * 2)
     assert "step queues, as nothing was run" in figure.legends[0].get_title().get_text()
@@ -209,7 +227,7 @@ def test_without_a_run_the_step_queues_are_the_reference():
 
 
 def test_times_are_drawn_over_load():
-    figure = real_vs_predicted.draw(made_up(draws=2), 2, LABELS)
+    figure = real_vs_predicted.draw(results_of(made_up(draws=2)), LABELS)
     first = {container.get_label(): container for container in figure.axes[0].containers}
     assert list(first) == ["exact", "equation (2)", "step queues", "measured"]
     assert first["measured"].lines[0].get_ydata() == pytest.approx([1.05 * 0.4] * 2)
@@ -228,11 +246,11 @@ def test_times_are_drawn_over_load():
 )
 def test_statistics_are_drawn_side_by_side(module, axis, values):
     rows = made_up(("independent", "steps", "runtime"))
-    cell = rows[(rows["network.rtt_s"] == "0") & (rows["demand.load"] == "0.3")].drop(
+    cell = rows[(rows["network.rtt_s"] == 0) & (rows["demand.load"] == 0.3)].drop(
         columns=["network.rtt_s", "demand.load"]
     )
     rows = cell.assign(**{axis: cell["tuning.capacity"].map(dict(zip(CAPACITIES, values, strict=True)))})
-    figure = module.draw(rows, 1, LABELS)
+    figure = module.draw(results_of(rows), LABELS)
     assert len(figure.axes) == 2
     steps = next(curve for curve in figure.axes[1].containers if curve.get_label() == "step queues")
     response_s, service_s = 0.4 * 0.9, 0.2 * 0.95
@@ -247,15 +265,15 @@ def test_new_service_model_is_one_more_kind():
     assert [kind.label for kind in kinds(rows)] == ["exact", "equation (2)", "step queues", "batches", "measured"]
     looks = [(kind.look["color"], kind.look.get("marker")) for kind in kinds(rows)]
     assert len(set(looks)) == len(looks)
-    text = real_vs_predicted.card(rows, 1, LABELS)
+    text = real_vs_predicted.card(results_of(rows), LABELS)
     assert "- batches: mean service -20% to -20% off, 0 of 8 within 10%" in text
     assert "off batches" in text
-    figure = model_limit.draw(rows, 1, LABELS)
+    figure = model_limit.draw(results_of(rows), LABELS)
     drawn = {line.get_label(): line for line in figure.axes[0].lines if "c =" in str(line.get_label())}
     assert drawn["batches, c = 3"].get_ydata() == pytest.approx([-0.2] * 2)
     assert len({line.get_linestyle() for line in drawn.values()}) == 3
     plt.close(figure)
-    figure = real_vs_predicted.draw(rows, 1, LABELS)
+    figure = real_vs_predicted.draw(results_of(rows), LABELS)
     assert "batches" in [container.get_label() for container in figure.axes[0].containers]
     plt.close(figure)
 

@@ -24,6 +24,7 @@ from store.tables.labels import Labels
 from store.tables.reading import Results, load, load_results
 from store.tables.reference import reference_rows
 from system import InputError
+from tests.support.made_up_results import results_of
 from tests.support.project import ROOT, script
 
 EXPERIMENTS = ("fig2_embedded", "fig7_embedded", "table1_embedded")
@@ -248,12 +249,12 @@ def test_experiment_without_rows_or_figure_has_a_note(store):
     sweep = {"fixed": [], "axes": ["constants"], "draws": 2}
     assert "nothing to draw" in words(Page(section_of("fig2", sweep, Results(rows.iloc[:0], skipped))).root)
     assert "skipped (2): no data" in words(Page(section_of("fig2", sweep, Results(rows.iloc[:0], skipped))).root)
-    assert "nothing to draw" in words(Page(section_of("of_my_own", sweep, Results(rows, points))).root)
+    assert "nothing to draw" in words(Page(section_of("of_my_own", sweep, Results(rows.iloc[:0], skipped))).root)
 
 
 def test_legend_fits_on_a_figure_of_one_set(store):
     rows = load("fig2_embedded", store)
-    figure = fig2.draw(rows[rows["constants"] == "paper"], 2, Labels(LABELS))
+    figure = fig2.draw(results_of(rows[rows["constants"] == "paper"]), Labels(LABELS))
     figure.draw_without_rendering()
     legend, whole = figure.legends[0].get_window_extent(), figure.bbox
     assert 0 <= legend.x0 < legend.x1 <= whole.x1

@@ -11,8 +11,8 @@ from plots.outputs import Experiment, ReferenceRows, outputs_of
 from plots.stamps import FILE, Made, Stamps, hash_of
 from tests.support.project import script
 
-NAMES = ("fig2_embedded", "fig7_embedded")
-SMALL = ("draws=2", "workload.job_count=100", "hydra/launcher=basic")
+NAMES = ("fig2_embedded", "fig5_embedded")
+SMALL = ("draws=2", "hydra/launcher=basic")
 
 
 def sweep(store, *words, names=NAMES):
@@ -76,15 +76,15 @@ def test_redraw_makes_everything_again(drawn):
 
 def test_missing_or_edited_files_are_made_again(drawn):
     (drawn / "fig/fig2_embedded.svg").write_text("edited")
-    (drawn / "rows/fig7_embedded.csv").unlink()
-    assert unchanged(plot(drawn)) == {"fig7_embedded", "claims", "benchmarks"}
+    (drawn / "rows/fig5_embedded.csv").unlink()
+    assert unchanged(plot(drawn)) == {"fig5_embedded", "claims", "benchmarks"}
     assert (drawn / "fig/fig2_embedded.svg").stat().st_size > 5000
-    assert (drawn / "rows/fig7_embedded.csv").is_file()
+    assert (drawn / "rows/fig5_embedded.csv").is_file()
 
 
 def test_new_rows_are_drawn_again_with_the_ledger_that_uses_them(drawn):
     sweep(drawn / "store", "draws=3", names=("fig2_embedded",))
-    assert unchanged(plot(drawn)) == {"fig7_embedded", "benchmarks"}
+    assert unchanged(plot(drawn)) == {"fig5_embedded", "benchmarks"}
     assert set(pd.read_csv(drawn / "rows/fig2_embedded.csv")["draws"]) == {3}
     assert len(unchanged(plot(drawn))) == 4
 
@@ -110,7 +110,7 @@ def test_changed_code_or_packages_outdate_the_outputs_that_use_them(drawn, monke
         stamps,
         "code_of",
         lambda modules: {
-            name: f"{code}{'+' * (name == 'plots.figures.paper.fig7')}" for name, code in code_of(modules).items()
+            name: f"{code}{'+' * (name == 'plots.figures.paper.fig5')}" for name, code in code_of(modules).items()
         },
     )
     results = {name: Stamps(drawn / "fig").up_to_date(output) for name, output in outputs(drawn).items()}
@@ -150,15 +150,15 @@ def test_damaged_stamps_count_as_none(drawn, content):
 def test_reason_for_no_figure_is_printed_again(drawn, tmp_path):
     sweep(drawn / "store", "tuning.capacity=100000")
     first, again = plot(drawn), plot(drawn)
-    assert "nothing to draw" in again["fig2_embedded"]
-    assert first["fig2_embedded"] == again["fig2_embedded"]
+    assert "nothing to draw" in again["fig2_embedded_own"]
+    assert first["fig2_embedded_own"] == again["fig2_embedded_own"]
 
 
 def test_reference_rows_are_written_to_another_folder(drawn, tmp_path):
     output = ReferenceRows(drawn / "store", [Experiment(name, drawn / "store") for name in NAMES], tmp_path)
     assert Stamps(drawn / "fig").up_to_date(output) is None
     made = output.make()
-    assert [path.name for path in made.files] == ["fig2_embedded.csv", "fig7_embedded.csv", "provenance.yaml"]
+    assert [path.name for path in made.files] == ["fig2_embedded.csv", "fig5_embedded.csv", "provenance.yaml"]
 
 
 def test_stamp_is_valid_after_its_folder_was_moved(tmp_path):

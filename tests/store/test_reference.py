@@ -34,7 +34,8 @@ def store_of(folder, points, draws=3):
         record = {"duration_s": 1.0, "refusals": refusals, "configuration": CASE, "provenance": current_provenance()}
         record["simulated"] = evaluator == "simulation"
         store.commit(f"a{number}", Part(range(draws), range(1)), rows, record)
-        entries.append({"point": f"a{number}", "axes": {"load": load_text, "evaluator": evaluator}})
+        axes = {"load": load_text, "evaluator": evaluator}
+        entries.append({"point": f"a{number}", "axes": axes, "is_declared": True})
     sweep = {"points": entries, "axes": ["load", "evaluator"], "draws": draws, "replications": 1, "fixed": ["seed=7"]}
     store.write_experiment("x", sweep)
     return folder
@@ -153,6 +154,22 @@ def test_numbers_have_six_digits_and_a_provenance(reference):
     assert made["platforms"] == [platform_of(current_provenance())]
 
 
+def test_own_points_have_rows_and_a_command_apart_from_declared_ones(tmp_path):
+    folder = store_of(tmp_path / "store", POINTS)
+    record = Store(folder).experiment("x")
+    record["points"][1]["is_declared"] = False
+    Store(folder).write_experiment("x", record)
+    write_reference(folder, ["x"], tmp_path / "rows")
+    assert pd.read_csv(tmp_path / "rows/x.csv")["load"].tolist() == [10, 10, 11]
+    assert pd.read_csv(tmp_path / "rows/x_own.csv")["load"].tolist() == [9]
+    made = yaml.safe_load((tmp_path / "rows/provenance.yaml").read_text())
+    assert [" seed=7 " in made[name]["command"] for name in ("x", "x_own")] == [False, True]
+    assert len(verify(folder, "x", tmp_path / "rows").rows) == 4
+    (tmp_path / "rows/x_own.csv").unlink()
+    with pytest.raises(InputError, match=r"experiment = x_own: no reference rows"):
+        verify(folder, "x", tmp_path / "rows")
+
+
 def moved(by, key=("10", "exact")):
     """Return `POINTS` with the first mean of a point moved by a relative amount."""
     return POINTS | {
@@ -224,12 +241,12 @@ def test_the_command_fails_if_rows_disagree(reference, tmp_path):
 
 def test_the_widest_interval_is_reported_with_its_point(tmp_path):
     folder = store_of(tmp_path, POINTS)
-    ((line),) = widest_interval(load("x", folder), ["load", "evaluator"], 3)
+    ((line),) = widest_interval(load("x", folder), ["load", "evaluator"])
     widest = max(mean_interval(values) for values in ([4.0, 5.0, 9.0], [1.0, 2.0, 3.0]))
     relative = mean_interval([1.0, 2.0, 3.0]).half_width / 2.0
     assert relative > widest.half_width / widest.mean
-    assert f"{relative:.1%} (2 of 2 above 5%), at load=10, evaluator=exact" in line
-    assert widest_interval(pd.DataFrame(), ["load"], 3) == []
+    assert f"at most {relative:.1%} of their means (2 of 2 points above 5%), at load=10, evaluator=exact" in line
+    assert widest_interval(pd.DataFrame(), ["load"]) == []
 
 
 def test_verification_needs_an_experiment(tmp_path):
@@ -242,5 +259,6 @@ def test_a_figure_that_cannot_be_made_does_not_hide_the_others(tmp_path):
     store = store_of(tmp_path / "store", POINTS)
     done = script("plot.py", "x", "fig8", "--store", store, "--to", tmp_path / "figures")
     assert done.returncode == 1
-    assert "nothing to draw" in done.stdout
-    assert "not made: experiment = fig8: not in" in done.stdout
+    assert (tmp_path / "figures/x.png").is_file()
+    assert done.stderr.count("fig8: not in") == 1
+    assert "experiment=fig8` first" in done.stderr

@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
-from sweep.errors import PIPE_CLOSED, one_sentence_errors
+from store.disk.store import Store
+from sweep.errors import PIPE_CLOSED, one_sentence_errors, require_stored
+from system import InputError
 from tests.support.project import CONF, command, script
 
 BAD = {
@@ -25,7 +27,7 @@ BAD = {
     ("draws=0",): "draws = 0: must be a whole number of at least 1",
     ("replications=1.5",): "replications = 1.5: must be a whole number of at least 1",
     ("demand.per_s=abc",): "per_s = abc: must be a finite number above 0",
-    ("evaluator.warm_up=abc",): "warm_up = abc: must be a finite number, 0 or above",
+    ("evaluator.warm_up=abc",): "warm_up = abc: must be a share of the jobs, at least 0 and below 1, or mser",
     ("case.target_load=abc",): "target_load = abc: must lie between 0 and 1",
     ("workload.input_tokens=abc",): "input_tokens = ['abc']: must be an array of numbers",
     ("model.cache_memory_gb=1e-30",): "is too large; check the units and the number of zeros",
@@ -146,3 +148,21 @@ def test_a_command_whose_output_nobody_reads_ends_silently(lines, monkeypatch, c
             pipe.write("a line\n" * lines)
     assert end.value.code == PIPE_CLOSED
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fig8", r"fig8: not in .*; run `python run\.py -m experiment=fig8` first$"),
+        ("fig8_embedded", r"run `python run\.py -m experiment=fig8 data=embedded` first$"),
+        ("mina", r"experiment = mina: not in .*; choose mine$"),
+        ("unlike", r"experiment = unlike: not in .*; choose fig3b or mine$"),
+    ],
+)
+def test_an_experiment_that_is_not_stored_gets_a_remedy_that_works(tmp_path, name, message):
+    store = Store(tmp_path)
+    for stored in ("mine", "fig3b"):
+        store.write_experiment(stored, {"points": []})
+    require_stored(["mine", "fig3b"], store)
+    with pytest.raises(InputError, match=message):
+        require_stored(["mine", name], store)

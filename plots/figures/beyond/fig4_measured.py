@@ -4,12 +4,12 @@ Times are those of the models' blocks; the message goes to a server. The lines a
 model ignores the length of the context, over which decoding is shown here.
 """
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from plots.drawing.measured_points import lines_and_points, reading_note
 from plots.drawing.style import legend_below, new_figure
 from store.tables.labels import Labels
+from store.tables.reading import Results
 
 PANELS = (
     ("prefill_by_blocks", "blocks", "prefill time (s)", "prompt of mean length"),
@@ -19,17 +19,17 @@ PANELS = (
 )
 
 
-def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+def draw(results: Results, labels: Labels) -> Figure:
     """Draw a panel for each measurement, with each model's curve.
 
     A quick profile has no measurements of messages (`relay`). Raises `KeyError` if the rows have none of the metrics.
     """
-    shown = [panel for panel in PANELS if rows["metric"].str.startswith(panel[0]).any()]
+    shown = [panel for panel in PANELS if results.rows["metric"].str.startswith(panel[0]).any()]
     if not shown:
         raise KeyError(", ".join(metric for metric, *_ in PANELS))
     figure, panels = new_figure(2, 2) if len(shown) == len(PANELS) else new_figure(len(shown))
     for axes, (metric, xlabel, ylabel, title) in zip(panels, shown, strict=True):
-        lines_and_points(axes, rows, metric, "model", labels)
+        lines_and_points(axes, results.rows, metric, "model", labels)
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    legend_below(figure, panels, columns=4, note=reading_note(rows, "model", labels))
+    legend_below(figure, panels, columns=4, note=reading_note(results.rows, "model", labels))
     return figure

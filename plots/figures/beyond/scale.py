@@ -14,9 +14,11 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from scipy.stats import linregress
 
-from plots.drawing.curves import NONE, axis_words, distinguishing_axes
+from plots.drawing.curves import axis_words, distinguishing_axes, texts
 from plots.drawing.style import COLOURS, LOOKS, Look, looks_of, new_figure
 from store.tables.labels import Labels
+from store.tables.reading import Results
+from store.tables.statistics import complete_means
 
 SUBJECT = ["evaluator.stage", "algorithm", "tuning"]
 SERVERS, LOAD = "cluster.server_count", "demand.load"
@@ -99,13 +101,13 @@ def servers_at(seconds: float, servers: NDArray[np.float64], measured_s: NDArray
     return float(servers[-1] * 10.0 ** min(decades, 100.0))  # more decades would only say "very many"
 
 
-def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+def draw(results: Results, labels: Labels) -> Figure:
     """Draw seconds above and memory below.
 
-    Composing is on the left, evaluating on the right. Costs are those of a single draw.
+    Composing is on the left, evaluating on the right.
     """
-    key = [*SUBJECT, *distinguishing_axes(rows, [*SUBJECT, SERVERS])]
-    costs = _costs(rows, key)
+    key = [*SUBJECT, *distinguishing_axes(results.rows, [*SUBJECT, SERVERS])]
+    costs = _costs(results.rows, key)
     figure, panels = new_figure(2, lines=2, size_in=(11, 8.5))
     composing = costs["evaluator.stage"] == COMPOSE
     columns = ((costs[composing], "composing"), (costs[~composing], "evaluating a composition"))
@@ -130,10 +132,12 @@ def _costs(rows: pd.DataFrame, key: list[str]) -> pd.DataFrame:
 
     The column `seconds` is the CPU time, for simulations per million jobs.
     """
-    named = rows.fillna(dict.fromkeys(key, NONE))  # a pivot would drop rows with nan
+    named = rows.assign(**{axis: texts(rows[axis]) for axis in key})
     index = list(dict.fromkeys([*key, SERVERS, LOAD]))
-    costs = named.pivot_table(index=index, columns="metric", values="value", sort=False).reset_index()
-    costs["servers"] = pd.to_numeric(costs[SERVERS])
+    means = complete_means(named[named["at"].isna()], [*index, "metric"])
+    by_metric = means.pivot_table(index=index, columns="metric", values="mean").reset_index()
+    costs = named[index].drop_duplicates().merge(by_metric, on=index)  # in the order of the rows
+    costs["servers"] = costs[SERVERS]
     costs["seconds"] = costs["cpu_s"] / costs["job_count"].fillna(1e6) * 1e6
     return costs.sort_values("servers", kind="stable")
 

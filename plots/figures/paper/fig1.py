@@ -1,6 +1,7 @@
 """Fig. 1: job servers that GBP-CR and random placements reserve for the target load."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -8,36 +9,41 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plots.drawing.curves import Curve, curves_of
-from plots.drawing.style import Look, by_constants, legend_below, new_figure
+from plots.drawing.panels import Panel, panel_grid
+from plots.drawing.style import Look, legend_below, new_figure
 from store.tables.labels import Labels
-from store.tables.statistics import mean_interval
+from store.tables.reading import Results
+from store.tables.statistics import by_draw, mean_interval
 
 SHARE = "cluster.fast_share"
 SETTING = ["cluster.server_count", "demand.per_s"]
 OF_TWO = (-0.15, 0.2)  # offsets of a box and a marker from the middle of a setting
 
 
-def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+def draw(results: Results, labels: Labels) -> Figure:
     """Draw a panel for each fast share and set of constants.
 
     Fast shares are lines of panels, and sets of constants are columns.
     """
-    servers, curves = curves_of(
-        rows[rows["metric"] == "job_servers"], labels, ["constants", SHARE, *SETTING], "placement"
-    )
-    shares, columns = servers[SHARE].unique(), servers["constants"].nunique()
-    figure, panels = new_figure(columns, len(shares))
-    for line, share in enumerate(shares):
-        chosen = servers[servers[SHARE] == share]
-        kind = "homogeneous" if float(share) == 0 else "heterogeneous"
-        for axes, shown, title in by_constants(panels[line * columns : (line + 1) * columns], chosen, labels):
-            _draw_panel(axes, shown, curves, draws)
-            axes.set(title=f"{kind} (η = {share}), {title}", ylabel="job servers c·K(c) (jobs)")
-    legend_below(figure, panels, 1)
+    servers = results.rows[results.rows["metric"] == "job_servers"]
+    rows, curves = curves_of(servers, labels, ["constants", SHARE, *SETTING], "placement")
+    grid = panel_grid(Results(rows, results.points), SHARE, "constants")
+    figure, frames = new_figure(len(grid[0]), len(grid))
+    for axes, panel in zip(frames, chain(*grid), strict=True):
+        _draw_panel(axes, panel.rows, curves)
+        axes.set(title=_title(panel, labels), ylabel="job servers c·K(c) (jobs)")
+    legend_below(figure, frames, 1)
     return figure
 
 
-def _draw_panel(axes: Axes, shown: pd.DataFrame, curves: Sequence[Curve], draws: int) -> None:
+def _title(panel: Panel, labels: Labels) -> str:
+    """Return whether servers are homogeneous, and the constants."""
+    shares = [share for axis, share in panel.setting.items() if axis == SHARE]
+    kinds = [f"{'heterogeneous' if share else 'homogeneous'} (η = {share:g})" for share in shares]
+    return ", ".join([*kinds, *(labels("constants", panel.setting[axis]) for axis in panel.setting if axis != SHARE)])
+
+
+def _draw_panel(axes: Axes, shown: pd.DataFrame, curves: Sequence[Curve]) -> None:
     """Draw the boxes and markers of all settings.
 
     A curve is left out of a setting if some draw has no placement that reaches the rate.
@@ -48,20 +54,20 @@ def _draw_panel(axes: Axes, shown: pd.DataFrame, curves: Sequence[Curve], draws:
         of_setting = shown[(shown[SETTING] == setting).all(axis=1)]
         for offset, (label, look, *_) in zip(offsets, curves, strict=True):
             mine = of_setting[of_setting["curve"] == label]
-            if mine["draw"].nunique() == draws:
-                _draw_reserved(axes, x + float(offset), mine, look, label)
-    names = [f"J = {server_count}\nλ = {rate}/s" for server_count, rate in settings]
+            if len(mine) and mine["status"].eq("ok").all():
+                _draw_reserved(axes, x + float(offset), by_draw(mine, ["at"]), look, label)
+    names = [f"J = {server_count:g}\nλ = {rate:g}/s" for server_count, rate in settings]
     axes.set_xticks(range(len(settings)), names)
     axes.set(xlabel="servers and arrival rate", xlim=(-0.6, len(settings) - 0.4))
     axes.set_ylim(bottom=0)
     axes.grid(visible=False, axis="x")
 
 
-def _draw_reserved(axes: Axes, x: float, rows: pd.DataFrame, look: Look, label: str) -> None:
+def _draw_reserved(axes: Axes, x: float, by_placement: pd.DataFrame, look: Look, label: str) -> None:
     """Draw a box for several placements a draw, else a marker."""
-    several = rows.groupby("draw").size().max() > 1
+    several = by_placement.groupby("draw").size().max() > 1
     draw_one = _draw_box if several else _draw_marker
-    draw_one(axes, x, rows["value"].to_numpy(), look, label)
+    draw_one(axes, x, by_placement["value"].to_numpy(), look, label)
 
 
 def _draw_box(axes: Axes, x: float, values: np.ndarray, look: Look, label: str) -> None:

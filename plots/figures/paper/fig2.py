@@ -4,8 +4,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plots.drawing.style import COLOURS, LOOKS, by_constants, legend_below, new_figure, over_draws
+from plots.drawing.panels import further_panels
+from plots.drawing.style import COLOURS, LOOKS, legend_below, new_figure, over_draws
 from store.tables.labels import Labels
+from store.tables.reading import Results
 
 BARS = (
     ("lower bound ⌈pν/μ₁⌉", "lower_bound_job_servers", {"color": "0.85"}),
@@ -16,17 +18,21 @@ SURROGATE = "surrogate c·K(c), where every draw reaches the rate"
 WIDTH = 2.6  # of a bar, in per cent of the axis; groups of bars are 10 % apart
 
 
-def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
-    """Draw a panel for each set of constants."""
-    figure, panels = new_figure(rows["constants"].nunique())
-    for axes, shown, title in by_constants(panels, rows, labels):
-        _draw_panel(axes, shown, draws)
-        axes.set(xlabel="required rate λ/ρ̄ (% of ν)", ylabel="job servers (jobs)", title=title)
-    legend_below(figure, panels, 2)
+def draw(results: Results, labels: Labels) -> Figure:
+    """Draw a panel for each set of constants.
+
+    If points differ in further settings, there is a panel for each of these.
+    """
+    panels = further_panels(results, ["constants"])
+    figure, frames = new_figure(len(panels))
+    for axes, panel in zip(frames, panels, strict=True):
+        _draw_panel(axes, panel.rows)
+        axes.set(xlabel="required rate λ/ρ̄ (% of ν)", ylabel="job servers (jobs)", title=panel.title(labels))
+    legend_below(figure, frames, 2)
     return figure
 
 
-def _draw_panel(axes: Axes, shown: pd.DataFrame, draws: int) -> None:
+def _draw_panel(axes: Axes, shown: pd.DataFrame) -> None:
     for number, (label, metric, look) in enumerate(BARS):
         counts = over_draws(shown[shown["metric"] == metric], "at")
         axes.bar(

@@ -7,33 +7,37 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plots.drawing.curves import Curve, curves_of, mean_responses
-from plots.drawing.style import MOST_COLUMNS, by_constants, curve, legend_below, new_figure, over_draws
+from plots.drawing.pairs import paired
+from plots.drawing.panels import left_out, panels_over
+from plots.drawing.style import MOST_COLUMNS, curve, legend_below, new_figure, over_draws
 from store.tables.labels import Labels
+from store.tables.reading import Results
 
 LOAD = "demand.load"
 PER_DRAW = [LOAD, "draw", "replication"]
 REFERENCE = "jffc"
 
 
-def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+def draw(results: Results, labels: Labels) -> Figure:
     """Draw means above, and losses against JFFC below.
 
     Losses are on the same jobs. They show differences that are too small to see between the means. Without JFFC only
     the means are drawn.
     """
-    drawn = curves_of(mean_responses(rows), labels, ["constants", LOAD], "dispatch")
-    pairs = _pairs(drawn.curves)
-    columns = drawn.rows["constants"].nunique()
-    figure, panels = new_figure(columns, lines=2 if pairs else 1)
-    for axes, shown, title in by_constants(panels[:columns], drawn.rows, labels):
-        _draw_means(axes, shown, drawn.curves, draws)
-        axes.set(title=title, ylabel="mean response time (s)")
-    for axes, shown, title in by_constants(panels[columns:], drawn.rows, labels) if pairs else ():
-        _draw_losses(axes, shown, pairs, draws)
-        axes.set(title=f"{title}, paired", ylabel=f"mean response time beyond {labels('dispatch', REFERENCE)}'s (s)")
-    for axes in panels:
+    rows, curves = curves_of(mean_responses(results.rows), labels, ["constants", LOAD], "dispatch")
+    pairs = _pairs(curves)
+    panels = panels_over(Results(rows, results.points), ["constants"])
+    figure, frames = new_figure(len(panels), lines=2 if pairs else 1)
+    for axes, panel in zip(frames, panels, strict=False):
+        _draw_means(axes, panel.rows, curves)
+        axes.set(title=panel.title(labels), ylabel="mean response time (s)")
+    for axes, panel in zip(frames[len(panels) :], panels if pairs else [], strict=True):
+        _draw_losses(axes, panel.rows, pairs)
+        title = ", ".join(filter(None, [panel.title(labels), "paired"]))
+        axes.set(title=title, ylabel=f"mean response time beyond {labels('dispatch', REFERENCE)}'s (s)")
+    for axes in frames:
         axes.set(xlabel="load λ/ν", xlim=(0, 1))
-    legend_below(figure, panels, min(len(drawn.curves), MOST_COLUMNS), _left_out(drawn.rows, drawn.curves))
+    legend_below(figure, frames, min(len(curves), MOST_COLUMNS), left_out(results.points, curves, LOAD))
     return figure
 
 
@@ -46,12 +50,12 @@ def _pairs(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
     return [(line, references[line.rest]) for line in curves if line.is_plain and line.rest in references]
 
 
-def _draw_means(axes: Axes, rows: pd.DataFrame, curves: Sequence[Curve], draws: int) -> None:
+def _draw_means(axes: Axes, rows: pd.DataFrame, curves: Sequence[Curve]) -> None:
     for label, look, *_ in curves:
         curve(axes, look, over_draws(rows[rows["curve"] == label], LOAD), label)
 
 
-def _draw_losses(axes: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[Curve, Curve]], draws: int) -> None:
+def _draw_losses(axes: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[Curve, Curve]]) -> None:
     """Draw the differences from the reference with their intervals.
 
     The differences are paired, because every policy has the same jobs on the same clusters.
@@ -59,17 +63,6 @@ def _draw_losses(axes: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[Curve, Cu
     by_curve = dict(iter(rows.groupby("curve")))
     for policy, reference in pairs:
         if policy.label in by_curve and reference.label in by_curve:
-            both = by_curve[policy.label].merge(by_curve[reference.label][[*PER_DRAW, "value"]], on=PER_DRAW)
-            loss_s = both.assign(value=both["value_x"] - both["value_y"]).drop(columns=["value_x", "value_y"])
+            both = paired(by_curve[policy.label], by_curve[reference.label], PER_DRAW)
+            loss_s = both.assign(value=both["value"] - both["reference"]).drop(columns="reference")
             curve(axes, policy.look, over_draws(loss_s, LOAD), policy.label)
-
-
-def _left_out(rows: pd.DataFrame, curves: Sequence[Curve]) -> str | None:
-    """Return a note on policies that lack some load.
-
-    Other policies have that load. A policy that lacks it has no steady state there.
-    """
-    loads = {line.label: set(rows.loc[rows["curve"] == line.label, LOAD]) for line in curves if line.is_plain}
-    missing = {label: sorted(set().union(*loads.values()) - present) for label, present in loads.items()}
-    lacking = [f"{label} at {', '.join(values)}" for label, values in missing.items() if values]
-    return f"no steady state: {'; '.join(lacking)}" if lacking else None

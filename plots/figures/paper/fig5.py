@@ -3,12 +3,13 @@
 If the evaluator has a measured profile, a third panel shows the cost of a message on one machine without a network.
 """
 
-import pandas as pd
 from matplotlib.figure import Figure
 
+from plots.drawing.curves import curves_of
 from plots.drawing.measured_points import NOTE, lines_and_points
-from plots.drawing.style import LOOKS, curve, legend_below, looks_of, new_figure, over_draws
+from plots.drawing.style import curve, legend_below, new_figure, over_draws
 from store.tables.labels import Labels
+from store.tables.reading import Results
 
 PANELS = (
     ("first_token_communication_s", "input tokens", "for the first token"),
@@ -16,23 +17,26 @@ PANELS = (
 )
 
 
-def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+def draw(results: Results, labels: Labels) -> Figure:
     """Draw means over servers, with intervals over clusters."""
+    rows = results.rows
     relayed = rows[rows["metric"].str.startswith("relay_by_tokens")]
-    looks = looks_of({name: name for name in rows["constants"].unique()}, LOOKS)
-    figure, panels = new_figure(len(PANELS) + (not relayed.empty))
-    for axes, (metric, xlabel, title) in zip(panels, PANELS, strict=False):
-        for name, look in looks.items():
-            shown = rows[(rows["metric"] == metric) & (rows["constants"] == name)]
-            curve(axes, look, over_draws(shown, "at"), labels("constants", name))
+    times, curves = curves_of(
+        rows[rows["metric"].isin([metric for metric, *_ in PANELS])], labels, [], "constants", True
+    )
+    figure, frames = new_figure(len(PANELS) + (not relayed.empty))
+    for axes, (metric, xlabel, title) in zip(frames, PANELS, strict=False):
+        shown = times[times["metric"] == metric]
+        for label, look, *_ in curves:
+            curve(axes, look, over_draws(shown[shown["curve"] == label], "at"), label)
         axes.set(xlabel=xlabel, ylabel="communication time (s)", title=title)
         axes.set_ylim(bottom=0)
     if not relayed.empty:
-        lines_and_points(panels[-1], relayed, "relay_by_tokens", "constants", labels)
-        panels[-1].set(
+        lines_and_points(frames[-1], relayed, "relay_by_tokens", "constants", labels)
+        frames[-1].set(
             xlabel="tokens in a message", ylabel="time (s)", title="measured on one machine, without a network"
         )
     measured = "not measured here" if relayed.empty else f"right, {NOTE}"
     note = f"model: one round trip and an overhead a message, no term in the input length; {measured}"
-    legend_below(figure, panels[:1], columns=2, note=note)
+    legend_below(figure, frames[:1], columns=2, note=note)
     return figure

@@ -1,33 +1,40 @@
 """Fig. 8: mean response time of PETALS, BPRR and the proposed scheme, over cluster size and fast share."""
 
-from itertools import product
+from itertools import chain
 
-import pandas as pd
 from matplotlib.figure import Figure
 
+from plots.drawing.panels import Panel, draws_in, panel_grid
 from plots.drawing.scheme_curves import NOTE, curves_of_schemes, draw_schemes
 from plots.drawing.style import legend_below, new_figure
 from store.tables.labels import Labels
+from store.tables.reading import Results
 
-SHARE, SERVERS = "cluster.fast_share", "cluster.server_count"
+CONSTANTS, SHARE, SERVERS = "constants", "cluster.fast_share", "cluster.server_count"
 
 
-def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+def draw(results: Results, labels: Labels) -> Figure:
     """Draw a panel for each set of constants and fast share.
 
     Sets of constants are lines of panels, and fast shares are columns.
     """
-    drawn = curves_of_schemes(rows, labels, ["constants", SHARE, SERVERS])
-    sets, shares = drawn.rows["constants"].unique(), drawn.rows[SHARE].unique()
-    figure, panels = new_figure(len(shares), len(sets), size_in=(14, 3.2 * len(sets)))
-    for axes, (constants, share) in zip(panels, product(sets, shares), strict=True):
-        of_cell = drawn.rows[(drawn.rows["constants"] == constants) & (drawn.rows[SHARE] == share)]
-        if of_cell.empty:  # all of its points were skipped or failed
+    rows, curves = curves_of_schemes(results.rows, labels, [CONSTANTS, SHARE, SERVERS])
+    grid = panel_grid(Results(rows, results.points), CONSTANTS, SHARE)
+    figure, frames = new_figure(len(grid[0]), len(grid), size_in=(14, 3.2 * len(grid)))
+    for axes, panel in zip(frames, chain(*grid), strict=True):
+        if panel.rows.empty:  # all of its points were skipped or failed
             axes.set_axis_off()
             continue
-        draw_schemes(axes, of_cell, drawn.curves, SERVERS, draws)
-        title = f"{float(share):.0%} fast servers\n{labels('constants', constants)}"
-        axes.set(xlabel="servers J", ylabel="mean response time (s)", title=title)
-        axes.set_xticks(pd.to_numeric(of_cell[SERVERS]).unique())
-    legend_below(figure, panels, 5, NOTE.format(draws=draws))
+        draw_schemes(axes, panel, curves, SERVERS, _title(panel, labels))
+        axes.set(xlabel="servers J", ylabel="mean response time (s)")
+        axes.set_xticks(panel.rows[SERVERS].unique())
+    legend_below(figure, frames, 5, NOTE.format(draws=draws_in(results.points)))
     return figure
+
+
+def _title(panel: Panel, labels: Labels) -> str:
+    """Return the share of fast servers, and the constants below."""
+    shares = [f"{share:.0%} fast servers" for share in (panel.setting.get(SHARE),) if share is not None]
+    return "\n".join(
+        [*shares, *(labels(CONSTANTS, panel.setting[axis]) for axis in panel.setting if axis == CONSTANTS)]
+    )

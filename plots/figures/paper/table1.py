@@ -10,17 +10,12 @@ from matplotlib.figure import Figure
 
 from plots.claims.rules import claim_rules
 from plots.drawing.curves import curves_of
+from plots.drawing.panels import draws_in
 from plots.drawing.style import new_figure
 from store.tables.labels import Labels
-from store.tables.statistics import intervals_over_draws
+from store.tables.reading import Results
+from store.tables.statistics import complete_means
 
-SCHEMES = (
-    "petals",
-    "bprr",
-    "jffc_only",
-    "proposed",
-    "proposed_tuned",
-)  # the schemes of the paper, and the tuned variant
 TIMES = ("response", "waiting", "service")
 STATISTICS = {"mean": "mean_s", "median": "quantile_s at 0.5", "P95": "quantile_s at 0.95", "P99": "quantile_s at 0.99"}
 METRICS = tuple(f"{time}_{kind}" for time in TIMES for kind in ("mean_s", "quantile_s"))
@@ -46,9 +41,9 @@ class Column(NamedTuple):
     x: float
 
 
-def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
+def draw(results: Results, labels: Labels) -> Figure:
     """Draw the table as a picture."""
-    schemes, texts = _schemes_and_texts(rows, draws, labels)
+    schemes, texts = _schemes_and_texts(results.rows, labels)
     lines = list(product(schemes, TIMES))
     sources = _sources(texts)
     width_in = WIDTH_IN * len(sources) / len(SOURCES)
@@ -58,16 +53,21 @@ def draw(rows: pd.DataFrame, draws: int, labels: Labels) -> Figure:
     _write_head(axes, sources)
     for line, (scheme, time) in enumerate(lines):
         _write_line(axes, line, scheme, time, texts, sources)
-    figure.supxlabel(NOTE.format(draws=draws), fontsize="small", color="0.3")
+    figure.supxlabel(note(results), fontsize="small", color="0.3")
     return figure
 
 
-def table(rows: pd.DataFrame, draws: int, labels: Labels) -> pd.DataFrame:
+def note(results: Results) -> str:
+    """Return what the numbers of the table are."""
+    return NOTE.format(draws=draws_in(results.points))
+
+
+def table(results: Results, labels: Labels) -> pd.DataFrame:
     """Return a table with a row for each scheme and time.
 
     Columns of simulated times name their constants.
     """
-    schemes, texts = _schemes_and_texts(rows, draws, labels)
+    schemes, texts = _schemes_and_texts(results.rows, labels)
     columns = list(_columns(_sources(texts)))
     heads = {column: f"{column.statistic} (s), {labels('constants', column.source)}" for column in columns}
     lines = [
@@ -77,21 +77,22 @@ def table(rows: pd.DataFrame, draws: int, labels: Labels) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _schemes_and_texts(rows: pd.DataFrame, draws: int, labels: Labels) -> tuple[list[str], Texts]:
+def _schemes_and_texts(rows: pd.DataFrame, labels: Labels) -> tuple[list[str], Texts]:
     """Return the names of schemes, and all numbers as text.
 
     Numbers are for lengths as recorded; rows with truncated lengths are left out. The schemes of the paper come first,
-    even if they have no rows, then the other schemes of the rows.
+    even if they have no rows, then the other schemes of the rows. Published numbers have a line of their own if several
+    lines are of their scheme.
     """
     recorded = rows[rows["workload.over_length"] == "untreated"]
     times = recorded[recorded["metric"].isin([*METRICS, UNSTABLE])]
     simulated, curves = curves_of(times, labels, ["constants"], "algorithm", one_metric=True)
-    names = {curve.subject: curve.label for curve in reversed(curves)}
-    published = {scheme for times_s in claim_rules()["table1"].values() for scheme in times_s}
-    listed = [scheme for scheme in SCHEMES if scheme in published | names.keys()]
-    of_paper = {scheme: names.get(scheme, labels("algorithm", scheme)) for scheme in listed}
+    subjects = [curve.subject for curve in curves]
+    names = {curve.subject: curve.label for curve in curves if subjects.count(curve.subject) == 1}
+    published = dict.fromkeys(scheme for times_s in claim_rules()["table1"].values() for scheme in times_s)
+    of_paper = {scheme: names.get(scheme, labels("algorithm", scheme)) for scheme in published}
     schemes = list(dict.fromkeys([*of_paper.values(), *(curve.label for curve in curves)]))
-    return schemes, _published(of_paper) | _simulated(simulated, draws)
+    return schemes, _published(of_paper) | _simulated(simulated)
 
 
 def _published(names: Mapping[str, str]) -> Texts:
@@ -103,18 +104,17 @@ def _published(names: Mapping[str, str]) -> Texts:
     }
 
 
-def _simulated(rows: pd.DataFrame, draws: int) -> Texts:
+def _simulated(rows: pd.DataFrame) -> Texts:
     """Return the means over all draws as text.
 
     A dagger marks schemes with an unstable run.
     """
-    means = intervals_over_draws(rows, ["curve", "constants", "metric", "at"])
+    means = complete_means(rows, ["curve", "constants", "metric", "at"])
     unstable = means[(means["metric"] == UNSTABLE) & (means["mean"] > 0)]
     marked = set(zip(unstable["curve"], unstable["constants"], strict=True))
     return {
         (scheme, source, _name(metric, quantile)): _seconds(mean_s, half_width_s) + "†" * ((scheme, source) in marked)
-        for scheme, source, metric, quantile, mean_s, half_width_s, count in means.to_numpy()
-        if count == draws
+        for scheme, source, metric, quantile, mean_s, half_width_s, _ in means.to_numpy()
     }
 
 
