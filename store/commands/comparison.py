@@ -58,7 +58,8 @@ def _header(comparison: Comparison) -> str:
     a, b = comparison.sides
     header = f"{comparison.measure}; difference is {b} - {a} over paired draws, ± its 95 % interval"
     family = int(comparison.table["p_holm"].notna().sum())
-    return header + (f"; p_holm is adjusted for {family} comparisons" if family > 1 else "")
+    is_shown = family > 1 and not comparison.is_equal.all()
+    return header + (f"; p_holm is adjusted for {family} comparisons" if is_shown else "")
 
 
 def _for_people(comparison: Comparison, chosen: Any) -> pd.DataFrame:
