@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from evaluators.points.metrics import metric_meanings
+from store.commands.comparison import comparison_lines, comparison_table
 from store.commands.prune import file_lines, prunable, remove
 from store.commands.show import find_point, point_details
 from store.commands.status import experiment_status, status_lines
 from store.commands.sweeps import remove_sweeps, sweep_details, sweep_lines
 from store.disk.outcome import COMPLETE
 from store.disk.store import Store
-from store.tables.compare import Comparison, compare_commits, compare_stores, compare_values, comparison_lines
+from store.tables.compare import BEST, Comparison, compare_commits, compare_stores, compare_values
 from store.tables.filtered import axis_values, collect
+from store.tables.labels import Labels, labels_in
 from store.tables.meanings import dictionary, whole_dictionary
+from store.tables.means import means_table, title, wide
 from store.tables.pairs import Measure
 from store.tables.reading import FOLDER, load
-from store.tables.text import aligned, require_table_name, write_table
+from store.tables.text import FORMATS, aligned, require_table_name, write_table
 from system.checks import require
 from system.errors import exit_in_one_sentence
 
@@ -46,7 +49,10 @@ def arguments() -> argparse.Namespace:
         "--provenance", action="store_true", help="add when, by which commit and on which machine each row was computed"
     )
     command.add_argument(
-        "--to", type=Path, metavar="FILE", help="write a .csv or .parquet file instead of CSV to the terminal"
+        "--to",
+        type=Path,
+        metavar="FILE",
+        help="write a .csv, .parquet, .tex or .md file instead of CSV to the terminal",
     )
     command = _command(
         commands, "sweeps", _sweeps, "list the sweeps of an experiment, show one, or take some out of it"
@@ -66,12 +72,15 @@ def arguments() -> argparse.Namespace:
         commands,
         "compare",
         _compare,
-        "show paired differences between two values of an axis or two versions of the code",
+        "show paired differences between values of an axis, with a ranking, or between two versions of the code",
     )
     command.add_argument("experiment", help="experiment to compare")
     side = command.add_mutually_exclusive_group(required=True)
     side.add_argument(
-        "values", nargs="?", metavar="AXIS=A,B", help="two values to compare, such as algorithm=petals,proposed"
+        "values",
+        nargs="?",
+        metavar="AXIS=A,B[,C]",
+        help="values to compare with the first of them, such as algorithm=proposed,petals,bprr",
     )
     side.add_argument(
         "--with-store", type=Path, metavar="FOLDER", help="compare with the same configurations in another store"
@@ -83,7 +92,24 @@ def arguments() -> argparse.Namespace:
     )
     command.add_argument("--metric", default=Measure().metric, help="metric to compare; %(default)s by default")
     command.add_argument("--at", type=float, help="quantile or coordinate at which to compare the metric")
-    command.add_argument("--to", type=Path, metavar="FILE", help="also write the table to a .csv or .parquet file")
+    command.add_argument(
+        "--best", choices=BEST, default=BEST[0], help="which results a ranking has first; %(default)s by default"
+    )
+    command.add_argument("--all", action="store_true", help="also show points that are equal in every draw")
+    command.add_argument(
+        "--to", type=Path, metavar="FILE", help="also write the table to a .csv, .parquet, .tex or .md file"
+    )
+    command = _command(commands, "table", _table, "show means with their intervals, by rows and columns")
+    command.add_argument("experiment", help="experiment to read")
+    command.add_argument(
+        "--rows", nargs="+", required=True, metavar="AXIS", help="axes by which the table has its rows"
+    )
+    command.add_argument("--columns", metavar="AXIS", help="axis whose values are the columns; also metric or at")
+    command.add_argument(
+        "--where", nargs="+", default=[], metavar="AXIS=VALUE[,VALUE]", help="keep only rows with these values"
+    )
+    command.add_argument("--metric", nargs="+", default=[Measure().metric], help="metrics; %(default)s by default")
+    command.add_argument("--to", type=Path, metavar="FILE", help=f"also write a {FORMATS} file")
     command = _command(commands, "prune", _prune, "list or delete files that no sweep with the current code will use")
     command.add_argument("--delete", action="store_true", help="delete the files instead of only listing them")
     command = _command(commands, "dictionary", _dictionary, "explain the columns and metrics of a table")
@@ -112,7 +138,10 @@ def _collect(args: argparse.Namespace) -> None:
         require_table_name(args.to)
     where = dict(axis_values(text) for text in args.where)
     rows, points = collect(args.experiments, args.store, where, args.metric, args.provenance)
-    write_table(rows, args.to) if args.to else rows.to_csv(sys.stdout, index=False)
+    if args.to:
+        write_table(rows, args.to, title=f"rows of {', '.join(args.experiments)}")
+    else:
+        rows.to_csv(sys.stdout, index=False)
     refused = (points["status"].isin(COMPLETE) & (points["status"] != "ok")).sum()
     if refused:
         share = f"{refused} of {len(points)} points {_verb(refused, 'has', 'have')}"
@@ -147,9 +176,24 @@ def _compare(args: argparse.Namespace) -> None:
     if args.to:
         require_table_name(args.to)
     comparison = _comparison(args)
-    _write_lines(comparison_lines(comparison))
+    lines = comparison_lines(comparison, args.all)
+    _write_lines(lines)
     if args.to:
-        write_table(comparison.table, args.to)
+        write_table(comparison.table, args.to, comparison_table(comparison, _labels(args)), lines[0])
+
+
+def _table(args: argparse.Namespace) -> None:
+    if args.to:
+        require_table_name(args.to)
+    where = dict(axis_values(text) for text in args.where)
+    table = means_table(args.experiment, args.rows, args.columns, args.metric, where, args.store)
+    _write_lines([title(table), *aligned(wide(table))])
+    if args.to:
+        write_table(table.cells, args.to, wide(table, _labels(args)), title(table))
+
+
+def _labels(args: argparse.Namespace) -> Labels:
+    return labels_in(Store(args.store).experiment(args.experiment))
 
 
 def _comparison(args: argparse.Namespace) -> Comparison:
@@ -159,8 +203,7 @@ def _comparison(args: argparse.Namespace) -> Comparison:
     if args.with_commit:
         return compare_commits(args.experiment, args.with_commit, measure, args.store)
     axis, values = axis_values(args.values)
-    require(len(values) == 2, axis, ",".join(values), "give two values, such as algorithm=petals,proposed")
-    return compare_values(args.experiment, axis, (values[0], values[1]), measure, args.store)
+    return compare_values(args.experiment, axis, values, measure, args.store, args.best)
 
 
 def _prune(args: argparse.Namespace) -> None:

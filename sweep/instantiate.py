@@ -33,12 +33,17 @@ PLAIN: dict[Any, Any] = {
 
 
 def evaluate(case: dict[str, Any], draws: range, replications: range) -> Evaluation:
-    """Return the rows and refusals of a resolved case.
+    """Return the rows and refusals of a resolved case."""
+    return instantiated(case).evaluate(draws, replications)
+
+
+def instantiated(case: dict[str, Any]) -> Case:
+    """Return a resolved case as an object.
 
     The parts of a case are frozen objects, so points share equal parts.
     """
     parts = {name: _made(json.dumps(part)) for name, part in case.items() if name != "_target_"}
-    return Case(**parts).evaluate(draws, replications)
+    return Case(**parts)
 
 
 @lru_cache(maxsize=256)

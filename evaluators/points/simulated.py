@@ -23,6 +23,7 @@ from system.response import WARM_UP, JobTimes, Limits, Run
 from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
 from workloads.arrivals import Poisson
+from workloads.jobs import Jobs
 from workloads.synthetic import SyntheticWorkload, jobs_of_sizes
 from workloads.traces import TraceWorkload
 
@@ -89,19 +90,26 @@ class SimulationEvaluator(JobReport):
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         """Simulate the jobs of one replication and report them."""
-        rng, jobs = draw.streams(replication).jobs("slowdowns"), draw.jobs(replication)
-        refuse = self.unstable == "refuse"
-        run = simulate_layout(draw.layout, jobs, self.service, rng, stop_unstable=refuse)
-        first = self.first_job(run.times.response_s)
-        reported = slice(first, None)
-        times = run.times.of_jobs(reported)
-        measurements = self.measurements(Answer(draw, times, jobs.of_jobs(reported), run))
-        measurements += self.chosen_warm_up(first)
-        if refuse:
+        jobs, run = self.simulate(draw, replication)
+        answer = self.answer(draw, jobs, run)
+        times, _ = answer.by_job()
+        measurements = self.measurements(answer)
+        measurements += self.chosen_warm_up(len(jobs) - times.arrival_s.size)
+        if self.unstable == "refuse":
             measurements += run_length(draw, self.service, times.arrival_s.size, drift(times.response_s))
         else:
             measurements.append(Measurement("is_unstable", float(has_been_unstable(run.times))))
         return [*measurements, *part_means(times), *utilisations(draw.layout, run)]
+
+    def simulate(self, draw: Draw, replication: int) -> tuple[Jobs, Run]:
+        """Return the jobs of one replication and what came of them, the warm-up included."""
+        rng, jobs = draw.streams(replication).jobs("slowdowns"), draw.jobs(replication)
+        return jobs, simulate_layout(draw.layout, jobs, self.service, rng, stop_unstable=self.unstable == "refuse")
+
+    def answer(self, draw: Draw, jobs: Jobs, run: Run) -> Answer:
+        """Return the times of the reported jobs, those after the warm-up."""
+        reported = slice(self.first_job(run.times.response_s), None)
+        return Answer(draw, run.times.of_jobs(reported), jobs.of_jobs(reported), run)
 
 
 def run_length(draw: Draw, service: ServiceModel, job_count: int, drifted: float) -> Iterator[Measurement]:

@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +35,7 @@ from system.checks import require
 
 FORMAT = 3
 UPGRADABLE = 2
+LIKENESS = 0.5  # from this likeness on an existing name is suggested for an unknown one
 EMBEDDED = "_embedded"  # ends the name of an experiment that was swept with data=embedded (conf/data/embedded.yaml)
 ONLY = "@"  # fig8@2 names the second sweep of fig8
 ROW_SCHEMA = pa.schema(
@@ -183,8 +185,12 @@ class Store:
         experiment, _, number = name.partition(ONLY)
         sweeps = read_sweeps(self.files, experiment)
         if not sweeps:
+            names = self.experiment_names()
+            near = [known for known in names if known.startswith(experiment)]
+            near = near or get_close_matches(experiment, names, cutoff=LIKENESS)
+            advice = f"did you mean {' or '.join(near)}? Else run" if near else "run"
             raise InputError(
-                f"experiment = {name}: not in {self.folder}; run `python run.py -m {words_of(name)}` first"
+                f"experiment = {name}: not in {self.folder}; {advice} `python run.py -m {words_of(name)}` first"
             )
         if not number:
             return sweeps

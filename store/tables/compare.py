@@ -1,17 +1,18 @@
-"""Comparison of two sides of an experiment: two values of an axis, or two versions of the code."""
+"""Comparison of sides of an experiment: values of an axis, or two versions of the code."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from store.disk.identity import differing
-from store.disk.outcome import NOTHING_VARIES, Outcome
+from store.disk.outcome import Outcome
 from store.disk.store import Store
 from store.tables.currency import warn_of_outdated
 from store.tables.filtered import matching_values, require_known
-from store.tables.pairs import Measure, Paired, Side, no_side, paired, require_measure, sides
+from store.tables.pairs import Measure, Paired, Side, no_side, paired, require_measure, sides, with_family
+from store.tables.ranking import Ranking, rank_values
 from store.tables.reading import (
     FOLDER,
     Results,
@@ -25,63 +26,112 @@ from store.tables.reading import (
     sizes_of,
 )
 from store.tables.statistics import shown
-from store.tables.text import aligned
 from store.tables.versions import Records, computed_by
-from system.checks import require
-from system.words import counted
+from system.checks import require, require_one_of
 
 CODES = ("other code", "this code")
 NOT_KNOWN = no_side("")  # the other side of a point that was not computed, which has a reason of its own
-DIGITS = {"difference": 4, "half_width": 3, "ratio": 4}
+BEST = ("smallest", "largest")
 NOT_APPLIED = ""  # the value of an axis that does not apply to a point
 Key = tuple[Any, ...]  # the values of the axes that are not compared
 
 
 class Comparison(NamedTuple):
-    """Two sides of an experiment, A and B."""
+    """Sides of an experiment, each compared with the first, A.
+
+    The table has a row for each pair of points: their axes, `Paired`, and what `with_family` adds.
+    """
 
     measure: Measure
-    names: tuple[str, str]  # names of A and B
-    table: pd.DataFrame  # a row for each pair of points: their axes, and `Paired`
+    names: tuple[str, ...]  # names of A and of each side that is compared with it
+    table: pd.DataFrame
     modules: list[str] | None = None  # modules that differ between two versions of the code
+    ranking: Ranking | None = None  # of more than two values
+
+    @property
+    def axes(self) -> list[str]:
+        """Return the columns that tell one comparison from another."""
+        return [str(column) for column in self.table if column not in (*Paired._fields, "p_holm", "joint_half_width")]
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """Return the names of A and B; B stands for several."""
+        return self.names[0], self.names[1] if len(self.names) == 2 else "B"
+
+    @property
+    def is_equal(self) -> pd.Series:
+        """Return whether sides are equal in every draw."""
+        return self.table["difference"].eq(0) & ~self.table["half_width"].gt(0)
 
 
 def compare_values(
-    experiment: str, axis: str, values: tuple[str, str], measure: Measure, store: str | Path = FOLDER
+    experiment: str,
+    axis: str,
+    values: Sequence[Any],
+    measure: Measure,
+    store: str | Path = FOLDER,
+    best: str = "smallest",
 ) -> Comparison:
-    """Compare two values of an axis at each combination of the other axes."""
+    """Compare values of an axis with the first of them.
+
+    They are compared at each combination of the other axes. More than two values are ranked as well; `best` says
+    whether the `smallest` or the `largest` result comes first.
+    """
+    require_one_of(BEST, best=best)
     warn_of_outdated(experiment, store)
     results = load_results(experiment, store, outdated=True)
     axes = axes_of(results.points)
     require_known(axes, axis=axis)
-    a, b = (matching_values(results.points, axis, [value])[0] for value in values)
-    names = f"{axis}={shown(a)}", f"{axis}={shown(b)}"
+    chosen = [matching_values(results.points, axis, [str(value)])[0] for value in values]
+    require(len(set(chosen)) == len(chosen) > 1, axis, ",".join(map(str, values)), "give two or more values, each once")
     require_measure(results.rows, measure)
-    by_point = sides(results, measure)
     others = [other for other in axes if other != axis]
-    of_value: dict[Any, dict[Key, Side]] = {a: {}, b: {}}
-    chosen = results.points[results.points[axis].isin([a, b])]
+    first, *further = _by_value(results, measure, axis, chosen)
+    names = [f"{axis}={shown(value)}" for value in chosen]
+    pairs: dict[Key, list[list[Any]]] = {}
+    for value, name, by_key in zip(chosen[1:], names[1:], further, strict=True):
+        for key, cell in _cells(first, by_key).items():
+            pairs.setdefault(key, []).append([*key, value, *paired(*cell, (names[0], name))])
+    table = pd.DataFrame([row for rows in pairs.values() for row in rows], columns=[*others, axis, *Paired._fields])
+    ranked = rank_values(_common_cells(first, further), chosen, best) if len(chosen) > 2 else None
+    return Comparison(measure, tuple(names), with_family(table), ranking=ranked)
+
+
+def _by_value(results: Results, measure: Measure, axis: str, values: Sequence[Any]) -> list[dict[Key, Side]]:
+    """Return for each value of an axis its sides by the other axes."""
+    by_point = sides(results, measure)
+    others = [other for other in axes_of(results.points) if other != axis]
+    by_value: dict[Any, dict[Key, Side]] = {value: {} for value in values}
+    chosen = results.points[results.points[axis].isin(values)]
     for point in chosen.astype(object).where(chosen.notna(), NOT_APPLIED).to_dict("records"):
-        of_value[point[axis]][tuple(point[other] for other in others)] = by_point[point["point"]]
-    pairs = ([*key, *paired(*cell, names)] for key, cell in _cells(of_value[a], of_value[b]).items())
-    return Comparison(measure, names, pd.DataFrame(pairs, columns=[*others, *Paired._fields]))
+        by_value[point[axis]][tuple(point[other] for other in others)] = by_point[point["point"]]
+    return list(by_value.values())
 
 
 def _cells(a: Mapping[Key, Side], b: Mapping[Key, Side]) -> dict[Key, tuple[Side, Side]]:
-    """Return both sides at each combination of the other axes.
+    """Return both sides at each combination of the other axes."""
+    absent, partners = no_side("no such point"), list(_partners(a, b))
+    cells = {key: (a[of_a], b[of_b]) for key, of_a, of_b in partners}
+    cells |= {key: (a[key], absent) for key in a if key not in {of_a for _, of_a, _ in partners}}
+    return cells | {key: (absent, b[key]) for key in b if key not in {of_b for _, _, of_b in partners}}
+
+
+def _common_cells(first: Mapping[Key, Side], further: Iterable[Mapping[Key, Side]]) -> list[tuple[Side, ...]]:
+    """Return the sides of all values, where each value has a point."""
+    cells: dict[Key, tuple[Side, ...]] = {key: (side,) for key, side in first.items()}
+    for others in further:
+        cells = {key: (*cells[of_cell], others[other]) for key, of_cell, other in _partners(cells, others)}
+    return list(cells.values())
+
+
+def _partners(a: Iterable[Key], b: Collection[Key]) -> Iterator[tuple[Key, Key, Key]]:
+    """Yield the keys that agree, after what both say together.
 
     A side to which an axis does not apply stands for all values of that axis: it is paired with each of them.
     """
-    absent = no_side("no such point")
-    cells, matched = {}, set()
     for key in a:
-        partners = [key] if key in b else [other for other in b if _agree(key, other)]
-        matched.update(partners)
-        for other in partners:
-            cells[tuple(y if x == NOT_APPLIED else x for x, y in zip(key, other, strict=True))] = a[key], b[other]
-        if not partners:
-            cells[key] = a[key], absent
-    return cells | {key: (absent, side) for key, side in b.items() if key not in matched}
+        for other in [key] if key in b else [other for other in b if _agree(key, other)]:
+            yield tuple(y if x == NOT_APPLIED else x for x, y in zip(key, other, strict=True)), key, other
 
 
 def _agree(key: Key, other: Key) -> bool:
@@ -134,7 +184,7 @@ def _versions(experiment: str, other: Store, candidates: Records, measure: Measu
         [*values, *paired(was.get(matches.get(point, ""), absent.get(point, NOT_KNOWN)), now[point], CODES)]
         for point, *values in axes_table(sweep).itertuples(index=False)
     )
-    table = pd.DataFrame(pairs, columns=[*sweep["axes"], *Paired._fields])
+    table = with_family(pd.DataFrame(pairs, columns=[*sweep["axes"], *Paired._fields]))
     changed = (
         differing(candidates[partner][0]["modules"], records[point][0]["modules"]) for point, partner in matches.items()
     )
@@ -152,29 +202,3 @@ def _results(store: Store, sizes: Sizes) -> Results:
     by_point = outcomes(store, sizes, parts)
     table = pd.DataFrame(by_point.values(), columns=list(Outcome._fields)).assign(point=list(by_point))
     return Results(measurements(store, sizes, by_point, parts), table)
-
-
-def comparison_lines(comparison: Comparison) -> list[str]:
-    """Return the comparison as lines.
-
-    After the table come the reasons why other points are not compared, and the code that differs.
-    """
-    table, (a, b) = comparison.table, comparison.names
-    lines = [f"{comparison.measure}; difference is {b} - {a} over paired draws, ± its 95 % interval"]
-    compared = table[table["reason"] == ""]
-    fixed = int((~compared["varies"].astype(bool)).sum())
-    compared = compared.drop(columns=["varies", "reason"])
-    if len(compared):
-        digits = {
-            column: compared[column].map(f"{{:.{n}g}}".format, na_action="ignore") for column, n in DIGITS.items()
-        }
-        lines += aligned(compared.assign(**digits).rename(columns={"mean_a": a, "mean_b": b, "half_width": "±"}))
-    if fixed:
-        lines.append(f"{NOTHING_VARIES} in {fixed} of {counted(len(compared), 'comparison')}: one value, no interval")
-    axes = [column for column in table if column not in Paired._fields]
-    for reason, group in table[table["reason"] != ""].groupby("reason", sort=False):
-        coordinates = " ".join(f"{axis}={','.join(map(str, group[axis].unique()))}" for axis in axes)
-        lines.append(f"not compared ({len(group)}): {reason} [{coordinates}]")
-    if comparison.modules is not None:
-        lines.append(f"code that differs: {', '.join(comparison.modules) or 'none'}")
-    return lines

@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from store.disk.store import LIKENESS
 from store.tables.currency import warn_of_outdated
 from store.tables.reading import FOLDER, MEASURED, OF_POINT, Results, load_provenance, load_results
 from store.tables.statistics import shown
 from system.checks import require
 
 COMMA = re.compile(r",(?![^\[]*\])")  # a comma outside of lists, as a list is one value
-LIKENESS = 0.5  # from this likeness on an existing name is suggested for an unknown one
 
 
 def collect(
@@ -33,7 +33,7 @@ def collect(
     computed are among them, with a warning; `outdated=False` leaves them out. Raises `InputError` for unknown names and
     values.
     """
-    experiments, metrics = _listed(experiments), _listed(metrics)
+    experiments, metrics = listed(experiments), listed(metrics)
     for name in experiments if outdated else ():
         warn_of_outdated(name, store)
     results = [load_results(name, store, outdated) for name in experiments]
@@ -49,7 +49,8 @@ def collect(
     return Results(rows.reset_index(drop=True), points.reset_index(drop=True))
 
 
-def _listed(names: str | Sequence[str]) -> Sequence[str]:
+def listed(names: str | Sequence[str]) -> Sequence[str]:
+    """Return names as a list; a text stands for the list of it alone."""
     return [names] if isinstance(names, str) else names
 
 
@@ -61,7 +62,7 @@ def matching(results: Results, where: Mapping[str, str | Sequence[str]]) -> Resu
     rows, points = results
     for column, values in where.items():
         require_known(rows.columns.drop("value"), where=column)
-        chosen = matching_values(points if column in points else rows, column, _listed(values))
+        chosen = matching_values(points if column in points else rows, column, listed(values))
         rows = rows[rows[column].isin(chosen)]
         points = points[points[column].isin(chosen)] if column in points else points
     return Results(rows, points)

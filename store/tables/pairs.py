@@ -1,8 +1,9 @@
 """Paired differences of two points on the same clusters and jobs, paired by draw.
 
-The replications of a draw are averaged, and the mean difference has Student's interval over draws. If one of two points
-lacks a draw, they are not compared over the other draws; the comparison has a reason instead. The value of a point in
-which nothing varies between draws is compared with every draw of the other.
+The replications of a draw are averaged, and the mean difference has Student's interval over draws. If a draw of one of
+two points is refused or lacks the metric, they are not compared over the other draws; the comparison has a reason
+instead. Points of different numbers of draws are compared over the draws that both have. The value of a point in which
+nothing varies between draws is compared with every draw of the other.
 """
 
 from collections.abc import Iterable
@@ -10,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from store.tables.filtered import require_known
 from store.tables.reading import Results
-from store.tables.statistics import mean_interval
+from store.tables.statistics import holm, mean_interval, p_value
 from system.checks import require
 from system.words import counted
 
@@ -54,6 +56,8 @@ class Paired(NamedTuple):
     half_width: float = np.nan  # of the 95 % interval of the difference; nan for a single pair
     ratio: float = np.nan  # mean of B over mean of A
     pairs: int = 0
+    unpaired: int = 0  # draws that only one side has, which are left out
+    p: float = np.nan  # two-sided p-value of the difference; nan for a single pair
     varies: bool = True  # False if nothing varies between draws on either side
     reason: str = ""
 
@@ -116,12 +120,12 @@ def paired(a: Side, b: Side, names: tuple[str, str]) -> Paired:
         reasons = [f"{names[0]} has {counted(len(a.by_draw), 'draw')}, {names[1]} has {len(b.by_draw)}"]
     if reasons:
         return Paired(reason="; ".join(reasons))
-    values_a, values_b = a.by_draw[common], b.by_draw[common]
-    mean_a, mean_b = float(values_a.mean()), float(values_b.mean())
-    interval = mean_interval(values_b - values_a)
-    ratio = mean_b / mean_a if mean_a else np.nan
-    varies = a.varies or b.varies
-    return Paired(mean_a, mean_b, interval.mean, interval.half_width, ratio, interval.size, varies)
+    both = np.column_stack([a.by_draw[common], b.by_draw[common]])
+    mean_a, mean_b = both.mean(axis=0).tolist()
+    differences = both[:, 1] - both[:, 0]
+    interval, unpaired = mean_interval(differences), len(a.by_draw) + len(b.by_draw) - 2 * len(common)
+    ratio, varies = mean_b / mean_a if mean_a else np.nan, a.varies or b.varies
+    return Paired(mean_a, mean_b, *interval[:2], ratio, interval.size, unpaired, p_value(differences), varies)
 
 
 def _is_paired(a: Side, b: Side) -> bool:
@@ -132,6 +136,17 @@ def _is_paired(a: Side, b: Side) -> bool:
     draws_a, draws_b = set(a.by_draw.index), set(b.by_draw.index)
     fewer = min(len(draws_a), len(draws_b))
     return draws_a == draws_b or (fewer > 1 and draws_a & draws_b == set(range(fewer)))
+
+
+def with_family(table: pd.DataFrame) -> pd.DataFrame:
+    """Add p-values and half-widths that hold for a whole table.
+
+    `p_holm` are Holm's adjusted p-values, `joint_half_width` is of Bonferroni's simultaneous 95 % intervals.
+    """
+    count = max(int(table["p"].notna().sum()), 1)
+    freedom = np.maximum(table["pairs"].astype(int) - 1, 1)
+    wider = stdtrit(freedom, 1 - 0.025 / count) / stdtrit(freedom, 0.975)
+    return table.assign(p_holm=holm(table["p"]), joint_half_width=table["half_width"] * wider)
 
 
 def _listed(numbers: Iterable[float]) -> str:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr
 
 from system.checks import float_vector, require
 from system.errors import InputError
@@ -39,6 +40,32 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     sample = float_vector("values", values, -np.inf)
     require(sample.size > 0, "values", "[]", "a mean needs at least one value")
     return Interval(float(sample.mean()), half_width_of(sample, confidence), sample.size)
+
+
+def p_value(values: ArrayLike) -> float:
+    """Return Student's two-sided p-value for a mean of 0.
+
+    It is below 5 % where `mean_interval` leaves out 0, 1 where all values are 0, and nan for a single value.
+    """
+    sample = float_vector("values", values, -np.inf)
+    if sample.size < 2 or not sample.any():
+        return 1.0 if sample.size > 1 else np.nan
+    error = sample.std(ddof=1) / np.sqrt(sample.size)
+    return float(2 * stdtr(sample.size - 1, -abs(sample.mean()) / error)) if error > 0 else 0.0
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Return Holm's adjusted p-values of a family of tests.
+
+    Values that are nan are no part of it. To reject where they are at most 5 % gives any false rejection with a
+    probability of at most 5 %, however the tests depend on each other [Holm 1979].
+    """
+    adjusted = np.array(p_values, dtype=float)
+    known = np.flatnonzero(~np.isnan(adjusted))
+    order = known[np.argsort(adjusted[known])]
+    scaled = adjusted[order] * np.arange(order.size, 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return adjusted
 
 
 def intervals_over_draws(rows: pd.DataFrame, keys: Sequence[str], confidence: float = 0.95) -> pd.DataFrame:

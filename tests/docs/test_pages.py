@@ -9,9 +9,9 @@ from tests.support.pages import blocks, pages, run_block, runnable
 from tests.support.project import ROOT, needs_runtime
 
 # In the order in which a newcomer reads them. docs/adding.md has tests of its own.
-READ = ("README.md", *(f"docs/{name}.md" for name in ("getting_started", "reproducing", "sweeps", "statistics")))
-READ += tuple(f"docs/{name}.md" for name in ("metrics", "figures", "clusters", "own_data", "paper", "real_runs"))
-READ += tuple(f"docs/{name}.md" for name in ("planning", "library", "schemes"))
+READ = ("README.md", *(f"docs/{name}.md" for name in ("getting_started", "reproducing", "sweeps", "tables")))
+READ += tuple(f"docs/{name}.md" for name in ("statistics", "metrics", "figures", "clusters", "own_data", "paper"))
+READ += tuple(f"docs/{name}.md" for name in ("real_runs", "planning", "library", "schemes"))
 ELSEWHERE = {"run by: make validate": pytest.mark.slow, "run by: make launchers": pytest.mark.launchers}
 TARGET = re.compile(r"^ *make (\w+)|`make (\w+)", flags=re.MULTILINE)
 

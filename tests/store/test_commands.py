@@ -266,7 +266,7 @@ def test_collect_takes_a_text_for_a_list_of_one(tmp_path):
         (["--where", "load=0.7"], "load = 0.7: there is no such name; choose 0.3 or 0.2 or 0.1$"),
         (["--where", "load"], "axis = load: write axis=value"),
         (["--metric", "respons_mean_s"], "metric = respons_mean_s: there is no such name; choose response_mean_s$"),
-        (["--to", "rows.txt"], r"to = rows.txt: must end in .csv or .parquet$"),
+        (["--to", "rows.txt"], r"to = rows.txt: must end in .csv, .parquet, .tex or .md$"),
     ],
 )
 def test_collect_suggests_known_names_and_values(tmp_path, run_command, words, message):

@@ -7,7 +7,7 @@ import pytest
 from evaluators.points.metrics import metric_meanings
 from store.tables.filtered import MEASURED
 from store.tables.meanings import UNITS, columns, dictionary, unit_of, whole_dictionary
-from store.tables.reading import Made
+from store.tables.reading import OF_POINT, Made
 from sweep.instantiate import evaluate
 from tests.support.project import SMALL_RUN, case_of, choices, needs_runtime
 
@@ -92,7 +92,13 @@ def test_units_are_those_at_the_ends_of_names():
 
 
 def test_the_dictionary_distinguishes_columns_and_axes():
-    assert set(columns()) >= {"experiment", "point", *MEASURED, *(set(Made._fields) - {"draws", "replications"})}
+    assert set(columns()) >= {
+        "experiment",
+        "point",
+        *MEASURED,
+        *OF_POINT,
+        *(set(Made._fields) - {"draws", "replications"}),
+    }
     rows = pd.DataFrame({"demand.per_s": ["1"], "at": [np.nan], "metric": ["nonsense_s"], "value": [1.0]})
     table = dictionary(rows, METRICS).set_index("name")
     assert table["kind"].to_dict() == dict(zip(rows, ["axis", "column", "column", "column"], strict=True)) | {

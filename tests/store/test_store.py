@@ -127,6 +127,8 @@ def test_an_experiment_that_was_not_run_is_an_error_with_the_command(tmp_path):
     Store(tmp_path).write_experiment("fig3b", {"axes": [], "draws": 1, "replications": 1, "points": [], "fixed": []})
     assert Store(tmp_path).experiment_names() == ["fig3b"]
     assert Store(tmp_path).experiment("fig3b")["draws"] == 1
+    with pytest.raises(InputError, match=r"^experiment = fig3: not in .*; did you mean fig3b\? Else run "):
+        Store(tmp_path).experiment("fig3")
 
 
 def test_an_interval_covers_the_mean_as_often_as_its_confidence():
