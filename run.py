@@ -15,14 +15,14 @@ from store.disk.identity import identity_of
 from store.disk.locks import locked, wait_for_others
 from store.disk.store import Store, missing_parts, words_of
 from store.disk.work import WorkItem, do_shared_work, do_work
-from sweep.embedded import require_embedded
 from sweep.errors import one_sentence_errors
-from sweep.expansion import Expansion
-from sweep.grids import require_experiment
+from sweep.expansion.commands import Expansion
+from sweep.expansion.embedded import require_embedded
+from sweep.expansion.grids import require_experiment
+from sweep.expansion.template import resolved_case
+from sweep.expansion.unused import require_used
 from sweep.instantiate import evaluate, require_valid
 from sweep.precision import target_of
-from sweep.template import resolved_case
-from sweep.unused import require_used
 from system.checks import require, require_count
 from system.code.source import ROOT
 from system.errors import InputError

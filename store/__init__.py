@@ -1,10 +1,9 @@
 """Results of points on disk, and functions that read and compare them from Python."""
 
-from store.tables.compare import compare_commits, compare_stores, compare_values
+from store.comparisons.compare import compare_commits, compare_stores, compare_values
 from store.tables.filtered import collect
 from store.tables.means import means_table
-from store.tables.pairs import Measure
-from store.tables.reading import load, load_points, load_provenance
+from store.tables.reading import Measure, load, load_points, load_provenance
 from store.tables.statistics import by_draw, complete_means, intervals_over_draws
 
 __all__ = [

@@ -14,15 +14,14 @@ from store.commands.prune import file_lines, prunable, remove
 from store.commands.show import find_point, point_details
 from store.commands.status import experiment_status, status_lines
 from store.commands.sweeps import remove_sweeps, sweep_details, sweep_lines
+from store.comparisons.compare import BEST, Comparison, compare_commits, compare_stores, compare_values
 from store.disk.outcome import COMPLETE
 from store.disk.store import Store
-from store.tables.compare import BEST, Comparison, compare_commits, compare_stores, compare_values
 from store.tables.filtered import axis_values, collect
 from store.tables.labels import Labels, labels_in
 from store.tables.meanings import dictionary, whole_dictionary
 from store.tables.means import means_table, title, wide
-from store.tables.pairs import Measure
-from store.tables.reading import FOLDER, load
+from store.tables.reading import FOLDER, Measure, load
 from store.tables.text import FORMATS, aligned, require_table_name, write_table
 from system.checks import require
 from system.errors import exit_in_one_sentence

@@ -25,8 +25,8 @@ from system.checks import require, require_count, require_known
 from system.intervals import half_width_of
 
 if TYPE_CHECKING:  # expansion gives sweeps their target
-    from sweep.applicability import Point
-    from sweep.expansion import Sweep
+    from sweep.expansion.applicability import Point
+    from sweep.expansion.commands import Sweep
 
 Floats = NDArray[np.float64]
 

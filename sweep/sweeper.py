@@ -32,12 +32,12 @@ from store.tables.precision import reached_precision
 from store.tables.reading import results_of
 from store.tables.run_length import run_length_note
 from sweep.errors import sentence
-from sweep.expansion import Expansion, Sweep
+from sweep.expansion.commands import Expansion, Sweep
+from sweep.expansion.remembered import remembered_sweeps
 from sweep.instantiate import require_valid
 from sweep.labels import config_folders, labels_of
 from sweep.precision import Rounds
 from sweep.ray_launcher import RayLauncher
-from sweep.remembered import remembered_sweeps
 
 POLL_S = 0.5
 LATE_S = 5.0  # once everything is done, wait this long for workers that are lost or still queued

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from store.comparisons.compare import Comparison
+from store.comparisons.ranking import Ranking
 from store.disk.outcome import NOTHING_VARIES
-from store.tables.compare import Comparison
 from store.tables.labels import Labels
-from store.tables.ranking import Ranking
 from store.tables.statistics import Interval, shown
 from store.tables.text import aligned
 from system.words import counted

@@ -9,8 +9,7 @@ import pandas as pd
 
 from store.tables.filtered import collect, listed, require_known
 from store.tables.labels import Labels
-from store.tables.pairs import Measure
-from store.tables.reading import FOLDER, axes_of
+from store.tables.reading import FOLDER, Measure, axes_of
 from store.tables.statistics import Interval, complete_means, shown
 from system.checks import require
 

@@ -34,6 +34,16 @@ def load(experiment: str, store: str | Path = FOLDER, outdated: bool = True) -> 
     return load_results(experiment, store, outdated).rows
 
 
+class Measure(NamedTuple):
+    """A metric, at one quantile or coordinate if it has several."""
+
+    metric: str = "response_mean_s"
+    at: float | None = None
+
+    def __str__(self) -> str:
+        return self.metric if self.at is None else f"{self.metric} at {self.at:g}"
+
+
 class Results(NamedTuple):
     """The rows of all complete points, and the points as `load_points` returns them."""
 

@@ -134,11 +134,11 @@ def how_made(store: Path, experiment: str, points: pd.DataFrame) -> dict[str, An
 
 
 def _sweeps_of(sweeps: Sequence[Sweep], points: Collection[str]) -> Sequence[Sweep]:
-    """Return the smallest sweep with all these points, or else all sweeps with any of them."""
+    """Return the smallest sweep with all points, or else all sweeps with any."""
     sizes = [len(set(points_of(sweep)) & set(points)) for sweep in sweeps]
     whole = [sweep for sweep, size in zip(sweeps, sizes, strict=True) if size == len(points)]
-    some = [sweep for sweep, size in zip(sweeps, sizes, strict=True) if size]
-    return [min(whole, key=lambda sweep: len(sweep["points"]))] if whole else some
+    partial = [sweep for sweep, size in zip(sweeps, sizes, strict=True) if size]
+    return [min(whole, key=lambda sweep: len(sweep["points"]))] if whole else partial
 
 
 def command_of(experiment: str, sweep: Mapping[str, Any]) -> str:

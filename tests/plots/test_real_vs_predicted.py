@@ -24,7 +24,7 @@ from plots.drawing.predicted import (
 from plots.figures.beyond import model_limit, real_vs_predicted, real_vs_predicted_h200, real_vs_predicted_trace
 from plots.files import Subject, write_card, write_figure
 from store.tables.labels import Labels
-from sweep.expansion import Expansion
+from sweep.expansion.commands import Expansion
 from sweep.sweeper import PointsSweeper
 from system import InputError
 from tests.support.made_up_results import results_of

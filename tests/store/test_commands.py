@@ -20,16 +20,15 @@ from store import __main__ as commands
 from store.commands.card import point_card
 from store.commands.prune import LEFT_BEHIND_S, prunable
 from store.commands.status import experiment_status, left_s
+from store.comparisons.compare import compare_commits, compare_stores, compare_values
 from store.disk import work
 from store.disk.files import StoreWarning
 from store.disk.identity import identity_of
 from store.disk.provenance import current_provenance
 from store.disk.store import Part, Store
 from store.disk.work import WorkItem, do_work
-from store.tables.compare import compare_commits, compare_stores, compare_values
 from store.tables.filtered import collect
-from store.tables.pairs import Measure
-from store.tables.reading import MEASURED, OF_POINT, load, load_points, load_provenance
+from store.tables.reading import MEASURED, OF_POINT, Measure, load, load_points, load_provenance
 from store.tables.statistics import mean_interval
 from system import InputError
 from system.code import source

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from store.commands.comparison import comparison_lines
-from store.tables.compare import compare_values
-from store.tables.pairs import Measure, Paired, Side, no_side, paired, with_family
-from store.tables.ranking import friedman, rank_values
+from store.comparisons.compare import compare_values
+from store.comparisons.pairs import Measure, Paired, Side, no_side, paired, with_family
+from store.comparisons.ranking import friedman, rank_values
 from store.tables.statistics import holm, mean_interval, p_value
 from system import InputError
 from tests.store.test_commands import swept

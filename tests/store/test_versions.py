@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
+from store.comparisons.versions import computed_by
 from store.disk import provenance
 from store.disk.provenance import commit_of
-from store.tables.versions import computed_by
 from system import InputError
 
 IDENTITY = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")

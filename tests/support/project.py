@@ -16,8 +16,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from sweep.expansion import Expansion
-from sweep.template import resolved_case
+from sweep.expansion.commands import Expansion
+from sweep.expansion.template import resolved_case
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"

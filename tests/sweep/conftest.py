@@ -4,7 +4,7 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from sweep.expansion import Expansion
+from sweep.expansion.commands import Expansion
 from tests.support.project import CONF
 
 

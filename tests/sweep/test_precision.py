@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
+from store.comparisons.compare import compare_values
 from store.disk.store import Store
-from store.tables.compare import compare_values
-from store.tables.pairs import Measure
-from store.tables.reading import load, load_points
+from store.tables.reading import Measure, load, load_points
 from sweep.instantiate import evaluate
 from sweep.precision import LEAST_GROWTH, MOST_GROWTH, Size, Target, next_size, relative_half_width, target_of
 from system import InputError

@@ -8,10 +8,9 @@ from subprocess import DEVNULL, PIPE, Popen
 import pandas as pd
 import pytest
 
+from store.comparisons.compare import compare_values
 from store.disk.files import StoreWarning
-from store.tables.compare import compare_values
-from store.tables.pairs import Measure
-from store.tables.reading import load, load_points
+from store.tables.reading import Measure, load, load_points
 from store.tables.reference import write_reference
 from store.tables.statistics import PoolingError, by_draw
 from store.tables.verification import verify

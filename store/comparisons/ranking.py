@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtrc
 
-from store.tables.pairs import Side
+from store.comparisons.pairs import Side
 from store.tables.statistics import holm, p_value
 
 SIGNIFICANCE = 0.05

@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sweep.template import Template
+from sweep.expansion.template import Template
 from system import InputError
 from system.checks import require
 

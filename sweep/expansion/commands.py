@@ -18,13 +18,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from store.disk.identity import identity_of
-from sweep.applicability import Listing, Point, distinct, listed_once, notes_of, require_effect
-from sweep.embedded import embedded_overrides, require_embedded
-from sweep.grids import Grid, axes_of_grids, declared_grids, require_experiment, values_in
+from sweep.expansion.applicability import Listing, Point, distinct, listed_once, notes_of, require_effect
+from sweep.expansion.embedded import embedded_overrides, require_embedded
+from sweep.expansion.grids import Grid, axes_of_grids, declared_grids, require_experiment, values_in
+from sweep.expansion.template import Template
+from sweep.expansion.unused import require_settings, require_used
+from sweep.expansion.values import choices, chosen_values, text_of
 from sweep.precision import Target, target_of
-from sweep.template import Template
-from sweep.unused import require_settings, require_used
-from sweep.values import choices, chosen_values, text_of
 from system import InputError
 from system.checks import require, require_count
 

@@ -4,8 +4,8 @@ import pytest
 
 from store.disk.store import Store
 from sweep import remembered
-from sweep.expansion import Point, Sweep
-from sweep.remembered import remembered_sweeps
+from sweep.expansion.commands import Point, Sweep
+from sweep.expansion.remembered import remembered_sweeps
 
 POINT = Point("a1", {"load": "0.1", "c": "2"}, {"seed": 7, "q": [0.5]})
 SWEEP = Sweep("x", ["seed=7"], ["load", "c"], [POINT], 2, 1, [])

@@ -14,20 +14,10 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from store.tables.filtered import require_known
-from store.tables.reading import Results
+from store.tables.reading import Measure, Results
 from store.tables.statistics import holm, mean_interval, p_value
 from system.checks import require
 from system.words import counted
-
-
-class Measure(NamedTuple):
-    """A metric to compare, at one quantile or coordinate if it has several."""
-
-    metric: str = "response_mean_s"
-    at: float | None = None
-
-    def __str__(self) -> str:
-        return self.metric if self.at is None else f"{self.metric} at {self.at:g}"
 
 
 class Side(NamedTuple):

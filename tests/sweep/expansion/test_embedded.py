@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from store.disk.store import EMBEDDED, Store, words_of
-from sweep.embedded import require_embedded
+from sweep.expansion.embedded import require_embedded
 from sweep.instantiate import require_valid
 from system import InputError
 from tests.support.project import CONF, case_of, choices, script

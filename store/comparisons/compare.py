@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from store.comparisons.pairs import Measure, Paired, Side, no_side, paired, require_measure, sides, with_family
+from store.comparisons.ranking import Ranking, rank_values
+from store.comparisons.versions import Records, computed_by
 from store.disk.identity import differing
 from store.disk.outcome import Outcome
 from store.disk.store import Store
 from store.tables.currency import warn_of_outdated
 from store.tables.filtered import matching_values, require_known
-from store.tables.pairs import Measure, Paired, Side, no_side, paired, require_measure, sides, with_family
-from store.tables.ranking import Ranking, rank_values
 from store.tables.reading import (
     FOLDER,
     Results,
@@ -26,7 +27,6 @@ from store.tables.reading import (
     sizes_of,
 )
 from store.tables.statistics import shown
-from store.tables.versions import Records, computed_by
 from system.checks import require, require_one_of
 
 CODES = ("other code", "this code")

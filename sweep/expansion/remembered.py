@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from store.disk.store import Store
-from sweep.expansion import Point, Sweep
+from sweep.expansion.commands import Point, Sweep
 from sweep.precision import Target
 from system.code.source import ROOT
 

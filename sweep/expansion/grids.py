@@ -6,8 +6,8 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from sweep.embedded import declared_axes, stand_ins_of, with_stand_ins
-from sweep.values import chosen_values
+from sweep.expansion.embedded import declared_axes, stand_ins_of, with_stand_ins
+from sweep.expansion.values import chosen_values
 from system.checks import require
 
 UNNAMED = "unnamed"  # the name of a sweep that is no experiment's

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from sweep.applicability import Listing, Point, distinct, listed_once, notes_of, require_effect
+from sweep.expansion.applicability import Listing, Point, distinct, listed_once, notes_of, require_effect
 from system import InputError
 
 AXES = {"part": ["a", "b", "c"], "p": ["1", "2"], "q": ["1", "2", "3"]}

@@ -1,0 +1,1 @@
+"""Expansion of a command into the points of its sweeps."""
