@@ -94,8 +94,12 @@ def reference_parts(store: Path, experiment: str) -> dict[str, Results]:
 
 def _declared_axes(sweeps: Iterable[Sweep]) -> set[str]:
     """Return the axes of sweeps without overrides."""
-    plain = [sweep for sweep in sweeps if all(entry.get("is_declared") for entry in sweep["points"])]
-    return {axis for sweep in plain for axis in sweep["axes"]}
+    return {axis for sweep in sweeps if _is_plain(sweep) for axis in sweep["axes"]}
+
+
+def _is_plain(sweep: Sweep) -> bool:
+    """Return whether the experiment's own file declares all points of a sweep."""
+    return all(entry.get("is_declared", not sweep["fixed"]) for entry in sweep["points"])
 
 
 def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> list[Path]:
@@ -120,13 +124,18 @@ def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> li
 
 
 def how_made(store: Path, experiment: str, points: pd.DataFrame) -> dict[str, Any]:
-    """Return the commands, seeds, commits and platforms of some points."""
+    """Return the commands, seeds, commits and platforms of some points.
+
+    Declared points of a sweep with overrides have the command without these.
+    """
     by_point = load_records(experiment, store)
     records = [record for point in points["point"].unique() for record in by_point[point]]
     sources = [record["provenance"] for record in records]
     sweeps = _sweeps_of(Store(store).sweeps(experiment), set(points["point"]))
+    if points["is_declared"].all():
+        sweeps = [sweep if _is_plain(sweep) else {**sweep, "words": [words_of(experiment)]} for sweep in sweeps]
     return {
-        "command": AND.join(command_of(experiment, sweep) for sweep in sweeps),
+        "command": AND.join(dict.fromkeys(command_of(experiment, sweep) for sweep in sweeps)),
         "seeds": sorted({record["configuration"]["seed"] for record in records}),
         "commits": sorted({str(source["commit"]) for source in sources}),
         "platforms": [json.loads(text) for text in sorted({json.dumps(platform_of(source)) for source in sources})],

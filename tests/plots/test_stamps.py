@@ -158,19 +158,18 @@ def test_reason_for_no_figure_is_printed_again(tmp_path):
 
 
 def test_points_of_other_code_are_left_out_unless_they_are_wanted(drawn):
-    (path,) = (drawn / "store/experiments/fig7_embedded").iterdir()
+    (path,) = (drawn / "store/experiments/fig5_embedded").iterdir()
     record = json.loads(path.read_text())
-    for number, entry in enumerate(record["points"][1:]):
-        entry["configuration"] = f"012{number}"  # so another code must have given the point its name
+    record["points"][1]["configuration"] = "0123"  # so another code must have given the point its name
     path.write_text(json.dumps(record))
-    note = "2 of 3 points of fig7_embedded were computed by other code or data: evaluator=service_times"
-    for wanted, count, treated in [(False, 1, f"left out: {note}; run"), (True, 3, f"drawn: {note}")]:
+    note = "1 of 2 points of fig5_embedded was computed by other code or data: constants=published_code"
+    for wanted, count, treated in [(False, 1, f"left out: {note}; run"), (True, 2, f"drawn: {note}")]:
         folders = (drawn / "store", drawn / "fig", drawn, None)
-        (figure,) = outputs_of(["fig7_embedded"], *folders, request=Request(outdated=wanted))
+        (figure,) = outputs_of(["fig5_embedded"], *folders, request=Request(outdated=wanted))
         assert len(figure.experiment.results.points) == count
         assert treated in figure.lines(Made("drawn", []), "")
         assert Stamps(drawn / "fig").up_to_date(figure) is None or wanted
-    assert len(reference_rows(*load_results("fig7_embedded", drawn / "store")).drop_duplicates(["evaluator"])) == 1
+    assert len(reference_rows(*load_results("fig5_embedded", drawn / "store")).drop_duplicates(["constants"])) == 1
 
 
 def test_reference_rows_are_written_to_another_folder(drawn, tmp_path):
