@@ -35,7 +35,7 @@ from system.checks import require
 
 FORMAT = 3
 UPGRADABLE = 2
-LIKENESS = 0.5  # from this likeness on an existing name is suggested for an unknown one
+LIKENESS = 0.75  # from this likeness on a stored experiment is suggested for an unknown one
 EMBEDDED = "_embedded"  # ends the name of an experiment that was swept with data=embedded (conf/data/embedded.yaml)
 ONLY = "@"  # fig8@2 names the second sweep of fig8
 ROW_SCHEMA = pa.schema(

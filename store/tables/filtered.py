@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from store.disk.store import LIKENESS
 from store.tables.currency import warn_of_outdated
 from store.tables.reading import FOLDER, MEASURED, OF_POINT, Results, load_provenance, load_results
 from store.tables.statistics import shown
 from system.checks import require
 
 COMMA = re.compile(r",(?![^\[]*\])")  # a comma outside of lists, as a list is one value
+
+LIKENESS = 0.5  # from this likeness on an existing name is suggested for an unknown one
 
 
 def collect(

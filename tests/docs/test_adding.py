@@ -143,5 +143,5 @@ def test_the_service_model_is_drawn_under_its_own_name(extended):
     assert swept.returncode == 0, swept.stderr
     drawn = command("plot.py", "real_vs_predicted_trace", cwd=extended)
     assert drawn.returncode == 0, drawn.stderr
-    figure = (extended / "outputs/figures/real_vs_predicted_trace.svg").read_text()
+    figure = (extended / "outputs/figures/real_vs_predicted_trace_own.svg").read_text()
     assert all(f">{label}<" in figure for label in ("equation (2)", "step queues", "dragging"))

@@ -13,6 +13,7 @@ from evaluators.points.memory import reset_peak
 from plots.figures.beyond.scale import Growth, draw, growth, servers_at
 from store.tables.labels import Labels
 from system import InputError, NotApplicableError
+from tests.support.made_up_results import results_of
 from tests.support.project import case_of
 
 SERVERS = np.array([100.0, 300, 1000, 3000, 10000, 30000, 100000])
@@ -165,6 +166,7 @@ def rows_of(exponent, seconds_at_largest):
         exact_s = seconds_at_largest * (servers / SERVERS[-1]) ** exponent
         for stage, seconds in (("exact", exact_s), ("simulate", 1e-3)):
             point = {"evaluator.stage": stage, "algorithm": "proposed", "tuning": "fixed", "demand.load": "0.7"}
+            point |= {"point": f"{stage} {servers}", "status": "ok", "draws": 1, "replication": 0, "at": np.nan}
             point |= {"cluster.server_count": f"{servers:.0f}", "draw": 0}
             values = {"cpu_s": seconds, "peak_memory_gb": 1e-3} | ({"job_count": 1000} if stage == "simulate" else {})
             rows += [point | {"metric": metric, "value": value} for metric, value in values.items()]
@@ -184,7 +186,7 @@ def legend(figure):
     ],
 )
 def test_figure_shows_exponents_and_whether_a_minute_was_measured(seconds_at_largest, ending):
-    figure = draw(rows_of(2.0, seconds_at_largest), 1, Labels())
+    figure = draw(results_of(rows_of(2.0, seconds_at_largest)), Labels())
     (exact,) = [text for text in legend(figure) if text.startswith("exact mean: $J")]
     assert "2.00 \\pm 0.00" in exact
     assert exact.endswith(ending)
@@ -192,7 +194,7 @@ def test_figure_shows_exponents_and_whether_a_minute_was_measured(seconds_at_lar
 
 
 def test_simulations_are_shown_per_million_jobs():
-    figure = draw(rows_of(2.0, 1.0), 1, Labels())
+    figure = draw(results_of(rows_of(2.0, 1.0)), Labels())
     (line,) = [line for line in figure.axes[1].lines if str(line.get_label()).startswith("simulation")]
     assert line.get_ydata() == pytest.approx(1.0)
     plt.close(figure)

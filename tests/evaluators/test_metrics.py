@@ -35,7 +35,9 @@ JOBS, RUNS = 20_000, 12
 
 
 def answer_of(layout, times, jobs=None, run=None, served_share=1.0):
-    draw = SimpleNamespace(layout=layout, system=layout.system, case=SimpleNamespace(over_length_share=0.0))
+    draw = SimpleNamespace(
+        layout=layout, system=layout.system, case=SimpleNamespace(over_length_share=0.0, unanswered_requests=0)
+    )
     return Answer(draw, times, jobs, run, served_share)
 
 

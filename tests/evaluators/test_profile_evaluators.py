@@ -12,12 +12,13 @@ from evaluators.points.hardware import CommunicationProfile, ComputationProfile
 from evaluators.points.service_times import ServiceTimesEvaluator, service_times_s
 from hardware_profiles.profile import GpuProfile
 from plots.drawing.measured_points import NOTE
-from plots.drawing.style import LOOKS, by_constants, new_figure
+from plots.drawing.style import LOOKS
 from plots.figures.beyond import fig4_measured
 from plots.figures.paper import fig4
 from store.tables.labels import Labels
 from sweep.instantiate import evaluate
 from system import InputError, ServedModel, Servers
+from tests.support.made_up_results import results_of
 from tests.support.project import case_of, choices
 from workloads.jobs import Jobs
 
@@ -124,9 +125,13 @@ def test_measured_relay_is_reported_beside_its_line():
     assert by_coordinate(measurements, "relay_by_tokens_p90_s") == {1: 4e-4}
 
 
+def measured(*overrides, **axes):
+    return results_of(rows_of("experiment=fig4_measured", *overrides).assign(point="a", **axes))
+
+
 def test_figure_shows_measured_points_if_there_are_any():
     def bars(*overrides):
-        figure = fig4.draw(rows_of("experiment=fig4_measured", *overrides).assign(profile="x"), 1, Labels())
+        figure = fig4.draw(measured(*overrides, profile="x"), Labels())
         plt.close(figure)
         return [len(axes.containers) for axes in figure.axes]
 
@@ -137,13 +142,13 @@ def test_figure_shows_measured_points_if_there_are_any():
 
 def test_figure_notes_unmeasured_models_and_has_no_empty_panel():
     def titles_and_note(*overrides):
-        figure = fig4_measured.draw(rows_of("experiment=fig4_measured", *overrides).assign(model="x"), 1, Labels())
+        figure = fig4_measured.draw(measured(*overrides, model="x"), Labels())
         plt.close(figure)
         return [axes.get_title() for axes in figure.axes], figure.legends[0].get_title().get_text()
 
     blocks, _, context, _ = (panel[-1] for panel in fig4_measured.PANELS)
-    measured, note = titles_and_note()
-    assert (len(measured), note) == (3, NOTE)  # the relay belongs to the other evaluator
+    titles, note = titles_and_note()
+    assert (len(titles), note) == (3, NOTE)  # the relay belongs to the other evaluator
     modelled, note = titles_and_note("model.name=unmeasured")
     assert note == "model of footnote 2, without measured points: x"
     assert blocks in modelled
@@ -250,12 +255,3 @@ def test_curves_of_one_figure_differ_in_colour_and_in_style(names):
     looks = [LOOKS[name] for name in names if name in LOOKS]  # a variant without a look is never drawn as a curve
     assert len({look["color"] for look in looks}) == len(looks)
     assert len({(look["marker"], str(look["linestyle"])) for look in looks}) == len(looks)
-
-
-def test_each_set_of_constants_has_its_panel_in_the_order_of_the_rows():
-    rows = pd.DataFrame({"constants": ["paper", "own", "paper"], "value": [1, 2, 3]})
-    figure, panels = new_figure(2)
-    labels = Labels({"constants": {"paper": "constants of the paper"}})
-    shown = [(axes, part["value"].tolist(), title) for axes, part, title in by_constants(panels, rows, labels)]
-    assert shown == [(panels[0], [1, 3], "constants of the paper"), (panels[1], [2], "own")]
-    plt.close(figure)

@@ -13,7 +13,7 @@ from store.comparisons.pairs import Measure, Paired, Side, no_side, paired, with
 from store.comparisons.ranking import friedman, rank_values
 from store.tables.statistics import holm, mean_interval, p_value
 from system import InputError
-from tests.store.test_commands import swept
+from tests.store.test_commands import edit, swept  # noqa: F401 as `edit` is a fixture for all tests
 
 rng = np.random.default_rng(7)
 DRAWS, CELLS, RUNS = 6, 8, 200

@@ -162,7 +162,7 @@ def test_a_command_whose_output_nobody_reads_ends_silently(lines, monkeypatch, c
 def test_an_experiment_that_is_not_stored_gets_a_remedy_that_works(tmp_path, name, message):
     store = Store(tmp_path)
     for stored in ("mine", "fig3b"):
-        store.write_experiment(stored, {"points": []})
+        store.write_experiment(stored, {"points": [], "axes": [], "fixed": [], "draws": 1, "replications": 1})
     require_stored(["mine", "fig3b"], store)
     with pytest.raises(InputError, match=message):
         require_stored(["mine", name], store)

@@ -3,7 +3,7 @@
 import pytest
 
 from store.disk.store import Store
-from sweep import remembered
+from sweep.expansion import remembered
 from sweep.expansion.commands import Point, Sweep
 from sweep.expansion.remembered import remembered_sweeps
 
