@@ -78,9 +78,14 @@ def sides(results: Results, measure: Measure) -> dict[str, Side]:
             result[point] = (
                 no_side(f"has no {measure} in draws {_listed(lacking)}")
                 if lacking
-                else Side(by_point[point], varies=varies)
+                else Side(by_point[point], varies=varies and not _is_constant(by_point[point]))
             )
     return result
+
+
+def _is_constant(by_draw: pd.Series) -> bool:
+    """Return whether several draws gave the same value."""
+    return len(by_draw) > 1 and bool((by_draw == by_draw.iloc[0]).all())
 
 
 def require_measure(rows: pd.DataFrame, measure: Measure) -> None:
