@@ -114,7 +114,9 @@ class Expansion:
         count = len(points)
         if given.keys() - OUTSIDE_POINTS:
             own = [] if "experiment.axes" in given else declared
-            points = [point._replace(is_declared=self._is_declared(point, experiment, own)) for point in points]
+            outside = [text_of(override) for key, override in given.items() if key in OUTSIDE_POINTS]
+            plain = [*experiment, *outside]  # what the points have in common, so that little is composed again
+            points = [point._replace(is_declared=self._is_declared(point, plain, own)) for point in points]
             count = sum(prod(len(values_in(grid, axis)) or 1 for axis in grid) for grid in declared)
         shown = [text for text in _fixed(given, grids) if text.split("=", 1)[0] not in OUTSIDE_POINTS]
         name, size = config.experiment.name + config.data.suffix, (config.draws, config.replications)

@@ -56,6 +56,7 @@ def archive_in(folder):
     return path
 
 
+@pytest.mark.slow
 def test_archive_reproduces_itself_in_a_clean_folder(made, tmp_path, monkeypatch):
     """Run the commands of the page with this interpreter, which has the packages."""
     (tmp_path / "outputs/archive").mkdir(parents=True)
