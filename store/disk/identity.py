@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from system.code.source import code_of, module_of, short_hash
+from system.code.source import code_of, file_of, module_of, short_hash
 
 # Keys that describe a hardware profile, a data set or a metric; only numbers, checksums and code count.
 DESCRIPTIVE = frozenset({"description", "source", "measured_on", "address", "licence", "citation", "reports"})
@@ -44,8 +44,8 @@ def targets_of(case: Mapping[str, Any]) -> list[str]:
 
 
 def code_text(targets: Iterable[str]) -> str:
-    """Return hashes of modules and their imports as text."""
-    return json.dumps(code_of(targets))
+    """Return hashes of modules and their imports as text; modules that are gone are left out."""
+    return json.dumps(code_of(target for target in targets if file_of(target)))
 
 
 def point_of(configuration: str, code: str) -> str:
