@@ -128,7 +128,7 @@ def how_made(store: Path, experiment: str, points: pd.DataFrame) -> dict[str, An
 
     Declared points of a sweep with overrides have the command without these.
     """
-    by_point = load_records(experiment, store)
+    by_point = load_records(experiment, store, outdated=True)
     records = [record for point in points["point"].unique() for record in by_point[point]]
     sources = [record["provenance"] for record in records]
     sweeps = _sweeps_of(Store(store).sweeps(experiment), set(points["point"]))
