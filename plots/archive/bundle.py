@@ -46,9 +46,13 @@ def write_archive(
     """Write an archive of experiments; return a line with its size and path.
 
     `figures` has the files of each experiment's figure, which was drawn with the appearance. Raises `InputError` if
-    there is no experiment.
+    there is no experiment, or if other code computed all points of one.
     """
     require(bool(figures), "store", store, "holds no experiment to archive; run one first")
+    for name in figures:
+        has_points = not load_results(name, store).points.empty
+        remedy = "other code or data computed all of its points; run its sweep again first"
+        require(has_points, "experiment", name, remedy)
     path = folder / f"{PROJECT}-{commit.name[:12]}.tar.gz"
     with TemporaryDirectory() as name:
         top = Path(name) / path.name.removesuffix(".tar.gz")
