@@ -193,6 +193,13 @@ def test_points_of_a_module_that_is_gone_are_outdated(tmp_path, run_command, edi
         run_command("collect", "x", "--to", tmp_path / "x.csv")
 
 
+def test_code_that_is_no_python_is_an_error_with_its_line(tmp_path, run_command, edit):
+    swept(tmp_path / "store", {("fast", "0.1"): A})
+    edit("fast", "speed = 1\ndef (\n")
+    with pytest.raises(SystemExit, match=r"error: code = def \(: line 2 of a module that points use is no Python"):
+        run_command("status", "x")
+
+
 def test_the_work_left_is_estimated_from_the_most_similar_points(tmp_path):
     store = swept(tmp_path / "store", ALL_KINDS | {("slow", "0.3"): None, ("fast", "0.3"): None})
     (row,) = experiment_status(store, ["x"])[0].to_dict("records")
