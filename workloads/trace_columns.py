@@ -16,6 +16,7 @@ from workloads.trace_formats import DATE, UNITS_S
 LOOKS_LIKE_A_DATE = r"\s*\d{4}-\d{2}-\d{2}"  # a plain number such as 1700 is never a year
 DATE_REMEDY = "must be a time such as 2023-11-16 18:17:03.9799600"
 TOKENS_REMEDY = "must be a whole number of at least 1"
+TOO_LATE_S = 1e11  # as seconds since 1970 this is the year 5138, as milliseconds 1973
 
 
 class Column(NamedTuple):
@@ -51,6 +52,8 @@ class Clock:
         is_date = times.text.str.match(LOOKS_LIKE_A_DATE).to_numpy(np.bool_)
         if self._unit is None:
             self._unit = DATE if is_date[0] else "s"
+            numbers = pd.to_numeric(times.text, errors="coerce").to_numpy(np.float64)
+            times.refuse(numbers >= TOO_LATE_S, "is too large for seconds; name the time_unit, such as ms")
         elapsed_s = self._of_dates(times, is_date) if self._unit == DATE else self._of_numbers(times, is_date)
         too_early = np.diff(elapsed_s, prepend=self._last_s) < 0
         times.refuse(too_early, "is earlier than the line before; sort the file by time")

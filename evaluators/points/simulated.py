@@ -25,7 +25,7 @@ from system.service.model import ServiceModel
 from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
 from workloads.synthetic import SyntheticWorkload, jobs_of_sizes
-from workloads.traces import TraceWorkload
+from workloads.traces import Replay
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def run_length(draw: Draw, service: ServiceModel, job_count: int, drifted: float
     The run has `job_count` jobs after the warm-up. A trace has neither, as it cannot be made longer. The length in
     relaxation times is that of equation (2), so it is left out if jobs slow each other.
     """
-    if isinstance(draw.case.workload, TraceWorkload):
+    if isinstance(draw.case.workload, Replay):
         return
     if not np.isnan(drifted):
         yield Measurement("response_drift", drifted)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from plots.drawing.appearance import Appearance
 from store.tables.filtered import collect
-from store.tables.reading import load_points
+from store.tables.reading import load_results
 from store.tables.reference import AND, how_made, write_reference
 from store.tables.text import write_table
 from system import InputError
@@ -46,9 +46,13 @@ def write_archive(
     """Write an archive of experiments; return a line with its size and path.
 
     `figures` has the files of each experiment's figure, which was drawn with the appearance. Raises `InputError` if
-    there is no experiment.
+    there is no experiment, or if other code computed all points of one.
     """
     require(bool(figures), "store", store, "holds no experiment to archive; run one first")
+    for name in figures:
+        has_points = not load_results(name, store).points.empty
+        remedy = "other code or data computed all of its points; run its sweep again first"
+        require(has_points, "experiment", name, remedy)
     path = folder / f"{PROJECT}-{commit.name[:12]}.tar.gz"
     with TemporaryDirectory() as name:
         top = Path(name) / path.name.removesuffix(".tar.gz")
@@ -90,7 +94,7 @@ def _write_results(store: Path, figures: Mapping[str, Sequence[Path]], top: Path
     write_reference(store, figures, top / "rows")
     (top / "figures").mkdir()
     for name, paths in figures.items():
-        rows = collect([name], store).rows
+        rows = collect([name], store, outdated=False).rows
         write_table(rows.drop(columns=["experiment", "point"]), top / "draws" / f"{name}.csv")
         for path in paths:
             copyfile(path, top / "figures" / path.name)
@@ -98,7 +102,7 @@ def _write_results(store: Path, figures: Mapping[str, Sequence[Path]], top: Path
 
 def _write_guide(store: Path, experiments: Sequence[str], appearance: Appearance, commit: str, top: Path) -> None:
     """Write the page and the script of the archive."""
-    sources = {name: how_made(store, name, load_points(name, store)) for name in experiments}
+    sources = {name: how_made(store, name, load_results(name, store).points) for name in experiments}
     commands = [command for source in sources.values() for command in source["command"].split(AND)]
     sweeps = [command.removeprefix("python ") for command in commands]
     if appearance.style:

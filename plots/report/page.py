@@ -20,7 +20,7 @@ from store.disk.store import Store
 from store.tables.currency import current_only, outdated_note
 from store.tables.labels import Labels
 from store.tables.meanings import whole_dictionary
-from store.tables.reading import load_points, load_results
+from store.tables.reading import load_results
 from store.tables.reference import how_made
 from system import InputError
 
@@ -140,7 +140,7 @@ def _provenance(store: Path, names: Iterable[str]) -> Markup:
             "packages": ", ".join(f"{package} {version}" for package, version in platform["packages"].items()),
             "processor": platform["processor"],
         }
-        for name, made in ((name, how_made(store, name, load_points(name, store))) for name in names)
+        for name, made in ((name, how_made(store, name, load_results(name, store).points)) for name in names)
         for platform in made["platforms"]
     ]
     return table(

@@ -12,7 +12,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from system.code.source import code_of, module_of, short_hash
+from system import InputError
+from system.code.source import code_of, file_of, module_of, short_hash
 
 # Keys that describe a hardware profile, a data set or a metric; only numbers, checksums and code count.
 DESCRIPTIVE = frozenset({"description", "source", "measured_on", "address", "licence", "citation", "reports"})
@@ -28,7 +29,7 @@ class Identity(NamedTuple):
 
 def identity_of(case: Mapping[str, Any]) -> Identity:
     """Return the identity of a resolved case with the code that it names."""
-    modules = code_of(targets_of(case))
+    modules = _code_of(targets_of(case))
     configuration = configuration_of(case)
     return Identity(point_of(configuration, json.dumps(modules)), configuration, modules)
 
@@ -44,8 +45,17 @@ def targets_of(case: Mapping[str, Any]) -> list[str]:
 
 
 def code_text(targets: Iterable[str]) -> str:
-    """Return hashes of modules and their imports as text."""
-    return json.dumps(code_of(targets))
+    """Return hashes of modules and their imports as text; modules that are gone are left out."""
+    return json.dumps(_code_of(target for target in targets if file_of(target)))
+
+
+def _code_of(modules: Iterable[str]) -> dict[str, str]:
+    """Return the code hashes of modules; raise `InputError` for code that cannot be read."""
+    try:
+        return code_of(modules)
+    except SyntaxError as error:
+        where = f"line {error.lineno} of a module that points use"
+        raise InputError(f"code = {(error.text or '').strip()}: {where} is no Python; correct it first") from error
 
 
 def point_of(configuration: str, code: str) -> str:

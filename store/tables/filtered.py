@@ -15,24 +15,25 @@ from system.checks import require
 
 COMMA = re.compile(r",(?![^\[]*\])")  # a comma outside of lists, as a list is one value
 
+Wanted = str | float | Sequence[str | float]  # values of a column, or a single one
 LIKENESS = 0.5  # from this likeness on an existing name is suggested for an unknown one
 
 
 def collect(
     experiments: str | Sequence[str],
     store: str | Path = FOLDER,
-    where: Mapping[str, str | Sequence[str]] | None = None,
+    where: Mapping[str, Wanted] | None = None,
     metrics: str | Sequence[str] = (),
     with_provenance: bool = False,
     outdated: bool = True,
 ) -> Results:
     """Return the rows of complete points of experiments, and all their points.
 
-    The first column of both tables is `experiment`. `where` gives the values of columns to keep, written as on the
-    command line; an axis that an experiment lacks is nan in its rows and matches no value. `with_provenance` adds the
-    columns of `load_provenance` to each row. A text stands for the list that holds it alone. Points that other code
-    computed are among them, with a warning; `outdated=False` leaves them out. Raises `InputError` for unknown names and
-    values.
+    The first column of both tables is `experiment`. `where` gives the values of columns to keep, as numbers or written
+    as on the command line; an axis that an experiment lacks is nan in its rows and matches no value.
+    `with_provenance` adds the columns of `load_provenance` to each row. A text stands for the list that holds it alone.
+    Points that other code computed are among them, with a warning; `outdated=False` leaves them out. Raises
+    `InputError` for unknown names and values.
     """
     experiments, metrics = listed(experiments), listed(metrics)
     for name in experiments if outdated else ():
@@ -50,12 +51,12 @@ def collect(
     return Results(rows.reset_index(drop=True), points.reset_index(drop=True))
 
 
-def listed(names: str | Sequence[str]) -> Sequence[str]:
-    """Return names as a list; a text stands for the list of it alone."""
-    return [names] if isinstance(names, str) else names
+def listed(names: Wanted) -> Sequence[str]:
+    """Return names as a list of texts; a text or number stands for the list of it alone."""
+    return [str(names)] if isinstance(names, str) or not isinstance(names, Iterable) else [str(name) for name in names]
 
 
-def matching(results: Results, where: Mapping[str, str | Sequence[str]]) -> Results:
+def matching(results: Results, where: Mapping[str, Wanted]) -> Results:
     """Return the rows and points with these values of columns.
 
     Values are written as on the command line. Raises `InputError` for unknown columns and values.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from store.tables.filtered import collect, listed, require_known
+from store.tables.filtered import Wanted, collect, listed, require_known
 from store.tables.labels import Labels
 from store.tables.reading import FOLDER, Measure, axes_of
 from store.tables.statistics import Interval, complete_means, shown
@@ -31,7 +31,7 @@ def means_table(
     rows: str | Sequence[str],
     columns: str | None = None,
     metrics: str | Sequence[str] = Measure().metric,
-    where: Mapping[str, str | Sequence[str]] | None = None,
+    where: Mapping[str, Wanted] | None = None,
     store: str | Path = FOLDER,
 ) -> MeansTable:
     """Return means by rows and columns: axes, `metric` or `at`.

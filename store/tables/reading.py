@@ -61,11 +61,11 @@ def declared(results: Results) -> Results:
 
 def undeclared(results: Results) -> Results:
     """Return the points of overrides, with their rows."""
-    return _chosen(results, ~results.points["is_declared"])
+    return _chosen(results, ~results.points["is_declared"].astype(bool))
 
 
 def _chosen(results: Results, is_chosen: "pd.Series[bool]") -> Results:
-    points = results.points[is_chosen].reset_index(drop=True)
+    points = results.points[is_chosen.astype(bool)].reset_index(drop=True)
     return Results(results.rows[results.rows["point"].isin(points["point"])].reset_index(drop=True), points)
 
 

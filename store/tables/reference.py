@@ -128,12 +128,12 @@ def how_made(store: Path, experiment: str, points: pd.DataFrame) -> dict[str, An
 
     Declared points of a sweep with overrides have the command without these.
     """
-    by_point = load_records(experiment, store)
+    by_point = load_records(experiment, store, outdated=True)
     records = [record for point in points["point"].unique() for record in by_point[point]]
     sources = [record["provenance"] for record in records]
     sweeps = _sweeps_of(Store(store).sweeps(experiment), set(points["point"]))
     if points["is_declared"].all():
-        sweeps = [sweep if _is_plain(sweep) else {**sweep, "words": [words_of(experiment)]} for sweep in sweeps]
+        sweeps = [sweep if _is_plain(sweep) else {**sweep, "words": words_of(experiment).split()} for sweep in sweeps]
     return {
         "command": AND.join(dict.fromkeys(command_of(experiment, sweep) for sweep in sweeps)),
         "seeds": sorted({record["configuration"]["seed"] for record in records}),
@@ -152,7 +152,7 @@ def _sweeps_of(sweeps: Sequence[Sweep], points: Collection[str]) -> Sequence[Swe
 
 def command_of(experiment: str, sweep: Mapping[str, Any]) -> str:
     """Return the command that makes a sweep's points again."""
-    words = sweep.get("words") or [words_of(experiment), *sweep["fixed"]]  # older records have no words
+    words = sweep.get("words") or [*words_of(experiment).split(), *sweep["fixed"]]  # older records have no words
     size = [f"draws={sweep['draws']}", f"replications={sweep['replications']}"]
     return shlex.join(["python", "run.py", "-m", *words, *size])
 

@@ -19,7 +19,7 @@ Parse = Callable[[str], Override]
 def require_experiment(config: DictConfig, choice: str | None) -> None:
     """Raise `InputError` if the file of the chosen experiment sets no name."""
     named = config.experiment.name != UNNAMED or choice is None
-    remedy = "its file must begin with the line `# @package _global_` and set experiment.name, such as to that choice"
+    remedy = "its file must begin with the line `# @package _global_` and set experiment.name"
     require(named, "experiment", choice, remedy)
 
 

@@ -35,6 +35,14 @@ def plain_mser(values):
     return BATCH * errors.index(min(errors))
 
 
+def test_a_trace_has_no_length_in_relaxation_times(tmp_path):
+    (tmp_path / "a.csv").write_text("arrival_s,input_tokens,output_tokens\n0,120,20\n1,80,35\n4,310,12\n9,45,50\n")
+    words = ["network=european", "workload=trace", f"workload.file={tmp_path / 'a.csv'}", "demand=native"]
+    names = {name for _, _, name, *_ in evaluate(case_of(*words), range(1), range(1)).rows}
+    assert "response_mean_s" in names
+    assert not names & {"run_relaxations", "response_drift"}
+
+
 def test_mser_is_its_definition():
     rng = np.random.default_rng(3)
     chosen = []

@@ -1,5 +1,6 @@
 """An archive reproduces itself in a clean folder, and holds committed code only."""
 
+import json
 import os
 import shlex
 import shutil
@@ -129,3 +130,13 @@ def test_folder_without_a_commit_is_refused(tmp_path, monkeypatch):
 def test_archive_of_nothing_is_refused(clone, tmp_path):
     with pytest.raises(InputError, match="holds no experiment"):
         bundle.write_archive(tmp_path, {}, AS_DRAWN, bundle.clean_commit(clone), tmp_path)
+
+
+def test_archive_without_any_current_point_is_refused(made, clone, tmp_path):
+    store = shutil.copytree(made / "outputs/store", tmp_path / "store")
+    for path in (store / "experiments/mine_embedded").iterdir():
+        record = json.loads(path.read_text())
+        record["points"] = [{**entry, "configuration": "0123"} for entry in record["points"]]
+        path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="experiment = mine_embedded: other code or data computed all of its points"):
+        bundle.write_archive(store, {"mine_embedded": []}, AS_DRAWN, bundle.clean_commit(clone), tmp_path)

@@ -172,6 +172,18 @@ def test_points_of_other_code_are_left_out_unless_they_are_wanted(drawn):
     assert len(reference_rows(*load_results("fig5_embedded", drawn / "store")).drop_duplicates(["constants"])) == 1
 
 
+def test_without_any_current_point_there_is_nothing_to_draw_and_still_a_report(drawn):
+    for path in (drawn / "store/experiments").glob("fig[25]_embedded/*"):
+        record = json.loads(path.read_text())
+        record["points"] = [{**entry, "configuration": "0123"} for entry in record["points"]]
+        path.write_text(json.dumps(record))
+    assert "nothing to draw" in plot(drawn)["fig5_embedded"]
+    folders = (drawn / "store", drawn / "fig", drawn, None)
+    (report,) = outputs_of(["report"], *folders)
+    report.make()
+    assert (drawn / "fig/report.html").is_file()
+
+
 def test_reference_rows_are_written_to_another_folder(drawn, tmp_path):
     output = ReferenceRows(drawn / "store", [Experiment(name, drawn / "store") for name in NAMES], tmp_path)
     assert Stamps(drawn / "fig").up_to_date(output) is None

@@ -184,6 +184,22 @@ def test_status_counts_every_status_and_gives_each_reason_once(tmp_path, run_com
     assert "too fast" not in out  # a refusal is a result
 
 
+def test_points_of_a_module_that_is_gone_are_outdated(tmp_path, run_command, edit):
+    swept(tmp_path / "store", {("fast", "0.1"): A, ("slow", "0.1"): B})
+    (tmp_path / "project/shop/fast.py").unlink()
+    edit("slow", FAST.replace("2", "1"))
+    assert run_command("status", "x").out.splitlines()[1].split()[:7] == ["x", "2", "1", "0", "0", "0", "1"]
+    with pytest.warns(StoreWarning, match=r"1 of 2 points of x was computed by other .* \(shop.fast changed\)"):
+        run_command("collect", "x", "--to", tmp_path / "x.csv")
+
+
+def test_code_that_is_no_python_is_an_error_with_its_line(tmp_path, run_command, edit):
+    swept(tmp_path / "store", {("fast", "0.1"): A})
+    edit("fast", "speed = 1\ndef (\n")
+    with pytest.raises(SystemExit, match=r"error: code = def \(: line 2 of a module that points use is no Python"):
+        run_command("status", "x")
+
+
 def test_the_work_left_is_estimated_from_the_most_similar_points(tmp_path):
     store = swept(tmp_path / "store", ALL_KINDS | {("slow", "0.3"): None, ("fast", "0.3"): None})
     (row,) = experiment_status(store, ["x"])[0].to_dict("records")

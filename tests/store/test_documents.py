@@ -121,7 +121,7 @@ def test_what_varies_and_is_neither_row_nor_column_becomes_a_row(experiment):
     shown = wide(table).set_index(table.rows)["mean"]
     assert shown[("slow", "0.2", "waiting_mean_s")].mean == pytest.approx(np.mean(other["slow", "0.2"]))
     assert shown[("slow", "0.2", "response_mean_s")].mean == pytest.approx(np.mean(values["slow", "0.2"]))
-    chosen = means_table("x", ["scheme"], where={"load": ["0.1"]}, store=folder)
+    chosen = means_table("x", ["scheme"], where={"load": 0.1}, store=folder)
     assert (chosen.rows, chosen.fixed["load"]) == (["scheme"], 0.1)
     assert title(chosen) == "response_mean_s, means over draws ± their 95 % intervals; load=0.1"
 

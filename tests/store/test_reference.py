@@ -170,6 +170,17 @@ def test_own_points_have_rows_and_a_command_apart_from_declared_ones(tmp_path):
         verify(folder, "x", tmp_path / "rows")
 
 
+def test_command_of_embedded_data_can_be_typed_as_it_is(tmp_path):
+    """The experiment and its data are two words, also where declared points have the command without overrides."""
+    store = Store(store_of(tmp_path / "store", POINTS))
+    record = store.experiment("x")
+    record["points"] = [{**entry, "is_declared": number > 0} for number, entry in enumerate(record["points"])]
+    store.write_experiment("x_embedded", record)
+    write_reference(store.folder, ["x_embedded"], tmp_path / "rows")
+    made = yaml.safe_load((tmp_path / "rows/provenance.yaml").read_text())
+    assert made["x_embedded"]["command"] == "python run.py -m experiment=x data=embedded draws=3 replications=1"
+
+
 def moved(by, key=("10", "exact")):
     """Return `POINTS` with the first mean of a point moved by a relative amount."""
     return POINTS | {

@@ -177,6 +177,7 @@ ROW = b'{"arrival_s": 1, "input_tokens": 2, "output_tokens": 3}\n'
             r"line 3: arrival_s = 4 is earlier than the line before; sort the file",
         ),
         ([PLAIN, "-5,1,1"], {}, r"line 2: arrival_s = -5 must be a number of s, 0 or above"),
+        ([PLAIN, "1700000000000,1,1"], {}, r"line 2: arrival_s = 17.* is too large for seconds; name the time_unit"),
         ([PLAIN, "1,1,1", ",1,1"], {}, r"line 3: arrival_s = '' is missing"),
         ([PLAIN, "1,1,1", "2024-01-01 00:00:00,1,1"], {}, r"line 3: arrival_s = 2024-01-01 00:00:00 is a date, but"),
         ([PLAIN, "2024-01-01 00:00:00,1,1", "7,1,1"], {}, r"line 3: arrival_s = 7 is a number among dates"),
