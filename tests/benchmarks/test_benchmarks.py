@@ -15,6 +15,7 @@ from tests.benchmarks.support.peers import ciw_responses_s, heap_responses_s, ne
 from tests.benchmarks.support.scale import TINY
 
 
+@pytest.mark.slow
 def test_every_benchmark_gives_finite_positive_numbers() -> None:
     results = [
         Result(benchmark, benchmark.measure(), benchmark.peer and benchmark.peer.measure())

@@ -60,6 +60,7 @@ def test_the_metric_is_explained_and_what_a_plain_computation_gives(extended):
 
 
 @needs_runtime
+@pytest.mark.slow
 def test_the_metric_works_for_real_runs(extended):
     means = means_of(extended, "evaluator=runtime", "evaluator.engine=local", "metric=normalised")
     assert 0 < means["normalised_mean_s"] < means["response_mean_s"]
@@ -137,6 +138,7 @@ def test_the_service_model_is_planned_with(extended):
     assert means_s["dragging"] > 1.2 * means_s["independent"]
 
 
+@pytest.mark.slow
 def test_the_service_model_is_drawn_under_its_own_name(extended):
     words = ("experiment.name=real_vs_predicted_trace", "evaluator=replay", "service=independent,steps,dragging")
     swept = command("run.py", "-m", *ALONE, *words, "tuning.capacity=2,3", cwd=extended)

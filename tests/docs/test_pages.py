@@ -122,7 +122,7 @@ def test_blocks_of_a_page_are_found():
         ("python", "algorithms/without_slowest.py"),
         ("yaml", "conf/algorithm/without_slowest.yaml"),
     ]
-    assert sum(block.marker is not None for block in blocks("README.md")) == 3
+    assert sum(block.marker is not None for block in blocks("README.md")) == 4
     assert [block.file for block in blocks("docs/planning.md") if block.file] == ["lab.yaml"]
     inventory = next(block for block in blocks("docs/planning.md") if block.file)
     assert yaml.safe_load(inventory.text)["cache_tokens"] == 4096

@@ -98,6 +98,7 @@ def assert_standard_normal(scores: np.ndarray) -> None:
     assert np.abs(scores).max() <= 4.5
 
 
+@pytest.mark.slow
 def test_simulated_response_times_agree_with_exact_ones_within_the_noise():
     rng = np.random.default_rng(81)
     scores = np.array([sample(rng, queue).normal_scores() for queue in random_systems(rng)])
