@@ -45,7 +45,10 @@ def targets_of(case: Mapping[str, Any]) -> list[str]:
 
 
 def code_text(targets: Iterable[str]) -> str:
-    """Return hashes of modules and their imports as text; modules that are gone are left out."""
+    """Return hashes of modules and their imports as text.
+
+    Modules that are gone are left out.
+    """
     return json.dumps(_code_of(target for target in targets if file_of(target)))
 
 

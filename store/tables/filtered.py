@@ -52,7 +52,10 @@ def collect(
 
 
 def listed(names: Wanted) -> Sequence[str]:
-    """Return names as a list of texts; a text or number stands for the list of it alone."""
+    """Return names as a list of texts.
+
+    A text or number stands for the list of it alone.
+    """
     return [str(names)] if isinstance(names, str) or not isinstance(names, Iterable) else [str(name) for name in names]
 
 

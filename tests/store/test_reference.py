@@ -171,7 +171,7 @@ def test_own_points_have_rows_and_a_command_apart_from_declared_ones(tmp_path):
 
 
 def test_command_of_embedded_data_can_be_typed_as_it_is(tmp_path):
-    """The experiment and its data are two words, also where declared points have the command without overrides."""
+    """Check that the experiment and its data are two words."""
     store = Store(store_of(tmp_path / "store", POINTS))
     record = store.experiment("x")
     record["points"] = [{**entry, "is_declared": number > 0} for number, entry in enumerate(record["points"])]
