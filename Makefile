@@ -62,7 +62,7 @@ test: $(INSTALLED)
 
 # Tests that take minutes: simulation against exact values on 200 systems, intervals within 1 %.
 validate: $(INSTALLED)
-	$(VENV)/bin/python -m pytest -m slow tests
+	$(VENV)/bin/python -m pytest -m slow -n 2 --dist loadfile tests
 
 # The report in Chromium, which must be installed (on Debian the package chromium).
 browser: $(INSTALLED)

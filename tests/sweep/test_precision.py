@@ -218,8 +218,7 @@ def test_intervals_of_fig3b_cover_the_exact_mean():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("load", [0.3, 0.9])
-def test_intervals_of_fig3b_cover_the_exact_mean_in_200_sweeps(load):
-    covered, widest = coverage(load, 200, PERCENT)
+def test_intervals_of_fig3b_cover_the_exact_mean_in_200_sweeps():
+    covered, widest = coverage(0.9, 200, PERCENT)  # the load at which it takes most draws
     assert 0.9 <= covered <= 0.98
     assert widest <= 0.01
