@@ -9,6 +9,7 @@ chooses the number of replications, with the split of the variance between and w
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -161,7 +162,16 @@ class Rounds:
         return bool(self._open)
 
     def record(self) -> dict[str, Any]:
-        """Return the record of the sweep for the store.
+        """Return the record of the sweep for the store, with the present sizes."""
+        described = self._described
+        if self.sweep.target is None:
+            return described
+        points = [entry | self.sizes[entry["point"]]._asdict() for entry in described["points"]]
+        return described | {"points": points}
+
+    @cached_property
+    def _described(self) -> dict[str, Any]:
+        """Return the record without sizes.
 
         A variant is what points share: their settings besides the axes, and the modules and data files that their
         configurations name.
@@ -174,14 +184,14 @@ class Rounds:
         numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
         record["variants"] = [json.loads(key) for key in numbers]
         points = zip(sweep.points, keys, strict=True)
-        record["points"] = [self._entry(point) | {"variant": numbers[key]} for point, key in points]
+        record["points"] = [_entry(point) | {"variant": numbers[key]} for point, key in points]
         record |= {"precision": sweep.target._asdict()} if sweep.target else {}
         return record | {"labels": self._labels}
 
-    def _entry(self, point: "Point") -> dict[str, Any]:
-        entry: dict[str, Any] = {"point": point.identity, "axes": point.axes, "is_declared": point.is_declared}
-        entry |= {"configuration": configuration_of(point.case)}
-        return entry | (self.sizes[point.identity]._asdict() if self.sweep.target else {})
+
+def _entry(point: "Point") -> dict[str, Any]:
+    entry: dict[str, Any] = {"point": point.identity, "axes": point.axes, "is_declared": point.is_declared}
+    return entry | {"configuration": configuration_of(point.case)}
 
 
 def _variant(point: "Point", axes: Sequence[str]) -> dict[str, Any]:

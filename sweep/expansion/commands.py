@@ -6,8 +6,8 @@ for each choice of config groups, and values that the configuration only copies 
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from math import prod
 from typing import NamedTuple
 
@@ -116,7 +116,8 @@ class Expansion:
             own = [] if "experiment.axes" in given else declared
             outside = [text_of(override) for key, override in given.items() if key in OUTSIDE_POINTS]
             plain = [*experiment, *outside]  # what the points have in common, so that little is composed again
-            points = [point._replace(is_declared=self._is_declared(point, plain, own)) for point in points]
+            identity = cache(partial(self._declared_identity, tuple(plain)))
+            points = [point._replace(is_declared=_is_declared(point, own, identity)) for point in points]
             count = sum(prod(len(values_in(grid, axis)) or 1 for axis in grid) for grid in declared)
         shown = [text for text in _fixed(given, grids) if text.split("=", 1)[0] not in OUTSIDE_POINTS]
         name, size = config.experiment.name + config.data.suffix, (config.draws, config.replications)
@@ -154,19 +155,10 @@ class Expansion:
         require_effect(listings)
         return [listed_once(listing) for listing in listings]
 
-    def _is_declared(self, point: Point, experiment: list[str], grids: Iterable[Grid]) -> bool:
-        """Return whether a point is also one of the experiment without overrides.
-
-        Then a declared grid has its values of the declared axes, and these alone give the same point.
-        """
+    def _declared_identity(self, experiment: Sequence[str], own: tuple[tuple[str, str], ...]) -> str:
+        """Return the identity of an experiment's point with these values of its axes."""
         base = {self._parse(text).get_key_element(): text for text in experiment}
-        for grid in grids:
-            own = {axis: value for axis, value in point.axes.items() if axis in grid}
-            if all(value in values_in(grid, axis) for axis, value in own.items()):
-                texts = base | {axis: f"{axis}={value}" for axis, value in own.items()}
-                if self._point(texts, []).identity == point.identity:
-                    return True
-        return False
+        return self._point(base | {axis: f"{axis}={value}" for axis, value in own}, []).identity
 
     def _require_keys(self, experiment: list[str], given: Mapping[str, Override], listings: list[Listing]) -> None:
         """Raise `InputError` for a key that no point has.
@@ -221,6 +213,19 @@ class Expansion:
         """
         plain = not (override.is_add() or override.is_force_add() or override.is_delete() or override.package)
         return plain and not self._is_group(override.key_or_group)
+
+
+def _is_declared(point: Point, grids: Iterable[Grid], identity: Callable[[tuple[tuple[str, str], ...]], str]) -> bool:
+    """Return whether a point is also one of the experiment without overrides.
+
+    Then a declared grid has its values of the declared axes, and these alone give the same point: `identity` of them.
+    """
+    for grid in grids:
+        own = tuple((axis, value) for axis, value in point.axes.items() if axis in grid)
+        is_listed = all(value in values_in(grid, axis) for axis, value in own)
+        if is_listed and identity(own) == point.identity:
+            return True
+    return False
 
 
 def _fixed(given: Mapping[str, Override], grids: Sequence[Mapping[str, Override]]) -> list[str]:
