@@ -31,6 +31,36 @@ def arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m store", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (
+        _add_status,
+        _add_collect,
+        _add_sweeps,
+        _add_show,
+        _add_compare,
+        _add_table,
+        _add_prune,
+        _add_dictionary,
+    ):
+        add(commands)
+    return parser.parse_args()
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], summary: str
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
+    command.add_argument("--store", type=Path, default=Path(FOLDER), metavar="FOLDER", help="default: %(default)s")
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_where(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--where", nargs="+", default=[], metavar="AXIS=VALUE[,VALUE]", help="keep only rows with these values"
+    )
+
+
+def _add_status(commands: Any) -> None:
     command = _command(
         commands,
         "status",
@@ -38,11 +68,19 @@ def arguments() -> argparse.Namespace:
         "show how many points of each experiment are done, failed or missing, and the time left",
     )
     command.add_argument("experiments", nargs="*", help="experiments to show; all by default")
+
+
+def _status(args: argparse.Namespace) -> None:
+    store = Store(args.store)
+    names = args.experiments or store.experiment_names()
+    require(bool(names), "store", args.store, "it holds no experiments; choose another with --store")
+    _write_lines(status_lines(*experiment_status(store, names)))
+
+
+def _add_collect(commands: Any) -> None:
     command = _command(commands, "collect", _collect, "write the rows of complete points as one table")
     command.add_argument("experiments", nargs="+", help="experiments to read")
-    command.add_argument(
-        "--where", nargs="+", default=[], metavar="AXIS=VALUE[,VALUE]", help="keep only rows with these values"
-    )
+    _add_where(command)
     command.add_argument("--metric", nargs="+", default=[], help="keep only these metrics")
     command.add_argument(
         "--provenance", action="store_true", help="add when, by which commit and on which machine each row was computed"
@@ -53,6 +91,30 @@ def arguments() -> argparse.Namespace:
         metavar="FILE",
         help="write a .csv, .parquet, .tex or .md file instead of CSV to the terminal",
     )
+
+
+def _collect(args: argparse.Namespace) -> None:
+    where = dict(axis_values(text) for text in args.where)
+    rows, points = collect(args.experiments, args.store, where, args.metric, args.provenance)
+    if args.to:
+        write_table(rows, args.to, title=f"rows of {', '.join(args.experiments)}")
+    else:
+        rows.to_csv(sys.stdout, index=False)
+    refused = (points["status"].isin(COMPLETE) & (points["status"] != "ok")).sum()
+    if refused:
+        share = f"{refused} of {len(points)} points {_verb(refused, 'has', 'have')}"
+        sys.stderr.write(f"note: {share} draws that were infeasible or unstable\n")
+    incomplete = (~points["status"].isin(COMPLETE)).sum()
+    if incomplete:
+        share = f"{incomplete} of {len(points)} points {_verb(incomplete, 'is', 'are')}"
+        sys.stderr.write(f"left out: {share} incomplete; see `python -m store status`\n")
+
+
+def _verb(number: int, singular: str, plural: str) -> str:
+    return singular if number == 1 else plural
+
+
+def _add_sweeps(commands: Any) -> None:
     command = _command(
         commands, "sweeps", _sweeps, "list the sweeps of an experiment, show one, or take some out of it"
     )
@@ -65,8 +127,30 @@ def arguments() -> argparse.Namespace:
     change.add_argument(
         "--only", nargs="+", type=int, metavar="SWEEP", help="take all other sweeps out of the experiment"
     )
+
+
+def _sweeps(args: argparse.Namespace) -> None:
+    store = Store(args.store)
+    if args.remove or args.only:
+        remove_sweeps(store, args.experiment, args.remove or args.only, keep=bool(args.only))
+        if args.experiment not in store.experiment_names():
+            _write_lines([f"{args.experiment} has no sweeps now; its points stay in the store"])
+            return
+    number = args.sweep
+    _write_lines(sweep_details(store, args.experiment, number) if number else sweep_lines(store, args.experiment))
+
+
+def _add_show(commands: Any) -> None:
     command = _command(commands, "show", _show, "show the configuration, code, provenance and means of one point")
     command.add_argument("point", help="name of the point, or enough of its first digits to identify it")
+
+
+def _show(args: argparse.Namespace) -> None:
+    store = Store(args.store)
+    sys.stdout.write(point_details(store, find_point(store, args.point)))
+
+
+def _add_compare(commands: Any) -> None:
     command = _command(
         commands,
         "compare",
@@ -98,82 +182,9 @@ def arguments() -> argparse.Namespace:
     command.add_argument(
         "--to", type=Path, metavar="FILE", help="also write the table to a .csv, .parquet, .tex or .md file"
     )
-    command = _command(commands, "table", _table, "show means with their intervals, by rows and columns")
-    command.add_argument("experiment", help="experiment to read")
-    command.add_argument(
-        "--rows", nargs="+", required=True, metavar="AXIS", help="axes by which the table has its rows"
-    )
-    command.add_argument("--columns", metavar="AXIS", help="axis whose values are the columns; also metric or at")
-    command.add_argument(
-        "--where", nargs="+", default=[], metavar="AXIS=VALUE[,VALUE]", help="keep only rows with these values"
-    )
-    command.add_argument("--metric", nargs="+", default=[Measure().metric], help="metrics; %(default)s by default")
-    command.add_argument("--to", type=Path, metavar="FILE", help=f"also write a {FORMATS} file")
-    command = _command(commands, "prune", _prune, "list or delete files that no sweep with the current code will use")
-    command.add_argument("--delete", action="store_true", help="delete the files instead of only listing them")
-    command = _command(commands, "dictionary", _dictionary, "explain the columns and metrics of a table")
-    command.add_argument("experiment", nargs="?", help="explain only those of this experiment's table; all by default")
-    return parser.parse_args()
-
-
-def _command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], None], summary: str
-) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
-    command.add_argument("--store", type=Path, default=Path(FOLDER), metavar="FOLDER", help="default: %(default)s")
-    command.set_defaults(run=run)
-    return command
-
-
-def _status(args: argparse.Namespace) -> None:
-    store = Store(args.store)
-    names = args.experiments or store.experiment_names()
-    require(bool(names), "store", args.store, "it holds no experiments; choose another with --store")
-    _write_lines(status_lines(*experiment_status(store, names)))
-
-
-def _collect(args: argparse.Namespace) -> None:
-    if args.to:
-        require_table_name(args.to)
-    where = dict(axis_values(text) for text in args.where)
-    rows, points = collect(args.experiments, args.store, where, args.metric, args.provenance)
-    if args.to:
-        write_table(rows, args.to, title=f"rows of {', '.join(args.experiments)}")
-    else:
-        rows.to_csv(sys.stdout, index=False)
-    refused = (points["status"].isin(COMPLETE) & (points["status"] != "ok")).sum()
-    if refused:
-        share = f"{refused} of {len(points)} points {_verb(refused, 'has', 'have')}"
-        sys.stderr.write(f"note: {share} draws that were infeasible or unstable\n")
-    incomplete = (~points["status"].isin(COMPLETE)).sum()
-    if incomplete:
-        share = f"{incomplete} of {len(points)} points {_verb(incomplete, 'is', 'are')}"
-        sys.stderr.write(f"left out: {share} incomplete; see `python -m store status`\n")
-
-
-def _verb(number: int, singular: str, plural: str) -> str:
-    return singular if number == 1 else plural
-
-
-def _sweeps(args: argparse.Namespace) -> None:
-    store = Store(args.store)
-    if args.remove or args.only:
-        remove_sweeps(store, args.experiment, args.remove or args.only, keep=bool(args.only))
-        if args.experiment not in store.experiment_names():
-            _write_lines([f"{args.experiment} has no sweeps now; its points stay in the store"])
-            return
-    number = args.sweep
-    _write_lines(sweep_details(store, args.experiment, number) if number else sweep_lines(store, args.experiment))
-
-
-def _show(args: argparse.Namespace) -> None:
-    store = Store(args.store)
-    sys.stdout.write(point_details(store, find_point(store, args.point)))
 
 
 def _compare(args: argparse.Namespace) -> None:
-    if args.to:
-        require_table_name(args.to)
     comparison = _comparison(args)
     lines = comparison_lines(comparison, args.all)
     _write_lines(lines)
@@ -181,9 +192,19 @@ def _compare(args: argparse.Namespace) -> None:
         write_table(comparison.table, args.to, comparison_table(comparison, _labels(args)), lines[0])
 
 
+def _add_table(commands: Any) -> None:
+    command = _command(commands, "table", _table, "show means with their intervals, by rows and columns")
+    command.add_argument("experiment", help="experiment to read")
+    command.add_argument(
+        "--rows", nargs="+", required=True, metavar="AXIS", help="axes by which the table has its rows"
+    )
+    command.add_argument("--columns", metavar="AXIS", help="axis whose values are the columns; also metric or at")
+    _add_where(command)
+    command.add_argument("--metric", nargs="+", default=[Measure().metric], help="metrics; %(default)s by default")
+    command.add_argument("--to", type=Path, metavar="FILE", help=f"also write a {FORMATS} file")
+
+
 def _table(args: argparse.Namespace) -> None:
-    if args.to:
-        require_table_name(args.to)
     where = dict(axis_values(text) for text in args.where)
     table = means_table(args.experiment, args.rows, args.columns, args.metric, where, args.store)
     _write_lines([title(table), *aligned(wide(table))])
@@ -205,6 +226,11 @@ def _comparison(args: argparse.Namespace) -> Comparison:
     return compare_values(args.experiment, axis, values, measure, args.store, args.best)
 
 
+def _add_prune(commands: Any) -> None:
+    command = _command(commands, "prune", _prune, "list or delete files that no sweep with the current code will use")
+    command.add_argument("--delete", action="store_true", help="delete the files instead of only listing them")
+
+
 def _prune(args: argparse.Namespace) -> None:
     store = Store(args.store)
     files = prunable(store)
@@ -213,6 +239,11 @@ def _prune(args: argparse.Namespace) -> None:
         remove(store, files)
     if len(files):
         _write_lines(["deleted" if args.delete else "nothing was deleted; add --delete to delete these files"])
+
+
+def _add_dictionary(commands: Any) -> None:
+    command = _command(commands, "dictionary", _dictionary, "explain the columns and metrics of a table")
+    command.add_argument("experiment", nargs="?", help="explain only those of this experiment's table; all by default")
 
 
 def _dictionary(args: argparse.Namespace) -> None:
@@ -232,6 +263,8 @@ def main() -> None:
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     args = arguments()
     with exit_in_one_sentence():
+        if getattr(args, "to", None):
+            require_table_name(args.to)
         args.run(args)
 
 
