@@ -11,8 +11,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 import pandas as pd
+from matplotlib.axes import Axes
 
-from plots.drawing.style import LOOKS, Look, looks_of
+from plots.drawing.style import LOOKS, Look, curve, looks_of, over_draws
 from store.tables.labels import Labels
 from store.tables.reading import MEASURED, OF_POINT
 from store.tables.statistics import shown
@@ -118,6 +119,12 @@ def _with_one_floor(rows: pd.DataFrame, columns: Sequence[str], subject: str) ->
 def texts(column: pd.Series) -> pd.Series:
     """Return the values of an axis as text; no value becomes empty text."""
     return column.map({value: shown(value) for value in column.dropna().unique()}).astype(object).fillna(NONE)
+
+
+def draw_curves(axes: Axes, rows: pd.DataFrame, curves: Iterable[Curve], axis: str) -> None:
+    """Draw the means of each curve over an axis."""
+    for label, look, *_ in curves:
+        curve(axes, look, over_draws(rows[rows["curve"] == label], axis), label)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plots.drawing.curves import Curve, curves_of, mean_responses
+from plots.drawing.curves import Curve, curves_of, draw_curves, mean_responses
 from plots.drawing.pairs import paired
 from plots.drawing.panels import left_out, panels_over
 from plots.drawing.style import MOST_COLUMNS, curve, legend_below, new_figure, over_draws
@@ -29,7 +29,7 @@ def draw(results: Results, labels: Labels) -> Figure:
     panels = panels_over(Results(rows, results.points), ["constants"])
     figure, frames = new_figure(len(panels), lines=2 if pairs else 1)
     for axes, panel in zip(frames, panels, strict=False):
-        _draw_means(axes, panel.rows, curves)
+        draw_curves(axes, panel.rows, curves, LOAD)
         axes.set(title=panel.title(labels), ylabel="mean response time (s)")
     for axes, panel in zip(frames[len(panels) :], panels if pairs else [], strict=True):
         _draw_losses(axes, panel.rows, pairs)
@@ -48,11 +48,6 @@ def _pairs(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
     """
     references = {line.rest: line for line in curves if line.is_plain and line.subject == REFERENCE}
     return [(line, references[line.rest]) for line in curves if line.is_plain and line.rest in references]
-
-
-def _draw_means(axes: Axes, rows: pd.DataFrame, curves: Sequence[Curve]) -> None:
-    for label, look, *_ in curves:
-        curve(axes, look, over_draws(rows[rows["curve"] == label], LOAD), label)
 
 
 def _draw_losses(axes: Axes, rows: pd.DataFrame, pairs: Sequence[tuple[Curve, Curve]]) -> None:

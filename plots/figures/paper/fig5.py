@@ -5,9 +5,9 @@ If the evaluator has a measured profile, a third panel shows the cost of a messa
 
 from matplotlib.figure import Figure
 
-from plots.drawing.curves import curves_of
+from plots.drawing.curves import curves_of, draw_curves
 from plots.drawing.measured_points import NOTE, lines_and_points
-from plots.drawing.style import curve, legend_below, new_figure, over_draws
+from plots.drawing.style import legend_below, new_figure
 from store.tables.labels import Labels
 from store.tables.reading import Results
 
@@ -27,8 +27,7 @@ def draw(results: Results, labels: Labels) -> Figure:
     figure, frames = new_figure(len(PANELS) + (not relayed.empty))
     for axes, (metric, xlabel, title) in zip(frames, PANELS, strict=False):
         shown = times[times["metric"] == metric]
-        for label, look, *_ in curves:
-            curve(axes, look, over_draws(shown[shown["curve"] == label], "at"), label)
+        draw_curves(axes, shown, curves, "at")
         axes.set(xlabel=xlabel, ylabel="communication time (s)", title=title)
         axes.set_ylim(bottom=0)
     if not relayed.empty:

@@ -2,9 +2,9 @@
 
 from matplotlib.figure import Figure
 
-from plots.drawing.curves import curves_of
+from plots.drawing.curves import curves_of, draw_curves
 from plots.drawing.panels import left_out, panels_over
-from plots.drawing.style import MOST_COLUMNS, curve, legend_below, new_figure, over_draws
+from plots.drawing.style import MOST_COLUMNS, legend_below, new_figure
 from store.tables.labels import Labels
 from store.tables.reading import Results
 
@@ -21,8 +21,7 @@ def draw(results: Results, labels: Labels) -> Figure:
     panels = panels_over(Results(rows, results.points), ["constants"])
     figure, frames = new_figure(len(panels))
     for axes, panel in zip(frames, panels, strict=True):
-        for label, look, *_ in curves:
-            curve(axes, look, over_draws(panel.rows[panel.rows["curve"] == label], LOAD), label)
+        draw_curves(axes, panel.rows, curves, LOAD)
         axes.set(xlabel="load λ/ν (ν at c = 7)", ylabel="chosen c (jobs)", xlim=(0, 1), title=panel.title(labels))
         axes.set_ylim(bottom=0)
     legend_below(figure, frames, min(len(curves), MOST_COLUMNS), left_out(results.points, curves, LOAD))
