@@ -13,7 +13,8 @@ from omegaconf import DictConfig
 from store.commands.card import point_card
 from store.disk.identity import identity_of
 from store.disk.locks import locked, wait_for_others
-from store.disk.store import Store, missing_parts, words_of
+from store.disk.parts import missing_parts
+from store.disk.store import Store, words_of
 from store.disk.work import WorkItem, do_shared_work, do_work
 from sweep.errors import one_sentence_errors
 from sweep.expansion.commands import Expansion

@@ -26,7 +26,8 @@ from store.commands.dry_run import dry_run_lines
 from store.commands.status import sweep_status
 from store.commands.summary import history_line, reasons, summary_line
 from store.disk.locks import wait_for_others
-from store.disk.store import Store, missing_parts
+from store.disk.parts import missing_parts
+from store.disk.store import Store
 from store.disk.work import WorkItem, write_work
 from store.tables.precision import reached_precision
 from store.tables.reading import results_of

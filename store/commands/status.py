@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from store.disk.locks import is_held
 from store.disk.outcome import Outcome
-from store.disk.store import Part, Parts, Store, missing_parts
+from store.disk.parts import Part, Parts, missing_parts
+from store.disk.store import Store
 from store.tables.currency import current_only
 from store.tables.reading import axes_table, outcomes, points_of, sizes_of
 from store.tables.text import aligned

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from store.disk.store import Part, Store, missing_parts
+from store.disk.parts import Part, missing_parts
+from store.disk.store import Store
 
 COMPLETE = ("ok", "infeasible", "unstable")
 NOTHING_VARIES = "nothing varies between draws"

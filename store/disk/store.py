@@ -21,13 +21,14 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from store.disk.files import TEMPORARY, Files
+from store.disk.parts import Part, Parts
 from store.disk.sweeps import add_sweep, read_sweeps, sweep_names, view_of
 from store.disk.upgrade import move_sweeps
 from system import InputError
@@ -49,19 +50,6 @@ ROW_SCHEMA = pa.schema(
     ]
 )
 _PART = re.compile(r"(?P<point>[0-9a-f]+)\.d(\d+)-(\d+)\.r(\d+)-(\d+)\.json")
-
-
-class Part(NamedTuple):
-    """A rectangle of draws and replications of a point, computed and committed together."""
-
-    draws: range
-    replications: range
-
-    def __str__(self) -> str:
-        return f"d{self.draws.start}-{self.draws.stop}.r{self.replications.start}-{self.replications.stop}"
-
-
-Parts = Mapping[str, Sequence[Part]]  # committed parts by point
 
 
 @dataclass(frozen=True)
@@ -271,33 +259,3 @@ def _modified_ns(entry: os.DirEntry[str]) -> int:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def missing_parts(committed: Sequence[Part], draws: int, replications: int) -> list[Part]:
-    """Return the parts that are missing in `draws` x `replications`.
-
-    Draws are scanned in order, and equal neighbours become one part.
-    """
-    wanted = range(replications)
-    missing: list[Part] = []
-    for draw in range(draws):
-        done = {r for part in committed if draw in part.draws for r in part.replications}
-        rest = [r for r in wanted if r not in done]
-        for run in _runs(rest):
-            last = missing[-1] if missing else None
-            if last and last.draws.stop == draw and last.replications == run:
-                missing[-1] = Part(range(last.draws.start, draw + 1), run)
-            else:
-                missing.append(Part(range(draw, draw + 1), run))
-    return missing
-
-
-def _runs(numbers: Sequence[int]) -> list[range]:
-    """Return ascending numbers as ranges without gaps."""
-    runs: list[range] = []
-    for number in numbers:
-        if runs and runs[-1].stop == number:
-            runs[-1] = range(runs[-1].start, number + 1)
-        else:
-            runs.append(range(number, number + 1))
-    return runs

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, Protocol
 from store.disk.files import StoreError
 from store.disk.identity import identity_of
 from store.disk.locks import locked
+from store.disk.parts import Part
 from store.disk.provenance import current_provenance
-from store.disk.store import Part, Store
+from store.disk.store import Store
 from system.errors import DataUnavailableError, InputError, NotApplicableError, input_error_behind
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from store.disk.outcome import Outcome, outcome_of
-from store.disk.store import Parts, Store
+from store.disk.parts import Parts
+from store.disk.store import Store
 from store.tables.currency import current_only, warn_of_outdated
 
 FOLDER = "outputs/store"

@@ -13,7 +13,8 @@ from evaluators.simulation.chunks import simulate_chunks
 from evaluators.simulation.jobs import chain_table
 from store.disk.identity import identity_of
 from store.disk.outcome import outcome_of
-from store.disk.store import Part, Store
+from store.disk.parts import Part
+from store.disk.store import Store
 from store.disk.work import WorkItem, do_work
 from sweep.instantiate import evaluate
 from system import InputError

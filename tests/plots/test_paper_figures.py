@@ -19,7 +19,8 @@ from plots.figures.paper import fig3b
 from plots.files import Request, Subject, save, write_figure
 from plots.outputs import Experiment, ExperimentFigure
 from plots.stamps import Stamps
-from store.disk.store import Part, Store
+from store.disk.parts import Part
+from store.disk.store import Store
 from store.tables.labels import Labels
 from system import InputError
 from tests.support.made_up_results import results_of

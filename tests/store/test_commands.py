@@ -24,8 +24,9 @@ from store.comparisons.compare import compare_commits, compare_stores, compare_v
 from store.disk import work
 from store.disk.files import StoreWarning
 from store.disk.identity import identity_of
+from store.disk.parts import Part
 from store.disk.provenance import current_provenance
-from store.disk.store import Part, Store
+from store.disk.store import Store
 from store.disk.work import WorkItem, do_work
 from store.tables.filtered import collect
 from store.tables.reading import MEASURED, OF_POINT, Measure, load, load_points, load_provenance

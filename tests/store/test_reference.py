@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from store.disk.parts import Part
 from store.disk.provenance import current_provenance
-from store.disk.store import Part, Store
+from store.disk.store import Store
 from store.tables.precision import widest_interval
 from store.tables.reading import load, load_points
 from store.tables.reference import platform_of, reference_rows, write_reference

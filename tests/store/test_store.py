@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from store.disk.files import Files, StoreWarning
 from store.disk.outcome import outcome_of
-from store.disk.store import Part, Store, missing_parts
+from store.disk.parts import Part, missing_parts
+from store.disk.store import Store
 from store.tables.statistics import mean_interval
 from system import InputError
 

@@ -8,7 +8,8 @@ import pytest
 
 from store import load, load_points
 from store.disk.identity import code_text, identity_of, point_of
-from store.disk.store import Part, Store
+from store.disk.parts import Part
+from store.disk.store import Store
 from store.disk.sweeps import view_of
 from system import InputError
 from system.code.source import short_hash

@@ -13,7 +13,8 @@ import pytest
 from store.disk.identity import identity_of
 from store.disk.locks import locked, wait_for_others
 from store.disk.outcome import outcome_of
-from store.disk.store import Part, Store
+from store.disk.parts import Part
+from store.disk.store import Store
 from store.disk.work import CodeChangedError, WorkItem, do_shared_work, do_work, write_work
 from system import InputError
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from store.disk.files import StoreError
-from store.disk.store import Part, Store
+from store.disk.parts import Part
+from store.disk.store import Store
 from store.tables.reading import load_points
 from tests.support.project import command
 from tests.support.sweeping import committed, rows, sweeping, wait_for

@@ -5,7 +5,8 @@ import pytest
 
 from store import load
 from store.disk.identity import identity_of
-from store.disk.store import Part, Store
+from store.disk.parts import Part
+from store.disk.store import Store
 from store.disk.work import WorkItem, do_work
 from sweep.instantiate import evaluate
 from sweep.records import job_records
