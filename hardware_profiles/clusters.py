@@ -68,7 +68,7 @@ class Cluster:
         is_fast = self._is_fast(nodes.rtt_s, streams.cluster("types"))
         return Servers(
             memory_gb=np.where(is_fast, *self._memory_gb),
-            communication_s=_communication_s(nodes.rtt_s, self.prefill_overhead_s, self.token_overhead_s),
+            communication_s=communication_s(nodes.rtt_s, self.prefill_overhead_s, self.token_overhead_s),
             block_s=np.where(
                 is_fast[:, None], self.fast.block_coefficients_s(model), self.slow.block_coefficients_s(model)
             ),
@@ -138,7 +138,7 @@ class EqualServers:
         memory_gb = blocks * (model.block_memory_gb + self.capacity * model.cache_memory_gb)
         return Servers(
             memory_gb=np.full(self.server_count, memory_gb),
-            communication_s=_communication_s(nodes.rtt_s, self.prefill_overhead_s, self.token_overhead_s),
+            communication_s=communication_s(nodes.rtt_s, self.prefill_overhead_s, self.token_overhead_s),
             block_s=np.tile(self.profile.block_coefficients_s(model), (self.server_count, 1)),
             names=nodes.names,
             orchestrator_rtt_s=nodes.rtt_s,
@@ -149,7 +149,7 @@ class EqualServers:
         )
 
 
-def _communication_s(
+def communication_s(
     rtt_s: NDArray[np.float64], prefill_overhead_s: float, token_overhead_s: float
 ) -> NDArray[np.float64]:
     """Return (J, 3) coefficients of the communication with each server.

@@ -12,6 +12,7 @@ import numpy as np
 from system.checks import require, require_count, require_positive
 from system.errors import InputError
 from system.random_streams import RandomStreams
+from system.words import counted
 from workloads.datasets import DataSet, sha256_of
 from workloads.jobs import Jobs
 from workloads.requests import OverLength, Requests, fitted, over_length_share, require_treatment
@@ -64,7 +65,7 @@ class Replay(ABC):
         selected = self.recording().requests.select(self._rows)
         return replace(selected, arrival_s=selected.arrival_s - selected.arrival_s[0])
 
-    @property
+    @cached_property
     def unanswered_requests(self) -> int:
         """Return how many of the selected requests were unanswered."""
         first, end = np.searchsorted(self.recording().unanswered, (self._rows.start, self._rows.stop))
@@ -81,7 +82,7 @@ class Replay(ABC):
             require(start < end, "window_s", list(self.window_s), remedy)
             return slice(int(start), int(end))
         if self.first is not None:
-            size = f"{count} {'request' if count == 1 else 'requests'}"
+            size = counted(count, "request")
             require(self.first <= count, "first", self.first, f"{self.name} has only {size}; use fewer")
         return slice(0, self.first or count)
 

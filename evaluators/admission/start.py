@@ -17,6 +17,7 @@ from system.dispatch import Dispatch
 from system.errors import InputError
 from system.layout import Layout
 from system.routing import WAITING, Routing
+from system.words import counted
 
 
 class Admission(NamedTuple):
@@ -104,10 +105,8 @@ def check_all_started(started: int, job_count: int, admission: Admission) -> Non
 
 def never_starts(rule: str, waiting: int, parts: str = "chains") -> InputError:
     """Return the error for jobs that wait beside idle chains."""
-    jobs = "1 job" if waiting == 1 else f"{waiting} jobs"
-    return InputError(
-        f"{rule}: leaves {jobs} waiting beside idle {parts}; it must let a job start when all {parts} are idle"
-    )
+    remedy = f"it must let a job start when all {parts} are idle"
+    return InputError(f"{rule}: leaves {counted(waiting, 'job')} waiting beside idle {parts}; {remedy}")
 
 
 def check_rule(answer: int, admission: Admission, number: NDArray[np.int64] | None = None) -> None:

@@ -171,7 +171,7 @@ class Case:
         """Return the share of requests that exceed the model's configured cache slot."""
         return self.workload.over_length_share(self.model.cache_tokens)
 
-    @property
+    @cached_property
     def varies_with(self) -> Varying:
         """Return what makes a second evaluation differ from the first.
 

@@ -13,12 +13,13 @@ import yaml
 
 from evaluators.points.case import Draw, Measurement
 from system import InputError, NotApplicableError
+from system.code.source import ROOT
 from system.layout import Layout
 from system.response import JobTimes, ResponseTimes, Run
 from workloads.jobs import Jobs
 
 FILE = Path(__file__).with_suffix(".yaml")
-GROUP = Path(__file__).parents[2] / "conf/metric"
+GROUP = ROOT / "conf/metric"
 
 
 @dataclass(frozen=True)

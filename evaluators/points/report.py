@@ -64,24 +64,20 @@ class Report:
                 for q in self.quantiles
             ),
         ]
-        if draw.case.unanswered_requests:
-            measurements.append(Measurement("unanswered_requests", draw.case.unanswered_requests))
-        if not np.isnan(draw.layout.load):
-            measurements.append(Measurement("load", draw.layout.load))
+        if unanswered := draw.case.unanswered_requests:
+            measurements.append(Measurement("unanswered_requests", unanswered))
+        if not np.isnan(load := draw.layout.load):
+            measurements.append(Measurement("load", load))
         further = (metric.measurements(name, answer) for name, metric in self.metrics.items())
         return [*measurements, *self._objectives(answer), *(one for several in further for one in several)]
 
     def _objectives(self, answer: Answer) -> Iterator[Measurement]:
         for name, limits in self.limits.items():
-            yield Measurement(f"{name}_slo_share", slo_share(answer, limits))
-            yield Measurement(f"{name}_goodput_per_s", goodput_per_s(answer, limits))
+            share = slo_share(answer, limits)
+            yield Measurement(f"{name}_slo_share", share)
+            yield Measurement(f"{name}_goodput_per_s", answer.draw.system.arrival_rate_per_s * share)
 
 
 def slo_share(answer: Answer, limits: Limits) -> float:
     """Return the share of the jobs that are served within all limits."""
     return answer.served_share * answer.times.share_within(limits)
-
-
-def goodput_per_s(answer: Answer, limits: Limits) -> float:
-    """Return the rate of the jobs that are served within all limits."""
-    return answer.draw.system.arrival_rate_per_s * slo_share(answer, limits)

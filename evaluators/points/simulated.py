@@ -122,8 +122,7 @@ def run_length(draw: Draw, service: ServiceModel, job_count: int, drifted: float
         return
     if not np.isnan(drifted):
         yield Measurement("response_drift", drifted)
-    relaxation = relaxation_jobs(draw.layout)
-    if service.loop == "jobs" and not np.isnan(relaxation):
+    if service.loop == "jobs" and not np.isnan(relaxation := relaxation_jobs(draw.layout)):
         yield Measurement("run_relaxations", job_count / relaxation)
 
 

@@ -113,7 +113,8 @@ class ExactResponse:
         `first_token_s` (K,) is as in `mean_first_token_s`.
         """
         mean_s = self.mean_first_token_s(first_token_s)
-        return _quantile(lambda time_s: self.first_token_tail(time_s, first_token_s), q, mean_s)
+        rate_per_s = 1 / self._checked_per_chain(first_token_s)
+        return _quantile(lambda time_s: self._tail(time_s, rate_per_s), q, mean_s)
 
     def first_token_tail(self, time_s: float, first_token_s: ArrayLike) -> float:
         """Return P(time to the first token > `time_s`).

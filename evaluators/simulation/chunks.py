@@ -85,7 +85,7 @@ class _ChunkedRun:
         started = state.chain >= 0
         if not more_follow:
             check_all_started(int(started.sum()), len(jobs), admission)
-        self.started, self._numbers, self._jobs = numbers[started], numbers[~started], _of(jobs, ~started)
+        self.started, self._numbers, self._jobs = numbers[started], numbers[~started], jobs.of_jobs(~started)
         self._state = _renumbered(state, started)
         return JobTimes(jobs.arrival_s, *record[:4], **served_by(admission)).of_jobs(started)
 
@@ -104,10 +104,6 @@ def _renumbered(state: Chains, started: Mask) -> Chains:
     queued = queues.length > 0
     first, last = (np.where(queued, new[np.where(queued, job, 0)], 0) for job in (queues.first, queues.last))
     return state._replace(queues=queues._replace(first=first, last=last, behind=new[queues.behind[~started]]))
-
-
-def _of(jobs: Jobs, chosen: Mask) -> Jobs:
-    return Jobs(jobs.arrival_s[chosen], jobs.size[chosen], jobs.lengths, jobs.uniform[chosen])
 
 
 def _behind(waiting: Jobs | None, chunk: Jobs | None) -> Jobs:

@@ -67,7 +67,8 @@ def relaxation_jobs(layout: Layout) -> float:
     It is that of a queue with many servers and exponential times, `load / (1 - sqrt(load))**2`, but at least the jobs
     that arrive during the mean time on the slowest chain. It is NaN for layouts without a load below 1.
     """
-    if not layout.load < 1:
+    load = layout.load
+    if not load < 1:
         return float("nan")
     slowest_s = float(layout.composition().mean_service_s.max())
-    return max(layout.load / (1 - layout.load**0.5) ** 2, layout.system.arrival_rate_per_s * slowest_s)
+    return max(load / (1 - load**0.5) ** 2, layout.system.arrival_rate_per_s * slowest_s)

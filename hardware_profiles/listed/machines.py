@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware_profiles.clusters import communication_s
 from hardware_profiles.listed.gpus import GPU_KEYS, Profiles, free_memory_gb, gpu_of
 from hardware_profiles.listed.links import (
     BETWEEN_REGIONS,
@@ -79,7 +80,7 @@ def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s:
     block_s = np.array([group.gpu.block_coefficients_s(model) for group in groups])
     servers = Servers(
         memory_gb=np.repeat([group.free_memory_gb for group in groups], counts),
-        communication_s=np.column_stack([rtt_s + once_s, np.zeros(rtt_s.size), rtt_s + token_s]),
+        communication_s=communication_s(rtt_s, once_s, token_s),
         block_s=np.repeat(block_s, counts, axis=0),
         names=names,
         orchestrator_rtt_s=rtt_s,

@@ -113,7 +113,7 @@ def test_a_policy_that_never_serves_is_no_unstable_run(service):
 def test_a_broken_policy_ends_a_simulation_in_chunks(policy):
     table = chain_table([1.0, 2.0], [1, 1], planted(policy), None)
     jobs = token_jobs(20)
-    chunks = [jobs_of(jobs, first, first + 4) for first in range(0, 20, 4)]
+    chunks = [jobs.of_jobs(slice(first, first + 4)) for first in range(0, 20, 4)]
     with pytest.raises(InputError, match=f"^{re.escape(message(policy, 2, 20))}$"):
         list(simulate_chunks(chunks, table, planted(policy)))
 
@@ -127,19 +127,15 @@ def test_the_number_of_a_job_counts_from_the_first_chunk():
     jobs = token_jobs(20)
     jobs.uniform[13] = 0.995
     table = chain_table([0.1], [1], JFFC, None)
-    chunks = [jobs_of(jobs, first, first + 4) for first in range(0, 20, 4)]
+    chunks = [jobs.of_jobs(slice(first, first + 4)) for first in range(0, 20, 4)]
     with pytest.raises(InputError, match=r"answers 99 for job 13; "):
         list(simulate_chunks(chunks, table, Dispatch(fastest_then_beyond, work_conserving=False)))
-
-
-def jobs_of(jobs: Jobs, first: int, end: int) -> Jobs:
-    return Jobs(jobs.arrival_s[first:end], jobs.size[first:end], jobs.lengths, jobs.uniform[first:end])
 
 
 def test_a_policy_that_never_serves_ends_a_long_simulation_early():
     chains = chains_of(np.random.default_rng(801)).under(planted("never"))
     chains, jobs = chains.at_rate(chains.total_rate_per_s / 2), token_jobs(2000)
-    chunks = (jobs_of(jobs, first, first + 10) for first in range(0, 2000, 10))
+    chunks = (jobs.of_jobs(slice(first, first + 10)) for first in range(0, 2000, 10))
     with pytest.raises(InputError, match=r"^dispatch = never: leaves 500 jobs waiting beside idle chains"):
         stream_layout(chains, chunks, 2000, INDEPENDENT)
 
