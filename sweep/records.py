@@ -11,7 +11,7 @@ from evaluators.points.records import simulated_jobs
 from store.disk.identity import identity_of
 from store.disk.store import Store
 from store.tables.filtered import matching_values, require_known
-from store.tables.reading import FOLDER, axes_of, axes_table, load_records
+from store.tables.reading import FOLDER, axes_of, axes_table
 from sweep.instantiate import instantiated
 from system.checks import require
 
@@ -24,8 +24,9 @@ def job_records(
     `where` gives a value for each axis that varies: it must fit one point. The jobs are those after the warm-up, so
     their means are the stored rows. Raises `InputError` if it does not, or if other code computed the point.
     """
-    point = _point(Store(Path(store)).experiment(experiment), where)
-    records = load_records(experiment, store)[point]
+    opened = Store(Path(store))
+    point = _point(opened.experiment(experiment), where)
+    records = opened.records(point, opened.parts([point])[point])
     require(bool(records), "where", _text(where), "this point is not computed yet; run its sweep first")
     configuration = records[0]["configuration"]
     is_current = identity_of(configuration).point == point

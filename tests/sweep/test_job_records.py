@@ -58,3 +58,14 @@ def test_the_point_must_be_one_with_jobs(store):
         job_records("x", {"algorithm": "bpr"}, store=store)
     with pytest.raises(NotApplicableError, match="keeps no jobs to simulate again"):
         job_records("x", {"algorithm": "proposed", "evaluator": "exact"}, store=store)
+
+
+def test_a_point_of_other_code_is_refused(tmp_path):
+    store, point = Store(tmp_path), "0123456789abcdef"
+    store.commit(point, Part(range(1), range(1)), [], {"configuration": {"seed": 7}})
+    entry = {"point": point, "axes": {}, "configuration": "of-other-code", "variant": 0}
+    variants = [{"settings": {}, "targets": []}]
+    sweep = {"points": [entry], "variants": variants, "axes": [], "draws": 1, "replications": 1, "fixed": []}
+    store.write_experiment("x", sweep)
+    with pytest.raises(InputError, match=f"point = {point}: other code computed it; run its sweep again"):
+        job_records("x", {}, store=tmp_path)
