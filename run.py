@@ -55,7 +55,7 @@ def one_point(config: DictConfig) -> str:
     store, case = Store(Path(config.store)), resolved_case(config)
     if config.data.stand_ins:
         require_embedded(case)
-    require_valid([case], [text.partition("=")[0] for text in HydraConfig.get().overrides.task])
+    require_valid([case], given)
     point = identity_of(case).point
     wait_for_others(store.folder, [point])
     parts = missing_parts(store.parts([point])[point], config.draws, config.replications)

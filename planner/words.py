@@ -8,6 +8,7 @@ from planner.inventory.goals import Cheapest, Goal, LargestRate
 from planner.inventory.inventory import Inventory
 from planner.inventory.services import NamedService
 from system import Composition
+from system.words import shortened
 
 
 def digits(value: float | None, unit: str = "") -> str:
@@ -57,9 +58,7 @@ def quantity_words(goal: Goal) -> tuple[str, str]:
 
 def some_names(inventory: Inventory, servers: Sequence[int], most: int = 3) -> str:
     """Return the names of the first servers and how many more there are."""
-    names = [inventory.servers.name(j) for j in servers[:most]]
-    more = len(servers) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+    return shortened([inventory.servers.name(j) for j in servers], most)
 
 
 def hop_words(composition: Composition, k: int) -> list[str]:

@@ -26,7 +26,7 @@ from store.disk.store import ROW_SCHEMA, Store, configured_name
 from store.tables.currency import current_only, outdated_note
 from store.tables.filtered import matching
 from store.tables.precision import reached_precision, widest_interval
-from store.tables.reading import OWN, Results, axes_of, declared, load_results
+from store.tables.reading import OWN, Results, axes_of, declared, results_of
 from store.tables.reference import how_made, write_reference
 from store.tables.run_length import run_length_note
 
@@ -48,18 +48,21 @@ class Experiment:
     @cached_property
     def sweep(self) -> dict[str, Any]:
         """Return the view over its sweeps."""
-        sweep = Store(self.store).experiment(self.name)
-        return sweep if self.outdated else current_only(sweep)
+        return self._view if self.outdated else current_only(self._view)
+
+    @cached_property
+    def _view(self) -> dict[str, Any]:
+        return Store(self.store).experiment(self.name)
 
     @cached_property
     def results(self) -> Results:
         """Return its rows and points."""
-        return load_results(self.name, self.store, self.outdated)
+        return results_of(Store(self.store), self.sweep)
 
     @cached_property
     def outdated_lines(self) -> list[str]:
         """Return a line on points that other code computed."""
-        note = outdated_note(Store(self.store), self.name)
+        note = outdated_note(Store(self.store), self.name, self._view)
         treated = "drawn" if self.outdated else "left out"
         remedy = "" if self.outdated else "; run their sweep again or pass --outdated"
         return [f"    {treated}: {note}{remedy}"] if note else []
@@ -273,7 +276,7 @@ def outputs_of(
         BENCHMARKS: BenchmarkFigure(folder),
         REPORT: Report(store, folder, plans),
     }
-    drawn = {name: replace(experiment, outdated=request.outdated) for name, experiment in swept.items()}
+    drawn = {name: replace(item, outdated=True) for name, item in swept.items()} if request.outdated else swept
     chosen: list[Output] = []
     for name in names:
         chosen += [others[name]] if name in others else figures_of(drawn[name], folder, file, request)

@@ -58,11 +58,12 @@ def hash_of(modules: Iterable[str], *facts: Any) -> str:
     code = code_of(modules)
     folders = sorted({ROOT.joinpath(*module.split(".")[:-1]) for module in code})
     data = [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
-    inputs = [facts, code, [version(package) for package in PACKAGES], [_content_hash(path) for path in data]]
+    inputs = [facts, code, [version(package) for package in PACKAGES], [content_hash(path) for path in data]]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
-def _content_hash(path: Path) -> str:
+def content_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -80,7 +81,7 @@ class Stamps:
         stamp = self._read().get(output.name, {})
         try:
             made = Made(stamp["outcome"], [self.folder / name for name in stamp["files"]])
-            untouched = [_content_hash(path) for path in made.files] == list(stamp["files"].values())
+            untouched = [content_hash(path) for path in made.files] == list(stamp["files"].values())
             return made if untouched and stamp["inputs"] == output.inputs() else None
         except (KeyError, TypeError, AttributeError, OSError):  # no stamp, a damaged stamp, or a missing file
             return None
@@ -91,7 +92,7 @@ class Stamps:
 
     def write(self, name: str, inputs: str | None, made: Made) -> None:
         """Write the stamp of an output that was just made."""
-        files = {os.path.relpath(path, self.folder): _content_hash(path) for path in made.files}
+        files = {os.path.relpath(path, self.folder): content_hash(path) for path in made.files}
         stamps = self._read() | {name: {"inputs": inputs, "outcome": made.outcome, "files": files}}
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / FILE).write_text(json.dumps(stamps, indent=1), encoding="utf-8")

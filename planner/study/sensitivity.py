@@ -10,7 +10,7 @@ from planner.choice.quantity import quantity_of, value_or_none
 from planner.results import InputRange, Plan, UnusedServer
 from system import Composition, Servers
 from system.checks import require_share
-from system.words import counted
+from system.words import counted, shortened
 
 Floats = NDArray[np.float64]
 ROUND_TRIPS = np.array([1.0, 0.0, 1.0])  # of a job at a server: one for the prompt, one for each further token
@@ -159,5 +159,4 @@ def _chains_of(composition: Composition, hops: NDArray[np.bool_]) -> NDArray[np.
 
 def _names(composition: Composition, servers: NDArray[np.int64]) -> str:
     """Return up to three names, and how many more there are."""
-    names = ", ".join(composition.system.servers.name(j) for j in servers[:3].tolist())
-    return names + (f" and {servers.size - 3} more" if servers.size > 3 else "")
+    return shortened(list(map(composition.system.servers.name, servers.tolist())), 3)

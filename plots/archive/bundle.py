@@ -4,7 +4,6 @@ The same content gives the same bytes, on any machine and at any time.
 """
 
 import gzip
-import hashlib
 import os
 import shlex
 import subprocess
@@ -19,8 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from plots.drawing.appearance import Appearance
-from store.tables.filtered import collect
-from store.tables.reading import load_results
+from plots.stamps import content_hash
+from store.tables.reading import Results, load_results
 from store.tables.reference import AND, how_made, write_reference
 from store.tables.text import write_table
 from system import InputError
@@ -49,16 +48,17 @@ def write_archive(
     there is no experiment, or if other code computed all points of one.
     """
     require(bool(figures), "store", store, "holds no experiment to archive; run one first")
-    for name in figures:
-        has_points = not load_results(name, store).points.empty
+    results = {name: load_results(name, store) for name in figures}
+    for experiment, (_, points) in results.items():
         remedy = "other code or data computed all of its points; run its sweep again first"
-        require(has_points, "experiment", name, remedy)
+        require(not points.empty, "experiment", experiment, remedy)
     path = folder / f"{PROJECT}-{commit.name[:12]}.tar.gz"
     with TemporaryDirectory() as name:
         top = Path(name) / path.name.removesuffix(".tar.gz")
         _write_code(commit.root, top / "code")
-        _write_results(store, figures, top)
-        _write_guide(store, list(figures), appearance, commit.name, top)
+        _write_results(store, results, figures, top)
+        sources = {name: how_made(store, name, points) for name, (_, points) in results.items()}
+        _write_guide(sources, appearance, commit.name, top)
         (top / SUMS).write_text("".join(_sums(top)), encoding="utf-8")
         folder.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_packed(top, commit.time_s))
@@ -89,27 +89,30 @@ def _write_code(root: Path, folder: Path) -> None:
         code.extractall(folder, filter="data")
 
 
-def _write_results(store: Path, figures: Mapping[str, Sequence[Path]], top: Path) -> None:
+def _write_results(
+    store: Path, results: Mapping[str, Results], figures: Mapping[str, Sequence[Path]], top: Path
+) -> None:
     """Write means with their provenance, the rows of all draws, and the figures."""
     write_reference(store, figures, top / "rows")
     (top / "figures").mkdir()
     for name, paths in figures.items():
-        rows = collect([name], store, outdated=False).rows
-        write_table(rows.drop(columns=["experiment", "point"]), top / "draws" / f"{name}.csv")
+        write_table(results[name].rows.drop(columns="point"), top / "draws" / f"{name}.csv")
         for path in paths:
             copyfile(path, top / "figures" / path.name)
 
 
-def _write_guide(store: Path, experiments: Sequence[str], appearance: Appearance, commit: str, top: Path) -> None:
-    """Write the page and the script of the archive."""
-    sources = {name: how_made(store, name, load_results(name, store).points) for name in experiments}
+def _write_guide(sources: Mapping[str, dict[str, Any]], appearance: Appearance, commit: str, top: Path) -> None:
+    """Write the page and the script of the archive.
+
+    `sources` says how the rows of each experiment were made.
+    """
     commands = [command for source in sources.values() for command in source["command"].split(AND)]
     sweeps = [command.removeprefix("python ") for command in commands]
     if appearance.style:
         copyfile(appearance.style, top / STYLE)
     facts = {
         "commit": commit,
-        "names": shlex.join(experiments),
+        "names": shlex.join(sources),
         "sweeps": "\n".join(f'"$PYTHON" {words} store=outputs/store' for words in sweeps),
         "commands": "\n".join(f"python {words} store=outputs/store" for words in sweeps),
         "look": shlex.join(_look(appearance)),
@@ -140,7 +143,7 @@ def _files(top: Path) -> list[Path]:
 def _sums(top: Path) -> Iterator[str]:
     """Yield the lines of `sha256sum` for all files."""
     for path in _files(top):
-        yield f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(top).as_posix()}\n"
+        yield f"{content_hash(path)}  {path.relative_to(top).as_posix()}\n"
 
 
 def _packed(top: Path, time_s: int) -> bytes:

@@ -18,7 +18,7 @@ from plots.claims.verdicts import CONSTANTS, Judgement, gather, judge, labels_of
 from plots.stamps import Made
 from store.tables.labels import Labels
 from store.tables.reading import load_records
-from system.words import counted
+from system.words import counted, shortened
 
 CLAIMS = "claims"  # name of the ledger on the command line
 DETAILS = re.compile(r":.*| \(.*")  # of a verdict: what its count leaves out
@@ -129,7 +129,8 @@ def _summary(condition: str, findings: Sequence[Finding]) -> str:
     summary = f"{condition + ': ' if condition else ''}{sum(cell.holds for cell in cells)} of {len(cells)} hold"
     doubtful = sum(cell.crosses for cell in cells)
     summary += f" ({doubtful} with an interval across the edge)" if doubtful else ""
-    return summary + _deciding(findings, len(cells)) + (f"; without a mean: {_listed(undecided)}" if undecided else "")
+    summary += _deciding(findings, len(cells))
+    return summary + (f"; without a mean: {shortened(undecided, LONGEST_LIST)}" if undecided else "")
 
 
 def _deciding(findings: Sequence[Finding], cells: int) -> str:
@@ -151,11 +152,6 @@ def _deciding(findings: Sequence[Finding], cells: int) -> str:
 def _order(finding: Finding) -> tuple[bool, float]:
     """Return a sort key that puts the worst failures first."""
     return finding.holds, finding.worst.margin if finding.worst is not None else float("-inf")
-
-
-def _listed(texts: Sequence[str]) -> str:
-    more = len(texts) - LONGEST_LIST
-    return ", ".join(texts[:LONGEST_LIST]) + (f" and {more} more" if more > 0 else "")
 
 
 def _sentence(text: str) -> str:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from plots.claims.judging import Evidence, Finding, evaluate_test
 from plots.claims.rules import Claim, Where, claim_rules, claims
 from store.disk.store import EMBEDDED, Store
+from store.tables.currency import current_only
 from store.tables.labels import Labels, joined, labels_in
-from store.tables.reading import declared, load_results, sizes_of
+from store.tables.reading import declared, results_of, sizes_of
 from store.tables.statistics import PoolingError
 from system.words import counted
 
@@ -38,17 +39,21 @@ def gather(store: Path) -> dict[str, Evidence]:
     """
     opened = Store(store)
     swept = set(opened.experiment_names())
-    evidence = {}
+    evidence: dict[str, Evidence] = {}
     for name in sorted({name for claim in claims() for name in claim.experiments}):
         variants = [variant for variant in (name, f"{name}{EMBEDDED}") if variant in swept]
-        results = [_evidence(opened, variant) for variant in variants]
-        if results:
-            evidence[name] = min(results, key=lambda item: item.rows.empty)  # the first that has rows
+        for variant in variants:
+            results = _evidence(opened, variant)
+            evidence.setdefault(name, results)
+            if not results.rows.empty:
+                evidence[name] = results
+                break
     return evidence
 
 
 def _evidence(store: Store, experiment: str) -> Evidence:
-    sweep, (rows, points) = store.experiment(experiment), declared(load_results(experiment, store.folder))
+    sweep = store.experiment(experiment)
+    rows, points = declared(results_of(store, current_only(sweep)))
     sizes = sizes_of(sweep)
     draws = min((sizes[point][0] for point in points["point"]), default=0)
     return Evidence(experiment, rows, points, labels_in(sweep), draws, sweep["declared_count"])
@@ -68,10 +73,11 @@ def judge(claim: Claim, evidence: Mapping[str, Evidence]) -> Judgement:
     if missing:
         lacking = [f"{name} on recorded data" if name in evidence else name for name in missing]
         return Judgement(claim, f"not run: {', '.join(lacking)}", {})
-    own = [name for name in sorted(claim.experiments) if usable[name].rows.empty]
+    names, labels = sorted(claim.experiments), labels_of(usable)
+    own = [name for name in names if usable[name].rows.empty]
     if own:
         return _no_verdict(claim, f"no point of {', '.join(own)} is as the experiment declares it")
-    conditions = {_in_words(condition, labels_of(usable)): condition for condition in _conditions(claim)}
+    conditions = {_in_words(condition, labels): condition for condition in _conditions(claim)}
     try:
         evaluated = {
             words: [evaluate_test(test, usable, condition) for test in claim.tests]
@@ -80,14 +86,14 @@ def judge(claim: Claim, evidence: Mapping[str, Evidence]) -> Judgement:
     except PoolingError as error:
         return _no_verdict(claim, str(error))
     except KeyError as error:
-        return Judgement(claim, f"not run: {', '.join(sorted(claim.experiments))} with the axis {error}", {})
+        return Judgement(claim, f"not run: {', '.join(names)} with the axis {error}", {})
     findings = {
         words: of_tests
         for words, of_tests in evaluated.items()
         if any(finding.cells or finding.undecided for finding in of_tests)
     }
     verdict = _verdict(claim, findings, conditions.keys() - findings.keys())
-    basis = _basis([usable[name] for name in sorted(claim.experiments)])
+    basis = _basis([usable[name] for name in names])
     return Judgement(claim, f"{verdict} ({basis})" if findings and basis else verdict, findings, conditions)
 
 

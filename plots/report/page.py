@@ -1,10 +1,11 @@
 """The whole page of the report: ledger, experiments, benchmarks, plans and provenance."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import pandas as pd
 
@@ -20,7 +21,7 @@ from store.disk.store import Store
 from store.tables.currency import current_only, outdated_note
 from store.tables.labels import Labels
 from store.tables.meanings import whole_dictionary
-from store.tables.reading import load_results
+from store.tables.reading import Results, results_of
 from store.tables.reference import how_made
 from system import InputError
 
@@ -50,7 +51,8 @@ def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
     """
     evidence = gather(store)
     judgements = [judge(claim, evidence) for claim in claims()]
-    planned, opened = plans_of(plans), Store(store)
+    planned = plans_of(plans)
+    experiments = [_experiment(Store(store), name) for name in names]
     return Template(_asset("html")).substitute(
         style=_asset("css"),
         script=_asset("js"),
@@ -59,17 +61,19 @@ def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
         counts=counts(judgements).strip(),
         rule=escape(claim_rules()["rule"]),
         claims=_claims(judgements, labels_of(evidence)),
-        experiments="".join(
-            section_of(
-                name, current_only(opened.experiment(name)), load_results(name, store), outdated_note(opened, name)
-            )
-            for name in names
-        ),
+        experiments="".join(section_of(*experiment) for experiment in experiments),
         benchmarks=_benchmarks(),
         plans=planned,
-        provenance=_provenance(store, names),
+        provenance=_provenance(store, {name: results.points for name, _, results, _ in experiments}),
         dictionary=table(whole_dictionary(metric_meanings()), "Columns and metrics of the rows"),
     )
+
+
+def _experiment(store: Store, name: str) -> tuple[str, dict[str, Any], Results, str]:
+    """Return an experiment's name, view and results, and what is left out of them."""
+    view = store.experiment(name)
+    sweep = current_only(view)
+    return name, sweep, results_of(store, sweep), outdated_note(store, name, view)
 
 
 def _as_in_the_paper(name: str) -> tuple[bool, bool, str]:
@@ -128,7 +132,7 @@ def _benchmarks() -> Markup:
     return Markup(figure + table(measured[columns], caption))
 
 
-def _provenance(store: Path, names: Iterable[str]) -> Markup:
+def _provenance(store: Path, points: Mapping[str, pd.DataFrame]) -> Markup:
     """Return the provenance, a line per experiment and machine kind."""
     lines = [
         {
@@ -140,7 +144,7 @@ def _provenance(store: Path, names: Iterable[str]) -> Markup:
             "packages": ", ".join(f"{package} {version}" for package, version in platform["packages"].items()),
             "processor": platform["processor"],
         }
-        for name, made in ((name, how_made(store, name, load_results(name, store).points)) for name in names)
+        for name, made in ((name, how_made(store, name, of_name)) for name, of_name in points.items())
         for platform in made["platforms"]
     ]
     return table(

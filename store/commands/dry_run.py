@@ -5,6 +5,7 @@ from math import isnan
 from typing import Any
 
 from store.commands.status import Status
+from store.commands.summary import titled
 from system.words import counted
 
 
@@ -14,7 +15,7 @@ def dry_run_lines(sweep: Mapping[str, Any], status: Status, notes: Iterable[str]
     `sweep` is the record that the store would keep of it; `notes` are lines about its axes.
     """
     size = f"{counted(sweep['draws'], 'draw')}, {counted(sweep['replications'], 'replication')}"
-    title = f"{status.experiment} ({', '.join(sweep['fixed'])})" if sweep["fixed"] else status.experiment
+    title = titled(status.experiment, sweep["fixed"])
     lines = [*(f"{axis} = {', '.join(_values(sweep, axis))}" for axis in sweep["axes"]), *notes]
     lines += [_stored(status), _expected(status, workers)]
     return [f"{title}: {counted(status.points, 'point')}, each of {size}", *(f"    {line}" for line in lines)]

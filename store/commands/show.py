@@ -11,7 +11,7 @@ from store.commands.card import means
 from store.disk.identity import differing, identity_of
 from store.disk.outcome import outcome_of
 from store.disk.store import Store
-from store.tables.reading import made, sizes_of
+from store.tables.reading import made, points_of, sizes_of
 from store.tables.text import aligned
 from system.checks import require
 from system.words import counted
@@ -70,8 +70,9 @@ def point_details(store: Store, point: str) -> str:
 
 def _appearances(store: Store, point: str) -> dict[str, dict[str, Any]]:
     """Return the experiments that contain the point, by name."""
-    sweeps = {name: store.experiment(name) for name in store.experiment_names()}
-    return {name: sweep for name, sweep in sweeps.items() if any(entry["point"] == point for entry in sweep["points"])}
+    names = [name for name in store.experiment_names() if any(point in points_of(s) for s in store.sweeps(name))]
+    views = {name: store.experiment(name) for name in names}
+    return {name: view for name, view in views.items() if point in points_of(view)}
 
 
 def _appearance_lines(swept: Mapping[str, dict[str, Any]], point: str) -> list[str]:

@@ -10,6 +10,7 @@ from store.disk.outcome import NOTHING_VARIES
 from store.disk.store import Store
 from store.tables.reading import axes_of, points_of
 from store.tables.statistics import shown
+from system.words import first_few
 
 MOST_POINTS, MOST_VALUES = 3, 8  # with one reason, and of one axis
 
@@ -22,15 +23,24 @@ def summary_line(experiment: str, fixed: Sequence[str], points: pd.DataFrame) ->
     counts = ", ".join(f"{count} {status}" for status, count in points["status"].value_counts().items())
     fixed_points = int((~points["varies"]).sum())
     note = f"; {NOTHING_VARIES} in {fixed_points}" if fixed_points else ""
-    title = f"{experiment} ({', '.join(fixed)})" if fixed else experiment
-    return f"{title:22} {len(points):4} points: {counts}{note}; {points['duration_s'].sum():.1f} s of work"
+    title, duration_s = titled(experiment, fixed), points["duration_s"].sum()
+    return f"{title:22} {len(points):4} points: {counts}{note}; {duration_s:.1f} s of work"
+
+
+def titled(experiment: str, fixed: Sequence[str]) -> str:
+    """Return the name of an experiment with the keys that the command line set."""
+    return f"{experiment} ({', '.join(fixed)})" if fixed else experiment
 
 
 def history_line(store: Store, experiment: str) -> list[str]:
     """Return a line on all sweeps of an experiment if there are several."""
-    count, points = len(store.sweeps(experiment)), len(points_of(store.experiment(experiment)))
-    note = f"    {experiment} now has {count} sweeps, {points} points; `python -m store sweeps {experiment}` lists them"
-    return [note] if count > 1 else []
+    count = len(store.sweeps(experiment))
+    if count < 2:
+        return []
+    points = len(points_of(store.experiment(experiment)))
+    return [
+        f"    {experiment} now has {count} sweeps, {points} points; `python -m store sweeps {experiment}` lists them"
+    ]
 
 
 def reasons(points: pd.DataFrame) -> list[str]:
@@ -52,8 +62,7 @@ def _coordinates(table: pd.DataFrame) -> str:
     is_grid = prod(map(len, values.values())) == len(table)
     listed = [values] if is_grid else [{axis: [row[axis]] for axis in axes} for _, row in table.iterrows()]
     texts = [" ".join(filter(None, (_text(axis, row[axis]) for axis in axes))) for row in listed]
-    more = [f"{len(texts) - MOST_POINTS} more"] if len(texts) > MOST_POINTS else []
-    text = "; ".join([*texts[:MOST_POINTS], *more])
+    text = "; ".join(first_few(texts, MOST_POINTS))
     return f" [{text}]" if text else ""
 
 

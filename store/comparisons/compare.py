@@ -18,12 +18,13 @@ from store.tables.reading import (
     FOLDER,
     Results,
     Sizes,
+    all_results,
     axes_of,
     axes_table,
-    load_results,
     measurements,
     outcomes,
     points_of,
+    results_of,
     sizes_of,
 )
 from store.tables.statistics import shown
@@ -78,8 +79,7 @@ def compare_values(
     whether the `smallest` or the `largest` result comes first.
     """
     require_one_of(BEST, best=best)
-    warn_of_outdated(experiment, store)
-    results = load_results(experiment, store, outdated=True)
+    results = all_results(experiment, store)
     axes = axes_of(results.points)
     require_known(axes, axis=axis)
     chosen = [matching_values(results.points, axis, [str(value)])[0] for value in values]
@@ -112,8 +112,9 @@ def _cells(a: Mapping[Key, Side], b: Mapping[Key, Side]) -> dict[Key, tuple[Side
     """Return both sides at each combination of the other axes."""
     absent, partners = no_side("no such point"), list(_partners(a, b))
     cells = {key: (a[of_a], b[of_b]) for key, of_a, of_b in partners}
-    cells |= {key: (a[key], absent) for key in a if key not in {of_a for _, of_a, _ in partners}}
-    return cells | {key: (absent, b[key]) for key in b if key not in {of_b for _, _, of_b in partners}}
+    paired_a, paired_b = {of_a for _, of_a, _ in partners}, {of_b for _, _, of_b in partners}
+    cells |= {key: (side, absent) for key, side in a.items() if key not in paired_a}
+    return cells | {key: (absent, side) for key, side in b.items() if key not in paired_b}
 
 
 def _common_cells(first: Mapping[Key, Side], further: Iterable[Mapping[Key, Side]]) -> list[tuple[Side, ...]]:
@@ -168,8 +169,8 @@ def _versions(experiment: str, other: Store, candidates: Records, measure: Measu
     Of several candidates it is one by other code, if there is any, and the last of these.
     """
     sweep = store.experiment(experiment)
-    warn_of_outdated(experiment, store.folder)
-    results = load_results(experiment, store.folder, outdated=True)
+    warn_of_outdated(store, experiment, sweep)
+    results = results_of(store, sweep)
     require_measure(results.rows, measure)
     records = _records(store, points_of(sweep))
     last = sorted(candidates, key=lambda point: (point not in records, candidates[point][-1]["started"]))

@@ -1,6 +1,6 @@
 """Versions of the code that computed points: a commit, or a commit with a hash of what differed from it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from store.disk.provenance import DIGITS, full_commit
@@ -18,8 +18,9 @@ def computed_by(revision: str, records: Records) -> Records:
     """
     versions = _versions(records)
     known = ", ".join(versions) or "none"
-    matches = [revision] if revision in versions else list(_matching(revision, versions))
     commit = full_commit(revision)[:DIGITS]
+    same = [name for name in versions if name.startswith(revision) or (commit and name.partition("+")[0] == commit)]
+    matches = [revision] if revision in versions else same
     name = revision if commit in ("", revision[:DIGITS]) else f"{revision} ({commit})"
     require(bool(matches), "with_commit", name, f"computed no such point; the commits that did are {known}")
     listed = ", ".join(f"{version} ({_described(versions[version])})" for version in matches)
@@ -37,14 +38,6 @@ def _versions(records: Records) -> dict[str, dict[str, str]]:
     for started, point, record in parts:
         versions.setdefault(str(record["provenance"]["commit"]), {})[point] = started
     return versions
-
-
-def _matching(revision: str, versions: Iterable[str]) -> Iterable[str]:
-    """Yield versions of a revision or with this beginning."""
-    commit = full_commit(revision)[:DIGITS]
-    for version in versions:
-        if version.startswith(revision) or (commit and version.partition("+")[0] == commit):
-            yield version
 
 
 def _described(points: Mapping[str, str]) -> str:

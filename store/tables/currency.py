@@ -1,15 +1,14 @@
 """Points that other code computed: how many of an experiment they are, what changed since, and which they are."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from store.disk.files import StoreWarning
 from store.disk.identity import differing, targets_of
 from store.disk.store import Store
 from system.code.source import code_of
-from system.words import counted
+from system.words import counted, shortened
 
 MOST_NAMED = 4  # values of an axis, or modules
 Sweep = Mapping[str, Any]
@@ -20,20 +19,19 @@ def current_only(sweep: Sweep) -> dict[str, Any]:
     return {**sweep, "points": [entry for entry in sweep["points"] if entry.get("is_current", True)]}
 
 
-def outdated_points(store: Store, sweep: Sweep) -> dict[str, dict[str, Any]]:
+def _outdated_points(store: Store, sweep: Sweep) -> dict[str, dict[str, Any]]:
     """Return a record of each point of other code."""
     outdated = [entry["point"] for entry in sweep["points"] if not entry.get("is_current", True)]
     parts = store.parts(outdated) if outdated else {}
     return {point: store.records(point, of_point[:1])[0] for point, of_point in parts.items() if of_point}
 
 
-def outdated_note(store: Store, experiment: str) -> str:
+def outdated_note(store: Store, experiment: str, sweep: Sweep) -> str:
     """Return a sentence on points of other code, if any.
 
-    It says how many they are, what changed since, and which they are.
+    It says how many points of the experiment's view they are, what changed since, and which they are.
     """
-    sweep = store.experiment(experiment)
-    records = outdated_points(store, sweep)
+    records = _outdated_points(store, sweep)
     if not records:
         return ""
     outdated = [entry for entry in sweep["points"] if entry["point"] in records]
@@ -41,14 +39,14 @@ def outdated_note(store: Store, experiment: str) -> str:
     changed |= {name for entry in outdated for name in entry["changed_data"]}
     counts = f"{len(records)} of {counted(len({entry['point'] for entry in sweep['points']}), 'point')} of {experiment}"
     verb = "was" if len(records) == 1 else "were"
-    why = f" ({_listed(sorted(changed))} changed)" if changed else ""
+    why = f" ({shortened(sorted(changed), MOST_NAMED)} changed)" if changed else ""
     return f"{counts} {verb} computed by other code or data{why}{_named(outdated, sweep)}"
 
 
-def warn_of_outdated(experiment: str, store: str | Path) -> None:
-    """Warn if other code computed points of an experiment."""
-    if note := outdated_note(Store(Path(store)), experiment):
-        warnings.warn(f"{note}; run their sweep again", StoreWarning, stacklevel=3)
+def warn_of_outdated(store: Store, experiment: str, sweep: Sweep) -> None:
+    """Warn if other code computed points of an experiment's view."""
+    if note := outdated_note(store, experiment, sweep):
+        warnings.warn(f"{note}; run their sweep again", StoreWarning, stacklevel=4)
 
 
 def _changed_modules(record: Mapping[str, Any]) -> list[str]:
@@ -62,11 +60,5 @@ def _named(entries: Sequence[Mapping[str, Any]], sweep: Sweep) -> str:
     for axis in sweep["axes"]:
         own = dict.fromkeys(str(entry["axes"].get(axis)) for entry in entries)
         if len(own) < len({str(entry["axes"].get(axis)) for entry in sweep["points"]}):
-            words.append(f"{axis}={_listed(own, ',')}")
+            words.append(f"{axis}={shortened(list(own), MOST_NAMED, ',')}")
     return f": {' '.join(words)}" if words else ""
-
-
-def _listed(names: Iterable[str], comma: str = ", ") -> str:
-    """Return names as a list, shortened after the first few."""
-    first, more = list(names)[:MOST_NAMED], list(names)[MOST_NAMED:]
-    return comma.join(first) + (f" and {len(more)} more" if more else "")

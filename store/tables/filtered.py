@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from store.tables.currency import warn_of_outdated
-from store.tables.reading import FOLDER, MEASURED, OF_POINT, Results, load_provenance, load_results
+from store.tables.reading import FOLDER, MEASURED, OF_POINT, Results, all_results, load_provenance, load_results
 from store.tables.statistics import shown
 from system.checks import require
 
@@ -36,9 +36,7 @@ def collect(
     `InputError` for unknown names and values.
     """
     experiments, metrics = listed(experiments), listed(metrics)
-    for name in experiments if outdated else ():
-        warn_of_outdated(name, store)
-    results = [load_results(name, store, outdated) for name in experiments]
+    results = list(map(partial(all_results if outdated else load_results, store=store), experiments))
     rows = _joined(experiments, [result.rows for result in results])
     points = _joined(experiments, [result.points for result in results])
     if not rows.empty:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from store.tables.statistics import complete_means, intervals_over_draws, shown
+from system.words import first_few
 
 METRIC = "response_mean_s"
 WIDE = 0.05
@@ -35,9 +36,9 @@ def _listed(means: pd.DataFrame, axes: Sequence[str]) -> str:
     """Return the first means in words, with their relative half-widths."""
     words = [
         f"{' '.join(f'{axis}={shown(row[axis])}' for axis in axes)} {row['metric']} (±{row['relative']:.2%})"
-        for row in means.head(MOST_NAMED).to_dict("records")
+        for row in means.to_dict("records")
     ]
-    return "; ".join([*words, f"{len(means) - MOST_NAMED} more"] if len(means) > MOST_NAMED else words)
+    return "; ".join(first_few(words, MOST_NAMED))
 
 
 def widest_interval(rows: pd.DataFrame, axes: list[str]) -> list[str]:

@@ -30,9 +30,7 @@ def load(experiment: str, store: str | Path = FOLDER, outdated: bool = True) -> 
     Points that other code computed are among them, with a warning; `outdated=False` leaves them out. `fig8@2` is the
     second sweep of `fig8` by itself.
     """
-    if outdated:
-        warn_of_outdated(experiment, store)
-    return load_results(experiment, store, outdated).rows
+    return (all_results if outdated else load_results)(experiment, store).rows
 
 
 class Measure(NamedTuple):
@@ -70,14 +68,24 @@ def _chosen(results: Results, is_chosen: "pd.Series[bool]") -> Results:
     return Results(results.rows[results.rows["point"].isin(points["point"])].reset_index(drop=True), points)
 
 
-def load_results(experiment: str, store: str | Path = FOLDER, outdated: bool = False) -> Results:
-    """Return the rows and the points of an experiment, reading its records once.
+def load_results(experiment: str, store: str | Path = FOLDER) -> Results:
+    """Return the rows and the points of an experiment.
 
-    Points that other code computed are left out unless `outdated` is set.
+    Points that other code computed are left out.
+    """
+    opened = Store(Path(store))
+    return results_of(opened, current_only(opened.experiment(experiment)))
+
+
+def all_results(experiment: str, store: str | Path = FOLDER) -> Results:
+    """Return the rows and all points of an experiment.
+
+    Warns if other code computed some of them.
     """
     opened = Store(Path(store))
     sweep = opened.experiment(experiment)
-    return results_of(opened, sweep if outdated else current_only(sweep))
+    warn_of_outdated(opened, experiment, sweep)
+    return results_of(opened, sweep)
 
 
 def results_of(store: Store, sweep: Mapping[str, Any]) -> Results:
@@ -113,7 +121,8 @@ def load_points(experiment: str, store: str | Path = FOLDER) -> pd.DataFrame:
     `skipped`, `failed` or `missing`. `is_declared` says whether the point is one of those that the experiment's own
     file declares, and `is_current` whether the present code computed it.
     """
-    return load_results(experiment, store, outdated=True).points
+    opened = Store(Path(store))
+    return results_of(opened, opened.experiment(experiment)).points
 
 
 def points_table(store: Store, sweep: Mapping[str, Any]) -> pd.DataFrame:

@@ -16,15 +16,15 @@ import pandas as pd
 import yaml
 
 from store.disk.store import Store, words_of
+from store.tables.currency import current_only
 from store.tables.reading import (
     MEASURED,
     OWN,
     Results,
     axes_of,
     declared,
-    load_records,
-    load_results,
     points_of,
+    results_of,
     undeclared,
 )
 from store.tables.statistics import MOST_COORDINATES, intervals_over_draws
@@ -82,10 +82,12 @@ def reference_parts(store: Path, experiment: str) -> dict[str, Results]:
     Points that the experiment's own file declares have its name; others have a name that ends in `_own`. If no file
     declares several points, all have the name of the experiment.
     """
-    results = load_results(experiment, store)
-    if Store(store).experiment(experiment).get("declared_count", 0) <= 1 and not results.points["is_declared"].any():
+    opened = Store(store)
+    sweep = opened.experiment(experiment)
+    results = results_of(opened, current_only(sweep))
+    if sweep["declared_count"] <= 1 and not results.points["is_declared"].any():
         return {experiment: results}
-    axes = _declared_axes(Store(store).sweeps(experiment))
+    axes = _declared_axes(opened.sweeps(experiment))
     further = [axis for axis in axes_of(results.points) if axes and axis not in axes]
     own_file = Results(*(table.drop(columns=further) for table in declared(results)))
     parts = {experiment: own_file, f"{experiment}{OWN}": undeclared(results)}
@@ -128,10 +130,11 @@ def how_made(store: Path, experiment: str, points: pd.DataFrame) -> dict[str, An
 
     Declared points of a sweep with overrides have the command without these.
     """
-    by_point = load_records(experiment, store, outdated=True)
-    records = [record for point in points["point"].unique() for record in by_point[point]]
+    opened = Store(store)
+    parts = opened.parts(points["point"].unique())
+    records = [record for point in parts for record in opened.records(point, parts[point])]
     sources = [record["provenance"] for record in records]
-    sweeps = _sweeps_of(Store(store).sweeps(experiment), set(points["point"]))
+    sweeps = _sweeps_of(opened.sweeps(experiment), set(points["point"]))
     if points["is_declared"].all():
         sweeps = [sweep if _is_plain(sweep) else {**sweep, "words": words_of(experiment).split()} for sweep in sweeps]
     return {

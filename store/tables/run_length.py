@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr
 
-from store.tables.statistics import shown
+from store.tables.statistics import holm, shown
 from system.intervals import half_width
+from system.words import first_few
 
 LEVEL = 0.01
 FEWEST_RELAXATIONS = 10
@@ -32,10 +33,9 @@ def run_length_note(rows: pd.DataFrame, axes: Sequence[str]) -> list[str]:
     simulated = rows[rows["metric"] != MEAN].drop_duplicates("point").set_index("point")[list(axes)]
     shown = [axis for axis in axes if len(set(simulated[axis])) > 1]
     noted = simulated.loc[simulated.index.isin(grounds.index), shown]
-    words = [_named(noted.loc[point], grounds[point]) for point in noted.index[:MOST_NAMED]]
-    more = [f"{len(noted) - MOST_NAMED} more"] if len(noted) > MOST_NAMED else []
+    words = [_named(noted.loc[point], grounds[point]) for point in noted.index]
     count = f"{len(noted)} of {len(simulated)} simulated means"
-    return [f"    note: runs are too short for {count}, use more jobs: {'; '.join(words + more)}"]
+    return [f"    note: runs are too short for {count}, use more jobs: {'; '.join(first_few(words, MOST_NAMED))}"]
 
 
 def _named(axes: pd.Series, grounds: str) -> str:
@@ -94,6 +94,4 @@ def t_tests(values: pd.Series) -> pd.DataFrame:
 
 def rejected(tests: pd.DataFrame) -> pd.DataFrame:
     """Return the tests that reject, by Holm's correction at `LEVEL`."""
-    ordered = tests.sort_values("p")
-    accepted = ordered["p"] > LEVEL / np.arange(len(ordered), 0, -1)
-    return ordered[~accepted.cummax()]
+    return tests[holm(tests["p"]) <= LEVEL]
