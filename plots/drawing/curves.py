@@ -60,13 +60,18 @@ def mean_responses(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[is_time & rows["at"].isna()]
 
 
+def axes_in(rows: pd.DataFrame) -> list[str]:
+    """Return the axes among the columns of rows."""
+    return [str(column) for column in rows if column not in NO_AXES]
+
+
 def distinguishing_axes(rows: pd.DataFrame, shown: Iterable[str]) -> list[str]:
     """Return further axes needed to distinguish all points.
 
     Points that agree in the axes `shown` differ in some of these. An axis is left out if the axes before it distinguish
     the points already.
     """
-    axes = [str(axis) for axis in rows if axis not in NO_AXES]
+    axes = axes_in(rows)
     points = rows[axes].drop_duplicates()
     known = [axis for axis in shown if axis in axes]
     differing: list[str] = []
@@ -98,7 +103,7 @@ def curves_of(
         keys.loc[keys["metric"] == FLOOR, subject] = NONE
     distinct = keys.drop_duplicates()
     names = _Names([dict(zip(columns, values, strict=True)) for values in distinct.to_numpy()], subject, labels)
-    labelled = keys.merge(distinct.assign(curve=names.labels()), on=list(distinct), how="left")
+    labelled = keys.merge(distinct.assign(curve=names.labels), on=list(distinct), how="left")
     return Curves(rows.assign(curve=labelled["curve"].to_numpy()), names.curves())
 
 
@@ -137,7 +142,7 @@ class _Names:
 
     def curves(self) -> list[Curve]:
         """Return the curves in drawing order."""
-        named = dict(zip(self.labels(), self.keys, strict=True))
+        named = dict(zip(self.labels, self.keys, strict=True))
         wanted = {label: self._look_name(key) for label, key in named.items()}
         ranks = {name: rank for rank, name in enumerate(LOOKS)}
         order = sorted(
@@ -150,6 +155,7 @@ class _Names:
         rest = tuple(value for axis, value in key.items() if axis != self.subject)
         return Curve(label, look, key[self.subject], self._is_plain(key), rest, key)
 
+    @cached_property
     def labels(self) -> list[str]:
         """Return the label of each key.
 

@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas.api.types import is_numeric_dtype
 
-from plots.drawing.curves import MEAN, axis_words, distinguishing_axes, texts
+from plots.drawing.curves import MEAN, axes_in, axis_words, distinguishing_axes, texts
 from plots.drawing.panels import draws_in, panels_over
 from plots.drawing.style import LOOKS, DrawingError, Look, curve, legend_below, looks_of, new_figure, over_draws
 from store.tables.labels import Labels
-from store.tables.meanings import Metrics, dictionary, unit_of
-from store.tables.reading import Results, axes_of
+from store.tables.meanings import Metrics, meaning_of, unit_of
+from store.tables.reading import Results
 from store.tables.statistics import shown
 from system.checks import require
 from system.words import counted
@@ -81,7 +81,12 @@ def arrange(rows: pd.DataFrame, wanted: Arrangement) -> Arrangement:
     """
     named = [axis for axis in (wanted.x, *wanted.panels, *wanted.curves) if axis]
     for axis in named:
-        require(axis in rows, "axis", axis, f"there is none; choose some of {', '.join(_varying(rows)) or 'none'}")
+        require(
+            axis in rows,
+            "axis",
+            axis,
+            f"there is none; choose some of {', '.join(distinguishing_axes(rows, [])) or 'none'}",
+        )
     x = wanted.x or _longest(rows, named)
     taken = [x, *wanted.panels, *wanted.curves]
     others = sorted(distinguishing_axes(rows, taken), key=lambda axis: rows[axis].nunique(dropna=False))
@@ -98,23 +103,14 @@ def arrange(rows: pd.DataFrame, wanted: Arrangement) -> Arrangement:
     return Arrangement(x, tuple(panels), tuple(curves), str(rows["metric"].iloc[0]))
 
 
-def _varying(rows: pd.DataFrame) -> list[str]:
-    return [axis for axis in distinguishing_axes(rows, []) if axis in rows]
-
-
 def _longest(rows: pd.DataFrame, taken: Sequence[str]) -> str:
     """Return the longest axis, a numeric one if any."""
-    sizes = {axis: rows[axis].nunique() for axis in _axes(rows) if axis not in taken}
+    axes = sorted(axes_in(rows), key=lambda axis: axis != AT)  # that of coordinates first
+    sizes = {axis: rows[axis].nunique() for axis in axes if axis not in taken}
     varying = [axis for axis, size in sizes.items() if size > 1] or list(sizes)
     require(bool(varying), "x", "none", "there is no axis left for it; name fewer panels and curves")
     numeric = [axis for axis in varying if is_numeric_dtype(rows[axis])]
     return max(numeric or varying, key=lambda axis: sizes[axis])
-
-
-def _axes(rows: pd.DataFrame) -> list[str]:
-    """Return the axes, with that of coordinates first."""
-    axes = [axis for axis in axes_of(rows) if axis not in ("draw", "replication", "metric", "at", "value")]
-    return sorted(axes, key=lambda axis: axis != AT)
 
 
 def _count(rows: pd.DataFrame, axes: Sequence[str]) -> int:
@@ -181,19 +177,13 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, shape: Arrangement, looks: Mappi
 
 def _with_unit(name: str, metrics: Metrics | None = None) -> str:
     """Return a name with its unit."""
-    unit = unit_of(name) if metrics is None else _meaning(name, metrics)["unit"]
+    unit = unit_of(name) if metrics is None else meaning_of(name, metrics).unit
     return f"{name.removeprefix('metric.')} ({unit})" if unit not in ("", "1") else name.removeprefix("metric.")
-
-
-def _meaning(metric: str, metrics: Metrics) -> pd.Series:
-    """Return the row of the data dictionary of a metric."""
-    meanings = dictionary(pd.DataFrame({"metric": [metric]}), metrics)
-    return meanings[meanings["kind"] == "metric"].iloc[0]
 
 
 def _note(rows: pd.DataFrame, points: pd.DataFrame, shape: Arrangement, metrics: Metrics) -> str:
     """Return a note on the numbers and on points without one."""
-    meaning = _meaning(shape.metric, metrics)["meaning"]
+    meaning = meaning_of(shape.metric, metrics).meaning
     note = f"{shape.metric}: {meaning}; means of {draws_in(points)} draws with 95 % intervals"
     lacking = points[~points["point"].isin(rows.loc[rows["status"] == "ok", "point"])]
     if len(lacking):

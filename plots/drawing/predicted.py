@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from plots.drawing.curves import NO_AXES, NONE, axis_words
+from plots.drawing.curves import NONE, axes_in, axis_words
 from plots.drawing.style import LOOKS, Look, in_order, looks_of
 from store.tables.labels import Labels
 from store.tables.statistics import complete_means, shown
@@ -21,7 +21,7 @@ THEORY, MODEL, STEPS, MEASURED = "exact", "independent", "steps", "runtime"
 LOOKS_LIKE = {"simulation": MODEL, "replay": MODEL}  # the look of evaluators in rows that name no service model
 COMPARED = "response_mean_s"  # the metric that every kind has
 NOWHERE = -1.0  # replaces nan, which a pivot would drop; coordinates are 0 or above
-NOT_OF_A_CELL = (*NO_AXES, "workload", "kind")
+NOT_OF_A_CELL = ("workload", "kind")
 LOAD = "demand.load"
 NAMED = (CAPACITY, RTT) = ("tuning.capacity", "network.rtt_s")  # a title names them even if all cells agree
 GROUPS_OF_KINDS = ("evaluator", "service")  # these axes and their settings make the kind
@@ -96,7 +96,7 @@ def cell_axes(rows: pd.DataFrame) -> list[str]:
 
     These are all axes except the workload, the evaluator, the service model and their settings.
     """
-    axes = [str(axis) for axis in rows if axis not in NOT_OF_A_CELL]
+    axes = [axis for axis in axes_in(rows) if axis not in NOT_OF_A_CELL]
     return [axis for axis in axes if axis.split(".", 1)[0] not in GROUPS_OF_KINDS]
 
 

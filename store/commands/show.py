@@ -8,7 +8,7 @@ import pandas as pd
 import yaml
 
 from store.commands.card import means
-from store.disk.identity import differing, identity_of
+from store.disk.identity import changed_modules
 from store.disk.outcome import outcome_of
 from store.disk.store import Store
 from store.tables.reading import made, points_of, sizes_of
@@ -109,8 +109,7 @@ def _yaml(configuration: Any) -> list[str]:
 
 def _code(record: Record) -> list[str]:
     """Return lines with the modules behind the point and those that have changed since."""
-    now = identity_of(record["configuration"]).modules
-    changed = differing(record["modules"], now)
+    changed = changed_modules(record)
     state = f"changed since: {', '.join(changed)}" if changed else "unchanged since"
     return [f"{counted(len(record['modules']), 'module')}, {state}", *wrap(", ".join(sorted(record["modules"])), WIDTH)]
 

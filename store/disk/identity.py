@@ -77,6 +77,11 @@ def differing(modules: Mapping[str, str], others: Mapping[str, str]) -> list[str
     return sorted({name for name, _ in modules.items() ^ others.items()})
 
 
+def changed_modules(record: Mapping[str, Any]) -> list[str]:
+    """Return the modules behind a point's record that are different now."""
+    return differing(record["modules"], _code_of(targets_of(record["configuration"])))
+
+
 def essence(node: Any) -> Any:
     """Return a configuration without descriptive keys, and with whole numbers as integers."""
     if isinstance(node, Mapping):

@@ -174,8 +174,9 @@ def _varied(sweeps: Sequence[Record], entries: Sequence[Entry], axes: Sequence[s
     varied = [key for key in others if len({entry.value(key) for entry in entries}) > 1]
     tables = list({frozenset(entry.settings.items()): entry.settings for entry in entries if entry.settings}.values())
     keys = dict.fromkeys(key for table in tables for key in table)
+    parents = {key[:dot] for key in keys for dot, letter in enumerate(key) if letter == "."}
     for key in keys:
-        groups = [axis for axis in (*axes, *varied) if any(other.startswith(f"{axis}.") for other in keys)]
+        groups = [axis for axis in (*axes, *varied) if axis in parents]
         if key not in (*axes, *varied) and not _follows(key, groups, tables):
             varied.append(key)
     return varied

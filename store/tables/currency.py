@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from store.disk.files import StoreWarning
-from store.disk.identity import differing, targets_of
+from store.disk.identity import changed_modules
 from store.disk.store import Store
-from system.code.source import code_of
 from system.words import counted, shortened
 
 MOST_NAMED = 4  # values of an axis, or modules
@@ -35,7 +34,7 @@ def outdated_note(store: Store, experiment: str, sweep: Sweep) -> str:
     if not records:
         return ""
     outdated = [entry for entry in sweep["points"] if entry["point"] in records]
-    changed = {module for record in records.values() for module in _changed_modules(record)}
+    changed = {module for record in records.values() for module in changed_modules(record)}
     changed |= {name for entry in outdated for name in entry["changed_data"]}
     counts = f"{len(records)} of {counted(len({entry['point'] for entry in sweep['points']}), 'point')} of {experiment}"
     verb = "was" if len(records) == 1 else "were"
@@ -47,11 +46,6 @@ def warn_of_outdated(store: Store, experiment: str, sweep: Sweep) -> None:
     """Warn if other code computed points of an experiment's view."""
     if note := outdated_note(store, experiment, sweep):
         warnings.warn(f"{note}; run their sweep again", StoreWarning, stacklevel=4)
-
-
-def _changed_modules(record: Mapping[str, Any]) -> list[str]:
-    """Return the modules behind a record that are different now."""
-    return differing(record["modules"], code_of(targets_of(record["configuration"])))
 
 
 def _named(entries: Sequence[Mapping[str, Any]], sweep: Sweep) -> str:

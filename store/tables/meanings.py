@@ -35,13 +35,13 @@ def dictionary(rows: pd.DataFrame, metrics: Metrics) -> pd.DataFrame:
     `rows` is a table as `load` and `collect` return it.
     """
     return _table(
-        [*(_column(str(name)) for name in rows), *(_metric(name, metrics) for name in rows["metric"].unique())]
+        [*(_column(str(name)) for name in rows), *(meaning_of(name, metrics) for name in rows["metric"].unique())]
     )
 
 
 def whole_dictionary(metrics: Metrics) -> pd.DataFrame:
     """Return a row (`Meaning`) for each metric and each column except axes."""
-    return _table([*map(_column, columns()), *(_metric(name, metrics) for name in metrics)])
+    return _table([*map(_column, columns()), *(meaning_of(name, metrics) for name in metrics)])
 
 
 @cache
@@ -72,7 +72,8 @@ def _pattern(known: str) -> re.Pattern[str]:
     return re.compile(known.replace("<n>", r"\d+").replace("<name>", r"\w+"))
 
 
-def _metric(name: str, metrics: Metrics) -> Meaning:
+def meaning_of(name: str, metrics: Metrics) -> Meaning:
+    """Return the meaning of a metric."""
     meaning = next((metrics[known] for known in metrics if _pattern(known).fullmatch(name)), None)
     if meaning is None:
         return Meaning(name, "metric", unit_of(name), "", "unknown: no evaluator of this version reports it")
