@@ -3,15 +3,22 @@
 Each error has a message of one sentence for the user, and a status under which the store records it.
 """
 
-import sys
+import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
 
-STOPPED = 130  # exit status of a command that Ctrl-C ended
+from system.limits import MESSAGE
+
+CUT = " ..."
 
 
 class InputError(ValueError):
-    """A field has an invalid value; the message names the field, the value and the remedy."""
+    """A field has an invalid value; the message names the field, the value and the remedy.
+
+    The message is shown on one line, shortened, and a terminal finds nothing in it to obey.
+    """
+
+    def __str__(self) -> str:
+        return on_one_line(super().__str__())
 
 
 class InfeasibleError(InputError):
@@ -42,22 +49,35 @@ class NotApplicableError(InputError):
     """
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal other than that of Ctrl-C ends the command."""
+
+
+def causes_of(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and its causes."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def input_error_behind(error: BaseException | None) -> InputError | None:
     """Return the first `InputError` among an exception and its causes, or None.
 
     Its message is the sentence for the user.
     """
-    while error is not None and not isinstance(error, InputError):
-        error = error.__cause__ or error.__context__
-    return error
+    return next((cause for cause in causes_of(error) if isinstance(cause, InputError)), None)
 
 
-@contextmanager
-def exit_in_one_sentence() -> Iterator[None]:
-    """End a command at an `InputError` with its sentence, and at Ctrl-C without one."""
-    try:
-        yield
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(STOPPED)
+def on_one_line(text: str) -> str:
+    """Return a text on one line, shortened and without control characters.
+
+    A terminal would obey escape sequences in a value; question marks take their place.
+    """
+    line = "".join(map(_visible, text[: MESSAGE + 1])).strip()
+    return line if len(text) <= MESSAGE else line[: MESSAGE - len(CUT)] + CUT
+
+
+def _visible(char: str) -> str:
+    if char.isspace():
+        return " "
+    return "?" if unicodedata.category(char) in ("Cc", "Cf", "Cs") else char

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from system.checks import float_vector, floor_with_slack, require, require_positive, require_share
+from system.errors import InputError
+from system.limits import LARGEST, SMALLEST
 from system.models.served import ServedModel
 from system.servers import Servers
 
@@ -33,6 +35,7 @@ class System:
         require_share(target_load=self.target_load)
         mean_job = float_vector("mean_job", self.mean_job)
         require(mean_job.size == 3, "mean_job", self.mean_job, "give (1, mean input tokens, mean output tokens - 1)")
+        self._check_times()
 
     @cached_property
     def communication_s(self) -> NDArray[np.float64]:
@@ -43,6 +46,17 @@ class System:
     def block_s(self) -> NDArray[np.float64]:
         """Return (J,) the mean computation times of one block, τp_j."""
         return self.servers.block_s @ np.asarray(self.mean_job)
+
+    def _check_times(self) -> None:
+        """Raise `InputError` unless the servers take some time, and not endless time."""
+        one_s, all_s = (self.communication_s + self.block_s * blocks for blocks in (1, self.model.block_count))
+        wrong = np.flatnonzero(~((one_s >= SMALLEST) & (all_s <= LARGEST)))
+        if wrong.size:
+            j = int(wrong[0])
+            raise InputError(
+                f"time of {self.servers.name(j)} for the mean job = {one_s[j]:g} s for one block, {all_s[j]:g} s for "
+                f"all: must lie between {SMALLEST:g} and {LARGEST:g} s; check communication_s and block_s"
+            )
 
     @property
     def required_rate_per_s(self) -> float:

@@ -12,8 +12,7 @@ a loop may be inlined into its caller with `inline=True`. Compile a function wit
 cache on disk distinguishes argument types but not these options.
 """
 
-import sys
-import time
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -21,13 +20,13 @@ from types import FunctionType
 from typing import Any, Self, cast
 
 from numba import config, njit
-from numba.core import caching, event
+from numba.core import caching
 from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, UserWideCacheLocator
 
+from system.code.compiling import progress
+from system.code.folders import home_cache, note_once, temporary_folder
 from system.code.signatures import compile_error, is_for_users, refusal, require_suitable
 from system.code.source import ROOT, import_closure, module_at, text_hash
-
-PATIENCE_S = 0.7  # how long code is compiled before the user is notified
 
 
 class _ImportAware:
@@ -57,11 +56,39 @@ class BesideSource(_ImportAware, InTreeCacheLocator):
 class UserFolder(_ImportAware, UserWideCacheLocator):
     """Locator of a cache in the user's own folder, for source folders that cannot be written."""
 
+    @classmethod
+    def from_function(cls, py_func: Callable[..., object], py_file: str) -> Self | None:
+        """Return a locator, or None for a user without a home."""
+        return super().from_function(py_func, py_file) if home_cache() else None
 
+
+class TemporaryFolder:
+    """Locator of a cache in a temporary folder, for when no other folder can be written.
+
+    Processes that this one starts, and all functions that are compiled later, use that folder, too.
+    """
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., object], py_file: str) -> Any:
+        """Return the locator that NUMBA_CACHE_DIR would choose; raise `NoFolderError` if there is no folder."""
+        folder = temporary_folder("compiled")
+        if folder is None:
+            raise NoFolderError
+        note_once(f"compiled code is kept in {folder}, as neither the project nor a home folder can be written")
+        os.environ["NUMBA_CACHE_DIR"] = cast(Any, config).CACHE_DIR = str(folder)
+        return GivenFolder.from_function(py_func, py_file) or UserProvidedCacheLocator.from_function(py_func, py_file)
+
+
+class NoFolderError(Exception):
+    """Error for a machine on which no folder can be written, so that nothing can be cached."""
+
+
+_OWN_LOCATORS = (GivenFolder, BesideSource, UserFolder)
 _LOCATORS = ",".join(
     [
-        *(f"{locator.__module__}.{locator.__name__}" for locator in (GivenFolder, BesideSource, UserFolder)),
+        *(f"{locator.__module__}.{locator.__name__}" for locator in _OWN_LOCATORS),
         *("UserProvidedCacheLocator", "InTreeCacheLocator", "UserWideCacheLocator", "IPythonCacheLocator"),
+        f"{TemporaryFolder.__module__}.{TemporaryFolder.__name__}",
     ]
 )
 
@@ -150,31 +177,12 @@ def _cached_njit(function: Callable[..., Any], signature: Any, options: dict[str
     is_in_file = Path(function.__code__.co_filename).is_file()  # a function typed at a prompt cannot be cached
     before = settings.CACHE_LOCATOR_CLASSES, caching.IndexDataCacheFile
     settings.CACHE_LOCATOR_CLASSES, library.IndexDataCacheFile = _LOCATORS, _Index
+    progress.dispatchers[function] = None
     try:
-        return compiler(signature, cache=is_in_file, **options)(function)
+        dispatcher = compiler(signature, cache=is_in_file, **options)(function)
+    except NoFolderError:
+        dispatcher = compiler(signature, **options)(function)
     finally:
         settings.CACHE_LOCATOR_CLASSES, library.IndexDataCacheFile = before
-
-
-class _Notice(event.Listener):
-    """Listener that tells the user once that code is being compiled, if that takes long."""
-
-    def __init__(self) -> None:
-        self._depth, self._begin_s, self._spent_s = 0, 0.0, 0.0
-        self._is_given = False
-
-    def on_start(self, event: event.Event) -> None:
-        if self._depth == 0:
-            self._begin_s = time.perf_counter()
-        self._depth += 1
-        if not self._is_given and self._spent_s + time.perf_counter() - self._begin_s > PATIENCE_S:
-            self._is_given = True
-            sys.stderr.write("compiling, which happens once after each change of the code and takes about 10 s\n")
-
-    def on_end(self, event: event.Event) -> None:
-        self._depth -= 1
-        if self._depth == 0:
-            self._spent_s += time.perf_counter() - self._begin_s
-
-
-event.register("numba:compile", _Notice())
+    progress.dispatchers[function] = dispatcher
+    return dispatcher

@@ -4,6 +4,7 @@ import ast
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
+from os.path import isfile  # False for a name that is too long, too
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,7 @@ def module_of(dotted: str) -> str | None:
 def file_of(module: str) -> Path | None:
     """Return the file of a module; None if it is not in this project."""
     path = ROOT.joinpath(*module.split("."))
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if isfile(file)), None)
 
 
 def module_at(file: Path) -> str:

@@ -1,12 +1,14 @@
 """Decoders from the `config.json` of a Hugging Face repository, read from disk, for planning and for serving."""
 
-import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from system.checks import is_finite_number, require, require_count, require_one_of
-from system.errors import InputError
+from system.checks import echo, is_finite_number, require, require_boolean, require_count, require_one_of
+from system.documents.entries import CONTROL
+from system.documents.json_files import read_json
+from system.limits import NAME
 from system.models.decoder import FAMILIES, Decoder
 
 Config = Mapping[str, Any]
@@ -28,18 +30,30 @@ SHAPING: dict[str, Config] = {
     "gpt_neox": {"attention_bias": True},
     "falcon": {"new_decoder_architecture": True, "num_ln_in_parallel_attn": 2, "bias": False},
 }
+# Keys of what no family has, each with what the user can do about it. Without a value they mean nothing.
+EXPERTS = re.compile(r"expert|(^|_)moe(_|$)")
+QUANTISED = re.compile("quantization(_config)?|compression_config")
+TEXT_PART = re.compile("(text|llm|language)_config")
+EXPERTS_REMEDY = "is a key of a mixture of experts, and only dense models are understood; use a dense model"
+QUANTISED_REMEDY = "its weights do not take 16 bit; give their precision as weights, beside config"
+TEXT_PART_REMEDY = "more than text is read by this model; give this part as a config.json of its own"
 EPSILON_KEYS = ("rms_norm_eps", "layer_norm_epsilon", "layer_norm_eps")
 # The defaults of transformers, which a config may leave out.
 EPSILON = {"llama": 1e-6, "mistral": 1e-6, "qwen2": 1e-6, "bloom": 1e-5, "gpt_neox": 1e-5, "falcon": 1e-5}
 
 
-def decoder_from_config(path: Path, remedy: str = "use another model") -> Decoder:
+def decoder_from_config(path: Path, remedy: str = "use another model", states_weights: bool = False) -> Decoder:
     """Return the decoder that a `config.json` describes, for planning.
 
     Only what the shape follows from is read. Raises `InputError` with the name of what is missing, impossible or not
-    understood; the remedy is what the user can do if the model is not understood.
+    understood; the remedy is what the user can do if the model is not understood. The precision of quantised weights
+    is not understood, so the user states it.
     """
     config = read_config(path)
+    _refuse(path, config, EXPERTS, EXPERTS_REMEDY)
+    _refuse(path, config, TEXT_PART, TEXT_PART_REMEDY)
+    if not states_weights:
+        _refuse(path, config, QUANTISED, QUANTISED_REMEDY)
     family = str(config.get("model_type"))
     advice = f"not understood; use a model of {', '.join(FAMILIES)}, or {remedy}"
     require(family in FAMILIES, f"model_type in {path}", family, advice)
@@ -53,6 +67,7 @@ def computable_decoder_from_config(path: Path, computed: Mapping[str, Config]) -
     Raises `InputError` with the name of what is missing, impossible or not understood.
     """
     config = read_config(path)
+    _refuse(path, config, EXPERTS, EXPERTS_REMEDY)
     family: Any = config.get("model_type")
     require_one_of(tuple(computed), **{f"model_type in {path}": family})
     remedy = "use another model"
@@ -70,18 +85,33 @@ def has_tied_head(config: Config) -> bool:
 
     That of a BLOOM always is.
     """
-    return bool(config.get("tie_word_embeddings", False))
+    given = config.get("tie_word_embeddings")
+    if given is None:
+        return False
+    require_boolean(tie_word_embeddings=given)
+    return bool(given)
 
 
 def read_config(path: Path) -> Config:
     """Return the JSON object in the file; raise `InputError` if there is none."""
-    require(path.is_file(), "config", path, "there is no such file; give the path of a model's config.json")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"config = {path}: is not JSON ({error}); give the path of a model's config.json") from error
-    require(isinstance(config, dict), "config", path, "must hold one JSON object, as a model's config.json does")
-    return config
+    config = read_json(path, "model config")
+    require(isinstance(config, dict), "model config", path, "must hold one JSON object, as a model's config.json does")
+    return dict(config)
+
+
+def _refuse(path: Path, config: Config, keys: re.Pattern[str], remedy: str) -> None:
+    """Raise `InputError` if such a key has a value, at any depth."""
+    for key, value in _entries(config):
+        require(not (value and keys.search(key)), f"{echo(key)} in {path}", value, remedy)
+
+
+def _entries(content: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the keys and values of all objects in the content."""
+    if isinstance(content, Mapping):
+        yield from content.items()
+    if isinstance(content, (Mapping, list)):
+        for value in content.values() if isinstance(content, Mapping) else content:
+            yield from _entries(value)
 
 
 def _decoder(path: Path, config: Config, family: str, remedy: str, **facts: Any) -> Decoder:
@@ -105,8 +135,11 @@ def _counts(path: Path, family: str, config: Config) -> dict[str, int]:
     """Return the fields of `KEYS`; raise `InputError` with the keys that were looked for."""
     counts: dict[str, int] = {}
     for field, keys in KEYS.items():
-        given = next((config[key] for key in keys if config.get(key) is not None), _implied(family, field, counts))
-        counts[field] = _count(path, keys, given)
+        given = {key: config[key] for key in keys if config.get(key) is not None}
+        values = list(given.values()) or [_implied(family, field, counts)]
+        equal = all(value == values[0] for value in values)
+        require(equal, f"{' and '.join(given)} in {path}", values, "must be equal, as both mean the same; keep one")
+        counts[field] = _count(path, keys, values[0])
     return counts
 
 
@@ -117,7 +150,12 @@ def _count(path: Path, keys: tuple[str, ...], value: Any) -> int:
 
 def _name(path: Path, config: Config) -> str:
     """Return the last part of the repository's name, else the name of the folder."""
-    return str(config.get("_name_or_path") or path.resolve().parent.name).rstrip("/").rsplit("/", maxsplit=1)[-1]
+    given = config.get("_name_or_path") or path.resolve().parent.name
+    short = isinstance(given, str) and len(given) <= NAME
+    require(short, f"_name_or_path in {path}", given, f"must be a text of at most {NAME} characters")
+    plain = CONTROL.search(str(given)) is None
+    require(plain, f"_name_or_path in {path}", given, "has a line break or control character; remove it")
+    return str(given).rstrip("/").rsplit("/", maxsplit=1)[-1]
 
 
 def _implied(family: str, field: str, counts: Mapping[str, int]) -> int | None:

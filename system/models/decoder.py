@@ -8,7 +8,8 @@ with the orchestrator, as in the paper.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from system.checks import require, require_count, require_known, require_positive
+from system.checks import require, require_at_most, require_count, require_known, require_positive
+from system.limits import BLOCKS, WIDTH
 from system.models.precisions import cache_precision, weight_precision
 from system.models.served import ServedModel
 
@@ -73,7 +74,10 @@ class Decoder:
             require_positive(**{f"{field} of {self.name}": getattr(self, field)})
 
     def _require_counts(self, *fields: str) -> None:
-        require_count(**{f"{field} of {self.name}": getattr(self, field) for field in fields})
+        for field in fields:
+            named = {f"{field} of {self.name}": getattr(self, field)}
+            require_count(**named)
+            require_at_most(BLOCKS if field == "block_count" else WIDTH, **named)
 
     @property
     def query_size(self) -> int:

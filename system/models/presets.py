@@ -2,10 +2,11 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import yaml
-
-from system.checks import require_known
+from system.checks import require, require_known
+from system.documents.records import record_of
+from system.documents.yaml_files import read_yaml
 from system.models.decoder import Decoder
 
 FILE = Path(__file__).with_suffix(".yaml")
@@ -14,8 +15,14 @@ FILE = Path(__file__).with_suffix(".yaml")
 @cache
 def all_presets() -> dict[str, Decoder]:
     """Return all presets by name, in the order of the file."""
-    entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    return {name: Decoder(name, **fields) for name, fields in entries.items()}
+    entries = read_yaml(FILE)
+    require(isinstance(entries, dict), FILE.name, entries, "must be a mapping of names to decoders")
+    return {name: _decoder(str(name), fields) for name, fields in entries.items()}
+
+
+def _decoder(name: str, fields: Any) -> Decoder:
+    named = {"name": name, **fields} if isinstance(fields, dict) else fields
+    return record_of(Decoder, f"{name} in {FILE.name}", named)
 
 
 def preset(name: str) -> Decoder:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from system.checks import require_count, require_positive
+from system.checks import require_at_most, require_count, require_positive
+from system.limits import BLOCKS, TOKENS
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class ServedModel:
 
     def __post_init__(self) -> None:
         require_count(block_count=self.block_count, cache_tokens=self.cache_tokens)
+        require_at_most(BLOCKS, block_count=self.block_count)
+        require_at_most(TOKENS, cache_tokens=self.cache_tokens)
         require_positive(
             block_memory_gb=self.block_memory_gb,
             cache_memory_gb=self.cache_memory_gb,

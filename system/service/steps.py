@@ -10,9 +10,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from system.checks import require, require_not_negative, require_positive
+from system.checks import require, require_at_most, require_not_negative, require_positive
 from system.code.compiler import compiled
 from system.errors import InputError
+from system.limits import CV, DELAY_S, SLOWDOWN
 from system.service.linear_law import STEP, step_alone_s
 from system.service.model import Batching, Loop, require_batching
 
@@ -62,6 +63,9 @@ class Steps:
         require_not_negative(handling_s=self.handling_s)
         require_positive(slowdown=self.slowdown)
         require_not_negative(slowdown_cv=self.slowdown_cv)
+        require_at_most(DELAY_S, handling_s=self.handling_s)
+        require_at_most(SLOWDOWN, slowdown=self.slowdown)
+        require_at_most(CV, slowdown_cv=self.slowdown_cv)
 
     @property
     def deterministic(self) -> bool:

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from tests.support.project import ROOT
 
@@ -33,6 +34,17 @@ def wait_for(process, condition):
     """Wait until the condition holds or the process has ended."""
     while process.poll() is None and not condition():
         time.sleep(0.005)
+
+
+def session(process):
+    """Return the ids of the processes of a sweep that still run, itself included."""
+    running = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            state, *fields = path.read_text().rpartition(")")[2].split()
+            if state != "Z" and int(fields[2]) == process.pid:
+                running.append(int(path.parent.name))
+    return running
 
 
 def committed(store):

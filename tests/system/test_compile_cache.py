@@ -20,7 +20,7 @@ def test_second_process_compiles_nothing() -> None:
         "algorithms.allocation.gca._fill_chains",
         "algorithms.dispatch.jffc.jffc",
         "algorithms.placement.reservation._form_chains",
-        "evaluators.queueing.exact._loss_system",
+        "evaluators.queueing.loss_system.loss_system",
         "evaluators.simulation.jobs_loop.run_on_chains",
     } <= {name for name, counts in second.items() if counts["loaded"]}
     assert not any(counts["compiled"] for counts in second.values()), second

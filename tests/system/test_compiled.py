@@ -95,8 +95,8 @@ def new_project(folder: Path) -> Path:
     return folder
 
 
-def run_project(folder: Path, **environment: str) -> tuple[list[float], dict[str, list[int]]]:
-    """Return a new process's results, and the functions that it compiled and loaded."""
+def start_project(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Return a new process that has used the functions."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
     process = subprocess.run(
         [sys.executable, "-c", USE],
@@ -108,7 +108,12 @@ def run_project(folder: Path, **environment: str) -> tuple[list[float], dict[str
         timeout=120,
     )
     assert process.returncode == 0, process.stderr
-    results, stats = json.loads(process.stdout)
+    return process
+
+
+def run_project(folder: Path, **environment: str) -> tuple[list[float], dict[str, list[int]]]:
+    """Return a new process's results, and the functions that it compiled and loaded."""
+    results, stats = json.loads(start_project(folder, **environment).stdout)
     return results, stats
 
 

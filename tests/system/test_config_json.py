@@ -105,7 +105,7 @@ def test_files_that_are_no_config_are_refused(tmp_path):
     with pytest.raises(InputError, match="there is no such file"):
         decoder_from_config(tmp_path / "config.json")
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(InputError, match="is not JSON"):
+    with pytest.raises(InputError, match="is not understood as JSON"):
         decoder_from_config(tmp_path / "config.json")
     (tmp_path / "config.json").write_text("[]")
     with pytest.raises(InputError, match="must hold one JSON object"):
