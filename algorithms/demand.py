@@ -46,7 +46,8 @@ class NativeRate:
     def arrival_rate_per_s(self, system: System, native_rate_per_s: float | None, rng: np.random.Generator) -> float:
         """Return the workload's own rate; raise `InputError` if it has none."""
         if native_rate_per_s is None:
-            raise InputError("demand = native: this workload has no rate of its own; use demand=rate demand.per_s=...")
+            remedy = "use demand=rate demand.per_s=..., or a trace whose requests come at several times"
+            raise InputError(f"demand = native: this workload has no rate of its own; {remedy}")
         return native_rate_per_s
 
     def rate_without_servers_per_s(self) -> float | None:

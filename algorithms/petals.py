@@ -9,7 +9,8 @@ from algorithms.placement.petals import PetalsPlacement
 from algorithms.routing.links import Links, RoutedComposition, exits_s, legal_links
 from algorithms.routing.petals import no_cache_penalty
 from system import NotApplicableError, Servers, System
-from system.checks import require_not_negative
+from system.checks import require_at_most, require_not_negative
+from system.limits import DELAY_S
 from system.routing import Routing, Waiting
 
 
@@ -32,6 +33,8 @@ class Petals:
 
     def __post_init__(self) -> None:
         require_not_negative(hop_overhead_s=self.hop_overhead_s, no_cache_penalty_s=self.no_cache_penalty_s)
+        require_not_negative(refresh_s=self.refresh_s)
+        require_at_most(DELAY_S, hop_overhead_s=self.hop_overhead_s)
 
     def compose(self, system: System, rng: np.random.Generator) -> RoutedComposition:
         """Return the placement with the graph of hops and the routing rule.

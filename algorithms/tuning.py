@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from system import Composition, InfeasibleError, System, UnstableError
-from system.checks import require_count
+from system.checks import require, require_at_most, require_count
+from system.limits import CANDIDATES, SLOTS
 
 Compose = Callable[[int], Composition]
 Objective = Callable[[Composition], float]
@@ -46,6 +47,7 @@ class FixedCapacity:
 
     def __post_init__(self) -> None:
         require_count(capacity=self.capacity)
+        require_at_most(SLOTS, capacity=self.capacity)
 
     def __call__(self, system: System, compose: Compose) -> Composition:
         """Return the composition for the fixed c."""
@@ -69,4 +71,7 @@ class BestCapacity:
     def __call__(self, system: System, compose: Compose) -> Composition:
         """Return the composition for the best c."""
         limit = min(system.largest_reservation, self.largest or system.largest_reservation)
+        require(
+            limit <= CANDIDATES, "c_max", limit, f"are too many c to try; set tuning.largest to {CANDIDATES:,} or less"
+        )
         return choose_capacity(compose, self.objective, range(1, limit + 1))

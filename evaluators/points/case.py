@@ -7,8 +7,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 
 from system import InfeasibleError, RandomStreams, ServedModel, Servers, System, UnstableError
-from system.checks import require
+from system.checks import require, require_share
 from system.layout import Layout
+from system.limits import SEED
 from system.random_streams import is_deterministic
 from workloads.jobs import Jobs
 from workloads.traces import Replay
@@ -152,7 +153,9 @@ class Case:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require(isinstance(self.seed, int) and self.seed >= 0, "seed", self.seed, "must be a whole number, 0 or above")
+        is_seed = isinstance(self.seed, int) and 0 <= self.seed <= SEED
+        require(is_seed, "seed", self.seed, f"must be a whole number from 0 to {SEED:,}")
+        require_share(target_load=self.target_load)
 
     @cached_property
     def fitted_model(self) -> ServedModel:

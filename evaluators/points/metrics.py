@@ -9,11 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from evaluators.points.case import Draw, Measurement
 from system import InputError, NotApplicableError
+from system.checks import require
 from system.code.source import ROOT
+from system.documents.yaml_files import read_yaml
 from system.layout import Layout
 from system.response import JobTimes, ResponseTimes, Run
 from workloads.jobs import Jobs
@@ -76,8 +76,16 @@ def metric_meanings() -> dict[str, dict[str, Any]]:
 
     It has the `unit`, what the metric `is` and, if the metric has several coordinates, what `at` holds.
     """
-    meanings: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    meanings: dict[str, dict[str, Any]] = read_yaml(FILE)
     for path in sorted(GROUP.glob("*.yaml")):
-        for metric in yaml.safe_load(path.read_text(encoding="utf-8")).values():
-            meanings |= metric["reports"]
+        meanings |= _reports_in(path)
     return meanings
+
+
+def _reports_in(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the meanings that a file of `conf/metric` gives."""
+    content = read_yaml(path, may_instruct=True)
+    metrics = content.values() if isinstance(content, dict) else [content]
+    are_known = all(isinstance(metric, dict) and isinstance(metric.get("reports"), dict) for metric in metrics)
+    require(are_known, "metric", path, "must have a mapping of each metric, with a mapping `reports`")
+    return {name: meaning for metric in metrics for name, meaning in metric["reports"].items()}

@@ -10,7 +10,8 @@ import numpy as np
 from algorithms.placement.reservation import needed_chains
 from evaluators.points.case import Draw, Measurement
 from system import InfeasibleError, Placement, RandomStreams, System
-from system.checks import require_count
+from system.checks import require_at_most, require_count
+from system.limits import CANDIDATES, SLOTS
 from system.random_streams import is_deterministic
 
 TRIES_PER_TRIAL = 20  # a cluster is given up if fewer than one in so many random placements succeeds
@@ -32,6 +33,8 @@ class ReservationsEvaluator:
 
     def __post_init__(self) -> None:
         require_count(reserved_capacity=self.reserved_capacity, trials=self.trials)
+        require_at_most(SLOTS, reserved_capacity=self.reserved_capacity)
+        require_at_most(CANDIDATES, trials=self.trials)
 
     @property
     def deterministic(self) -> bool:

@@ -15,9 +15,10 @@ from evaluators.simulation.run_length import MSER, drift, mser_warm_up, relaxati
 from evaluators.simulation.stability import has_been_unstable
 from evaluators.simulation.streamed import chunk_size, stream_layout
 from system import NotApplicableError, RandomStreams
-from system.checks import is_finite_number, require
+from system.checks import is_finite_number, require, require_at_most, require_count, require_not_negative
 from system.dispatch import Dispatch
 from system.layout import Layout
+from system.limits import JOBS
 from system.random_streams import is_deterministic
 from system.response import WARM_UP, JobTimes, Limits, Run
 from system.service.independent import INDEPENDENT
@@ -26,6 +27,7 @@ from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
 from workloads.synthetic import SyntheticWorkload, jobs_of_sizes
 from workloads.traces import Replay
+from workloads.workload import require_job_memory
 
 
 @dataclass(frozen=True)
@@ -196,10 +198,16 @@ class SimulatedMean:
     job_count: int = 20_000
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        require_count(job_count=self.job_count)
+        require_at_most(JOBS, job_count=self.job_count)
+        require_not_negative(seed=self.seed)
+
     def __call__(self, layout: Layout) -> float:
         """Return the mean for a layout with chains; raise `UnstableError` if it is unstable."""
         chains, system, streams = layout.composition(), layout.system, RandomStreams(self.seed)
         chains.check_stable()
+        require_job_memory(self.job_count)
         size = streams.jobs("sizes").standard_exponential(self.job_count)
         jobs = jobs_of_sizes(Poisson(), system.arrival_rate_per_s, size, system.mean_job, streams)
         run = simulate_layout(chains.under(self.dispatch), jobs)

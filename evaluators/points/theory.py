@@ -11,6 +11,7 @@ from evaluators.points.report import Report
 from evaluators.queueing.floor import response_floor_s
 from evaluators.queueing.steady_state import bounds_s, markov_chain, require_theory, steady_state
 from system import InputError, NotApplicableError
+from system.checks import require_share
 from system.layout import Layout
 from system.random_streams import deterministic, is_deterministic
 from workloads.synthetic import is_poisson_exponential
@@ -155,6 +156,9 @@ class ExactPercentile:
     """The exact response time that a share `q` of the jobs does not exceed."""
 
     q: float
+
+    def __post_init__(self) -> None:
+        require_share(q=self.q)
 
     def __call__(self, layout: Layout) -> float:
         """Return the percentile for a layout."""

@@ -1,34 +1,33 @@
 """The exact response time of JFFC for any number of chains.
 
 While jobs wait, every slot is busy and jobs depart at rate ν. So the number of waiting jobs is geometric, on top of the
-*loss system* with the same slots. In the loss system a job takes the first free slot in a fixed order, or is lost
-(Palm): the overflow of slot k is the arrival process of slot k + 1. With h_k = λ (1/φ_k - 1), where φ_k is the Laplace
-transform of the inter-arrival time of the overflow after k slots,
-
-    h_0(s) = s,   h_k(s) = h_{k-1}(s) (λ + h_{k-1}(s + μ_k)) / (λ + h_{k-1}(s)),
-    B_k = B_{k-1} λ / (λ + h_{k-1}(μ_k)):  the share of jobs that find the k fastest slots busy.
-
-g_k(s) = h_k(s) - s is smooth and bounded. It is represented by its values at Chebyshev nodes in v = ln(s / (s + λ)).
+loss system with the same slots (`loss_system`), in which JFFC takes the first free slot in a fixed order.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluators.queueing.chains import RatedChains, rated_chains
+from evaluators.queueing.loss_system import loss_system
+from evaluators.queueing.theorem4 import ResponseBounds, response_bounds
 from system import NotApplicableError
 from system.checks import float_vector, is_finite_number, require, require_not_negative
-from system.code.compiler import compiled
+from system.limits import EXACT_NODES, EXACT_SLOTS, SMALLEST
 
 Floats = NDArray[np.float64]
 
 NODE_COUNTS = (40, 80, 160, 320)
 TOLERANCE = 1e-9  # relative, on the mean response time
+USE_TOLERANCE = 1e-6  # on the utilisation of each chain
 # Rates that are closer than this, relatively, count as one rate: merging them changes no result by more than that.
 SAME_RATE = 1e-13
+# Arrivals in the time of one job, beyond which rounding errors of the recursion outweigh `USE_TOLERANCE`.
+MOST_ARRIVALS = 1e12
 
 
 class AccuracyError(NotApplicableError):
@@ -44,6 +43,7 @@ class ExactResponse:
 
     arrival_rate_per_s: float
     total_rate_per_s: float  # ν
+    spare_rate_per_s: float  # ν - λ
     mean_response_s: float
     waiting_probability: float
     chain_shares: Floats  # (K,) share of all jobs served by each chain, in the order given
@@ -55,12 +55,12 @@ class ExactResponse:
     @property
     def mean_waiting_s(self) -> float:
         """Return the mean waiting time; jobs that wait do so for Exp(ν - λ)."""
-        return self.waiting_probability / (self.total_rate_per_s - self.arrival_rate_per_s)
+        return self.waiting_probability / self.spare_rate_per_s
 
     @property
     def mean_service_s(self) -> float:
         """Return the mean service time."""
-        return self.mean_response_s - self.mean_waiting_s
+        return float(self.chain_shares @ (1 / self._rate_per_s))
 
     @property
     def utilisation(self) -> Floats:
@@ -91,12 +91,12 @@ class ExactResponse:
         _require_share(q)
         if self.waiting_probability <= 1 - q:
             return 0.0
-        return float(np.log(self.waiting_probability / (1 - q))) / (self.total_rate_per_s - self.arrival_rate_per_s)
+        return float(np.log(self.waiting_probability / (1 - q))) / self.spare_rate_per_s
 
     def waiting_tail(self, time_s: float) -> float:
         """Return P(waiting time > `time_s`)."""
         require_not_negative(time_s=time_s)
-        return self.waiting_probability * float(np.exp((self.arrival_rate_per_s - self.total_rate_per_s) * time_s))
+        return self.waiting_probability * float(np.exp(-self.spare_rate_per_s * time_s))
 
     def service_percentile_s(self, q: float) -> float:
         """Return the service time that a share `q` of the jobs does not exceed."""
@@ -125,7 +125,7 @@ class ExactResponse:
         return self._tail(time_s, 1 / self._checked_per_chain(first_token_s))
 
     def _checked_per_chain(self, first_token_s: ArrayLike) -> Floats:
-        times_s = float_vector("first_token_s", first_token_s, np.finfo(float).tiny)
+        times_s = float_vector("first_token_s", first_token_s, SMALLEST)
         chains, size = self.chain_shares.size, f"array of size {times_s.size}"
         require(times_s.size == chains, "first_token_s", size, f"give {chains}, one per chain")
         return times_s
@@ -140,116 +140,121 @@ class ExactResponse:
 
         The stage after the wait is exponential with the chain's entry of `stage_rate_per_s` (K,).
         """
-        waiting_rate = self.total_rate_per_s - self.arrival_rate_per_s
         immediate = self._immediate @ np.exp(-stage_rate_per_s * time_s)
-        return float(immediate + self._after_waiting @ _two_stage_tail(time_s, waiting_rate, stage_rate_per_s))
+        return float(immediate + self._after_waiting @ _two_stage_tail(time_s, self.spare_rate_per_s, stage_rate_per_s))
 
 
 def exact(arrival_rate: float, service_rates: ArrayLike, capacities: ArrayLike) -> ExactResponse:
     """Compute the exact steady state of JFFC.
 
-    The chains have `service_rates` (K,), in 1/s, and `capacities` (K,), in any order. Raises `UnstableError` unless
-    λ < ν, and `AccuracyError` if the mean does not settle to a relative error of 1e-9.
+    The chains have `service_rates` (K,), in 1/s, and `capacities` (K,), in any order; of chains with equal rates, JFFC
+    takes the first. Raises `UnstableError` unless λ < ν, and `AccuracyError` if the mean does not settle to a relative
+    error of 1e-9, if that would take too long, or if jobs reach a chain too slow for the precision of numbers.
     """
     chains = rated_chains(arrival_rate, service_rates, capacities)
-    first = np.flatnonzero(np.concatenate([[True], np.diff(chains.rate_per_s) < -SAME_RATE * chains.rate_per_s[:-1]]))
-    merged_rate, merged_capacity = chains.rate_per_s[first], np.add.reduceat(chains.capacity, first)
-    previous_s = np.nan
+    rate = _with_ties(chains.rate_per_s)
+    coarse = None
     for nodes in NODE_COUNTS:
-        blocked, immediate = _loss_system(chains.arrival_rate_per_s, merged_rate, merged_capacity, nodes)
-        mean_s = _mean_response_s(chains, merged_rate, blocked, immediate)
-        error = abs(mean_s / previous_s - 1)
-        if error <= TOLERANCE:
-            group = np.repeat(np.arange(first.size), np.diff(np.append(first, chains.rate_per_s.size)))
-            return _response(chains, mean_s, blocked, (immediate / merged_capacity)[group] * chains.capacity, error)
-        previous_s = mean_s
+        jobs = _jobs(chains, *_without_queue(chains, rate, nodes))
+        error, use_error = jobs.changes(coarse)
+        if error <= TOLERANCE and use_error <= USE_TOLERANCE:
+            return _response(chains, jobs, error)
+        coarse = jobs
     raise AccuracyError(
-        f"exact response time: {NODE_COUNTS[-1]} nodes leave a relative error of {error:.1e} (allowed {TOLERANCE:g}); "
-        "simulate this system instead"
+        f"exact response time: {NODE_COUNTS[-1]} nodes leave a relative error of {error:.1e} (allowed {TOLERANCE:g}) "
+        f"and one of {use_error:.1e} in the use of a chain (allowed {USE_TOLERANCE:g}); simulate this system instead"
     )
 
 
-def _mean_response_s(chains: RatedChains, rate: Floats, blocked: float, immediate: Floats) -> float:
-    """Return the mean response time E[N]/λ from results of the loss system.
+def _with_ties(rate: Floats) -> Floats:
+    """Return descending rates; those that count as one rate are equal."""
+    first = np.concatenate([[True], rate[1:] < rate[:-1] * (1 - SAME_RATE)])
+    return rate[first][np.cumsum(first) - 1]
 
-    These are its blocking probability and the share of jobs that start immediately at each rate.
+
+def _without_queue(chains: RatedChains, rate: Floats, nodes: int) -> tuple[float, Floats]:
+    """Return the shares of arrivals that the loss system loses and serves.
+
+    Raises `AccuracyError` if that takes too long.
     """
-    load = chains.arrival_rate_per_s / chains.total_rate_per_s
-    slots = int(chains.capacity.sum())
-    busy_in_loss = float(np.sum(chains.arrival_rate_per_s * immediate / rate))
-    jobs = busy_in_loss + blocked * (slots * load / (1 - load) + load / (1 - load) ** 2)
-    return jobs / _normaliser(blocked, load) / chains.arrival_rate_per_s
-
-
-def _normaliser(blocked: float, load: float) -> float:
-    """Return Z, the weight of all states if those without a queue weigh 1."""
-    return 1 + blocked * load / (1 - load)
-
-
-def _response(
-    chains: RatedChains, mean_s: float, blocked: float, immediate_in_loss: Floats, error: float
-) -> ExactResponse:
-    """Return the result with the chains in the order of the input."""
-    total = chains.total_rate_per_s
-    load = chains.arrival_rate_per_s / total
-    normaliser = _normaliser(blocked, load)
-    waiting_probability = blocked / (1 - load) / normaliser
-    back = np.argsort(chains.input_index)  # restores the order of the input
-    immediate, rate, capacity = immediate_in_loss[back] / normaliser, chains.rate_per_s[back], chains.capacity[back]
-    shares = immediate + waiting_probability * rate * capacity / total
-    return ExactResponse(
-        chains.arrival_rate_per_s, total, mean_s, waiting_probability, shares, error, rate, capacity, immediate
-    )
-
-
-@compiled(creates_arrays=True)
-def _loss_system(arrival_rate: float, rate: Floats, capacity: NDArray[np.int64], nodes: int) -> tuple[float, Floats]:
-    """Return the blocking probability B and the share of arrivals served at each rate.
-
-    The rates are distinct and descend.
-    """
-    half = np.log1p(arrival_rate / rate[-1]) / 2  # v runs from -2 half, at the smallest rate, to 0
-    angle = (2 * np.arange(nodes) + 1) * np.pi / (2 * nodes)
-    v = half * (np.cos(angle) - 1)
-    weight = np.sin(angle)
-    weight[1::2] *= -1
-    s = arrival_rate / np.expm1(-v)
-    g = np.zeros(nodes)
-    shifted = np.empty(nodes + 1)
-    taken = np.zeros(rate.size)
-    blocked = 1.0
-    for level in range(rate.size):
-        points = np.append(s, 0.0) + rate[level]
-        shift = _interpolation(-np.log1p(arrival_rate / points), v, weight)
-        for _ in range(capacity[level]):
-            np.dot(shift, g, shifted)
-            h = shifted[nodes] + rate[level]
-            taken[level] += blocked * h / (arrival_rate + h)
-            blocked *= arrival_rate / (arrival_rate + h)
-            for node in range(nodes):
-                h = g[node] + s[node]
-                g[node] += h * (shifted[node] - g[node] + rate[level]) / (arrival_rate + h)
-            if blocked < 1e-290:  # no job reaches the slots beyond
-                return 0.0, taken
+    most_slots = EXACT_SLOTS * EXACT_NODES**2 // max(nodes, EXACT_NODES) ** 2
+    blocked, taken = loss_system(chains.arrival_rate_per_s, rate, chains.capacity, nodes, most_slots)
+    if np.isnan(blocked):
+        raise AccuracyError(
+            f"exact response time: jobs reach more than {most_slots:,} of {chains.capacity.sum():,} slots, too many "
+            f"for {nodes} nodes; simulate this system instead"
+        )
+    _require_precise(chains.arrival_rate_per_s / rate[taken > 0].min())
     return blocked, taken
 
 
-@compiled(creates_arrays=True)
-def _interpolation(points: Floats, nodes: Floats, weight: Floats) -> Floats:
-    """Return the barycentric interpolation matrix (points, nodes).
+def _require_precise(arrivals: float) -> None:
+    """Raise `AccuracyError` above `MOST_ARRIVALS` in the slowest job's time."""
+    if arrivals > MOST_ARRIVALS:
+        raise AccuracyError(
+            f"exact response time: {arrivals:.1e} jobs arrive in the time of one on the slowest chain that they reach, "
+            f"and it is precise up to {MOST_ARRIVALS:.0e}; simulate this system instead"
+        )
 
-    Row p holds the coefficients of the values at the nodes that give the value at point p.
+
+class _Jobs(NamedTuple):
+    """The mean response time, shares of jobs by when and where they start, and how busy the chains are.
+
+    Arrays are (K,), fastest first.
     """
-    matrix = np.empty((points.size, nodes.size))
-    for point in range(points.size):
-        # 1e-300 changes no distance but 0, and the coefficient of that node then outweighs all others.
-        for node in range(nodes.size):
-            matrix[point, node] = weight[node] / (points[point] - nodes[node] + 1e-300)
-    scale = 1 / np.dot(matrix, np.ones(nodes.size))
-    for point in range(points.size):
-        for node in range(nodes.size):
-            matrix[point, node] *= scale[point]
-    return matrix
+
+    mean_s: float
+    waiting: float
+    immediate: Floats
+    served: Floats  # after waiting or not
+    utilisation: Floats
+
+    def changes(self, coarse: "_Jobs | None") -> tuple[float, float]:
+        """Return the changes of the mean, relatively, and of utilisations from a coarser result."""
+        if coarse is None:
+            return np.inf, np.inf
+        return abs(self.mean_s / coarse.mean_s - 1), float(np.abs(self.utilisation - coarse.utilisation).max())
+
+
+def _jobs(chains: RatedChains, blocked: float, taken: Floats) -> _Jobs:
+    """Return shares of jobs in the queue from those in the loss system."""
+    normaliser = 1 + blocked * chains.mean_excursion  # Z, the weight of all states if those without a queue weigh 1
+    waiting = blocked * (1 + chains.mean_excursion) / normaliser
+    immediate, slot_rate_per_s = taken / normaliser, chains.rate_per_s * chains.capacity
+    served = immediate + slot_rate_per_s * (waiting / chains.total_rate_per_s)
+    mean_s = float((served / chains.rate_per_s).sum()) + waiting / chains.spare_rate_per_s
+    return _Jobs(mean_s, waiting, immediate, served, chains.arrival_rate_per_s * served / slot_rate_per_s)
+
+
+def _response(chains: RatedChains, jobs: _Jobs, error: float) -> ExactResponse:
+    """Return the result with the chains in the order of the input."""
+    back = np.argsort(chains.input_index)  # restores the order of the input
+    return ExactResponse(
+        chains.arrival_rate_per_s,
+        chains.total_rate_per_s,
+        chains.spare_rate_per_s,
+        _within_bounds(jobs.mean_s, response_bounds(chains)),
+        jobs.waiting,
+        jobs.served[back],
+        error,
+        chains.rate_per_s[back],
+        chains.capacity[back],
+        jobs.immediate[back],
+    )
+
+
+def _within_bounds(mean_s: float, bounds: ResponseBounds) -> float:
+    """Return a mean that rounding errors do not carry out of Theorem 4's bounds.
+
+    Raises `AccuracyError` if it is farther outside.
+    """
+    nearest_s = min(max(mean_s, bounds.lower_s), bounds.upper_s)
+    if abs(nearest_s / mean_s - 1) > TOLERANCE:
+        raise AccuracyError(
+            f"exact response time: {mean_s:g} s is outside Theorem 4's bounds, {bounds.lower_s:g} to "
+            f"{bounds.upper_s:g} s; simulate this system instead"
+        )
+    return nearest_s
 
 
 def _two_stage_tail(time_s: float, first_rate: float, second_rate: Floats) -> Floats:
@@ -272,4 +277,6 @@ def _quantile(tail: Callable[[float], float], q: float, mean_s: float) -> float:
     from scipy.optimize import brentq  # loading it takes longer than computing a mean, which does not need it
 
     _require_share(q)
+    if tail(0.0) <= 1 - q:  # q is below rounding errors
+        return 0.0
     return float(brentq(lambda time_s: tail(time_s) - (1 - q), 0.0, mean_s / (1 - q), xtol=1e-12 * mean_s, rtol=1e-14))

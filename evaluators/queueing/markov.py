@@ -11,9 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import splu
 
 from evaluators.queueing.chains import RatedChains, rated_chains
+from system import NotApplicableError
 from system.checks import require
 
 LARGEST_STATE_COUNT = 200_000
+TOLERANCE = 1e-6  # on the sums of a solution
+TOO_FAR_APART = "Markov chain: its rates lie too far apart to solve for; use evaluators.queueing.exact instead"
 # The queue is cut where the remaining probability, weighted by the queue length, is below rounding errors.
 LOG_TAIL = np.log(1e-20)
 
@@ -30,23 +33,23 @@ def markov(arrival_rate: float, service_rates: ArrayLike, capacities: ArrayLike)
     """Solve the Markov chain of JFFC from its generator matrix.
 
     The states are the numbers of busy slots of all chains; behind the state with all slots busy come the queue lengths.
-    Raises `InputError` for more than 200,000 states and `UnstableError` unless λ < ν.
+    Raises `InputError` for more than 200,000 states, `UnstableError` unless λ < ν, and `NotApplicableError` if the
+    rates lie too far apart to solve for.
     """
     chains = rated_chains(arrival_rate, service_rates, capacities)
     load = chains.arrival_rate_per_s / chains.total_rate_per_s
     longest_queue = int(np.ceil(LOG_TAIL / np.log(load))) + 1
-    lattice = int(np.prod(chains.capacity + 1.0))
-    require(
-        lattice + longest_queue <= LARGEST_STATE_COUNT,
-        "number of Markov states",
-        lattice + longest_queue,
-        f"must be at most {LARGEST_STATE_COUNT}; use evaluators.queueing.exact instead",
-    )
+    with np.errstate(over="ignore"):
+        states = float(np.prod(chains.capacity + 1.0)) + longest_queue
+    remedy = f"must be at most {LARGEST_STATE_COUNT}; use evaluators.queueing.exact instead"
+    require(states <= LARGEST_STATE_COUNT, "number of Markov states", f"{states:.15g}", remedy)
+    lattice = int(states) - longest_queue
     busy = np.stack(np.unravel_index(np.arange(lattice), tuple(chains.capacity + 1)), axis=1)
     probability = _stationary(_generator(chains, busy, longest_queue))
     queue = np.arange(1, longest_queue + 1)
     jobs = probability[:lattice] @ busy.sum(axis=1) + probability[lattice:] @ (chains.capacity.sum() + queue)
     departures = chains.rate_per_s * (probability[:lattice] @ busy + probability[lattice:].sum() * chains.capacity)
+    _require_solved(chains, probability, float(departures.sum()))
     shares = np.empty(chains.rate_per_s.size)
     shares[chains.input_index] = departures / departures.sum()
     # Poisson arrivals see time averages, so a job waits with the probability that all slots are busy.
@@ -87,6 +90,16 @@ def _stationary(generator: sp.csc_array) -> NDArray[np.float64]:
     nonsingular M-matrix, which can be eliminated on its diagonal without loss of accuracy.
     """
     transposed = generator.T.tocsc()
-    solve = splu(transposed[1:, 1:], diag_pivot_thresh=0.0, options={"SymmetricMode": True}).solve
+    try:
+        solve = splu(transposed[1:, 1:], diag_pivot_thresh=0.0, options={"SymmetricMode": True}).solve
+    except RuntimeError as error:  # a rate vanished beside another
+        raise NotApplicableError(TOO_FAR_APART) from error
     weight = np.concatenate([[1.0], solve(-transposed[1:, [0]].toarray().ravel())])
     return weight / weight.sum()
+
+
+def _require_solved(chains: RatedChains, probability: NDArray[np.float64], departures_per_s: float) -> None:
+    """Raise `NotApplicableError` unless the probabilities balance arrivals and departures."""
+    imbalance = abs(departures_per_s / chains.arrival_rate_per_s - 1)
+    if not (probability.min() >= -TOLERANCE and imbalance <= TOLERANCE):
+        raise NotApplicableError(TOO_FAR_APART)

@@ -4,9 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 
-from evaluators.queueing.chains import rated_chains
+from evaluators.queueing.chains import RatedChains, rated_chains
+from system import NotApplicableError
+from system.code.compiler import compiled
+from system.limits import SUMMED_SLOTS
+
+# Jobs that find a slot busy with less than this probability change no result.
+NEGLIGIBLE = 1e-290
 
 
 class ResponseBounds(NamedTuple):
@@ -21,27 +26,53 @@ def theorem4(arrival_rate: float, service_rates: ArrayLike, capacities: ArrayLik
 
     With n jobs present, the n fastest slots of all are busy in the lower bound, and the n slowest in the upper one.
     The chains have `service_rates` (K,), in 1/s, and `capacities` (K,), in any order. Raises `UnstableError` unless
-    λ < ν.
+    λ < ν, and `NotApplicableError` if jobs reach too many slots to add them up.
     """
-    chains = rated_chains(arrival_rate, service_rates, capacities)
-    slot_rate = np.repeat(chains.rate_per_s, chains.capacity)
-    return ResponseBounds(
-        _birth_death_response_s(chains.arrival_rate_per_s, np.cumsum(slot_rate)),
-        _birth_death_response_s(chains.arrival_rate_per_s, np.cumsum(slot_rate[::-1])),
-    )
+    return response_bounds(rated_chains(arrival_rate, service_rates, capacities))
 
 
-def _birth_death_response_s(arrival_rate: float, death_rate: NDArray[np.float64]) -> float:
+def response_bounds(chains: RatedChains) -> ResponseBounds:
+    """Return the bounds of `theorem4`."""
+    lower_s = _birth_death_response_s(chains, chains.rate_per_s, chains.capacity)
+    upper_s = _birth_death_response_s(chains, chains.rate_per_s[::-1].copy(), chains.capacity[::-1].copy())
+    return ResponseBounds(min(lower_s, upper_s), upper_s)  # where they are equal, they may differ by rounding errors
+
+
+def _birth_death_response_s(chains: RatedChains, rate: NDArray[np.float64], capacity: NDArray[np.int64]) -> float:
     """Return the mean response time E[N]/λ of a birth-death process.
 
-    The death rate is `death_rate[n - 1]` with n <= C jobs and ν = `death_rate[-1]` with more. Weights are computed in
-    log space.
+    With n jobs, the first n slots are busy, in the order of `rate` and `capacity`. Beyond them there is a queue, which
+    is added as in `exact`.
     """
-    load = arrival_rate / death_rate[-1]
-    slots = death_rate.size
-    log_weight = np.concatenate([[0.0], np.cumsum(np.log(arrival_rate / death_rate))])  # of φ_0 .. φ_C
-    log_weight[-1] -= np.log1p(-load)  # all states from C on together
-    jobs = np.arange(slots + 1, dtype=np.float64)
-    jobs[-1] += load / (1 - load)  # the mean number of jobs in these states
-    share = np.exp(log_weight - logsumexp(log_weight))
-    return float(share @ jobs) / arrival_rate
+    blocked, jobs = _without_queue(chains.arrival_rate_per_s, rate, capacity, SUMMED_SLOTS)
+    if np.isnan(blocked):
+        raise NotApplicableError(
+            f"theorem 4: jobs reach more than {SUMMED_SLOTS:,} of {capacity.sum():,} slots, too many to add up; "
+            "lower the rate or the capacities"
+        )
+    waiting = blocked * chains.mean_excursion
+    slots = float(capacity.sum())
+    return (jobs + waiting * (slots + 1 + chains.mean_excursion)) / (1 + waiting) / chains.arrival_rate_per_s
+
+
+@compiled
+def _without_queue(
+    arrival_rate: float, rate: NDArray[np.float64], capacity: NDArray[np.int64], most_slots: int
+) -> tuple[float, float]:
+    """Return the probability that all slots are busy, and the mean number of jobs.
+
+    The process has no queue. Slots are added one by one; no term is negative, so nothing cancels. NaN if more than
+    `most_slots` would be added.
+    """
+    blocked, jobs, served_per_s, slots = 1.0, 0.0, 0.0, 0
+    for k in range(rate.size):
+        for n in range(1, capacity[k] + 1):
+            slots += 1
+            if slots > most_slots:
+                return np.nan, np.nan
+            blocked /= blocked + (served_per_s + n * rate[k]) / arrival_rate
+            jobs += blocked * (slots - jobs)
+            if blocked < NEGLIGIBLE:
+                return 0.0, jobs
+        served_per_s += capacity[k] * rate[k]
+    return blocked, jobs

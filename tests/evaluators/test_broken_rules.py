@@ -15,7 +15,7 @@ from store.disk.identity import identity_of
 from store.disk.outcome import outcome_of
 from store.disk.parts import Part
 from store.disk.store import Store
-from store.disk.work import WorkItem, do_work
+from store.workers.work import WorkItem, do_work
 from sweep.instantiate import evaluate
 from system import InputError
 from system.code.compiler import compiled

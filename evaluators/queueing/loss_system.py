@@ -1,0 +1,74 @@
+"""The loss system of ordered hunting: a job takes the first free slot in a fixed order, or is lost.
+
+The overflow of slot k is the arrival process of slot k + 1 (Palm). With h_k = λ (1/φ_k - 1), where φ_k is the Laplace
+transform of the inter-arrival time of the overflow after k slots,
+
+    h_0(s) = s,   h_k(s) = h_{k-1}(s) (λ + h_{k-1}(s + μ_k)) / (λ + h_{k-1}(s)),
+    B_k = B_{k-1} λ / (λ + h_{k-1}(μ_k)):  the share of jobs that find the k fastest slots busy.
+
+g_k(s) = h_k(s) - s is smooth and bounded. It is represented by its values at Chebyshev nodes in v = ln(s / (s + λ)).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluators.queueing.theorem4 import NEGLIGIBLE
+from system.code.compiler import compiled
+
+Floats = NDArray[np.float64]
+
+
+@compiled(creates_arrays=True)
+def loss_system(
+    arrival_rate: float, rate: Floats, capacity: NDArray[np.int64], nodes: int, most_slots: int
+) -> tuple[float, Floats]:
+    """Return the blocking probability B and the share of arrivals served by each chain.
+
+    The rates descend; of chains with equal rates, jobs take the first. B is NaN if jobs reach more than `most_slots`.
+    """
+    half = np.log1p(arrival_rate / rate[-1]) / 2  # v runs from -2 half, at the smallest rate, to 0
+    angle = (2 * np.arange(nodes) + 1) * np.pi / (2 * nodes)
+    v = half * (np.cos(angle) - 1)
+    weight = np.sin(angle)
+    weight[1::2] *= -1
+    s = arrival_rate / np.expm1(-v)
+    g = np.zeros(nodes)
+    shift, shifted = np.empty((nodes + 1, nodes)), np.empty(nodes + 1)
+    taken = np.zeros(rate.size)
+    blocked, slots = 1.0, 0
+    for k in range(rate.size):
+        if k == 0 or rate[k] != rate[k - 1]:
+            points = np.append(s, 0.0) + rate[k]
+            shift = _interpolation(-np.log1p(arrival_rate / points), v, weight)
+        for _ in range(capacity[k]):
+            slots += 1
+            if slots > most_slots:
+                return np.nan, taken
+            np.dot(shift, g, shifted)
+            h = shifted[nodes] + rate[k]
+            taken[k] += blocked * h / (arrival_rate + h)
+            blocked *= arrival_rate / (arrival_rate + h)
+            for node in range(nodes):
+                h = g[node] + s[node]
+                g[node] += h * (shifted[node] - g[node] + rate[k]) / (arrival_rate + h)
+            if blocked < NEGLIGIBLE:  # no job reaches the slots beyond
+                return 0.0, taken
+    return blocked, taken
+
+
+@compiled(creates_arrays=True)
+def _interpolation(points: Floats, nodes: Floats, weight: Floats) -> Floats:
+    """Return the barycentric interpolation matrix (points, nodes).
+
+    Row p holds the coefficients of the values at the nodes that give the value at point p.
+    """
+    matrix = np.empty((points.size, nodes.size))
+    for point in range(points.size):
+        # 1e-300 changes no distance but 0, and the coefficient of that node then outweighs all others.
+        for node in range(nodes.size):
+            matrix[point, node] = weight[node] / (points[point] - nodes[node] + 1e-300)
+    scale = 1 / np.dot(matrix, np.ones(nodes.size))
+    for point in range(points.size):
+        for node in range(nodes.size):
+            matrix[point, node] *= scale[point]
+    return matrix
