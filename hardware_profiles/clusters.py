@@ -8,7 +8,16 @@ from numpy.typing import NDArray
 from hardware_profiles.networks.draw import Network, NetworkDraw
 from hardware_profiles.profile import GpuProfile
 from system import InputError, RandomStreams, ServedModel, Servers
-from system.checks import float_vector, floor_with_slack, require, require_count, require_not_negative, require_one_of
+from system.checks import (
+    float_vector,
+    floor_with_slack,
+    require,
+    require_at_most,
+    require_count,
+    require_not_negative,
+    require_one_of,
+)
+from system.limits import DELAY_S, SERVERS, SLOTS
 from system.random_streams import is_deterministic
 
 FAST_SERVERS = ("random", "nearest", "first")
@@ -36,7 +45,8 @@ class Cluster:
 
     def __post_init__(self) -> None:
         require_count(server_count=self.server_count)
-        require_not_negative(prefill_overhead_s=self.prefill_overhead_s, token_overhead_s=self.token_overhead_s)
+        require_at_most(SERVERS, server_count=self.server_count)
+        require_overheads(self.prefill_overhead_s, self.token_overhead_s)
         require_one_of(FAST_SERVERS, fast_servers=self.fast_servers)
         if (self.fast_share is None) == (self.fast_count is None):
             raise InputError(
@@ -124,7 +134,9 @@ class EqualServers:
 
     def __post_init__(self) -> None:
         require_count(server_count=self.server_count, capacity=self.capacity)
-        require_not_negative(prefill_overhead_s=self.prefill_overhead_s, token_overhead_s=self.token_overhead_s)
+        require_at_most(SERVERS, server_count=self.server_count)
+        require_at_most(SLOTS, capacity=self.capacity)
+        require_overheads(self.prefill_overhead_s, self.token_overhead_s)
 
     @property
     def deterministic(self) -> bool:
@@ -147,6 +159,12 @@ class EqualServers:
             idle_w=np.array(self.profile.idle_w),
             busy_w=np.array(self.profile.busy_w),
         )
+
+
+def require_overheads(prefill_overhead_s: float, token_overhead_s: float) -> None:
+    """Raise `InputError` unless the overheads of messages are times in seconds."""
+    require_not_negative(prefill_overhead_s=prefill_overhead_s, token_overhead_s=token_overhead_s)
+    require_at_most(DELAY_S, prefill_overhead_s=prefill_overhead_s, token_overhead_s=token_overhead_s)
 
 
 def communication_s(

@@ -1,11 +1,12 @@
 """Checks of the measured parts of a profile: coefficients, and points as rows of numbers with fixed columns."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from system.checks import float_array, float_vector, require, require_not_negative, require_one_of
+from system.checks import echo, is_finite_number, require, require_one_of
 
 TIMES = ("median_s", "p10_s", "p90_s")
 # The columns of each kind of row before its times. A context includes the new token.
@@ -26,7 +27,11 @@ def require_mapping(field: str, value: Any) -> None:
 
 
 def _require_block(field: str, coefficients: Any) -> None:
+    """Raise `InputError` unless a block's coefficients take some time."""
     _require_numbers(field, coefficients, ("s", "s per input token", "s per output token"))
+    once_s, input_token_s, output_token_s = coefficients
+    takes_time = once_s + input_token_s > 0 and output_token_s > 0
+    require(takes_time, field, list(coefficients), "no block computes a token in 0 s; measure again")
 
 
 def _require_relay(field: str, coefficients: Any) -> None:
@@ -34,9 +39,9 @@ def _require_relay(field: str, coefficients: Any) -> None:
 
 
 def _require_numbers(field: str, coefficients: Any, units: Sequence[str]) -> None:
-    vector = float_vector(field, coefficients)
-    remedy = f"must be {len(units)} numbers: {', '.join(units)}"
-    require(vector.size == len(units), field, list(coefficients), remedy)
+    fits = isinstance(coefficients, Sequence) and len(coefficients) == len(units)
+    valid = fits and all(is_finite_number(value) and value >= 0 for value in coefficients)
+    require(valid, field, coefficients, f"must be {len(units)} numbers of 0 or above: {', '.join(units)}")
 
 
 def _require_report(field: str, report: Any) -> None:
@@ -45,15 +50,17 @@ def _require_report(field: str, report: Any) -> None:
     Only R² may be negative: noise can make a fit worse than the mean.
     """
     require_mapping(field, report)
-    float_vector(field, list(report.values()), -np.inf)
-    require_not_negative(**{f"{field}.{name}": value for name, value in report.items() if not name.endswith("_r2")})
+    for name, value in report.items():
+        least = -math.inf if str(name).endswith("_r2") else 0
+        valid = is_finite_number(value) and value >= least
+        require(valid, f"{field}.{echo(name)}", value, "must be a finite number, 0 or above except for R²")
 
 
 def _require_points(field: str, points: Any) -> None:
     """Raise `InputError` unless all kinds are known and their rows are valid."""
     require_mapping(field, points)
     for kind, rows in points.items():
-        require_one_of(list(COLUMNS), **{f"a kind in {field}": kind})
+        require_one_of(list(COLUMNS), **{f"a kind in {field}": str(kind)})
         _require_rows(f"{field}.{kind}", rows, (*COLUMNS[kind], *TIMES))
 
 
@@ -62,11 +69,13 @@ def _require_rows(field: str, rows: Rows, columns: Sequence[str]) -> None:
 
     All numbers must be positive, and P10 <= median <= P90.
     """
-    table = float_array(field, rows)
-    fits = table.ndim == 2 and table.shape[1] == len(columns)
-    require(fits, field, f"array of shape {table.shape}", f"must be rows of {', '.join(columns)}")
+    remedy = f"must be rows of numbers: {', '.join(columns)}"
+    is_list = isinstance(rows, Sequence) and len(rows) > 0
+    fits = is_list and all(isinstance(row, Sequence) and len(row) == len(columns) for row in rows)
+    require(fits and all(is_finite_number(value) for row in rows for value in row), field, rows, remedy)
+    table = np.array(rows, dtype=np.float64)
     median_s, p10_s, p90_s = table[:, -3:].T
-    is_valid = (np.isfinite(table) & (table > 0)).all(axis=1) & (p10_s <= median_s) & (median_s <= p90_s)
+    is_valid = (table > 0).all(axis=1) & (p10_s <= median_s) & (median_s <= p90_s)
     first = int(is_valid.argmin())
     remedy = f"must be {', '.join(columns)}, all above 0 and P10 <= median <= P90"
     require(bool(is_valid[first]), f"{field}[{first}]", table[first].tolist(), remedy)

@@ -5,18 +5,22 @@ A profile is one YAML file in this module's folder. Its numbers come from a data
 
 import difflib
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hardware_profiles.measured import CHECKS, Rows, require_mapping
+from hardware_profiles.quantities import require_balanced, require_near_roofline, require_plausible
 from system import InputError, ServedModel
-from system.checks import require, require_not_negative, require_positive
+from system.checks import echo, require, require_not_negative, require_positive
+from system.documents.records import record_of
+from system.documents.yaml_files import read_yaml
+from system.limits import ECHO
 
 FOLDER = Path(__file__).parent
+NAME = re.compile(r"\w[\w.+ -]*")
 
 
 @dataclass(frozen=True)
@@ -47,27 +51,39 @@ class GpuProfile:
     measured_on: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        require(
+            NAME.fullmatch(self.name) is not None, "name", self.name, "must have letters, digits, spaces and _.+- only"
+        )
         require_positive(
             memory_gb=self.memory_gb, prefill_tflops=self.prefill_tflops, bandwidth_gb_per_s=self.bandwidth_gb_per_s
         )
         optional = {name: getattr(self, name) for name in ("cost_per_hour", "idle_w", "busy_w")}
         stated = {name: value for name, value in optional.items() if value is not math.nan}
         require_not_negative(overhead_s=self.overhead_s, **stated)
+        for name in ("memory_gb", "prefill_tflops", "bandwidth_gb_per_s", "overhead_s", *stated):
+            require_plausible(name, getattr(self, name))
+        require_balanced(self.memory_gb, self.prefill_tflops, self.bandwidth_gb_per_s)
+        remedy = f"is above busy_w = {self.busy_w:g}; a server that computes takes more"
+        require(not self.idle_w > self.busy_w, "idle_w", self.idle_w, remedy)
         for name in CHECKS:
             require_mapping(name, getattr(self, name))
             for model, entry in getattr(self, name).items():
-                CHECKS[name](f"{name}.{model}", entry)
+                CHECKS[name](f"{name}.{echo(model)}", entry)
+        require_mapping("measured_on", self.measured_on)
 
     def block_coefficients_s(self, model: ServedModel) -> tuple[float, float, float]:
         """Return the time of one block for one job as three coefficients.
 
         They are in seconds and belong to x = (1, input tokens, output tokens - 1).
         """
-        if model.name in self.measured_block_s:
-            once_s, per_input_token_s, per_output_token_s = self.measured_block_s[model.name]
-            return once_s, per_input_token_s, per_output_token_s
-        per_input_token_s = model.prefill_gflop / (self.prefill_tflops * 1e3)
-        return self.overhead_s, per_input_token_s, model.decode_read_gb / self.bandwidth_gb_per_s
+        input_token_s = model.prefill_gflop / (self.prefill_tflops * 1e3)
+        output_token_s = model.decode_read_gb / self.bandwidth_gb_per_s
+        if model.name not in self.measured_block_s:
+            return self.overhead_s, input_token_s, output_token_s
+        once_s, measured_input_s, measured_output_s = self.measured_block_s[model.name]
+        field = f"measured_block_s.{model.name}"
+        require_near_roofline(field, (measured_input_s, measured_output_s), (input_token_s, output_token_s))
+        return once_s, measured_input_s, measured_output_s
 
 
 def read_profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:
@@ -78,27 +94,9 @@ def read_profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     """
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=2)
+        near = difflib.get_close_matches(str(name)[:ECHO], names, n=2)
         nearest = f"did you mean {' or '.join(near)}; " if near else ""
-        raise InputError(f"profile = {name}: there is no such GPU profile; {nearest}there are {', '.join(names)}")
-    content = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
-    _check_keys(f"{name}.yaml", content)
+        raise InputError(f"profile = {echo(name)}: there is no such GPU profile; {nearest}there are {', '.join(names)}")
+    content = read_yaml(folder / f"{name}.yaml")
+    record_of(GpuProfile, f"{name}.yaml", content)
     return {"_target_": "hardware_profiles.profile.GpuProfile", **content}
-
-
-def _check_keys(file: str, content: Any) -> None:
-    """Raise `InputError` unless a file has the keys of a profile.
-
-    All fields without a default must be there and no other keys, and numbers must be numbers.
-    """
-    require(isinstance(content, dict), file, type(content).__name__, "must be a mapping of keys to values")
-    required = {entry.name for entry in fields(GpuProfile) if entry.default_factory is entry.default is MISSING}
-    known = {entry.name: entry.type for entry in fields(GpuProfile)}
-    require(content.keys() <= known.keys(), file, sorted(content.keys() - known.keys()), "unknown keys; remove them")
-    missing = sorted(required - content.keys())
-    require(not missing, file, missing, "missing keys; give each a value")
-    for key, value in content.items():
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        require(
-            known[key] is not float or is_number, f"{key} in {file}", repr(value), "must be a number, such as 0.001"
-        )

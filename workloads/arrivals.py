@@ -10,7 +10,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from system.checks import require, require_not_negative, require_positive
+from system.checks import require, require_at_most, require_not_negative, require_positive
+from system.limits import CV
 
 Gaps = NDArray[np.float64]
 
@@ -55,6 +56,7 @@ class Gamma:
 
     def __post_init__(self) -> None:
         require_positive(cv=self.cv)
+        require(1 / CV <= self.cv <= CV, "cv", self.cv, f"must be at least {1 / CV:g} and at most {CV:,}")
 
     def gaps_s(self, rate_per_s: float, count: int, rng: np.random.Generator) -> Gaps:
         """Return (count,) gamma gaps of mean 1/rate."""
@@ -74,6 +76,7 @@ class Hyperexponential:
 
     def __post_init__(self) -> None:
         require(1 <= self.cv < np.inf, "cv", self.cv, "must be at least 1; for less variable gaps use Gamma")
+        require_at_most(CV, cv=self.cv)
 
     @property
     def first_share(self) -> float:

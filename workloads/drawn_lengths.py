@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from system.checks import require_memory
 from system.random_streams import RandomStreams
 from workloads.jobs import Jobs
 from workloads.requests import Requests, fitted
 from workloads.synthetic import MeanLengths
-from workloads.workload import rate_or_native
+from workloads.workload import rate_or_native, require_job_memory
+
+STEP_BYTES = 60  # of a token at which a length is rounded up
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class DrawnLengths(MeanLengths):
         """
         if limit < 2:
             return 1.0
+        require_memory(STEP_BYTES * limit, "use smaller cache slots", cache_tokens=limit)
         halves = np.arange(limit) + 0.5
         further_tokens = self.output_tokens - 1
         steps = halves[1:] / self.input_tokens
@@ -48,6 +52,7 @@ class DrawnLengths(MeanLengths):
 
     def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
         """Return `job_count` jobs of size 1; `lengths` is (n, 2) whole numbers."""
+        require_job_memory(self.job_count)
         rate = rate_or_native(rate_per_s, self.native_rate_per_s)
         arrival_s = np.cumsum(self.arrivals.gaps_s(rate, self.job_count, streams.jobs("arrivals")))
         size = streams.jobs("sizes").standard_exponential(self.job_count)

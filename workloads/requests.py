@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from system.checks import require, require_one_of
 from system.errors import InputError
 
+Tokens = NDArray[np.int64] | NDArray[np.int32]
 OverLength = Literal["truncate", "drop", "size_to_trace", "untreated"]
 
 
@@ -27,14 +28,19 @@ class Requests:
     """n requests in order of arrival."""
 
     arrival_s: NDArray[np.float64]  # (n,)
-    input_tokens: NDArray[np.int64]  # (n,), at least 1
-    output_tokens: NDArray[np.int64]  # (n,), at least 1
+    input_tokens: Tokens  # (n,), at least 1
+    output_tokens: Tokens  # (n,), at least 1
 
     def __len__(self) -> int:
         return self.arrival_s.size
 
     @property
-    def total_tokens(self) -> NDArray[np.int64]:
+    def columns(self) -> tuple[NDArray[np.float64], Tokens, Tokens]:
+        """Return arrivals, input tokens and output tokens."""
+        return self.arrival_s, self.input_tokens, self.output_tokens
+
+    @property
+    def total_tokens(self) -> Tokens:
         """Return (n,) the tokens that a cache slot must hold."""
         return self.input_tokens + self.output_tokens
 
@@ -89,5 +95,5 @@ def _truncated(requests: Requests, slot_tokens: int) -> Requests:
     """
     remedy = "a request needs at least 2 tokens, one of prompt and one of output; use a larger slot"
     require(slot_tokens >= 2, "slot_tokens", slot_tokens, remedy)
-    output: NDArray[np.int64] = np.minimum(requests.output_tokens, slot_tokens - 1)
+    output: Tokens = np.minimum(requests.output_tokens, slot_tokens - 1)
     return replace(requests, input_tokens=np.minimum(requests.input_tokens, slot_tokens - output), output_tokens=output)

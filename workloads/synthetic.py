@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from system import NotApplicableError
-from system.checks import float_vector, require, require_count, require_one_of
+from system.checks import float_vector, require, require_at_most, require_count, require_one_of
+from system.limits import JOBS, TOKENS
 from system.random_streams import RandomStreams
 from workloads.arrivals import ArrivalProcess, Poisson
 from workloads.jobs import Jobs
 from workloads.requests import OverLength, Requests, fitted, over_length_share, require_treatment
-from workloads.workload import Workload, rate_or_native
+from workloads.workload import Workload, rate_or_native, require_job_memory
 
 Sizes = Literal["exponential", "constant"]
 INPUT_GRID, OUTPUT_GRID = 128, 8192  # output lengths have the longer tail
@@ -34,8 +35,10 @@ class MeanLengths:
 
     def __post_init__(self) -> None:
         require_count(job_count=self.job_count)
+        require_at_most(JOBS, job_count=self.job_count)
         float_vector("input_tokens", [self.input_tokens], minimum=1)
         float_vector("output_tokens", [self.output_tokens], minimum=1)
+        require_at_most(TOKENS, input_tokens=self.input_tokens, output_tokens=self.output_tokens)
 
     @property
     def mean_job(self) -> tuple[float, float, float]:
@@ -79,6 +82,7 @@ class SyntheticWorkload(MeanLengths):
 
     def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
         """Return `job_count` jobs; `lengths` has shape (1, 2)."""
+        require_job_memory(self.job_count)
         size = np.ones(self.job_count)
         if self.sizes == "exponential":
             size = streams.jobs("sizes").standard_exponential(self.job_count)
@@ -177,6 +181,7 @@ class CalibratedWorkload:
 
     def __post_init__(self) -> None:
         require_count(job_count=self.job_count)
+        require_at_most(JOBS, job_count=self.job_count)
         require_treatment(self.over_length)
 
     @property
@@ -223,6 +228,7 @@ class CalibratedWorkload:
 
     def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
         """Return the requests as jobs of size 1; `lengths` has a row for each."""
+        require_job_memory(self.job_count)
         rate = rate_or_native(rate_per_s, self.native_rate_per_s) / self._kept_share
         arrival_s = np.cumsum(self.arrivals.gaps_s(rate, self.job_count, streams.jobs("arrivals")))
         rng = streams.jobs("lengths")

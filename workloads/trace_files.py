@@ -1,31 +1,43 @@
-"""Reader of request traces: CSV or JSONL, perhaps packed by gzip, in chunks of lines.
+"""Reader of request traces: CSV or JSONL, in chunks of lines.
 
 Only one chunk of text is in memory at a time, and reading ends after the requests that are wanted. So the lines after
 them are not checked.
 """
 
-import gzip
+import csv
 import itertools
 import json
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
+from math import inf
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from system.checks import require
+from system.checks import echo, require
+from system.documents.json_files import unrepeated, whole
 from system.errors import InputError
+from system.limits import TRACE_LINE
+from system.words import counted, shortened
 from workloads.requests import Requests
 from workloads.trace_columns import TOKENS_REMEDY, Clock, Column, token_counts
 from workloads.trace_formats import TraceFormat, formats_with
+from workloads.trace_lines import lines_of, refuse_too_many_lines, refuse_too_many_requests
 
 CHUNK_LINES = 20_000
 CSV_ENDINGS = (".csv", ".csv.gz")
 ENDINGS = (*CSV_ENDINGS, ".jsonl", ".jsonl.gz")
 UNANSWERED_REMEDY = f"{TOKENS_REMEDY}; for requests without an answer set unanswered to drop or one_token"
+OTHER_SEPARATORS = re.compile(r"[;|\t]")  # of fields that other programs write
+
+Row = tuple[int, tuple[str, ...]]  # line number and the values of the three columns
+
+csv.field_size_limit(TRACE_LINE)  # a prompt can be longer than the default of 131,072 characters
 
 
 class Recording(NamedTuple):
@@ -39,39 +51,58 @@ class Recording(NamedTuple):
     unanswered: NDArray[np.int64]
 
 
-def read_recording(path: Path, form: TraceFormat, count: int | None = None) -> Recording:
-    """Return at least the first `count` requests; None means all.
+class GrowingColumn:
+    """A column that grows in place, as joining parts at the end would double its memory."""
 
-    A file with fewer is read to its end. A process reads a file once for each number of chunks, unless it changes.
+    def __init__(self, dtype: DTypeLike) -> None:
+        """Start without values."""
+        self._values: NDArray[Any] = np.empty(CHUNK_LINES, dtype)
+        self._size = 0
+
+    def extend(self, part: NDArray[Any]) -> None:
+        """Append values."""
+        end = self._size + part.size
+        if end > self._values.size:
+            self._values.resize(max(end, self._values.size * 9 // 8), refcheck=False)
+        self._values[self._size : end] = part
+        self._size = end
+
+    @property
+    def filled(self) -> NDArray[Any]:
+        """Return the values so far."""
+        return self._values[: self._size]
+
+
+def read_recording(path: Path, form: TraceFormat, count: int | None = None, end_s: float = inf) -> Recording:
+    """Return at least the first `count` requests, or those until a time.
+
+    By default these are all. A file with fewer is read to its end. A process reads a file once for each number of
+    chunks, unless it changes.
     """
     status = path.stat()
-    chunks = None if count is None else -(-count // CHUNK_LINES)
-    return _read(path, (status.st_mtime_ns, status.st_size), form, chunks)
+    chunks = inf if count is None else -(-count // CHUNK_LINES)
+    return _read(path, (status.st_mtime_ns, status.st_size), form, chunks, end_s)
 
 
 @cache
-def _read(path: Path, version: tuple[int, int], form: TraceFormat, chunks: int | None) -> Recording:
+def _read(path: Path, version: tuple[int, int], form: TraceFormat, chunks: float, end_s: float) -> Recording:
     """Read enough chunks; `version` tells cached versions apart."""
-    clock, parts, kept = Clock(form.time_unit), [], 0
+    if chunks == end_s == inf:
+        refuse_too_many_lines(path)
+    clock, kept = Clock(form.time_unit), 0
+    columns = tuple(map(GrowingColumn, (np.float64, np.int32, np.int32, np.int64)))
     for text in _chunks(path, form.columns):
-        parts.append(_parsed(path, text, form, clock))
-        kept += len(parts[-1].requests)
-        if chunks is not None and kept >= chunks * CHUNK_LINES:
+        chunk = _parsed(path, text, form, clock)
+        for column, part in zip(columns, (*chunk.requests.columns, chunk.unanswered + kept), strict=True):
+            column.extend(part)
+        kept += len(chunk.requests)
+        refuse_too_many_requests(path, kept)
+        if kept >= chunks * CHUNK_LINES or clock.last_s >= end_s:
             break
     if kept == 0:
         raise InputError(f"{path} has no request with an answer: set unanswered to one_token, or use another file")
-    return _joined(parts)
-
-
-def _joined(parts: Sequence[Recording]) -> Recording:
-    starts = np.cumsum([0, *(len(part.requests) for part in parts)])
-    requests = Requests(
-        np.concatenate([part.requests.arrival_s for part in parts]),
-        np.concatenate([part.requests.input_tokens for part in parts]),
-        np.concatenate([part.requests.output_tokens for part in parts]),
-    )
-    unanswered = [part.unanswered + start for part, start in zip(parts, starts, strict=False)]
-    return Recording(requests, np.concatenate(unanswered))
+    *requests, unanswered = (column.filled for column in columns)
+    return Recording(Requests(*requests), unanswered)
 
 
 def _parsed(path: Path, text: pd.DataFrame, form: TraceFormat, clock: Clock) -> Recording:
@@ -93,68 +124,69 @@ def _chunks(path: Path, titles: Sequence[str]) -> Iterator[pd.DataFrame]:
     """Yield these columns as text, labelled by line number."""
     name = path.name.lower()
     require(name.endswith(ENDINGS), "file", path, f"its name must end in one of {', '.join(ENDINGS)}")
-    reader = _csv_chunks if name.endswith(CSV_ENDINGS) else _jsonl_chunks
-    try:
-        yield from reader(path, titles)
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-        raise InputError(f"{path} cannot be read ({error}): give a text file, or one packed by gzip as .gz") from error
+    rows_of = _csv_rows if name.endswith(CSV_ENDINGS) else _jsonl_rows
+    rows = rows_of(path, lines_of(path), titles)
+    while batch := list(itertools.islice(rows, CHUNK_LINES)):
+        numbers, values = zip(*batch, strict=True)
+        yield pd.DataFrame(dict(zip(titles, zip(*values, strict=True), strict=True)), index=numbers, dtype=object)
 
 
-def _csv_chunks(path: Path, titles: Sequence[str]) -> Iterator[pd.DataFrame]:
+def _csv_rows(path: Path, lines: Iterator[str], titles: Sequence[str]) -> Iterator[Row]:
+    reader, line = csv.reader(lines, strict=True), 1
     try:
-        # The header is read as a row. Otherwise pandas would make the first field of a first row with too many fields
-        # an index.
-        lines = pd.read_csv(
-            path, header=None, dtype=str, skip_blank_lines=False, chunksize=CHUNK_LINES, encoding="utf-8-sig"
-        )
-        with lines:
-            first = lines.get_chunk(CHUNK_LINES + 1)
-            header = first.iloc[0].astype(str).tolist()
-            _require_titles(path, header, titles)
-            if len(first) == 1:
-                raise InputError(f"{path} has a header but no requests: add at least one line")
-            for chunk in itertools.chain([first.iloc[1:]], lines):
-                columns = chunk[[header.index(title) for title in titles]]
-                yield columns.set_axis(list(titles), axis=1).set_axis(chunk.index + 1)
-    except pd.errors.EmptyDataError:
-        raise InputError(f"{path} is empty: give a file with the columns {', '.join(titles)}") from None
-    except pd.errors.ParserError as error:
-        reason = str(error).rsplit("C error: ", maxsplit=1)[-1].strip()
-        raise InputError(f"{path}: {reason}: give every line as many fields as the header") from error
+        header = next(reader, None)
+        if header is None:
+            raise InputError(f"{path} is empty: give a file with the columns {', '.join(titles)}")
+        _require_titles(path, header, titles)
+        columns = itemgetter(*(header.index(title) for title in titles))
+        first = line = reader.line_num + 1
+        for row in reader:
+            if len(row) != len(header):
+                counts = f"has {counted(len(row), 'field')}, but the header has {len(header)}"
+                raise InputError(f"{path}, line {line}: {counts}; give every line all of its fields")
+            yield line, columns(row)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{path}, line {line}: {error}; close each quote, and double a quote in a text") from error
+    if line == first:
+        raise InputError(f"{path} has a header but no requests: add at least one line")
 
 
 def _require_titles(path: Path, present: Sequence[str], titles: Sequence[str]) -> None:
     missing = [title for title in titles if title not in present]
     if missing:
         fitting = formats_with(present)
-        remedy = f"use format {' or '.join(fitting)}" if fitting else "name its column in columns"
-        raise InputError(f"{path} has no column {missing[0]}, only {', '.join(present)}: {remedy}")
+        remedy = f"use format {' or '.join(fitting)} without columns" if fitting else "name its column in columns"
+        if len(present) == 1 and OTHER_SEPARATORS.search(present[0]):
+            remedy = "separate its fields by commas"
+        columns = shortened([echo(title) for title in present], 10)
+        raise InputError(f"{path} has no column {echo(missing[0])}, only {columns}: {remedy}")
+    repeated = [title for title in titles if present.count(title) > 1]
+    if repeated:
+        raise InputError(f"{path} has more than one column {echo(repeated[0])}: rename all but one")
 
 
-def _jsonl_chunks(path: Path, titles: Sequence[str]) -> Iterator[pd.DataFrame]:
-    opened = gzip.open if path.name.lower().endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8-sig") as lines:
-        first = 1
-        while batch := list(itertools.islice(lines, CHUNK_LINES)):
-            rows = [_object(path, first + n, line) for n, line in enumerate(batch)]
-            if first == 1:
-                _require_titles(path, list(rows[0]), titles)
-            fields = {title: [_text(row.get(title)) for row in rows] for title in titles}
-            yield pd.DataFrame(fields, index=range(first, first + len(rows)), dtype=object)
-            first += len(rows)
-    if first == 1:
+def _jsonl_rows(path: Path, lines: Iterator[str], titles: Sequence[str]) -> Iterator[Row]:
+    number = 0
+    for number, line in enumerate(lines, 1):
+        row = _object(f"{path}, line {number}", line)
+        if number == 1:
+            _require_titles(path, list(row), titles)
+        yield number, tuple(_text(row.get(title)) for title in titles)
+    if number == 0:
         raise InputError(f"{path} is empty: give a file with the keys {', '.join(titles)}")
 
 
-def _object(path: Path, line: int, text: str) -> dict[str, Any]:
+def _object(location: str, line: str) -> dict[str, Any]:
     try:
-        row = json.loads(text)
-    except json.JSONDecodeError:
-        row = None
+        row = json.loads(line, object_pairs_hook=unrepeated, parse_int=whole)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise InputError(f"{location}: is not understood as JSON ({reason}); give one object a line") from error
     if not isinstance(row, dict):
-        raise InputError(f"{path}, line {line}: is not a JSON object; give one request a line")
+        raise InputError(f"{location} = {echo(row)}: is not a JSON object; give one request a line")
     return row
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
 from system.checks import require, require_known, require_one_of
+from system.documents.entries import Entry
+from system.documents.yaml_files import read_yaml
 
 DATE = "date"
 UNITS_S = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -61,12 +61,15 @@ def trace_format(
     """
     require_known("format", name, _formats())
     own = _formats()[name]
+    is_mapping = columns is None or isinstance(columns, Mapping)
+    require(is_mapping, "columns", columns, f"must be a mapping with keys of {', '.join(COLUMNS)}")
     for column in columns or ():
         require_known("columns", column, COLUMNS)
     given = {column: str(title) for column, title in (columns or {}).items() if title is not None}
     titles = own["columns"] | given
     require(len(set(titles.values())) == len(COLUMNS), "columns", titles, "must be three different columns")
-    return TraceFormat(**titles, time_unit=time_unit or own.get("time_unit"), unanswered=unanswered)
+    unit = own.get("time_unit") if time_unit is None else time_unit
+    return TraceFormat(**titles, time_unit=unit, unanswered=unanswered)
 
 
 def formats_with(titles: Iterable[str]) -> list[str]:
@@ -77,5 +80,10 @@ def formats_with(titles: Iterable[str]) -> list[str]:
 
 @cache
 def _formats() -> dict[str, dict[str, Any]]:
-    formats: dict[str, dict[str, Any]] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+    file = Path(__file__).with_suffix(".yaml")
+    formats: dict[str, dict[str, Any]] = read_yaml(file)
+    for name, own in formats.items():
+        columns = Entry.of(f"{name} in {file}", own, ("columns", "time_unit")).part("columns", "three columns", COLUMNS)
+        for column in COLUMNS:
+            columns.text(column, "the name of a column")
     return formats

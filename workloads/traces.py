@@ -1,19 +1,21 @@
 """Replay of recorded requests at any rate, with their arrival times, input and output tokens."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 
-from system.checks import require, require_count, require_positive
+from system.checks import is_finite_number, require, require_at_most, require_count, require_positive
 from system.errors import InputError
+from system.limits import TOKENS, TRACE_REQUESTS
 from system.random_streams import RandomStreams
 from system.words import counted
-from workloads.datasets import DataSet, sha256_of
+from workloads.datasets import DataSet, require_file, sha256_of
 from workloads.jobs import Jobs
 from workloads.requests import OverLength, Requests, fitted, over_length_share, require_treatment
 from workloads.trace_files import Recording, read_recording
@@ -38,17 +40,19 @@ class Replay(ABC):
 
     def __post_init__(self) -> None:
         require_treatment(self.over_length)
-        for name in ("first", "slot_tokens"):
+        for name, limit in (("first", TRACE_REQUESTS), ("slot_tokens", TOKENS)):
             if getattr(self, name) is not None:
                 require_count(**{name: getattr(self, name)})
+                require_at_most(limit, **{name: getattr(self, name)})
         if self.window_s is not None:
-            self._check_window(tuple(self.window_s))
+            self._check_window(self.window_s)
 
-    def _check_window(self, window_s: tuple[float, ...]) -> None:
+    def _check_window(self, window_s: Sequence[float]) -> None:
         require(self.first is None, "first", self.first, "give either first or window_s, not both")
-        ascending = len(window_s) == 2 and 0 <= window_s[0] < window_s[1]
-        require(ascending, "window_s", list(window_s), "must be [start, end] with 0 <= start < end")
-        object.__setattr__(self, "window_s", window_s)
+        is_pair = isinstance(window_s, Sequence) and len(window_s) == 2 and all(map(is_finite_number, window_s))
+        ascending = is_pair and 0 <= window_s[0] < window_s[1]
+        require(ascending, "window_s", window_s, "must be [start, end] with 0 <= start < end, in seconds")
+        object.__setattr__(self, "window_s", tuple(window_s))
 
     @property
     @abstractmethod
@@ -57,13 +61,14 @@ class Replay(ABC):
 
     @abstractmethod
     def recording(self) -> Recording:
-        """Return at least the first `first` requests of the trace."""
+        """Return at least the requests that `first` or `window_s` selects."""
 
     @cached_property
     def recorded(self) -> Requests:
         """Return the selected requests as recorded, the first one at time 0."""
         selected = self.recording().requests.select(self._rows)
-        return replace(selected, arrival_s=selected.arrival_s - selected.arrival_s[0])
+        begin_s = selected.arrival_s[0]
+        return replace(selected, arrival_s=selected.arrival_s - begin_s) if begin_s else selected
 
     @cached_property
     def unanswered_requests(self) -> int:
@@ -71,16 +76,21 @@ class Replay(ABC):
         first, end = np.searchsorted(self.recording().unanswered, (self._rows.start, self._rows.stop))
         return int(end - first)
 
+    @property
+    def _end_s(self) -> float:
+        return inf if self.window_s is None else self.window_s[1]
+
     @cached_property
     def _rows(self) -> slice:
         """Return the rows that `first` or `window_s` selects."""
         requests = self.recording().requests
         count = len(requests)
         if self.window_s is not None:
-            start, end = np.searchsorted(requests.arrival_s, self.window_s)
-            remedy = f"no request of {self.name} lies in it; they span 0 to {requests.arrival_s[-1]:g} s"
+            start, end = map(int, np.searchsorted(requests.arrival_s, self.window_s))
+            word, nearest = ("next", start) if start < count else ("last", -1)
+            remedy = f"no request of {self.name} lies in it; the {word} one comes at {requests.arrival_s[nearest]:g} s"
             require(start < end, "window_s", list(self.window_s), remedy)
-            return slice(int(start), int(end))
+            return slice(start, end)
         if self.first is not None:
             size = counted(count, "request")
             require(self.first <= count, "first", self.first, f"{self.name} has only {size}; use fewer")
@@ -156,7 +166,7 @@ class TraceWorkload(Replay):
 
     def recording(self) -> Recording:
         """Return the requests of the data set, downloaded if necessary."""
-        return read_recording(self.dataset.path(), trace_format("azure"), self.first)
+        return read_recording(self.dataset.path(), trace_format("azure"), self.first, self._end_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,9 +190,8 @@ class FileTrace(Replay):
         self._check_file()
 
     def _check_file(self) -> None:
-        path = Path(self.file)
-        require(path.is_file(), "file", self.file, "there is no such file; paths start where the command is run")
-        changed = self.sha256 is not None and sha256_of(path) != self.sha256
+        require_file(self.file)
+        changed = self.sha256 is not None and sha256_of(Path(self.file)) != self.sha256
         require(not changed, "file", self.file, "it changed after the command was started; start it again")
 
     @property
@@ -197,4 +206,4 @@ class FileTrace(Replay):
 
     def recording(self) -> Recording:
         """Return the requests of the file."""
-        return read_recording(Path(self.file), self.layout, self.first)
+        return read_recording(Path(self.file), self.layout, self.first, self._end_s)

@@ -2,10 +2,12 @@
 
 from typing import Protocol
 
-from system.checks import require_positive
+from system.checks import require_memory, require_positive
 from system.errors import InputError
 from system.random_streams import RandomStreams
 from workloads.jobs import Jobs
+
+JOB_BYTES = 100  # of a job and its times
 
 
 class Workload(Protocol):
@@ -39,6 +41,11 @@ class Workload(Protocol):
 
         Raises `InputError` if neither rate is given.
         """
+
+
+def require_job_memory(job_count: int) -> None:
+    """Raise `InputError` unless all jobs of a simulation fit into memory at once."""
+    require_memory(JOB_BYTES * job_count, "use fewer jobs, or evaluator=simulation_stream", job_count=job_count)
 
 
 def rate_or_native(rate_per_s: float | None, native_rate_per_s: float | None) -> float:

@@ -1,17 +1,19 @@
 """Listed servers as a cluster of an experiment (`conf/cluster/typed.yaml`), perhaps read from a file of one's own."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from hardware_profiles.clusters import require_overheads
 from hardware_profiles.listed.gpus import profile_fields
 from hardware_profiles.listed.machines import LIST_KEYS, Machines, machines_of, overheads_of
 from hardware_profiles.profile import GpuProfile
 from system import InputError, RandomStreams, ServedModel, Servers
-from system.checks import require_not_negative
-from system.entries import Entry, read_yaml
+from system.checks import require, require_known, require_path
+from system.documents.entries import Entry
+from system.documents.yaml_files import read_yaml
 
 FILE_KEYS = (*LIST_KEYS, "overheads")
 SIMILAR = 0.8  # from this likeness on an unknown key of a file is taken for a mistyped one
@@ -37,7 +39,7 @@ class ListedCluster:
     file: str | None = None
 
     def __post_init__(self) -> None:
-        require_not_negative(prefill_overhead_s=self.prefill_overhead_s, token_overhead_s=self.token_overhead_s)
+        require_overheads(self.prefill_overhead_s, self.token_overhead_s)
 
     def draw(self, model: ServedModel, streams: RandomStreams) -> Servers:
         """Return the servers, which are the same in every draw."""
@@ -47,7 +49,11 @@ class ListedCluster:
         """Return the servers with the names of their GPUs."""
         content = {key: getattr(self, key) for key in LIST_KEYS if getattr(self, key) is not None}
         overheads_s = self.prefill_overhead_s, self.token_overhead_s
-        return machines_of(Entry.of("", content, LIST_KEYS), model, self.profiles.__getitem__, overheads_s)
+        return machines_of(Entry.of("", content, LIST_KEYS), model, self._profile, overheads_s)
+
+    def _profile(self, name: str) -> GpuProfile:
+        require_known("cluster.profiles", name, self.profiles)
+        return self.profiles[name]
 
 
 def read_list(file: str | None) -> dict[str, Any]:
@@ -58,6 +64,7 @@ def read_list(file: str | None) -> dict[str, Any]:
     """
     if file is None:
         raise InputError("cluster.file = None: name a list of servers, such as cluster.file=mine.yaml")
+    require_path(**{"cluster.file": file})
     content = read_yaml(Path(file))
     top = Entry.of("", content, content if isinstance(content, dict) else FILE_KEYS)
     for key in top.content:
@@ -70,11 +77,13 @@ def read_list(file: str | None) -> dict[str, Any]:
     return {**fields, "prefill_overhead_s": once_s, "token_overhead_s": token_s}
 
 
-def listed_profiles(servers: Iterable[Any], file: str | None = None) -> dict[str, Any]:
+def listed_profiles(servers: Any, file: str | None = None) -> dict[str, Any]:
     """Return the profile of each GPU that servers name.
 
     They are mappings for `instantiate`. A name such as "measured.yaml" is that of a file in the folder of the list.
     """
+    is_list = isinstance(servers, Sequence) and not isinstance(servers, str)
+    require(is_list, "cluster.servers", servers, "must be a list of servers, each with a gpu and an rtt_ms")
     named = [server for server in servers if isinstance(server, Mapping) and server.get("gpu") is not None]
     names = dict.fromkeys(str(server["gpu"]) for server in named)
     folder = Path(file).parent if file else Path()

@@ -1,16 +1,23 @@
 """GPUs of listed servers: a profile by name, or the server's own numbers."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hardware_profiles import profile
 from hardware_profiles.profile import GpuProfile
+from hardware_profiles.quantities import plausible
 from system import InputError, ServedModel
-from system.checks import require
-from system.entries import Entry
+from system.checks import echo, require
+from system.documents.entries import Entry
 
-GPU_KEYS = ("memory_gb", "prefill_tflops", "bandwidth_gb_per_s", "overhead_ms")
+OWN = {
+    "memory_gb": "the memory of its GPU in GB",
+    "prefill_tflops": "its TFLOP/s in 16 bit",
+    "bandwidth_gb_per_s": "its memory bandwidth in GB/s",
+}
+GPU_KEYS = (*OWN, "overhead_ms")
 OWN_NUMBERS = "own numbers"
 BLOCK_OVERHEAD_MS = 1.0  # once per block and job (paper footnote 2)
 # PETALS reserves 2 GiB for BLOOM's hidden size; for other hidden sizes it is in proportion.
@@ -34,6 +41,7 @@ def profile_fields(name: str, folder: Path) -> dict[str, Any]:
 def profiles_in(folder: Path) -> Profiles:
     """Return a reader of profiles, those of a folder included."""
 
+    @cache  # servers share profiles
     def read(name: str) -> GpuProfile:
         fields = profile_fields(name, folder)
         return GpuProfile(**{key: value for key, value in fields.items() if key != "_target_"})
@@ -46,9 +54,8 @@ def gpu_of(entry: Entry, profiles: Profiles) -> GpuProfile:
     if "gpu" not in entry:
         return _own_gpu(entry)
     for key in GPU_KEYS:
-        remedy = (
-            f"gpu = {entry.content['gpu']} sets it already; give one of the two (free_memory_gb is the free memory)"
-        )
+        gpu = echo(entry.content["gpu"])
+        remedy = f"gpu = {gpu} sets it already; give one of the two (free_memory_gb is the free memory)"
         require(key not in entry, entry.where(key), entry.content.get(key), remedy)
     try:
         return profiles(entry.text("gpu", "the name of a profile"))
@@ -59,18 +66,14 @@ def gpu_of(entry: Entry, profiles: Profiles) -> GpuProfile:
 def _own_gpu(entry: Entry) -> GpuProfile:
     if not any(key in entry for key in GPU_KEYS):
         entry.value("gpu", "a profile's name, such as rtx_4090, or memory_gb, prefill_tflops and bandwidth_gb_per_s")
-    overhead_ms = entry.not_negative("overhead_ms", "ms") if "overhead_ms" in entry else BLOCK_OVERHEAD_MS
-    return GpuProfile(
-        name=OWN_NUMBERS,
-        description=OWN_NUMBERS,
-        source="the inventory",
-        memory_gb=entry.positive("memory_gb", "the memory of its GPU in GB, or the name of a profile as gpu"),
-        prefill_tflops=entry.positive("prefill_tflops", "its TFLOP/s in 16 bit, or the name of a profile as gpu"),
-        bandwidth_gb_per_s=entry.positive(
-            "bandwidth_gb_per_s", "its memory bandwidth in GB/s, or the name of a profile as gpu"
-        ),
-        overhead_s=overhead_ms / 1e3,
-    )
+    overhead_ms = plausible(entry, "overhead_ms", "ms") if "overhead_ms" in entry else BLOCK_OVERHEAD_MS
+    numbers: dict[str, Any] = {
+        key: entry.positive(key, f"{meaning}, or the name of a profile as gpu") for key, meaning in OWN.items()
+    }
+    try:
+        return GpuProfile(OWN_NUMBERS, OWN_NUMBERS, "the inventory", **numbers, overhead_s=overhead_ms / 1e3)
+    except InputError as error:
+        raise InputError(f"{entry.label}: {error}") from error
 
 
 def free_memory_gb(entry: Entry, gpu: GpuProfile, model: ServedModel) -> float:

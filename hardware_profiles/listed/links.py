@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from hardware_profiles.networks.cities import CITIES
 from hardware_profiles.networks.european import LARGEST_MATRIX, European
 from hardware_profiles.networks.great_circle import great_circle_km
+from hardware_profiles.quantities import plausible, require_plausible
 from system import InputError
 from system.checks import is_finite_number, require, require_known, require_not_negative
-from system.entries import Entry
+from system.documents.entries import Entry
 
 BETWEEN_SERVERS, BETWEEN_REGIONS = "rtt_between_servers_ms", "rtt_between_regions_ms"
 POSITIONS = {city: (latitude_deg, longitude_deg) for city, latitude_deg, longitude_deg in CITIES}
@@ -67,6 +68,7 @@ class RegionTable:
     def _add(self, region: str, other: str, rtt_ms: Any) -> None:
         key, pair = f"{BETWEEN_REGIONS}.{region}.{other}", frozenset((region, other))
         require_not_negative(**{key: rtt_ms})
+        require_plausible("rtt_ms", rtt_ms, key)
         known = self._rtt_ms.setdefault(pair, float(rtt_ms))
         require(known == rtt_ms, key, rtt_ms, f"must be {known:g} as in the other direction; a round trip has one time")
 
@@ -101,7 +103,7 @@ def to_orchestrator_s(entry: Entry, top: Entry, regions: Regions) -> tuple[float
         hint = (
             "the round-trip time to the orchestrator in ms, or a region (and the orchestrator's region as orchestrator)"
         )
-        return entry.not_negative("rtt_ms", hint) / 1e3, None
+        return plausible(entry, "rtt_ms", hint) / 1e3, None
     region = regions.region(entry, "region")
     return float(regions.rtt_s([region], [regions.region(top, "orchestrator")])[0, 0]), region
 
@@ -115,17 +117,16 @@ def between_servers_s(
     group has one, and are otherwise the one number that the file gives.
     """
     count = sum(counts)
-    if all(region is not None for region in groups):
-        given = top.content.get(BETWEEN_SERVERS)
-        require(given is None, BETWEEN_SERVERS, given, "the regions set it already; remove it")
-        rtt_s = regions.rtt_s(groups, groups).repeat(counts, axis=0).repeat(counts, axis=1)
-    elif BETWEEN_REGIONS in top:
+    one_ms = plausible(top, BETWEEN_SERVERS, "ms", "rtt_ms") if BETWEEN_SERVERS in top else None
+    have_regions = all(region is not None for region in groups)
+    require(one_ms is None or not have_regions, BETWEEN_SERVERS, one_ms, "the regions set it already; remove it")
+    if BETWEEN_REGIONS in top and not have_regions:
         raise InputError(f"{BETWEEN_REGIONS}: some servers have no region; give all of them one, or remove it")
-    elif BETWEEN_SERVERS in top:
-        rtt_s = np.full((count, count), top.not_negative(BETWEEN_SERVERS, "ms") / 1e3)
+    if count > LARGEST_MATRIX or not (have_regions or one_ms is not None):
+        return None
+    if have_regions:
+        rtt_s = regions.rtt_s(groups, groups).repeat(counts, axis=0).repeat(counts, axis=1)
     else:
-        return None
-    if count > LARGEST_MATRIX:
-        return None
+        rtt_s = np.full((count, count), one_ms) / 1e3
     np.fill_diagonal(rtt_s, 0.0)
     return rtt_s

@@ -18,9 +18,11 @@ from hardware_profiles.listed.links import (
     to_orchestrator_s,
 )
 from hardware_profiles.profile import GpuProfile
+from hardware_profiles.quantities import plausible
 from system import InputError, ServedModel, Servers
-from system.checks import require
-from system.entries import Entry
+from system.checks import echo, require, require_at_most
+from system.documents.entries import Entry
+from system.limits import NAME, SERVERS
 
 SERVER_KEYS = ("name", "count", "gpu", *GPU_KEYS, "free_memory_gb", "rtt_ms", "region", "cost_per_hour")
 LIST_KEYS = ("servers", "orchestrator", BETWEEN_SERVERS, BETWEEN_REGIONS)
@@ -59,7 +61,7 @@ class Machines:
         if len(unknown) == costs.size:
             return None
         if unknown:
-            name = self.servers.name(unknown[0])
+            name = echo(self.servers.name(unknown[0]))
             raise InputError(f"cost_per_hour of server {name} is missing: give it for every server or for none")
         return costs
 
@@ -70,8 +72,9 @@ def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s:
     A round trip has the first overhead for the prefill and the second for each further token. Raises `InputError` with
     the name of the first server that is wrong.
     """
-    regions = regions_of(top)
-    groups = [_group(entry, top, model, profiles, regions) for entry in server_entries(top)]
+    regions, entries = regions_of(top), server_entries(top)
+    require_at_most(SERVERS, **{"count of all servers": sum(map(_count, entries))})
+    groups = [_group(entry, top, model, profiles, regions) for entry in entries]
     counts = [len(group.names) for group in groups]
     names = tuple(name for group in groups for name in group.names)
     _require_distinct(names)
@@ -96,7 +99,7 @@ def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s:
 def server_entries(top: Entry, keys: Sequence[str] = SERVER_KEYS) -> list[Entry]:
     """Return the entries under `servers`, each labelled with its name."""
     listed = top.value("servers", "a list of servers, each with a name, a gpu and an rtt_ms")
-    require(isinstance(listed, list) and listed != [], "servers", repr(listed), "must be a list of at least one server")
+    require(isinstance(listed, list) and listed != [], "servers", listed, "must be a list of at least one server")
     return [Entry.of(_label(n, content), content, keys) for n, content in enumerate(listed, 1)]
 
 
@@ -104,35 +107,40 @@ def overheads_of(top: Entry) -> tuple[float, float]:
     """Return overheads (s) of prefill and of each further token."""
     overheads = top.part("overheads", "a mapping", OVERHEAD_KEYS) if "overheads" in top else Entry("overheads", {})
     once_s, token_s = (
-        (overheads.not_negative(key, "ms") if key in overheads else HOP_OVERHEAD_MS) / 1e3 for key in OVERHEAD_KEYS
+        (plausible(overheads, key, "ms") if key in overheads else HOP_OVERHEAD_MS) / 1e3 for key in OVERHEAD_KEYS
     )
     return once_s, token_s
 
 
 def _label(n: int, content: Any) -> str:
     named = isinstance(content, dict) and content.get("name") is not None
-    return f"server {content['name']}" if named else f"server number {n}"
+    return f"server {echo(content['name'])}" if named else f"server number {n}"
 
 
 def _group(entry: Entry, top: Entry, model: ServedModel, profiles: Profiles, regions: Regions) -> Group:
-    name = _name(entry)
-    count = entry.count("count", "a number of servers") if "count" in entry else 1
+    name, count = _name(entry), _count(entry)
     names = (name,) if count == 1 else tuple(f"{name}-{n}" for n in range(1, count + 1))
     gpu = gpu_of(entry, profiles)
-    cost = entry.not_negative("cost_per_hour", "a cost") if "cost_per_hour" in entry else gpu.cost_per_hour
+    cost = plausible(entry, "cost_per_hour", "a cost") if "cost_per_hour" in entry else gpu.cost_per_hour
     return Group(names, gpu, free_memory_gb(entry, gpu, model), *to_orchestrator_s(entry, top, regions), cost)
+
+
+def _count(entry: Entry) -> int:
+    return entry.count("count", "a number of servers", SERVERS) if "count" in entry else 1
 
 
 def _name(entry: Entry) -> str:
     """Return an entry's name, by default its GPU and region."""
     if "name" not in entry and "gpu" in entry and "region" in entry:
-        return f"{entry.text('gpu', 'a GPU')} in {entry.content['region']}"
-    return entry.text("name", "a name of its own")
+        return f"{entry.text('gpu', 'a GPU')} in {echo(entry.content['region'])}"
+    return entry.text("name", "a name of its own", NAME)
 
 
 def _require_distinct(names: tuple[str, ...]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise InputError(f"name = {name}: two servers have it; give each its own name (and equal servers a count)")
+            raise InputError(
+                f"name = {echo(name)}: two servers have it; give each its own name (and equal servers a count)"
+            )
         seen.add(name)

@@ -8,8 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from system.checks import float_vector, require, require_count
+from system.checks import float_vector, require, require_at_most, require_count
 from system.errors import InputError
+from system.limits import DELAY_S, NODES, SERVERS
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,19 @@ class NetworkDraw:
 
     def __post_init__(self) -> None:
         count = float_vector("rtt_s", self.rtt_s).size
+        _require_round_trips("rtt_s", self.rtt_s)
         require(len(self.names) == count, "names", f"{len(self.names)} names", f"give one for each of {count} servers")
         if self.server_rtt_s is not None:
             shape = self.server_rtt_s.shape
             require(shape == (count, count), "server_rtt_s", f"array of shape {shape}", f"must be {count} by {count}")
+            _require_round_trips("server_rtt_s", self.server_rtt_s)
+
+
+def _require_round_trips(field: str, rtt_s: NDArray[np.float64]) -> None:
+    """Raise `InputError` unless all times are numbers from 0 to the bound."""
+    wrong = rtt_s[~((rtt_s >= 0) & (rtt_s <= DELAY_S))]
+    if wrong.size:
+        require(False, field, wrong[0], f"must be a time from 0 to {DELAY_S:,} s; check the units")
 
 
 class Network(Protocol):
@@ -48,9 +58,20 @@ class NetworkFile(Protocol):
         """
 
 
+def require_servers(server_count: int) -> None:
+    """Raise `InputError` unless the number of servers is a whole number within the bound."""
+    require_count(server_count=server_count)
+    require_at_most(SERVERS, server_count=server_count)
+
+
+def require_size(node_count: int, network: str) -> None:
+    """Raise `InputError` if a network has too many pairs of nodes."""
+    require(node_count <= NODES, f"nodes of {network}", node_count, f"must be at most {NODES:,}; use a smaller network")
+
+
 def require_nodes(server_count: int, available: int, network: str) -> None:
     """Raise `InputError` unless the network has enough nodes for the servers."""
-    require_count(server_count=server_count)
+    require_servers(server_count)
     if server_count > available:
         raise InputError(
             f"server_count = {server_count}: must be at most {available}, the number of nodes for servers in "

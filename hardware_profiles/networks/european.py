@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware_profiles.networks.cities import CITIES
-from hardware_profiles.networks.draw import NetworkDraw
+from hardware_profiles.networks.draw import NetworkDraw, require_servers
 from hardware_profiles.networks.great_circle import EARTH_RADIUS_KM, great_circle_km
-from system.checks import require, require_count, require_not_negative
+from system.checks import require, require_at_most, require_not_negative
+from system.limits import DELAY_S
 
 # Servers up to which all pairs get a time, because these take 8 J^2 bytes: 32 MB at this size.
 LARGEST_MATRIX = 2000
@@ -31,8 +32,13 @@ class European:
 
     def __post_init__(self) -> None:
         require_not_negative(
-            access_min_ms=self.access_min_ms, path_ms_per_km=self.path_ms_per_km, scatter_km=self.scatter_km
+            access_min_ms=self.access_min_ms,
+            access_max_ms=self.access_max_ms,
+            path_ms_per_km=self.path_ms_per_km,
+            scatter_km=self.scatter_km,
         )
+        require_at_most(EARTH_RADIUS_KM, scatter_km=self.scatter_km)
+        require_at_most(1e3 * DELAY_S, access_min_ms=self.access_min_ms, access_max_ms=self.access_max_ms)
         require(
             self.access_max_ms >= self.access_min_ms, "access_max_ms", self.access_max_ms, "must reach access_min_ms"
         )
@@ -43,7 +49,7 @@ class European:
         Times between servers are given for at most 2,000 servers. From the same generator state, a draw of more servers
         contains the servers of a smaller draw.
         """
-        require_count(server_count=server_count)
+        require_servers(server_count)
         uniform = rng.random((1 + server_count, 4))
         city = (uniform[:, 0] * len(CITIES)).astype(np.int64)
         position_deg = self._positions(city, uniform[:, 1], uniform[:, 2])

@@ -6,21 +6,35 @@ between anchors are synthetic.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import isfinite
+from io import StringIO
+from math import nan
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware_profiles.networks.draw import NetworkDraw, NetworkFile, draw_nodes, require_nodes, require_orchestrator
+from hardware_profiles.networks.draw import (
+    NetworkDraw,
+    NetworkFile,
+    draw_nodes,
+    require_nodes,
+    require_orchestrator,
+    require_size,
+)
 from hardware_profiles.networks.great_circle import great_circle_km
+from system.checks import require
+from system.documents.text_files import read_text
 from system.errors import InputError
+from system.limits import DELAY_S
 
 LATENCY_COLUMNS = ("latency_m1", "latency_m2", "latency_m3", "latency_m4")
 POSITION_COLUMNS = ("latitude", "longitude")
+
+# The largest number that a column can have; a position can be as far below 0.
+LARGEST = dict.fromkeys(LATENCY_COLUMNS, DELAY_S * 1000) | {"latitude": 90, "longitude": 180}
 
 # The authors' formula for the time between two anchors (construct_rtt_from_ripe_atlas.m).
 MEDIAN_SHARE = 0.3
@@ -110,6 +124,7 @@ def read_anchors(path: Path) -> Anchors:
         rows.setdefault(anchor, []).append(values)
     if not rows:
         raise InputError(f"{path.name} has no measurements; get the file again")
+    require_size(len(rows), path.name)
     anchors = [np.array(values) for values in rows.values()]
     vantages = len(LATENCY_COLUMNS)
     return Anchors(
@@ -125,26 +140,40 @@ def _rows(path: Path) -> Iterator[tuple[str, list[float]]]:
 
     The numbers are four latencies in ms, a latitude and a longitude.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = {"anchor_id", *LATENCY_COLUMNS, *POSITION_COLUMNS} - set(reader.fieldnames or ())
-        if missing:
-            names = ", ".join(sorted(missing))
-            raise InputError(f"{path.name} has no column {names}; its first line must have the names of all columns")
+    reader = csv.DictReader(StringIO(read_text(path), newline=""), strict=True)
+    try:
+        _require_columns(path.name, reader.fieldnames or ())
         for row in reader:
             yield row["anchor_id"], _numbers(row, f"{path.name}, line {reader.line_num}")
+    except csv.Error as error:
+        raise InputError(f"{path.name}, line {reader.line_num}: {error}; get the file again") from error
+
+
+def _require_columns(file: str, present: Sequence[str]) -> None:
+    needed = ("anchor_id", *LATENCY_COLUMNS, *POSITION_COLUMNS)
+    missing = sorted(set(needed) - set(present))
+    if missing:
+        names = ", ".join(missing)
+        raise InputError(f"{file} has no column {names}; its first line must have the names of all columns")
+    repeated = [name for name in needed if present.count(name) > 1]
+    if repeated:
+        raise InputError(f"{file} has more than one column {repeated[0]}; rename all but one")
 
 
 def _numbers(row: dict[str, str], location: str) -> list[float]:
     if None in row or None in row.values():
         raise InputError(f"{location}: must have as many fields as the first line; correct or remove the line")
+    return [_number(location, column, row[column]) for column in LARGEST]
+
+
+def _number(location: str, column: str, text: str) -> float:
+    """Return a latency or a coordinate; raise `InputError` if it is none."""
     try:
-        values = [float(row[column]) for column in (*LATENCY_COLUMNS, *POSITION_COLUMNS)]
-    except ValueError as error:
-        raise InputError(f"{location}: {error}; correct or remove the line") from error
-    latencies = values[: len(LATENCY_COLUMNS)]
-    if not (all(map(isfinite, values)) and min(latencies) > 0):
-        raise InputError(
-            f"{location}: {values}: latencies must be above 0 ms and all finite; correct or remove the line"
-        )
-    return values
+        value = float(text)
+    except ValueError:
+        value = nan
+    least = 0 if column in LATENCY_COLUMNS else -LARGEST[column]
+    sound = -LARGEST[column] <= value <= LARGEST[column] and (value > 0 or column in POSITION_COLUMNS)
+    remedy = f"must be a number between {least} and {LARGEST[column]:,g}; correct or remove the line"
+    require(sound, f"{location}: {column}", text, remedy)
+    return value

@@ -15,8 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import shortest_path
 
-from hardware_profiles.networks.draw import NetworkDraw, NetworkFile, draw_nodes, require_nodes, require_orchestrator
+from hardware_profiles.networks.draw import (
+    NetworkDraw,
+    NetworkFile,
+    draw_nodes,
+    require_nodes,
+    require_orchestrator,
+    require_size,
+)
+from system.checks import echo
+from system.documents.text_files import read_text
 from system.errors import InputError
+from system.limits import DELAY_S, DOCUMENT_BYTES
+
+LONGEST_US = DELAY_S * 10**6
 
 
 class Line(NamedTuple):
@@ -65,12 +77,13 @@ def read_topology(path: Path) -> Topology:
     A process reads a file once. Raises `InputError` with the number of a line that is not as described above, or if the
     network is not connected.
     """
-    text = path.read_text(encoding="utf-8").splitlines()
+    text = read_text(path).splitlines()
     lines = [Line(f"{path.name}, line {n}", line.split()) for n, line in enumerate(text, 1) if line.strip()]
     nodes, rest = _section(path.name, lines, "NODES", 3)
     links, rest = _section(path.name, rest, "EDGES", 6)
     if rest:
         raise InputError(f"{rest[0].location}: nothing may follow the rows that EDGES announces; correct the count")
+    require_size(len(nodes), path.name)
     names = tuple(node.fields[0] for node in nodes)
     ends = np.array([_link_ends(link, len(names)) for link in links], dtype=np.int64).reshape(-1, 2)
     delay_s = np.array([_delay_s(link) for link in links])
@@ -85,8 +98,9 @@ def _section(file: str, lines: list[Line], keyword: str, width: int) -> tuple[li
     if not lines:
         raise InputError(f"{file} has no {keyword} section; get the file again")
     location, fields = lines[0]
-    if fields[0] != keyword or len(fields) != 2 or not fields[1].isdecimal():
-        raise InputError(f"{location}: {' '.join(fields)}: must be {keyword} and the number of rows that follow")
+    if fields[0] != keyword or len(fields) != 2 or not _is_number(fields[1]):
+        text = echo(" ".join(fields))
+        raise InputError(f"{location}: {text}: must be {keyword} and the number of rows that follow")
     count = int(fields[1])
     rows = lines[2 : 2 + count]
     for row in rows:
@@ -99,11 +113,16 @@ def _section(file: str, lines: list[Line], keyword: str, width: int) -> tuple[li
     return rows, lines[2 + count :]
 
 
+def _is_number(text: str) -> bool:
+    """Return whether a text is a number of rows or nodes."""
+    return text.isdecimal() and len(text) < len(str(DOCUMENT_BYTES))
+
+
 def _link_ends(link: Line, node_count: int) -> tuple[int, int]:
     source, destination = link.fields[1:3]
     for end in (source, destination):
-        if not (end.isdecimal() and int(end) < node_count):
-            raise InputError(f"{link.location}: node {end}: must be a number from 0 to {node_count - 1}")
+        if not (_is_number(end) and int(end) < node_count):
+            raise InputError(f"{link.location}: node {echo(end)}: must be a number from 0 to {node_count - 1}")
     return int(source), int(destination)
 
 
@@ -113,8 +132,9 @@ def _delay_s(link: Line) -> float:
         delay_us = float(text)
     except ValueError:
         delay_us = -1.0
-    if not 0 < delay_us < inf:
-        raise InputError(f"{link.location}: delay {text}: must be a number of microseconds above 0")
+    if not 0 < delay_us <= LONGEST_US:
+        remedy = f"must be a number of microseconds above 0, at most {LONGEST_US:,g}"
+        raise InputError(f"{link.location}: delay {echo(text)}: {remedy}")
     return delay_us * 1e-6
 
 

@@ -8,7 +8,6 @@ import datetime
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardware_profiles.profile import FOLDER, GpuProfile
@@ -19,7 +18,8 @@ from serving.blocks.supported import supported_preset
 from serving.installed import require_installed
 from store.disk.provenance import current_provenance
 from system.checks import require
-from system.errors import exit_in_one_sentence
+from system.command.arguments import Parser, path
+from system.command.boundary import ends_in_one_sentence
 
 if TYPE_CHECKING:
     from hardware_profiles.profiler.measure import Measurements
@@ -29,7 +29,7 @@ PROGRAM = "python -m hardware_profiles.profiler"
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the command's arguments; their values are checked where they are used."""
-    parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
+    parser = Parser(prog=PROGRAM, description=__doc__)
     parser.add_argument("--model", nargs="+", required=True, help="models to measure, such as tiny_llama llama2_7b")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, or for example cuda:1")
     parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16")
@@ -37,7 +37,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--threads", type=int, default=1, help="threads of a CPU; 1 by default, as for servers of real runs"
     )
     parser.add_argument("--name", required=True, help="name of the profile in configurations")
-    parser.add_argument("--to", type=Path, help="file to write; hardware_profiles/NAME.yaml by default")
+    parser.add_argument("--to", type=path, help="file to write; hardware_profiles/NAME.yaml by default")
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
     parser.add_argument(
         "--longest", type=int, help="longest prompt and context in tokens; by default 512 on a CPU and 2048 on CUDA"
@@ -112,5 +112,5 @@ def _profile(
 
 
 if __name__ == "__main__":
-    with exit_in_one_sentence():
+    with ends_in_one_sentence():
         main()

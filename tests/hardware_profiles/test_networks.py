@@ -99,9 +99,13 @@ def test_every_node_can_be_the_random_orchestrator(tmp_path):
         ([], "", "example has no column anchor_id, latency_m1"),
         ([*RIPE_ROWS, "f,40,1.1.1.4,2024-07-19,1,2"], RIPE_HEADER, "example, line 7: must have as many fields"),
         ([RIPE_ROWS[0] + ",9"], RIPE_HEADER, "example, line 2: must have as many fields"),
-        (["a,10,1.1.1.1,now,10,fast,30,40,0,0"], RIPE_HEADER, "example, line 2: could not convert string to float"),
-        (["a,10,1.1.1.1,now,10,0,30,40,0,0"], RIPE_HEADER, "example, line 2: [10.0, 0.0, 30.0, 40.0, 0.0, 0.0]"),
-        (["a,10,1.1.1.1,now,10,nan,30,40,0,0"], RIPE_HEADER, "latencies must be above 0 ms and all finite"),
+        (["a,10,1.1.1.1,now,10,fast,30,40,0,0"], RIPE_HEADER, "example, line 2: latency_m2 = fast: must be"),
+        (
+            ["a,10,1.1.1.1,now,10,0,30,40,0,0"],
+            RIPE_HEADER,
+            "example, line 2: latency_m2 = 0: must be a number between 0",
+        ),
+        (["a,10,1.1.1.1,now,10,nan,30,40,0,0"], RIPE_HEADER, "example, line 2: latency_m2 = nan: must be"),
     ],
 )
 def test_a_wrong_ripe_file_is_refused_in_one_sentence(tmp_path, rows, header, message):

@@ -184,17 +184,29 @@ def test_an_existing_file_is_replaced_only_with_overwrite(tmp_path):
     ("field", "value", "message"),
     [
         ("measured_points", {"tiny": {"speed": []}}, "a kind in measured_points.tiny = speed: must be one of prefill"),
-        ("measured_points", {"tiny": {"decode": [[1, 32, 1e-3]]}}, "decode = array of shape (1, 3): must be rows of"),
+        (
+            "measured_points",
+            {"tiny": {"decode": [[1, 32, 1e-3]]}},
+            "decode = [[1, 32, 0.001]]: must be rows",
+        ),
         ("measured_points", {"tiny": {"decode": [[1, 32, 3e-3, 4e-3, 5e-3]]}}, "decode[0] = [1.0, 32.0, 0.003"),
-        ("measured_points", {"tiny": {"relay": [[1, 2, "x", 1, 1]]}}, "relay = [[1, 2, 'x', 1, 1]]: must be an array"),
+        (
+            "measured_points",
+            {"tiny": {"relay": [[1, 2, "x", 1, 1]]}},
+            "relay = [[1, 2, 'x', 1, 1]]: must be rows",
+        ),
         ("measured_points", [1], "measured_points = [1]: must be a mapping of names"),
         ("measured_points", {"tiny": [1]}, "measured_points.tiny = [1]: must be a mapping"),
-        ("measured_relay_s", {"tiny": [1.0]}, "measured_relay_s.tiny = [1.0]: must be 2 numbers: s per hop, s per"),
+        (
+            "measured_relay_s",
+            {"tiny": [1.0]},
+            "measured_relay_s.tiny = [1.0]: must be 2 numbers of 0 or above",
+        ),
         ("measured_block_s", {"tiny": [1.0]}, "measured_block_s.tiny = [1.0]: must be 3 numbers"),
         (
             "fit_report",
             {"tiny": {"prefill_error": "small"}},
-            "fit_report.tiny = ['small']: must be an array of numbers",
+            "fit_report.tiny.prefill_error = small: must be a finite number, 0 or above",
         ),
         ("fit_report", {"tiny": {"prefill_error": -0.1}}, "fit_report.tiny.prefill_error = -0.1: must be"),
     ],

@@ -208,6 +208,7 @@ def test_relay_rows_come_from_a_real_server_that_keeps_no_job():
         (["--device", "tpu"], "device = tpu: must be cpu, cuda"),
         (["--device", "cuda:first"], "device = cuda:first: must be cpu, cuda"),
         (["--threads", "0"], "threads = 0: must be a whole number"),
+        (["--threads", "100000"], "threads = 100000: must be at most 10,000"),
         (["--longest", "40"], "longest = 40: must be at least 64"),
         (["--batches", "2"], "batches = [2]: must have 1"),
         (["--stacks", "0"], "stacks or batches = 0: must be a whole number"),

@@ -3,13 +3,15 @@
 import hashlib
 import os
 from dataclasses import replace
+from email.message import Message
+from urllib.error import HTTPError, URLError
 
 import pytest
 from hydra.utils import instantiate
 
 from system import DataUnavailableError, InputError
 from workloads import datasets
-from workloads.datasets import DataSet, cache_folder, data_set
+from workloads.datasets import DataSet, data_set
 
 CONTENT = b"made up\n"
 NAMES = ["azure_code", "azure_conversation", "ripe_atlas_europe"]
@@ -52,26 +54,26 @@ def test_error_for_an_unknown_name_lists_the_nearest_names():
 
 def test_file_in_the_given_folder_takes_precedence(tiny, tmp_path, monkeypatch):
     given = tmp_path / "given"
-    for folder in (given, cache_folder()):
+    for folder in (given, tmp_path / "cache/server-chains"):
         folder.mkdir(parents=True)
         (folder / tiny.file).write_bytes(CONTENT)
-    assert tiny.path() == cache_folder() / tiny.file
+    assert tiny.path() == tmp_path / "cache/server-chains" / tiny.file
     monkeypatch.setenv("CHAIN_DATA", str(given))
     assert tiny.path() == given / tiny.file
 
 
-def test_file_is_downloaded_to_the_cache_once(tiny, source):
+def test_file_is_downloaded_to_the_cache_once(tiny, source, tmp_path):
     path = tiny.path()
-    assert path == cache_folder() / tiny.file
+    assert path == tmp_path / "cache/server-chains" / tiny.file
     assert path.read_bytes() == CONTENT
     (source / tiny.file).unlink()
     assert tiny.path() == path
-    assert os.listdir(cache_folder()) == [tiny.file]
+    assert os.listdir(tmp_path / "cache/server-chains") == [tiny.file]
 
 
 def test_given_folder_without_the_file_falls_back_to_download(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("CHAIN_DATA", str(tmp_path))
-    assert tiny.path() == cache_folder() / tiny.file
+    assert tiny.path() == tmp_path / "cache/server-chains" / tiny.file
 
 
 def test_missing_given_folder_is_an_error(tiny, tmp_path, monkeypatch):
@@ -89,11 +91,11 @@ def test_existing_file_with_another_checksum_is_refused(tiny):
     assert not isinstance(caught.value, DataUnavailableError)
 
 
-def test_download_with_another_checksum_leaves_no_file(tiny):
+def test_download_with_another_checksum_leaves_no_file(tiny, tmp_path):
     other = replace(tiny, sha256="0" * 64)
     with pytest.raises(DataUnavailableError, match=r"the downloaded file has SHA-256 .* instead of 0000"):
         other.path()
-    assert os.listdir(cache_folder()) == []
+    assert os.listdir(tmp_path / "cache/server-chains") == []
 
 
 def test_failed_download_names_the_remedy_and_is_not_repeated(tiny, source, monkeypatch):
@@ -104,6 +106,46 @@ def test_failed_download_names_the_remedy_and_is_not_repeated(tiny, source, monk
         tiny.path()
     monkeypatch.setattr(datasets, "_fetch", lambda *_: pytest.fail("tried again"))
     with pytest.raises(DataUnavailableError, match=r"tiny\.csv"):
+        tiny.path()
+
+
+def test_a_host_that_cannot_be_reached_is_asked_once(tiny, monkeypatch):
+    asked_for = []
+
+    def refused(address, *_):
+        asked_for.append(address)
+        raise URLError(ConnectionRefusedError(111, "Connection refused"))
+
+    monkeypatch.setattr(datasets, "_fetch", refused)
+    for address in ("https://one/a.csv", "https://one/b.csv", "https://two/a.csv"):
+        with pytest.raises(DataUnavailableError, match=r" from .* \(\[Errno 111\] Connection refused\): put"):
+            replace(tiny, address=address).path()
+    assert asked_for == ["https://one/a.csv", "https://two/a.csv"]
+
+
+def test_a_file_that_a_host_lacks_does_not_stop_others(tiny, monkeypatch):
+    def absent(address, *_):
+        raise HTTPError(address, 404, "Not Found", Message(), None)
+
+    monkeypatch.setattr(datasets, "_fetch", absent)
+    for address in ("https://one/a.csv", "https://one/b.csv"):
+        with pytest.raises(DataUnavailableError, match=r"\(Not Found\)"):
+            replace(tiny, address=address).path()
+    assert set(datasets._unreachable) == {"https://one/a.csv", "https://one/b.csv"}
+
+
+def test_without_a_home_a_temporary_folder_keeps_the_file(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    monkeypatch.setattr(datasets, "temporary_folder", lambda name: tmp_path / "temporary" / name)
+    assert tiny.path() == tmp_path / "temporary/data" / tiny.file
+    monkeypatch.setattr(datasets, "_fetch", lambda *_: pytest.fail("downloaded again"))
+    assert tiny.path().read_bytes() == CONTENT
+
+
+def test_without_any_folder_the_file_is_unavailable(tiny, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    monkeypatch.setattr(datasets, "temporary_folder", lambda name: None)
+    with pytest.raises(DataUnavailableError, match="no folder can be written to keep it"):
         tiny.path()
 
 

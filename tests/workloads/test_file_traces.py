@@ -170,7 +170,11 @@ ROW = b'{"arrival_s": 1, "input_tokens": 2, "output_tokens": 3}\n'
             {},
             r"has no column arrival_s, only t, .*: name its column in columns",
         ),
-        (["timestamp,input_length,output_length", "1,1,1"], {}, r"only timestamp, .*: use format mooncake or bailian"),
+        (
+            ["timestamp,input_length,output_length", "1,1,1"],
+            {},
+            r"timestamp, .*: use format mooncake or bailian without",
+        ),
         (
             [PLAIN, "5,1,1", "4,1,1"],
             {},
@@ -208,7 +212,7 @@ def test_errors_name_the_line_and_the_remedy(tmp_path, lines, options, message):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl", ROW + b"[1]\n", r"line 2: is not a JSON object"),
+        ("a.jsonl", ROW + b"[1]\n", r"line 2 = \[1\]: is not a JSON object"),
         (
             "a.jsonl",
             b'{"arrival_s": 1, "input_tokens": 2, "output_tokens": 3}\n{}\n',
@@ -225,8 +229,12 @@ def test_errors_name_the_line_and_the_remedy(tmp_path, lines, options, message):
             r"has no column output_tokens, only arrival_s",
         ),
         ("a.jsonl", b"", r"is empty: give a file with the keys arrival_s"),
-        ("a.csv.gz", b"arrival_s,input_tokens,output_tokens\n", r"cannot be read .*: give a text file, or one packed"),
-        ("a.csv", b"\xff\xfe1\n", r"cannot be read .*: give a text file"),
+        (
+            "a.csv.gz",
+            b"arrival_s,input_tokens,output_tokens\n",
+            r"is not packed by gzip, although its name ends in .gz: rename it",
+        ),
+        ("a.csv", b"\xff\xfe1\n", r"is in UTF-16; save it in UTF-8"),
         ("a.txt", b"1\n", r"its name must end in one of .csv, .csv.gz, .jsonl, .jsonl.gz"),
     ],
 )

@@ -151,9 +151,9 @@ def replaced(line, row):
             ["TIMESTAMP,ContextTokens,Tokens", *ROWS],
             r"tiny.csv has no column GeneratedTokens, only TIMESTAMP, ContextTokens, Tokens",
         ),
-        (replaced(2, ROWS[0] + ",9"), r"tiny.csv: Expected 3 fields in line 2, saw 4: give every line as many"),
-        (replaced(3, "2023-11-16 23:59:59,200"), r"line 3: GeneratedTokens = '' is missing; give every line"),
-        (replaced(4, ""), r"line 4: TIMESTAMP = '' is missing"),
+        (replaced(2, ROWS[0] + ",9"), r"tiny.csv, line 2: has 4 fields, but the header has 3; give every line all"),
+        (replaced(3, "2023-11-16 23:59:59,200"), r"line 3: has 2 fields, but the header has 3; give every line"),
+        (replaced(4, ""), r"line 4: has 0 fields, but the header has 3"),
         (replaced(4, "noon,90,30"), r"line 4: TIMESTAMP = noon must be a time such as 2023"),
         (
             replaced(4, ROWS[2].replace("90", "many")),
@@ -179,8 +179,8 @@ def test_errors_name_the_fault_of_a_file(data_set_of, lines, message):
     [
         ({"first": 6}, "first = 6: tiny has only 5 requests"),
         ({"first": 0}, "first = 0: must be a whole number of at least 1"),
-        ({"window_s": (8.5, 9)}, r"window_s = \[8.5, 9\]: no request of tiny lies in it; they span 0 to 8 s"),
-        ({"window_s": (4, 4)}, r"window_s = \[4, 4\]: must be \[start, end\]"),
+        ({"window_s": (8.5, 9)}, r"window_s = \[8.5, 9\]: no request of tiny lies in it; the last one comes at 8 s"),
+        ({"window_s": (4, 4)}, r"window_s = \(4, 4\): must be \[start, end\]"),
         ({"window_s": (0, 1), "first": 2}, "first = 2: give either first or window_s"),
         ({"over_length": "ignore"}, "over_length = ignore: must be one of truncate, drop, size_to_trace, untreated"),
         ({"slot_tokens": 1}, "slot_tokens = 1: a request needs at least 2 tokens"),

@@ -1,0 +1,1 @@
+"""Tables of bad files: documents, traces, models, networks and stores."""
