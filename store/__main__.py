@@ -1,9 +1,7 @@
 """Inspect and clean a store: progress of experiments, their rows, single points, comparisons, outdated files."""
 
 import argparse
-import signal
 import sys
-import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from store.commands.status import experiment_status, status_lines
 from store.commands.sweeps import remove_sweeps, sweep_details, sweep_lines
 from store.comparisons.compare import BEST, Comparison, compare_commits, compare_stores, compare_values
 from store.disk.outcome import COMPLETE
-from store.disk.store import Store
+from store.disk.store import ONLY, Store
 from store.tables.filtered import axis_values, collect
 from store.tables.labels import Labels, labels_in
 from store.tables.meanings import dictionary, whole_dictionary
@@ -24,12 +22,13 @@ from store.tables.means import means_table, title, wide
 from store.tables.reading import FOLDER, Measure, load
 from store.tables.text import FORMATS, aligned, require_table_name, write_table
 from system.checks import require
-from system.errors import exit_in_one_sentence
+from system.command.arguments import Parser, path
+from system.command.boundary import ends_in_one_sentence
 
 
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="python -m store", description=__doc__)
+    parser = Parser(prog="python -m store", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         _add_status,
@@ -45,16 +44,14 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], None], summary: str
-) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary)
-    command.add_argument("--store", type=Path, default=Path(FOLDER), metavar="FOLDER", help="default: %(default)s")
+def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], None], summary: str) -> Parser:
+    command: Parser = commands.add_parser(name, help=summary, description=summary)
+    command.add_argument("--store", type=path, default=Path(FOLDER), metavar="FOLDER", help="default: %(default)s")
     command.set_defaults(run=run)
     return command
 
 
-def _add_where(command: argparse.ArgumentParser) -> None:
+def _add_where(command: Parser) -> None:
     command.add_argument(
         "--where", nargs="+", default=[], metavar="AXIS=VALUE[,VALUE]", help="keep only rows with these values"
     )
@@ -87,7 +84,7 @@ def _add_collect(commands: Any) -> None:
     )
     command.add_argument(
         "--to",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="write a .csv, .parquet, .tex or .md file instead of CSV to the terminal",
     )
@@ -131,13 +128,17 @@ def _add_sweeps(commands: Any) -> None:
 
 def _sweeps(args: argparse.Namespace) -> None:
     store = Store(args.store)
+    remedy = f"write `python -m store sweeps {args.experiment.replace(ONLY, ' ')}` to show one sweep"
+    require(ONLY not in args.experiment, "experiment", args.experiment, remedy)
     if args.remove or args.only:
+        require(args.sweep is None, "sweep", args.sweep, "is to be shown; leave it out to change the list")
         remove_sweeps(store, args.experiment, args.remove or args.only, keep=bool(args.only))
         if args.experiment not in store.experiment_names():
             _write_lines([f"{args.experiment} has no sweeps now; its points stay in the store"])
             return
     number = args.sweep
-    _write_lines(sweep_details(store, args.experiment, number) if number else sweep_lines(store, args.experiment))
+    is_listing = number is None
+    _write_lines(sweep_lines(store, args.experiment) if is_listing else sweep_details(store, args.experiment, number))
 
 
 def _add_show(commands: Any) -> None:
@@ -166,7 +167,7 @@ def _add_compare(commands: Any) -> None:
         help="values to compare with the first of them, such as algorithm=proposed,petals,bprr",
     )
     side.add_argument(
-        "--with-store", type=Path, metavar="FOLDER", help="compare with the same configurations in another store"
+        "--with-store", type=path, metavar="FOLDER", help="compare with the same configurations in another store"
     )
     side.add_argument(
         "--with-commit",
@@ -180,7 +181,7 @@ def _add_compare(commands: Any) -> None:
     )
     command.add_argument("--all", action="store_true", help="also show points that are equal in every draw")
     command.add_argument(
-        "--to", type=Path, metavar="FILE", help="also write the table to a .csv, .parquet, .tex or .md file"
+        "--to", type=path, metavar="FILE", help="also write the table to a .csv, .parquet, .tex or .md file"
     )
 
 
@@ -201,7 +202,7 @@ def _add_table(commands: Any) -> None:
     command.add_argument("--columns", metavar="AXIS", help="axis whose values are the columns; also metric or at")
     _add_where(command)
     command.add_argument("--metric", nargs="+", default=[Measure().metric], help="metrics; %(default)s by default")
-    command.add_argument("--to", type=Path, metavar="FILE", help=f"also write a {FORMATS} file")
+    command.add_argument("--to", type=path, metavar="FILE", help=f"also write a {FORMATS} file")
 
 
 def _table(args: argparse.Namespace) -> None:
@@ -218,9 +219,9 @@ def _labels(args: argparse.Namespace) -> Labels:
 
 def _comparison(args: argparse.Namespace) -> Comparison:
     measure = Measure(args.metric, args.at)
-    if args.with_store:
+    if args.with_store is not None:
         return compare_stores(args.experiment, args.with_store, measure, args.store)
-    if args.with_commit:
+    if args.with_commit is not None:
         return compare_commits(args.experiment, args.with_commit, measure, args.store)
     axis, values = axis_values(args.values)
     return compare_values(args.experiment, axis, values, measure, args.store, args.best)
@@ -260,14 +261,12 @@ def _write_lines(lines: Iterable[str]) -> None:
 
 def main() -> None:
     """Run the command that the arguments name; report an error in one sentence."""
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    args = arguments()
-    with exit_in_one_sentence():
+    with ends_in_one_sentence():
+        args = arguments()
         if getattr(args, "to", None):
             require_table_name(args.to)
         args.run(args)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # let `| head` end the command silently
     main()

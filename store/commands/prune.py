@@ -1,23 +1,21 @@
 """Pruning: files that no sweep with the current code will use are listed, and deleted if no sweep is running."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import wrap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from store.disk.files import ASIDE, TEMPORARY
+from store.disk.files import ASIDE, TEMPORARY, is_left_behind
 from store.disk.identity import identity_of
-from store.disk.locks import is_held
 from store.disk.store import Store
 from store.tables.reading import points_of
 from store.tables.text import aligned
+from store.workers.locks import is_held
 from system.checks import require
 from system.words import counted
 
-LEFT_BEHIND_S = 3600.0  # writing a file never takes this long
 LONGEST_LIST = 40  # points in one list
 
 
@@ -37,50 +35,61 @@ def prunable(store: Store) -> pd.DataFrame:
     writers, remembered commands, and files that were set aside. Points of the current code stay, even those that belong
     to no experiment.
     """
+    other_code = list(_files_of_other_code(store))  # first, as reading sets damaged files aside
     paths = [
-        *(("other code", path) for path in _files_of_other_code(store)),
-        *(("left by a killed writer", path) for path in _left_behind(store)),
-        *(("remembered command", path) for path in sorted((store.folder / "expansions").glob("[!.]*"))),
-        *(("set aside", path) for path in sorted((store.folder / ASIDE).glob("*"))),
+        *(("other code", name) for name in other_code),
+        *(("left by a killed writer", name) for name in _left_behind(store)),
+        *(("remembered command", name) for name in store.files.names("expansions")),
+        *(("set aside", name) for name in store.files.names(ASIDE)),
     ]
-    return pd.DataFrame([_prunable(why, path, store.folder) for why, path in paths], columns=list(Prunable._fields))
+    return pd.DataFrame([_prunable(why, name, store.folder) for why, name in paths], columns=list(Prunable._fields))
 
 
-def _prunable(why: str, path: Path, folder: Path) -> Prunable:
-    point = _point_of(path) if why == "other code" else ""
-    return Prunable(why, point, str(path.relative_to(folder)), path.stat().st_size / 1e6)
+def _prunable(why: str, name: str, folder: Path) -> Prunable:
+    point = _point_of(name) if why == "other code" else ""
+    files = [folder / name, *(folder / name).rglob("*")]  # a folder may have been set aside
+    return Prunable(why, point, name, sum(map(_size_b, files)) / 1e6)
 
 
-def _point_of(path: Path) -> str:
-    return path.name.split(".", 1)[0]
+def _size_b(path: Path) -> int:
+    """Return the size of a file; 0 for a folder."""
+    try:
+        return 0 if path.is_dir() else path.lstat().st_size
+    except FileNotFoundError:
+        return 0
 
 
-def _files_of_other_code(store: Store) -> list[Path]:
-    """Return the files of outdated points, records before rows.
+def _point_of(name: str) -> str:
+    return Path(name).name.split(".", 1)[0]
+
+
+def _files_of_other_code(store: Store) -> Iterator[str]:
+    """Yield the files of outdated points, records before rows.
 
     If deletion stops midway, rows without a record are harmless, but a record without rows is not.
     """
-    files = [path for folder in ("points", "unfinished") for path in sorted((store.folder / folder).glob("[!.]*.json"))]
-    outdated = {point for point, path in {_point_of(path): path for path in files}.items() if _is_outdated(store, path)}
-    files += sorted((store.folder / "rows").glob("[!.]*.parquet"))
-    return [path for path in files if _point_of(path) in outdated]
+    points = store.points()
+    parts = store.parts(points)
+    records = {point: [*store.records(point, parts[point][:1]), store.unfinished(point)] for point in points}
+    outdated = {point for point in points if any(map(_is_outdated, filter(None, records[point])))}
+    files = [name for folder in ("points", "unfinished", "rows") for name in store.files.names(folder)]
+    yield from (name for name in files if _point_of(name) in outdated)
 
 
-def _is_outdated(store: Store, path: Path) -> bool:
+def _is_outdated(record: Mapping[str, Any]) -> bool:
     """Return whether the current code gives a record's configuration another identity."""
-    record = store.files.read_json(str(path.relative_to(store.folder)))
-    if not record or "configuration" not in record:
-        return False  # torn or foreign: it is set aside when the point is read
     return identity_of(record["configuration"]).point != record["point"]
 
 
-def _left_behind(store: Store) -> Iterator[Path]:
-    """Yield temporary files and uncommitted rows that are too old to be in use."""
-    rows = (store.folder / "rows").glob("[!.]*.parquet")
-    uncommitted = (path for path in rows if not (store.folder / "points" / path.with_suffix(".json").name).is_file())
-    for path in sorted([*store.folder.rglob(f"{TEMPORARY}*"), *uncommitted]):
-        if time.time() - path.stat().st_mtime > LEFT_BEHIND_S:
-            yield path
+def _left_behind(store: Store) -> Iterator[str]:
+    """Yield temporary files and uncommitted rows whose writer has ended."""
+    for path in sorted(store.folder.rglob(f"{TEMPORARY}*")):
+        if is_left_behind(path):
+            yield str(path.relative_to(store.folder))
+    for name in store.files.names("rows", ".parquet"):
+        record = store.folder / "points" / f"{Path(name).stem}.json"
+        if not record.exists() and not is_held(store.folder, _point_of(name)):
+            yield name
 
 
 def remove(store: Store, files: pd.DataFrame) -> None:

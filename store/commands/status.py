@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from store.disk.locks import is_held
 from store.disk.outcome import Outcome
 from store.disk.parts import Part, Parts, missing_parts
 from store.disk.store import Store
 from store.tables.currency import current_only
 from store.tables.reading import axes_table, outcomes, points_of, sizes_of
 from store.tables.text import aligned
+from store.workers.locks import is_held
 
 LEGEND = (
     "done includes refused points (infeasible, unstable), as these are results; missing includes outdated points, "

@@ -16,6 +16,7 @@ def computed_by(revision: str, records: Records) -> Records:
     `revision` is any revision of git, or a version as it was recorded. Raises `InputError` if it computed none of the
     points, or if several versions of it did.
     """
+    require(bool(revision.strip()), "with_commit", ascii(revision), "must be a revision of git, such as HEAD")
     versions = _versions(records)
     known = ", ".join(versions) or "none"
     commit = full_commit(revision)[:DIGITS]

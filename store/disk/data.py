@@ -9,11 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from store.disk.identity import essence
+from system.checks import is_name
 from system.code import source
 from system.code.source import file_of, module_of, short_hash
+from system.documents.yaml_files import read_yaml
 
 
 def data_of(case: Mapping[str, Any]) -> dict[str, str]:
@@ -32,7 +32,7 @@ def data_hash(name: str) -> str:
 
 @lru_cache(maxsize=256)
 def _data_hash(path: Path, modified_ns: int) -> str:
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = read_yaml(path)
     return short_hash(json.dumps(essence(content), sort_keys=True, default=str))
 
 
@@ -40,7 +40,8 @@ def _files(node: Any) -> Iterator[str]:
     """Yield the names of data files, relative to the project."""
     if isinstance(node, Mapping):
         code = file_of(module_of(str(node.get("_target_"))) or "")
-        path = code.with_name(f"{node.get('name')}.yaml") if code else None
+        name = node.get("name")
+        path = code.with_name(f"{name}.yaml") if code and is_name(name) else None
         if path and path.is_file():
             yield str(path.relative_to(source.ROOT))
         node = list(node.values())

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from system import InputError
 from system.code.source import code_of, file_of, module_of, short_hash
 
-# Keys that describe a hardware profile, a data set or a metric; only numbers, checksums and code count.
-DESCRIPTIVE = frozenset({"description", "source", "measured_on", "address", "licence", "citation", "reports"})
+# Keys that describe a hardware profile, a data set, a metric or access; only numbers, checksums and code count.
+DESCRIPTIVE = frozenset({"description", "source", "measured_on", "address", "licence", "citation", "reports", "secret"})
 
 
 class Identity(NamedTuple):

@@ -1,6 +1,7 @@
 """Parts of a point: what is computed and committed together, and what is missing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 
@@ -13,6 +14,11 @@ class Part(NamedTuple):
     def __str__(self) -> str:
         return f"d{self.draws.start}-{self.draws.stop}.r{self.replications.start}-{self.replications.stop}"
 
+    @property
+    def bounds(self) -> list[int]:
+        """Return the ends of both ranges, as JSON keeps them."""
+        return [self.draws.start, self.draws.stop, self.replications.start, self.replications.stop]
+
 
 Parts = Mapping[str, Sequence[Part]]  # committed parts by point
 
@@ -22,26 +28,23 @@ def missing_parts(committed: Sequence[Part], draws: int, replications: int) -> l
 
     Draws are scanned in order, and equal neighbours become one part.
     """
-    wanted = range(replications)
+    bounds = {end for part in committed for end in (part.draws.start, part.draws.stop) if end < draws}
     missing: list[Part] = []
-    for draw in range(draws):
-        done = {r for part in committed if draw in part.draws for r in part.replications}
-        rest = [r for r in wanted if r not in done]
-        for run in _runs(rest):
+    for first, end in pairwise(sorted({0, draws} | bounds)):
+        for run in _gaps([part.replications for part in committed if first in part.draws], replications):
             last = missing[-1] if missing else None
-            if last and last.draws.stop == draw and last.replications == run:
-                missing[-1] = Part(range(last.draws.start, draw + 1), run)
+            if last and last.draws.stop == first and last.replications == run:
+                missing[-1] = Part(range(last.draws.start, end), run)
             else:
-                missing.append(Part(range(draw, draw + 1), run))
+                missing.append(Part(range(first, end), run))
     return missing
 
 
-def _runs(numbers: Sequence[int]) -> list[range]:
-    """Return ascending numbers as ranges without gaps."""
-    runs: list[range] = []
-    for number in numbers:
-        if runs and runs[-1].stop == number:
-            runs[-1] = range(runs[-1].start, number + 1)
-        else:
-            runs.append(range(number, number + 1))
-    return runs
+def _gaps(done: Iterable[range], count: int) -> list[range]:
+    """Return the ranges of numbers below `count` that are in no range of `done`."""
+    gaps, first = [], 0
+    for numbers in sorted([*done, range(count, count)], key=lambda numbers: numbers.start):
+        if first < min(numbers.start, count):
+            gaps.append(range(first, min(numbers.start, count)))
+        first = max(first, numbers.stop)
+    return gaps

@@ -10,12 +10,13 @@ experiments/<name>/<started>-<hash>.json   a sweep of an experiment: command, ax
 expansions/<hash>.json              points of a command with their configurations, for when it is repeated
 locks                               locks of the processes that compute a point at the moment
 aside/                              files that were torn or foreign
+hydra/<started>/                    work that a running sweep shares among its workers; logs of its launcher
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -25,31 +26,25 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from store.disk.files import TEMPORARY, Files
+from store.disk import shapes
+from store.disk.files import DamageError, Files, sha256_of
 from store.disk.parts import Part, Parts
+from store.disk.rows import SCHEMA, decoded, encoded, fault_of
+from store.disk.shapes import Shape
+from store.disk.sweeps import FOLDER as EXPERIMENTS
 from store.disk.sweeps import add_sweep, read_sweeps, sweep_names, view_of
 from store.disk.upgrade import move_sweeps
 from system import InputError
-from system.checks import require
+from system.checks import require, require_name, require_path
 
 FORMAT = 3
 UPGRADABLE = 2
 LIKENESS = 0.75  # from this likeness on a stored experiment is suggested for an unknown one
 EMBEDDED = "_embedded"  # ends the name of an experiment that was swept with data=embedded (conf/data/embedded.yaml)
+EMBEDDED_DATA = "embedded data: generated networks and workloads, no recorded ones"
 ONLY = "@"  # fig8@2 names the second sweep of fig8
-ROW_SCHEMA = pa.schema(
-    [
-        ("point", pa.string()),
-        ("draw", pa.int32()),
-        ("replication", pa.int32()),
-        ("metric", pa.string()),
-        ("at", pa.float64()),
-        ("value", pa.float64()),
-    ]
-)
-_PART = re.compile(r"(?P<point>[0-9a-f]+)\.d(\d+)-(\d+)\.r(\d+)-(\d+)\.json")
+_PART = re.compile(r"points/(?P<point>[0-9a-f]{1,16})\.d(\d{1,7})-(\d{1,7})\.r(\d{1,7})-(\d{1,7})\.json")
 
 
 @dataclass(frozen=True)
@@ -62,6 +57,7 @@ class Store:
     folder: Path
 
     def __post_init__(self) -> None:
+        require_path(store=self.folder)
         stated = self._format
         if stated == UPGRADABLE:
             move_sweeps(self.files)
@@ -81,9 +77,23 @@ class Store:
 
     @property
     def _format(self) -> int:
-        """Return the format of the store; format 1 was not written down."""
-        stated = self.files.read_json("store.json") or {}
-        return int(stated.get("format", 1 if (self.folder / "points").is_dir() else FORMAT))
+        """Return the format of the store; without a sound statement, that of its records."""
+        stated = self.files.read_json("store.json", shapes.FORMAT)
+        return int(stated["format"]) if stated else self._evident_format()
+
+    def _evident_format(self) -> int:
+        """Return the format that the records have."""
+        if not self._has_record(shapes.RECORD) and self._has_record(shapes.older_record):
+            return 1
+        return UPGRADABLE if self.files.names(EXPERIMENTS, ".json") else FORMAT
+
+    def _has_record(self, shape: Shape) -> bool:
+        """Return whether any record of a part has this shape."""
+        for name in self.files.names("points", ".json"):
+            with suppress(DamageError):
+                if self.files.content(name, shape) is not None:
+                    return True
+        return False
 
     def finished_files(self) -> set[tuple[str, int]]:
         """Return names and times (ns) of the records of finished points.
@@ -100,39 +110,56 @@ class Store:
         return sorted({name.split(".", 1)[0] for name, _ in self.finished_files()})
 
     def parts(self, points: Iterable[str]) -> dict[str, list[Part]]:
-        """Return the committed parts of these points; set parts with damaged files aside."""
-        committed: dict[str, list[Part]] = {point: [] for point in points}
-        folder = self.folder / "points"
-        for name in sorted(entry.name for entry in os.scandir(folder)) if folder.is_dir() else ():
+        """Return the parts of these points that are there (`committed`)."""
+        parts: dict[str, list[Part]] = {point: [] for point in points}
+        for name in self.files.names("points"):
             match = _PART.fullmatch(name)
-            if match and match["point"] in committed:
+            if match is None:
+                self.files.set_aside(name, why="its name is not that of a part, so this project did not write it")
+            elif match["point"] in parts:
                 first_draw, last_draw, first, last = map(int, match.groups()[1:])
                 part = Part(range(first_draw, last_draw), range(first, last))
-                if self._is_sound(f"{match['point']}.{part}"):
-                    committed[match["point"]].append(part)
-            elif not match and not name.startswith(TEMPORARY):
-                self.files.set_aside(
-                    f"points/{name}", why="its name is not that of a part, so this project did not write it"
-                )
-        return committed
+                if self.has(match["point"], part):
+                    parts[match["point"]].append(part)
+        return parts
 
     def has(self, point: str, part: Part) -> bool:
-        """Return whether exactly this part is committed; its files are not checked."""
-        return (self.folder / "points" / f"{point}.{part}.json").is_file()
+        """Return whether exactly this part is there.
+
+        This is the one definition for all that read, resume and prune. A part's record and rows can be read, have the
+        right shape and belong together. Damaged files are set aside.
+        """
+        record, name = self._record(point, part), f"rows/{point}.{part}.parquet"
+        if record is None:
+            return False
+        try:
+            fault = fault_of(self.files.read(name), record["rows_sha256"])
+        except DamageError as damage:
+            fault = str(damage)
+        if fault:
+            damaged = [name] if os.path.lexists(self.folder / name) else []
+            self.files.set_aside(*damaged, f"points/{point}.{part}.json", why=fault)
+        return not fault
+
+    def _record(self, point: str, part: Part) -> dict[str, Any] | None:
+        """Return the record of a part, if it is sound."""
+        name = f"points/{point}.{part}.json"
+        record: dict[str, Any] | None = self.files.read_json(name, shapes.RECORD)
+        if record is None or (record["point"], record["part"]) == (point, part.bounds):
+            return record
+        self.files.set_aside(name, why="it is the record of another part")
+        return None
 
     def commit(self, point: str, part: Part, rows: Iterable[Sequence[Any]], record: Mapping[str, Any]) -> None:
         """Add a part: first its rows, then the record that commits them.
 
         A row is (draw, replication, metric, at, value).
         """
-        rows = [(point, *row) for row in rows]
-        table = pa.table([[row[column] for row in rows] for column in range(len(ROW_SCHEMA))], schema=ROW_SCHEMA)
-        name = f"{point}.{part}"
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink)
-        content = sink.getvalue().to_pybytes()
+        name, content = f"{point}.{part}", encoded(point, rows)
         self.files.write(f"rows/{name}.parquet", content)
-        self._write_record(f"points/{name}.json", {"point": point, "rows_sha256": _sha256(content), **record})
+        self._write_record(
+            f"points/{name}.json", {"point": point, "part": part.bounds, "rows_sha256": sha256_of(content), **record}
+        )
         self.files.remove(f"unfinished/{point}.json")
 
     def leave_unfinished(self, point: str, record: Mapping[str, Any]) -> None:
@@ -155,7 +182,8 @@ class Store:
 
     def experiment_names(self) -> list[str]:
         """Return the experiments that were swept into this store."""
-        return sorted({path.parent.name for path in (self.folder / "experiments").glob("[!.]*/[!.]*.json")})
+        folders = [Path(name).name for name in self.files.names(EXPERIMENTS)]
+        return [name for name in folders if read_sweeps(self.files, name)]
 
     def experiment(self, name: str) -> dict[str, Any]:
         """Return the view over all sweeps of an experiment (`view_of`).
@@ -188,12 +216,12 @@ class Store:
         return [sweeps[int(number) - 1]]
 
     def records(self, point: str, parts: Iterable[Part]) -> list[dict[str, Any]]:
-        """Return the records of a point's committed parts."""
-        return [self.files.read_json(f"points/{point}.{part}.json") for part in parts]
+        """Return the records of a point's parts."""
+        return [record for part in parts if (record := self._record(point, part)) is not None]
 
     def unfinished(self, point: str) -> dict[str, Any] | None:
         """Return the record of the last attempt if that gave no result."""
-        note: dict[str, Any] | None = self.files.read_json(f"unfinished/{point}.json")
+        note: dict[str, Any] | None = self.files.read_json(f"unfinished/{point}.json", shapes.NOTE)
         return note
 
     def rows(self, parts: Parts, draws: int, replications: int) -> pd.DataFrame:
@@ -202,10 +230,10 @@ class Store:
         They are those of the first `draws` draws and `replications` replications.
         """
         names = [f"rows/{point}.{part}.parquet" for point in parts for part in parts[point]]
-        tables = [pq.read_table(self.folder / name, schema=ROW_SCHEMA) for name in names]
-        frame = (pa.concat_tables(tables) if tables else ROW_SCHEMA.empty_table()).to_pandas()
+        tables = [decoded(self.folder / name) for name in names]
+        frame = (pa.concat_tables(tables) if tables else SCHEMA.empty_table()).to_pandas()
         frame = frame[(frame["draw"] < draws) & (frame["replication"] < replications)]
-        key = ROW_SCHEMA.names[:-1]
+        key = SCHEMA.names[:-1]
         return frame.drop_duplicates(key).sort_values(key, ignore_index=True)
 
     def _write_record(self, name: str, record: Mapping[str, Any]) -> None:
@@ -217,22 +245,18 @@ class Store:
         if not (self.folder / "store.json").is_file():
             self.files.write_json("store.json", {"format": FORMAT})
 
-    def _is_sound(self, name: str) -> bool:
-        """Return whether a part's record can be read and matches its rows.
 
-        If not, the part is set aside.
-        """
-        record = self.files.read_json(f"points/{name}.json")
-        if record is None:
-            return False
-        rows = self.folder / "rows" / f"{name}.parquet"
-        if not rows.is_file():
-            self.files.set_aside(f"points/{name}.json", why="its rows are gone")
-        elif _sha256(rows.read_bytes()) != record["rows_sha256"]:
-            self.files.set_aside(f"rows/{name}.parquet", f"points/{name}.json", why="the rows are torn or changed")
-        else:
-            return True
-        return False
+def require_experiment_name(name: object) -> None:
+    """Raise `InputError` unless a sweep can have this name."""
+    require_name(**{"experiment.name": name})
+    require(ONLY not in str(name), "experiment.name", name, f"{ONLY} chooses a sweep of an experiment; leave it out")
+
+
+def store_at(folder: object) -> Store:
+    """Return the store in a folder that a configuration names."""
+    require(isinstance(folder, str), "store", folder, "must be the path of a folder")
+    require_path(store=folder)
+    return Store(Path(str(folder)).absolute())
 
 
 def configured_name(experiment: str) -> str:
@@ -241,6 +265,11 @@ def configured_name(experiment: str) -> str:
     It does not depend on the data that the experiment was swept with, nor on the sweep.
     """
     return experiment.partition(ONLY)[0].removesuffix(EMBEDDED)
+
+
+def data_label(experiment: str) -> list[str]:
+    """Return the line that marks results on embedded data; no line for others."""
+    return [EMBEDDED_DATA] if experiment.partition(ONLY)[0].endswith(EMBEDDED) else []
 
 
 def words_of(experiment: str) -> str:
@@ -252,10 +281,6 @@ def words_of(experiment: str) -> str:
 def _modified_ns(entry: os.DirEntry[str]) -> int:
     """Return when a file was written; 0 if it is no longer there."""
     try:
-        return entry.stat().st_mtime_ns
+        return entry.stat(follow_symlinks=False).st_mtime_ns
     except FileNotFoundError:
         return 0
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

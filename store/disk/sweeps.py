@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from store.disk import shapes
 from store.disk.data import data_hash
 from store.disk.files import Files
 from store.disk.identity import code_text, point_of
+from system.checks import require_name
 from system.code.source import short_hash
 
 FOLDER = "experiments"
@@ -37,19 +39,19 @@ def add_sweep(files: Files, experiment: str, sweep: Record) -> None:
 
 def sweep_names(files: Files, experiment: str) -> list[str]:
     """Return the names of an experiment's records in their order."""
-    folder = files.folder / FOLDER / experiment
-    return [f"{FOLDER}/{experiment}/{path.name}" for path in sorted(folder.glob("[!.]*.json"))]
+    require_name(experiment=experiment)
+    return files.names(f"{FOLDER}/{experiment}", ".json")
 
 
 def read_sweeps(files: Files, experiment: str) -> list[Record]:
     """Return the records of an experiment's sweeps in their order."""
-    stamps = tuple((name, (files.folder / name).stat().st_mtime_ns) for name in sweep_names(files, experiment))
+    stamps = [(name, (files.folder / name).lstat().st_mtime_ns) for name in sweep_names(files, experiment)]
     return [sweep for sweep in (_read(files, *stamp) for stamp in stamps) if sweep is not None]
 
 
 @lru_cache(maxsize=256)
 def _read(files: Files, name: str, modified_ns: int) -> Record | None:
-    record: Record | None = files.read_json(name)
+    record: Record | None = files.read_json(name, shapes.sweep)
     return record
 
 
@@ -70,9 +72,13 @@ class Entry(NamedTuple):
         """Return the value of a key, None without one."""
         if key == SWEEP:
             return str(self.sweep)
-        text = self.axes[key] if key in self.axes else self.settings.get(key)
-        match = REFERENCE.fullmatch(text or "")
-        return self.value(match[1]) if match else text
+        for _ in range(len(self.axes) + len(self.settings) + 1):  # a chain of references is no longer than this
+            text = self.axes[key] if key in self.axes else self.settings.get(key)
+            match = REFERENCE.fullmatch(text or "")
+            if not match:
+                return text
+            key = match[1]
+        return None
 
 
 def view_of(sweeps: Sequence[Record]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ That sweep has no command, and no settings of its points, so the view knows thei
 from datetime import UTC, datetime
 from typing import Any
 
+from store.disk import shapes
 from store.disk.files import Files
 from store.disk.identity import configuration_of, targets_of
 from store.disk.sweeps import FOLDER, add_sweep
@@ -13,10 +14,10 @@ from store.disk.sweeps import FOLDER, add_sweep
 
 def move_sweeps(files: Files) -> None:
     """Make each experiment's record the first of its sweeps."""
-    for path in sorted((files.folder / FOLDER).glob("[!.]*.json")):
-        name = f"{FOLDER}/{path.name}"
-        started = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
-        sweep = files.read_json(name)
+    for name in files.names(FOLDER, ".json"):
+        path = files.folder / name
+        started = datetime.fromtimestamp(path.lstat().st_mtime, UTC).isoformat()
+        sweep = files.read_json(name, shapes.sweep)
         if sweep is not None:
             add_sweep(files, path.stem, {**sweep, "started": started} | _points(files, sweep["points"]))
             files.remove(name)
@@ -39,5 +40,7 @@ def _points(files: Files, entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _record(files: Files, point: str) -> Any:
     """Return a record of a point, if there is any."""
-    committed = sorted((files.folder / "points").glob(f"{point}.*.json"))
-    return files.read_json(f"points/{committed[0].name}" if committed else f"unfinished/{point}.json")
+    committed = [name for name in files.names("points", ".json") if name.startswith(f"points/{point}.")]
+    if committed:
+        return files.read_json(committed[0], shapes.RECORD)
+    return files.read_json(f"unfinished/{point}.json", shapes.NOTE)

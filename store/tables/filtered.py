@@ -36,6 +36,8 @@ def collect(
     `InputError` for unknown names and values.
     """
     experiments, metrics = listed(experiments), listed(metrics)
+    twice = next((name for name in experiments if experiments.count(name) > 1), None)
+    require(twice is None, "experiment", twice, "its rows would be there twice; name it once")
     results = list(map(partial(all_results if outdated else load_results, store=store), experiments))
     rows = _joined(experiments, [result.rows for result in results])
     points = _joined(experiments, [result.points for result in results])

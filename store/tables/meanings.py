@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import yaml
+
+from system.documents.yaml_files import read_yaml
 
 FILE = Path(__file__).with_name("columns.yaml")
 # Unit by the ending of a name; the first ending that fits counts.
@@ -47,7 +48,7 @@ def whole_dictionary(metrics: Metrics) -> pd.DataFrame:
 @cache
 def columns() -> dict[str, str]:
     """Return the meaning of each column."""
-    meanings: dict[str, str] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    meanings: dict[str, str] = read_yaml(FILE)
     return meanings
 
 

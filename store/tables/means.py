@@ -40,6 +40,8 @@ def means_table(
     needs all draws of its point; a cell without one has the point's status instead.
     """
     rows = listed(rows)
+    require(len(set(rows)) == len(rows), "rows", rows, "names an axis twice; leave one out")
+    require("draw" not in (where or {}), "where", "draw", "a mean is over all draws; leave it out")
     measured, points = collect(experiment, store, where, metrics)
     points = points.drop(columns="experiment")
     axes = axes_of(points)
@@ -47,7 +49,8 @@ def means_table(
     for key in [*rows, *([columns] if columns else [])]:
         require_known(keys, axis=key)
     require(columns not in rows, "columns", columns, "is a row as well; choose another axis")
-    require(not measured.empty, "experiment", experiment, "no point has results; see `python -m store status`")
+    which = " with these values; leave out --where, or" if where else ";"
+    require(not measured.empty, "experiment", experiment, f"no point has results{which} see `python -m store status`")
     means = complete_means(measured.drop(columns="experiment"), keys)
     taken = measured[COORDINATES].drop_duplicates()
     cells = points[[*axes, "status"]].merge(taken, how="cross").merge(means, on=keys, how="left")

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from store.disk.store import Store, words_of
+from store.disk.store import Store, data_label, words_of
 from store.tables.currency import current_only
 from store.tables.reading import (
     MEASURED,
@@ -28,6 +28,8 @@ from store.tables.reading import (
     undeclared,
 )
 from store.tables.statistics import MOST_COORDINATES, intervals_over_draws
+from system.checks import require
+from system.documents.yaml_files import read_yaml
 
 DIGITS = 6
 LEFT_OUT = ("first_token", "output_token", "waiting_quantile", "service_quantile", "over_length_share", "load")
@@ -58,12 +60,12 @@ def reference_rows(rows: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the wanted means; nan if a draw of the point lacks the metric."""
-    if rows.empty:  # groups of an empty table have no type to compare
-        return pd.DataFrame(columns=["point", "metric", "at", "mean", "half_width", "draws"])
     coordinates = rows.groupby(["point", "metric"])["at"].transform("nunique")
     is_replay = "workload.over_length" in rows  # only these experiments have this axis
     wanted = (coordinates <= MOST_COORDINATES) & (is_replay | ~rows["metric"].str.startswith(LEFT_OUT))
     wanted &= ~rows["metric"].isin(ABOUT_RUNS)
+    if not wanted.any():  # groups of an empty table have no type to compare
+        return pd.DataFrame(columns=["point", "metric", "at", "mean", "half_width", "draws"])
     means = intervals_over_draws(rows.loc[wanted, ["point", *MEASURED]], ["point", "metric", "at"])
     answered = rows.groupby("point")["draw"].nunique()
     means.loc[means["draws"] < means["point"].map(answered), ["mean", "half_width"]] = np.nan
@@ -111,7 +113,7 @@ def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> li
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / PROVENANCE
-    made: dict[str, Any] = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    made = provenance_in(folder) if path.is_file() else {}
     platforms: dict[str, Any] = {}  # each platform once, so that YAML writes it once
     written = []
     for experiment in sorted(set(experiments) & set(Store(store).experiment_names())):
@@ -125,10 +127,25 @@ def write_reference(store: Path, experiments: Iterable[str], folder: Path) -> li
     return [*written, path]
 
 
+def provenance_in(folder: Path) -> dict[str, Any]:
+    """Return how the reference rows in a folder were made, by their name."""
+    path = folder / PROVENANCE
+    made = read_yaml(path)
+    remedy = (
+        "must be a mapping of names to how their rows were made, with platforms; write it again with plot.py --rows"
+    )
+    require(isinstance(made, dict) and all(map(_has_platforms, made.values())), "provenance", path, remedy)
+    return made
+
+
+def _has_platforms(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("platforms"), list)
+
+
 def how_made(store: Path, experiment: str, points: pd.DataFrame) -> dict[str, Any]:
     """Return the commands, seeds, commits and platforms of some points.
 
-    Declared points of a sweep with overrides have the command without these.
+    Embedded data has its label. Declared points of a sweep with overrides have the command without these.
     """
     opened = Store(store)
     parts = opened.parts(points["point"].unique())
@@ -137,7 +154,9 @@ def how_made(store: Path, experiment: str, points: pd.DataFrame) -> dict[str, An
     sweeps = _sweeps_of(opened.sweeps(experiment), set(points["point"]))
     if points["is_declared"].all():
         sweeps = [sweep if _is_plain(sweep) else {**sweep, "words": words_of(experiment).split()} for sweep in sweeps]
+    label = data_label(experiment)
     return {
+        **({"data": label[0]} if label else {}),
         "command": AND.join(dict.fromkeys(command_of(experiment, sweep) for sweep in sweeps)),
         "seeds": sorted({record["configuration"]["seed"] for record in records}),
         "commits": sorted({str(source["commit"]) for source in sources}),

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
 from store.disk.provenance import current_provenance
+from store.disk.store import words_of
 from store.tables.reading import axes_of, load_records, with_numbers
-from store.tables.reference import DIGITS, PROVENANCE, platform_of, reference_parts, reference_rows
+from store.tables.reference import DIGITS, platform_of, provenance_in, reference_parts, reference_rows
 from store.tables.statistics import shown
 from system.checks import require
 from system.errors import InputError
@@ -64,6 +64,8 @@ def verify(store: Path, experiment: str, folder: Path) -> Verification:
     points. Raises `InputError` if there are no reference rows.
     """
     parts, records = reference_parts(store, experiment), load_records(experiment, store)
+    remedy = f"other code or data computed all its points; run `python run.py -m {words_of(experiment)}` again"
+    require(bool(parts), "experiment", experiment, remedy)
     same_platform = all(_same_platform(folder, name) for name in parts)
     compared = []
     for name, (rows, points) in parts.items():
@@ -92,8 +94,8 @@ def _same_platform(folder: Path, name: str) -> bool:
     path = folder / f"{name}.csv"
     if not path.is_file():
         raise InputError(f"experiment = {name}: no reference rows {path}; write them with `python plot.py --rows`")
-    made = yaml.safe_load((folder / PROVENANCE).read_text())
-    return bool(made[name]["platforms"] == [platform_of(current_provenance())])
+    made = provenance_in(folder).get(name, {})
+    return bool(made.get("platforms") == [platform_of(current_provenance())])
 
 
 def _compared(expected: pd.DataFrame, recomputed: pd.DataFrame, axes: list[str], same_platform: bool) -> pd.DataFrame:

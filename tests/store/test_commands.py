@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-import time
 import warnings
 from contextlib import suppress
 from io import StringIO
@@ -18,19 +17,20 @@ from scipy import stats
 
 from store import __main__ as commands
 from store.commands.card import point_card
-from store.commands.prune import LEFT_BEHIND_S, prunable
+from store.commands.prune import prunable
 from store.commands.status import experiment_status, left_s
 from store.comparisons.compare import compare_commits, compare_stores, compare_values
-from store.disk import work
-from store.disk.files import StoreWarning
+from store.disk import shapes
+from store.disk.files import TEMPORARY, StoreWarning
 from store.disk.identity import identity_of
 from store.disk.parts import Part
 from store.disk.provenance import current_provenance
 from store.disk.store import Store
-from store.disk.work import WorkItem, do_work
 from store.tables.filtered import collect
 from store.tables.reading import MEASURED, OF_POINT, Measure, load, load_points, load_provenance
 from store.tables.statistics import mean_interval
+from store.workers import work
+from store.workers.work import WorkItem, do_work
 from system import InputError
 from system.code import source
 from system.errors import DataUnavailableError
@@ -44,10 +44,18 @@ RESPONSE = Measure()
 HOLD = """
 import sys
 from pathlib import Path
-from store.disk.locks import locked
+from store.workers.locks import locked
 with locked(Path("{folder}"), "{point}"):
     print("held", flush=True)
     sys.stdin.read()
+"""
+
+WRITE = """
+import os, sys
+from pathlib import Path
+from store.disk.files import Files
+os.fsync = lambda file: (print("writing", flush=True), sys.stdin.read())
+Files(Path("{folder}")).write("{name}", b"rows")
 """
 
 
@@ -158,6 +166,23 @@ def held(tmp_path):
         return process
 
     yield _held
+    for process in started:
+        process.communicate()
+
+
+@pytest.fixture
+def writing(tmp_path):
+    """Return a function that starts a writer and returns its temporary files."""
+    started = []
+
+    def _writing(name):
+        code = WRITE.format(folder=tmp_path / "store", name=name)
+        process = Popen([sys.executable, "-c", code], cwd=ROOT, stdin=PIPE, stdout=PIPE)
+        started.append(process)
+        assert process.stdout.readline() == b"writing\n"
+        return list((tmp_path / "store" / name).parent.glob(f"{TEMPORARY}*"))
+
+    yield _writing
     for process in started:
         process.communicate()
 
@@ -459,7 +484,9 @@ def test_the_latest_of_several_other_versions_is_compared(tmp_path, edit, years)
         edit("fast", FAST.replace("2", speed))
         store = swept(tmp_path / "old", {("fast", "0.1"): A if year == 2031 else B})
         name = f"points/{point_of('fast', '0.1')}.d0-4.r0-1.json"
-        store.files.write_json(name, store.files.read_json(name) | {"started": f"{year}-01-01T00:00:00+00:00"})
+        store.files.write_json(
+            name, store.files.read_json(name, shapes.RECORD) | {"started": f"{year}-01-01T00:00:00+00:00"}
+        )
     edit("fast", FAST)
     swept(tmp_path / "new", {("fast", "0.1"): A})
     assert compare_stores("x", tmp_path / "old", RESPONSE, tmp_path / "new").table["difference"].tolist() == [0.0]
@@ -570,21 +597,19 @@ def test_an_edited_comment_makes_nothing_prunable(tmp_path, edit):
     assert prunable(store).empty
 
 
-def test_prune_deletes_old_files_of_killed_writers_but_no_new_files(tmp_path, run_command):
+def test_prune_deletes_files_of_killed_writers_but_none_of_living_ones(tmp_path, run_command, writing):
     store = swept(tmp_path / "store", {("fast", "0.1"): A, ("slow", "0.1"): A})
     (store.folder / f"points/{point_of('slow', '0.1')}.d0-4.r0-1.json").unlink()
     store.files.write("expansions/ab12.json", b"[]")
     store.files.write("aside/points-cd34.json", b"{")
-    store.files.write(".tmp-new", b"")
-    store.files.write("points/.tmp-old", b"")
-    long_ago = time.time() - LEFT_BEHIND_S - 60
-    os.utime(store.folder / "points/.tmp-old", (long_ago, long_ago))
-    assert set(prunable(store)["name"]) == {"expansions/ab12.json", "aside/points-cd34.json", "points/.tmp-old"}
-    lonely = store.folder / f"rows/{point_of('slow', '0.1')}.d0-4.r0-1.parquet"
-    os.utime(lonely, (long_ago, long_ago))
-    run_command("prune", "--delete")
-    assert not lonely.exists()
-    assert (store.folder / ".tmp-new").exists()
+    (store.folder / "points/.tmp-killed").write_bytes(b"half of a record")
+    (new,) = writing("rows/new.parquet")
+    lonely = f"rows/{point_of('slow', '0.1')}.d0-4.r0-1.parquet"
+    names = {"expansions/ab12.json", "aside/points-cd34.json", "points/.tmp-killed", lonely}
+    assert set(prunable(store)["name"]) == names
+    assert "left by a killed writer      2" in run_command("prune", "--delete").out
+    assert not any((store.folder / name).exists() for name in names)
+    assert new.exists()
     assert len(load("x", store.folder)) == 4
 
 

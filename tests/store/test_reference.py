@@ -10,6 +10,7 @@ import yaml
 from store.disk.parts import Part
 from store.disk.provenance import current_provenance
 from store.disk.store import Store
+from store.tables import verification
 from store.tables.precision import widest_interval
 from store.tables.reading import load, load_points
 from store.tables.reference import platform_of, reference_rows, write_reference
@@ -17,6 +18,7 @@ from store.tables.statistics import intervals_over_draws, mean_interval
 from store.tables.verification import verify
 from system import InputError
 from tests.support.project import script
+from tests.support.stored import note, record
 
 CASE = {"seed": 7}
 NONE = float("nan")
@@ -32,9 +34,9 @@ def store_of(folder, points, draws=3):
     entries = []
     for number, ((load_text, evaluator), rows) in enumerate(points.items()):
         refusals = [] if rows else [(draw, "unstable", "too fast") for draw in range(draws)]
-        record = {"duration_s": 1.0, "refusals": refusals, "configuration": CASE, "provenance": current_provenance()}
-        record["simulated"] = evaluator == "simulation"
-        store.commit(f"a{number}", Part(range(draws), range(1)), rows, record)
+        simulated = evaluator == "simulation"
+        made = record(refusals=refusals, configuration=CASE, simulated=simulated)
+        store.commit(f"a{number}", Part(range(draws), range(1)), rows, made)
         axes = {"load": load_text, "evaluator": evaluator}
         entries.append({"point": f"a{number}", "axes": axes, "is_declared": True})
     sweep = {"points": entries, "axes": ["load", "evaluator"], "draws": draws, "replications": 1, "fixed": ["seed=7"]}
@@ -98,14 +100,12 @@ def notes_of(folder, statuses, rows):
     store, entries = Store(folder), []
     for number, status in enumerate(statuses):
         point, axes = f"b{number}", {"constants": "paper", "demand.load": f"0.{number + 1}", "evaluator": "exact"}
-        record = {"duration_s": 1.0, "configuration": CASE, "simulated": False, "provenance": current_provenance()}
         if status in ("skipped", "failed"):
-            store.leave_unfinished(point, record | {"status": status, "reason": "no data"})
+            store.leave_unfinished(point, note(configuration=CASE, status=status, reason="no data"))
         else:
             refusals = [] if status == "ok" else [(draw, status, "too small") for draw in range(3)]
-            store.commit(
-                point, Part(range(3), range(1)), rows if status == "ok" else [], record | {"refusals": refusals}
-            )
+            made = record(configuration=CASE, simulated=False, refusals=refusals)
+            store.commit(point, Part(range(3), range(1)), rows if status == "ok" else [], made)
         entries.append({"point": point, "axes": axes})
     store.write_experiment("fig3b", {"points": entries, "axes": list(axes), "draws": 3, "replications": 1, "fixed": []})
     return folder
@@ -157,9 +157,9 @@ def test_numbers_have_six_digits_and_a_provenance(reference):
 
 def test_own_points_have_rows_and_a_command_apart_from_declared_ones(tmp_path):
     folder = store_of(tmp_path / "store", POINTS)
-    record = Store(folder).experiment("x")
-    record["points"][1]["is_declared"] = False
-    Store(folder).write_experiment("x", record)
+    view = Store(folder).experiment("x")
+    view["points"][1]["is_declared"] = False
+    Store(folder).write_experiment("x", view)
     write_reference(folder, ["x"], tmp_path / "rows")
     assert pd.read_csv(tmp_path / "rows/x.csv")["load"].tolist() == [10, 10, 11]
     assert pd.read_csv(tmp_path / "rows/x_own.csv")["load"].tolist() == [9]
@@ -174,9 +174,9 @@ def test_own_points_have_rows_and_a_command_apart_from_declared_ones(tmp_path):
 def test_command_of_embedded_data_can_be_typed_as_it_is(tmp_path):
     """Check that the experiment and its data are two words."""
     store = Store(store_of(tmp_path / "store", POINTS))
-    record = store.experiment("x")
-    record["points"] = [{**entry, "is_declared": number > 0} for number, entry in enumerate(record["points"])]
-    store.write_experiment("x_embedded", record)
+    view = store.experiment("x")
+    view["points"] = [{**entry, "is_declared": number > 0} for number, entry in enumerate(view["points"])]
+    store.write_experiment("x_embedded", view)
     write_reference(store.folder, ["x_embedded"], tmp_path / "rows")
     made = yaml.safe_load((tmp_path / "rows/provenance.yaml").read_text())
     assert made["x_embedded"]["command"] == "python run.py -m experiment=x data=embedded draws=3 replications=1"
@@ -274,3 +274,9 @@ def test_a_figure_that_cannot_be_made_does_not_hide_the_others(tmp_path):
     assert (tmp_path / "figures/x.png").is_file()
     assert done.stderr.count("fig8: not in") == 1
     assert "experiment=fig8` first" in done.stderr
+
+
+def test_an_experiment_of_which_other_code_computed_everything_is_an_error(reference, tmp_path, monkeypatch):
+    monkeypatch.setattr(verification, "reference_parts", lambda store, experiment: {})
+    with pytest.raises(InputError, match=r"experiment = x: other code .*; run `python run.py -m experiment=x` again"):
+        verify(store_of(tmp_path / "again", POINTS), "x", reference)

@@ -1,6 +1,7 @@
 """Points on disk: parts, commits that are whole or absent, and rows in a fixed order."""
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from hypothesis import strategies as st
 from store.disk.files import Files, StoreWarning
 from store.disk.outcome import outcome_of
 from store.disk.parts import Part, missing_parts
-from store.disk.store import Store
+from store.disk.store import FORMAT, Store
 from store.tables.statistics import mean_interval
 from system import InputError
+from tests.support.stored import note, record
 
-RECORD = {"duration_s": 0.5, "refusals": []}
+RECORD = record(duration_s=0.5)
 ROWS = [(0, 0, "response_mean_s", float("nan"), 1.5), (0, 0, "response_quantile_s", 0.95, 4.0)]
 
 
@@ -85,7 +87,7 @@ def test_rows_without_a_record_do_not_count(tmp_path, monkeypatch):
 
 def test_a_note_on_unfinished_work_is_removed_once_it_is_done(tmp_path):
     store = Store(tmp_path)
-    store.leave_unfinished("ab12", RECORD | {"status": "failed", "reason": "broke"})
+    store.leave_unfinished("ab12", note(duration_s=0.5))
     assert store.parts(["ab12"]) == {"ab12": []}
     assert outcome_of(store, "ab12", [], 1, 1)[:3] == ("failed", "broke", 0.5)
     store.commit("ab12", part(1), ROWS, RECORD)
@@ -96,22 +98,22 @@ def test_a_note_on_unfinished_work_is_removed_once_it_is_done(tmp_path):
 def test_an_outcome_is_about_the_given_draws_only(tmp_path):
     store = Store(tmp_path)
     store.commit("ab12", part(2), ROWS, RECORD)
-    later = {"duration_s": 1.0, "refusals": [[3, "unstable", "too fast"], [4, "unstable", "too fast"]]}
+    later = record(refusals=[[3, "unstable", "too fast"], [4, "unstable", "too fast"]])
     store.commit("ab12", part(5, first_draw=2), [], later)
     parts = store.parts(["ab12"])["ab12"]
     assert outcome_of(store, "ab12", parts, 3, 1).status == "ok"
     assert outcome_of(store, "ab12", parts, 4, 1)[:2] == ("unstable", "1 of 4 draws, the first: too fast")
     assert outcome_of(store, "ab12", parts, 5, 1)[:2] == ("unstable", "2 of 5 draws, the first: too fast")
     assert outcome_of(store, "ab12", parts, 6, 1)[:2] == ("missing", "not computed yet")
-    store.leave_unfinished("ab12", {"status": "skipped", "reason": "no data", "duration_s": 0.25})
+    store.leave_unfinished("ab12", note(status="skipped", reason="no data", duration_s=0.25))
     assert outcome_of(store, "ab12", parts, 6, 1)[:3] == ("skipped", "no data", 1.75)
     assert outcome_of(store, "ab12", parts, 5, 1).is_complete
 
 
 def test_the_outcome_of_a_point_in_which_nothing_varies_is_about_every_draw(tmp_path):
     store = Store(tmp_path)
-    record = {"duration_s": 1.0, "refusals": [[0, "infeasible", "too small"]], "varies_with": "nothing"}
-    store.commit("ab12", part(5), [], record)
+    refused = record(refusals=[[0, "infeasible", "too small"]], varies_with="nothing")
+    store.commit("ab12", part(5), [], refused)
     outcome = outcome_of(store, "ab12", [part(5)], 5, 1)
     assert outcome == ("infeasible", "nothing varies between draws: too small", 1.0, False)
 
@@ -208,7 +210,18 @@ def test_a_store_of_another_format_is_refused(committed, stated, message):
         Store(committed.folder)
 
 
-def test_a_store_without_a_format_has_format_1(committed):
+@pytest.mark.parametrize("statement", [None, "", "[1]", "null", '{"format": "three"}', '{"format": 1e3}'])
+def test_a_store_without_a_sound_format_has_that_of_its_records(committed, statement):
+    (committed.folder / "store.json").unlink()
+    if statement is not None:
+        (committed.folder / "store.json").write_text(statement)
+    with nullcontext() if statement is None else pytest.warns(StoreWarning, match="set store.json aside"):
+        store = Store(committed.folder)
+    assert store.parts(["ab12"]) == {"ab12": [part(1)]}
+    store.commit("cd34", part(1), ROWS, RECORD)
+    assert json.loads((committed.folder / "store.json").read_bytes())["format"] == FORMAT
+    for path in (committed.folder / "points").iterdir():
+        path.write_text('{"duration_s": 1}')  # as older code wrote it
     (committed.folder / "store.json").unlink()
     with pytest.raises(InputError, match="its format is 1, this code reads 3"):
         Store(committed.folder)

@@ -13,6 +13,7 @@ from store.disk.store import Store
 from store.disk.sweeps import view_of
 from system import InputError
 from system.code.source import short_hash
+from tests.support.stored import note, record
 
 KEYS = {"network": ["a", "b"], "network.delay_s": ["1", "2"], "load": ["0.1", "0.5", "0.50"], "seed": ["1", "2"]}
 
@@ -136,14 +137,11 @@ def store(tmp_path):
     good = sweep_of({}, {"load": ["0.1", "0.5"]}, words=["load=0.1,0.5"])
     typo = sweep_of({}, {"load": ["0.1:0.5"]}, words=["load=0.1:0.5"])
     for entry in good["points"]:
-        store.commit(entry["point"], Part(range(2), range(1)), [ROW, (1, *ROW[1:])], RECORD)
-    store.leave_unfinished(typo["points"][0]["point"], RECORD | {"status": "failed", "reason": "no number"})
+        store.commit(entry["point"], Part(range(2), range(1)), [ROW, (1, *ROW[1:])], record())
+    store.leave_unfinished(typo["points"][0]["point"], note(reason="no number"))
     for sweep in (good, typo):
         store.write_experiment("x", sweep)
     return store
-
-
-RECORD = {"configuration": {}, "modules": {}, "duration_s": 1.0, "refusals": [], "provenance": {}, "started": "2030"}
 
 
 def test_a_later_typo_hides_nothing(store):
@@ -171,7 +169,7 @@ def test_a_store_that_kept_one_sweep_of_each_experiment_is_upgraded(tmp_path):
     points = {"0.1": "e1", "0.5": identity_of(cases["0.5"]).point}  # the first is of other code
     store = Store(tmp_path)
     for load_text, case in cases.items():
-        store.commit(points[load_text], Part(range(1), range(1)), [ROW], RECORD | {"configuration": case})
+        store.commit(points[load_text], Part(range(1), range(1)), [ROW], record(configuration=case))
     entries = [{"point": point, "axes": {"load": load_text}} for load_text, point in points.items()]
     old = {"points": entries, "axes": ["load"], "draws": 1, "replications": 1, "fixed": ["seed=1"]}
     (tmp_path / "experiments").mkdir()

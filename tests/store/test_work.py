@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 
 from store.disk.identity import identity_of
-from store.disk.locks import locked, wait_for_others
 from store.disk.outcome import outcome_of
 from store.disk.parts import Part
 from store.disk.store import Store
-from store.disk.work import CodeChangedError, WorkItem, do_shared_work, do_work, write_work
+from store.workers.locks import locked, wait_for_others
+from store.workers.work import CodeChangedError, WorkItem, do_shared_work, do_work, write_work
 from system import InputError
 
 ONE = Part(range(1), range(1))
@@ -117,7 +117,7 @@ def test_a_point_that_another_process_computes_is_skipped(tmp_path):
 def test_a_failure_is_noted_in_detail_and_other_points_go_on(tmp_path):
     def fails(case, *_):
         if case["n"] == 1:
-            raise ZeroDivisionError("no capacity")
+            raise RuntimeError("no capacity")
         return result(case)
 
     work = work_of(3)
@@ -126,7 +126,7 @@ def test_a_failure_is_noted_in_detail_and_other_points_go_on(tmp_path):
     assert [store.has(item.point, ONE) for item in work] == [True, False, True]
     note = store.unfinished(work[1].point)
     assert note["status"] == "failed"
-    assert note["reason"] == "ZeroDivisionError: no capacity"
+    assert note["reason"] == "RuntimeError: no capacity"
     assert "test_work.py" in note["traceback"]
     assert note["configuration"] == {"n": 1}
     assert note["provenance"]["machine"]["name"]
@@ -143,7 +143,7 @@ def test_changed_code_writes_no_rows(tmp_path):
 
 
 def test_a_store_that_cannot_be_written_ends_the_work(tmp_path):
-    (tmp_path / "rows").write_text("in the way")
+    (tmp_path / "store").write_text("in the way")
     path = write_work(tmp_path / "work.jsonl", work_of(3))
-    with pytest.raises(InputError, match="cannot write rows/"):
-        do_shared_work(Store(tmp_path), path, 0, lambda case, *_: result(case))
+    with pytest.raises(InputError, match="cannot write locks"):
+        do_shared_work(Store(tmp_path / "store"), path, 0, lambda case, *_: result(case))

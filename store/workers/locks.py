@@ -1,24 +1,20 @@
 """Locks on points that are being computed: each locks one byte of a file, and the system releases it with its owner.
 
-However a worker ends, even with its machine, its locks are released, and nothing has to be cleaned up. They are POSIX
-record locks, which network file systems share between hosts. On a file system without locks every lock is granted: two
-workers may then compute the same point and commit the same rows twice.
+However a worker ends, even with its machine, its locks are released, and nothing has to be cleaned up. On a file system
+without locks two workers may compute the same point and commit the same rows twice.
 """
 
-import errno
 import fcntl
 import os
-import struct
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from store.disk.files import store_errors
+from store.disk.files import Files
+from store.disk.posix_locks import are_held, lock_bytes
 
-HELD_BY_ANOTHER = (errno.EACCES, errno.EAGAIN)
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+NAME = "locks"
 
 
 @contextmanager
@@ -51,22 +47,16 @@ def is_held(folder: Path, point: str | None = None) -> bool:
     This takes no lock, so no other process is kept from a point.
     """
     first, length = (0, 0) if point is None else (_offset(point), 1)  # a length of 0 means the whole file
-    request = (fcntl.F_WRLCK, os.SEEK_SET, first, length, 0)
-    if sys.platform == "darwin":
-        request, shape, kind = (*request[2:], *request[:2]), "qqihh", 3
-    else:
-        shape, kind = "hhqqi", 0
     try:
-        answer = fcntl.fcntl(_existing_file(folder), fcntl.F_GETLK, struct.pack(shape, *request))
+        return are_held(_existing_file(folder), first, length)
     except OSError:  # no lock was ever taken there, or the file system has none
         return False
-    return bool(struct.unpack(shape, answer)[kind] != fcntl.F_UNLCK)
 
 
 @cache
 def _existing_file(folder: Path) -> int:
     """Open the file of locks if it exists, so that reading creates no file."""
-    return os.open(folder / "locks", os.O_RDONLY)
+    return os.open(folder / NAME, os.O_RDONLY | os.O_NONBLOCK)  # a pipe in its place would block
 
 
 @cache
@@ -75,21 +65,16 @@ def _file(folder: Path) -> int:
 
     It is never closed: closing any descriptor of the file would release all its locks.
     """
-    with store_errors(folder, "write locks"):
+    files = Files(folder)
+    with files.errors(f"write {NAME}"):
         folder.mkdir(parents=True, exist_ok=True)
-        return os.open(folder / "locks", os.O_RDWR | os.O_CREAT, 0o666)
+        files.clear(NAME)
+        return os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)
 
 
 def _lock(file: int, point: str, operation: int) -> bool:
     """Lock or unlock the point's byte; return False if another process holds it."""
-    try:
-        fcntl.lockf(file, operation, 1, _offset(point))
-    except OSError as error:
-        if error.errno in HELD_BY_ANOTHER:
-            return False
-        if error.errno not in NO_LOCKS:
-            raise
-    return True
+    return lock_bytes(file, operation, _offset(point), 1)
 
 
 def _offset(point: str) -> int:

@@ -8,13 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from store.disk.files import StoreError
+from store.disk.files import Files, StoreError
 from store.disk.identity import identity_of
-from store.disk.locks import locked
 from store.disk.parts import Part
 from store.disk.provenance import current_provenance
 from store.disk.store import Store
+from store.workers.life import AT_WORK, ORPHANED, watching
+from store.workers.locks import locked
+from system.command.sentences import sentence
 from system.errors import DataUnavailableError, InputError, NotApplicableError, input_error_behind
+
+WORK_FILE = "work.jsonl"
 
 
 class CodeChangedError(InputError):
@@ -61,9 +65,9 @@ Evaluate = Callable[[dict[str, Any], range, range], Evaluation]
 
 def write_work(path: Path, work: Sequence[WorkItem]) -> Path:
     """Write work to a file for the workers, one item on each line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    items = ({"point": item.point, "case": item.case, "parts": [_bounds(part) for part in item.parts]} for item in work)
-    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    items = ({"point": item.point, "case": item.case, "parts": [part.bounds for part in item.parts]} for item in work)
+    lines = "".join(json.dumps(item) + "\n" for item in items)
+    Files(path.parent, "hydra.sweep.dir").write(path.name, lines.encode())
     return path
 
 
@@ -72,15 +76,17 @@ def do_shared_work(store: Store, path: Path, first: int, evaluate: Evaluate) -> 
 
     Workers that start at different items share the work evenly, and one that dies or starts late costs only time. If a
     point fails, the store notes it and the worker goes on with the others; if the store cannot be written, the worker
-    ends. A worker also ends when the file is gone: then the sweep has been stopped.
+    ends. A worker also ends when the file is gone, as the sweep has been stopped, or when the main process has ended.
     """
-    for line in _lines_from(path, first):
-        if not path.is_file():
-            return
-        item = _item(line)
-        with locked(store.folder, item.point) as is_ours:
-            if is_ours:
-                _try_work(store, item, evaluate)
+    with watching(path) as gone:
+        for line in _lines_from(path, first):
+            with AT_WORK:
+                if gone.is_set() or ORPHANED.is_set() or not path.is_file():
+                    return
+                item = _item(line)
+                with locked(store.folder, item.point) as is_ours:
+                    if is_ours:
+                        _try_work(store, item, evaluate)
 
 
 def _lines_from(path: Path, first: int) -> list[str]:
@@ -118,12 +124,12 @@ def do_work(store: Store, item: WorkItem, evaluate: Evaluate) -> None:
         if store.has(item.point, part):
             continue
         started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
-        record: dict[str, Any] = {"configuration": item.case, "part": _bounds(part), **code}
+        record: dict[str, Any] = {"configuration": item.case, **code}
         record |= {"started": started, "provenance": current_provenance()}
         try:
             outcome = evaluate(item.case, part.draws, part.replications)
         except Exception as error:
-            record |= {"duration_s": time.perf_counter() - begin} | _failure(error)
+            record |= {"part": part.bounds, "duration_s": time.perf_counter() - begin} | _failure(error)
             store.leave_unfinished(item.point, record)
             raise
         refusals = [(refusal.draw, refusal.status, refusal.reason) for refusal in outcome.refusals]
@@ -140,12 +146,8 @@ def _code_of(item: WorkItem) -> dict[str, Any]:
     return {"configuration_hash": identity.configuration, "modules": identity.modules}
 
 
-def _bounds(part: Part) -> tuple[int, int, int, int]:
-    return part.draws.start, part.draws.stop, part.replications.start, part.replications.stop
-
-
 def _failure(error: Exception) -> dict[str, Any]:
     cause = input_error_behind(error)
     status = "skipped" if isinstance(cause, (DataUnavailableError, NotApplicableError)) else "failed"
     text = "".join(traceback.format_exception(error))
-    return {"status": status, "reason": str(cause or f"{type(error).__name__}: {error}"), "traceback": text}
+    return {"status": status, "reason": sentence(error), "traceback": text}
