@@ -1,70 +1,54 @@
-"""Errors of commands: one sentence on stderr and a non-zero exit status; HYDRA_FULL_ERROR=1 shows the traceback."""
+"""Errors of Hydra's commands, in one sentence on stderr; HYDRA_FULL_ERROR=1 shows the traceback."""
 
 import os
 import re
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-from functools import partial
-from textwrap import shorten
-from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
-from store.disk.files import StoreWarning
-from store.disk.store import Store, configured_name, words_of
+from store.disk.store import EMBEDDED, EMBEDDED_DATA, Store, configured_name, words_of
 from store.tables.filtered import LIKENESS
+from system.checks import echo
 from system.code.source import ROOT
-from system.errors import STOPPED, InputError, input_error_behind
+from system.command.boundary import FULL_ERROR, ONE_SENTENCE, ends_in_one_sentence, wants_traceback
+from system.command.sentences import known_sentence, sentence
+from system.errors import InputError, causes_of, input_error_behind, on_one_line
 
 EXPERIMENTS = ROOT / "conf" / "experiment"
-FULL_ERROR = "HYDRA_FULL_ERROR"
-ONE_SENTENCE = "SERVER_CHAINS_ONE_SENTENCE"  # set with FULL_ERROR if the user did not set that
 MISPLACED = re.compile(r"In '(experiment/[^']+)': Could not override '[^']+@experiment\.")
-PIPE_CLOSED = 141  # exit status of a command that a closed pipe ended
-LENGTH = 1000  # most characters of a message, as a launcher's errors contain the logs of its workers
+# How OmegaConf names the types of keys.
+KINDS = {"to Integer": "a whole number", "to Float": "a number", "a valid bool": "true or false"}
+ANOTHER_TYPE = "has another type than this key; `python run.py --cfg hydra` shows the keys"
+STOPPED = "stopped: finished points are stored; the same command goes on with the others"
 
 
 @contextmanager
 def one_sentence_errors() -> Iterator[None]:
-    """Turn errors of the block into one sentence, and exit.
+    """End a command of Hydra at an error or a signal with one sentence.
 
-    If nobody reads the output any more, exit silently. A command uses it around Hydra and around its task, as Hydra
-    would report an exception of the task itself.
+    A command uses it around Hydra and around its task, as Hydra would report an exception of the task itself.
     """
-    if FULL_ERROR in os.environ and ONE_SENTENCE not in os.environ:
+    if not wants_traceback():
+        os.environ[FULL_ERROR] = os.environ[ONE_SENTENCE] = "1"  # Hydra then raises its exceptions
+    with ends_in_one_sentence(hydra_sentence, (HydraException, OmegaConfBaseException), STOPPED):
         yield
-        return
-    os.environ[FULL_ERROR] = os.environ[ONE_SENTENCE] = "1"  # Hydra then raises its exceptions
-    warnings.formatwarning = partial(_format_warning, warnings.formatwarning)
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:  # `| head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written nowhere
-        sys.exit(PIPE_CLOSED)
-    except (InputError, HydraException, OmegaConfBaseException) as error:
-        sys.exit(f"error: {sentence(error)}")
-    except Exception as error:  # not foreseen: also tell how to see the traceback
-        sys.exit(f"error: {type(error).__name__}: {_on_one_line(str(error))} ({FULL_ERROR}=1 shows where)")
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped: finished points are stored; the same command goes on with the others\n")
-        sys.exit(STOPPED)
 
 
-def sentence(error: BaseException) -> str:
+def hydra_sentence(error: BaseException) -> str:
     """Return the clearest message of an exception and its causes, on one line."""
-    ours, cause = input_error_behind(error), error.__cause__ or error.__context__
-    if ours is not None:
-        return str(ours)
-    if remedy := _remedy(error):
-        return remedy
-    if "Error in call to target" in str(error) and cause is not None:
-        return str(cause)  # the message of the call itself, such as an unknown argument
-    return _on_one_line(str(error)) or type(error).__name__
+    cause = error.__cause__ or error.__context__
+    if input_error_behind(error) is None and not known_sentence(error):
+        if remedy := _remedy(error):
+            return on_one_line(remedy)
+        if "Error in call to target" in str(error) and cause is not None:
+            return on_one_line(str(cause))  # the message of the call itself, such as an unknown argument
+        if isinstance(error, (HydraException, OmegaConfBaseException)):
+            return _joined(str(error))
+    return sentence(error)
 
 
 def _remedy(error: BaseException) -> str:
@@ -75,9 +59,25 @@ def _remedy(error: BaseException) -> str:
         return message
     if misplaced := MISPLACED.search(str(error)):
         return f"{misplaced[1]}.yaml: must begin with the line `# @package _global_`"
+    if misfit := _misfit(error):
+        return misfit
     if "Could not override" in str(error):
-        return str(error).splitlines()[0].rstrip(".") + ": there is no such key; `python run.py --cfg job` shows all"
+        first = str(error).splitlines()[0].rstrip(".")
+        shown = "hydra" if "'hydra." in first else "job"
+        return f"{first}: there is no such key; `python run.py --cfg {shown}` shows all"
     return ""
+
+
+def _misfit(error: BaseException) -> str:
+    """Return the sentence for an override of the wrong type; else nothing."""
+    begin, _, override = str(error).partition(" override ")
+    key, _, value = override.partition("=")
+    causes = " ".join(map(str, causes_of(error)))
+    kinds = [kind for kind in KINDS if kind in causes]
+    if begin != "Error merging" or not value:
+        return ""
+    remedy = f"must be {KINDS[kinds[0]]}" if kinds else "must not be null" if value == "null" else ANOTHER_TYPE
+    return f"{key} = {echo(value)}: {remedy}"
 
 
 def _missing_choice(error: MissingConfigException) -> str:
@@ -86,10 +86,25 @@ def _missing_choice(error: MissingConfigException) -> str:
     Hydra does not list the choices for a member of a list, nor know how embedded data is chosen.
     """
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
+    if not group:
+        remedy = "no folder with configuration has this file; leave out --config-name and --config-path"
+        return f"--config-name = {name or 'config'}: {remedy}"
     if error.options is None:
         return f"{group} = {name}: there is no such file; `python run.py {group}={name}` lists the choices"
     is_embedded = group == "experiment" and configured_name(name) in error.options
     return f"{error.missing_cfg_file}.yaml: there is no such file; write {words_of(name)}" if is_embedded else ""
+
+
+def drawn_name(name: str, stored: Collection[str]) -> str:
+    """Return the name under which an experiment is stored.
+
+    It is that of the embedded variant, with a note, if only that is stored.
+    """
+    variant = f"{name}{EMBEDDED}"
+    if name in stored or variant not in stored:
+        return name
+    sys.stderr.write(f"note: {name}: only {variant} is stored, on {EMBEDDED_DATA}\n")
+    return variant
 
 
 def require_stored(names: Iterable[str], store: Store) -> None:
@@ -113,19 +128,7 @@ def not_installed(launcher: str) -> str:
     return f'hydra/launcher = {launcher}: not installed; pip install -e ".[{launcher}]" in the project\'s folder'
 
 
-def _format_warning(
-    plain: Callable[..., str], message: Warning | str, category: type[Warning], *location: Any, **line: Any
-) -> str:
-    """Return only the sentence of the store's warnings.
-
-    The line of code that they come from means nothing to a user.
-    """
-    if issubclass(category, StoreWarning):
-        return f"warning: {message}\n"
-    return plain(message, category, *location, **line)
-
-
-def _on_one_line(text: str) -> str:
+def _joined(text: str) -> str:
     """Return a message of Hydra on one line.
 
     Hydra lists choices on lines that start with a tab, and then its search path, which is left out.
@@ -134,4 +137,4 @@ def _on_one_line(text: str) -> str:
         return f"{text.splitlines()[0].rstrip(':')}: writes into an array that it is given; it may only read them"
     lines = [line for line in text.partition("Config search path")[0].splitlines() if line.strip()]
     joined = "".join((", " if line.startswith("\t") else ". ") + line.strip() for line in lines)
-    return shorten(joined.removeprefix(". ").replace(":,", ":"), LENGTH, placeholder=" ...")
+    return on_one_line(joined.removeprefix(". ").replace(":,", ":"))

@@ -1,17 +1,17 @@
 """Instantiation: the only module that turns a configuration into objects; their constructors are its schema."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import is_dataclass
-from functools import cache, lru_cache
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from textwrap import shorten
+from typing import Any
 
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 
 from evaluators.points.case import Case, Evaluation
+from sweep.arguments import require_arguments, require_own_arguments
 from system import InputError
-from system.checks import require
 from system.errors import (
     DataUnavailableError,
     InfeasibleError,
@@ -19,17 +19,12 @@ from system.errors import (
     UnstableError,
     input_error_behind,
 )
+from system.limits import MESSAGE
 
 RESULTS = (DataUnavailableError, InfeasibleError, NotApplicableError, UnstableError)  # statuses of a point
-WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
-# What YAML has for each type; a whole number is a number, too.
-PLAIN: dict[Any, Any] = {
-    int: int,
-    float: (int, float),
-    str: str,
-    bool: bool,
-    NoneType: NoneType,
-}
+TARGET = f"{Case.__module__}.{Case.__name__}"
+FULL_KEY = re.compile(r"full_key: (\S+)$")  # at the end of Hydra's errors
+FIELD = re.compile(r"[a-z]\w*(?=[^ ]* = )")  # at the beginning of a constructor's errors
 
 
 def evaluate(case: dict[str, Any], draws: range, replications: range) -> Evaluation:
@@ -37,89 +32,66 @@ def evaluate(case: dict[str, Any], draws: range, replications: range) -> Evaluat
     return instantiated(case).evaluate(draws, replications)
 
 
-def instantiated(case: dict[str, Any]) -> Case:
+def instantiated(case: Mapping[str, Any]) -> Case:
     """Return a resolved case as an object.
 
-    The parts of a case are frozen objects, so points share equal parts.
+    The parts of a case are frozen objects, so points share equal parts. Raises `InputError` for a value that cannot be
+    made as configured, by the key of the case.
     """
-    parts = {name: _made(json.dumps(part)) for name, part in case.items() if name != "_target_"}
-    return Case(**parts)
+    require_own_arguments("case", {**case, "_target_": TARGET})
+    parts = {name: _made(name, json.dumps(part)) for name, part in case.items() if name != "_target_"}
+    try:
+        return Case(**parts)
+    except InputError as error:
+        raise InputError(_sentence("case", case, error, error)) from error
 
 
-@lru_cache(maxsize=256)
-def _made(configuration: str) -> Any:
-    return instantiate({"part": json.loads(configuration)}, _convert_="all")["part"]
+@lru_cache(maxsize=1024)
+def _made(name: str, text: str) -> Any:
+    """Return a part of a case, given as JSON."""
+    part = json.loads(text)
+    require_arguments(name, part)
+    try:
+        return instantiate({name: part}, _convert_="all")[name]
+    except Exception as error:
+        ours = input_error_behind(error)
+        if isinstance(ours, RESULTS):
+            raise ours from error
+        key = FULL_KEY.search(str(error))
+        raise InputError(_sentence(key[1] if key else name, part, ours, error)) from error
+
+
+def _sentence(key: str, node: Any, ours: InputError | None, error: Exception) -> str:
+    """Return why the object at a key cannot be made.
+
+    A field that its constructor names gets the key before it.
+    """
+    if ours is None:
+        return f"{key}: cannot be made as configured ({shorten(str(error.__cause__ or error), MESSAGE // 2)})"
+    for name in key.split(".")[1:]:
+        node = node[int(name) if isinstance(node, list) else name]
+    field = FIELD.match(str(ours))
+    return f"{key}.{ours}" if field and field[0] in node else str(ours)
 
 
 def require_valid(cases: Iterable[Mapping[str, Any]], keys: Iterable[str]) -> None:
-    """Raise `InputError` for the first part of a case that cannot be made.
+    """Raise `InputError` for the first case that cannot be made.
 
-    That includes a value which is not of its argument's type. Equal parts of several cases are checked once. `keys` are
-    the keys of the command, which messages name.
+    `keys` are the keys of the command, which messages name.
     """
-    parts = {(name, json.dumps(part)): part for case in cases for name, part in case.items() if name != "_target_"}
     keys = list(keys)
-    for (name, text), part in parts.items():
+    for case in cases:
         try:
-            _made(text)
-        except Exception as error:
-            if isinstance(input_error_behind(error), RESULTS):
-                continue
-            if input_error_behind(error) is not None:
-                raise
-            _require_types(name, part, keys)
-            cause = " ".join(str(error.__cause__ or error).split())
-            raise InputError(f"{name}: cannot be made as configured ({cause})") from error
-        _require_types(name, part, keys)
+            instantiated(case)
+        except RESULTS:
+            continue
+        except InputError as error:
+            raise InputError(_by_given_key(str(error), keys)) from error
 
 
-def _require_types(name: str, part: Any, keys: Iterable[str]) -> None:
-    """Raise `InputError` for a value that is not of its argument's type."""
-    for path, value, kind in _arguments(name, part):
-        key = next((key for key in keys if f".{path}".endswith(f".{key}")), path)
-        require(_fits(value, kind), key, value, f"must be {_in_words(kind)}")
-
-
-def _arguments(key: str, node: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yield path, value and type of each argument in a configuration."""
-    if isinstance(node, dict):
-        types = _types(node["_target_"]) if "_target_" in node else {}
-        for name, value in node.items():
-            if name in types:
-                yield f"{key}.{name}", value, types[name]
-            yield from _arguments(f"{key}.{name}", value)
-    elif isinstance(node, list):
-        for number, child in enumerate(node):
-            yield from _arguments(f"{key}.{number}", child)
-
-
-@cache
-def _types(target: str) -> dict[str, Any]:
-    """Return the types of the arguments of a class or function."""
-    called = get_object(target)
-    return get_type_hints(called.__init__ if isinstance(called, type) else called)  # type: ignore[misc]
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Return whether a plain value may have a type; true if that is unknown."""
-    origin, args = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
-        return any(_fits(value, option) for option in args)
-    if origin is Literal:
-        return value in args
-    if isinstance(origin, type) and issubclass(origin, Sequence):
-        return isinstance(value, list) and all(_fits(child, args[0]) for child in value)
-    if kind in PLAIN:
-        return isinstance(value, PLAIN[kind]) and isinstance(value, bool) == (kind is bool)
-    return isinstance(value, dict) or not is_dataclass(kind)
-
-
-def _in_words(kind: Any) -> str:
-    origin, args = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
-        return " or ".join(_in_words(option) for option in args)
-    if origin is Literal:
-        return f"one of {', '.join(map(str, args))}"
-    if isinstance(origin, type) and issubclass(origin, Sequence):
-        return f"a list, each {_in_words(args[0])}"
-    return WORDS.get(kind) or f"the configuration of a {kind.__name__}"
+def _by_given_key(sentence: str, keys: Iterable[str]) -> str:
+    """Return a sentence with the command's key for the key of the case."""
+    path, equals, rest = sentence.partition(" = ")
+    given = (key.lstrip("+") for key in keys)
+    key = next((key for key in given if f".{path}".endswith(f".{key}")), path)
+    return f"{key}{equals}{rest}"

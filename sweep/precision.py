@@ -22,8 +22,9 @@ from store.disk.data import data_of
 from store.disk.identity import configuration_of, targets_of
 from store.disk.store import Store
 from store.tables.reading import measurements, outcomes
-from system.checks import require, require_count, require_known
+from system.checks import require, require_at_most, require_count, require_known
 from system.intervals import half_width_of
+from system.limits import DRAWS, REPLICATIONS
 
 if TYPE_CHECKING:  # expansion gives sweeps their target
     from sweep.expansion.applicability import Point
@@ -58,13 +59,28 @@ def target_of(config: DictConfig) -> Target | None:
     """
     if "precision" not in config:
         return None
-    settings: dict[str, Any] = OmegaConf.to_object(config.precision)  # type: ignore[assignment]
-    for metric in settings["metrics"]:
-        require_known("precision.metrics", metric, metric_meanings())
+    require(
+        OmegaConf.is_dict(config.precision), "precision", config.precision, "must be a choice such as precision=target"
+    )
+    settings: Any = dict.fromkeys(Target._fields) | OmegaConf.to_object(config.precision)  # type: ignore[operator]
+    _require_metrics(settings["metrics"])
     limits = {name: settings[name] for name in ("most_draws", "most_replications")}
     require_count(**{f"precision.{name}": limit for name, limit in limits.items()})
+    require_at_most(DRAWS, **{"precision.most_draws": limits["most_draws"]})
+    require_at_most(REPLICATIONS, **{"precision.most_replications": limits["most_replications"]})
+    for name in ("draws", "replications"):
+        most = limits[f"most_{name}"]
+        require(config[name] <= most, f"precision.most_{name}", most, f"is below {name}={config[name]}; raise it")
     require(config.draws >= FEWEST_DRAWS, "draws", config.draws, f"precision=target needs at least {FEWEST_DRAWS}")
     return Target(_share(settings["half_width"]), settings["metrics"], **limits)
+
+
+def _require_metrics(metrics: Any) -> None:
+    """Raise `InputError` unless these are names of metrics, at least one."""
+    is_list = isinstance(metrics, list) and len(metrics) > 0
+    require(is_list, "precision.metrics", metrics, "must be a list of metrics, such as [response_mean_s]")
+    for metric in metrics:
+        require_known("precision.metrics", metric, metric_meanings())
 
 
 def _share(value: float | str) -> float:

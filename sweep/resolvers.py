@@ -7,44 +7,49 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from hardware_profiles import profile
 from hardware_profiles.listed.cluster import listed_profiles, read_list
 from system.checks import require
+from system.documents.instructions import require_data
 from system.models.decoder import served_model
 from system.models.presets import preset
 from workloads import datasets
 
+CLASSES = ("hardware_profiles.profile.GpuProfile", "workloads.datasets.DataSet")  # of which data makes objects
 # The points of a sweep share profiles, and reading a measured profile takes 25 ms.
 _read_profile = cache(profile.read_profile)
 
 
+def _merged(field: str, content: Any) -> Any:
+    """Return data as a part of a configuration, which no data may instruct."""
+    require_data(field, content, CLASSES)
+    return OmegaConf.create(content) if isinstance(content, (dict, list)) else content
+
+
 def _profile(name: str) -> DictConfig:
-    return OmegaConf.create(_read_profile(name))
+    return _merged("profile", _read_profile(str(name)))
 
 
 def _data_set(name: str) -> DictConfig:
-    return OmegaConf.create(datasets.data_set(name))
+    return _merged("dataset", datasets.data_set(name))
 
 
 def _listed(file: str | None, key: str) -> Any:
     """Return one field of the servers that a file lists."""
-    value = read_list(file)[key]
-    return OmegaConf.create(value) if isinstance(value, (dict, list)) else value
+    return _merged(key, read_list(file)[key])
 
 
-def _profiles(servers: ListConfig, file: str | None) -> DictConfig:
+def _profiles(servers: Any, file: str | None) -> DictConfig:
     """Return the profiles of the GPUs that listed servers name."""
-    return OmegaConf.create(listed_profiles(list(servers), file))
+    return _merged("profiles", listed_profiles(servers, file))
 
 
 def _sha256(file: str | None) -> str:
     """Return the checksum of a file of one's own."""
     require(file is not None, "file", file, "name a file, such as workload.file=requests.csv")
-    path = Path(str(file))
-    require(path.is_file(), "file", path, "there is no such file; paths start where the command is run")
-    return datasets.sha256_of(path)
+    return datasets.sha256_of(Path(str(file)))
 
 
 def _preset(name: str, precision: str, cache_tokens: int, field: str) -> Any:

@@ -2,46 +2,47 @@
 
 So a launcher (basic, joblib, submitit, Ray) costs its start-up once for each worker and not once for each point. All
 workers read all resolved points from one file, begin at different lines of it, and take points that no other worker
-has taken (`store/disk/work.py`).
+has taken (`store/workers/work.py`).
 """
 
 import itertools
 import json
 import os
-import signal
 import sys
-import threading
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig
-from tqdm import tqdm
 
 from store.commands.dry_run import dry_run_lines
 from store.commands.status import sweep_status
 from store.commands.summary import history_line, reasons, summary_line
-from store.disk.locks import wait_for_others
 from store.disk.parts import missing_parts
-from store.disk.store import Store
-from store.disk.work import WorkItem, write_work
+from store.disk.store import Store, data_label, store_at
 from store.tables.precision import reached_precision
 from store.tables.reading import results_of
 from store.tables.run_length import run_length_note
-from sweep.errors import sentence
+from store.workers.life import beating
+from store.workers.locks import wait_for_others
+from store.workers.work import WORK_FILE, WorkItem, write_work
+from sweep.errors import hydra_sentence
+from sweep.expansion.available import available_sweeps
 from sweep.expansion.commands import Expansion, Sweep
 from sweep.expansion.remembered import remembered_sweeps
 from sweep.instantiate import require_valid
 from sweep.labels import config_folders, labels_of
+from sweep.launching.joblib_workers import register_ending_workers
+from sweep.launching.progress import Progress
+from sweep.launching.ray_launcher import RayLauncher
+from sweep.launching.worker_settings import require_no_worker, require_workers
 from sweep.precision import Rounds
-from sweep.ray_launcher import RayLauncher
-
-POLL_S = 0.5
-LATE_S = 5.0  # once everything is done, wait this long for workers that are lost or still queued
+from system.errors import InputError, input_error_behind
 
 
 @dataclass
@@ -63,9 +64,12 @@ class PointsSweeper(Sweeper):
     """Sweeper of `python run.py -m experiment=NAME[,NAME] [key=values ...]`."""
 
     def __init__(self, workers: int | None, added: int = 0, dry_run: bool = False) -> None:
+        if workers is not None:
+            require_workers("hydra.sweeper.workers", workers)
         self._workers = workers
         self._added = added
         self._dry_run = dry_run
+        register_ending_workers()
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep the configuration and its loader, and make the launcher."""
@@ -80,7 +84,8 @@ class PointsSweeper(Sweeper):
 
         Exits with status 1 if a point failed.
         """
-        store = Store(Path(self._config.store).absolute())
+        require_no_worker(arguments)
+        store = store_at(self._config.store)
         sweeps = self._sweeps(store, arguments[self._added :])
         if self._dry_run:
             sys.stdout.write("".join(f"{line}\n" for sweep in sweeps for line in self._dry_run_lines(store, sweep)))
@@ -88,9 +93,10 @@ class PointsSweeper(Sweeper):
         folders = config_folders(self._config.hydra.runtime.config_sources)
         labels = [labels_of(({**point.settings, **point.axes} for point in sweep.points), folders) for sweep in sweeps]
         rounds = [Rounds(*both) for both in zip(sweeps, labels, strict=True)]
+        workers = self._worker_count(sweeps)
         _write(store, rounds)
         try:
-            self._compute_rounds(store, rounds)
+            self._compute_rounds(store, rounds, workers)
         finally:
             complete = [_report(store, part) for part in rounds]
         if not all(complete):
@@ -101,23 +107,22 @@ class PointsSweeper(Sweeper):
         status, _ = sweep_status(store, sweep.experiment, record)
         return dry_run_lines(record, status, sweep.notes, self._worker_count([sweep]))
 
-    def _compute_rounds(self, store: Store, rounds: Sequence[Rounds]) -> None:
+    def _compute_rounds(self, store: Store, rounds: Sequence[Rounds], workers: int) -> None:
         """Compute all rounds; records always describe the last complete one."""
-        self._compute(store, rounds, 1)
+        self._compute(store, rounds, workers, 1)
         for number in itertools.count(2):
             if not sum(part.go_on(store) for part in rounds):
                 return
-            self._compute(store, rounds, number)
+            self._compute(store, rounds, workers, number)
             _write(store, rounds)
 
-    def _compute(self, store: Store, rounds: Sequence[Rounds], number: int) -> None:
+    def _compute(self, store: Store, rounds: Sequence[Rounds], workers: int, number: int) -> None:
         """Compute all missing points of round `number`.
 
         Points that another sweep is computing are waited for; only those it leaves unfinished are computed here. Points
         of a worker that was lost, such as a killed one, are computed again as long as the work gets smaller.
         """
         work, before, loss = _missing_work(store, rounds), 0, None
-        workers = self._worker_count([part.sweep for part in rounds])
         old_notes = {item.point: store.unfinished(item.point) for item in work}  # notes of attempts before this sweep
         while work and len(work) != before:
             loss = self._launch(store, work, workers, number) or loss
@@ -126,9 +131,9 @@ class PointsSweeper(Sweeper):
             missing = _missing_work(store, rounds)
             work = [item for item in missing if store.unfinished(item.point) in (None, old_notes.get(item.point))]
         if loss and work:
-            raise loss
+            _raise_loss(loss)
         if loss:
-            cause = sentence(loss).partition(". ")[0]
+            cause = hydra_sentence(loss).partition(". ")[0]
             sys.stderr.write(f"warning: a worker was lost; others did its work ({cause})\n")
 
     def _sweeps(self, store: Store, arguments: list[str]) -> list[Sweep]:
@@ -138,28 +143,37 @@ class PointsSweeper(Sweeper):
         name = hydra.job.config_name
         search_path = [text for text in hydra.overrides.hydra if text.startswith("hydra.searchpath=")]
         expansion = Expansion(self._loader, name, search_path)
-        if self._dry_run:  # which writes nothing
-            return _valid(expansion.sweeps(arguments))
-        return remembered_sweeps(store, [name, *arguments], folders, lambda: _valid(expansion.sweeps(arguments)))
+
+        def expand(words: list[str]) -> list[Sweep]:
+            if self._dry_run:  # which writes nothing
+                return _valid(expansion.sweeps(words))
+            return remembered_sweeps(store, [name, *words], folders, lambda: _valid(expansion.sweeps(words)))
+
+        if "preference" not in self._config.data:
+            return expand(arguments)
+        sweeps, notes = available_sweeps(arguments, self._config.data.preference, expand)
+        sys.stderr.write("".join(f"note: {note}\n" for note in notes))
+        return sweeps
 
     def _launch(self, store: Store, work: list[WorkItem], workers: int, number: int) -> Exception | None:
         """Let workers do the work; return the error that stopped one, if any."""
         count = min(workers, len(work))
-        path = write_work(Path(self._config.hydra.sweep.dir).absolute() / "work.jsonl", work)
+        path = write_work(Path(self._config.hydra.sweep.dir).absolute() / WORK_FILE, work)
         shared = [f"worker.work={json.dumps(str(path))}", f"store={json.dumps(str(store.folder))}"]
         jobs = [[*shared, f"worker.first={worker * len(work) // count}"] for worker in range(count)]
-        progress = _Progress(store, work, number)
+        progress = Progress(store, work, number)
         try:
-            with progress:
+            with beating(path), progress:
                 for result in self._launcher.launch(jobs, initial_job_idx=0):
                     _ = result.return_value  # raises the error that stopped the worker
         except KeyboardInterrupt:
-            if not progress.all_done():
+            if not progress.ended_launcher:
                 raise
         except Exception as error:
             return error
         finally:
-            path.unlink(missing_ok=True)  # remaining workers stop after their current point
+            with suppress(OSError):  # the launcher keeps its logs there
+                path.parent.rmdir()
         return None
 
     def _worker_count(self, sweeps: Sequence[Sweep]) -> int:
@@ -176,63 +190,24 @@ class PointsSweeper(Sweeper):
         """
         if isinstance(self._launcher, RayLauncher):
             return self._launcher.cpu_count()
+        launcher = self._config.hydra.launcher
+        if "n_jobs" in launcher and launcher.n_jobs < 0:  # joblib counts down from all CPUs
+            return os.cpu_count() or 1
         for key in ("n_jobs", "array_parallelism"):
-            if key in self._config.hydra.launcher:
-                count = int(self._config.hydra.launcher[key])
-                return count if count > 0 else os.cpu_count() or 1
+            if key in launcher:
+                require_workers(f"hydra.launcher.{key}", launcher[key])
+                return int(launcher[key])
         return 1
 
 
-class _Progress:
-    """Progress bar that counts finished points in the store, on whichever machine they are computed.
-
-    Once everything is done it also ends a launcher that still waits for workers.
-    """
-
-    def __init__(self, store: Store, work: list[WorkItem], number: int) -> None:
-        self._store, self._work = store, work
-        title = f"round {number}" if number > 1 else None
-        self._bar = tqdm(total=len(work), desc=title, unit="point", file=sys.stderr, dynamic_ncols=True)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._before = store.finished_files()
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._update()
-        self._bar.close()
-
-    def all_done(self) -> bool:
-        """Return whether all work is done."""
-        new = self._new_files()
-        return all(
-            f"{item.point}.json" in new or all(self._store.has(item.point, part) for part in item.parts)
-            for item in self._work
-        )
-
-    def _watch(self) -> None:
-        reading_s = 0.0
-        while not self._stop.wait(max(POLL_S, 20 * reading_s)):  # reading a large store takes a while
-            begin = time.perf_counter()
-            self._update()
-            if self._bar.n == len(self._work) and self.all_done():
-                break
-            reading_s = time.perf_counter() - begin
-        if not self._stop.wait(LATE_S):  # the launcher waits for all its jobs: stop it as Ctrl-C would
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-    def _update(self) -> None:
-        new = {name.split(".", 1)[0] for name in self._new_files()}
-        self._bar.n = sum(item.point in new for item in self._work)
-        self._bar.refresh()
-
-    def _new_files(self) -> set[str]:
-        """Return the names of records that finished points have written since the start."""
-        return {name for name, _ in self._store.finished_files() - self._before}
+def _raise_loss(loss: Exception) -> NoReturn:
+    """Raise the error that stopped the last worker, in one sentence."""
+    if input_error_behind(loss):
+        raise loss
+    raise InputError(
+        f"hydra.launcher: its workers ended before the work was done ({hydra_sentence(loss)}); check its keys, or give "
+        "fewer workers more memory; the same command goes on with the others"
+    ) from loss
 
 
 def _write(store: Store, rounds: Sequence[Rounds]) -> None:
@@ -252,7 +227,8 @@ def _report(store: Store, part: Rounds) -> bool:
     """Print the summary of a sweep; return whether no point failed or is missing."""
     sweep, record = part.sweep, part.record()
     rows, points = results_of(store, record)
-    lines = [summary_line(sweep.experiment, sweep.fixed, points), *(f"    {note}" for note in sweep.notes)]
+    notes = [*data_label(sweep.experiment), *sweep.notes]
+    lines = [summary_line(sweep.experiment, sweep.fixed, points), *(f"    {note}" for note in notes)]
     lines += [*reasons(points), *reached_precision(rows, sweep.axes, record), *run_length_note(rows, sweep.axes)]
     lines += history_line(store, sweep.experiment)
     sys.stdout.write("\n".join(lines) + "\n")

@@ -6,7 +6,8 @@ Hydra imports every module of the namespace package `hydra_plugins` and accepts 
 from hydra.core.config_store import ConfigStore
 
 import sweep.resolvers  # noqa: F401
-from sweep import ray_launcher, sweeper
+from sweep import sweeper
+from sweep.launching import ray_launcher
 
 
 class PointsSweeper(sweeper.PointsSweeper):
@@ -14,7 +15,7 @@ class PointsSweeper(sweeper.PointsSweeper):
 
 
 class RayLauncher(ray_launcher.RayLauncher):
-    """Launcher of workers on Ray; see `sweep.ray_launcher`."""
+    """Launcher of workers on Ray; see `sweep.launching.ray_launcher`."""
 
 
 STORE = ConfigStore.instance()

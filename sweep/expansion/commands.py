@@ -18,15 +18,18 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from store.disk.identity import identity_of
+from store.disk.store import require_experiment_name
 from sweep.expansion.applicability import Listing, Point, distinct, listed_once, notes_of, require_effect
 from sweep.expansion.embedded import embedded_overrides, require_embedded
 from sweep.expansion.grids import Grid, axes_of_grids, declared_grids, require_experiment, values_in
 from sweep.expansion.template import Template
 from sweep.expansion.unused import require_settings, require_used
-from sweep.expansion.values import choices, chosen_values, text_of
+from sweep.expansion.values import choices, chosen_values, require_points, text_of
+from sweep.frame import require_frame
+from sweep.overrides import parsed
 from sweep.precision import Target, target_of
 from system import InputError
-from system.checks import require, require_count
+from system.checks import require
 
 # Keys that no number depends on, and `data`, which only chooses others.
 OUTSIDE_POINTS = frozenset(
@@ -61,9 +64,9 @@ class Expansion:
         self._loader = loader
         self._config_name = config_name
         self._always = always
-        self._parse = cache(lambda text: parser.parse_overrides([text])[0])
-        self._template = cache(self._composed)
         self._is_group = cache(loader.get_group_options)
+        self._parse = cache(lambda text: parsed(parser, text, self._is_group))
+        self._template = cache(self._composed)
 
     def sweeps(self, arguments: Sequence[str]) -> list[Sweep]:
         """Return a sweep for each experiment in the arguments; one if they name none."""
@@ -131,12 +134,10 @@ class Expansion:
         config, choice = template.config, template.choices.get("experiment")
         require_experiment(config, choice)
         require_used(config, template.choices, {key: ",".join(chosen_values(given[key])) for key in given})
+        require_experiment_name(config.experiment.name)
         require_settings(config, template.choices, [key for key in given if not given[key].is_sweep_override()])
         if "experiment.name" not in given:
             self._require_own_name(config.experiment.name, choice)
-        require_count(draws=config.draws, replications=config.replications)
-        if config.experiment.workers is not None:
-            require_count(**{"experiment.workers": config.experiment.workers})
         return config
 
     def _require_own_name(self, name: str, choice: str | None) -> None:
@@ -184,7 +185,9 @@ class Expansion:
         """
         given = {override.get_key_element(): override for override in map(self._parse, fixed)}
         swept = given | axes
-        combinations = itertools.product(*(choices(override) for override in swept.values()))
+        values = {key: choices(override) for key, override in swept.items()}
+        require_points(values)
+        combinations = itertools.product(*values.values())
         shown = {key: override for key, override in swept.items() if key in axes or self._sets_a_value(override)}
         points = [self._point(dict(zip(swept, texts, strict=True)), list(shown)) for texts in combinations]
         return Listing({key: override.get_value_string() for key, override in shown.items()}, points)
@@ -204,6 +207,7 @@ class Expansion:
         config = self._loader.load_configuration(self._config_name, [*self._always, *overrides], run_mode=RunMode.RUN)
         with open_dict(config):
             choices = config.pop("hydra").runtime.choices
+        require_frame(config)
         return Template(config, choices)
 
     def _sets_a_value(self, override: Override) -> bool:

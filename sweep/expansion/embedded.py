@@ -53,11 +53,23 @@ def with_stand_ins(values: Sequence[str], stand_ins: Mapping[str, str]) -> str:
 
 def require_embedded(case: Mapping[str, Any]) -> None:
     """Raise `InputError` where a case reads a data set."""
-    for key, name in _data_sets(case):
+    for key, entry in data_sets(case):
         raise InputError(
-            f"{key}.dataset = {name}: is recorded data, which data=embedded does without; "
+            f"{key}.dataset = {entry['name']}: is recorded data, which data=embedded does without; "
             f"choose another {key} or leave data=embedded out"
         )
+
+
+def data_sets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, str]]]:
+    """Yield key and registry entry of each data set that a case reads."""
+    if isinstance(node, Mapping):
+        if isinstance(node.get("dataset"), Mapping):
+            yield key, node["dataset"]
+        for name, child in node.items():
+            yield from data_sets(child, name)
+    elif isinstance(node, list):
+        for child in node:
+            yield from data_sets(child, key)
 
 
 def _require_embedded_choices(given: Mapping[str, Sequence[str]], stand_ins: Mapping[str, Mapping[str, str]]) -> None:
@@ -70,15 +82,3 @@ def _require_embedded_choices(given: Mapping[str, Sequence[str]], stand_ins: Map
 
 def _key(override: str) -> str:
     return override.split("=", 1)[0]
-
-
-def _data_sets(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield key and name of each data set that a case reads."""
-    if isinstance(node, Mapping):
-        if isinstance(node.get("dataset"), Mapping):
-            yield key, node["dataset"]["name"]
-        for name, child in node.items():
-            yield from _data_sets(child, name)
-    elif isinstance(node, list):
-        for child in node:
-            yield from _data_sets(child, key)

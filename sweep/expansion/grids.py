@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from sweep.expansion.embedded import declared_axes, stand_ins_of, with_stand_ins
 from sweep.expansion.values import chosen_values
 from system.checks import require
+from system.limits import AXIS
 
 UNNAMED = "unnamed"  # the name of a sweep that is no experiment's
 Grid = dict[str, Override | None]  # the values of each axis; None where the grid leaves the axis out
@@ -71,6 +72,7 @@ def _axis_text(values: Any) -> str:
     A list becomes `a,b,c`; text such as `range(1,9)` stays as it is.
     """
     several = values if OmegaConf.is_list(values) else [values]
+    require(len(several) <= AXIS, "experiment.axes", f"{len(several):,} values", f"an axis has at most {AXIS:,}")
     return ",".join("null" if value is None else str(value) for value in several)
 
 

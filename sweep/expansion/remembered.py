@@ -12,12 +12,38 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from store.disk import shapes
 from store.disk.store import Store
 from sweep.expansion.commands import Point, Sweep
 from sweep.precision import Target
 from system.code.source import ROOT
+from system.limits import POINTS, WORKERS
 
 PACKAGES = ("hydra-core", "omegaconf")
+POINT = shapes.row(
+    shapes.point,
+    shapes.table(shapes.text),
+    shapes.configuration,
+    shapes.boolean,
+    shapes.table(shapes.text),
+)
+REMEMBERED = shapes.fields(
+    sweeps=shapes.listed(
+        shapes.fields(
+            experiment=shapes.text,
+            fixed=shapes.listed(shapes.text),
+            axes=shapes.listed(shapes.text),
+            points=shapes.listed(POINT),
+            draws=shapes.DRAW_COUNT,
+            replications=shapes.REPLICATION_COUNT,
+            notes=shapes.listed(shapes.text),
+            workers=shapes.or_null(shapes.whole(WORKERS)),
+            target=shapes.or_null(shapes.TARGET_ROW),
+            declared_count=shapes.whole(POINTS),
+            words=shapes.listed(shapes.text),
+        )
+    )
+)
 
 
 def remembered_sweeps(
@@ -31,12 +57,12 @@ def remembered_sweeps(
     if set(sources) != {ROOT / "conf"}:
         return expand()
     name = f"expansions/{_key(command)}.json"
-    remembered = store.files.read_json(name)
+    remembered = store.files.read_json(name, REMEMBERED)
     if remembered is not None:
-        return [_sweep(fields) for fields in remembered]
+        return [_sweep(fields) for fields in remembered["sweeps"]]
     sweeps = expand()
     if not any(_names_own_file(point.case) for sweep in sweeps for point in sweep.points):
-        store.files.write_json(name, [sweep._asdict() for sweep in sweeps])
+        store.files.write_json(name, {"sweeps": [sweep._asdict() for sweep in sweeps]})
     return sweeps
 
 

@@ -5,6 +5,7 @@ import math
 import pickle
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from difflib import get_close_matches
 from functools import cache, cached_property
@@ -14,10 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from system import InputError
-from system.checks import require
+from system.checks import echo, require
+from system.errors import input_error_behind
 
 Path = tuple[str | int, ...]  # the keys and indices that lead to a value
 PROBE = "\0probe"
+WHILE_RESOLVING = re.compile(r"^\w+ raised while resolving interpolation: ")
 REFERENCE = re.compile(r"\$\{(\.*)([^\W\d][\w.@]*)\}")
 
 
@@ -125,14 +128,28 @@ class Template:
 def resolved_case(config: DictConfig) -> dict[str, Any]:
     """Return the part of a configuration that determines a point's numbers, as plain containers.
 
-    Raises `InputError` for a number that is not finite.
+    Raises `InputError` for a number that is not finite and for a reference that leads nowhere.
     """
-    case = OmegaConf.to_container(config.case, resolve=True, throw_on_missing=True)
-    assert isinstance(case, dict)
+    with resolving(config):
+        case: Any = OmegaConf.to_container(config.case, resolve=True, throw_on_missing=True)
     for path, value in _leaves(case):
         finite = not isinstance(value, float) or math.isfinite(value)
         require(finite, ".".join(map(str, path)), value, "must be a finite number")
     return {str(key): value for key, value in case.items()}
+
+
+@contextmanager
+def resolving(config: DictConfig) -> Iterator[None]:
+    """Turn errors of references in a configuration into one sentence."""
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        if input_error_behind(error) is not None:
+            raise
+        key = str(error.full_key)
+        _, written = _node_at(OmegaConf.to_container(config), key)
+        reason = WHILE_RESOLVING.sub("", str(error).splitlines()[0])
+        raise InputError(f"{key} = {echo(written)}: cannot be resolved ({echo(reason)}); write a value") from error
 
 
 def _is_plain(value: Any) -> bool:

@@ -8,21 +8,29 @@ from typing import Any
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
+from sweep.frame import Frame
 from system.checks import require
 
 # Groups that only some clusters use. Algorithms may use any part of a scheme, so other groups are not looked at.
 OF_CLUSTERS = ("network", "constants")
+FURTHER = ("case", "precision", "metric", "hydra")  # keys beside those of the frame
+ROOT_KEY = re.compile(r"[.@/]")  # ends the first part of a key
 INTERPOLATED = re.compile(r"\$\{(\w+)\.?")
 
 
 def require_used(config: DictConfig, choices: Mapping[str, str | None], given: Mapping[str, str]) -> None:
-    """Raise `InputError` for given networks or constants without use.
+    """Raise `InputError` for given networks, constants or new keys without use.
 
     `choices` are the choices of all config groups, and `given` the values that the command itself gives by key.
     """
+    plain = OmegaConf.to_container(config, resolve=False)
+    used = {*Frame._fields, *FURTHER, *choices, *(key for text in _texts(plain) for key in INTERPOLATED.findall(text))}
+    for key in given:
+        remedy = "nothing uses this new key; leave it out, or set one that `python run.py --cfg job` shows"
+        require(key[0] != "+" or ROOT_KEY.split(key.lstrip("+"))[0] in used, key, given[key], remedy)
     chosen = [group for group in OF_CLUSTERS if group in given]
     if chosen:
-        used = _reached(OmegaConf.to_container(config, resolve=False), "case", set())
+        used = _reached(plain, "case", set())
         for group in chosen:
             remedy = f"nothing uses it, as cluster={choices['cluster']} has values of its own; leave {group} out"
             require(group in used, group, given[group], remedy)

@@ -1,15 +1,17 @@
 """Values of a swept key in Hydra's grammar: lists, `range`, `glob` and `choice`, also mixed."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from math import ceil
+from math import ceil, prod
 from typing import Any
 
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep, Transformer
 
 from system import InputError
-from system.checks import require
+from system.checks import echo, require
+from system.limits import AXIS, POINTS
 
 
 def text_of(override: Override) -> str:
@@ -22,7 +24,8 @@ def choices(override: Override) -> list[str]:
     """Return an override for every value of a perhaps swept override."""
     if not override.is_sweep_override():
         return [text_of(override)]
-    return [f"{override.get_key_element()}={value}" for value in swept_values(override)]
+    key = override.get_key_element()
+    return [f"{key}={value}" for value in swept_values(override)]
 
 
 def chosen_values(override: Override) -> list[str]:
@@ -38,9 +41,20 @@ def swept_values(override: Override) -> list[str]:
     key, written = override.get_key_element(), override.get_value_string()
     values = list(_texts(override.value(), override))
     require(bool(values), key, written, "holds no value; name at least one")
-    twice = next((value for number, value in enumerate(values) if value in values[:number]), None)
+    require(len(values) <= AXIS, key, written, f"has {len(values):,} values; an axis has at most {AXIS:,}")
+    counts = Counter(values)
+    twice = next((value for value in values if counts[value] > 1), None)
     require(twice is None, key, written, f"lists {twice} twice; leave one out")
     return values
+
+
+def require_points(values: Mapping[str, Sequence[str]]) -> None:
+    """Raise `InputError` if axes make too many points."""
+    count = prod(map(len, values.values()))
+    axes = ", ".join(f"{key} ({len(listed):,} values)" for key, listed in values.items() if len(listed) > 1)
+    require(
+        count <= POINTS, "points", f"{count:,}", f"a sweep has at most {POINTS:,}; list fewer values of {echo(axes)}"
+    )
 
 
 def _texts(node: Any, override: Override) -> Iterator[str]:
@@ -67,7 +81,10 @@ def _range_texts(span: RangeSweep, override: Override) -> Iterator[str]:
     if step == 0:
         raise _refused(override, "its step is 0; write another one")
     kind = int if all(isinstance(number, int) for number in numbers) else float
-    for n in range(max(0, ceil((stop - start) / step))):
+    count = max(0, ceil((stop - start) / step))
+    if count > AXIS:
+        raise _refused(override, f"has {count:,} values; an axis has at most {AXIS:,}")
+    for n in range(count):
         yield str(kind(start + n * step))
 
 
@@ -89,4 +106,4 @@ def _require_fixed_order(node: ChoiceSweep | RangeSweep, override: Override) -> 
 
 
 def _refused(override: Override, remedy: str) -> InputError:
-    return InputError(f"{override.get_key_element()} = {override.get_value_string()}: {remedy}")
+    return InputError(f"{override.get_key_element()} = {echo(override.get_value_string())}: {remedy}")

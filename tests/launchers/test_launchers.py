@@ -144,6 +144,25 @@ def test_after_a_kill_and_a_stop_the_same_command_goes_on(launcher, long, tmp_pa
     assert {path: path.stat().st_mtime_ns for path in kept} == kept  # nothing was computed twice
 
 
+@pytest.mark.parametrize(("number", "status"), [("SIGTERM", 143), ("SIGKILL", -9)])
+@pytest.mark.parametrize("launcher", [*SUBMITIT, "ray", "ray_cluster"], indirect=True)
+def test_workers_end_with_the_main_process(launcher, number, status, long, tmp_path):
+    words, environment = launcher
+    more = "demand.per_s=" + ",".join(f"{0.05 + 0.005 * n:.3f}" for n in range(40))
+    with sweeping(*LONG, more, *words, *shared_folders(tmp_path), **environment) as process:
+        wait_for_two_at_work(process, tmp_path)
+        os.kill(process.pid, getattr(signal, number))
+        process.wait(timeout=60)
+    assert process.returncode == status
+    end = time.monotonic() + 60
+    while at_work(tmp_path):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    count = len(committed(tmp_path))
+    time.sleep(2)
+    assert len(committed(tmp_path)) == count < 20  # of 40: no worker goes on
+
+
 def test_the_only_worker_is_replaced_when_it_is_killed(ray, long, tmp_path):
     words, environment = ray
     with sweeping(*LONG, *words, "hydra.launcher.cpus=1", *shared_folders(tmp_path), **environment) as process:

@@ -1,13 +1,15 @@
 """Cases are made before they are computed: values of a wrong type are found by the annotations of constructors."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 
+from sweep.arguments import as_written, require_arguments
 from sweep.instantiate import require_valid
 from system import InputError
 from system.errors import DataUnavailableError, NotApplicableError
+from tests.support.project import case_of
 
 HERE = __name__
 
@@ -31,14 +33,20 @@ class Part:
 
 @dataclass(frozen=True)
 class NoData:
+    """An evaluator that cannot be made."""
+
     error: str
+    varies_with: ClassVar[str] = "draw"
 
     def __post_init__(self) -> None:
         raise {"data": DataUnavailableError, "applies": NotApplicableError, "bug": TypeError}[self.error]("broke")
 
+    def __call__(self, draw, replication):
+        """Measure nothing."""
 
-def case(**values):
-    return {"_target_": "x", "part": {"_target_": f"{HERE}.Part", **values}}
+
+def part(**values):
+    return {"_target_": f"{HERE}.Part", **values}
 
 
 GOOD = [
@@ -52,35 +60,40 @@ BAD = {
     "name": [(3, "must be text")],
     "is_fast": [(1, "must be true or false")],
     "quantiles": [(0.5, "must be a list, each a number"), (["x"], "must be a list, each a number")],
-    "inner": [(5, "must be the configuration of a Inner")],
+    "inner": [(5, "must be the configuration of an Inner")],
 }
+
+
+@pytest.fixture(scope="module")
+def case():
+    return case_of("network=european")
 
 
 @pytest.mark.parametrize("values", GOOD)
 def test_values_of_the_right_types_pass(values):
-    require_valid([case(**values)], [])
+    require_arguments("part", part(**values))
 
 
 @pytest.mark.parametrize(("key", "value", "message"), [(key, *pair) for key, pairs in BAD.items() for pair in pairs])
 def test_a_value_of_a_wrong_type_is_named(key, value, message):
     with pytest.raises(InputError) as error:
-        require_valid([case(), case(**{key: value})], [])
-    assert str(error.value) == f"part.{key} = {value}: {message}"
+        require_arguments("part", part(**{key: value}))
+    assert str(error.value) == f"part.{key} = {as_written(value)}: {message}"
 
 
-def test_a_value_below_is_named_by_the_key_of_the_command():
-    below = case(inner={"_target_": f"{HERE}.Inner", "rate": "x"})
-    with pytest.raises(InputError, match=r"^part\.inner\.rate = x: must be a number$"):
-        require_valid([below], ["other.rate"])
-    with pytest.raises(InputError, match=r"^inner\.rate = x: must be a number$"):
-        require_valid([below], ["inner.rate"])
+def test_a_value_below_is_named_by_the_key_of_the_command(case):
+    below = case | {"algorithm": case["algorithm"] | {"tuning": case["algorithm"]["tuning"] | {"capacity": "x"}}}
+    with pytest.raises(InputError, match=r"^algorithm\.tuning\.capacity = x: must be a whole number$"):
+        require_valid([below], ["other.capacity"])
+    with pytest.raises(InputError, match=r"^tuning\.capacity = x: must be a whole number$"):
+        require_valid([below], ["tuning.capacity"])
 
 
 @pytest.mark.parametrize("error", ["data", "applies"])
-def test_a_status_of_a_point_is_no_mistake(error):
-    require_valid([{"part": {"_target_": f"{HERE}.NoData", "error": error}}], [])
+def test_a_status_of_a_point_is_no_mistake(error, case):
+    require_valid([case | {"evaluator": {"_target_": f"{HERE}.NoData", "error": error}}], [])
 
 
-def test_another_error_names_the_part():
-    with pytest.raises(InputError, match=r"^part: cannot be made as configured \(broke\)$"):
-        require_valid([{"part": {"_target_": f"{HERE}.NoData", "error": "bug"}}], [])
+def test_another_error_names_the_part(case):
+    with pytest.raises(InputError, match=r"^evaluator: cannot be made as configured \(broke\)$"):
+        require_valid([case | {"evaluator": {"_target_": f"{HERE}.NoData", "error": "bug"}}], [])

@@ -7,11 +7,12 @@ from store import load
 from store.disk.identity import identity_of
 from store.disk.parts import Part
 from store.disk.store import Store
-from store.disk.work import WorkItem, do_work
+from store.workers.work import WorkItem, do_work
 from sweep.instantiate import evaluate
 from sweep.records import job_records
 from system import InputError, NotApplicableError
 from tests.support.project import case_of
+from tests.support.stored import record
 
 WORDS = ("network=european", "workload.job_count=300", "cluster.server_count=10", "demand.per_s=0.02")
 POINTS = (("proposed", "simulation"), ("bprr", "simulation"), ("proposed", "exact"))
@@ -62,7 +63,7 @@ def test_the_point_must_be_one_with_jobs(store):
 
 def test_a_point_of_other_code_is_refused(tmp_path):
     store, point = Store(tmp_path), "0123456789abcdef"
-    store.commit(point, Part(range(1), range(1)), [], {"configuration": {"seed": 7}})
+    store.commit(point, Part(range(1), range(1)), [], record(configuration={"seed": 7}))
     entry = {"point": point, "axes": {}, "configuration": "of-other-code", "variant": 0}
     variants = [{"settings": {}, "targets": []}]
     sweep = {"points": [entry], "variants": variants, "axes": [], "draws": 1, "replications": 1, "fixed": []}

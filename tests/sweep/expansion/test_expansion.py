@@ -6,7 +6,7 @@ import pytest
 from hydra.errors import HydraException
 
 from store.disk.identity import identity_of
-from sweep.errors import sentence
+from sweep.errors import hydra_sentence
 from system import InputError
 from tests.support.project import case_of
 
@@ -216,7 +216,9 @@ def test_an_unknown_key_is_named(expand, override):
     with pytest.raises((InputError, HydraException)) as error:
         expand([override])
     key = override.split("=")[0]
-    assert re.match(rf".*{key}.*: there is no such key; `python run.py --cfg job` shows all$", sentence(error.value))
+    assert re.match(
+        rf".*{key}.*: there is no such key; `python run.py --cfg job` shows all$", hydra_sentence(error.value)
+    )
 
 
 def test_points_that_the_experiment_declares_are_marked(expand):

@@ -6,6 +6,7 @@ process dies.
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,8 +20,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import MISSING, DictConfig
 
 from sweep.errors import not_installed
+from sweep.launching.worker_settings import require_workers
 from system import InputError
-from system.checks import require_count
 from system.code.source import ROOT
 from workloads.datasets import FOLDER_VARIABLE
 
@@ -50,7 +51,7 @@ class RayLauncher(Launcher):
 
     def __init__(self, address: str, cpus: int | None) -> None:
         if cpus is not None:
-            require_count(**{"hydra.launcher.cpus": cpus})
+            require_workers("hydra.launcher.cpus", cpus)
         self._address = address
         self._cpus = cpus
 
@@ -84,6 +85,7 @@ class RayLauncher(Launcher):
             own = self._address == "local"
             if not own:
                 _require_answer(self._address)
+            handler = signal.getsignal(signal.SIGTERM)
             settings = {"num_cpus": self._cpus, "include_dashboard": False} if own else {}
             try:
                 ray.init(address=self._address, log_to_driver=False, logging_level="ERROR", **settings)
@@ -92,6 +94,7 @@ class RayLauncher(Launcher):
                     f"hydra.launcher.address = {self._address}: cannot connect ({error}); the cluster needs the same "
                     "versions of Python and Ray, and if it needs a token, set RAY_AUTH_MODE=token here too"
                 ) from error
+            signal.signal(signal.SIGTERM, handler)  # Ray sets its own, which ends this process with a stack trace
         return ray
 
 
