@@ -5,7 +5,6 @@ that already runs.
 """
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
@@ -13,18 +12,19 @@ from planner.choice.search import plan, plan_of_layout
 from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
 from planner.output.card import plan_card
-from planner.output.files import write
+from planner.output.files import require_folder, write
 from planner.study.study_plan import study
 from system.checks import require_share
-from system.errors import exit_in_one_sentence
+from system.command.arguments import Parser, path
+from system.command.boundary import ends_in_one_sentence
 
 
 def arguments() -> argparse.Namespace:
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("evaluate", nargs="?", choices=["evaluate"], help="judge a layout that already runs")
-    parser.add_argument("file", type=Path, help="inventory, or layout with `evaluate`; see planner/examples")
-    parser.add_argument("--to", type=Path, help="output folder (default: outputs/plan/NAME, from the file's name)")
+    parser.add_argument("file", type=path, help="inventory, or layout with `evaluate`; see planner/examples")
+    parser.add_argument("--to", type=path, help="output folder (default: outputs/plan/NAME, from the file's name)")
     parser.add_argument("--seed", type=int, default=0, help="random seed, for workloads that have to be simulated")
     parser.add_argument("--off", type=float, default=0.3, help="share by which inputs may be wrong (default: 0.3)")
     parser.add_argument("--no-picture", action="store_true", help="do not draw plan.png and plan.svg")
@@ -34,17 +34,17 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Print the plan on the terminal and write it to a folder."""
     args = arguments()
-    require_share(off=args.off)  # checked first, since a plan may take minutes
+    folder = args.to or Path("outputs/plan") / args.file.stem
+    require_share(off=args.off)  # checked first, since a plan may take minutes; likewise:
+    require_folder(folder)
     inventory, layout = read_layout(args.file) if args.evaluate else (read_inventory(args.file), None)
     best = plan(inventory, args.seed)
     result = study(best if layout is None else plan_of_layout(inventory, layout, args.seed), args.off, args.seed)
     sys.stdout.write(plan_card(result, args.file.stem, best))
-    folder = args.to or Path("outputs/plan") / args.file.stem
     names = write(folder, result, best, with_picture=not args.no_picture)
     sys.stdout.write(f"\nWrote {', '.join(names)} to {folder}/\n")
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends the command without an error message
-    with exit_in_one_sentence():
+    with ends_in_one_sentence():
         main()

@@ -1,7 +1,8 @@
 """The model of an inventory: a decoder described in its file, and how its costs follow, in words for people."""
 
 from system import ServedModel
-from system.entries import Entry
+from system.documents.entries import Entry
+from system.limits import BLOCKS, NAME, WIDTH
 from system.models.decoder import FAMILIES, Decoder
 from system.models.precisions import cache_precision, weight_precision
 
@@ -19,10 +20,11 @@ SHAPE_KEYS = ("name", "family", *COUNTS, "head_size")
 def decoder_from_entry(entry: Entry) -> Decoder:
     """Return the decoder that an inventory describes itself, an entry with `SHAPE_KEYS`."""
     hint = "a whole number"
-    counts = {field: entry.count(key, hint) for key, field in COUNTS.items()}
-    head_size = entry.count("head_size", hint) if "head_size" in entry else 0
+    most = dict.fromkeys(COUNTS, WIDTH) | {"block_count": BLOCKS}
+    counts = {field: entry.count(key, hint, most[key]) for key, field in COUNTS.items()}
+    head_size = entry.count("head_size", hint, WIDTH) if "head_size" in entry else 0
     family = entry.text("family", f"one of {', '.join(FAMILIES)}")
-    return Decoder(entry.text("name", "a name"), family, **counts, head_size=head_size)
+    return Decoder(entry.text("name", "a name", NAME), family, **counts, head_size=head_size)
 
 
 def derivation(decoder: Decoder, model: ServedModel, weights: str, cache: str) -> tuple[str, ...]:

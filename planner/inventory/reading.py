@@ -12,8 +12,10 @@ from planner.inventory.inventory import Inventory
 from planner.inventory.models import SHAPE_KEYS, decoder_from_entry, derivation
 from planner.inventory.services import service_of
 from system import InputError
-from system.checks import require, require_one_of
-from system.entries import Entry, read_yaml
+from system.checks import echo, require, require_one_of
+from system.documents.entries import Entry
+from system.documents.yaml_files import read_yaml
+from system.limits import RATE_PER_S, SLO_S, TOKENS
 from system.models.config_json import decoder_from_config
 from system.models.decoder import Decoder, served_model
 from system.models.precisions import CACHES, WEIGHTS
@@ -49,10 +51,11 @@ def read_inventory(path: Path) -> Inventory:
     Paths in the file are relative to its folder. Raises `InputError` with one sentence for its first mistake.
     """
     content = read_yaml(path)
-    for server in content.get("servers") or () if isinstance(content, dict) else ():
+    servers = content.get("servers") if isinstance(content, dict) else None
+    for server in servers if isinstance(servers, list) else ():
         if isinstance(server, dict) and "blocks" in server:
             raise InputError(
-                f"blocks of server {server.get('name')}: this file is a layout; use plan.py evaluate to read it"
+                f"blocks of server {echo(server.get('name'))}: this file is a layout; use plan.py evaluate to read it"
             )
     return inventory_of(content, path.parent)
 
@@ -65,7 +68,8 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     top = Entry.of("", content, TOP_KEYS)
     goal = _goal(top)
     choice = _model(top, folder)
-    limit = top.count("cache_tokens", "the tokens of a request, prompt and output together, that its cache can hold")
+    hint = "the tokens of a request, prompt and output together, that its cache can hold"
+    limit = top.count("cache_tokens", hint, TOKENS)
     workload, rate_per_s = _workload(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
     model = served_model(choice.decoder, slot_tokens, choice.weights, choice.cache)
@@ -110,7 +114,7 @@ def _overheads_line(top: Entry) -> str:
 def _model(top: Entry, folder: Path) -> ModelChoice:
     value = top.value("model", "a preset's name, such as llama3_70b, or a mapping with preset, config or shape")
     if not isinstance(value, dict):
-        return ModelChoice(preset(str(value)), "16 bit", "16 bit")
+        return ModelChoice(preset(top.text("model", "a preset's name, or a mapping")), "16 bit", "16 bit")
     entry = Entry.of("model", value, MODEL_KEYS)
     given = [key for key in SHAPES if key in entry]
     require(len(given) == 1, "model", given, f"give exactly one of {', '.join(SHAPES)}")
@@ -123,7 +127,8 @@ def _decoder(entry: Entry, folder: Path) -> Decoder:
         return preset(entry.text("preset", "a preset's name"))
     if "config" in entry:
         path = folder / entry.text("config", "the path of a config.json")
-        return decoder_from_config(path, remedy="describe the model by shape instead of config")
+        remedy = "describe the model by shape instead of config"
+        return decoder_from_config(path, remedy, states_weights="weights" in entry)
     return decoder_from_entry(entry.part("shape", "the numbers of a block", SHAPE_KEYS))
 
 
@@ -137,7 +142,7 @@ def _precision(entry: Entry, key: str, known: tuple[str, ...]) -> str:
 
 def _workload(top: Entry, folder: Path, goal: Goal, limit: int) -> tuple[Workload, float | None]:
     entry = top.part("workload", "rate_per_s, input_tokens and output_tokens, or a trace", WORKLOAD_KEYS)
-    rate_per_s = entry.positive("rate_per_s", "requests per second") if "rate_per_s" in entry else None
+    rate_per_s = entry.positive("rate_per_s", "requests per second", RATE_PER_S) if "rate_per_s" in entry else None
     remedy = "the goal largest_rate finds it; remove it, or choose another goal"
     require(rate_per_s is None or not isinstance(goal, LargestRate), entry.where("rate_per_s"), rate_per_s, remedy)
     if "trace" in entry:
@@ -155,11 +160,16 @@ def _trace(entry: Entry, folder: Path) -> FileTrace:
     remedy = "there is no such file; paths are relative to the folder of the inventory"
     require(file.is_file(), entry.where("trace"), file, remedy)
     options = {key: entry.content[key] for key in TRACE_OPTIONS if key in entry}
+    columns = options.get("columns")
+    is_mapping = columns is None or isinstance(columns, dict)
+    require(is_mapping, entry.where("columns"), columns, "must be a mapping of columns to their titles")
     try:
         trace = FileTrace(file=str(file), **{"format": "azure"} | options)
-        trace.recording()  # now, to report its mistakes with those of the inventory; the content is kept for later
+        rate_per_s = trace.native_rate_per_s  # now, to report mistakes with those of the inventory; the content is kept
     except InputError as error:
         raise InputError(f"workload: {error}") from error
+    remedy = "its requests come at one instant and have no rate; give a trace whose requests come at several times"
+    require(rate_per_s is not None, entry.where("trace"), file, remedy)
     return trace
 
 
@@ -176,7 +186,7 @@ def _synthetic(entry: Entry, limit: int) -> SyntheticWorkload:
 
 
 def _mean_tokens(entry: Entry, key: str) -> float:
-    tokens = entry.positive(key, "a mean number of tokens")
+    tokens = entry.positive(key, "a mean number of tokens", TOKENS)
     require(tokens >= 1, entry.where(key), tokens, "must be at least 1")
     return tokens
 
@@ -191,7 +201,7 @@ def _goal(top: Entry) -> Goal:
         return Minimise(_quantile(entry.text("minimise", "mean, p50, p95 or p99")))
     kind = LargestRate if "largest_rate" in entry else Cheapest
     slo = entry.part(next(iter(entry.content)), "quantile and slo_s", SLO_KEYS)
-    return kind(slo.positive("quantile", "a share, such as 0.95"), slo.positive("slo_s", "seconds"))
+    return kind(slo.positive("quantile", "a share, such as 0.95"), slo.positive("slo_s", "seconds", SLO_S))
 
 
 def _quantile(name: str) -> float | None:

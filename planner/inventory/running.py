@@ -1,5 +1,7 @@
 """Layouts that already run: an inventory with the blocks that each server hosts."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,13 @@ from hardware_profiles.listed.machines import SERVER_KEYS, server_entries
 from planner.inventory.inventory import Inventory
 from planner.inventory.reading import TOP_KEYS, inventory_of
 from system import Composition, InputError, Placement
-from system.checks import require
-from system.entries import Entry, read_yaml
+from system.checks import echo, require
+from system.documents.entries import Entry
+from system.documents.yaml_files import read_yaml
+from system.limits import SLOTS
 
 CHAIN_KEYS = ("servers", "capacity")
+BLOCKS = re.compile(r"\s*([0-9]{1,9})\s*:\s*([0-9]{1,9})\s*")
 
 
 def read_layout(path: Path) -> tuple[Inventory, Placement | Composition]:
@@ -42,42 +47,43 @@ def _block_range(entry: Entry) -> tuple[int, int]:
     """Return the first block and the block after the last."""
     hint = 'the range of its blocks, such as "0:18" for blocks 0 to 17'
     value = entry.value("blocks", hint)
-    # YAML reads an unquoted 18:32 as a number to the base 60.
-    text = f"{value // 60}:{value % 60}" if isinstance(value, int) and value >= 60 else str(value)
-    ends = text.split(":")
-    whole = len(ends) == 2 and all(end.strip().isdecimal() for end in ends)
-    require(whole and int(ends[0]) < int(ends[1]), entry.where("blocks"), repr(value), f"must be {hint}")
-    return int(ends[0]), int(ends[1])
+    match = BLOCKS.fullmatch(str(value))
+    first, end = map(int, match.groups()) if match else (0, 0)
+    require(first < end, entry.where("blocks"), value, f"must be {hint}")
+    return first, end
 
 
 def _composition(top: Entry, inventory: Inventory, placement: Placement) -> Composition:
     listed = top.value("chains", "a list of chains")
-    require(isinstance(listed, list) and listed != [], "chains", repr(listed), "must be a list of at least one chain")
+    require(isinstance(listed, list) and listed != [], "chains", listed, "must be a list of at least one chain")
     chains = [Entry.of(f"chain {n}", content, CHAIN_KEYS) for n, content in enumerate(listed, 1)]
-    capacity = [chain.count("capacity", "how many jobs it serves at once") for chain in chains]
-    hops = [_hops(chain, inventory, placement) for chain in chains]
+    capacity = [chain.count("capacity", "how many jobs it serves at once", SLOTS) for chain in chains]
+    numbers = {name: j for j, name in enumerate(inventory.servers.names)}
+    hops = [_hops(chain, numbers, inventory.model.block_count, placement) for chain in chains]
     start = np.concatenate([[0], np.cumsum([len(server) for server, _ in hops])])
     servers, blocks = (np.concatenate([hop[part] for hop in hops]) for part in (0, 1))
     return Composition.of_hops(inventory.system(1.0), placement, servers, blocks, start, np.array(capacity))
 
 
-def _hops(chain: Entry, inventory: Inventory, placement: Placement) -> tuple[list[int], list[int]]:
+def _hops(
+    chain: Entry, numbers: Mapping[str, int], block_count: int, placement: Placement
+) -> tuple[list[int], list[int]]:
     """Return the servers of a chain and the number of blocks run at each.
 
-    Each server runs the blocks after those of the server before it.
+    `numbers` has the servers' numbers by name. Each server runs the blocks after those of the server before it.
     """
     names = chain.value("servers", "the names of its servers in order")
     listed = isinstance(names, list) and names != []
-    require(listed, chain.where("servers"), repr(names), "must be a list of names")
-    numbers = {name: j for j, name in enumerate(inventory.servers.names)}
-    unknown = [name for name in names if str(name) not in numbers]
+    require(listed, chain.where("servers"), names, "must be a list of names")
+    names = [str(name).strip() for name in names]
+    unknown = [name for name in names if name not in numbers]
     if unknown:
-        raise InputError(f"{chain.where('servers')} = {unknown[0]}: there is no such server; add it to servers")
-    servers = [numbers[str(name)] for name in names]
+        raise InputError(f"{chain.where('servers')} = {echo(unknown[0])}: there is no such server; add it to servers")
+    servers = [numbers[name] for name in names]
     done = [0, *placement.end_block[servers].tolist()]
     for name, first, before, end in zip(names, placement.first_block[servers], done, done[1:], strict=False):
         hosted, needed = f"{name}, which hosts blocks {first}:{end}", f"must host block {before}, the next one"
         require(first <= before < end, chain.where("servers"), hosted, needed)
-    blocks = inventory.model.block_count
-    require(done[-1] == blocks, chain.where("servers"), names, f"they end at block {done[-1]} of {blocks}; add servers")
+    remedy = f"they end at block {done[-1]} of {block_count}; add servers"
+    require(done[-1] == block_count, chain.where("servers"), names, remedy)
     return servers, np.diff(done).tolist()

@@ -8,7 +8,8 @@ from typing import Any
 from system import InputError
 from system.checks import require_known
 from system.code.source import ROOT
-from system.entries import Entry, read_yaml
+from system.documents.entries import Entry
+from system.documents.yaml_files import read_yaml
 from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
 
@@ -60,7 +61,7 @@ def _settings(name: str) -> dict[str, Any]:
 
     They override those of the files that it names under `defaults`.
     """
-    content = read_yaml(FOLDER / f"{name}.yaml")
+    content = read_yaml(FOLDER / f"{name}.yaml", may_instruct=True)
     settings: dict[str, Any] = {}
     for parent in content.pop("defaults", ()):
         settings |= _settings(parent)

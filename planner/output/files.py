@@ -1,6 +1,8 @@
 """The files of a plan."""
 
 import json
+import os
+import warnings
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,6 +12,19 @@ from planner.output.export import petals_commands, vllm_commands
 from planner.output.picture import plan_picture
 from planner.results import Plan, Study
 from system import InputError
+from system.checks import require
+
+REMEDY = "name a folder that can be written"
+
+
+def require_folder(folder: Path) -> None:
+    """Raise `InputError` unless the folder can be made or written."""
+    try:
+        parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    except OSError as error:
+        raise InputError(f"to = {folder}: {error.strerror}; {REMEDY}") from error
+    require(parent.is_dir(), "to", folder, f"{parent} is a file; {REMEDY}")
+    require(os.access(parent, os.W_OK | os.X_OK), "to", folder, f"{parent} cannot be written; {REMEDY}")
 
 
 def write(folder: Path, study: Study, best: Plan, *, with_picture: bool) -> list[str]:
@@ -21,7 +36,7 @@ def write(folder: Path, study: Study, best: Plan, *, with_picture: bool) -> list
     try:
         return _write(folder, study, best, with_picture)
     except OSError as error:
-        raise InputError(f"to = {folder}: {error.strerror}; name a folder that can be written") from error
+        raise InputError(f"to = {folder}: {error.strerror}; {REMEDY}") from error
 
 
 def _write(folder: Path, study: Study, best: Plan, with_picture: bool) -> list[str]:
@@ -37,8 +52,11 @@ def _write(folder: Path, study: Study, best: Plan, with_picture: bool) -> list[s
 
 
 def _draw(folder: Path, plan: Plan) -> list[str]:
+    """Draw the plan; names are plain text, also where they look like formulas."""
     mpl.use("agg")
-    figure, names = plan_picture(plan), ["plan.png", "plan.svg"]
-    for name in names:
-        figure.savefig(folder / name, dpi=150)
+    with mpl.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a box stands for a character that the font lacks
+        figure, names = plan_picture(plan), ["plan.png", "plan.svg"]
+        for name in names:
+            figure.savefig(folder / name, dpi=150)
     return names

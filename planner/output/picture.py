@@ -15,6 +15,7 @@ from system.composition import Chain
 from system.words import counted
 
 MOST_ROWS = 44
+LABEL = 60  # characters of a row's label, since longer ones leave no room for bars
 COLOURS = plt.get_cmap("Blues")
 # No blue, since the bars are blue.
 CHAIN_COLOURS = ("tab:red", "tab:orange", "tab:green", "tab:purple", "tab:brown", "tab:pink", "black", "tab:olive")
@@ -74,7 +75,11 @@ def _busiest(rows: list[Row]) -> list[Row]:
 def _row(plan: Plan, servers: tuple[int, ...]) -> Row:
     gpu = plan.inventory.gpus[plan.members[servers[0]]]
     names = some_names(plan.inventory, [int(plan.members[j]) for j in servers], 1)
-    return Row(servers, f"{names} ({gpu})", float(plan.prediction.server_utilisation[list(servers)].mean()))
+    return Row(servers, _cut(f"{names} ({gpu})"), float(plan.prediction.server_utilisation[list(servers)].mean()))
+
+
+def _cut(label: str) -> str:
+    return label if len(label) <= LABEL else f"{label[: LABEL - 1]}…"
 
 
 def _draw_bars(axes: Axes, plan: Plan, rows: list[Row]) -> None:

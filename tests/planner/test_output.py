@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from planner.inventory.reading import read_inventory
 from planner.output.card import WIDTH, plan_card
 from planner.output.document import plan_document
 from planner.output.export import petals_commands, vllm_commands
-from planner.output.files import write
+from planner.output.files import require_folder, write
 from planner.results import Alternative, Plan, Study
 from planner.words import digits, listed
 from system import InputError
@@ -103,5 +104,16 @@ def test_the_names_returned_are_those_of_the_files_written(lab, tmp_path):
 def test_a_folder_that_cannot_be_made_is_refused_in_one_sentence(lab, tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file/below"):
-        with pytest.raises(InputError, match=f"to = {folder}: .*; name a folder that can be written"):
-            write(folder, bare(lab), lab, with_picture=False)
+        for refuse in (require_folder, lambda folder: write(folder, bare(lab), lab, with_picture=False)):
+            with pytest.raises(InputError, match=f"to = {folder}: .*; name a folder that can be written"):
+                refuse(folder)
+    require_folder(tmp_path / "new/below")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["pays $5 for $x^2", r"$\frac{1", "服务器", "n" * 200])
+def test_any_name_can_be_drawn(lab, tmp_path, name):
+    hostile = with_model_name(with_server_names(lab, name), name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "plan.png" in write(tmp_path, bare(hostile), hostile, with_picture=True)

@@ -221,6 +221,6 @@ def test_a_service_model_that_needs_whole_tokens_is_refused_in_one_sentence(tmp_
     path.write_text((EXAMPLES / f"{SMALL}.yaml").read_text() + "service: steps\n")
     done = script("plan.py", path, "--to", tmp_path / "out")
     assert done.returncode == 1
-    message = r"(compiling, .*\n)?error: workload: its jobs have parts of tokens .*; use .* or a trace\n"
+    message = r"(compiling, .*\n)*error: workload: its jobs have parts of tokens .*; use .* or a trace\n"
     assert re.fullmatch(message, done.stderr)
     assert not (tmp_path / "out").exists()
