@@ -1,6 +1,7 @@
-"""Serve blocks to an orchestrator: `python -m serving --spec FILE --bind tcp://0.0.0.0:5701`.
+"""Serve blocks to an orchestrator: `python -m serving --spec FILE --bind tcp://0.0.0.0:5701 --secret FILE`.
 
-The server listens on a port of this machine, or uses a connection that it inherits from the orchestrator.
+The server listens on a port of this machine, or uses a connection that it inherits from the orchestrator. Where other
+machines reach the port, it needs a secret, from a file or from the environment variable CHAIN_SECRET, or --open.
 """
 
 import argparse
@@ -9,15 +10,21 @@ from pathlib import Path
 
 from serving.installed import require_installed
 from serving.server.spec import ServerSpec
-from system.errors import InputError, exit_in_one_sentence
+from system.checks import require
+from system.command.arguments import Parser
+from system.command.boundary import ends_in_one_sentence
+from system.documents.text_files import read_text
+from system.errors import InputError
 
 
 def arguments() -> argparse.Namespace:
     """Return the command's arguments."""
-    parser = argparse.ArgumentParser(prog="python -m serving", description=__doc__)
+    parser = Parser(prog="python -m serving", description=__doc__)
     parser.add_argument("--spec", required=True, help="description of the server in JSON, or a file with it")
     listen = parser.add_mutually_exclusive_group(required=True)
     listen.add_argument("--bind", help="serve on a port, such as tcp://0.0.0.0:5701, until Ctrl-C")
+    parser.add_argument("--secret", help="file with the secret that orchestrators must have; messages are encrypted")
+    parser.add_argument("--open", action="store_true", help="serve anyone who reaches the port, unencrypted")
     listen.add_argument("--descriptor", type=int, help="descriptor of a connected socket that this process inherits")
     return parser.parse_args()
 
@@ -28,26 +35,44 @@ def main() -> None:
     require_installed("torch")
     from serving.server import server
 
-    spec = ServerSpec.from_json(_json(args.spec))
+    spec = spec_of(args.spec)
     if args.bind is not None:
+        from serving.transport.secret import secret_of
         from serving.transport.zeromq import ZeromqPort
 
-        server.serve_for_ever(spec, ZeromqPort(args.bind))
+        both = args.secret is not None and args.open
+        require(not both, "open", "given", "serves anyone, but --secret is given, too; leave one out")
+        secret = None if args.open else secret_of(args.secret)
+        server.serve_for_ever(spec, ZeromqPort(args.bind, secret, args.open))
     else:
         from serving.transport.pipe import PipePort
 
-        server.serve(spec, PipePort(socket.socket(fileno=args.descriptor)))
+        unused = "secret" if args.secret is not None else "open"
+        require(
+            args.secret is None and not args.open,
+            unused,
+            "given",
+            "works only for servers on a port; use --bind, or leave it out",
+        )
+        server.serve(spec, PipePort(_inherited(args.descriptor)))
 
 
-def _json(spec: str) -> str:
-    if spec.lstrip().startswith("{"):
-        return spec
+def spec_of(text: str) -> ServerSpec:
+    """Return the spec in a JSON text or in a file."""
+    return ServerSpec.from_json(text if text.lstrip().startswith(("{", "[")) else read_text(Path(text), "spec"))
+
+
+def _inherited(descriptor: int) -> socket.socket:
+    """Return the connected socket with a descriptor."""
     try:
-        return Path(spec).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"spec = {spec}: cannot be read ({error}); give a file or JSON") from error
+        inherited = socket.socket(fileno=descriptor)
+        inherited.getpeername()
+    except (OSError, OverflowError, ValueError) as error:
+        remedy = "is no connected socket of this process; use --bind to listen on a port"
+        raise InputError(f"descriptor = {descriptor}: {remedy}") from error
+    return inherited
 
 
 if __name__ == "__main__":
-    with exit_in_one_sentence():
+    with ends_in_one_sentence():
         main()

@@ -71,7 +71,7 @@ def serve(
     lengths = np.broadcast_to(jobs.lengths, (len(jobs), 2)).astype(np.int64)
     requests = random_prompts(vocabulary_size(any_spec.decoder), lengths, rng)
     admission, delays = RequestAdmission(layout, jobs), Delays(settings.delays_s(layout.system.servers))
-    with fleet.start(settings.engine, list(specs.values()), settings.addresses) as servers:
+    with fleet.start(settings.engine, list(specs.values()), settings.addresses, settings.secret) as servers:
         servers.wait_until_ready(list(specs.values()), settings.start_s)
         connections = dict(zip(specs, servers.connections, strict=True))
         orchestrator = Orchestrator(

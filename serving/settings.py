@@ -1,5 +1,6 @@
 """Settings of a real run: how its servers are reached, what they host, and how fast they are made to be."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -10,8 +11,17 @@ from numpy.typing import NDArray
 from serving.blocks.supported import checkpoint_decoder, supported_preset
 from serving.server.spec import DtypeName, Pace, ServerSpec
 from system import InputError, NotApplicableError, ServedModel, Servers
-from system.checks import require, require_count, require_not_negative, require_one_of, require_positive
+from system.checks import (
+    require,
+    require_at_most,
+    require_boolean,
+    require_count,
+    require_not_negative,
+    require_one_of,
+    require_positive,
+)
 from system.layout import Layout
+from system.limits import JOBS, THREADS
 from system.models.decoder import Decoder
 from system.service.model import ServiceModel
 
@@ -26,6 +36,8 @@ class RunSettings:
     - `engine`: `pipe` starts servers as processes of this machine; `local` runs them in this process; `zeromq` reaches
       running servers at `addresses`, in the servers' order; `ray` lets Ray place them on the cluster whose head is at
       `addresses`.
+    - `secret`: the file with the secret that the servers of `zeromq` ask for; by default it is in the environment
+      variable CHAIN_SECRET, if they need one.
     - `threads`: threads of the CPU that this process and each server compute on.
     - `weights`: the seed of random weights, or the folder of a checkpoint.
     - `emulate`: delays added to the real transport: `nothing`, `rtt` for the network's round trips, or `communication`
@@ -51,6 +63,7 @@ class RunSettings:
     timeout_s: float = 60.0  # a server that owes answers and is silent for longer is lost
     start_s: float = 300.0  # servers may take this long to load
     addresses: tuple[str, ...] = ()
+    secret: str | None = None
     sm_counts: tuple[int, ...] = ()
     cuda_graphs: bool = True
 
@@ -59,10 +72,20 @@ class RunSettings:
         require_one_of(get_args(Emulate), emulate=self.emulate)
         require_positive(timeout_s=self.timeout_s, start_s=self.start_s)
         require_count(threads=self.threads)
+        require_at_most(THREADS, threads=self.threads)
         require_not_negative(check_tokens=self.check_tokens)
+        require_at_most(JOBS, check_tokens=self.check_tokens)
+        require_boolean(pace=self.pace, reroute=self.reroute, cuda_graphs=self.cuda_graphs)
+        if isinstance(self.weights, int):
+            require_not_negative(weights=self.weights)
         needs_local = bool(self.sm_counts) and self.engine != "local"
         remedy = "works only for servers in one process; use engine=local"
         require(not needs_local, "sm_counts", list(self.sm_counts), remedy)
+        texts = isinstance(self.addresses, Sequence) and all(isinstance(address, str) for address in self.addresses)
+        listed = texts and not isinstance(self.addresses, str)
+        require(listed, "addresses", self.addresses, "must be a list, such as [tcp://HOST:5701,tcp://HOST:5702]")
+        remedy = "opens servers on ports; use engine=zeromq, or leave it out"
+        require(self.secret is None or self.engine == "zeromq", "secret", self.secret, remedy)
 
     def specs(self, layout: Layout, service: ServiceModel) -> dict[int, ServerSpec]:
         """Return the specs of servers with blocks to serve, by index.

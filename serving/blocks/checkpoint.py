@@ -4,12 +4,12 @@ Only the shards and tensors that are needed are opened and read. Of a checkpoint
 index, and the shards that hold its blocks.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from os.path import isfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,16 +19,13 @@ from torch import Tensor, nn
 
 from serving.blocks.block import Block, new_block
 from serving.blocks.embedding_and_head import EmbeddingAndHead, new_embedding_and_head
+from serving.blocks.index import CheckpointError, read_index, require_sound
 from serving.blocks.supported import checkpoint_decoder
-from system import InputError
 from system.models.config_json import has_tied_head, read_config
 from system.models.decoder import Decoder
 
+FLOATS = ("F64", "F32", "F16", "BF16")  # as safetensors names them
 CONFIG, INDEX, SINGLE = "config.json", "model.safetensors.index.json", "model.safetensors"
-
-
-class CheckpointError(InputError):
-    """A file of a checkpoint is missing or damaged; the message names the file and the remedy."""
 
 
 class Names(NamedTuple):
@@ -57,9 +54,11 @@ class Checkpoint:
     folder: Path
 
     def __post_init__(self) -> None:
-        _require(self.folder.is_dir(), self.folder, "there is no such folder; give that of a Hugging Face checkpoint")
-        has_config = (self.folder / CONFIG).is_file()
-        _require(has_config, self.folder, f"holds no {CONFIG}, which describes the model; download it")
+        require_sound(
+            self.folder.is_dir(), self.folder, "there is no such folder; give that of a Hugging Face checkpoint"
+        )
+        has_config = isfile(self.folder / CONFIG)
+        require_sound(has_config, self.folder, f"holds no {CONFIG}, which describes the model; download it")
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -71,8 +70,8 @@ class Checkpoint:
         """Return the file of each tensor, from the index if there is one."""
         single = self.folder / SINGLE
         if (self.folder / INDEX).is_file():
-            return {name: self.folder / shard for name, shard in _weight_map(self.folder / INDEX).items()}
-        _require(single.is_file(), self.folder, f"holds neither {INDEX} nor {SINGLE}; convert it to safetensors")
+            return read_index(self.folder / INDEX)
+        require_sound(single.is_file(), self.folder, f"holds neither {INDEX} nor {SINGLE}; convert it to safetensors")
         with _opened(single) as shard:
             return dict.fromkeys(shard.keys(), single)
 
@@ -82,7 +81,7 @@ class Checkpoint:
         Raises `CheckpointError` if the model has no such block or its tensors cannot be read.
         """
         count = self.decoder.block_count
-        _require(0 <= b < count, self.folder, f"{self.decoder.name} has no block {b}, only 0 to {count - 1}")
+        require_sound(0 <= b < count, self.folder, f"{self.decoder.name} has no block {b}, only 0 to {count - 1}")
         block = new_block(self.decoder, "meta", dtype)
         prefix = f"{self._root}{self._names.blocks}.{b}."
         self._fill(block.layers, {name: prefix + name for name in block.layers.state_dict()}, device)
@@ -132,14 +131,14 @@ class Checkpoint:
         for path, names in self._by_shard(like).items():
             with _opened(path) as shard:
                 for name in names:
-                    _require_shape(path, shard, name, tuple(like[name].shape))
+                    _require_like(path, shard, name, tuple(like[name].shape))
                     # A copy: mapped memory is aligned differently, which changes the last bits of matrix products.
                     yield name, shard.get_tensor(name).to(device, like[name].dtype, copy=True)
 
     def _by_shard(self, names: Iterable[str]) -> Mapping[Path, list[str]]:
         shards: dict[Path, list[str]] = defaultdict(list)
         for name in names:
-            _require(name in self.shard_of, self.folder, f"holds no tensor {name}; download the whole checkpoint")
+            require_sound(name in self.shard_of, self.folder, f"holds no tensor {name}; download the whole checkpoint")
             shards[self.shard_of[name]].append(name)
         return shards
 
@@ -147,31 +146,23 @@ class Checkpoint:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Yield the shard's reader; raise `CheckpointError` if the file is missing or damaged."""
-    _require(path.is_file(), path, "there is no such shard, although the index names it; download it")
+    require_sound(path.is_file(), path, "there is no such shard, although the index names it; download it")
     try:
         with safe_open(path, framework="pt", device="cpu") as shard:
             yield shard
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"checkpoint = {path}: truncated or not safetensors ({error}); download it again"
         ) from error
 
 
-def _require_shape(path: Path, shard: Any, name: str, expected: tuple[int, ...]) -> None:
-    _require(name in shard.keys(), path, f"holds no tensor {name}, although the index names it; download both again")  # noqa: SIM118
-    actual = tuple(shard.get_slice(name).get_shape())
+def _require_like(path: Path, shard: Any, name: str, expected: tuple[int, ...]) -> None:
+    """Raise `CheckpointError` unless the tensor is there, has floats and the expected shape."""
+    is_there = name in shard.keys()  # noqa: SIM118
+    require_sound(is_there, path, f"holds no tensor {name}, although the index names it; download both again")
+    stored = shard.get_slice(name)
+    kind, actual = stored.get_dtype(), tuple(stored.get_shape())
+    remedy = f"{name} has numbers of the kind {kind}, not {', '.join(FLOATS)}; use weights that are not quantised"
+    require_sound(kind in FLOATS, path, remedy)
     remedy = f"{name} has the shape {actual}, but {CONFIG} says {expected}; download both again"
-    _require(actual == expected, path, remedy)
-
-
-def _weight_map(path: Path) -> Mapping[str, str]:
-    try:
-        weight_map: Mapping[str, str] = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"checkpoint = {path}: is no index with a weight_map; download it again") from error
-    return weight_map
-
-
-def _require(condition: bool, path: Path, sentence: str) -> None:
-    if not condition:
-        raise CheckpointError(f"checkpoint = {path}: {sentence}")
+    require_sound(actual == expected, path, remedy)

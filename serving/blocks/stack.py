@@ -114,9 +114,14 @@ class Stack:
         """Return whether the job has no tokens on this server so far."""
         return self._job(job).position == 0
 
-    def require_room(self, job: int, tokens: int) -> None:
-        """Raise `InputError` unless the job's slots have room for so many more tokens."""
-        self._job_with_room(job, tokens)
+    def require_step(self, job: int, first_block: int, block_count: int, tokens: int) -> None:
+        """Raise `InputError` unless the job has opened these blocks with enough room."""
+        entry = self._job_with_room(job, tokens)
+        same = (first_block, block_count) == (entry.first_block, len(entry.slots))
+        wanted = f"{block_count} from {first_block}"
+        require(
+            same, f"blocks of job {job}", wanted, f"it opened {len(entry.slots)} from {entry.first_block}; use those"
+        )
 
     def _job(self, job: int) -> Job:
         require(job in self._jobs, "job", job, "is not open on this server")

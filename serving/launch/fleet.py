@@ -22,6 +22,7 @@ from serving.server.spec import ServerSpec
 from serving.transport import Connection, ConnectionClosedError
 from serving.transport.messages import Kind, Message, WireError
 from serving.transport.pipe import PipeConnection
+from serving.transport.secret import Secret, new_secret, secret_of, write_secret
 from serving.transport.zeromq import ZeromqConnection
 from system import InputError
 
@@ -97,19 +98,22 @@ def _first_answer(spec: ServerSpec, connection: Connection, deadline_s: float) -
             if connection.readable is not None and not connection.busy:
                 select.select([connection.readable], [], [], left_s)
     except ConnectionClosedError as error:
-        raise InputError(f"server {spec.name}: ended before it was ready; look at its output") from error
+        raise InputError(f"server {spec.name}: ended before it was ready ({error}); look at its output") from error
     except WireError as error:
         raise InputError(f"server {spec.name}: {error}") from error
     return answers[0]
 
 
-def start(engine: str, specs: Sequence[ServerSpec], addresses: Sequence[str]) -> Fleet:
+def start(engine: str, specs: Sequence[ServerSpec], addresses: Sequence[str], secret: str | None = None) -> Fleet:
     """Start the servers of an engine, which may not be ready yet.
 
-    `addresses` are those of running servers (`zeromq`) or that of a Ray cluster's head (`ray`).
+    `addresses` are those of running servers (`zeromq`), whose secret is in the file `secret`, or that of a Ray
+    cluster's head (`ray`).
     """
-    if engine in ("zeromq", "ray"):
-        return {"zeromq": zeromq, "ray": ray}[engine](specs, addresses)
+    if engine == "zeromq":
+        return zeromq(specs, addresses, secret)
+    if engine == "ray":
+        return ray(specs, addresses)
     return {"local": local, "pipe": pipe}[engine](specs)
 
 
@@ -151,7 +155,7 @@ def _start_process(spec: ServerSpec, theirs: socket.socket) -> "subprocess.Popen
     return subprocess.Popen(words, pass_fds=[number], stdin=subprocess.DEVNULL, process_group=0)
 
 
-def zeromq(specs: Sequence[ServerSpec], addresses: Sequence[str]) -> Fleet:
+def zeromq(specs: Sequence[ServerSpec], addresses: Sequence[str], secret: str | None = None) -> Fleet:
     """Connect to servers that were started by hand or by `srun`.
 
     They go on when this process ends. Without addresses this writes a command for each server to a file and raises
@@ -162,30 +166,32 @@ def zeromq(specs: Sequence[ServerSpec], addresses: Sequence[str]) -> Fleet:
     if len(addresses) != len(specs):
         names = ", ".join(spec.name for spec in specs)
         raise InputError(f"addresses = {list(addresses)}: must be one address for each server: {names}")
-    return Fleet(_connect(addresses))
+    return Fleet(_connect(addresses, secret_of(secret)))
 
 
 def write_commands(specs: Sequence[ServerSpec], folder: Path = COMMAND_FOLDER) -> str:
-    """Write the servers' descriptions and the commands that start them.
+    """Write the servers' descriptions, their secret and the commands that start them.
 
     Returns a message that says how to use them.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    secret = write_secret(folder / "secret")
     path = folder / "commands.txt"
-    path.write_text("".join(f"{_command(folder, port, spec)}\n" for port, spec in enumerate(specs, FIRST_PORT)))
+    path.write_text("".join(f"{_command(folder, port, spec, secret)}\n" for port, spec in enumerate(specs, FIRST_PORT)))
     example = ",".join(f"tcp://HOST:{FIRST_PORT + j}" for j in range(min(len(specs), 2)))
     return (
         f"addresses = []: {path} has a command for each server; run each on its host, from a copy of this folder, and "
-        f"give their addresses in the same order: evaluator.addresses=[{example}{',...' if len(specs) > 2 else ''}]"
+        f"give their secret and, in the same order, their addresses: evaluator.secret={secret} "
+        f"evaluator.addresses=[{example}{',...' if len(specs) > 2 else ''}]"
     )
 
 
-def _command(folder: Path, port: int, spec: ServerSpec) -> str:
+def _command(folder: Path, port: int, spec: ServerSpec, secret: Path) -> str:
     """Write a server's description and return the command that starts the server."""
     path = folder / re.sub(r"[^\w.-]+", "_", f"{spec.name}.json")
     path.write_text(spec.to_json() + "\n")
-    words = ["python", "-m", "serving", "--bind", f"tcp://0.0.0.0:{port}", "--spec", str(path)]
-    return shlex.join(words)
+    listen = ["--bind", f"tcp://0.0.0.0:{port}", "--secret", str(secret)]
+    return shlex.join(["python", "-m", "serving", *listen, "--spec", str(path)])
 
 
 def ray(specs: Sequence[ServerSpec], addresses: Sequence[str]) -> Fleet:
@@ -194,15 +200,16 @@ def ray(specs: Sequence[ServerSpec], addresses: Sequence[str]) -> Fleet:
     The cluster is the one whose head is at the address, or this machine alone if there is no address.
     """
     with ExitStack() as end:
-        connections = _connect(ray_servers.start_servers(specs, end, *addresses[:1]))
+        secret = new_secret()
+        connections = _connect(ray_servers.start_servers(specs, end, secret, *addresses[:1]), Secret(secret))
         return Fleet(connections, end=end.pop_all().close)
 
 
-def _connect(addresses: Sequence[str]) -> list[Connection]:
+def _connect(addresses: Sequence[str], secret: Secret | None) -> list[Connection]:
     connections: list[Connection] = []
     with ExitStack() as on_failure:
         on_failure.enter_context(Fleet(connections))
         for address in addresses:
-            connections.append(ZeromqConnection(address))
+            connections.append(ZeromqConnection(address, secret))
         on_failure.pop_all()
     return connections

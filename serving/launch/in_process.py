@@ -1,11 +1,10 @@
 """A server in the orchestrator's own process, for tests and for several servers on one device."""
 
 import time
-from collections import deque
 
 from serving.server.executor import Computation, StepExecutor
-from serving.server.server import next_steps
-from serving.transport.messages import Kind, Message, ReceivedMessage
+from serving.server.waiting_steps import WaitingSteps
+from serving.transport.messages import Message, ReceivedMessage
 
 
 class LocalConnection:
@@ -20,7 +19,7 @@ class LocalConnection:
 
     def __init__(self, executor: StepExecutor) -> None:
         self._executor = executor
-        self._steps: deque[ReceivedMessage] = deque()
+        self._steps = WaitingSteps(executor)
         self._computation: Computation | None = None
         self._answers: list[Message] = []
 
@@ -32,10 +31,7 @@ class LocalConnection:
     def send(self, *messages: Message) -> None:
         """Queue steps and answer other messages."""
         for message in messages:
-            if message.kind == Kind.STEP:
-                self._steps.append(ReceivedMessage(message, time.perf_counter()))
-            else:
-                self._answers.append(self._executor.control(message))
+            self._answers += self._steps.answer(ReceivedMessage(message, time.perf_counter()))
 
     def flush(self) -> None:
         """Return at once, as nothing waits to be written."""
@@ -44,7 +40,7 @@ class LocalConnection:
         """Begin waiting steps if possible, and return the answers so far."""
         executor = self._executor
         if self._computation is None and self._steps:
-            self._computation = executor.begin(next_steps(self._steps, executor.most_together))
+            self._computation = executor.begin(self._steps.take())
         if self._computation is not None and executor.is_finished(self._computation):
             self._answers += executor.finish(self._computation)
             self._computation = None

@@ -9,6 +9,7 @@ from typing import Any
 from serving.installed import require_installed
 from serving.server.server import refuse, serve_for_ever
 from serving.server.spec import ServerSpec
+from serving.transport.secret import Secret
 from serving.transport.zeromq import ZeromqPort
 from system import InputError
 
@@ -19,11 +20,11 @@ ANSWER_S = 5.0  # a cluster's head may take this long to accept a connection
 class PlacedServer:
     """A server in a process that Ray starts and ends."""
 
-    def bind(self) -> str:
-        """Open a port and return its address for other nodes."""
+    def bind(self, secret: str) -> str:
+        """Open a port and return its address for other nodes that have the secret."""
         import ray
 
-        self._port = ZeromqPort(f"tcp://{ray.util.get_node_ip_address()}:*")
+        self._port = ZeromqPort(f"tcp://{ray.util.get_node_ip_address()}:*", Secret(secret))
         return self._port.address
 
     def serve(self, spec: str) -> None:
@@ -37,18 +38,18 @@ class PlacedServer:
             refuse(self._port, error)
 
 
-def start_servers(specs: Sequence[ServerSpec], end: ExitStack, address: str = "local") -> list[str]:
+def start_servers(specs: Sequence[ServerSpec], end: ExitStack, secret: str, address: str = "local") -> list[str]:
     """Start servers on nodes that Ray chooses and return their addresses.
 
-    There is one for each spec. A server gets as many CPUs as it has threads, and a GPU if its device is one. `address`
-    is that of a cluster's head, or `local` to start a Ray of our own on this machine. The servers end when `end` is
-    closed. Raises `InputError` if no Ray answers, or if its nodes have too few CPUs or GPUs.
+    There is one for each spec; clients need the secret. A server gets as many CPUs as it has threads, and a GPU if its
+    device is one. `address` is that of a cluster's head, or `local` to start a Ray of our own on this machine. The
+    servers end when `end` is closed. Raises `InputError` if no Ray answers, or if its nodes have too few CPUs or GPUs.
     """
     require_installed("ray", extra="ray")
     ray = _join(address, sum(spec.threads for spec in specs), end)
     servers = [_place_one(ray, spec, end) for spec in specs]
     try:
-        addresses = ray.get([server.bind.remote() for server in servers], timeout=PLACING_S)
+        addresses = ray.get([server.bind.remote(secret) for server in servers], timeout=PLACING_S)
     except ray.exceptions.GetTimeoutError as error:
         count = "1 server" if len(specs) == 1 else f"{len(specs)} servers"
         raise InputError(

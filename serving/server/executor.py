@@ -21,8 +21,11 @@ from serving.server.model import block_of
 from serving.server.spec import Pace, ServerSpec
 from serving.transport.messages import Kind, Message, ReceivedMessage
 from system import InputError
+from system.checks import require
 from system.code.compiler import suited
 from system.code.signatures import run_error
+from system.code.source import file_of
+from system.limits import STEP_S
 from system.service.linear_law import STEP, no_time
 
 WARM_UP_STEPS = 3
@@ -119,7 +122,7 @@ class StepExecutor:
 
         On a CUDA device it goes on after this returns.
         """
-        refusals = {id(request): refusal for request in requests if (refusal := self._refusal(request.message))}
+        refusals = {id(request): refusal for request in requests if (refusal := self.refusal(request.message))}
         accepted = [request for request in requests if id(request) not in refusals]
         messages = [request.message for request in accepted]
         hidden: list[Tensor] = []
@@ -161,16 +164,17 @@ class StepExecutor:
         ]
         return [*computation.refusals, *answers]
 
-    def _refusal(self, message: Message) -> Message | None:
+    def refusal(self, message: Message, already_waits: bool = False) -> Message | None:
         """Return a step's refusal, or None if it can be computed."""
         try:
+            require(not already_waits, "job", message.job, "its step waits already; await the answer before the next")
             self._require_possible(message)
         except InputError as error:
             return _refused(message, error)
         return None
 
     def _require_possible(self, message: Message) -> None:
-        self.stack.require_room(message.job, message.tokens)
+        self.stack.require_step(message.job, message.first_block, message.block_count, message.tokens)
         hidden, dtype, width = message.hidden, self._dtype, self.spec.decoder.hidden_size
         if hidden is None or hidden.shape[2] != width or hidden.dtype != dtype:
             sent = "none" if hidden is None else f"{hidden.shape[2]} of {hidden.dtype}"
@@ -233,6 +237,9 @@ def step_function(pace: Pace) -> Callable[[int, int, int], float]:
     Its values are the seconds that steps computed together take. Raises `InputError` if the service model's module is
     not installed on this server, and at a step for which the model gives no time.
     """
+    require(
+        file_of(pace.module) is not None, "pace", pace.module, "is no module of this project; copy it to this server"
+    )
     try:
         step_s = getattr(import_module(pace.module), pace.function)
     except (ImportError, AttributeError) as error:
@@ -248,6 +255,7 @@ def step_function(pace: Pace) -> Callable[[int, int, int], float]:
             raise run_error("service", pace.function, error) from error
         if not 0 <= answer_s < np.inf:
             raise no_time(compiled, answer_s)
+        require(answer_s <= STEP_S, f"pace {pace.function}", f"{answer_s:g} s", f"a step may last {STEP_S:g} s at most")
         return answer_s
 
     return paced_s

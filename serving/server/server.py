@@ -1,6 +1,5 @@
 """The loop of a server process: it reads requests between computations and computes one thing at a time."""
 
-from collections import deque
 from contextlib import suppress
 from typing import Protocol
 
@@ -8,6 +7,7 @@ import torch
 
 from serving.server.executor import StepExecutor
 from serving.server.spec import ServerSpec
+from serving.server.waiting_steps import WaitingSteps
 from serving.transport import ConnectionClosedError
 from serving.transport.messages import Kind, Message, ReceivedMessage
 from system import InputError
@@ -15,6 +15,9 @@ from system import InputError
 
 class Port(Protocol):
     """The server's end of a connection."""
+
+    def allow(self, body_bytes: int, slot_count: int) -> None:
+        """Limit the bytes of a message's body, and the requests that may wait."""
 
     def receive(self, wait: bool) -> ReceivedMessage | None:
         """Return the next request.
@@ -34,7 +37,7 @@ def serve(spec: ServerSpec, port: Port) -> None:
     """
     with suppress(ConnectionClosedError):
         try:
-            executor = _executor(spec)
+            executor = _executor(spec, port)
         except InputError as error:
             refuse(port, error)
         else:
@@ -43,7 +46,7 @@ def serve(spec: ServerSpec, port: Port) -> None:
 
 def serve_for_ever(spec: ServerSpec, port: Port) -> None:
     """Answer one orchestrator after another; each finds all cache slots free."""
-    executor = _executor(spec)
+    executor = _executor(spec, port)
     while True:
         with suppress(ConnectionClosedError):
             _answer(executor, port)
@@ -56,41 +59,15 @@ def refuse(port: Port, error: InputError) -> None:
     port.send(Message(Kind.READY, text=str(error), refused=True))
 
 
-def _executor(spec: ServerSpec) -> StepExecutor:
+def _executor(spec: ServerSpec, port: Port) -> StepExecutor:
+    port.allow(spec.largest_body_bytes, spec.cache_slot_count)
     torch.set_num_threads(spec.threads)
     return StepExecutor(spec)
 
 
 def _answer(executor: StepExecutor, port: Port) -> None:
-    steps: deque[ReceivedMessage] = deque()
+    steps = WaitingSteps(executor)
     while True:
-        _read_requests(port, steps, executor)
-        port.send(*executor.compute(next_steps(steps, executor.most_together)))
-
-
-def _read_requests(port: Port, steps: deque[ReceivedMessage], executor: StepExecutor) -> None:
-    """Answer requests that need no computation and queue steps.
-
-    Waits until there is a step.
-    """
-    while (request := port.receive(wait=not steps)) is not None:
-        if request.message.kind == Kind.STEP:
-            steps.append(request)
-        else:
-            port.send(executor.control(request.message))
-
-
-def next_steps(steps: deque[ReceivedMessage], most: int) -> list[ReceivedMessage]:
-    """Remove and return the steps to compute next.
-
-    These are the first step alone if it has several tokens, else the first one-token steps, `most` at most.
-    """
-    if steps[0].message.tokens != 1:
-        return [steps.popleft()]
-    chosen: list[ReceivedMessage] = []
-    waiting: list[ReceivedMessage] = []
-    for step in steps:
-        (chosen if step.message.tokens == 1 and len(chosen) < most else waiting).append(step)
-    steps.clear()
-    steps += waiting
-    return chosen
+        while (request := port.receive(wait=not steps)) is not None:
+            port.send(*steps.answer(request))
+        port.send(*executor.compute(steps.take()))

@@ -1,15 +1,18 @@
 """The description of a server: plain data that travels as JSON. Needs no torch."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from system import InputError, NotApplicableError
-from system.checks import float_vector, require, require_count, require_not_negative, require_one_of
+from system import NotApplicableError
+from system.checks import float_vector, require, require_at_most, require_boolean, require_count, require_one_of
+from system.documents.entries import Entry
+from system.documents.json_files import json_of
+from system.limits import LARGEST_SEED, NAME, SLOTS, STEP_S, THREADS, TOKENS
 from system.models.decoder import Decoder
 from system.service.model import Batching, ServiceModel, require_batching
 
@@ -28,7 +31,13 @@ class Pace:
     settings: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        for field in ("module", "function"):
+            name = getattr(self, field)
+            is_name = isinstance(name, str) and all(part.isidentifier() for part in name.split("."))
+            require(is_name, f"{field} of pace", name, "must be the name of a service model's module and function")
         require(float_vector("block_s", self.block_s).size == 3, "block_s", self.block_s, "give three numbers")
+        require(max(self.block_s) <= STEP_S, "block_s", self.block_s, f"a step may last {STEP_S:g} s at most")
+        float_vector("settings of pace", self.settings, -np.inf)
 
     @staticmethod
     def of(service: ServiceModel, block_s: NDArray[Any]) -> "Pace":
@@ -76,13 +85,22 @@ class ServerSpec:
     cuda_graphs: bool = True
 
     def __post_init__(self) -> None:
+        for field in ("name", "device"):
+            value = getattr(self, field)
+            is_name = isinstance(value, str) and len(value) <= NAME
+            require(is_name, field, value, f"must be text of at most {NAME} characters")
         require_count(
             block_count=self.block_count, cache_slot_count=self.cache_slot_count, cache_tokens=self.cache_tokens
         )
         require_count(threads=self.threads, **{} if self.sm_count is None else {"sm_count": self.sm_count})
-        require_not_negative(first_block=self.first_block)
+        require_at_most(THREADS, threads=self.threads)
+        require_at_most(SLOTS, cache_slot_count=self.cache_slot_count)
+        require_at_most(TOKENS, cache_tokens=self.cache_tokens)
+        require(is_whole(self.first_block), "first_block", self.first_block, "must be a whole number, 0 or above")
         end, limit = self.first_block + self.block_count, self.decoder.block_count
         require(end <= limit, "blocks", f"{self.first_block} to {end - 1}", f"the model ends at block {limit - 1}")
+        require_weights(self.weights)
+        require_boolean(cuda_graphs=self.cuda_graphs)
         require_batching(self.batching)
         require_one_of(get_args(DtypeName), dtype=self.dtype)
 
@@ -96,16 +114,14 @@ class ServerSpec:
 
         Raises `InputError` if the text is not the JSON of a spec.
         """
-        try:
-            given: dict[str, Any] = json.loads(text)
-            given["decoder"] = Decoder(**given["decoder"])
-            if given.get("pace") is not None:
-                given["pace"] = Pace(**{key: _plain(value) for key, value in given["pace"].items()})
-            return ServerSpec(**given)
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise InputError(
-                f"spec = {text[:80]}: is not the description of a server ({error}); give the JSON of a ServerSpec"
-            ) from error
+        content = json_of(text, "spec")
+        entry = _entry("spec", content, ServerSpec)
+        decoder = _entry("decoder of spec", entry.content.get("decoder"), Decoder)
+        given = {**entry.content, "decoder": Decoder(**decoder.content)}
+        if given.get("pace") is not None:
+            pace = _entry("pace of spec", given["pace"], Pace)
+            given["pace"] = Pace(**{key: _plain(value) for key, value in pace.content.items()})
+        return ServerSpec(**given)
 
     def require_serves(self, wanted: "ServerSpec") -> None:
         """Raise `InputError` unless this server can serve as the wanted one.
@@ -120,9 +136,38 @@ class ServerSpec:
             require(same, f"{field.name} of server {wanted.name}", actual, remedy)
 
     @property
+    def largest_body_bytes(self) -> int:
+        """Return the bytes of hidden states that a message may have.
+
+        They are twice those of the longest prompt in float32, so that a prompt that is too long gets an answer.
+        """
+        return 2 * 4 * self.cache_tokens * self.decoder.hidden_size
+
+    @property
     def checkpoint(self) -> Path | None:
         """Return the folder of the weights, or None for random ones."""
         return Path(self.weights) if isinstance(self.weights, str) else None
+
+
+def require_weights(weights: object) -> None:
+    """Raise `InputError` unless these are the seed of weights or a folder."""
+    is_seed = is_whole(weights) and weights <= LARGEST_SEED  # type: ignore[operator]
+    is_folder = isinstance(weights, str) and weights != "" and "\0" not in weights
+    require(is_seed or is_folder, "weights", weights, f"must be a seed from 0 to {LARGEST_SEED}, or a folder")
+
+
+def is_whole(value: object) -> bool:
+    """Return whether the value is a whole number, 0 or above."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _entry(label: str, content: Any, kind: type) -> Entry:
+    """Return a mapping that has the keys of a dataclass, and no others."""
+    entry = Entry.of(label, content, [field.name for field in fields(kind)])
+    for field in fields(kind):
+        if field.default is MISSING:
+            entry.value(field.name, f"the {field.name} of a server that `evaluator.engine=zeromq` describes")
+    return entry
 
 
 def _plain(value: Any) -> Any:

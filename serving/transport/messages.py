@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from system import InputError
+from system.limits import CLOCK_S, TEXT_BYTES
 
 HEADER = struct.Struct("<4sBB??QIIIIddddQ")
 MAGIC = b"SC01"  # two letters and the version of this format
@@ -83,7 +84,7 @@ def pack(message: Message) -> tuple[bytes, memoryview]:
     A message has hidden states or text, not both.
     """
     dtype, tokens, width = NO_HIDDEN, 0, 0
-    body = memoryview(message.text.encode())
+    body = memoryview(message.text.encode(errors="replace"))
     if message.hidden is not None:
         dtype, (_, tokens, width) = DTYPES.index(message.hidden.dtype), message.hidden.shape
         body = memoryview(message.hidden.cpu().contiguous().view(torch.uint8).flatten().numpy().data)
@@ -95,17 +96,23 @@ def pack(message: Message) -> tuple[bytes, memoryview]:
     return header, body
 
 
-def body_bytes(header: bytes | bytearray) -> int:
+def body_bytes(header: bytes | bytearray, largest: int = LARGEST_BODY) -> int:
     """Return the number of bytes that follow a header.
 
-    Raises `WireError` if these bytes are not a header.
+    Raises `WireError` if these bytes are not a header, if more than `largest` bytes follow, or if a time is none.
     """
     if len(header) != HEADER.size:
         raise _format_error(header)
-    magic, kind, dtype, *_, tokens, width, _, _, _, _, size = HEADER.unpack(header)
-    known = magic == MAGIC and kind < len(Kind) and dtype <= NO_HIDDEN and size <= LARGEST_BODY
+    magic, kind, dtype, *_, tokens, width, sent_s, queue_s, compute_s, held_s, size = HEADER.unpack(header)
+    known = magic == MAGIC and kind < len(Kind) and dtype <= NO_HIDDEN
     if not known or (dtype < NO_HIDDEN and not 0 < tokens * width * DTYPES[dtype].itemsize == size):
         raise _format_error(header)
+    largest = largest if dtype < NO_HIDDEN else TEXT_BYTES
+    if size > largest:
+        raise WireError(f"message bytes = {size}: must be at most {largest:,}; send fewer tokens")
+    for time_s in (sent_s, queue_s, compute_s, held_s):
+        if not 0 <= time_s <= CLOCK_S:
+            raise WireError(f"message times = {time_s:g}: must lie between 0 and {CLOCK_S:g} s; send such times")
     return size
 
 
@@ -116,12 +123,13 @@ def _format_error(header: bytes | bytearray) -> WireError:
     )
 
 
-def unpack(header: bytes | bytearray, body: bytearray | memoryview) -> Message:
+def unpack(header: bytes | bytearray, body: bytearray | memoryview, largest: int = LARGEST_BODY) -> Message:
     """Return the message of a header and a body.
 
-    Its hidden states share the memory of the body. Raises `WireError` if these are not a message.
+    Its hidden states share the memory of the body. Raises `WireError` if these are not a message, or if the body has
+    more than `largest` bytes.
     """
-    if body_bytes(header) != len(body):
+    if body_bytes(header, largest) != len(body):
         raise _format_error(header)
     _, kind, dtype, last_only, refused, job, first_block, block_count, tokens, width, *times, _ = HEADER.unpack(header)
     request = (Kind(kind), job, first_block, block_count, last_only)

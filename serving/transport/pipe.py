@@ -5,8 +5,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+import numpy as np
+
 from serving.transport import ConnectionClosedError
-from serving.transport.messages import HEADER, Message, ReceivedMessage, body_bytes, pack, unpack
+from serving.transport.messages import HEADER, LARGEST_BODY, Message, ReceivedMessage, body_bytes, pack, unpack
 
 BUFFER_BYTES = 1 << 22
 PIECES = 64  # buffers that the kernel takes in one call
@@ -17,17 +19,18 @@ class Incoming:
     """A parser that cuts a stream of bytes into messages.
 
     Small messages are read many at a time into one buffer. The rest of a large body is read straight into memory of its
-    own.
+    own, which the kernel only provides as it is filled. Bodies of more than `largest` bytes raise `WireError`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int = LARGEST_BODY) -> None:
+        self.largest = largest
         self._ahead, self._ahead_count = bytearray(AHEAD_BYTES), 0
-        self._header, self._body, self._filled = b"", bytearray(), 0
+        self._header, self._body, self._filled = b"", memoryview(b""), 0
 
     def room(self) -> memoryview:
         """Return the memory for the next bytes, which is never empty."""
         if self._filled < len(self._body):
-            return memoryview(self._body)[self._filled :]
+            return self._body[self._filled :]
         return memoryview(self._ahead)[self._ahead_count :]
 
     def advance(self, count: int) -> list[Message]:
@@ -44,11 +47,12 @@ class Incoming:
         begin = 0
         while self._ahead_count - begin >= HEADER.size:
             header = bytes(self._ahead[begin : begin + HEADER.size])
-            size, body_begin = body_bytes(header), begin + HEADER.size
+            size, body_begin = body_bytes(header, self.largest), begin + HEADER.size
             body = self._ahead[body_begin : body_begin + min(size, self._ahead_count - body_begin)]
             if len(body) < size:
                 if HEADER.size + size > AHEAD_BYTES:
-                    self._header, self._body, self._filled = header, body.ljust(size, b"\0"), len(body)
+                    self._header, self._body, self._filled = header, np.empty(size, np.uint8).data, len(body)
+                    self._body[: len(body)] = body
                     begin = self._ahead_count
                 break
             messages.append(unpack(header, body))
@@ -124,6 +128,10 @@ class PipePort:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         self._socket, self._incoming = connected, Incoming()
         self._messages: deque[Message] = deque()
+
+    def allow(self, body_bytes: int, slot_count: int) -> None:
+        """Limit the bytes of a message's body; the kernel bounds how many wait."""
+        self._incoming.largest = body_bytes
 
     def receive(self, wait: bool) -> ReceivedMessage | None:
         """Return the next request.

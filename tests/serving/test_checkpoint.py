@@ -236,8 +236,23 @@ def replace_by_text(folder):
     sorted(folder.glob("*.safetensors"))[0].write_text("version https://git-lfs.github.com/spec/v1 and so on")
 
 
-def empty(folder):
-    sorted(folder.glob("*.safetensors"))[0].write_bytes(b"")
+def zeros(folder):
+    shard = sorted(folder.glob("*.safetensors"))[0]
+    shard.write_bytes(bytes(shard.stat().st_size))
+
+
+def of_bytes(content):
+    """Return damage that replaces the first shard by this content."""
+    return lambda folder: sorted(folder.glob("*.safetensors"))[0].write_bytes(content)
+
+
+def of_header(size, text=b""):
+    """Return damage that replaces the first shard by a header of this announced size."""
+    return of_bytes(size.to_bytes(8, "little") + text)
+
+
+def pickled(folder):
+    torch.save(tensors_of(LLAMA), sorted(folder.glob("*.safetensors"))[0])
 
 
 def lose_a_shard(folder):
@@ -276,7 +291,17 @@ def misplace_a_tensor(folder):
     [
         (truncate, r"checkpoint = .*model-00002.safetensors: truncated or not safetensors \("),
         (replace_by_text, r"checkpoint = .*model-00000.safetensors: truncated or not safetensors \("),
-        (empty, r"checkpoint = .*model-00000.safetensors: truncated or not safetensors \("),
+        *(
+            (damage, r"checkpoint = .*model-00000.safetensors: truncated or not safetensors \(.*; download it again")
+            for damage in (
+                zeros,
+                pickled,
+                of_bytes(b""),
+                of_bytes(b"<!DOCTYPE html><html>"),
+                *(of_header(size) for size in (0, 1, 10**8, 2**63, 2**64 - 1)),
+                *(of_header(len(text), text) for text in (b"[]", b"null", b"\xff" * 8, b"[" * 9_000, b'{"a": 5}')),
+            )
+        ),
         (lose_a_shard, r"checkpoint = .*model-00004.safetensors: there is no such shard, although the index names it"),
         (lose_the_weights, r"holds neither model.safetensors.index.json nor model.safetensors; convert it"),
         (lose_the_config, r"holds no config.json, which describes the model; download it"),
@@ -300,6 +325,15 @@ def test_the_message_about_a_wrong_shape_has_both_shapes(tmp_path):
     message = rf"{LAST} has the shape \(72, 50\), but config.json says \(72, 100\)"
     with pytest.raises(CheckpointError, match=message):
         read_all(write(tmp_path, LLAMA, tensors, 9))
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.int64, torch.bool, torch.float8_e4m3fn], ids=str)
+def test_quantised_weights_are_not_taken_as_floats(tmp_path, kind):
+    tensors = tensors_of(LLAMA)
+    tensors[LAST] = tensors[LAST].to(kind)
+    message = rf"{LAST} has numbers of the kind \w+, not F64, F32, F16, BF16; use weights that are not quantised"
+    with pytest.raises(CheckpointError, match=message):
+        read_all(write(tmp_path, LLAMA, tensors))
 
 
 def test_no_folder_and_no_block(tmp_path):

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
 zmq = pytest.importorskip("zmq", reason=NEEDS_RUNTIME)
 
 from serving.orchestrator.reactor import Reactor  # noqa: E402
-from serving.transport import ConnectionClosedError, zeromq  # noqa: E402
+from serving.transport import ConnectionClosedError, sockets  # noqa: E402
 from serving.transport.messages import DTYPES, HEADER, Kind, Message, WireError, pack, unpack  # noqa: E402
 from serving.transport.pipe import PipeConnection, PipePort  # noqa: E402
 from serving.transport.zeromq import ZeromqConnection, ZeromqPort  # noqa: E402
@@ -262,7 +262,7 @@ def test_an_orchestrator_that_comes_just_before_the_first_goes_is_next():
 
 @pytest.mark.parametrize("frames", [[b"GET / HTTP/1.1"], [b"x" * HEADER.size, b"y"], [b"a", b"b", b"c"]])
 def test_frames_that_are_not_a_message_are_refused_and_the_server_goes_on(frames):
-    with closing(ZeromqPort("tcp://127.0.0.1:*")) as port, closing(zeromq._socket(zmq.DEALER)) as stranger:
+    with closing(ZeromqPort("tcp://127.0.0.1:*")) as port, closing(sockets.unlimited(zmq.DEALER)) as stranger:
         stranger.connect(port.address)
         stranger.send_multipart(frames)
         assert stranger.poll(WAIT_S * 1e3)
@@ -293,8 +293,8 @@ def greeting(kind):
 @pytest.fixture
 def impatient(monkeypatch):
     """Let ZeroMQ send heartbeats more often and wait for less time."""
-    monkeypatch.setattr(zeromq, "HEARTBEAT_MS", 50)
-    monkeypatch.setattr(zeromq, "SILENCE_MS", 200)
+    monkeypatch.setattr(sockets, "HEARTBEAT_MS", 50)
+    monkeypatch.setattr(sockets, "SILENCE_MS", 200)
 
 
 @pytest.mark.usefixtures("impatient")
