@@ -6,6 +6,7 @@ makes one HTML page of all results.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from plots.archive.bundle import clean_commit, write_archive
@@ -21,40 +22,48 @@ from plots.stamps import Stamps
 from store.disk.store import Store
 from store.tables.filtered import axis_values
 from store.tables.verification import verify_all
-from sweep.errors import one_sentence_errors, require_stored
-from system.checks import require
+from sweep.errors import drawn_name, require_stored
+from system.checks import require, require_name
+from system.code.folders import can_write
 from system.code.source import ROOT
+from system.command.arguments import Parser, name_list, path
+from system.command.boundary import ends_in_one_sentence
+
+PLANS = Path("outputs/plan")
+OPTION_OF = {"file": "as"}  # names of arguments that differ from their options
+NO_EXPERIMENTS = (CLAIMS, BENCHMARKS, REPORT)
+STOPPED = "stopped: finished files are whole; the same command makes the others"
 
 
 def arguments() -> argparse.Namespace:
     """Return the arguments of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument(
         "names", nargs="*", help=f"experiments, {CLAIMS}, {BENCHMARKS} or {REPORT}; without names, all but {REPORT}"
     )
-    parser.add_argument("--store", type=Path, default=Path("outputs/store"), help="folder of the store with the rows")
-    parser.add_argument("--to", type=Path, default=Path("outputs/figures"), help="folder for the output files")
+    parser.add_argument("--store", type=path, default=Path("outputs/store"), help="folder of the store with the rows")
+    parser.add_argument("--to", type=path, default=Path("outputs/figures"), help="folder for the output files")
     parser.add_argument(
         "--width", help="width of the experiments' figures in a paper: column (3.5 in), page (7.16 in) or inches"
     )
     parser.add_argument(
-        "--style", type=Path, metavar="FILE", help="a style file of matplotlib, applied to the experiments' figures"
+        "--style", type=path, metavar="FILE", help="a style file of matplotlib, applied to the experiments' figures"
     )
     parser.add_argument(
-        "--rows", type=Path, metavar="FOLDER", help="also write reference rows and their provenance to this folder"
+        "--rows", type=path, metavar="FOLDER", help="also write reference rows and their provenance to this folder"
     )
     parser.add_argument(
         "--outdated", action="store_true", help="draw points that other code computed too, which figures leave out"
     )
     parser.add_argument(
-        "--archive", type=Path, metavar="FOLDER", help="also write the experiments with their code as an archive"
+        "--archive", type=path, metavar="FOLDER", help="also write the experiments with their code as an archive"
     )
     parser.add_argument("--redraw", action="store_true", help="make everything again, even what has not changed")
     parser.add_argument(
-        "--verify", type=Path, metavar="FOLDER", help="only compare with the reference rows in this folder"
+        "--verify", type=path, metavar="FOLDER", help="only compare with the reference rows in this folder"
     )
     parser.add_argument(
-        "--plans", type=Path, default=Path("outputs/plan"), help=f"folder with the output of plan.py, for the {REPORT}"
+        "--plans", type=path, default=PLANS, help=f"folder with the output of plan.py, for the {REPORT}"
     )
     drawing = parser.add_argument_group("drawing an experiment in another way, into files of another name")
     drawing.add_argument(
@@ -62,15 +71,15 @@ def arguments() -> argparse.Namespace:
     )
     drawing.add_argument("--like", default="", metavar="EXPERIMENT", help="draw as the figure of this experiment")
     drawing.add_argument("--x", default="", metavar="AXIS", help="draw the generic figure over this axis")
-    drawing.add_argument("--panels", type=_names, default=(), metavar="AXIS[,AXIS]", help="with panels over these axes")
-    drawing.add_argument("--curves", type=_names, default=(), metavar="AXIS[,AXIS]", help="with curves over these axes")
+    drawing.add_argument(
+        "--panels", type=name_list, default=(), metavar="AXIS[,AXIS]", help="with panels over these axes"
+    )
+    drawing.add_argument(
+        "--curves", type=name_list, default=(), metavar="AXIS[,AXIS]", help="with curves over these axes"
+    )
     drawing.add_argument("--metric", default="", help="with this metric")
     drawing.add_argument("--as", dest="file", default="", metavar="NAME", help="name of the files; NAME_own without it")
     return parser.parse_args()
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
 
 
 def requested(args: argparse.Namespace) -> Request:
@@ -78,6 +87,28 @@ def requested(args: argparse.Namespace) -> Request:
     where = tuple((axis, tuple(values)) for axis, values in map(axis_values, args.where))
     arrangement = Arrangement(args.x, args.panels, args.curves, args.metric)
     return Request(where, args.like, arrangement, args.outdated, appearance_of(args.width, args.style))
+
+
+def require_only_verify(args: argparse.Namespace) -> None:
+    """Raise `InputError` for options that `--verify` would ignore."""
+    others = ("rows", "archive", "redraw", "outdated", "where", "like", "x", "panels", "curves", "metric", "file")
+    ignored = [OPTION_OF.get(name, name) for name in others if getattr(args, name)]
+    require(not ignored, "verify", args.verify, f"only compares; leave out --{' and --'.join(ignored)}")
+
+
+def require_experiments(names: Sequence[str]) -> None:
+    """Raise `InputError` unless these are experiments, which can be drawn in another way."""
+    require(bool(names), "names", "none", "name the experiments to draw in another way")
+    for name in names:
+        require(name not in NO_EXPERIMENTS, "names", name, "is no experiment, so it cannot be drawn in another way")
+
+
+def require_free(file: str, names: Sequence[str], swept: Sequence[str]) -> None:
+    """Raise `InputError` unless one experiment can have files of this name."""
+    require_name(**{"as": file})
+    require(len(names) == 1, "as", file, "several experiments cannot have files of one name")
+    is_free = file not in NO_EXPERIMENTS and (file in names or file not in swept)
+    require(is_free, "as", file, "would replace other files of this name; choose another name")
 
 
 def main() -> None:
@@ -90,16 +121,24 @@ def main() -> None:
     args = arguments()
     swept = Store(args.store).experiment_names()
     if args.verify:
+        require_only_verify(args)
         lines, agrees = verify_all(args.store, args.names or swept, args.verify)
         sys.stdout.write(lines)
         sys.exit(not agrees)
-    names = list(dict.fromkeys(args.names)) or [*swept, CLAIMS, BENCHMARKS]
+    names = list(dict.fromkeys(drawn_name(name, swept) for name in args.names)) or [*swept, CLAIMS, BENCHMARKS]
     request = requested(args)
+    for option in ("to", "rows", "archive"):
+        folder = getattr(args, option)
+        remedy = f"cannot be written; name another folder with --{option}"
+        require(folder is None or can_write(folder), option, folder, remedy)
     if args.file or not request.is_plain:
-        require(bool(args.names), "names", "none", "name the experiments to draw in another way")
-        require(len(names) == 1 or not args.file, "as", args.file, "several experiments cannot have files of one name")
+        require_experiments(names if args.names else [])
+    if args.file:
+        require_free(args.file, names, swept)
+    has_plans = args.plans == PLANS or args.plans.is_dir()
+    require(has_plans, "plans", args.plans, "is no folder; name that of `python plan.py --to`")
     commit = clean_commit(ROOT) if args.archive else None
-    experiments = [name for name in names if name not in (CLAIMS, BENCHMARKS, REPORT)]
+    experiments = [name for name in names if name not in NO_EXPERIMENTS]
     known = [name for name in names if name in swept or name not in experiments]
     outputs = outputs_of(known, args.store, args.to, args.plans, args.rows, request, args.file)
     make_all(outputs, Stamps(args.to), args.redraw)
@@ -110,5 +149,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_sentence_errors():
+    with ends_in_one_sentence(stopped=STOPPED):
         main()

@@ -17,23 +17,26 @@ from evaluators.points.metrics import metric_meanings
 from plots import figures
 from plots.drawing import generic
 from plots.drawing.appearance import AS_DRAWN, Appearance
-from plots.drawing.fitting import fit
+from plots.drawing.fitting import MARGIN_IN, fit
 from plots.drawing.generic import AUTOMATIC, Arrangement
 from plots.drawing.panels import absent
 from plots.drawing.style import DrawingError
+from plots.drawing.texts import wrap
 from plots.stamps import Made
 from store.commands.card import means
-from store.disk.store import configured_name
+from store.disk.store import configured_name, data_label
 from store.tables.labels import Labels, labels_in
 from store.tables.reading import OWN, Results
 from store.tables.statistics import PoolingError
 from system import InputError
+from system.command.boundary import FULL_ERROR
 
 FORMATS = ("png", "pdf", "svg")
 METADATA = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}  # the same figure is the same file
 NOTHING = "nothing to draw"
 TOO_NARROW = "not drawn: its texts do not fit a width of {:g} in; choose a larger --width"
 Drawn = TypeVar("Drawn")
+LACKING = (KeyError, IndexError, PoolingError, DrawingError)  # of results that a figure cannot show
 
 
 class Request(NamedTuple):
@@ -71,21 +74,24 @@ class Subject(NamedTuple):
 def write_figure(subject: Subject, folder: Path, title: str = "", request: Request = PLAIN) -> Made:
     """Draw an experiment and save its figure in every format.
 
-    The outcome is empty, or says why there is no figure. The title is written above the figure, with the choices of
-    which no point has a result. A single point that no module draws has a card instead of a figure.
+    The outcome is empty, or says why there is no figure. The title is written above the figure, below the label of
+    embedded data and above the choices of which no point has a result. A single point that no module draws has a card
+    instead of a figure.
     """
     draw = drawing_of(subject.experiment, request)
     if isinstance(draw, partial) and _is_single(subject.results):
-        return Made("", [_write_text(_point_card(subject), subject.file, folder)])
+        return Made("", [_write_text(_labelled(_point_card(subject), subject), subject.file, folder)])
     lacking = absent(subject.results, subject.labels)
-    lines = [*filter(None, [title]), *([f"without any result: {'; '.join(lacking)}"] if lacking else [])]
+    lines = [*data_label(subject.experiment), *filter(None, [title])]
+    lines += [f"without any result: {'; '.join(lacking)}"] if lacking else []
     width_in = request.appearance.width_in
     with request.appearance.applied():
         figure = try_to_draw(draw, subject.results, subject.labels)
         if isinstance(figure, str):
             return Made(figure, [])
         if lines:
-            figure.suptitle("\n".join(lines), fontsize="small")
+            above = figure.suptitle("\n".join(lines), fontsize="small")
+            wrap(above, figure.get_figwidth() - MARGIN_IN)
         if width_in and not fit(figure, width_in):
             plt.close(figure)
             return Made(TOO_NARROW.format(width_in), [])
@@ -99,13 +105,13 @@ def write_card(subject: Subject, folder: Path, like: str = "") -> list[Path]:
     or metric that the card needs.
     """
     module = module_of(like or subject.experiment)
-    if not hasattr(module, "card") or subject.results.rows.empty:
+    if not callable(getattr(module, "card", None)) or subject.results.rows.empty:
         return []
     try:
-        card = module.card(subject.results, subject.labels)
-    except (KeyError, IndexError, PoolingError, DrawingError):
+        card = guarded(module.card, str)(subject.results, subject.labels)
+    except LACKING:
         return []  # the figure lacks the same axis or metric, and its outcome says so
-    return [_write_text(card, subject.file, folder)]
+    return [_write_text(_labelled(card, subject), subject.file, folder)]
 
 
 def parts_of(experiment: str, points: pd.DataFrame) -> dict[str, bool]:
@@ -129,8 +135,29 @@ def drawing_of(experiment: str, request: Request = PLAIN) -> Callable[[Results, 
         raise InputError(f"like = {request.like}: no module in plots/figures has this name; choose one that has")
     if module is None or request.arrangement != AUTOMATIC:
         return partial(generic.draw, metrics=metric_meanings(), wanted=request.arrangement)
-    draw: Callable[[Results, Labels], Figure] = module.draw
-    return draw
+    return guarded(module.draw, Figure)
+
+
+def guarded(function: Callable[[Results, Labels], Any], kind: type[Drawn]) -> Callable[[Results, Labels], Drawn]:
+    """Return a module's function that raises `InputError` for a mistake in it.
+
+    A result of another kind is one.
+    """
+    name = f"{function.__module__.replace('.', '/')}.py: {function.__name__}(results, labels)"
+
+    def call(results: Results, labels: Labels) -> Drawn:
+        try:
+            made = function(results, labels)
+        except (InputError, *LACKING):
+            raise
+        except (Exception, SystemExit) as error:
+            mistake = f"{type(error).__name__}: {error}"
+            raise InputError(f"{name}: ends in {mistake}; correct it ({FULL_ERROR}=1 shows where)") from error
+        if not isinstance(made, kind):
+            raise InputError(f"{name}: returns a {type(made).__name__}; it must return a {kind.__name__}")
+        return made
+
+    return call
 
 
 def module_of(experiment: str) -> Any:
@@ -154,7 +181,7 @@ def _checked(name: str) -> ModuleType:
     file = f"{name.replace('.', '/')}.py"
     try:
         module = import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{file}: cannot be imported: {type(error).__name__}: {error}") from error
     if not module.__doc__:
         raise InputError(f"{file}: has no docstring; say on its first line what the figure shows")
@@ -182,6 +209,11 @@ def _is_single(results: Results) -> bool:
 def _point_card(subject: Subject) -> str:
     """Return every metric of a single point as text."""
     return "\n".join([f"# {subject.file}", "", "```", *means(subject.results.rows), "```", ""])
+
+
+def _labelled(card: str, subject: Subject) -> str:
+    """Return a card with the label of embedded data, if it shows any."""
+    return "".join([card, *(f"\n{label}\n" for label in data_label(subject.experiment))])
 
 
 def _write_text(text: str, name: str, folder: Path) -> Path:

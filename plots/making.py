@@ -3,10 +3,12 @@
 Outputs that would come out the same are left as they are.
 """
 
+import signal
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import cache
+from multiprocessing import active_children
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -34,7 +36,7 @@ def make_all(outputs: Sequence[Output], stamps: Stamps, redraw: bool) -> None:
     """
     errors: list[BaseException] = []
     with ExitStack() as stack:
-        start = cache(lambda: stack.enter_context(ProcessPoolExecutor(initializer=mpl.use, initargs=("agg",))))
+        start = cache(lambda: _started(stack))
         tasks = {
             output.name: (None if redraw else _unchanged(output, stamps)) or start().submit(_make, output)
             for output in outputs
@@ -53,6 +55,27 @@ def make_all(outputs: Sequence[Output], stamps: Stamps, redraw: bool) -> None:
         tqdm.write(f"not made: {error}")
     if errors:
         raise errors[0]
+
+
+def _started(stack: ExitStack) -> ProcessPoolExecutor:
+    """Start processes that end with the stack.
+
+    At a signal they end before their outputs are made.
+    """
+    executor = stack.enter_context(ProcessPoolExecutor(initializer=_set_up))
+    stack.push(lambda kind, *_: _end_processes() if kind and issubclass(kind, KeyboardInterrupt) else None)
+    return executor
+
+
+def _set_up() -> None:
+    """Draw into files, and leave Ctrl-C to the main process."""
+    mpl.use("agg")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end_processes() -> None:
+    for process in active_children():
+        process.terminate()
 
 
 def _make(output: Output) -> Done:

@@ -22,7 +22,8 @@ from plots.files import NOTHING, PLAIN, Request, Subject, module_of, parts_of, w
 from plots.report.page import REPORT, write_report
 from plots.stamps import Made, Output, Stamps, hash_of
 from store.commands.summary import reasons, summary_line
-from store.disk.store import ROW_SCHEMA, Store, configured_name
+from store.disk.rows import SCHEMA
+from store.disk.store import Store, configured_name, data_label
 from store.tables.currency import current_only, outdated_note
 from store.tables.filtered import matching
 from store.tables.precision import reached_precision, widest_interval
@@ -71,7 +72,7 @@ class Experiment:
         """Return a hash of its record and of results."""
         rows, points = results
         digest = hashlib.sha256(json.dumps({**self.sweep, "points": list(points)}, sort_keys=True).encode())
-        for table in (rows[ROW_SCHEMA.names], points.drop(columns="duration_s")):
+        for table in (rows[SCHEMA.names], points.drop(columns="duration_s")):
             digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
         return digest.hexdigest()
 
@@ -128,6 +129,7 @@ class ExperimentFigure:
         subject = self.subject
         rows, points = subject.results
         where = made.outcome or f"{made.files[0]}{note}"
+        labels = [f"    {label}" for label in data_label(self.experiment.name)]
         cards = [f"    card: {path}" for path in made.files[1:] if path.suffix == ".md"]
         why = reasons(points) if made.outcome == NOTHING else []
         lacking = [f"    without any result: {choice}" for choice in absent(subject.results, subject.labels)]
@@ -135,7 +137,7 @@ class ExperimentFigure:
         axes = axes_of(points)
         notes = reached_precision(rows, axes, self.experiment.sweep) or widest_interval(rows, axes)
         notes += self.experiment.outdated_lines
-        return "\n".join([summary, *cards, *notes, *run_length_note(rows, axes), *(why or lacking)])
+        return "\n".join([summary, *labels, *cards, *notes, *run_length_note(rows, axes), *(why or lacking)])
 
 
 def figures_of(experiment: Experiment, folder: Path, file: str, request: Request) -> list[ExperimentFigure]:

@@ -13,9 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from store.disk import shapes
+from store.disk.files import Files
 from system.code.source import ROOT, code_of
 
 FILE = "stamps.json"
+FILES = shapes.listed(shapes.row(shapes.text, shapes.text))  # names with their hashes, the most important first
+STAMPS = shapes.table(shapes.fields(inputs=shapes.text, outcome=shapes.text, files=FILES))
 PACKAGES = ("matplotlib", "numpy", "pandas", "scipy", "seaborn")
 
 
@@ -78,28 +82,31 @@ class Stamps:
 
         An output is up to date if its inputs are those of its stamp and its files are as they were written.
         """
-        stamp = self._read().get(output.name, {})
-        try:
-            made = Made(stamp["outcome"], [self.folder / name for name in stamp["files"]])
-            untouched = [content_hash(path) for path in made.files] == list(stamp["files"].values())
-            return made if untouched and stamp["inputs"] == output.inputs() else None
-        except (KeyError, TypeError, AttributeError, OSError):  # no stamp, a damaged stamp, or a missing file
+        stamp = self._read().get(output.name)
+        if stamp is None:
             return None
+        made = Made(stamp["outcome"], [self.folder / name for name, _ in stamp["files"]])
+        try:
+            untouched = [content_hash(path) for path in made.files] == [sha256 for _, sha256 in stamp["files"]]
+        except OSError:  # a file is missing
+            return None
+        return made if untouched and stamp["inputs"] == output.inputs() else None
 
     def files_of(self, name: str) -> list[Path]:
         """Return the files of an output as its stamp lists them."""
-        return [self.folder / file for file in self._read().get(name, {}).get("files", {})]
+        return [self.folder / file for file, _ in self._read().get(name, {}).get("files", [])]
 
     def write(self, name: str, inputs: str | None, made: Made) -> None:
         """Write the stamp of an output that was just made."""
-        files = {os.path.relpath(path, self.folder): content_hash(path) for path in made.files}
+        files = [(os.path.relpath(path, self.folder), content_hash(path)) for path in made.files]
         stamps = self._read() | {name: {"inputs": inputs, "outcome": made.outcome, "files": files}}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / FILE).write_text(json.dumps(stamps, indent=1), encoding="utf-8")
+        self._files.write_json(FILE, stamps)
+
+    @property
+    def _files(self) -> Files:
+        return Files(self.folder, "--to")
 
     def _read(self) -> dict[str, Any]:
-        try:
-            stamps = json.loads((self.folder / FILE).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return stamps if isinstance(stamps, dict) else {}
+        """Return all stamps; none if the file is damaged, which is set aside."""
+        stamps: dict[str, Any] = self._files.read_json(FILE, STAMPS) or {}
+        return stamps

@@ -14,8 +14,9 @@ import pandas as pd
 
 from plots.claims.judging import Cell, Evidence, Finding, axis_name
 from plots.claims.rules import SETS, ClaimTest, claim_rules, claims
-from plots.claims.verdicts import CONSTANTS, Judgement, gather, judge, labels_of
+from plots.claims.verdicts import CONSTANTS, ON_EMBEDDED, Judgement, gather, judge, labels_of
 from plots.stamps import Made
+from store.disk.store import data_label
 from store.tables.labels import Labels
 from store.tables.reading import load_records
 from system.words import counted, shortened
@@ -46,13 +47,15 @@ def write_claims(store: Path, folder: Path) -> Made:
 def counts(judgements: Sequence[Judgement]) -> str:
     """Return the number of claims with each verdict.
 
-    The total number of claims comes first.
+    The total number of claims comes first, and the number of those judged on embedded data last.
     """
     verdicts = pd.Series(
         [DETAILS.sub("", judgement.verdict.replace(" under:", " in part:")) for judgement in judgements]
     )
     verdict_counts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.value_counts().items())
-    return f"{len(judgements):4} claims: {verdict_counts}"
+    embedded = sum(ON_EMBEDDED in judgement.verdict for judgement in judgements)
+    basis = f"; {embedded} of them on embedded data, not on recorded data" if embedded else ""
+    return f"{len(judgements):4} claims: {verdict_counts}{basis}"
 
 
 def ledger_table(judgements: Sequence[Judgement]) -> pd.DataFrame:
@@ -170,7 +173,7 @@ def page(judgements: Sequence[Judgement], basis: Sequence[str], labels: Labels) 
         "",
         *(f"- {text}" for text in basis),
         "",
-        claim_rules()["rule"],
+        claim_rules().rule,
         "",
         "A number is that of the cell that decides its test, furthest outside the band or nearest to its edge; where a",
         "claim has several tests, their numbers stand in the order of the list at the end of its paragraph.",
@@ -212,13 +215,17 @@ def _between(low: float, high: float, number: Callable[[float], str]) -> str:
 
 
 def basis_of(store: Path, evidence: Evidence) -> str:
-    """Return the draws, networks and workloads of an experiment's points in a line."""
+    """Return the draws, networks and workloads of an experiment's points in a line.
+
+    The line has the label of embedded data, if there is any.
+    """
     records = load_records(evidence.name, store)
     cases = [record["configuration"] for point in evidence.points["point"] for record in records[point][:1]]
     networks = sorted({_source_of(case["cluster"]["network"]) for case in cases})
     workloads = sorted({_source_of(case["workload"]) for case in cases})
     draws = counted(evidence.draws, "draw")
-    return f"{evidence.name}: {draws}; network {', '.join(networks)}; workload {', '.join(workloads)}"
+    sources = f"network {', '.join(networks)}; workload {', '.join(workloads)}"
+    return "; ".join([f"{evidence.name}: {draws}", sources, *data_label(evidence.name)])
 
 
 def _source_of(part: Mapping[str, Any]) -> str:

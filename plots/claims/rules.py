@@ -1,16 +1,18 @@
 """The rules for judging published claims, read from `claims.yaml`."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from system.checks import require
+from system.checks import echo, require
+from system.documents.records import record_of
+from system.documents.yaml_files import read_yaml
 
 FILE = Path(__file__).with_name("claims.yaml")
 Where = dict[str, Any]  # the value of an axis, or a list of values
+SIDES = ("of", "to")  # of a comparison
 SETS = ("paper", "published_code")  # of constants, under which claims are judged
 
 
@@ -108,25 +110,37 @@ class Claim:
         return {selection.experiment for test in self.tests for selection in test.selections}
 
 
-@cache
-def claim_rules() -> dict[str, Any]:
-    """Return the content of `claims.yaml`.
+@dataclass(frozen=True)
+class Rules:
+    """The content of `claims.yaml`: how claims are decided, the published Table I, and the claims."""
 
-    It has the rule, the published Table I and the claims.
-    """
-    loaded: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    return loaded
+    rule: str
+    draws: int  # that a verdict rests on
+    table1: Mapping[str, Mapping[str, float]]
+    claims: Sequence[Mapping[str, Any]]
+
+
+@cache
+def claim_rules() -> Rules:
+    """Return the content of `claims.yaml`."""
+    return record_of(Rules, FILE.name, read_yaml(FILE))
 
 
 def claims() -> list[Claim]:
     """Return the claims in the order of the file."""
-    return [claim_of(**entry) for entry in claim_rules()["claims"]]
+    return [claim_of(entry) for entry in claim_rules().claims]
 
 
-def claim_of(tests: list[dict[str, Any]] | None = None, **settings: Any) -> Claim:
-    """Return a claim made from plain containers."""
-    return Claim(tests=[_test_of(**test) for test in tests or ()], **settings)
+def claim_of(content: Mapping[str, Any]) -> Claim:
+    """Return a claim made from plain containers; raise `InputError` for wrong ones."""
+    label = f"claim {echo(content.get('id'))}"
+    tests = content.get("tests") or []
+    require(isinstance(tests, list), f"tests of {label}", tests, "must be a list of tests")
+    made = [_test_of(f"test {number} of {label}", test) for number, test in enumerate(tests, 1)]
+    return record_of(Claim, label, {**content, "tests": made})
 
 
-def _test_of(of: dict[str, Any], to: dict[str, Any] | None = None, **settings: Any) -> ClaimTest:
-    return ClaimTest(of=Selection(**of), to=None if to is None else Selection(**to), **settings)
+def _test_of(label: str, content: Any) -> ClaimTest:
+    require(isinstance(content, Mapping), label, content, "must be a mapping")
+    sides = {key: record_of(Selection, f"{key} of {label}", content[key]) for key in SIDES if content.get(key)}
+    return record_of(ClaimTest, label, {**content, **sides})

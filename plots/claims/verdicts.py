@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from plots.claims.judging import Evidence, Finding, evaluate_test
 from plots.claims.rules import Claim, Where, claim_rules, claims
-from store.disk.store import EMBEDDED, Store
+from store.disk.store import EMBEDDED, Store, configured_name
 from store.tables.currency import current_only
 from store.tables.labels import Labels, joined, labels_in
 from store.tables.reading import declared, results_of, sizes_of
@@ -17,6 +17,7 @@ from system.words import counted
 
 CONSTANTS = "constants"
 NO_VERDICT = "not the paper's setting, no verdict"
+ON_EMBEDDED = "embedded data"
 
 
 class Judgement(NamedTuple):
@@ -74,9 +75,9 @@ def judge(claim: Claim, evidence: Mapping[str, Evidence]) -> Judgement:
         lacking = [f"{name} on recorded data" if name in evidence else name for name in missing]
         return Judgement(claim, f"not run: {', '.join(lacking)}", {})
     names, labels = sorted(claim.experiments), labels_of(usable)
-    own = [name for name in names if usable[name].rows.empty]
-    if own:
-        return _no_verdict(claim, f"no point of {', '.join(own)} is as the experiment declares it")
+    empty = [name for name in names if usable[name].rows.empty]
+    if empty:
+        return _without_rows(claim, [usable[name] for name in empty])
     conditions = {_in_words(condition, labels): condition for condition in _conditions(claim)}
     try:
         evaluated = {
@@ -97,15 +98,27 @@ def judge(claim: Claim, evidence: Mapping[str, Evidence]) -> Judgement:
     return Judgement(claim, f"{verdict} ({basis})" if findings and basis else verdict, findings, conditions)
 
 
+def _without_rows(claim: Claim, evidence: Sequence[Evidence]) -> Judgement:
+    """Return the judgement on a claim about experiments without rows.
+
+    Either all of their points were skipped or refused, or all are of another setting.
+    """
+    refused = [results.name for results in evidence if len(results.points)]
+    if refused:
+        return Judgement(claim, f"no verdict: no point of {', '.join(refused)} has a mean", {})
+    own = [configured_name(results.name) for results in evidence]
+    return _no_verdict(claim, f"no point of {', '.join(own)} is as the experiment declares it")
+
+
 def _no_verdict(claim: Claim, why: str) -> Judgement:
     return Judgement(claim, f"{NO_VERDICT}: {why}", {})
 
 
 def _basis(evidence: Sequence[Evidence]) -> str:
     """Return what a verdict lacks of the rule's basis; empty if nothing."""
-    notes = ["embedded data"] if any(results.name.endswith(EMBEDDED) for results in evidence) else []
+    notes = [ON_EMBEDDED] if any(results.name.endswith(EMBEDDED) for results in evidence) else []
     draws = min(results.draws for results in evidence)
-    notes += [counted(draws, "draw")] if draws < claim_rules()["draws"] else []
+    notes += [counted(draws, "draw")] if draws < claim_rules().draws else []
     partial = [results for results in evidence if len(results.points) < results.declared_count]
     notes += [f"{len(results.points)} of {results.declared_count} points of {results.name}" for results in partial]
     return ", ".join(notes)

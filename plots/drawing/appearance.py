@@ -41,11 +41,21 @@ class Appearance:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Apply this appearance to the figures of a block."""
+        """Apply this appearance to the figures of a block.
+
+        Raises `InputError` for a style file with values that only drawing refuses.
+        """
         token = _CURRENT.set(self)
-        with mpl.rc_context():
-            yield
-        _CURRENT.reset(token)
+        try:
+            with mpl.rc_context():
+                yield
+        except Exception as error:
+            if self.style is None or (isinstance(error, InputError) and error.__cause__ is None):
+                raise
+            remedy = "correct its values, or leave it out"
+            raise InputError(f"style = {self.style}: a figure cannot be drawn with it ({error}); {remedy}") from error
+        finally:
+            _CURRENT.reset(token)
 
     def set_theme(self) -> None:
         """Set the theme of new figures, with the style file on top."""

@@ -80,13 +80,10 @@ def arrange(rows: pd.DataFrame, wanted: Arrangement) -> Arrangement:
     numbers. If panels or curves are named, the axes left are the others. An axis goes where it does not make too many.
     """
     named = [axis for axis in (wanted.x, *wanted.panels, *wanted.curves) if axis]
+    known = axes_in(rows)
     for axis in named:
-        require(
-            axis in rows,
-            "axis",
-            axis,
-            f"there is none; choose some of {', '.join(distinguishing_axes(rows, [])) or 'none'}",
-        )
+        names = distinguishing_axes(rows, []) or known or ["none"]
+        require(axis in known, "axis", axis, f"there is none; choose some of {', '.join(names)}")
     x = wanted.x or _longest(rows, named)
     taken = [x, *wanted.panels, *wanted.curves]
     others = sorted(distinguishing_axes(rows, taken), key=lambda axis: rows[axis].nunique(dropna=False))

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from plots.claims.rules import SETS
-from plots.files import drawing_of, module_of, parts_of, try_to_draw
+from plots.files import drawing_of, guarded, module_of, parts_of, try_to_draw
 from plots.report.markup import Markup, drawing, folded, paragraph, table
 from store.commands.summary import reasons, summary_line
-from store.disk.store import configured_name
+from store.disk.store import configured_name, data_label
 from store.tables.labels import Labels, labels_in
 from store.tables.precision import widest_interval
 from store.tables.reading import Results, axes_of, declared
@@ -38,6 +38,7 @@ def section_of(name: str, sweep: Mapping[str, Any], results: Results, left_out: 
     parts = [
         f'<section class="experiment" id="{escape(name)}">\n<h3>{escape(heading)}</h3>\n',
         paragraph(shows),
+        *(paragraph(f"This is {label}.") for label in data_label(name)),
         *_parts(name, shows, sweep, results),
         _constants_note(points, labels),
         f'<p class="summary">{"<br>".join(escape(line.strip()) for line in summary)}</p>\n',
@@ -78,18 +79,18 @@ def title_of(name: str) -> Title:
         module = None  # its section says why
     summary_lines = module.__doc__.partition("\n\n")[0] if module else name
     heading, _, shows = " ".join(summary_lines.split()).partition(": ")
-    variant = ", without any data set" if configured_name(name) != name else ""
+    variant = ", on embedded data" if configured_name(name) != name else ""
     return Title(heading + variant, shows[:1].upper() + shows[1:])
 
 
 def _drawings(name: str, shows: str, results: Results, labels: Labels) -> Iterator[Markup]:
     """Yield an experiment's table, or else its figures.
 
-    A module with a `table` function has a table; else there is a figure for each choice of constants.
+    A module with the functions `table` and `note` has a table; else there is a figure for each choice of constants.
     """
     module = module_of(name)
-    if hasattr(module, "table"):
-        made = try_to_draw(module.table, results, labels)
+    if hasattr(module, "table") and hasattr(module, "note"):
+        made = try_to_draw(guarded(module.table, pd.DataFrame), results, labels)
         yield paragraph(made) if isinstance(made, str) else table(made, module.note(results).replace("\n", " "), labels)
         return
     for view, shown in _views(results).items():

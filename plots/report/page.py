@@ -59,7 +59,7 @@ def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
         links=_links(names),
         plans_link='<li><a href="#plans">Plans</a></li>' if planned else "",
         counts=counts(judgements).strip(),
-        rule=escape(claim_rules()["rule"]),
+        rule=escape(claim_rules().rule),
         claims=_claims(judgements, labels_of(evidence)),
         experiments="".join(section_of(*experiment) for experiment in experiments),
         benchmarks=_benchmarks(),

@@ -1,6 +1,5 @@
 """The section of the report with the plans that `plan.py` wrote."""
 
-import json
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ import pandas as pd
 
 from plots.report.markup import Markup, paragraph, picture, table
 from system import InputError
+from system.checks import require
+from system.documents.json_files import read_json
 
 FORMAT = 1  # of plan.json
 QUANTILES = {"0.5": "P50 (s)", "0.95": "P95 (s)", "0.99": "P99 (s)"}
@@ -20,13 +21,24 @@ def plans_of(folder: Path) -> Markup:
     It has the picture and the main numbers of each plan. The section is empty if there are no plans. Raises
     `InputError` if a plan cannot be read.
     """
-    plans = "".join(map(_plan, sorted(folder.rglob("plan.json"))))
+    plans = "".join(map(_checked_plan, sorted(folder.rglob("plan.json"))))
     return Markup(f'<section id="plans">\n<h2>Plans</h2>\n{plans}</section>\n' if plans else "")
+
+
+def _checked_plan(path: Path) -> str:
+    """Return one plan; raise `InputError` where a file's content has another shape."""
+    try:
+        return _plan(path)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        remedy = f"is not a plan of format {FORMAT}; remove it or write it again with plan.py"
+        raise InputError(f"plans = {path}: {remedy}") from error
 
 
 def _plan(path: Path) -> str:
     """Return one plan of `plan.py`, with its picture if any."""
-    plan, drawing, name = _read(path), path.with_name("plan.svg"), path.parent.name
+    plan: dict[str, Any] = read_json(path, "plans")
+    require(plan["format"] == FORMAT, "format", plan["format"], "is another one")
+    drawing, name = path.with_name("plan.svg"), path.parent.name
     rate_per_s = plan["plan"]["prediction"]["rate_per_s"]
     parts = [
         f"<h3>{escape(name)}</h3>\n",
@@ -36,17 +48,6 @@ def _plan(path: Path) -> str:
         *(paragraph(f"Note: {warning}.") for warning in plan["warnings"]),
     ]
     return "".join(parts)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        known = plan["format"] == FORMAT
-    except (ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise InputError(f"plans = {path}: is not a plan of format {FORMAT}; remove it or write it again with plan.py")
-    return plan
 
 
 def _predictions(plan: dict[str, Any]) -> pd.DataFrame:

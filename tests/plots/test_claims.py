@@ -54,7 +54,7 @@ def evidence(values, metric="response_mean_s", status=None, axes=("scheme", "loa
             ]
     tables = (with_numbers(pd.DataFrame(table), [*axes, "constants"]) for table in (rows, points))
     measured, listed = tables
-    return {"x": Evidence("x", measured.assign(replication=0), listed, draws=claim_rules()["draws"])}
+    return {"x": Evidence("x", measured.assign(replication=0), listed, draws=claim_rules().draws)}
 
 
 def decide(results, of, to=None, **settings):
@@ -63,7 +63,7 @@ def decide(results, of, to=None, **settings):
     if to is not None:
         selections["to"] = {"experiment": "x", "metric": "response_mean_s", **to}
     entry = {"measures": "it", **selections, **settings}
-    (test,) = claim_of(id="C0", claim="c", source="s", published="p", tests=[entry]).tests
+    (test,) = claim_of({"id": "C0", "claim": "c", "source": "s", "published": "p", "tests": [entry]}).tests
     return evaluate_test(test, results, PAPER)
 
 
@@ -179,7 +179,7 @@ def claim(band, conditions=("fast", "slow"), **settings):
     of = {"experiment": "x", "metric": "response_mean_s"}
     tests = [{"measures": "response", "of": of, "band": band, "unit": "s"}]
     named = {"conditions": {"scheme": list(conditions)}}
-    return claim_of(**{"id": "C0", "claim": "c", "source": "s", "published": "p", "tests": tests} | named | settings)
+    return claim_of({"id": "C0", "claim": "c", "source": "s", "published": "p", "tests": tests} | named | settings)
 
 
 def test_verdicts_follow_from_the_conditions_that_hold():
@@ -189,7 +189,7 @@ def test_verdicts_follow_from_the_conditions_that_hold():
     assert judge(claim([None, 0]), results).verdict == "not reproduced"
     assert judge(claim([None, 5]), {}).verdict == "not run: x"
     assert judge(claim([None, 5], conditions=["other"]), results).verdict == "not run: x"
-    assert judge(claim_of(**{**UNTESTABLE}), results).verdict == "not testable here"
+    assert judge(claim_of(UNTESTABLE), results).verdict == "not testable here"
     text = explanation(judge(claim([None, 2]), results))
     assert text == "Scheme = fast: 1 of 1 hold; response: 1 ± 0 s. Scheme = slow: 0 of 1 hold; response: 4 ± 0 s."
 
@@ -224,7 +224,7 @@ def test_rows_of_another_setting_give_no_verdict():
 
 def test_page_and_table_agree():
     results = evidence({("fast", "0.5"): np.full(3, 1.0), ("slow", "0.5"): np.full(3, 4.0)})
-    judgements = [judge(claim([None, 2]), results), judge(claim_of(**UNTESTABLE), results)]
+    judgements = [judge(claim([None, 2]), results), judge(claim_of(UNTESTABLE), results)]
     table, text = ledger_table(judgements), page(judgements, ["x: 3 draws"], Labels())
     assert table["verdict"].tolist() == ["reproduced under: scheme = fast", "not testable here"]
     assert all(row["verdict"] in text and row["explanation"] in text for _, row in table.iterrows())
@@ -244,7 +244,7 @@ def test_page_and_table_agree():
 def test_rules_that_decide_nothing_are_rejected(entry, message):
     test = {"measures": "response", "of": {"experiment": "x", "metric": "m"}, **entry}
     with pytest.raises(InputError, match=message):
-        claim_of(id="C0", claim="c", source="s", published="p", tests=[test])
+        claim_of({"id": "C0", "claim": "c", "source": "s", "published": "p", "tests": [test]})
 
 
 def test_every_claim_of_the_paper_is_listed_in_order():
@@ -277,10 +277,10 @@ def test_rules_name_axes_and_values_that_the_experiments_have(judged):
 
 
 def test_published_table_has_the_schemes_of_the_paper_in_every_line():
-    for times_s in claim_rules()["table1"].values():
+    for times_s in claim_rules().table1.values():
         assert list(times_s) == ["petals", "bprr", "jffc_only", "proposed"]
         assert set(times_s) <= set(choices("algorithm"))
-    means = [claim_rules()["table1"][f"{time}_mean_s"] for time in ("response", "waiting", "service")]
+    means = [claim_rules().table1[f"{time}_mean_s"] for time in ("response", "waiting", "service")]
     assert all(abs(means[0][scheme] - means[1][scheme] - means[2][scheme]) < 0.06 for scheme in means[0])
 
 

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from plots.drawing.style import over_draws
 from plots.files import module_of
 from plots.outputs import outputs_of
-from store.disk.store import Store
+from store.disk.store import EMBEDDED_DATA, Store
 from store.tables.labels import labels_in
 from store.tables.reading import load_results
 from tests.support.project import choices, script
@@ -71,13 +71,14 @@ def test_each_experiment_is_drawn_in_three_formats(drawn):
     path, *_ = drawn
     for suffix in ("png", "pdf", "svg"):
         assert path.with_suffix(f".{suffix}").stat().st_size > 5000
+    assert EMBEDDED_DATA in path.with_suffix(".svg").read_text()
 
 
 def test_card_is_written_beside_the_figure_if_the_module_has_one(drawn):
     path, results, labels = drawn
     module, text = module_of(name_of(path)), path.with_suffix(".md")
     assert text.is_file() == hasattr(module, "card")
-    assert not text.is_file() or text.read_text() == module.card(results, labels)
+    assert not text.is_file() or text.read_text() == f"{module.card(results, labels)}\n{EMBEDDED_DATA}\n"
 
 
 def test_axes_have_labels_with_units_and_curves_a_legend(drawn):

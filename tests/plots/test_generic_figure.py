@@ -1,6 +1,7 @@
 """Figures of own experiments: how axes are shared out, what is refused, and which files are written."""
 
 import sys
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import plots.figures.own
 from evaluators.points.metrics import metric_meanings
 from plots.drawing.generic import AUTOMATIC, Arrangement, arrange, draw, rows_of_metric
 from plots.drawing.style import DrawingError
-from plots.files import PLAIN, Request, Subject, module_of, parts_of, write_figure
+from plots.files import PLAIN, Request, Subject, drawing_of, module_of, parts_of, try_to_draw, write_figure
 from plots.report.experiment import section_of, title_of
 from store.tables.labels import Labels
 from store.tables.reading import Results
@@ -156,6 +157,28 @@ def test_an_own_module_that_cannot_be_used_is_named_and_the_report_goes_on(own_m
     assert title_of(name).heading == name
     section = section_of(name, {"fixed": [], "axes": [LOAD]}, sweep({LOAD: (0.3, 0.6)}))
     assert f"plots/figures/own/{name}.py: " in section
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def draw(results): pass", r"draw\(results, labels\): ends in TypeError: draw\(\) takes 1 positional"),
+        (
+            "def draw(results, labels): raise SystemExit(5)",
+            r"draw\(results, labels\): ends in SystemExit: 5",
+        ),
+        ("def draw(results, labels): return results.no", r"draw\(results, labels\): ends in AttributeError"),
+        (
+            "def draw(results, labels): return 'done'",
+            r"draw\(results, labels\): returns a str; it must",
+        ),
+    ],
+)
+def test_a_mistake_in_an_own_module_is_named(own_module, text, message):
+    name = f"mistaken_{crc32(text.encode())}"
+    own_module(name, f'"""Mine."""\n{text}\n')
+    with pytest.raises(InputError, match=rf"plots/figures/own/{name}\.py: {message}"):
+        try_to_draw(drawing_of(name), sweep({LOAD: (0.3, 0.6)}), Labels())
 
 
 def test_two_modules_of_one_name_are_refused(own_module):

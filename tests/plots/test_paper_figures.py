@@ -24,6 +24,7 @@ from store.disk.store import Store
 from store.tables.labels import Labels
 from system import InputError
 from tests.support.made_up_results import results_of
+from tests.support.stored import record
 
 LABELS = Labels({"constants": {"paper": "constants of the paper", "published_code": "constants of the published code"}})
 SWEEP = {"draws": 2, "fixed": ["workload.job_count=500"], "labels": LABELS.by_axis}
@@ -221,9 +222,9 @@ def test_missing_style_file_is_refused(tmp_path):
 def test_changed_width_or_style_is_drawn_again(tmp_path):
     style, store = tmp_path / "my.mplstyle", Store(tmp_path / "store")
     style.write_text("lines.linewidth: 2\n")
-    store.commit("a0", Part(range(2), range(1)), [(0, 0, "x", np.nan, 1.0)], {"duration_s": 1.0, "refusals": []})
-    record = SWEEP | {"points": [{"point": "a0", "axes": {}}], "axes": [], "replications": 1}
-    store.write_experiment("mine", json.loads(json.dumps(record)))
+    store.commit("a0", Part(range(2), range(1)), [(0, 0, "x", np.nan, 1.0)], record())
+    sweep = SWEEP | {"points": [{"point": "a0", "axes": {}}], "axes": [], "replications": 1}
+    store.write_experiment("mine", json.loads(json.dumps(sweep)))
     stamps = Stamps(tmp_path / "figures")
 
     def output(*looks):

@@ -89,14 +89,14 @@ def _schemes_and_texts(rows: pd.DataFrame, labels: Labels) -> tuple[list[str], T
     simulated, curves = curves_of(times, labels, ["constants"], "algorithm", one_metric=True)
     subjects = [curve.subject for curve in curves]
     names = {curve.subject: curve.label for curve in curves if subjects.count(curve.subject) == 1}
-    published = dict.fromkeys(scheme for times_s in claim_rules()["table1"].values() for scheme in times_s)
+    published = dict.fromkeys(scheme for times_s in claim_rules().table1.values() for scheme in times_s)
     of_paper = {scheme: names.get(scheme, labels("algorithm", scheme)) for scheme in published}
     schemes = list(dict.fromkeys([*of_paper.values(), *(curve.label for curve in curves)]))
     return schemes, _published(of_paper) | _simulated(simulated)
 
 
 def _published(names: Mapping[str, str]) -> Texts:
-    numbers = claim_rules()["table1"]
+    numbers = claim_rules().table1
     return {
         (names[scheme], "published", metric): f"{time_s:.1f}"
         for metric, times_s in numbers.items()
