@@ -11,6 +11,7 @@ import pandas as pd
 
 from store.disk.provenance import current_provenance
 from system.code.source import ROOT
+from system.command.boundary import ends_in_one_sentence
 from tests.benchmarks.cases.composition import composition_benchmarks
 from tests.benchmarks.cases.formulas import formula_benchmarks
 from tests.benchmarks.cases.processes import process_benchmarks
@@ -89,4 +90,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with ends_in_one_sentence():
+        main()
