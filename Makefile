@@ -1,7 +1,7 @@
 # Every target sets up its environment; it needs only make and Python 3.11 or newer.
 PYTHON ?= python3
-# DATA=embedded needs no download; the names of its experiments end in _embedded in the store.
-DATA ?= recorded
+# Recorded data where it can be had, else the embedded variant; DATA=recorded and DATA=embedded insist on one of them.
+DATA ?= available
 EXPERIMENTS ?= $(filter-out real_% model_limit,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 # Experiments with real runs on this machine's CPU: `make real`.
 REAL ?= real_vs_predicted model_limit real_vs_predicted_trace
