@@ -19,6 +19,14 @@ from tests.support.sweeping import committed, rows, session, sweeping, wait_for
 SWEEP = ("network=european", "draws=2", "evaluator=simulation", "hydra.launcher.n_jobs=2")
 
 
+def require_no_process(process):
+    """Raise `AssertionError` unless all processes of a sweep end soon, loky's own included."""
+    end = time.monotonic() + 30
+    while session(process):
+        assert time.monotonic() < end, session(process)
+        time.sleep(0.05)
+
+
 def kill_once(store, words, rng, after, is_told):
     """End a sweep a moment after it has committed `after` points.
 
@@ -31,7 +39,7 @@ def kill_once(store, words, rng, after, is_told):
         if process.poll() is None and is_told:
             process.terminate()
             process.wait(timeout=120)
-            assert not session(process)
+            require_no_process(process)
         elif process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
 
@@ -111,10 +119,7 @@ def test_workers_end_with_the_main_process_after_their_points(number, status, tm
         wait_for(process, lambda: committed(tmp_path))
         os.kill(process.pid, getattr(signal, number))
         process.wait(timeout=60)
-        end = time.monotonic() + 30
-        while session(process):  # loky's own processes end, too
-            assert time.monotonic() < end, session(process)
-            time.sleep(0.05)
+        require_no_process(process)
         if status > 0:
             assert process.stderr.read().endswith("the same command goes on with the others\n")
     assert process.returncode == status
