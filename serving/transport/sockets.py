@@ -1,6 +1,7 @@
 """What both ends of a connection over ZeroMQ do with their sockets."""
 
 from contextlib import suppress
+from uuid import uuid4
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
@@ -130,6 +131,7 @@ def pair() -> tuple[Socket, Socket]:
     for socket in (one, other):
         for option in (zmq.LINGER, zmq.SNDHWM, zmq.RCVHWM):
             socket.set(option, 0)
-    one.bind(f"inproc://{id(one)}")
-    other.connect(f"inproc://{id(one)}")
+    address = f"inproc://{uuid4()}"  # ZeroMQ may keep the address of a closed socket for a while
+    one.bind(address)
+    other.connect(address)
     return one, other
