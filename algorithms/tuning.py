@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from system import Composition, InfeasibleError, System, UnstableError
-from system.checks import require, require_at_most, require_count
+from system.checks import require, require_count
 from system.limits import CANDIDATES, SLOTS
 
 Compose = Callable[[int], Composition]
@@ -46,8 +46,7 @@ class FixedCapacity:
     capacity: int
 
     def __post_init__(self) -> None:
-        require_count(capacity=self.capacity)
-        require_at_most(SLOTS, capacity=self.capacity)
+        require_count(SLOTS, capacity=self.capacity)
 
     def __call__(self, system: System, compose: Compose) -> Composition:
         """Return the composition for the fixed c."""

@@ -44,8 +44,7 @@ class Cluster:
     token_overhead_s: float  # per further output token
 
     def __post_init__(self) -> None:
-        require_count(server_count=self.server_count)
-        require_at_most(SERVERS, server_count=self.server_count)
+        require_count(SERVERS, server_count=self.server_count)
         require_overheads(self.prefill_overhead_s, self.token_overhead_s)
         require_one_of(FAST_SERVERS, fast_servers=self.fast_servers)
         if (self.fast_share is None) == (self.fast_count is None):
@@ -133,9 +132,8 @@ class EqualServers:
     token_overhead_s: float  # per further output token
 
     def __post_init__(self) -> None:
-        require_count(server_count=self.server_count, capacity=self.capacity)
-        require_at_most(SERVERS, server_count=self.server_count)
-        require_at_most(SLOTS, capacity=self.capacity)
+        require_count(SERVERS, server_count=self.server_count)
+        require_count(SLOTS, capacity=self.capacity)
         require_overheads(self.prefill_overhead_s, self.token_overhead_s)
 
     @property

@@ -74,9 +74,8 @@ def require_frame(config: DictConfig) -> None:
         if "precision" in config:
             _require_fields("precision.", config.precision, Precision)
         _require_parts(config)
-    require_count(draws=config.draws, replications=config.replications)
-    require_at_most(DRAWS, draws=config.draws)
-    require_at_most(REPLICATIONS, replications=config.replications)
+    require_count(DRAWS, draws=config.draws)
+    require_count(REPLICATIONS, replications=config.replications)
     require_at_most(RUNS, **{"draws times replications": config.draws * config.replications})
     if config.experiment.workers is not None:
         require_workers("experiment.workers", config.experiment.workers)

@@ -22,7 +22,7 @@ from store.disk.data import data_of
 from store.disk.identity import configuration_of, targets_of
 from store.disk.store import Store
 from store.tables.reading import measurements, outcomes
-from system.checks import require, require_at_most, require_count, require_known
+from system.checks import require, require_count, require_known
 from system.intervals import half_width_of
 from system.limits import DRAWS, REPLICATIONS
 
@@ -65,9 +65,8 @@ def target_of(config: DictConfig) -> Target | None:
     settings: Any = dict.fromkeys(Target._fields) | OmegaConf.to_object(config.precision)  # type: ignore[operator]
     _require_metrics(settings["metrics"])
     limits = {name: settings[name] for name in ("most_draws", "most_replications")}
-    require_count(**{f"precision.{name}": limit for name, limit in limits.items()})
-    require_at_most(DRAWS, **{"precision.most_draws": limits["most_draws"]})
-    require_at_most(REPLICATIONS, **{"precision.most_replications": limits["most_replications"]})
+    require_count(DRAWS, **{"precision.most_draws": limits["most_draws"]})
+    require_count(REPLICATIONS, **{"precision.most_replications": limits["most_replications"]})
     for name in ("draws", "replications"):
         most = limits[f"most_{name}"]
         require(config[name] <= most, f"precision.most_{name}", most, f"is below {name}={config[name]}; raise it")

@@ -8,6 +8,7 @@ import os
 import reprlib
 import sys
 from collections.abc import Iterable, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -169,11 +170,12 @@ def _visible(value: object) -> object:
     return value if is_plain else ascii(str(value))
 
 
-def require_count(**fields: int) -> None:
-    """Raise `InputError` unless each field is a whole number of at least 1."""
+def require_count(most: float = inf, /, **fields: int) -> None:
+    """Raise `InputError` unless each field is a whole number from 1 to `most`."""
     for field, value in fields.items():
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         require(whole and value >= 1, field, value, "must be a whole number of at least 1")
+    require_at_most(most, **fields)
 
 
 def float_array(field: str, values: ArrayLike) -> NDArray[np.float64]:

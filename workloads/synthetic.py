@@ -34,8 +34,7 @@ class MeanLengths:
     output_tokens: float  # l_out
 
     def __post_init__(self) -> None:
-        require_count(job_count=self.job_count)
-        require_at_most(JOBS, job_count=self.job_count)
+        require_count(JOBS, job_count=self.job_count)
         float_vector("input_tokens", [self.input_tokens], minimum=1)
         float_vector("output_tokens", [self.output_tokens], minimum=1)
         require_at_most(TOKENS, input_tokens=self.input_tokens, output_tokens=self.output_tokens)
@@ -180,8 +179,7 @@ class CalibratedWorkload:
     slot_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        require_count(job_count=self.job_count)
-        require_at_most(JOBS, job_count=self.job_count)
+        require_count(JOBS, job_count=self.job_count)
         require_treatment(self.over_length)
 
     @property

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from system.checks import is_finite_number, require, require_at_most, require_count, require_positive
+from system.checks import is_finite_number, require, require_count, require_positive
 from system.errors import InputError
 from system.limits import TOKENS, TRACE_REQUESTS
 from system.random_streams import RandomStreams
@@ -42,8 +42,7 @@ class Replay(ABC):
         require_treatment(self.over_length)
         for name, limit in (("first", TRACE_REQUESTS), ("slot_tokens", TOKENS)):
             if getattr(self, name) is not None:
-                require_count(**{name: getattr(self, name)})
-                require_at_most(limit, **{name: getattr(self, name)})
+                require_count(limit, **{name: getattr(self, name)})
         if self.window_s is not None:
             self._check_window(self.window_s)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from algorithms.placement.windows import weakest_window
 from system import InputError, Placement, ServedModel, System
-from system.checks import SLACK, floor_with_slack, require_at_most, require_count, require_one_of, require_positive
+from system.checks import SLACK, floor_with_slack, require_count, require_one_of, require_positive
 from system.limits import TOKENS
 
 GIB_IN_GB = 2**30 / 1e9
@@ -35,8 +35,7 @@ class PetalsPlacement:
     small_server_block_cap: int | None = None
 
     def __post_init__(self) -> None:
-        require_count(cached_tokens=self.cached_tokens)
-        require_at_most(TOKENS, cached_tokens=self.cached_tokens)
+        require_count(TOKENS, cached_tokens=self.cached_tokens)
         require_positive(network_mbit_per_s=self.network_mbit_per_s)
         require_one_of(BLOCK_SELECTIONS, block_selection=self.block_selection)
         if self.small_server_block_cap is not None:

@@ -15,7 +15,7 @@ from evaluators.points.case import Draw, Measurement
 from evaluators.points.memory import counted_gb, reset_peak
 from evaluators.points.theory import exact_mean_s, markov_means, theorem4_bounds
 from evaluators.simulation import simulate_layout
-from system.checks import require_at_most, require_count, require_one_of, require_positive
+from system.checks import require_count, require_one_of, require_positive
 from system.limits import REPLICATIONS
 
 
@@ -50,8 +50,7 @@ class CostEvaluator:
 
     def __post_init__(self) -> None:
         require_one_of(tuple(STAGES), stage=self.stage)
-        require_count(repetitions=self.repetitions)
-        require_at_most(REPLICATIONS, repetitions=self.repetitions)
+        require_count(REPLICATIONS, repetitions=self.repetitions)
         require_positive(enough_s=self.enough_s)
 
     @property

@@ -7,7 +7,7 @@ import numpy as np
 
 from evaluators.points.case import Draw, Measurement
 from system import RandomStreams
-from system.checks import require_at_most, require_count
+from system.checks import require_count
 from system.limits import CURVE
 from workloads.preflight import empirical_cdf, exponential_distance, preflight_facts
 
@@ -19,8 +19,7 @@ class GapsEvaluator:
     points: int = 400
 
     def __post_init__(self) -> None:
-        require_count(points=self.points)
-        require_at_most(CURVE, points=self.points)
+        require_count(CURVE, points=self.points)
 
     @property
     def varies_with(self) -> Literal["nothing"]:

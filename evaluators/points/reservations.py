@@ -10,7 +10,7 @@ import numpy as np
 from algorithms.placement.reservation import needed_chains
 from evaluators.points.case import Draw, Measurement
 from system import InfeasibleError, Placement, RandomStreams, System
-from system.checks import require_at_most, require_count
+from system.checks import require_count
 from system.limits import CANDIDATES, SLOTS
 from system.random_streams import is_deterministic
 
@@ -32,9 +32,8 @@ class ReservationsEvaluator:
     trials: int
 
     def __post_init__(self) -> None:
-        require_count(reserved_capacity=self.reserved_capacity, trials=self.trials)
-        require_at_most(SLOTS, reserved_capacity=self.reserved_capacity)
-        require_at_most(CANDIDATES, trials=self.trials)
+        require_count(SLOTS, reserved_capacity=self.reserved_capacity)
+        require_count(CANDIDATES, trials=self.trials)
 
     @property
     def deterministic(self) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.points.case import Draw, Measurement
-from system.checks import require, require_at_most, require_count, require_positive
+from system.checks import require, require_count, require_positive
 from system.limits import CURVE
 from workloads.jobs import Jobs
 
@@ -30,8 +30,8 @@ class ServiceTimesEvaluator:
     points: int = 100
 
     def __post_init__(self) -> None:
-        require_count(chain_count=self.chain_count, points=self.points)
-        require_at_most(CURVE, points=self.points)
+        require_count(chain_count=self.chain_count)
+        require_count(CURVE, points=self.points)
         require_positive(shortest_s=self.shortest_s, longest_s=self.longest_s)
         ascending = self.shortest_s < self.longest_s
         require(ascending, "longest_s", self.longest_s, f"must be above shortest_s = {self.shortest_s:g}")

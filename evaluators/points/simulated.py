@@ -15,7 +15,7 @@ from evaluators.simulation.run_length import MSER, drift, mser_warm_up, relaxati
 from evaluators.simulation.stability import has_been_unstable
 from evaluators.simulation.streamed import chunk_size, stream_layout
 from system import NotApplicableError, RandomStreams
-from system.checks import is_finite_number, require, require_at_most, require_count, require_not_negative
+from system.checks import is_finite_number, require, require_count, require_not_negative
 from system.dispatch import Dispatch
 from system.layout import Layout
 from system.limits import JOBS
@@ -199,8 +199,7 @@ class SimulatedMean:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_count(job_count=self.job_count)
-        require_at_most(JOBS, job_count=self.job_count)
+        require_count(JOBS, job_count=self.job_count)
         require_not_negative(seed=self.seed)
 
     def __call__(self, layout: Layout) -> float:

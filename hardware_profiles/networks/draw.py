@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from system.checks import float_vector, require, require_at_most, require_count
+from system.checks import float_vector, require, require_count
 from system.errors import InputError
 from system.limits import DELAY_S, NODES, SERVERS
 
@@ -60,8 +60,7 @@ class NetworkFile(Protocol):
 
 def require_servers(server_count: int) -> None:
     """Raise `InputError` unless the number of servers is a whole number within the bound."""
-    require_count(server_count=server_count)
-    require_at_most(SERVERS, server_count=server_count)
+    require_count(SERVERS, server_count=server_count)
 
 
 def require_size(node_count: int, network: str) -> None:

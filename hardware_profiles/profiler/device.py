@@ -9,7 +9,7 @@ import torch
 
 from hardware_profiles.profiler.points import Clock
 from serving.server.spec import DtypeName
-from system.checks import require_at_most, require_count, require_one_of
+from system.checks import require_count, require_one_of
 from system.limits import THREADS
 
 
@@ -21,8 +21,7 @@ def dtype_of(name: str) -> torch.dtype:
 
 def use_threads(count: int) -> None:
     """Let torch compute on `count` threads of the CPU from now on."""
-    require_count(threads=count)
-    require_at_most(THREADS, threads=count)
+    require_count(THREADS, threads=count)
     torch.set_num_threads(count)
 
 

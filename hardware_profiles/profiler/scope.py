@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from system import InputError
-from system.checks import require, require_at_most, require_count
+from system.checks import require, require_count
 from system.limits import ROUNDS
 from system.models.decoder import Decoder
 
@@ -37,8 +37,8 @@ class Scope:
     def __post_init__(self) -> None:
         for count in (*self.stacks, *self.batches):
             require_count(**{"stacks or batches": count})
-        require_count(shortest=self.shortest, longest=self.longest, warm_up=self.warm_up, rounds=self.rounds)
-        require_at_most(ROUNDS, warm_up=self.warm_up, rounds=self.rounds)
+        require_count(shortest=self.shortest, longest=self.longest)
+        require_count(ROUNDS, warm_up=self.warm_up, rounds=self.rounds)
         least = 2 * self.shortest
         require(self.longest >= least, "longest", self.longest, f"must be at least {least} tokens to fit a line")
         require(1 in self.batches, "batches", list(self.batches), "must have 1, with which the others are compared")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from system import NotApplicableError
-from system.checks import float_vector, require, require_at_most, require_boolean, require_count, require_one_of
+from system.checks import float_vector, require, require_boolean, require_count, require_one_of
 from system.documents.entries import Entry
 from system.documents.json_files import json_of
 from system.limits import LARGEST_SEED, NAME, SLOTS, STEP_S, THREADS, TOKENS
@@ -89,13 +89,10 @@ class ServerSpec:
             value = getattr(self, field)
             is_name = isinstance(value, str) and len(value) <= NAME
             require(is_name, field, value, f"must be text of at most {NAME} characters")
-        require_count(
-            block_count=self.block_count, cache_slot_count=self.cache_slot_count, cache_tokens=self.cache_tokens
-        )
-        require_count(threads=self.threads, **{} if self.sm_count is None else {"sm_count": self.sm_count})
-        require_at_most(THREADS, threads=self.threads)
-        require_at_most(SLOTS, cache_slot_count=self.cache_slot_count)
-        require_at_most(TOKENS, cache_tokens=self.cache_tokens)
+        require_count(block_count=self.block_count, **{} if self.sm_count is None else {"sm_count": self.sm_count})
+        require_count(SLOTS, cache_slot_count=self.cache_slot_count)
+        require_count(TOKENS, cache_tokens=self.cache_tokens)
+        require_count(THREADS, threads=self.threads)
         require(is_whole(self.first_block), "first_block", self.first_block, "must be a whole number, 0 or above")
         end, limit = self.first_block + self.block_count, self.decoder.block_count
         require(end <= limit, "blocks", f"{self.first_block} to {end - 1}", f"the model ends at block {limit - 1}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from store.workers.work import WORK_FILE
-from system.checks import require, require_at_most, require_count
+from system.checks import require, require_count
 from system.limits import WORKERS
 
 NO_WORKER = {"work": None, "first": 0}
@@ -14,8 +14,7 @@ NO_WORKER = {"work": None, "first": 0}
 
 def require_workers(field: str, number: int) -> None:
     """Raise `InputError` unless a field is a number of workers."""
-    require_count(**{field: number})
-    require_at_most(WORKERS, **{field: number})
+    require_count(WORKERS, **{field: number})
 
 
 def is_worker(config: DictConfig) -> bool:

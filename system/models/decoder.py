@@ -8,7 +8,7 @@ with the orchestrator, as in the paper.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from system.checks import require, require_at_most, require_count, require_known, require_positive
+from system.checks import require, require_count, require_known, require_positive
 from system.limits import BLOCKS, WIDTH
 from system.models.precisions import cache_precision, weight_precision
 from system.models.served import ServedModel
@@ -76,8 +76,7 @@ class Decoder:
     def _require_counts(self, *fields: str) -> None:
         for field in fields:
             named = {f"{field} of {self.name}": getattr(self, field)}
-            require_count(**named)
-            require_at_most(BLOCKS if field == "block_count" else WIDTH, **named)
+            require_count(BLOCKS if field == "block_count" else WIDTH, **named)
 
     @property
     def query_size(self) -> int:

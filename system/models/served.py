@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from system.checks import require_at_most, require_count, require_positive
+from system.checks import require_count, require_positive
 from system.limits import BLOCKS, TOKENS
 
 
@@ -25,9 +25,8 @@ class ServedModel:
     hidden_size: int | None = None  # width of the activations between blocks; only some baselines need it
 
     def __post_init__(self) -> None:
-        require_count(block_count=self.block_count, cache_tokens=self.cache_tokens)
-        require_at_most(BLOCKS, block_count=self.block_count)
-        require_at_most(TOKENS, cache_tokens=self.cache_tokens)
+        require_count(BLOCKS, block_count=self.block_count)
+        require_count(TOKENS, cache_tokens=self.cache_tokens)
         require_positive(
             block_memory_gb=self.block_memory_gb,
             cache_memory_gb=self.cache_memory_gb,
