@@ -38,7 +38,7 @@ def main() -> None:
     spec = spec_of(args.spec)
     if args.bind is not None:
         from serving.transport.secret import secret_of
-        from serving.transport.zeromq import ZeromqPort
+        from serving.transport.zeromq_port import ZeromqPort
 
         both = args.secret is not None and args.open
         require(not both, "open", "given", "serves anyone, but --secret is given, too; leave one out")

@@ -23,7 +23,7 @@ from serving.transport import Connection, ConnectionClosedError
 from serving.transport.messages import Kind, Message, WireError
 from serving.transport.pipe import PipeConnection
 from serving.transport.secret import Secret, new_secret, secret_of, write_secret
-from serving.transport.zeromq import ZeromqConnection
+from serving.transport.zeromq_connection import ZeromqConnection
 from system import InputError
 
 GOODBYE_S = 5.0  # processes may take this long to end after their connections

@@ -27,7 +27,7 @@ from serving.launch import fleet  # noqa: E402
 from serving.server import server  # noqa: E402
 from serving.transport.messages import Kind, Message  # noqa: E402
 from serving.transport.pipe import PipeConnection, PipePort  # noqa: E402
-from serving.transport.zeromq import ZeromqPort  # noqa: E402
+from serving.transport.zeromq_port import ZeromqPort  # noqa: E402
 from tests.support import small_run  # noqa: E402
 
 ENDS_S = 20.0  # a process that has not ended by then never ends

@@ -21,7 +21,8 @@ from serving.orchestrator.reactor import Reactor  # noqa: E402
 from serving.transport import ConnectionClosedError, sockets  # noqa: E402
 from serving.transport.messages import DTYPES, HEADER, Kind, Message, WireError, pack, unpack  # noqa: E402
 from serving.transport.pipe import PipeConnection, PipePort  # noqa: E402
-from serving.transport.zeromq import ZeromqConnection, ZeromqPort  # noqa: E402
+from serving.transport.zeromq_connection import ZeromqConnection  # noqa: E402
+from serving.transport.zeromq_port import ZeromqPort  # noqa: E402
 
 WHOLE = st.integers(0, 2**32 - 1)
 TIMES = st.floats(0, 1e6)

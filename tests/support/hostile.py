@@ -12,7 +12,7 @@ import zmq
 
 from serving.launch import fleet
 from serving.transport.messages import Kind, Message, pack, unpack
-from serving.transport.zeromq import ZeromqPort
+from serving.transport.zeromq_port import ZeromqPort
 from tests.support import small_run
 from tests.support.project import ROOT
 

@@ -137,7 +137,7 @@ def listen(address):
     """Return what lets a server listen on an address."""
 
     def run(folder):
-        from serving.transport.zeromq import ZeromqPort
+        from serving.transport.zeromq_port import ZeromqPort
 
         ZeromqPort(address).close()
 
@@ -148,7 +148,7 @@ def connect(address):
     """Return what connects to a server's address."""
 
     def run(folder):
-        from serving.transport.zeromq import ZeromqConnection
+        from serving.transport.zeromq_connection import ZeromqConnection
 
         ZeromqConnection(address).close()
 

@@ -1,4 +1,4 @@
-"""Both ends of a connection over ZeroMQ, for servers on other hosts. A message is two frames, header and body.
+"""The server's end of connections over ZeroMQ, for servers on other hosts. A message is two frames, header and body.
 
 Nothing in a message is executed. A server's port is on the loopback interface, or asks for a secret at the greeting, or
 is declared open to anyone who reaches it. Either end considers the other gone when its connection ends or when ZeroMQ's
@@ -7,10 +7,9 @@ does not seem gone.
 """
 
 import queue
-import select
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from threading import Thread
 
 import zmq
@@ -20,11 +19,8 @@ from serving.transport.inflow import LOOK_S, Inflow
 from serving.transport.messages import LARGEST_BODY, Kind, Message, ReceivedMessage, WireError, pack
 from serving.transport.secret import Secret
 from serving.transport.sockets import (
-    FAILED,
     FRAMES,
-    GONE,
     close,
-    connect,
     descriptor_of,
     events,
     frames_of,
@@ -39,72 +35,6 @@ from system.limits import GUESTS, REFUSALS
 GRACE_MS = 1000  # the end of an orchestrator may be noticed this long after the next one's first message
 LOOK_MS = round(1000 * LOOK_S)
 AT_ONCE = 256  # messages that are read before answers are sent
-
-
-class ZeromqConnection:
-    """The orchestrator's end of a connection over ZeroMQ.
-
-    The server may start after this connects. Once it has gone, it does not come back.
-    """
-
-    unsent = False
-
-    def __init__(self, address: str, secret: Secret | None = None) -> None:
-        self._address, self._gone, self._end = address, False, "no server answers there any more"
-        self._socket = unlimited(zmq.DEALER)
-        self._losses = self._socket.get_monitor_socket(GONE)
-        self._readable = select.epoll()
-        for socket in (self._socket, self._losses):
-            self._readable.register(int(socket.get(zmq.FD)), select.EPOLLIN)
-        with ExitStack() as on_failure:
-            on_failure.callback(self.close)
-            connect(self._socket, address, secret)
-            on_failure.pop_all()
-        self._note_end()  # the descriptor only signals events that follow a read that found none
-
-    @property
-    def readable(self) -> int:
-        """Return a descriptor for messages and the connection's end."""
-        return self._readable.fileno()
-
-    @property
-    def busy(self) -> bool:
-        """Return whether `receive` has something that the descriptor may not show.
-
-        ZeroMQ's descriptor only signals changes since the socket was last used, and sending uses it, too.
-        """
-        return self._gone or bool(int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN)
-
-    def send(self, *messages: Message) -> None:
-        """Queue messages for ZeroMQ's own thread."""
-        for message in messages:
-            self._socket.send_multipart(pack(message), copy=False)
-
-    def flush(self) -> None:
-        """Return at once, as ZeroMQ writes by itself."""
-
-    def receive(self) -> list[Message]:
-        """Return the messages that are complete."""
-        messages: list[Message] = []
-        with suppress(zmq.Again):
-            while True:
-                messages.append(message_of(frames_of(self._socket, FRAMES)))
-        self._note_end()
-        if self._gone and not messages:  # messages that came before the end are returned first
-            raise ConnectionClosedError(f"connection to {self._address} closed: {self._end}")
-        return messages
-
-    def _note_end(self) -> None:
-        """Note the end of the connection, and whether it was greeted at all."""
-        ends = events(self._losses)
-        self._gone |= bool(ends)
-        if any(event & FAILED for event, _ in ends):
-            self._end = "the greeting failed; give both ends the same secret, or none, and check the port"
-
-    def close(self) -> None:
-        """Close the connection; the server goes on."""
-        self._readable.close()
-        close(self._socket, self._losses)
 
 
 class ZeromqPort:
