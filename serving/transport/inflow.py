@@ -19,7 +19,7 @@ from serving.transport.messages import HEADER, LARGEST_BODY
 from system.limits import UNREAD_BYTES, WAITING_PER_SLOT, WAITING_REQUESTS
 
 INFO_BYTES, RECEIVED_AT = 136, 128  # of Linux' tcp_info: its length up to and its offset of the bytes received
-LOOK_S = 0.025  # between two looks
+LOOK_S = 0.01  # between two looks
 LONG_FRAME = 256  # bytes, from which a frame's length takes 8 bytes instead of 1
 BOX_BYTES = 33  # of CURVE, for each frame
 HEARTBEAT_BYTES_PER_S = 200.0  # more than heartbeats take, which are never part of a message
@@ -103,7 +103,7 @@ class Inflow:
     def _judge(self, descriptor: int, unread_bytes: float, all_taken: bool) -> None:
         is_suspect = all_taken and unread_bytes > self._most
         if unread_bytes > self._most_waiting or (is_suspect and descriptor in self._suspects):
-            self.close(descriptor)
+            _shut(descriptor)
         (self._suspects.add if is_suspect else self._suspects.discard)(descriptor)
 
 
