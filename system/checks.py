@@ -6,6 +6,7 @@ Each error is one sentence: the field, its value, what is wrong and what to do.
 import difflib
 import os
 import reprlib
+import socket
 import sys
 from collections.abc import Iterable, Sequence
 from math import inf
@@ -20,6 +21,7 @@ from system.limits import ECHO, LARGEST, LISTED, NAME_BYTES, SMALLEST
 
 # floor(3.3 / 1.1) is 2 in floating point; a relative slack of 1e-12 makes it 3. Every floor and every check uses it.
 SLACK = 1e-12
+ANSWER_S = 5.0  # the head of a Ray cluster may take this long to accept a connection
 MOST_FLOAT = sys.float_info.max
 PART_BYTES = 255  # of a name that file systems keep
 # Names that Windows gives to devices: an archive with such a file cannot be unpacked there.
@@ -116,6 +118,18 @@ def require_memory(size_bytes: float, remedy: str, **fields: float) -> None:
     for field, value in fields.items():
         sizes = f"needs about {size_bytes / 1e9:,.0f} GB of memory, more than the {machine_bytes / 1e9:,.0f} GB here"
         require(size_bytes <= machine_bytes, field, value, f"{sizes}; {remedy}")
+
+
+def require_ray(address: str, field: str, value: object, remedy: str) -> None:
+    """Raise `InputError` unless a Ray cluster accepts connections at HOST:PORT.
+
+    Ray itself would try forever.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
+    except (OSError, OverflowError, ValueError) as error:
+        raise InputError(f"{field} = {value}: no Ray answers there ({error}); {remedy}") from error
 
 
 def require_boolean(**fields: object) -> None:

@@ -1,7 +1,6 @@
 """Servers that Ray places on the nodes of a cluster. Their messages go over ZeroMQ. Needs the extra `ray`."""
 
 import os
-import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -10,11 +9,11 @@ from serving.installed import require_installed
 from serving.server.server import refuse, serve_for_ever
 from serving.server.spec import ServerSpec
 from serving.transport.secret import Secret
-from serving.transport.zeromq import ZeromqPort
+from serving.transport.zeromq_port import ZeromqPort
 from system import InputError
+from system.checks import require_ray
 
 PLACING_S = 60.0  # Ray may take this long to find a node for every server
-ANSWER_S = 5.0  # a cluster's head may take this long to accept a connection
 
 
 class PlacedServer:
@@ -82,7 +81,7 @@ def _join(address: str, cpus: int, end: ExitStack) -> Any:
         return ray
     own = address == "local"
     if not own:
-        _require_answer(address)
+        require_ray(address, "addresses", f"[{address}]", "give the HOST:PORT that `ray start --head` printed")
     settings = {"num_cpus": cpus, "include_dashboard": False} if own else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **settings)
@@ -92,18 +91,3 @@ def _join(address: str, cpus: int, end: ExitStack) -> Any:
         ) from error
     end.callback(ray.shutdown)
     return ray
-
-
-def _require_answer(address: str) -> None:
-    """Raise `InputError` unless something accepts connections there.
-
-    Ray itself would retry for ever.
-    """
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
-    except (OSError, OverflowError, ValueError) as error:
-        raise InputError(
-            f"addresses = [{address}]: no Ray answers there ({error}); "
-            "give the HOST:PORT that `ray start --head` printed"
-        ) from error

@@ -22,12 +22,13 @@ from omegaconf import MISSING, DictConfig
 from sweep.errors import not_installed
 from sweep.launching.worker_settings import require_workers
 from system import InputError
+from system.checks import require_ray
 from system.code.source import ROOT
 from workloads.datasets import FOLDER_VARIABLE
 
 # Variables passed to workers, as workers on a cluster have the environment in which Ray was started.
 FORWARDED = (FOLDER_VARIABLE, "XDG_CACHE_HOME")
-ANSWER_S = 5.0
+ADDRESS_REMEDY = "give the HOST:PORT that `ray start --head` printed, or leave the key out to start Ray on this machine"
 
 
 @dataclass
@@ -84,7 +85,7 @@ class RayLauncher(Launcher):
         if not ray.is_initialized():
             own = self._address == "local"
             if not own:
-                _require_answer(self._address)
+                require_ray(self._address, "hydra.launcher.address", self._address, ADDRESS_REMEDY)
             handler = signal.getsignal(signal.SIGTERM)
             settings = {"num_cpus": self._cpus, "include_dashboard": False} if own else {}
             try:
@@ -105,18 +106,6 @@ def _imported_ray() -> Any:
     except ImportError as error:
         raise InputError(not_installed("ray")) from error
     return ray
-
-
-def _require_answer(address: str) -> None:
-    """Raise `InputError` unless the address accepts a connection; Ray would try forever."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
-    except (OSError, OverflowError, ValueError) as error:
-        raise InputError(
-            f"hydra.launcher.address = {address}: no Ray answers there ({error}); give the HOST:PORT that "
-            "`ray start --head` printed, or leave the key out to start Ray on this machine"
-        ) from error
 
 
 def run_worker(overrides: list[str], folder: str, environment: Mapping[str, str]) -> str:
