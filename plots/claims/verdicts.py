@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from plots.claims.judging import Evidence, Finding, evaluate_test
 from plots.claims.rules import Claim, Where, claim_rules, claims
-from store.disk.store import EMBEDDED, Store, configured_name
+from store.disk.store import EMBEDDED, Store, configured_name, data_label
 from store.tables.currency import current_only
 from store.tables.labels import Labels, joined, labels_in
 from store.tables.reading import declared, results_of, sizes_of
@@ -116,7 +116,7 @@ def _no_verdict(claim: Claim, why: str) -> Judgement:
 
 def _basis(evidence: Sequence[Evidence]) -> str:
     """Return what a verdict lacks of the rule's basis; empty if nothing."""
-    notes = [ON_EMBEDDED] if any(results.name.endswith(EMBEDDED) for results in evidence) else []
+    notes = [ON_EMBEDDED] if any(data_label(results.name) for results in evidence) else []
     draws = min(results.draws for results in evidence)
     notes += [counted(draws, "draw")] if draws < claim_rules().draws else []
     partial = [results for results in evidence if len(results.points) < results.declared_count]

@@ -32,11 +32,7 @@ def one_of(*words: str) -> Shape:
     return _kind(" or ".join(words), lambda value: isinstance(value, str) and value in words)
 
 
-def text(value: Any) -> str:
-    """Return what is wrong with a text."""
-    return "" if isinstance(value, str) else f" = {echo(value)} is not a text"
-
-
+text = _kind("a text", lambda value: isinstance(value, str))
 boolean = _kind("true or false", lambda value: isinstance(value, bool))
 number = _kind("a number from 0", lambda value: type(value) in (int, float) and 0 <= value <= LARGEST)
 point = _kind("the name of a point", lambda value: isinstance(value, str) and POINT.fullmatch(value) is not None)

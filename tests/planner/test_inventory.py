@@ -16,6 +16,7 @@ from planner.inventory.running import read_layout
 from system import Composition, InfeasibleError, InputError, Placement
 from system.models.decoder import served_model
 from system.models.presets import preset
+from tests.support.changes import NOTHING, changed
 from workloads.arrivals import Poisson
 
 EXAMPLES = Path(__file__).parents[2] / "planner" / "examples"
@@ -35,23 +36,6 @@ def written(folder, content):
     path = folder / "inventory.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
-
-
-def changed(path, value):
-    """Return the inventory with one key replaced, or removed if the value is None.
-
-    The path of a key is such as "servers.0.rtt_ms".
-    """
-    content = copy.deepcopy(INVENTORY)
-    *parents, last = (int(key) if key.isdecimal() else key for key in path.split("."))
-    node = content
-    for key in parents:
-        node = node[key]
-    if value is None:
-        del node[last]
-    else:
-        node[last] = value
-    return content
 
 
 def refusal(folder, content, read=read_inventory):
@@ -80,7 +64,10 @@ def test_servers_become_arrays_of_memory_and_time(tmp_path):
 
 
 def test_given_numbers_replace_the_defaults(tmp_path):
-    content = changed("servers.1.free_memory_gb", 5.5) | {"overheads": {"token_ms": 1}, "rtt_between_servers_ms": 3}
+    content = changed(INVENTORY, "servers.1.free_memory_gb", 5.5) | {
+        "overheads": {"token_ms": 1},
+        "rtt_between_servers_ms": 3,
+    }
     content["servers"][1] |= {"overhead_ms": 0.5, "cost_per_hour": 0.2}
     content["servers"][0] |= {"cost_per_hour": 1}
     inventory = read_inventory(written(tmp_path, content))
@@ -104,7 +91,7 @@ def test_a_profiles_cost_holds_where_an_entry_states_none(tmp_path):
 
 def test_gpus_are_read_by_everyday_names_and_from_files_beside_the_inventory(tmp_path):
     expected = read_inventory(written(tmp_path, INVENTORY)).servers.block_s[0]
-    named = read_inventory(written(tmp_path, changed("servers.0.gpu", "RTX 3090")))
+    named = read_inventory(written(tmp_path, changed(INVENTORY, "servers.0.gpu", "RTX 3090")))
     np.testing.assert_array_equal(named.servers.block_s[0], expected)
     measured = {"name": "mine", "description": "d", "source": "s", "memory_gb": 12, "overhead_s": 0}
     measured |= {
@@ -113,7 +100,7 @@ def test_gpus_are_read_by_everyday_names_and_from_files_beside_the_inventory(tmp
         "measured_block_s": {"llama3_8b_int8": [0.1, 0.02, 0.03]},
     }
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(measured))
-    inventory = read_inventory(written(tmp_path, changed("servers.0.gpu", "mine.yaml")))
+    inventory = read_inventory(written(tmp_path, changed(INVENTORY, "servers.0.gpu", "mine.yaml")))
     assert inventory.servers.block_s[0].tolist() == [0.1, 0.02, 0.03]
     assert inventory.gpus[0] == "mine"
 
@@ -148,7 +135,7 @@ def test_workloads_and_goals_are_read(tmp_path):
     for text, goal in goals.items():
         assert read_inventory(written(tmp_path, INVENTORY | {"goal": {"minimise": text}})).goal == goal
     slo = {"quantile": 0.9, "slo_s": 20}
-    content = changed("workload.rate_per_s", None) | {"goal": {"largest_rate": slo}}
+    content = changed(INVENTORY, "workload.rate_per_s", NOTHING) | {"goal": {"largest_rate": slo}}
     assert read_inventory(written(tmp_path, content)).goal == LargestRate(0.9, 20)
     priced = INVENTORY | {"servers": [{"name": "a", "gpu": "t4", "rtt_ms": 1, "cost_per_hour": 1}]}
     assert read_inventory(written(tmp_path, priced | {"goal": {"cheapest": slo}})).goal == Cheapest(0.9, 20)
@@ -268,7 +255,7 @@ def test_a_model_can_be_described_or_read_from_a_config(tmp_path):
     ],
 )
 def test_a_mistake_is_one_sentence_with_field_value_and_remedy(tmp_path, path, value, message):
-    refused = refusal(tmp_path, changed(path, value))
+    refused = refusal(tmp_path, changed(INVENTORY, path, NOTHING if value is None else value))
     assert re.search(message, refused), refused
     assert "\n" not in refused
 

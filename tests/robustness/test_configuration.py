@@ -1,7 +1,6 @@
 """Any value in place of any value of a composed configuration makes a case, or one sentence that says why not."""
 
 import random
-from copy import deepcopy
 from functools import cache
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from sweep.instantiate import require_valid
 from system.errors import InputError
 from system.limits import MESSAGE
+from tests.support.changes import changed
 from tests.support.project import case_of, choices
 
 VALUES = (
@@ -42,27 +42,17 @@ def places_below(node, path=()):
         yield from places_below(child, (*path, name))
 
 
-def replaced(node, path, value):
-    """Return plain containers with another value at a path."""
-    changed = deepcopy(node)
-    above = changed
-    for name in path[:-1]:
-        above = above[name]
-    above[path[-1]] = value
-    return changed
-
-
-def sentence_of(changed):
+def sentence_of(made):
     """Return why a case cannot be made; None if it can."""
     try:
-        require_valid([changed], [])
+        require_valid([made], [])
     except InputError as error:
         return str(error)
     return None
 
 
 def check(words, path, value):
-    sentence = sentence_of(replaced(case(words), path, value))
+    sentence = sentence_of(changed(case(words), path, value))
     if sentence is not None:
         assert len(sentence) <= MESSAGE
         assert "\n" not in sentence

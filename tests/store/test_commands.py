@@ -154,37 +154,36 @@ def run_command(tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
-def held(tmp_path):
-    """Return a function that starts a process which holds a point."""
-    started = []
+def started():
+    """Return a function that starts a process and waits for its first line."""
+    processes = []
 
-    def _held(point):
-        code = HOLD.format(folder=tmp_path / "store", point=point)
+    def _started(code, line):
         process = Popen([sys.executable, "-c", code], cwd=ROOT, stdin=PIPE, stdout=PIPE)
-        started.append(process)
-        assert process.stdout.readline() == b"held\n"
+        processes.append(process)
+        assert process.stdout.readline() == line
         return process
 
-    yield _held
-    for process in started:
+    yield _started
+    for process in processes:
         process.communicate()
 
 
 @pytest.fixture
-def writing(tmp_path):
+def held(tmp_path, started):
+    """Return a function that starts a process which holds a point."""
+    return lambda point: started(HOLD.format(folder=tmp_path / "store", point=point), b"held\n")
+
+
+@pytest.fixture
+def writing(tmp_path, started):
     """Return a function that starts a writer and returns its temporary files."""
-    started = []
 
     def _writing(name):
-        code = WRITE.format(folder=tmp_path / "store", name=name)
-        process = Popen([sys.executable, "-c", code], cwd=ROOT, stdin=PIPE, stdout=PIPE)
-        started.append(process)
-        assert process.stdout.readline() == b"writing\n"
+        started(WRITE.format(folder=tmp_path / "store", name=name), b"writing\n")
         return list((tmp_path / "store" / name).parent.glob(f"{TEMPORARY}*"))
 
-    yield _writing
-    for process in started:
-        process.communicate()
+    return _writing
 
 
 ALL_KINDS = {

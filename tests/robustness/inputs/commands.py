@@ -5,6 +5,7 @@ import json
 import math
 import os
 import warnings
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -122,6 +123,12 @@ CONTROL = {
     "a value of a million characters": ("v" * 10**6, "vvv ..."),
 }
 WORKERS = (0, -1, 10**9, 1.5, True, "abc", [1])
+ARRAY = "hydra.launcher.array_parallelism"
+COUNTS = {  # what takes a setting, and wrong values of it
+    "hydra.sweeper.workers": (PointsSweeper, WORKERS),
+    "hydra.launcher.cpus": (partial(RayLauncher, "local"), WORKERS),
+    ARRAY: (partial(require_workers, ARRAY), (None, 0, 10**7)),
+}
 
 BAD = (
     *(
@@ -149,35 +156,14 @@ BAD = (
     *(
         BadInput(
             "python sentence",
-            f"{workers!r} workers of a sweep",
-            lambda folder, workers=workers: PointsSweeper(workers),
-            "hydra.sweeper.workers = ",
-            str(workers),
-            "must be",
-        )
-        for workers in WORKERS
-    ),
-    *(
-        BadInput(
-            "python sentence",
-            f"{cpus!r} CPUs for Ray",
-            lambda folder, cpus=cpus: RayLauncher("local", cpus),
-            "hydra.launcher.cpus = ",
-            str(cpus),
-            "must be",
-        )
-        for cpus in WORKERS
-    ),
-    *(
-        BadInput(
-            "python sentence",
-            f"{count!r} jobs of an array",
-            lambda folder, count=count: require_workers("hydra.launcher.array_parallelism", count),
-            "hydra.launcher.array_parallelism = ",
+            f"{key} of {count!r}",
+            lambda folder, take=take, count=count: take(count),
+            f"{key} = ",
             str(count),
             "must be",
         )
-        for count in (None, 0, 10**7)
+        for key, (take, counts) in COUNTS.items()
+        for count in counts
     ),
     *(
         BadInput(

@@ -10,6 +10,7 @@ from run import words_for_hydra
 from sweep.expansion.commands import Expansion
 from sweep.instantiate import evaluate, require_valid
 from tests.robustness.bad_input import BadInput
+from tests.support.changes import changed
 from tests.support.project import CONF, case_of
 
 TYPE, BOUND, UNIT, MEMORY, PYTHON = (
@@ -26,18 +27,8 @@ def plain_case(choice):
     return case_of("network=european", "model=tiny_llama", *([choice] if choice else []))
 
 
-def changed(node, path, value):
-    """Return a case with another value at a path."""
-    if not path:
-        return value
-    name = int(path[0]) if isinstance(node, list) else path[0]
-    children = dict(enumerate(node)) if isinstance(node, list) else node
-    below = {**children, name: changed(children.get(name), path[1:], value)}
-    return [below[number] for number in sorted(below)] if isinstance(node, list) else below
-
-
 def make(key, value, choice=None):
-    return lambda folder: require_valid([changed(plain_case(choice), key.removeprefix("case.").split("."), value)], [])
+    return lambda folder: require_valid([changed(plain_case(choice), key.removeprefix("case."), value)], [])
 
 
 def expand(*words):

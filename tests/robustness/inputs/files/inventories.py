@@ -1,6 +1,5 @@
 """Bad inventories and layouts of `plan.py`, and bad lists of servers for `cluster=inventory`."""
 
-from copy import deepcopy
 from functools import partial
 
 import yaml
@@ -11,6 +10,7 @@ from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
 from system.errors import input_error_behind
 from tests.robustness.bad_input import BadInput
+from tests.support.changes import NOTHING, changed
 from tests.support.project import case_of
 
 INVENTORY = {
@@ -40,21 +40,6 @@ LAYOUT = INVENTORY | {
     "chains": [{"servers": ["a"], "capacity": 2}],
 }
 TABLE = {"servers": [{"name": "a", "gpu": "t4", "region": "x"}], "orchestrator": "x"}
-NOTHING = ...  # instead of a value: leave the key out
-
-
-def changed(content, path, value):
-    """Return the content with another value at a path, such as "servers.0.gpu"."""
-    content = deepcopy(content)
-    *parents, last = [int(word) if word.isdigit() else word for word in path.split(".")]
-    node = content
-    for parent in parents:
-        node = node[parent]
-    if value is NOTHING:
-        del node[last]
-    else:
-        node[last] = value
-    return content
 
 
 def read_changed(read, content, path, value, folder):

@@ -10,7 +10,7 @@ from store.tables.reference import provenance_in
 from system.documents.records import record_of
 from system.models.decoder import Decoder
 from tests.robustness.bad_input import BadInput
-from tests.robustness.inputs.files.inventories import NOTHING, changed
+from tests.support.changes import NOTHING, changed
 
 SELECTION = {"experiment": "fig1", "metric": "job_servers", "where": {"placement": "gbp_cr"}}
 TEST = {"measures": "m", "of": SELECTION, "to": SELECTION, "compare": "ratio", "axes": ["demand.per_s"], "band": [0, 1]}

@@ -3,7 +3,6 @@
 import json
 import warnings
 from contextlib import suppress
-from copy import deepcopy
 from functools import partial
 
 from store.disk.files import StoreWarning
@@ -12,6 +11,7 @@ from store.disk.store import Store
 from system.errors import InputError
 from system.limits import NESTING
 from tests.robustness.bad_input import BadInput
+from tests.support.changes import changed
 from tests.support.stored import note, record
 
 KIND = "unchecked shape"
@@ -71,17 +71,10 @@ def written(name, content, files):
     (files.folder / name).write_text(json.dumps(content))
 
 
-def changed(name, keys, value, files):
+def change(name, keys, value, files):
     """Set a value deep inside a file; ... removes its key."""
     content = json.loads((files.folder / name).read_bytes())
-    node = content
-    for key in keys[:-1]:
-        node = node[key]
-    if value is ...:
-        del node[keys[-1]]
-    else:
-        node[keys[-1]] = deepcopy(value)
-    written(name, content, files)
+    written(name, changed(content, keys, value), files)
 
 
 CONTENTS = {
@@ -154,7 +147,7 @@ BAD = (
         BadInput(
             KIND,
             f"{name}: {'.'.join(map(str, keys))}: {fault}",
-            partial(warned, partial(changed, name, keys, value)),
+            partial(warned, partial(change, name, keys, value)),
             "store = ",
             name,
             fault,
