@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from algorithms.allocation.gca import gca, gca_published_code
 from algorithms.placement.gbp_cr import GbpCr
-from system import System
+from system import Composition, InfeasibleError, InputError, Placement, System
 from tests.support import published_simulator as published
-from tests.support.oracles.instances import random_system
+from tests.support.oracles.instances import random_placement, random_system
 
 TRUNCATED = GbpCr(last_server="truncated")
 
@@ -55,3 +57,52 @@ def test_truncated_chains_count_their_own_blocks_toward_the_required_rate():
         assert printed.reserved_chain.max() + 1 == needed
         stopped += needed < rates.size
     assert stopped > 20
+
+
+def assert_same_chains(system: System, blocks: published.Blocks, composition: Composition) -> None:
+    """Check that the chains are those of the published code, apart from the order of chains with equal times."""
+    chains = sorted(published.allocate(system, blocks, first_hop_free=False), key=lambda chain: chain.time_s)
+    assert [list(chain.servers) for chain in composition.chains] == [chain.servers for chain in chains]
+    assert composition.capacity.tolist() == [chain.capacity for chain in chains]
+    assert composition.mean_service_s == pytest.approx([chain.time_s for chain in chains], rel=1e-12)
+
+
+def test_chains_equal_those_of_the_published_code_and_charge_for_all_blocks():
+    rng, extra, none = np.random.default_rng(64), 0, 0
+    for _ in range(150):
+        system = small_servers(rng)
+        for placement in (TRUNCATED(system, int(rng.integers(1, 5))), random_placement(rng, system)):
+            blocks = published.Blocks(placement.first_block.tolist(), placement.block_count.tolist(), 0)
+            try:
+                composition = gca_published_code(system, placement)
+            except InfeasibleError:
+                assert published.allocate(system, blocks) == []
+                none += 1
+                continue
+            assert_same_chains(system, blocks, composition)
+            assert (composition.hop_charged == placement.block_count[composition.hop_server]).all()
+            assert composition.charges_extra == (composition.hop_charged != composition.hop_blocks).any()
+            extra += composition.charges_extra
+    assert min(extra, none) > 40
+
+
+def test_both_charges_give_the_same_chains_if_no_chain_overlaps():
+    """Check placements in which every server hosts the blocks of one stage of three."""
+    rng = np.random.default_rng(65)
+    for _ in range(20):
+        system = random_system(rng, server_count=12, largest_model=3)
+        if system.model.block_count < 3:
+            continue
+        roomy = replace(system, servers=replace(system.servers, memory_gb=rng.uniform(2, 6, 12)))
+        placement = Placement(np.arange(12) % 3, np.ones(12, np.int64))
+        published_code, printed = gca_published_code(roomy, placement), gca(roomy, placement)
+        assert published_code.chains == printed.chains
+        assert not published_code.charges_extra
+
+
+def test_a_hop_is_not_charged_for_less_than_it_runs():
+    system = random_system(np.random.default_rng(66), server_count=1, largest_model=2)
+    servers = replace(system.servers, memory_gb=np.array([9.0]))
+    hops = np.array([0]), np.array([2]), np.array([0, 1])
+    with pytest.raises(InputError, match=r"hop_charged = \[1\]: must be at least the blocks that are run"):
+        Composition.of_hops(replace(system, servers=servers), Placement([0], [2]), *hops, [1], np.array([1]))
