@@ -7,9 +7,11 @@ import pytest
 
 from algorithms.allocation.gca import gca, gca_published_code
 from algorithms.placement.gbp_cr import GbpCr
-from system import Composition, InfeasibleError, InputError, Placement, System
+from algorithms.tuning import BestCapacity
+from evaluators.queueing.published_estimate import published_estimate_s
+from system import Composition, InfeasibleError, InputError, Placement, Servers, System
 from tests.support import published_simulator as published
-from tests.support.oracles.instances import random_placement, random_system
+from tests.support.oracles.instances import random_placement, random_system, served_model
 
 TRUNCATED = GbpCr(last_server="truncated")
 
@@ -106,3 +108,58 @@ def test_a_hop_is_not_charged_for_less_than_it_runs():
     hops = np.array([0]), np.array([2]), np.array([0, 1])
     with pytest.raises(InputError, match=r"hop_charged = \[1\]: must be at least the blocks that are run"):
         Composition.of_hops(replace(system, servers=servers), Placement([0], [2]), *hops, [1], np.array([1]))
+
+
+def chains_in_order(rng: np.random.Generator) -> tuple[System, list[published.PublishedChain]]:
+    """Return chains of one server each, fastest first, with a rate that they can carry at the target load or not."""
+    count = int(rng.integers(1, 6))
+    time_s, capacity = np.sort(rng.uniform(1, rng.choice([1.3, 6]), count)), rng.integers(1, 9, count)
+    servers = Servers(1 + 0.1001 * capacity, time_s, np.zeros(count))
+    rate = float((capacity / time_s).sum() * rng.uniform(0.05, 0.9))
+    chains = [published.PublishedChain([j], int(capacity[j]), float(time_s[j])) for j in range(count)]
+    return System(served_model(1), servers, rate), chains
+
+
+def test_the_estimate_equals_that_of_the_published_code():
+    rng, refused, single, slow = np.random.default_rng(67), 0, 0, 0
+    for _ in range(300):
+        system, chains = chains_in_order(rng)
+        count = len(chains)
+        composition = gca(system, Placement(np.zeros(count, np.int64), np.ones(count, np.int64)))
+        assert composition.capacity.tolist() == [chain.capacity for chain in chains]
+        expected_s = published.estimated_mean_s(system, chains)
+        if np.isinf(expected_s):
+            with pytest.raises(InfeasibleError, match=r"^total service rate = .*/s: the target load requires"):
+                published_estimate_s(composition)
+            refused += 1
+            continue
+        assert published_estimate_s(composition) == pytest.approx(expected_s, rel=1e-12)
+        single += count == 1
+        slow += chains[-1].time_s > 1.3 * chains[0].time_s
+    assert min(refused, single, slow, 300 - refused - slow) > 20
+
+
+def test_the_estimate_of_one_chain_follows_from_its_formula():
+    """Check a chain of 4 slots at a load of 0.5: its time and 0.3 of 0.5 / (0.5 * 4) of it."""
+    system = System(served_model(1), Servers([1.41], [2.0], [0.0]), 1.0)
+    assert published_estimate_s(gca(system, Placement([0], [1]))) == pytest.approx(2.0 * (1 + 0.3 / 4))
+
+
+def published_compose(system: System) -> Composition:
+    return BestCapacity(published_estimate_s, 50)(system, lambda c: gca_published_code(system, TRUNCATED(system, c)))
+
+
+def test_the_tuning_chooses_the_c_of_the_published_code():
+    rng, refused, chosen = np.random.default_rng(68), 0, set()
+    for _ in range(60):
+        system = small_servers(rng)
+        expected = published.choose_capacity(system, first_hop_free=False)
+        if expected is None:
+            with pytest.raises(InfeasibleError):
+                published_compose(system)
+            refused += 1
+            continue
+        assert published_compose(system).placement.reserved_capacity == expected
+        chosen.add(expected)
+    assert refused > 5
+    assert len(chosen) > 5
