@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.allocation.ilp import blocks_run, least_capacities
+from algorithms.allocation.ilp import least_capacities, slots_of_jobs
 from algorithms.placement.reservation import needed_chains
 from evaluators.points.case import Draw, Measurement
 from system import Composition, InfeasibleError
@@ -51,7 +51,7 @@ def _measured(composition: Composition, share: float) -> list[Measurement]:
     slots = composition.placement.cache_slots(system)
     counts = {
         "lower_bound_job_servers": whole_slots(required_per_s / rate_per_s[0]),
-        "ilp_job_servers": least_capacities(rate_per_s, required_per_s, blocks_run(composition), slots).sum(),
+        "ilp_job_servers": least_capacities(rate_per_s, required_per_s, slots_of_jobs(composition), slots).sum(),
         "gca_job_servers": greedy_slots(rate_per_s, composition.capacity, required_per_s),
     }
     with suppress(InfeasibleError):
