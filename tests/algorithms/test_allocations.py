@@ -155,6 +155,7 @@ def test_counts_of_the_worked_example():
     measured = {(metric, share): value for metric, value, share in JobServersEvaluator(shares)(draw, 0)}
     assert [measured["surrogate_job_servers", share] for share in shares[:2]] == [1, 2]
     assert not any(("surrogate_job_servers", share) in measured for share in shares[2:])
+    assert [measured["all_chains_job_servers", share] for share in shares] == [2] * len(shares)  # c = 1
     assert [measured["lower_bound_job_servers", share] for share in shares] == [
         1,
         2,

@@ -68,6 +68,7 @@ NULL_OR_TYPE = (  # key, value, how it is echoed, remedy, a choice that has the 
     ("case.seed", -1, "-1", "a whole number from 0"),
     ("case.random_numbers", 5, "5", "the configuration of a function"),
     ("random_numbers.node_count", 0, "0", "at least 1", "random_numbers=published_code"),
+    ("algorithm.tuning.objective.chains", "some", "some", "must be one of needed, all", "tuning=surrogate"),
     ("workload.first_at_zero", 1, "1", "true or false"),
     ("case.target_load", 1.5, "1.5", "must lie between 0 and 1"),
     ("workload.job_count", 1e3, "1000.0", "a whole number; write 1000"),
