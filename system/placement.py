@@ -42,6 +42,11 @@ class Placement:
         """
         return self.first_block + self.block_count
 
+    @property
+    def reserved_chain_count(self) -> int:
+        """Return K, the number of chains for which cache is reserved."""
+        return int(self.reserved_chain.max(initial=-1)) + 1
+
     def reserved_hops(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the servers of all reserved chains and the start of each chain.
 

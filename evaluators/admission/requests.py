@@ -12,7 +12,14 @@ from evaluators.admission import routes as on_routes
 from evaluators.admission.chains import CHAINS, Chains, lose_chains
 from evaluators.admission.queues import jobs_in
 from evaluators.admission.routes_state import ROUTES, Routes, leads_to_end, newcomers_of, retries_of, set_waiting
-from evaluators.admission.start import admission_for, check_all_started, check_rule, rule_error, with_more_room
+from evaluators.admission.start import (
+    admission_for,
+    check_all_started,
+    check_rule,
+    require_steps,
+    rule_error,
+    with_more_room,
+)
 from system.code.compiler import Entry, entry
 from system.composition import Composition
 from system.dispatch import DISPATCH
@@ -109,6 +116,7 @@ class RequestAdmission:
     """
 
     def __init__(self, layout: Layout, jobs: Jobs) -> None:
+        require_steps(layout, "real runs")
         self._admission = admission_for(layout, jobs.uniform)
         kinds: dict[type, Callable[[Any], RemainingPaths]] = {Chains: RemainingChains, Routes: RemainingRoutes}
         self._paths = kinds[type(self._admission.state)](layout)

@@ -28,6 +28,7 @@ def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
         Measurement("total_rate_per_s", composition.total_rate_per_s),
         Measurement("load", rate / composition.total_rate_per_s),
         Measurement("reserved_capacity", composition.placement.reserved_capacity),
+        Measurement("reserved_chain_count", composition.placement.reserved_chain_count),
         Measurement("chain_count", len(composition)),
         Measurement("slot_count", composition.total_capacity),
         Measurement("fastest_chain_s", composition.mean_service_s[0]),
@@ -131,7 +132,7 @@ def job_servers(layout: Layout) -> float:
     `InputError` if the placement reserves no chains.
     """
     placement = layout.composition().placement
-    if (placement.reserved_chain < 0).all():
+    if placement.reserved_chain_count == 0:
         raise InputError("surrogate: this placement reserves no chains; use another objective or evaluator")
     return float(placement.reserved_capacity * needed_chains(layout.system, placement))
 
