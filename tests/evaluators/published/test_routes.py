@@ -145,7 +145,7 @@ def test_jobs_without_a_path_are_no_longer_looked_at():
 
 
 def test_lists_of_jobs_that_are_only_believed_grow():
-    """List far more jobs than a server has slots: short ones, believed for 1,000 s."""
+    """List far more jobs than a server has slots, each for 1,000 s."""
     rng = np.random.default_rng(355)
     routed, plain = random_pair(rng, "sessions", "planned", "believed", 1000.0)
     jobs = replace(jobs_for(rng, routed, 0.2), size=np.full(80, 1e-3))
