@@ -79,7 +79,7 @@ class Petals:
         return to_server_s[source, target] + self.hop_overhead_s + block_s[target] * blocks
 
     def _routing(self, sessions: int) -> Routing:
-        """Return the rule where each server has the cache of `sessions` jobs that run all of its blocks."""
+        """Return the rule, for cache of `sessions` jobs on all blocks of a server."""
         delay, settings = no_cache_penalty, [self.no_cache_penalty_s]
         if self.penalty == "sessions":
             delay, settings = full_sessions_penalty, [self.no_cache_penalty_s, sessions]

@@ -9,7 +9,7 @@ PRESENT, BELIEVED, BELIEVED_WITHOUT_WAIT = range(len(OCCUPANCIES))
 
 @compiled
 def expected_end_s(job: int, start_s: float, graph: Graph, paths: Paths) -> float:
-    """Return when the job is expected to end on its path if it starts at `start_s`."""
+    """Return the job's expected end if it starts at `start_s`."""
     mean_s = 0.0
     for h in range(paths.hops[job]):
         mean_s += graph.mean_s[paths.link[job, h]]
@@ -18,9 +18,9 @@ def expected_end_s(job: int, start_s: float, graph: Graph, paths: Paths) -> floa
 
 @compiled
 def add_to_lists(job: int, end_s: float, graph: Graph, paths: Paths, room: Room) -> None:
-    """Add the job, which is expected to end at `end_s`, to the lists of its path's servers.
+    """Add the job to the lists of its path's servers.
 
-    It goes behind jobs that are expected to end at the same time.
+    It is expected to end at `end_s`, and goes behind jobs that are expected to end at the same time.
     """
     paths.expected_end_s[job], width = end_s, room.held.size // room.listed.size
     for h in range(paths.hops[job]):

@@ -38,7 +38,10 @@ def arrive(waiting: Waiting, job: int) -> None:
 
 @compiled
 def leave(routes: Routes, job: int) -> None:
-    """Free the slots of a job in service; a scheme that only believes does not notice."""
+    """Free the slots of a job in service.
+
+    A scheme that only believes does not notice.
+    """
     graph, paths, room = routes.graph, routes.paths, routes.room
     _give_back(job, graph, paths, room.free)
     _give_back(job, graph, paths, room.unreserved)
@@ -148,7 +151,10 @@ def _start_committed(routes: Routes, now_s: float, started: Ints) -> int:
 
 @compiled
 def _commit(routes: Routes, job: int, now_s: float, wait_s: float) -> None:
-    """Make a job wait for its path, as expected for `wait_s`, and claim the slots there."""
+    """Make a job wait for its path and claim the slots there.
+
+    It expects to wait for `wait_s`.
+    """
     graph, waiting = routes.graph, routes.waiting
     routes.paths.earliest_s[job] = now_s
     if graph.waiting == PLANNED and wait_s > 0:

@@ -156,9 +156,9 @@ def looks_of(looks: Heap) -> list[int]:
 
 
 def drop_looks(looks: Heap, jobs: list[int]) -> None:
-    """Remove jobs from the heap; the entries that remain are sorted, and so form a heap."""
+    """Remove jobs from the heap."""
     size = int(looks.size[0])
-    order = np.lexsort((looks.number[:size], looks.time_s[:size]))
+    order = np.lexsort((looks.number[:size], looks.time_s[:size]))  # what is sorted is a heap
     kept = order[~np.isin(looks.number[order], jobs)]
     looks.time_s[: kept.size], looks.number[: kept.size] = looks.time_s[kept], looks.number[kept]
     looks.size[0] = kept.size

@@ -178,7 +178,7 @@ def test_the_wait_is_the_remaining_time_after_which_enough_slots_are_free():
 
 
 def test_the_rough_wait_is_a_mean_time_shared_among_the_listed_jobs():
-    """Check server 1, on which a job of all blocks takes 6 s, with four free slots."""
+    """Check a server with four free slots, where all blocks take 6 s."""
     lists = 10.0, 2, 5, np.arange(9.0), np.ones(9, np.int64)
 
     def wait_s(blocks: int, first: int = 2) -> float:

@@ -159,7 +159,7 @@ def test_a_server_without_room_for_all_its_blocks_costs_10_s(free, penalty_s):
 
 @pytest.mark.parametrize(("listed", "penalty_s"), [(1, 0.0), (2, 10.0), (3, 10.0)])
 def test_a_server_with_as_many_jobs_as_sessions_costs_10_s_whatever_they_hold(listed, penalty_s):
-    """Check a server with free slots for all blocks; 2048 of 4096 tokens make two sessions."""
+    """Check a server with free slots for all of its blocks."""
     lists = 0.0, 4, 4 + listed, np.empty(9), np.empty(9, np.int64)
     assert full_sessions_penalty(0, 2, 7, 14, 14, *lists, np.array([10.0, 2.0])) == penalty_s
     rule = Petals(PetalsPlacement(), penalty="sessions").compose(crowded_system(), np.random.default_rng(0)).rule
@@ -168,7 +168,10 @@ def test_a_server_with_as_many_jobs_as_sessions_costs_10_s_whatever_they_hold(li
 
 
 def test_a_mean_token_counts_the_prompt():
-    """Check that a hop then costs 1/20 of the time of its blocks for 2000 input and 20 output tokens."""
+    """Check that a hop costs a share of the job's time on its blocks.
+
+    It is 1/20 for jobs with 2000 input and 20 output tokens.
+    """
     system = replace(crowded_system(), mean_job=(1.0, 2000.0, 19.0))
     rng, mean_token = np.random.default_rng, Petals(PetalsPlacement(), hop_time="mean_token")
     composition = mean_token.compose(system, rng(0))

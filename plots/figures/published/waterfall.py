@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from plots.drawing.curves import NONE, texts
 from plots.drawing.panels import draws_in
 from plots.drawing.shapley import shapley_shares
-from plots.drawing.style import COLOURS, new_figure
+from plots.drawing.style import COLOURS, legend_below, new_figure
 from store.tables.labels import Labels
 from store.tables.reading import Results, axes_of
 from store.tables.statistics import complete_means
@@ -85,10 +85,10 @@ EXACT = {**PUBLISHED, "dispatch": "jffc"}
 PRINTED = {**EXACT, "placement": "gbp_cr", "allocation": "gca"}
 # Steps of the proposed scheme, once BPRR is fair. The last two replace the published choice of c.
 PROPOSED_STEPS: tuple[tuple[str, Setting], ...] = (
-    ("JFFC acts at every event", EXACT),
-    ("GBP-CR and GCA as printed", PRINTED),
-    ("c = 7", {**PRINTED, "tuning": "fixed"}),
-    ("c by Theorem 4's lower bound", {**PRINTED, "algorithm": "proposed_tuned", "tuning": NONE}),
+    ("+ JFFC acts at every event", EXACT),
+    ("+ GBP-CR and GCA as printed", PRINTED),
+    ("… with c = 7 instead", {**PRINTED, "tuning": "fixed"}),
+    ("… with c by Theorem 4's lower bound", {**PRINTED, "algorithm": "proposed_tuned", "tuning": NONE}),
 )
 
 
@@ -117,7 +117,7 @@ def draw(results: Results, labels: Labels) -> Figure:
         _draw_shares(below, baseline, cuts)
     cells = len(next(iter(cuts.values())))
     note = f"{cells} cells, {draws_in(results.points)} runs each; bars: mean over cells; lines: least to most"
-    figure.supxlabel(note, fontsize="small")
+    legend_below(figure, frames, 2, note)
     return figure
 
 
@@ -165,7 +165,7 @@ def _steps(baseline: Baseline, cuts: Mapping[frozenset[str], Cuts]) -> Iterable[
     yield Step("as published", cuts[published])
     for choice in baseline.choices:
         published -= {choice.axis}
-        yield Step(choice.words, cuts[published])
+        yield Step(f"+ {choice.words}", cuts[published])
 
 
 def _draw_steps(axes: Axes, steps: list[Step], title: str) -> None:
@@ -175,11 +175,11 @@ def _draw_steps(axes: Axes, steps: list[Step], title: str) -> None:
         axes.plot([cuts.min(), cuts.max()], [line, line], color="black", linewidth=1.2, marker="|", markersize=8)
         text = f"{cuts.mean():.1f} ({cuts.min():.1f} to {cuts.max():.1f})"
         axes.annotate(text, (max(cuts.max(), 0), line), (6, 0), textcoords="offset points", va="center", size="small")
-    axes.set_yticks(range(len(steps)), [steps[0].words, *(f"+ {step.words}" for step in steps[1:])])
+    axes.set_yticks(range(len(steps)), [step.words for step in steps])
     axes.axvline(0, color="black", linewidth=0.8)
     most = max(cuts.max() for _, cuts in steps)
     least = min(min(cuts.min() for _, cuts in steps), 0)
-    axes.set(xlabel="cut (%)", title=title, xlim=(least - 0.03 * most, 1.45 * most))
+    axes.set(xlabel="cut (%)", ylabel="step", title=title, xlim=(least - 0.03 * most, 1.45 * most))
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
 
@@ -196,8 +196,11 @@ def _draw_shares(axes: Axes, baseline: Baseline, cuts: Mapping[frozenset[str], C
             beside = (max(share, 0), line + offset)
             axes.annotate(f"{share:.1f}", beside, (4, 0), textcoords="offset points", va="center", size="small")
     axes.set_yticks(range(len(baseline.choices)), [choice.name for choice in baseline.choices])
-    axes.set(xlabel="Shapley share (points of per cent)", title=f"what the published choices for {baseline.name} add")
+    axes.set(
+        xlabel="Shapley share of the cut (%)",
+        ylabel="published choice",
+        title=f"what the published choices for {baseline.name} add",
+    )
     axes.margins(x=0.12)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
-    axes.legend(loc="center right", fontsize="small")

@@ -49,7 +49,7 @@ class PublishedRoutes:
         self._jobs: list[Served] = []
 
     def serve(self, jobs: Jobs) -> list[Served]:
-        """Return all jobs; a job takes its size times the mean time of its path, with the system's mean job."""
+        """Return all jobs; each takes its size times the mean time of its path."""
         for now_s, size in zip(jobs.arrival_s.tolist(), jobs.size.tolist(), strict=True):
             self._serve(now_s, size)
         return self._jobs
@@ -70,7 +70,7 @@ class PublishedRoutes:
         self._jobs.append(Served(path, start_s, start_s + size * mean_s, expected_end_s))
 
     def _expect(self, job: Served, now_s: float) -> None:
-        """Correct the expected end of a job that has started, or that has waited for too long."""
+        """Update the expected end of a job that has started or waits too long."""
         rules, least_s = self._rules, self._mean_s(job.path) + self._rules.initial_delay_s
         if rules.occupancy == "believed_without_wait":
             return
@@ -109,7 +109,7 @@ class PublishedRoutes:
         return self._room_after_s(hop, [(job.expected_end_s, job) for job in listed], now_s)
 
     def _room_after_s(self, hop: Hop, ends: list[tuple[float, Served]], now_s: float) -> float:
-        """Return the least time after which there is room for a hop, if jobs end at these times."""
+        """Return the time until there is room for a hop if jobs end so."""
         left, after_s = self._left(hop.server, [job for _, job in ends]), 0.0
         for end_s, job in sorted(ends, key=lambda end: end[0]):
             if left >= hop.blocks:

@@ -96,7 +96,7 @@ def waiting_s(routed: RoutedComposition, jobs: Jobs, **changes: object) -> np.nd
 
 @pytest.mark.parametrize("change", [{"waiting": "planned"}, {"occupancy": "believed"}])
 def test_each_rule_changes_the_waits(change):
-    """Start from the default rules, under which the comparison above could hide a rule that does nothing."""
+    """Change one rule at a time, as the comparison above could pass without it."""
     rng = np.random.default_rng(352)
     changed = 0
     for _ in range(5):
@@ -145,7 +145,7 @@ def test_jobs_without_a_path_are_no_longer_looked_at():
 
 
 def test_lists_of_jobs_that_are_only_believed_grow():
-    """Serve short jobs that stay listed for 1,000 s, far more than a server has slots."""
+    """List far more jobs than a server has slots, each for 1,000 s."""
     rng = np.random.default_rng(355)
     routed, plain = random_pair(rng, "sessions", "planned", "believed", 1000.0)
     jobs = replace(jobs_for(rng, routed, 0.2), size=np.full(80, 1e-3))
