@@ -175,17 +175,40 @@ def test_a_delay_that_makes_chains_too_slow_is_seen_as_unstable():
         stream_layout(chains, workload.chunks(0.9, RandomStreams(4), 400), 20_000, delay)
 
 
+def assert_same_result(run: published.Run) -> published.Result:
+    """Check that the harness gives the mean, c and K of the plain version."""
+    layout = made("algorithm", "proposed_published_code").compose(run.system, np.random.default_rng(0))
+    jobs = Jobs(run.arrival_s, run.size, np.array([run.system.mean_job[1:]]), np.zeros(run.size.size))
+    times = simulate_layout(layout, jobs, Independent(published.REQUEST_DELAY_S)).times
+    plain = published.proposed(run)
+    assert times.mean_s("response") == pytest.approx(plain.mean_s, rel=1e-9)
+    assert layout.placement.reserved_capacity == plain.capacity
+    assert layout.placement.reserved_chain_count == plain.chains
+    return plain
+
+
+def test_runs_on_made_up_networks_equal_those_of_the_published_code():
+    rng, results = np.random.default_rng(369), []
+    for servers in published.SERVER_COUNTS:
+        for fast_share in published.FAST_SHARES:
+            fast = np.arange(servers) < servers * fast_share
+            rtt_s = np.sort(rng.uniform(0.005, 0.05, servers))
+            servers_drawn = published.servers_of(rtt_s, fast)
+            system = System(published.MODEL, servers_drawn, published.RATE_PER_S, (1.0, 2000.0, 19.0))
+            arrival_s = np.cumsum(rng.exponential(1 / published.RATE_PER_S, published.JOB_COUNT))
+            size = rng.exponential(size=published.JOB_COUNT)
+            run = published.Run(0, (), np.zeros((0, 0)), fast, system, arrival_s, size)
+            results.append(assert_same_result(run))
+    assert len({result.capacity for result in results}) > 3
+    assert len({result.chains for result in results}) > 5
+
+
 def test_recorded_runs_of_the_authors_simulator():
     """Check mean, c and K by the plain version and by the harness."""
-    scheme, anchors = made("algorithm", "proposed_published_code"), published.anchors_file()
+    anchors = published.anchors_file()
     for recorded in published.recorded_runs():
         run = published.draw_run(anchors, recorded.servers, recorded.fast_share, recorded.run)
-        plain = published.proposed(run)
+        result = assert_same_result(run)
         assert run.seed == recorded.seed
-        assert plain.mean_s == pytest.approx(recorded.proposed_s, rel=1e-6)
-        layout = scheme.compose(run.system, np.random.default_rng(0))
-        jobs = Jobs(run.arrival_s, run.size, np.array([run.system.mean_job[1:]]), np.zeros(run.size.size))
-        times = simulate_layout(layout, jobs, Independent(published.REQUEST_DELAY_S)).times
-        assert times.mean_s("response") == pytest.approx(recorded.proposed_s, rel=1e-6)
-        chosen = layout.placement.reserved_capacity, layout.placement.reserved_chain_count
-        assert chosen == (plain.capacity, plain.chains) == (recorded.proposed_c, recorded.proposed_chains)
+        assert result.mean_s == pytest.approx(recorded.proposed_s, rel=1e-6)
+        assert (result.capacity, result.chains) == (recorded.proposed_c, recorded.proposed_chains)
