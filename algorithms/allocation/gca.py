@@ -32,7 +32,7 @@ def gca(system: System, placement: Placement) -> Composition:
 
 
 def gca_published_code(system: System, placement: Placement) -> Composition:
-    """Return the chains of Alg. 2 if every hop costs what all blocks of its server cost.
+    """Return the chains of Alg. 2, charged for all blocks of their servers.
 
     So the authors' simulator counts: a job takes the time and the slots of m_j blocks where it runs m_ij. Chains over
     overlapping ranges are then charged for blocks that they do not run, so this is not the default. The simulator also
@@ -131,7 +131,7 @@ def _sorted_edges(hosts: Hosts, model_blocks: int) -> Edges:
 
 @compiled(inline=True)
 def _charged(hosts: Hosts, j: int, blocks: int) -> int:
-    """Return the blocks for whose time and slots a hop over server j is charged."""
+    """Return the blocks that a hop over server j is charged for."""
     return max(blocks, hosts.least_charged[j])
 
 

@@ -28,7 +28,7 @@ def ilp(system: System, placement: Placement) -> Composition:
 
 
 def slots_of_jobs(composition: Composition) -> NDArray[np.int64]:
-    """Return (J, K) the cache slots that a job on chain k takes at server j."""
+    """Return (J, K) the slots that a job on chain k takes."""
     blocks = np.zeros((len(composition.system.servers), len(composition)), dtype=np.int64)
     chain = np.repeat(np.arange(len(composition)), np.diff(composition.hop_start))
     blocks[composition.hop_server, chain] = composition.hop_charged

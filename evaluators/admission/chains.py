@@ -131,9 +131,9 @@ def decide(policy, chains, started):  # type: ignore[no-untyped-def]
 
 @compiled
 def start_all(chains: Chains, k: int, started: Ints) -> int:
-    """Start all jobs that wait for chain k or in the central queue on chain k; return their number.
+    """Start all jobs that wait for chain k, or centrally, on chain k.
 
-    The capacity is no limit. Jobs that wait for other chains stay there.
+    The capacity is no limit. Returns the number of started jobs.
     """
     count = 0
     for queue in (k, chains.capacity.size):

@@ -87,7 +87,7 @@ def _decide(rule, state, now_s, started):
 
 
 def decides_after(state, is_end):
-    """Return whether `decide` must be called after an event, which is an end or not."""
+    """Return whether `decide` must be called after an end or another event."""
 
 
 @_for_compiled_code(decides_after)
@@ -98,7 +98,7 @@ def _decides_after(state, is_end):
 
 
 def start_all(state, held, started):
-    """Start all jobs that wait for what a job has held, or for any chain; return their number.
+    """Start all jobs that can use what a job has held; return their number.
 
     It replaces `decide` after the last arrival if `decide` is not called after ends.
     """

@@ -121,7 +121,10 @@ def _queue(layout: Layout) -> tuple[float, NDArray[np.float64], NDArray[np.int64
 
 
 def theory_holds(layout: Layout, workload: Workload) -> bool:
-    """Return whether arrivals are Poisson, sizes exponential and jobs dispatched by JFFC after every event."""
+    """Return whether arrivals are Poisson, sizes exponential and jobs dispatched by JFFC.
+
+    JFFC must be called after every event.
+    """
     rule = layout.rule
     under_jffc = isinstance(rule, Dispatch) and rule.policy is JFFC.policy and rule.looks == JFFC.looks
     return under_jffc and is_poisson_exponential(workload)

@@ -35,10 +35,11 @@ class StartedJobs(NamedTuple):
 def simulate_chunks(
     chunks: Iterable[Jobs], table: ChainTable, dispatch: Dispatch, request_delay_s: float = 0.0
 ) -> Iterator[StartedJobs]:
-    """Serve jobs of equal lengths in chunks, as `simulate` does; each takes `request_delay_s` before its first hop.
+    """Serve jobs of equal lengths in chunks, as `simulate` does.
 
-    Yields the jobs that started in each chunk, and after the last chunk the jobs that still waited. Raises `InputError`
-    if the policy's answer is invalid or it lets jobs wait for ever.
+    Each job takes `request_delay_s` before its first hop. Yields the jobs that started in each chunk, and after the
+    last chunk the jobs that still waited. Raises `InputError` if the policy's answer is invalid or it lets jobs wait
+    for ever.
     """
     run, arrived = _ChunkedRun(table, dispatch, request_delay_s), 0
     for chunk in chunks:
@@ -96,7 +97,7 @@ class _ChunkedRun:
         return JobTimes(jobs.arrival_s, *record[:4], **served_by(admission)).of_jobs(started)
 
     def _add_room(self, job_count: int) -> None:
-        """Make room for jobs that may start beyond the capacity after the last arrival (`Dispatch.looks`)."""
+        """Make room for jobs beyond the capacity, which may start after the last arrival."""
         room, ends, vacated = self._pad.size + job_count, self._ends, self._state.vacated
         self._pad, self._ends = np.empty(room, np.int64), empty_heap(room)
         for column, before in zip(self._ends, ends, strict=True):

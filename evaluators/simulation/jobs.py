@@ -121,7 +121,7 @@ def unstable_run(layout: Layout, arrived: int, job_count: int, explanation: str 
 
 
 def _policy_explanation(layout: Layout) -> str:
-    """Say that a policy leaves too much capacity idle to keep up, or else that jobs are delayed too long."""
+    """Say that a policy leaves capacity idle, or that jobs are delayed."""
     name = "" if layout.rule is None else layout.rule.name
     if layout.rule is not None and layout.rule.work_conserving:
         return "all chains together are fast enough only without request_delay_s; lower the rate or that delay"

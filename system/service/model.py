@@ -44,7 +44,10 @@ class ServiceModel(Protocol):
 
     @property
     def request_delay_s(self) -> float:
-        """Return the seconds of each request before its first hop; only for the loop `jobs`."""
+        """Return the seconds of each request before its first hop.
+
+        They are 0 for the loop `steps`.
+        """
 
     def factors(self, rng: np.random.Generator | None) -> NDArray[np.float64]:
         """Return the factors that multiply the times of successive computations.

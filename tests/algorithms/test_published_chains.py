@@ -17,7 +17,10 @@ TRUNCATED = GbpCr(last_server="truncated")
 
 
 def small_servers(rng: np.random.Generator) -> System:
-    """Return servers none of which can host the whole model, whose blocks the published code does not limit to L."""
+    """Return servers none of which can host the whole model.
+
+    The published code does not limit the blocks of a server to L.
+    """
     system = random_system(rng, server_count=int(rng.integers(1, 25)))
     memory_gb = np.minimum(system.servers.memory_gb, system.model.block_count * system.model.block_memory_gb)
     return replace(system, servers=replace(system.servers, memory_gb=memory_gb))
@@ -27,7 +30,7 @@ def test_truncated_placements_equal_those_of_the_published_code():
     rng, incomplete, shorter = np.random.default_rng(61), 0, 0
     for _ in range(200):
         system, c = small_servers(rng), int(rng.integers(1, 8))
-        placement, expected = TRUNCATED(system, c), published.place(system, c)
+        placement, expected = TRUNCATED(system, c), published.place_blocks(system, c)
         assert placement.block_count.tolist() == expected.count
         assert placement.first_block.tolist() == expected.first
         assert placement.reserved_chain.max() + 1 == expected.chains
@@ -62,7 +65,7 @@ def test_truncated_chains_count_their_own_blocks_toward_the_required_rate():
 
 
 def assert_same_chains(system: System, blocks: published.Blocks, composition: Composition) -> None:
-    """Check that the chains are those of the published code, apart from the order of chains with equal times."""
+    """Check that the chains, fastest first, are those of the published code."""
     chains = sorted(published.allocate(system, blocks, first_hop_free=False), key=lambda chain: chain.time_s)
     assert [list(chain.servers) for chain in composition.chains] == [chain.servers for chain in chains]
     assert composition.capacity.tolist() == [chain.capacity for chain in chains]
@@ -111,7 +114,10 @@ def test_a_hop_is_not_charged_for_less_than_it_runs():
 
 
 def chains_in_order(rng: np.random.Generator) -> tuple[System, list[published.PublishedChain]]:
-    """Return chains of one server each, fastest first, with a rate that they can carry at the target load or not."""
+    """Return chains of one server each, fastest first, with a random arrival rate.
+
+    They may carry it at the target load or not.
+    """
     count = int(rng.integers(1, 6))
     time_s, capacity = np.sort(rng.uniform(1, rng.choice([1.3, 6]), count)), rng.integers(1, 9, count)
     servers = Servers(1 + 0.1001 * capacity, time_s, np.zeros(count))
@@ -140,7 +146,10 @@ def test_the_estimate_equals_that_of_the_published_code():
 
 
 def test_the_estimate_of_one_chain_follows_from_its_formula():
-    """Check a chain of 4 slots at a load of 0.5: its time and 0.3 of 0.5 / (0.5 * 4) of it."""
+    """Check a chain of 4 slots at a load of 0.5.
+
+    The estimate is its time and 0.3 of 0.5 / (0.5 * 4) of it.
+    """
     system = System(served_model(1), Servers([1.41], [2.0], [0.0]), 1.0)
     assert published_estimate_s(gca(system, Placement([0], [1]))) == pytest.approx(2.0 * (1 + 0.3 / 4))
 

@@ -146,6 +146,12 @@ def test_a_real_run_refuses_impossible_settings():
         (("evaluator.device=tpu",), InputError, "cuda"),
         (("evaluator.device=cuda",), InputError, "no CUDA device"),
         (("evaluator.weights=nowhere",), InputError, "nowhere"),
+        (
+            ("service.request_delay_s=0.07",),
+            NotApplicableError,
+            "request_delay_s = 0.07: a real run does not imitate it",
+        ),
+        (("dispatch=jffc_published_code",), NotApplicableError, "looks = arrivals: real runs call the policy"),
     ):
         point = instantiate(case_of(*LOCAL, *LLAMA, "evaluator=runtime", "evaluator.engine=local", *words))
         with pytest.raises(error, match=sentence):

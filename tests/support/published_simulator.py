@@ -83,7 +83,10 @@ class RecordedRun(NamedTuple):
 
 
 def recorded_file(name: str) -> Path:
-    """Return a file of recorded data; skip the test where the folder CHAIN_DATA does not have it."""
+    """Return a file of recorded data, or skip the test.
+
+    It must be in the folder that CHAIN_DATA names.
+    """
     path = Path(os.environ.get("CHAIN_DATA", "/dev/null")) / name
     if not path.is_file():
         pytest.skip(f"needs {name} in the folder that CHAIN_DATA names")
@@ -105,7 +108,7 @@ def recorded_runs() -> list[RecordedRun]:
 
 @cache
 def read_network(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Return the anchors by number, the median latency of each, and their synthetic round trips."""
+    """Return the anchors, their median latencies and their synthetic round trips."""
     rows = defaultdict(list)
     with path.open() as file:
         for row in csv.DictReader(file):
@@ -123,9 +126,10 @@ def read_network(path: Path) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
 
 
 def draw_run(path: Path, servers: int, fast_share: float, run: int) -> Run:
-    """Return run number `run` (from 1) of a cell, from the file of RIPE Atlas anchors at `path`.
+    """Return run number `run` (from 1) of a cell.
 
-    numpy's `RandomState` gives the numbers of MATLAB's generator. One stream draws the servers, the gaps and the sizes.
+    `path` is the file of RIPE Atlas anchors. numpy's `RandomState` gives the numbers of MATLAB's generator. One stream
+    draws the servers, the gaps and the sizes.
     """
     cell = SERVER_COUNTS.index(servers) + 1, FAST_SHARES.index(fast_share) + 1
     seed = FIRST_SEED + 10_000 * cell[0] + 1_000 * cell[1] + run
@@ -146,17 +150,18 @@ def draw_run(path: Path, servers: int, fast_share: float, run: int) -> Run:
 
 
 def servers_of(rtt_s: np.ndarray, fast: np.ndarray) -> Servers:
-    """Return the simulator's servers: 50 ms for each visit, and a round trip for each token."""
+    """Return the simulator's servers, with 50 ms for each visit."""
     none = np.zeros(fast.size)
     per_token_s = np.where(fast, 5 / 156, 5 / 78) / 1e3, np.where(fast, 1.32 / 1.02, 1.32 / 0.51) / 1e3
     block_s = np.column_stack([none + 1e-3, *per_token_s])
     return Servers(np.where(fast, 40.0, 20.0), np.column_stack([rtt_s + 0.05, none, rtt_s]), block_s)
 
 
-def place(system: System, c: int) -> Blocks:
-    """Return GBP-CR's placement: a chain's last server hosts only the blocks that the chain lacks.
+def place_blocks(system: System, c: int) -> Blocks:
+    """Return GBP-CR's placement, in which chains do not overlap.
 
-    A server is not added to an open chain if the unused servers together cannot complete the chain.
+    The last server of a chain hosts only the blocks that the chain lacks. A server is not added to an open chain if the
+    unused servers together cannot complete the chain.
     """
     model, count = system.model, len(system.servers)
     most = [floor(gb / (model.block_memory_gb + model.cache_memory_gb * c)) for gb in system.servers.memory_gb.tolist()]
@@ -174,7 +179,7 @@ def place(system: System, c: int) -> Blocks:
 
 
 def allocate(system: System, blocks: Blocks, first_hop_free: bool = True) -> list[PublishedChain]:
-    """Return GCA's chains, in which every hop costs what all blocks of its server cost.
+    """Return GCA's chains, whose hops cost what all blocks of the server cost.
 
     A server leaves the graph as a whole. In the published code the first hop of a path is free while it is searched.
     """
@@ -202,7 +207,7 @@ def allocate(system: System, blocks: Blocks, first_hop_free: bool = True) -> lis
 def _shortest_path(
     servers: list[int], first: list[int], end: list[int], time_s: list[float], block_count: int, first_hop_free: bool
 ) -> list[int]:
-    """Return the shortest path through all blocks by Dijkstra's algorithm; empty if there is none."""
+    """Return Dijkstra's shortest path through all blocks; empty if there is none."""
     length_s = {j: 0.0 if first_hop_free else time_s[j] for j in servers if first[j] == 0}
     before: dict[int, int] = {}
     unseen = set(servers)
@@ -222,7 +227,10 @@ def _shortest_path(
 
 
 def estimated_mean_s(system: System, chains: list[PublishedChain]) -> float:
-    """Return the simulator's estimate of the mean response time, which chooses c; infinite if it refuses c."""
+    """Return the estimate of the mean response time that chooses c.
+
+    It is infinite if the simulator refuses c.
+    """
     rate, share = system.arrival_rate_per_s, system.target_load
     total = sum(chain.capacity / chain.time_s for chain in chains)
     if not chains or total < rate / share:
@@ -247,11 +255,11 @@ def estimated_mean_s(system: System, chains: list[PublishedChain]) -> float:
 
 
 def choose_capacity(system: System, first_hop_free: bool = True) -> int | None:
-    """Return the c with the least estimate, the first of equals; None if every c is refused."""
+    """Return the c with the least estimate; None if every c is refused."""
     room_gb = system.servers.memory_gb.max() - system.model.block_memory_gb
     best, least_s = None, inf
     for c in range(1, min(floor(room_gb / system.model.cache_memory_gb), LARGEST_CAPACITY) + 1):
-        blocks = place(system, c)
+        blocks = place_blocks(system, c)
         if blocks.chains == 0:
             continue
         estimate_s = estimated_mean_s(system, allocate(system, blocks, first_hop_free))
@@ -263,7 +271,7 @@ def choose_capacity(system: System, first_hop_free: bool = True) -> int | None:
 def serve(
     arrival_s: np.ndarray, size: np.ndarray, chains: list[PublishedChain], delay_s: float = REQUEST_DELAY_S
 ) -> tuple[np.ndarray, int]:
-    """Return the response time of each job under JFFC, and how many jobs wait after the last arrival.
+    """Return each job's response time under JFFC, and the jobs left in the queue.
 
     Chains and the queue are looked at only when a job arrives. After the last arrival each job that still waits starts
     when the first of all jobs in service ends, on that chain, and no job counts it.
@@ -296,6 +304,6 @@ def proposed(run: Run) -> Result:
     """Return what the simulator reports of the proposed scheme in a run."""
     c = choose_capacity(run.system)
     assert c is not None, "the published code then takes the c with the largest rate; no published run needs that"
-    blocks = place(run.system, c)
+    blocks = place_blocks(run.system, c)
     response_s, left = serve(run.arrival_s, run.size, allocate(run.system, blocks))
     return Result(float(response_s.mean()), c, blocks.chains, left)

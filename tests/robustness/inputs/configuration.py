@@ -78,6 +78,8 @@ NULL_OR_TYPE = (  # key, value, how it is echoed, remedy, a choice that has the 
     ("model.name", 7, "7", "text"),
     ("model.block_memory_gb", "1 GB", "1 GB", "a number"),
     ("algorithm.placement", 5, "5", "the configuration of a function"),
+    ("algorithm.placement.last_server", None, "null", "text"),
+    ("algorithm.placement.last_server", "half", "half", "must be one of whole, truncated"),
     ("algorithm.dispatch", None, "null", "the configuration of a Dispatch"),
     ("algorithm.tuning.capacity", "x", "x", "a whole number"),
     ("algorithm.placement.small_server_block_cap", "four", "four", "a whole number or null", "algorithm=petals"),
@@ -113,6 +115,8 @@ UNITS = (
     ("model.cache_memory_gb", 1e-30, "1e-30", "0 or at least 1e-15; check the unit"),
     ("model.block_memory_gb", 1.32e9, "1320000000.0", "check the unit"),
     ("demand.per_s", 1e12, "1000000000000.0", "check the unit"),
+    ("evaluator.service.request_delay_s", 70, "70", "at most 10.0; check the units"),
+    ("evaluator.service.request_delay_s", -0.1, "-0.1", "must be a finite number, 0 or above"),
     ("evaluator.service.handling_s", 250, "250", "at most 10.0; check the units", "service=steps"),
 )
 BOUNDS = (

@@ -65,7 +65,7 @@ def test_every_job_has_the_time_of_the_published_code(load, delay_s):
 
 
 def test_a_queued_job_starts_at_the_next_arrival_and_the_last_ones_share_a_slot():
-    """Check one slot: jobs of 2 s come at 0, 1, 5 and, while one is in service, at 5.5 and 5.6."""
+    """Check one slot, and two jobs that wait after the last arrival."""
     jobs = Jobs(np.array([0.0, 1.0, 5.0, 5.5, 5.6]), np.ones(5), np.zeros((1, 2)), np.zeros(5))
     at_arrivals = simulate(jobs, [2.0], [1], JFFC_PUBLISHED_CODE)
     assert at_arrivals.waiting_s == pytest.approx([0.0, 4.0, 2.0, 1.5, 1.4])
@@ -73,7 +73,7 @@ def test_a_queued_job_starts_at_the_next_arrival_and_the_last_ones_share_a_slot(
 
 
 def test_queues_of_chains_wait_for_arrivals_too():
-    """Check that a policy with a queue for each chain serves every job, each on the chain that it has joined."""
+    """Check a policy with queues of chains: jobs start only at arrivals."""
     rng = np.random.default_rng(362)
     policy = replace(JSQ, looks="arrivals")
     for _ in range(10):
@@ -102,7 +102,10 @@ def test_theory_does_not_hold_for_events_only_at_arrivals():
 
 
 def charging_extra() -> Composition:
-    """Return a chain of two servers that host blocks 0, 1 and 1, 2, charged for both blocks of both."""
+    """Return a chain of two servers, each charged for both of its blocks.
+
+    They host blocks 0, 1 and 1, 2.
+    """
     system = System(served_model(3), Servers([9.0, 9.0], [1.0, 1.0], [0.1, 0.1]), 0.01)
     hops = np.array([0, 1]), np.array([2, 1]), np.array([0, 2]), np.array([2])
     return Composition.of_hops(system, Placement([0, 1], [2, 2]), *hops, np.array([2, 2]))
@@ -134,7 +137,7 @@ def test_steps_and_real_runs_refuse_what_they_cannot_follow(layout, message):
 
 
 def same_but_delayed(delayed: JobTimes, plain: JobTimes, delay_s: float) -> bool:
-    """Return whether service and first token of jobs that do not wait come later by the delay."""
+    """Return whether service and first token of jobs without waiting are delayed."""
     assert (plain.waiting_s == 0).all()
     assert (delayed.waiting_s == 0).all()
     assert delayed.output_token_s.tobytes() == plain.output_token_s.tobytes()
@@ -172,17 +175,40 @@ def test_a_delay_that_makes_chains_too_slow_is_seen_as_unstable():
         stream_layout(chains, workload.chunks(0.9, RandomStreams(4), 400), 20_000, delay)
 
 
+def assert_same_result(run: published.Run) -> published.Result:
+    """Check that the harness gives the mean, c and K of the plain version."""
+    layout = made("algorithm", "proposed_published_code").compose(run.system, np.random.default_rng(0))
+    jobs = Jobs(run.arrival_s, run.size, np.array([run.system.mean_job[1:]]), np.zeros(run.size.size))
+    times = simulate_layout(layout, jobs, Independent(published.REQUEST_DELAY_S)).times
+    plain = published.proposed(run)
+    assert times.mean_s("response") == pytest.approx(plain.mean_s, rel=1e-9)
+    assert layout.placement.reserved_capacity == plain.capacity
+    assert layout.placement.reserved_chain_count == plain.chains
+    return plain
+
+
+def test_runs_on_made_up_networks_equal_those_of_the_published_code():
+    rng, results = np.random.default_rng(369), []
+    for servers in published.SERVER_COUNTS:
+        for fast_share in published.FAST_SHARES:
+            fast = np.arange(servers) < servers * fast_share
+            rtt_s = np.sort(rng.uniform(0.005, 0.05, servers))
+            servers_drawn = published.servers_of(rtt_s, fast)
+            system = System(published.MODEL, servers_drawn, published.RATE_PER_S, (1.0, 2000.0, 19.0))
+            arrival_s = np.cumsum(rng.exponential(1 / published.RATE_PER_S, published.JOB_COUNT))
+            size = rng.exponential(size=published.JOB_COUNT)
+            run = published.Run(0, (), np.zeros((0, 0)), fast, system, arrival_s, size)
+            results.append(assert_same_result(run))
+    assert len({result.capacity for result in results}) > 3
+    assert len({result.chains for result in results}) > 5
+
+
 def test_recorded_runs_of_the_authors_simulator():
-    """Check mean, c and K of 32 runs: the plain version, and the harness with all options."""
-    scheme, anchors = made("algorithm", "proposed_published_code"), published.anchors_file()
+    """Check mean, c and K by the plain version and by the harness."""
+    anchors = published.anchors_file()
     for recorded in published.recorded_runs():
         run = published.draw_run(anchors, recorded.servers, recorded.fast_share, recorded.run)
-        plain = published.proposed(run)
+        result = assert_same_result(run)
         assert run.seed == recorded.seed
-        assert plain.mean_s == pytest.approx(recorded.proposed_s, rel=1e-6)
-        layout = scheme.compose(run.system, np.random.default_rng(0))
-        jobs = Jobs(run.arrival_s, run.size, np.array([run.system.mean_job[1:]]), np.zeros(run.size.size))
-        times = simulate_layout(layout, jobs, Independent(published.REQUEST_DELAY_S)).times
-        assert times.mean_s("response") == pytest.approx(recorded.proposed_s, rel=1e-6)
-        chosen = layout.placement.reserved_capacity, layout.placement.reserved_chain_count
-        assert chosen == (plain.capacity, plain.chains) == (recorded.proposed_c, recorded.proposed_chains)
+        assert result.mean_s == pytest.approx(recorded.proposed_s, rel=1e-6)
+        assert (result.capacity, result.chains) == (recorded.proposed_c, recorded.proposed_chains)
