@@ -25,7 +25,7 @@ class Twister(np.random.Generator):
     """
 
     def __init__(self, seed: int, taken: int = 0) -> None:
-        """Seed the Mersenne Twister, and skip the first uniform numbers."""
+        """Start from a seed, and skip the first uniform numbers."""
         bits = np.random.MT19937()
         bits.state = np.random.RandomState(seed).get_state(legacy=False)  # type: ignore[assignment]  # it is one
         super().__init__(bits)

@@ -140,10 +140,10 @@ def _setting(baseline: Baseline, published: frozenset[str]) -> Setting:
 
 def _cuts(means: pd.DataFrame, ours: Setting, theirs: Setting) -> Cuts:
     """Return 1 - ours/theirs by cell, in per cent, for the means over runs, as the paper takes them."""
-    return 100 * (1 - _at(means, ours) / _at(means, theirs))
+    return 100 * (1 - _of_setting(means, ours) / _of_setting(means, theirs))
 
 
-def _at(means: pd.DataFrame, setting: Setting) -> pd.Series:
+def _of_setting(means: pd.DataFrame, setting: Setting) -> pd.Series:
     """Return the means of a setting by cell; other axes do not apply to it.
 
     Raises `KeyError` if there are none.
