@@ -73,7 +73,7 @@ def require_steps(layout: Layout, runs: str) -> None:
     looks = getattr(layout.rule, "looks", "events")
     if looks != "events":
         raise NotApplicableError(
-            f"looks = {looks}: {runs} call the policy after every event; use dispatch.looks=events or "
+            f"looks = {looks}: {runs} call the policy after every event; use dispatch=jffc, or "
             "service=independent with evaluator=simulation"
         )
     if isinstance(layout, Composition) and layout.charges_extra:

@@ -182,7 +182,7 @@ def test_options_of_a_service_model_override_those_of_its_file(folder):
         ),
         (
             {"name": "independent", "slowdown": 2},
-            "key of service = slowdown: unknown; choose one of name",
+            "key of service = slowdown: unknown; choose one of name, request_delay_s",
         ),
         ({"name": "steps", "batching": "all"}, "service: batching = all: must be one of serial, decode"),
         ({"name": "steps", "slowdown": "much"}, "service: slowdown = much: must be a finite number above 0"),
@@ -266,7 +266,7 @@ def test_card_and_document_name_the_service_model(folder):
     words = " ".join(plan_card(study(exact), "", exact).split())
     assert "exponential job sizes and the service model independent;" in words
     settings = [plan_document(study(best), best)["plan"]["inventory"]["service"] for best in (alone, slowed)]
-    assert settings[0] == {"name": "independent", "settings": {}}
+    assert settings[0] == {"name": "independent", "settings": {"request_delay_s": 0}}
     assert settings[1]["name"] == "steps"
     of_file = {
         key: value for key, value in yaml.safe_load((FOLDER / "steps.yaml").read_text()).items() if key[0] != "_"
