@@ -1,20 +1,14 @@
 """Demand: the arrival rate, given as a rate, taken from the workload, or as a share of a reference's service rate."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 
-from system import Composition, InputError, NotApplicableError, System
+from algorithms.tuning import Composer
+from system import InputError, NotApplicableError, System
 from system.checks import require_positive, require_share
 from system.random_streams import is_deterministic
-
-
-class Composer(Protocol):
-    """A complete scheme that makes chains."""
-
-    def compose(self, system: System, rng: np.random.Generator) -> Composition:
-        """Return the scheme's composition for a system."""
 
 
 @dataclass(frozen=True)

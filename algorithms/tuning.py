@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from system import Composition, InfeasibleError, System, UnstableError
 from system.checks import require, require_count
 from system.limits import CANDIDATES, SLOTS
+from system.random_streams import is_deterministic
 
 Compose = Callable[[int], Composition]
 Objective = Callable[[Composition], float]
@@ -74,3 +76,26 @@ class BestCapacity:
             limit <= CANDIDATES, "c_max", limit, f"are too many c to try; set tuning.largest to {CANDIDATES:,} or less"
         )
         return choose_capacity(compose, self.objective, range(1, limit + 1))
+
+
+class Composer(Protocol):
+    """A complete scheme that makes chains."""
+
+    def compose(self, system: System, rng: np.random.Generator) -> Composition:
+        """Return the scheme's composition for a system."""
+
+
+@dataclass(frozen=True)
+class CapacityOf:
+    """The c that another scheme without random choices chooses for the same system."""
+
+    scheme: Composer
+
+    def __post_init__(self) -> None:
+        name = type(self.scheme).__name__
+        require(is_deterministic(self.scheme), "scheme", name, "makes random choices; name a scheme that makes none")
+
+    def __call__(self, system: System, compose: Compose) -> Composition:
+        """Return the composition for the c of the other scheme."""
+        chosen = self.scheme.compose(system, np.random.default_rng(0))
+        return compose(chosen.placement.reserved_capacity)

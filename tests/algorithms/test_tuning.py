@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from algorithms.allocation.gca import gca
+from algorithms.allocation.gca import gca, gca_published_code
 from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.gbp_cr import GbpCr
+from algorithms.placement.random_feasible import RandomFeasible
 from algorithms.proposed import Proposed
-from algorithms.tuning import BestCapacity, Compose, FixedCapacity, choose_capacity
+from algorithms.tuning import BestCapacity, CapacityOf, Compose, FixedCapacity, choose_capacity
 from evaluators.points.simulated import SimulatedMean
 from evaluators.points.theory import ExactPercentile, Surrogate, exact_mean_s, lower_bound_s, upper_bound_s
 from evaluators.queueing import exact, theorem4
@@ -111,6 +112,18 @@ def test_the_candidates_are_1_to_c_max(largest):
 @pytest.mark.parametrize("c", [1, 3, 7])
 def test_a_fixed_c_is_used_as_given(c):
     assert FixedCapacity(c)(WORKED_EXAMPLE, compose(WORKED_EXAMPLE)).placement.reserved_capacity == c
+
+
+@pytest.mark.parametrize("c", [2, 5])
+def test_the_c_of_another_scheme_is_used_for_these_chains(c):
+    other = Proposed(GbpCr(last_server="truncated"), gca_published_code, FixedCapacity(c), JFFC)
+    composition = CapacityOf(other)(WORKED_EXAMPLE, compose(WORKED_EXAMPLE))
+    assert composition.chains == compose(WORKED_EXAMPLE)(c).chains
+
+
+def test_the_other_scheme_must_not_choose_at_random():
+    with pytest.raises(InputError, match="scheme = Proposed: makes random choices"):
+        CapacityOf(Proposed(RandomFeasible(), gca, FixedCapacity(1), JFFC))
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ PETALS = Baseline(
 _PUBLISHED = ("gbp_cr_published_code", "gca_published_code", "published_code", "jffc_published_code")
 PUBLISHED: Setting = {"algorithm": "proposed", **dict(zip(PROPOSED_AXES, _PUBLISHED, strict=True))}
 EXACT = {**PUBLISHED, "dispatch": "jffc"}
-PRINTED = {**EXACT, "placement": "gbp_cr", "allocation": "gca"}
+PRINTED = {**EXACT, "placement": "gbp_cr", "allocation": "gca", "tuning": "as_published"}
 # Steps of the proposed scheme, once BPRR is fair. The last two replace the published choice of c.
 PROPOSED_STEPS: tuple[tuple[str, Setting], ...] = (
     ("+ JFFC acts at every event", EXACT),
