@@ -163,6 +163,7 @@ def test_counts_of_the_worked_example():
     ]
     assert measured["gca_job_servers", 0.5] == 5 + np.ceil((total / 2 - 5 / 3.5) * 4)
     assert measured["gca_job_servers", 0.9] == 10 + np.ceil((0.9 * total - 5 / 3.5 - 5 / 4) * 4.2)
+    assert [measured["all_chains_job_servers", share] for share in shares] == [2] * len(shares)  # c = 1, two chains
     for share in shares:
         ordered = [measured[f"{name}_job_servers", share] for name in ("lower_bound", "ilp", "gca")]
         assert ordered == sorted(ordered)

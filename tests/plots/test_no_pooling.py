@@ -52,7 +52,7 @@ SPECS = {
     ),
     "fig2": Spec(
         {"constants": SETS},
-        {f"{name}_job_servers": (0.2, 0.9) for name in ("lower_bound", "ilp", "gca", "surrogate")},
+        {f"{name}_job_servers": (0.2, 0.9) for name in ("lower_bound", "ilp", "gca", "surrogate", "all_chains")},
     ),
     "fig3a": Spec(
         {"constants": SETS, "dispatch": ("jffc", "mine"), "demand.load": LOADS, "evaluator": ("simulation",)},
