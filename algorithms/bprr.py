@@ -5,14 +5,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from algorithms.placement.cg_bp import CgBp
+from algorithms.placement.cg_bp import COVERAGES, CgBp
 from algorithms.routing.links import RoutedComposition, exits_s, legal_links
-from algorithms.routing.ws_rr import expected_wait
-from system import NotApplicableError, System
+from algorithms.routing.ws_rr import expected_wait, mean_over_present
+from system import NotApplicableError, Placement, System
 from system.checks import require_not_negative, require_one_of
-from system.routing import Routing, Waiting
+from system.routing import OCCUPANCIES, WAITING, Occupancy, Routing, Waiting
 
 SESSION_RULES = ("prior_paper", "published_code")
+WAIT_ESTIMATES = ("order_statistic", "mean_over_present")
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,33 @@ class Bprr:
     mean follows from the time of a single job. With `session_rule` `prior_paper` that is the time of the shortest path
     over the placement for R = 1. With `published_code` it is the rough guess of the paper's simulator, which counts the
     blocks of only one of two servers.
+
+    The other fields name what the authors' simulator does, and default to what the prior paper says:
+
+    - `wait_estimate`: the wait that a server adds to the time of a hop. `order_statistic` is the least remaining time
+      after which there is room. `mean_over_present` is the mean time of a job on all blocks of the server, divided by
+      the number of jobs listed there; it ignores how long these have run, and so is no default.
+    - `occupancy`: the jobs that the router sees at a server (`system.routing.Routing`).
+    - `coverage`: the number of sessions for which CG-BP must serve every block (`CgBp`).
+    - `initial_delay_s`: the time before a job's first hop, for the choice of R and for estimated ends. It is not part
+      of the service time, so it is 0 by default.
     """
 
     deterministic: ClassVar[bool] = True
 
     session_rule: str = "prior_paper"
     waiting: Waiting = "fcfs"
-    initial_delay_s: float = 0.0  # time before a job's first hop; used only in the choice of R
+    initial_delay_s: float = 0.0
+    wait_estimate: str = "order_statistic"
+    occupancy: Occupancy = "present"
+    coverage: str = "sessions"
 
     def __post_init__(self) -> None:
         require_one_of(SESSION_RULES, session_rule=self.session_rule)
+        require_one_of(WAIT_ESTIMATES, wait_estimate=self.wait_estimate)
+        require_one_of(WAITING, waiting=self.waiting)
+        require_one_of(OCCUPANCIES, occupancy=self.occupancy)
+        require_one_of(COVERAGES, coverage=self.coverage)
         require_not_negative(initial_delay_s=self.initial_delay_s)
 
     def compose(self, system: System, rng: np.random.Generator) -> RoutedComposition:
@@ -52,12 +70,20 @@ class Bprr:
         return round(present + np.sqrt(present))
 
     def _with_sessions(self, system: System, sessions: int) -> RoutedComposition:
-        placement = CgBp()(system, sessions)
+        placement = CgBp(self.coverage)(system, sessions)
         slots = placement.cache_slots(system)
         links = legal_links(placement, slots, system.model.block_count)
         exit_s = exits_s(system, placement, 0.0)
         cost_s = system.communication_s[links.target] + system.block_s[links.target] * links.blocks
-        return RoutedComposition(system, placement, slots, links, cost_s, exit_s, Routing(expected_wait, self.waiting))
+        return RoutedComposition(system, placement, slots, links, cost_s, exit_s, self._routing(system, placement))
+
+    def _routing(self, system: System, placement: Placement) -> Routing:
+        delay, settings = expected_wait, np.empty(0)
+        if self.wait_estimate == "mean_over_present":
+            delay, settings = mean_over_present, system.communication_s + system.block_s * placement.block_count
+        return Routing(
+            delay, self.waiting, settings=settings, occupancy=self.occupancy, initial_delay_s=self.initial_delay_s
+        )
 
 
 def _shortest_s(composition: RoutedComposition) -> float:

@@ -43,7 +43,7 @@ def _makes(node: Mapping[str, Any], kind: Any) -> bool:
     if node.get(PARTIAL) or not (isinstance(made, type) or is_reference(node)):
         return get_origin(kind) is Callable or not node.get(PARTIAL)  # what a function returns is unknown
     if get_origin(kind) is Callable:
-        return "__call__" in dir(made)
+        return callable(made) if is_reference(node) else "__call__" in dir(made)
     if getattr(kind, "_is_protocol", False):
         return _members(kind) <= {*dir(made), *getattr(made, "__dataclass_fields__", ())}
     outer = get_origin(kind) or kind

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -33,7 +33,8 @@ class Composition:
 
     The hops of chain k are `hop_start[k]:hop_start[k + 1]`. Every composition satisfies (1)-(3). Build one with
     `Composition.of_hops`, which sorts the chains. An allocation leaves the rule open; a complete scheme sets the policy
-    that dispatches the jobs (`under`).
+    that dispatches the jobs (`under`). A job takes the time and the slots of the `hop_charged` blocks, at least those
+    that it runs.
     """
 
     system: System
@@ -43,6 +44,7 @@ class Composition:
     hop_start: NDArray[np.int64]  # (K + 1,)
     capacity: NDArray[np.int64]  # (K,), c_k
     rule: "Dispatch | None" = None
+    hop_charged: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # (hops,); empty: m_ij
 
     @staticmethod
     def of_hops(
@@ -52,24 +54,30 @@ class Composition:
         hop_blocks: NDArray[np.int64],
         hop_start: NDArray[np.int64],
         capacity: NDArray[np.int64],
+        hop_charged: NDArray[np.int64] | None = None,
     ) -> "Composition":
         """Return a checked composition of the given chains, fastest first.
 
-        Chains are sorted by their mean service times; ties keep the given order. Raises `InfeasibleError` if there is
+        Chains are sorted by their mean service times; ties keep the given order. `hop_charged` is for allocations that
+        charge a job for more blocks than it runs. Raises `InfeasibleError` if there is
         no chain, or if the chains break (1)-(3).
         """
         capacity = whole_vector("capacity", capacity, minimum=1)
         if capacity.size == 0:
             raise InfeasibleError(_why_no_chain(system, placement))
-        _check_hops(len(system.servers), hop_server, hop_blocks, hop_start, capacity)
-        coefficients_s = _job_coefficients_s(system, hop_server, hop_blocks, hop_start)
+        charged = hop_blocks if hop_charged is None else hop_charged
+        _check_hops(len(system.servers), hop_server, hop_blocks, hop_start, capacity, charged)
+        coefficients_s = _job_coefficients_s(system, hop_server, charged, hop_start)
         order = np.argsort(coefficients_s @ np.asarray(system.mean_job), kind="stable")
         length = np.diff(hop_start)[order]
         start = np.concatenate([[0], np.cumsum(length)])
         hops = np.repeat(hop_start[:-1][order] - start[:-1], length) + np.arange(start[-1])
-        return Composition(system, placement, hop_server[hops], hop_blocks[hops], start, capacity[order])
+        chains = hop_server[hops], hop_blocks[hops], start, capacity[order]
+        return Composition(system, placement, *chains, hop_charged=charged[hops])
 
     def __post_init__(self) -> None:
+        if self.hop_charged.size == 0:
+            object.__setattr__(self, "hop_charged", self.hop_blocks)
         self.check()
 
     def __len__(self) -> int:
@@ -81,7 +89,7 @@ class Composition:
 
         They multiply x = (1, input tokens, output tokens - 1).
         """
-        return _job_coefficients_s(self.system, self.hop_server, self.hop_blocks, self.hop_start)
+        return _job_coefficients_s(self.system, self.hop_server, self.hop_charged, self.hop_start)
 
     @cached_property
     def mean_service_s(self) -> NDArray[np.float64]:
@@ -125,6 +133,11 @@ class Composition:
     def total_capacity(self) -> int:
         """Return C, the number of jobs in service when every chain is full."""
         return int(self.capacity.sum())
+
+    @property
+    def charges_extra(self) -> bool:
+        """Return whether jobs take time and slots for blocks that they do not run."""
+        return bool((self.hop_charged != self.hop_blocks).any())
 
     @property
     def most_hops(self) -> int:
@@ -177,7 +190,7 @@ class Composition:
 
         This is the left side of (3).
         """
-        per_hop = self.hop_blocks * np.repeat(self.capacity, np.diff(self.hop_start))
+        per_hop = self.hop_charged * np.repeat(self.capacity, np.diff(self.hop_start))
         return np.bincount(self.hop_server, per_hop, minlength=len(self.system.servers)).astype(np.int64)
 
     def check(self) -> None:
@@ -244,9 +257,13 @@ def _check_hops(
     hop_blocks: NDArray[np.int64],
     hop_start: NDArray[np.int64],
     capacity: NDArray[np.int64],
+    hop_charged: NDArray[np.int64],
 ) -> None:
     """Raise `InputError` unless the ragged arrays fit together and refer to existing servers."""
-    require(hop_server.size == hop_blocks.size, "hop_blocks", f"{hop_blocks.size} hops", f"give {hop_server.size}")
+    for name, blocks in (("hop_blocks", hop_blocks), ("hop_charged", hop_charged)):
+        require(hop_server.size == blocks.size, name, f"{blocks.size} hops", f"give {hop_server.size}")
+    charged = bool(np.all(hop_charged >= hop_blocks))
+    require(charged, "hop_charged", hop_charged, "must be at least the blocks that are run, hop_blocks")
     fits = hop_start.size == capacity.size + 1 and hop_start[0] == 0 and hop_start[-1] == hop_server.size
     require(
         bool(fits and np.all(np.diff(hop_start) > 0)),

@@ -3,14 +3,18 @@
 A scheme adds a delay to the time of a hop, depending on the state of the server at which the hop ends. The delay is a
 pure function, compiled once for the signature below:
 
-    delay(blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings) -> seconds
+    delay(server, blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings) -> seconds
 
+- `server`: the number of the server, for settings that differ by server;
 - `blocks`: the blocks that the job would run there, of the server's `hosted` blocks;
 - `free`: the cache slots that running jobs leave, as of the last refresh;
-- `unreserved`: the cache slots that running and waiting jobs leave, negative if they claim more than there are;
-- `first`, `last`: the jobs present at the server are the entries `first` to `last` - 1 of the next two arrays;
+- `unreserved`: the cache slots that all listed jobs leave, negative if they claim more than there are;
+- `first`, `last`: the jobs listed at the server are the entries `first` to `last` - 1 of the next two arrays;
 - `end_s`: the time at which each job is expected to end, ascending within a server;
 - `slots`: the cache slots that each job holds or claims.
+
+The listed jobs are those that are present, running or waiting, or those that the scheme believes to be present. A
+scheme that only believes cannot tell running jobs from waiting ones; `free` is then the same as `unreserved`.
 
 Arrays can only be read, and every index is checked. A result below 0, or one that is no number, ends a run.
 """
@@ -23,18 +27,20 @@ import numpy as np
 from numba import float64, int64
 from numpy.typing import NDArray
 
-from system.checks import float_vector, require_not_negative, require_one_of
+from system.checks import float_vector, require_boolean, require_not_negative, require_one_of
 from system.code.compiler import suited
 from system.code.signatures import INTEGERS, NUMBERS, user_signature
 
 DELAY = user_signature(
     "delay",
-    "blocks hosted free unreserved now_s first last end_s slots settings",
-    float64(*(int64,) * 4, float64, int64, int64, NUMBERS, INTEGERS, NUMBERS),
+    "server blocks hosted free unreserved now_s first last end_s slots settings",
+    float64(*(int64,) * 5, float64, int64, int64, NUMBERS, INTEGERS, NUMBERS),
 )
 
-Waiting = Literal["fcfs", "first_fit", "backoff", "central"]
+Waiting = Literal["fcfs", "first_fit", "backoff", "central", "planned"]
 WAITING: tuple[Waiting, ...] = get_args(Waiting)
+Occupancy = Literal["present", "believed", "believed_without_wait"]
+OCCUPANCIES: tuple[Occupancy, ...] = get_args(Occupancy)
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,21 @@ class Routing:
     - `backoff`: the job looks for a new path 1, 3, 7, 15, 31, 63, 123, 183, ... s after its arrival, as the clients of
       PETALS do (1, 2, 4, ..., at most 60 s between attempts), and starts when its path has room.
     - `central`: jobs wait in one queue, whose head looks for a path after each arrival and completion.
+    - `planned`: as `fcfs`, but a job never starts before the end of the wait that was expected when it chose its path,
+      even if there is room. The authors' simulator does so; it is no default, because it holds back jobs for nothing.
 
-    `refresh_s` is the age that the numbers of free slots may reach; with 0 they are always exact.
+    `occupancy` says which jobs the delay sees at a server. Only the choice of paths depends on it; whether a job may
+    start always depends on the jobs that are present.
+
+    - `present`: the jobs that are present, running or waiting.
+    - `believed`: the jobs whose estimated end has not come, whenever they really end. It is no default, because an
+      orchestrator sees every end.
+    - `believed_without_wait`: the same, but the estimate counts from the choice of the path, as if no job waited.
+
+    A job's estimated end is its start, expected or real, plus `initial_delay_s` and the mean time of its path. The wait
+    expected at a server is the delay. Where `delay_is_wait` is false, it is the least remaining time after which enough
+    slots are unreserved (`algorithms.routing.ws_rr`). A job expects the longest wait on its path. `refresh_s` is the
+    age that the numbers of free slots may reach; with 0 they are always exact.
     """
 
     work_conserving: ClassVar[bool] = False
@@ -60,10 +79,15 @@ class Routing:
     waiting: Waiting = "fcfs"
     refresh_s: float = 0.0
     settings: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    occupancy: Occupancy = "present"
+    initial_delay_s: float = 0.0
+    delay_is_wait: bool = True
 
     def __post_init__(self) -> None:
         require_one_of(WAITING, waiting=self.waiting)
-        require_not_negative(refresh_s=self.refresh_s)
+        require_one_of(OCCUPANCIES, occupancy=self.occupancy)
+        require_not_negative(refresh_s=self.refresh_s, initial_delay_s=self.initial_delay_s)
+        require_boolean(delay_is_wait=self.delay_is_wait)
         object.__setattr__(self, "delay", suited(self.delay, DELAY))
         object.__setattr__(self, "settings", float_vector("settings", self.settings, -np.inf))
 

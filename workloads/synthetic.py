@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from system import NotApplicableError
-from system.checks import float_vector, require, require_at_most, require_count, require_one_of
+from system.checks import float_vector, require, require_at_most, require_boolean, require_count, require_one_of
 from system.limits import JOBS, TOKENS
 from system.random_streams import RandomStreams
 from workloads.arrivals import ArrivalProcess, Poisson
@@ -59,14 +59,17 @@ class SyntheticWorkload(MeanLengths):
     """Jobs of equal lengths and random size.
 
     In the paper's Sec. 3 arrivals are Poisson and size ~ Exp(1). A size multiplies the whole service time of a job, so
-    the lengths are the means given in the paper's text.
+    the lengths are the means given in the paper's text. With `first_at_zero` the first job arrives at time 0, as in
+    the published code. It is not the default, because a Poisson process has its first arrival after a gap.
     """
 
     sizes: Sizes = "exponential"
+    first_at_zero: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_one_of(get_args(Sizes), sizes=self.sizes)
+        require_boolean(first_at_zero=self.first_at_zero)
 
     def over_length_share(self, limit: int) -> float:
         """Return 1 if the lengths together exceed `limit`, else 0.
@@ -86,7 +89,7 @@ class SyntheticWorkload(MeanLengths):
         if self.sizes == "exponential":
             size = streams.jobs("sizes").standard_exponential(self.job_count)
         rate = rate_or_native(rate_per_s, self.native_rate_per_s)
-        return jobs_of_sizes(self.arrivals, rate, size, self.mean_job, streams)
+        return jobs_of_sizes(self.arrivals, rate, size, self.mean_job, streams, self.first_at_zero)
 
     def chunks(self, rate_per_s: float | None, streams: RandomStreams, chunk_jobs: int) -> Iterator[Jobs]:
         """Yield the jobs in chunks of `chunk_jobs`; arrival times continue across chunks.
@@ -106,6 +109,8 @@ class SyntheticWorkload(MeanLengths):
         for first in range(0, self.job_count, chunk_jobs):
             count = min(chunk_jobs, self.job_count - first)
             gap_s = self.arrivals.gaps_s(rate, count, gaps)
+            if self.first_at_zero and first == 0:
+                gap_s[0] = 0.0
             gap_s[0] += last_s
             arrival_s = np.cumsum(gap_s)
             size = sizes.standard_exponential(count) if self.sizes == "exponential" else np.ones(count)
@@ -126,10 +131,16 @@ def jobs_of_sizes(
     size: NDArray[np.float64],
     mean_job: tuple[float, float, float],
     streams: RandomStreams,
+    first_at_zero: bool = False,
 ) -> Jobs:
-    """Return jobs with these sizes and arrival rate, and the mean job's lengths."""
-    arrival_s = np.cumsum(arrivals.gaps_s(rate_per_s, size.size, streams.jobs("arrivals")))
-    return Jobs(arrival_s, size, np.array([mean_job[1:]]), streams.jobs("choices").random(size.size))
+    """Return jobs with these sizes and arrival rate, and the mean job's lengths.
+
+    With `first_at_zero` the first gap is 0.
+    """
+    gaps_s = arrivals.gaps_s(rate_per_s, size.size, streams.jobs("arrivals"))
+    if first_at_zero:
+        gaps_s[0] = 0.0
+    return Jobs(np.cumsum(gaps_s), size, np.array([mean_job[1:]]), streams.jobs("choices").random(size.size))
 
 
 @dataclass(frozen=True)

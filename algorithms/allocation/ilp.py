@@ -19,7 +19,7 @@ def ilp(system: System, placement: Placement) -> Composition:
     if no capacities reach the rate.
     """
     chains = gca(system, placement)
-    blocks, slots = blocks_run(chains), placement.cache_slots(system)
+    blocks, slots = slots_of_jobs(chains), placement.cache_slots(system)
     capacity = least_capacities(chains.service_rate_per_s, system.required_rate_per_s, blocks, slots)
     used = np.repeat(capacity > 0, np.diff(chains.hop_start))
     start = np.concatenate([[0], np.cumsum(np.diff(chains.hop_start)[capacity > 0])])
@@ -27,11 +27,11 @@ def ilp(system: System, placement: Placement) -> Composition:
     return Composition.of_hops(system, placement, *hops, capacity[capacity > 0])
 
 
-def blocks_run(composition: Composition) -> NDArray[np.int64]:
-    """Return (J, K) the number of blocks that chain k runs at server j."""
+def slots_of_jobs(composition: Composition) -> NDArray[np.int64]:
+    """Return (J, K) the cache slots that a job on chain k takes at server j."""
     blocks = np.zeros((len(composition.system.servers), len(composition)), dtype=np.int64)
     chain = np.repeat(np.arange(len(composition)), np.diff(composition.hop_start))
-    blocks[composition.hop_server, chain] = composition.hop_blocks
+    blocks[composition.hop_server, chain] = composition.hop_charged
     return blocks
 
 

@@ -10,6 +10,7 @@ from system.checks import SLACK, floor_with_slack, require, require_count
 from system.code.compiler import compiled
 
 STOP_RULES = ("max_chains", "required_rate")
+LAST_SERVERS = ("whole", "truncated")
 
 
 def check_stop_rule(stop_rule: str) -> None:
@@ -45,18 +46,22 @@ def by_amortised_time(system: System, c: int) -> tuple[NDArray[np.int64], NDArra
     return usable[order], amortised_s[order]
 
 
-def form_chains(system: System, c: int, order: NDArray[np.int64], stop_rule: str = "max_chains") -> Placement:
+def form_chains(
+    system: System, c: int, order: NDArray[np.int64], stop_rule: str = "max_chains", truncated: bool = False
+) -> Placement:
     """Return the placement whose chains are formed from the servers in this order.
 
     Chains are filled one after the other; every server in `order` must be able to host a block. `required_rate` stops
     when the chains' rate reaches λ/(ρ̄c), as in Alg. 1; `max_chains` continues as long as there are servers. The servers
-    of an incomplete last chain keep their blocks, because an allocation may route through them.
+    of an incomplete last chain keep their blocks, because an allocation may route through them. `truncated` forms
+    chains as in the authors' simulator (`GbpCr`).
     """
     enough_rate_per_s = system.required_rate_per_s / c if stop_rule == "required_rate" else np.inf
     block_count = reserving_block_count(system, c)
     first_block, hosted, chain = np.zeros_like(block_count), np.zeros_like(block_count), np.full_like(block_count, -1)
+    servers = order, block_count, system.communication_s, system.block_s
     formed = (first_block, hosted, chain)
-    chains = _form_chains(order, block_count, visit_s(system, c), system.model.block_count, enough_rate_per_s, formed)
+    chains = _form_chains(*servers, system.model.block_count, enough_rate_per_s, truncated, formed)
     chain[chain == chains] = -1  # the last chain is incomplete
     return Placement(first_block, hosted, c, chain)
 
@@ -65,9 +70,11 @@ def form_chains(system: System, c: int, order: NDArray[np.int64], stop_rule: str
 def _form_chains(
     order: NDArray[np.int64],
     block_count: NDArray[np.int64],
-    time_s: NDArray[np.float64],
+    communication_s: NDArray[np.float64],
+    block_s: NDArray[np.float64],
     model_blocks: int,
     enough_rate_per_s: float,
+    truncated: bool,
     formed: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
 ) -> int:
     """Run lines 3-14 of Alg. 1; return the number of complete chains.
@@ -76,13 +83,18 @@ def _form_chains(
     with the first block, the number of hosted blocks, and the chain of each server.
     """
     first_block, hosted, chain = formed
-    chains, a, chain_time_s, rate_per_s = 0, 0, 0.0, 0.0
+    chains, a, chain_time_s, rate_per_s, unused = 0, 0, 0.0, 0.0, 0
     for j in order:
-        first_block[j] = min(a, model_blocks - block_count[j])
-        hosted[j] = block_count[j]
+        unused += block_count[j]  # blocks that servers outside the chains so far can host
+    for j in order:
+        if truncated and a > 0 and unused < model_blocks - a:
+            break
+        unused -= block_count[j]
+        hosted[j] = min(block_count[j], model_blocks - a) if truncated else block_count[j]
+        first_block[j] = min(a, model_blocks - hosted[j])
         chain[j] = chains
-        a = min(a + block_count[j], model_blocks)
-        chain_time_s += time_s[j]
+        a = first_block[j] + hosted[j]
+        chain_time_s += communication_s[j] + block_s[j] * hosted[j]
         if a == model_blocks:
             rate_per_s += 1 / chain_time_s
             chains, a, chain_time_s = chains + 1, 0, 0.0
@@ -105,6 +117,11 @@ def needed_chains(system: System, placement: Placement) -> int:
             f"target load requires {system.required_rate_per_s:g}/s; lower the arrival rate or add servers"
         )
     return int(enough[0]) + 1
+
+
+def reserved_job_servers(placement: Placement) -> int:
+    """Return c times the number of all reserved chains, whatever the rate."""
+    return placement.reserved_capacity * (int(placement.reserved_chain.max(initial=-1)) + 1)
 
 
 def form_best_chains(system: System, c: int, chains: Sequence[ArrayLike]) -> Placement:

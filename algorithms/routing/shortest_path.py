@@ -10,7 +10,7 @@ from system.code.signatures import AnswerError
 
 
 @compiled
-def shortest_path(delay, links, cost_s, exit_s, servers, present, settings, pads, path):  # type: ignore[no-untyped-def]
+def shortest_path(delay, links, cost_s, exit_s, servers, listed, settings, pads, path):  # type: ignore[no-untyped-def]
     """Find the cheapest path, the first of equals; return its number of hops.
 
     The number is 0 if every path has an infinite delay. Raises `AnswerError` at a delay that is no time, with the delay
@@ -18,14 +18,14 @@ def shortest_path(delay, links, cost_s, exit_s, servers, present, settings, pads
 
     - `links`: source, target and blocks of each hop, as in `Links`;
     - `cost_s`: the cost of each hop; `exit_s`: the cost of ending at each server;
-    - `servers`: hosted blocks, free slots, unreserved slots and number of jobs present at each server;
-    - `present`: the time now, then for the jobs present at each server their ends and their slots, server by server;
+    - `servers`: hosted blocks, free slots, unreserved slots and number of jobs listed at each server;
+    - `listed`: the time now, then for the jobs listed at each server their ends and their slots, server by server;
     - `pads`: (J + 1,) arrays of floats and of integers as scratch space;
     - `path`: the array that is filled with the numbers of the hops.
     """
     source, target, blocks = links
     hosted, free, unreserved, count = servers
-    now_s, end_s, slots = present
+    now_s, end_s, slots = listed
     width = slots.size // hosted.size
     to_end_s, next_hop = pads
     for node in range(to_end_s.size):
@@ -35,7 +35,7 @@ def shortest_path(delay, links, cost_s, exit_s, servers, present, settings, pads
         onward_s = cost_s[n] + (exit_s[j] if np.isfinite(exit_s[j]) else to_end_s[j])
         if onward_s < to_end_s[i]:  # delays are never negative, so other hops need not be evaluated
             first = j * width
-            state = (blocks[n], hosted[j], free[j], unreserved[j], now_s, first, first + count[j])
+            state = (j, blocks[n], hosted[j], free[j], unreserved[j], now_s, first, first + count[j])
             delay_s = delay(*state, end_s, slots, settings)
             if not delay_s >= 0:  # NaN as well
                 to_end_s[0], next_hop[0] = delay_s, n

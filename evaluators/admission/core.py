@@ -105,7 +105,7 @@ def next_look_s(state):
 def _next_look_s(state):
     if _has_chains(state):
         return lambda state: np.inf
-    return lambda state: next_s(state.waiting.retries)
+    return lambda state: next_s(state.waiting.looks)
 
 
 def path_coefficients_s(state, job):

@@ -11,7 +11,15 @@ from evaluators.admission import core
 from evaluators.admission import routes as on_routes
 from evaluators.admission.chains import CHAINS, Chains, lose_chains
 from evaluators.admission.queues import jobs_in
-from evaluators.admission.routes_state import ROUTES, Routes, leads_to_end, newcomers_of, retries_of, set_waiting
+from evaluators.admission.routes_state import (
+    ROUTES,
+    Routes,
+    drop_looks,
+    leads_to_end,
+    looks_of,
+    newcomers_of,
+    set_waiting,
+)
 from evaluators.admission.start import admission_for, check_all_started, check_rule, rule_error, with_more_room
 from system.code.compiler import Entry, entry
 from system.composition import Composition
@@ -237,7 +245,7 @@ class RemainingRoutes:
         return start.job
 
     def needs_room(self, state: Routes) -> bool:
-        """Return whether a list of present jobs is full."""
+        """Return whether a list of jobs is full."""
         return bool(state.room.is_full[0])
 
     def lose(self, state: Routes, server: int) -> tuple[Routes, list[int]]:
@@ -251,14 +259,15 @@ class RemainingRoutes:
         stranded = [job for job in committed if any(hop.server == server for hop in self._path(state, job))]
         for job in stranded:
             self._withdraw(state, job)
+        drop_looks(state.waiting.looks, stranded)
         newcomers = stranded + newcomers_of(state.waiting)
         self._has_path = leads_to_end(state.graph)
         if self._has_path:
             set_waiting(state.waiting, newcomers, [job for job in committed if job not in stranded])
             return state, []
-        hopeless = newcomers + retries_of(state.waiting.retries)
+        hopeless = newcomers + looks_of(state.waiting.looks)
         set_waiting(state.waiting, [], [])
-        state.waiting.retries.size[0] = 0
+        state.waiting.looks.size[0] = 0
         return state, hopeless
 
     def _path(self, state: Routes, job: int) -> Path:

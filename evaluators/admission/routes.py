@@ -7,14 +7,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.routing.shortest_path import shortest_path
+from algorithms.routing.ws_rr import expected_wait
 from evaluators.admission.heap import next_s, pop, push
-from evaluators.admission.routes_state import Graph, Paths, Room, Routes, Waiting
+from evaluators.admission.listed import (
+    BELIEVED_WITHOUT_WAIT,
+    PRESENT,
+    add_to_lists,
+    expected_end_s,
+    forget_ended,
+    remove_from_lists,
+)
+from evaluators.admission.routes_state import Graph, Paths, Routes, Waiting
 from system.code.compiler import compiled
 from system.routing import WAITING
 
 Ints = NDArray[np.int64]
 
-FCFS, FIRST_FIT, BACKOFF, CENTRAL = (WAITING.index(rule) for rule in ("fcfs", "first_fit", "backoff", "central"))
+FCFS, FIRST_FIT, BACKOFF, CENTRAL, PLANNED = range(len(WAITING))
 LONGEST_BACKOFF_S = 60.0
 NO_PATH = -2
 
@@ -29,35 +38,41 @@ def arrive(waiting: Waiting, job: int) -> None:
 
 @compiled
 def leave(routes: Routes, job: int) -> None:
-    """Free the slots of a job in service."""
-    _give_back(job, routes.graph, routes.paths, routes.room.free)
-    withdraw(routes, job)
+    """Free the slots of a job in service; a scheme that only believes does not notice."""
+    graph, paths, room = routes.graph, routes.paths, routes.room
+    _give_back(job, graph, paths, room.free)
+    _give_back(job, graph, paths, room.unreserved)
+    if graph.occupancy == PRESENT:
+        remove_from_lists(job, graph, paths, room)
     routes.waiting.may_fit[0] = 1
 
 
 @compiled
 def withdraw(routes: Routes, job: int) -> None:
-    """End a job's claim to its slots."""
+    """End a waiting job's claim to its slots."""
     _give_back(job, routes.graph, routes.paths, routes.room.unreserved)
-    _remove_from_lists(job, routes.graph, routes.paths, routes.room)
+    remove_from_lists(job, routes.graph, routes.paths, routes.room)
 
 
 @compiled
 def decide(delay, routes, now_s, started):  # type: ignore[no-untyped-def]
     """Start the jobs that can start now, and list them in `started`.
 
-    Returns the number of started jobs, or `NO_PATH` if a job has no path. If a list of present jobs is full
-    afterwards, it must be lengthened and this function called again.
+    Returns the number of started jobs, or `NO_PATH` if a job has no path. If a list of jobs is full afterwards, it must
+    be lengthened and this function called again.
     """
     if routes.graph.waiting == CENTRAL:
         return _decide_central(delay, routes, now_s, started)
-    count = 0
+    count, looks = 0, routes.waiting.looks
+    if routes.graph.waiting == PLANNED:
+        while next_s(looks) <= now_s:
+            pop(looks)
+            routes.waiting.may_fit[0] = 1
     if routes.waiting.may_fit[0] == 1:
         count = _start_committed(routes, now_s, started)
         routes.waiting.may_fit[0] = 0
-    retries = routes.waiting.retries
-    while count >= 0 and next_s(retries) <= now_s:
-        count = _start_or_wait(delay, routes, pop(retries), now_s, started, count)
+    while count >= 0 and next_s(looks) <= now_s:
+        count = _start_or_wait(delay, routes, pop(looks), now_s, started, count)
     while routes.waiting.newcomer[1] > 0 and routes.room.is_full[0] == 0 and count >= 0:
         job = _take_newcomer(routes.waiting)
         routes.paths.backoff_s[job] = 0.0
@@ -87,14 +102,17 @@ def _start_or_wait(delay, routes, job, now_s, started, count):  # type: ignore[n
     if not _route(delay, routes, job, now_s):
         return NO_PATH
     graph, paths, room = routes.graph, routes.paths, routes.room
-    if _fits(job, graph, paths, room.unreserved if graph.waiting == FCFS else room.free):
+    is_planned = graph.waiting == PLANNED
+    fits = _fits(job, graph, paths, room.unreserved if is_planned or graph.waiting == FCFS else room.free)
+    if graph.waiting == BACKOFF and not fits:
+        paths.backoff_s[job] = min(max(2 * paths.backoff_s[job], 1.0), LONGEST_BACKOFF_S)
+        push(routes.waiting.looks, now_s + paths.backoff_s[job], job)
+        return count
+    wait_s = 0.0 if fits and not is_planned else _expected_wait_s(delay, job, now_s, graph, paths, room)
+    if fits and not (is_planned and wait_s > 0):
         started[count] = _start(routes, job, now_s)
         return count + 1
-    if graph.waiting == BACKOFF:
-        paths.backoff_s[job] = min(max(2 * paths.backoff_s[job], 1.0), LONGEST_BACKOFF_S)
-        push(routes.waiting.retries, now_s + paths.backoff_s[job], job)
-    else:
-        _commit(delay, routes, job, now_s)
+    _commit(routes, job, now_s, wait_s)
     return count
 
 
@@ -102,8 +120,8 @@ def _start_or_wait(delay, routes, job, now_s, started, count):  # type: ignore[n
 def _start_committed(routes: Routes, now_s: float, started: Ints) -> int:
     """Start the committed jobs whose paths have room now; return their number.
 
-    They are considered in order of arrival. Under `fcfs` a job does not take slots that earlier jobs wait for; under
-    `first_fit` it may overtake them.
+    They are considered in order of arrival. Under `fcfs` and `planned` a job does not take slots that earlier jobs wait
+    for; under `first_fit` it may overtake them.
     """
     graph, paths, room, waiting = routes.graph, routes.paths, routes.room, routes.waiting
     overtaking = graph.waiting == FIRST_FIT
@@ -112,9 +130,11 @@ def _start_committed(routes: Routes, now_s: float, started: Ints) -> int:
     count = kept = 0
     for i in range(waiting.committed_count[0]):
         job = waiting.committed[i]
-        if _fits(job, graph, paths, remaining):
-            _remove_from_lists(job, graph, paths, room)
-            _begin(routes, job, now_s)
+        if paths.earliest_s[job] <= now_s and _fits(job, graph, paths, remaining):
+            if graph.occupancy != BELIEVED_WITHOUT_WAIT:
+                remove_from_lists(job, graph, paths, room)
+                _list(routes, job, now_s)
+            _take(job, graph, paths, room.free)
             started[count] = job
             count += 1
         else:
@@ -127,13 +147,15 @@ def _start_committed(routes: Routes, now_s: float, started: Ints) -> int:
 
 
 @compiled
-def _commit(delay, routes, job, now_s):  # type: ignore[no-untyped-def]
-    """Make a job wait for its path and claim the slots there."""
-    graph, paths, room, waiting = routes.graph, routes.paths, routes.room, routes.waiting
-    wait_s = _expected_wait_s(delay, job, now_s, graph, paths, room)
-    paths.expected_end_s[job] = now_s + wait_s + _mean_s(job, graph, paths)
-    _take(job, graph, paths, room.unreserved)
-    _add_to_lists(job, graph, paths, room)
+def _commit(routes: Routes, job: int, now_s: float, wait_s: float) -> None:
+    """Make a job wait for its path, as expected for `wait_s`, and claim the slots there."""
+    graph, waiting = routes.graph, routes.waiting
+    routes.paths.earliest_s[job] = now_s
+    if graph.waiting == PLANNED and wait_s > 0:
+        routes.paths.earliest_s[job] = now_s + wait_s
+        push(waiting.looks, now_s + wait_s, job)
+    _take(job, graph, routes.paths, routes.room.unreserved)
+    _list(routes, job, now_s if graph.occupancy == BELIEVED_WITHOUT_WAIT else now_s + wait_s)
     waiting.committed[waiting.committed_count[0]] = job
     waiting.committed_count[0] += 1
 
@@ -142,28 +164,28 @@ def _commit(delay, routes, job, now_s):  # type: ignore[no-untyped-def]
 def _start(routes: Routes, job: int, now_s: float) -> int:
     """Start a job that claims no slots yet."""
     _take(job, routes.graph, routes.paths, routes.room.unreserved)
-    _begin(routes, job, now_s)
+    _take(job, routes.graph, routes.paths, routes.room.free)
+    _list(routes, job, now_s)
     return job
 
 
 @compiled
-def _begin(routes: Routes, job: int, now_s: float) -> None:
-    """Give a job the slots that it has claimed."""
-    graph, paths, room = routes.graph, routes.paths, routes.room
-    _take(job, graph, paths, room.free)
-    paths.expected_end_s[job] = now_s + _mean_s(job, graph, paths)
-    _add_to_lists(job, graph, paths, room)
+def _list(routes: Routes, job: int, start_s: float) -> None:
+    """List a job, with the end that is expected if it starts at `start_s`."""
+    add_to_lists(job, expected_end_s(job, start_s, routes.graph, routes.paths), routes.graph, routes.paths, routes.room)
 
 
 @compiled
 def _route(delay, routes, job, now_s):  # type: ignore[no-untyped-def]
     """Set the job's shortest path by the present state; return whether it has one."""
     graph, room = routes.graph, routes.room
+    if graph.occupancy != PRESENT:
+        forget_ended(routes, now_s)
     if now_s - room.refreshed_s[0] >= graph.refresh_s:
-        _copy(room.free, room.known_free)
+        _copy(room.free if graph.occupancy == PRESENT else room.unlisted, room.known_free)
         room.refreshed_s[0] = now_s
     links = (graph.source, graph.target, graph.blocks)
-    servers = (graph.hosted, room.known_free, room.unreserved, room.present)
+    servers = (graph.hosted, room.known_free, room.unlisted, room.listed)
     lists = (now_s, room.end_s, room.held)
     pads = (room.to_end_s, room.next_link)
     path = routes.paths.link[job]
@@ -174,25 +196,17 @@ def _route(delay, routes, job, now_s):  # type: ignore[no-untyped-def]
 
 @compiled
 def _expected_wait_s(delay, job, now_s, graph, paths, room):  # type: ignore[no-untyped-def]
-    """Return the longest delay on the job's path."""
-    longest_s, width = 0.0, room.held.size // room.present.size
+    """Return the longest wait that is expected on the job's path."""
+    longest_s, width = 0.0, room.held.size // room.listed.size
     for h in range(paths.hops[job]):
         n = paths.link[job, h]
         j = graph.target[n]
-        state = (graph.blocks[n], graph.hosted[j], room.known_free[j], room.unreserved[j])
+        server = (j, graph.blocks[n], graph.hosted[j], room.known_free[j], room.unlisted[j])
         first = j * width
-        delay_s = delay(*state, now_s, first, first + room.present[j], room.end_s, room.held, graph.settings)
-        longest_s = max(longest_s, delay_s)
+        lists = (now_s, first, first + room.listed[j], room.end_s, room.held, graph.settings)
+        wait_s = delay(*server, *lists) if graph.delay_is_wait else expected_wait(*server, *lists)
+        longest_s = max(longest_s, wait_s)
     return longest_s
-
-
-@compiled
-def _mean_s(job: int, graph: Graph, paths: Paths) -> float:
-    """Return the mean service time on the job's path."""
-    total_s = 0.0
-    for h in range(paths.hops[job]):
-        total_s += graph.mean_s[paths.link[job, h]]
-    return total_s
 
 
 @compiled
@@ -219,42 +233,6 @@ def _give_back(job: int, graph: Graph, paths: Paths, slots: Ints) -> None:
     for h in range(paths.hops[job]):
         n = paths.link[job, h]
         slots[graph.target[n]] += graph.blocks[n]
-
-
-@compiled
-def _add_to_lists(job: int, graph: Graph, paths: Paths, room: Room) -> None:
-    """Add the job to the lists of present jobs of its path's servers.
-
-    It goes behind jobs that are expected to end at the same time.
-    """
-    expected_end_s, width = paths.expected_end_s[job], room.held.size // room.present.size
-    for h in range(paths.hops[job]):
-        n = paths.link[job, h]
-        j = graph.target[n]
-        first = j * width
-        index = first + room.present[j]
-        room.present[j] += 1
-        if room.present[j] == width:
-            room.is_full[0] = 1
-        while index > first and room.end_s[index - 1] > expected_end_s:
-            room.end_s[index], room.held[index] = room.end_s[index - 1], room.held[index - 1]
-            index -= 1
-        room.end_s[index], room.held[index] = expected_end_s, graph.blocks[n]
-
-
-@compiled
-def _remove_from_lists(job: int, graph: Graph, paths: Paths, room: Room) -> None:
-    """Remove the job from the lists of its path's servers; equal entries are interchangeable."""
-    width = room.held.size // room.present.size
-    for h in range(paths.hops[job]):
-        n = paths.link[job, h]
-        j = graph.target[n]
-        index = first = j * width
-        while room.end_s[index] != paths.expected_end_s[job] or room.held[index] != graph.blocks[n]:
-            index += 1
-        room.present[j] -= 1
-        for later in range(index, first + room.present[j]):
-            room.end_s[later], room.held[later] = room.end_s[later + 1], room.held[later + 1]
 
 
 @compiled

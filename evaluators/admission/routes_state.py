@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import float64, int64, types
+from numba import boolean, float64, int64, types
 from numpy.typing import NDArray
 
 from evaluators.admission.heap import HEAP, Heap, empty_heap
@@ -29,6 +29,9 @@ class Graph(NamedTuple):
     settings: Floats  # of the delay function
     waiting: int  # index of the rule in WAITING
     refresh_s: float
+    occupancy: int  # index of the kind in OCCUPANCIES
+    initial_delay_s: float
+    delay_is_wait: bool
 
 
 class Paths(NamedTuple):
@@ -38,23 +41,27 @@ class Paths(NamedTuple):
     hops: Ints  # (jobs,)
     expected_end_s: Floats  # (jobs,)
     backoff_s: Floats  # (jobs,), how long each job waited before its last retry
+    earliest_s: Floats  # (jobs,), when each committed job may start at the earliest
 
 
 class Room(NamedTuple):
-    """Cache slots of the servers, and the jobs that are present there.
+    """Cache slots of the servers, and the jobs that are listed there.
 
-    A job is present at a server if it holds slots there or waits for them. The jobs present at server j are the first
-    `present[j]` entries, from index j * width on, of `end_s` (ascending) and `held`.
+    A job is present at a server if it holds slots there or waits for them; the delay sees the jobs that are listed
+    (`system.routing`). Those listed at server j are the first `listed[j]` entries, from index j * width on, of `end_s`
+    (ascending) and `held`.
     """
 
     free: Ints  # (J,), slots that no job in service uses
     unreserved: Ints  # (J,), slots that no present job claims
+    unlisted: Ints  # (J,), slots that no listed job claims
     known_free: Ints  # (J,), free slots when the scheme's knowledge was last refreshed
     refreshed_s: Floats  # (1,), when that was
-    present: Ints  # (J,), number of present jobs
-    end_s: Floats  # (J * width,), expected ends of the present jobs
+    listed: Ints  # (J,), number of listed jobs
+    end_s: Floats  # (J * width,), expected ends of the listed jobs
     held: Ints  # (J * width,), slots that they hold or claim
-    is_full: Ints  # (1,), 1 once a list of present jobs has no room for another one
+    most_at_once: int  # jobs that may start at a server at one instant, so that each list must have room for them
+    is_full: Ints  # (1,), 1 once a list has less room
     remaining: Ints  # (J,), working memory
     to_end_s: Floats  # (J + 1,), working memory
     next_link: Ints  # (J + 1,), working memory
@@ -68,7 +75,7 @@ class Waiting(NamedTuple):
     committed: Ints  # (jobs,), in order of arrival
     committed_count: Ints  # (1,)
     may_fit: Ints  # (1,), 1 if slots have become free since jobs were last started
-    retries: Heap  # of jobs by the time of their next try
+    looks: Heap  # of jobs by the time of their next retry, or of their planned start
 
 
 class Routes(NamedTuple):
@@ -88,15 +95,16 @@ ROUTES = types.NamedTuple(
                 *(_INTEGERS,) * 3,
                 *(_VECTOR, _MATRIX, _VECTOR, _VECTOR),
                 *(_INTEGERS, _VECTOR, int64, float64),
+                *(int64, float64, boolean),
             ),
             Graph,
         ),
-        types.NamedTuple((int64[:, ::1], _INTEGERS, _VECTOR, _VECTOR), Paths),
+        types.NamedTuple((int64[:, ::1], _INTEGERS, *(_VECTOR,) * 3), Paths),
         types.NamedTuple(
             (
-                *(_INTEGERS,) * 3,
+                *(_INTEGERS,) * 4,
                 *(_VECTOR, _INTEGERS, _VECTOR),
-                *(_INTEGERS,) * 3,
+                *(_INTEGERS, int64, _INTEGERS, _INTEGERS),
                 *(_VECTOR, _INTEGERS),
             ),
             Room,
@@ -109,16 +117,19 @@ ROUTES = types.NamedTuple(
 
 def empty_routes(graph: Graph, slots: Ints, most_hops: int, job_count: int) -> Routes:
     """Return the state for `job_count` jobs over servers with `slots` (J,), all free."""
-    n, servers, width = job_count, slots.size, int(slots.max(initial=0)) + 1
-    paths = Paths(np.empty((n, most_hops), np.int64), np.zeros(n, np.int64), np.zeros(n), np.zeros(n))
+    n, servers, most_at_once = job_count, slots.size, int(slots.max(initial=0)) + 1
+    width = 2 * most_at_once
+    paths = Paths(np.empty((n, most_hops), np.int64), np.zeros(n, np.int64), *np.zeros((3, n)))
     room = Room(
         free=slots.copy(),
         unreserved=slots.copy(),
+        unlisted=slots.copy(),
         known_free=slots.copy(),
         refreshed_s=np.full(1, -np.inf),
-        present=np.zeros(servers, np.int64),
+        listed=np.zeros(servers, np.int64),
         end_s=np.empty(servers * width),
         held=np.empty(servers * width, np.int64),
+        most_at_once=most_at_once,
         is_full=np.zeros(1, np.int64),
         remaining=np.zeros(servers, np.int64),
         to_end_s=np.zeros(servers + 1),
@@ -130,18 +141,27 @@ def empty_routes(graph: Graph, slots: Ints, most_hops: int, job_count: int) -> R
 
 
 def with_longer_lists(routes: Routes) -> Routes:
-    """Return the state with twice the room in the lists of present jobs."""
+    """Return the state with twice the room in the lists of jobs."""
     room = routes.room
-    servers = room.present.size
+    servers = room.listed.size
     end_s, held = (np.concatenate([old.reshape(servers, -1)] * 2, axis=1).ravel() for old in (room.end_s, room.held))
     return routes._replace(room=room._replace(end_s=end_s, held=held, is_full=np.zeros(1, np.int64)))
 
 
-def retries_of(retries: Heap) -> list[int]:
-    """Return the jobs that retry later, in the order of their retries."""
-    size = int(retries.size[0])
-    order = np.lexsort((retries.number[:size], retries.time_s[:size]))
-    return retries.number[:size][order].tolist()
+def looks_of(looks: Heap) -> list[int]:
+    """Return the jobs that are looked at later, in the order of these times."""
+    size = int(looks.size[0])
+    order = np.lexsort((looks.number[:size], looks.time_s[:size]))
+    return looks.number[:size][order].tolist()
+
+
+def drop_looks(looks: Heap, jobs: list[int]) -> None:
+    """Remove jobs from the heap; the entries that remain are sorted, and so form a heap."""
+    size = int(looks.size[0])
+    order = np.lexsort((looks.number[:size], looks.time_s[:size]))
+    kept = order[~np.isin(looks.number[order], jobs)]
+    looks.time_s[: kept.size], looks.number[: kept.size] = looks.time_s[kept], looks.number[kept]
+    looks.size[0] = kept.size
 
 
 def newcomers_of(waiting: Waiting) -> list[int]:

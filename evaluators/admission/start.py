@@ -16,7 +16,7 @@ from system.composition import Composition
 from system.dispatch import Dispatch
 from system.errors import InputError
 from system.layout import Layout
-from system.routing import WAITING, Routing
+from system.routing import OCCUPANCIES, WAITING, Routing
 from system.words import counted
 
 
@@ -75,13 +75,16 @@ def _over_routes(rule: Routing, layout: RoutedComposition, uniform: NDArray[np.f
         rule.settings,
         WAITING.index(rule.waiting),
         float(rule.refresh_s),
+        OCCUPANCIES.index(rule.occupancy),
+        float(rule.initial_delay_s),
+        bool(rule.delay_is_wait),
     )
     routes = empty_routes(graph, layout.slots, layout.most_hops, uniform.size)
     return Admission(rule.delay, routes, np.empty(uniform.size, np.int64))
 
 
 def with_more_room(admission: Admission) -> Admission:
-    """Return the admission over routes with room for more present jobs."""
+    """Return the admission over routes with room for more listed jobs."""
     assert isinstance(admission.state, Routes)
     return admission._replace(state=with_longer_lists(admission.state))
 

@@ -1,5 +1,6 @@
 """One point of an experiment as objects: from a configuration to draws and measurements."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
@@ -133,7 +134,7 @@ class Draw:
 
     def streams(self, replication: int = 0) -> RandomStreams:
         """Return the random streams of one replication of the draw."""
-        return RandomStreams(self.case.seed, self.number, replication)
+        return self.case.random_numbers(self.case.seed, self.number, replication)
 
     def _choices(self, name: str) -> np.random.Generator:
         return self.streams().cluster(name)
@@ -151,6 +152,7 @@ class Case:
     evaluator: Evaluator
     target_load: float = 0.7  # ρ̄
     seed: int = 0
+    random_numbers: Callable[[int, int, int], RandomStreams] = RandomStreams  # of seed, draw and replication
 
     def __post_init__(self) -> None:
         is_seed = isinstance(self.seed, int) and 0 <= self.seed <= SEED

@@ -6,7 +6,6 @@ from typing import Literal
 import numpy as np
 
 from evaluators.points.case import Draw, Measurement
-from system import RandomStreams
 from system.checks import require_count
 from system.limits import CURVE
 from workloads.preflight import empirical_cdf, exponential_distance, preflight_facts
@@ -29,7 +28,7 @@ class GapsEvaluator:
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         """Compute the statistics of one replication's arrivals and lengths."""
         workload = draw.case.workload
-        jobs = workload.jobs(draw.case.demand.rate_without_servers_per_s(), RandomStreams(draw.case.seed))
+        jobs = workload.jobs(draw.case.demand.rate_without_servers_per_s(), draw.streams())
         arrival_s = jobs.arrival_s
         input_tokens, further_tokens = jobs.lengths.mean(axis=0)
         facts = asdict(preflight_facts(arrival_s, over_length_share=draw.case.over_length_share))

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.allocation.ilp import blocks_run, least_capacities
-from algorithms.placement.reservation import needed_chains
+from algorithms.allocation.ilp import least_capacities, slots_of_jobs
+from algorithms.placement.reservation import needed_chains, reserved_job_servers
 from evaluators.points.case import Draw, Measurement
 from system import Composition, InfeasibleError
 from system.checks import SLACK, require_share
@@ -44,21 +44,21 @@ class JobServersEvaluator:
 def _measured(composition: Composition, share: float) -> list[Measurement]:
     """Return the counts at one share of ν.
 
-    The surrogate has no count if the reserved chains do not reach the rate. The authors' simulator takes all reserved
-    chains at every rate, which is no answer to a required rate, so it is a count of its own.
+    The surrogate has no count if the reserved chains do not reach the rate. The authors' simulator counts all reserved
+    chains at every rate instead.
     """
     system, rate_per_s = composition.system, composition.service_rate_per_s
     required_per_s = share * composition.total_rate_per_s
     slots = composition.placement.cache_slots(system)
-    reserved, chains = composition.placement.reserved_capacity, composition.placement.reserved_chain
     counts = {
         "lower_bound_job_servers": whole_slots(required_per_s / rate_per_s[0]),
-        "ilp_job_servers": least_capacities(rate_per_s, required_per_s, blocks_run(composition), slots).sum(),
+        "ilp_job_servers": least_capacities(rate_per_s, required_per_s, slots_of_jobs(composition), slots).sum(),
         "gca_job_servers": greedy_slots(rate_per_s, composition.capacity, required_per_s),
-        "all_chains_job_servers": reserved * (chains.max() + 1),
+        "all_chains_job_servers": reserved_job_servers(composition.placement),
     }
     with suppress(InfeasibleError):
         at_required_rate = replace(system, arrival_rate_per_s=required_per_s * system.target_load)
+        reserved = composition.placement.reserved_capacity
         counts["surrogate_job_servers"] = reserved * needed_chains(at_required_rate, composition.placement)
     return [Measurement(metric, count, share) for metric, count in counts.items()]
 

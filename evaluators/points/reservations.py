@@ -9,7 +9,7 @@ import numpy as np
 
 from algorithms.placement.reservation import needed_chains
 from evaluators.points.case import Draw, Measurement
-from system import InfeasibleError, Placement, RandomStreams, System
+from system import InfeasibleError, Placement, System
 from system.checks import require_count
 from system.limits import CANDIDATES, SLOTS
 from system.random_streams import is_deterministic
@@ -63,7 +63,7 @@ class ReservationsEvaluator:
 
     def _chains(self, draw: Draw, number: int) -> int:
         """Return K(c) of one try; raise `InfeasibleError` if its chains miss the rate."""
-        rng = RandomStreams(draw.case.seed, draw.number).cluster(f"placement {number}")
+        rng = draw.streams().cluster(f"placement {number}")
         return needed_chains(draw.system, self.placement(draw.system, self.reserved_capacity, rng))
 
     def _too_few(self, system: System, accepted: int, tries: int) -> InfeasibleError:

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from algorithms.placement.reservation import needed_chains
+from algorithms.placement.reservation import needed_chains, reserved_job_servers
 from evaluators.points.case import Draw, Measurement
 from evaluators.points.metrics import Answer
 from evaluators.points.report import Report
 from evaluators.queueing.floor import response_floor_s
 from evaluators.queueing.steady_state import bounds_s, markov_chain, require_theory, steady_state
 from system import InputError, NotApplicableError
-from system.checks import require_share
+from system.checks import require_one_of, require_share
 from system.layout import Layout
 from system.random_streams import deterministic, is_deterministic
 from workloads.synthetic import is_poisson_exponential
@@ -37,15 +37,6 @@ def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
         Measurement("chain_capacity_max", composition.capacity.max()),
         Measurement("chain_capacity_min", composition.capacity.min()),
     ]
-
-
-@deterministic
-def surrogate_response(draw: Draw, replication: int) -> list[Measurement]:
-    """Return the surrogate (9) on the scale of a response time.
-
-    It is c K(c) / λ, as in the paper's figures.
-    """
-    return [Measurement("surrogate_response_s", job_servers(draw.layout) / draw.system.arrival_rate_per_s)]
 
 
 @deterministic
@@ -124,16 +115,44 @@ class PerDraw:
         return self.measure(draw, replication)
 
 
-def job_servers(layout: Layout) -> float:
-    """Return c K(c) of the surrogate (9).
+@dataclass(frozen=True)
+class Surrogate:
+    """The surrogate (9): c K(c) job servers, as an objective.
 
-    The first K(c) reserved chains reach the rate λ/(ρ̄c). Raises `InfeasibleError` if all of them together do not, and
-    `InputError` if the placement reserves no chains.
+    With `chains` = `needed`, the first K(c) reserved chains reach the rate λ/(ρ̄c), as in the paper's text. With `all`,
+    K(c) counts all reserved chains, as in the authors' simulator. That is not the default, because it ignores the rate.
     """
-    placement = layout.composition().placement
-    if (placement.reserved_chain < 0).all():
-        raise InputError("surrogate: this placement reserves no chains; use another objective or evaluator")
-    return float(placement.reserved_capacity * needed_chains(layout.system, placement))
+
+    chains: str = "needed"
+
+    def __post_init__(self) -> None:
+        require_one_of(("needed", "all"), chains=self.chains)
+
+    def __call__(self, layout: Layout) -> float:
+        """Return c K(c).
+
+        Raises `InfeasibleError` if the needed chains are more than there are, and `InputError` if the placement
+        reserves no chains.
+        """
+        placement = layout.composition().placement
+        if (placement.reserved_chain < 0).all():
+            raise InputError("surrogate: this placement reserves no chains; use another objective or evaluator")
+        if self.chains == "all":
+            return float(reserved_job_servers(placement))
+        return float(placement.reserved_capacity * needed_chains(layout.system, placement))
+
+
+@dataclass(frozen=True)
+class SurrogateResponse:
+    """The surrogate (9) on the scale of a response time, c K(c) / λ, as in the paper's figures."""
+
+    deterministic: ClassVar[bool] = True
+
+    surrogate: Surrogate
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        """Return c K(c) / λ of one draw."""
+        return [Measurement("surrogate_response_s", self.surrogate(draw.layout) / draw.system.arrival_rate_per_s)]
 
 
 def lower_bound_s(layout: Layout) -> float:

@@ -25,7 +25,7 @@ from hardware_profiles.networks.draw import (
     require_size,
 )
 from hardware_profiles.networks.great_circle import great_circle_km
-from system.checks import require
+from system.checks import require, require_one_of
 from system.documents.text_files import read_text
 from system.errors import InputError
 from system.limits import DELAY_S
@@ -39,6 +39,8 @@ LARGEST = dict.fromkeys(LATENCY_COLUMNS, DELAY_S * 1000) | {"latitude": 90, "lon
 # The authors' formula for the time between two anchors (construct_rtt_from_ripe_atlas.m).
 MEDIAN_SHARE = 0.3
 DISTANCE_MS_PER_KM = 0.01
+
+NUMBERINGS = ("random", "nearest_first")  # of servers
 
 
 @dataclass(frozen=True)
@@ -81,21 +83,43 @@ class RipeSynthetic:
 
     RTT(i, j) = 0.3 (median_i + median_j) + 0.01 ms per km of great circle. The orchestrator is a random anchor, or
     `central`: the one with the smallest median, as in the published code.
+
+    Servers are numbered in a random order, or `nearest_first`, as in the published code: it draws from the anchors in
+    ascending order of their medians, and sorts the drawn ones by distance. That is not the default, because schemes
+    that break ties by number would prefer near servers.
     """
 
     dataset: NetworkFile
     orchestrator: str = "random"
+    numbering: str = "random"
 
     def __post_init__(self) -> None:
         require_orchestrator(self.orchestrator)
+        require_one_of(NUMBERINGS, numbering=self.numbering)
+        possible = self.numbering == "random" or self.orchestrator == "central"
+        require(possible, "numbering", self.numbering, "needs the published orchestrator; use orchestrator=central")
 
     def draw(self, server_count: int, rng: np.random.Generator) -> NetworkDraw:
         """Draw J anchors without replacement from all except the orchestrator."""
         path = self.dataset.path()
         anchors = read_anchors(path)
         require_nodes(server_count, len(anchors) - 1, "the RIPE Atlas network")
+        if self.numbering == "nearest_first":
+            return _nearest_first(synthetic_rtt_s(path), anchors, server_count, rng)
         centre = int(anchors.pooled_rtt_s.argmin()) if self.orchestrator == "central" else None
         return draw_nodes(synthetic_rtt_s(path), anchors.names, centre, server_count, rng)
+
+
+def _nearest_first(
+    rtt_s: NDArray[np.float64], anchors: Anchors, server_count: int, rng: np.random.Generator
+) -> NetworkDraw:
+    """Draw servers around the anchor with the smallest median, numbered by distance from it."""
+    centre, *others = np.argsort(anchors.pooled_rtt_s, kind="stable")
+    servers = np.array(others)[rng.permutation(len(others))[:server_count]]
+    servers = servers[np.argsort(rtt_s[centre, servers], kind="stable")]
+    return NetworkDraw(
+        rtt_s[centre, servers], tuple(anchors.names[j] for j in servers), rtt_s[np.ix_(servers, servers)]
+    )
 
 
 @cache

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from algorithms.allocation.gca import gca
-from algorithms.allocation.ilp import blocks_run, ilp, least_capacities
+from algorithms.allocation.ilp import ilp, least_capacities, slots_of_jobs
 from algorithms.allocation.reserved_only import reserved_only
 from algorithms.placement.gbp_cr import GbpCr
 from evaluators.points.job_servers import JobServersEvaluator, greedy_slots, whole_slots
@@ -86,8 +86,8 @@ def test_the_program_lies_between_the_lower_bound_and_gca():
     for system, chains in composed(rng, 60):
         required = float(rng.uniform(0.05, 0.95)) * chains.total_rate_per_s
         rates, slots = chains.service_rate_per_s, chains.placement.cache_slots(system)
-        best = least_capacities(rates, required, blocks_run(chains), slots)
-        assert (blocks_run(chains) @ best <= slots).all()
+        best = least_capacities(rates, required, slots_of_jobs(chains), slots)
+        assert (slots_of_jobs(chains) @ best <= slots).all()
         assert best.sum() <= greedy_slots(rates, chains.capacity, required)
         assert best.sum() >= whole_slots(required / rates[0])
 
@@ -155,6 +155,7 @@ def test_counts_of_the_worked_example():
     measured = {(metric, share): value for metric, value, share in JobServersEvaluator(shares)(draw, 0)}
     assert [measured["surrogate_job_servers", share] for share in shares[:2]] == [1, 2]
     assert not any(("surrogate_job_servers", share) in measured for share in shares[2:])
+    assert [measured["all_chains_job_servers", share] for share in shares] == [2] * len(shares)  # c = 1
     assert [measured["lower_bound_job_servers", share] for share in shares] == [
         1,
         2,
@@ -163,7 +164,6 @@ def test_counts_of_the_worked_example():
     ]
     assert measured["gca_job_servers", 0.5] == 5 + np.ceil((total / 2 - 5 / 3.5) * 4)
     assert measured["gca_job_servers", 0.9] == 10 + np.ceil((0.9 * total - 5 / 3.5 - 5 / 4) * 4.2)
-    assert [measured["all_chains_job_servers", share] for share in shares] == [2] * len(shares)  # c = 1, two chains
     for share in shares:
         ordered = [measured[f"{name}_job_servers", share] for name in ("lower_bound", "ilp", "gca")]
         assert ordered == sorted(ordered)

@@ -13,7 +13,7 @@ from algorithms.placement.gbp_cr import GbpCr
 from algorithms.proposed import Proposed
 from algorithms.tuning import BestCapacity, Compose, FixedCapacity, choose_capacity
 from evaluators.points.simulated import SimulatedMean
-from evaluators.points.theory import ExactPercentile, exact_mean_s, job_servers, lower_bound_s, upper_bound_s
+from evaluators.points.theory import ExactPercentile, Surrogate, exact_mean_s, lower_bound_s, upper_bound_s
 from evaluators.queueing import exact, theorem4
 from system import Composition, InfeasibleError, InputError, Placement, Servers, System, UnstableError
 from tests.support.oracles.instances import served_model
@@ -135,16 +135,18 @@ def test_the_surrogate_counts_the_reserved_chains_that_reach_the_rate():
     for c in range(1, 6):
         for needed, chains in [(0.5 * first, 1), (first, 1), (1.001 * first, 2), (0.999 * (first + second), 2)]:
             system = with_rate(0.7 * c * needed)  # λ / (ρ̄ c) is `needed`
-            assert job_servers(compose(system)(c)) == c * chains
+            assert Surrogate()(compose(system)(c)) == c * chains
+            assert Surrogate("all")(compose(system)(c)) == c * 2
         with pytest.raises(InfeasibleError, match=rf"^c = {c}: the reserved chains, 2 in all, serve"):
-            job_servers(compose(with_rate(0.7 * c * 1.001 * (first + second)))(c))
+            Surrogate()(compose(with_rate(0.7 * c * 1.001 * (first + second)))(c))
 
 
-def test_the_surrogate_needs_a_placement_that_reserves():
+@pytest.mark.parametrize("chains", ["needed", "all"])
+def test_the_surrogate_needs_a_placement_that_reserves(chains):
     placement = Placement([0] * 5, [1, 3, 1, 1, 1])
     system = replace(WORKED_EXAMPLE, servers=replace(WORKED_EXAMPLE.servers, memory_gb=np.full(5, 4.0)))
     with pytest.raises(InputError, match="surrogate: this placement reserves no chains"):
-        job_servers(gca(system, placement))
+        Surrogate(chains)(gca(system, placement))
 
 
 def test_objectives_agree_with_the_formulas():

@@ -164,17 +164,17 @@ def test_a_point_with_a_broken_policy_has_failed(policy, tmp_path):
 
 
 @compiled(DELAY)
-def not_a_number(blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):
+def not_a_number(server, blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):
     return np.nan
 
 
 @compiled(DELAY)
-def minus_one(blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):
+def minus_one(server, blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):
     return -1.0
 
 
 @compiled(DELAY)
-def far_end(blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):
+def far_end(server, blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):
     return end_s[end_s.size]
 
 

@@ -82,6 +82,25 @@ def test_synthetic_times_are_those_of_the_published_code(tmp_path):
     assert draw.server_rtt_s * 1e3 == pytest.approx(np.array([[0, between_ms], [between_ms, 0]]))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_servers_are_numbered_by_distance_after_a_draw_in_order_of_medians(tmp_path, seed):
+    others = [f"a,{n},1.1.1.{n},2024-07-19,{9 + n},{9 + n},{9 + n},{9 + n},0,{n % 4}" for n in (60, 40, 70, 50)]
+    draw = RipeSynthetic(ripe(tmp_path, [*RIPE_ROWS[2:], *others]), "central", "nearest_first").draw(3, rng(seed))
+    chosen = {f"anchor {40 + 10 * n}" for n in rng(seed).permutation(4)[:3]}
+    assert set(draw.names) == chosen
+    assert (np.diff(draw.rtt_s) >= 0).all()
+    assert draw.rtt_s * 1e3 == pytest.approx(
+        [0.3 * (4 + 9 + n) + 0.01 * abs(n % 4 - 2) * EARTH_QUARTER_KM / 90 for n in (int(x[-2:]) for x in draw.names)]
+    )
+
+
+def test_the_published_numbering_needs_the_published_orchestrator(tmp_path):
+    with pytest.raises(InputError, match=r"numbering = nearest_first: .*use orchestrator=central"):
+        RipeSynthetic(ripe(tmp_path), numbering="nearest_first")
+    with pytest.raises(InputError, match=r"numbering = by_name: must be one of random, nearest_first"):
+        RipeSynthetic(ripe(tmp_path), numbering="by_name")
+
+
 def test_every_node_can_be_the_random_orchestrator(tmp_path):
     network = RipeSynthetic(ripe(tmp_path))
     left_out = [set(POOLED_MS) - set(network.draw(2, rng(seed)).names) for seed in range(30)]

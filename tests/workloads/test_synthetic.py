@@ -56,6 +56,16 @@ def test_all_jobs_have_the_mean_lengths():
     np.testing.assert_array_equal(workload.jobs(1.0, RandomStreams(3)).lengths, [[2000, 19]])
 
 
+def test_the_first_job_may_arrive_at_time_zero_and_nothing_else_changes():
+    usual, shifted = exponential().jobs(2.0, RandomStreams(3)), exponential(first_at_zero=True)
+    jobs = shifted.jobs(2.0, RandomStreams(3))
+    assert jobs.arrival_s[0] == 0 < usual.arrival_s[0]
+    np.testing.assert_allclose(np.diff(jobs.arrival_s), np.diff(usual.arrival_s))
+    np.testing.assert_array_equal(jobs.size, usual.size)
+    chunks = [chunk.arrival_s for chunk in shifted.chunks(2.0, RandomStreams(3), 150)]
+    np.testing.assert_array_equal(np.concatenate(chunks), jobs.arrival_s)
+
+
 def test_random_streams_are_independent():
     # Comparisons stay paired: another kind of size, or another rate, changes nothing else.
     jobs, other = exponential().jobs(1.0, RandomStreams(3)), exponential(sizes="constant").jobs(2.0, RandomStreams(3))

@@ -15,12 +15,8 @@ BARS = (
     ("GCA", "gca_job_servers", {"color": COLOURS[0]}),
 )
 SURROGATES = (
-    ("surrogate c·K(c), where every draw reaches the rate", "surrogate_job_servers", {"linestyle": "--"}),
-    (
-        "c times all chains, as in the authors' simulator",
-        "all_chains_job_servers",
-        {"linestyle": ":", "marker": "none"},
-    ),
+    ("surrogate c·K(c), where every draw reaches the rate", "surrogate_job_servers", "--"),
+    ("c times all chains, as in the authors' simulator", "all_chains_job_servers", ":"),
 )
 WIDTH = 2.6  # of a bar, in per cent of the axis; groups of bars are 10 % apart
 
@@ -54,10 +50,10 @@ def _draw_panel(axes: Axes, shown: pd.DataFrame) -> None:
             error_kw={"elinewidth": 0.8},
             **look,
         )
-    for label, metric, own in SURROGATES:
+    for label, metric, linestyle in SURROGATES:
         reserved = over_draws(shown[shown["metric"] == metric], "at")
         half_width = reserved["half_width"].fillna(0.0)
-        look = LOOKS["surrogate"] | {"color": "black"} | own
+        look = LOOKS["surrogate"] | {"color": "black", "linestyle": linestyle}
         axes.errorbar(100 * reserved.index, reserved["mean"], yerr=half_width, label=label, capsize=2, **look)
     axes.set_xticks(range(10, 100, 10))
     axes.grid(visible=False, axis="x")

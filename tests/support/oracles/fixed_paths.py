@@ -9,7 +9,7 @@ from system.routing import DELAY, Routing
 
 
 @compiled(DELAY)
-def only_with_room(blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):  # type: ignore[no-untyped-def]
+def only_with_room(server, blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings):  # type: ignore[no-untyped-def]
     """Return no delay if there is room, else an infinite one."""
     return 0.0 if free >= blocks else np.inf
 
