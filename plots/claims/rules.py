@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Any, Literal
 
 from system.checks import echo, require
 from system.documents.records import record_of
 from system.documents.yaml_files import read_yaml
+from system.errors import InputError
 
 FILE = Path(__file__).with_name("claims.yaml")
 Where = dict[str, Any]  # the value of an axis, or a list of values
@@ -82,6 +84,10 @@ class ClaimTest:
         require(self.draws == "mean" or not by_mean, "draws", self.draws, "takes `mean` for ratios, trends and means")
         for key, axis in (("steps", self.steps), ("trend", self.trend)):
             require(axis is None or axis in self.axes, key, axis, "choose one of the test's axes")
+        has_place = self.trend is None and self.cells != "mean"
+        known = {"value", *(axis.rsplit(".", 1)[-1] for axis in self.axes if has_place)}
+        unknown = sorted(_fields_of(self.says) - known)
+        require(not unknown, "says", unknown, f"fill in only {', '.join(sorted(known))}")
 
     @property
     def selections(self) -> list[Selection]:
@@ -101,6 +107,14 @@ class ClaimTest:
             for side in (self.of, self.to)
         )
         return replace(self, of=of or self.of, to=to)
+
+
+def _fields_of(sentence: str) -> set[str]:
+    """Return the names in braces in a sentence; raise `InputError` for one that cannot be filled in."""
+    try:
+        return {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}
+    except ValueError as error:
+        raise InputError(f"says = {sentence}: {error}; correct its braces") from error
 
 
 @dataclass(frozen=True)
