@@ -171,7 +171,7 @@ def test_the_wait_is_the_remaining_time_after_which_enough_slots_are_free():
     end_s, slots = np.array([0.0, 9.0, 12.0, 15.0, 99.0]), np.array([50, 2, 1, 4, 50])
 
     def wait_s(blocks: int) -> float:
-        return expected_wait(blocks, 12, 5, 5, 10.0, 1, 4, end_s, slots, np.empty(0))
+        return expected_wait(0, blocks, 12, 5, 5, 10.0, 1, 4, end_s, slots, np.empty(0))
 
     assert [wait_s(k) for k in (1, 5, 6, 7, 8, 9, 12)] == [0, 0, 0, 0, 2, 5, 5]
     assert wait_s(13) == np.inf

@@ -129,7 +129,7 @@ def test_hops_cost_half_a_round_trip_an_overhead_and_a_decoding_step():
 @pytest.mark.parametrize(("free", "penalty_s"), [(0, 10.0), (6, 10.0), (7, 0.0), (9, 0.0)])
 def test_a_server_without_room_for_all_its_blocks_costs_10_s(free, penalty_s):
     no_jobs = 0.0, 0, 0, np.empty(1), np.empty(1, np.int64)
-    assert no_cache_penalty(2, 7, free, free, *no_jobs, np.array([10.0])) == penalty_s
+    assert no_cache_penalty(0, 2, 7, free, free, *no_jobs, np.array([10.0])) == penalty_s
     rule = Petals(PetalsPlacement()).compose(crowded_system(), np.random.default_rng(0)).rule
     assert rule.settings.tolist() == [10.0]
     assert rule.delay is no_cache_penalty

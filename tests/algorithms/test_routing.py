@@ -181,8 +181,11 @@ def gca_composition(rng: np.random.Generator):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"waiting": "queue"}, "waiting = queue: must be one of fcfs, first_fit, backoff, central"),
+        ({"waiting": "queue"}, "waiting = queue: must be one of fcfs, first_fit, backoff, central, planned"),
         ({"refresh_s": -1.0}, "refresh_s = -1.0: must be a finite number, 0 or above"),
+        ({"occupancy": "guessed"}, "occupancy = guessed: must be one of present, believed, believed_without_wait"),
+        ({"initial_delay_s": -1.0}, "initial_delay_s = -1.0: must be a finite number, 0 or above"),
+        ({"delay_is_wait": 1}, "delay_is_wait = 1: must be true or false"),
         ({"settings": [np.nan]}, "settings[0] = nan: must be a finite number"),
     ],
 )

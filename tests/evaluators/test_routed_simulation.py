@@ -39,7 +39,7 @@ def routed(system: System, placement: Placement, slots: np.ndarray, scheme: Sche
     ends = placement.end_block == system.model.block_count
     exit_s = np.array([scheme.exit_s(j) if ends[j] else np.inf for j in range(ends.size)])
     rule = (
-        Routing(no_cache_penalty, scheme.waiting, scheme.refresh_s, np.array([10.0]))
+        Routing(no_cache_penalty, scheme.waiting, scheme.refresh_s, np.array([10.0]), delay_is_wait=False)
         if scheme.delay == "petals"
         else Routing(expected_wait, scheme.waiting)
     )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from system import Placement, System
 from workloads.jobs import Jobs
 
+COMPLETION, PLANNED_START = -1, -2
 RETRY_AFTER_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)  # the last one repeats
 
 
@@ -35,7 +36,7 @@ class Scheme(NamedTuple):
     hop_s: Callable[[Hop], float]
     exit_s: Callable[[int], float]
     delay: str
-    waiting: str  # fcfs, first_fit, backoff or central
+    waiting: str  # fcfs, first_fit, backoff, central or planned
     refresh_s: float = 0.0
 
 
@@ -91,11 +92,12 @@ def bprr_scheme(system: System, waiting: str) -> Scheme:
 
 
 class Claim(NamedTuple):
-    """A job that is present, running or committed to a path, and its expected end."""
+    """A job that is present, running or committed to a path, its expected end, and its earliest start."""
 
     path: Path
     runs: bool
     expected_end_s: float
+    earliest_s: float
 
 
 class RoutedSimulation:
@@ -107,7 +109,7 @@ class RoutedSimulation:
         self._claims: dict[int, Claim] = {}
         self._waiting: list[int] = []  # in the central queue
         self._known_free, self._refreshed_s = list(slots), -math.inf
-        self._events: list[tuple[float, int, int]] = []  # time, job, attempts made (-1 for a completion)
+        self._events: list[tuple[float, int, int]] = []  # time, job, attempts made, or one of the next two
         self._served: dict[int, Served] = {}
 
     def run(self) -> list[Served]:
@@ -122,7 +124,8 @@ class RoutedSimulation:
         while self._events and self._events[0][0] <= until_s:
             now_s, job, attempts = heapq.heappop(self._events)
             if attempts < 0:
-                del self._claims[job]
+                if attempts == COMPLETION:
+                    del self._claims[job]
                 self._start_waiting_jobs(now_s)
             else:
                 self._arrive(job, attempts, now_s)
@@ -143,19 +146,22 @@ class RoutedSimulation:
             self._start_waiting_jobs(now_s)
             return
         path = self._route(now_s)
-        if self._may_start(job, path):
+        wait_s = max(self._wait_s(hop, now_s) for hop in path)
+        earliest_s = now_s + wait_s if self._scheme.waiting == "planned" else now_s
+        if earliest_s <= now_s and self._may_start(job, path):
             self._start(job, path, now_s)
         elif self._scheme.waiting == "backoff":
             after_s = RETRY_AFTER_S[min(attempts, len(RETRY_AFTER_S) - 1)]
             heapq.heappush(self._events, (now_s + after_s, job, attempts + 1))
         else:
-            wait_s = max(self._delay_s(hop, now_s) for hop in path)
-            self._claims[job] = Claim(path, False, now_s + wait_s + self._mean_s(path))
+            self._claims[job] = Claim(path, False, now_s + wait_s + self._mean_s(path), earliest_s)
+            if earliest_s > now_s:
+                heapq.heappush(self._events, (earliest_s, job, PLANNED_START))
 
     def _start_waiting_jobs(self, now_s: float) -> None:
         for job in sorted(job for job, claim in self._claims.items() if not claim.runs):
-            path = self._claims[job].path
-            if self._may_start(job, path):
+            path, earliest_s = self._claims[job].path, self._claims[job].earliest_s
+            if earliest_s <= now_s and self._may_start(job, path):
                 self._start(job, path, now_s)
         while self._waiting:
             path = self._route(now_s)
@@ -166,9 +172,9 @@ class RoutedSimulation:
     def _may_start(self, job: int, path: Path) -> bool:
         """Return whether the path has room beside the running jobs.
 
-        Under `fcfs`, it must have room beside all jobs that arrived earlier and are present.
+        Under `fcfs` and `planned`, it must have room beside all jobs that arrived earlier and are present.
         """
-        in_order = self._scheme.waiting == "fcfs"
+        in_order = self._scheme.waiting in ("fcfs", "planned")
         room = self._reserved_room(job) if in_order else self._free
         return all(room(hop.server) >= hop.blocks for hop in path)
 
@@ -189,8 +195,8 @@ class RoutedSimulation:
         first_s = jobs.size[job] * (once_s + input_s * tokens_in)
         service_s = first_s + jobs.size[job] * output_s * tokens_out
         self._served[job] = Served(now_s, service_s, now_s + first_s, output_s)
-        self._claims[job] = Claim(path, True, now_s + self._mean_s(path))
-        heapq.heappush(self._events, (now_s + service_s, job, -1))
+        self._claims[job] = Claim(path, True, now_s + self._mean_s(path), now_s)
+        heapq.heappush(self._events, (now_s + service_s, job, COMPLETION))
 
     def _mean_s(self, path: Path) -> float:
         communication_s, block_s = self._system.communication_s, self._system.block_s
@@ -207,6 +213,10 @@ class RoutedSimulation:
     def _delay_s(self, hop: Hop, now_s: float) -> float:
         if self._scheme.delay == "petals":
             return 10.0 if self._known_free[hop.server] < self._placement.block_count[hop.server] else 0.0
+        return self._wait_s(hop, now_s)
+
+    def _wait_s(self, hop: Hop, now_s: float) -> float:
+        """Return the least remaining time after which there is room for the hop."""
         present = [claim for claim in self._claims.values() if _slots_of(claim, hop.server)]
         room, remaining_s = self._slots[hop.server] - sum(_slots_of(claim, hop.server) for claim in present), 0.0
         for claim in sorted(present, key=lambda claim: claim.expected_end_s):

@@ -1,6 +1,7 @@
 """The placements of PETALS and BPRR in plain loops, as specified; blocks are counted from 0."""
 
 import math
+from itertools import accumulate
 
 from system import System
 
@@ -11,18 +12,15 @@ def petals(
     """Return the first blocks a_j of servers that join in this order.
 
     Each joins at the window of least throughput, comparing the weakest block first. Sums of the same numbers in another
-    order differ in their last bits, so they count as equal.
+    order differ in their last bits, so sums are taken block after block.
     """
     theta, first = [0.0] * model_blocks, [0] * len(block_count)
     for j in order:
         m = block_count[j]
         starts = range(model_blocks - m + 1)
-        windows = [sorted(theta[i : i + m]) for i in starts]
-        sums = [math.fsum(window) for window in windows]
-        if by_sum:
-            first[j] = next(i for i in starts if sums[i] <= min(sums) * (1 + 1e-12))
-        else:
-            first[j] = min(starts, key=lambda i: (windows[i], i))
+        windows = [theta[i : i + m] for i in starts]
+        values = [list(accumulate(window))[-1:] if by_sum else sorted(window) for window in windows]
+        first[j] = min(starts, key=lambda i: (values[i], i))
         for b in range(first[j], first[j] + m):
             theta[b] += throughput[j]
     return first
