@@ -85,7 +85,8 @@ def _points_without_draws(test: ClaimTest, selection: Selection, evidence: Evide
     """Return a selection's points that lack a draw, with their status."""
     points = selected(evidence.points, selection, condition)
     points = points[points["status"] != "ok"]
-    axes = [axis for axis in dict.fromkeys([*selection.where, *test.axes]) if axis in points and axis != "evaluator"]
+    named = dict.fromkeys([*selection.where, *test.axes, selection.least_over])
+    axes = [axis for axis in named if axis in points and axis != "evaluator"]
     keyed = points[[*axes, "status"]].to_numpy()
     return [f"{_in_words(test, _coordinates(test, axes, key))}: {status}" for *key, status in keyed]
 

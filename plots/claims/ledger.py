@@ -73,7 +73,7 @@ def counts(judgements: Sequence[Judgement]) -> list[str]:
     The number of verdicts on embedded data comes last.
     """
     of_paper = [judgement for judgement in judgements if judgement.claim.of_paper]
-    lines = [f"{len(of_paper)} claims"]
+    lines = [f"{counted(len(of_paper), 'claim')} of the paper"]
     for name in SETTINGS:
         verdicts = pd.Series([judgement.rulings[name].verdict for judgement in of_paper])
         if verdicts.isin([claim_rules().words(SLOWING).none, claim_rules().words(SETTINGS[1]).none]).all():
@@ -87,11 +87,10 @@ def counts(judgements: Sequence[Judgement]) -> list[str]:
     return [*lines, *([f"{counted(embedded, 'verdict')} on embedded data, not on recorded data"] if embedded else [])]
 
 
-def headlines(judgements: Iterable[Judgement]) -> list[tuple[str, str]]:
-    """Return the claims that are told first, each with what the verdicts on it come to."""
+def headlines(judgements: Iterable[Judgement]) -> list[Judgement]:
+    """Return the judgements that are told first."""
     by_id = {judgement.claim.id: judgement for judgement in judgements}
-    chosen = [by_id[name] for name in claim_rules().headline if name in by_id]
-    return [(judgement.claim.claim, in_plain_words(judgement)) for judgement in chosen]
+    return [by_id[name] for name in claim_rules().headline if name in by_id]
 
 
 def verdict_lines(table: Path) -> list[str]:
@@ -129,7 +128,7 @@ def page(judgements: Sequence[Judgement], basis: Sequence[str]) -> str:
         "# Claims",
         "",
         *(f"- {text}" for text in counts(judgements)),
-        *(f"- {claim} *{words}*" for claim, words in headlines(judgements)),
+        *(f"- {first.claim.claim} *{in_plain_words(first)}*" for first in headlines(judgements)),
         "",
         _markdown_row(heads),
         _markdown_row(["---"] * len(heads)),
@@ -160,6 +159,6 @@ def _paragraph(judgement: Judgement) -> list[str]:
     for name, ruling in judgement.rulings.items():
         if name == SLOWING and claim.settings[name].none:
             continue
-        lines.append(f"- {setting_title(name)}: *{ruling}*. {evidence_of(judgement, name)}")
+        lines.append(f"- {setting_title(name)}: *{ruling}*. {evidence_of(judgement, name)}".rstrip())
         lines += [f"  - {test.measures}: {band_of(test)}" for test in claim.settings[name].tests]
     return [*lines, *(["", claim.note] if claim.note else [])]

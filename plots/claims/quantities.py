@@ -127,7 +127,7 @@ def _comparable(value: Any) -> float | str:
     """Return the text of an axis as a number, if possible."""
     try:
         return float(value)
-    except ValueError:
+    except (TypeError, ValueError):
         return str(value)
 
 

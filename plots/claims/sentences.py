@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import isinf, isnan
+from math import floor, isinf, isnan, log10
 from typing import Any
 
 from plots.claims.judging import Cell, Finding, axis_name, short_name
 from plots.claims.rules import SETTINGS, SLOWING, ClaimTest, claim_rules
-from plots.claims.verdicts import IN_PART, NOT_REPRODUCED, REPRODUCED, Findings, Judgement, Ruling
+from plots.claims.verdicts import IN_PART, NOT_REPRODUCED, REPRODUCED, Judgement, Ruling
 from store.tables.labels import Labels
 from system.words import shortened
 
@@ -40,10 +40,13 @@ class Number:
         return f"{self._with_interval(abs(change))}{_unit(test)} {less if change < 0 else more}"
 
     def _with_interval(self, value: float) -> str:
-        half_width = self._cell.half_width
-        is_known = not isnan(half_width) and half_width > ROUNDING * abs(value)
-        spread = f" ± {_number(self._test, half_width, digits=2)}" if is_known else ""
-        return f"{_number(self._test, value)}{spread}"
+        """Return a number, rounded to two digits of its interval if it has one."""
+        scale = 100 if _is_per_cent(self._test) else 1
+        number, half_width = scale * value, scale * self._cell.half_width
+        if isnan(half_width) or half_width <= ROUNDING * abs(number):
+            return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.{3 if scale > 1 else 4}g}"
+        decimals = max(1 - floor(log10(half_width)), 0)
+        return f"{number:,.{decimals}f} ± {half_width:,.{decimals}f}"
 
 
 class Coordinate:
@@ -55,11 +58,6 @@ class Coordinate:
     def __format__(self, specification: str) -> str:
         """Return the value as text."""
         return f"{100 * float(self._value):.3g} %" if specification == "%" else self._label
-
-
-def _number(test: ClaimTest, value: float, digits: int = 3) -> str:
-    scaled = 100 * value if _is_per_cent(test) else value
-    return f"{scaled:,.0f}" if abs(scaled) >= 10**digits else f"{scaled:.{digits}g}"
 
 
 def _is_per_cent(test: ClaimTest) -> bool:
@@ -79,7 +77,8 @@ def sentence_of(finding: Finding, labels: Labels) -> str:
         return f"{test.measures}: no value"
     axis_of = {short_name(axis): axis for axis in test.axes}
     named = {name: Coordinate(value, labels(axis_of[name], value)) for name, value in cell.coordinates.items()}
-    return test.says.format(value=Number(test, cell), **named)
+    lead = "at worst, " if len(finding.cells) > 1 else ""
+    return lead + test.says.format(value=Number(test, cell), **named)
 
 
 def deciding(findings: Sequence[Finding]) -> list[Finding]:
@@ -128,39 +127,33 @@ def as_sentence(text: str) -> str:
 def evidence_of(judgement: Judgement, name: str) -> str:
     """Return the evidence for a verdict under each condition, in sentences.
 
-    The evidence under the other constants comes after it.
+    What decides under the other constants comes after it. Without tests it is the reason why there are none.
     """
     ruling, reason = judgement.rulings[name], judgement.claim.settings[name].none
     if not ruling.findings:
-        return as_sentence(reason or str(ruling))
-    summaries = [*_summaries(ruling.findings, ruling.labels), *_summaries(ruling.beside, ruling.labels)]
+        return reason
+    decided = {words: (of_tests, of_tests) for words, of_tests in ruling.findings.items()}
+    beside = {words: (of_tests, deciding(of_tests)) for words, of_tests in ruling.beside.items()}
+    summaries = [
+        f"{words + ': ' if words else ''}{_summary(of_tests, chosen, ruling.labels)}"
+        for words, (of_tests, chosen) in (decided | beside).items()
+    ]
     return " ".join(map(as_sentence, summaries))
 
 
-def _summaries(findings: Findings, labels: Labels) -> list[str]:
-    return [f"{words + ': ' if words else ''}{_summary(of_tests, labels)}" for words, of_tests in findings.items()]
-
-
-def _summary(findings: Sequence[Finding], labels: Labels) -> str:
+def _summary(findings: Sequence[Finding], chosen: Sequence[Finding], labels: Labels) -> str:
     """Return the evidence under one condition, in words.
 
-    It says how many cells hold, what the deciding cell of each test says, and which cells have no value.
+    It says how many cells hold, what the deciding cell of each chosen test says, and which cells have no value.
     """
     cells = [cell for finding in findings for cell in finding.cells]
     undecided = list(dict.fromkeys(text for finding in findings for text in finding.undecided))
     summary = f"{sum(cell.holds for cell in cells)} of {len(cells)} hold"
     doubtful = sum(cell.crosses for cell in cells)
     summary += f" ({doubtful} with an interval across the edge)" if doubtful else ""
-    spoken = [_with_mark(finding, labels) for finding in findings if finding.cells]
+    spoken = [sentence_of(finding, labels) for finding in chosen if finding.cells]
     summary += f"; {'; '.join(spoken)}" if spoken else ""
     return summary + (f"; without a value: {shortened(undecided, LONGEST_LIST)}" if undecided else "")
-
-
-def _with_mark(finding: Finding, labels: Labels) -> str:
-    """Return a finding's sentence; if it has several cells, with what its deciding cell is."""
-    if len(finding.cells) == 1:
-        return sentence_of(finding, labels)
-    return f"{'nearest to failing' if finding.holds else 'furthest off'}, {sentence_of(finding, labels)}"
 
 
 def band_of(test: ClaimTest) -> str:

@@ -14,9 +14,21 @@ from plots.report.markup import Markup, folded, table
 
 def summary_of(judgements: Sequence[Judgement]) -> Markup:
     """Return the first claims in plain words, and the number of claims with each verdict."""
-    first = "".join(f"<dt>{escape(claim)}</dt><dd>{escape(words)}</dd>\n" for claim, words in headlines(judgements))
+    first = "".join(map(_headline, headlines(judgements)))
     numbers = "".join(f"<li>{escape(line)}</li>\n" for line in counts(judgements))
     return Markup(f'<dl class="headlines">\n{first}</dl>\n<ul class="counts">\n{numbers}</ul>\n')
+
+
+def _headline(judgement: Judgement) -> str:
+    """Return a claim, what the verdicts on it come to, and the numbers behind them."""
+    numbers = {name: number_sentences(ruling) for name, ruling in judgement.rulings.items()}
+    behind = "".join(
+        f'<p class="numbers">{escape(setting_title(name))}: {escape(text)}.</p>\n'
+        for name, text in numbers.items()
+        if text
+    )
+    words = escape(in_plain_words(judgement))
+    return f"<dt>{escape(judgement.claim.claim)}</dt><dd>{words}\n{behind}</dd>\n"
 
 
 def settings_of() -> Markup:
