@@ -79,6 +79,9 @@ def _values(test: ClaimTest, selection: Selection, evidence: Mapping[str, Eviden
     if selection.at is not None:
         chosen = chosen[chosen["at"].round(9).isin(selection.at)]
     keys = _keys(test, selection) if test.axes else [EVERYTHING]
+    for axis in keys:
+        if axis not in chosen:
+            raise KeyError(axis)
     values = _reduced(chosen, selection, keys)
     draws = chosen.groupby([*keys, "draw"])["draws"].first()
     return values.assign(draws=draws.reindex(values.index)).reset_index()
@@ -124,10 +127,12 @@ def _matching(table: pd.DataFrame, where: Where) -> pd.DataFrame:
 
 
 def _comparable(value: Any) -> float | str:
-    """Return the text of an axis as a number, if possible."""
+    """Return the text of an axis as a number, if possible; empty where a point has no value of it."""
+    if pd.isna(value):
+        return ""
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except ValueError:
         return str(value)
 
 

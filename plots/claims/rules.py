@@ -133,9 +133,8 @@ class Setting:
 
     def __post_init__(self) -> None:
         given = bool(self.tests) + bool(self.none)
-        require(
-            given == 1, "tests", len(self.tests), "give either tests or, under `none`, the reason why there are none"
-        )
+        remedy = "give either tests or `none`, the reason why there are none"
+        require(given == 1, "tests", len(self.tests), remedy)
 
     @property
     def experiments(self) -> set[str]:
