@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from algorithms.placement.cg_bp import COVERAGES, CgBp
+from algorithms.placement.cg_bp import CgBp
 from algorithms.routing.links import RoutedComposition, exits_s, legal_links
 from algorithms.routing.ws_rr import expected_wait, mean_over_present
 from system import NotApplicableError, Placement, System
@@ -31,7 +31,6 @@ class Bprr:
       after which there is room. `mean_over_present` is the mean time of a job on all blocks of the server, divided by
       the number of jobs listed there; it ignores how long these have run, and so is no default.
     - `occupancy`: the jobs that the router sees at a server (`system.routing.Routing`).
-    - `coverage`: the number of sessions for which CG-BP must serve every block (`CgBp`).
     - `initial_delay_s`: the time before a job's first hop, for the choice of R and for estimated ends. It is not part
       of the service time, so it is 0 by default.
     """
@@ -43,14 +42,12 @@ class Bprr:
     initial_delay_s: float = 0.0
     wait_estimate: str = "order_statistic"
     occupancy: Occupancy = "present"
-    coverage: str = "sessions"
 
     def __post_init__(self) -> None:
         require_one_of(SESSION_RULES, session_rule=self.session_rule)
         require_one_of(WAIT_ESTIMATES, wait_estimate=self.wait_estimate)
         require_one_of(WAITING, waiting=self.waiting)
         require_one_of(OCCUPANCIES, occupancy=self.occupancy)
-        require_one_of(COVERAGES, coverage=self.coverage)
         require_not_negative(initial_delay_s=self.initial_delay_s)
 
     def compose(self, system: System, rng: np.random.Generator) -> RoutedComposition:
@@ -70,7 +67,7 @@ class Bprr:
         return round(present + np.sqrt(present))
 
     def _with_sessions(self, system: System, sessions: int) -> RoutedComposition:
-        placement = CgBp(self.coverage)(system, sessions)
+        placement = CgBp()(system, sessions)
         slots = placement.cache_slots(system)
         links = legal_links(placement, slots, system.model.block_count)
         exit_s = exits_s(system, placement, 0.0)

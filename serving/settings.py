@@ -89,8 +89,13 @@ class RunSettings:
     def specs(self, layout: Layout, service: ServiceModel) -> dict[int, ServerSpec]:
         """Return the specs of servers with blocks to serve, by index.
 
-        A server has as many cache slots as the layout may use there.
+        A server has as many cache slots as the layout may use there. Raises `NotApplicableError` for a service model
+        with a delay before the first hop, which a real run does not imitate.
         """
+        if service.request_delay_s > 0:
+            raise NotApplicableError(
+                f"request_delay_s = {service.request_delay_s:g}: a real run does not imitate it; leave it at 0"
+            )
         system, placement, slots = layout.system, layout.placement, layout.slots_used()
         model, decoder = system.model, self._decoder(system.model)
         sm_counts = self.sm_counts or (None,) * len(system.servers)

@@ -1,6 +1,6 @@
 """OmegaConf resolvers that inline a hardware profile, a data set, a model preset, or a file of one's own.
 
-So their content and checksums are part of a point's identity. One more gives the seeds of the published Fig. 8.
+So their content and checksums are part of a point's identity.
 """
 
 from functools import cache
@@ -57,20 +57,9 @@ def _preset(name: str, precision: str, cache_tokens: int, field: str) -> Any:
     return getattr(served_model(preset(name), cache_tokens, precision, precision), field)
 
 
-def _published_seed(server_count: int, fast_share: float | None) -> int:
-    """Return the seed of a cell's first run of Fig. 8 in the authors' simulator.
-
-    It is 42 + 10,000 i + 1,000 j + 1 for the i-th of 10, 20, 30, 40 servers and the j-th of the fast shares .1 to .4.
-    """
-    remedy = "published=fig8 has a seed for each share; give one, or set case.seed"
-    require(fast_share is not None, "cluster.fast_share", fast_share, remedy)
-    return 43 + 1000 * server_count + round(10_000 * float(fast_share or 0))
-
-
 OmegaConf.register_new_resolver("profile", _profile, replace=True)
 OmegaConf.register_new_resolver("dataset", _data_set, replace=True)
 OmegaConf.register_new_resolver("listed", _listed, replace=True)
 OmegaConf.register_new_resolver("profiles", _profiles, replace=True)
 OmegaConf.register_new_resolver("sha256", _sha256, replace=True)
 OmegaConf.register_new_resolver("preset", _preset, replace=True)
-OmegaConf.register_new_resolver("published_seed", _published_seed, replace=True)

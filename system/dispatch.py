@@ -1,8 +1,8 @@
 """Dispatch policies: the rules that send jobs to chains.
 
 A policy is a pure function, compiled once for the signature below. Simulators and real runs call the same function.
-After every arrival and completion they call it for the job at the head of the central queue, until it returns -1 or
-no job waits:
+After every arrival and completion (`Dispatch.looks`) they call it for the job at the head of the central queue, until
+it returns -1 or no job waits:
 
     policy(busy, queued, waiting, capacity, rate_per_s, settings, uniform) -> chain or -1
 
@@ -25,7 +25,7 @@ import numpy as np
 from numba import float64, int64
 from numpy.typing import NDArray
 
-from system.checks import float_vector
+from system.checks import float_vector, require, require_one_of
 from system.code.compiler import suited
 from system.code.signatures import INTEGERS, NUMBERS, user_signature
 
@@ -36,20 +36,33 @@ DISPATCH = user_signature(
 )
 
 
+LOOKS = ("events", "arrivals")
+
+
 @dataclass(frozen=True)
 class Dispatch:
     """A compiled policy with its settings; a plain function is compiled.
 
     `work_conserving` is the policy's claim that no job waits while a chain has room, and `deterministic` that it does
     not use `uniform`.
+
+    `looks` says when the policy is called. `events` is the paper's system: after every arrival and completion.
+    `arrivals` is the authors' simulator: a job that waits starts at the next arrival, although a chain has had room
+    before. After the last arrival nothing starts it there, so all jobs that still wait start together at the next
+    completion, on that chain, beyond its capacity. This suits only a comparison with the published runs, so it is not
+    the default.
     """
 
     policy: Callable[..., int]
     work_conserving: bool
     settings: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     deterministic: bool = False
+    looks: str = "events"
 
     def __post_init__(self) -> None:
+        require_one_of(LOOKS, looks=self.looks)
+        remedy = "lets jobs wait while a chain has room; set work_conserving=False"
+        require(self.looks == "events" or not self.work_conserving, "looks", self.looks, remedy)
         object.__setattr__(self, "policy", suited(self.policy, DISPATCH))
         object.__setattr__(self, "settings", float_vector("settings", self.settings, -np.inf))
 

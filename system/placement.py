@@ -42,6 +42,16 @@ class Placement:
         """
         return self.first_block + self.block_count
 
+    @property
+    def reserved_chain_count(self) -> int:
+        """Return K, the number of chains for which cache is reserved."""
+        return int(self.reserved_chain.max(initial=-1)) + 1
+
+    @property
+    def reserved_job_servers(self) -> int:
+        """Return c K, the job servers for which cache is reserved."""
+        return self.reserved_capacity * self.reserved_chain_count
+
     def reserved_hops(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the servers of all reserved chains and the start of each chain.
 

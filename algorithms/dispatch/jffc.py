@@ -1,5 +1,7 @@
 """JFFC, join the fastest free chain (paper Alg. 3)."""
 
+from dataclasses import replace
+
 from system.code.compiler import compiled
 from system.dispatch import DISPATCH, Dispatch
 
@@ -14,3 +16,4 @@ def jffc(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # typ
 
 
 JFFC = Dispatch(jffc, work_conserving=True, deterministic=True)
+JFFC_PUBLISHED_CODE = replace(JFFC, work_conserving=False, looks="arrivals")

@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 from algorithms.placement.reservation import by_amortised_time, reserving_block_count
 from algorithms.placement.windows import weakest_window
 from system import InfeasibleError, Placement, System
-from system.checks import require_one_of
 
 # Every session starts on a virtual server, which is slower than the slowest server by this many seconds per token.
 VIRTUAL_S_PER_TOKEN = 1e-3
-COVERAGES = ("sessions", "once")
 
 
 @dataclass(frozen=True)
@@ -21,21 +19,14 @@ class CgBp:
     """Placement of servers one after the other, the fastest first.
 
     Until every block is served for R sessions, each server takes the blocks that gain the most time. The servers after
-    that go where the fewest sessions are served. R is the `reserved_capacity`.
-
-    With `coverage` `sessions`, every block must be served for R sessions. With `once`, as in the authors' simulator, it
-    is enough that every block is served; it is no default, because jobs may then wait although at most R are present.
+    that go where the fewest sessions are served. R is the `reserved_capacity`. A server has room for R sessions on all
+    of its blocks, so a block lacks sessions at the end only if no server hosts it. The authors' simulator checks that.
     """
 
     deterministic: ClassVar[bool] = True
 
-    coverage: str = "sessions"
-
-    def __post_init__(self) -> None:
-        require_one_of(COVERAGES, coverage=self.coverage)
-
     def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator | None = None) -> Placement:
-        """Return the placement; raise `InfeasibleError` if some block is served for too few sessions."""
+        """Return the placement; raise `InfeasibleError` if some block is served for fewer sessions."""
         block_count = reserving_block_count(system, reserved_capacity)
         sessions = Placement(np.zeros_like(block_count), block_count).cache_slots(system) // np.maximum(block_count, 1)
         order, amortised_s = by_amortised_time(system, reserved_capacity)
@@ -49,7 +40,7 @@ class CgBp:
             lacking = np.maximum(reserved_capacity - served[window], 0)
             time_s[window] -= (slowest_s - per_block_s) * np.minimum(lacking, sessions[j])
             served[window] += sessions[j]
-        _check_served(served, reserved_capacity if self.coverage == "sessions" else 1)
+        _check_served(served, reserved_capacity)
         return Placement(first_block, block_count, reserved_capacity)
 
 

@@ -119,11 +119,6 @@ def needed_chains(system: System, placement: Placement) -> int:
     return int(enough[0]) + 1
 
 
-def reserved_job_servers(placement: Placement) -> int:
-    """Return c times the number of all reserved chains, whatever the rate."""
-    return placement.reserved_capacity * (int(placement.reserved_chain.max(initial=-1)) + 1)
-
-
 def form_best_chains(system: System, c: int, chains: Sequence[ArrayLike]) -> Placement:
     """Return the placement with these disjoint minimal chains, fastest first.
 

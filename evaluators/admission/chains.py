@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import float64, int64, types
+from numba import boolean, float64, int64, types
 from numpy.typing import NDArray
 
 from evaluators.admission.queues import QUEUES, Queues, append, empty_queues, filled_queues, jobs_in, take_first
@@ -29,6 +29,7 @@ class Chains(NamedTuple):
     hop_start: Ints  # (K + 1,), where the hops of each chain begin in the next two; only for real runs and step queues
     hop_server: Ints
     hop_blocks: Ints
+    looks_at_ends: bool  # whether the policy is called when jobs leave
     uniform: Floats  # (n,), random numbers of the jobs
     chain: Ints  # (n,), the chain of each job that has started; not set before
     busy: Ints  # (K,), jobs in service on each chain
@@ -43,7 +44,7 @@ CHAINS = types.NamedTuple(
     (
         *(_INTEGERS, _VECTOR, _VECTOR, _MATRIX),
         *(_INTEGERS,) * 3,
-        _VECTOR,
+        *(boolean, _VECTOR),
         *(_INTEGERS, _INTEGERS, QUEUES, *(_INTEGERS,) * 3),
     ),
     Chains,
@@ -60,6 +61,7 @@ class ChainTable(NamedTuple):
     hop_start: Ints
     hop_server: Ints
     hop_blocks: Ints
+    looks_at_ends: bool
 
 
 def empty_chains(table: ChainTable, uniform: Floats, most_at_once: int) -> Chains:
@@ -124,6 +126,21 @@ def decide(policy, chains, started):  # type: ignore[no-untyped-def]
             count += 1
         else:
             append(queues, k, job)
+    return count
+
+
+@compiled
+def start_all(chains: Chains, k: int, started: Ints) -> int:
+    """Start all jobs that wait for chain k or in the central queue on chain k; return their number.
+
+    The capacity is no limit. Jobs that wait for other chains stay there.
+    """
+    count = 0
+    for queue in (k, chains.capacity.size):
+        while chains.queues.length[queue] > 0:
+            started[count] = _start(chains, k, take_first(chains.queues, queue))
+            count += 1
+    chains.vacated_count[0] = 0
     return count
 
 

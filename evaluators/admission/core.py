@@ -86,6 +86,31 @@ def _decide(rule, state, now_s, started):
     return lambda rule, state, now_s, started: on_routes.decide(rule, state, now_s, started)
 
 
+def decides_after(state, is_end):
+    """Return whether `decide` must be called after an event, which is an end or not."""
+
+
+@_for_compiled_code(decides_after)
+def _decides_after(state, is_end):
+    if _has_chains(state):
+        return lambda state, is_end: state.looks_at_ends or not is_end
+    return lambda state, is_end: True
+
+
+def start_all(state, held, started):
+    """Start all jobs that wait for what a job has held, or for any chain; return their number.
+
+    It replaces `decide` after the last arrival if `decide` is not called after ends.
+    """
+
+
+@_for_compiled_code(start_all)
+def _start_all(state, held, started):
+    if _has_chains(state):
+        return lambda state, held, started: on_chains.start_all(state, held, started)
+    return lambda state, held, started: 0
+
+
 def needs_room(state):
     """Return whether the state must be enlarged before the next event (`with_more_room`)."""
 

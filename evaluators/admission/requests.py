@@ -20,7 +20,14 @@ from evaluators.admission.routes_state import (
     newcomers_of,
     set_waiting,
 )
-from evaluators.admission.start import admission_for, check_all_started, check_rule, rule_error, with_more_room
+from evaluators.admission.start import (
+    admission_for,
+    check_all_started,
+    check_rule,
+    require_steps,
+    rule_error,
+    with_more_room,
+)
 from system.code.compiler import Entry, entry
 from system.composition import Composition
 from system.dispatch import DISPATCH
@@ -117,6 +124,7 @@ class RequestAdmission:
     """
 
     def __init__(self, layout: Layout, jobs: Jobs) -> None:
+        require_steps(layout, "real runs")
         self._admission = admission_for(layout, jobs.uniform)
         kinds: dict[type, Callable[[Any], RemainingPaths]] = {Chains: RemainingChains, Routes: RemainingRoutes}
         self._paths = kinds[type(self._admission.state)](layout)

@@ -14,7 +14,7 @@ from evaluators.admission.routes_state import Graph, Routes, empty_routes, with_
 from system.code.signatures import AnswerError, run_error
 from system.composition import Composition
 from system.dispatch import Dispatch
-from system.errors import InputError
+from system.errors import InputError, NotApplicableError
 from system.layout import Layout
 from system.routing import OCCUPANCIES, WAITING, Routing
 from system.words import counted
@@ -54,13 +54,33 @@ def _to_chains(rule: Dispatch, layout: Layout, uniform: NDArray[np.float64]) -> 
 def table_of(chains: Composition, rule: Dispatch) -> ChainTable:
     """Return the table of a composition's chains."""
     times = chains.service_rate_per_s, rule.settings, chains.job_coefficients_s
-    return ChainTable(chains.capacity, *times, chains.hop_start, chains.hop_server, chains.hop_blocks)
+    hops = chains.hop_start, chains.hop_server, chains.hop_blocks
+    return ChainTable(chains.capacity, *times, *hops, rule.looks == "events")
 
 
 def admission_to_chains(rule: Dispatch, table: ChainTable, uniform: NDArray[np.float64]) -> Admission:
     """Return the admission to chains for n jobs with random numbers `uniform` (n,)."""
-    most = min(int(table.capacity.sum()), uniform.size)
+    most = min(int(table.capacity.sum()), uniform.size) if table.looks_at_ends else uniform.size
     return Admission(rule.policy, empty_chains(table, uniform, most), np.empty(most, np.int64))
+
+
+def require_steps(layout: Layout, runs: str) -> None:
+    """Raise `NotApplicableError` if a layout's jobs cannot be served in steps.
+
+    `runs` says what serves them. The policy must be called after every event, and jobs must not be charged for blocks
+    that they do not run.
+    """
+    looks = getattr(layout.rule, "looks", "events")
+    if looks != "events":
+        raise NotApplicableError(
+            f"looks = {looks}: {runs} call the policy after every event; use dispatch.looks=events or "
+            "service=independent with evaluator=simulation"
+        )
+    if isinstance(layout, Composition) and layout.charges_extra:
+        raise NotApplicableError(
+            f"allocation: its jobs take the time and slots of blocks that they do not run, but {runs} run every block; "
+            "use allocation=gca, or service=independent with evaluator=simulation"
+        )
 
 
 @_admission.register

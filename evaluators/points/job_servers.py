@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.allocation.ilp import least_capacities, slots_of_jobs
-from algorithms.placement.reservation import needed_chains, reserved_job_servers
+from algorithms.placement.reservation import needed_chains
 from evaluators.points.case import Draw, Measurement
 from system import Composition, InfeasibleError
 from system.checks import SLACK, require_share
@@ -54,7 +54,7 @@ def _measured(composition: Composition, share: float) -> list[Measurement]:
         "lower_bound_job_servers": whole_slots(required_per_s / rate_per_s[0]),
         "ilp_job_servers": least_capacities(rate_per_s, required_per_s, slots_of_jobs(composition), slots).sum(),
         "gca_job_servers": greedy_slots(rate_per_s, composition.capacity, required_per_s),
-        "all_chains_job_servers": reserved_job_servers(composition.placement),
+        "all_chains_job_servers": composition.placement.reserved_job_servers,
     }
     with suppress(InfeasibleError):
         at_required_rate = replace(system, arrival_rate_per_s=required_per_s * system.target_load)

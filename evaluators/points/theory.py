@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from algorithms.placement.reservation import needed_chains, reserved_job_servers
+from algorithms.placement.reservation import needed_chains
 from evaluators.points.case import Draw, Measurement
 from evaluators.points.metrics import Answer
 from evaluators.points.report import Report
@@ -28,6 +28,7 @@ def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
         Measurement("total_rate_per_s", composition.total_rate_per_s),
         Measurement("load", rate / composition.total_rate_per_s),
         Measurement("reserved_capacity", composition.placement.reserved_capacity),
+        Measurement("reserved_chain_count", composition.placement.reserved_chain_count),
         Measurement("chain_count", len(composition)),
         Measurement("slot_count", composition.total_capacity),
         Measurement("fastest_chain_s", composition.mean_service_s[0]),
@@ -135,10 +136,10 @@ class Surrogate:
         reserves no chains.
         """
         placement = layout.composition().placement
-        if (placement.reserved_chain < 0).all():
+        if placement.reserved_chain_count == 0:
             raise InputError("surrogate: this placement reserves no chains; use another objective or evaluator")
         if self.chains == "all":
-            return float(reserved_job_servers(placement))
+            return float(placement.reserved_job_servers)
         return float(placement.reserved_capacity * needed_chains(layout.system, placement))
 
 

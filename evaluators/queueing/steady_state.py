@@ -12,6 +12,7 @@ from evaluators.queueing.exact import ExactResponse, exact
 from evaluators.queueing.markov import MarkovResponse, markov
 from evaluators.queueing.theorem4 import ResponseBounds, theorem4
 from system.composition import Composition
+from system.dispatch import Dispatch
 from system.errors import NotApplicableError
 from system.layout import Layout
 from system.response import ByChain, Limits, Time
@@ -120,8 +121,9 @@ def _queue(layout: Layout) -> tuple[float, NDArray[np.float64], NDArray[np.int64
 
 
 def theory_holds(layout: Layout, workload: Workload) -> bool:
-    """Return whether arrivals are Poisson, sizes exponential and jobs dispatched by JFFC."""
-    under_jffc = layout.rule is not None and layout.rule.function is JFFC.function
+    """Return whether arrivals are Poisson, sizes exponential and jobs dispatched by JFFC after every event."""
+    rule = layout.rule
+    under_jffc = isinstance(rule, Dispatch) and rule.policy is JFFC.policy and rule.looks == JFFC.looks
     return under_jffc and is_poisson_exponential(workload)
 
 
@@ -129,6 +131,6 @@ def require_theory(evaluator: str, layout: Layout, workload: Workload) -> None:
     """Raise `NotApplicableError` unless the theory holds for the layout and the workload."""
     if not theory_holds(layout.composition(), workload):
         raise NotApplicableError(
-            f"evaluator = {evaluator}: holds for Poisson arrivals, exponential sizes and JFFC only; "
+            f"evaluator = {evaluator}: holds for Poisson arrivals, exponential sizes and JFFC after every event only; "
             "use evaluator=simulation"
         )

@@ -32,13 +32,15 @@ class StartedJobs(NamedTuple):
     present: int  # number of them that are in service or waiting
 
 
-def simulate_chunks(chunks: Iterable[Jobs], table: ChainTable, dispatch: Dispatch) -> Iterator[StartedJobs]:
-    """Serve jobs of equal lengths in chunks, as `simulate` does.
+def simulate_chunks(
+    chunks: Iterable[Jobs], table: ChainTable, dispatch: Dispatch, request_delay_s: float = 0.0
+) -> Iterator[StartedJobs]:
+    """Serve jobs of equal lengths in chunks, as `simulate` does; each takes `request_delay_s` before its first hop.
 
     Yields the jobs that started in each chunk, and after the last chunk the jobs that still waited. Raises `InputError`
     if the policy's answer is invalid or it lets jobs wait for ever.
     """
-    run, arrived = _ChunkedRun(table, dispatch), 0
+    run, arrived = _ChunkedRun(table, dispatch, request_delay_s), 0
     for chunk in chunks:
         arrived += len(chunk)
         times = run.serve(chunk, more_follow=True)
@@ -51,9 +53,10 @@ def simulate_chunks(chunks: Iterable[Jobs], table: ChainTable, dispatch: Dispatc
 class _ChunkedRun:
     """The state from one chunk to the next: the chains, the ends to come and the waiting jobs."""
 
-    def __init__(self, table: ChainTable, dispatch: Dispatch) -> None:
+    def __init__(self, table: ChainTable, dispatch: Dispatch, request_delay_s: float) -> None:
         slots = int(table.capacity.sum())
         self._dispatch, self._ends, self._pad = dispatch, empty_heap(slots), np.empty(slots, np.int64)
+        self._request_delay_s = request_delay_s
         self._state = empty_chains(table, np.empty(0), slots)
         self._jobs: Jobs | None = None  # the waiting jobs
         self._numbers = np.empty(0, np.int64)  # of the waiting jobs
@@ -78,16 +81,27 @@ class _ChunkedRun:
         jobs, waiting = _behind(self._jobs, chunk), self.waiting
         numbers = np.concatenate([self._numbers, self._arrived + np.arange(len(jobs) - waiting)])
         self._arrived += len(jobs) - waiting
+        if not more_follow:
+            self._add_room(len(jobs))
         state = self._state = _with_room(self._state, jobs)
         record, progress = empty_record(len(jobs), np.empty(0)), jobs_loop.Progress(np.array([waiting, 0]), self._ends)
         admission = Admission(self._dispatch.policy, state, self._pad)
-        check_rule(advance(admission, jobs, record, progress, more_follow), admission, numbers)
+        rest = record, progress, more_follow, 0, self._request_delay_s
+        check_rule(advance(admission, jobs, *rest), admission, numbers)
         started = state.chain >= 0
         if not more_follow:
             check_all_started(int(started.sum()), len(jobs), admission)
         self.started, self._numbers, self._jobs = numbers[started], numbers[~started], jobs.of_jobs(~started)
         self._state = _renumbered(state, started)
         return JobTimes(jobs.arrival_s, *record[:4], **served_by(admission)).of_jobs(started)
+
+    def _add_room(self, job_count: int) -> None:
+        """Make room for jobs that may start beyond the capacity after the last arrival (`Dispatch.looks`)."""
+        room, ends, vacated = self._pad.size + job_count, self._ends, self._state.vacated
+        self._pad, self._ends = np.empty(room, np.int64), empty_heap(room)
+        for column, before in zip(self._ends, ends, strict=True):
+            column[: before.size] = before
+        self._state = self._state._replace(vacated=np.concatenate([vacated, np.empty(job_count, np.int64)]))
 
 
 def _with_room(state: Chains, jobs: Jobs) -> Chains:

@@ -24,6 +24,7 @@ from system.dispatch import Dispatch
 from system.errors import UnstableError
 from system.layout import Layout
 from system.response import JobTimes
+from system.routing import Routing
 from workloads.jobs import Jobs
 
 Floats = NDArray[np.float64]
@@ -48,27 +49,32 @@ def simulate(
     return _serve_all(admission_to_chains(dispatch, table, jobs.uniform), jobs)
 
 
-def simulate_jobs(layout: Layout, jobs: Jobs, stop_unstable: bool = False) -> JobTimes:
-    """Serve `jobs` on a layout.
+def simulate_jobs(layout: Layout, jobs: Jobs, stop_unstable: bool = False, request_delay_s: float = 0.0) -> JobTimes:
+    """Serve `jobs` on a layout; each takes `request_delay_s` before its first hop.
 
     With `stop_unstable`, raises `UnstableError` once jobs leave more slowly than they come. Raises `InputError` if the
     layout's rule is broken.
     """
-    check_after = _first_check(layout, len(jobs)) if stop_unstable else 0
-    return _serve_all(admission_for(layout, jobs.uniform), jobs, check_after, layout)
+    check_after = _first_check(layout, len(jobs), request_delay_s) if stop_unstable else 0
+    return _serve_all(admission_for(layout, jobs.uniform), jobs, check_after, layout, request_delay_s)
 
 
-def _first_check(layout: Layout, job_count: int) -> int:
+def _first_check(layout: Layout, job_count: int, request_delay_s: float) -> int:
     """Return the number of arrivals before the first check for instability; 0 means never.
 
     There is no check if condition (4) alone decides whether a run is stable. If only the policy, which may leave
-    capacity idle, can make a run unstable, it is checked at the last arrival.
+    capacity idle, or the delay, which (4) leaves out, can make a run unstable, it is checked at the last arrival.
     """
-    if layout.rule is None or layout.rule.work_conserving:
+    if layout.rule is None or is_decided(layout.rule, request_delay_s):
         return 0
     if not np.isnan(layout.load):
         return job_count
     return first_check_of_servers(layout)
+
+
+def is_decided(rule: Dispatch | Routing, request_delay_s: float) -> bool:
+    """Return whether condition (4) alone decides if runs under a rule are stable."""
+    return rule.work_conserving and request_delay_s == 0
 
 
 def first_check_of_servers(layout: Layout) -> int:
@@ -76,14 +82,21 @@ def first_check_of_servers(layout: Layout) -> int:
     return first_check(int(layout.slots_used().sum()), layout.system.model.block_count)
 
 
-def _serve_all(admission: Admission, jobs: Jobs, check_after: int = 0, layout: Layout | None = None) -> JobTimes:
+def _serve_all(
+    admission: Admission,
+    jobs: Jobs,
+    check_after: int = 0,
+    layout: Layout | None = None,
+    request_delay_s: float = 0.0,
+) -> JobTimes:
     """Serve all jobs and return their times.
 
     With `check_after` above 0, raises `UnstableError` if the run of the layout is unstable.
     """
     n = len(jobs)
     record, progress = empty_record(n, np.full(n, np.inf) if check_after else np.empty(0)), empty_progress(admission)
-    while (answer := advance(admission, jobs, record, progress, check_after=check_after)) == NEEDS_ROOM:
+    rest = record, progress, False, check_after, request_delay_s
+    while (answer := advance(admission, jobs, *rest)) == NEEDS_ROOM:
         admission = with_more_room(admission)
     check_rule(answer, admission)
     arrived, started = progress.counts.tolist()
@@ -108,8 +121,10 @@ def unstable_run(layout: Layout, arrived: int, job_count: int, explanation: str 
 
 
 def _policy_explanation(layout: Layout) -> str:
-    """Say that a policy leaves too much capacity idle to keep up."""
+    """Say that a policy leaves too much capacity idle to keep up, or else that jobs are delayed too long."""
     name = "" if layout.rule is None else layout.rule.name
+    if layout.rule is not None and layout.rule.work_conserving:
+        return "all chains together are fast enough only without request_delay_s; lower the rate or that delay"
     return (
         f"all chains together are fast enough, but dispatch = {name} leaves capacity idle; lower the rate or use "
         "another policy"
@@ -123,13 +138,14 @@ def advance(
     progress: jobs_loop.Progress,
     more_follow: bool = False,
     check_after: int = 0,
+    request_delay_s: float = 0.0,
 ) -> int:
     """Run the loop for the state of the admission; return its answer.
 
     Raises `InputError` if the rule raises an exception or answers with a delay that is no time.
     """
     loop = jobs_loop.LOOPS[type(admission.state)]
-    arrivals = jobs_loop.Arrivals(jobs.arrival_s, jobs.size, jobs.lengths)
+    arrivals = jobs_loop.Arrivals(jobs.arrival_s, jobs.size, jobs.lengths, request_delay_s)
     try:
         answer: int = loop(*admission, arrivals, record, progress, more_follow, check_after)
     except Exception as error:
@@ -162,7 +178,7 @@ def chain_table(
     require(mean.size == capacity.size, "capacities", size, f"give {mean.size}, one per chain")
     require(bool(np.all(np.diff(mean) >= 0)), "mean_service_s", "not ascending", "give the chains fastest first")
     coefficients = _coefficients(mean, coefficients_s)
-    return ChainTable(capacity, 1 / mean, dispatch.settings, coefficients, *NO_HOPS)
+    return ChainTable(capacity, 1 / mean, dispatch.settings, coefficients, *NO_HOPS, dispatch.looks == "events")
 
 
 def _coefficients(mean_service_s: Floats, coefficients_s: ArrayLike | None) -> Floats:

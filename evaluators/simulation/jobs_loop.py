@@ -10,7 +10,17 @@ from numba import boolean, float64, int64, types
 from numpy.typing import NDArray
 
 from evaluators.admission.chains import CHAINS, Chains
-from evaluators.admission.core import arrive, decide, held_by, leave, needs_room, next_look_s, path_coefficients_s
+from evaluators.admission.core import (
+    arrive,
+    decide,
+    decides_after,
+    held_by,
+    leave,
+    needs_room,
+    next_look_s,
+    path_coefficients_s,
+    start_all,
+)
 from evaluators.admission.heap import HEAP, Heap, next_s, pop, push
 from evaluators.admission.routes_state import ROUTES, Routes
 from evaluators.simulation.answers import FINISHED, IS_UNSTABLE, NEEDS_ROOM
@@ -30,6 +40,7 @@ class Arrivals(NamedTuple):
     time_s: Floats  # (n,)
     size: Floats  # (n,)
     lengths: Floats  # (n, 2) or (1, 2): input tokens, output tokens - 1
+    delay_s: float  # time of every job in service before its first hop
 
 
 class JobLog(NamedTuple):
@@ -50,7 +61,7 @@ class Progress(NamedTuple):
 
 
 _VECTOR = float64[::1]
-ARRIVALS = types.NamedTuple((_VECTOR, _VECTOR, float64[:, ::1]), Arrivals)
+ARRIVALS = types.NamedTuple((_VECTOR, _VECTOR, float64[:, ::1], float64), Arrivals)
 RECORD = types.NamedUniTuple(_VECTOR, 5, JobLog)
 PROGRESS = types.NamedTuple((int64[::1], HEAP), Progress)
 
@@ -63,6 +74,8 @@ def _start(job, now_s, state, jobs, record):  # type: ignore[no-untyped-def]
     first_token_s, service_s = job_s(
         once_s, input_token_s, output_token_s, jobs.size[job], jobs.lengths[row, 0], jobs.lengths[row, 1]
     )
+    first_token_s += jobs.delay_s
+    service_s += jobs.delay_s
     record.waiting_s[job] = now_s - jobs.time_s[job]
     record.first_token_s[job] = record.waiting_s[job] + first_token_s
     record.service_s[job] = service_s
@@ -88,9 +101,10 @@ def _run(rule, state, started, jobs, record, progress, more_follow, check_after)
         if needs_room(state):
             answer = NEEDS_ROOM
             break
-        if end_s <= arrival_s and end_s <= look_s:
-            now_s = end_s
-            leave(state, pop(ends))
+        is_end, held = end_s <= arrival_s and end_s <= look_s, 0
+        if is_end:
+            now_s, held = end_s, pop(ends)
+            leave(state, held)
         elif look_s <= arrival_s:
             now_s = look_s
         else:
@@ -100,7 +114,10 @@ def _run(rule, state, started, jobs, record, progress, more_follow, check_after)
             if is_seen_unstable(arrived, check_after, jobs.time_s, record.end_s):
                 answer = IS_UNSTABLE
                 break
-        count = decide(rule, state, now_s, started)
+        if decides_after(state, is_end):
+            count = decide(rule, state, now_s, started)
+        else:
+            count = start_all(state, held, started) if arrived == n else 0
         if count < 0:
             answer = count
             break

@@ -33,7 +33,7 @@ def simulate_layout(
     if stop_unstable:
         layout.check_stable()
     if service.loop == "jobs":
-        return Run(simulate_jobs(layout, jobs, stop_unstable))
+        return Run(simulate_jobs(layout, jobs, stop_unstable, float(service.request_delay_s)))
     return simulate_steps(layout, jobs, service, rng, stop_unstable)
 
 
@@ -43,3 +43,5 @@ def _check_loop(service: ServiceModel) -> None:
     alone = service.step_s is step_alone_s and service.handling_s == 0
     name = type(service).__name__
     require(service.loop != "jobs" or alone, "service", name, 'its `step_s` or `handling_s` needs `loop = "steps"`')
+    at_once = service.loop == "jobs" or service.request_delay_s == 0
+    require(at_once, "service", name, 'its `request_delay_s` needs `loop = "jobs"`')

@@ -16,6 +16,7 @@ from evaluators.admission.start import (
     admission_for,
     check_all_started,
     check_rule,
+    require_steps,
     rule_error,
     served_by,
     with_more_room,
@@ -47,10 +48,11 @@ def simulate_steps(
     `rng` is for computations with random times. Every job is served to its end; with `stop_unstable`, raises
     `UnstableError` once jobs leave more slowly than they come. The parts of the service time are `compute` (for a stack
     of steps, the time of the whole stack), `queue` (at servers) and `communication`. Raises `NotApplicableError` for
-    jobs whose size is not 1 or whose tokens are not whole numbers, and `InputError` if the layout's rule or the service
-    model is broken.
+    jobs whose size is not 1 or whose tokens are not whole numbers, and for layouts that steps cannot follow
+    (`require_steps`). Raises `InputError` if the layout's rule or the service model is broken.
     """
     check_whole_tokens(jobs)
+    require_steps(layout, "step queues")
     admission = admission_for(layout, jobs.uniform)
     lengths = np.broadcast_to(jobs.lengths, (len(jobs), 2))
     speeds = speeds_of(layout, service, rng)

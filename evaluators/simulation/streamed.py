@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from evaluators.admission.start import never_starts, no_policy, table_of
 from evaluators.simulation.buckets import Buckets
 from evaluators.simulation.chunks import StartedJobs, simulate_chunks
-from evaluators.simulation.jobs import unstable_run
+from evaluators.simulation.jobs import is_decided, unstable_run
 from evaluators.simulation.run_length import drift_of_parts
 from evaluators.simulation.stability import SHARE_SERVED, WINDOWS, is_negative
 from system.checks import require
@@ -42,8 +42,8 @@ def stream_layout(
     """Serve `job_count` jobs in chunks; return the times from job number `first` on.
 
     The layout must have chains. Shares above or within limits are known afterwards only for `limits`. Raises
-    `UnstableError` before the run, or, if the policy may leave capacity idle while jobs wait, once jobs pile up. Raises
-    `NotApplicableError` for layouts without chains and for service models in which jobs slow each other.
+    `UnstableError` before the run, or, unless condition (4) decides, once jobs pile up. Raises `NotApplicableError` for
+    layouts without chains and for service models in which jobs slow each other.
     """
     if service.loop != "jobs":
         raise NotApplicableError(
@@ -54,9 +54,11 @@ def stream_layout(
     dispatch = chains.rule
     if dispatch is None:
         raise no_policy()
-    results = simulate_chunks(chunks, table_of(chains, dispatch), dispatch)
+    request_delay_s = float(service.request_delay_s)
+    results = simulate_chunks(chunks, table_of(chains, dispatch), dispatch, request_delay_s)
     times = StreamedTimes(limits, len(chains))
-    for chunk in results if dispatch.work_conserving else while_stable(results, job_count, chains):
+    decided = is_decided(dispatch, request_delay_s)
+    for chunk in results if decided else while_stable(results, job_count, chains):
         times.add(chunk.times.of_jobs(chunk.number >= first))
     return times
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from system.checks import require, require_count
+from system.checks import require, require_count, require_not_negative
 from system.limits import JOBS, NODES
 from system.random_streams import RandomStreams
 
@@ -80,15 +80,22 @@ class PublishedNumbers:
 
     It is not the default: one seed fixes all numbers in their order, so that another number of jobs changes the sizes,
     and a cluster cannot get several sets of jobs.
+
+    In the simulator's comparison of clusters (Fig. 8) every cell has seeds of its own, 1,000 J + 10,000 η above the
+    others. `server_count` and `fast_share` are then those of the cell.
     """
 
     node_count: int  # of the network without the orchestrator; so many numbers come before the first gap
     job_count: int  # of a run; so many gaps come before the first size
+    server_count: int = 0  # J
+    fast_share: float = 0.0  # η
 
     def __post_init__(self) -> None:
         require_count(NODES, node_count=self.node_count)
         require_count(JOBS, job_count=self.job_count)
+        require_not_negative(server_count=self.server_count, fast_share=self.fast_share)
 
     def __call__(self, seed: int, draw: int, replication: int) -> RandomStreams:
         """Return the streams of one run."""
-        return PublishedStreams(seed, draw, replication, node_count=self.node_count, job_count=self.job_count)
+        cell = 1000 * self.server_count + round(10_000 * self.fast_share)
+        return PublishedStreams(seed + cell, draw, replication, node_count=self.node_count, job_count=self.job_count)

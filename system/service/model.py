@@ -42,6 +42,10 @@ class ServiceModel(Protocol):
     def handling_s(self) -> float:
         """Return the seconds for which a server stays busy after computing each step."""
 
+    @property
+    def request_delay_s(self) -> float:
+        """Return the seconds of each request before its first hop; only for the loop `jobs`."""
+
     def factors(self, rng: np.random.Generator | None) -> NDArray[np.float64]:
         """Return the factors that multiply the times of successive computations.
 

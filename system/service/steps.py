@@ -47,6 +47,7 @@ class Steps:
 
     loop: ClassVar[Loop] = "steps"
     step_s: ClassVar[Callable[..., float]] = staticmethod(stack_s)
+    request_delay_s: ClassVar[float] = 0.0
 
     batching: Batching = "serial"
     further_share: float = 0.0

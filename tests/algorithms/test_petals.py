@@ -8,7 +8,7 @@ import pytest
 
 from algorithms.petals import Petals
 from algorithms.placement.petals import PetalsPlacement
-from algorithms.routing.petals import no_cache_penalty
+from algorithms.routing.petals import full_sessions_penalty, no_cache_penalty
 from system import InfeasibleError, InputError, NotApplicableError, ServedModel, Servers, System
 from tests.support.oracles.instances import random_system, served_model
 from tests.support.oracles.routed_simulation import Hop, petals_scheme
@@ -16,6 +16,7 @@ from tests.support.oracles.routing_placements import petals
 
 # NF4 takes 4.25 bits per parameter and 1 % for metadata. The cache takes two 16-bit numbers per token and width.
 BLOCK_GB = round(2_466_437_120 * 4.25 / 8 * 1.01) / 1e9
+Pairs = tuple[tuple[float, float], tuple[float, float]]
 POOL_GB = 2 * 14336 * 4096 * 2 / 1e9
 
 
@@ -69,22 +70,26 @@ def test_the_reserve_grows_with_the_width():
     assert PetalsPlacement().block_count(narrow).tolist() == [int((20 - 2**30 / 1e9) / (BLOCK_GB + POOL_GB))] == [12]
 
 
-def announced(system: System, block_count: np.ndarray) -> list[float]:
+def announced(system: System, block_count: np.ndarray, measured: Pairs | None) -> list[float]:
     """Return min(forward tokens/s / ((m + 1) / 2), network tokens/s)."""
-    forward = 1 / system.servers.block_s[:, 1]
-    network = 692.8e6 / (16 * system.model.hidden_size)
-    return [min(f / ((m + 1) / 2), network) for f, m in zip(forward, block_count, strict=True)]
+    memory_gb, network = system.servers.memory_gb, 692.8e6 / (16 * system.model.hidden_size)
+    pairs = [(1 / s, network) for s in system.servers.block_s[:, 1]]
+    if measured is not None:
+        pairs = [measured[0] if gb == memory_gb.max() else measured[1] for gb in memory_gb]
+    return [min(f / ((m + 1) / 2), most) for (f, most), m in zip(pairs, block_count, strict=True)]
 
 
 @pytest.mark.parametrize("block_selection", ["lexicographic", "window_sum"])
-def test_servers_join_at_the_weakest_window_in_random_order(block_selection):
+@pytest.mark.parametrize("measured", [None, ((7.0, 9.0), (40.0, 11.0))])
+def test_servers_join_at_the_weakest_window_in_random_order(block_selection, measured):
     rng = np.random.default_rng(321)
-    petals_placement, hosted = PetalsPlacement(block_selection=block_selection), 0
+    petals_placement = PetalsPlacement(block_selection=block_selection, measured_tokens_per_s=measured)
+    hosted = 0
     for seed in range(150):
         system = random_system(rng, server_count=int(rng.integers(1, 25)), largest_model=30)
         block_count = petals_placement.block_count(system)
         order = np.random.default_rng(seed).permutation(len(system.servers)).tolist()
-        model_blocks, throughput = system.model.block_count, announced(system, block_count)
+        model_blocks, throughput = system.model.block_count, announced(system, block_count, measured)
         first = petals(throughput, block_count.tolist(), model_blocks, order, by_sum=block_selection == "window_sum")
         placement = petals_placement(system, 1, np.random.default_rng(seed))
         assert placement.block_count.tolist() == block_count.tolist()
@@ -92,6 +97,23 @@ def test_servers_join_at_the_weakest_window_in_random_order(block_selection):
         assert (placement.first_block[used] == np.array(first)[used]).all()
         hosted += np.count_nonzero(used)
     assert hosted > 1000
+
+
+MEASURED = ((20829.38, 3020.37), (5515.44, 6276.2))
+
+
+def test_sums_of_windows_are_compared_to_the_last_bit():
+    """Check that sums are taken block after block.
+
+    Servers of two kinds announce few different throughputs. So many windows have the same sum but for rounding.
+    """
+    placement = PetalsPlacement(block_selection="window_sum", small_server_block_cap=4, measured_tokens_per_s=MEASURED)
+    for seed in range(30):
+        system = bloom_system([40.0] * 8 + [20.0] * 32)
+        order = np.random.default_rng(seed).permutation(40).tolist()
+        throughput = [min(20829.38 / 12.5, 3020.37)] * 8 + [min(5515.44 / 2.5, 6276.2)] * 32
+        first = petals(throughput, [24] * 8 + [4] * 32, 70, order, by_sum=True)
+        assert placement(system, 1, np.random.default_rng(seed)).first_block.tolist() == first
 
 
 def test_a_slow_network_limits_the_throughput_that_servers_announce():
@@ -135,6 +157,34 @@ def test_a_server_without_room_for_all_its_blocks_costs_10_s(free, penalty_s):
     assert rule.delay is no_cache_penalty
 
 
+@pytest.mark.parametrize(("listed", "penalty_s"), [(1, 0.0), (2, 10.0), (3, 10.0)])
+def test_a_server_with_as_many_jobs_as_sessions_costs_10_s_whatever_they_hold(listed, penalty_s):
+    """Check a server with free slots for all blocks; 2048 of 4096 tokens make two sessions."""
+    lists = 0.0, 4, 4 + listed, np.empty(9), np.empty(9, np.int64)
+    assert full_sessions_penalty(0, 2, 7, 14, 14, *lists, np.array([10.0, 2.0])) == penalty_s
+    rule = Petals(PetalsPlacement(), penalty="sessions").compose(crowded_system(), np.random.default_rng(0)).rule
+    assert rule.settings.tolist() == [10.0, 2.0]
+    assert rule.delay is full_sessions_penalty
+
+
+def test_a_mean_token_counts_the_prompt():
+    """Check that a hop then costs 1/20 of the time of its blocks for 2000 input and 20 output tokens."""
+    system = replace(crowded_system(), mean_job=(1.0, 2000.0, 19.0))
+    rng, mean_token = np.random.default_rng, Petals(PetalsPlacement(), hop_time="mean_token")
+    composition = mean_token.compose(system, rng(0))
+    block_s = system.servers.block_s @ np.array([1.0, 2000.0, 19.0])
+    expected_s = 0.02 / 2 + 0.018 + composition.links.blocks * block_s[composition.links.target] / 20
+    assert composition.cost_s == pytest.approx(expected_s, rel=1e-12)
+    assert composition.cost_s.min() > Petals(PetalsPlacement()).compose(system, rng(0)).cost_s.max()
+
+
+def test_the_routing_rule_gets_the_settings_of_the_clients():
+    settings = {"waiting": "planned", "occupancy": "believed_without_wait", "initial_delay_s": 0.07}
+    rule = Petals(PetalsPlacement(), **settings).compose(crowded_system(), np.random.default_rng(0)).rule
+    assert {name: getattr(rule, name) for name in settings} == settings
+    assert not rule.delay_is_wait  # the penalty is no expected wait
+
+
 def crowded_system() -> System:
     rtt_s = np.full((3, 3), 0.02)
     servers = Servers([9.0] * 3, [1.0] * 3, [0.1] * 3, orchestrator_rtt_s=rtt_s[0], rtt_s=rtt_s)
@@ -172,6 +222,12 @@ def two_round_trips(system: System) -> System:
         ({"cached_tokens": 0}, "cached_tokens = 0: must be a whole number"),
         ({"network_mbit_per_s": 0.0}, "network_mbit_per_s = 0.0: must be a finite number above 0"),
         ({"block_selection": "sum"}, "block_selection = sum: must be one of lexicographic, window_sum"),
+        (
+            {"measured_tokens_per_s": [[1.0, 2.0]]},
+            "measured_tokens_per_s = array of shape (1, 2): give [computing, netw",
+        ),
+        ({"measured_tokens_per_s": [[1, 2], [3, 0]]}, "measured_tokens_per_s[1][1] = 0: must be a finite number abov"),
+        ({"measured_tokens_per_s": [[1, 2], [3]]}, "measured_tokens_per_s = [[1, 2], [3]]: must be an array of num"),
         ({"small_server_block_cap": 0}, "small_server_block_cap = 0: must be a whole number"),
     ],
 )
@@ -180,7 +236,21 @@ def test_invalid_settings_of_the_placement_are_refused(changes, message):
         PetalsPlacement(**changes)
 
 
-@pytest.mark.parametrize("name", ["hop_overhead_s", "no_cache_penalty_s"])
+@pytest.mark.parametrize("name", ["hop_overhead_s", "no_cache_penalty_s", "initial_delay_s"])
 def test_invalid_settings_of_the_clients_are_refused(name):
     with pytest.raises(InputError, match=f"^{name} = -1: must be a finite number, 0 or above"):
         Petals(PetalsPlacement(), **{name: -1})
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("waiting", "fcfs, first_fit, backoff, central, planned"),
+        ("occupancy", "present, believed, believed_without_wait"),
+        ("penalty", "free_slots, sessions"),
+        ("hop_time", "decode_step, mean_token"),
+    ],
+)
+def test_unknown_rules_of_the_clients_are_refused(name, choices):
+    with pytest.raises(InputError, match=f"^{name} = mine: must be one of {choices}$"):
+        Petals(PetalsPlacement(), **{name: "mine"})

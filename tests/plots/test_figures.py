@@ -14,7 +14,13 @@ from store.tables.reading import load_results
 from tests.support.project import choices, script
 
 SMALLER = {
-    "ablation": ("constants=paper", "cluster.fast_servers=random", "workload.job_count=500"),
+    "published_fig2": (),
+    "published_fig3a": ("demand.load=0.3,0.7", "workload.job_count=1000"),
+    "published_fig3b": ("demand.load=0.3,0.7", "workload.job_count=2000"),
+    "published_fig6a": ("tuning.capacity=2,7,8", "workload.job_count=1000"),
+    "published_fig6b": ("demand.load=0.1,0.7", "tuning.largest=9"),
+    "published_fig8": ("cluster.server_count=20,30", "cluster.fast_share=0.2"),
+    "waterfall": ("cluster.server_count=20", "cluster.fast_share=0.2,0.3"),
     "fig8": (
         "cluster.server_count=20,30",
         "constants=paper",

@@ -17,7 +17,7 @@ from scipy import stats
 from evaluators.points.metrics import metric_meanings
 from plots.drawing.comparison_card import card
 from plots.drawing.generic import AUTOMATIC, draw
-from plots.figures.beyond import ablation, model_limit, scale
+from plots.figures.beyond import model_limit, scale
 from plots.figures.paper import table1
 from plots.files import module_of, try_to_draw
 from store.commands.card import means
@@ -259,24 +259,6 @@ def test_every_number_in_table_1_is_a_mean_of_one_configuration(seed):
     assert_texts(texts, allowed(spec, sweep))
     untreated = [point for point in sweep.points if point["workload.over_length"] == "untreated"]
     assert len(set(texts)) == len(untreated) * (len(TIMES) + 3 * len(quantiles))
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_every_number_in_the_ablation_is_of_one_pair(seed):
-    axes = {"constants": SETS, "cluster.server_count": (10,), "cluster.fast_servers": ("random",)}
-    axes |= {"network": ("european",), "algorithm": ("proposed", "mine")}
-    spec = Spec(axes, RESPONSE, "algorithm", lambda theirs, ours: 100 * (1 - ours / theirs))
-    sweep = random_sweep(spec, [19, seed])
-    figure = try_to_draw(ablation.draw, sweep.results, Labels())
-    plt.close(figure)
-    texts = text_numbers(text.get_text() for text in figure.axes[0].texts)
-    assert_texts(texts, allowed(spec, sweep))
-    pairs = [
-        (one, other)
-        for one, other in itertools.permutations(sweep.points, 2)
-        if one["algorithm"] == "mine" and differ_only_in(one, other, "algorithm")
-    ]
-    assert len(texts) == len(pairs)
 
 
 @pytest.mark.parametrize("seed", range(3))

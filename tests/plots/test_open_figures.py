@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 
 from plots.drawing.curves import curves_of, distinguishing_axes, mean_responses
 from plots.drawing.style import LOOKS, looks_of
-from plots.figures.beyond import ablation, fig8_load, scale
+from plots.figures.beyond import fig8_load, scale
 from plots.figures.paper import fig1, fig3a, fig3b, fig4, fig6b, fig8, table1
 from plots.files import try_to_draw
 from store.tables.labels import Labels, joined
@@ -298,19 +298,6 @@ def test_new_constants_have_columns_beside_the_published_ones():
     heads = [text.get_text() for text in figure.axes[0].texts]
     assert heads.count("simulated,\nmeasured_here") == len(table1.STATISTICS)
     plt.close(figure)
-
-
-def test_ablation_has_a_column_for_a_new_scheme_and_lines_for_further_settings():
-    settings = {"network": "european", "cluster.fast_servers": "random"}
-    points = [
-        point | {"service": name} for name in ("steps", "mine") for point in schemes("proposed", "mine_a", **settings)
-    ]
-    figure = ablation.draw(results_of(rows_of(*points, axis="cluster.server_count", values=("10",))), LABELS)
-    plt.close(figure)
-    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["Scheme A"]
-    lines = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert len(set(lines)) == 4
-    assert sum("My service" in line for line in lines) == 2
 
 
 def test_costs_of_a_new_scheme_stage_and_tuning_are_drawn():
