@@ -68,9 +68,9 @@ def setting_title(setting: str) -> str:
 
 
 def counts(judgements: Sequence[Judgement]) -> list[str]:
-    """Return how many of the paper's claims have each verdict, with a line for each setting that is judged.
+    """Return the number of the paper's claims with each verdict, by setting.
 
-    The number of verdicts on embedded data comes last.
+    Settings in which no claim is judged yet are left out. The number of verdicts on embedded data comes last.
     """
     of_paper = [judgement for judgement in judgements if judgement.claim.of_paper]
     lines = [f"{counted(len(of_paper), 'claim')} of the paper"]
@@ -94,7 +94,7 @@ def headlines(judgements: Iterable[Judgement]) -> list[Judgement]:
 
 
 def verdict_lines(table: Path) -> list[str]:
-    """Return the verdicts of a written ledger as lines for a terminal, none longer than WIDTH."""
+    """Return the verdicts of a written ledger as lines of a terminal."""
     rows = pd.read_csv(table, keep_default_na=False)
     shown = [name for name in SETTINGS if name != SLOWING]
     claim_lines = [
@@ -107,7 +107,7 @@ def verdict_lines(table: Path) -> list[str]:
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """Return a line of a table, whose last cell goes on below where it does not fit."""
+    """Return a line of a table; its last cell may take several lines."""
     start = "".join(f"{cell:{width}}" for cell, width in zip(cells[:-1], widths, strict=True))
     texts = textwrap.wrap(cells[-1], WIDTH - len(start), break_on_hyphens=False) or [""]
     return [(start if number == 0 else " " * len(start)) + text for number, text in enumerate(texts)]

@@ -15,7 +15,7 @@ VALUE = "value"
 
 
 def quantity_of(test: ClaimTest, evidence: Mapping[str, Evidence], condition: Where) -> tuple[pd.DataFrame, pd.Index]:
-    """Return the quantity of a test in each cell, and the cells that lack a draw.
+    """Return the quantity of a test by cell, and cells that lack draws.
 
     The table has a line for each complete cell: `value`, and a column for each draw with the influence of that draw on
     it. Student's interval for the mean of the influences has the half-width of the value's. Influences are paired, as
@@ -48,11 +48,10 @@ def _quantity(test: ClaimTest, of: pd.DataFrame, to: pd.DataFrame) -> pd.DataFra
 
 
 def _compared(test: ClaimTest, evidence: Mapping[str, Evidence], condition: Where) -> pd.DataFrame:
-    """Return both sides of a test for each cell and draw, in the columns `of` and `to`.
+    """Return both sides of a test for each cell and draw.
 
-    The column `draws` is the number of draws that the cell needs. A cell is a combination of values of the axes of the
-    test. The two sides are paired: a value stands beside that of the same axes and draw. Without a comparison, `to` is
-    nan.
+    They are in the columns `of` and `to`. The column `draws` is the number of draws that the cell needs. The two sides
+    are paired: a value stands beside that of the same axes and draw. Without a comparison, `to` is nan.
     """
     values = _values(test, test.of, evidence, condition).rename(columns={VALUE: "of"})
     if test.to is None and test.published is None:
@@ -127,7 +126,7 @@ def _matching(table: pd.DataFrame, where: Where) -> pd.DataFrame:
 
 
 def _comparable(value: Any) -> float | str:
-    """Return the text of an axis as a number, if possible; empty where a point has no value of it."""
+    """Return the value of an axis as a number if possible; empty for none."""
     if pd.isna(value):
         return ""
     try:

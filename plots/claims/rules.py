@@ -101,7 +101,7 @@ class ClaimTest:
         return float("-inf") if low is None else low, float("inf") if high is None else high
 
     def on(self, experiments: Mapping[str, str]) -> "ClaimTest":
-        """Return the same test on other experiments, which are given by the name of the original."""
+        """Return the same test on other experiments, given by the original's name."""
         of, to = (
             side and replace(side, experiment=experiments.get(side.experiment, side.experiment))
             for side in (self.of, self.to)
@@ -110,7 +110,7 @@ class ClaimTest:
 
 
 def _fields_of(sentence: str) -> set[str]:
-    """Return the names in braces in a sentence; raise `InputError` for one that cannot be filled in."""
+    """Return the names in braces; raise `InputError` for unmatched braces."""
     try:
         return {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}
     except ValueError as error:
@@ -216,7 +216,10 @@ def claim_of(content: Mapping[str, Any]) -> Claim:
 
 
 def _setting_of(label: str, content: Any, of_text: Sequence[ClaimTest]) -> Setting:
-    """Return a setting of a claim; with `on` it has the tests of the text on other experiments."""
+    """Return a setting of a claim.
+
+    With `on` it has the tests of the text on other experiments.
+    """
     require(isinstance(content, Mapping), label, content, "must be a mapping")
     entries = content.get("tests") or []
     require(isinstance(entries, list), f"tests of {label}", entries, "must be a list of tests")

@@ -61,7 +61,10 @@ class Coordinate:
 
 
 def _is_per_cent(test: ClaimTest) -> bool:
-    """Return whether numbers of a test are written in per cent: comparisons of means that state no unit, too."""
+    """Return whether numbers of a test are written in per cent.
+
+    Ratios are if they are compared in words.
+    """
     return test.unit == "%" or (test.compare == "ratio" and "|" in test.says)
 
 
@@ -71,7 +74,7 @@ def _unit(test: ClaimTest) -> str:
 
 
 def sentence_of(finding: Finding, labels: Labels) -> str:
-    """Return the sentence of a finding's deciding cell; a note if it has no cell."""
+    """Return the sentence of the cell that decides a finding."""
     test, cell = finding.test, finding.worst
     if cell is None:
         return f"{test.measures}: no value"

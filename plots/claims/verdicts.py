@@ -107,7 +107,10 @@ def _decided(name: str, setting: Setting, usable: Mapping[str, Evidence], result
 
 
 def _conditions(setting: Setting, constants: str) -> list[Where]:
-    """Return every combination of the conditions' values, with a set of constants if there is one."""
+    """Return every combination of the conditions' values.
+
+    Each has the set of constants, if there is one.
+    """
     fixed = {CONSTANTS: constants} if constants else {}
     return [
         fixed | dict(zip(setting.conditions, values, strict=True)) for values in product(*setting.conditions.values())
@@ -133,7 +136,7 @@ def _findings(
 
 
 def _verdict(findings: Findings, lacks_some: bool) -> tuple[str, str]:
-    """Return a verdict, and the conditions under which the claim holds if these are only some."""
+    """Return a verdict, and the conditions under which it holds in part."""
     holding = [words for words, of_tests in findings.items() if all(finding.holds for finding in of_tests)]
     if len(holding) == len(findings) and not lacks_some:
         return REPRODUCED, ""

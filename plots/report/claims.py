@@ -13,14 +13,14 @@ from plots.report.markup import Markup, folded, table
 
 
 def summary_of(judgements: Sequence[Judgement]) -> Markup:
-    """Return the first claims in plain words, and the number of claims with each verdict."""
+    """Return the first claims in plain words, and the counts of verdicts."""
     first = "".join(map(_headline, headlines(judgements)))
     numbers = "".join(f"<li>{escape(line)}</li>\n" for line in counts(judgements))
     return Markup(f'<dl class="headlines">\n{first}</dl>\n<ul class="counts">\n{numbers}</ul>\n')
 
 
 def _headline(judgement: Judgement) -> str:
-    """Return a claim, what the verdicts on it come to, and the numbers behind them."""
+    """Return a claim in plain words, with the numbers behind its verdicts."""
     numbers = {name: number_sentences(ruling) for name, ruling in judgement.rulings.items()}
     behind = "".join(
         f'<p class="numbers">{escape(setting_title(name))}: {escape(text)}.</p>\n'

@@ -79,7 +79,7 @@ def _experiment(store: Store, name: str) -> tuple[str, dict[str, Any], Results, 
 
 
 def _sections(experiments: Iterable[tuple[str, dict[str, Any], Results, str]], is_first: bool) -> Markup:
-    """Return the sections of experiments: of the one that stands above the claims, or of the others."""
+    """Return the sections of experiments above the claims, or of the others."""
     shown = [section_of(*one) for one in experiments if (configured_name(one[0]) == FIRST) == is_first]
     return Markup("".join(shown))
 

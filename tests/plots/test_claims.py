@@ -11,7 +11,7 @@ from plots.claims import quantities
 from plots.claims.judging import evaluate_test
 from store.tables.statistics import PoolingError
 from system.intervals import half_width_of
-from tests.support.made_up_claims import claim, evidence
+from tests.support.made_up_results import claim, evidence
 
 DRAWS = 8
 PAPER = {"constants": "paper"}
@@ -199,7 +199,7 @@ def test_ratios_are_of_means_with_the_interval_of_the_jackknife(compare, of_rati
 
 
 def test_intervals_of_cuts_cover_the_cut_of_the_true_means():
-    """Check that 95 % intervals hold the true cut in 93 to 97 % of 1500 experiments with 20 draws."""
+    """Check that 93 to 97 % of 1500 intervals hold the true cut."""
     rng, covered = np.random.default_rng(2), 0
     true_cut = 1 - 3 / 5 * np.exp((0.2**2 - 0.3**2) / 2)  # means of log-normal values: exp(sigma² / 2)
     for _ in range(1500):

@@ -12,7 +12,7 @@ from plots.claims.rules import SETTINGS, TEXT, claim_rules, claims
 from plots.claims.sentences import evidence_of, in_plain_words, number_sentences, sentence_of
 from plots.claims.verdicts import judge
 from system import InputError
-from tests.support.made_up_claims import LABELS, claim, evidence
+from tests.support.made_up_results import LABELS, claim, evidence
 from tests.support.project import CONF, choices, script
 
 FAST, SLOW = {"scheme": "fast"}, {"scheme": "slow"}
@@ -55,11 +55,11 @@ def test_verdicts_follow_from_the_conditions_that_hold(results):
 
 
 def test_each_setting_has_a_verdict_of_its_own(results):
-    here = [response([None, 2], of=OF | {"where": FAST})]
-    there = {"tests": [response([None, 2], of=OF | {"where": SLOW})]}
-    judgement = judge(claim(here, published=there), results)
+    quick = [response([None, 2], of=OF | {"where": FAST})]
+    slow = {"tests": [response([None, 2], of=OF | {"where": SLOW})]}
+    judgement = judge(claim(quick, published=slow), results)
     assert [str(ruling) for ruling in judgement.rulings.values()] == ["not reproduced", "reproduced", "not judged yet"]
-    judgement = judge(claim(here, slowing=there), results)
+    judgement = judge(claim(quick, slowing=slow), results)
     verdicts = ["no published set-up", "reproduced", "not reproduced"]
     assert [str(ruling) for ruling in judgement.rulings.values()] == verdicts
     untestable = judge(claim(none="It takes the hardware."), results)
