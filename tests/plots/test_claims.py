@@ -201,10 +201,10 @@ def test_ratios_are_of_means_with_the_interval_of_the_jackknife(compare, of_rati
 def test_intervals_of_cuts_cover_the_cut_of_the_true_means():
     """Check that 93 to 97 % of 1500 intervals hold the true cut."""
     rng, covered = np.random.default_rng(2), 0
-    true_cut = 1 - 3 / 5 * np.exp((0.2**2 - 0.3**2) / 2)  # means of log-normal values: exp(sigma² / 2)
+    true_cut = 1 - 3 / 5 * np.exp((0.1**2 - 0.2**2) / 2)  # means of log-normal values: exp(sigma² / 2)
     for _ in range(1500):
-        difficulty = rng.lognormal(0, 0.3, 20)
-        sides = (3 * difficulty * rng.lognormal(0, 0.2, 20), 5 * difficulty * rng.lognormal(0, 0.3, 20))
+        difficulty = rng.lognormal(0, 0.5, 20)
+        sides = (3 * difficulty * rng.lognormal(0, 0.1, 20), 5 * difficulty * rng.lognormal(0, 0.2, 20))
         of, to = (pd.DataFrame([side], index=pd.Index([""], name="cell")) for side in sides)
         row = quantities._quantity(CUT, of, to).iloc[0]
         covered += abs(row["value"] - true_cut) <= half_width_of(row.drop("value"))
