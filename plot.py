@@ -125,7 +125,7 @@ def main() -> None:
         lines, agrees = verify_all(args.store, args.names or swept, args.verify)
         sys.stdout.write(lines)
         sys.exit(not agrees)
-    names = list(dict.fromkeys(drawn_name(name, swept) for name in args.names)) or [*swept, CLAIMS, BENCHMARKS]
+    names = list(dict.fromkeys(drawn_name(name, swept) for name in args.names)) or [*swept, BENCHMARKS, CLAIMS]
     request = requested(args)
     for option in ("to", "rows", "archive"):
         folder = getattr(args, option)

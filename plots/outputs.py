@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from plots.benchmarks import BENCHMARKS, TABLE, write_benchmarks
-from plots.claims.ledger import CLAIMS, write_claims
+from plots.claims.ledger import CLAIMS, verdict_lines, write_claims
 from plots.claims.rules import claims
 from plots.drawing.panels import absent
 from plots.files import NOTHING, PLAIN, Request, Subject, module_of, parts_of, write_card, write_figure
@@ -182,10 +182,11 @@ class Ledger:
         return write_claims(self.store, self.folder)
 
     def lines(self, made: Made, note: str) -> str:
-        """Return the counts of verdicts, and the ledger's file."""
+        """Return the counts of verdicts, the ledger's file, and a table of all verdicts."""
         where = f"; {made.files[-1]}{note}" if made.files else ""
         notes = [line for experiment in self.basis for line in experiment.outdated_lines]
-        return "\n".join([f"{self.name:22} {made.outcome}{where}", *notes])
+        verdicts = ["", *verdict_lines(made.files[0])] if made.files else []
+        return "\n".join([f"{self.name:22} {made.outcome}{where}", *notes, *verdicts])
 
 
 @dataclass(frozen=True)

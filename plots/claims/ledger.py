@@ -1,29 +1,25 @@
 """The ledger of claims.
 
-For every published claim it has the reproduced numbers, a verdict, and the evidence in a sentence.
+For every published claim it has the verdict in each setting, the numbers behind it, and a sentence in plain words.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from math import isinf
+import textwrap
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from plots.claims.judging import Cell, Evidence, Finding, axis_name
-from plots.claims.rules import SETS, ClaimTest, claim_rules, claims
-from plots.claims.verdicts import CONSTANTS, ON_EMBEDDED, Judgement, gather, judge, labels_of
+from plots.claims.evidence import basis_of, gather
+from plots.claims.rules import SETTINGS, SLOWING, claim_rules, claims
+from plots.claims.sentences import band_of, evidence_of, in_plain_words, number_sentences
+from plots.claims.verdicts import IN_PART, NOT_REPRODUCED, ON_EMBEDDED, REPRODUCED, Judgement, judge
 from plots.stamps import Made
-from store.disk.store import data_label
-from store.tables.labels import Labels
-from store.tables.reading import load_records
-from system.words import counted, shortened
+from system.words import counted
 
 CLAIMS = "claims"  # name of the ledger on the command line
-DETAILS = re.compile(r":.*| \(.*")  # of a verdict: what its count leaves out
-LONGEST_LIST = 4  # at most so many cells are named; the others are counted
+LETTERS = dict(zip(SETTINGS, "abc", strict=True))
+WIDTH = 120  # columns of a terminal
+COUNTED = (REPRODUCED, IN_PART, NOT_REPRODUCED)  # first, as they rest on rows; then the other verdicts
 
 
 def write_claims(store: Path, folder: Path) -> Made:
@@ -40,148 +36,114 @@ def write_claims(store: Path, folder: Path) -> Made:
     table, text = folder / f"{CLAIMS}.csv", folder / f"{CLAIMS}.md"
     ledger_table(judgements).to_csv(table, index=False)
     basis = [basis_of(store, evidence[name]) for name in sorted(evidence) if not evidence[name].rows.empty]
-    text.write_text(page(judgements, basis, labels_of(evidence)), encoding="utf-8")
-    return Made(counts(judgements), [table, text])
-
-
-def counts(judgements: Sequence[Judgement]) -> str:
-    """Return the number of claims with each verdict.
-
-    The total number of claims comes first, and the number of those judged on embedded data last.
-    """
-    verdicts = pd.Series(
-        [DETAILS.sub("", judgement.verdict.replace(" under:", " in part:")) for judgement in judgements]
-    )
-    verdict_counts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.value_counts().items())
-    embedded = sum(ON_EMBEDDED in judgement.verdict for judgement in judgements)
-    basis = f"; {embedded} of them on embedded data, not on recorded data" if embedded else ""
-    return f"{len(judgements):4} claims: {verdict_counts}{basis}"
+    text.write_text(page(judgements, basis), encoding="utf-8")
+    return Made("; ".join(counts(judgements)), [table, text])
 
 
 def ledger_table(judgements: Sequence[Judgement]) -> pd.DataFrame:
-    """Return the ledger, with a row for each claim."""
+    """Return the ledger, with a row for each claim and setting."""
     rows = [
         {
             "id": claim.id,
             "claim": claim.claim,
             "source": claim.source,
             "published": claim.published,
-            **{f"reproduced_{name}": _reproduced(judgement, name) for name in SETS},
-            "verdict": judgement.verdict,
-            "explanation": explanation(judgement),
+            "setting": name,
+            "verdict": ruling.verdict,
+            "detail": ruling.detail,
+            "numbers": number_sentences(ruling),
+            "in_plain_words": in_plain_words(judgement),
+            "evidence": evidence_of(judgement, name),
         }
         for judgement in judgements
         for claim in [judgement.claim]
+        for name, ruling in judgement.rulings.items()
     ]
     return pd.DataFrame(rows)
 
 
-def _reproduced(judgement: Judgement, constants: str) -> str:
-    """Return each test's deciding value under a set of constants.
+def setting_title(setting: str) -> str:
+    """Return the letter and the title of a setting, such as `(a) published set-up`."""
+    return f"({LETTERS[setting]}) {claim_rules().words(setting).title}"
 
-    The values of a claim without conditions are listed under both sets.
+
+def counts(judgements: Sequence[Judgement]) -> list[str]:
+    """Return the number of the paper's claims with each verdict, by setting.
+
+    Settings in which no claim is judged yet are left out. The number of verdicts on embedded data comes last.
     """
-    values = {}
-    for words, findings in judgement.findings.items():
-        condition = judgement.conditions[words]
-        if condition.get(CONSTANTS) == constants or not condition:
-            others = [value for axis, value in condition.items() if axis != CONSTANTS]
-            values["".join(others[-1:])] = "; ".join(_value(finding.test, finding.worst) for finding in findings)
-    return " / ".join(f"{value}: {text}" if value else text for value, text in values.items())
+    of_paper = [judgement for judgement in judgements if judgement.claim.of_paper]
+    lines = [f"{counted(len(of_paper), 'claim')} of the paper"]
+    for name in SETTINGS:
+        verdicts = pd.Series([judgement.rulings[name].verdict for judgement in of_paper])
+        if verdicts.isin([claim_rules().words(SLOWING).none, claim_rules().words(SETTINGS[1]).none]).all():
+            continue
+        numbers = verdicts.value_counts()
+        order = [verdict for verdict in COUNTED if verdict in numbers]
+        order += sorted(set(numbers.index) - set(COUNTED))
+        lines.append(f"{setting_title(name)}: {', '.join(f'{numbers[verdict]} {verdict}' for verdict in order)}")
+    rulings = [ruling for judgement in judgements for ruling in judgement.rulings.values()]
+    embedded = sum(ON_EMBEDDED in ruling.detail for ruling in rulings)
+    return [*lines, *([f"{counted(embedded, 'verdict')} on embedded data, not on recorded data"] if embedded else [])]
 
 
-def _value(test: ClaimTest, cell: Cell | None) -> str:
-    """Return a cell's value with its interval, such as `0.2 ± 0.1 %`."""
-    if cell is None:
-        return "no value"
-    if test.status is not None:
-        return cell.label
-    spread = "" if pd.isna(cell.half_width) else f" ± {_number(test, cell.half_width, digits=2)}"
-    return f"{_number(test, cell.value)}{spread}{_unit(test)}"
+def headlines(judgements: Iterable[Judgement]) -> list[Judgement]:
+    """Return the judgements that are told first."""
+    by_id = {judgement.claim.id: judgement for judgement in judgements}
+    return [by_id[name] for name in claim_rules().headline if name in by_id]
 
 
-def _number(test: ClaimTest, value: float, digits: int = 4) -> str:
-    return f"{100 * value if test.unit == '%' else value:.{digits}g}"
+def verdict_lines(table: Path) -> list[str]:
+    """Return the verdicts of a written ledger as lines of a terminal."""
+    rows = pd.read_csv(table, keep_default_na=False)
+    shown = [name for name in SETTINGS if name != SLOWING]
+    claim_lines = [
+        (name, *(of_claim.set_index("setting").loc[shown, "verdict"]), of_claim["in_plain_words"].iloc[0])
+        for name, of_claim in rows.groupby("id", sort=False)
+    ]
+    heads = ("", *(setting_title(name) for name in shown), "in plain words")
+    widths = [max(len(line[column]) for line in (heads, *claim_lines)) + 2 for column in range(len(heads) - 1)]
+    return [text for line in (heads, *claim_lines) for text in _aligned(line, widths)]
 
 
-def _unit(test: ClaimTest) -> str:
-    return test.unit if test.unit in ("", "/s") else f" {test.unit}"
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """Return a line of a table; its last cell may take several lines."""
+    start = "".join(f"{cell:{width}}" for cell, width in zip(cells[:-1], widths, strict=True))
+    texts = textwrap.wrap(cells[-1], WIDTH - len(start), break_on_hyphens=False) or [""]
+    return [(start if number == 0 else " " * len(start)) + text for number, text in enumerate(texts)]
 
 
-def explanation(judgement: Judgement) -> str:
-    """Return the evidence under each condition, in sentences.
-
-    The note of the claim comes last.
-    """
-    claim, verdict, findings, _ = judgement
-    if claim.untestable:
-        return _sentence(claim.untestable)
-    if not findings:
-        return _sentence(verdict)
-    summaries = [_summary(words, of_tests) for words, of_tests in findings.items()]
-    return " ".join([*map(_sentence, summaries), *([claim.note] if claim.note else [])])
-
-
-def _summary(condition: str, findings: Sequence[Finding]) -> str:
-    """Return the evidence under one condition, in words.
-
-    It says how many cells hold, which cell decides, and which cells have no mean.
-    """
-    cells = [cell for finding in findings for cell in finding.cells]
-    undecided = list(dict.fromkeys(text for finding in findings for text in finding.undecided))
-    summary = f"{condition + ': ' if condition else ''}{sum(cell.holds for cell in cells)} of {len(cells)} hold"
-    doubtful = sum(cell.crosses for cell in cells)
-    summary += f" ({doubtful} with an interval across the edge)" if doubtful else ""
-    summary += _deciding(findings, len(cells))
-    return summary + (f"; without a mean: {shortened(undecided, LONGEST_LIST)}" if undecided else "")
-
-
-def _deciding(findings: Sequence[Finding], cells: int) -> str:
-    """Return the deciding cell in words.
-
-    It is the cell that fails by most. If a single test holds, it is the cell nearest to failing. If
-    several tests all hold, the text is empty.
-    """
-    first = min(findings, key=_order)
-    if first.worst is None or (first.holds and len(findings) > 1):
-        return ""
-    if first.test.status is not None:
-        return f" ({first.worst.label})"
-    lead = "" if cells == 1 else "nearest to failing, " if first.holds else "furthest off, "
-    where = f" at {first.worst.label}" if first.worst.label else ""
-    return f"; {lead}{first.test.measures}: {_value(first.test, first.worst)}{where}"
-
-
-def _order(finding: Finding) -> tuple[bool, float]:
-    """Return a sort key that puts the worst failures first."""
-    return finding.holds, finding.worst.margin if finding.worst is not None else float("-inf")
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:].rstrip(".") + "."
-
-
-def page(judgements: Sequence[Judgement], basis: Sequence[str], labels: Labels) -> str:
+def page(judgements: Sequence[Judgement], basis: Sequence[str]) -> str:
     """Return the ledger as a page of Markdown.
 
-    The page lists the experiments that it rests on (`basis`), then has a table and a paragraph for each claim.
+    A summary and a table come first, then a paragraph for each claim, the rule, and the experiments that it rests on
+    (`basis`).
     """
-    heads = ["", "claim", "published", *(labels(CONSTANTS, name) for name in SETS), "verdict"]
-    columns = ["id", "claim", "published", *(f"reproduced_{name}" for name in SETS), "verdict"]
+    heads = ["", "claim", *map(setting_title, SETTINGS), "in plain words"]
+    rows = [
+        [judgement.claim.id, judgement.claim.claim, *map(str, judgement.rulings.values()), in_plain_words(judgement)]
+        for judgement in judgements
+    ]
     lines = [
         "# Claims",
         "",
-        *(f"- {text}" for text in basis),
-        "",
-        claim_rules().rule,
-        "",
-        "A number is that of the cell that decides its test, furthest outside the band or nearest to its edge; where a",
-        "claim has several tests, their numbers stand in the order of the list at the end of its paragraph.",
+        *(f"- {text}" for text in counts(judgements)),
+        *(f"- {first.claim.claim} *{in_plain_words(first)}*" for first in headlines(judgements)),
         "",
         _markdown_row(heads),
         _markdown_row(["---"] * len(heads)),
-        *map(_markdown_row, ledger_table(judgements)[columns].to_numpy()),
+        *map(_markdown_row, rows),
         *(line for judgement in judgements for line in _paragraph(judgement)),
+        "",
+        "## How verdicts are reached",
+        "",
+        claim_rules().rule,
+        "",
+        *(f"- {setting_title(name)}: {claim_rules().words(name).means}" for name in SETTINGS),
+        "",
+        "## The experiments behind them",
+        "",
+        *(f"- {text}" for text in basis),
     ]
     return "\n".join(lines) + "\n"
 
@@ -191,45 +153,12 @@ def _markdown_row(cells: Iterable[str]) -> str:
 
 
 def _paragraph(judgement: Judgement) -> list[str]:
+    """Return a claim with its verdicts, their numbers and the bands of its tests."""
     claim = judgement.claim
-    tests = [f"- {test.measures}{_band(test)}" for test in claim.tests]
-    head = f"**{claim.id}. {claim.claim}** ({claim.source}; published: {claim.published}) *{judgement.verdict}*."
-    return ["", head, explanation(judgement), *([""] if tests else []), *tests]
-
-
-def _band(test: ClaimTest) -> str:
-    """Return the band and the axes of a test in words."""
-    axes = f", for each {', '.join(axis_name(test, axis) for axis in test.axes)}" if test.axes else ""
-    if test.status is not None:
-        return f": one must be {test.status}{axes}"
-    every = ", in every draw" if test.draws == "every" else ""
-    return f": {_between(*test.ends, partial(_number, test))}{_unit(test)}{axes}{every}"
-
-
-def _between(low: float, high: float, number: Callable[[float], str]) -> str:
-    if low == high:
-        return number(low)
-    if isinf(low) or isinf(high):
-        return f"at most {number(high)}" if isinf(low) else f"at least {number(low)}"
-    return f"{number(low)} to {number(high)}"
-
-
-def basis_of(store: Path, evidence: Evidence) -> str:
-    """Return the draws, networks and workloads of an experiment's points in a line.
-
-    The line has the label of embedded data, if there is any.
-    """
-    records = load_records(evidence.name, store)
-    cases = [record["configuration"] for point in evidence.points["point"] for record in records[point][:1]]
-    networks = sorted({_source_of(case["cluster"]["network"]) for case in cases})
-    workloads = sorted({_source_of(case["workload"]) for case in cases})
-    draws = counted(evidence.draws, "draw")
-    sources = f"network {', '.join(networks)}; workload {', '.join(workloads)}"
-    return "; ".join([f"{evidence.name}: {draws}", sources, *data_label(evidence.name)])
-
-
-def _source_of(part: Mapping[str, Any]) -> str:
-    """Return a network or workload in words: class and data set."""
-    dataset = part.get("dataset")
-    kind = str(part["_target_"]).rsplit(".", 1)[-1]
-    return f"{kind} of {dataset['name']}" if dataset else kind
+    lines = ["", f"**{claim.id}. {claim.claim}** ({claim.source}; published: {claim.published})", ""]
+    for name, ruling in judgement.rulings.items():
+        if name == SLOWING and claim.settings[name].none:
+            continue
+        lines.append(f"- {setting_title(name)}: *{ruling}*. {evidence_of(judgement, name)}".rstrip())
+        lines += [f"  - {test.measures}: {band_of(test)}" for test in claim.settings[name].tests]
+    return [*lines, *(["", claim.note] if claim.note else [])]

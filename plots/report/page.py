@@ -11,21 +11,22 @@ import pandas as pd
 
 from evaluators.points.metrics import metric_meanings
 from plots import benchmarks
-from plots.claims.ledger import counts, explanation, ledger_table
-from plots.claims.rules import SETS, claim_rules, claims
-from plots.claims.verdicts import Judgement, gather, judge, labels_of
+from plots.claims.evidence import gather
+from plots.claims.rules import claims
+from plots.claims.verdicts import judge
+from plots.report.claims import ledger_of, settings_of, summary_of
 from plots.report.experiment import section_of, title_of
-from plots.report.markup import Markup, drawing, folded, table
+from plots.report.markup import Markup, drawing, table
 from plots.report.plans import plans_of
-from store.disk.store import Store
+from store.disk.store import Store, configured_name
 from store.tables.currency import current_only, outdated_note
-from store.tables.labels import Labels
 from store.tables.meanings import whole_dictionary
 from store.tables.reading import Results, results_of
 from store.tables.reference import how_made
 from system import InputError
 
 REPORT = "report"  # name of the report on the command line
+FIRST = "waterfall"  # the experiment above the claims, as it explains the verdicts
 
 
 def write_report(store: Path, folder: Path, plans: Path) -> str:
@@ -58,10 +59,11 @@ def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
         script=_asset("js"),
         links=_links(names),
         plans_link='<li><a href="#plans">Plans</a></li>' if planned else "",
-        counts=counts(judgements).strip(),
-        rule=escape(claim_rules().rule),
-        claims=_claims(judgements, labels_of(evidence)),
-        experiments="".join(section_of(*experiment) for experiment in experiments),
+        summary=summary_of(judgements),
+        settings=settings_of(),
+        claims=ledger_of(judgements),
+        explaining=_sections(experiments, is_first=True),
+        experiments=_sections(experiments, is_first=False),
         benchmarks=_benchmarks(),
         plans=planned,
         provenance=_provenance(store, {name: results.points for name, _, results, _ in experiments}),
@@ -74,6 +76,12 @@ def _experiment(store: Store, name: str) -> tuple[str, dict[str, Any], Results, 
     view = store.experiment(name)
     sweep = current_only(view)
     return name, sweep, results_of(store, sweep), outdated_note(store, name, view)
+
+
+def _sections(experiments: Iterable[tuple[str, dict[str, Any], Results, str]], is_first: bool) -> Markup:
+    """Return the sections of experiments above the claims, or of the others."""
+    shown = [section_of(*one) for one in experiments if (configured_name(one[0]) == FIRST) == is_first]
+    return Markup("".join(shown))
 
 
 def _as_in_the_paper(name: str) -> tuple[bool, bool, str]:
@@ -90,34 +98,6 @@ def _asset(suffix: str) -> str:
 
 def _links(names: Iterable[str]) -> str:
     return "\n".join(f'<li><a href="#{escape(name)}">{escape(title_of(name).heading)}</a></li>' for name in names)
-
-
-def _claims(judgements: Sequence[Judgement], labels: Labels) -> Markup:
-    """Return the ledger as a table.
-
-    The evidence is folded below each claim.
-    """
-    entries = ledger_table(judgements)
-    shown = pd.DataFrame(
-        {
-            "id": entries["id"],
-            "claim": pd.Series(map(_claim, judgements), dtype=object),  # a column of text would lose the type Markup
-            "verdict": pd.Series(map(_verdict, entries["verdict"]), dtype=object),
-            "published": entries["published"],
-            **{labels("constants", name): entries[f"reproduced_{name}"] for name in SETS},
-            "source": entries["source"],
-        }
-    )
-    return table(shown, "The paper's claims and the verdicts on them", labels)
-
-
-def _claim(judgement: Judgement) -> Markup:
-    return Markup(f"{escape(judgement.claim.claim)}{folded('Evidence', escape(explanation(judgement)))}")
-
-
-def _verdict(verdict: str) -> Markup:
-    kind = verdict.partition(":")[0]
-    return Markup(f'<span class="verdict" data-verdict="{escape(kind)}">{escape(verdict)}</span>')
 
 
 def _benchmarks() -> Markup:

@@ -137,7 +137,7 @@ def test_click_on_a_head_sorts_a_table(page):
     ids = column(page, ledger, 0)
     page.evaluate(click % 2)
     verdicts = column(page, ledger, 2)
-    assert verdicts == sorted(verdicts)
+    assert verdicts == sorted(verdicts, key=str.lower)
     assert page.evaluate(order)[:3] == ["none", "none", "ascending"]
     page.evaluate(click % 0)
     assert column(page, ledger, 0) == ids  # C2a before C10a
@@ -170,6 +170,23 @@ def test_phone_scrolls_down_only(page, view):
     unfold(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
     assert page.evaluate("document.querySelector('.switch').getBoundingClientRect().height") < 80
+
+
+@pytest.mark.parametrize("width", [360, 390, 640])
+def test_phone_shows_every_verdict_and_claim_whole(page, width):
+    page.resize(width, 780, mobile=True)
+    unfold(page)
+    box = "element.getBoundingClientRect()"
+    edges = f"element => [{box}.left, {box}.right, element.scrollWidth - element.clientWidth]"
+    for cell in range(3):  # the id and both verdicts, then the claim
+        chosen = f"[...document.querySelectorAll('#claims tbody td:nth-child({cell + 1})')]"
+        lines = page.evaluate(f"{chosen}.map({edges})")
+        assert all(left >= 0 and right <= width and beyond <= 0 for left, right, beyond in lines)
+        assert all(right > left for left, right, _ in lines)
+    claims = page.evaluate(f"[...document.querySelectorAll('#claims tbody td:last-child')].map({edges})")
+    assert all(left >= 0 and right <= width and beyond <= 0 for left, right, beyond in claims)
+    verdicts = page.evaluate("[...document.querySelectorAll('#claims td:nth-child(3) .verdict')].map(e => e.innerText)")
+    assert all(verdicts)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

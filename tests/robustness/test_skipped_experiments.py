@@ -39,9 +39,9 @@ def test_figures_rows_and_ledger_say_that_there_is_nothing(skipped):
         assert set(rows["status"]) == {"skipped"}
         assert rows["mean"].isna().all()
         assert len(rows) == len(load_points(name, skipped / "store"))
-    verdicts = pd.read_csv(skipped / "figures/claims.csv").set_index("id")["verdict"]
-    assert verdicts["C2b"] == "no verdict: no point of fig2 has a mean"
-    assert verdicts["C3"] == "not run: fig3a"
+    table = pd.read_csv(skipped / "figures/claims.csv").set_index(["id", "setting"])[["verdict", "detail"]]
+    assert table.loc["C2b", "text"].tolist() == ["no verdict", "no point of fig2 has a mean"]
+    assert table.loc["C3", "text"].tolist() == ["not run", "fig3a"]
 
 
 def test_the_report_names_the_remedy(skipped):

@@ -1,4 +1,4 @@
-"""Fig. 2: job servers for a required rate: lower bound, integer program, GCA and the surrogate."""
+"""Fig. 2: job servers for a required rate: lower bound, integer program, GCA and two forms of the surrogate."""
 
 import pandas as pd
 from matplotlib.axes import Axes

@@ -1,5 +1,7 @@
 """Fig. 7: inter-arrival times of a workload and service times on the fastest chains, against exponential ones."""
 
+from math import ceil
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -11,6 +13,7 @@ from plots.drawing.style import COLOURS, LOOKS, mean_of, new_figure, over_draws
 from store.tables.labels import Labels
 from store.tables.reading import Results
 
+MOST_PANELS = 3  # in a line
 FACTS = ("mean_gap_s", "rate_per_s", "gap_cv", "longest_gap_s")
 
 
@@ -24,13 +27,16 @@ def draw(results: Results, labels: Labels) -> Figure:
         further_panels(results._replace(rows=results.rows[evaluator == name]), ["constants"] if by_constants else [])
         for name, by_constants in (("gaps", False), ("service_times", True))
     )
-    figure, frames = new_figure(len(gaps) + len(services))
+    count = len(gaps) + len(services)
+    figure, frames = new_figure(min(count, MOST_PANELS), ceil(count / MOST_PANELS))
     for axes, panel in zip(frames, gaps, strict=False):
         _draw_gaps(axes, panel.rows)
-        axes.set(title=", ".join(filter(None, ["inter-arrival times", panel.title(labels)])))
-    for axes, panel in zip(frames[len(gaps) :], services, strict=True):
+        axes.set(title="\n".join(filter(None, ["inter-arrival times", panel.title(labels)])))
+    for axes, panel in zip(frames[len(gaps) : count], services, strict=True):
         _draw_services(axes, panel.rows)
-        axes.set(title=", ".join(filter(None, ["service times", panel.title(labels)])))
+        axes.set(title="\n".join(filter(None, ["service times", panel.title(labels)])))
+    for axes in frames[count:]:
+        axes.set_axis_off()
     return figure
 
 

@@ -13,9 +13,11 @@ from tests.robustness.bad_input import BadInput
 from tests.support.changes import NOTHING, changed
 
 SELECTION = {"experiment": "fig1", "metric": "job_servers", "where": {"placement": "gbp_cr"}}
-TEST = {"measures": "m", "of": SELECTION, "to": SELECTION, "compare": "ratio", "axes": ["demand.per_s"], "band": [0, 1]}
-CLAIM = {"id": "C9", "claim": "c", "source": "s", "published": "p", "tests": [TEST]}
-RULES = {"rule": "r", "draws": 20, "table1": {}, "claims": [CLAIM]}
+TEST = {"measures": "m", "says": "{value}", "of": SELECTION, "to": SELECTION, "compare": "ratio"}
+TEST |= {"axes": ["demand.per_s"], "band": [0, 1]}
+SETTINGS = {"published": {"on": {"fig1": "fig2"}}, "text": {"tests": [TEST]}}
+CLAIM = {"id": "C9", "claim": "c", "source": "s", "published": "p", "settings": SETTINGS}
+RULES = {"rule": "r", "draws": 20, "headline": ["C9"], "settings": {}, "table1": {}, "claims": [CLAIM]}
 DECODER = {"name": "own", "family": "llama", "block_count": 32, "hidden_size": 4096, "head_count": 32}
 DECODER |= {"kv_head_count": 8, "intermediate_size": 14336}
 PREDICTION = {"rate_per_s": 1, "total_rate_per_s": 2, "mean_s": 1, "quantiles_s": {}, "first_token_mean_s": 1}
@@ -55,21 +57,49 @@ CLAIMS = (
     ("id", 5, "id in claim 5", "5", "must be text"),
     ("id", NOTHING, "claim None", "['id']", "missing keys"),
     ("colour", "red", "claim C9", "['colour']", "unknown keys"),
-    ("tests", 5, "tests of claim C9", "5", "must be a list of tests"),
-    ("tests", {}, "claim C9", "C9", "give either tests or the reason"),
-    ("tests.0", "all", "test 1 of claim C9", "all", "must be a mapping"),
-    ("tests.0.band", 5, "band in test 1 of claim C9", "5", "must be [a number or null"),
-    ("tests.0.band", [0], "band in test 1 of claim C9", "[0]", "must be [a number or null"),
-    ("tests.0.band", ["0", "1"], "band in test 1 of claim C9", "['0', '1']", "must be [a number or null"),
-    ("tests.0.axes", "at", "axes in test 1", "'at'", "must be a list, each text"),
-    ("tests.0.axes", [1], "axes in test 1", "[1]", "must be a list, each text"),
-    ("tests.0.compare", "quotient", "compare in test 1", "'quotient'", "must be one of ratio, difference"),
-    ("tests.0.draws", 5, "draws in test 1", "5", "must be one of mean, every"),
-    ("tests.0.of", 5, "of of test 1", "int", "must be a mapping of keys"),
-    ("tests.0.of", NOTHING, "test 1 of claim C9", "['of']", "missing keys"),
-    ("tests.0.of.where", ["x"], "where in of of test 1", "['x']", "must be a mapping"),
-    ("tests.0.of.at", 0.5, "at in of of test 1", "0.5", "must be a list, each a number"),
-    ("tests.0.of.at", [True], "at in of of test 1", "[True]", "must be a list, each a number"),
+    ("settings", 5, "settings of claim C9", "5", "must be a mapping of settings"),
+    ("settings", NOTHING, "settings of claim C9", "['published', 'text']", "missing settings"),
+    ("settings.code", {}, "settings of claim C9", "['code']", "choose from published, text, slowing"),
+    ("settings.published", NOTHING, "settings of claim C9", "['published']", "missing settings"),
+    ("settings.published", "all", "published of claim C9", "all", "must be a mapping"),
+    ("settings.published.on", ["fig1"], "on of published of claim C9", "['fig1']", "must give another experiment"),
+    (
+        "settings.published.on",
+        {"fig1": 2},
+        "on of published of claim C9",
+        "{'fig1': 2}",
+        "must give another experiment",
+    ),
+    ("settings.slowing", {}, "slowing of claim C9", "0", "give either tests or `none`"),
+    ("settings.slowing", {"none": 5}, "none in slowing of claim C9", "5", "must be text"),
+    ("settings.text.tests", 5, "tests of text of claim C9", "5", "must be a list of tests"),
+    ("settings.text.tests", {}, "text of claim C9", "0", "give either tests or `none`"),
+    ("settings.text.none", "why", "text of claim C9", "1", "give either tests or `none`"),
+    ("settings.text.tests.0", "all", "test 1 of text of claim C9", "all", "must be a mapping"),
+    *(
+        (f"settings.text.tests.0.{path}", value, field, echoed, remedy)
+        for path, value, field, echoed, remedy in (
+            ("band", 5, "band in test 1 of text of claim C9", "5", "must be [a number or null"),
+            ("band", [0], "band in test 1 of text of claim C9", "[0]", "must be [a number or null"),
+            ("band", ["0", "1"], "band in test 1 of text of claim C9", "['0', '1']", "must be [a number or null"),
+            ("axes", "at", "axes in test 1", "'at'", "must be a list, each text"),
+            ("axes", [1], "axes in test 1", "[1]", "must be a list, each text"),
+            ("compare", "quotient", "compare in test 1", "'quotient'", "must be one of ratio, difference"),
+            ("draws", 5, "draws in test 1", "5", "must be one of mean, every"),
+            ("draws", "every", "draws", "every", "takes `mean` for ratios"),
+            ("trend", "at", "trend", "at", "choose one of the test's axes"),
+            ("steps", "at", "steps", "at", "choose one of the test's axes"),
+            ("says", NOTHING, "test 1 of text of claim C9", "['says']", "missing keys"),
+            ("says", "{0}", "says", "['0']", "fill in only per_s, value"),
+            ("says", "{value", "says", "{value", "correct its braces"),
+            ("of", 5, "of of test 1", "int", "must be a mapping of keys"),
+            ("of", NOTHING, "test 1 of text of claim C9", "['of']", "missing keys"),
+            ("of.where", ["x"], "where in of of test 1", "['x']", "must be a mapping"),
+            ("of.without", ["x"], "without in of of test 1", "['x']", "must be a mapping"),
+            ("of.at", 0.5, "at in of of test 1", "0.5", "must be a list, each a number"),
+            ("of.at", [True], "at in of of test 1", "[True]", "must be a list, each a number"),
+        )
+    ),
 )
 RULE = (
     ("draws", "many", "draws in mine.yaml", "'many'", "must be a whole number"),
@@ -77,6 +107,8 @@ RULE = (
     ("claims", {}, "claims in mine.yaml", "{}", "must be a list, each a mapping"),
     ("claims", [5], "claims in mine.yaml", "[5]", "must be a list, each a mapping"),
     ("table1", None, "table1 in mine.yaml", "None", "must be a mapping"),
+    ("headline", "C9", "headline in mine.yaml", "'C9'", "must be a list, each text"),
+    ("settings", [], "settings in mine.yaml", "[]", "must be a mapping"),
 )
 DECODERS = (
     ("heads", 5, "mine.yaml", "['heads']", "unknown keys"),
