@@ -9,10 +9,11 @@ Choice = TypeVar("Choice", bound=Hashable)
 
 
 def shapley_shares(values: Mapping[frozenset[Choice], float]) -> dict[Choice, float]:
-    """Return the share of each choice in the value of all choices less that of none.
+    """Return each choice's share in what all choices add.
 
-    `values` has the value of every set of choices. A share is the mean, over all orders of making the choices, of what
-    a choice adds [Shapley 1953]. The shares add up to the difference.
+    That is the value of all choices less that of none. `values` has the value of every set of choices. A share is the
+    mean, over all orders of making the choices, of what a choice adds [Shapley 1953]. The shares add up to the
+    difference.
     """
     choices = max(values, key=len)
     others = {choice: choices - {choice} for choice in choices}
@@ -20,7 +21,10 @@ def shapley_shares(values: Mapping[frozenset[Choice], float]) -> dict[Choice, fl
 
 
 def _mean_addition(choice: Choice, others: frozenset[Choice], values: Mapping[frozenset[Choice], float]) -> float:
-    """Return what a choice adds, averaged over the number and then the sets of choices before it."""
+    """Return what a choice adds on average.
+
+    The average is over the number of choices before it, and over the sets of so many.
+    """
     return sum(
         (values[frozenset(before) | {choice}] - values[frozenset(before)]) / comb(len(others), count)
         for count in range(len(others) + 1)

@@ -29,6 +29,7 @@ from tests.evaluators.test_admission import chains_of
 from tests.evaluators.test_routed_simulation import SCHEMES, random_routed
 from tests.support import published_simulator as published
 from tests.support.oracles.instances import poisson_jobs, random_queue, served_model
+from tests.support.published_runs import anchors_file, recorded_runs
 from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
 from workloads.synthetic import SyntheticWorkload
@@ -205,8 +206,8 @@ def test_runs_on_made_up_networks_equal_those_of_the_published_code():
 
 def test_recorded_runs_of_the_authors_simulator():
     """Check mean, c and K by the plain version and by the harness."""
-    anchors = published.anchors_file()
-    for recorded in published.recorded_runs():
+    anchors = anchors_file()
+    for recorded in recorded_runs():
         run = published.draw_run(anchors, recorded.servers, recorded.fast_share, recorded.run)
         result = assert_same_result(run)
         assert run.seed == recorded.seed

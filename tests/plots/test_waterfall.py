@@ -51,7 +51,7 @@ def settings():
 
 
 def made_up(left_out=None):
-    """Return a row for each setting, cell and draw, and their times by setting and cell."""
+    """Return made-up rows, and their times by setting and cell."""
     rng, rows, times = np.random.default_rng(1), [], {}
     for number, setting in enumerate(settings()):
         for cell in CELLS:

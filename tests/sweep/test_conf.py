@@ -14,6 +14,8 @@ from workloads import datasets
 SMALL = ("model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
 FEW_JOBS = ("workload.job_count=200",)
 OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_code_start", "azure_conversation")
+NEEDING_NOTHING = ("constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model")
+NEEDING_NOTHING += ("random_numbers",)
 LISTED = ("typed", "inventory")  # clusters that list their servers themselves
 OF_DATA = (
     "ripe_measured",
@@ -121,12 +123,7 @@ def test_treatments_of_over_long_requests_report_their_share(treatment, made_up_
 
 @pytest.mark.parametrize(
     ("group", "choice"),
-    [
-        (group, choice)
-        for group in ("constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model")
-        for choice in choices(group)
-        if choice not in LISTED
-    ],
+    [(group, choice) for group in NEEDING_NOTHING for choice in choices(group) if choice not in LISTED],
 )
 def test_choices_that_need_nothing_else(group, choice):
     size = ("cluster=nine_servers",) if group == "cluster" else ()
@@ -209,10 +206,16 @@ def test_experiments_run_their_first_point(experiment, data, made_up_data):
     assert evaluate(case, range(1), range(1)).rows
 
 
+@pytest.mark.parametrize("published", choices("published"))
+def test_published_setups(published, made_up_data):
+    small = ("cluster.server_count=10", "cluster.fast_share=0.4", *FEW_JOBS)
+    assert means(rows_of(f"published={published}", *small))["response_mean_s"] > 0
+
+
 def test_every_config_group_is_covered_here():
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     covered = {"network", "workload", "evaluator", "metric", "service", "tuning", "demand", "experiment", "data"}
-    covered |= {"constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model"}
+    covered |= {*NEEDING_NOTHING, "published"}
     covered |= {"hydra"}  # launchers: tests/launchers
     assert groups == covered
 

@@ -25,6 +25,13 @@ def test_one_stream_gives_the_order_of_nodes_then_gaps_then_sizes():
     np.testing.assert_array_equal(streams.jobs("sizes").standard_exponential(7), -np.log(u[18:]))
 
 
+@pytest.mark.parametrize(("i", "j", "run"), [(1, 1, 1), (2, 3, 7), (4, 4, 20)])
+def test_every_cell_of_fig8_has_seeds_of_its_own(i, j, run):
+    numbers = PublishedNumbers(11, 7, server_count=10 * i, fast_share=j / 10)
+    first = numbers(43, run - 1, 0).cluster("network").random()
+    assert first == uniforms(42 + 10_000 * i + 1_000 * j + run, 1)
+
+
 def test_servers_join_by_a_stream_of_their_own():
     order = NUMBERS(40, 2, 0).cluster("placement").permutation(5)
     np.testing.assert_array_equal(order, np.argsort(uniforms(42 + 999, 5)))

@@ -122,7 +122,10 @@ def draw(results: Results, labels: Labels) -> Figure:
 
 
 def _means(results: Results) -> pd.DataFrame:
-    """Return mean response times by cell and setting, without the cell that the paper leaves out."""
+    """Return mean response times by cell and setting.
+
+    The cell that the paper leaves out is not among them.
+    """
     rows = results.rows[results.rows["metric"] == "response_mean_s"]
     lacking = [axis for axis in (*CELL, "algorithm", *PROPOSED_AXES) if axis not in rows]
     if lacking:
@@ -139,14 +142,17 @@ def _setting(baseline: Baseline, published: frozenset[str]) -> Setting:
 
 
 def _cuts(means: pd.DataFrame, ours: Setting, theirs: Setting) -> Cuts:
-    """Return 1 - ours/theirs by cell, in per cent, for the means over runs, as the paper takes them."""
+    """Return the cut 1 - ours/theirs by cell, in per cent.
+
+    It is that of the means over runs, as the paper takes it.
+    """
     return 100 * (1 - _of_setting(means, ours) / _of_setting(means, theirs))
 
 
 def _of_setting(means: pd.DataFrame, setting: Setting) -> pd.Series:
-    """Return the means of a setting by cell; other axes do not apply to it.
+    """Return the means of a setting by cell.
 
-    Raises `KeyError` if there are none.
+    Other axes do not apply to it. Raises `KeyError` if there are none.
     """
     axes = [str(axis) for axis in means if axis not in (*CELL, "mean", "half_width", "draws")]
     chosen = means[means[axes].eq([setting.get(axis, NONE) for axis in axes]).all(axis="columns")]
@@ -169,7 +175,10 @@ def _steps(baseline: Baseline, cuts: Mapping[frozenset[str], Cuts]) -> Iterable[
 
 
 def _draw_steps(axes: Axes, steps: list[Step], title: str) -> None:
-    """Draw a bar from 0 to the mean cut for each step, with a line from the least to the most."""
+    """Draw a bar for the mean cut after each step.
+
+    A line on it goes from the least to the largest cut of a cell.
+    """
     for line, (_, cuts) in enumerate(steps):
         axes.barh(line, cuts.mean(), 0.6, color=COLOURS[0], alpha=0.7)
         axes.plot([cuts.min(), cuts.max()], [line, line], color="black", linewidth=1.2, marker="|", markersize=8)

@@ -7,6 +7,7 @@ from evaluators.points.case import Draw
 from sweep.instantiate import instantiated
 from tests.support import published_simulator as published
 from tests.support.project import case_of, choices
+from tests.support.published_runs import anchors_file, recorded_runs
 
 CELLS = ((10, 0.1), (20, 0.3), (40, 0.4))
 UNIT_TESTS = {"cache": 2 * 14336 * 2068 * 2 / 1e9, "seed": 42, "first_at_zero": False}
@@ -72,7 +73,7 @@ def drawn(servers, fast_share, run, *overrides):
 @pytest.mark.parametrize(("servers", "fast_share"), CELLS)
 def test_a_draw_has_the_servers_and_jobs_of_a_run(servers, fast_share):
     for run in (1, 7, 20):
-        expected = published.draw_run(published.anchors_file(), servers, fast_share, run)
+        expected = published.draw_run(anchors_file(), servers, fast_share, run)
         draw = drawn(servers, fast_share, run)
         ours, theirs, jobs = draw.system.servers, expected.system.servers, draw.jobs(0)
         assert [name.split()[1] for name in ours.names] == list(expected.anchors[1:])
@@ -90,7 +91,7 @@ def test_a_draw_has_the_servers_and_jobs_of_a_run(servers, fast_share):
 
 @pytest.mark.parametrize("scheme", ["proposed", "petals", "bprr"])
 def test_single_runs_are_those_of_the_authors_simulator(scheme):
-    for recorded in published.recorded_runs():
+    for recorded in recorded_runs():
         overrides = (f"algorithm={scheme}_published_code", "evaluator.quantiles=[]")
         draw = drawn(recorded.servers, recorded.fast_share, recorded.run, *overrides)
         evaluation = draw.case.evaluate(range(draw.number, draw.number + 1), range(1))
@@ -101,7 +102,7 @@ def test_single_runs_are_those_of_the_authors_simulator(scheme):
 
 
 def test_at_the_published_rate_the_lower_bound_and_the_exact_mean_choose_7():
-    published.anchors_file()
+    anchors_file()
     chosen = {}
     for tuning in ("theorem4_lower", "exact_mean", "theorem4_upper", "surrogate"):
         overrides = (f"tuning={tuning}", "tuning.largest=25", "evaluator=composition")
