@@ -15,7 +15,7 @@ from system.errors import InputError
 FILE = Path(__file__).with_name("claims.yaml")
 Where = dict[str, Any]  # the value of an axis, or a list of values
 SIDES = ("of", "to")  # of a comparison
-SETS = ("paper", "published_code")  # of constants; the first decides, the second is evidence
+SETS = ("paper", "simulator")  # of constants; the first decides, the second is evidence
 PUBLISHED, TEXT, SLOWING = "published", "text", "slowing"  # the settings, in the order of the ledger
 SETTINGS = (PUBLISHED, TEXT, SLOWING)
 OF_MEANS = ("ratio", "excess", "reduction")  # comparisons of means over draws, not of draws

@@ -56,7 +56,7 @@ LOOKS: dict[str, Look] = {
     "random_feasible": {"color": "0.85", "marker": "o", "linestyle": "none"},
     "gbp_cr": {"color": COLOURS[0], "marker": "D", "markersize": 6, "linestyle": "none"},
     "paper": {"color": COLOURS[0], "marker": "o", "linestyle": "-"},
-    "published_code": {"color": COLOURS[3], "marker": "D", "linestyle": "--"},
+    "simulator": {"color": COLOURS[3], "marker": "D", "linestyle": "--"},
     "a100_3g_40gb": {"color": COLOURS[0], "marker": "o", "markersize": 3, "linestyle": "-"},
     "a100_3g_40gb_published_code": {"color": COLOURS[0], "marker": "o", "markersize": 7, **HOLLOW},
     "a100_2g_20gb": {"color": COLOURS[3], "marker": "D", "markersize": 3, "linestyle": "-"},

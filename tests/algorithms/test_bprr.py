@@ -118,7 +118,7 @@ def half_of_the_blocks(system: System) -> int:
     return int(np.ceil(present + max(present, 1) ** 0.5))
 
 
-@pytest.mark.parametrize(("constants", "sessions"), [("published_code", 2), ("paper", 3)])
+@pytest.mark.parametrize(("constants", "sessions"), [("simulator", 2), ("paper", 3)])
 def test_the_rule_of_the_published_code_counts_half_of_the_blocks(constants, sessions):
     """Check the rule with round trips of 10 to 32 ms.
 
@@ -126,7 +126,7 @@ def test_the_rule_of_the_published_code_counts_half_of_the_blocks(constants, ses
     paper R is 3.
     """
     system = default_system(0, constants)
-    overhead_s = {"published_code": (0.05, 0.0), "paper": (0.018, 0.018)}[constants]
+    overhead_s = {"simulator": (0.05, 0.0), "paper": (0.018, 0.018)}[constants]
     rtt_s = np.linspace(0.010, 0.032, 20)
     visit_s = np.column_stack([rtt_s + overhead_s[0], 0 * rtt_s, rtt_s + overhead_s[1]])
     near = replace(system, servers=replace(system.servers, communication_s=visit_s, orchestrator_rtt_s=rtt_s))

@@ -177,9 +177,7 @@ def test_overheads_of_both_sets_of_constants_differ_on_the_same_clusters():
     In the paper every token takes a round trip and 18 ms; in the published code there are 50 ms once and nothing after
     the first token.
     """
-    paper, code = (
-        rows_of("experiment=fig5", "data=embedded", f"constants={name}") for name in ("paper", "published_code")
-    )
+    paper, code = (rows_of("experiment=fig5", "data=embedded", f"constants={name}") for name in ("paper", "simulator"))
     first, further = "first_token_communication_s", "further_token_communication_s"
     assert line(paper, first)[2000] == pytest.approx(line(paper, further)[20])
     assert line(code, first)[2000] - line(code, further)[20] == pytest.approx(0.050)

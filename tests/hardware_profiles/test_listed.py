@@ -93,7 +93,7 @@ def test_the_configured_cluster_has_seven_types_in_three_regions():
     assert len(set(machines.gpus)) == 7
     assert len({name.split(" in ")[1].split("-")[0] for name in machines.servers.names}) == 3
     assert cluster.prefill_overhead_s == 0.018
-    assert case_of("cluster=typed", "constants=published_code")["cluster"]["prefill_overhead_s"] == 0.05
+    assert case_of("cluster=typed", "constants=simulator")["cluster"]["prefill_overhead_s"] == 0.05
 
 
 def changed(path, value):

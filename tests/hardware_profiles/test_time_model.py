@@ -52,9 +52,9 @@ def example_gpu(**changes: Any) -> GpuProfile:
     ("constants_name", "model_name", "fast_ms", "slow_ms", "rounding_ms"),
     [
         ("paper", "bloom_176b", 108.92, 175.18, 0.005),
-        ("published_code", "bloom_176b", 89.69, 178.38, 0.005),
+        ("simulator", "bloom_176b", 89.69, 178.38, 0.005),
         ("paper", "llama2_7b", 19.49, 34.53, 0.005),
-        ("published_code", "llama2_7b", 101.6, 202.2, 0.05),
+        ("simulator", "llama2_7b", 101.6, 202.2, 0.05),
     ],
 )
 def test_block_times_match_the_published_ones(constants_name, model_name, fast_ms, slow_ms, rounding_ms):
@@ -68,17 +68,17 @@ def test_both_sets_of_constants_have_the_same_keys():
     def keys(tree: Any) -> Any:
         return {key: keys(value) for key, value in tree.items()} if isinstance(tree, dict) else None
 
-    paper, published_code = constants("paper"), constants("published_code")
-    assert keys(paper) == keys(published_code)
-    assert [paper["name"], published_code["name"]] == ["paper", "published_code"]
+    paper, simulator = constants("paper"), constants("simulator")
+    assert keys(paper) == keys(simulator)
+    assert [paper["name"], simulator["name"]] == ["paper", "simulator"]
 
 
 @pytest.mark.parametrize(
     ("constants_name", "model_name", "bytes_per_token", "gb"),
     [
-        ("published_code", "bloom_176b", 57_344, 1e9),
+        ("simulator", "bloom_176b", 57_344, 1e9),
         ("paper", "llama2_7b", 16_384, 1e9),
-        ("published_code", "llama2_7b", 16_384, 1e9),
+        ("simulator", "llama2_7b", 16_384, 1e9),
         ("paper", "bloom_176b", 57_344, 2**30),  # the paper gives this one in GiB
     ],
 )

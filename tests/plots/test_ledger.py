@@ -82,7 +82,7 @@ def test_same_tests_on_other_experiments(results):
 def test_other_constants_are_evidence_that_decides_nothing():
     paper, other = (
         evidence({("fast", "0.5"): np.full(3, time_s)}, constants=constants)["x"]
-        for constants, time_s in (("paper", 1.0), ("published_code", 4.0))
+        for constants, time_s in (("paper", 1.0), ("simulator", 4.0))
     )
     both = paper._replace(
         **{name: pd.concat([getattr(paper, name), getattr(other, name)]) for name in ("rows", "points")}

@@ -26,7 +26,7 @@ from store.tables.precision import widest_interval
 from tests.support.made_up_results import results_of
 
 NAN = float("nan")
-SETS, LOADS = ("paper", "published_code"), (0.3, 0.6)
+SETS, LOADS = ("paper", "simulator"), (0.3, 0.6)
 CURVE = (0.2, 0.95, 0.99)
 RESPONSE = {"response_mean_s": (NAN,)}
 TIMES = {f"{time}_mean_s": (NAN,) for time in ("response", "waiting", "service")}

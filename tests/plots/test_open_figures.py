@@ -15,7 +15,7 @@ from plots.files import try_to_draw
 from store.tables.labels import Labels, joined
 from tests.support.made_up_results import results_of
 
-SETS, LOADS, DRAWS = ("paper", "published_code"), ("0.3", "0.6"), 2
+SETS, LOADS, DRAWS = ("paper", "simulator"), ("0.3", "0.6"), 2
 LABELS = Labels(
     {
         "dispatch": {"jffc": "JFFC", "mine": "My policy"},

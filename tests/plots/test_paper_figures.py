@@ -26,14 +26,14 @@ from system import InputError
 from tests.support.made_up_results import results_of
 from tests.support.stored import record
 
-LABELS = Labels({"constants": {"paper": "constants of the paper", "published_code": "constants of the published code"}})
+LABELS = Labels({"constants": {"paper": "constants of the paper", "simulator": "constants of the simulator only"}})
 SWEEP = {"draws": 2, "fixed": ["workload.job_count=500"], "labels": LABELS.by_axis}
 STATISTICS = ("response_mean_s", "response_upper_s", "response_lower_s", "surrogate_response_s")
 
 
 def rows_of():
     """Return mean responses and bounds under both sets of constants."""
-    cells = itertools.product(("paper", "published_code"), (0.3, 0.5, 0.9), enumerate(STATISTICS), range(2))
+    cells = itertools.product(("paper", "simulator"), (0.3, 0.5, 0.9), enumerate(STATISTICS), range(2))
     rows = [
         {
             "point": f"{constants} {value}",

@@ -34,7 +34,7 @@ from tests.support.project import ROOT, script
 
 EXPERIMENTS = ("fig2_embedded", "fig7_embedded", "table1_embedded")
 LABELS = {"constants": {"paper": "constants of the paper"}}
-VIEWS = ("both", "paper", "published_code")
+VIEWS = ("both", "paper", "simulator")
 VOID = {"meta", "link", "img", "input", "br"}
 PREDICTION = {
     "rate_per_s": 0.5,
@@ -160,7 +160,7 @@ def test_pictures_have_descriptions_and_tables_have_captions(page):
 def test_figure_is_drawn_for_both_sets_and_for_each_set(page):
     drawn = pictures(section(page, "fig2_embedded"))
     assert tuple(drawn) == VIEWS
-    titles = {name: f"<!-- constants of the {name.replace('_', ' ')} -->" for name in VIEWS[1:]}
+    titles = {name: f"<!-- constants of the {name}" for name in VIEWS[1:]}
     for view, svg in drawn.items():
         assert [title in svg for title in titles.values()] == [view in ("both", name) for name in titles]
 
@@ -189,10 +189,11 @@ def test_table_1_has_the_simulated_times(page, store):
         chosen = (rows["constants"] == constants) & (rows["workload.over_length"] == "untreated")
         means_s = rows[chosen & (rows["algorithm"] == "bprr") & (rows["metric"] == "waiting_mean_s")]
         assert len(means_s) == 2  # draws
-        text = shown.loc[("BPRR", "waiting"), f"mean (s), constants of the {constants.replace('_', ' ')}"]
+        (column,) = [head for head in shown if head.startswith(f"mean (s), constants of the {constants}")]
+        text = shown.loc[("BPRR", "waiting"), column]
         assert float(text.split()[0]) == pytest.approx(means_s["value"].mean(), rel=0.01, abs=0.005)
     heads = [head.get("data-constants") for head in section(page, "table1_embedded").find(".//thead/tr")]
-    assert (heads.count("paper"), heads.count("published_code"), heads.count(None)) == (4, 4, 5)
+    assert (heads.count("paper"), heads.count("simulator"), heads.count(None)) == (4, 4, 5)
 
 
 def test_ledger_is_that_of_the_claims(page, store, tmp_path):

@@ -13,7 +13,7 @@ from tests.support.project import command
 
 pytestmark = pytest.mark.browser
 
-VIEWS = ("both", "paper", "published_code")
+VIEWS = ("both", "paper", "simulator")
 PHONE = (390, 844)
 READABLE = 4.5  # contrast that WCAG 2 requires of text (level AA)
 SEEN = "element => element.getClientRects().length > 0"
@@ -127,7 +127,7 @@ def test_switch_works_by_keyboard(page):
     page.evaluate("document.querySelector('#view-both').focus()")
     page.press("ArrowRight", 39)
     assert page.evaluate("document.querySelector(':focus').id") == "view-paper"
-    assert seen(page, '[data-constants="published_code"]') == 0
+    assert seen(page, '[data-constants="simulator"]') == 0
 
 
 def test_click_on_a_head_sorts_a_table(page):

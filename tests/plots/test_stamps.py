@@ -162,7 +162,7 @@ def test_points_of_other_code_are_left_out_unless_they_are_wanted(drawn):
     record = json.loads(path.read_text())
     record["points"][1]["configuration"] = "0123"  # so another code must have given the point its name
     path.write_text(json.dumps(record))
-    note = "1 of 2 points of fig5_embedded was computed by other code or data: constants=published_code"
+    note = "1 of 2 points of fig5_embedded was computed by other code or data: constants=simulator"
     for wanted, count, treated in [(False, 1, f"left out: {note}; run"), (True, 2, f"drawn: {note}")]:
         folders = (drawn / "store", drawn / "fig", drawn, None)
         (figure,) = outputs_of(["fig5_embedded"], *folders, request=Request(outdated=wanted))

@@ -10,7 +10,7 @@ from store.tables.reading import MEASURED, Results, with_numbers
 
 OF_ROWS = ("point", *MEASURED, "status", "draws")
 CONSTANTS = "constants"
-LABELS = Labels({"scheme": {"fast": "the fast scheme"}, CONSTANTS: {"published_code": "constants of the simulator"}})
+LABELS = Labels({"scheme": {"fast": "the fast scheme"}, CONSTANTS: {"simulator": "constants of the simulator"}})
 
 
 def results_of(rows, refused=()):

@@ -178,7 +178,8 @@ def test_metrics(metric):
 
 @pytest.mark.parametrize("tuning", choices("tuning"))
 def test_tunings(tuning):
-    capacity = ("tuning.capacity=3",) if tuning == "fixed" else ("tuning.largest=12",)
+    capacities = {"fixed": ("tuning.capacity=3",), "as_published": ("tuning.scheme.tuning.largest=12",)}
+    capacity = capacities.get(tuning, ("tuning.largest=12",))
     jobs = ("tuning.objective.job_count=500",) if tuning == "simulated_mean" else ()
     small = ("network=european", *SMALL[:3], f"tuning={tuning}", *capacity, *jobs, "evaluator=composition")
     chosen = means(rows_of(*small))["reserved_capacity"]

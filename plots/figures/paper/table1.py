@@ -20,7 +20,11 @@ TIMES = ("response", "waiting", "service")
 STATISTICS = {"mean": "mean_s", "median": "quantile_s at 0.5", "P95": "quantile_s at 0.95", "P99": "quantile_s at 0.99"}
 METRICS = tuple(f"{time}_{kind}" for time in TIMES for kind in ("mean_s", "quantile_s"))
 UNSTABLE = "is_unstable"
-SOURCES = {"published": "published", "paper": "simulated,\npaper", "published_code": "simulated,\npublished code"}
+SOURCES = {
+    "published": "published",
+    "paper": "simulated,\npaper",
+    "simulator": "simulated,\nconstants of\nthe simulator",
+}
 WIDTH_IN, AROUND_IN, LINE_IN = 12.5, 1.6, 0.28
 LEFT = 0.2  # share of the width for the names of the rows
 NOTE = (

@@ -16,7 +16,7 @@ from tests.support.project import case_of
     [
         ("demand.per_s=0.5", "tuning.capacity=3"),
         ("network=european", "cluster.server_count=30", "cluster.fast_share=0.4"),
-        ("constants=published_code", "constants.prefill_overhead_s=0.2", "network=european"),
+        ("constants=simulator", "constants.prefill_overhead_s=0.2", "network=european"),
         ("constants.fast_profile=a100_2g_20gb", "network=european"),  # read by a resolver, not only copied
         ("evaluator.quantiles=[0.5,0.9]", "+cluster.names=null"),
         ("experiment=fig6b", "data=embedded", "tuning=exact_percentile", "tuning.objective.q=0.99", "seed=7"),
@@ -201,7 +201,7 @@ def test_a_setting_for_another_workload_is_refused_until_it_is_left_out(expand, 
 
 
 def test_constants_and_networks_that_are_used_are_accepted(expand):
-    (sweep,) = expand(["cluster=typed,a100_slices", "network=european", "constants=published_code"])
+    (sweep,) = expand(["cluster=typed,a100_slices", "network=european", "constants=simulator"])
     assert len(sweep.points) == 2
 
 
