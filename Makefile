@@ -2,7 +2,9 @@
 PYTHON ?= python3
 # Recorded data where it can be had, else the embedded variant; DATA=recorded and DATA=embedded insist on one of them.
 DATA ?= available
-EXPERIMENTS ?= $(filter-out real_% model_limit,$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+EXPERIMENTS ?= $(filter-out real_% model_limit $(BEYOND),$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+# Experiments that are not about the paper: `make beyond`.
+BEYOND ?= scale
 # Experiments with real runs on this machine's CPU: `make real`.
 REAL ?= real_vs_predicted model_limit real_vs_predicted_trace
 PRECISION ?= full
@@ -25,7 +27,7 @@ DOCS := $(VENV)/docs
 # The experiments that `make verify` computes again, on embedded data, and compares with the committed rows.
 VERIFIED ?= fig1 fig2 fig3b fig6a table1
 
-.PHONY: reproduce real report archive verify test validate launchers browser lint bench docs constraints clean
+.PHONY: reproduce beyond real report archive verify test validate launchers browser lint bench docs constraints clean
 
 # The main job. Figures are drawn even if points of a sweep failed; the failure is still reported.
 reproduce: $(INSTALLED)
@@ -35,6 +37,11 @@ reproduce: $(INSTALLED)
 	$(VENV)/bin/python plot.py --rows outputs/rows || status=$$?; \
 	echo "wall time: $$((swept - begin)) s of sweeps, $$(($$(date +%s) - swept)) s of figures, claims and rows"; \
 	exit $$status
+
+# What goes beyond the paper: how composing and simulating grow with the cluster.
+beyond: $(INSTALLED)
+	$(call SWEEP,$(BEYOND))
+	$(VENV)/bin/python plot.py $(call STORED,$(BEYOND)) --rows outputs/rows
 
 # Real runs of transformer blocks beside predictions: measurements, one point at a time, which need the machine to themselves.
 real: $(INSTALLED)

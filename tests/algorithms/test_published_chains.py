@@ -10,7 +10,7 @@ from algorithms.placement.gbp_cr import GbpCr
 from algorithms.tuning import BestCapacity
 from evaluators.queueing.published_estimate import published_estimate_s
 from system import Composition, InfeasibleError, InputError, Placement, Servers, System
-from tests.support import published_simulator as published
+from tests.support.oracles import published_simulator as published
 from tests.support.oracles.instances import random_placement, random_system, served_model
 
 TRUNCATED = GbpCr(last_server="truncated")

@@ -5,7 +5,7 @@ import pytest
 
 from evaluators.points.case import Draw
 from sweep.instantiate import instantiated
-from tests.support import published_simulator as published
+from tests.support.oracles import published_simulator as published
 from tests.support.project import case_of, choices
 from tests.support.published_runs import anchors_file, recorded_runs
 
