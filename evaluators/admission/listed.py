@@ -54,7 +54,10 @@ def remove_from_lists(job: int, graph: Graph, paths: Paths, lists: Lists) -> Non
 
 @compiled
 def expect_later(routes: Routes, now_s: float) -> None:
-    """Expect jobs that still wait to start now, if their expected end has come."""
+    """Set back the expected start of jobs that still wait at their expected end.
+
+    They are then expected to start now.
+    """
     graph, paths, room, waiting = routes.graph, routes.paths, routes.room, routes.waiting
     for i in range(waiting.committed_count[0]):
         job = waiting.committed[i]
