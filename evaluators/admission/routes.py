@@ -187,7 +187,10 @@ def _start(routes: Routes, job: int, now_s: float) -> int:
 
 @compiled
 def _list(routes: Routes, job: int, now_s: float, start_s: float) -> None:
-    """List a job that has just found its path, and is expected to start at `start_s`."""
+    """List a job that has just found its path.
+
+    It is expected to start at `start_s`.
+    """
     graph, paths, room = routes.graph, routes.paths, routes.room
     without_wait_s, end_s = expected_end_s(job, now_s, graph, paths), expected_end_s(job, start_s, graph, paths)
     seen_s = without_wait_s if graph.occupancy == BELIEVED_WITHOUT_WAIT else end_s

@@ -49,9 +49,9 @@ def no_policy() -> InputError:
 
 
 def admission_for(layout: Layout, jobs: Jobs, request_delay_s: float = 0.0) -> Admission:
-    """Return the admission before the first arrival; each job takes `request_delay_s` before its first hop.
+    """Return the admission before the first arrival.
 
-    Raises `InputError` for chains without a dispatch policy.
+    Each job takes `request_delay_s` before its first hop. Raises `InputError` for chains without a dispatch policy.
     """
     return _admission(layout.rule, layout, jobs, request_delay_s)
 

@@ -20,7 +20,7 @@ def expected_end_s(job: int, start_s: float, graph: Graph, paths: Paths) -> floa
 
 @compiled
 def real_end_s(job: int, start_s: float, routes: Routes) -> float:
-    """Return when the job will end if it starts at `start_s`, from its real size."""
+    """Return when the job will really end if it starts at `start_s`."""
     sizes = routes.sizes
     once_s, input_token_s, output_token_s = path_coefficients_s(routes.graph, routes.paths, job)
     row = job if sizes.lengths.shape[0] > 1 else 0
@@ -48,7 +48,10 @@ def expected_wait_s(delay, job, now_s, graph, paths, room):
 
 @compiled
 def least_wait_s(job: int, now_s: float, graph: Graph, paths: Paths, lists: Lists) -> float:
-    """Return the time until the job's path has room if the listed jobs end as listed."""
+    """Return the time until the job's path has room.
+
+    The listed jobs are taken to end as listed.
+    """
     longest_s, width = 0.0, lists.held.size // lists.listed.size
     for h in range(paths.hops[job]):
         n = paths.link[job, h]

@@ -44,7 +44,7 @@ def settings_of(delay: str, routed: RoutedComposition) -> list[float]:
 
 
 def combinations() -> list[tuple[str, str, str, bool]]:
-    """Return all delays, rules of waiting and occupancies, with foreseen waits and without, where they apply."""
+    """Return all combinations of delay, waiting, occupancy and foreseen waits that apply."""
     every = product(DELAYS, ("fcfs", "planned"), OCCUPANCIES, (False, True))
     are_waits = "order_statistic", "mean_over_present"
     return [

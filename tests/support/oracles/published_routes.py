@@ -58,7 +58,10 @@ class PublishedRoutes:
         self._jobs: list[Served] = []
 
     def serve(self, jobs: Jobs) -> list[Served]:
-        """Return all jobs; each takes its size times the time of its tokens on its path."""
+        """Return all jobs.
+
+        Each takes its size times the time of its tokens on its path.
+        """
         lengths = np.broadcast_to(jobs.lengths, (len(jobs), 2)).tolist()
         for now_s, size, tokens in zip(jobs.arrival_s.tolist(), jobs.size.tolist(), lengths, strict=True):
             self._serve(now_s, size, (1.0, *tokens))
