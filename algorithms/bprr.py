@@ -9,7 +9,7 @@ from algorithms.placement.cg_bp import CgBp
 from algorithms.routing.links import RoutedComposition, exits_s, legal_links
 from algorithms.routing.ws_rr import expected_wait, mean_over_present
 from system import NotApplicableError, Placement, System
-from system.checks import require_not_negative, require_one_of
+from system.checks import require_boolean, require_not_negative, require_one_of
 from system.routing import OCCUPANCIES, WAITING, Occupancy, Routing, Waiting
 
 SESSION_RULES = ("prior_paper", "published_code")
@@ -33,6 +33,8 @@ class Bprr:
     - `occupancy`: the jobs that the router sees at a server (`system.routing.Routing`).
     - `initial_delay_s`: the time before a job's first hop, for the choice of R and for estimated ends. It is not part
       of the service time, so it is 0 by default.
+    - `foreseen`: the router knows when a waiting job will really start, under `fcfs` and `planned`. No router can, so
+      it is off by default.
     """
 
     deterministic: ClassVar[bool] = True
@@ -42,6 +44,7 @@ class Bprr:
     initial_delay_s: float = 0.0
     wait_estimate: str = "order_statistic"
     occupancy: Occupancy = "present"
+    foreseen: bool = False
 
     def __post_init__(self) -> None:
         require_one_of(SESSION_RULES, session_rule=self.session_rule)
@@ -49,6 +52,7 @@ class Bprr:
         require_one_of(WAITING, waiting=self.waiting)
         require_one_of(OCCUPANCIES, occupancy=self.occupancy)
         require_not_negative(initial_delay_s=self.initial_delay_s)
+        require_boolean(foreseen=self.foreseen)
 
     def compose(self, system: System, rng: np.random.Generator) -> RoutedComposition:
         """Return the placement for R sessions with the routing rule."""
@@ -79,7 +83,12 @@ class Bprr:
         if self.wait_estimate == "mean_over_present":
             delay, settings = mean_over_present, system.communication_s + system.block_s * placement.block_count
         return Routing(
-            delay, self.waiting, settings=settings, occupancy=self.occupancy, initial_delay_s=self.initial_delay_s
+            delay,
+            self.waiting,
+            settings=settings,
+            occupancy=self.occupancy,
+            initial_delay_s=self.initial_delay_s,
+            foreseen=self.foreseen,
         )
 
 

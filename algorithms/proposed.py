@@ -34,6 +34,8 @@ class Proposed:
 
         def compose(c: int) -> Composition:
             placement = self.placement(system, c, np.random.default_rng(seed))
-            return self.allocation(system, replace(placement, reserved_capacity=c))
+            if placement.reserved_capacity != c:
+                placement = replace(placement, reserved_capacity=c)
+            return self.allocation(system, placement)
 
         return self.tuning(system, compose).under(self.dispatch)

@@ -27,7 +27,7 @@ import numpy as np
 from numba import float64, int64
 from numpy.typing import NDArray
 
-from system.checks import float_vector, require_boolean, require_not_negative, require_one_of
+from system.checks import float_vector, require, require_boolean, require_not_negative, require_one_of
 from system.code.compiler import suited
 from system.code.signatures import INTEGERS, NUMBERS, user_signature
 
@@ -69,8 +69,13 @@ class Routing:
 
     A job's estimated end is its start, expected or real, plus `initial_delay_s` and the mean time of its path. The wait
     expected at a server is the delay. Where `delay_is_wait` is false, it is the least remaining time after which enough
-    slots are unreserved (`algorithms.routing.ws_rr`). A job expects the longest wait on its path. `refresh_s` is the
-    age that the numbers of free slots may reach; with 0 they are always exact.
+    slots are unreserved (`algorithms.routing.ws_rr`); `planned` then always takes the jobs of `believed_without_wait`,
+    as PETALS' clients do in the authors' simulator. A job expects the longest wait on its path. `refresh_s` is the age
+    that the numbers of free slots may reach; with 0 they are always exact.
+
+    `foreseen` makes the expected start of a waiting job its real one, which follows under `fcfs` and `planned` from the
+    real ends of the jobs before it. The authors' simulator does so. It is no default, because no router can know how
+    long jobs will take.
     """
 
     work_conserving: ClassVar[bool] = False
@@ -82,14 +87,25 @@ class Routing:
     occupancy: Occupancy = "present"
     initial_delay_s: float = 0.0
     delay_is_wait: bool = True
+    foreseen: bool = False
 
     def __post_init__(self) -> None:
         require_one_of(WAITING, waiting=self.waiting)
         require_one_of(OCCUPANCIES, occupancy=self.occupancy)
         require_not_negative(refresh_s=self.refresh_s, initial_delay_s=self.initial_delay_s)
-        require_boolean(delay_is_wait=self.delay_is_wait)
+        require_boolean(delay_is_wait=self.delay_is_wait, foreseen=self.foreseen)
+        if self.foreseen:
+            self._check_foreseen()
         object.__setattr__(self, "delay", suited(self.delay, DELAY))
         object.__setattr__(self, "settings", float_vector("settings", self.settings, -np.inf))
+
+    def _check_foreseen(self) -> None:
+        """Raise `InputError` if waits cannot be foreseen, or are not looked at."""
+        remedy = "ends can be foreseen under fcfs and planned only; use one of them or foreseen=false"
+        require(self.waiting in ("fcfs", "planned"), "waiting", self.waiting, remedy)
+        remedy = "leaves out the waits, so none can be foreseen; use another occupancy or foreseen=false"
+        require(self.occupancy != "believed_without_wait", "occupancy", self.occupancy, remedy)
+        require(self.delay_is_wait, "delay_is_wait", "false", "must be true if waits are foreseen; use foreseen=false")
 
     @property
     def function(self) -> Callable[..., float]:

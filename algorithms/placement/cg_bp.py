@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.placement.reservation import by_amortised_time, reserving_block_count
-from algorithms.placement.windows import weakest_window
+from algorithms.placement.windows import weakest_window, windows
 from system import InfeasibleError, Placement, System
 
 # Every session starts on a virtual server, which is slower than the slowest server by this many seconds per token.
@@ -52,8 +52,7 @@ def _window(served: NDArray[np.int64], time_s: NDArray[np.float64], sessions: in
     """
     lacking = served < sessions
     if lacking.any():
-        gain_s = np.lib.stride_tricks.sliding_window_view(time_s, length).sum(axis=1)
-        helps = np.lib.stride_tricks.sliding_window_view(lacking, length).any(axis=1)
+        gain_s, helps = windows(time_s, length).sum(axis=1), windows(lacking, length).any(axis=1)
         return int(np.where(helps, gain_s, -np.inf).argmax())
     return weakest_window(served, length)
 

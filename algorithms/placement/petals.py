@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.placement.windows import weakest_window
+from algorithms.placement.windows import weakest_window, windows
 from system import InputError, Placement, ServedModel, System
 from system.checks import float_array, floor_with_slack, require, require_count, require_one_of, require_positive
 from system.limits import TOKENS
@@ -97,10 +97,9 @@ class PetalsPlacement:
         """Return the start of the window with the least throughput, the first of equals."""
         if self.block_selection == "lexicographic":
             return weakest_window(served, max(length, 1))
-        windows = np.lib.stride_tricks.sliding_window_view(served, max(length, 1))
         # Many sums are equal but for their last bits, which so decide. The simulator adds block after block; numpy's
         # `sum` adds pairs, and would place servers elsewhere.
-        return int(np.cumsum(windows, axis=1)[:, -1].argmin())
+        return int(np.cumsum(windows(served, max(length, 1)), axis=1)[:, -1].argmin())
 
 
 def _is_small(system: System) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ import numpy as np
 from numba.extending import overload
 
 from evaluators.admission import chains as on_chains
+from evaluators.admission import paths as on_paths
 from evaluators.admission import routes as on_routes
 from evaluators.admission.chains import Chains
 from evaluators.admission.heap import next_s
@@ -141,7 +142,7 @@ def path_coefficients_s(state, job):
 def _path_coefficients_s(state, job):
     if _has_chains(state):
         return lambda state, job: on_chains.path_coefficients_s(state, job)
-    return lambda state, job: on_routes.path_coefficients_s(state.graph, state.paths, job)
+    return lambda state, job: on_paths.path_coefficients_s(state.graph, state.paths, job)
 
 
 def write_path(state, job, server, blocks):
@@ -155,4 +156,4 @@ def write_path(state, job, server, blocks):
 def _write_path(state, job, server, blocks):
     if _has_chains(state):
         return lambda state, job, server, blocks: on_chains.write_path(state, job, server, blocks)
-    return lambda state, job, server, blocks: on_routes.write_path(state.graph, state.paths, job, server, blocks)
+    return lambda state, job, server, blocks: on_paths.write_path(state.graph, state.paths, job, server, blocks)

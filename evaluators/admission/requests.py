@@ -125,7 +125,7 @@ class RequestAdmission:
 
     def __init__(self, layout: Layout, jobs: Jobs) -> None:
         require_steps(layout, "real runs")
-        self._admission = admission_for(layout, jobs.uniform)
+        self._admission = admission_for(layout, jobs)
         kinds: dict[type, Callable[[Any], RemainingPaths]] = {Chains: RemainingChains, Routes: RemainingRoutes}
         self._paths = kinds[type(self._admission.state)](layout)
         self._in_service: dict[int, Start] = {}

@@ -10,6 +10,7 @@ from evaluators.admission.heap import HEAP, Heap, empty_heap
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+NOT_LISTED, BY_PLAN, BY_REAL_ENDS = range(3)  # kinds of a second list, which the delay does not see
 
 
 class Graph(NamedTuple):
@@ -32,6 +33,7 @@ class Graph(NamedTuple):
     occupancy: int  # index of the kind in OCCUPANCIES
     initial_delay_s: float
     delay_is_wait: bool
+    unseen: int  # the kind of `Room.unseen`
 
 
 class Paths(NamedTuple):
@@ -39,27 +41,38 @@ class Paths(NamedTuple):
 
     link: Ints  # (jobs, most hops), numbers of the links of each path
     hops: Ints  # (jobs,)
-    expected_end_s: Floats  # (jobs,)
     backoff_s: Floats  # (jobs,), how long each job waited before its last retry
     earliest_s: Floats  # (jobs,), when each committed job may start at the earliest
+
+
+class Lists(NamedTuple):
+    """A list of jobs at each server, with their ends.
+
+    Those listed at server j are the first `listed[j]` entries, from index j * width on, of `end_s` (ascending) and
+    `held`.
+    """
+
+    listed: Ints  # (J,), number of listed jobs
+    unclaimed: Ints  # (J,), slots that no listed job claims
+    end_s: Floats  # (J * width,), ends of the listed jobs
+    held: Ints  # (J * width,), slots that they hold or claim
+    job_end_s: Floats  # (jobs,), the end with which each job was listed last
 
 
 class Room(NamedTuple):
     """Cache slots of the servers, and the jobs that are listed there.
 
     A job is present at a server if it holds slots there or waits for them; the delay sees the jobs that are listed
-    (`system.routing`). Those listed at server j are the first `listed[j]` entries, from index j * width on, of `end_s`
-    (ascending) and `held`.
+    (`system.routing`). A second list, which the delay does not see, is empty unless it is needed. `BY_PLAN` it has the
+    jobs believed to be present without a wait, and `BY_REAL_ENDS` those that are present, with their real ends.
     """
 
     free: Ints  # (J,), slots that no job in service uses
     unreserved: Ints  # (J,), slots that no present job claims
-    unlisted: Ints  # (J,), slots that no listed job claims
     known_free: Ints  # (J,), free slots when the scheme's knowledge was last refreshed
     refreshed_s: Floats  # (1,), when that was
-    listed: Ints  # (J,), number of listed jobs
-    end_s: Floats  # (J * width,), expected ends of the listed jobs
-    held: Ints  # (J * width,), slots that they hold or claim
+    seen: Lists
+    unseen: Lists
     most_at_once: int  # jobs that may start at a server at one instant, so that each list must have room for them
     is_full: Ints  # (1,), 1 once a list has less room
     remaining: Ints  # (J,), working memory
@@ -78,6 +91,14 @@ class Waiting(NamedTuple):
     looks: Heap  # of jobs by the time of their next retry, or of their planned start
 
 
+class Sizes(NamedTuple):
+    """What only a simulator knows of jobs; empty unless their ends are foreseen."""
+
+    size: Floats  # (jobs,)
+    lengths: Floats  # (jobs, 2) or (1, 2): input tokens, output tokens - 1
+    delay_s: float  # time of every job in service before its first hop
+
+
 class Routes(NamedTuple):
     """The whole state of admission over routes."""
 
@@ -85,9 +106,11 @@ class Routes(NamedTuple):
     paths: Paths
     room: Room
     waiting: Waiting
+    sizes: Sizes
 
 
 _INTEGERS, _VECTOR, _MATRIX = int64[::1], float64[::1], float64[:, ::1]
+_LISTS = types.NamedTuple((_INTEGERS, _INTEGERS, _VECTOR, _INTEGERS, _VECTOR), Lists)
 ROUTES = types.NamedTuple(
     (
         types.NamedTuple(
@@ -95,40 +118,40 @@ ROUTES = types.NamedTuple(
                 *(_INTEGERS,) * 3,
                 *(_VECTOR, _MATRIX, _VECTOR, _VECTOR),
                 *(_INTEGERS, _VECTOR, int64, float64),
-                *(int64, float64, boolean),
+                *(int64, float64, boolean, int64),
             ),
             Graph,
         ),
-        types.NamedTuple((int64[:, ::1], _INTEGERS, *(_VECTOR,) * 3), Paths),
+        types.NamedTuple((int64[:, ::1], _INTEGERS, *(_VECTOR,) * 2), Paths),
         types.NamedTuple(
             (
-                *(_INTEGERS,) * 4,
-                *(_VECTOR, _INTEGERS, _VECTOR),
-                *(_INTEGERS, int64, _INTEGERS, _INTEGERS),
+                *(_INTEGERS,) * 3,
+                *(_VECTOR, _LISTS, _LISTS),
+                *(int64, _INTEGERS, _INTEGERS),
                 *(_VECTOR, _INTEGERS),
             ),
             Room,
         ),
         types.NamedTuple((*(_INTEGERS,) * 5, HEAP), Waiting),
+        types.NamedTuple((_VECTOR, _MATRIX, float64), Sizes),
     ),
     Routes,
 )
 
 
-def empty_routes(graph: Graph, slots: Ints, most_hops: int, job_count: int) -> Routes:
+def empty_routes(graph: Graph, slots: Ints, most_hops: int, job_count: int, sizes: Sizes) -> Routes:
     """Return the state for `job_count` jobs over servers with `slots` (J,), all free."""
     n, servers, most_at_once = job_count, slots.size, int(slots.max(initial=0)) + 1
     width = 2 * most_at_once
-    paths = Paths(np.empty((n, most_hops), np.int64), np.zeros(n, np.int64), *np.zeros((3, n)))
+    paths = Paths(np.empty((n, most_hops), np.int64), np.zeros(n, np.int64), *np.zeros((2, n)))
+    has_second = graph.unseen != NOT_LISTED
     room = Room(
         free=slots.copy(),
         unreserved=slots.copy(),
-        unlisted=slots.copy(),
         known_free=slots.copy(),
         refreshed_s=np.full(1, -np.inf),
-        listed=np.zeros(servers, np.int64),
-        end_s=np.empty(servers * width),
-        held=np.empty(servers * width, np.int64),
+        seen=_empty_lists(slots, width, n),
+        unseen=_empty_lists(slots, width, n) if has_second else _empty_lists(slots[:0], 0, 0),
         most_at_once=most_at_once,
         is_full=np.zeros(1, np.int64),
         remaining=np.zeros(servers, np.int64),
@@ -137,15 +160,27 @@ def empty_routes(graph: Graph, slots: Ints, most_hops: int, job_count: int) -> R
     )
     newcomers, committed = np.empty((2, n), np.int64)
     counts = np.zeros(2, np.int64), committed, np.zeros(1, np.int64), np.zeros(1, np.int64)
-    return Routes(graph, paths, room, Waiting(newcomers, *counts, empty_heap(n)))
+    return Routes(graph, paths, room, Waiting(newcomers, *counts, empty_heap(n)), sizes)
+
+
+def _empty_lists(slots: Ints, width: int, job_count: int) -> Lists:
+    entries = slots.size * width
+    counts = np.zeros(slots.size, np.int64), slots.copy()
+    return Lists(*counts, np.empty(entries), np.empty(entries, np.int64), np.zeros(job_count))
 
 
 def with_longer_lists(routes: Routes) -> Routes:
     """Return the state with twice the room in the lists of jobs."""
     room = routes.room
-    servers = room.listed.size
-    end_s, held = (np.concatenate([old.reshape(servers, -1)] * 2, axis=1).ravel() for old in (room.end_s, room.held))
-    return routes._replace(room=room._replace(end_s=end_s, held=held, is_full=np.zeros(1, np.int64)))
+    seen, unseen = _longer(room.seen), _longer(room.unseen)
+    return routes._replace(room=room._replace(seen=seen, unseen=unseen, is_full=np.zeros(1, np.int64)))
+
+
+def _longer(lists: Lists) -> Lists:
+    shape = lists.listed.size, lists.held.size // max(lists.listed.size, 1)
+    end_s = np.concatenate([lists.end_s.reshape(shape)] * 2, axis=1).ravel()
+    held = np.concatenate([lists.held.reshape(shape)] * 2, axis=1).ravel()
+    return lists._replace(end_s=end_s, held=held)
 
 
 def looks_of(looks: Heap) -> list[int]:

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from algorithms.routing.links import RoutedComposition
 from evaluators.admission.chains import NO_SUCH_CHAIN, Chains, ChainTable, empty_chains, head_of
 from evaluators.admission.routes import NO_PATH
-from evaluators.admission.routes_state import Graph, Routes, empty_routes, with_longer_lists
+from evaluators.admission.routes_state import (
+    BY_PLAN,
+    BY_REAL_ENDS,
+    NOT_LISTED,
+    Graph,
+    Routes,
+    Sizes,
+    empty_routes,
+    with_longer_lists,
+)
 from system.code.signatures import AnswerError, run_error
 from system.composition import Composition
 from system.dispatch import Dispatch
@@ -18,6 +27,7 @@ from system.errors import InputError, NotApplicableError
 from system.layout import Layout
 from system.routing import OCCUPANCIES, WAITING, Routing
 from system.words import counted
+from workloads.jobs import Jobs
 
 
 class Admission(NamedTuple):
@@ -29,7 +39,7 @@ class Admission(NamedTuple):
 
 
 @singledispatch
-def _admission(rule: object, layout: Layout, uniform: NDArray[np.float64]) -> Admission:
+def _admission(rule: object, layout: Layout, jobs: Jobs, request_delay_s: float) -> Admission:
     raise no_policy()
 
 
@@ -38,17 +48,17 @@ def no_policy() -> InputError:
     return InputError("rule = None: chains need a policy that picks one for each job; use composition.under(dispatch)")
 
 
-def admission_for(layout: Layout, uniform: NDArray[np.float64]) -> Admission:
-    """Return the admission before the first arrival of n jobs.
+def admission_for(layout: Layout, jobs: Jobs, request_delay_s: float = 0.0) -> Admission:
+    """Return the admission before the first arrival.
 
-    `uniform` (n,) are the jobs' random numbers. Raises `InputError` for chains without a dispatch policy.
+    Each job takes `request_delay_s` before its first hop. Raises `InputError` for chains without a dispatch policy.
     """
-    return _admission(layout.rule, layout, uniform)
+    return _admission(layout.rule, layout, jobs, request_delay_s)
 
 
 @_admission.register
-def _to_chains(rule: Dispatch, layout: Layout, uniform: NDArray[np.float64]) -> Admission:
-    return admission_to_chains(rule, table_of(layout.composition(), rule), uniform)
+def _to_chains(rule: Dispatch, layout: Layout, jobs: Jobs, request_delay_s: float) -> Admission:
+    return admission_to_chains(rule, table_of(layout.composition(), rule), jobs.uniform)
 
 
 def table_of(chains: Composition, rule: Dispatch) -> ChainTable:
@@ -67,14 +77,19 @@ def admission_to_chains(rule: Dispatch, table: ChainTable, uniform: NDArray[np.f
 def require_steps(layout: Layout, runs: str) -> None:
     """Raise `NotApplicableError` if a layout's jobs cannot be served in steps.
 
-    `runs` says what serves them. The policy must be called after every event, and jobs must not be charged for blocks
-    that they do not run.
+    `runs` says what serves them. The policy must be called after every event, ends must not be foreseen, and jobs must
+    not be charged for blocks that they do not run.
     """
     looks = getattr(layout.rule, "looks", "events")
     if looks != "events":
         raise NotApplicableError(
             f"looks = {looks}: {runs} call the policy after every event; use dispatch=jffc, or "
             "service=independent with evaluator=simulation"
+        )
+    if isinstance(layout.rule, Routing) and layout.rule.foreseen:
+        raise NotApplicableError(
+            f"foreseen = true: {runs} cannot know when jobs will end; use foreseen=false, or service=independent with "
+            "evaluator=simulation"
         )
     if isinstance(layout, Composition) and layout.charges_extra:
         raise NotApplicableError(
@@ -84,7 +99,7 @@ def require_steps(layout: Layout, runs: str) -> None:
 
 
 @_admission.register
-def _over_routes(rule: Routing, layout: RoutedComposition, uniform: NDArray[np.float64]) -> Admission:
+def _over_routes(rule: Routing, layout: RoutedComposition, jobs: Jobs, request_delay_s: float) -> Admission:
     graph = Graph(
         *layout.links,
         layout.cost_s.copy(),  # the loss of a server makes its costs infinite
@@ -98,9 +113,19 @@ def _over_routes(rule: Routing, layout: RoutedComposition, uniform: NDArray[np.f
         OCCUPANCIES.index(rule.occupancy),
         float(rule.initial_delay_s),
         bool(rule.delay_is_wait),
+        _unseen(rule),
     )
-    routes = empty_routes(graph, layout.slots, layout.most_hops, uniform.size)
-    return Admission(rule.delay, routes, np.empty(uniform.size, np.int64))
+    known = (jobs.size, jobs.lengths) if rule.foreseen else (np.empty(0), np.empty((0, 2)))
+    routes = empty_routes(graph, layout.slots, layout.most_hops, len(jobs), Sizes(*known, request_delay_s))
+    return Admission(rule.delay, routes, np.empty(len(jobs), np.int64))
+
+
+def _unseen(rule: Routing) -> int:
+    """Return the kind of the second list of jobs at the servers."""
+    if rule.foreseen:
+        return BY_REAL_ENDS
+    plans = rule.waiting == "planned" and not rule.delay_is_wait
+    return BY_PLAN if plans and rule.occupancy != "believed_without_wait" else NOT_LISTED
 
 
 def with_more_room(admission: Admission) -> Admission:

@@ -56,7 +56,7 @@ def simulate_jobs(layout: Layout, jobs: Jobs, stop_unstable: bool = False, reque
     layout's rule is broken.
     """
     check_after = _first_check(layout, len(jobs), request_delay_s) if stop_unstable else 0
-    return _serve_all(admission_for(layout, jobs.uniform), jobs, check_after, layout, request_delay_s)
+    return _serve_all(admission_for(layout, jobs, request_delay_s), jobs, check_after, layout, request_delay_s)
 
 
 def _first_check(layout: Layout, job_count: int, request_delay_s: float) -> int:

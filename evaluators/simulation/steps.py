@@ -53,7 +53,7 @@ def simulate_steps(
     """
     check_whole_tokens(jobs)
     require_steps(layout, "step queues")
-    admission = admission_for(layout, jobs.uniform)
+    admission = admission_for(layout, jobs)
     lengths = np.broadcast_to(jobs.lengths, (len(jobs), 2))
     speeds = speeds_of(layout, service, rng)
     world = steps_loop.empty_world(speeds, jobs.arrival_s, lengths, layout.most_hops)

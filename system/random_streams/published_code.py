@@ -26,8 +26,8 @@ class Twister(np.random.Generator):
 
     def __init__(self, seed: int, taken: int = 0) -> None:
         """Start from a seed, and skip the first uniform numbers."""
-        bits = np.random.MT19937()
-        bits.state = np.random.RandomState(seed).get_state(legacy=False)  # type: ignore[assignment]  # it is one
+        bits = np.random.MT19937(0)  # any seed, as the next line sets another
+        np.random.RandomState(bits).seed(seed)
         super().__init__(bits)
         self.random(taken)
 

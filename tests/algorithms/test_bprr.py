@@ -190,12 +190,12 @@ def test_the_rough_wait_is_a_mean_time_shared_among_the_listed_jobs():
 
 def test_the_routing_rule_gets_the_settings_of_the_scheme():
     rng = np.random.default_rng(335)
-    settings = {"waiting": "planned", "occupancy": "believed", "initial_delay_s": 0.07}
+    settings = {"waiting": "planned", "occupancy": "believed", "initial_delay_s": 0.07, "foreseen": True}
     system, composition = random_composition(rng, Bprr(wait_estimate="mean_over_present", **settings))
     rule, hosted = composition.rule, composition.placement.block_count
     assert rule.delay is mean_over_present
     assert rule.settings == pytest.approx(system.communication_s + hosted * system.block_s, rel=1e-12)
-    assert (rule.waiting, rule.occupancy, rule.initial_delay_s) == ("planned", "believed", 0.07)
+    assert {name: getattr(rule, name) for name in settings} == settings
     assert rule.delay_is_wait
 
 
@@ -226,6 +226,7 @@ def test_no_job_waits_while_no_more_than_r_jobs_are_present(waiting):
         ({"waiting": "queue"}, "waiting = queue: must be one of fcfs, first_fit, backoff, central, planned"),
         ({"occupancy": "guess"}, "occupancy = guess: must be one of present, believed, believed_without_wait"),
         ({"initial_delay_s": -1}, "initial_delay_s = -1: must be a finite number, 0 or above"),
+        ({"foreseen": 1}, "foreseen = 1: must be true or false"),
     ],
 )
 def test_invalid_settings_are_refused(changes, message):

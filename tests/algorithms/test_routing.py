@@ -186,6 +186,16 @@ def gca_composition(rng: np.random.Generator):
         ({"occupancy": "guessed"}, "occupancy = guessed: must be one of present, believed, believed_without_wait"),
         ({"initial_delay_s": -1.0}, "initial_delay_s = -1.0: must be a finite number, 0 or above"),
         ({"delay_is_wait": 1}, "delay_is_wait = 1: must be true or false"),
+        ({"foreseen": "yes"}, "foreseen = yes: must be true or false"),
+        (
+            {"foreseen": True, "waiting": "central"},
+            "waiting = central: ends can be foreseen under fcfs and planned onl",
+        ),
+        (
+            {"foreseen": True, "occupancy": "believed_without_wait"},
+            "occupancy = believed_without_wait: leaves out the waits, so none can be foreseen; use another occupancy",
+        ),
+        ({"foreseen": True, "delay_is_wait": False}, "delay_is_wait = false: must be true if waits are foreseen; use "),
         ({"settings": [np.nan]}, "settings[0] = nan: must be a finite number"),
     ],
 )

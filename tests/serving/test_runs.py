@@ -152,6 +152,7 @@ def test_a_real_run_refuses_impossible_settings():
             "request_delay_s = 0.07: a real run does not imitate it",
         ),
         (("dispatch=jffc_published_code",), NotApplicableError, "looks = arrivals: real runs call the policy"),
+        (("algorithm=bprr", "algorithm.foreseen=true"), NotApplicableError, "foreseen = true: real runs cannot know"),
     ):
         point = instantiate(case_of(*LOCAL, *LLAMA, "evaluator=runtime", "evaluator.engine=local", *words))
         with pytest.raises(error, match=sentence):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,7 +14,11 @@ from evaluators.admission.heap import empty_heap, pop, push
 from evaluators.admission.requests import RequestAdmission, Start
 from evaluators.admission.routes_state import drop_looks, looks_of
 from evaluators.simulation import JobTimes, simulate_layout
+from system import NotApplicableError
 from system.routing import OCCUPANCIES, Routing
+from system.service.independent import Independent
+from system.service.steps import Steps
+from tests.algorithms.test_contracts import token_jobs
 from tests.evaluators.test_routed_simulation import crowded_rate_per_s, random_routed
 from tests.support.oracles.instances import poisson_jobs
 from tests.support.oracles.published_routes import PublishedRoutes, Rules
@@ -21,6 +26,7 @@ from tests.support.oracles.routed_simulation import bprr_scheme, petals_scheme
 from tests.support.oracles.virtual_clock import VirtualClock
 from workloads.jobs import Jobs
 
+REQUEST_DELAY_S = 0.2
 MEAN_JOB = np.array([[200.0, 20.0]])  # the lengths of `random_system`, which the plain simulator takes for every job
 DELAYS = {
     "order_statistic": (expected_wait, bprr_scheme),
@@ -37,8 +43,19 @@ def settings_of(delay: str, routed: RoutedComposition) -> list[float]:
     return {"order_statistic": [], "free_slots": [10.0], "sessions": [10.0, 2.0]}[delay]
 
 
+def combinations() -> list[tuple[str, str, str, bool]]:
+    """Return all combinations of delay, waiting, occupancy and foreseen waits that apply."""
+    every = product(DELAYS, ("fcfs", "planned"), OCCUPANCIES, (False, True))
+    are_waits = "order_statistic", "mean_over_present"
+    return [
+        (delay, waiting, occupancy, foreseen)
+        for delay, waiting, occupancy, foreseen in every
+        if not foreseen or (delay in are_waits and occupancy != "believed_without_wait")
+    ]
+
+
 def random_pair(
-    rng: np.random.Generator, delay: str, waiting: str, occupancy: str, initial_delay_s: float
+    rng: np.random.Generator, delay: str, waiting: str, occupancy: str, initial_delay_s: float, foreseen: bool = False
 ) -> tuple[RoutedComposition, PublishedRoutes]:
     """Return a random layout and the plain simulator of the same scheme."""
     function, scheme_of = DELAYS[delay]
@@ -51,9 +68,12 @@ def random_pair(
         occupancy=occupancy,
         initial_delay_s=initial_delay_s,
         delay_is_wait=is_wait,
+        foreseen=foreseen,
     )
     scheme = scheme_of(routed.system, waiting)
-    rules = Rules(scheme.hop_s, scheme.exit_s, delay, waiting, occupancy, initial_delay_s)
+    rules = Rules(
+        scheme.hop_s, scheme.exit_s, delay, waiting, occupancy, initial_delay_s, foreseen, REQUEST_DELAY_S * foreseen
+    )
     plain = PublishedRoutes(routed.system, routed.placement, routed.slots.tolist(), rules)
     return replace(routed, rule=rule), plain
 
@@ -62,16 +82,17 @@ def jobs_for(rng: np.random.Generator, routed: RoutedComposition, load: float) -
     return replace(poisson_jobs(rng, 80, crowded_rate_per_s(routed, load)), lengths=MEAN_JOB)
 
 
-@pytest.mark.parametrize("delay", DELAYS)
-@pytest.mark.parametrize("waiting", ["fcfs", "planned"])
-@pytest.mark.parametrize("occupancy", OCCUPANCIES)
-def test_every_job_is_served_as_by_the_plain_simulator(delay, waiting, occupancy):
+@pytest.mark.parametrize(("delay", "waiting", "occupancy", "foreseen"), combinations())
+def test_every_job_is_served_as_by_the_plain_simulator(delay, waiting, occupancy, foreseen):
     rng = np.random.default_rng(351)
     waited = 0
     for load in (0.5, 1.0, 2.0) * 3:
-        routed, plain = random_pair(rng, delay, waiting, occupancy, float(rng.choice([0.0, 0.3])))
+        routed, plain = random_pair(rng, delay, waiting, occupancy, float(rng.choice([0.0, 0.3])), foreseen)
         jobs = jobs_for(rng, routed, load)
-        times, served = simulate_layout(routed, jobs).times, plain.serve(jobs)
+        if rng.random() < 0.5:  # lengths of their own
+            jobs = replace(jobs, lengths=MEAN_JOB * rng.uniform(0.5, 1.5, (len(jobs), 2)))
+        service = Independent(request_delay_s=REQUEST_DELAY_S * foreseen)
+        times, served = simulate_layout(routed, jobs, service).times, plain.serve(jobs)
         assert times.waiting_s == pytest.approx([job.start_s for job in served] - jobs.arrival_s, rel=1e-9, abs=1e-9)
         assert times.response_s == pytest.approx([job.end_s for job in served] - jobs.arrival_s, rel=1e-9, abs=1e-9)
         waited += np.count_nonzero(times.waiting_s)
@@ -94,7 +115,7 @@ def waiting_s(routed: RoutedComposition, jobs: Jobs, **changes: object) -> np.nd
     return times.waiting_s
 
 
-@pytest.mark.parametrize("change", [{"waiting": "planned"}, {"occupancy": "believed"}])
+@pytest.mark.parametrize("change", [{"waiting": "planned"}, {"occupancy": "believed"}, {"foreseen": True}])
 def test_each_rule_changes_the_waits(change):
     """Change one rule at a time, as the comparison above could pass without it."""
     rng = np.random.default_rng(352)
@@ -119,12 +140,24 @@ def test_requests_are_admitted_as_in_the_simulation(delay, occupancy):
         assert starts_s - jobs.arrival_s == pytest.approx(expected.waiting_s, rel=1e-9, abs=1e-9)
 
 
+def test_steps_and_real_runs_refuse_to_foresee_ends():
+    rng = np.random.default_rng(357)
+    routed, _ = random_pair(rng, "order_statistic", "planned", "present", 0.0, foreseen=True)
+    jobs = token_jobs(rng, 5, 1.0)
+    message = "^foreseen = true: {} cannot know when jobs will end; use foreseen=false, or service=independent with "
+    with pytest.raises(NotApplicableError, match=message.format("step queues")):
+        simulate_layout(routed, jobs, Steps())
+    with pytest.raises(NotApplicableError, match=message.format("real runs")):
+        RequestAdmission(routed, jobs)
+
+
+@pytest.mark.parametrize("delay", ["order_statistic", "sessions"])
 @pytest.mark.parametrize("occupancy", OCCUPANCIES)
-def test_jobs_over_a_lost_server_find_new_paths(occupancy):
+def test_jobs_over_a_lost_server_find_new_paths(delay, occupancy):
     rng = np.random.default_rng(354)
     again = 0
     for _ in range(12):
-        routed, _ = random_pair(rng, "order_statistic", "planned", occupancy, 0.1)
+        routed, _ = random_pair(rng, delay, "planned", occupancy, 0.1)
         jobs = jobs_for(rng, routed, 3.0)
         clock = VirtualClock(RequestAdmission(routed, jobs), jobs, service_of(routed, jobs))
         clock.run(float(jobs.arrival_s[40]), int(rng.integers(len(routed.system.servers))))

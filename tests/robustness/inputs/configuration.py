@@ -87,6 +87,7 @@ NULL_OR_TYPE = (  # key, value, how it is echoed, remedy, a choice that has the 
     ("algorithm.occupancy", "seen", "seen", "one of present, believed, believed_without_wait", "algorithm=bprr"),
     ("algorithm.waiting", None, "null", "one of fcfs, first_fit, backoff, central, planned", "algorithm=petals"),
     ("algorithm.wait_estimate", "mean", "mean", "one of order_statistic, mean_over_present", "algorithm=bprr"),
+    ("algorithm.foreseen", "maybe", "maybe", "true or false", "algorithm=bprr"),
     ("algorithm.penalty", 10, "10", "text", "algorithm=petals"),
     ("evaluator.quantiles", 0.5, "0.5", "a list, each a number"),
     ("evaluator.quantiles", ["x"], "['x']", "a list, each a number"),

@@ -107,6 +107,7 @@ class RoutedSimulation:
         self._system, self._placement, self._slots, self._scheme, self._jobs = system, placement, slots, scheme, jobs
         self._paths = paths(placement, slots, system.model.block_count)
         self._claims: dict[int, Claim] = {}
+        self._believed: list[Claim] = []  # by PETALS' clients when they plan: of all jobs, as if none waited
         self._waiting: list[int] = []  # in the central queue
         self._known_free, self._refreshed_s = list(slots), -math.inf
         self._events: list[tuple[float, int, int]] = []  # time, job, attempts made, or one of the next two
@@ -148,6 +149,7 @@ class RoutedSimulation:
         path = self._route(now_s)
         wait_s = max(self._wait_s(hop, now_s) for hop in path)
         earliest_s = now_s + wait_s if self._scheme.waiting == "planned" else now_s
+        self._believed.append(Claim(path, True, now_s + self._mean_s(path), now_s))
         if earliest_s <= now_s and self._may_start(job, path):
             self._start(job, path, now_s)
         elif self._scheme.waiting == "backoff":
@@ -217,7 +219,10 @@ class RoutedSimulation:
 
     def _wait_s(self, hop: Hop, now_s: float) -> float:
         """Return the least remaining time after which there is room for the hop."""
-        present = [claim for claim in self._claims.values() if _slots_of(claim, hop.server)]
+        claims = list(self._claims.values())
+        if self._scheme.delay == "petals" and self._scheme.waiting == "planned":
+            claims = [claim for claim in self._believed if claim.expected_end_s > now_s]
+        present = [claim for claim in claims if _slots_of(claim, hop.server)]
         room, remaining_s = self._slots[hop.server] - sum(_slots_of(claim, hop.server) for claim in present), 0.0
         for claim in sorted(present, key=lambda claim: claim.expected_end_s):
             if room >= hop.blocks:
