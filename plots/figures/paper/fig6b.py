@@ -22,7 +22,9 @@ def draw(results: Results, labels: Labels) -> Figure:
     figure, frames = new_figure(len(panels))
     for axes, panel in zip(frames, panels, strict=True):
         draw_curves(axes, panel.rows, curves, LOAD)
-        axes.set(xlabel="load λ/ν (ν of the reference)", ylabel="chosen c (jobs)", xlim=(0, 1), title=panel.title(labels))
+        axes.set(
+            xlabel="load λ/ν (ν of the reference)", ylabel="chosen c (jobs)", xlim=(0, 1), title=panel.title(labels)
+        )
         axes.set_ylim(bottom=0)
     legend_below(figure, frames, min(len(curves), MOST_COLUMNS), left_out(results.points, curves, LOAD))
     return figure
