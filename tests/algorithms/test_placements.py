@@ -14,7 +14,7 @@ from algorithms.placement.reservation import needed_chains
 from algorithms.placement.set_packing import set_packing
 from algorithms.placement.whole_model import whole_model
 from evaluators.points.reservations import ReservationsEvaluator
-from system import InfeasibleError, InputError, NotApplicableError, Placement, Servers, System
+from system import InfeasibleError, InputError, NotApplicableError, Placement, RandomStreams, Servers, System
 from tests.support.oracles.gbp_cr import optimum
 from tests.support.oracles.instances import random_system, served_model
 
@@ -197,8 +197,10 @@ class OneDraw:
     """The parts of a draw that the evaluator uses."""
 
     def __init__(self, system: System) -> None:
-        self.system, self.number, self.case = system, 0, self
-        self.seed = 7
+        self.system = system
+
+    def streams(self) -> RandomStreams:
+        return RandomStreams(seed=7)
 
 
 def test_reservations_discards_placements_below_the_rate_and_finally_gives_up():

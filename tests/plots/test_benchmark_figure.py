@@ -107,6 +107,6 @@ def test_error_says_why_a_file_is_not_a_table_of_benchmarks(tmp_path, content, s
 def test_command_without_names_draws_the_benchmarks_too(tmp_path):
     done = script("plot.py", "--store", tmp_path / "store", "--to", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["claims", "benchmarks"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["benchmarks", "claims"]
     for suffix in ("png", "pdf", "svg"):
         assert (tmp_path / f"benchmarks.{suffix}").stat().st_size > 5000

@@ -25,10 +25,11 @@ def sweep(store, *words, names=NAMES):
 
 
 def plot(folder, *words):
-    """Run plot.py; return its lines by their first word."""
+    """Run plot.py; return its lines up to the verdicts by their first word."""
     done = script("plot.py", "--store", folder / "store", "--to", folder / "fig", "--rows", folder / "rows", *words)
     assert done.returncode == 0, done.stderr
-    return {line.split()[0]: line for line in done.stdout.splitlines() if not line.startswith(" ")}
+    lines = done.stdout.split("\n\n")[0].splitlines()
+    return {line.split()[0]: line for line in lines if not line.startswith(" ")}
 
 
 def unchanged(lines):

@@ -71,7 +71,7 @@ def test_an_experiment_may_be_several_grids_over_the_same_keys(expand):
         ["experiment=fig8", "data=embedded", "constants=paper", "cluster.server_count=20", "cluster.fast_share=0.2"]
     )
     chosen = [(point.axes["algorithm"], point.axes["evaluator"]) for point in sweep.points]
-    simulated = [(name, "simulation") for name in ("petals", "bprr", "proposed")]
+    simulated = [(name, "simulation") for name in ("petals", "bprr", "proposed", "proposed_tuned")]
     assert chosen == [*simulated, ("proposed", "exact"), ("proposed", "floor")]
 
 
@@ -136,7 +136,7 @@ def test_several_experiments_are_several_sweeps(expand):
     sweeps = expand(["experiment=fig3b,fig7", "data=embedded", "draws=3"])
     assert [sweep.experiment for sweep in sweeps] == ["fig3b_embedded", "fig7_embedded"]
     assert [sweep.draws for sweep in sweeps] == [3, 3]
-    assert [len(sweep.points) for sweep in sweeps] == [54, 3]
+    assert [len(sweep.points) for sweep in sweeps] == [54, 5]
 
 
 def test_figures_share_points(expand):

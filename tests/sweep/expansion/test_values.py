@@ -18,7 +18,7 @@ FORMS = {
     "evaluator.quantiles=[0.5],[0.9,0.99]": ["[0.5]", "[0.9,0.99]"],
     "cluster.fast_count=null,2": ["null", "2"],
     "dispatch=glob(*)": choices("dispatch"),
-    "placement=glob(g*),petals": ["gbp_cr", "petals"],
+    "placement=glob(g*),petals": ["gbp_cr", "gbp_cr_published_code", "petals"],
     "placement=glob(*,exclude=[exhaustive,*_*])": ["petals"],
 }
 REFUSED = {
