@@ -9,10 +9,11 @@ from evaluators.points.case import Draw
 from evaluators.simulation import simulate_layout
 from sweep.instantiate import instantiated
 from system import InfeasibleError
-from tests.support import published_simulator as published
+from tests.support.oracles import published_simulator as published
 from tests.support.oracles.published_routes import PublishedRoutes, Rules
 from tests.support.oracles.routed_simulation import Hop, bprr_scheme
 from tests.support.project import case_of
+from tests.support.published_runs import anchors_file
 
 CELLS = ((10, 0.1), (10, 0.2), (10, 0.4))  # few servers have few enough paths to list them
 JOB_COUNT = 150  # the plain simulator takes time in proportion to the square
@@ -22,7 +23,7 @@ SELECTIONS = ("window_sum", "lexicographic")
 
 def draws(algorithm: str, choices: dict[str, object]) -> list[Draw]:
     """Return one run of each cell under some choices."""
-    published.anchors_file()
+    anchors_file()
     overrides = ("published=fig8", f"algorithm={algorithm}", *(f"algorithm.{key}={choices[key]}" for key in choices))
     cells = [(f"cluster.server_count={servers}", f"cluster.fast_share={share}") for servers, share in CELLS]
     return [Draw(instantiated(case_of(*overrides, *cell)), run) for run, cell in enumerate(cells)]
