@@ -97,5 +97,14 @@ def draw_nodes(
     """
     order = rng.permutation(len(names))
     centre = order[0] if orchestrator is None else orchestrator
-    servers = order[order != centre][:server_count]
-    return NetworkDraw(rtt_s[centre, servers], tuple(names[j] for j in servers), rtt_s[np.ix_(servers, servers)])
+    return around(rtt_s, names, centre, order[order != centre][:server_count])
+
+
+def around(
+    rtt_s: NDArray[np.float64], names: Sequence[str], orchestrator: int, servers: NDArray[np.int64]
+) -> NetworkDraw:
+    """Return servers (J,) around an orchestrator.
+
+    They are given by their numbers among the nodes.
+    """
+    return NetworkDraw(rtt_s[orchestrator, servers], tuple(names[j] for j in servers), rtt_s[np.ix_(servers, servers)])

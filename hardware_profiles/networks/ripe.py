@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hardware_profiles.networks.draw import (
     NetworkDraw,
     NetworkFile,
+    around,
     draw_nodes,
     require_nodes,
     require_orchestrator,
@@ -117,9 +118,7 @@ def _nearest_first(
     centre, *others = np.argsort(anchors.pooled_rtt_s, kind="stable")
     servers = np.array(others)[rng.permutation(len(others))[:server_count]]
     servers = servers[np.argsort(rtt_s[centre, servers], kind="stable")]
-    return NetworkDraw(
-        rtt_s[centre, servers], tuple(anchors.names[j] for j in servers), rtt_s[np.ix_(servers, servers)]
-    )
+    return around(rtt_s, anchors.names, centre, servers)
 
 
 @cache
