@@ -192,11 +192,10 @@ def _list(routes: Routes, job: int, now_s: float, start_s: float) -> None:
     It is expected to start at `start_s`.
     """
     graph, paths, room = routes.graph, routes.paths, routes.room
-    without_wait_s, end_s = expected_end_s(job, now_s, graph, paths), expected_end_s(job, start_s, graph, paths)
-    seen_s = without_wait_s if graph.occupancy == BELIEVED_WITHOUT_WAIT else end_s
-    add_to_lists(job, seen_s, graph, paths, room, room.seen)
+    seen_start_s = now_s if graph.occupancy == BELIEVED_WITHOUT_WAIT else start_s
+    add_to_lists(job, expected_end_s(job, seen_start_s, graph, paths), graph, paths, room, room.seen)
     if graph.unseen == BY_PLAN:
-        add_to_lists(job, without_wait_s, graph, paths, room, room.unseen)
+        add_to_lists(job, expected_end_s(job, now_s, graph, paths), graph, paths, room, room.unseen)
     elif graph.unseen == BY_REAL_ENDS:
         add_to_lists(job, real_end_s(job, start_s, routes), graph, paths, room, room.unseen)
 

@@ -178,25 +178,27 @@ def with_longer_lists(routes: Routes) -> Routes:
 
 def _longer(lists: Lists) -> Lists:
     shape = lists.listed.size, lists.held.size // max(lists.listed.size, 1)
-    end_s = np.concatenate([lists.end_s.reshape(shape)] * 2, axis=1).ravel()
-    held = np.concatenate([lists.held.reshape(shape)] * 2, axis=1).ravel()
+    end_s, held = (np.concatenate([old.reshape(shape)] * 2, axis=1).ravel() for old in (lists.end_s, lists.held))
     return lists._replace(end_s=end_s, held=held)
 
 
 def looks_of(looks: Heap) -> list[int]:
     """Return the jobs that are looked at later, in the order of these times."""
-    size = int(looks.size[0])
-    order = np.lexsort((looks.number[:size], looks.time_s[:size]))
-    return looks.number[:size][order].tolist()
+    return looks.number[_order_of(looks)].tolist()
 
 
 def drop_looks(looks: Heap, jobs: list[int]) -> None:
     """Remove jobs from the heap."""
-    size = int(looks.size[0])
-    order = np.lexsort((looks.number[:size], looks.time_s[:size]))  # what is sorted is a heap
+    order = _order_of(looks)  # what is sorted is a heap
     kept = order[~np.isin(looks.number[order], jobs)]
     looks.time_s[: kept.size], looks.number[: kept.size] = looks.time_s[kept], looks.number[kept]
     looks.size[0] = kept.size
+
+
+def _order_of(looks: Heap) -> Ints:
+    """Return the entries of the heap by time, then by job."""
+    size = int(looks.size[0])
+    return np.lexsort((looks.number[:size], looks.time_s[:size]))
 
 
 def newcomers_of(waiting: Waiting) -> list[int]:

@@ -32,18 +32,9 @@ def real_end_s(job: int, start_s: float, routes: Routes) -> float:
 @compiled
 def expected_wait_s(delay, job, now_s, graph, paths, room):
     """Return the longest wait that is expected on the job's path."""
-    if not graph.delay_is_wait:
-        return least_wait_s(job, now_s, graph, paths, room.unseen if graph.unseen == BY_PLAN else room.seen)
-    longest_s, seen = 0.0, room.seen
-    width = seen.held.size // seen.listed.size
-    for h in range(paths.hops[job]):
-        n = paths.link[job, h]
-        j = graph.target[n]
-        server = (j, graph.blocks[n], graph.hosted[j], room.known_free[j], seen.unclaimed[j])
-        first = j * width
-        lists = (now_s, first, first + seen.listed[j], seen.end_s, seen.held, graph.settings)
-        longest_s = max(longest_s, delay(*server, *lists))
-    return longest_s
+    if graph.delay_is_wait:
+        return _longest_s(delay, job, now_s, graph, paths, room.seen, room.known_free)
+    return least_wait_s(job, now_s, graph, paths, room.unseen if graph.unseen == BY_PLAN else room.seen)
 
 
 @compiled
@@ -52,12 +43,18 @@ def least_wait_s(job: int, now_s: float, graph: Graph, paths: Paths, lists: List
 
     The listed jobs are taken to end as listed.
     """
+    return _longest_s(expected_wait, job, now_s, graph, paths, lists, lists.unclaimed)
+
+
+@compiled
+def _longest_s(delay, job, now_s, graph, paths, lists, free):
+    """Return the longest delay on the job's path."""
     longest_s, width = 0.0, lists.held.size // lists.listed.size
     for h in range(paths.hops[job]):
         n = paths.link[job, h]
         j = graph.target[n]
-        unclaimed, first = lists.unclaimed[j], j * width
-        server = (j, graph.blocks[n], graph.hosted[j], unclaimed, unclaimed)
+        server = (j, graph.blocks[n], graph.hosted[j], free[j], lists.unclaimed[j])
+        first = j * width
         at_server = (now_s, first, first + lists.listed[j], lists.end_s, lists.held, graph.settings)
-        longest_s = max(longest_s, expected_wait(*server, *at_server))
+        longest_s = max(longest_s, delay(*server, *at_server))
     return longest_s
