@@ -59,8 +59,8 @@ class Composition:
         """Return a checked composition of the given chains, fastest first.
 
         Chains are sorted by their mean service times; ties keep the given order. `hop_charged` is for allocations that
-        charge a job for more blocks than it runs. Raises `InfeasibleError` if there is
-        no chain, or if the chains break (1)-(3).
+        charge a job for more blocks than it runs. Raises `InfeasibleError` if there is no chain, or if the chains break
+        (1)-(3).
         """
         capacity = whole_vector("capacity", capacity, minimum=1)
         if capacity.size == 0:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from plots.claims.evidence import basis_of, gather
-from plots.claims.rules import SETTINGS, SLOWING, claim_rules, claims
+from plots.claims.rules import SETTINGS, SLOWING, TEXT, claim_rules, claims
 from plots.claims.sentences import band_of, evidence_of, in_plain_words, number_sentences
 from plots.claims.verdicts import IN_PART, NOT_REPRODUCED, ON_EMBEDDED, REPRODUCED, Judgement, judge
 from plots.stamps import Made
@@ -76,7 +76,7 @@ def counts(judgements: Sequence[Judgement]) -> list[str]:
     lines = [f"{counted(len(of_paper), 'claim')} of the paper"]
     for name in SETTINGS:
         verdicts = pd.Series([judgement.rulings[name].verdict for judgement in of_paper])
-        if verdicts.isin([claim_rules().words(SLOWING).none, claim_rules().words(SETTINGS[1]).none]).all():
+        if verdicts.isin([claim_rules().words(SLOWING).none, claim_rules().words(TEXT).none]).all():
             continue
         numbers = verdicts.value_counts()
         order = [verdict for verdict in COUNTED if verdict in numbers]
