@@ -20,16 +20,12 @@ TIMES = ("response", "waiting", "service")
 STATISTICS = {"mean": "mean_s", "median": "quantile_s at 0.5", "P95": "quantile_s at 0.95", "P99": "quantile_s at 0.99"}
 METRICS = tuple(f"{time}_{kind}" for time in TIMES for kind in ("mean_s", "quantile_s"))
 UNSTABLE = "is_unstable"
-SOURCES = {
-    "published": "published",
-    "paper": "simulated,\npaper",
-    "simulator": "simulated,\nconstants of\nthe simulator",
-}
+SOURCES = {"published": "published", "paper": "simulated,\npaper", "simulator": "simulated,\nsimulator"}
 WIDTH_IN, AROUND_IN, LINE_IN = 12.5, 1.6, 0.28
 LEFT = 0.2  # share of the width for the names of the rows
 NOTE = (
     "Published: measured by the authors; a dash where the number is not at hand. Simulated: mean ± 95 % half-width "
-    "over {draws} draws\nof the network, under the constants of the paper or of the published code; the trace's first "
+    "over {draws} draws\nof the network, under the constants of the paper or of the simulator; the trace's first "
     "1000 requests or as many\nsynthetic ones, lengths as recorded. † unstable in some draw: times would grow with the "
     "trace. PETALS keeps a pool\nof 4096 cached tokens a block, so a server holds two sessions of 2048 tokens, "
     "whatever its memory."
