@@ -84,10 +84,16 @@ class Cluster:
             names=self._names(nodes, is_fast),
             orchestrator_rtt_s=nodes.rtt_s,
             rtt_s=nodes.server_rtt_s,
+            batch_curves=self._batch_curves(model, is_fast),
             cost_per_hour=np.where(is_fast, self.fast.cost_per_hour, self.slow.cost_per_hour),
             idle_w=np.where(is_fast, self.fast.idle_w, self.slow.idle_w),
             busy_w=np.where(is_fast, self.fast.busy_w, self.slow.busy_w),
         )
+
+    def _batch_curves(self, model: ServedModel, is_fast: NDArray[np.bool_]) -> tuple[dict[int, float], ...]:
+        """Return the batch curve of each server's profile."""
+        slow, fast = self.slow.batch_curve(model), self.fast.batch_curve(model)
+        return tuple(fast if chosen else slow for chosen in is_fast.tolist())
 
     @property
     def _memory_gb(self) -> tuple[float, float]:
@@ -153,6 +159,7 @@ class EqualServers:
             names=nodes.names,
             orchestrator_rtt_s=nodes.rtt_s,
             rtt_s=nodes.server_rtt_s,
+            batch_curves=(self.profile.batch_curve(model),) * self.server_count,
             cost_per_hour=np.array(self.profile.cost_per_hour),
             idle_w=np.array(self.profile.idle_w),
             busy_w=np.array(self.profile.busy_w),

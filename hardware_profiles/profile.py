@@ -6,9 +6,11 @@ A profile is one YAML file in this module's folder. Its numbers come from a data
 import difflib
 import math
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from hardware_profiles.measured import CHECKS, Rows, require_mapping
@@ -84,6 +86,20 @@ class GpuProfile:
         field = f"measured_block_s.{model.name}"
         require_near_roofline(field, (measured_input_s, measured_output_s), (input_token_s, output_token_s))
         return once_s, measured_input_s, measured_output_s
+
+    def batch_curve(self, model: ServedModel) -> dict[int, float]:
+        """Return the measured times of stacks of one-token steps by their sizes.
+
+        They are relative to a single step, and medians over the measured contexts. The curve is empty if no batches of
+        the model were measured.
+        """
+        times_s: dict[int, list[float]] = defaultdict(list)
+        for _, jobs, _, median_s, *_ in self.measured_points.get(model.name, {}).get("decode_batch", ()):
+            times_s[int(jobs)].append(median_s)
+        if 1 not in times_s:
+            return {}
+        alone_s = median(times_s[1])
+        return {jobs: median(values) / alone_s for jobs, values in sorted(times_s.items())}
 
 
 def read_profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:

@@ -98,6 +98,7 @@ class RunSettings:
             )
         system, placement, slots = layout.system, layout.placement, layout.slots_used()
         model, decoder = system.model, self._decoder(system.model)
+        settings = service.settings_of(system.servers)
         sm_counts = self.sm_counts or (None,) * len(system.servers)
         fits = len(sm_counts) == len(system.servers)
         remedy = f"must have {len(system.servers)} numbers, one for each server"
@@ -113,8 +114,8 @@ class RunSettings:
                 weights=self.weights,
                 dtype=self.dtype,
                 device=self.device,
-                batching=service.batching,
-                pace=Pace.of(service, system.servers.block_s[j]) if self.pace else None,
+                batching=service.rules.batching,
+                pace=Pace.of(service, system.servers.block_s[j], settings[j]) if self.pace else None,
                 threads=self.threads,
                 sm_count=sm_counts[j],
                 cuda_graphs=self.cuda_graphs,

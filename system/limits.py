@@ -35,6 +35,7 @@ CV = 1000.0  # of random times: their standard deviation over their mean
 
 # Work
 JOBS = 10_000_000_000  # of a workload; only streams reach this
+STACK = 100_000  # steps that a batch curve covers
 TOKENS = 1_000_000_000  # of one request
 DRAWS = 1_000_000
 REPLICATIONS = 1_000_000

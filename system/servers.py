@@ -3,6 +3,7 @@
 A hundred thousand servers fit in memory, and every algorithm is a few array operations.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,7 +43,7 @@ class Servers:
     `communication_s[j] @ x` seconds on communication with server j, once per visit, and `block_s[j] @ x` seconds on
     each block that it runs there. Both may also be given as plain vectors of seconds. The round-trip times to the
     orchestrator and between servers are for schemes that use them; some networks do not know those between servers.
-    Costs and powers are for metrics only.
+    `batch_curves` has the measured times of stacks of one-token steps by their sizes, relative to a single step. Costs and powers are for metrics only.
     """
 
     memory_gb: NDArray[np.float64]  # (J,), M_j
@@ -51,6 +52,7 @@ class Servers:
     names: tuple[str, ...] = ()
     orchestrator_rtt_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J,)
     rtt_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, J)
+    batch_curves: tuple[Mapping[int, float], ...] = field(default=(), repr=False)  # of each server; {}: not measured
     cost_per_hour: NDArray[np.float64] = field(
         default_factory=_unstated, repr=False
     )  # (J,), NaN where unknown; likewise:
@@ -68,6 +70,8 @@ class Servers:
         )
         object.__setattr__(self, "memory_gb", memory_gb)
         object.__setattr__(self, "names", tuple(self.names))
+        measured = len(self.batch_curves)
+        require(measured in (0, count), "batch_curves", f"{measured} curves", f"give one for each of {count} servers")
         if self.orchestrator_rtt_s is not None:
             shape = np.shape(self.orchestrator_rtt_s)
             require(shape == (count,), "orchestrator_rtt_s", f"array of shape {shape}", f"must have shape ({count},)")

@@ -88,6 +88,7 @@ def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s:
         names=names,
         orchestrator_rtt_s=rtt_s,
         rtt_s=between_servers_s(top, regions, [group.region for group in groups], counts),
+        batch_curves=tuple(group.gpu.batch_curve(model) for group in groups for _ in group.names),
         cost_per_hour=np.repeat([group.cost_per_hour for group in groups], counts),
         idle_w=np.repeat([group.gpu.idle_w for group in groups], counts),
         busy_w=np.repeat([group.gpu.busy_w for group in groups], counts),

@@ -195,14 +195,15 @@ class StepExecutor:
         if self._step_s is None or not messages:
             return 0.0
         prompt_tokens = messages[0].tokens if self.stack.in_prompt(messages[0].job) else 0
-        return self._step_s(prompt_tokens, len(messages), max(message.block_count for message in messages))
+        steps = 0 if prompt_tokens else len(messages)
+        return self._step_s(prompt_tokens, 0, steps, max(message.block_count for message in messages))
 
     def _warm_up(self) -> None:
         """Make torch's first calls, which take longer; try the pace."""
         spec = self.spec
         if self._step_s is not None:
             for prompt_tokens in (0, 1, spec.cache_tokens):
-                self._step_s(prompt_tokens, 1, spec.block_count)
+                self._step_s(prompt_tokens, 0, int(prompt_tokens == 0), spec.block_count)
         count = min(spec.block_count, spec.cache_slot_count)
         hidden = torch.randn(1, max(1, spec.cache_tokens // 2), spec.decoder.hidden_size).to(self._dtype)
         for tokens in (hidden.shape[1], *(1,) * WARM_UP_STEPS):
@@ -231,8 +232,8 @@ def _refused(message: Message, error: InputError) -> Message:
     return Message(Kind.STEP, message.job, text=str(error), refused=True)
 
 
-def step_function(pace: Pace) -> Callable[[int, int, int], float]:
-    """Return a pace's function of prompt tokens, step count and block count.
+def step_function(pace: Pace) -> Callable[[int, int, int, int], float]:
+    """Return a pace's function of prompt tokens, cached tokens, step count and block count.
 
     Its values are the seconds that steps computed together take. Raises `InputError` if the service model's module is
     not installed on this server, and at a step for which the model gives no time.
@@ -248,9 +249,9 @@ def step_function(pace: Pace) -> Callable[[int, int, int], float]:
         ) from error
     compiled, arrays = suited(step_s, STEP), (np.array(pace.block_s, float), np.array(pace.settings, float))
 
-    def paced_s(prompt_tokens: int, steps: int, blocks: int) -> float:
+    def paced_s(prompt_tokens: int, cached_tokens: int, steps: int, blocks: int) -> float:
         try:
-            answer_s = float(compiled(float(prompt_tokens), steps, blocks, *arrays))
+            answer_s = float(compiled(float(prompt_tokens), float(cached_tokens), steps, blocks, *arrays))
         except Exception as error:
             raise run_error("service", pace.function, error) from error
         if not 0 <= answer_s < np.inf:

@@ -14,7 +14,7 @@ from system.documents.entries import Entry
 from system.documents.json_files import json_of
 from system.limits import LARGEST_SEED, NAME, SLOTS, STEP_S, THREADS, TOKENS
 from system.models.decoder import Decoder
-from system.service.model import Batching, ServiceModel, require_batching
+from system.service.model import Batching, ServiceModel
 
 DtypeName = Literal["float32", "bfloat16", "float16"]
 # Fields that belong to the server's host. A running server may differ in them from what a run planned.
@@ -40,19 +40,20 @@ class Pace:
         float_vector("settings of pace", self.settings, -np.inf)
 
     @staticmethod
-    def of(service: ServiceModel, block_s: NDArray[Any]) -> "Pace":
+    def of(service: ServiceModel, block_s: NDArray[Any], settings: NDArray[Any]) -> "Pace":
         """Return the pace of a server under a service model.
 
-        `block_s` (3,) are the server's coefficients of one block. Raises `NotApplicableError` for service models with
-        handling beside a step or with slowdowns, which a paced server does not imitate.
+        `block_s` (3,) are the server's coefficients of one block, `settings` those of the model there. Raises
+        `NotApplicableError` for service models with handling beside a step or with slowdowns, which a paced server does
+        not imitate.
         """
-        is_even = service.handling_s == 0 and bool((service.factors(np.random.default_rng(0)) == 1).all())
+        is_even = service.rules.handling_s == 0 and bool((service.factors(np.random.default_rng(0)) == 1).all())
         if not is_even:
             raise NotApplicableError(
                 f"pace: paced servers do not imitate the slowdown or handling of service = {service}; leave both out"
             )
         function = service.step_s
-        times = {"block_s": tuple(block_s.tolist()), "settings": tuple(service.settings.tolist())}
+        times = {"block_s": tuple(block_s.tolist()), "settings": tuple(settings.tolist())}
         return Pace(module=function.__module__, function=function.__name__, **times)
 
 
@@ -98,7 +99,7 @@ class ServerSpec:
         require(end <= limit, "blocks", f"{self.first_block} to {end - 1}", f"the model ends at block {limit - 1}")
         require_weights(self.weights)
         require_boolean(cuda_graphs=self.cuda_graphs)
-        require_batching(self.batching)
+        require_one_of(get_args(Batching), batching=self.batching)
         require_one_of(get_args(DtypeName), dtype=self.dtype)
 
     def to_json(self) -> str:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from system.checks import require_at_most, require_not_negative
 from system.limits import DELAY_S
+from system.servers import Servers
 from system.service.linear_law import step_alone_s
-from system.service.model import Batching, Loop
+from system.service.model import Loop, StepRules
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ class Independent:
     deterministic: ClassVar[bool] = True
     loop: ClassVar[Loop] = "jobs"
     step_s: ClassVar[Callable[..., float]] = staticmethod(step_alone_s)
-    batching: ClassVar[Batching] = "serial"
-    handling_s: ClassVar[float] = 0.0
+    rules: ClassVar[StepRules] = StepRules()
 
     request_delay_s: float = 0.0
 
@@ -36,10 +36,9 @@ class Independent:
         require_not_negative(request_delay_s=self.request_delay_s)
         require_at_most(DELAY_S, request_delay_s=self.request_delay_s)
 
-    @property
-    def settings(self) -> NDArray[np.float64]:
-        """Return no settings: `step_s` needs none."""
-        return np.empty(0)
+    def settings_of(self, servers: Servers) -> NDArray[np.float64]:
+        """Return (J, 0) no settings: `step_s` needs none."""
+        return np.empty((len(servers), 0))
 
     def factors(self, rng: np.random.Generator | None) -> NDArray[np.float64]:
         """Return a factor of 1 for every computation."""

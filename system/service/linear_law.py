@@ -14,11 +14,14 @@ from system.code.compiler import compiled
 from system.code.signatures import NUMBERS, refusal, user_signature
 from system.errors import InputError
 
-# The signature of functions that return the seconds for which a server computes a stack of steps. Arguments: tokens of
-# the prompt, or 0 for steps of one further token; number of steps in the stack; the most blocks that any of them runs;
-# (3,) coefficients of one block; settings of the service model. Arrays can only be read, and every index is checked.
+# The signature of functions that return the seconds for which a server computes steps together. Arguments: tokens of
+# prompts, or 0; tokens of these prompts that were computed before; number of one-token steps beside the prompts; the
+# most blocks that any of them runs; (3,) coefficients of one block; settings of the service model at this server. The
+# function can only read these arrays, and every index is checked.
 STEP = user_signature(
-    "service", "prompt_tokens steps blocks block_s settings", float64(float64, int64, int64, NUMBERS, NUMBERS)
+    "service",
+    "prompt_tokens cached_tokens steps blocks block_s settings",
+    float64(float64, float64, int64, int64, NUMBERS, NUMBERS),
 )
 
 
@@ -36,7 +39,7 @@ def job_s(once_s, input_token_s, output_token_s, size, input_tokens, further_tok
 
 
 @compiled(STEP)
-def step_alone_s(prompt_tokens, steps, blocks, block_s, settings):
+def step_alone_s(prompt_tokens, cached_tokens, steps, blocks, block_s, settings):
     """Return the time of a step that is computed alone."""
     if prompt_tokens > 0:
         return blocks * prompt_s(block_s[0], block_s[1], prompt_tokens)
