@@ -43,7 +43,8 @@ class Servers:
     `communication_s[j] @ x` seconds on communication with server j, once per visit, and `block_s[j] @ x` seconds on
     each block that it runs there. Both may also be given as plain vectors of seconds. The round-trip times to the
     orchestrator and between servers are for schemes that use them; some networks do not know those between servers.
-    `batch_curves` has the measured times of stacks of one-token steps by their sizes, relative to a single step. Costs and powers are for metrics only.
+    `batch_curves` has the measured times of stacks of one-token steps by their sizes, relative to a single step. Costs
+    and powers are for metrics only.
     """
 
     memory_gb: NDArray[np.float64]  # (J,), M_j

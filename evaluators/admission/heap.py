@@ -52,17 +52,23 @@ def pop(heap: Heap) -> int:
     first = heap.number[0]
     heap.size[0] -= 1
     last = heap.size[0]
-    time_s, number = heap.time_s[last], heap.number[last]
+    replace_first(heap, heap.time_s[last], heap.number[last])
+    return first
+
+
+@compiled
+def replace_first(heap: Heap, time_s: float, number: int) -> None:
+    """Replace the earliest entry, which is faster than to remove it and add another."""
+    size = heap.size[0]
     i, child = 0, 1
-    while child < last:
-        if child + 1 < last and _is_later(heap, child, heap.time_s[child + 1], heap.number[child + 1]):
+    while child < size:
+        if child + 1 < size and _is_later(heap, child, heap.time_s[child + 1], heap.number[child + 1]):
             child += 1
         if _is_later(heap, child, time_s, number):
             break
         heap.time_s[i], heap.number[i] = heap.time_s[child], heap.number[child]
         i, child = child, 2 * child + 1
     heap.time_s[i], heap.number[i] = time_s, number
-    return first
 
 
 @compiled

@@ -9,7 +9,7 @@ import numpy as np
 from evaluators.points.case import Draw, Measurement
 from evaluators.points.metrics import Answer
 from evaluators.points.simulated import JobReport, part_means, utilisations
-from evaluators.simulation.steps import check_whole_tokens
+from evaluators.simulation.steps.simulate import check_whole_tokens
 from serving.installed import require_installed
 from serving.settings import RunSettings
 from system import InputError

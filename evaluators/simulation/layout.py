@@ -5,13 +5,13 @@ from typing import get_args
 import numpy as np
 
 from evaluators.simulation.jobs import simulate_jobs
-from evaluators.simulation.steps import simulate_steps
+from evaluators.simulation.steps.simulate import simulate_steps
 from system.checks import require, require_one_of
 from system.layout import Layout
 from system.response import Run
 from system.service.independent import INDEPENDENT
 from system.service.linear_law import step_alone_s
-from system.service.model import Loop, ServiceModel
+from system.service.model import Loop, ServiceModel, StepRules
 from workloads.jobs import Jobs
 
 
@@ -40,8 +40,8 @@ def simulate_layout(
 def _check_loop(service: ServiceModel) -> None:
     """Raise `InputError` unless a service model's loop exists and suits the model."""
     require_one_of(get_args(Loop), loop=service.loop)
-    alone = service.step_s is step_alone_s and service.handling_s == 0
+    alone = service.step_s is step_alone_s and service.rules == StepRules()
     name = type(service).__name__
-    require(service.loop != "jobs" or alone, "service", name, 'its `step_s` or `handling_s` needs `loop = "steps"`')
+    require(service.loop != "jobs" or alone, "service", name, 'its `step_s` or `rules` need `loop = "steps"`')
     at_once = service.loop == "jobs" or service.request_delay_s == 0
     require(at_once, "service", name, 'its `request_delay_s` needs `loop = "jobs"`')

@@ -13,7 +13,7 @@ from algorithms.placement.gbp_cr import GbpCr
 from evaluators.admission.requests import RequestAdmission
 from evaluators.points.case import Case, Draw
 from evaluators.simulation import JobTimes, simulate, simulate_layout
-from evaluators.simulation.steps import simulate_steps
+from evaluators.simulation.steps.simulate import simulate_steps
 from system import (
     Composition,
     InfeasibleError,

@@ -10,7 +10,7 @@ import numpy as np
 from algorithms.allocation.gca import gca
 from algorithms.dispatch.jffc import JFFC
 from evaluators.admission.requests import RequestAdmission
-from evaluators.simulation.steps import simulate_steps
+from evaluators.simulation.steps.simulate import simulate_steps
 from system import Composition, RandomStreams
 from system.service.steps import Steps
 from tests.benchmarks.support.benchmark import Benchmark, Measure, Peer
@@ -26,7 +26,7 @@ from workloads.jobs import Jobs
 SERVERS = 20
 MEAN_TOKENS = 20
 LOAD = 0.3
-SERIAL, DECODE = Steps(), Steps(batching="decode", further_share=0.1)
+SERIAL, DECODE = Steps(), Steps(batching="decode", batch_curve={2: 1.1})
 
 
 def step_benchmarks(scale: Scale) -> list[Benchmark]:

@@ -1,11 +1,13 @@
-"""Simulation of jobs that slow each other, because their steps queue at the servers.
+"""Simulation of jobs that slow each other, because their steps share the servers.
 
 Under equation (2) a job in service takes the time that it would take alone, whatever other jobs are in service. Here a
-server computes one step at a time, so that jobs at the same server slow each other. A job has a step for its prompt and
-one for every output token after the first; each step visits the servers of the path in order. Half of the communication
-time with a server comes before the computation and half after it. A job that is alone takes the time of equation (2).
+server computes one step or one batch of steps at a time, so that jobs at the same server slow each other. A job has a
+step for its prompt, or for each chunk of it, and one for every output token after the first; each step visits the
+servers of the path in order. Half of the communication time with a server comes before the computation and half after
+it. A job that is alone takes the time of equation (2).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,16 +23,17 @@ from evaluators.admission.start import (
     served_by,
     with_more_room,
 )
-from evaluators.simulation import steps_loop
 from evaluators.simulation.answers import IS_UNSTABLE, NEEDS_ROOM
 from evaluators.simulation.jobs import first_check_of_servers, unstable_run
+from evaluators.simulation.steps import queue_loop, rounds_loop
+from evaluators.simulation.steps.state import StepLog, World, empty_world, speeds_of
 from system.code.compiler import suited
 from system.code.signatures import AnswerError, run_error
 from system.errors import InputError, NotApplicableError
 from system.layout import Layout
 from system.response import JobTimes, Run
 from system.service.linear_law import STEP, no_time
-from system.service.model import ServiceModel, require_batching
+from system.service.model import ServiceModel
 from workloads.jobs import Jobs
 
 Floats = NDArray[np.float64]
@@ -46,38 +49,49 @@ def simulate_steps(
     """Serve `jobs` step by step on the paths that the layout's rule gives them.
 
     `rng` is for computations with random times. Every job is served to its end; with `stop_unstable`, raises
-    `UnstableError` once jobs leave more slowly than they come. The parts of the service time are `compute` (for a stack
-    of steps, the time of the whole stack), `queue` (at servers) and `communication`. Raises `NotApplicableError` for
+    `UnstableError` once jobs leave more slowly than they come. The parts of the service time are `compute` (for a batch
+    of steps, the time of the whole batch), `queue` (at servers) and `communication`. Raises `NotApplicableError` for
     jobs whose size is not 1 or whose tokens are not whole numbers, and for layouts that steps cannot follow
     (`require_steps`). Raises `InputError` if the layout's rule or the service model is broken.
     """
     check_whole_tokens(jobs)
-    require_steps(layout, "step queues")
-    admission = admission_for(layout, jobs)
-    lengths = np.broadcast_to(jobs.lengths, (len(jobs), 2))
-    speeds = speeds_of(layout, service, rng)
-    world = steps_loop.empty_world(speeds, jobs.arrival_s, lengths, layout.most_hops)
+    admission = steps_admission(layout, jobs, service)
+    world = steps_world(layout, jobs, service, admission, rng)
     check_after = first_check_of_servers(layout) if stop_unstable else 0
-    answer = _run(admission, service, world, check_after)
+    answer = advance(admission, service, world, more_follow=False, check_after=check_after)
     check_rule(answer, admission)
     arrived, started = int(world.record.counts[0]), int(np.isfinite(world.record.start_s).sum())
     if answer == IS_UNSTABLE and started > 0:
         raise unstable_run(layout, arrived, len(jobs), _busiest(layout, world))
     check_all_started(started, arrived, admission)
-    times = _job_times(world, jobs, served_by(admission))
+    times = job_times(world.record, jobs, served_by(admission))
     if len(jobs) == 0:
         return Run(times)
     span_s = (times.arrival_s + times.response_s).max() - times.arrival_s[0]
-    return Run(times, world.record.busy_s / span_s)
+    return Run(times, world.servers.busy_s[:-1] / span_s)
 
 
-def speeds_of(layout: Layout, service: ServiceModel, rng: np.random.Generator | None) -> steps_loop.Speeds:
-    """Return the loop's view of the servers and the service model."""
-    require_batching(service.batching)
-    servers = layout.system.servers
-    times = servers.communication_s, servers.block_s, service.settings, service.factors(rng)
-    blocks = layout.system.model.block_count
-    return steps_loop.Speeds(*times, service.batching == "decode", float(service.handling_s), blocks)
+def steps_admission(layout: Layout, jobs: Jobs, service: ServiceModel) -> Admission:
+    """Return the admission before the first arrival.
+
+    Raises `NotApplicableError` for layouts that the service model cannot follow step by step.
+    """
+    require_steps(layout, "step queues")
+    admission = admission_for(layout, jobs)
+    if type(admission.state) not in _loops(service):
+        raise NotApplicableError(
+            f"service = {type(service).__name__}: needs chains, but every job has a path of its own here; use "
+            "service=steps or an algorithm with chains"
+        )
+    return admission
+
+
+def steps_world(
+    layout: Layout, jobs: Jobs, service: ServiceModel, admission: Admission, rng: np.random.Generator | None
+) -> World:
+    """Return the world before the first event, under a service model."""
+    chains = len(layout.composition()) if service.loop == "rounds" else 0
+    return empty_world(speeds_of(layout, service, rng), jobs, admission.started.size, layout.most_hops, chains)
 
 
 def check_whole_tokens(jobs: Jobs) -> None:
@@ -90,15 +104,20 @@ def check_whole_tokens(jobs: Jobs) -> None:
         )
 
 
-def _run(admission: Admission, service: ServiceModel, world: steps_loop.World, check_after: int) -> int:
-    """Run the loop to its end; return its answer."""
-    loop, step_s = steps_loop.LOOPS[type(admission.state)], suited(service.step_s, STEP)
+def advance(admission: Admission, service: ServiceModel, world: World, more_follow: bool, check_after: int = 0) -> int:
+    """Run the loop of a service model up to the last event, or arrival; return its answer."""
+    loop, step_s = _loops(service)[type(admission.state)], suited(service.step_s, STEP)
     try:
-        while (answer := loop(*admission, step_s, world, check_after)) == NEEDS_ROOM:
+        while (answer := loop(*admission, step_s, world, more_follow, check_after)) == NEEDS_ROOM:
             admission = with_more_room(admission)
     except Exception as error:
         raise _error(admission, step_s, float(world.record.answer_s[0]), error) from error
     return int(answer)
+
+
+def _loops(service: ServiceModel) -> Mapping[type[Any], Any]:
+    """Return the loops of a service model by the state of the admission."""
+    return rounds_loop.LOOPS if service.loop == "rounds" else queue_loop.LOOPS
 
 
 def _error(admission: Admission, step_s: Any, answer_s: float, error: Exception) -> InputError:
@@ -113,10 +132,10 @@ def _error(admission: Admission, step_s: Any, answer_s: float, error: Exception)
     return run_error("service", step_s.__name__, error)
 
 
-def _busiest(layout: Layout, world: steps_loop.World) -> str:
+def _busiest(layout: Layout, world: World) -> str:
     """Say which server was busiest up to the last arrival, and what helps."""
-    arrived = int(world.record.counts[0])
-    utilisation = world.record.busy_s / (world.jobs.arrival_s[arrived - 1] - world.jobs.arrival_s[0])
+    arrived, arrival_s = int(world.record.counts[0]), world.requests.arrival_s
+    utilisation = world.servers.busy_s[:-1] / (arrival_s[arrived - 1] - arrival_s[0])
     busiest = int(utilisation.argmax())
     name = layout.system.servers.name(busiest)
     return (
@@ -125,25 +144,18 @@ def _busiest(layout: Layout, world: steps_loop.World) -> str:
     )
 
 
-def _job_times(world: steps_loop.World, jobs: Jobs, by: dict[str, Any]) -> JobTimes:
-    record, further_tokens = world.record, world.jobs.further_tokens
-    communication_s = _communication_s(world)
+def job_times(record: StepLog, jobs: Jobs, by: dict[str, Any]) -> JobTimes:
+    """Return the times of jobs that have ended."""
+    further_tokens = np.broadcast_to(jobs.lengths, (len(jobs), 2))[:, 1]
+    service_s = record.end_s - record.start_s
     decoding_s = np.where(further_tokens > 0, record.end_s - record.first_token_s, np.nan)
+    communication_s = np.maximum(service_s - record.compute_s - record.queue_s, 0.0)
     return JobTimes(
         jobs.arrival_s,
         record.start_s - jobs.arrival_s,
-        record.compute_s + record.queue_s + communication_s,
+        service_s,
         record.first_token_s - jobs.arrival_s,
         decoding_s / np.maximum(further_tokens, 1),
         parts={"compute": record.compute_s, "queue": record.queue_s, "communication": communication_s},
         **by,
     )
-
-
-def _communication_s(world: steps_loop.World) -> Floats:
-    """Return (n,) the communication time of each job with the servers of its path."""
-    jobs = world.jobs
-    is_hop = np.arange(jobs.server.shape[1]) < jobs.hops[:, None]
-    coefficients_s = (world.speeds.communication_s[jobs.server] * is_hop[:, :, None]).sum(axis=1)
-    x = np.column_stack([np.ones(len(is_hop)), jobs.input_tokens, jobs.further_tokens])
-    return (coefficients_s * x).sum(axis=1)

@@ -1,0 +1,1 @@
+"""Simulation of jobs that slow each other, step by step."""

@@ -1,0 +1,224 @@
+"""The compiled loop of lockstep: the steps of all jobs on a chain pass its servers together, as one batch.
+
+A chain forms a batch when its last one has passed all servers: one token of every job that decodes, and prompts in
+order of arrival up to the budget. A job that starts meanwhile waits for the next batch. Chains that share a server
+queue there in order of arrival. Events are the end of a job, a batch that moves on, and a batch to be formed; at one
+instant they come in this order.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+
+import numpy as np
+from numba import boolean, int64, types
+
+from evaluators.admission.chains import CHAINS, Chains
+from evaluators.admission.core import arrive, decide, leave
+from evaluators.admission.heap import pop, push
+from evaluators.admission.queues import append, take_first
+from evaluators.simulation.answers import FINISHED, IS_UNSTABLE
+from evaluators.simulation.stability import is_seen_unstable
+from evaluators.simulation.steps.state import WORLD
+from evaluators.simulation.steps.visits import answer_s, event_of, next_factor, slot_of, take_slot
+from system.code.compiler import compiled, entry
+from system.dispatch import DISPATCH
+from system.service.linear_law import STEP
+
+MOVE, FORM = 1 << 61, 1 << 62  # added to the events of a batch
+
+
+@compiled
+def _begin_job(k, job, now_s, world):
+    """Give a job that starts now a slot on chain k."""
+    batches = world.batches
+    append(batches.slots, k, take_slot(job, now_s, world))
+    if batches.is_under_way[k] == 0:
+        batches.is_under_way[k] = 1
+        push(world.events, now_s, FORM + k)
+
+
+@compiled
+def _form(k, now_s, state, world):
+    """Form the next batch of chain k and send it to the first server, if there are jobs."""
+    slots, batches, speeds = world.slots, world.batches, world.speeds
+    batches.is_under_way[k] = batches.slots.length[k] > 0
+    if batches.is_under_way[k] == 0:
+        return
+    rest = _take_steps(k, slots, batches, speeds)
+    _take_chunks(k, rest, slots, batches, speeds)
+    batches.hop[k] = 0
+    batches.compute_s[k] = batches.visits_s[k] = 0.0
+    _send(k, now_s, state, world)
+
+
+@compiled
+def _take_steps(k, slots, batches, speeds):
+    """Put a token of every job that decodes into the batch; return the rest of the budget."""
+    rest, slot = speeds.budget_tokens, batches.slots.first[k]
+    batches.steps[k] = 0
+    for _ in range(batches.slots.length[k]):
+        slots.hop[slot] = slots.prompt_tokens[slot] == 0 and rest > 0
+        batches.steps[k] += slots.hop[slot]
+        rest -= slots.hop[slot]
+        slot = batches.slots.behind[slot]
+    return rest
+
+
+@compiled
+def _take_chunks(k, rest, slots, batches, speeds):
+    """Fill the rest of the budget with prompts, in the order in which their jobs started."""
+    slot = batches.slots.first[k]
+    batches.prompt_tokens[k] = batches.cached_tokens[k] = 0.0
+    for _ in range(batches.slots.length[k]):
+        chunk = min(slots.prompt_tokens[slot], speeds.chunk_tokens, rest)
+        slots.chunk_tokens[slot] = chunk
+        if chunk > 0:
+            batches.prompt_tokens[k] += chunk
+            batches.cached_tokens[k] += slots.cached_tokens[slot]
+            rest -= chunk
+        slot = batches.slots.behind[slot]
+
+
+@compiled
+def _half_visit_s(k, j, batches, speeds):
+    """Return half of the communication time of chain k's batch with server j."""
+    times_s, once_s = speeds.communication_s[j], 0.0
+    if batches.prompt_tokens[k] > 0:
+        once_s = times_s[0]
+    if batches.steps[k] > 0:
+        once_s = max(once_s, times_s[2])
+    return (once_s + times_s[1] * batches.prompt_tokens[k]) / 2
+
+
+@compiled
+def _send(k, now_s, state, world):
+    """Send chain k's batch to its next server."""
+    half_s = _half_visit_s(k, state.hop_server[state.hop_start[k] + world.batches.hop[k]], world.batches, world.speeds)
+    world.batches.visits_s[k] += half_s
+    push(world.events, now_s + half_s, MOVE | event_of(k, world.record))
+
+
+@compiled(inline=True)
+def _move(step_s, k, now_s, state, world):
+    """Compute chain k's batch at its next server, or end its round."""
+    batches, servers, speeds = world.batches, world.servers, world.speeds
+    index = state.hop_start[k] + batches.hop[k]
+    if index == state.hop_start[k + 1]:
+        _end_round(k, now_s, world)
+        return
+    j = state.hop_server[index]
+    work = batches.prompt_tokens[k], batches.cached_tokens[k], batches.steps[k], state.hop_blocks[index]
+    seconds = answer_s(step_s, work[0], work[1], work[2], work[3], j, speeds, world.record)
+    seconds *= next_factor(j, speeds, servers)
+    end_s = max(now_s, servers.free_at_s[j]) + seconds
+    servers.free_at_s[j] = end_s + speeds.handling_s
+    servers.busy_s[j] += seconds
+    half_s = _half_visit_s(k, j, batches, speeds)
+    batches.compute_s[k] += seconds
+    batches.visits_s[k] += half_s
+    batches.hop[k] += 1
+    if index + 1 < state.hop_start[k + 1]:
+        _send(k, end_s + half_s, state, world)
+    else:
+        push(world.events, _after_head_s(k, end_s + half_s, world), MOVE | event_of(k, world.record))
+
+
+@compiled
+def _after_head_s(k, now_s, world):
+    """Return when the head has computed the tokens of chain k's batch."""
+    slots, batches, servers = world.slots, world.batches, world.servers
+    head = servers.free_at_s.size - 1
+    tokens, slot = batches.steps[k], batches.slots.first[k]
+    for _ in range(batches.slots.length[k]):
+        tokens += 0 < slots.prompt_tokens[slot] == slots.chunk_tokens[slot]
+        slot = batches.slots.behind[slot]
+    seconds = tokens * world.speeds.head_s
+    end_s = max(now_s, servers.free_at_s[head]) + seconds
+    servers.free_at_s[head] = end_s
+    batches.compute_s[k] += seconds
+    return end_s
+
+
+@compiled
+def _end_round(k, now_s, world):
+    """Move the jobs of chain k's batch on, and form the next batch once jobs have ended."""
+    slots, batches, record = world.slots, world.batches, world.record
+    for _ in range(batches.slots.length[k]):
+        slot = take_first(batches.slots, k)
+        chunk = slots.chunk_tokens[slot]
+        if slots.hop[slot] == 1 or chunk > 0:
+            slots.compute_s[slot] += batches.compute_s[k]
+            slots.queue_s[slot] -= batches.compute_s[k] + batches.visits_s[k]
+        slots.further_tokens[slot] -= slots.hop[slot]
+        if chunk > 0:
+            slots.prompt_tokens[slot] -= chunk
+            slots.cached_tokens[slot] += chunk
+            if slots.prompt_tokens[slot] == 0:
+                record.first_token_s[slots.job[slot]] = now_s
+        if slots.prompt_tokens[slot] == 0 and slots.further_tokens[slot] == 0:
+            push(world.events, now_s, event_of(slot, record))
+        else:
+            append(batches.slots, k, slot)
+    push(world.events, now_s, FORM + k)
+
+
+@compiled
+def _end_job(slot, now_s, world):
+    """Record a job's end, free its slot, and return the job."""
+    slots, record = world.slots, world.record
+    job = slots.job[slot]
+    record.end_s[job], record.compute_s[job] = now_s, slots.compute_s[slot]
+    # What is neither computation nor communication is waiting; both have been subtracted.
+    record.queue_s[job] = max(slots.queue_s[slot] + now_s - record.start_s[job], 0.0)
+    record.counts[1] += 1
+    slots.free[slots.free_count[0]] = slot
+    slots.free_count[0] += 1
+    return job
+
+
+@compiled(inline=True)
+def _advance(step_s, state, world, until_s):
+    """Process events until a job ends, and return it; return -1 at `until_s`."""
+    events = world.events
+    while events.size[0] > 0 and events.time_s[0] <= until_s:
+        now_s, event = events.time_s[0], pop(events)
+        if event < MOVE:
+            return _end_job(slot_of(event), now_s, world)
+        if event < FORM:
+            _move(step_s, slot_of(event), now_s, state, world)
+        else:
+            _form(event - FORM, now_s, state, world)
+    return -1
+
+
+def _run(rule, state, started, step_s, world, more_follow, check_after):
+    """Serve every job as `queue_loop` does."""
+    requests, record = world.requests, world.record
+    n, arrived, answer = requests.arrival_s.size, record.counts[0], FINISHED
+    while not (more_follow and arrived == n):
+        arrival_s = requests.arrival_s[arrived] if arrived < n else np.inf
+        now_s = arrival_s
+        ended = _advance(step_s, state, world, arrival_s)
+        if ended >= 0:
+            now_s = record.end_s[ended]
+            leave(state, state.chain[ended])
+        elif now_s == np.inf:
+            break
+        else:
+            arrive(state, arrived)
+            arrived += 1
+            record.counts[0] = arrived
+            if is_seen_unstable(arrived, check_after, requests.arrival_s, record.end_s):
+                answer = IS_UNSTABLE
+                break
+        count = decide(rule, state, now_s, started)
+        if count < 0:
+            answer = count
+            break
+        for i in range(count):
+            _begin_job(state.chain[started[i]], started[i], now_s, world)
+    return answer
+
+
+_REST = (int64[::1], types.FunctionType(STEP), WORLD, boolean, int64)
+run_on_chains = entry(int64(types.FunctionType(DISPATCH), CHAINS, *_REST))(_run)
+LOOPS = {Chains: run_on_chains}  # by the state of the admission
