@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from evaluators.admission.start import never_starts, no_policy, table_of
 from evaluators.simulation.buckets import Buckets
-from evaluators.simulation.chunks import StartedJobs, simulate_chunks
+from evaluators.simulation.chunks import TimedJobs, simulate_chunks
 from evaluators.simulation.jobs import is_decided, unstable_run
 from evaluators.simulation.run_length import drift_of_parts
 from evaluators.simulation.stability import SHARE_SERVED, WINDOWS, is_negative
+from evaluators.simulation.steps.stream import stream_steps
 from system.checks import require
-from system.errors import NotApplicableError
 from system.intervals import BATCHES, half_width_of_batches
 from system.layout import Layout
 from system.response import TIMES, ByChain, JobTimes, Limits, Time
@@ -38,32 +38,32 @@ def stream_layout(
     service: ServiceModel,
     first: int = 0,
     limits: Sequence[Limits] = (),
+    rng: np.random.Generator | None = None,
 ) -> "StreamedTimes":
     """Serve `job_count` jobs in chunks; return the times from job number `first` on.
 
-    The layout must have chains. Shares above or within limits are known afterwards only for `limits`. Raises
-    `UnstableError` before the run, or, unless condition (4) decides, once jobs pile up. Raises `NotApplicableError` for
-    layouts without chains and for service models in which jobs slow each other.
+    `rng` is for service models with random times. The layout must have chains. Shares above or within limits are known
+    afterwards only for `limits`. Raises `UnstableError` before the run, or, unless condition (4) decides, once jobs
+    pile up. Raises `NotApplicableError` for layouts without chains.
     """
-    if service.loop != "jobs":
-        raise NotApplicableError(
-            "service: jobs that slow each other cannot be simulated in chunks; use evaluator=simulation"
-        )
     chains = layout.composition()
     chains.check_stable()
     dispatch = chains.rule
     if dispatch is None:
         raise no_policy()
     request_delay_s = float(service.request_delay_s)
-    results = simulate_chunks(chunks, table_of(chains, dispatch), dispatch, request_delay_s)
+    if service.loop == "jobs":
+        results = simulate_chunks(chunks, table_of(chains, dispatch), dispatch, request_delay_s)
+    else:
+        results = stream_steps(chunks, chains, dispatch, service, rng)
     times = StreamedTimes(limits, len(chains))
-    decided = is_decided(dispatch, request_delay_s)
+    decided = service.loop == "jobs" and is_decided(dispatch, request_delay_s)
     for chunk in results if decided else while_stable(results, job_count, chains):
         times.add(chunk.times.of_jobs(chunk.number >= first))
     return times
 
 
-def while_stable(results: Iterable[StartedJobs], job_count: int, layout: Layout) -> Iterator[StartedJobs]:
+def while_stable(results: Iterable[TimedJobs], job_count: int, layout: Layout) -> Iterator[TimedJobs]:
     """Yield the results of chunks; raise `UnstableError` if jobs pile up.
 
     This is checked after all chunks, half of them, a quarter of them, and so on. Raises `InputError` if the policy has
