@@ -65,6 +65,12 @@ def require_treatment(over_length: str) -> None:
     require_one_of(get_args(OverLength), over_length=over_length)
 
 
+def require_slot(slot_tokens: int) -> None:
+    """Raise `InputError` for a slot of one token, which cannot hold a request."""
+    remedy = "a request needs at least 2 tokens, one of prompt and one of output; use a larger slot"
+    require(slot_tokens >= 2, "slot_tokens", slot_tokens, remedy)
+
+
 def over_length_share(requests: Requests, slot_tokens: int) -> float:
     """Return the share of the requests that are longer than the slot."""
     return float((requests.total_tokens > slot_tokens).mean())
@@ -89,11 +95,7 @@ def fitted(requests: Requests, over_length: OverLength, slot_tokens: int | None)
 
 
 def _truncated(requests: Requests, slot_tokens: int) -> Requests:
-    """Cut requests to at most `slot_tokens` tokens in all.
-
-    Raises `InputError` for a slot of one token, which cannot hold a request.
-    """
-    remedy = "a request needs at least 2 tokens, one of prompt and one of output; use a larger slot"
-    require(slot_tokens >= 2, "slot_tokens", slot_tokens, remedy)
+    """Cut requests to at most `slot_tokens` tokens in all."""
+    require_slot(slot_tokens)
     output: Tokens = np.minimum(requests.output_tokens, slot_tokens - 1)
     return replace(requests, input_tokens=np.minimum(requests.input_tokens, slot_tokens - output), output_tokens=output)

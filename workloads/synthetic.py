@@ -59,8 +59,11 @@ class SyntheticWorkload(MeanLengths):
     """Jobs of equal lengths and random size.
 
     In the paper's Sec. 3 arrivals are Poisson and size ~ Exp(1). A size multiplies the whole service time of a job, so
-    the lengths are the means given in the paper's text. With `first_at_zero` the first job arrives at time 0, as in
-    the published code. It is not the default, because a Poisson process has its first arrival after a gap.
+    the lengths are the means given in the paper's text. They are used as given: nothing is rounded or cut to the cache
+    slot, unlike token counts that are drawn around these means (`workloads.drawn_lengths`).
+
+    With `first_at_zero` the first job arrives at time 0, as in the published code. It is not the default, because a
+    Poisson process has its first arrival after a gap.
     """
 
     sizes: Sizes = "exponential"
@@ -79,7 +82,7 @@ class SyntheticWorkload(MeanLengths):
         return float(self.input_tokens + self.output_tokens > limit)
 
     def fitted(self, limit: int) -> "SyntheticWorkload":
-        """Return the workload itself, which is defined by its means."""
+        """Return the workload itself: it is defined by its means, which no slot changes."""
         return self
 
     def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:

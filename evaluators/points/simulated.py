@@ -177,7 +177,7 @@ class StreamedSimulation(JobReport):
 
 def _synthetic(draw: Draw) -> SyntheticWorkload:
     """Return the workload; raise `NotApplicableError` unless it can be drawn in chunks."""
-    workload = draw.case.workload
+    workload = draw.case.fitted_workload
     if not isinstance(workload, SyntheticWorkload):
         raise NotApplicableError(
             f"evaluator = simulation_stream: {type(workload).__name__} cannot be drawn in chunks; "

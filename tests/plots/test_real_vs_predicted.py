@@ -9,6 +9,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from matplotlib import pyplot as plt
 
+from evaluators.points.case import Draw
 from plots.drawing.predicted import (
     MEASURED,
     MODEL,
@@ -25,10 +26,12 @@ from plots.figures.beyond import model_limit, real_vs_predicted, real_vs_predict
 from plots.files import Subject, write_card, write_figure
 from store.tables.labels import Labels
 from sweep.expansion.commands import Expansion
+from sweep.instantiate import instantiated
 from sweep.sweeper import PointsSweeper
 from system import InputError
 from tests.support.made_up_results import results_of
 from tests.support.project import CONF
+from workloads.synthetic import is_poisson_exponential
 
 LOADS, CAPACITIES, RTTS = (0.3, 0.9), (3, 6), (0.0, 0.005)
 LABELS = Labels(
@@ -75,7 +78,7 @@ def made_up(kinds=tuple(SERVICE), draws=1):
             "network.rtt_s": rtt_s,
             "tuning.capacity": capacity,
             "demand.load": load,
-            "workload": "poisson_exponential" if kind == "exact" else "drawn_lengths",
+            "workload": "drawn_means" if kind == "exact" else "drawn_lengths",
             "evaluator": KINDS[kind][0],
             "evaluator.warm_up": np.nan if kind == "exact" else "0.1",
             "service": KINDS[kind][1],
@@ -301,14 +304,16 @@ def test_both_figures_show_the_same_points(expand):
     assert {point.axes["evaluator"] for point in one.points} == {"replay", "exact"}
 
 
-def test_theory_has_exponential_jobs_with_the_means_of_the_run(expand):
+def test_theory_has_exponential_jobs_with_the_means_and_rates_of_the_run(expand):
     (sweep,) = expand(["experiment=real_vs_predicted", PREDICTIONS])
-    workloads = {point.axes["evaluator"]: point.case["workload"] for point in sweep.points}
-    run, theory = workloads["replay"], workloads["exact"]
-    assert theory["_target_"].endswith("SyntheticWorkload")
-    assert {key: run[key] for key in ("arrivals", "job_count", "input_tokens", "output_tokens")} == {
-        key: theory[key] for key in ("arrivals", "job_count", "input_tokens", "output_tokens")
-    }
+    cases = {kind: [] for kind in ("replay", "exact")}
+    for point in sweep.points:
+        if point.axes.get("service") != "steps":
+            cases[point.axes["evaluator"]].append(instantiated(point.case))
+    for run, theory in zip(cases["replay"], cases["exact"], strict=True):
+        assert is_poisson_exponential(theory.workload)
+        assert Draw(theory, 0).system.mean_job == Draw(run, 0).system.mean_job
+        assert Draw(theory, 0).system.arrival_rate_per_s == Draw(run, 0).system.arrival_rate_per_s
 
 
 def test_only_real_runs_are_placed_on_the_gpu(expand):
