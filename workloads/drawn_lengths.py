@@ -1,5 +1,6 @@
 """The paper's exponential model in whole tokens, so that every job can be run for real, and a twin for theory."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import exp, expm1, inf
@@ -12,7 +13,6 @@ from system.random_streams import RandomStreams
 from workloads.jobs import Jobs
 from workloads.requests import Requests, fitted, require_slot
 from workloads.synthetic import MeanLengths, SyntheticWorkload
-from workloads.workload import rate_or_native, require_job_memory
 
 STEP_BYTES = 60  # of a token at which a length is rounded up
 
@@ -71,19 +71,24 @@ class DrawnLengths(MeanLengths):
 
     def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
         """Return `job_count` jobs of size 1; `lengths` is (n, 2) whole numbers."""
-        require_job_memory(self.job_count)
-        rate = rate_or_native(rate_per_s, self.native_rate_per_s)
-        arrival_s = np.cumsum(self.arrivals.gaps_s(rate, self.job_count, streams.jobs("arrivals")))
-        size = streams.jobs("sizes").standard_exponential(self.job_count)
-        requests = fitted(self._requests(arrival_s, size), "truncate", self.slot_tokens)
-        uniform = streams.jobs("choices").random(self.job_count)
-        return Jobs(arrival_s, np.ones(self.job_count), requests.lengths, uniform)
+        return self._with_lengths(self._sizes.jobs(rate_per_s, streams))
 
-    def _requests(self, arrival_s: NDArray[np.float64], size: NDArray[np.float64]) -> Requests:
-        """Return requests of these sizes, with at least one token each way."""
+    def chunks(self, rate_per_s: float | None, streams: RandomStreams, chunk_jobs: int) -> Iterator[Jobs]:
+        """Yield the jobs in chunks, as `SyntheticWorkload` does."""
+        return map(self._with_lengths, self._sizes.chunks(rate_per_s, streams, chunk_jobs))
+
+    @property
+    def _sizes(self) -> SyntheticWorkload:
+        """Return the workload with the same arrivals and sizes."""
+        return SyntheticWorkload(self.arrivals, self.job_count, self.input_tokens, self.output_tokens)
+
+    def _with_lengths(self, jobs: Jobs) -> Jobs:
+        """Return jobs of size 1 whose lengths follow from the sizes, with at least one token each way."""
         means = self.input_tokens, self.output_tokens - 1
-        input_tokens, further_tokens = (np.rint(size * mean).astype(np.int64) for mean in means)
-        return Requests(arrival_s, np.maximum(input_tokens, 1), further_tokens + 1)
+        input_tokens, further_tokens = (np.rint(jobs.size * mean).astype(np.int64) for mean in means)
+        requests = Requests(jobs.arrival_s, np.maximum(input_tokens, 1), further_tokens + 1)
+        lengths = fitted(requests, "truncate", self.slot_tokens).lengths
+        return Jobs(jobs.arrival_s, np.ones(len(jobs)), lengths, jobs.uniform)
 
 
 def _mean_rounded(mean: float, most: float = inf) -> float:

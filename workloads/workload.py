@@ -1,6 +1,7 @@
 """The interface of every workload."""
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 from system.checks import require_memory, require_positive
 from system.errors import InputError
@@ -41,6 +42,16 @@ class Workload(Protocol):
 
         Raises `InputError` if neither rate is given.
         """
+
+
+@runtime_checkable
+class ChunkedWorkload(Workload, Protocol):
+    """A workload whose jobs can be drawn in chunks, so that never all of them are in memory."""
+
+    job_count: int
+
+    def chunks(self, rate_per_s: float | None, streams: RandomStreams, chunk_jobs: int) -> Iterator[Jobs]:
+        """Yield the jobs of one replication in chunks of `chunk_jobs`."""
 
 
 def require_job_memory(job_count: int) -> None:

@@ -25,9 +25,9 @@ from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
 from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
-from workloads.synthetic import SyntheticWorkload, jobs_of_sizes
+from workloads.synthetic import jobs_of_sizes
 from workloads.traces import Replay
-from workloads.workload import require_job_memory
+from workloads.workload import ChunkedWorkload, require_job_memory
 
 
 @dataclass(frozen=True)
@@ -148,9 +148,9 @@ def utilisations(layout: Layout, run: Run) -> Iterator[Measurement]:
 class StreamedSimulation(JobReport):
     """The jobs and statistics of `SimulationEvaluator`, in the memory of 200,000 jobs.
 
-    The mean response time comes with the half-width of its 95 % interval. Layouts must have chains, jobs must be
-    synthetic with independent gaps, and in the service model jobs must not slow each other. An unstable run is refused.
-    MSER-5 is refused, as it needs the times of all jobs.
+    The mean response time comes with the half-width of its 95 % interval. Layouts must have chains, and jobs must be
+    synthetic or of drawn lengths, with independent gaps. An unstable run is refused. MSER-5 is refused, as it needs the
+    times of all jobs.
     """
 
     simulates: ClassVar[bool] = True
@@ -163,22 +163,22 @@ class StreamedSimulation(JobReport):
 
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         """Simulate the jobs of one replication in chunks and report them."""
-        workload = _synthetic(draw)
+        workload, streams = _chunked(draw), draw.streams(replication)
         size, count = chunk_size(workload.job_count), workload.job_count
-        chunks = workload.chunks(draw.system.arrival_rate_per_s, draw.streams(replication), size)
+        chunks = workload.chunks(draw.system.arrival_rate_per_s, streams, size)
         first = int(count * float(self.warm_up))
         limits: list[Limits] = [{"waiting": 0.0}, *self.limits.values()]
-        times = stream_layout(draw.layout, chunks, count, self.service, first, limits)
+        times = stream_layout(draw.layout, chunks, count, self.service, first, limits, streams.jobs("slowdowns"))
         measurements, half_width_s = self.measurements(Answer(draw, times)), times.half_width_s("response")
         if not np.isnan(half_width_s):
             measurements.append(Measurement("response_mean_half_width_s", half_width_s))
         return [*measurements, *run_length(draw, self.service, count - first, times.drift())]
 
 
-def _synthetic(draw: Draw) -> SyntheticWorkload:
+def _chunked(draw: Draw) -> ChunkedWorkload:
     """Return the workload; raise `NotApplicableError` unless it can be drawn in chunks."""
     workload = draw.case.fitted_workload
-    if not isinstance(workload, SyntheticWorkload):
+    if not isinstance(workload, ChunkedWorkload):
         raise NotApplicableError(
             f"evaluator = simulation_stream: {type(workload).__name__} cannot be drawn in chunks; "
             "use evaluator=simulation"

@@ -58,13 +58,16 @@ def stream_layout(
         results = stream_steps(chunks, chains, dispatch, service, rng)
     times = StreamedTimes(limits, len(chains))
     decided = service.loop == "jobs" and is_decided(dispatch, request_delay_s)
-    for chunk in results if decided else while_stable(results, job_count, chains):
+    explanation = "" if service.loop == "jobs" else "steps wait for each other; lower the rate or add servers"
+    for chunk in results if decided else while_stable(results, job_count, chains, explanation):
         times.add(chunk.times.of_jobs(chunk.number >= first))
     return times
 
 
-def while_stable(results: Iterable[TimedJobs], job_count: int, layout: Layout) -> Iterator[TimedJobs]:
-    """Yield the results of chunks; raise `UnstableError` if jobs pile up.
+def while_stable(
+    results: Iterable[TimedJobs], job_count: int, layout: Layout, explanation: str = ""
+) -> Iterator[TimedJobs]:
+    """Yield the results of chunks; raise `UnstableError`, with an explanation, if jobs pile up.
 
     This is checked after all chunks, half of them, a quarter of them, and so on. Raises `InputError` if the policy has
     started no job at all.
@@ -80,7 +83,7 @@ def while_stable(results: Iterable[TimedJobs], job_count: int, layout: Layout) -
         if done in checks and is_piling_up(np.array(arrived), np.array(present)):
             if started == 0 and layout.rule is not None:
                 raise never_starts(f"dispatch = {layout.rule.name}", chunk.arrived)
-            raise unstable_run(layout, chunk.arrived, job_count)
+            raise unstable_run(layout, chunk.arrived, job_count, explanation)
         yield chunk
 
 

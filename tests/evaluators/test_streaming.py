@@ -189,7 +189,8 @@ REFUSED = {
     ("workload=synthetic_code", "demand=native", "model=llama2_7b"): (NotApplicableError, "use evaluator=simulation"),
     ("workload=mmpp",): (NotApplicableError, "gaps that depend on each other.*; use evaluator=simulation$"),
     ("algorithm=petals",): (NotApplicableError, "routes each job over the servers"),
-    ("service=steps",): (NotApplicableError, "jobs that slow each other.*; use evaluator=simulation$"),
+    ("service=steps",): (NotApplicableError, "steps need whole tokens; use workload=drawn_lengths or a trace$"),
+    ("service=lockstep", "workload=mmpp"): (NotApplicableError, "gaps that depend on each other"),
 }
 
 
