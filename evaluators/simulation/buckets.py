@@ -37,6 +37,8 @@ class Buckets:
         if self._up_to is None:
             self._up_to = np.cumsum(self._counts)
         up_to = self._up_to
+        if up_to[-1] == 0:
+            return [float("nan")] * len(shares)
         rank = np.asarray(shares) * (up_to[-1] - 1)
         ranks = np.floor(rank), np.ceil(rank)
         below, above = (_middle(np.searchsorted(up_to, whole_rank, side="right")) for whole_rank in ranks)

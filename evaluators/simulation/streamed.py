@@ -101,7 +101,8 @@ def is_piling_up(arrived: Ints, present: Ints) -> bool:
 class StreamedTimes:
     """Response times (`system.response`) of jobs whose times are added one chunk at a time.
 
-    Means and shares are exact; quantiles are within `buckets.RELATIVE_ERROR`.
+    Means and shares are exact; quantiles are within `buckets.RELATIVE_ERROR`. Times that are NaN, those per token of
+    jobs without such tokens, do not count.
     """
 
     def __init__(self, limits: Sequence[Limits], chain_count: int) -> None:
@@ -109,26 +110,30 @@ class StreamedTimes:
         self._within = {frozenset(together.items()): 0 for together in limits}  # number of jobs
         self._sums: dict[Time, list[float]] = {time: [] for time in TIMES}  # of each chunk
         self._buckets = {time: Buckets() for time in TIMES}
-        self._counts: list[int] = []
+        self._counts: dict[Time, list[int]] = {time: [] for time in TIMES}  # of the known times of each chunk
+        self._job_count = 0
         self._jobs, self._service_s = np.zeros((2, chain_count))
 
     def add(self, times: JobTimes) -> None:
         """Add the times of a chunk's jobs."""
         if not times.arrival_s.size:
             return
-        self._counts.append(times.arrival_s.size)
+        self._job_count += times.arrival_s.size
         self._jobs += np.bincount(times.chain, minlength=self._chain_count)
         self._service_s += np.bincount(times.chain, times.service_s, minlength=self._chain_count)
-        values = {time: getattr(times, f"{time}_s") for time in TIMES}
         for time in TIMES:
-            self._sums[time].append(float(values[time].sum()))
-            self._buckets[time].add(values[time])
+            values = getattr(times, f"{time}_s")
+            known = values[~np.isnan(values)]
+            self._sums[time].append(float(known.sum()))
+            self._counts[time].append(known.size)
+            self._buckets[time].add(known)
         for together in self._within:
             self._within[together] += int(np.count_nonzero(times.keeps_to(dict(together))))
 
     def mean_s(self, time: Time) -> float:
-        """Return the mean of a time over all jobs."""
-        return fsum(self._sums[time]) / sum(self._counts)
+        """Return the mean of a time over all jobs that have it."""
+        count = sum(self._counts[time])
+        return fsum(self._sums[time]) / count if count else float("nan")
 
     def quantile_s(self, time: Time, q: float) -> float:
         """Return the time that a share `q` of the jobs does not exceed."""
@@ -139,15 +144,14 @@ class StreamedTimes:
 
         Raises `InputError` unless the limit was given in advance.
         """
-        count = sum(self._counts)
-        return (count - self._count_within({time: limit_s})) / count
+        return (self._job_count - self._count_within({time: limit_s})) / sum(self._counts[time])
 
     def share_within(self, limits: Limits) -> float:
         """Return the share of the jobs that keep to all limits at once.
 
         Raises `InputError` unless the limits were given in advance.
         """
-        return self._count_within(limits) / sum(self._counts)
+        return self._count_within(limits) / self._job_count
 
     def _count_within(self, limits: Limits) -> int:
         together = frozenset(limits.items())
@@ -163,18 +167,18 @@ class StreamedTimes:
         first and the last chunk may have few. A batch is assumed to be long against the time in which the queue forgets
         its state.
         """
-        first = np.unique(np.linspace(0, len(self._counts), BATCHES, endpoint=False).astype(int))
+        first = np.unique(np.linspace(0, len(self._sums[time]), BATCHES, endpoint=False).astype(int))
         if q is not None or first.size == 1:
             return float("nan")
-        sums, counts = (np.add.reduceat(chunks, first) for chunks in (self._sums[time], self._counts))
+        sums, counts = (np.add.reduceat(chunks, first) for chunks in (self._sums[time], self._counts[time]))
         return half_width_of_batches(sums, counts, confidence)
 
     def drift(self) -> float:
         """Return the drift of the response times, to the precision of a chunk."""
-        return drift_of_parts(np.array(self._sums["response"]), np.array(self._counts, dtype=float))
+        return drift_of_parts(np.array(self._sums["response"]), np.array(self._counts["response"], dtype=float))
 
     @property
     def by_chain(self) -> ByChain:
         """Return the share of jobs and the mean service time of each chain."""
         with np.errstate(invalid="ignore"):
-            return ByChain(self._jobs / sum(self._counts), self._service_s / self._jobs)
+            return ByChain(self._jobs / self._job_count, self._service_s / self._jobs)
