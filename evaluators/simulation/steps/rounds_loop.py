@@ -99,10 +99,14 @@ def _send(k, now_s, state, world):
 
 @compiled(inline=True)
 def _move(step_s, k, now_s, state, world):
-    """Compute chain k's batch at its next server, or end its round."""
+    """Compute chain k's batch at its next server or at the head, or end its round."""
     batches, servers, speeds = world.batches, world.servers, world.speeds
-    index = state.hop_start[k] + batches.hop[k]
-    if index == state.hop_start[k + 1]:
+    index, end = state.hop_start[k] + batches.hop[k], state.hop_start[k + 1]
+    batches.hop[k] += 1
+    if index == end and _new_tokens(k, world) * speeds.head_s > 0:
+        push(world.events, _after_head_s(k, now_s, world), MOVE | event_of(k, world.record))
+        return
+    if index >= end:
         _end_round(k, now_s, world)
         return
     j = state.hop_server[index]
@@ -115,26 +119,32 @@ def _move(step_s, k, now_s, state, world):
     half_s = _half_visit_s(k, j, batches, speeds)
     batches.compute_s[k] += seconds
     batches.visits_s[k] += half_s
-    batches.hop[k] += 1
-    if index + 1 < state.hop_start[k + 1]:
+    if index + 1 < end:
         _send(k, end_s + half_s, state, world)
     else:
-        push(world.events, _after_head_s(k, end_s + half_s, world), MOVE | event_of(k, world.record))
+        push(world.events, end_s + half_s, MOVE | event_of(k, world.record))
 
 
 @compiled
-def _after_head_s(k, now_s, world):
-    """Return when the head has computed the tokens of chain k's batch."""
-    slots, batches, servers = world.slots, world.batches, world.servers
-    head = servers.free_at_s.size - 1
+def _new_tokens(k, world):
+    """Return how many tokens of chain k's batch pass the head: those of its steps and of complete prompts."""
+    slots, batches = world.slots, world.batches
     tokens, slot = batches.steps[k], batches.slots.first[k]
     for _ in range(batches.slots.length[k]):
         tokens += 0 < slots.prompt_tokens[slot] == slots.chunk_tokens[slot]
         slot = batches.slots.behind[slot]
-    seconds = tokens * world.speeds.head_s
+    return tokens
+
+
+@compiled
+def _after_head_s(k, now_s, world):
+    """Return when the head has computed the tokens of chain k's batch, which arrives now."""
+    servers = world.servers
+    head = servers.free_at_s.size - 1
+    seconds = _new_tokens(k, world) * world.speeds.head_s
     end_s = max(now_s, servers.free_at_s[head]) + seconds
     servers.free_at_s[head] = end_s
-    batches.compute_s[k] += seconds
+    world.batches.compute_s[k] += seconds
     return end_s
 
 
