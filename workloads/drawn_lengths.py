@@ -83,7 +83,10 @@ class DrawnLengths(MeanLengths):
         return SyntheticWorkload(self.arrivals, self.job_count, self.input_tokens, self.output_tokens)
 
     def _with_lengths(self, jobs: Jobs) -> Jobs:
-        """Return jobs of size 1 whose lengths follow from the sizes, with at least one token each way."""
+        """Return jobs of size 1 whose lengths follow from the sizes.
+
+        They have at least one token each way.
+        """
         means = self.input_tokens, self.output_tokens - 1
         input_tokens, further_tokens = (np.rint(jobs.size * mean).astype(np.int64) for mean in means)
         requests = Requests(jobs.arrival_s, np.maximum(input_tokens, 1), further_tokens + 1)

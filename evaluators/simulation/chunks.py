@@ -176,7 +176,7 @@ def _with_room(state: Chains, jobs: Jobs) -> Chains:
 
 
 def _renumbered(state: Chains, kept: Mask) -> Chains:
-    """Return the state with only the kept jobs, numbered from 0; those that wait are kept."""
+    """Return the state with only the kept jobs, numbered from 0."""
     new, queues = np.cumsum(kept) - 1, state.queues
     queued = queues.length > 0
     first, last = (np.where(queued, new[np.where(queued, job, 0)], 0) for job in (queues.first, queues.last))

@@ -32,7 +32,7 @@ def ratio_at(steps, curve):
 
 
 def ratios_of(points: Mapping[int, float]) -> Floats:
-    """Return the ratios of stacks of 1, 2, ... steps up to the largest given size.
+    """Return the ratios of stacks of 1, 2, ... steps.
 
     `points` gives ratios by the size of a stack. They are linear between the sizes, and 1 for a single step.
     """
@@ -56,7 +56,7 @@ def tables_of(ratios: list[Floats]) -> Floats:
 
 
 def curves_of(batch_curve: BatchCurve, servers: Servers) -> Floats:
-    """Return (J, n) the curve of each server: the given one, or those that were measured.
+    """Return (J, n) the curve of each server, given or measured.
 
     Raises `NotApplicableError` if a server has no measured curve.
     """

@@ -35,7 +35,7 @@ def compute_in_order(step_s, slot, j, now_s, world):
 
 @compiled(inline=True)
 def queue_step(step_s, slot, j, now_s, world):
-    """Let a step wait at server j, and begin a batch if the server is free.
+    """Queue a step at server j; begin a batch if the server is free.
 
     If more events come at this instant, the server waits for them, so that steps that arrive together are computed
     together.
@@ -121,7 +121,7 @@ def _fitting_chunks(j, prompts, rest_tokens, world):
 
 @compiled(inline=True)
 def _batch_s(step_s, j, steps, prompts, chunks, world):
-    """Return the time of the first one-token steps and the first chunks that wait at server j."""
+    """Return the time of server j for its first steps and chunks."""
     queues, slots = world.servers.queues, world.slots
     prompt_tokens = cached_tokens = 0.0
     blocks, slot = 0, queues.first[j]
@@ -139,7 +139,7 @@ def _batch_s(step_s, j, steps, prompts, chunks, world):
 
 @compiled
 def _finish(queue, count, now_s, seconds, world):
-    """Take the first steps of a queue, which were computed together, and move their jobs on."""
+    """Remove the first, computed steps of a queue and move their jobs on."""
     slots = world.slots
     for _ in range(count):
         slot = take_first(world.servers.queues, queue)

@@ -38,7 +38,7 @@ def _begin_job(k, job, now_s, world):
 
 @compiled
 def _form(k, now_s, state, world):
-    """Form the next batch of chain k and send it to the first server, if there are jobs."""
+    """Form the next batch of chain k, if it has jobs, and send it."""
     slots, batches, speeds = world.slots, world.batches, world.speeds
     batches.is_under_way[k] = batches.slots.length[k] > 0
     if batches.is_under_way[k] == 0:
@@ -52,7 +52,7 @@ def _form(k, now_s, state, world):
 
 @compiled
 def _take_steps(k, slots, batches, speeds):
-    """Put a token of every job that decodes into the batch; return the rest of the budget."""
+    """Take a token of every job that decodes; return the rest of the budget."""
     rest, slot = speeds.budget_tokens, batches.slots.first[k]
     batches.steps[k] = 0
     for _ in range(batches.slots.length[k]):
@@ -65,7 +65,7 @@ def _take_steps(k, slots, batches, speeds):
 
 @compiled
 def _take_chunks(k, rest, slots, batches, speeds):
-    """Fill the rest of the budget with prompts, in the order in which their jobs started."""
+    """Fill the rest of the budget with prompts, in order of start."""
     slot = batches.slots.first[k]
     batches.prompt_tokens[k] = batches.cached_tokens[k] = 0.0
     for _ in range(batches.slots.length[k]):
@@ -99,7 +99,7 @@ def _send(k, now_s, state, world):
 
 @compiled(inline=True)
 def _move(step_s, k, now_s, state, world):
-    """Compute chain k's batch at its next server or at the head, or end its round."""
+    """Compute chain k's batch at its next server, or end its round."""
     batches, servers, speeds = world.batches, world.servers, world.speeds
     index, end = state.hop_start[k] + batches.hop[k], state.hop_start[k + 1]
     batches.hop[k] += 1
@@ -127,7 +127,9 @@ def _move(step_s, k, now_s, state, world):
 
 @compiled
 def _new_tokens(k, world):
-    """Return how many tokens of chain k's batch pass the head: those of its steps and of complete prompts."""
+    """Return how many tokens of chain k's batch pass the head.
+
+    They are those of its one-token steps and of complete prompts."""
     slots, batches = world.slots, world.batches
     tokens, slot = batches.steps[k], batches.slots.first[k]
     for _ in range(batches.slots.length[k]):
@@ -138,7 +140,7 @@ def _new_tokens(k, world):
 
 @compiled
 def _after_head_s(k, now_s, world):
-    """Return when the head has computed the tokens of chain k's batch, which arrives now."""
+    """Return when the head has computed chain k's tokens."""
     servers = world.servers
     head = servers.free_at_s.size - 1
     seconds = _new_tokens(k, world) * world.speeds.head_s
@@ -150,7 +152,7 @@ def _after_head_s(k, now_s, world):
 
 @compiled
 def _end_round(k, now_s, world):
-    """Move the jobs of chain k's batch on, and form the next batch once jobs have ended."""
+    """Move the jobs of chain k's batch on; form the next one."""
     slots, batches, record = world.slots, world.batches, world.record
     for _ in range(batches.slots.length[k]):
         slot = take_first(batches.slots, k)

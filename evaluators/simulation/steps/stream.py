@@ -68,7 +68,7 @@ class StepsLoop:
         self._world = self._world._replace(record=_with_times(record, [times[kept] for times in record[:5]]))
 
     def reserve(self, slot_count: int) -> None:
-        """Keep the room as it is: no more jobs than the capacity are in service."""
+        """Keep the room: no more jobs than the capacity are in service."""
 
 
 def _longer(record: StepLog, job_count: int) -> StepLog:

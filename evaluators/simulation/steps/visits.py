@@ -107,7 +107,7 @@ def half_visit_s(slot, slots, speeds):
 
 @compiled
 def next_event_s(slot, end_s, world):
-    """Move a slot on after a computation that ends at `end_s`; return its next event's time.
+    """Move a slot on after a computation; return its next event's time.
 
     That is when its next step arrives at a server, or its end.
     """
