@@ -129,7 +129,8 @@ def _move(step_s, k, now_s, state, world):
 def _new_tokens(k, world):
     """Return how many tokens of chain k's batch pass the head.
 
-    They are those of its one-token steps and of complete prompts."""
+    They are those of its one-token steps and of complete prompts.
+    """
     slots, batches = world.slots, world.batches
     tokens, slot = batches.steps[k], batches.slots.first[k]
     for _ in range(batches.slots.length[k]):

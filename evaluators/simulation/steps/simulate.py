@@ -107,7 +107,8 @@ def check_whole_tokens(jobs: Jobs) -> None:
 def advance(admission: Admission, service: ServiceModel, world: World, more_follow: bool, check_after: int = 0) -> int:
     """Run the loop of a service model; return its answer.
 
-    If more jobs follow, it runs only up to the last arrival."""
+    If more jobs follow, it runs only up to the last arrival.
+    """
     loop, step_s = _loops(service)[type(admission.state)], suited(service.step_s, STEP)
     try:
         while (answer := loop(*admission, step_s, world, more_follow, check_after)) == NEEDS_ROOM:
