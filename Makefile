@@ -6,7 +6,7 @@ EXPERIMENTS ?= $(filter-out real_% model_limit $(BEYOND),$(basename $(notdir $(w
 # Experiments that are not about the paper: `make beyond`.
 BEYOND ?= scale
 # Experiments with real runs on this machine's CPU: `make real`.
-REAL ?= real_vs_predicted model_limit real_vs_predicted_trace
+REAL ?= real_vs_predicted model_limit real_vs_predicted_trace real_vs_steps
 PRECISION ?= full
 COMMA := ,
 EMPTY :=

@@ -1,7 +1,8 @@
 """Predictions beside measurements: the numbers in the figures and the card of real runs.
 
 A cell is one system with its requests: a combination of values of all axes except the evaluator, the service model and
-their settings. Each cell has several kinds of numbers. A kind is the measurement, or the service model of a prediction,
+their settings. Settings in which both the runs and the predictions differ make cells, too: a run under one rule is
+compared with the predictions under that rule. Each cell has several kinds of numbers. A kind is the measurement, or the service model of a prediction,
 or the evaluator of a prediction without a service model. If predictions of one model differ in a setting, the setting
 is part of the name of the kind.
 """
@@ -56,7 +57,8 @@ def _settings(rows: pd.DataFrame) -> pd.Series:
     none.
     """
     names, cells = pd.Series("", rows.index), rows.groupby([*cell_axes(rows), "kind"], dropna=False)
-    for axis in (str(axis) for axis in rows if str(axis).split(".", 1)[0] in GROUPS_OF_KINDS):
+    of_cells = cell_axes(rows)
+    for axis in (str(axis) for axis in rows if _is_of_kinds(str(axis)) and str(axis) not in of_cells):
         differs = rows["kind"].isin(rows["kind"][cells[axis].transform("nunique", dropna=False) > 1])
         runs = rows[axis][differs & (rows["kind"] == MEASURED)]
         if not runs.empty:
@@ -94,10 +96,24 @@ def _label(kind: str, labels: Labels) -> str:
 def cell_axes(rows: pd.DataFrame) -> list[str]:
     """Return the columns whose values make a cell.
 
-    These are all axes except the workload, the evaluator, the service model and their settings.
+    These are all axes except the workload, and the evaluator, the service model and their settings unless both runs and
+    predictions differ in them.
     """
     axes = [axis for axis in axes_in(rows) if axis not in NOT_OF_A_CELL]
-    return [axis for axis in axes if axis.split(".", 1)[0] not in GROUPS_OF_KINDS]
+    return [axis for axis in axes if not _is_of_kinds(axis) or _differs_between_runs(axis, rows)]
+
+
+def _is_of_kinds(axis: str) -> bool:
+    return axis.split(".", 1)[0] in GROUPS_OF_KINDS
+
+
+def _differs_between_runs(axis: str, rows: pd.DataFrame) -> bool:
+    """Return whether runs differ in a setting, and a service model predicts each of its values."""
+    if axis == "evaluator" or not {"evaluator", "service"} <= set(rows):
+        return False
+    values, is_run = rows[axis].astype(object).fillna(NONE), rows["evaluator"] == MEASURED
+    measured, predicted = set(values[is_run]), set(values[~is_run & rows["service"].notna()])
+    return len(measured) > 1 and measured <= predicted
 
 
 def means(rows: pd.DataFrame) -> pd.DataFrame:

@@ -147,6 +147,22 @@ def test_measurement_under_a_service_model_is_not_its_prediction():
         with_kinds(twice)
 
 
+def test_run_under_a_rule_is_compared_with_predictions_under_that_rule():
+    rows = made_up()
+    rows = rows[rows["service"].eq("steps") | rows["evaluator"].eq("runtime")]
+    doubled = [
+        rows.assign(**{"service": "steps", "service.batching": batching, "value": factor * rows["value"]})
+        for batching, factor in (("serial", 1), ("decode", 2))
+    ]
+    both = pd.concat(doubled, ignore_index=True)
+    assert [kind.name for kind in kinds(both)] == [STEPS, MEASURED]
+    table = means(with_kinds(both))
+    cell = {"network.rtt_s": 0.0, "tuning.capacity": 6, "demand.load": 0.9, "metric": "service_mean_s"}
+    for batching, factor in (("serial", 1), ("decode", 2)):
+        services_s = one_value(table, **cell, **{"service.batching": batching})
+        assert [services_s[kind] for kind in (STEPS, MEASURED)] == pytest.approx([0.19 * factor, 0.2 * factor])
+
+
 def test_each_cell_has_its_predictions_and_its_measurement():
     table = means(with_kinds(made_up()))
     assert [kind.name for kind in kinds(made_up())] == [THEORY, MODEL, STEPS, MEASURED]
