@@ -257,7 +257,7 @@ def test_a_step_that_cannot_be_computed_is_refused_and_the_server_goes_on(hidden
         (connection,) = servers.connections
         for job in (1, 2):
             connection.send(Message(Kind.OPEN, job, 0, 2))
-        connection.send(Message(Kind.STEP, 1, 0, 2, hidden=hidden))
+        connection.send(Message(Kind.STEP, 1, 0, 2, prompt=True, hidden=hidden))
         connection.send(Message(Kind.STEP, 9, 0, 2, hidden=torch.zeros(1, 1, 72)))
         connection.send(Message(Kind.STEP, 2, 0, 2, hidden=torch.zeros(1, 1, 72)))
         answers = []
@@ -287,7 +287,7 @@ def test_a_server_on_a_port_forgets_one_orchestrator_and_serves_the_next(on_a_po
             (connection,) = servers.connections
             for job in range(jobs):
                 connection.send(Message(Kind.OPEN, job, 0, 2))
-                connection.send(Message(Kind.STEP, job, 0, 2, hidden=torch.zeros(1, 3, 72)))
+                connection.send(Message(Kind.STEP, job, 0, 2, prompt=True, hidden=torch.zeros(1, 3, 72)))
             connection.send(Message(Kind.STATS))
             answers = []
             assert until(lambda: answers.extend(connection.receive()) or len(answers) == 2 * jobs + 1)  # noqa: B023
