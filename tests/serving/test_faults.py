@@ -323,6 +323,7 @@ def test_the_commands_that_a_run_writes_start_servers_for_it(tmp_path, monkeypat
     words = ("network=local", "cluster=local_pair", "workload=drawn_lengths", "workload.job_count=6")
     words = (*words, "demand.per_s=40", "model=tiny_llama", "tuning.capacity=3", "evaluator=runtime")
     words = (*words, "evaluator.engine=zeromq", "evaluator.check_tokens=9")
+    words = (*words, "service=token_budget", "service.budget_tokens=16", "service.prefill_chunk_tokens=12")
     point = instantiate(case_of(*words))
     with pytest.raises(InputError, match=r"addresses = \[\]: .*commands\.txt has a command for each server"):
         point.evaluator(Draw(point, 0), 0)
