@@ -62,7 +62,8 @@ def serve(
     """Serve jobs of whole tokens in real time.
 
     Servers are started for this run and with it, except those of `engine` = zeromq, which go on. `rng` draws the
-    prompts. The service model says how servers batch steps and how long the steps of paced servers last.
+    prompts. The service model says how prompts are cut, how servers batch steps, and how long the steps of paced
+    servers last.
     """
     torch.set_num_threads(settings.threads)
     specs = settings.specs(layout, service)
@@ -74,8 +75,9 @@ def serve(
     with fleet.start(settings.engine, list(specs.values()), settings.addresses, settings.secret) as servers:
         servers.wait_until_ready(list(specs.values()), settings.start_s)
         connections = dict(zip(specs, servers.connections, strict=True))
+        chunk_tokens = service.rules.prefill_chunk_tokens
         orchestrator = Orchestrator(
-            admission, connections, embedding_and_head, delays, settings.timeout_s, settings.reroute
+            admission, connections, embedding_and_head, delays, settings.timeout_s, settings.reroute, chunk_tokens
         )
         with tqdm(total=len(jobs), unit="job", disable=None, leave=False) as bar:
             records = orchestrator.run(jobs.arrival_s, requests, bar.update)

@@ -90,15 +90,20 @@ class RunSettings:
         """Return the specs of servers with blocks to serve, by index.
 
         A server has as many cache slots as the layout may use there. Raises `NotApplicableError` for a service model
-        with a delay before the first hop, which a real run does not imitate.
+        with a delay before the first hop, which a real run does not imitate, and for one in rounds.
         """
+        if service.loop == "rounds":
+            raise NotApplicableError(
+                f"service = {type(service).__name__}: the batches of lockstep exist in simulation only; "
+                "a real run needs service=steps, service=token_budget or service=independent"
+            )
         if service.request_delay_s > 0:
             raise NotApplicableError(
                 f"request_delay_s = {service.request_delay_s:g}: a real run does not imitate it; leave it at 0"
             )
         system, placement, slots = layout.system, layout.placement, layout.slots_used()
         model, decoder = system.model, self._decoder(system.model)
-        settings = service.settings_of(system.servers)
+        settings, rules = service.settings_of(system.servers), service.rules
         sm_counts = self.sm_counts or (None,) * len(system.servers)
         fits = len(sm_counts) == len(system.servers)
         remedy = f"must have {len(system.servers)} numbers, one for each server"
@@ -114,7 +119,9 @@ class RunSettings:
                 weights=self.weights,
                 dtype=self.dtype,
                 device=self.device,
-                batching=service.rules.batching,
+                batching=rules.batching,
+                stacking=rules.stacking,
+                budget_tokens=rules.budget_tokens,
                 pace=Pace.of(service, system.servers.block_s[j], settings[j]) if self.pace else None,
                 threads=self.threads,
                 sm_count=sm_counts[j],

@@ -34,7 +34,7 @@ class Relay:
     def point(self, tokens: int) -> Timing:
         """Return the timing of a step of `tokens` tokens."""
         hidden = torch.randn(1, tokens, self._spec.decoder.hidden_size).to(getattr(torch, self._spec.dtype))
-        step = Message(Kind.STEP, JOB, block_count=1, hidden=hidden)
+        step = Message(Kind.STEP, JOB, block_count=1, prompt=tokens > 1, hidden=hidden)
         return Timing("relay", (tokens, hidden.nbytes), lambda: self.answer(step), SHORT_RUNS)
 
     def clock(self, run: Callable[[], object]) -> float:

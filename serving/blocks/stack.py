@@ -110,9 +110,9 @@ class Stack:
         for job in list(self._jobs):
             self.close(job)
 
-    def in_prompt(self, job: int) -> bool:
-        """Return whether the job has no tokens on this server so far."""
-        return self._job(job).position == 0
+    def cached_tokens(self, job: int) -> int:
+        """Return the number of the job's tokens on this server so far."""
+        return self._job(job).position
 
     def require_step(self, job: int, first_block: int, block_count: int, tokens: int) -> None:
         """Raise `InputError` unless the job has opened these blocks with enough room."""

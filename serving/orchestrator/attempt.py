@@ -9,7 +9,7 @@ from torch import Tensor
 
 from evaluators.admission.requests import Hop, Start
 from serving.orchestrator.job_record import Parts
-from serving.transport.messages import Message
+from serving.transport.messages import Kind, Message, WireError
 from system import InputError
 from system.service.linear_law import prompt_s
 
@@ -26,7 +26,7 @@ class Delays:
     def of_step(self, server: int, tokens: int, first: bool) -> float:
         """Return the seconds to emulate for one step.
 
-        The step is a prompt of `tokens` tokens if `first`, else a single further token.
+        The step is a prompt or a chunk of one, of `tokens` tokens, if `first`, else a single further token.
         """
         once_s, token_s, further_s = self.coefficients_s[server]
         return float(prompt_s(once_s, token_s, float(tokens)) if first else further_s)
@@ -65,10 +65,12 @@ class Attempt:
         self.number, self.job, self.path, self.chain = number, start.job, start.path, start.chain
         self.request, self.start_s = request, start_s
         self.tokens: list[int] = []
-        self.hop = 0
+        self.hop = self.opened_hops = 0
         self.hidden: Tensor | None = None
+        self.step_tokens = 0  # of the step that is on its way
+        self.taken_tokens = 0  # of the prompt, by the first server
         self.first_token_s = np.nan
-        self.sent_s = self.delay_s = 0.0
+        self.sent_s = self.late_s = 0.0
         self.parts = Parts()
 
     @property
@@ -86,12 +88,55 @@ class Attempt:
         """Return whether all output tokens are there."""
         return len(self.tokens) == self.request.output_tokens
 
+    @property
+    def prompt_remains(self) -> bool:
+        """Return whether the first server has not computed the whole prompt yet."""
+        return self.taken_tokens < len(self.request.prompt)
+
+    def next_chunk(self, most: int | None) -> Tensor:
+        """Return the next tokens of the prompt, `most` at most."""
+        return self.request.prompt[self.taken_tokens :][:most]
+
+    def begin_step(self, hidden: Tensor) -> None:
+        """Begin a step at the first hop with these hidden states (1, n, h)."""
+        self.hop, self.hidden, self.step_tokens = 0, hidden, hidden.shape[1]
+
+    def requests(self, sent_s: float) -> list[Message]:
+        """Return the messages of a visit to the current hop's server."""
+        last_only = self.hop == len(self.path) - 1
+        job_blocks = (self.number, self.current_hop.first_block, self.current_hop.blocks)
+        step = Message(Kind.STEP, *job_blocks, last_only, self.in_prompt, hidden=self.hidden, sent_s=sent_s)
+        if self.hop < self.opened_hops:
+            return [step]
+        self.opened_hops += 1
+        return [Message(Kind.OPEN, *job_blocks), step]
+
     def record_answer(self, answer: Message, now_s: float) -> None:
-        """Keep the hidden states of a step's answer and add up its times."""
+        """Keep the hidden states of a step's answer and add up its times.
+
+        Raises `WireError` if it is no answer to the step.
+        """
+        self._require_sound(answer)
+        if self.in_prompt and self.hop == 0:
+            self.taken_tokens += answer.computed_tokens
         parts, server_s = self.parts, answer.queue_s + answer.compute_s + answer.held_s
         parts.queue_s += answer.queue_s
         parts.compute_s += answer.compute_s
         parts.held_s += answer.held_s
         parts.transport_s += now_s - self.sent_s - server_s
         parts.hops += 1
-        self.hidden = answer.hidden
+        self.hidden, self.step_tokens = answer.hidden, answer.computed_tokens
+
+    def _require_sound(self, answer: Message) -> None:
+        """Raise `WireError` if an answer has other tokens than its step.
+
+        The first server may have cut a prompt.
+        """
+        computed, sent = answer.computed_tokens, self.step_tokens
+        least = 1 if self.in_prompt and self.hop == 0 else sent
+        returned = 1 if self.hop == len(self.path) - 1 else computed
+        if not least <= computed <= sent or answer.tokens != returned:
+            raise WireError(
+                f"answer to a step of {sent} tokens = {computed} computed, {answer.tokens} returned: are not its own; "
+                "run the same version of this program at both ends"
+            )

@@ -1,7 +1,7 @@
 """The orchestrator: it admits jobs as they arrive, on the paths of the scheme, and sends their steps to servers.
 
 A job's hidden states pass through the orchestrator between any two servers, as in the paper's system. Its prompt comes
-first, then one token at a time.
+first, whole or in chunks, then one token at a time.
 """
 
 import json
@@ -28,6 +28,7 @@ class Orchestrator:
 
     A server counts as lost when its connection closes, or when it owes answers and stays silent for `timeout_s`
     seconds. Jobs on a lost server begin again on another path if `reroute` is true and there is one; else they fail.
+    With `prefill_chunk_tokens`, longer prompts are cut: each chunk passes all servers before the next one begins.
     """
 
     def __init__(
@@ -38,10 +39,11 @@ class Orchestrator:
         delays: Delays,
         timeout_s: float,
         reroute: bool = True,
+        prefill_chunk_tokens: int | None = None,
     ) -> None:
         self._admission, self._connections, self._delays = admission, dict(connections), delays
         self._embedding_and_head = embedding_and_head
-        self._timeout_s, self._reroute = timeout_s, reroute
+        self._timeout_s, self._reroute, self._chunk_tokens = timeout_s, reroute, prefill_chunk_tokens
         self._reactor = Reactor(connections, self._receive, self._end_turn)
         self._completed: list[Attempt] = []  # attempts that passed their last server in this turn of the loop
         self._outbox: dict[int, list[Message]] = {j: [] for j in connections}  # messages to send at the end of the turn
@@ -112,14 +114,18 @@ class Orchestrator:
             attempt = Attempt(self._attempt_count, start, self._requests[start.job], start_s)
             self._attempts[attempt.number] = attempt
             self.records[start.job].attempts += 1
-            self._first_hop(attempt, self._embedding_and_head.embed(attempt.request.prompt))
+            self._send_prompt(attempt)
         if np.isfinite(self._admission.next_look_s):
             self._call_at(self._admission.next_look_s, self._start_jobs)
         if self._all_arrived:
             self._admission.check_ends(self._unfinished)
 
+    def _send_prompt(self, attempt: Attempt) -> None:
+        """Begin with the next chunk of a prompt at the first server."""
+        self._first_hop(attempt, self._embedding_and_head.embed(attempt.next_chunk(self._chunk_tokens)))
+
     def _first_hop(self, attempt: Attempt, embedded: Tensor) -> None:
-        attempt.hop, attempt.hidden = 0, embedded
+        attempt.begin_step(embedded)
         self._visit(attempt)
 
     def _visit(self, attempt: Attempt) -> None:
@@ -127,16 +133,14 @@ class Orchestrator:
 
         It is half of the emulated round trip, the step, and the other half.
         """
-        tokens = len(attempt.request.prompt) if attempt.in_prompt else 1
-        attempt.delay_s = self._delays.of_step(attempt.current_hop.server, tokens, attempt.in_prompt) / 2
+        attempt.late_s = 0.0
         self._after_half_trip(attempt, self._send_step)
 
     def _after_half_trip(self, attempt: Attempt, then: Callable[[Attempt], None]) -> None:
-        """Call `then` after half a round trip.
-
-        An attempt that is given up before is left alone.
-        """
-        if attempt.delay_s <= 0:
+        """Call `then` after half a round trip unless the attempt is given up before."""
+        trip_s = self._delays.of_step(attempt.current_hop.server, attempt.step_tokens, attempt.in_prompt)
+        delay_s = trip_s / 2 - attempt.late_s  # a first half that was late shortens the second
+        if delay_s <= 0:
             then(attempt)
             return
         begin_s = self._now_s()
@@ -145,20 +149,15 @@ class Orchestrator:
             if attempt.number in self._attempts:
                 took_s = self._now_s() - begin_s
                 attempt.parts.emulated_rtt_s += took_s
-                attempt.delay_s -= took_s - attempt.delay_s  # a first half that was late shortens the second
+                attempt.late_s = took_s - delay_s
                 then(attempt)
 
-        self._call_at(begin_s + attempt.delay_s, arrived)
+        self._call_at(begin_s + delay_s, arrived)
 
     def _send_step(self, attempt: Attempt) -> None:
-        hop = attempt.current_hop
-        last_only = attempt.hop == len(attempt.path) - 1
-        sent_s = self._reactor.now_s()
-        step = Message(Kind.STEP, attempt.number, hop.first_block, hop.blocks, last_only, attempt.hidden, sent_s=sent_s)
-        if attempt.in_prompt:
-            self._outbox[hop.server].append(Message(Kind.OPEN, attempt.number, hop.first_block, hop.blocks))
-        self._outbox[hop.server].append(step)
-        self._expect_answer(hop.server)
+        server, sent_s = attempt.current_hop.server, self._reactor.now_s()
+        self._outbox[server] += attempt.requests(sent_s)
+        self._expect_answer(server)
         attempt.sent_s = sent_s - self._begin_s
 
     def _expect_answer(self, server: int) -> None:
@@ -181,29 +180,32 @@ class Orchestrator:
 
     def _receive(self, server: int) -> None:
         try:
-            answers = self._connections[server].receive()
+            for answer in self._connections[server].receive():
+                self._read(answer, server)
         except (ConnectionClosedError, WireError) as error:
             self._lose(server, str(error))
-            return
-        for answer in answers:
-            self._heard_s[server] = self._now_s()
-            self._owed[server] -= answer.kind in (Kind.STEP, Kind.STATS)
-            if answer.kind == Kind.STATS:
-                self._stats[server] = json.loads(answer.text)
-            attempt = self._attempts.get(answer.job)
-            if attempt is not None and answer.refused:
-                self._give_up(attempt, f"{self._name(server)} refused: {answer.text}", retry=False)
-                if not self._attempts:  # no end of a job is to come, at which others start
-                    self._start_jobs()
-            elif attempt is not None and answer.kind == Kind.STEP:
-                attempt.record_answer(answer, self._now_s())
-                self._after_half_trip(attempt, self._go_on)
+
+    def _read(self, answer: Message, server: int) -> None:
+        self._heard_s[server] = self._now_s()
+        self._owed[server] -= answer.kind in (Kind.STEP, Kind.STATS)
+        if answer.kind == Kind.STATS:
+            self._stats[server] = json.loads(answer.text)
+        attempt = self._attempts.get(answer.job)
+        if attempt is not None and answer.refused:
+            self._give_up(attempt, f"server {server} refused: {answer.text}", retry=False)
+            if not self._attempts:  # no end of a job is to come, at which others start
+                self._start_jobs()
+        elif attempt is not None and answer.kind == Kind.STEP:
+            attempt.record_answer(answer, self._now_s())
+            self._after_half_trip(attempt, self._go_on)
 
     def _go_on(self, attempt: Attempt) -> None:
-        """Visit the next server, or note that the token is complete."""
+        """Visit the next server, begin the next chunk, or note that the token is complete."""
         if attempt.hop + 1 < len(attempt.path):
             attempt.hop += 1
             self._visit(attempt)
+        elif attempt.prompt_remains:
+            self._send_prompt(attempt)
         else:
             self._completed.append(attempt)
 
@@ -244,8 +246,7 @@ class Orchestrator:
         Only the servers that it has reached hold some.
         """
         del self._attempts[attempt.number]
-        reached = attempt.path[: attempt.hop + 1] if attempt.in_prompt else attempt.path
-        for hop in reached:
+        for hop in attempt.path[: attempt.opened_hops]:
             if hop.server not in self.lost:
                 self._outbox[hop.server].append(Message(Kind.CLOSE, attempt.number))
         self._admission.leave(attempt.job)
@@ -279,13 +280,13 @@ class Orchestrator:
         self._connections[server].close()
         hopeless = self._admission.lose_server(server)
         for attempt in [a for a in self._attempts.values() if any(hop.server == server for hop in a.path)]:
-            self._give_up(attempt, f"{self._name(server)} was lost: {reason}", retry=self._reroute)
+            self._give_up(attempt, f"server {server} was lost: {reason}", retry=self._reroute)
         for job in hopeless:
             self._finish(job, "failed", f"no path is left ({self._losses()})")
         self._start_jobs()
 
     def _losses(self) -> str:
-        return "; ".join(f"{self._name(server)} was lost: {reason}" for server, reason in self.lost.items())
+        return "; ".join(f"server {server} was lost: {reason}" for server, reason in self.lost.items())
 
     def _check_timeouts(self) -> None:
         """Give up servers that owe answers and are silent for too long."""
@@ -294,6 +295,3 @@ class Orchestrator:
             if server not in self.lost and owed > 0 and now_s - self._heard_s[server] > self._timeout_s:
                 self._lose(server, f"no answer for {self._timeout_s:g} s")
         self._call_at(now_s + self._timeout_s / 10, self._check_timeouts)
-
-    def _name(self, server: int) -> str:
-        return f"server {server}"

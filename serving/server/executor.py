@@ -72,19 +72,6 @@ class StepExecutor:
         self._token_step_s: list[float] = []  # durations of one-token steps that were computed alone
         self._free_s = self.now_s()  # time at which the last computation was finished
 
-    @property
-    def most_together(self) -> int:
-        """Return how many one-token steps are computed together at most.
-
-        With serial batching it is 1. Otherwise it is the number of cache slots in use over the number of the model's
-        blocks, rounded up: as many steps as this server would have at a time if its jobs spent the same time at every
-        block. If a server computed the steps of all its jobs together, the servers of a chain would take turns instead
-        of computing at the same time.
-        """
-        if self.spec.batching == "serial":
-            return 1
-        return max(1, -(-self.stack.slab.used_count // self.spec.decoder.block_count))
-
     def control(self, message: Message) -> Message:
         """Return the answer to a message that is not a step."""
         try:
@@ -105,10 +92,7 @@ class StepExecutor:
         return ""
 
     def compute(self, requests: Sequence[ReceivedMessage]) -> list[Message]:
-        """Compute steps together and return their answers.
-
-        There may be one step of any length, or several of one token each.
-        """
+        """Compute steps together and return their answers."""
         computation = self.begin(requests)
         if computation.launched is not None:
             computation.launched.wait()
@@ -150,11 +134,12 @@ class StepExecutor:
         lasted_s = self._free_s - computation.begin_s
         held_s = lasted_s - compute_s if computation.paced_s > compute_s else 0.0
         self.busy_s, self.steps = self.busy_s + lasted_s, self.steps + len(computation.requests)
-        if [request.message.tokens for request in computation.requests] == [1]:
+        if [request.message.prompt for request in computation.requests] == [False]:
             self._token_step_s.append(compute_s)
         answers = [
             Message(
                 *(Kind.STEP, request.message.job),
+                computed_tokens=request.message.tokens,
                 hidden=rows,
                 queue_s=max(computation.free_s - request.received_s, 0.0),
                 compute_s=compute_s,
@@ -181,22 +166,33 @@ class StepExecutor:
             raise InputError(
                 f"hidden states of job {message.job} = {sent}: this server computes {width} of {dtype}; send those"
             )
+        is_sound = message.prompt or message.tokens == 1
+        remedy = "a step after the prompt has one; mark those of a prompt as such"
+        require(is_sound, f"tokens of job {message.job}", message.tokens, remedy)
 
     def _run(self, messages: Sequence[Message]) -> list[Tensor]:
-        """Return the hidden states (1, n, h) after each step."""
-        hidden = [message.hidden.to(self._device) for message in messages if message.hidden is not None]
-        if len(messages) > 1:
-            return list(self.stack.decode([message.job for message in messages], torch.cat(hidden)).split(1))
-        after = self.stack.step(messages[0].job, hidden[0])
-        return [after[:, -1:] if messages[0].last_only else after]
+        """Return the hidden states (1, n, h) after each step.
+
+        Prompts are computed one after another, and then one-token steps as a batch. No kernel computes both.
+        """
+        hidden = {m.job: m.hidden.to(self._device) for m in messages if m.hidden is not None}
+        singles = [message.job for message in messages if not message.prompt]
+        batch = singles if len(singles) > 1 else []
+        after = {job: self.stack.step(job, states) for job, states in hidden.items() if job not in batch}
+        if batch:
+            rows = self.stack.decode(batch, torch.cat([hidden[job] for job in batch])).split(1)
+            after |= zip(batch, rows, strict=True)
+        return [after[m.job][:, -1:] if m.last_only else after[m.job] for m in messages]
 
     def _paced_s(self, messages: Sequence[Message]) -> float:
         """Return the least duration of steps that are computed together."""
         if self._step_s is None or not messages:
             return 0.0
-        prompt_tokens = messages[0].tokens if self.stack.in_prompt(messages[0].job) else 0
-        steps = 0 if prompt_tokens else len(messages)
-        return self._step_s(prompt_tokens, 0, steps, max(message.block_count for message in messages))
+        prompts = [message for message in messages if message.prompt]
+        prompt_tokens = sum(message.tokens for message in prompts)
+        cached_tokens = sum(self.stack.cached_tokens(message.job) for message in prompts)
+        blocks = max(message.block_count for message in messages)
+        return self._step_s(prompt_tokens, cached_tokens, len(messages) - len(prompts), blocks)
 
     def _warm_up(self) -> None:
         """Make torch's first calls, which take longer; try the pace."""
@@ -207,7 +203,7 @@ class StepExecutor:
         count = min(spec.block_count, spec.cache_slot_count)
         hidden = torch.randn(1, max(1, spec.cache_tokens // 2), spec.decoder.hidden_size).to(self._dtype)
         for tokens in (hidden.shape[1], *(1,) * WARM_UP_STEPS):
-            step = Message(Kind.STEP, hidden=hidden[:, :tokens], block_count=count)
+            step = Message(Kind.STEP, hidden=hidden[:, :tokens], block_count=count, prompt=tokens > 1)
             self.stack.open(0, spec.first_block, count)
             self._stream.launch(partial(self._run, [step]), [])[1].wait()
             self.stack.close(0)

@@ -14,7 +14,7 @@ from system.documents.entries import Entry
 from system.documents.json_files import json_of
 from system.limits import LARGEST_SEED, NAME, SLOTS, STEP_S, THREADS, TOKENS
 from system.models.decoder import Decoder
-from system.service.model import Batching, ServiceModel
+from system.service.model import Batching, ServiceModel, Stacking, StepRules
 
 DtypeName = Literal["float32", "bfloat16", "float16"]
 # Fields that belong to the server's host. A running server may differ in them from what a run planned.
@@ -44,13 +44,13 @@ class Pace:
         """Return the pace of a server under a service model.
 
         `block_s` (3,) are the server's coefficients of one block, `settings` those of the model there. Raises
-        `NotApplicableError` for service models with handling beside a step or with slowdowns, which a paced server does
-        not imitate.
+        `NotApplicableError` for service models with handling beside a step, with a time of the orchestrator's head, or
+        with slowdowns: a paced run does not imitate these.
         """
-        is_even = service.rules.handling_s == 0 and bool((service.factors(np.random.default_rng(0)) == 1).all())
-        if not is_even:
+        beside_s = max(service.rules.handling_s, service.rules.head_s)
+        if beside_s > 0 or not bool((service.factors(np.random.default_rng(0)) == 1).all()):
             raise NotApplicableError(
-                f"pace: paced servers do not imitate the slowdown or handling of service = {service}; leave both out"
+                f"pace: paced runs do not imitate the slowdown, handling or head of service = {service}; leave them out"
             )
         function = service.step_s
         times = {"block_s": tuple(block_s.tolist()), "settings": tuple(settings.tolist())}
@@ -63,8 +63,8 @@ class ServerSpec:
 
     - `first_block`, `block_count`: the consecutive blocks of the model that it hosts.
     - `cache_slot_count`: cache slots, each for `cache_tokens` tokens of one job in one block.
-    - `batching`: `serial` computes one step at a time in the order of arrival, as PETALS does; `decode` computes
-      waiting one-token steps together.
+    - `batching`, `stacking`, `budget_tokens`: how it chooses the steps that it computes together, as in
+      `system.service.model.StepRules`. PETALS computes steps as `serial` does.
     - `pace`: a least duration of steps, with which a server imitates a slower one.
     - `sm_count`: how many multiprocessors of a CUDA device are the server's own; None: all servers share all of them.
     - `cuda_graphs`: on a CUDA device one-token steps are replayed as CUDA graphs.
@@ -80,6 +80,8 @@ class ServerSpec:
     dtype: DtypeName = "float32"
     device: str = "cpu"
     batching: Batching = "serial"
+    stacking: Stacking = "all_waiting"
+    budget_tokens: int | None = None
     pace: Pace | None = None
     threads: int = 1
     sm_count: int | None = None
@@ -99,8 +101,8 @@ class ServerSpec:
         require(end <= limit, "blocks", f"{self.first_block} to {end - 1}", f"the model ends at block {limit - 1}")
         require_weights(self.weights)
         require_boolean(cuda_graphs=self.cuda_graphs)
-        require_one_of(get_args(Batching), batching=self.batching)
         require_one_of(get_args(DtypeName), dtype=self.dtype)
+        StepRules(batching=self.batching, stacking=self.stacking, budget_tokens=self.budget_tokens)  # checks them
 
     def to_json(self) -> str:
         """Return the spec as JSON on one line."""

@@ -1,6 +1,7 @@
-"""The steps that wait at a server. One rule for all transports decides which requests are taken."""
+"""The steps that wait at a server. One set of rules for all transports decides which requests are taken."""
 
 from collections import deque
+from dataclasses import replace
 
 from serving.server.executor import StepExecutor
 from serving.transport.messages import Kind, Message, ReceivedMessage
@@ -33,22 +34,53 @@ class WaitingSteps:
         return []
 
     def take(self) -> list[ReceivedMessage]:
-        """Remove and return the steps to compute next.
+        """Remove and return the steps to compute next, by the rules of `system.service.model.StepRules`.
 
-        These are the first step alone if it has several tokens, else the first one-token steps, as many at most as are
-        computed together.
+        A prompt that has been cut has only its first tokens.
         """
-        chosen = [self._steps.popleft()]
-        if chosen[0].message.tokens == 1:
-            chosen += self._next_tokens(self._executor.most_together - 1)
-        self._jobs -= {step.message.job for step in chosen}
+        spec, first = self._executor.spec, self._steps[0]
+        if spec.budget_tokens is not None:
+            chosen = self._within(spec.budget_tokens)
+        elif spec.batching == "serial" or first.message.prompt:
+            chosen = [first]
+        else:
+            chosen = self._one_token_steps(self._most_together())
+        taken = {step.message.job for step in chosen}
+        self._jobs -= taken
+        self._steps = deque(step for step in self._steps if step.message.job not in taken)
         return chosen
 
-    def _next_tokens(self, most: int) -> list[ReceivedMessage]:
-        """Remove and return the first one-token steps, `most` at most."""
-        chosen: list[ReceivedMessage] = []
-        waiting: deque[ReceivedMessage] = deque()
+    def _most_together(self) -> int:
+        """Return how many one-token steps are computed together at most without a budget."""
+        if self._executor.spec.stacking == "all_waiting":
+            return len(self._steps)
+        return max(1, -(-self._executor.stack.slab.used_count // self._executor.spec.decoder.block_count))
+
+    def _one_token_steps(self, most: int) -> list[ReceivedMessage]:
+        """Return the first one-token steps, `most` at most."""
+        return [step for step in self._steps if not step.message.prompt][:most]
+
+    def _within(self, budget_tokens: int) -> list[ReceivedMessage]:
+        """Return one-token steps, and then prompts, with at most `budget_tokens` tokens.
+
+        Prompts do not overtake each other. Only at the first hop can a prompt be cut, as all later servers must get the
+        same chunks. A chunk that is longer than the budget is computed alone there.
+        """
+        chosen = self._one_token_steps(budget_tokens)
+        left = budget_tokens - len(chosen)
         for step in self._steps:
-            (chosen if step.message.tokens == 1 and len(chosen) < most else waiting).append(step)
-        self._steps = waiting
+            if step.message.prompt and left > 0:
+                prompt = _first_tokens(step, left)
+                if prompt.message.tokens > left and chosen:
+                    break
+                chosen.append(prompt)
+                left -= prompt.message.tokens
         return chosen
+
+
+def _first_tokens(step: ReceivedMessage, most: int) -> ReceivedMessage:
+    """Return a prompt's step with its first `most` tokens if this is its first hop, else with all."""
+    message = step.message
+    if message.first_block > 0 or message.hidden is None:
+        return step
+    return replace(step, message=replace(message, hidden=message.hidden[:, :most]))

@@ -14,8 +14,8 @@ from torch import Tensor
 from system import InputError
 from system.limits import CLOCK_S, TEXT_BYTES
 
-HEADER = struct.Struct("<4sBB??QIIIIddddQ")
-MAGIC = b"SC01"  # two letters and the version of this format
+HEADER = struct.Struct("<4sBB???QIIIIIddddQ")
+MAGIC = b"SC02"  # two letters and the version of this format
 LARGEST_BODY = 2**32  # bytes
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 NO_HIDDEN = len(DTYPES)
@@ -25,7 +25,7 @@ class Kind(IntEnum):
     """The kind of a request and of its answer.
 
     - OPEN takes a job's cache slots for some blocks.
-    - STEP runs hidden states through these blocks.
+    - STEP runs hidden states through these blocks: those of a prompt, of a chunk of one, or of one further token.
     - CLOSE frees the job's cache slots.
     - STATS asks for the server's statistics.
     - READY comes first and is answered, with the server's description, once blocks and cache slots are allocated.
@@ -46,9 +46,10 @@ class WireError(InputError):
 class Message:
     """A request or an answer.
 
-    `last_only` asks for only the last token's hidden state; `sent_s` is a time of the sender's clock. The other times
-    are seconds in the answer to a STEP: `queue_s` it waited for steps of other jobs, `compute_s` it was computed, and
-    `held_s` the server then waited to keep its pace.
+    `last_only` asks for only the last token's hidden state. `prompt` says that the tokens of a STEP are of a prompt;
+    otherwise it has one token. `sent_s` is a time of the sender's clock. Of the answer to a STEP, `computed_tokens`
+    says how many of its tokens were computed, from the first on. The times are seconds there: `queue_s` it waited for
+    steps of other jobs, `compute_s` it was computed, and `held_s` the server then waited to keep its pace.
     """
 
     kind: Kind
@@ -56,6 +57,8 @@ class Message:
     first_block: int = 0
     block_count: int = 0
     last_only: bool = False
+    prompt: bool = False
+    computed_tokens: int = 0
     hidden: Tensor | None = None  # (1, tokens, hidden size)
     text: str = ""
     refused: bool = False  # the request could not be granted; the text says why
@@ -89,8 +92,8 @@ def pack(message: Message) -> tuple[bytes, memoryview]:
         dtype, (_, tokens, width) = DTYPES.index(message.hidden.dtype), message.hidden.shape
         body = memoryview(message.hidden.cpu().contiguous().view(torch.uint8).flatten().numpy().data)
     header = HEADER.pack(
-        *(MAGIC, message.kind, dtype, message.last_only, message.refused, message.job),
-        *(message.first_block, message.block_count, tokens, width),
+        *(MAGIC, message.kind, dtype, message.last_only, message.prompt, message.refused, message.job),
+        *(message.first_block, message.block_count, message.computed_tokens, tokens, width),
         *(message.sent_s, message.queue_s, message.compute_s, message.held_s, body.nbytes),
     )
     return header, body
@@ -131,8 +134,9 @@ def unpack(header: bytes | bytearray, body: bytearray | memoryview, largest: int
     """
     if body_bytes(header, largest) != len(body):
         raise _format_error(header)
-    _, kind, dtype, last_only, refused, job, first_block, block_count, tokens, width, *times, _ = HEADER.unpack(header)
-    request = (Kind(kind), job, first_block, block_count, last_only)
+    _, kind, dtype, last_only, prompt, refused, job, *numbers = HEADER.unpack(header)
+    first_block, block_count, computed_tokens, tokens, width, *times, _ = numbers
+    request = (Kind(kind), job, first_block, block_count, last_only, prompt, computed_tokens)
     if dtype == NO_HIDDEN:
         return Message(*request, None, bytes(body).decode(errors="replace"), refused, *times)
     hidden = torch.frombuffer(body, dtype=DTYPES[dtype]).view(1, tokens, width)

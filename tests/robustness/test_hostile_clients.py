@@ -87,7 +87,7 @@ def flood_of_nonsense(socket, count):
 def flood_of_bodies(socket, count):
     """Send prompts that wait, 400 times as many bytes as others send messages."""
     greet(socket)
-    frames = pack(Message(Kind.STEP, 1, 0, 2, hidden=torch.zeros(1, 500, WIDTH)))
+    frames = pack(Message(Kind.STEP, 1, 0, 2, prompt=True, hidden=torch.zeros(1, 500, WIDTH)))
     for _ in range(count // 50):
         socket.send_multipart(frames)
 
@@ -165,7 +165,7 @@ def test_steps_wait_once_for_each_open_job(server):
     """Check that second steps and steps of unopened jobs do not wait."""
     with stranger(server) as socket:
         token = torch.zeros(1, 400, WIDTH)
-        steps = [Message(Kind.STEP, job, 0, 2, hidden=token) for job in (1, 1, 1, 9)]
+        steps = [Message(Kind.STEP, job, 0, 2, prompt=True, hidden=token) for job in (1, 1, 1, 9)]
         greet(socket)
         send(socket, OPEN, *steps, STATS)
         received = answers(socket, 6)

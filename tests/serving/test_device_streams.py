@@ -66,7 +66,7 @@ def pair():
     The warm-up has ended, and four jobs are open on each server.
     """
     connections, devices = [], []
-    for spec in small_run.specs(batching="decode")[:2]:
+    for spec in small_run.specs(batching="decode", stacking="share_of_slots")[:2]:
         device = Device()
         connections.append(LocalConnection(StepExecutor(spec, device)))
         devices.append(device)
@@ -76,9 +76,9 @@ def pair():
     return connections, devices
 
 
-def step(job, tokens=1, first_block=0):
+def step(job, tokens=1, first_block=0, prompt=False):
     hidden = torch.randn(1, tokens, 72, generator=torch.Generator().manual_seed(job))
-    return Message(Kind.STEP, job, first_block, block_count=2, hidden=hidden)
+    return Message(Kind.STEP, job, first_block, block_count=2, prompt=prompt or tokens > 1, hidden=hidden)
 
 
 def test_two_servers_compute_at_the_same_time_and_answer_independently(pair):
@@ -164,7 +164,7 @@ def test_a_prompt_of_one_token_is_paced_as_a_prompt():
     spec = replace(small_run.specs()[0], pace=small_run.pace(0.003, 0.001, 0.0005))
     executor = StepExecutor(spec, Device())
     executor.control(Message(Kind.OPEN, 1, spec.first_block, 2))
-    computations = [executor.begin([ReceivedMessage(step(1), 0.0)]) for _ in range(2)]
+    computations = [executor.begin([ReceivedMessage(step(1, prompt=prompt), 0.0)]) for prompt in (True, False)]
     assert [computation.paced_s for computation in computations] == pytest.approx([2 * 0.004, 2 * 0.0005])
 
 
@@ -175,7 +175,7 @@ def test_a_paced_server_does_not_hold_up_another_one():
     for connection, spec in zip(connections, (slow, quick), strict=True):
         connection.send(Message(Kind.OPEN, 1, spec.first_block, 2))
         connection.receive()
-        connection.send(step(1, first_block=spec.first_block))
+        connection.send(step(1, first_block=spec.first_block, prompt=True))
     assert connections[0].receive() == []
     assert len(connections[1].receive()) == 1
     assert connections[0].receive() == []

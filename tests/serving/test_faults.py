@@ -257,7 +257,7 @@ def test_a_step_that_cannot_be_computed_is_refused_and_the_server_goes_on(hidden
         (connection,) = servers.connections
         for job in (1, 2):
             connection.send(Message(Kind.OPEN, job, 0, 2))
-        connection.send(Message(Kind.STEP, 1, 0, 2, hidden=hidden))
+        connection.send(Message(Kind.STEP, 1, 0, 2, prompt=True, hidden=hidden))
         connection.send(Message(Kind.STEP, 9, 0, 2, hidden=torch.zeros(1, 1, 72)))
         connection.send(Message(Kind.STEP, 2, 0, 2, hidden=torch.zeros(1, 1, 72)))
         answers = []
@@ -287,7 +287,7 @@ def test_a_server_on_a_port_forgets_one_orchestrator_and_serves_the_next(on_a_po
             (connection,) = servers.connections
             for job in range(jobs):
                 connection.send(Message(Kind.OPEN, job, 0, 2))
-                connection.send(Message(Kind.STEP, job, 0, 2, hidden=torch.zeros(1, 3, 72)))
+                connection.send(Message(Kind.STEP, job, 0, 2, prompt=True, hidden=torch.zeros(1, 3, 72)))
             connection.send(Message(Kind.STATS))
             answers = []
             assert until(lambda: answers.extend(connection.receive()) or len(answers) == 2 * jobs + 1)  # noqa: B023
@@ -323,6 +323,7 @@ def test_the_commands_that_a_run_writes_start_servers_for_it(tmp_path, monkeypat
     words = ("network=local", "cluster=local_pair", "workload=drawn_lengths", "workload.job_count=6")
     words = (*words, "demand.per_s=40", "model=tiny_llama", "tuning.capacity=3", "evaluator=runtime")
     words = (*words, "evaluator.engine=zeromq", "evaluator.check_tokens=9")
+    words = (*words, "service=token_budget", "service.budget_tokens=16", "service.prefill_chunk_tokens=12")
     point = instantiate(case_of(*words))
     with pytest.raises(InputError, match=r"addresses = \[\]: .*commands\.txt has a command for each server"):
         point.evaluator(Draw(point, 0), 0)

@@ -36,7 +36,8 @@ def test_steps_that_were_computed_together_are_sent_together(jobs, monkeypatch):
     At any time half of the jobs are at each server.
     """
     monkeypatch.setattr(small_run, "CAPACITY", 4)
-    specs = [replace(spec, cache_slot_count=8) for spec in small_run.specs(batching="decode")[:2]]
+    together = {"batching": "decode", "stacking": "share_of_slots"}
+    specs = [replace(spec, cache_slot_count=8) for spec in small_run.specs(**together)[:2]]
     with small_run.started("local", specs) as servers:
         connections = [Watched(connection) for connection in servers.connections]
         orchestrator = small_run.orchestrator(connections)
@@ -94,12 +95,12 @@ def test_a_job_that_waits_starts_after_the_only_one_in_service_is_refused():
 
 
 @compiled(STEP)
-def negative_s(prompt_tokens, steps, blocks, block_s, settings):
+def negative_s(prompt_tokens, cached_tokens, steps, blocks, block_s, settings):
     return -1.0
 
 
 @compiled(STEP)
-def negative_for_one_length_s(prompt_tokens, steps, blocks, block_s, settings):
+def negative_for_one_length_s(prompt_tokens, cached_tokens, steps, blocks, block_s, settings):
     return -1.0 if prompt_tokens == settings[0] else 0.0
 
 

@@ -7,8 +7,12 @@ from evaluators.points.case import Draw
 from evaluators.points.served import RuntimeEvaluator, check_lengths
 from evaluators.simulation.jobs import simulate
 from serving.orchestrator.job_record import ServedJob
+from serving.settings import RunSettings
 from sweep.instantiate import evaluate
 from system import InputError, NotApplicableError
+from system.service.independent import INDEPENDENT
+from system.service.steps import Steps
+from system.service.token_budget import TokenBudget
 from tests.support.project import case_of, needs_runtime
 from workloads.jobs import Jobs
 
@@ -17,6 +21,8 @@ pytestmark = needs_runtime
 LOCAL = ("network=local", "cluster=local_pair", "workload=drawn_lengths", "workload.job_count=8", "demand.per_s=40")
 LLAMA = ("model=tiny_llama", "tuning.capacity=3")
 BLOOM = ("model=tiny_bloom", "tuning.capacity=3")
+DECODE = ("service=steps", "service.batching=decode")
+BUDGET = ("service=token_budget", "service.budget_tokens=16")
 NINE = (
     "model=tiny_llama",
     "cluster=local_nine",
@@ -47,12 +53,17 @@ def run_of(*overrides):
     "overrides",
     [
         (*LLAMA, "evaluator.engine=local"),
-        (*BLOOM, "evaluator.engine=local", "service=steps", "service.batching=decode"),
-        (*LLAMA, "evaluator.engine=pipe", "service=steps", "service.batching=decode"),
+        (*BLOOM, "evaluator.engine=local", *DECODE),
+        (*LLAMA, "evaluator.engine=pipe", *DECODE),
         (*BLOOM, "evaluator.engine=pipe"),
+        (*LLAMA, "evaluator.engine=local", "service=steps", "service.prefill_chunk_tokens=7"),
+        (*BLOOM, "evaluator.engine=pipe", *DECODE, "service.stacking=share_of_slots", "service.prefill_chunk_tokens=1"),
+        (*LLAMA, "evaluator.engine=pipe", *BUDGET),
+        (*BLOOM, "evaluator.engine=local", *BUDGET, "service.prefill_chunk_tokens=5"),
         (*LLAMA, "evaluator.engine=local", "dispatch=jsq"),
         (*NINE, "algorithm=petals"),
         (*NINE, "algorithm=bprr"),
+        (*NINE, "algorithm=petals", *BUDGET),
     ],
     ids=" ".join,
 )
@@ -82,6 +93,21 @@ def test_the_parts_of_the_service_time_add_up(engine):
         assert parts.emulated_rtt_s >= parts.hops * 0.004
         assert parts.compute_s < record.service_s
         assert record.arrival_s <= record.start_s < record.first_token_s <= record.end_s
+
+
+def test_a_run_cuts_prompts_and_gives_servers_rules_as_its_service_model_says():
+    draw, jobs, ran = run_of(*LLAMA, "evaluator.engine=local", "service=steps", "service.prefill_chunk_tokens=7")
+    input_tokens, further_tokens = jobs.lengths.T
+    assert input_tokens.max() > 7
+    assert [record.parts.hops for record in ran.records] == (2 * (np.ceil(input_tokens / 7) + further_tokens)).tolist()
+    settings = RunSettings()
+    for service, rules in (
+        (Steps(batching="decode", stacking="share_of_slots"), ("decode", "share_of_slots", None)),
+        (TokenBudget(budget_tokens=9), ("mixed", "all_waiting", 9)),
+        (INDEPENDENT, ("serial", "all_waiting", None)),
+    ):
+        specs = settings.specs(draw.layout, service).values()
+        assert {(spec.batching, spec.stacking, spec.budget_tokens) for spec in specs} == {rules}
 
 
 def test_a_paced_server_is_never_faster_than_its_profile():
@@ -150,6 +176,12 @@ def test_a_real_run_refuses_impossible_settings():
             ("service.request_delay_s=0.07",),
             NotApplicableError,
             "request_delay_s = 0.07: a real run does not imitate it",
+        ),
+        (("service=lockstep",), NotApplicableError, "Lockstep: the batches of lockstep exist in simulation only"),
+        (
+            ("service=steps", "service.head_s=0.001", "evaluator.pace=true"),
+            NotApplicableError,
+            "do not imitate the slowdown, handling or head",
         ),
         (("dispatch=jffc_published_code",), NotApplicableError, "looks = arrivals: real runs call the policy"),
         (("algorithm=bprr", "algorithm.foreseen=true"), NotApplicableError, "foreseen = true: real runs cannot know"),

@@ -19,7 +19,7 @@ zmq = pytest.importorskip("zmq", reason=NEEDS_RUNTIME)
 
 from serving.orchestrator.reactor import Reactor  # noqa: E402
 from serving.transport import ConnectionClosedError, sockets  # noqa: E402
-from serving.transport.messages import DTYPES, HEADER, Kind, Message, WireError, pack, unpack  # noqa: E402
+from serving.transport.messages import DTYPES, HEADER, MAGIC, Kind, Message, WireError, pack, unpack  # noqa: E402
 from serving.transport.pipe import PipeConnection, PipePort  # noqa: E402
 from serving.transport.zeromq_connection import ZeromqConnection  # noqa: E402
 from serving.transport.zeromq_port import ZeromqPort  # noqa: E402
@@ -39,7 +39,8 @@ def messages(draw):
         draw(st.integers(0, 2**64 - 1)),
         draw(WHOLE),
         draw(WHOLE),
-        draw(st.booleans()),
+        *(draw(st.booleans()) for _ in range(2)),
+        draw(WHOLE),
         None if dtype is None else torch.randn(1, tokens, width, generator=generator).to(dtype),
         draw(st.text()) if dtype is None else "",
         draw(st.booleans()),
@@ -68,14 +69,14 @@ def test_a_packed_message_is_unpacked_unchanged(message):
 @settings(max_examples=300, deadline=None)
 @given(st.binary(min_size=HEADER.size, max_size=HEADER.size), st.binary(max_size=20), st.booleans())
 def test_random_bytes_are_refused(header, body, with_magic):
-    start = b"SC01" if with_magic else b""
+    start = MAGIC if with_magic else b""
     with pytest.raises(WireError, match="not of this program's format"):
         unpack((start + header)[: HEADER.size], bytearray(body))
 
 
 @pytest.mark.parametrize(
     ("offset", "form", "value"),
-    [(0, "4s", b"SC00"), (4, "B", 5), (5, "B", 4), (24, "I", 2), (-8, "Q", 2**40), (-8, "Q", 11)],
+    [(0, "4s", b"SC01"), (4, "B", 5), (5, "B", 4), (29, "I", 2), (-8, "Q", 2**40), (-8, "Q", 11)],
     ids=["another version", "unknown kind", "unknown dtype", "more tokens", "absurd length", "shorter"],
 )
 def test_one_wrong_field_of_a_header_is_refused(offset, form, value):

@@ -38,7 +38,8 @@ class Server:
             servers.wait_until_ready([self.spec], limit_s)
             (connection,) = servers.connections
             hidden = torch.ones(1, 3, self.spec.decoder.hidden_size)
-            connection.send(Message(Kind.OPEN, 1, 0, 2), Message(Kind.STEP, 1, 0, 2, hidden=hidden))
+            step = Message(Kind.STEP, 1, 0, 2, prompt=True, hidden=hidden)
+            connection.send(Message(Kind.OPEN, 1, 0, 2), step)
             answers = []
             while len(answers) < 2:
                 assert time.monotonic() < deadline_s, "the server does not serve a good client"

@@ -63,7 +63,7 @@ def composition(chains):
 
 def pace(*block_s):
     """Return a server's pace with these times per block."""
-    return Pace.of(INDEPENDENT, np.array(block_s))
+    return Pace.of(INDEPENDENT, np.array(block_s), np.zeros(0))
 
 
 def requests(count, output_tokens, seed=0):

@@ -46,7 +46,8 @@ STEPS = (
     ("fewer blocks", {"block_count": 1}, "blocks of job 1 = ", "1 from 0", "it opened 2 from 0"),
     ("another first block", {"first_block": 1}, "blocks of job 1 = ", "2 from 1", "it opened 2 from 0"),
     ("another job", {"job": 2**64 - 1}, "job = ", "18446744073709551615", "is not open"),
-    ("too many tokens", {"shape": (1, 513, 72)}, "tokens of job 1 = ", "513", "a cache slot holds 512"),
+    ("too many tokens", {"prompt": True, "shape": (1, 513, 72)}, "tokens of job 1 = ", "513", "a cache slot holds 512"),
+    ("two tokens of no prompt", {"shape": (1, 2, 72)}, "tokens of job 1 = ", "2", "a step after the prompt has one"),
     ("another width", {"shape": (1, 1, 71)}, "hidden states of job 1 = ", "71", "this server computes 72"),
     ("another dtype", {"dtype": "float16"}, "hidden states of job 1 = ", "float16", "this server computes 72"),
     ("no hidden states", {"hidden": None}, "hidden states of job 1 = ", "none", "this server computes 72"),
@@ -67,8 +68,8 @@ def header(**changes):
     """Return what unpacks a message with other values in its header."""
 
     def run(folder):
-        fields = ("magic", "kind", "dtype", "last", "refused", "job", "first", "count", "tokens", "width")
-        values = dict.fromkeys((*fields, "sent_s", "queue_s", "compute_s", "held_s", "size"), 0)
+        fields = ("magic", "kind", "dtype", "last", "prompt", "refused", "job", "first", "count", "computed")
+        values = dict.fromkeys((*fields, "tokens", "width", "sent_s", "queue_s", "compute_s", "held_s", "size"), 0)
         values |= {"magic": MAGIC, "dtype": 3} | changes
         unpack(HEADER.pack(*values.values()), bytearray(8), largest=1000)
 
@@ -82,8 +83,9 @@ HEADERS = (
     ("a huge pause", {"held_s": 1e300, "size": 8}, "message times = ", "1e+300", "between 0 and 1e+09 s"),
     ("a text of 1 GB", {"size": 2**30}, "message bytes = ", "1073741824", "at most 1,048,576"),
     ("a body of 4 GB", {"dtype": 0, "tokens": 2**28, "width": 4, "size": 2**32}, "bytes = ", "4294967296", "at most"),
-    ("a size that is not the body's", {"size": 9}, "message header = ", "SC01", "not of this program's format"),
-    ("an unknown kind", {"kind": 200}, "message header = ", "SC01", "not of this program's format"),
+    ("a size that is not the body's", {"size": 9}, "message header = ", "SC02", "not of this program's format"),
+    ("an unknown kind", {"kind": 200}, "message header = ", "SC02", "not of this program's format"),
+    ("another version", {"magic": b"SC01"}, "message header = ", "SC01", "not of this program's format SC02"),
     ("another program", {"magic": b"HTTP"}, "message header = ", "HTTP", "not of this program's format"),
 )
 ROWS = (
