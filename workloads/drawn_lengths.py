@@ -52,10 +52,11 @@ class DrawnLengths(MeanLengths):
         return 1.0 if limit < 2 else float(np.exp(-self._steps(limit)[limit - 2]))
 
     def _steps(self, limit: int) -> NDArray[np.float64]:
-        """Return in order at least the first `limit` - 1 sizes from which on a request has one more token.
+        """Return in order the sizes from which on a request has one more token.
 
-        A request of size 0 has 2 tokens. It has one more from each size on at which one of its lengths is rounded up,
-        except the first half token of its prompt, which already counts as a whole token.
+        They are at least the first `limit` - 1. A request of size 0 has 2 tokens. It has one more from each size on at
+        which one of its lengths is rounded up, except the first half token of its prompt, which already counts as a
+        whole token.
         """
         require_memory(STEP_BYTES * limit, "use smaller cache slots", cache_tokens=limit)
         halves = np.arange(limit) + 0.5
@@ -85,7 +86,7 @@ class DrawnLengths(MeanLengths):
     def _with_lengths(self, jobs: Jobs) -> Jobs:
         """Return jobs of size 1 whose lengths follow from the sizes.
 
-        They have at least one token each way.
+        There is at least one token each way.
         """
         means = self.input_tokens, self.output_tokens - 1
         input_tokens, further_tokens = (np.rint(jobs.size * mean).astype(np.int64) for mean in means)
@@ -95,9 +96,9 @@ class DrawnLengths(MeanLengths):
 
 
 def _mean_rounded(mean: float, most: float = inf) -> float:
-    """Return the mean of size * mean, rounded and cut to at most `most`, a whole number.
+    """Return the mean of size * mean, rounded and cut to at most `most`.
 
-    It is the sum of exp(-(n + 1/2)/mean) over n from 0 to `most` - 1.
+    `most` is a whole number. The mean is the sum of exp(-(n + 1/2)/mean) over n from 0 to `most` - 1.
     """
     return exp(-0.5 / mean) * expm1(-most / mean) / expm1(-1 / mean) if min(mean, most) > 0 else 0.0
 
@@ -126,5 +127,5 @@ class DrawnMeans(SyntheticWorkload):
         return self._drawn.over_length_share(limit)
 
     def fitted(self, limit: int) -> "DrawnMeans":
-        """Return the same workload, with the means of requests that are cut to a slot of `limit` tokens."""
+        """Return the workload with the means of requests in slots of `limit` tokens."""
         return replace(self, slot_tokens=limit)

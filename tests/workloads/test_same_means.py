@@ -30,7 +30,10 @@ CASES = [
 
 
 def whole_prompts(service):
-    """Return the words by which a service model computes every prompt at once: chunks read the weights again."""
+    """Return the words by which no prompt is cut into chunks.
+
+    A chunk after the first reads the weights again, so it takes the time of a token.
+    """
     settings = yaml.safe_load((CONF / "service" / f"{service}.yaml").read_text(encoding="utf-8"))
     return ("service.budget_tokens=100000",) if "budget_tokens" in settings else ()
 
@@ -69,7 +72,7 @@ def trace_rows(count=400):
 
 @pytest.fixture(scope="module")
 def trace(tmp_path_factory):
-    """Return the path of a trace in which half of the requests are longer than a slot."""
+    """Return a trace with half of its requests longer than a slot."""
     path = tmp_path_factory.mktemp("trace") / "requests.csv"
     lines = [",".join(map(str, row)) for row in trace_rows()]
     path.write_text("\n".join(["arrival_s,input_tokens,output_tokens", *lines]))
@@ -77,7 +80,7 @@ def trace(tmp_path_factory):
 
 
 def words_of(workload, treatment, trace):
-    """Return the words of a workload at the lengths of the BLOOM experiments, whose slots cut half of the prompts."""
+    """Return the words of a workload with many over-long requests."""
     if workload == "trace":
         return (f"workload={workload}", f"workload.file={trace}", f"workload.over_length={treatment}")
     if workload.startswith("synthetic"):
@@ -89,7 +92,7 @@ LENGTHS = ("workload.input_tokens=2000", "workload.output_tokens=20")
 
 
 def case_under(*words):
-    """Return a case of one chain for one job at a time, at a low load."""
+    """Return a case at a low load, with one job at a time."""
     load = ("demand=load", "demand.load=0.05", "demand.reference.tuning.capacity=1")
     return instantiated(case_of("network=european", "tuning.capacity=1", *load, *words))
 
@@ -148,7 +151,7 @@ def test_a_real_run_serves_the_mean_tokens(workload, trace, monkeypatch):
 
 
 def assert_same_means(layout, jobs):
-    """Check that jobs have the mean lengths of the layout's system, within the error of the draw."""
+    """Check that jobs have the mean lengths of a layout's system."""
     mean = np.array(layout.system.mean_job[1:])
     drawn = len(jobs.lengths) > 1 and jobs.lengths.std(axis=0) / np.sqrt(len(jobs))
     assert (np.abs(jobs.lengths.mean(axis=0) - mean) <= LIMIT * drawn + ROUNDING * mean).all()

@@ -192,6 +192,29 @@ def test_over_long_calibrated_requests_are_treated_like_those_of_a_trace():
     np.testing.assert_array_equal(run, recorded)
 
 
+def share_of_each_count(table):
+    """Return the probability of 0, 1, 2, ... tokens."""
+    ends = np.arange(round(table.tokens[-1]) + 1) + 0.5  # a count is rounded, so it reaches half a token further
+    return np.diff(np.interp(ends, table.tokens, table.probabilities), prepend=0.0)
+
+
+@pytest.mark.parametrize("over_length", ["truncate", "drop", "untreated"])
+def test_calibrated_means_are_close_to_those_of_the_whole_law(over_length):
+    slot, workload = 2048, configured("synthetic_code", over_length=over_length)
+    inputs, outputs = (share_of_each_count(table) for table in (workload.input_tokens, workload.output_tokens))
+    prompt, weight = np.arange(inputs.size), 0.0
+    sums = np.zeros(2)
+    for output, share in enumerate(outputs):
+        fits = prompt + output <= slot
+        kept = inputs * fits if over_length == "drop" else inputs
+        tokens = np.minimum(prompt, slot - output) if over_length == "truncate" else prompt
+        sums += share * np.array([kept @ tokens, kept.sum() * (output - 1)])
+        weight += share * kept.sum()
+    # The means are over a grid of quantiles, whose error matters where a request in 128 more or less is dropped.
+    error = 3e-3 if over_length == "drop" else 2e-4
+    assert workload.fitted(slot).mean_job[1:] == pytest.approx(sums / weight, rel=error)
+
+
 def test_dropping_requests_lowers_the_native_rate_but_not_a_given_one():
     dropped = configured("synthetic_code", job_count=50_000, over_length="drop", arrivals=Poisson()).fitted(2048)
     counts = np.array([len(dropped.jobs(2.0, RandomStreams(3, replication=i))) for i in range(20)])
