@@ -34,7 +34,7 @@ def executor_of(server=FIRST, pace=None, **rules):
 
 
 def received(executor, job, tokens, seed=0):
-    """Return a step of a prompt, or of one further token if `tokens` is 0."""
+    """Return a step of a prompt, or of one token if `tokens` is 0."""
     generator = torch.Generator().manual_seed(100 * seed + job)
     hidden = torch.randn(1, max(tokens, 1), WIDTH, generator=generator)
     step = Message(Kind.STEP, job, executor.spec.first_block, 2, prompt=tokens > 0, hidden=hidden)
