@@ -200,7 +200,7 @@ class Orchestrator:
             self._after_half_trip(attempt, self._go_on)
 
     def _go_on(self, attempt: Attempt) -> None:
-        """Visit the next server, begin the next chunk, or note that the token is complete."""
+        """Visit the next server, begin a chunk, or note a complete token."""
         if attempt.hop + 1 < len(attempt.path):
             attempt.hop += 1
             self._visit(attempt)

@@ -79,7 +79,10 @@ class WaitingSteps:
 
 
 def _first_tokens(step: ReceivedMessage, most: int) -> ReceivedMessage:
-    """Return a prompt's step with its first `most` tokens if this is its first hop, else with all."""
+    """Return a prompt's step with its first `most` tokens.
+
+    At later hops it keeps all tokens.
+    """
     message = step.message
     if message.first_block > 0 or message.hidden is None:
         return step

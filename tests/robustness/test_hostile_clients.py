@@ -263,9 +263,9 @@ def headers(draw):
     return (
         HEADER.pack(
             draw(st.sampled_from([MAGIC, b"SC00"])),
-            *(draw(st.integers(0, 7)), draw(st.integers(0, 5)), draw(st.booleans()), draw(st.booleans())),
+            *(draw(st.integers(0, 7)), draw(st.integers(0, 5)), *(draw(st.booleans()) for _ in range(3))),
             draw(st.one_of(st.integers(0, 3), st.integers(0, 2**64 - 1))),
-            *(draw(NUMBERS) for _ in range(2)),
+            *(draw(NUMBERS) for _ in range(3)),
             *draw(st.one_of(st.just((1, WIDTH)), st.tuples(NUMBERS, NUMBERS))),
             *(draw(st.floats()) for _ in range(4)),
             size,

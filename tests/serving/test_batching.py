@@ -25,7 +25,7 @@ FIRST, LATER = 0, 1  # servers of a chain
 
 
 def executor_of(server=FIRST, pace=None, **rules):
-    """Return a server of the small run on which jobs 0, 1, ... are open."""
+    """Return a server of the small run, with open jobs 0, 1, ..."""
     spec = replace(small_run.specs(**rules)[server], cache_slot_count=2 * JOBS, pace=pace)
     executor = StepExecutor(spec)
     for job in range(JOBS):
@@ -34,7 +34,7 @@ def executor_of(server=FIRST, pace=None, **rules):
 
 
 def received(executor, job, tokens, seed=0):
-    """Return a step: of a prompt if `tokens` is above 0, else of one further token."""
+    """Return a step of a prompt, or of one token if `tokens` is 0."""
     generator = torch.Generator().manual_seed(100 * seed + job)
     hidden = torch.randn(1, max(tokens, 1), WIDTH, generator=generator)
     step = Message(Kind.STEP, job, executor.spec.first_block, 2, prompt=tokens > 0, hidden=hidden)
@@ -42,7 +42,7 @@ def received(executor, job, tokens, seed=0):
 
 
 def batches(waiting, **rules):
-    """Return the batches in which steps are taken, as pairs of job and prompt tokens.
+    """Return the batches of steps, as pairs of job and prompt tokens.
 
     `waiting` has the prompt tokens of jobs 0, 1, ...; 0 for one further token.
     """
