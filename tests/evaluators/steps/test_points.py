@@ -119,6 +119,19 @@ def test_server_may_be_overloaded_below_a_load_of_1():
     assert values["load"] == pytest.approx(0.9)
 
 
+@every_service
+def test_an_overloaded_server_is_noticed_under_every_model(service):
+    """Send 10 prompts a second to a server that computes 5; its 50 slots would serve 250 by equation (2)."""
+    layout = one_server(50, (0.0, 0.0, 0.0), (0.0, 1e-3, 0.0)).at_rate(10.0)
+    jobs = Jobs(np.arange(3000) / 10, np.ones(3000), np.array([[100.0, 0.0]]), np.zeros(3000))
+    message = r"seen after 1000 of 3000 arrivals; steps wait for each other, and .* computed 100% of the time; lower"
+    with pytest.raises(UnstableError, match=message):
+        simulate_layout(layout, jobs, service, stop_unstable=True)
+    slower = Jobs(np.arange(3000) / 4, np.ones(3000), np.array([[100.0, 0.0]]), np.zeros(3000))
+    run = simulate_layout(layout.at_rate(4.0), slower, service, stop_unstable=True)
+    assert run.utilisation == pytest.approx([0.8], rel=0.01)
+
+
 def test_single_token_has_no_time_per_further_token():
     single = evaluated("demand.load=0.1", "workload.output_tokens=1")
     assert "output_token_mean_s" not in single
