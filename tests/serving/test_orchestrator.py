@@ -94,12 +94,12 @@ def test_a_job_that_waits_starts_after_the_only_one_in_service_is_refused():
 
 
 @compiled(STEP)
-def negative_s(prompt_tokens, steps, blocks, block_s, settings):
+def negative_s(prompt_tokens, cached_tokens, steps, blocks, block_s, settings):
     return -1.0
 
 
 @compiled(STEP)
-def negative_for_one_length_s(prompt_tokens, steps, blocks, block_s, settings):
+def negative_for_one_length_s(prompt_tokens, cached_tokens, steps, blocks, block_s, settings):
     return -1.0 if prompt_tokens == settings[0] else 0.0
 
 
