@@ -6,13 +6,19 @@ import numpy as np
 import pytest
 
 from algorithms.allocation.gca import gca
+from algorithms.dispatch.jffc import JFFC
 from evaluators.queueing import exact
+from evaluators.simulation.steps.simulate import simulate_steps
+from system.service.steps import Steps
 from tests.benchmarks import __main__ as suite
 from tests.benchmarks.support.benchmark import Benchmark, Peer, Result, measure_all
 from tests.benchmarks.support.four_chains import FOUR_CHAINS
 from tests.benchmarks.support.paper_system import gbp_cr_placement, overlapping_placement, paper_system
 from tests.benchmarks.support.peers import ciw_responses_s, heap_responses_s, networkx_gca, simpy_responses_s
 from tests.benchmarks.support.scale import TINY
+from tests.benchmarks.support.simpy_steps import simpy_step_times_s
+from tests.evaluators.test_admission import chains_of
+from tests.support.step_runs import token_jobs
 
 
 @pytest.mark.slow
@@ -34,6 +40,18 @@ def test_peers_simulate_the_same_queue(responses_s: Callable[..., list[float]]) 
     standard_error = np.std(runs, ddof=1) / np.sqrt(len(runs))
     assert abs(np.mean(runs) - exact(*FOUR_CHAINS).mean_response_s) < 4 * standard_error
     assert standard_error < 0.02
+
+
+def test_simpy_serves_every_job_of_step_queues_as_we_do() -> None:
+    rng = np.random.default_rng(530)
+    for load in (0.4, 1.2):
+        chains = chains_of(rng).under(JFFC)
+        jobs = token_jobs(rng, 60, load * chains.total_rate_per_s)
+        times = simulate_steps(chains, jobs, Steps()).times
+        first_token_s, response_s = np.array(simpy_step_times_s(chains, jobs)).T
+        assert times.first_token_s == pytest.approx(first_token_s, rel=1e-9)
+        assert times.response_s == pytest.approx(response_s, rel=1e-9)
+        assert np.count_nonzero(times.parts["queue"]) > 30
 
 
 @pytest.mark.parametrize("rule", [gbp_cr_placement, overlapping_placement])

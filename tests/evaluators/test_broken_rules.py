@@ -23,7 +23,9 @@ from system.dispatch import DISPATCH, Dispatch
 from system.routing import DELAY, Routing
 from system.service.independent import INDEPENDENT
 from system.service.linear_law import STEP
+from system.service.lockstep import Lockstep
 from system.service.steps import Steps
+from system.service.token_budget import TokenBudget
 from tests.evaluators.test_admission import chains_of
 from tests.evaluators.test_routed_simulation import petals_scheme, random_routed
 from tests.support.oracles.instances import poisson_jobs
@@ -95,7 +97,7 @@ def message(policy: str, count: int, jobs: int) -> str:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("service", [INDEPENDENT, Steps(), Steps(batching="decode")])
+@pytest.mark.parametrize("service", [INDEPENDENT, Steps(), Steps(batching="decode"), TokenBudget(), Lockstep()])
 def test_a_broken_policy_ends_a_simulation(policy, service):
     chains = chains_of(np.random.default_rng(801)).under(planted(policy))
     with pytest.raises(InputError, match=f"^{re.escape(message(policy, len(chains), 20))}$"):
@@ -195,17 +197,17 @@ def test_a_broken_delay_ends_a_simulation(delay, reason, service):
 
 
 @compiled(STEP)
-def negative_s(prompt_tokens, steps, blocks, block_s, settings):
+def negative_s(prompt_tokens, cached_tokens, steps, blocks, block_s, settings):
     return 1.0 if prompt_tokens > 0 else -1.0
 
 
 @compiled(STEP)
-def endless_s(prompt_tokens, steps, blocks, block_s, settings):
+def endless_s(prompt_tokens, cached_tokens, steps, blocks, block_s, settings):
     return np.inf
 
 
 @compiled(STEP)
-def fourth_coefficient_s(prompt_tokens, steps, blocks, block_s, settings):
+def fourth_coefficient_s(prompt_tokens, cached_tokens, steps, blocks, block_s, settings):
     return block_s[3]
 
 
@@ -217,15 +219,17 @@ def fourth_coefficient_s(prompt_tokens, steps, blocks, block_s, settings):
         (fourth_coefficient_s, BEYOND),
     ],
 )
-@pytest.mark.parametrize("batching", ["serial", "decode"])
-def test_a_broken_service_model_ends_a_simulation(step_s, reason, batching):
-    class Broken(Steps):
+@pytest.mark.parametrize(
+    ("model", "settings"), [(Steps, {}), (Steps, {"batching": "decode"}), (TokenBudget, {}), (Lockstep, {})]
+)
+def test_a_broken_service_model_ends_a_simulation(step_s, reason, model, settings):
+    class Broken(model):
         pass
 
     Broken.step_s = staticmethod(step_s)
     chains = chains_of(np.random.default_rng(801)).under(JFFC)
     with pytest.raises(InputError, match=f"^service = {step_s.__name__}: {re.escape(reason)}$"):
-        simulate_layout(chains, token_jobs(20), Broken(batching=batching))
+        simulate_layout(chains, token_jobs(20), Broken(**settings))
 
 
 def test_after_a_broken_run_other_runs_are_as_before():

@@ -161,9 +161,9 @@ def test_equation_2_is_the_default_and_the_models_are_those_of_conf_service(fold
 
 
 def test_options_of_a_service_model_override_those_of_its_file(folder):
-    service = read(folder, service={"name": "steps", "batching": "decode", "further_share": 0.1}).service
-    assert service.options == {"batching": "decode", "further_share": 0.1}
-    assert service.model == Steps(batching="decode", further_share=0.1)
+    service = read(folder, service={"name": "steps", "batching": "decode", "handling_s": 0.1}).service
+    assert service.options == {"batching": "decode", "handling_s": 0.1}
+    assert service.model == Steps(batching="decode", handling_s=0.1)
     assert not service.is_independent
 
 

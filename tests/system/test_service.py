@@ -15,8 +15,11 @@ from serving.server.spec import Pace
 from system import Composition, InputError, NotApplicableError
 from system.service.independent import INDEPENDENT, Independent
 from system.service.linear_law import STEP, job_s, prompt_s, step_alone_s
-from system.service.model import ServiceModel, require_batching
-from system.service.steps import FACTORS, Steps
+from system.service.lockstep import Lockstep
+from system.service.model import ServiceModel, StepRules
+from system.service.shared_servers import FACTORS, batch_s
+from system.service.steps import Steps
+from system.service.token_budget import TokenBudget
 from tests.algorithms.test_contracts import made, names
 from tests.evaluators.test_admission import chains_of
 from tests.evaluators.test_routed_simulation import SCHEMES, random_routed
@@ -25,8 +28,11 @@ from workloads.jobs import Jobs
 
 MODELS = {
     **{f"service={name}": made("service", name) for name in names("service")},
-    "stacks": Steps(batching="decode", further_share=0.5),
-    "handled": Steps(batching="decode", further_share=1.0, handling_s=5e-4),  # handling is shorter than any round trip
+    "stacks": Steps(batching="decode", batch_curve={2: 1.5}),
+    "shares": Steps(batching="decode", stacking="share_of_slots", batch_curve={2: 2.0}),
+    "handled": Steps(batching="decode", batch_curve={2: 2.0}, handling_s=5e-4),  # shorter than any round trip
+    "mixed and handled": TokenBudget(budget_tokens=300, batch_curve={4: 2.0}, handling_s=5e-4),
+    "lockstep and handled": Lockstep(budget_tokens=300, batch_curve={4: 2.0}, handling_s=5e-4),
 }
 every_model = pytest.mark.parametrize("name", MODELS)
 
@@ -58,34 +64,45 @@ def test_the_steps_of_a_job_add_up_to_its_computation():
     for _ in range(50):
         block_s, blocks = rng.uniform(0, 1, 3), int(rng.integers(1, 9))
         tokens, further = int(rng.integers(1, 50)), int(rng.integers(0, 50))
-        steps_s = [step_alone_s(float(tokens), 1, blocks, block_s, np.empty(0))]
-        steps_s += [step_alone_s(0.0, 1, blocks, block_s, np.empty(0)) for _ in range(further)]
-        assert sum(steps_s) == pytest.approx(blocks * (block_s @ (1, tokens, further)), rel=1e-12)
+        for step_s, settings in ((step_alone_s, np.empty(0)), (batch_s, np.array([0.5, 1.0, 1.5]))):
+            steps_s = [step_s(float(tokens), 0.0, 0, blocks, block_s, settings)]
+            steps_s += [step_s(0.0, 0.0, 1, blocks, block_s, settings) for _ in range(further)]
+            assert sum(steps_s) == pytest.approx(blocks * (block_s @ (1, tokens, further)), rel=1e-12)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
-def test_a_stack_takes_the_longest_step_and_a_share_of_it_for_each_further_one(share):
-    service, block_s = Steps(batching="decode", further_share=share), np.array([0.5, 0.1, 0.2])
-    longest_s = 6 * 0.2
+def test_a_stack_takes_a_step_and_a_share_of_it_for_each_further_one(share):
+    block_s, curve = np.array([0.5, 0.1, 0.2]), np.array([share, 1.0])
     for steps in range(1, 5):
-        expected_s = longest_s + sum(share * longest_s for _ in range(steps - 1))
-        assert service.step_s(0.0, steps, 6, block_s, service.settings) == pytest.approx(expected_s, rel=1e-12)
-    assert service.step_s(3.0, 1, 6, block_s, service.settings) == pytest.approx(6 * (0.5 + 3 * 0.1), rel=1e-12)
+        expected_s = 6 * 0.2 + sum(share * 6 * 0.2 for _ in range(steps - 1))
+        assert batch_s(0.0, 0.0, steps, 6, block_s, curve) == pytest.approx(expected_s, rel=1e-12)
+    assert batch_s(3.0, 0.0, 0, 6, block_s, curve) == pytest.approx(6 * (0.5 + 3 * 0.1), rel=1e-12)
+
+
+@pytest.mark.parametrize(("once_s", "slower_s"), [(0.1, 0.3), (0.5, 0.5)])
+def test_weights_are_read_once_for_a_prompt_and_the_steps_beside_it(once_s, slower_s):
+    """Let three steps take 0.3 s a block together, as long as their weights need."""
+    block_s, curve = np.array([once_s, 0.01, 0.2]), np.array([0.25, 1.0])
+    assert batch_s(7.0, 0.0, 3, 2, block_s, curve) == pytest.approx(2 * (slower_s + 7 * 0.01), rel=1e-12)
+    later_chunk_s = 2 * (max(once_s, 0.2) + 7 * 0.01)
+    assert batch_s(7.0, 5.0, 0, 2, block_s, curve) == pytest.approx(later_chunk_s, rel=1e-12)
+    assert batch_s(7.0, 0.0, 0, 2, block_s, curve) == pytest.approx(2 * (once_s + 7 * 0.01), rel=1e-12)
 
 
 @every_model
 def test_every_model_has_the_interface_of_service_models(name):
     service: ServiceModel = MODELS[name]
     members = [member for member in vars(ServiceModel) if not member.startswith("_")]
-    assert {"loop", "step_s", "settings", "batching", "handling_s", "factors"} <= set(members)
+    assert {"loop", "step_s", "settings_of", "rules", "request_delay_s", "factors"} <= set(members)
     assert all(hasattr(service, member) for member in members)
-    assert service.loop in ("jobs", "steps")
-    require_batching(service.batching)
-    assert service.handling_s >= 0
-    factors = service.factors(np.random.default_rng(724))
-    for numbers in (factors, service.settings):
+    assert service.loop in ("jobs", "steps", "rounds")
+    assert isinstance(service.rules, StepRules)
+    servers = random_system(np.random.default_rng(724)).servers
+    factors, settings = service.factors(np.random.default_rng(724)), service.settings_of(servers)
+    assert factors.ndim == 1
+    assert settings.shape[0] == len(servers)
+    for numbers in (factors, settings):
         assert numbers.dtype == np.float64
-        assert numbers.ndim == 1
         assert numbers.flags["C_CONTIGUOUS"]
     assert (factors > 0).all()
     assert isinstance(service.step_s, Dispatcher)
@@ -126,7 +143,7 @@ def test_a_single_job_takes_the_time_of_equation_2_on_the_fastest_chain(name):
         assert times.output_token_s == pytest.approx([(service_s - first_token_s) / jobs.lengths[0, 1]], rel=1e-9)
 
 
-@every_model
+@pytest.mark.parametrize("name", [name for name, service in MODELS.items() if service.loop != "rounds"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_single_job_takes_the_same_time_on_routes_under_every_model(name, scheme):
     """Check for the time of equation (2) on the scheme's cheapest path.
@@ -141,6 +158,13 @@ def test_a_single_job_takes_the_same_time_on_routes_under_every_model(name, sche
         assert times.service_s == pytest.approx(expected.service_s, rel=1e-12)
         assert times.first_token_s == pytest.approx(expected.first_token_s, rel=1e-12)
         assert times.chain_count == 0
+
+
+def test_lockstep_needs_chains():
+    routed = random_routed(np.random.default_rng(727), SCHEMES["ws_rr"], "fcfs")
+    message = "service = Lockstep: needs chains, but every job has a path of its own here; use service=steps or an "
+    with pytest.raises(NotApplicableError, match=f"^{re.escape(message)}"):
+        simulate_layout(routed, one_job(np.random.default_rng(727)), Lockstep())
 
 
 def test_slowdowns_have_the_configured_mean_and_variation():
@@ -174,9 +198,17 @@ def test_steps_need_whole_tokens_and_the_papers_model_takes_any_size():
     ("settings", "message"),
     [
         ({"batching": "both"}, "batching = both: must be one of serial, decode"),
-        ({"further_share": -0.1}, "further_share = -0.1: must be a finite number, 0 or above"),
-        ({"further_share": 1.1}, "further_share = 1.1: must be a share of a step's time, at most 1"),
+        ({"batching": "mixed"}, "batching = mixed: must be one of serial, decode"),
+        ({"stacking": "some"}, "stacking = some: must be one of all_waiting, share_of_slots"),
+        ({"batch_curve": 0.1}, "batch_curve = 0.1: must be measured, or ratios to the time of a single step by size"),
+        ({"batch_curve": {0: 1.0}}, "batch_curve = 0: must have whole sizes of stacks as keys, 1 to "),
+        ({"batch_curve": {2.5: 1.0}}, "batch_curve = 2.5: must have whole sizes of stacks as keys, 1 to "),
+        ({"batch_curve": {2: 0.0}}, "batch_curve of 2 = 0.0: must be above 0, and 1 for a single step"),
+        ({"batch_curve": {1: 1.1}}, "batch_curve of 1 = 1.1: must be above 0, and 1 for a single step"),
+        ({"batch_curve": {2: "2"}}, "batch_curve of 2 = 2: must be above 0, and 1 for a single step"),
+        ({"prefill_chunk_tokens": 0}, "prefill_chunk_tokens = 0: must be a whole number of at least 1"),
         ({"handling_s": -1}, "handling_s = -1: must be a finite number, 0 or above"),
+        ({"head_s": -1}, "head_s = -1: must be a finite number, 0 or above"),
         ({"slowdown": 0}, "slowdown = 0: must be a finite number above 0"),
         ({"slowdown_cv": -1}, "slowdown_cv = -1: must be a finite number, 0 or above"),
     ],
@@ -186,21 +218,35 @@ def test_invalid_settings_are_refused(settings, message):
         Steps(**settings)
 
 
+@pytest.mark.parametrize("model", [TokenBudget, Lockstep])
+def test_invalid_budgets_are_refused(model):
+    for tokens in (0, 2.5):
+        with pytest.raises(
+            InputError, match=f"^{re.escape(f'budget_tokens = {tokens}: must be a whole number of at least 1')}"
+        ):
+            model(budget_tokens=tokens)
+    message = "budget_tokens = None: belongs to batching = mixed; give it there and only there"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}"):
+        model(budget_tokens=None)
+    with pytest.raises(InputError, match=r"^budget_tokens = 5: belongs to batching = mixed"):
+        StepRules(batching="decode", budget_tokens=5)
+
+
 @dataclass(frozen=True)
 class IndependentWithHandling(Independent):
-    handling_s: ClassVar[float] = 5.0
+    rules: ClassVar[StepRules] = StepRules(handling_s=5.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rounds(Steps):
-    loop: ClassVar[str] = "rounds"
+class Turns(Steps):
+    loop: ClassVar[str] = "turns"
 
 
 @pytest.mark.parametrize(
     ("service", "message"),
     [
-        (IndependentWithHandling(), 'service = IndependentWithHandling: .* needs `loop = "steps"`'),
-        (Rounds(), "loop = rounds"),
+        (IndependentWithHandling(), 'service = IndependentWithHandling: .* needs? `loop = "steps"`'),
+        (Turns(), "loop = turns: must be one of jobs, steps, rounds"),
     ],
 )
 def test_a_service_model_that_its_loop_cannot_simulate_is_refused(service, message):
@@ -213,5 +259,6 @@ def test_a_service_model_that_its_loop_cannot_simulate_is_refused(service, messa
 @pytest.mark.parametrize("service", [Steps(handling_s=0.1), Steps(slowdown=2.0), Steps(slowdown_cv=0.5)])
 def test_a_service_model_that_servers_cannot_reproduce_is_refused(service):
     with pytest.raises(NotApplicableError, match=r"pace: paced servers do not imitate .*handling .*Steps\("):
-        Pace.of(service, np.array([1.0, 0.1, 0.2]))
-    assert Pace.of(Steps(further_share=0.5), np.array([1.0, 0.1, 0.2])).settings == (0.5,)
+        Pace.of(service, np.array([1.0, 0.1, 0.2]), np.ones(1))
+    curve = Steps(batch_curve={2: 1.5}).settings_of(random_system(np.random.default_rng(1)).servers)[0]
+    assert Pace.of(Steps(), np.array([1.0, 0.1, 0.2]), curve).settings == (0.5, 1.0, 1.5)

@@ -17,7 +17,7 @@ from system.service.linear_law import STEP, step_alone_s
 PARAMETERS = {
     "dispatch": (DISPATCH, "busy, queued, waiting, capacity, rate_per_s, settings, uniform", "busy"),
     "delay": (DELAY, "server, blocks, hosted, free, unreserved, now_s, first, last, end_s, slots, settings", "slots"),
-    "service": (STEP, "prompt_tokens, steps, blocks, block_s, settings", "block_s"),
+    "service": (STEP, "prompt_tokens, cached_tokens, steps, blocks, block_s, settings", "block_s"),
 }
 WRITES = "writes into an array that it is given; it may only read them"
 

@@ -1,0 +1,73 @@
+"""What plain servers need: the times of steps that are computed together, and what is known of a served job."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from system.layout import Layout
+from system.service.model import ServiceModel
+
+BETWEEN_FACTORS = 7919  # in the list of factors, from the first one of a server to the first one of the next
+
+
+def stack_ratio(points: Mapping[int, float], steps: int) -> float:
+    """Return the time of a stack over that of one step, by straight lines from size 1 on."""
+    known, slope = sorted({1: 1.0, **points}.items()), 0.0
+    for (size, ratio), (larger, ratio_there) in pairwise(known):
+        slope = (ratio_there - ratio) / (larger - size)
+        if steps <= larger:
+            return ratio + slope * (steps - size)
+    return known[-1][1] + max(slope, 0.0) * (steps - known[-1][0])
+
+
+@dataclass
+class Served:
+    """One served job: its start, first token and end, and the parts of its service time."""
+
+    start_s: float
+    first_token_s: float = math.nan
+    end_s: float = math.nan
+    compute_s: float = 0.0
+    queue_s: float = 0.0
+    communication_s: float = 0.0
+
+
+class Computer:
+    """A server, with the time at which it is free and the factors of its computations."""
+
+    def __init__(self, block_s: Sequence[float], points: Mapping[int, float], factors: list[float], begin: int) -> None:
+        self._block_s, self._points = block_s, points
+        self._factors, self._next = factors, begin
+        self.free_at_s, self.busy_s = -math.inf, 0.0
+
+    def computation_s(self, blocks: int, prompt_tokens: float, cached_tokens: float, steps: int) -> float:
+        """Return the time of its next computation.
+
+        The part of a prompt that does not depend on its tokens hides the one-token steps beside it, or hides in them.
+        """
+        once_s, input_token_s, output_token_s = self._block_s
+        fixed_s = once_s if prompt_tokens else 0.0
+        if steps or cached_tokens:
+            fixed_s = max(fixed_s, output_token_s * stack_ratio(self._points, max(steps, 1)))
+        factor = self._factors[self._next % len(self._factors)]
+        self._next += 1
+        return blocks * (fixed_s + input_token_s * prompt_tokens) * factor
+
+    def compute(self, begin_s: float, seconds: float, handling_s: float) -> float:
+        """Compute from `begin_s` on, and return the end."""
+        self.busy_s += seconds
+        self.free_at_s = begin_s + seconds + handling_s
+        return begin_s + seconds
+
+
+def computers_of(layout: Layout, service: ServiceModel, rng: np.random.Generator | None) -> list[Computer]:
+    """Return the servers of a layout under a service model with a batch curve."""
+    servers, factors = layout.system.servers, service.factors(rng).tolist()
+    curve = getattr(service, "batch_curve")  # noqa: B009  # of all service models but that of equation (2)
+    curves = servers.batch_curves if curve == "measured" else [curve] * len(servers)
+    return [
+        Computer(servers.block_s[j].tolist(), points, factors, BETWEEN_FACTORS * j) for j, points in enumerate(curves)
+    ]
