@@ -38,7 +38,7 @@ reproduce: $(INSTALLED)
 	echo "wall time: $$((swept - begin)) s of sweeps, $$(($$(date +%s) - swept)) s of figures, claims and rows"; \
 	exit $$status
 
-# What goes beyond the paper: how composing and simulating grow with the cluster.
+# What goes beyond the paper: requests that slow each other, and how composing and simulating grow with the cluster.
 beyond: $(INSTALLED)
 	$(call SWEEP,$(BEYOND))
 	$(VENV)/bin/python plot.py $(call STORED,$(BEYOND)) --rows outputs/rows
