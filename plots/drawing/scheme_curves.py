@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from plots.drawing.curves import FLOOR, Curve, Curves, curves_of, mean_responses
+from plots.drawing.curves import FLOOR, Curve, Curves, curves_of, draw_curves, mean_responses
 from plots.drawing.panels import REFUSED, Panel
 from plots.drawing.style import curve, over_draws
 from store.tables.labels import Labels
@@ -16,6 +16,10 @@ from store.tables.labels import Labels
 NOTE = (
     "means of {draws} clusters with 95 % intervals; above a panel, in a scheme's colour: n/m, if it is unstable or\n"
     "infeasible on n of m clusters, so that there is no mean, or a mean that lies beyond the frame"
+)
+REFUSALS = (
+    "means of {draws} clusters with 95 % intervals; above a panel, in a curve's colour: n/m, if it is unstable or\n"
+    "infeasible on n of m clusters, so that there is no mean"
 )
 LEVEL_PT, TITLE_PT = 9, 6  # height of a line of notes, and of the space below a title
 FRAME = 2  # height of the frame, as a multiple of the greatest mean of the best scheme
@@ -42,14 +46,28 @@ def draw_schemes(axes: Axes, panel: Panel, curves: Sequence[Curve], axis: str, t
     floors = [means[line.label]["mean"] for line in present if FLOOR in line.rest]
     top = _frame(axes, {line.label: means[line.label]["mean"] for line in schemes}, floors)
     notes = [_refused(line, panel, axis) | _beyond(means[line.label]["mean"], top) for line in schemes]
-    levels = [(line, note) for line, note in zip(schemes, notes, strict=True) if note]
-    for level, (line, note) in enumerate(levels):
+    _write_above(axes, list(zip(schemes, notes, strict=True)), title)
+
+
+def draw_with_refusals(axes: Axes, panel: Panel, curves: Sequence[Curve], axis: str, title: str) -> None:
+    """Draw all curves of a panel with title and notes on points that are refused, as `REFUSALS` explains them."""
+    draw_curves(axes, panel.rows, curves, axis)
+    _write_above(axes, [(line, _refused(line, panel, axis)) for line in curves], title)
+
+
+def _write_above(axes: Axes, notes: Sequence[tuple[Curve, Mapping[float, str]]], title: str) -> None:
+    """Write notes above a panel, and the title above them.
+
+    Each curve with notes has a line in its colour, with a text at each coordinate.
+    """
+    written = [(line, note) for line, note in notes if note]
+    for level, (line, note) in enumerate(written):
         look = {"fontsize": "x-small", "ha": "center", "va": "bottom", "weight": "bold", "color": line.look["color"]}
         for coordinate, text in note.items():
             axes.annotate(
                 text, (coordinate, 1), (0, 2 + LEVEL_PT * level), axes.get_xaxis_transform(), "offset points", **look
             )
-    axes.set_title(title, pad=TITLE_PT + LEVEL_PT * len(levels))
+    axes.set_title(title, pad=TITLE_PT + LEVEL_PT * len(written))
 
 
 def _frame(axes: Axes, means: Mapping[str, pd.Series], floors: Iterable[pd.Series]) -> float:

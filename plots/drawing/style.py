@@ -10,6 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
+from matplotlib.ticker import LogLocator, NullLocator
 
 from plots.drawing.appearance import current_appearance
 from store.tables.statistics import complete_means
@@ -18,6 +19,7 @@ from system import InputError
 WIDTH_IN, HEIGHT_IN = 4.6, 3.2
 LEGEND_MARGIN_IN = 0.2
 SHORTEST_S = 1e-3
+BEYOND_TICKS = 1.15  # a logarithmic axis ends beyond its first and last ticks by this factor
 MOST_COLUMNS = 6  # of a legend
 COLOURS = sns.color_palette("colorblind")
 HOLLOW = {"markerfacecolor": "none", "linestyle": "--"}
@@ -33,6 +35,9 @@ LOOKS: dict[str, Look] = {
     "exact": {"color": "black", "linestyle": "-", "zorder": 3},
     "independent": {"color": COLOURS[0], "marker": "o", "linestyle": "none", "zorder": 4},
     "steps": {"color": COLOURS[2], "marker": "^", "linestyle": "--", "zorder": 3},
+    "steps_decode": {"color": COLOURS[1], "marker": "s", "linestyle": "-."},
+    "token_budget": {"color": COLOURS[4], "marker": "X", "markersize": 6, "linestyle": ":"},
+    "lockstep": {"color": COLOURS[5], "marker": "p", "markersize": 6, "linestyle": (0, (3, 1, 1, 1))},
     "runtime": {
         "color": COLOURS[3],
         "marker": "D",
@@ -188,6 +193,25 @@ def logarithmic_from_zero(axes: Axes) -> None:
     top = 2 * axes.dataLim.y1
     axes.set_yscale("symlog", linthresh=SHORTEST_S)
     axes.set_ylim(0, max(top, SHORTEST_S))
+
+
+def logarithmic_at(axes: Axes, values: Iterable[float]) -> None:
+    """Set a logarithmic x scale with a tick at each value."""
+    ticks = sorted(set(values))
+    axes.set(xscale="log", xlim=(ticks[0] / BEYOND_TICKS, ticks[-1] * BEYOND_TICKS))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+
+
+def share_logarithmic(panels: Sequence[Axes]) -> None:
+    """Set the same logarithmic y scale for all panels, with plain numbers."""
+    for axes in panels[1:]:
+        axes.sharey(panels[0])
+    panels[0].set_yscale("log")
+    for axes in panels:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:g}")
 
 
 def legend_below(figure: Figure, panels: Sequence[Axes], columns: int, note: str | None = None) -> None:

@@ -5,6 +5,7 @@ A section has a summary of the points, the figure for each choice of constants, 
 
 from collections.abc import Iterator, Mapping
 from html import escape
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -21,6 +22,7 @@ from store.tables.reference import reference_rows
 from system import InputError
 
 BOTH = "both"
+OTHERS = "Other experiments"  # heading of those that no module draws
 
 
 def section_of(name: str, sweep: Mapping[str, Any], results: Results, left_out: str = "") -> Markup:
@@ -73,14 +75,32 @@ def title_of(name: str) -> Title:
 
     It is the summary of the module that draws the experiment, split at its first colon.
     """
-    try:
-        module = module_of(name)
-    except InputError:
-        module = None  # its section says why
+    module = _usable_module(name)
     summary_lines = module.__doc__.partition("\n\n")[0] if module else name
     heading, _, shows = " ".join(summary_lines.split()).partition(": ")
     variant = ", on embedded data" if configured_name(name) != name else ""
     return Title(heading + variant, shows[:1].upper() + shows[1:])
+
+
+def group_of(name: str) -> str:
+    """Return the heading of the experiments whose figures are in the same folder.
+
+    It is the summary of the folder's package, up to its first colon.
+    """
+    module = _usable_module(name)
+    summary = import_module(module.__package__).__doc__ if module else None
+    return summary.partition("\n\n")[0].partition(":")[0].rstrip(".") if summary else OTHERS
+
+
+def _usable_module(name: str) -> Any:
+    """Return the module that draws an experiment; None if there is none or if it cannot be used.
+
+    The section of the experiment says why it cannot be used.
+    """
+    try:
+        return module_of(name)
+    except InputError:
+        return None
 
 
 def _drawings(name: str, shows: str, results: Results, labels: Labels) -> Iterator[Markup]:

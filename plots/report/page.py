@@ -15,7 +15,7 @@ from plots.claims.evidence import gather
 from plots.claims.rules import claims
 from plots.claims.verdicts import judge
 from plots.report.claims import ledger_of, settings_of, summary_of
-from plots.report.experiment import section_of, title_of
+from plots.report.experiment import group_of, section_of, title_of
 from plots.report.markup import Markup, drawing, table
 from plots.report.plans import plans_of
 from store.disk.store import Store, configured_name
@@ -26,6 +26,7 @@ from store.tables.reference import how_made
 from system import InputError
 
 REPORT = "report"  # name of the report on the command line
+Shown = tuple[str, dict[str, Any], Results, str]  # an experiment's name, view, results, and what is left out of them
 FIRST = "waterfall"  # the experiment above the claims, as it explains the verdicts
 
 
@@ -34,7 +35,7 @@ def write_report(store: Path, folder: Path, plans: Path) -> str:
 
     The page shows everything in a store and the plans in a folder. Raises `InputError` if the store has no experiment.
     """
-    names = sorted(Store(store).experiment_names(), key=_as_in_the_paper)
+    names = _in_groups(Store(store).experiment_names())
     if not names:
         raise InputError(
             f"store = {store}: has no experiment to report on; run `make reproduce` first, or name another store"
@@ -62,8 +63,8 @@ def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
         summary=summary_of(judgements),
         settings=settings_of(),
         claims=ledger_of(judgements),
-        explaining=_sections(experiments, is_first=True),
-        experiments=_sections(experiments, is_first=False),
+        explaining=_sections(one for one in experiments if _is_first(one[0])),
+        experiments=_groups([one for one in experiments if not _is_first(one[0])]),
         benchmarks=_benchmarks(),
         plans=planned,
         provenance=_provenance(store, {name: results.points for name, _, results, _ in experiments}),
@@ -71,17 +72,36 @@ def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
     )
 
 
-def _experiment(store: Store, name: str) -> tuple[str, dict[str, Any], Results, str]:
+def _experiment(store: Store, name: str) -> Shown:
     """Return an experiment's name, view and results, and what is left out of them."""
     view = store.experiment(name)
     sweep = current_only(view)
     return name, sweep, results_of(store, sweep), outdated_note(store, name, view)
 
 
-def _sections(experiments: Iterable[tuple[str, dict[str, Any], Results, str]], is_first: bool) -> Markup:
-    """Return the sections of experiments above the claims, or of the others."""
-    shown = [section_of(*one) for one in experiments if (configured_name(one[0]) == FIRST) == is_first]
-    return Markup("".join(shown))
+def _is_first(name: str) -> bool:
+    """Return whether an experiment stands above the claims."""
+    return configured_name(name) == FIRST
+
+
+def _groups(experiments: Sequence[Shown]) -> Markup:
+    """Return a section for each group of experiments, in the order of their first experiments."""
+    groups = dict.fromkeys(group_of(one[0]) for one in experiments)
+    sections = (_sections(one for one in experiments if group_of(one[0]) == group) for group in groups)
+    named = zip(groups, sections, strict=True)
+    return Markup("".join(f"<section>\n<h2>{escape(group)}</h2>\n{shown}</section>\n" for group, shown in named))
+
+
+def _sections(experiments: Iterable[Shown]) -> Markup:
+    """Return the sections of some experiments."""
+    return Markup("".join(section_of(*one) for one in experiments))
+
+
+def _in_groups(names: Iterable[str]) -> list[str]:
+    """Return the names group after group, beginning with the group of the paper's figures."""
+    ordered = sorted(names, key=_as_in_the_paper)
+    groups = list(dict.fromkeys(map(group_of, ordered)))
+    return sorted(ordered, key=lambda name: groups.index(group_of(name)))
 
 
 def _as_in_the_paper(name: str) -> tuple[bool, bool, str]:

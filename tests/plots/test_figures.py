@@ -43,6 +43,14 @@ SMALLER = {
     "model_limit": ("evaluator=replay", "workload.job_count=100"),
     "real_vs_predicted_trace": ("evaluator=replay", "workload.job_count=100"),
     "real_vs_predicted_h200": ("evaluator=replay", "workload.job_count=50"),
+    "interference_capacity": ("tuning.capacity=2,7", "workload.job_count=600"),
+    "interference_response": ("demand.per_s=0.14,0.84", "tuning.capacity=2,7", "workload.job_count=1200"),
+    "interference_chunks": (
+        "service=steps,lockstep",
+        "service.prefill_chunk_tokens=2048,256",
+        "demand.per_s=0.14,0.84",
+        "workload.job_count=1200",
+    ),
     "scale": ("cluster.server_count=12,15,18", "workload.job_count=300", "evaluator.repetitions=1"),
     "table1": ("workload.job_count=100",),
 }

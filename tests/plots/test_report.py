@@ -244,6 +244,23 @@ def test_waterfall_stands_above_the_claims(store, tmp_path):
     assert order.index(first) < order.index("claims") < order.index("experiments")
 
 
+def test_experiments_stand_under_the_heading_of_their_folder(store, tmp_path):
+    """Check the groups with experiments of these names, whatever their points are."""
+    shutil.copytree(store, tmp_path / "store")
+    settings = ("data=embedded", "draws=1", "hydra/launcher=basic", f"store={tmp_path / 'store'}")
+    for name in ("scale", "mine"):
+        swept = script("run.py", "-m", "experiment=fig2", f"experiment.name={name}", *settings)
+        assert swept.returncode == 0, swept.stderr
+    write_report(tmp_path / "store", tmp_path, tmp_path)
+    groups = section(Page((tmp_path / "report.html").read_text()).root, "experiments").findall("section")
+    shown = {words(group.find("h2")): [element.get("id") for element in group.findall("section")] for group in groups}
+    assert shown == {
+        "The figures and tables of the paper": ["fig2_embedded", "fig7_embedded", "table1_embedded"],
+        "Other experiments": ["mine_embedded"],
+        "Beyond the paper": ["scale_embedded"],
+    }
+
+
 def test_page_has_benchmarks_and_provenance(page):
     committed = pd.read_csv(ROOT / "results" / "benchmarks.csv")
     assert table(section(page, "benchmarks"))["measures"].tolist() == committed["measures"].tolist()

@@ -1,1 +1,1 @@
-"""Figures of experiments that go beyond the paper."""
+"""Beyond the paper: figures of experiments that the paper does not have."""

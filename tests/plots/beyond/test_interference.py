@@ -1,0 +1,117 @@
+"""Figures of requests that slow each other draw what is in the rows, and mark what has no mean."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from plots.figures.beyond import interference_capacity, interference_chunks, interference_response
+from store.tables.labels import Labels
+from tests.support.made_up_results import results_of
+
+DRAWS = 3
+LABELS = Labels(
+    {
+        "service": {"independent": "equation (2)", "steps": "step queues", "mine": "My service"},
+        "network": {"european": "European network", "mine": "My network"},
+    }
+)
+SERVICES = ("step queues", "My service")
+C, CHUNK, RATE = "tuning.capacity", "service.prefill_chunk_tokens", "demand.per_s"
+
+
+def rows_of(axes, measured):
+    """Return rows of all combinations of the values of axes.
+
+    `measured` yields metric, coordinate and value for a point and a draw.
+    """
+    points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    rows = [
+        {"status": "ok", "draws": DRAWS, "replication": 0, "draw": draw, "point": str(point), **point}
+        | {"metric": metric, "at": at, "value": value}
+        for point in points
+        for draw in range(DRAWS)
+        for metric, at, value in measured(point, draw)
+    ]
+    return pd.DataFrame(rows)
+
+
+def mean_response(point, draw):
+    yield "response_mean_s", np.nan, 10.0 + draw
+
+
+def saturation(point, draw):
+    c = float(point[C])
+    yield "total_rate_per_s", np.nan, c + draw
+    yield "saturation_rate_per_s", np.nan, c / 2 + draw
+    if point["service"] != "independent":
+        yield from (("server_utilisation", server, (0.1 + 0.1 * draw) * (server + 1)) for server in range(3))
+
+
+def drawn(module, rows, refused=()):
+    figure = module.draw(results_of(rows, refused), LABELS)
+    plt.close(figure)
+    return figure
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def means_in(axes):
+    return {curve.get_label(): curve.lines[0].get_ydata().tolist() for curve in axes.containers}
+
+
+def marks_above(axes):
+    return {(text.xy[0], text.get_text()) for text in axes.texts}
+
+
+def test_capacity_has_the_total_rate_once_and_a_curve_for_every_service():
+    services = ["independent", "steps", "mine"]
+    figure = drawn(interference_capacity, rows_of({"service": services, C: ["1", "3"]}, saturation))
+    assert legend(figure) == ["equation (4)", "equation (2)", "step queues", "My service"]
+    rates, use = figure.axes
+    assert means_in(rates) == {"equation (4)": [2.0, 4.0]} | {name: [1.5, 2.5] for name in legend(figure)[1:]}
+    assert means_in(use) == {name: pytest.approx([0.6, 0.6]) for name in SERVICES}
+
+
+def test_capacity_has_panels_for_every_further_axis():
+    rows = rows_of({"service": ["steps", "mine"], "network": ["european", "mine"], C: ["1", "3"]}, saturation)
+    figure = drawn(interference_capacity, rows)
+    assert [axes.get_title() for axes in figure.axes] == ["European network"] * 2 + ["My network"] * 2
+
+
+def test_response_marks_unstable_cells_and_draws_no_mean_there():
+    axes = {RATE: ["0.2", "0.8"], C: ["1", "3"], "service": ["independent", "mine"]}
+    rows = rows_of(axes, mean_response)
+    partly = rows[RATE].eq("0.8") & rows[C].eq("3") & rows["service"].eq("mine")
+    rows.loc[partly, "status"] = "unstable"
+    whole = rows[RATE].eq("0.8") & rows[C].eq("1") & rows["service"].eq("independent")
+    refused = rows[whole].iloc[0][["point", *axes]].to_dict() | {"status": "unstable", "draws": DRAWS}
+    figure = drawn(interference_response, rows[~whole & ~(partly & rows["draw"].eq(0))], [refused])
+    low, high = figure.axes
+    assert (low.get_title(), high.get_title()) == ("λ = 0.2/s", "λ = 0.8/s")
+    assert marks_above(low) == set()
+    assert marks_above(high) == {(1.0, "3/3"), (3.0, "1/3")}
+    assert means_in(low) == {"equation (2)": [11.0, 11.0], "My service": [11.0, 11.0]}
+    assert means_in(high) == {"equation (2)": [11.0], "My service": [11.0]}
+    assert low.get_ylim() == high.get_ylim()
+
+
+def test_response_has_as_many_panels_as_rates():
+    rates = [f"0.{digit}" for digit in range(1, 6)]
+    figure = drawn(interference_response, rows_of({RATE: rates, C: ["1"], "service": ["mine"]}, mean_response))
+    assert [axes.get_title() for axes in figure.axes] == [f"λ = {rate}/s" for rate in rates]
+
+
+def test_chunks_have_a_curve_for_every_size_from_large_to_small():
+    axes = {"network": ["european", "mine"], "service": ["steps", "mine"], CHUNK: ["64", "700", "128"], RATE: ["0.2"]}
+    figure = drawn(interference_chunks, rows_of(axes, mean_response))
+    assert legend(figure) == [f"chunks of {tokens} tokens" for tokens in (700, 128, 64)]
+    titles = [axes.get_title() for axes in figure.axes]
+    names = [f"{network}, {service}" for network in LABELS.by_axis["network"].values() for service in SERVICES]
+    assert titles == names
+    colours = [tuple(curve.lines[0].get_color()) for curve in figure.axes[0].containers]
+    assert len(set(colours)) == 3
