@@ -4,7 +4,7 @@ PYTHON ?= python3
 DATA ?= available
 EXPERIMENTS ?= $(filter-out real_% model_limit $(BEYOND),$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 # Experiments that are not about the paper: `make beyond`.
-BEYOND ?= scale interference_capacity interference_response interference_chunks
+BEYOND ?= scale table1_steps interference_capacity interference_response interference_chunks
 # Experiments with real runs on this machine's CPU: `make real`.
 REAL ?= real_vs_predicted model_limit real_vs_predicted_trace real_vs_steps
 PRECISION ?= full
@@ -41,7 +41,7 @@ reproduce: $(INSTALLED)
 # What goes beyond the paper: requests that slow each other, and how composing and simulating grow with the cluster.
 beyond: $(INSTALLED)
 	$(call SWEEP,$(BEYOND))
-	$(VENV)/bin/python plot.py $(call STORED,$(BEYOND)) --rows outputs/rows
+	$(VENV)/bin/python plot.py $(call STORED,$(BEYOND)) claims --rows outputs/rows
 
 # Real runs of transformer blocks beside predictions: measurements, one point at a time, which need the machine to themselves.
 real: $(INSTALLED)

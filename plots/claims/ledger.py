@@ -157,7 +157,7 @@ def _paragraph(judgement: Judgement) -> list[str]:
     claim = judgement.claim
     lines = ["", f"**{claim.id}. {claim.claim}** ({claim.source}; published: {claim.published})", ""]
     for name, ruling in judgement.rulings.items():
-        if name == SLOWING and claim.settings[name].none:
+        if name == SLOWING and claim.settings[name].none in (claim.settings[TEXT].none, claim_rules().words(name).none):
             continue
         lines.append(f"- {setting_title(name)}: *{ruling}*. {evidence_of(judgement, name)}".rstrip())
         lines += [f"  - {test.measures}: {band_of(test)}" for test in claim.settings[name].tests]

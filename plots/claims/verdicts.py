@@ -122,13 +122,12 @@ def _findings(
 ) -> dict[str, Sequence[Finding]]:
     """Return the findings of all tests by condition.
 
-    Conditions without any cell are left out. Their names begin with `lead`.
+    Conditions without any cell are left out. Their names begin with `lead`, and name the axes with several values.
     """
     findings: dict[str, Sequence[Finding]] = {}
+    several = [axis for axis, values in setting.conditions.items() if len(values) > 1]
     for condition in conditions:
-        named = [
-            f"{short_name(axis)} = {labels(axis, value)}" for axis, value in condition.items() if axis != CONSTANTS
-        ]
+        named = [f"{short_name(axis)} = {labels(axis, condition[axis])}" for axis in several]
         of_tests = [evaluate_test(test, usable, condition) for test in setting.tests]
         if any(finding.cells or finding.undecided for finding in of_tests):
             findings[", ".join(filter(None, [lead, *named]))] = of_tests

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from itertools import combinations
+from math import isnan
 from textwrap import fill
 
 from matplotlib.axis import Axis
@@ -87,3 +88,13 @@ def _texts_of(axis: Axis) -> Iterator[Text]:
     for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
         if low <= tick.get_loc() <= high:
             yield tick.label1
+
+
+def seconds_of(mean_s: float, half_width_s: float) -> str:
+    """Return a mean with its half-width, rounded.
+
+    The mean has three digits or two decimals, whichever is less. The half-width has the same number of decimals.
+    """
+    digits = 0 if mean_s >= 100 else 1 if mean_s >= 10 else 2
+    spread = "" if isnan(half_width_s) else f" ± {half_width_s:.{digits}f}"
+    return f"{mean_s:.{digits}f}{spread}"

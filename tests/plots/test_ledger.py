@@ -68,6 +68,30 @@ def test_each_setting_has_a_verdict_of_its_own(results):
     ]
 
 
+def test_condition_with_one_value_chooses_rows_and_is_not_named(results):
+    judged = over_schemes([None, 2], schemes=["fast"])
+    assert verdict(judged, results) == "reproduced"
+    assert evidence_of(judge(judged, results), TEXT) == "1 of 1 hold; it takes 1 s."
+    other = over_schemes([None, 2], schemes=["slow"])
+    assert verdict(other, results) == "not reproduced"
+
+
+def test_reason_why_a_claim_is_not_judged_is_on_the_page_and_counts_as_no_verdict(results):
+    reason = "Its experiment has not been run."
+    judgements = [judge(claim([response([None, 9])], slowing={"none": reason}), results)]
+    assert f"*not judged yet*. {reason}" in page(judgements, [])
+    assert reason not in in_plain_words(judgements[0])
+    slow = {"tests": [response([None, 2], of=OF | {"where": SLOW})]}
+    judgements.append(judge(claim([response([None, 9])], slowing=slow), results))
+    assert counts(judgements)[-1] == "(c) requests slow each other: 1 not reproduced, 1 not judged yet"
+
+
+def test_claims_that_are_not_judged_where_requests_slow_each_other_say_why():
+    default = claim_rules().words("slowing").none
+    for judged in claims():
+        assert judged.settings["slowing"].none != default, judged.id
+
+
 def test_same_tests_on_other_experiments(results):
     tests = [response([None, 2], of=OF | {"where": FAST}, to=OF | {"where": SLOW}, compare="ratio")]
     published = {"on": {"x": "published_x"}}
@@ -233,11 +257,11 @@ def test_rules_that_decide_nothing_are_rejected(entry, message):
 
 def test_every_claim_of_the_paper_is_listed_in_order():
     ids = [claim.id for claim in claims()]
-    assert list(dict.fromkeys(int(name[1:].rstrip("abcd")) for name in ids)) == list(range(1, 14))
+    assert list(dict.fromkeys(int(name[1:].rstrip("abcde")) for name in ids)) == list(range(1, 14))
     assert len(set(ids)) == len(ids)
     assert set(claim_rules().headline) <= set(ids)
     assert [judged.id for judged in claims() if judged.settings[TEXT].none] == ["C10a", "C12a"]
-    assert [judged.id for judged in claims() if not judged.of_paper] == ["C7d"]
+    assert [judged.id for judged in claims() if not judged.of_paper] == ["C7d", "C10e"]
 
 
 def axes_of(experiment):
@@ -283,7 +307,12 @@ def test_ledger_is_written_from_a_store_and_lists_its_experiments(tmp_path):
     assert table.loc[("C2b", "published"), ["verdict", "detail"]].tolist() == ["not run", "published_fig2"]
     assert table.loc[("C2b", "text"), "verdict"] in ("reproduced", "not reproduced")
     assert table.loc[("C2b", "text"), "detail"] == "embedded data, 2 draws"
-    assert set(table.loc[(slice(None), "slowing"), "verdict"]) == {"not judged yet", "not testable here"}
+    assert set(table.loc[(slice(None), "slowing"), "verdict"]) == {
+        "not judged yet",
+        "not testable here",
+        "not run",
+    }
+    assert table.loc[("C10b", "slowing"), "detail"] == "table1_steps"
     assert done.stdout.endswith("\n".join(["", *verdict_lines(tmp_path / "claims.csv"), ""]))
     text = (tmp_path / "claims.md").read_text()
     assert "- fig2_embedded: 2 draws; network European; workload SyntheticWorkload" in text

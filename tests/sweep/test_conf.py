@@ -13,7 +13,8 @@ from workloads import datasets
 # Enough memory for LLaMA-2-7B on four servers, and few jobs.
 SMALL = ("model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
 FEW_JOBS = ("workload.job_count=200",)
-OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_code_start", "azure_conversation")
+OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_code_first_1000_poisson", "azure_code_start")
+OF_TRACES += ("azure_conversation",)
 NEEDING_NOTHING = ("constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model")
 NEEDING_NOTHING += ("random_numbers",)
 LISTED = ("typed", "inventory")  # clusters that list their servers themselves

@@ -12,6 +12,7 @@ from plots.claims.rules import claim_rules
 from plots.drawing.curves import curves_of
 from plots.drawing.panels import draws_in
 from plots.drawing.style import new_figure
+from plots.drawing.texts import seconds_of
 from store.tables.labels import Labels
 from store.tables.reading import Results
 from store.tables.statistics import complete_means
@@ -113,23 +114,13 @@ def _simulated(rows: pd.DataFrame) -> Texts:
     unstable = means[(means["metric"] == UNSTABLE) & (means["mean"] > 0)]
     marked = set(zip(unstable["curve"], unstable["constants"], strict=True))
     return {
-        (scheme, source, _name(metric, quantile)): _seconds(mean_s, half_width_s) + "†" * ((scheme, source) in marked)
+        (scheme, source, _name(metric, quantile)): seconds_of(mean_s, half_width_s) + "†" * ((scheme, source) in marked)
         for scheme, source, metric, quantile, mean_s, half_width_s, _ in means.to_numpy()
     }
 
 
 def _name(metric: str, quantile: float) -> str:
     return metric if pd.isna(quantile) else f"{metric} at {quantile:g}"
-
-
-def _seconds(mean_s: float, half_width_s: float) -> str:
-    """Return a mean with its half-width, rounded.
-
-    The mean has three digits or two decimals, whichever is less. The half-width has the same number of decimals.
-    """
-    digits = 0 if mean_s >= 100 else 1 if mean_s >= 10 else 2
-    spread = "" if pd.isna(half_width_s) else f" ± {half_width_s:.{digits}f}"
-    return f"{mean_s:.{digits}f}{spread}"
 
 
 def _sources(texts: Texts) -> list[str]:
