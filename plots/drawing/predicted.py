@@ -2,9 +2,9 @@
 
 A cell is one system with its requests: a combination of values of all axes except the evaluator, the service model and
 their settings. Settings in which both the runs and the predictions differ make cells, too: a run under one rule is
-compared with the predictions under that rule. Each cell has several kinds of numbers. A kind is the measurement, or the service model of a prediction,
-or the evaluator of a prediction without a service model. If predictions of one model differ in a setting, the setting
-is part of the name of the kind.
+compared with the predictions under that rule. Each cell has several kinds of numbers. A kind is the measurement, or the
+service model of a prediction, or the evaluator of a prediction without a service model. If predictions of one model
+differ in a setting, the setting is part of the name of the kind.
 """
 
 from collections.abc import Mapping, Sequence
