@@ -64,26 +64,23 @@ class WaitingSteps:
         """Return one-token steps, and then prompts, with at most `budget_tokens` tokens.
 
         Prompts do not overtake each other. Only at the first hop can a prompt be cut, as all later servers must get the
-        same chunks. A chunk that is longer than the budget is computed alone there.
+        same chunks. There the first chunk is taken in any case, so that one-token steps cannot hold it up for ever.
         """
-        chosen = self._one_token_steps(budget_tokens)
-        left = budget_tokens - len(chosen)
-        for step in self._steps:
-            if step.message.prompt and left > 0:
-                prompt = _first_tokens(step, left)
-                if prompt.message.tokens > left and chosen:
-                    break
-                chosen.append(prompt)
-                left -= prompt.message.tokens
-        return chosen
+        steps, prompts = self._one_token_steps(budget_tokens), list[ReceivedMessage]()
+        left = budget_tokens - len(steps)
+        for step in (step for step in self._steps if step.message.prompt):
+            may_be_cut = step.message.first_block == 0
+            fits = left > 0 if may_be_cut else step.message.tokens <= left or not prompts
+            if not fits:
+                break
+            prompts.append(_first_tokens(step, left) if may_be_cut else step)
+            left -= prompts[-1].message.tokens
+        return steps + prompts
 
 
 def _first_tokens(step: ReceivedMessage, most: int) -> ReceivedMessage:
-    """Return a prompt's step with its first `most` tokens.
-
-    At later hops it keeps all tokens.
-    """
+    """Return a prompt's step with its first `most` tokens."""
     message = step.message
-    if message.first_block > 0 or message.hidden is None:
+    if message.hidden is None:
         return step
     return replace(step, message=replace(message, hidden=message.hidden[:, :most]))

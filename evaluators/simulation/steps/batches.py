@@ -64,7 +64,7 @@ def compute_batch(step_s, j, now_s, world):
     prompts = servers.free_at_s.size + j
     if speeds.batching == MIXED:
         tokens = min(float(queues.length[j]), speeds.budget_tokens)
-        steps, chunks = int(tokens), _fitting_chunks(j, prompts, speeds.budget_tokens - tokens, world)
+        steps, chunks = int(tokens), _fitting_chunks(prompts, speeds.budget_tokens - tokens, world)
     elif _prompt_is_first(j, prompts, world):
         steps, chunks = 0, 1
     else:
@@ -99,20 +99,21 @@ def _most_stacked(j, world):
 
 
 @compiled
-def _fitting_chunks(j, prompts, rest_tokens, world):
+def _fitting_chunks(prompts, rest_tokens, world):
     """Return how many waiting prompts fit into the rest of the budget.
 
-    At its first server a prompt is cut to the rest. A chunk that does not fit waits, and so do all behind it.
+    At its first server a prompt is cut to the rest. At later servers the first chunk is taken in any case, so that
+    one-token steps cannot hold it up for ever; another one that does not fit waits, and so do all behind it.
     """
     queues, slots = world.servers.queues, world.slots
     slot, chunks = queues.first[prompts], 0
     for _ in range(queues.length[prompts]):
-        if rest_tokens <= 0:
-            break
-        if slots.chunk_tokens[slot] > rest_tokens:
-            if slots.hop[slot] > 0:
+        if slots.hop[slot] == 0:
+            if rest_tokens <= 0:
                 break
-            slots.chunk_tokens[slot] = rest_tokens
+            slots.chunk_tokens[slot] = min(slots.chunk_tokens[slot], rest_tokens)
+        elif slots.chunk_tokens[slot] > rest_tokens and chunks > 0:
+            break
         rest_tokens -= slots.chunk_tokens[slot]
         chunks += 1
         slot = queues.behind[slot]

@@ -137,8 +137,9 @@ def _error(admission: Admission, step_s: Any, answer_s: float, error: Exception)
 
 def _busiest(layout: Layout, world: World) -> str:
     """Say which server was busiest up to the last arrival, and what helps."""
-    arrived, arrival_s = int(world.record.counts[0]), world.requests.arrival_s
-    utilisation = world.servers.busy_s[:-1] / (arrival_s[arrived - 1] - arrival_s[0])
+    arrival_s = world.requests.arrival_s[: int(world.record.counts[0])]
+    ahead_s = np.maximum(world.servers.free_at_s - arrival_s[-1], 0.0)  # of computations that had begun or were queued
+    utilisation = ((world.servers.busy_s - ahead_s) / (arrival_s[-1] - arrival_s[0]))[:-1]
     busiest = int(utilisation.argmax())
     name = layout.system.servers.name(busiest)
     return (

@@ -175,14 +175,20 @@ class StepSimulation:
         return tokens[: max(1, math.ceil(sum(self._blocks_of[server].values()) / self._model_blocks))]
 
     def _mixed(self, server: int) -> list[Step]:
-        """Return one-token steps and prompts within the budget; a prompt may be cut at its first server only."""
+        """Return one-token steps and prompts within the budget.
+
+        Only its first server may cut a prompt. The others take one chunk in any case.
+        """
         rest = self._rules.budget_tokens or 0
         together = [step for step in self._waiting[server] if not step.prompt_tokens][:rest]
         left = float(rest - len(together))
+        has_chunk = False
         for step in (step for step in self._waiting[server] if step.prompt_tokens):
-            if left == 0 or (step.prompt_tokens > left and not step.may_be_cut):
+            if step.may_be_cut and left > 0:
+                step.prompt_tokens = min(step.prompt_tokens, left)
+            elif step.may_be_cut or (has_chunk and step.prompt_tokens > left):
                 break
-            step.prompt_tokens = min(step.prompt_tokens, left)
+            has_chunk = True
             left -= step.prompt_tokens
             together.append(step)
         return together
