@@ -16,7 +16,7 @@ from tests.algorithms.test_dispatch import DISPATCHES
 from tests.evaluators.test_admission import chains_of
 from tests.evaluators.test_routed_simulation import SCHEMES, crowded_rate_per_s, random_routed
 from tests.support.oracles.steps.computing import BETWEEN_FACTORS
-from tests.support.step_runs import (
+from tests.support.oracles.steps.runs import (
     assert_as_the_plain_simulator,
     chains_on_a_grid,
     jobs_on_a_grid,

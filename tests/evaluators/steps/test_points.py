@@ -17,8 +17,8 @@ from system.service.lockstep import Lockstep
 from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
 from tests.evaluators.test_admission import chains_of
+from tests.support.oracles.steps.runs import one_server, token_jobs
 from tests.support.project import case_of
-from tests.support.step_runs import one_server, token_jobs
 from workloads.jobs import Jobs
 
 SERVICES = [Steps(), Steps(batching="decode"), TokenBudget(), Lockstep()]

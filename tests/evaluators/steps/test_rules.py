@@ -13,7 +13,7 @@ from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
 from tests.evaluators.test_admission import chains_of
 from tests.support.oracles.instances import served_model
-from tests.support.step_runs import busy_s, one_server, token_jobs
+from tests.support.oracles.steps.runs import busy_s, one_server, token_jobs
 from workloads.jobs import Jobs
 
 MODELS = {
@@ -166,7 +166,7 @@ def test_a_prompt_is_cut_to_the_rest_of_the_budget():
 
 
 def test_rounds_of_two_jobs_are_as_computed_by_hand():
-    """Compute rounds by hand: visits take 0.2 s and the head 0.05 s a token.
+    """Compute rounds by hand: visits take 0.2 s, the head 0.05 s.
 
     Prompts take 1 s and one-token steps 0.1 s.
     """
