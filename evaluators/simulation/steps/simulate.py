@@ -140,11 +140,9 @@ def _busiest(layout: Layout, world: World) -> str:
     arrived, arrival_s = int(world.record.counts[0]), world.requests.arrival_s
     utilisation = world.servers.busy_s[:-1] / (arrival_s[arrived - 1] - arrival_s[0])
     busiest = int(utilisation.argmax())
+    share = min(utilisation[busiest], 1.0)  # a computation counts as a whole once its end is known, which may be later
     name = layout.system.servers.name(busiest)
-    return (
-        f"steps wait for each other, and {name} computed {utilisation[busiest]:.0%} of the time; lower the rate or "
-        "add servers"
-    )
+    return f"steps wait for each other, and {name} computed {share:.0%} of the time; lower the rate or add servers"
 
 
 def job_times(record: StepLog, jobs: Jobs, by: dict[str, Any]) -> JobTimes:
