@@ -172,7 +172,8 @@ def test_options_of_a_service_model_override_those_of_its_file(folder):
     [
         (
             "stepz",
-            "service = stepz: unknown; did you mean steps or lockstep? Choose one of independent, lockstep, steps, token_budget",
+            "service = stepz: unknown; did you mean steps or lockstep? Choose one of independent, lockstep, steps, "
+            "token_budget",
         ),
         ({"name": 3}, "service = 3: unknown; choose one of independent, lockstep, steps, token_budget"),
         ({"batching": "decode"}, "name of service is missing: give the name of a service model, such as steps"),
