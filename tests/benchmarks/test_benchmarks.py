@@ -18,7 +18,7 @@ from tests.benchmarks.support.peers import ciw_responses_s, heap_responses_s, ne
 from tests.benchmarks.support.scale import TINY
 from tests.benchmarks.support.simpy_steps import simpy_step_times_s
 from tests.evaluators.test_admission import chains_of
-from tests.support.step_runs import token_jobs
+from tests.support.oracles.steps.runs import token_jobs
 
 
 @pytest.mark.slow

@@ -170,15 +170,19 @@ def test_options_of_a_service_model_override_those_of_its_file(folder):
 @pytest.mark.parametrize(
     ("service", "message"),
     [
-        ("stepz", "service = stepz: unknown; did you mean steps? Choose one of independent, steps"),
-        ({"name": 3}, "service = 3: unknown; choose one of independent, steps"),
+        (
+            "stepz",
+            "service = stepz: unknown; did you mean steps or lockstep? Choose one of independent, lockstep, steps, "
+            "token_budget",
+        ),
+        ({"name": 3}, "service = 3: unknown; choose one of independent, lockstep, steps, token_budget"),
         ({"batching": "decode"}, "name of service is missing: give the name of a service model, such as steps"),
         (None, "service is missing: give the name of a service model, such as steps"),
         (["steps"], "service = ['steps']: must be the name of a service model, such as steps"),
         (
             {"name": "steps", "baching": "decode"},
-            "key of service = baching: unknown; did you mean batching? Choose one of batching, "
-            "further_share, handling_s, name, slowdown, slowdown_cv",
+            "key of service = baching: unknown; did you mean batching or stacking? Choose one of "
+            "batch_curve, batching, handling_s, head_s, name, prefill_chunk_tokens, slowdown, slowdown_cv, stacking",
         ),
         (
             {"name": "independent", "slowdown": 2},

@@ -81,7 +81,7 @@ def test_a_stack_takes_a_step_and_a_share_of_it_for_each_further_one(share):
 
 @pytest.mark.parametrize(("once_s", "slower_s"), [(0.1, 0.3), (0.5, 0.5)])
 def test_weights_are_read_once_for_a_prompt_and_the_steps_beside_it(once_s, slower_s):
-    """Let three steps take 0.3 s a block together, as long as their weights need."""
+    """Let three steps take 0.3 s a block together."""
     block_s, curve = np.array([once_s, 0.01, 0.2]), np.array([0.25, 1.0])
     assert batch_s(7.0, 0.0, 3, 2, block_s, curve) == pytest.approx(2 * (slower_s + 7 * 0.01), rel=1e-12)
     later_chunk_s = 2 * (max(once_s, 0.2) + 7 * 0.01)

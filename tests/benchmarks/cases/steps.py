@@ -41,7 +41,7 @@ MODELS: dict[str, tuple[ServiceModel, float, float]] = {
 
 
 def step_benchmarks(scale: Scale) -> list[Benchmark]:
-    """Return the benchmarks of every way to compute steps: alone, beside the plain simulator, and beside others."""
+    """Return the benchmarks of every way to compute steps, alone and beside peers."""
     description = f"visits of {scale.step_jobs:,} jobs to servers, {MEAN_TOKENS} tokens each, {SERVERS} servers"
     few = scale.step_peer_jobs
     jffc = Peer("JFFC, jobs/s", rate(lambda: simulated_mean_s(FOUR_CHAINS, scale.jobs, JFFC), scale.jobs), 1.5)

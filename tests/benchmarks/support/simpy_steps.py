@@ -9,7 +9,7 @@ from workloads.jobs import Jobs
 
 
 def simpy_step_times_s(chains: Composition, jobs: Jobs) -> list[tuple[float, float]]:
-    """Return the times to the first token and to the end of each job, from its arrival on.
+    """Return the times from each job's arrival to its first token and end.
 
     Servers are resources for one user. Free slots of chains are in a `PriorityStore`, the fastest chain on top, which
     is JFFC.

@@ -16,7 +16,7 @@ from tests.algorithms.test_dispatch import DISPATCHES
 from tests.evaluators.test_admission import chains_of
 from tests.evaluators.test_routed_simulation import SCHEMES, crowded_rate_per_s, random_routed
 from tests.support.oracles.steps.computing import BETWEEN_FACTORS
-from tests.support.step_runs import (
+from tests.support.oracles.steps.runs import (
     assert_as_the_plain_simulator,
     chains_on_a_grid,
     jobs_on_a_grid,
@@ -82,7 +82,7 @@ in_queues = pytest.mark.parametrize("model", [name for name, (kind, *_) in MODEL
 
 
 def assert_as_plain_with_queues(cases: list[tuple[Layout, Callable]], service: ServiceModel) -> None:
-    """Compare with the plain simulator; steps must have waited for servers, and jobs for slots."""
+    """Compare with the plain simulator; steps and jobs must have waited."""
     queued = waited = 0
     for layout, jobs in cases:
         run = assert_as_the_plain_simulator(layout, jobs, service)
@@ -105,7 +105,7 @@ def test_every_job_on_chains_is_served_as_in_the_plain_simulator(model, further)
 @every_model
 @every_further
 def test_events_at_one_instant_come_in_the_order_of_the_plain_simulator(model, further):
-    """Take times from a grid, so that many jobs, steps and servers meet at exactly the same instants."""
+    """Take times from a grid, so that many events come at the same instants."""
     rng, cases = np.random.default_rng(512), []
     for name, load in POLICIES:
         chains = chains_on_a_grid(rng).under(DISPATCHES[name])

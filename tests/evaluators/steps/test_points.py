@@ -17,8 +17,8 @@ from system.service.lockstep import Lockstep
 from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
 from tests.evaluators.test_admission import chains_of
+from tests.support.oracles.steps.runs import one_server, token_jobs
 from tests.support.project import case_of
-from tests.support.step_runs import one_server, token_jobs
 from workloads.jobs import Jobs
 
 SERVICES = [Steps(), Steps(batching="decode"), TokenBudget(), Lockstep()]
@@ -121,7 +121,10 @@ def test_server_may_be_overloaded_below_a_load_of_1():
 
 @every_service
 def test_an_overloaded_server_is_noticed_under_every_model(service):
-    """Send 10 prompts a second to a server that computes 5; its 50 slots would serve 250 by equation (2)."""
+    """Send 10 prompts a second to a server that computes 5.
+
+    By equation (2) its 50 slots would serve 250.
+    """
     layout = one_server(50, (0.0, 0.0, 0.0), (0.0, 1e-3, 0.0)).at_rate(10.0)
     jobs = Jobs(np.arange(3000) / 10, np.ones(3000), np.array([[100.0, 0.0]]), np.zeros(3000))
     message = r"seen after 1000 of 3000 arrivals; steps wait for each other, and .* computed 100% of the time; lower"

@@ -13,7 +13,7 @@ from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
 from tests.evaluators.test_admission import chains_of
 from tests.support.oracles.instances import served_model
-from tests.support.step_runs import busy_s, one_server, token_jobs
+from tests.support.oracles.steps.runs import busy_s, one_server, token_jobs
 from workloads.jobs import Jobs
 
 MODELS = {
@@ -32,7 +32,7 @@ def service_of(model: str, **further) -> ServiceModel:
     return kind(**settings | further)
 
 
-def at(arrival_s: list[float], *lengths: tuple[float, float]) -> Jobs:
+def jobs_at(arrival_s: list[float], *lengths: tuple[float, float]) -> Jobs:
     """Return jobs with (input tokens, output tokens after the first)."""
     count = len(arrival_s)
     return Jobs(np.array(arrival_s), np.ones(count), np.array(lengths, dtype=np.float64), np.zeros(count))
@@ -70,7 +70,7 @@ def test_chunks_of_a_job_alone_pass_all_servers_one_after_the_other(model, chunk
     servers, head_s = chains.system.servers, 0.03
     prompt, further = 100, 5
     run = simulate_steps(
-        chains, at([0.0], (prompt, further)), service_of(model, prefill_chunk_tokens=chunk_tokens, head_s=head_s)
+        chains, jobs_at([0.0], (prompt, further)), service_of(model, prefill_chunk_tokens=chunk_tokens, head_s=head_s)
     )
     path = list(zip(chains.chain(0).servers, chains.chain(0).blocks, strict=True))
     first_token_s = head_s
@@ -87,7 +87,10 @@ def test_chunks_of_a_job_alone_pass_all_servers_one_after_the_other(model, chunk
 
 
 def two_servers(slots: int, *block_s: tuple) -> Composition:
-    """Return a chain of two servers, each with one of 2 blocks, that serves `slots` jobs at once without messages."""
+    """Return a chain of two servers that serves `slots` jobs at once without messages.
+
+    Each server has one of 2 blocks.
+    """
     servers = Servers([1 + slots * 0.1] * 2, [(0.0, 0.0, 0.0)] * 2, block_s)
     system = System(served_model(2), servers, 1.0, (1.0, 100.0, 10.0))
     hops = np.array([0, 1]), np.ones(2, np.int64), np.array([0, 2])
@@ -96,7 +99,7 @@ def two_servers(slots: int, *block_s: tuple) -> Composition:
 
 @every_model
 def test_servers_compute_every_token_of_every_prompt_once(model):
-    """Let only prompt tokens take time, so that busy times do not depend on batches and chunks."""
+    """Let only prompt tokens take time, so that batches and chunks save none."""
     chain, jobs = two_servers(6, (0.0, 0.01, 0.0), (0.0, 0.03, 0.0)), token_jobs(np.random.default_rng(523), 200, 0.2)
     for further in ({}, {"prefill_chunk_tokens": 50}, {"handling_s": 0.01, "head_s": 0.01}):
         run = simulate_steps(chain, jobs, service_of(model, **further))
@@ -106,7 +109,7 @@ def test_servers_compute_every_token_of_every_prompt_once(model):
 
 @every_model
 def test_stacks_as_long_as_their_steps_in_turn_take_as_much_busy_time(model):
-    """Let only one-token steps take time, and a stack of n of them n times that of one."""
+    """Let a stack of n one-token steps take n times as long as one."""
     chain, jobs = two_servers(6, (0.0, 0.0, 0.1), (0.0, 0.0, 0.3)), token_jobs(np.random.default_rng(524), 200, 0.2)
     run = simulate_steps(chain, jobs, service_of(model, batch_curve={2: 2.0, 3: 3.0}))
     assert busy_s(run) == pytest.approx(np.array([0.1, 0.3]) * jobs.lengths[:, 1].sum(), rel=1e-9)
@@ -129,14 +132,14 @@ def test_stacks_in_turn_keep_a_server_busy_as_long_as_single_steps():
 
 
 def test_an_ample_budget_without_waiting_prompts_is_decoding():
-    """Let prompts come while no one-token step waits: times modulo the period of a token, 1.125 s, are apart.
+    """Let prompts come while no one-token step waits.
 
-    The tokens of the first job are computed from 0 to 0.125 s of each period; those of the others arrive meanwhile and
-    are computed together. Their prompts are computed from 0.78 s to 1.0625 s.
+    A job alone has a token every 1.125 s. The tokens of the first job are computed from 0 to 0.125 s of this period;
+    those of the others arrive meanwhile and are computed together. Their prompts are computed from 0.78 s to 1.0625 s.
     """
     composition = one_server(9, (1.5, 0.0, 1.0), (0.125, 0.0, 0.0625))
     starts_s = [0.0, *(1.125 * n + phase for n, phase in ((3, 0.0625), (6, 0.03125), (9, 0.046875)))]
-    jobs = at(starts_s, (8, 60), (8, 50), (8, 45), (8, 40))
+    jobs = jobs_at(starts_s, (8, 60), (8, 50), (8, 45), (8, 40))
     stacked, mixed = (
         simulate_steps(composition, jobs, service)
         for service in (Steps(batching="decode", batch_curve={2: 1.5}), TokenBudget(batch_curve={2: 1.5}))
@@ -146,14 +149,15 @@ def test_an_ample_budget_without_waiting_prompts_is_decoding():
 
 
 def test_a_prompt_is_cut_to_the_rest_of_the_budget():
-    """Compute by hand: one server with 2 blocks, a budget of 8 tokens, and a prompt that is sent as 12 tokens.
+    """Compute by hand how a prompt of 12 tokens is cut.
 
+    There is one server with 2 blocks and a budget of 8 tokens.
     The first job's token is there at 3.05, after 1.1 + 0.6 + 1.1 for its prompt. The second job's prompt of 8 tokens is
     there at 1.8 and computed until 3.1. Then the token and 7 of the third job's 12 tokens (there at 0.3 + 2.2) take
     2 x (1 + 7 x 0.05) = 2.7. These 7 are back at 5.8 + 1.7; the other 5 are there at 9 and take 2 x (1 + 0.25).
     """
     composition = one_server(3, (2.0, 0.2, 0.5), (0.25, 0.05, 1.0))
-    run = simulate_steps(composition, at([0.0, 0.0, 0.3], (1, 1), (8, 0), (12, 0)), TokenBudget(budget_tokens=8))
+    run = simulate_steps(composition, jobs_at([0.0, 0.0, 0.3], (1, 1), (8, 0), (12, 0)), TokenBudget(budget_tokens=8))
     assert run.times.first_token_s == pytest.approx([2.8, 3.1 + 1.8, 11.5 + 1.5 - 0.3])
     assert run.times.response_s == pytest.approx([5.8 + 0.25, 4.9, 12.7])
     assert run.times.parts["compute"] == pytest.approx([0.6 + 2.7, 1.3, 2.7 + 2.5])
@@ -162,9 +166,12 @@ def test_a_prompt_is_cut_to_the_rest_of_the_budget():
 
 
 def test_rounds_of_two_jobs_are_as_computed_by_hand():
-    """Let prompts take 1 s, one-token steps 0.1 s, visits 0.2 s and the head 0.05 s a token."""
+    """Compute rounds by hand: visits take 0.2 s, the head 0.05 s.
+
+    Prompts take 1 s and one-token steps 0.1 s.
+    """
     composition = one_server(2, (0.2, 0.0, 0.2), (0.5, 0.0, 0.05))
-    jobs = at([0.0, 0.1], (3, 2), (3, 2))
+    jobs = jobs_at([0.0, 0.1], (3, 2), (3, 2))
     run = simulate_steps(composition, jobs, Lockstep(head_s=0.05))
     # Round 1: a prompt; 0.2 + 1 + 0.05 = 1.25. Round 2: a token and the other prompt, which takes longer than the
     # token; 0.2 + 1 + 0.1 = 1.3. Round 3: two tokens; 0.2 + 0.1 + 0.1 = 0.4. Round 4: the last one; 0.35.
@@ -176,9 +183,9 @@ def test_rounds_of_two_jobs_are_as_computed_by_hand():
 
 
 def test_lockstep_serves_tokens_before_prompts_and_prompts_in_order():
-    """Give a budget of 4 tokens to a job that decodes and two prompts of 5 tokens."""
+    """Give 4 tokens a round to a job that decodes and to two prompts."""
     composition = one_server(3, (0.0, 0.0, 0.0), (0.5, 0.0, 0.5))
-    jobs = at([0.0, 0.5, 0.6], (1, 5), (5, 0), (5, 0))
+    jobs = jobs_at([0.0, 0.5, 0.6], (1, 5), (5, 0), (5, 0))
     times = simulate_steps(composition, jobs, Lockstep(budget_tokens=4)).times
     # Rounds of 1 s: the prompt of the first; then a token of it beside 3 tokens of the second, beside 2 and 1 of the
     # third, beside 3 of the third, beside the last one of the third.
@@ -187,21 +194,21 @@ def test_lockstep_serves_tokens_before_prompts_and_prompts_in_order():
 
 @pytest.mark.parametrize(("stacking", "stacks"), [("all_waiting", 10), ("share_of_slots", 20)])
 def test_share_of_slots_stacks_as_many_steps_as_slots_over_blocks(stacking, stacks):
-    """Let four jobs decode 10 tokens each, once a long prompt has brought their steps together.
+    """Let four jobs decode together after a long prompt, 10 tokens each.
 
     They use 4 slots for one of 2 blocks each, so 2 of their steps are at each server at a time. The first stack has 3
     steps, as the job of the long prompt has a slot, too; the next has only the fourth.
     """
-    jobs = at([0.0] * 5, *[(1, 10)] * 4, (1000, 0))
+    jobs = jobs_at([0.0] * 5, *[(1, 10)] * 4, (1000, 0))
     service = Steps(batching="decode", stacking=stacking)
     run = simulate_steps(two_servers(5, (0.0, 1e-3, 0.5), (1e-9, 0.0, 1e-9)), jobs, service)
     assert busy_s(run)[0] == pytest.approx(1.004 + 0.5 * stacks, abs=1e-6)
 
 
 def test_the_head_computes_one_token_at_a_time():
-    """Let the head take longer than the servers: it is a queue that is always busy."""
+    """Let the head take longer than the servers, so that it is always busy."""
     composition = one_server(3, (0.0, 0.0, 0.0), (0.0, 1e-3, 1e-3))
-    jobs = at([0.0] * 3, *[(1, 4)] * 3)
+    jobs = jobs_at([0.0] * 3, *[(1, 4)] * 3)
     for service in (Steps(head_s=1.0), TokenBudget(head_s=1.0), Lockstep(head_s=1.0)):
         run = simulate_steps(composition, jobs, service)
         assert run.times.response_s.max() == pytest.approx(15.0, abs=0.05)
@@ -211,9 +218,9 @@ def test_the_head_computes_one_token_at_a_time():
 def test_handling_delays_the_next_step_and_not_the_job_itself():
     composition = one_server(2, (0.2, 0.0, 0.2), (0.5, 0.0, 0.05))
     alone, handled = (
-        simulate_steps(composition, at([0.0], (1, 3)), Steps(handling_s=seconds)) for seconds in (0.0, 0.1)
+        simulate_steps(composition, jobs_at([0.0], (1, 3)), Steps(handling_s=seconds)) for seconds in (0.0, 0.1)
     )
     assert handled.times.response_s == pytest.approx(alone.times.response_s)
     assert busy_s(handled) == pytest.approx(busy_s(alone))
-    both = simulate_steps(composition, at([0.0, 0.0], (1, 0), (1, 0)), Steps(handling_s=0.1))
+    both = simulate_steps(composition, jobs_at([0.0, 0.0], (1, 0), (1, 0)), Steps(handling_s=0.1))
     assert both.times.response_s == pytest.approx([1.2, 2.3])

@@ -14,7 +14,7 @@ BETWEEN_FACTORS = 7919  # in the list of factors, from the first one of a server
 
 
 def stack_ratio(points: Mapping[int, float], steps: int) -> float:
-    """Return the time of a stack over that of one step, by straight lines from size 1 on."""
+    """Return the time of a stack over that of one step, by straight lines."""
     known, slope = sorted({1: 1.0, **points}.items()), 0.0
     for (size, ratio), (larger, ratio_there) in pairwise(known):
         slope = (ratio_there - ratio) / (larger - size)

@@ -61,7 +61,7 @@ class Batch:
 
     @property
     def new_tokens(self) -> int:
-        """Return the number of tokens that the head computes: none for a prompt that is not complete."""
+        """Return how many tokens the head computes; incomplete prompts have none."""
         return len(self.steps) + sum(tokens == member.prompt_tokens for member, tokens in self.chunks)
 
 
@@ -136,7 +136,7 @@ class LockstepSimulation:
             self._continue(chain, batch, self._round(chain, batch), None)
 
     def _round(self, chain: int, batch: Batch) -> Stops:
-        """Yield when a batch arrives at which server, to run how many blocks; return the end of the round."""
+        """Yield arrivals of a batch with the server and its blocks; return the end."""
         now_s = self._now_s
         for server, _, blocks in self._path_of[chain]:
             half_s = self._trip_s(server, batch) / 2

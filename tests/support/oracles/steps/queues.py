@@ -109,7 +109,7 @@ class StepSimulation:
     def _prompt(
         self, start: Start, served: Served, prompt_tokens: float
     ) -> Generator[Step, tuple[float, float], float]:
-        """Yield the steps of a prompt, chunk by chunk, and return when it has passed the servers."""
+        """Yield the steps of a prompt chunk by chunk; return the end."""
         done, now_s = 0.0, served.start_s
         while done < prompt_tokens:
             tokens = min(prompt_tokens - done, self._rules.prefill_chunk_tokens or math.inf)
@@ -165,7 +165,7 @@ class StepSimulation:
         self._wake(server)
 
     def _stack(self, server: int) -> list[Step]:
-        """Return the first prompt, or the one-token steps that are computed with the first one."""
+        """Return the first prompt, or the one-token steps beside the first one."""
         queue = self._waiting[server]
         if queue[0].prompt_tokens:
             return queue[:1]
@@ -194,7 +194,7 @@ class StepSimulation:
         return together
 
     def _work(self, server: int, together: list[Step]) -> tuple[Computer, list[Step], float, float]:
-        """Return a server, its steps, the time of their computation and that of their handling."""
+        """Return a server, its steps, and the times of their computation and handling."""
         seconds = self._computers[server].computation_s(
             max(step.blocks for step in together),
             sum(step.prompt_tokens for step in together),
@@ -211,7 +211,7 @@ class StepSimulation:
 
 
 def _computed(step: Step, served: Served) -> Generator[Step, tuple[float, float], float]:
-    """Yield a step; return when it has been computed, and count the time as waiting and computation."""
+    """Yield a step, count its waiting and computation, and return the end."""
     begin_s, end_s = yield step
     served.queue_s += begin_s - step.arrival_s
     served.compute_s += end_s - begin_s

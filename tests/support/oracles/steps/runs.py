@@ -38,7 +38,7 @@ def one_server(slots: int, communication_s: tuple, block_s: tuple) -> Compositio
 
 
 def on_a_grid(servers: Servers) -> Servers:
-    """Return servers with the same memory whose times are few multiples of powers of 2.
+    """Return servers whose times are small multiples of powers of 2.
 
     Sums of such times are exact, and often equal.
     """
