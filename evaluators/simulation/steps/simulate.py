@@ -142,7 +142,10 @@ def _busiest(layout: Layout, world: World) -> str:
     utilisation = ((world.servers.busy_s - ahead_s) / (arrival_s[-1] - arrival_s[0]))[:-1]
     busiest = int(utilisation.argmax())
     name = layout.system.servers.name(busiest)
-    return f"steps wait for each other, and {name} computed {utilisation[busiest]:.0%} of the time; lower the rate or add servers"
+    return (
+        f"steps wait for each other, and {name} computed {utilisation[busiest]:.0%} of the time; lower the rate or "
+        "add servers"
+    )
 
 
 def job_times(record: StepLog, jobs: Jobs, by: dict[str, Any]) -> JobTimes:
