@@ -47,7 +47,6 @@ SMALLER = {
     "interference_response": ("demand.per_s=0.14,0.84", "tuning.capacity=2,7", "workload.job_count=1200"),
     "interference_chunks": (
         "service=steps,lockstep",
-        "service.prefill_chunk_tokens=2048,256",
         "demand.per_s=0.14,0.84",
         "workload.job_count=1200",
     ),

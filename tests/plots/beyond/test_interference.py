@@ -8,6 +8,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from plots.figures.beyond import interference_capacity, interference_chunks, interference_response
+from plots.files import try_to_draw
 from store.tables.labels import Labels
 from tests.support.made_up_results import results_of
 
@@ -19,7 +20,8 @@ LABELS = Labels(
     }
 )
 SERVICES = ("step queues", "My service")
-C, CHUNK, RATE = "tuning.capacity", "service.prefill_chunk_tokens", "demand.per_s"
+C, RATE = "tuning.capacity", "demand.per_s"
+CHUNK, BUDGET = "service.prefill_chunk_tokens", "service.budget_tokens"
 
 
 def rows_of(axes, measured):
@@ -107,11 +109,25 @@ def test_response_has_as_many_panels_as_rates():
 
 
 def test_chunks_have_a_curve_for_every_size_from_large_to_small():
-    axes = {"network": ["european", "mine"], "service": ["steps", "mine"], CHUNK: ["64", "700", "128"], RATE: ["0.2"]}
-    figure = drawn(interference_chunks, rows_of(axes, mean_response))
-    assert legend(figure) == [f"chunks of {tokens} tokens" for tokens in (700, 128, 64)]
+    both = {"network": ["european", "mine"], RATE: ["0.2"]}
+    chunks = rows_of(both | {"service": ["steps"], CHUNK: ["64", "700", "128"]}, mean_response)
+    budgets = rows_of(both | {"service": ["mine"], BUDGET: ["64", "700"]}, mean_response)
+    figure = drawn(interference_chunks, pd.concat([chunks, budgets], ignore_index=True))
+    assert legend(figure) == [f"{tokens} tokens at once" for tokens in (700, 128, 64)]
     titles = [axes.get_title() for axes in figure.axes]
-    names = [f"{network}, {service}" for network in LABELS.by_axis["network"].values() for service in SERVICES]
-    assert titles == names
-    colours = [tuple(curve.lines[0].get_color()) for curve in figure.axes[0].containers]
-    assert len(set(colours)) == 3
+    assert titles == [f"{network}, {service}" for network in LABELS.by_axis["network"].values() for service in SERVICES]
+    assert [len(means_in(axes)) for axes in figure.axes] == [3, 3, 3, 3]
+    assert means_in(figure.axes[1])["128 tokens at once"] == []
+    colours = {tuple(curve.lines[0].get_color()) for curve in figure.axes[0].containers}
+    assert len(colours) == 3
+
+
+def test_budget_beside_chunks_makes_further_curves():
+    axes = {"service": ["mine"], CHUNK: ["64", "700"], BUDGET: ["700", "900"], RATE: ["0.2"]}
+    figure = drawn(interference_chunks, rows_of(axes, mean_response))
+    assert len(legend(figure)) == 4
+
+
+def test_rows_without_chunks_say_what_they_lack():
+    rows = rows_of({"service": ["mine"], RATE: ["0.2", "0.3"]}, mean_response)
+    assert "lack 'service.prefill_chunk_tokens'" in try_to_draw(interference_chunks.draw, results_of(rows), LABELS)
