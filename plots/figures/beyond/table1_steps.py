@@ -38,7 +38,7 @@ STATISTICS = {
     "P99 response": "response_quantile_s at 0.99",
 }
 PANEL_IN, LINE_IN, HEAD_LINES = (3.9, 3.3), 0.22, 3
-TABLE_PT = 8
+TABLE_PT, MOST_TICKS = 8, 6
 ABOVE_PT = -34  # the label of the x axis stands beside the words of the columns, which are turned
 NOTE = (
     "Left: the 1000 requests of the trace, or as many synthetic ones, with Poisson arrivals. Right: the trace at its\n"
@@ -159,7 +159,8 @@ def _with_x(rows: pd.DataFrame, columns: Sequence[Column], labels: Labels) -> pd
 
 def _set_axes(axes: Axes, rates: pd.Series, columns: Sequence[Column]) -> None:
     """Set scales, ticks and labels of a panel."""
-    ticks = sorted(rates.unique())[::2]
+    distinct = sorted(rates.unique())
+    ticks = distinct[:: 1 + (len(distinct) > MOST_TICKS)]
     axes.set_xticks([*ticks, *(column.x for column in columns)], [*map(shown, ticks), *(c.words for c in columns)])
     for text in axes.get_xticklabels()[len(ticks) :]:
         text.set(rotation=90, fontsize="small")
