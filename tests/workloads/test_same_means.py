@@ -21,7 +21,8 @@ from workloads.synthetic import SyntheticWorkload, is_poisson_exponential
 LIMIT = 4.5  # standard errors
 ROUNDING = 1e-8
 OF_A_STEP_S = 1e-9  # next to nothing, but no time may be 0
-RECORDED = ("azure_code", "azure_code_first_1000", "azure_code_start", "azure_conversation")
+RECORDED = ("azure_code", "azure_code_first_1000", "azure_code_first_1000_poisson", "azure_code_start")
+RECORDED += ("azure_conversation",)
 TREATED = ("synthetic_code", "trace")  # with a choice for over-long requests
 CASES = [
     *((name, "truncate") for name in choices("workload") if name not in RECORDED),

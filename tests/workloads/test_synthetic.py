@@ -1,24 +1,29 @@
 """Synthetic workloads: the paper's exponential model and the one calibrated to the Azure code trace."""
 
-from pathlib import Path
+from functools import cache
 
 import numpy as np
 import pytest
-import yaml
 from hydra.utils import instantiate
 
 from system import InputError, RandomStreams
+from tests.support.project import case_of
 from workloads.arrivals import MarkovModulatedPoisson, Poisson
 from workloads.preflight import preflight_facts
 from workloads.synthetic import CalibratedWorkload, QuantileTable, SyntheticWorkload
 
-CONF = Path(__file__).parents[2] / "conf" / "workload"
-SYNTHETIC = ["poisson_exponential", "gamma", "hyperexponential", "mmpp", "synthetic_code"]
+SYNTHETIC = ["poisson_exponential", "gamma", "hyperexponential", "mmpp", "synthetic_code", "synthetic_code_poisson"]
 LIMIT = 4.0  # standard errors
 
 
+@cache
+def configuration(name):
+    """Return the configuration of a workload, with the files that its own builds on."""
+    return case_of(f"workload={name}")["workload"]
+
+
 def configured(name, **changes):
-    return instantiate(yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8")), **changes)
+    return instantiate(configuration(name), **changes)
 
 
 def exponential(**changes):

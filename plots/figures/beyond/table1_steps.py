@@ -38,7 +38,7 @@ STATISTICS = {
     "P99 response": "response_quantile_s at 0.99",
 }
 PANEL_IN, LINE_IN, HEAD_LINES = (3.9, 3.3), 0.22, 3
-TABLE_PT = 8
+TABLE_PT, MOST_TICKS = 8, 6
 ABOVE_PT = -34  # the label of the x axis stands beside the words of the columns, which are turned
 NOTE = (
     "Left: the 1000 requests of the trace, or as many synthetic ones, with Poisson arrivals. Right: the trace at its\n"
@@ -57,7 +57,7 @@ class Column(NamedTuple):
 
 
 def draw(results: Results, labels: Labels) -> Figure:
-    """Draw a line of panels for each set of constants, and the table below them."""
+    """Draw a line of panels for each set of constants, and a table below."""
     rows, curves = curves_of(mean_responses(results.rows), labels, SHOWN, "algorithm")
     panels = _panels(Results(rows, results.points))
     columns = len({_model(panel) for panel in panels})
@@ -86,7 +86,10 @@ def note(results: Results) -> str:
 
 
 def _panels(results: Results) -> list[Panel]:
-    """Return a panel for each set of constants and service model, those of `MODELS` first."""
+    """Return a panel for each set of constants and service model.
+
+    Service models in `MODELS` come first, in that order.
+    """
     panels = panels_over(results, [CONSTANTS, *MODEL])
     models = in_order(map(_model, panels), MODELS)
     sets = list(dict.fromkeys(panel.setting[CONSTANTS] for panel in panels))
@@ -94,7 +97,7 @@ def _panels(results: Results) -> list[Panel]:
 
 
 def _share_y(frames: Sequence[Axes], panels: Sequence[Panel]) -> None:
-    """Give the panels of one set of constants the same y axis, so that service models can be compared."""
+    """Give all service models under one set of constants the same y axis."""
     for constants in {panel.setting[CONSTANTS] for panel in panels}:
         alike = [axes for axes, panel in zip(frames, panels, strict=False) if panel.setting[CONSTANTS] == constants]
         lows, highs = zip(*(axes.get_ylim() for axes in alike), strict=True)
@@ -113,7 +116,7 @@ def _is_curve(rows: pd.DataFrame) -> pd.Series:
 
 
 def _draw_panel(axes: Axes, panel: Panel, curves: Sequence[Curve], unstable: set[str], labels: Labels) -> None:
-    """Draw the curves, the points of the trace and the published means of a panel."""
+    """Draw the curves, the trace and the published means of a panel."""
     rows = panel.rows.assign(is_curve=_is_curve(panel.rows))
     rates = rows.loc[rows["is_curve"], RATE]
     columns = _columns(rows[~rows["is_curve"]], labels, rates)
@@ -133,7 +136,10 @@ def _draw_panel(axes: Axes, panel: Panel, curves: Sequence[Curve], unstable: set
 
 
 def _columns(rows: pd.DataFrame, labels: Labels, rates: pd.Series) -> list[Column]:
-    """Return the columns right of the rates: one for each rate of the trace, then the published one."""
+    """Return the columns right of the rates.
+
+    There is one for each rate of the trace, then that of the published means.
+    """
     words = [_rate_words(demand, rate, labels) for demand, rate in rows[[DEMAND, RATE]].drop_duplicates().to_numpy()]
     first, step = (rates.max(), (rates.max() - rates.min()) / 8) if len(rates) else (0.0, 1.0)
     return [Column(text, first + step * number) for number, text in enumerate([*words, PUBLISHED], 1)]
@@ -153,7 +159,8 @@ def _with_x(rows: pd.DataFrame, columns: Sequence[Column], labels: Labels) -> pd
 
 def _set_axes(axes: Axes, rates: pd.Series, columns: Sequence[Column]) -> None:
     """Set scales, ticks and labels of a panel."""
-    ticks = sorted(rates.unique())[::2]
+    distinct = sorted(rates.unique())
+    ticks = distinct[:: 1 + (len(distinct) > MOST_TICKS)]
     axes.set_xticks([*ticks, *(column.x for column in columns)], [*map(shown, ticks), *(c.words for c in columns)])
     for text in axes.get_xticklabels()[len(ticks) :]:
         text.set(rotation=90, fontsize="small")
@@ -167,7 +174,10 @@ def _set_axes(axes: Axes, rates: pd.Series, columns: Sequence[Column]) -> None:
 
 
 def table(results: Results, labels: Labels) -> pd.DataFrame:
-    """Return the published table beside the simulated ones of the trace, under the first set of constants."""
+    """Return the published table beside the simulated ones of the trace.
+
+    These are of the first set of constants.
+    """
     rows = results.rows[results.rows[CONSTANTS] == _first_constants(results.rows)]
     replayed = rows[~_is_curve(rows)]
     texts = _texts(replayed, labels)
@@ -187,7 +197,10 @@ def _first_constants(rows: pd.DataFrame) -> str:
 
 
 def _texts(rows: pd.DataFrame, labels: Labels) -> dict[tuple[str, str, str], str]:
-    """Return means with their half-widths as text by scheme, head of the column, and metric."""
+    """Return means with their half-widths as text.
+
+    The keys are scheme, head of the column, and metric.
+    """
     point = ["algorithm", DEMAND, RATE, *MODEL]
     means = complete_means(rows, [*point, "metric", "at"])
     models = [_key(values) for values in means[list(MODEL)].to_numpy()]

@@ -64,7 +64,10 @@ def times(rows, metric="response_mean_s", at=None, **axes):
 
 @pytest.fixture
 def drawn():
-    """Return a function that draws rows and returns the figure's panels and the axes of its table."""
+    """Return a function that draws rows.
+
+    It returns the panels of the figure and the axes of its table.
+    """
     figures = []
 
     def draw(rows):
