@@ -108,7 +108,7 @@ def _is_of_kinds(axis: str) -> bool:
 
 
 def _differs_between_runs(axis: str, rows: pd.DataFrame) -> bool:
-    """Return whether runs differ in a setting, and a service model predicts each of its values."""
+    """Return whether runs differ in a setting and each value is predicted."""
     if axis == "evaluator" or not {"evaluator", "service"} <= set(rows):
         return False
     values, is_run = rows[axis].astype(object).fillna(NONE), rows["evaluator"] == MEASURED

@@ -50,7 +50,7 @@ def draw_schemes(axes: Axes, panel: Panel, curves: Sequence[Curve], axis: str, t
 
 
 def draw_with_refusals(axes: Axes, panel: Panel, curves: Sequence[Curve], axis: str, title: str) -> None:
-    """Draw all curves of a panel with title and notes on points that are refused, as `REFUSALS` explains them."""
+    """Draw all curves of a panel with title and notes on refused points."""
     draw_curves(axes, panel.rows, curves, axis)
     _write_above(axes, [(line, _refused(line, panel, axis)) for line in curves], title)
 

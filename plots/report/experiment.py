@@ -93,7 +93,7 @@ def group_of(name: str) -> str:
 
 
 def _usable_module(name: str) -> Any:
-    """Return the module that draws an experiment; None if there is none or if it cannot be used.
+    """Return the module that draws an experiment, or None.
 
     The section of the experiment says why it cannot be used.
     """

@@ -85,7 +85,7 @@ def _is_first(name: str) -> bool:
 
 
 def _groups(experiments: Sequence[Shown]) -> Markup:
-    """Return a section for each group of experiments, in the order of their first experiments."""
+    """Return a section for each group of experiments, in order."""
     groups = dict.fromkeys(group_of(one[0]) for one in experiments)
     sections = (_sections(one for one in experiments if group_of(one[0]) == group) for group in groups)
     named = zip(groups, sections, strict=True)
