@@ -58,6 +58,7 @@ class Column(NamedTuple):
 
 def draw(results: Results, labels: Labels) -> Figure:
     """Draw a line of panels for each set of constants, and a table below."""
+    results = Results(*map(_with_all_axes, results))
     rows, curves = curves_of(mean_responses(results.rows), labels, SHOWN, "algorithm")
     panels = _panels(Results(rows, results.points))
     columns = len({_model(panel) for panel in panels})
@@ -83,6 +84,11 @@ def draw(results: Results, labels: Labels) -> Figure:
 def note(results: Results) -> str:
     """Return what the numbers are."""
     return NOTE.format(draws=draws_in(results.points))
+
+
+def _with_all_axes(listed: pd.DataFrame) -> pd.DataFrame:
+    """Return rows or points with all axes; nan in those that a sweep has not."""
+    return listed.assign(**{axis: float("nan") for axis in (RATE, *MODEL) if axis not in listed})
 
 
 def _panels(results: Results) -> list[Panel]:
@@ -178,7 +184,8 @@ def table(results: Results, labels: Labels) -> pd.DataFrame:
 
     These are of the first set of constants.
     """
-    rows = results.rows[results.rows[CONSTANTS] == _first_constants(results.rows)]
+    rows = _with_all_axes(results.rows)
+    rows = rows[rows[CONSTANTS] == _first_constants(rows)]
     replayed = rows[~_is_curve(rows)]
     texts = _texts(replayed, labels)
     heads = list(dict.fromkeys(head for _, head, _ in texts))

@@ -159,3 +159,13 @@ def test_a_sweep_without_poisson_arrivals_has_columns_only(drawn):
     for axes in panels:
         assert [text.get_text() for text in axes.get_xticklabels()] == ["native rate", "2.57/s", "published"]
         assert {"JFFC only", "My scheme"} <= {container.get_label() for container in axes.containers}
+
+
+def test_a_sweep_of_one_service_model_at_the_native_rate_is_drawn_too(drawn):
+    rows = made_up(rates=(), sets=("paper",))
+    rows = rows[(rows["service"] == "mine") & (rows["demand"] == "native")].drop(
+        columns=["service.batching", "demand.per_s"]
+    )
+    (axes,), _ = drawn(rows)
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["native rate", "published"]
+    assert list(table1_steps.table(results_of(rows), LABELS))[2:] == ["published", "native rate, My service"]
