@@ -5,12 +5,13 @@ reads their weights again.
 """
 
 from collections.abc import Sequence
+from math import inf
 
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from plots.drawing.curves import SERVICE, Curve, curves_of, mean_responses
+from plots.drawing.curves import NONE, SERVICE, Curve, curves_of, mean_responses
 from plots.drawing.panels import draws_in, panel_grid
 from plots.drawing.scheme_curves import REFUSALS, draw_with_refusals
 from plots.drawing.style import MOST_COLUMNS, legend_below, new_figure, share_logarithmic
@@ -27,7 +28,8 @@ WIDER = 1.08  # an axis of rates than its last rate
 def draw(results: Results, labels: Labels) -> Figure:
     """Draw a line of panels for each network and a column for each service model."""
     rows, points = with_tokens(mean_responses(results.rows)), with_tokens(results.points)
-    sizes = {shown(tokens): f"{shown(tokens)} tokens at once" for tokens in points[TOKENS].unique()}
+    sizes = {shown(tokens): f"{shown(tokens)} tokens at once" for tokens in points[TOKENS].dropna().unique()}
+    sizes[NONE] = "no limit stated"
     rows, drawn = curves_of(rows, joined([Labels({TOKENS: sizes}), labels]), [RATE, NETWORK, SERVICE], TOKENS)
     curves, grid = _in_order(drawn), panel_grid(Results(rows, points), NETWORK, SERVICE)
     size_in = (3.6 * len(grid[0]), 3.8 * len(grid))
@@ -53,6 +55,6 @@ def with_tokens(table: pd.DataFrame) -> pd.DataFrame:
 
 def _in_order(curves: Sequence[Curve]) -> list[Curve]:
     """Return the curves by falling number of tokens, in colours from dark to light."""
-    ordered = sorted(curves, key=lambda line: (-float(line.subject), line.label))
+    ordered = sorted(curves, key=lambda line: (-float(line.subject or inf), line.label))
     colours = sns.color_palette("viridis", len(ordered) + 1)  # the last one is too light on white
     return [line._replace(look=line.look | {"color": colour}) for line, colour in zip(ordered, colours, strict=False)]

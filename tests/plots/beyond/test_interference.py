@@ -128,6 +128,13 @@ def test_budget_beside_chunks_makes_further_curves():
     assert len(legend(figure)) == 4
 
 
+def test_point_without_chunks_and_budget_comes_first():
+    chunks = rows_of({"service": ["mine"], CHUNK: ["64", "700"], RATE: ["0.2"]}, mean_response)
+    plain = rows_of({"service": ["mine"], RATE: ["0.2"]}, mean_response)
+    figure = drawn(interference_chunks, pd.concat([chunks, plain], ignore_index=True))
+    assert legend(figure) == ["no limit stated", "700 tokens at once", "64 tokens at once"]
+
+
 def test_rows_without_chunks_say_what_they_lack():
     rows = rows_of({"service": ["mine"], RATE: ["0.2", "0.3"]}, mean_response)
     assert "lack 'service.prefill_chunk_tokens'" in try_to_draw(interference_chunks.draw, results_of(rows), LABELS)
