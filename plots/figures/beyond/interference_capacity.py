@@ -26,7 +26,7 @@ NOTE = "means of {draws} clusters with 95 % intervals, while jobs always wait"
 
 
 def draw(results: Results, labels: Labels) -> Figure:
-    """Draw rates on the left and the use of the busiest server on the right.
+    """Draw rates, and beside them the use of the busiest server.
 
     There is a line of panels for each combination of settings other than c and the service model.
     """
