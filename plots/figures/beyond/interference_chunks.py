@@ -26,7 +26,7 @@ WIDER = 1.08  # an axis of rates than its last rate
 
 
 def draw(results: Results, labels: Labels) -> Figure:
-    """Draw a line of panels for each network and a column for each service model."""
+    """Draw a line of panels for each network, a column for each service."""
     rows, points = with_tokens(mean_responses(results.rows)), with_tokens(results.points)
     sizes = {shown(tokens): f"{shown(tokens)} tokens at once" for tokens in points[TOKENS].dropna().unique()}
     sizes[NONE] = "no limit stated"
