@@ -43,9 +43,9 @@ def draw(results: Results, labels: Labels) -> Figure:
 
 
 def with_tokens(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with the column `TOKENS`: the size of chunks, or else the budget of a batch.
+    """Return the table with the column `TOKENS`.
 
-    Raises `KeyError` if the points have neither.
+    It is the size of chunks, or else the budget of a batch. Raises `KeyError` if the points have neither.
     """
     present = [axis for axis in (CHUNK, BUDGET) if axis in table]
     if not present:
