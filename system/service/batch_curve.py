@@ -19,7 +19,7 @@ from system.limits import STACK
 from system.servers import Servers
 
 Floats = NDArray[np.float64]
-BatchCurve = Mapping[int, float] | Literal["measured"]
+BatchCurve = Mapping[Any, float] | Literal["measured"]  # by whole sizes
 
 
 @compiled
@@ -72,14 +72,25 @@ def curves_of(batch_curve: BatchCurve, servers: Servers) -> Floats:
     return tables_of([ratios_of(points) for points in measured])
 
 
-def require_batch_curve(batch_curve: Any) -> None:
-    """Raise `InputError` unless this is `measured` or maps sizes to ratios."""
-    if batch_curve == "measured":
-        return
+def batch_curve_of(given: Any) -> BatchCurve:
+    """Return a given curve with whole sizes as keys, or `measured`.
+
+    Configurations that are stored as JSON have the sizes as text. Raises `InputError` unless it is one of these.
+    """
+    if given == "measured":
+        return "measured"
     remedy = "must be measured, or ratios to the time of a single step by size, such as {2: 1.2, 8: 2}"
-    require(isinstance(batch_curve, Mapping), "batch_curve", batch_curve, remedy)
-    for size, ratio in batch_curve.items():
-        is_size = isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= STACK
-        require(is_size, "batch_curve", size, f"must have whole sizes of stacks as keys, 1 to {STACK:,}")
-        is_ratio = is_finite_number(ratio) and ratio > 0 and (size > 1 or ratio == 1)
+    require(isinstance(given, Mapping), "batch_curve", given, remedy)
+    curve = {_size(key): ratio for key, ratio in given.items()}
+    for size, ratio in curve.items():
+        is_ratio = is_finite_number(ratio) and 0 < ratio and (size > 1 or ratio == 1)
         require(is_ratio, f"batch_curve of {size}", ratio, "must be above 0, and 1 for a single step")
+    return curve
+
+
+def _size(key: Any) -> int:
+    """Return the size of a stack; raise `InputError` unless it is whole."""
+    size = int(key) if isinstance(key, str) and key.isdecimal() and len(key) < 10 else key
+    is_size = isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= STACK
+    require(is_size, "batch_curve", key, f"must have whole sizes of stacks as keys, 1 to {STACK:,}")
+    return int(size)

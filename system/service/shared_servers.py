@@ -12,7 +12,7 @@ from system.code.compiler import compiled
 from system.errors import InputError
 from system.limits import CV, SLOWDOWN
 from system.servers import Servers
-from system.service.batch_curve import BatchCurve, curves_of, ratio_at, require_batch_curve
+from system.service.batch_curve import BatchCurve, batch_curve_of, curves_of, ratio_at
 from system.service.linear_law import STEP
 
 FACTORS = 1 << 16  # number of factors that are drawn; a longer run uses them again
@@ -55,7 +55,7 @@ class SharedServers:
     slowdown_cv: float = 0.0
 
     def __post_init__(self) -> None:
-        require_batch_curve(self.batch_curve)
+        object.__setattr__(self, "batch_curve", batch_curve_of(self.batch_curve))
         require_positive(slowdown=self.slowdown)
         require_not_negative(slowdown_cv=self.slowdown_cv)
         require_at_most(SLOWDOWN, slowdown=self.slowdown)
