@@ -87,7 +87,7 @@ def note(results: Results) -> str:
 
 
 def _with_all_axes(listed: pd.DataFrame) -> pd.DataFrame:
-    """Return rows or points with all axes; nan in those that a sweep has not."""
+    """Return rows or points with all axes; nan where a sweep has none."""
     return listed.assign(**{axis: float("nan") for axis in (RATE, *MODEL) if axis not in listed})
 
 
