@@ -83,7 +83,7 @@ def batch_curve_of(given: Any) -> BatchCurve:
     require(isinstance(given, Mapping), "batch_curve", given, remedy)
     curve = {_size(key): ratio for key, ratio in given.items()}
     for size, ratio in curve.items():
-        is_ratio = is_finite_number(ratio) and 0 < ratio and (size > 1 or ratio == 1)
+        is_ratio = is_finite_number(ratio) and ratio > 0 and (size > 1 or ratio == 1)
         require(is_ratio, f"batch_curve of {size}", ratio, "must be above 0, and 1 for a single step")
     return curve
 

@@ -74,7 +74,7 @@ def begin_job(step_s, slot, hops, now_s, world):
     """
     slots, speeds, record = world.slots, world.speeds, world.record
     if speeds.head_s > 0:
-        slots.server[slot, hops] = speeds.block_s.shape[0] - 1
+        slots.server[slot, hops], slots.blocks[slot, hops] = speeds.block_s.shape[0] - 1, 0
         hops += 1
     slots.hops[slot] = hops
     _write_times(step_s, slot, hops, slots, speeds, record)

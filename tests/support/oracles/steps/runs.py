@@ -40,8 +40,8 @@ def one_server(slots: int, communication_s: tuple, block_s: tuple) -> Compositio
 def on_a_grid(servers: Servers) -> Servers:
     """Return servers whose times are small multiples of powers of 2.
 
-    Sums of such times are exact, and often equal. A one-token step takes longer than the fixed part of a prompt, so that
-    later chunks pay for reading the weights.
+    Sums of such times are exact, and often equal. A one-token step takes longer than the fixed part of a prompt, so
+    that later chunks pay for reading the weights.
     """
     once, token = 2.0**-4, 2.0**-12
     step_s = np.array([once, token, once])
