@@ -57,7 +57,7 @@ def _rule(setting: dict[Any, Any], labels: Labels) -> str:
 
 
 def _band(axes: Axes, table: pd.DataFrame, band: float) -> None:
-    """Draw the line of equal times, the band around it, and axes of one scale."""
+    """Draw the line of equal times and the band around it."""
     values = table[[MEASURED, "predicted"]].to_numpy()
     ends = np.array([0.0, values.max() * MARGIN])
     axes.fill_between(ends, ends * (1 - band), ends * (1 + band), color="0.9")
