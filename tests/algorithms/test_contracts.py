@@ -27,6 +27,7 @@ from system import Composition, InfeasibleError, NotApplicableError, Placement, 
 from system.dispatch import DISPATCH, Dispatch
 from system.layout import Layout
 from system.random_streams import is_deterministic
+from system.service.model import ServiceModel
 from tests.support.oracles.instances import (
     poisson_jobs,
     random_placement,
@@ -360,6 +361,10 @@ def test_service_models_take_at_least_the_time_of_a_job_that_is_alone(name, sche
         except (InfeasibleError, UnstableError):
             continue
         jobs = token_jobs(rng, 100, 2 * system.arrival_rate_per_s)
+        if needs_chains(service) and not isinstance(layout, Composition):
+            with pytest.raises(NotApplicableError, match="needs chains"):
+                simulate_layout(layout, jobs, service)
+            return
         first, again = (simulate_layout(layout, jobs, service, np.random.default_rng(2)) for _ in range(2))
         times = first.times
         assert times.response_s.tobytes() == again.times.response_s.tobytes()
@@ -369,6 +374,11 @@ def test_service_models_take_at_least_the_time_of_a_job_that_is_alone(name, sche
         assert (times.service_s >= least_service_s(layout, jobs) * (1 - 1e-9)).all()
         served += 1
     assert served > 5
+
+
+def needs_chains(service: ServiceModel) -> bool:
+    """Return whether a service model is about batches of whole chains."""
+    return service.loop == "rounds"
 
 
 def least_service_s(layout: Layout, jobs: Jobs) -> np.ndarray:
@@ -411,6 +421,9 @@ def test_evaluators_that_need_chains_refuse_routed_schemes(name, evaluator, serv
     assert isinstance(draw.layout, RoutedComposition)
     if evaluator in CHAINS_ONLY:
         with pytest.raises(NotApplicableError, match=r"; use evaluator=simulation$"):
+            case.evaluator(draw, 0)
+    elif needs_chains(made("service", service)):
+        with pytest.raises(NotApplicableError, match=r"use service=steps or an algorithm with chains$"):
             case.evaluator(draw, 0)
     else:
         assert case.evaluator(draw, 0)

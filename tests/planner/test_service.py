@@ -148,10 +148,17 @@ def test_a_rate_that_is_too_high_is_refused_in_one_sentence():
             response_times(too_fast, workload)
 
 
+    """Return the settings of a service model's file and of those that it builds on."""
+    """Return the settings of a service model's file, with those of the files that it builds on."""
+    content = yaml.safe_load(path.read_text())
+    parents = [settings_in(path.with_stem(name)) for name in content.pop("defaults", ())]
+    return {key: value for settings in [*parents, content] for key, value in settings.items()}
+
+
 def test_equation_2_is_the_default_and_the_models_are_those_of_conf_service(folder):
     assert read(folder).service == NamedService() == NamedService("independent", {}, Independent())
     for path in FOLDER.glob("*.yaml"):
-        defaults = yaml.safe_load(path.read_text())
+        defaults = settings_in(path)
         service = read(folder, service=path.stem).service
         assert (service.name, service.options) == (path.stem, {})
         assert defaults.pop("_target_") == f"{type(service.model).__module__}.{type(service.model).__qualname__}"
@@ -173,9 +180,9 @@ def test_options_of_a_service_model_override_those_of_its_file(folder):
         (
             "stepz",
             "service = stepz: unknown; did you mean steps or lockstep? Choose one of independent, lockstep, steps, "
-            "token_budget",
+            "steps_decode, token_budget",
         ),
-        ({"name": 3}, "service = 3: unknown; choose one of independent, lockstep, steps, token_budget"),
+        ({"name": 3}, "service = 3: unknown; choose one of independent, lockstep, steps, steps_decode, token_budget"),
         ({"batching": "decode"}, "name of service is missing: give the name of a service model, such as steps"),
         (None, "service is missing: give the name of a service model, such as steps"),
         (["steps"], "service = ['steps']: must be the name of a service model, such as steps"),

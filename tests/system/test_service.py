@@ -258,7 +258,7 @@ def test_a_service_model_that_its_loop_cannot_simulate_is_refused(service, messa
 
 @pytest.mark.parametrize("service", [Steps(handling_s=0.1), Steps(slowdown=2.0), Steps(slowdown_cv=0.5)])
 def test_a_service_model_that_servers_cannot_reproduce_is_refused(service):
-    with pytest.raises(NotApplicableError, match=r"pace: paced servers do not imitate .*handling .*Steps\("):
+    with pytest.raises(NotApplicableError, match=r"pace: paced runs do not imitate .*handling .*Steps\("):
         Pace.of(service, np.array([1.0, 0.1, 0.2]), np.ones(1))
     curve = Steps(batch_curve={2: 1.5}).settings_of(random_system(np.random.default_rng(1)).servers)[0]
     assert Pace.of(Steps(), np.array([1.0, 0.1, 0.2]), curve).settings == (0.5, 1.0, 1.5)

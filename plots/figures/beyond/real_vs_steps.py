@@ -11,6 +11,7 @@ from plots.drawing.comparison_card import BANDS, LINES, card
 from plots.drawing.curves import axis_words
 from plots.drawing.predicted import MEASURED, cell_axes, kinds_in, means, with_kinds
 from plots.drawing.style import legend_below, looks_of, new_figure
+from plots.figures.beyond import real_vs_predicted as over_load
 from store.tables.labels import Labels
 from store.tables.reading import Results
 from store.tables.statistics import shown
@@ -23,7 +24,12 @@ NOTE = "each point: one load and capacity, means over {draws} runs; grey: within
 
 
 def draw(results: Results, labels: Labels) -> Figure:
-    """Draw predictions over measurements, a panel for each metric."""
+    """Draw predictions over measurements, a panel for each metric.
+
+    Without a measurement, draw the predictions over load.
+    """
+    if MEASURED not in set(results.rows["evaluator"]):
+        return over_load.draw(results, labels)
     table = _table(results.rows, labels)
     looks = looks_of({rule: rule for rule in table[RULE].unique()}, {})
     figure, panels = new_figure(len(BANDS))
