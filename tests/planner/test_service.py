@@ -149,7 +149,7 @@ def test_a_rate_that_is_too_high_is_refused_in_one_sentence():
 
 
 def settings_in(path):
-    """Return the settings of a service model's file and of those that it builds on."""
+    """Return a service model's settings, with those that it builds on."""
     content = yaml.safe_load(path.read_text())
     parents = [settings_in(path.with_stem(name)) for name in content.pop("defaults", ())]
     return {key: value for settings in [*parents, content] for key, value in settings.items()}
