@@ -63,7 +63,7 @@ def draw(results: Results, labels: Labels) -> Figure:
     panels = _panels(Results(rows, results.points))
     columns = len({_model(panel) for panel in panels})
     lines = -(-len(panels) // columns)
-    numbers = table(results, labels)
+    numbers = published_and_simulated(results, labels)
     height_in = LINE_IN * (len(numbers) + HEAD_LINES)
     size_in = (PANEL_IN[0] * columns, PANEL_IN[1] * lines + height_in + 1)
     heights = [PANEL_IN[1]] * lines + [height_in]
@@ -179,7 +179,7 @@ def _set_axes(axes: Axes, rates: pd.Series, columns: Sequence[Column]) -> None:
         set_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def table(results: Results, labels: Labels) -> pd.DataFrame:
+def published_and_simulated(results: Results, labels: Labels) -> pd.DataFrame:
     """Return the published table beside the simulated ones of the trace.
 
     These are of the first set of constants.

@@ -129,7 +129,7 @@ def test_means_without_a_steady_state_are_hollow_and_have_a_dagger(drawn):
     for axes in panels:
         hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white" and len(line.get_xdata())]
         assert sum(len(line.get_xdata()) for line in hollow) == (len(arrivals()) if axes is panels[1] else 0)
-    table = table1_steps.table(results_of(rows), LABELS).set_index(["scheme", "time (s)"])
+    table = table1_steps.published_and_simulated(results_of(rows), LABELS).set_index(["scheme", "time (s)"])
     marked = table.map(lambda text: "†" in text)
     serial = [head for head in table if "serial" in head]
     assert len(serial) == 2
@@ -139,7 +139,7 @@ def test_means_without_a_steady_state_are_hollow_and_have_a_dagger(drawn):
 
 def test_table_has_published_numbers_beside_those_of_the_trace():
     rows = made_up()
-    table = table1_steps.table(results_of(rows), LABELS).set_index(["scheme", "time (s)"])
+    table = table1_steps.published_and_simulated(results_of(rows), LABELS).set_index(["scheme", "time (s)"])
     models = ["equation (2)", "step queues, batching = serial", "step queues, batching = decode", "My service"]
     assert list(table) == ["published", *(f"{rate}, {model}" for rate in ("native rate", "2.57/s") for model in models)]
     assert table.loc["JFFC only", "published"].tolist() == ["10.0", "1.5", "8.5", "22.1", "29.6"]
@@ -168,4 +168,7 @@ def test_a_sweep_of_one_service_model_at_the_native_rate_is_drawn_too(drawn):
     )
     (axes,), _ = drawn(rows)
     assert [text.get_text() for text in axes.get_xticklabels()] == ["native rate", "published"]
-    assert list(table1_steps.table(results_of(rows), LABELS))[2:] == ["published", "native rate, My service"]
+    assert list(table1_steps.published_and_simulated(results_of(rows), LABELS))[2:] == [
+        "published",
+        "native rate, My service",
+    ]
