@@ -47,9 +47,6 @@ class ChunkLoop(Protocol):
     def keep(self, kept: Mask) -> None:
         """Keep only some jobs, renumbered from 0."""
 
-    def reserve(self, slot_count: int) -> None:
-        """Make room for this number of jobs in service."""
-
 
 def simulate_chunks(
     chunks: Iterable[Jobs], table: ChainTable, dispatch: Dispatch, request_delay_s: float = 0.0
@@ -60,7 +57,7 @@ def simulate_chunks(
     last chunk the jobs that still waited. Raises `InputError` if the policy's answer is invalid or it lets jobs wait
     for ever.
     """
-    return serve_chunks(chunks, table, dispatch, JobsLoop(int(table.capacity.sum()), request_delay_s))
+    return serve_chunks(chunks, table, dispatch, JobsLoop(request_delay_s))
 
 
 def serve_chunks(chunks: Iterable[Jobs], table: ChainTable, dispatch: Dispatch, loop: ChunkLoop) -> Iterator[TimedJobs]:
@@ -125,21 +122,21 @@ class _ChunkedRun:
 
     def _add_room(self, job_count: int) -> None:
         """Make room for jobs beyond the capacity, which may start after the last arrival."""
-        room, vacated = self._pad.size + job_count, self._state.vacated
-        self._pad = np.empty(room, np.int64)
-        self._loop.reserve(room)
+        vacated = self._state.vacated
+        self._pad = np.empty(self._pad.size + job_count, np.int64)
         self._state = self._state._replace(vacated=np.concatenate([vacated, np.empty(job_count, np.int64)]))
 
 
 class JobsLoop:
     """The loop of equation (2), where times are known when a job starts."""
 
-    def __init__(self, slot_count: int, request_delay_s: float) -> None:
-        self._ends, self._request_delay_s = empty_heap(slot_count), request_delay_s
+    def __init__(self, request_delay_s: float) -> None:
+        self._ends, self._request_delay_s = empty_heap(0), request_delay_s
 
     def serve(self, admission: Admission, jobs: Jobs, earlier: int, more_follow: bool) -> int:
         """Serve jobs, of which the first `earlier` have arrived before; return the loop's answer."""
         self._record = empty_record(len(jobs), np.empty(0))
+        self._make_room(admission.started.size)
         progress = jobs_loop.Progress(np.array([earlier, 0]), self._ends)
         return advance(admission, jobs, self._record, progress, more_follow, 0, self._request_delay_s)
 
@@ -155,11 +152,13 @@ class JobsLoop:
     def keep(self, kept: Mask) -> None:
         """Keep nothing of the jobs: the heap of ends numbers chains."""
 
-    def reserve(self, slot_count: int) -> None:
+    def _make_room(self, end_count: int) -> None:
         """Make room for this number of ends."""
-        ends, self._ends = self._ends, empty_heap(slot_count)
-        for column, before in zip(self._ends, ends, strict=True):
-            column[: before.size] = before
+        ends = self._ends
+        if ends.number.size < end_count:
+            self._ends = empty_heap(end_count)
+            for column, before in zip(self._ends, ends, strict=True):
+                column[: before.size] = before
 
 
 def _chains(admission: Admission) -> Chains:

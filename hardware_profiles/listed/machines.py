@@ -81,6 +81,7 @@ def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s:
     rtt_s = np.repeat([group.rtt_s for group in groups], counts)
     once_s, token_s = overheads_s
     block_s = np.array([group.gpu.block_coefficients_s(model) for group in groups])
+    curves = [group.gpu.batch_curve(model) for group in groups]
     servers = Servers(
         memory_gb=np.repeat([group.free_memory_gb for group in groups], counts),
         communication_s=communication_s(rtt_s, once_s, token_s),
@@ -88,7 +89,7 @@ def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s:
         names=names,
         orchestrator_rtt_s=rtt_s,
         rtt_s=between_servers_s(top, regions, [group.region for group in groups], counts),
-        batch_curves=tuple(group.gpu.batch_curve(model) for group in groups for _ in group.names),
+        batch_curves=tuple(curve for curve, count in zip(curves, counts, strict=True) for _ in range(count)),
         cost_per_hour=np.repeat([group.cost_per_hour for group in groups], counts),
         idle_w=np.repeat([group.gpu.idle_w for group in groups], counts),
         busy_w=np.repeat([group.gpu.busy_w for group in groups], counts),

@@ -18,7 +18,7 @@ from evaluators.admission.queues import append, take_first
 from evaluators.simulation.answers import FINISHED, IS_UNSTABLE
 from evaluators.simulation.stability import is_seen_unstable
 from evaluators.simulation.steps.state import WORLD
-from evaluators.simulation.steps.visits import answer_s, event_of, next_factor, slot_of, take_slot
+from evaluators.simulation.steps.visits import answer_s, end_job, event_of, next_factor, slot_of, take_slot
 from system.code.compiler import compiled, entry
 from system.dispatch import DISPATCH
 from system.service.linear_law import STEP
@@ -103,8 +103,9 @@ def _move(step_s, k, now_s, state, world):
     batches, servers, speeds = world.batches, world.servers, world.speeds
     index, end = state.hop_start[k] + batches.hop[k], state.hop_start[k + 1]
     batches.hop[k] += 1
-    if index == end and _new_tokens(k, world) * speeds.head_s > 0:
-        push(world.events, _after_head_s(k, now_s, world), MOVE | event_of(k, world.record))
+    head_s = _new_tokens(k, world) * speeds.head_s if index == end else 0.0
+    if head_s > 0:
+        push(world.events, _after_head_s(k, now_s, head_s, world), MOVE | event_of(k, world.record))
         return
     if index >= end:
         _end_round(k, now_s, world)
@@ -140,11 +141,10 @@ def _new_tokens(k, world):
 
 
 @compiled
-def _after_head_s(k, now_s, world):
-    """Return when the head has computed chain k's tokens."""
+def _after_head_s(k, now_s, seconds, world):
+    """Return when the head has computed chain k's tokens, which takes so many seconds."""
     servers = world.servers
     head = servers.free_at_s.size - 1
-    seconds = _new_tokens(k, world) * world.speeds.head_s
     end_s = max(now_s, servers.free_at_s[head]) + seconds
     servers.free_at_s[head] = end_s
     world.batches.compute_s[k] += seconds
@@ -177,15 +177,10 @@ def _end_round(k, now_s, world):
 @compiled
 def _end_job(slot, now_s, world):
     """Record a job's end, free its slot, and return the job."""
-    slots, record = world.slots, world.record
-    job = slots.job[slot]
-    record.end_s[job], record.compute_s[job] = now_s, slots.compute_s[slot]
+    slots = world.slots
     # What is neither computation nor communication is waiting; both have been subtracted.
-    record.queue_s[job] = max(slots.queue_s[slot] + now_s - record.start_s[job], 0.0)
-    record.counts[1] += 1
-    slots.free[slots.free_count[0]] = slot
-    slots.free_count[0] += 1
-    return job
+    slots.queue_s[slot] = max(slots.queue_s[slot] + now_s - world.record.start_s[slots.job[slot]], 0.0)
+    return end_job(slot, now_s, world)
 
 
 @compiled(inline=True)

@@ -56,7 +56,7 @@ def simulate_steps(
     """
     check_whole_tokens(jobs)
     admission = steps_admission(layout, jobs, service)
-    world = steps_world(layout, jobs, service, admission, rng)
+    world = steps_world(layout, jobs, service, rng, admission.started.size)
     check_after = first_check_of_servers(layout) if stop_unstable else 0
     answer = advance(admission, service, world, more_follow=False, check_after=check_after)
     check_rule(answer, admission)
@@ -87,11 +87,14 @@ def steps_admission(layout: Layout, jobs: Jobs, service: ServiceModel) -> Admiss
 
 
 def steps_world(
-    layout: Layout, jobs: Jobs, service: ServiceModel, admission: Admission, rng: np.random.Generator | None
+    layout: Layout, jobs: Jobs, service: ServiceModel, rng: np.random.Generator | None, slot_count: int
 ) -> World:
-    """Return the world before the first event, under a service model."""
+    """Return the world before the first event, under a service model.
+
+    At most `slot_count` jobs are in service at once.
+    """
     chains = len(layout.composition()) if service.loop == "rounds" else 0
-    return empty_world(speeds_of(layout, service, rng), jobs, admission.started.size, layout.most_hops, chains)
+    return empty_world(speeds_of(layout, service, rng), jobs, slot_count, layout.most_hops, chains)
 
 
 def check_whole_tokens(jobs: Jobs) -> None:

@@ -103,7 +103,7 @@ class StepLog(NamedTuple):
     end_s: Floats  # (n,), infinite before the end
     compute_s: Floats  # (n,), part of the service time; includes the steps in the same batches
     queue_s: Floats  # (n,), part of the service time
-    counts: Ints  # (3,): number of jobs that have arrived, that have ended, and number of events
+    counts: Ints  # (2,): number of jobs that have arrived, and number of events
     answer_s: Floats  # (1,), last answer of the service model's function; NaN until it has answered
 
 
@@ -182,7 +182,7 @@ def empty_log(job_count: int) -> StepLog:
     """Return a record for jobs that have not started."""
     start_s, first_token_s, end_s, compute_s, queue_s = (np.full(job_count, np.nan) for _ in range(5))
     end_s[:] = np.inf
-    return StepLog(start_s, first_token_s, end_s, compute_s, queue_s, np.zeros(3, np.int64), np.zeros(1))
+    return StepLog(start_s, first_token_s, end_s, compute_s, queue_s, np.zeros(2, np.int64), np.zeros(1))
 
 
 def _empty_batches(chain_count: int, slot_count: int) -> Batches:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from evaluators.admission.start import Admission, require_steps, served_by, table_of
 from evaluators.simulation.chunks import TimedJobs, serve_chunks
-from evaluators.simulation.steps.simulate import advance, check_whole_tokens, job_times
-from evaluators.simulation.steps.state import StepLog, empty_log, empty_world, requests_of, speeds_of
+from evaluators.simulation.steps.simulate import advance, check_whole_tokens, job_times, steps_world
+from evaluators.simulation.steps.state import StepLog, empty_log, requests_of
 from system.composition import Composition
 from system.dispatch import Dispatch
 from system.response import JobTimes
@@ -38,9 +38,8 @@ class StepsLoop:
 
     def __init__(self, chains: Composition, service: ServiceModel, rng: np.random.Generator | None) -> None:
         self._service = service
-        speeds, batches = speeds_of(chains, service, rng), len(chains) if service.loop == "rounds" else 0
         nobody = Jobs(np.empty(0), np.empty(0), np.empty((0, 2)), np.empty(0))
-        self._world = empty_world(speeds, nobody, chains.total_capacity, chains.most_hops, batches)
+        self._world = steps_world(chains, nobody, service, rng, chains.total_capacity)
 
     def serve(self, admission: Admission, jobs: Jobs, earlier: int, more_follow: bool) -> int:
         """Serve jobs, of which the first `earlier` have arrived before; return the loop's answer."""
@@ -66,9 +65,6 @@ class StepsLoop:
         new = np.cumsum(kept) - 1
         slots.job[is_busy] = new[slots.job[is_busy]]
         self._world = self._world._replace(record=_with_times(record, [times[kept] for times in record[:5]]))
-
-    def reserve(self, slot_count: int) -> None:
-        """Keep the room: no more jobs than the capacity are in service."""
 
 
 def _longer(record: StepLog, job_count: int) -> StepLog:

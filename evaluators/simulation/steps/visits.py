@@ -20,8 +20,8 @@ def event_of(slot, record):
 
     At one instant, events come in the order in which they were made.
     """
-    record.counts[2] += 1
-    return (record.counts[2] << NUMBER_BITS) | slot
+    record.counts[1] += 1
+    return (record.counts[1] << NUMBER_BITS) | slot
 
 
 @compiled
@@ -153,7 +153,6 @@ def end_job(slot, now_s, world):
     job = slots.job[slot]
     record.end_s[job] = now_s
     record.compute_s[job], record.queue_s[job] = slots.compute_s[slot], slots.queue_s[slot]
-    record.counts[1] += 1
     for hop in range(slots.hops[slot] if world.speeds.stack_blocks > 0 else 0):
         servers.slots_used[slots.server[slot, hop]] -= slots.blocks[slot, hop]
     slots.free[slots.free_count[0]] = slot
