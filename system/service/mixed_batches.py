@@ -1,8 +1,9 @@
 """Settings of service models in which one-token steps and prompts are computed in one batch."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from system.service.model import StepRules
+from system.service.model import Batching
 from system.service.shared_servers import SharedServers
 
 
@@ -13,20 +14,7 @@ class MixedBatches(SharedServers):
     A prompt has at most `prefill_chunk_tokens` tokens in a batch.
     """
 
+    batching: ClassVar[Batching] = "mixed"
+
     budget_tokens: int = 2048
     prefill_chunk_tokens: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.rules  # noqa: B018  # checks its fields
-
-    @property
-    def rules(self) -> StepRules:
-        """Return the rules by which a batch is formed."""
-        return StepRules(
-            batching="mixed",
-            budget_tokens=self.budget_tokens,
-            prefill_chunk_tokens=self.prefill_chunk_tokens,
-            handling_s=self.handling_s,
-            head_s=self.head_s,
-        )

@@ -1,7 +1,7 @@
 """Settings of all service models in which jobs share servers and slow each other."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from system.limits import CV, SLOWDOWN
 from system.servers import Servers
 from system.service.batch_curve import BatchCurve, batch_curve_of, curves_of, ratio_at
 from system.service.linear_law import STEP
+from system.service.model import StepRules
 
 FACTORS = 1 << 16  # number of factors that are drawn; a longer run uses them again
 
@@ -55,11 +56,21 @@ class SharedServers:
     slowdown_cv: float = 0.0
 
     def __post_init__(self) -> None:
+        self.rules  # noqa: B018  # checks the fields that it takes
         object.__setattr__(self, "batch_curve", batch_curve_of(self.batch_curve))
         require_positive(slowdown=self.slowdown)
         require_not_negative(slowdown_cv=self.slowdown_cv)
         require_at_most(SLOWDOWN, slowdown=self.slowdown)
         require_at_most(CV, slowdown_cv=self.slowdown_cv)
+
+    @property
+    def rules(self) -> StepRules:
+        """Return the rules by which steps are chosen.
+
+        They take the attributes that have the names of their fields.
+        """
+        names = (field.name for field in fields(StepRules))
+        return StepRules(**{name: getattr(self, name) for name in names if hasattr(self, name)})
 
     @property
     def deterministic(self) -> bool:
