@@ -47,6 +47,11 @@ def card(results: Results, labels: Labels) -> str:
     return "\n".join(lines)
 
 
+def time_name(metric: str) -> str:
+    """Return the name of a compared time, without its unit."""
+    return LINES[metric].removesuffix(" (s)")
+
+
 def _summary(table: pd.DataFrame, kinds: Sequence[Kind]) -> list[str]:
     """Return a line on the errors of each prediction.
 
@@ -65,7 +70,7 @@ def _summary(table: pd.DataFrame, kinds: Sequence[Kind]) -> list[str]:
 
 def _errors(relative: pd.DataFrame, kind: str, metric: str) -> str:
     error, band = relative.loc[relative["metric"] == metric, kind].dropna(), BANDS[metric]
-    name = LINES[metric].removesuffix(" (s)")
+    name = time_name(metric)
     if error.empty:
         return f"{name} not compared"
     inside = int((error.abs() <= band).sum())

@@ -90,6 +90,11 @@ def _texts_of(axis: Axis) -> Iterator[Text]:
             yield tick.label1
 
 
+def statistic_name(metric: str, quantile: float) -> str:
+    """Return the name of a statistic: its metric, with the quantile if it has one."""
+    return metric if isnan(quantile) else f"{metric} at {quantile:g}"
+
+
 def seconds_of(mean_s: float, half_width_s: float) -> str:
     """Return a mean with its half-width, rounded.
 

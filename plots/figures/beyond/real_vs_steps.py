@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plots.drawing.comparison_card import BANDS, LINES, card
+from plots.drawing.comparison_card import BANDS, card, time_name
 from plots.drawing.curves import axis_words
 from plots.drawing.predicted import MEASURED, cell_axes, kinds_in, means, with_kinds
 from plots.drawing.style import legend_below, looks_of, new_figure
@@ -39,8 +39,8 @@ def draw(results: Results, labels: Labels) -> Figure:
         for rule, look in looks.items():
             points = chosen[chosen[RULE] == rule]
             axes.plot(points[MEASURED], points["predicted"], **look | {"linestyle": "none", "label": rule})
-        axes.set(xlabel="measured (s)", ylabel="predicted (s)", title=_name(metric))
-    bands = " and ".join(f"{band:.0%} of the {_name(metric)}" for metric, band in BANDS.items())
+        axes.set(xlabel="measured (s)", ylabel="predicted (s)", title=time_name(metric))
+    bands = " and ".join(f"{band:.0%} of the {time_name(metric)}" for metric, band in BANDS.items())
     legend_below(figure, panels, 2, NOTE.format(draws=int(results.rows["draws"].max()), bands=bands))
     return figure
 
@@ -69,7 +69,3 @@ def _band(axes: Axes, table: pd.DataFrame, band: float) -> None:
     axes.fill_between(ends, ends * (1 - band), ends * (1 + band), color="0.9")
     axes.plot(ends, ends, color="0.5", linewidth=1)
     axes.set(xlim=ends, ylim=ends)
-
-
-def _name(metric: str) -> str:
-    return LINES[metric].removesuffix(" (s)")

@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator
 
 from plots.claims.rules import claim_rules
 from plots.drawing.curves import MEAN, Curve, axis_words, curves_of, mean_responses
 from plots.drawing.panels import Panel, draws_in, panels_over
-from plots.drawing.style import Look, curve, in_order, legend_below, new_figure, over_draws
-from plots.drawing.texts import seconds_of
+from plots.drawing.style import Look, curve, in_order, legend_below, new_figure, over_draws, share_logarithmic
+from plots.drawing.texts import seconds_of, statistic_name
 from store.tables.labels import Labels
 from store.tables.reading import Results
 from store.tables.statistics import complete_means, shown
@@ -69,21 +68,18 @@ def draw(results: Results, labels: Labels) -> Figure:
     heights = [PANEL_IN[1]] * lines + [height_in]
     figure, frames = new_figure(columns, lines + 1, heights, size_in)
     unstable = results.rows[(results.rows["metric"] == UNSTABLE) & (results.rows["value"] > 0)]
+    for constants in dict.fromkeys(panel.setting[CONSTANTS] for panel in panels):
+        alike = [panel.setting[CONSTANTS] == constants for panel in panels]
+        share_logarithmic([axes for axes, chosen in zip(frames, alike, strict=False) if chosen])
     for axes, panel in zip(frames, panels, strict=False):
         _draw_panel(axes, panel, curves, set(unstable["point"]), labels)
-    _share_y(frames, panels)
     for axes in frames[len(panels) :]:
         axes.remove()
     title = f"Table I and the trace, {labels(CONSTANTS, _first_constants(results.rows))}"
     last_line = frames[0].get_gridspec()[lines, :]  # type: ignore[index]
     _write_table(figure.add_subplot(last_line), numbers, title)
-    legend_below(figure, frames[: len(panels)], 5, note(results))
+    legend_below(figure, frames[: len(panels)], 5, NOTE.format(draws=draws_in(results.points)))
     return figure
-
-
-def note(results: Results) -> str:
-    """Return what the numbers are."""
-    return NOTE.format(draws=draws_in(results.points))
 
 
 def _with_all_axes(listed: pd.DataFrame) -> pd.DataFrame:
@@ -100,15 +96,6 @@ def _panels(results: Results) -> list[Panel]:
     models = in_order(map(_model, panels), MODELS)
     sets = list(dict.fromkeys(panel.setting[CONSTANTS] for panel in panels))
     return sorted(panels, key=lambda panel: (sets.index(panel.setting[CONSTANTS]), models.index(_model(panel))))
-
-
-def _share_y(frames: Sequence[Axes], panels: Sequence[Panel]) -> None:
-    """Give all service models under one set of constants the same y axis."""
-    for constants in {panel.setting[CONSTANTS] for panel in panels}:
-        alike = [axes for axes, panel in zip(frames, panels, strict=False) if panel.setting[CONSTANTS] == constants]
-        lows, highs = zip(*(axes.get_ylim() for axes in alike), strict=True)
-        for axes in alike:
-            axes.set_ylim(min(lows), max(highs))
 
 
 def _model(panel: Panel) -> Key:
@@ -173,10 +160,7 @@ def _set_axes(axes: Axes, rates: pd.Series, columns: Sequence[Column]) -> None:
     if ticks:
         axes.axvline((columns[0].x + rates.max()) / 2, color="0.6", linewidth=0.8)
     axes.set_xlabel("requests/s", loc="left", labelpad=ABOVE_PT)
-    axes.set(ylabel="mean response time (s)", yscale="log")
-    axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-    for set_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        set_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_ylabel("mean response time (s)")
 
 
 def published_and_simulated(results: Results, labels: Labels) -> pd.DataFrame:
@@ -217,16 +201,12 @@ def _texts(rows: pd.DataFrame, labels: Labels) -> dict[tuple[str, str, str], str
     unstable = means[(means["metric"] == UNSTABLE) & (means["mean"] > 0)]
     marked = {_key(values) for values in unstable[point].to_numpy()}
     return {
-        (line["algorithm"], _head(line, labels), _name(line["metric"], line["at"])): seconds_of(
+        (line["algorithm"], _head(line, labels), statistic_name(line["metric"], line["at"])): seconds_of(
             line["mean"], line["half_width"]
         )
         + "†" * (_key(line[axis] for axis in point) in marked)
         for line in means.to_dict("records")
     }
-
-
-def _name(metric: str, quantile: float) -> str:
-    return metric if pd.isna(quantile) else f"{metric} at {quantile:g}"
 
 
 def _key(values: Iterable[Any]) -> Key:

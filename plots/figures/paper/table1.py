@@ -12,7 +12,7 @@ from plots.claims.rules import claim_rules
 from plots.drawing.curves import curves_of
 from plots.drawing.panels import draws_in
 from plots.drawing.style import new_figure
-from plots.drawing.texts import seconds_of
+from plots.drawing.texts import seconds_of, statistic_name
 from store.tables.labels import Labels
 from store.tables.reading import Results
 from store.tables.statistics import complete_means
@@ -114,13 +114,10 @@ def _simulated(rows: pd.DataFrame) -> Texts:
     unstable = means[(means["metric"] == UNSTABLE) & (means["mean"] > 0)]
     marked = set(zip(unstable["curve"], unstable["constants"], strict=True))
     return {
-        (scheme, source, _name(metric, quantile)): seconds_of(mean_s, half_width_s) + "†" * ((scheme, source) in marked)
+        (scheme, source, statistic_name(metric, quantile)): seconds_of(mean_s, half_width_s)
+        + "†" * ((scheme, source) in marked)
         for scheme, source, metric, quantile, mean_s, half_width_s, _ in means.to_numpy()
     }
-
-
-def _name(metric: str, quantile: float) -> str:
-    return metric if pd.isna(quantile) else f"{metric} at {quantile:g}"
 
 
 def _sources(texts: Texts) -> list[str]:
