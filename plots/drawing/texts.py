@@ -91,7 +91,7 @@ def _texts_of(axis: Axis) -> Iterator[Text]:
 
 
 def statistic_name(metric: str, quantile: float) -> str:
-    """Return the name of a statistic: its metric, with the quantile if it has one."""
+    """Return the metric of a statistic, with the quantile if it has one."""
     return metric if isnan(quantile) else f"{metric} at {quantile:g}"
 
 

@@ -25,10 +25,9 @@ from system.response import JobTimes
 from system.service.independent import Independent
 from system.service.steps import Steps
 from tests.algorithms.test_contracts import made, token_jobs
-from tests.evaluators.test_admission import chains_of
 from tests.evaluators.test_routed_simulation import SCHEMES, random_routed
 from tests.support.oracles import published_simulator as published
-from tests.support.oracles.instances import poisson_jobs, random_queue, served_model
+from tests.support.oracles.instances import chains_of, poisson_jobs, random_queue, served_model
 from tests.support.published_runs import anchors_file, recorded_runs
 from workloads.arrivals import Poisson
 from workloads.jobs import Jobs

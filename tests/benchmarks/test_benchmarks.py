@@ -17,7 +17,7 @@ from tests.benchmarks.support.paper_system import gbp_cr_placement, overlapping_
 from tests.benchmarks.support.peers import ciw_responses_s, heap_responses_s, networkx_gca, simpy_responses_s
 from tests.benchmarks.support.scale import TINY
 from tests.benchmarks.support.simpy_steps import simpy_step_times_s
-from tests.evaluators.test_admission import chains_of
+from tests.support.oracles.instances import chains_of
 from tests.support.oracles.steps.runs import token_jobs
 
 

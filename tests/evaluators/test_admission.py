@@ -7,31 +7,17 @@ from itertools import product
 import numpy as np
 import pytest
 
-from algorithms.allocation.gca import gca
-from algorithms.placement.gbp_cr import GbpCr
 from algorithms.routing.links import RoutedComposition
 from evaluators.admission.requests import Hop, Path, RequestAdmission, Start
 from evaluators.simulation import simulate_layout
-from system import Composition, InfeasibleError, InputError
+from system import Composition, InputError
 from system.layout import Layout
 from system.routing import WAITING
 from tests.algorithms.test_dispatch import DISPATCHES
 from tests.evaluators.test_routed_simulation import SCHEMES, crowded_rate_per_s, random_routed
-from tests.support.oracles.instances import poisson_jobs, random_system, uneven_jobs
+from tests.support.oracles.instances import chains_of, poisson_jobs, uneven_jobs
 from tests.support.oracles.virtual_clock import Started, VirtualClock
 from workloads.jobs import Jobs
-
-
-def chains_of(rng: np.random.Generator) -> Composition:
-    """Return a composition of random servers with at least two chains."""
-    while True:
-        system = random_system(rng)
-        try:
-            composition = gca(system, GbpCr()(system, int(rng.integers(1, 4))))
-        except InfeasibleError:
-            continue
-        if len(composition) > 1:
-            return composition
 
 
 def equation_2_s(coefficients_s: np.ndarray, jobs: Jobs, job: int) -> float:

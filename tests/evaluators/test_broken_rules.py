@@ -26,9 +26,8 @@ from system.service.linear_law import STEP
 from system.service.lockstep import Lockstep
 from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
-from tests.evaluators.test_admission import chains_of
 from tests.evaluators.test_routed_simulation import petals_scheme, random_routed
-from tests.support.oracles.instances import poisson_jobs
+from tests.support.oracles.instances import chains_of, poisson_jobs
 from tests.support.project import case_of
 from workloads.jobs import Jobs
 

@@ -21,9 +21,8 @@ from store.disk.identity import identity_of
 from sweep.instantiate import evaluate
 from system import Composition, InputError, NotApplicableError, Placement, RandomStreams, Servers, System
 from system.response import JobTimes, Run
-from tests.evaluators.test_admission import chains_of
 from tests.evaluators.test_routed_simulation import SCHEMES, random_routed
-from tests.support.oracles.instances import poisson_jobs, served_model, uneven_jobs
+from tests.support.oracles.instances import chains_of, poisson_jobs, served_model, uneven_jobs
 from tests.support.oracles.routed_simulation import paths
 from tests.support.project import case_of
 from workloads.arrivals import Poisson

@@ -11,7 +11,7 @@ from system import RandomStreams
 from system.service.lockstep import Lockstep
 from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
-from tests.evaluators.test_admission import chains_of
+from tests.support.oracles.instances import chains_of
 from tests.support.project import case_of
 from workloads.arrivals import Poisson
 from workloads.drawn_lengths import DrawnLengths

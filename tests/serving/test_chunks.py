@@ -12,7 +12,6 @@ from tests.support.small_models import one_thread  # noqa: F401
 torch = pytest.importorskip("torch", reason=NEEDS_RUNTIME)
 pytest.importorskip("zmq", reason=NEEDS_RUNTIME)
 
-from serving.launch import fleet  # noqa: E402
 from serving.orchestrator.attempt import Attempt, Delays, Request  # noqa: E402
 from serving.transport.messages import Kind, Message, WireError  # noqa: E402
 from tests.support import small_run  # noqa: E402
@@ -167,20 +166,8 @@ def test_a_server_that_answers_another_step_is_lost():
     assert_tokens(records, requests)
 
 
-class Dying:
-    """A connection that breaks when its server gets step number `steps` of prompts."""
-
-    def __init__(self, connection, steps):
-        self._connection, self._remaining = connection, steps
-
-    def __getattr__(self, name):
-        return getattr(self._connection, name)
-
-    def send(self, *messages):
-        self._remaining -= sum(message.kind == Kind.STEP and message.prompt for message in messages)
-        if self._remaining <= 0:
-            raise fleet.ConnectionClosedError("it has died")
-        self._connection.send(*messages)
+def is_prompt_step(message):
+    return message.kind == Kind.STEP and message.prompt
 
 
 @pytest.mark.parametrize("rules", RULES[:2] + RULES[3:4], ids=str)
@@ -188,7 +175,11 @@ class Dying:
 def test_jobs_whose_server_dies_between_chunks_begin_again_elsewhere(rules, steps):
     requests, specs = [request_of(8 + job, 4) for job in range(4)], small_run.specs(**rules)
     with small_run.started("local", specs) as servers:
-        connections = [servers.connections[0], Dying(servers.connections[1], steps), servers.connections[2]]
+        connections = [
+            servers.connections[0],
+            small_run.Dying(servers.connections[1], steps - 1, is_prompt_step),
+            servers.connections[2],
+        ]
         orchestrator = small_run.orchestrator(connections, prefill_chunk_tokens=3)
         records = orchestrator.run(np.zeros(4), requests, lambda: None)
         stats = orchestrator.stats()

@@ -123,28 +123,12 @@ def test_remaining_servers_hold_no_job_and_no_process_is_left(disturbed):
 def test_a_lost_server_without_rerouting_fails_its_jobs_and_no_others():
     requests = small_run.requests(8, 6)
     with small_run.started("local", small_run.specs()) as servers:
-        connections = [*servers.connections[:2], Dying(servers.connections[2], messages=7)]
+        connections = [*servers.connections[:2], small_run.Dying(servers.connections[2], most=7)]
         records = small_run.orchestrator(connections, reroute=False).run(np.zeros(8), requests, lambda: None)
     failed = [record for record in records if not record.served]
     assert len(failed) == small_run.CAPACITY
     assert all("server 2 was lost: it has died" in record.reason for record in failed)
     assert_tokens(records, requests)
-
-
-class Dying:
-    """A connection that breaks after a number of messages."""
-
-    def __init__(self, connection, messages):
-        self._connection, self._remaining = connection, messages
-
-    def __getattr__(self, name):
-        return getattr(self._connection, name)
-
-    def send(self, *messages):
-        self._remaining -= len(messages)
-        if self._remaining < 0:
-            raise fleet.ConnectionClosedError("it has died")
-        self._connection.send(*messages)
 
 
 def test_jobs_for_which_a_server_has_no_cache_slots_fail_and_the_others_go_on():

@@ -81,6 +81,22 @@ def orchestrator(connections, timeout_s=30.0, dispatch=JFFC, **settings):
     return Orchestrator(admission, dict(enumerate(connections)), ENDS, delays, timeout_s, **settings)
 
 
+class Dying:
+    """A connection that breaks when more than `most` messages of a kind are sent, of any kind by default."""
+
+    def __init__(self, connection, most, is_counted=lambda message: True):
+        self._connection, self._remaining, self._is_counted = connection, most, is_counted
+
+    def __getattr__(self, name):
+        return getattr(self._connection, name)
+
+    def send(self, *messages):
+        self._remaining -= sum(map(self._is_counted, messages))
+        if self._remaining < 0:
+            raise fleet.ConnectionClosedError("it has died")
+        self._connection.send(*messages)
+
+
 @contextmanager
 def started(engine, server_specs, addresses=()):
     """Start a fleet and yield it once it is ready."""

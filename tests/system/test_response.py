@@ -16,8 +16,8 @@ from system import Composition, InputError, NotApplicableError, RandomStreams
 from system.intervals import BATCHES, half_width, half_width_of, half_width_of_batches
 from system.response import TIMES, JobTimes, Limits, ResponseTimes, Time
 from system.service.independent import INDEPENDENT
-from tests.evaluators.test_admission import chains_of
 from tests.support.oracles.fixed_paths import fixed_paths
+from tests.support.oracles.instances import chains_of
 from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
 from workloads.synthetic import SyntheticWorkload

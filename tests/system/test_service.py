@@ -21,9 +21,8 @@ from system.service.shared_servers import FACTORS, batch_s
 from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
 from tests.algorithms.test_contracts import made, names
-from tests.evaluators.test_admission import chains_of
 from tests.evaluators.test_routed_simulation import SCHEMES, random_routed
-from tests.support.oracles.instances import random_system
+from tests.support.oracles.instances import chains_of, random_system
 from workloads.jobs import Jobs
 
 MODELS = {

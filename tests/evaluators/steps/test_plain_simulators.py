@@ -13,8 +13,8 @@ from system.service.model import ServiceModel
 from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
 from tests.algorithms.test_dispatch import DISPATCHES
-from tests.evaluators.test_admission import chains_of
 from tests.evaluators.test_routed_simulation import SCHEMES, crowded_rate_per_s, random_routed
+from tests.support.oracles.instances import chains_of
 from tests.support.oracles.steps.computing import BETWEEN_FACTORS
 from tests.support.oracles.steps.runs import (
     assert_as_the_plain_simulator,

@@ -16,7 +16,7 @@ from system.dispatch import DISPATCH, Dispatch
 from system.service.lockstep import Lockstep
 from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
-from tests.evaluators.test_admission import chains_of
+from tests.support.oracles.instances import chains_of
 from tests.support.oracles.steps.runs import one_server, token_jobs
 from tests.support.project import case_of
 from workloads.jobs import Jobs

@@ -11,8 +11,7 @@ from system.service.lockstep import Lockstep
 from system.service.model import ServiceModel
 from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
-from tests.evaluators.test_admission import chains_of
-from tests.support.oracles.instances import served_model
+from tests.support.oracles.instances import chains_of, served_model
 from tests.support.oracles.steps.runs import busy_s, one_server, token_jobs
 from workloads.jobs import Jobs
 

@@ -13,8 +13,7 @@ from system.service.lockstep import Lockstep
 from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
 from tests.algorithms.test_dispatch import DISPATCHES
-from tests.evaluators.test_admission import chains_of
-from tests.support.oracles.instances import random_system
+from tests.support.oracles.instances import chains_of, random_system
 from tests.support.oracles.steps.runs import after_the_start, busy_s, in_turn, mean_and_error, one_server, token_jobs
 from workloads.jobs import Jobs
 

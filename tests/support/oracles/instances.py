@@ -1,10 +1,13 @@
 """Random systems, placements, rates and jobs."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from system import Placement, ServedModel, Servers, System
+from algorithms.allocation.gca import gca
+from algorithms.placement.gbp_cr import GbpCr
+from system import Composition, InfeasibleError, Placement, ServedModel, Servers, System
 from workloads.jobs import Jobs
 
 
@@ -34,6 +37,18 @@ def random_system(rng: np.random.Generator, server_count: int = 12, largest_mode
         rtt_s=rng.uniform(0.01, 0.1, (server_count, server_count)),
     )
     return System(model, servers, float(rng.uniform(0.01, 0.5)), mean_job=(1.0, 200.0, 20.0))
+
+
+def chains_of(rng: np.random.Generator, draw: Callable[[np.random.Generator], System] = random_system) -> Composition:
+    """Return a composition of drawn servers with at least two chains."""
+    while True:
+        system = draw(rng)
+        try:
+            composition = gca(system, GbpCr()(system, int(rng.integers(1, 4))))
+        except InfeasibleError:
+            continue
+        if len(composition) > 1:
+            return composition
 
 
 def random_placement(rng: np.random.Generator, system: System) -> Placement:

@@ -1,14 +1,17 @@
-"""What plain servers need: the times of steps that are computed together, and what is known of a served job."""
+"""What plain simulators share: servers, the times of steps that are computed together, and served jobs."""
 
+import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
+from evaluators.admission.requests import RequestAdmission
 from system.layout import Layout
 from system.service.model import ServiceModel
+from workloads.jobs import Jobs
 
 BETWEEN_FACTORS = 7919  # in the list of factors, from the first one of a server to the first one of the next
 
@@ -71,3 +74,27 @@ def computers_of(layout: Layout, service: ServiceModel, rng: np.random.Generator
     return [
         Computer(servers.block_s[j].tolist(), points, factors, BETWEEN_FACTORS * j) for j, points in enumerate(curves)
     ]
+
+
+class PlainSimulation:
+    """What plain simulators of steps share: events in a heap, an admission, servers, and the head as one more."""
+
+    def __init__(
+        self, layout: Layout, jobs: Jobs, service: ServiceModel, rng: np.random.Generator | None = None
+    ) -> None:
+        self._rules, self._jobs, self._admission = service.rules, jobs, RequestAdmission(layout, jobs)
+        self._trips_s = layout.system.servers.communication_s.tolist()
+        self._computers = computers_of(layout, service, rng)
+        self._head = Computer((0.0, 0.0, 0.0), {}, [1.0], 0)
+        self._events: list[tuple[float, int, int, int, Callable[[], None]]] = []
+        self._event_count, self._now_s = 0, 0.0
+        self.served: dict[int, Served] = {}
+
+    @property
+    def busy_s(self) -> list[float]:
+        """Return (J,) the seconds in which each server computed."""
+        return [computer.busy_s for computer in self._computers]
+
+    def _schedule(self, at_s: float, kind: int, number: int, event: Callable[[], None]) -> None:
+        self._event_count += 1
+        heapq.heappush(self._events, (at_s, kind, number, self._event_count, event))

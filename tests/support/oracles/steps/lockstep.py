@@ -6,15 +6,15 @@ end first, then batches arrive, in the order in which that became known, and the
 
 import heapq
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from evaluators.admission.requests import Path, RequestAdmission
+from evaluators.admission.requests import Path
 from system.composition import Composition
 from system.service.model import ServiceModel
-from tests.support.oracles.steps.computing import Computer, Served, computers_of
+from tests.support.oracles.steps.computing import PlainSimulation, Served
 from workloads.jobs import Jobs
 
 HEAD = -1
@@ -65,27 +65,16 @@ class Batch:
         return len(self.steps) + sum(tokens == member.prompt_tokens for member, tokens in self.chunks)
 
 
-class LockstepSimulation:
+class LockstepSimulation(PlainSimulation):
     """The state between two events, which are functions in a heap."""
 
     def __init__(
         self, layout: Composition, jobs: Jobs, service: ServiceModel, rng: np.random.Generator | None = None
     ) -> None:
-        self._rules, self._jobs, self._admission = service.rules, jobs, RequestAdmission(layout, jobs)
-        self._trips_s = layout.system.servers.communication_s.tolist()
-        self._computers = computers_of(layout, service, rng)
-        self._head = Computer((0.0, 0.0, 0.0), {}, [1.0], 0)
+        super().__init__(layout, jobs, service, rng)
         self._members: list[list[Member]] = [[] for _ in range(len(layout))]
         self._has_batch = [False] * len(layout)
         self._path_of: dict[int, Path] = {}
-        self._events: list[tuple[float, int, int, int, Callable[[], None]]] = []
-        self._event_count, self._now_s = 0, 0.0
-        self.served: dict[int, Served] = {}
-
-    @property
-    def busy_s(self) -> list[float]:
-        """Return (J,) the seconds in which each server computed."""
-        return [computer.busy_s for computer in self._computers]
 
     def run(self) -> list[Served]:
         """Return every job, in order of arrival."""
@@ -101,10 +90,6 @@ class LockstepSimulation:
         while self._events and self._events[0][0] <= until_s:
             self._now_s, *_, event = heapq.heappop(self._events)
             event()
-
-    def _schedule(self, at_s: float, kind: int, number: int, event: Callable[[], None]) -> None:
-        self._event_count += 1
-        heapq.heappush(self._events, (at_s, kind, number, self._event_count, event))
 
     def _start_admitted_jobs(self) -> None:
         for start in self._admission.starts(self._now_s):

@@ -7,15 +7,15 @@ their events became known, and then servers that begin, in the order of their nu
 
 import heapq
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
 
-from evaluators.admission.requests import RequestAdmission, Start
+from evaluators.admission.requests import Start
 from system.layout import Layout
 from system.service.model import ServiceModel
-from tests.support.oracles.steps.computing import Computer, Served, computers_of
+from tests.support.oracles.steps.computing import Computer, PlainSimulation, Served
 from workloads.jobs import Jobs
 
 HEAD = -1
@@ -35,28 +35,17 @@ class Step:
     may_be_cut: bool = False
 
 
-class StepSimulation:
+class StepSimulation(PlainSimulation):
     """The state between two events, which are functions in a heap."""
 
     def __init__(
         self, layout: Layout, jobs: Jobs, service: ServiceModel, rng: np.random.Generator | None = None
     ) -> None:
-        self._rules, self._jobs, self._admission = service.rules, jobs, RequestAdmission(layout, jobs)
-        self._trips_s = layout.system.servers.communication_s.tolist()
+        super().__init__(layout, jobs, service, rng)
         self._model_blocks = layout.system.model.block_count
-        self._computers = computers_of(layout, service, rng)
-        self._head = Computer((0.0, 0.0, 0.0), {}, [1.0], 0)
         self._waiting: list[list[Step]] = [[] for _ in self._computers]
         self._blocks_of: list[dict[int, int]] = [{} for _ in self._computers]  # by server, then by its open jobs
         self._lives: dict[int, Generator[Step, tuple[float, float], float]] = {}
-        self._events: list[tuple[float, int, int, int, Callable[[], None]]] = []
-        self._event_count, self._now_s = 0, 0.0
-        self.served: dict[int, Served] = {}
-
-    @property
-    def busy_s(self) -> list[float]:
-        """Return (J,) the seconds in which each server computed."""
-        return [computer.busy_s for computer in self._computers]
 
     def run(self) -> list[Served]:
         """Return every job, in order of arrival."""
@@ -79,10 +68,6 @@ class StepSimulation:
             self.served[start.job] = Served(self._now_s)
             self._lives[start.job] = self._life(start, self.served[start.job])
             self._wait_for(next(self._lives[start.job]))
-
-    def _schedule(self, at_s: float, kind: int, number: int, event: Callable[[], None]) -> None:
-        self._event_count += 1
-        heapq.heappush(self._events, (at_s, kind, number, self._event_count, event))
 
     def _trip_s(self, server: int, tokens: float = 0) -> float:
         once_s, input_token_s, output_token_s = (0.0, 0.0, 0.0) if server == HEAD else self._trips_s[server]

@@ -5,17 +5,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from algorithms.allocation.gca import gca
 from algorithms.dispatch.jffc import JFFC
-from algorithms.placement.gbp_cr import GbpCr
 from evaluators.simulation import JobTimes
 from evaluators.simulation.steps.simulate import simulate_steps
-from system import Composition, InfeasibleError, Placement, Servers, System
+from system import Composition, Placement, Servers, System
 from system.layout import Layout
 from system.response import Run
 from system.service.model import ServiceModel
 from system.service.steps import Steps
-from tests.support.oracles.instances import random_system, served_model
+from tests.support.oracles.instances import chains_of, random_system, served_model
 from tests.support.oracles.steps.lockstep import LockstepSimulation
 from tests.support.oracles.steps.queues import StepSimulation
 from workloads.jobs import Jobs
@@ -54,15 +52,12 @@ def on_a_grid(servers: Servers) -> Servers:
 
 def chains_on_a_grid(rng: np.random.Generator) -> Composition:
     """Return a composition with at least two chains whose times are on a grid."""
-    while True:
+
+    def draw(rng: np.random.Generator) -> System:
         system = random_system(rng)
-        system = replace(system, servers=on_a_grid(system.servers))
-        try:
-            composition = gca(system, GbpCr()(system, int(rng.integers(1, 4))))
-        except InfeasibleError:
-            continue
-        if len(composition) > 1:
-            return composition
+        return replace(system, servers=on_a_grid(system.servers))
+
+    return chains_of(rng, draw)
 
 
 def jobs_on_a_grid(rng: np.random.Generator, count: int, rate_per_s: float) -> Jobs:
