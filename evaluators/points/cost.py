@@ -12,7 +12,7 @@ from functools import partial
 from typing import Literal
 
 from evaluators.points.case import Draw, Measurement
-from evaluators.points.memory import counted_gb, reset_peak
+from evaluators.points.memory import peak_memory_gb
 from evaluators.points.theory import exact_mean_s, markov_means, theorem4_bounds
 from evaluators.simulation import simulate_layout
 from system.checks import require_count, require_one_of, require_positive
@@ -32,6 +32,7 @@ STAGES: dict[str, Callable[[Draw], object]] = {
     "markov": lambda draw: markov_means(draw, 0),
     "simulate": _simulate,
 }
+MEMORY_CALLS = 3  # memory is counted in so many calls; giving it back first makes the next call a little slower
 _LOADED: set[tuple[str, str]] = set()  # pairs of stage and scheme that this process has already called
 
 
@@ -39,9 +40,9 @@ _LOADED: set[tuple[str, str]] = set()  # pairs of stage and scheme that this pro
 class CostEvaluator:
     """Cost of one of `STAGES`: the median CPU time, the peak memory and the sizes that explain them.
 
-    The peak memory of one call is known on Linux only. The stage is called at most `repetitions` times, and no further
-    call begins once the calls have taken `enough_s` together. The first call of a stage and a scheme in a process does
-    not count, because it loads or even compiles code.
+    The peak memory is the median of the first calls; it is known on Linux only. The stage is called at most
+    `repetitions` times, and no further call begins once the calls have taken `enough_s` together. The first call of a
+    stage and a scheme in a process does not count, because it loads or even compiles code.
     """
 
     stage: str
@@ -62,12 +63,25 @@ class CostEvaluator:
         """Measure the stage on one draw."""
         sizes, work = self._sizes(draw), partial(STAGES[self.stage], draw)
         self._load_code(draw, work)
-        held_gb = reset_peak()
-        calls_s = [cpu_s(work)]
-        peak = [] if held_gb is None else [Measurement("peak_memory_gb", max(counted_gb("VmHWM") - held_gb, 0.0))]
-        while len(calls_s) < self.repetitions and sum(calls_s) < self.enough_s:
-            calls_s.append(cpu_s(work))
+        calls_s, peaks_gb = self._calls(work)
+        counted_gb = [peak for peak in peaks_gb if peak is not None]
+        peak = [Measurement("peak_memory_gb", statistics.median(counted_gb))] if counted_gb else []
         return [Measurement("cpu_s", statistics.median(calls_s)), *peak, *sizes]
+
+    def _calls(self, work: Callable[[], object]) -> tuple[list[float], list[float | None]]:
+        """Return the CPU seconds of all calls, and first peaks of memory."""
+        calls_s: list[float] = []
+        peaks_gb: list[float | None] = []
+
+        def call() -> None:
+            calls_s.append(cpu_s(work))
+
+        while not calls_s or (len(calls_s) < self.repetitions and sum(calls_s) < self.enough_s):
+            if len(peaks_gb) < MEMORY_CALLS:
+                peaks_gb.append(peak_memory_gb(call))
+            else:
+                call()
+        return calls_s, peaks_gb
 
     def _sizes(self, draw: Draw) -> list[Measurement]:
         """Return the sizes that explain the cost.

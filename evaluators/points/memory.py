@@ -6,6 +6,8 @@ reset instead.
 """
 
 import ctypes
+import gc
+from collections.abc import Callable
 from pathlib import Path
 
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -15,18 +17,33 @@ RESET_PEAK = "5"  # man 5 proc
 def counted_gb(counter: str) -> float:
     """Return a counter of /proc/self/status in GB.
 
-    `VmRSS` is the memory held now, `VmHWM` the most that was held.
+    `VmRSS` is the memory held now, `RssFile` its pages of files, and `VmHWM` the most that was held.
     """
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{counter}:"))
     return int(line.split()[1]) * 1024 / 1e9
 
 
-def reset_peak() -> float | None:
-    """Reset the high-water mark to the memory held now, and return that (GB).
+def peak_memory_gb(work: Callable[[], object]) -> float | None:
+    """Call a piece of work; return its peak memory in GB.
 
-    Returns None on systems that cannot do so. Freed memory is given back to the system first; otherwise the work could
-    reuse it without being counted.
+    What the process held before does not count. Returns None on systems that cannot reset the high-water mark. Freed
+    memory and unreachable objects are given back to the system first; otherwise the work could reuse them without being
+    counted. Pages of files, such as libraries, do not count: the system loads and drops them as it likes.
     """
+    held_gb = _reset_peak()
+    files_gb = counted_gb("RssFile") if held_gb is not None else 0.0
+    work()
+    if held_gb is None:
+        return None
+    return max(counted_gb("VmHWM") - held_gb - (counted_gb("RssFile") - files_gb), 0.0)
+
+
+def _reset_peak() -> float | None:
+    """Reset the high-water mark to the memory held now; return that in GB.
+
+    Returns None where this is not possible.
+    """
+    gc.collect()
     try:
         _give_back_freed_memory()
         CLEAR_REFS.write_text(RESET_PEAK)
