@@ -248,7 +248,7 @@ def test_experiments_stand_under_the_heading_of_their_folder(store, tmp_path):
     """Check the groups with experiments of these names, whatever their points are."""
     shutil.copytree(store, tmp_path / "store")
     settings = ("data=embedded", "draws=1", "hydra/launcher=basic", f"store={tmp_path / 'store'}")
-    for name in ("scale", "mine"):
+    for name in ("scale", "mine", "interference_capacity"):
         swept = script("run.py", "-m", "experiment=fig2", f"experiment.name={name}", *settings)
         assert swept.returncode == 0, swept.stderr
     write_report(tmp_path / "store", tmp_path, tmp_path)
@@ -256,6 +256,7 @@ def test_experiments_stand_under_the_heading_of_their_folder(store, tmp_path):
     shown = {words(group.find("h2")): [element.get("id") for element in group.findall("section")] for group in groups}
     assert shown == {
         "The figures and tables of the paper": ["fig2_embedded", "fig7_embedded", "table1_embedded"],
+        "When requests slow each other": ["interference_capacity_embedded"],
         "Other experiments": ["mine_embedded"],
         "Beyond the paper": ["scale_embedded"],
     }

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from plots.figures.beyond import interference_capacity, interference_chunks, interference_response
+from plots.figures.interference import interference_capacity, interference_chunks, interference_response
 from plots.files import try_to_draw
 from store.tables.labels import Labels
 from tests.support.made_up_results import results_of

@@ -8,7 +8,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from plots.claims.rules import claim_rules
-from plots.figures.beyond import table1_steps
+from plots.figures.interference import table1_steps
 from store.tables.labels import Labels
 from system.intervals import half_width_of
 from tests.support.made_up_results import results_of

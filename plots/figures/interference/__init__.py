@@ -1,0 +1,1 @@
+"""When requests slow each other: figures of experiments under service models."""
