@@ -26,10 +26,10 @@ from store.disk.rows import SCHEMA
 from store.disk.store import Store, configured_name, data_label
 from store.tables.currency import current_only, outdated_note
 from store.tables.filtered import matching
+from store.tables.notes import notes_on
 from store.tables.precision import reached_precision, widest_interval
 from store.tables.reading import OWN, Results, axes_of, declared, results_of
 from store.tables.reference import how_made, write_reference
-from store.tables.run_length import run_length_note
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class ExperimentFigure:
         axes = axes_of(points)
         notes = reached_precision(rows, axes, self.experiment.sweep) or widest_interval(rows, axes)
         notes += self.experiment.outdated_lines
-        return "\n".join([summary, *labels, *cards, *notes, *run_length_note(rows, axes), *(why or lacking)])
+        return "\n".join([summary, *labels, *cards, *notes, *notes_on(rows, axes), *(why or lacking)])
 
 
 def figures_of(experiment: Experiment, folder: Path, file: str, request: Request) -> list[ExperimentFigure]:

@@ -25,9 +25,9 @@ from store.commands.status import sweep_status
 from store.commands.summary import history_line, reasons, summary_line
 from store.disk.parts import missing_parts
 from store.disk.store import Store, data_label, store_at
+from store.tables.notes import notes_on
 from store.tables.precision import reached_precision
 from store.tables.reading import results_of
-from store.tables.run_length import run_length_note
 from store.workers.life import beating
 from store.workers.locks import wait_for_others
 from store.workers.work import WORK_FILE, WorkItem, write_work
@@ -229,7 +229,7 @@ def _report(store: Store, part: Rounds) -> bool:
     rows, points = results_of(store, record)
     notes = [*data_label(sweep.experiment), *sweep.notes]
     lines = [summary_line(sweep.experiment, sweep.fixed, points), *(f"    {note}" for note in notes)]
-    lines += [*reasons(points), *reached_precision(rows, sweep.axes, record), *run_length_note(rows, sweep.axes)]
+    lines += [*reasons(points), *reached_precision(rows, sweep.axes, record), *notes_on(rows, sweep.axes)]
     lines += history_line(store, sweep.experiment)
     sys.stdout.write("\n".join(lines) + "\n")
     return not points["status"].isin(["failed", "missing"]).any()

@@ -4,7 +4,7 @@ import pandas as pd
 
 from store.disk.outcome import NOTHING_VARIES, outcome_of
 from store.disk.store import Store
-from store.tables.run_length import run_length_note
+from store.tables.notes import notes_on
 from store.tables.statistics import MOST_COORDINATES, by_draw, mean_interval
 from system import InputError
 
@@ -22,7 +22,7 @@ def point_card(store: Store, point: str, draws: int, replications: int) -> str:
         raise InputError(f"{outcome.status}: {outcome.reason}")
     rows = store.rows(parts, draws, replications)
     note = [] if outcome.varies else [f"({NOTHING_VARIES}, so each metric has one value and no interval)"]
-    return "\n".join([f"point {point}", *means(rows), *note, *run_length_note(rows, ())]) + "\n"
+    return "\n".join([f"point {point}", *means(rows), *note, *notes_on(rows, ())]) + "\n"
 
 
 def means(rows: pd.DataFrame) -> list[str]:

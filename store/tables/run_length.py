@@ -31,16 +31,24 @@ def run_length_note(rows: pd.DataFrame, axes: Sequence[str]) -> list[str]:
     if grounds.empty:
         return []
     simulated = rows[rows["metric"] != MEAN].drop_duplicates("point").set_index("point")[list(axes)]
-    shown = [axis for axis in axes if len(set(simulated[axis])) > 1]
-    noted = simulated.loc[simulated.index.isin(grounds.index), shown]
-    words = [_named(noted.loc[point], grounds[point]) for point in noted.index]
-    count = f"{len(noted)} of {len(simulated)} simulated means"
+    words = named_points(simulated, grounds)
+    count = f"{len(words)} of {len(simulated)} simulated means"
     return [f"    note: runs are too short for {count}, use more jobs: {'; '.join(first_few(words, MOST_NAMED))}"]
 
 
-def _named(axes: pd.Series, grounds: str) -> str:
+def named_points(points: pd.DataFrame, words: pd.Series) -> list[str]:
+    """Return the axes of points in words, with what there is to say of each point.
+
+    Both are keyed by point; `points` has a column for each axis. Axes that are the same in all points are left out.
+    """
+    varying = [axis for axis in points if len(set(points[axis])) > 1]
+    noted = points.loc[points.index.isin(words.index), varying]
+    return [_named(noted.loc[point], words[point]) for point in noted.index]
+
+
+def _named(axes: pd.Series, words: str) -> str:
     name = " ".join(f"{axis}={shown(value)}" for axis, value in axes.items())
-    return f"{name} ({grounds})" if name else grounds
+    return f"{name} ({words})" if name else words
 
 
 def _grounds(rows: pd.DataFrame, axes: Sequence[str]) -> pd.Series:
