@@ -42,6 +42,7 @@ REPLICATIONS = 1_000_000
 RUNS = 10_000_000  # of a point: its draws times its replications
 POINTS = 1_000_000  # of a sweep
 AXIS = 100_000  # values of an axis
+SHARED_CHAINS = 3_000  # of the theory of interference, which looks at every pair; 72 MB
 CANDIDATES = 1_000_000  # that a search tries one by one
 CURVE = 1_000_000  # points of a curve
 WORKERS = 10_000  # of a sweep

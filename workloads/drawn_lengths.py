@@ -14,6 +14,7 @@ from workloads.jobs import Jobs
 from workloads.requests import Requests, fitted, require_slot
 from workloads.synthetic import MeanLengths, SyntheticWorkload
 
+SIZE_GRID = 2**14  # sizes for the variation of prompts
 STEP_BYTES = 60  # of a token at which a length is rounded up
 
 
@@ -46,6 +47,15 @@ class DrawnLengths(MeanLengths):
         tokens = 2 + float(np.exp(-self._steps(self.slot_tokens)[: self.slot_tokens - 2]).sum())
         further_tokens = _mean_rounded(self.output_tokens - 1, self.slot_tokens - 2)
         return 1.0, tokens - 1 - further_tokens, further_tokens
+
+    @cached_property
+    def prompt_cv(self) -> float:
+        """Return the standard deviation of the input tokens over their mean.
+
+        It is taken over sizes that are equally likely, and accurate to about .1 %.
+        """
+        size = -np.log1p(-(np.arange(SIZE_GRID) + 0.5) / SIZE_GRID)
+        return self._requests(np.zeros(SIZE_GRID), size).prompt_cv
 
     def over_length_share(self, limit: int) -> float:
         """Return the probability that an uncut request has more than `limit` tokens."""
@@ -88,11 +98,15 @@ class DrawnLengths(MeanLengths):
 
         There is at least one token each way.
         """
-        means = self.input_tokens, self.output_tokens - 1
-        input_tokens, further_tokens = (np.rint(jobs.size * mean).astype(np.int64) for mean in means)
-        requests = Requests(jobs.arrival_s, np.maximum(input_tokens, 1), further_tokens + 1)
-        lengths = fitted(requests, "truncate", self.slot_tokens).lengths
+        lengths = self._requests(jobs.arrival_s, jobs.size).lengths
         return Jobs(jobs.arrival_s, np.ones(len(jobs)), lengths, jobs.uniform)
+
+    def _requests(self, arrival_s: NDArray[np.float64], size: NDArray[np.float64]) -> Requests:
+        """Return requests of these sizes, cut to the cache slot."""
+        means = self.input_tokens, self.output_tokens - 1
+        input_tokens, further_tokens = (np.rint(size * mean).astype(np.int64) for mean in means)
+        requests = Requests(arrival_s, np.maximum(input_tokens, 1), further_tokens + 1)
+        return fitted(requests, "truncate", self.slot_tokens)
 
 
 def _mean_rounded(mean: float, most: float = inf) -> float:
@@ -121,6 +135,11 @@ class DrawnMeans(SyntheticWorkload):
     def mean_job(self) -> tuple[float, float, float]:
         """Return (1, mean input tokens, mean output tokens - 1) of the drawn lengths."""
         return self._drawn.mean_job
+
+    @property
+    def prompt_cv(self) -> float:
+        """Return that of the drawn lengths."""
+        return self._drawn.prompt_cv
 
     def over_length_share(self, limit: int) -> float:
         """Return the probability that an uncut request of `DrawnLengths` has more than `limit` tokens."""

@@ -55,6 +55,11 @@ class Requests:
         mean_input, mean_further = self.lengths.mean(axis=0).tolist()
         return 1.0, mean_input, mean_further
 
+    @property
+    def prompt_cv(self) -> float:
+        """Return the standard deviation of the input tokens over their mean."""
+        return float(self.input_tokens.std() / self.input_tokens.mean())
+
     def select(self, rows: slice | NDArray[np.bool_]) -> "Requests":
         """Return the requests of these rows."""
         return Requests(self.arrival_s[rows], self.input_tokens[rows], self.output_tokens[rows])

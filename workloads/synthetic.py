@@ -74,6 +74,11 @@ class SyntheticWorkload(MeanLengths):
         require_one_of(get_args(Sizes), sizes=self.sizes)
         require_boolean(first_at_zero=self.first_at_zero)
 
+    @property
+    def prompt_cv(self) -> float:
+        """Return the standard deviation of a job's size over its mean."""
+        return float(self.sizes == "exponential")
+
     def over_length_share(self, limit: int) -> float:
         """Return 1 if the lengths together exceed `limit`, else 0.
 
@@ -212,6 +217,11 @@ class CalibratedWorkload:
     def mean_job(self) -> tuple[float, float, float]:
         """Return (1, mean input tokens, mean output tokens - 1)."""
         return self._fitted_population.mean_job
+
+    @property
+    def prompt_cv(self) -> float:
+        """Return the standard deviation of the input tokens over their mean."""
+        return self._fitted_population.prompt_cv
 
     @property
     def native_rate_per_s(self) -> float | None:

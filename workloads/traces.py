@@ -106,6 +106,11 @@ class Replay(ABC):
         return self.requests.mean_job
 
     @property
+    def prompt_cv(self) -> float:
+        """Return the standard deviation of the input tokens over their mean."""
+        return self.requests.prompt_cv
+
+    @property
     def native_rate_per_s(self) -> float | None:
         """Return the number of gaps over their sum, in 1/s.
 

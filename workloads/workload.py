@@ -22,6 +22,13 @@ class Workload(Protocol):
         """Return the mean of x = (1, input tokens, output tokens - 1)."""
 
     @property
+    def prompt_cv(self) -> float:
+        """Return the standard deviation of a prompt's tokens over their mean.
+
+        If a job's size multiplies its times, it is that of the size.
+        """
+
+    @property
     def native_rate_per_s(self) -> float | None:
         """Return the workload's own arrival rate; None if it has none."""
 

@@ -1,0 +1,176 @@
+"""Mean times where requests slow each other: serial step queues under JFFC, by the approximation of `shared_chains`.
+
+While jobs wait, all chains are full and serve at rate ν' together, so the number of waiting jobs is geometric on top of
+the loss system, as in `evaluators.queueing.exact`.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.dispatch.jffc import JFFC
+from evaluators.queueing.exact import AccuracyError
+from evaluators.queueing.shared_chains import SharedChains
+from evaluators.queueing.shared_flow import Flow, empty_scratch, full_chains, jffc_without_queue
+from system.checks import require_at_most
+from system.composition import Composition
+from system.dispatch import Dispatch
+from system.errors import NotApplicableError, UnstableError
+from system.layout import Layout
+from system.limits import SHARED_CHAINS
+from system.service.model import ServiceModel, StepRules
+from workloads.workload import Workload
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class InterferenceResponse:
+    """Approximate means under JFFC where jobs slow each other. Times are in seconds."""
+
+    arrival_rate_per_s: float
+    largest_rate_per_s: float  # ν', below which there is a steady state
+    mean_response_s: float
+    waiting_probability: float
+    chain_shares: Floats  # (K,) share of all jobs served by each chain
+    _first_token_s: float  # from the start of a job
+
+    @property
+    def load(self) -> float:
+        """Return the load λ/ν'."""
+        return self.arrival_rate_per_s / self.largest_rate_per_s
+
+    @property
+    def mean_waiting_s(self) -> float:
+        """Return the mean waiting time; jobs that wait do so for Exp(ν' - λ)."""
+        return self.waiting_probability / (self.largest_rate_per_s - self.arrival_rate_per_s)
+
+    @property
+    def mean_service_s(self) -> float:
+        """Return the mean service time."""
+        return self.mean_response_s - self.mean_waiting_s
+
+    @property
+    def mean_first_token_s(self) -> float:
+        """Return the mean time from arrival to the first output token."""
+        return self.mean_waiting_s + self._first_token_s
+
+
+def interference(layout: Layout, workload: Workload, service: ServiceModel) -> InterferenceResponse:
+    """Return the mean times of a layout's chains under serial step queues.
+
+    Arrivals count as Poisson, and chains without a rule as under JFFC. The time is for K chains with C slots on H hops
+    about K² + C H in each of some tens of rounds. Raises `UnstableError` unless λ < ν', and `NotApplicableError` for
+    other service models, other rules and routed layouts.
+    """
+    queues = StepQueues(layout.composition(), workload, service)
+    rate_per_s, largest_per_s = layout.system.arrival_rate_per_s, queues.largest_rate_per_s
+    if rate_per_s >= largest_per_s:
+        raise UnstableError(
+            f"arrival_rate_per_s = {rate_per_s:g}: must be below {largest_per_s:g}/s, which is about the largest rate "
+            "of these chains where requests slow each other; lower the rate or add servers"
+        )
+    lost, flow = queues.without_waiting(rate_per_s)
+    load, slots = rate_per_s / largest_per_s, int(queues.chains.capacity.sum())
+    normaliser = 1 + lost * load / (1 - load)  # Z, the weight of all states if those without a queue weigh 1
+    jobs = flow.jobs.sum() + lost * (slots * load / (1 - load) + load / (1 - load) ** 2)
+    shares = flow.rate_per_s + lost * load / (1 - load) * queues.full_per_s
+    shares /= shares.sum()
+    return InterferenceResponse(
+        rate_per_s,
+        largest_per_s,
+        float(jobs / normaliser / rate_per_s),
+        lost / (1 - load) / normaliser,
+        shares,
+        float(shares @ flow.first_token_s),
+    )
+
+
+class StepQueues:
+    """The chains of a layout as serial step queues, at any arrival rate."""
+
+    def __init__(self, chains: Composition, workload: Workload, service: ServiceModel) -> None:
+        _require_jffc(chains)
+        _require_serial_steps(service)
+        require_at_most(SHARED_CHAINS, chains=len(chains))
+        self.chains = _shared_chains(chains, workload, service)
+        self._server_count = len(chains.system.servers)
+
+    @property
+    def largest_rate_per_s(self) -> float:
+        """Return ν', the rate at which jobs leave while all chains are full."""
+        return float(self.full_per_s.sum())
+
+    @cached_property
+    def full_per_s(self) -> Floats:
+        """Return (K,) the rates of the chains while all are full."""
+        rate_per_s = np.zeros(self.chains.capacity.size)
+        if not full_chains(self.chains, empty_scratch(self._server_count, self.chains), rate_per_s):
+            raise _unsettled()
+        return rate_per_s
+
+    def without_waiting(self, rate_per_s: float) -> tuple[float, Flow]:
+        """Return the share of lost jobs and the flow if no job waited."""
+        flow = Flow(*np.zeros((3, self.chains.capacity.size)))
+        lost = jffc_without_queue(rate_per_s, self.chains, empty_scratch(self._server_count, self.chains), flow)
+        if np.isnan(lost):
+            raise _unsettled()
+        return lost, flow
+
+
+def largest_rate_per_s(layout: Layout, workload: Workload, service: ServiceModel) -> float:
+    """Return ν', the largest rate with a steady state; raise as `interference` does."""
+    return StepQueues(layout.composition(), workload, service).largest_rate_per_s
+
+
+def _unsettled() -> AccuracyError:
+    return AccuracyError("interference: the rates of the chains do not settle; simulate this system instead")
+
+
+def _require_jffc(chains: Composition) -> None:
+    rule = chains.rule
+    under_jffc = isinstance(rule, Dispatch) and rule.policy is JFFC.policy and rule.looks == JFFC.looks
+    if rule is not None and not under_jffc:
+        raise NotApplicableError("interference: is known for dispatch=jffc only; simulate this layout instead")
+
+
+def _require_serial_steps(service: ServiceModel) -> None:
+    """Raise `NotApplicableError` unless servers compute one whole step at a time, at a constant speed."""
+    if service.loop != "steps" or service.rules != StepRules() or service.factors(np.random.default_rng(0)).size > 1:
+        raise NotApplicableError(
+            f"service = {type(service).__name__}: the theory of interference is for service=steps with serial steps, "
+            "whole prompts, and neither handling, head nor varying slowdown; use a simulation"
+        )
+
+
+def _shared_chains(chains: Composition, workload: Workload, service: ServiceModel) -> SharedChains:
+    """Return the times of the mean job at each hop, by the service model's own function."""
+    servers, (_, input_tokens, further_tokens) = chains.system.servers, chains.system.mean_job
+    settings, (slowdown,) = service.settings_of(servers), service.factors(None)
+    hops = list(zip(chains.hop_charged.tolist(), chains.hop_server.tolist(), strict=True))
+
+    def seconds(prompt_tokens: float, steps: int) -> Floats:
+        return slowdown * np.array(
+            [service.step_s(prompt_tokens, 0.0, steps, m, servers.block_s[j], settings[j]) for m, j in hops]
+        )
+
+    prompt_s, token_s = seconds(input_tokens, 0), seconds(0.0, 1)
+    spread_s = seconds(input_tokens * (1 + workload.prompt_cv), 0) - prompt_s
+    begin, travel_s = chains.hop_start[:-1], servers.communication_s[chains.hop_server]
+    by_chain = np.zeros((len(chains), len(servers)))
+    np.add.at(by_chain, (np.repeat(np.arange(len(chains)), np.diff(chains.hop_start)), chains.hop_server), prompt_s)
+    return SharedChains(
+        chains.hop_start,
+        chains.hop_server,
+        prompt_s,
+        token_s,
+        np.add.reduceat(travel_s[:, 0] + travel_s[:, 1] * input_tokens, begin),
+        np.add.reduceat(travel_s[:, 2], begin),
+        chains.capacity,
+        (by_chain > 0).astype(float) @ by_chain.T,
+        np.maximum.reduceat(prompt_s, begin),
+        float((spread_s.sum() / prompt_s.sum()) ** 2) if prompt_s.sum() > 0 else 0.0,
+        further_tokens,
+    )
