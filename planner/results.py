@@ -33,12 +33,18 @@ class Prediction:
     chain_shares: NDArray[np.float64]  # (K,) share of the jobs that each chain serves; empty for routed schemes
     chain_utilisation: NDArray[np.float64]  # (K,) mean share of a chain's capacity in use; empty for routed schemes
     server_utilisation: NDArray[np.float64]  # (J,) mean share of a server's cache slots in use; empty as above
+    saturation_rate_per_s: float | None = None  # ν', as above if servers compute one step at a time; None if unknown
     quantile_half_widths_s: dict[float, float] = field(default_factory=dict)  # of `quantiles_s`; 0 where exact
 
     @property
     def load(self) -> float | None:
         """Return the load λ/ν; 1 - load is the stability margin."""
         return None if self.total_rate_per_s is None else self.rate_per_s / self.total_rate_per_s
+
+    @property
+    def load_of_saturation(self) -> float | None:
+        """Return λ/ν', the rate over the largest stable one if servers compute one step at a time."""
+        return None if self.saturation_rate_per_s is None else self.rate_per_s / self.saturation_rate_per_s
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from evaluators.points.case import Draw, Measurement
 from evaluators.points.metrics import Answer
 from evaluators.points.report import Report
+from evaluators.queueing.interference import largest_rate_per_s
 from evaluators.simulation.layout import simulate_layout
 from evaluators.simulation.run_length import MSER, drift, mser_warm_up, relaxation_jobs
 from evaluators.simulation.stability import has_been_unstable
 from evaluators.simulation.streamed import chunk_size, stream_layout
-from system import NotApplicableError, RandomStreams
+from system import InputError, NotApplicableError, RandomStreams
 from system.checks import is_finite_number, require, require_count, require_not_negative
 from system.dispatch import Dispatch
 from system.layout import Layout
@@ -117,15 +118,25 @@ class SimulationEvaluator(JobReport):
 def run_length(draw: Draw, service: ServiceModel, job_count: int, drifted: float) -> Iterator[Measurement]:
     """Yield the drift of a run and its length in relaxation times.
 
-    The run has `job_count` jobs after the warm-up. A trace has neither, as it cannot be made longer. The length in
-    relaxation times is that of equation (2), so it is left out if jobs slow each other.
+    The run has `job_count` jobs after the warm-up. A trace has neither, as it cannot be made longer. The length is left
+    out where no theory gives the largest stable rate.
     """
     if isinstance(draw.case.workload, Replay):
         return
     if not np.isnan(drifted):
         yield Measurement("response_drift", drifted)
-    if service.loop == "jobs" and not np.isnan(relaxation := relaxation_jobs(draw.layout)):
+    load = draw.layout.load if service.loop == "jobs" else load_of_saturation(draw, service)
+    if not np.isnan(relaxation := relaxation_jobs(draw.layout, load)):
         yield Measurement("run_relaxations", job_count / relaxation)
+
+
+def load_of_saturation(draw: Draw, service: ServiceModel) -> float:
+    """Return the arrival rate over the largest stable one where jobs slow each other; NaN where no theory knows it."""
+    try:
+        largest_per_s = largest_rate_per_s(draw.layout, draw.case.fitted_workload, service)
+    except InputError:
+        return float("nan")
+    return draw.system.arrival_rate_per_s / largest_per_s
 
 
 def part_means(times: JobTimes) -> Iterator[Measurement]:

@@ -61,13 +61,13 @@ def _mean_of_tenth(sums_s: Floats, counts: Floats) -> float:
     return float(sums_s[:parts].sum() / counts[:parts].sum())
 
 
-def relaxation_jobs(layout: Layout) -> float:
+def relaxation_jobs(layout: Layout, load: float) -> float:
     """Return how many arrivals make a layout forget its state.
 
-    It is that of a queue with many servers and exponential times, `load / (1 - sqrt(load))**2`, but at least the jobs
-    that arrive during the mean time on the slowest chain. It is NaN for layouts without a load below 1.
+    `load` is the arrival rate over the largest stable one. The number is that of a queue with many servers and
+    exponential times, `load / (1 - sqrt(load))**2`, but at least the jobs that arrive during the mean time on the
+    slowest chain. It is NaN unless the load is below 1.
     """
-    load = layout.load
     if not load < 1:
         return float("nan")
     slowest_s = float(layout.composition().mean_service_s.max())

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from planner.inventory.inventory import Inventory
-from planner.results import Plan, Study
+from planner.results import Plan, Prediction, Study
 from planner.words import quantity_words
 
 FORMAT = 1
@@ -39,9 +39,14 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "reserved_capacity": plan.composition.placement.reserved_capacity,
         "servers": _servers(plan),
         "chains": _chains(plan),
-        "prediction": _plain(plan.prediction) | {"load": plan.prediction.load},
+        "prediction": _prediction(plan.prediction),
         "candidates": _plain(plan.candidates),
     }
+
+
+def _prediction(prediction: Prediction) -> dict[str, Any]:
+    loads = {name: getattr(prediction, name) for name in ("load", "load_of_saturation")}
+    return _plain(prediction) | loads
 
 
 def _inventory(inventory: Inventory) -> dict[str, Any]:

@@ -73,8 +73,8 @@ def _by_draw(rows: pd.DataFrame, metric: str) -> pd.Series:
 def shortfalls_of_means(rows: pd.DataFrame, axes: Sequence[str]) -> pd.Series:
     """Return how far simulated means are below exact ones.
 
-    It is a share of the exact mean, by point and draw. These are the points with an exact value at the same axes. Those
-    without a length are left out, as their jobs slow each other, which the exact value leaves out.
+    It is a share of the exact mean, by point and draw. These are the points with a length and an exact value at the
+    same axes. Points whose jobs slow each other have none: their jobs have whole tokens, those of the exact value not.
     """
     points = rows.drop_duplicates("point")[["point", *axes]]
     exact = points[points[EVALUATOR] == EXACT] if EVALUATOR in points else points.head(0)

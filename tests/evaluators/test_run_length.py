@@ -111,19 +111,20 @@ def test_relaxation_is_the_slowest_mode_of_the_queue(load):
     up, down = np.full(399, load), np.ones(399)
     beside = np.diag(np.sqrt(up * down), 1)
     modes = np.linalg.eigvalsh(np.diag(-np.append(up, 0) - np.append(0, down)) + beside + beside.T)
-    assert relaxation_jobs(layout(load)) == pytest.approx(load / -modes[-2], rel=0.05)
+    assert relaxation_jobs(layout(load), load) == pytest.approx(load / -modes[-2], rel=0.05)
 
 
 def test_relaxation_covers_the_slowest_chain_and_unknown_loads():
-    assert relaxation_jobs(layout(0.5, slowest_s=1000.0)) == 500
-    assert np.isnan(relaxation_jobs(layout(1.0)))
-    assert np.isnan(relaxation_jobs(layout(np.nan)))
+    assert relaxation_jobs(layout(0.5, slowest_s=1000.0), 0.5) == 500
+    assert np.isnan(relaxation_jobs(layout(1.0), 1.0))
+    assert np.isnan(relaxation_jobs(layout(1.0), np.nan))
 
 
-def layout(load, slowest_s=1.0):
+def layout(arrival_rate_per_s, slowest_s=1.0):
     """Return the part of a layout that `relaxation_jobs` reads."""
     chains = SimpleNamespace(mean_service_s=np.array([0.5, slowest_s]))
-    return SimpleNamespace(load=load, system=SimpleNamespace(arrival_rate_per_s=load), composition=lambda: chains)
+    system = SimpleNamespace(arrival_rate_per_s=arrival_rate_per_s)
+    return SimpleNamespace(system=system, composition=lambda: chains)
 
 
 @cache

@@ -16,6 +16,7 @@ SPECIAL = {
     "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
     "gaps": ("workload=synthetic_code", "workload.job_count=2000"),
     "exact": ("evaluator.slos={chat: {response_s: 10}}",),
+    "interference": ("service=steps", "workload=drawn_lengths"),  # whole tokens
     "runtime": (*SMALL_RUN, "evaluator.check_tokens=1"),
     "simulation": ("evaluator.slos={chat: {response_s: 10, first_token_s: 1}}",),
 }
