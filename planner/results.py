@@ -33,8 +33,8 @@ class Prediction:
     chain_shares: NDArray[np.float64]  # (K,) share of the jobs that each chain serves; empty for routed schemes
     chain_utilisation: NDArray[np.float64]  # (K,) mean share of a chain's capacity in use; empty for routed schemes
     server_utilisation: NDArray[np.float64]  # (J,) mean share of a server's cache slots in use; empty as above
-    saturation_rate_per_s: float | None = None  # ν', as above if servers compute one step at a time; None if unknown
     quantile_half_widths_s: dict[float, float] = field(default_factory=dict)  # of `quantiles_s`; 0 where exact
+    saturation_rate_per_s: float | None = None  # ν', about the largest rate if servers compute one step at a time
 
     @property
     def load(self) -> float | None:

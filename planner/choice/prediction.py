@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.dispatch.jffc import JFFC
+from evaluators.queueing.interference import largest_rate_per_s
 from evaluators.queueing.steady_state import steady_state, theory_holds
 from evaluators.simulation import simulate_layout
 from planner.results import Prediction
-from system import Composition, RandomStreams
+from system import Composition, InputError, RandomStreams
 from system.layout import Layout
 from system.response import ByChain, ResponseTimes
 from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
+from system.service.steps import Steps
 from workloads.synthetic import is_poisson_exponential
 from workloads.workload import Workload
 
@@ -54,8 +56,20 @@ def predict(
         chain_shares=shares,
         chain_utilisation=utilisation,
         server_utilisation=server_use,
+        saturation_rate_per_s=saturation_rate_per_s(layout, workload, service),
         quantile_half_widths_s={q: times.half_width_s("response", q, CONFIDENCE) for q in quantiles},
     )
+
+
+def saturation_rate_per_s(layout: Layout, workload: Workload, service: ServiceModel) -> float | None:
+    """Return ν', the largest stable rate where requests slow each other; None where no theory knows it.
+
+    Servers compute one step at a time, under equation (2) by the plain step queues. The rate is approximate.
+    """
+    try:
+        return largest_rate_per_s(layout, workload, Steps() if service == INDEPENDENT else service)
+    except InputError:
+        return None
 
 
 def loaded(composition: Composition, rate_per_s: float) -> Composition:

@@ -80,8 +80,20 @@ def _load(plan: Plan) -> str:
     load, rate_per_s = prediction.load or 0.0, digits(prediction.rate_per_s)
     most = f"{_subject(plan).capitalize()} carries less than {digits(prediction.total_rate_per_s)} requests/s"
     if plan.inventory.service.is_independent:
-        return f"{most}; at {rate_per_s} requests/s the load is {percent(load)}, and {percent(1 - load)} is spare."
-    return f"{most} even if requests do not slow each other; {rate_per_s} requests/s is {percent(load)} of that."
+        words = f"{most}; at {rate_per_s} requests/s the load is {percent(load)}, and {percent(1 - load)} is spare."
+    else:
+        words = f"{most} even if requests do not slow each other; {rate_per_s} requests/s is {percent(load)} of that."
+    return words + _saturation(prediction)
+
+
+def _saturation(prediction: Prediction) -> str:
+    """Return a sentence on the largest rate where requests slow each other, if it is known."""
+    load = prediction.load_of_saturation
+    if load is None:
+        return ""
+    largest = f"about {digits(prediction.saturation_rate_per_s)} requests/s"
+    rate = f"{digits(prediction.rate_per_s)} requests/s"
+    return f" If servers compute one step at a time, the largest rate is {largest}; {rate} is {percent(load)} of that."
 
 
 def _subject(plan: Plan) -> str:

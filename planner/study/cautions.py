@@ -28,11 +28,19 @@ SHORT = 100  # mean response times: a replayed workload that lasts no longer is 
 BURSTY = 1.2  # times the mean rate: from there on, the rate around an average request is a burst
 LINKS_DOMINATE = 0.5  # share of communication in the service time
 ARITHMETIC_SHORT = 0.5  # share of a server's peak arithmetic rate that prompts need
+SLOWED = 0.5  # of the largest rate where requests slow each other: from there on, they slow each other much
 
 
 def warnings(plan: Plan, seed: int = 0) -> tuple[str, ...]:
     """Return what to be careful about, one sentence for each point."""
-    parts = (_of_search(plan), _of_requests(plan, seed), _of_arithmetic(plan), _of_links(plan), _of_profiles(plan))
+    parts = (
+        _of_search(plan),
+        _of_requests(plan, seed),
+        _of_interference(plan),
+        _of_arithmetic(plan),
+        _of_links(plan),
+        _of_profiles(plan),
+    )
     return tuple(sentence for part in parts for sentence in part)
 
 
@@ -129,6 +137,22 @@ def busy_rate_per_s(arrival_s: Floats, window_s: float) -> float:
     """
     counts = np.bincount(((arrival_s - arrival_s[0]) // window_s).astype(np.int64)).astype(float)
     return float(counts @ (counts - 1) / (counts.sum() * window_s))
+
+
+def _of_interference(plan: Plan) -> Iterator[str]:
+    """Yield a warning if requests slow each other much at the plan's rate."""
+    prediction, load = plan.prediction, plan.prediction.load_of_saturation
+    if load is None or load <= SLOWED:
+        return
+    largest = f"about {prediction.saturation_rate_per_s:.3g} requests/s of servers that compute one step at a time"
+    share = f"{prediction.rate_per_s:.3g} requests/s is {load:.0%} of the {largest}"
+    if plan.inventory.service.is_independent:
+        yield (
+            f"the predictions assume that requests do not slow each other; {share}, and from half of that on the "
+            "predicted times are too short"
+        )
+    else:
+        yield f"requests slow each other much: {share}"
 
 
 def prefill_share(plan: Plan) -> Floats:

@@ -11,6 +11,7 @@ import yaml
 
 from algorithms.dispatch.jffc import JFFC
 from algorithms.dispatch.jsq import JSQ
+from evaluators.queueing.interference import largest_rate_per_s
 from evaluators.queueing.steady_state import steady_state
 from evaluators.simulation import simulate_layout
 from planner.choice.prediction import loaded, predict, response_times
@@ -26,6 +27,7 @@ from planner.output.document import plan_document
 from planner.results import Prediction
 from planner.study.cautions import warnings
 from planner.study.study_plan import study
+from planner.words import digits
 from system import InputError, NotApplicableError, RandomStreams, UnstableError
 from system.intervals import half_width_of
 from system.service.independent import INDEPENDENT, Independent
@@ -283,6 +285,40 @@ def test_card_and_document_name_the_service_model(folder):
         key: value for key, value in yaml.safe_load((FOLDER / "steps.yaml").read_text()).items() if key[0] != "_"
     }
     assert settings[1]["settings"] == of_file | {"slowdown": 1.1}
+
+
+def test_the_largest_rate_of_step_queues_stands_beside_the_total_rate(folder):
+    inventory = read(folder)
+    best = plan(inventory)
+    chains, workload = best.composition, inventory.workload
+    largest_per_s = largest_rate_per_s(chains, workload, Steps())
+    assert best.prediction.saturation_rate_per_s == largest_per_s < best.prediction.total_rate_per_s
+    slower = predict(chains.at_rate(0.1), workload, QUANTILES, Steps(slowdown=2))
+    assert slower.saturation_rate_per_s == largest_rate_per_s(chains, workload, Steps(slowdown=2)) < largest_per_s
+    decode = predict(chains, workload, QUANTILES, Steps(batching="decode"))
+    others = (predict(chains.under(JSQ), workload, QUANTILES), decode)
+    assert {other.saturation_rate_per_s for other in others} == {other.load_of_saturation for other in others} == {None}
+    words = " ".join(plan_card(study(best), "", best).split())
+    assert (
+        f"one step at a time, the largest rate is about {digits(largest_per_s)} requests/s; 3.00 requests/s is" in words
+    )
+    shown = plan_document(study(best), best)["plan"]["prediction"]
+    assert (shown["saturation_rate_per_s"], shown["load_of_saturation"]) == (largest_per_s, 3 / largest_per_s)
+
+
+@pytest.mark.parametrize("service", ["independent", "steps"])
+def test_plans_above_half_of_the_largest_rate_of_step_queues_are_a_warning(folder, service):
+    inventory = read(folder, service=service)
+    chains = plan(inventory).composition
+    largest_per_s = largest_rate_per_s(chains, inventory.workload, Steps())
+    below, above = (
+        plan_of_layout(replace(inventory, rate_per_s=share * largest_per_s), chains.at_rate(share * largest_per_s))
+        for share in (0.48, 0.52)
+    )
+    assert not any("one step at a time" in sentence for sentence in warnings(below))
+    (sentence,) = [sentence for sentence in warnings(above) if "one step at a time" in sentence]
+    assert f" requests/s is 52% of the about {largest_per_s:.3g} requests/s of servers that" in sentence
+    assert ("requests do not slow each other" in sentence) == (service == "independent")
 
 
 def test_busy_prompts_are_a_warning_only_under_the_independent_model(folder):
