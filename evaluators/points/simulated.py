@@ -131,7 +131,10 @@ def run_length(draw: Draw, service: ServiceModel, job_count: int, drifted: float
 
 
 def load_of_saturation(draw: Draw, service: ServiceModel) -> float:
-    """Return the arrival rate over the largest stable one where jobs slow each other; NaN where no theory knows it."""
+    """Return λ/ν' where jobs slow each other.
+
+    It is NaN where no theory knows ν', the largest stable rate.
+    """
     try:
         largest_per_s = largest_rate_per_s(draw.layout, draw.case.fitted_workload, service)
     except InputError:

@@ -4,16 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
+
 from algorithms.placement.reservation import needed_chains
 from evaluators.points.case import Draw, Measurement
 from evaluators.points.metrics import Answer
 from evaluators.points.report import Report
 from evaluators.queueing.floor import response_floor_s
+from evaluators.queueing.interference import interference
 from evaluators.queueing.steady_state import bounds_s, markov_chain, require_theory, steady_state
 from system import InputError, NotApplicableError
 from system.checks import require_one_of, require_share
+from system.composition import Composition
 from system.layout import Layout
 from system.random_streams import deterministic, is_deterministic
+from system.response import Floats
+from system.service.independent import INDEPENDENT
+from system.service.model import ServiceModel
+from workloads.arrivals import Poisson
 from workloads.synthetic import is_poisson_exponential
 
 
@@ -91,6 +99,64 @@ class ExactEvaluator(Report):
         """
         require_theory("exact", draw.layout, draw.case.workload)
         return self.measurements(Answer(draw, steady_state(draw.layout)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterferenceEvaluator:
+    """Mean times, shares of chains and the largest stable rate of step queues, without a simulation.
+
+    The numbers are approximate, and not to be trusted close to the largest stable rate (`load_of_saturation`).
+    """
+
+    deterministic: ClassVar[bool] = True
+    uses_jobs: ClassVar[bool] = False
+
+    service: ServiceModel = INDEPENDENT
+
+    @property
+    def varies_with(self) -> Literal["draw"]:
+        """Return `draw`: theory needs no jobs."""
+        return "draw"
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        """Compute the means of one draw.
+
+        Raises `UnstableError` at or above the largest stable rate, and `NotApplicableError` unless arrivals are
+        Poisson, jobs dispatched by JFFC, and servers compute one step at a time.
+        """
+        if not isinstance(getattr(draw.case.workload, "arrivals", None), Poisson):
+            raise NotApplicableError(
+                "evaluator = interference: holds for Poisson arrivals only; use evaluator=simulation"
+            )
+        times = interference(draw.layout, draw.case.fitted_workload, self.service)
+        chains = draw.layout.composition()
+        computation, prompts = shares_of_time(chains, times.chain_shares)
+        return [
+            Measurement("response_mean_s", times.mean_response_s),
+            Measurement("waiting_mean_s", times.mean_waiting_s),
+            Measurement("service_mean_s", times.mean_service_s),
+            Measurement("first_token_mean_s", times.mean_first_token_s),
+            Measurement("waiting_probability", times.waiting_probability),
+            Measurement("saturation_rate_per_s", times.largest_rate_per_s),
+            Measurement("total_rate_per_s", chains.total_rate_per_s),
+            Measurement("load_of_saturation", times.load),
+            Measurement("computation_share", computation),
+            Measurement("prompt_share", prompts),
+            *(Measurement("chain_share", share, k) for k, share in enumerate(times.chain_shares, 1)),
+        ]
+
+
+def shares_of_time(chains: Composition, chain_shares: Floats) -> tuple[float, float]:
+    """Return the shares of computation and of prompts in it.
+
+    The first is of the service time of a job alone, the second of its computation. Both are ratios of means over jobs, of which chain k serves the share `chain_shares[k]`.
+    """
+    system = chains.system
+    per_block_s = system.servers.block_s[chains.hop_server] * np.asarray(system.mean_job)
+    by_chain_s = np.add.reduceat(chains.hop_charged[:, None] * per_block_s, chains.hop_start[:-1])
+    once_s, prompt_s, tokens_s = chain_shares @ by_chain_s
+    computation_s = once_s + prompt_s + tokens_s
+    return computation_s / float(chain_shares @ chains.mean_service_s), (once_s + prompt_s) / computation_s
 
 
 @dataclass(frozen=True)

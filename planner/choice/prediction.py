@@ -62,9 +62,9 @@ def predict(
 
 
 def saturation_rate_per_s(layout: Layout, workload: Workload, service: ServiceModel) -> float | None:
-    """Return ν', the largest stable rate where requests slow each other; None where no theory knows it.
+    """Return ν', about the largest stable rate where requests slow each other.
 
-    Servers compute one step at a time, under equation (2) by the plain step queues. The rate is approximate.
+    It is that of the service model, or of plain step queues for equation (2). None if no theory knows it.
     """
     try:
         return largest_rate_per_s(layout, workload, Steps() if service == INDEPENDENT else service)

@@ -13,14 +13,17 @@ LOAD = "load_of_saturation"
 
 
 def notes_on(rows: pd.DataFrame, axes: Sequence[str]) -> list[str]:
-    """Return a line for each reason to doubt means: short runs, and theory near saturation."""
+    """Return lines on means that are not to be trusted.
+
+    They are those of short runs, and of theory near saturation.
+    """
     return [*run_length_note(rows, axes), *near_saturation_note(rows, axes)]
 
 
 def near_saturation_note(rows: pd.DataFrame, axes: Sequence[str]) -> list[str]:
     """Return a line on points that theory puts close to the largest stable rate.
 
-    There the formulas for requests that slow each other are wrong by up to a factor of 2.
+    There the formulas for requests that slow each other are not to be trusted.
     """
     rows = rows[rows["metric"] == LOAD]
     loads = rows.groupby("point")["value"].max()
