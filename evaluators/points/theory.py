@@ -149,7 +149,8 @@ class InterferenceEvaluator:
 def shares_of_time(chains: Composition, chain_shares: Floats) -> tuple[float, float]:
     """Return the shares of computation and of prompts in it.
 
-    The first is of the service time of a job alone, the second of its computation. Both are ratios of means over jobs, of which chain k serves the share `chain_shares[k]`.
+    The first is of the service time (2), the second of computation. Both are ratios of means over jobs, of which chain
+    k serves the share `chain_shares[k]`.
     """
     system = chains.system
     per_block_s = system.servers.block_s[chains.hop_server] * np.asarray(system.mean_job)
