@@ -1,4 +1,4 @@
-"""Benchmarks of the exact response time and of Theorem 4's bounds.
+"""Benchmarks of the exact response time, of Theorem 4's bounds, and of theory where requests slow each other.
 
 A small queue stands beside a Markov solve; large queues are measured alone.
 """
@@ -8,19 +8,29 @@ from functools import cache
 import numpy as np
 
 from algorithms.allocation.gca import gca
+from algorithms.dispatch.jffc import JFFC
 from evaluators.queueing import exact, markov, theorem4
+from evaluators.queueing.interference import interference, largest_rate_per_s
+from system import Composition
+from system.service.steps import Steps
 from tests.benchmarks.support.benchmark import Benchmark, Peer
 from tests.benchmarks.support.four_chains import FOUR_CHAINS
 from tests.benchmarks.support.paper_system import gbp_cr_placement, paper_system, queue_at
 from tests.benchmarks.support.scale import Scale
 from tests.benchmarks.support.timing import seconds
 from tests.benchmarks.support.yardstick import yardstick
+from workloads.arrivals import Poisson
+from workloads.drawn_lengths import DrawnLengths
+
+TOKENS = DrawnLengths(Poisson(), 1, input_tokens=2000, output_tokens=20)
+INTERFERENCE_S = 0.05  # the claim, at any of the sizes
 
 
 def formula_benchmarks(scale: Scale) -> list[Benchmark]:
-    """Return the benchmarks of the exact mean and Theorem 4.
+    """Return the benchmarks of the exact mean, Theorem 4 and interference.
 
-    The queues have 28 slots, 1,000 slots in 40 rates, and the chains of 100,000 servers.
+    The queues have 28 slots, 1,000 slots in 40 rates, and the chains of 100,000 servers. Those in which requests slow
+    each other are the chains of a few dozen servers.
     """
     small = Peer("sparse Markov solve, 4096 states and the queue", seconds(lambda: markov(*FOUR_CHAINS)))
     rates, capacity = np.geomspace(1, 0.1, 40), np.full(40, scale.slots_per_rate)
@@ -33,7 +43,23 @@ def formula_benchmarks(scale: Scale) -> list[Benchmark]:
         Benchmark("exact mean", slots, "s", forty, peer=yardstick(scale, 3e-3)),
         Benchmark("exact mean", chains, "s", seconds(lambda: exact(*_queue(servers))), peer=yardstick(scale, 3.0)),
         Benchmark("Theorem 4", chains, "s", seconds(lambda: theorem4(*_queue(servers)))),
+        *(_interference(servers, scale) for servers in scale.interference_servers),
     ]
+
+
+def _interference(servers: int, scale: Scale) -> Benchmark:
+    """Measure the mean times of step queues at half of the largest stable rate."""
+    description = f"means of step queues on the chains of GCA for {servers} servers, half of the largest stable rate"
+    measure = seconds(lambda: interference(_half_saturated(servers), TOKENS, Steps()))
+    return Benchmark("interference", description, "s", measure, peer=yardstick(scale, INTERFERENCE_S))
+
+
+@cache
+def _half_saturated(servers: int) -> Composition:
+    """Return chains under JFFC at half of their largest stable rate."""
+    system = paper_system(servers)
+    chains = gca(system, gbp_cr_placement(system)).under(JFFC)
+    return chains.at_rate(largest_rate_per_s(chains, TOKENS, Steps()) / 2)
 
 
 @cache

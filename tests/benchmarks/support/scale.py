@@ -17,6 +17,7 @@ class Scale:
     step_jobs: int
     step_peer_jobs: int
     slots_per_rate: int  # of 40 rates
+    interference_servers: tuple[int, ...]
     gca_servers: tuple[int, ...]
     networkx_servers: int
     tuning_servers: int
@@ -34,6 +35,7 @@ FULL = Scale(
     step_jobs=20_000,
     step_peer_jobs=200,
     slots_per_rate=25,
+    interference_servers=(9, 20, 40),
     gca_servers=(400, 10_000, 100_000),
     networkx_servers=100,
     tuning_servers=40,
@@ -50,6 +52,7 @@ TINY = Scale(
     step_jobs=50,
     step_peer_jobs=5,
     slots_per_rate=1,
+    interference_servers=(9,),
     gca_servers=(40, 50, 60),
     networkx_servers=40,
     tuning_servers=20,
