@@ -11,7 +11,7 @@ from evaluators.points.case import Draw, Measurement
 from evaluators.points.metrics import Answer
 from evaluators.points.report import Report
 from evaluators.queueing.floor import response_floor_s
-from evaluators.queueing.interference import interference
+from evaluators.queueing.interference import interference, require_poisson
 from evaluators.queueing.steady_state import bounds_s, markov_chain, require_theory, steady_state
 from system import InputError, NotApplicableError
 from system.checks import require_one_of, require_share
@@ -21,7 +21,6 @@ from system.random_streams import deterministic, is_deterministic
 from system.response import Floats
 from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
-from workloads.arrivals import Poisson
 from workloads.synthetic import is_poisson_exponential
 
 
@@ -124,10 +123,7 @@ class InterferenceEvaluator:
         Raises `UnstableError` at or above the largest stable rate, and `NotApplicableError` unless arrivals are
         Poisson, jobs dispatched by JFFC, and servers compute one step at a time.
         """
-        if not isinstance(getattr(draw.case.workload, "arrivals", None), Poisson):
-            raise NotApplicableError(
-                "evaluator = interference: holds for Poisson arrivals only; use evaluator=simulation"
-            )
+        require_poisson("interference", draw.case.workload)
         times = interference(draw.layout, draw.case.fitted_workload, self.service)
         chains = draw.layout.composition()
         computation, prompts = shares_of_time(chains, times.chain_shares)

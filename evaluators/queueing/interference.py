@@ -21,6 +21,7 @@ from system.errors import NotApplicableError, UnstableError
 from system.layout import Layout
 from system.limits import SHARED_CHAINS
 from system.service.model import ServiceModel, StepRules
+from workloads.arrivals import Poisson
 from workloads.workload import Workload
 
 Floats = NDArray[np.float64]
@@ -86,6 +87,12 @@ def interference(layout: Layout, workload: Workload, service: ServiceModel) -> I
         shares,
         float(shares @ flow.first_token_s),
     )
+
+
+def require_poisson(evaluator: str, workload: Workload) -> None:
+    """Raise `NotApplicableError` unless arrivals are Poisson."""
+    if not isinstance(getattr(workload, "arrivals", None), Poisson):
+        raise NotApplicableError(f"evaluator = {evaluator}: holds for Poisson arrivals only; use evaluator=simulation")
 
 
 class StepQueues:

@@ -81,7 +81,7 @@ def pace(k: int, rate_per_s: float, chains: SharedChains, others: Background) ->
     spread_s = others.totals[k, 2] + rate_per_s * rest_s**2
     later_queues_s = chains.prompt_cv2 / 2 * spread_s / (1 - prompts.busiest)
     first_token_s = chains.prompt_travel_s[k] + prompts.own_s + prompts.queue_s + later_queues_s
-    if prompts.none == 1 or round_s == 0:
+    if all_per_s <= 0 or prompts.none == 1 or round_s == 0:
         return Pace(first_token_s, first_token_s + chains.further_tokens * round_s)
     gap_s = (1 - prompts.none) / (all_per_s * prompts.none)
     stretched = all_per_s * prompts.none * gap_s**2 / round_s * -np.expm1(-round_s / gap_s)
