@@ -69,12 +69,12 @@ def _numbers(predicted: dict[str, Any] | None) -> dict[str, str]:
     """
     if predicted is None:
         return {}
-    largest_per_s = predicted["total_rate_per_s"]  # None for routed schemes
+    largest_per_s = {"load λ/ν": predicted["total_rate_per_s"], "load λ/ν'": predicted.get("saturation_rate_per_s")}
     numbers = {
         "mean (s)": predicted["mean_s"],
         **{title: predicted["quantiles_s"].get(quantile) for quantile, title in QUANTILES.items()},
         "mean first token (s)": predicted["first_token_mean_s"],
         "share that waits": predicted["waiting_probability"],
-        "load λ/ν": predicted["rate_per_s"] / largest_per_s if largest_per_s else None,
+        **{title: predicted["rate_per_s"] / largest for title, largest in largest_per_s.items() if largest},
     }
     return {title: f"{number:.3g}" for title, number in numbers.items() if number is not None}
