@@ -144,7 +144,10 @@ def _require_jffc(chains: Composition) -> None:
 
 
 def _require_serial_steps(service: ServiceModel) -> None:
-    """Raise `NotApplicableError` unless servers compute one whole step at a time, at a constant speed."""
+    """Raise `NotApplicableError` unless servers compute whole steps, one at a time.
+
+    Their speed must be constant.
+    """
     if service.loop != "steps" or service.rules != StepRules() or service.factors(np.random.default_rng(0)).size > 1:
         raise NotApplicableError(
             f"service = {type(service).__name__}: the theory of interference is for service=steps with serial steps, "
