@@ -191,7 +191,10 @@ def _own_per_s(k: int, n: int, low: float, most_per_s: float, chains: SharedChai
 
 @compiled
 def _loss(arrival_per_s: float, occupied_per_s: Floats) -> tuple[float, float]:
-    """Return the chance that a chain is full and its mean number of jobs, if jobs that find it full are lost."""
+    """Return the chance that a chain is full, and its mean number of jobs.
+
+    Jobs that find it full are lost.
+    """
     weight, total, jobs = 1.0, 1.0, 0.0
     for n in range(occupied_per_s.size):
         weight *= arrival_per_s / occupied_per_s[n]
