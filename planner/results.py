@@ -43,7 +43,7 @@ class Prediction:
 
     @property
     def load_of_saturation(self) -> float | None:
-        """Return λ/ν', the rate over the largest stable one if servers compute one step at a time."""
+        """Return λ/ν', the load of servers that compute one step at a time."""
         return None if self.saturation_rate_per_s is None else self.rate_per_s / self.saturation_rate_per_s
 
 

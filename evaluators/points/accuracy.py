@@ -53,7 +53,7 @@ class AccuracyEvaluator:
         ]
 
     def _saturation(self, draw: Draw, replication: int, largest_per_s: float) -> list[Measurement]:
-        """Return the largest rate by theory and by simulation, and what the layout is like."""
+        """Return the largest rates by theory and simulation, and sizes of the layout."""
         chains, jobs = draw.layout.composition(), all_at_once(draw.jobs(replication))
         run = simulate_layout(chains, jobs, self.service)
         return [

@@ -156,7 +156,7 @@ def _require_serial_steps(service: ServiceModel) -> None:
 
 
 def _shared_chains(chains: Composition, workload: Workload, service: ServiceModel) -> SharedChains:
-    """Return the times of the mean job at each hop, by the service model's own function."""
+    """Return the times of the mean job, by the service model's own function."""
     servers, (_, input_tokens, further_tokens) = chains.system.servers, chains.system.mean_job
     settings, (slowdown,) = service.settings_of(servers), service.factors(None)
     hops = list(zip(chains.hop_charged.tolist(), chains.hop_server.tolist(), strict=True))

@@ -73,7 +73,7 @@ class Prompts(NamedTuple):
 
 @compiled
 def pace(k: int, rate_per_s: float, chains: SharedChains, others: Background) -> Pace:
-    """Return the times of a job on chain k if the chain serves jobs at `rate_per_s`."""
+    """Return the times of a job on chain k at its rate `rate_per_s`."""
     prompts = _prompts(k, rate_per_s, chains, others)
     round_s = _round_s(k, rate_per_s, prompts.none, chains, others)
     all_per_s = others.totals[k, 0] + rate_per_s
@@ -106,7 +106,7 @@ def _prompts(k: int, rate_per_s: float, chains: SharedChains, others: Background
 
 @compiled
 def _round_s(k: int, rate_per_s: float, no_prompt: float, chains: SharedChains, others: Background) -> float:
-    """Return the time L of a further token on chain k while no prompt passes."""
+    """Return the time L of a further token while no prompt passes."""
     alone_s = token_alone_s(k, chains)
     round_s = alone_s
     for h in range(chains.hop_start[k], chains.hop_start[k + 1]):
@@ -131,7 +131,7 @@ def token_alone_s(k: int, chains: SharedChains) -> float:
 def _behind_s(
     k: int, rate_per_s: float, gap_s: float, prompts: Prompts, chains: SharedChains, others: Background
 ) -> float:
-    """Return how long prompts that follow a job's own first token hold up its second."""
+    """Return how long prompts behind the first token hold up the second."""
     all_per_s = others.totals[k, 0] + rate_per_s
     mean_s = prompts.busiest / all_per_s
     rest_s = max((others.totals[k, 1] + rate_per_s * prompts.own_s) / all_per_s - mean_s, 0.0)

@@ -50,9 +50,10 @@ def empty_scratch(server_count: int, chains: SharedChains) -> Scratch:
 
 @compiled
 def full_chains(chains: SharedChains, scratch: Scratch, rate_per_s: Floats) -> bool:
-    """Write the rates (K,) at which all chains serve together if all of them are full.
+    """Write the rates of all chains if all are full.
 
-    Returns whether their sum has settled. How full chains share a full server hardly matters to it.
+    `rate_per_s` is (K,). Returns whether their sum has settled. How full chains share a full server hardly matters to
+    it.
     """
     total_per_s = 0.0
     for i in range(ROUNDS):
@@ -72,10 +73,10 @@ def full_chains(chains: SharedChains, scratch: Scratch, rate_per_s: Floats) -> b
 
 @compiled
 def jffc_without_queue(arrival_per_s: float, chains: SharedChains, scratch: Scratch, flow: Flow) -> float:
-    """Write the flow of jobs that take the fastest free chain and are lost if there is none.
+    """Write the flow of jobs under JFFC without a queue.
 
-    What one chain cannot take arrives at the next as if it were Poisson. Returns the share of lost jobs, or NaN if the
-    mean number of jobs does not settle.
+    Jobs take the fastest free chain and are lost if there is none. What one chain cannot take arrives at the next as if
+    it were Poisson. Returns the share of lost jobs, or NaN if the mean number of jobs does not settle.
     """
     jobs = 0.0
     for i in range(ROUNDS):
@@ -143,7 +144,7 @@ def _set_others(k: int, chains: SharedChains, rate_per_s: Floats, scratch: Scrat
 
 @compiled
 def _set_occupied(k: int, chains: SharedChains, scratch: Scratch) -> None:
-    """Write the rates at which chain k serves 1, 2, ... jobs; they never fall."""
+    """Write the rates of chain k with 1, 2, ... jobs; they never fall."""
     most_per_s, own_per_s, fastest_per_s = _most_per_s(k, chains, scratch.others), 0.0, 0.0
     for n in range(chains.capacity[k]):
         if fastest_per_s < most_per_s:
@@ -155,7 +156,7 @@ def _set_occupied(k: int, chains: SharedChains, scratch: Scratch) -> None:
 
 @compiled
 def _most_per_s(k: int, chains: SharedChains, others: Background) -> float:
-    """Return the largest rate for which the servers of chain k have time beside the others."""
+    """Return the largest rate that chain k can serve beside the others."""
     most_per_s = np.inf
     for h in range(chains.hop_start[k], chains.hop_start[k + 1]):
         work_s = chains.prompt_s[h] + chains.further_tokens * chains.token_s[h]
@@ -207,7 +208,7 @@ def _loss(arrival_per_s: float, occupied_per_s: Floats) -> tuple[float, float]:
 
 @compiled
 def _first_token_s(k: int, rate_per_s: float, jobs: float, chains: SharedChains, others: Background) -> float:
-    """Return the mean time from the start of a job on chain k to its first token.
+    """Return the mean time from start to first token on chain k.
 
     By Little's law a job takes jobs/rate. What is beyond the prompt's own time is shared by the rounds of further
     tokens, and a prompt waits for further tokens of other jobs for `PROMPT_WAITS` of what a round waits for them.

@@ -87,7 +87,10 @@ def _load(plan: Plan) -> str:
 
 
 def _saturation(prediction: Prediction) -> str:
-    """Return a sentence on the largest rate where requests slow each other, if it is known."""
+    """Return a sentence on the largest rate where requests slow each other.
+
+    It is empty where that rate is unknown.
+    """
     load = prediction.load_of_saturation
     if load is None:
         return ""

@@ -37,7 +37,7 @@ def run_length_note(rows: pd.DataFrame, axes: Sequence[str]) -> list[str]:
 
 
 def named_points(points: pd.DataFrame, words: pd.Series) -> list[str]:
-    """Return the axes of points in words, with what there is to say of each point.
+    """Return the axes of points in words, with a remark on each point.
 
     Both are keyed by point; `points` has a column for each axis. Axes that are the same in all points are left out.
     """

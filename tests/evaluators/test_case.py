@@ -17,8 +17,8 @@ from algorithms.placement.gbp_cr import GbpCr
 from algorithms.placement.petals import PetalsPlacement
 from algorithms.placement.random_feasible import RandomFeasible
 from evaluators.points.case import Case, Draw, simulates
+from evaluators.points.distributions import ServiceTimesEvaluator
 from evaluators.points.reservations import ReservationsEvaluator
-from evaluators.points.service_times import ServiceTimesEvaluator
 from evaluators.points.simulated import SimulationEvaluator
 from evaluators.points.theory import ExactEvaluator, PerDraw, composition_facts
 from hardware_profiles.clusters import Cluster, EqualServers

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
+from evaluators.points.distributions import ServiceTimesEvaluator, service_times_s
 from evaluators.points.hardware import CommunicationProfile, ComputationProfile
-from evaluators.points.service_times import ServiceTimesEvaluator, service_times_s
 from hardware_profiles.profile import GpuProfile
 from plots.drawing.measured_points import NOTE
 from plots.drawing.style import LOOKS

@@ -47,7 +47,7 @@ def draw(results: Results, labels: Labels) -> Figure:
 
 
 def errors(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each system and load, with the properties and `error` in percent.
+    """Return a row for each system and load, with its `error` in percent.
 
     Where the simulation is unstable, theory is too low by any factor: the error is -100 %.
     """

@@ -26,7 +26,7 @@ SEEDS = range(12)
 
 
 def one_chain(capacity, block_s, communication_s):
-    """Return one server that hosts a model of one block, with room for `capacity` jobs."""
+    """Return a server of one block, with room for `capacity` jobs."""
     servers = Servers(np.array([1.0 + 0.1 * capacity]), np.array([communication_s]), np.array([block_s]))
     system = System(served_model(1), servers, 1.0, LENGTHS.mean_job)
     hops = np.array([0]), np.array([1]), np.array([0, 1])

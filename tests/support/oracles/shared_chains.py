@@ -37,11 +37,11 @@ class PlainChains:
         return PlainChains(prompt_s, token_s, travel_s, chains.capacity.tolist(), cv2, tokens)
 
     def shared_s(self, k: int, other: int) -> float:
-        """Return the time of a prompt of another chain at the servers of chain k."""
+        """Return the time of another chain's prompt at the servers of chain k."""
         return sum(self.prompt_s[other].get(j, 0.0) for j in self.prompt_s[k])
 
     def pace(self, k: int, rates: list[float]) -> tuple[float, float]:
-        """Return the time to the first token and of the whole job on chain k at the rates of all chains."""
+        """Return the times to the first token and to the end on chain k."""
         neighbours = [n for n in range(len(rates)) if n == k or self.shared_s(k, n) > 0]
         busy = {j: min(0.98, sum(rates[n] * self.prompt_s[n].get(j, 0) for n in neighbours)) for j in self.prompt_s[k]}
         none = math.prod(1 - share for share in busy.values())
@@ -69,7 +69,7 @@ class PlainChains:
         return first_s, first_s + (self.tokens * round_s + behind_s) / (1 - stretched)
 
     def occupied_per_s(self, k: int, rates: list[float]) -> list[float]:
-        """Return the rates at which chain k serves 1, 2, ... jobs beside the other chains."""
+        """Return the rates of chain k with 1, 2, ... jobs, beside the others."""
         most = math.inf
         for j in self.prompt_s[k]:
             others = sum(
@@ -101,7 +101,9 @@ class PlainChains:
         return sum(after)
 
     def without_queue(self, arrival_per_s: float) -> tuple[float, float]:
-        """Return the share of jobs that find all chains full, and the mean number of jobs, if these are lost."""
+        """Return the share of lost jobs and the mean number of jobs.
+
+        No job waits."""
         rates = [0.0] * len(self.capacity)
         for _ in range(ROUNDS):
             left, after, jobs = arrival_per_s, [], 0.0
