@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from algorithms.dispatch.least_work import least_work_dispatch
 from system import InputError
 from system.limits import TOKENS
 from tests.support.project import NEEDS_RUNTIME, ROOT, case_of
@@ -95,6 +96,24 @@ def test_jobs_of_a_killed_server_begin_again_elsewhere_and_are_served(disturbed)
     assert [record.attempts for record in records[:2]] == [2, 2]
     assert [record.chain for record in records[:2]] == [1, 1]
     assert records[0].first_token_s > records[0].start_s > min(record.end_s for record in records)
+    assert_tokens(records, requests)
+
+
+def test_a_policy_that_is_prepared_for_a_layout_goes_on_with_the_chains_that_remain():
+    """Check that the chain over the killed server is left, and that later jobs take the other one."""
+    requests, ended = small_run.requests(10, 20, seed=3), []
+    with small_run.started("pipe", small_run.specs()) as servers:
+        orchestrator = small_run.orchestrator(servers.connections, dispatch=least_work_dispatch())
+
+        def disturb():
+            ended.append(time.monotonic())
+            if len(ended) == 1:
+                servers.processes[1].kill()
+
+        records = orchestrator.run(np.repeat([0.0, 1.0], 5), requests, disturb)
+    assert set(orchestrator.lost) == {1}
+    assert all(record.served for record in records)
+    assert {record.chain for record in records[5:]} == {1}
     assert_tokens(records, requests)
 
 
