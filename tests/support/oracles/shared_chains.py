@@ -103,7 +103,8 @@ class PlainChains:
     def without_queue(self, arrival_per_s: float) -> tuple[float, float]:
         """Return the share of lost jobs and the mean number of jobs.
 
-        No job waits."""
+        No job waits.
+        """
         rates = [0.0] * len(self.capacity)
         for _ in range(ROUNDS):
             left, after, jobs = arrival_per_s, [], 0.0
