@@ -1,6 +1,6 @@
 """Compositions: the chains that jobs may take, and how many jobs each chain serves at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -164,6 +164,14 @@ class Composition:
     def at_rate(self, rate_per_s: float) -> Self:
         """Return the same chains at another arrival rate."""
         return self._with("system", replace(self.system, arrival_rate_per_s=rate_per_s))
+
+    def only(self, kept: Sequence[int] | NDArray[np.int64]) -> "Composition":
+        """Return the chains in `kept` (ascending) with their capacities and the rule."""
+        start, length = self.hop_start[kept], np.diff(self.hop_start)[kept]
+        ends = np.concatenate([[0], np.cumsum(length)])
+        hops = np.repeat(start - ends[:-1], length) + np.arange(ends[-1])
+        columns = {name: getattr(self, name)[hops] for name in ("hop_server", "hop_blocks", "hop_charged")}
+        return replace(self, **columns, hop_start=ends, capacity=self.capacity[kept])
 
     def _with(self, field: str, value: object) -> Self:
         """Return a copy with one field replaced, without checking it again.

@@ -23,11 +23,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numba import float64, int64
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from system.checks import float_vector, require, require_one_of
 from system.code.compiler import suited
 from system.code.signatures import INTEGERS, NUMBERS, user_signature
+from system.composition import Composition
 
 DISPATCH = user_signature(
     "dispatch",
@@ -51,6 +52,9 @@ class Dispatch:
     before. After the last arrival nothing starts it there, so all jobs that still wait start together at the next
     completion, on that chain, beyond its capacity. This suits only a comparison with the published runs, so it is not
     the default.
+
+    `settings` are the same for all layouts. A policy that needs numbers of the chains and servers gives `settings_of`
+    instead: for the chains in front of it, the settings that it then gets.
     """
 
     policy: Callable[..., int]
@@ -58,6 +62,7 @@ class Dispatch:
     settings: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     deterministic: bool = False
     looks: str = "events"
+    settings_of: Callable[[Composition], ArrayLike] | None = None
 
     def __post_init__(self) -> None:
         require_one_of(LOOKS, looks=self.looks)
@@ -65,6 +70,12 @@ class Dispatch:
         require(self.looks == "events" or not self.work_conserving, "looks", self.looks, remedy)
         object.__setattr__(self, "policy", suited(self.policy, DISPATCH))
         object.__setattr__(self, "settings", float_vector("settings", self.settings, -np.inf))
+
+    def settings_for(self, chains: Composition) -> NDArray[np.float64]:
+        """Return the settings for the given chains."""
+        if self.settings_of is None:
+            return self.settings
+        return float_vector("settings", self.settings_of(chains), -np.inf)
 
     @property
     def function(self) -> Callable[..., int]:

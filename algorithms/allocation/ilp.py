@@ -4,6 +4,8 @@ It is problem (5) for a given placement, solved by HiGHS. The chains are those t
 the paper's Fig. 2, but not the optimum over all paths of a placement.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, milp
@@ -21,10 +23,8 @@ def ilp(system: System, placement: Placement) -> Composition:
     chains = gca(system, placement)
     blocks, slots = slots_of_jobs(chains), placement.cache_slots(system)
     capacity = least_capacities(chains.service_rate_per_s, system.required_rate_per_s, blocks, slots)
-    used = np.repeat(capacity > 0, np.diff(chains.hop_start))
-    start = np.concatenate([[0], np.cumsum(np.diff(chains.hop_start)[capacity > 0])])
-    hops = chains.hop_server[used], chains.hop_blocks[used], start
-    return Composition.of_hops(system, placement, *hops, capacity[capacity > 0])
+    used = np.flatnonzero(capacity)
+    return replace(chains.only(used), capacity=capacity[used])
 
 
 def slots_of_jobs(composition: Composition) -> NDArray[np.int64]:

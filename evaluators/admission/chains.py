@@ -172,11 +172,11 @@ def head_of(chains: Chains) -> int:
     return int(chains.queues.first[chains.capacity.size])
 
 
-def lose_chains(chains: Chains, kept: Ints) -> Chains:
+def lose_chains(chains: Chains, kept: Ints, settings: Floats) -> Chains:
     """Return the state with only the chains in `kept` (ascending), renumbered 0, 1, ...
 
-    The policy sees no other chains. Jobs in the queues of lost chains move to the head of the central queue, in the
-    order of their numbers.
+    The policy sees no other chains, so it gets the `settings` for these. Jobs in the queues of lost chains move to the
+    head of the central queue, in the order of their numbers.
     """
     lost, central = np.setdiff1d(np.arange(chains.capacity.size), kept).tolist(), chains.capacity.size
     stranded = sorted(job for k in lost for job in jobs_in(chains.queues, k))
@@ -184,7 +184,7 @@ def lose_chains(chains: Chains, kept: Ints) -> Chains:
     vacated = chains.vacated[: chains.vacated_count[0]]
     vacated = np.searchsorted(kept, vacated[np.isin(vacated, kept)])
     rows = {name: getattr(chains, name)[kept] for name in ("capacity", "rate_per_s", "coefficients_s", "busy")}
-    remaining = chains._replace(**rows, queues=filled_queues(waiting, chains.uniform.size))
+    remaining = chains._replace(**rows, settings=settings, queues=filled_queues(waiting, chains.uniform.size))
     remaining.vacated[: vacated.size] = vacated
     remaining.vacated_count[0] = vacated.size
     return remaining

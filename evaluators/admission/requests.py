@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numba import float64, int64, types, void
+from numpy.typing import NDArray
 
 from algorithms.routing.links import RoutedComposition
 from evaluators.admission import core
@@ -196,6 +197,7 @@ class RemainingChains:
 
     def __init__(self, layout: Layout) -> None:
         chains = layout.composition()
+        self._layout = chains
         self._paths = [_chain_path(chains, k) for k in range(len(chains))]
         self._chains = list(range(len(chains)))  # the number in the layout of each chain of the state
 
@@ -223,8 +225,14 @@ class RemainingChains:
         waiting jobs can never start.
         """
         kept = [k for k, chain in enumerate(self._chains) if all(hop.server != server for hop in self._paths[chain])]
-        state, self._chains = lose_chains(state, np.array(kept, np.int64)), [self._chains[k] for k in kept]
+        self._chains = [self._chains[k] for k in kept]
+        state = lose_chains(state, np.array(kept, np.int64), self._settings())
         return state, [] if kept else jobs_in(state.queues, 0)
+
+    def _settings(self) -> NDArray[np.float64]:
+        """Return the policy's settings for the chains that remain; none without chains."""
+        assert self._layout.rule is not None
+        return self._layout.rule.settings_for(self._layout.only(self._chains)) if self._chains else np.empty(0)
 
 
 class RemainingRoutes:

@@ -63,7 +63,7 @@ def _to_chains(rule: Dispatch, layout: Layout, jobs: Jobs, request_delay_s: floa
 
 def table_of(chains: Composition, rule: Dispatch) -> ChainTable:
     """Return the table of a composition's chains."""
-    times = chains.service_rate_per_s, rule.settings, chains.job_coefficients_s
+    times = chains.service_rate_per_s, rule.settings_for(chains), chains.job_coefficients_s
     hops = chains.hop_start, chains.hop_server, chains.hop_blocks
     return ChainTable(chains.capacity, *times, *hops, rule.looks == "events")
 

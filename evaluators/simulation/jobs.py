@@ -43,7 +43,7 @@ def simulate(
     The chains have `mean_service_s` (K,), ascending, and `capacities` (K,). With `coefficients_s` (K, 3) a job's
     service time is `size * coefficients_s @ (1, input tokens, output tokens - 1)`; without them it is
     `size * mean_service_s`. Every job is served to its end, whether or not the chains are stable. Raises `InputError`
-    if the policy answers with a chain that does not exist or lets jobs wait for ever.
+    if the policy answers with a chain that does not exist, lets jobs wait for ever, or is prepared for servers.
     """
     table = chain_table(mean_service_s, capacities, dispatch, coefficients_s)
     return _serve_all(admission_to_chains(dispatch, table, jobs.uniform), jobs)
@@ -171,6 +171,8 @@ def chain_table(
 
     The arguments are those of `simulate`. Raises `InputError` if they do not describe chains.
     """
+    remedy = "is prepared for the servers of a layout; use simulate_layout"
+    require(dispatch.settings_of is None, "dispatch", dispatch.name, remedy)
     capacity = whole_vector("capacities", capacities, minimum=1)
     mean = float_vector("mean_service_s", mean_service_s, np.finfo(float).tiny)
     require(mean.size > 0, "mean_service_s", "[]", "give at least one chain")

@@ -19,16 +19,19 @@ from numba import types
 
 import run
 from algorithms.allocation.gca import gca
+from algorithms.allocation.limited import Limited
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.routing.links import RoutedComposition
 from evaluators.points.case import Case, Draw, Scheme
-from evaluators.simulation import simulate, simulate_layout
+from evaluators.simulation import simulate_layout
 from system import Composition, InfeasibleError, NotApplicableError, Placement, Servers, System, UnstableError
 from system.dispatch import DISPATCH, Dispatch
 from system.layout import Layout
 from system.random_streams import is_deterministic
 from system.service.model import ServiceModel
 from tests.support.oracles.instances import (
+    chains_of,
+    one_server_chains,
     poisson_jobs,
     random_placement,
     random_queue,
@@ -173,6 +176,28 @@ def test_allocations_fit_memory_and_their_chains_run_every_block(name):
     assert allocated > 20, f"allocates {allocated} of 120 placements: raise InfeasibleError only where no chain fits"
 
 
+@pytest.mark.parametrize("name", names("allocation"))
+def test_a_limit_of_the_slots_per_chain_leaves_all_else_as_it_is(name):
+    allocate, rng, limited, reached = made("allocation", name), np.random.default_rng(116), 0, 0
+    for _, system in systems(116, 60):
+        most = int(rng.integers(1, 5))
+        try:
+            free = allocate(system, GbpCr()(system, 2))
+        except InfeasibleError:
+            continue
+        composition = Limited(allocate, most)(system, free.placement)
+        assert_valid_composition(system, free.placement, composition)
+        assert composition.capacity.tolist() == [min(capacity, most) for capacity in free.capacity.tolist()]
+        assert [chain._replace(capacity=0) for chain in composition.chains] == [
+            chain._replace(capacity=0) for chain in free.chains
+        ]
+        assert Limited(allocate)(system, free.placement).chains == free.chains
+        limited += bool((free.capacity > most).any())
+        reached += 1
+    assert reached > 20
+    assert limited > 5
+
+
 @pytest.mark.parametrize("name", names("tuning"))
 def test_tunings_choose_a_stable_composition_with_an_allowed_c(name):
     """Check servers with memory for up to 9 jobs beside a block.
@@ -190,13 +215,19 @@ def test_tunings_choose_a_stable_composition_with_an_allowed_c(name):
 
 
 def assert_valid_run(dispatch: Dispatch, load: float, rng: np.random.Generator, jobs_from: Any) -> None:
-    """Check the jobs' times by a pass over the events, without the simulator."""
-    arrival_rate, rates, capacity = random_queue(rng, most_states=1e5, decades=1, load=load)
-    order = np.argsort(-rates)
-    jobs = jobs_from(rng, 1500, arrival_rate)
-    coefficients_s = np.outer(1 / rates[order], (1, 0.001, 0.002))
-    times = simulate(jobs, 1 / rates[order], capacity[order], dispatch, coefficients_s)
-    sweep = Sweep(times, capacity[order])
+    """Check the jobs' times by a pass over the events, without the simulator.
+
+    Half of the chains share servers.
+    """
+    if rng.random() < 0.5:
+        arrival_rate, rates, capacity = random_queue(rng, most_states=1e5, decades=1, load=load)
+        chains = one_server_chains(np.outer(1 / rates, (1, 0.001, 0.002)), capacity, arrival_rate)
+    else:
+        chains = chains_of(rng)
+        chains = chains.at_rate(load * chains.total_rate_per_s)
+    jobs, coefficients_s = jobs_from(rng, 1500, chains.system.arrival_rate_per_s), chains.job_coefficients_s
+    times = simulate_layout(chains.under(dispatch), jobs).times
+    sweep = Sweep(times, chains.capacity)
     service_s = jobs.size * (coefficients_s[times.chain] * np.insert(jobs.lengths, 0, 1, axis=1)).sum(axis=1)
     assert times.service_s == pytest.approx(service_s, rel=1e-12)  # every job is served once, on its chain
     assert (times.waiting_s >= 0).all()
@@ -226,9 +257,10 @@ def test_policies_cannot_write_and_their_indices_are_checked(name):
 
 @pytest.mark.parametrize("name", names("dispatch"))
 def test_dispatch_gives_the_same_times_twice(name):
-    jobs = poisson_jobs(np.random.default_rng(106), 1000, 2.5)
-    first, second = (simulate(jobs, [1.0, 2.0], [2, 2], made("dispatch", name)) for _ in range(2))
-    assert first.response_s.tobytes() == second.response_s.tobytes()
+    jobs, chains = poisson_jobs(np.random.default_rng(106), 1000, 2.5), chains_of(np.random.default_rng(106))
+    runs = (simulate_layout(chains.under(made("dispatch", name)), jobs) for _ in range(2))
+    first, second = (run.times.response_s.tobytes() for run in runs)
+    assert first == second
 
 
 @pytest.mark.parametrize("name", names("placement"))
@@ -246,8 +278,9 @@ def test_a_placement_that_claims_to_be_deterministic_uses_no_random_numbers(name
 def test_a_policy_that_claims_to_be_deterministic_does_not_use_the_jobs_numbers(name):
     jobs, dispatch = poisson_jobs(np.random.default_rng(113), 1000, 2.5), made("dispatch", name)
     others = replace(jobs, uniform=np.random.default_rng(114).random(1000))
-    first, second = (simulate(some_jobs, [1.0, 2.0, 2.0], [2, 1, 1], dispatch) for some_jobs in (jobs, others))
-    assert first.response_s.tobytes() == second.response_s.tobytes() or not is_deterministic(dispatch)
+    layout = one_server_chains(np.array([1.0, 2.0, 2.0]), np.array([2, 1, 1]), 2.5).under(dispatch)
+    first, second = (simulate_layout(layout, some_jobs).times.response_s for some_jobs in (jobs, others))
+    assert first.tobytes() == second.tobytes() or not is_deterministic(dispatch)
 
 
 @pytest.mark.parametrize("name", names("algorithm"))

@@ -27,20 +27,11 @@ from system.service.steps import Steps
 from tests.algorithms.test_contracts import made, token_jobs
 from tests.evaluators.test_routed_simulation import SCHEMES, random_routed
 from tests.support.oracles import published_simulator as published
-from tests.support.oracles.instances import chains_of, poisson_jobs, random_queue, served_model
+from tests.support.oracles.instances import chains_of, one_server_chains, poisson_jobs, random_queue, served_model
 from tests.support.published_runs import anchors_file, recorded_runs
 from workloads.arrivals import Poisson
 from workloads.jobs import Jobs
 from workloads.synthetic import SyntheticWorkload
-
-
-def one_server_chains(mean_s: np.ndarray, capacity: np.ndarray, rate: float) -> Composition:
-    """Return chains of one server each."""
-    count = mean_s.size
-    servers = Servers(1 + 0.1001 * capacity, mean_s, np.zeros(count))
-    placement = Placement(np.zeros(count, np.int64), np.ones(count, np.int64))
-    hops = np.arange(count), np.ones(count, np.int64), np.arange(count + 1), capacity
-    return Composition.of_hops(System(served_model(1), servers, rate), placement, *hops)
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.3])

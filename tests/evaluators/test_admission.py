@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from algorithms.dispatch.least_work import least_work_dispatch
 from algorithms.routing.links import RoutedComposition
 from evaluators.admission.requests import Hop, Path, RequestAdmission, Start
 from evaluators.simulation import simulate_layout
@@ -14,10 +15,13 @@ from system import Composition, InputError
 from system.layout import Layout
 from system.routing import WAITING
 from tests.algorithms.test_dispatch import DISPATCHES
+from tests.algorithms.test_least_work import plain_least_work
 from tests.evaluators.test_routed_simulation import SCHEMES, crowded_rate_per_s, random_routed
 from tests.support.oracles.instances import chains_of, poisson_jobs, uneven_jobs
 from tests.support.oracles.virtual_clock import Started, VirtualClock
 from workloads.jobs import Jobs
+
+POLICIES = {**DISPATCHES, "least_work": least_work_dispatch()}
 
 
 def equation_2_s(coefficients_s: np.ndarray, jobs: Jobs, job: int) -> float:
@@ -39,10 +43,10 @@ def column(starts: list[Started], name: str) -> np.ndarray:
     return np.array([getattr(started, name) for started in starts])
 
 
-@pytest.mark.parametrize("name", DISPATCHES)
+@pytest.mark.parametrize("name", POLICIES)
 @pytest.mark.parametrize("jobs_of", [poisson_jobs, uneven_jobs])
 def test_jobs_start_on_chains_as_in_the_compiled_simulator(name, jobs_of):
-    rng, dispatch = np.random.default_rng(401), DISPATCHES[name]
+    rng, dispatch = np.random.default_rng(401), POLICIES[name]
     waited = 0
     for load in (0.6, 0.9, 1.3):
         composition = chains_of(rng).under(dispatch)
@@ -114,7 +118,7 @@ def crowded_systems(seed: int) -> Iterator[tuple[Layout, Jobs]]:
     They come with jobs whose size is their service time.
     """
     rng = np.random.default_rng(seed)
-    for dispatch in DISPATCHES.values():
+    for dispatch in POLICIES.values():
         chains = chains_of(rng).under(dispatch)
         jobs = poisson_jobs(rng, 50, 1.2 * chains.total_rate_per_s)
         yield chains, replace(jobs, size=jobs.size * chains.total_capacity / chains.total_rate_per_s)
@@ -171,6 +175,35 @@ def test_lost_server_is_avoided_and_no_job_is_forgotten():
             stopped += bool(clock.given_up)
             interrupted += len(clock.started) > len(clock.ended)
     assert min(continued, stopped, interrupted) >= 5
+
+
+def busy_before(clock: VirtualClock, index: int, chains: Composition, is_lost: Callable[[Start], bool]) -> np.ndarray:
+    """Return (K,) the jobs on each chain before a start."""
+    now_s, busy = clock.started[index].at_s, np.zeros(len(chains), np.int64)
+    for started in clock.started[:index]:
+        busy[started.start.chain] += started.at_s + started.service_s > now_s and not is_lost(started.start)
+    return busy
+
+
+def test_a_policy_that_is_prepared_for_a_layout_is_prepared_again_for_the_chains_that_remain():
+    """Compare each start after a loss with the rule in plain Python."""
+    rng, after, differs = np.random.default_rng(406), 0, 0
+    for _ in range(40):
+        chains = chains_of(rng).under(POLICIES["least_work"])
+        jobs = poisson_jobs(rng, 60, 0.8 * chains.total_rate_per_s)
+        jobs = replace(jobs, size=jobs.size * chains.total_capacity / chains.total_rate_per_s)
+        lost = int(chains.hop_server[0])
+        remaining = [k for k in range(len(chains)) if lost not in chains.chain(k).servers]
+        at_s = float(jobs.arrival_s[20])
+        clock = VirtualClock(RequestAdmission(chains, jobs), jobs, size_s(jobs)).run(at_s, lost)
+        for index, started in enumerate(clock.started):
+            if started.at_s > at_s:
+                busy = busy_before(clock, index, chains, lambda start, kept=remaining: start.chain not in kept)
+                assert started.start.chain == plain_least_work(chains, busy, remaining)
+                differs += started.start.chain != next(k for k in remaining if busy[k] < chains.capacity[k])
+                after += 1
+    assert after > 100
+    assert differs > 20
 
 
 def test_chains_need_a_policy():

@@ -12,21 +12,22 @@ from scipy.stats import binom
 from scipy.stats import t as student
 
 from algorithms.dispatch.jffc import JFFC
+from evaluators.admission.start import table_of
 from evaluators.queueing import exact
-from evaluators.simulation import JobTimes, simulate
+from evaluators.simulation import JobTimes, simulate_layout
 from evaluators.simulation.buckets import RELATIVE_ERROR, Buckets
 from evaluators.simulation.chunks import simulate_chunks
-from evaluators.simulation.jobs import chain_table
 from evaluators.simulation.streamed import StreamedTimes, is_piling_up, while_stable
 from sweep.instantiate import evaluate
 from system import InputError, NotApplicableError, RandomStreams, UnstableError
 from system.intervals import BATCHES
+from tests.support.oracles.instances import one_server_chains
 from tests.support.project import case_of, choices
 from workloads.arrivals import Gamma, Hyperexponential, IdleGaps, MarkovModulatedPoisson, Poisson
 from workloads.synthetic import SyntheticWorkload
 
-RATES, CAPACITIES = np.array([1.0, 0.8, 0.5, 0.3]), [7, 7, 7, 7]
-NU = float(RATES @ CAPACITIES)
+CHAINS = one_server_chains(1 / np.array([1.0, 0.8, 0.5, 0.3]), np.full(4, 7), 1.0)
+NU = CHAINS.total_rate_per_s
 COLUMNS = ("arrival_s", "waiting_s", "service_s", "first_token_s", "output_token_s", "chain")
 
 
@@ -36,7 +37,7 @@ def dispatches():
 
 
 def chunks_served(chunks, dispatch):
-    return simulate_chunks(chunks, chain_table(1 / RATES, CAPACITIES, dispatch, None), dispatch)
+    return simulate_chunks(chunks, table_of(CHAINS, dispatch), dispatch)
 
 
 def in_chunks(workload, load, chunk_jobs, dispatch):
@@ -51,7 +52,7 @@ def in_chunks(workload, load, chunk_jobs, dispatch):
 @pytest.mark.parametrize("name", choices("dispatch"))
 def test_every_job_has_the_times_of_a_run_in_one_piece(dispatches, name, load, chunk_jobs):
     workload = SyntheticWorkload(Poisson(), 1000, input_tokens=3, output_tokens=2)
-    whole = simulate(workload.jobs(load * NU, RandomStreams(1)), 1 / RATES, CAPACITIES, dispatches[name])
+    whole = simulate_layout(CHAINS.under(dispatches[name]), workload.jobs(load * NU, RandomStreams(1))).times
     chunked = in_chunks(workload, load, chunk_jobs, dispatches[name])
     for column in COLUMNS:
         np.testing.assert_array_equal(chunked[column], getattr(whole, column), err_msg=column)
@@ -124,7 +125,7 @@ def streamed(load, job_count, replication, first):
 
     The jobs arrive in 50 chunks; those that wait at the end are included.
     """
-    times, workload = StreamedTimes((), len(RATES)), SyntheticWorkload(Poisson(), job_count, 1, 1)
+    times, workload = StreamedTimes((), len(CHAINS)), SyntheticWorkload(Poisson(), job_count, 1, 1)
     chunks = workload.chunks(load * NU, RandomStreams(2, 0, replication), job_count // 50)
     for chunk in chunks_served(chunks, JFFC):
         times.add(chunk.times.of_jobs(chunk.number >= first))
@@ -138,7 +139,7 @@ def test_intervals_contain_the_exact_mean_as_often_as_they_promise():
     """
     runs = [streamed(0.7, 60_000, replication, 6000) for replication in range(60)]
     means, half_widths = (np.array([get(run) for run in runs]) for get in (mean_s, half_width_s))
-    expected = exact(0.7 * NU, RATES, CAPACITIES).mean_response_s
+    expected = exact(0.7 * NU, CHAINS.service_rate_per_s, CHAINS.capacity).mean_response_s
     within = int(np.sum(abs(means - expected) < half_widths))
     assert binom.cdf(within, len(runs), 0.95) > 1e-4
     quantile = student.ppf(0.975, BATCHES - 1)
@@ -232,7 +233,7 @@ def served_chunks(load, dispatch, replication=0, job_count=50_000, chunk_jobs=10
 @pytest.mark.parametrize("name", choices("dispatch"))
 def test_present_jobs_are_those_that_have_arrived_and_not_left(dispatches, name, load):
     jobs = SyntheticWorkload(Poisson(), 1000, 1, 1).jobs(load * NU, RandomStreams(4))
-    end_s = jobs.arrival_s + simulate(jobs, 1 / RATES, CAPACITIES, dispatches[name]).response_s
+    end_s = jobs.arrival_s + simulate_layout(CHAINS.under(dispatches[name]), jobs).times.response_s
     results = list(served_chunks(load, dispatches[name], job_count=1000, chunk_jobs=50))[:20]
     for arrived, present in [(chunk.arrived, chunk.present) for chunk in results]:
         assert present == np.sum(end_s[:arrived] > jobs.arrival_s[arrived - 1])

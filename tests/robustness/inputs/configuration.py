@@ -130,6 +130,7 @@ BOUNDS = (
     ("workload.job_count", 10**400, "1000000000", "at most 18,446,744"),
     ("workload.output_tokens", 1e13, "10000000000000.0", "at most 1,000,000,000"),
     ("workload.arrivals.cv", 1e200, "1e+200", "at most 1,000,000,000,000,000", "workload=gamma"),
+    ("algorithm.allocation.most_per_chain", 10**15, "1000000000000000", "at most 1,000,000,000", "allocation=gca"),
     ("algorithm.tuning.capacity", 10**15, "1000000000000000", "at most 1,000,000,000"),
     ("evaluator.trials", 10**12, "1000000000000", "at most 1,000,000", "evaluator=reservations"),
     ("evaluator.points", 10**10, "10000000000", "at most 1,000,000", "evaluator=service_times"),
@@ -141,8 +142,8 @@ PYTHON_SENTENCES = (
     ("algorithm.placement.rule", "x", "x", "there is no such key"),
     ("model._target_", "no.thing", "no.thing", "names no class or function"),
     ("model._target_", "system", "system", "names nothing that can be called"),
-    ("algorithm.allocation.path", 5, "5", "names no class or function", "allocation=gca"),
-    ("algorithm.allocation.path", "a.b", "a.b", "names no class or function", "allocation=gca"),
+    ("algorithm.allocation.allocate.path", 5, "5", "names no class or function", "allocation=gca"),
+    ("algorithm.allocation.allocate.path", "a.b", "a.b", "names no class or function", "allocation=gca"),
     ("cluster.fast.source", "${oc.env:HOME}", "${oc.env:HOME}", "write its value"),
 )
 SWEEPS = (  # kind, name, words, field, value, remedy

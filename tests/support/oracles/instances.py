@@ -51,6 +51,18 @@ def chains_of(rng: np.random.Generator, draw: Callable[[np.random.Generator], Sy
             return composition
 
 
+def one_server_chains(coefficients_s: np.ndarray, capacity: np.ndarray, rate: float) -> Composition:
+    """Return chains of one server each; jobs compute for half of their time.
+
+    The jobs' times have the coefficients (K, 3), or (K,) for times that depend on no length. Slower chains come later.
+    """
+    count = len(coefficients_s)
+    servers = Servers(1 + 0.1001 * capacity, coefficients_s / 2, coefficients_s / 2)
+    placement = Placement(np.zeros(count, np.int64), np.ones(count, np.int64))
+    hops = np.arange(count), np.ones(count, np.int64), np.arange(count + 1), capacity
+    return Composition.of_hops(System(served_model(1), servers, rate), placement, *hops)
+
+
 def random_placement(rng: np.random.Generator, system: System) -> Placement:
     """Return random ranges of any length that fits.
 
