@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from evaluators.simulation.steps.simulate import simulate_steps
+from system import NotApplicableError
 from system.layout import Layout
 from system.routing import WAITING
 from system.service.lockstep import Lockstep
 from system.service.model import ServiceModel
 from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
+from tests.algorithms.test_contracts import made, names
 from tests.algorithms.test_dispatch import DISPATCHES
 from tests.evaluators.test_routed_simulation import SCHEMES, crowded_rate_per_s, random_routed
 from tests.support.oracles.instances import chains_of
@@ -135,3 +138,20 @@ def test_servers_with_different_measured_curves_compute_as_in_the_plain_simulato
     even, _, settings = MODELS[model]
     jobs = token_jobs(rng, 80, chains.total_rate_per_s)
     assert_as_the_plain_simulator(measured, jobs, even(**settings | {"batch_curve": "measured"}))
+
+
+@pytest.mark.parametrize("service", [name for name in names("service") if name != "independent"])
+@pytest.mark.parametrize("name", names("dispatch"))
+def test_every_policy_serves_under_every_service_model_as_in_the_plain_simulator(name, service):
+    """Check all policies and models under `conf/`; those that look at arrivals only are refused."""
+    rng, dispatch, model = np.random.default_rng(515), made("dispatch", name), made("service", service)
+    for _ in range(2):
+        chains = chains_of(rng).under(dispatch)
+        jobs = token_jobs(rng, 60, 1.5 * chains.total_rate_per_s)
+        if dispatch.looks != "events":
+            with pytest.raises(NotApplicableError, match=r"^looks = arrivals: .* after every event"):
+                simulate_steps(chains, jobs, model)
+            continue
+        times = assert_as_the_plain_simulator(chains, jobs, model).times
+        assert times.waiting_s.max() > 0
+        assert times.parts["queue"].max() > 0
