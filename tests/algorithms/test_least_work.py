@@ -22,7 +22,11 @@ from workloads.synthetic import SyntheticWorkload
 
 
 def plain_least_work(
-    chains: Composition, busy: np.ndarray, allowed: Sequence[int] | None = None, weight: float = 0.5
+    chains: Composition,
+    busy: np.ndarray,
+    allowed: Sequence[int] | None = None,
+    weight: float = 0.5,
+    other_weight: float = 0.0,
 ) -> int:
     """Return the chain by the rule as written; -1 if none has room.
 
@@ -41,7 +45,8 @@ def plain_least_work(
                 )
                 for j in chain.servers
             ]
-            times_s[k] = chain.mean_service_s + weight * max(loads_s)
+            others_s = sum(sorted(loads_s)[:-1])
+            times_s[k] = chain.mean_service_s + weight * max(loads_s) + other_weight * others_s
     return min(times_s, key=times_s.__getitem__, default=-1)
 
 
@@ -55,15 +60,15 @@ def random_busy(rng: np.random.Generator, chains: Composition) -> np.ndarray:
     return chains.capacity.copy() if rng.random() < 0.05 else rng.integers(0, chains.capacity + 1)
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.25, 0.5, 1.0])
-def test_it_agrees_with_its_plain_form(weight):
-    rng, dispatch, slower = np.random.default_rng(801), least_work_dispatch(weight), 0
+@pytest.mark.parametrize(("weight", "other_weight"), [(0.0, 0.0), (0.25, 0.0), (0.5, 0.0), (0.5, 0.5), (0.5, 2.0)])
+def test_it_agrees_with_its_plain_form(weight, other_weight):
+    rng, dispatch, slower = np.random.default_rng(801), least_work_dispatch(weight, other_weight), 0
     for _ in range(60):
         chains = chains_of(rng)
         for _ in range(20):
             busy = random_busy(rng, chains)
             chosen = answer(chains, dispatch, busy)
-            assert chosen == plain_least_work(chains, busy, weight=weight)
+            assert chosen == plain_least_work(chains, busy, None, weight, other_weight)
             assert (chosen == -1) == bool((busy == chains.capacity).all())
             slower += chosen > np.flatnonzero(busy < chains.capacity).min(initial=len(chains))
     assert (slower > 100) == (weight > 0)
@@ -114,10 +119,11 @@ def test_chains_without_servers_are_refused():
         simulate(poisson_jobs(np.random.default_rng(0), 5, 1.0), [1.0], [1], least_work_dispatch())
 
 
-@pytest.mark.parametrize("weight", [-0.1, float("nan")])
-def test_weights_below_0_are_refused(weight):
-    with pytest.raises(InputError, match=r"^weight = .*: must be a finite number, 0 or above$"):
-        least_work_dispatch(weight)
+@pytest.mark.parametrize("name", ["weight", "other_weight"])
+@pytest.mark.parametrize("value", [-0.1, float("nan")])
+def test_weights_below_0_are_refused(name, value):
+    with pytest.raises(InputError, match=rf"^{name} = .*: must be a finite number, 0 or above$"):
+        least_work_dispatch(**{name: value})
 
 
 @compiled(DISPATCH)
