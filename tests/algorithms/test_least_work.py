@@ -26,27 +26,27 @@ def plain_least_work(
     busy: np.ndarray,
     allowed: Sequence[int] | None = None,
     weight: float = 0.5,
-    other_weight: float = 0.0,
+    prompt_weight: float = 0.0,
 ) -> int:
     """Return the chain by the rule as written; -1 if none has room.
 
     Without `allowed`, all chains are allowed.
     """
-    servers, times_s = chains.system.servers, {}
-    x = np.array(chains.system.mean_job)
+    servers, (_, prompt_tokens, further_tokens), times_s = chains.system.servers, chains.system.mean_job, {}
+
+    def outstanding_s(server: int) -> tuple[float, float]:
+        work_s = prompts_s = 0.0
+        for k, chain in enumerate(chains.chains):
+            if server in chain.servers:
+                once_s, prompt_s, further_s = servers.block_s[server] * chain.blocks[chain.servers.index(server)]
+                prompts_s += busy[k] * (once_s + prompt_s * prompt_tokens)
+                work_s += busy[k] * (once_s + prompt_s * prompt_tokens + further_s * further_tokens)
+        return work_s, prompts_s
+
     for k, chain in enumerate(chains.chains):
         if busy[k] < chain.capacity and (allowed is None or k in allowed):
-            loads_s = [
-                sum(
-                    busy[other] * blocks * float(servers.block_s[j] @ x)
-                    for other, on in enumerate(chains.chains)
-                    for server, blocks in zip(on.servers, on.blocks, strict=True)
-                    if server == j
-                )
-                for j in chain.servers
-            ]
-            others_s = sum(sorted(loads_s)[:-1])
-            times_s[k] = chain.mean_service_s + weight * max(loads_s) + other_weight * others_s
+            works_s, prompts_s = zip(*map(outstanding_s, chain.servers), strict=True)
+            times_s[k] = chain.mean_service_s + weight * max(works_s) + prompt_weight * sum(prompts_s)
     return min(times_s, key=times_s.__getitem__, default=-1)
 
 
@@ -60,15 +60,15 @@ def random_busy(rng: np.random.Generator, chains: Composition) -> np.ndarray:
     return chains.capacity.copy() if rng.random() < 0.05 else rng.integers(0, chains.capacity + 1)
 
 
-@pytest.mark.parametrize(("weight", "other_weight"), [(0.0, 0.0), (0.25, 0.0), (0.5, 0.0), (0.5, 0.5), (0.5, 2.0)])
-def test_it_agrees_with_its_plain_form(weight, other_weight):
-    rng, dispatch, slower = np.random.default_rng(801), least_work_dispatch(weight, other_weight), 0
+@pytest.mark.parametrize(("weight", "prompt_weight"), [(0.0, 0.0), (0.25, 0.0), (0.5, 0.0), (0.5, 0.5), (0.5, 2.0)])
+def test_it_agrees_with_its_plain_form(weight, prompt_weight):
+    rng, dispatch, slower = np.random.default_rng(801), least_work_dispatch(weight, prompt_weight), 0
     for _ in range(60):
         chains = chains_of(rng)
         for _ in range(20):
             busy = random_busy(rng, chains)
             chosen = answer(chains, dispatch, busy)
-            assert chosen == plain_least_work(chains, busy, None, weight, other_weight)
+            assert chosen == plain_least_work(chains, busy, None, weight, prompt_weight)
             assert (chosen == -1) == bool((busy == chains.capacity).all())
             slower += chosen > np.flatnonzero(busy < chains.capacity).min(initial=len(chains))
     assert (slower > 100) == (weight > 0)
@@ -119,7 +119,7 @@ def test_chains_without_servers_are_refused():
         simulate(poisson_jobs(np.random.default_rng(0), 5, 1.0), [1.0], [1], least_work_dispatch())
 
 
-@pytest.mark.parametrize("name", ["weight", "other_weight"])
+@pytest.mark.parametrize("name", ["weight", "prompt_weight"])
 @pytest.mark.parametrize("value", [-0.1, float("nan")])
 def test_weights_below_0_are_refused(name, value):
     with pytest.raises(InputError, match=rf"^{name} = .*: must be a finite number, 0 or above$"):
