@@ -4,7 +4,8 @@ PYTHON ?= python3
 DATA ?= available
 EXPERIMENTS ?= $(filter-out real_% model_limit $(BEYOND),$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 # Experiments that are not about the paper: `make beyond`.
-BEYOND ?= scale table1_steps interference_capacity interference_response interference_chunks
+BEYOND ?= scale table1_steps interference_capacity interference_response interference_chunks interference_dispatch \
+	interference_dispatch_trace
 # Experiments with real runs on this machine's CPU: `make real`.
 REAL ?= real_vs_predicted model_limit real_vs_predicted_trace real_vs_steps
 PRECISION ?= full

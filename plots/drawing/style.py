@@ -54,6 +54,8 @@ LOOKS: dict[str, Look] = {
     "theorem4_lower": {"color": COLOURS[2], "marker": "^", "linestyle": "--"},
     "surrogate": {"color": COLOURS[1], "marker": "s", "linestyle": ":"},
     "jffc": {"color": COLOURS[0], "marker": "o", "markersize": 3, "linestyle": ":", "zorder": 5},
+    "least_work": {"color": "black", "marker": "P", "markersize": 5.5, "linestyle": "-", "zorder": 4},
+    "least_work_prompts": {"color": COLOURS[5], "marker": "X", "markersize": 5.5, "linestyle": "--", "zorder": 4},
     "sed": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
     "sa_jsq": {"color": COLOURS[1], "marker": "s", "markersize": 6.5, **HOLLOW},
     "jsq": {"color": COLOURS[3], "marker": "D", "markersize": 6.5, "markerfacecolor": "none", "linestyle": ":"},
@@ -209,9 +211,19 @@ def share_logarithmic(panels: Sequence[Axes]) -> None:
         axes.sharey(panels[0])
     panels[0].set_yscale("log")
     for axes in panels:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter("{x:g}")
+        _write_plain_numbers(axes)
+
+
+def logarithmic(axes: Axes) -> None:
+    """Set a logarithmic y scale with plain numbers."""
+    axes.set_yscale("log")
+    _write_plain_numbers(axes)
+
+
+def _write_plain_numbers(axes: Axes) -> None:
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
 
 
 def legend_below(figure: Figure, panels: Sequence[Axes], columns: int, note: str | None = None) -> None:

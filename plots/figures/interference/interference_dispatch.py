@@ -1,0 +1,70 @@
+"""Dispatch if requests slow each other: mean response times of policies over load, and over the slots per chain.
+
+JFFC fills the fastest chain to its last slot, so it loses where a chain has many. The fewer slots a chain may have, the
+less the policies differ, and the sooner requests wait.
+"""
+
+from math import ceil
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from plots.drawing.curves import Curve, axis_words, curves_of, mean_responses
+from plots.drawing.panels import Panel, draws_in, panels_over
+from plots.drawing.scheme_curves import REFUSALS, draw_with_refusals
+from plots.drawing.style import MOST_COLUMNS, legend_below, logarithmic, logarithmic_at, new_figure
+from store.tables.labels import Labels
+from store.tables.reading import Results
+from store.tables.statistics import shown
+
+POLICY, LIMIT, RATE, C = "dispatch", "allocation.most_per_chain", "demand.per_s", "tuning.capacity"
+DEMAND = "demand"
+OVER_LOAD = ("model", "algorithm", C)
+OVER_SLOTS = (*OVER_LOAD, DEMAND, RATE)
+WORDS = {C: "c = {}", RATE: "λ = {}/s", DEMAND: ""}
+IN_A_LINE = 3  # panels
+PANEL_IN = (4.0, 3.2)
+
+
+def draw(results: Results, labels: Labels) -> Figure:
+    """Draw a panel for each system over load, and for each one over slots."""
+    rows, curves = curves_of(mean_responses(results.rows), labels, [*OVER_SLOTS, LIMIT], POLICY)
+    panels = _panels(Results(rows, results.points))
+    columns, lines = min(len(panels), IN_A_LINE), ceil(len(panels) / IN_A_LINE)
+    size_in = (PANEL_IN[0] * columns, PANEL_IN[1] * lines)
+    figure, frames = new_figure(columns, lines, size_in=size_in)
+    for axes in frames[len(panels) :]:
+        axes.remove()
+    for axes, (panel, axis) in zip(frames, panels, strict=False):
+        _draw_panel(axes, panel, axis, curves, labels)
+    legend_below(figure, frames[: len(panels)], MOST_COLUMNS, REFUSALS.format(draws=draws_in(results.points)))
+    return figure
+
+
+def _panels(results: Results) -> list[tuple[Panel, str]]:
+    """Return the panels with their x axes: those without a limit of slots first."""
+    if LIMIT not in results.rows:
+        return [(panel, RATE) for panel in panels_over(results, OVER_LOAD)]
+    free = Results(*(table[table[LIMIT].isna()] for table in results))
+    limited = Results(*(table[table[LIMIT].notna()] for table in results))
+    over_load = [(panel, RATE) for panel in panels_over(free, OVER_LOAD) if len(panel.rows)]
+    return over_load + [(panel, LIMIT) for panel in panels_over(limited, OVER_SLOTS) if len(panel.rows)]
+
+
+def _draw_panel(axes: Axes, panel: Panel, axis: str, curves: list[Curve], labels: Labels) -> None:
+    draw_with_refusals(axes, panel, curves, axis, _title(panel, labels))
+    logarithmic(axes)
+    axes.set(ylabel="mean response time (s)", xlabel="arrival rate λ (1/s)")
+    if axis == LIMIT:
+        logarithmic_at(axes, panel.rows[LIMIT])
+        axes.set_xlabel("most slots per chain (jobs)")
+
+
+def _title(panel: Panel, labels: Labels) -> str:
+    """Return the setting of a panel in words; c and λ have symbols."""
+    words = {axis: shown(value) for axis, value in panel.setting.items()}
+    parts = (
+        WORDS[axis].format(word) if axis in WORDS and word else axis_words(axis, word, labels)
+        for axis, word in words.items()
+    )
+    return ", ".join(filter(None, parts))
