@@ -6,6 +6,7 @@ less the policies differ, and the sooner requests wait.
 
 from math import ceil
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,8 +22,9 @@ POLICY, LIMIT, RATE, C = "dispatch", "allocation.most_per_chain", "demand.per_s"
 DEMAND = "demand"
 OVER_LOAD = ("model", "algorithm", C)
 OVER_SLOTS = (*OVER_LOAD, DEMAND, RATE)
-WORDS = {C: "c = {}", RATE: "λ = {}/s", DEMAND: ""}
-IN_A_LINE = 3  # panels
+SYMBOLS = {C: "c = {}", RATE: "λ = {}/s"}
+MOST_IN_A_LINE = 3  # panels
+WIDER = 1.08  # an axis of rates than its last rate
 PANEL_IN = (4.0, 3.2)
 
 
@@ -30,7 +32,8 @@ def draw(results: Results, labels: Labels) -> Figure:
     """Draw a panel for each system over load, and for each one over slots."""
     rows, curves = curves_of(mean_responses(results.rows), labels, [*OVER_SLOTS, LIMIT], POLICY)
     panels = _panels(Results(rows, results.points))
-    columns, lines = min(len(panels), IN_A_LINE), ceil(len(panels) / IN_A_LINE)
+    lines = ceil(len(panels) / MOST_IN_A_LINE)
+    columns = ceil(len(panels) / lines)
     size_in = (PANEL_IN[0] * columns, PANEL_IN[1] * lines)
     figure, frames = new_figure(columns, lines, size_in=size_in)
     for axes in frames[len(panels) :]:
@@ -54,17 +57,24 @@ def _panels(results: Results) -> list[tuple[Panel, str]]:
 def _draw_panel(axes: Axes, panel: Panel, axis: str, curves: list[Curve], labels: Labels) -> None:
     draw_with_refusals(axes, panel, curves, axis, _title(panel, labels))
     logarithmic(axes)
-    axes.set(ylabel="mean response time (s)", xlabel="arrival rate λ (1/s)")
     if axis == LIMIT:
-        logarithmic_at(axes, panel.rows[LIMIT])
-        axes.set_xlabel("most slots per chain (jobs)")
+        logarithmic_at(axes, panel.points[LIMIT])
+        axes.set(ylabel="mean response time (s)", xlabel="most slots per chain (jobs)")
+    else:
+        axes.set(ylabel="mean response time (s)", xlabel="arrival rate λ (1/s)")
+        axes.set_xlim(0, WIDER * panel.points[RATE].max())
 
 
 def _title(panel: Panel, labels: Labels) -> str:
-    """Return the setting of a panel in words; c and λ have symbols."""
-    words = {axis: shown(value) for axis, value in panel.setting.items()}
+    """Return the setting of a panel in words; c and λ have symbols.
+
+    A rate needs no word for the kind of demand.
+    """
+    setting = {axis: value for axis, value in panel.setting.items() if pd.notna(value)}
+    if RATE in setting:
+        setting.pop(DEMAND, None)
     parts = (
-        WORDS[axis].format(word) if axis in WORDS and word else axis_words(axis, word, labels)
-        for axis, word in words.items()
+        SYMBOLS[axis].format(shown(value)) if axis in SYMBOLS else axis_words(axis, shown(value), labels)
+        for axis, value in setting.items()
     )
     return ", ".join(filter(None, parts))
