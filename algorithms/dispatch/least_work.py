@@ -57,11 +57,12 @@ def least_work(busy, queued, waiting, capacity, rate_per_s, settings, uniform): 
 
 
 def hop_lists(chains: Composition, weight: float, prompt_weight: float) -> NDArray[np.float64]:
-    """Return (K + 3 + 5 H,) the weights and the visits to each server.
+    """Return the weights and the visits to each server as one vector.
 
-    There are H hops, and the visits are these hops ordered by server. The parts of the vector are: where the hops of
-    each chain begin (K + 1); the two weights; where the visits to the server of each hop begin, and where they end (H
-    each); the chain of each visit, its computation in s, and the part of that for the prompt (H each).
+    There are H hops, and the visits are these hops ordered by server. The parts of the vector (K + 3 + 5 H,)
+    are: where the hops of each chain begin (K + 1); the two weights; where the visits to the server of each hop begin,
+    and where they end (H each); the chain of each visit, its computation in s, and the part of that for the prompt (H
+    each).
     """
     server, system = chains.hop_server, chains.system
     visits = np.argsort(server, kind="stable")
@@ -75,9 +76,9 @@ def hop_lists(chains: Composition, weight: float, prompt_weight: float) -> NDArr
 
 
 def least_work_dispatch(weight: float = 0.5, prompt_weight: float = 0.0) -> Dispatch:
-    """Return the policy with its weights of outstanding work; with 0 and 0 it is JFFC.
+    """Return the policy with its weights of outstanding work.
 
-    `weight` is that of the work at a chain's most loaded server, `prompt_weight` that of the prompts at its servers.
+    With the weights 0 and 0 it is JFFC. `weight` is that of the work at a chain's most loaded server, `prompt_weight` that of the prompts at its servers.
     """
     require_not_negative(weight=weight, prompt_weight=prompt_weight)
     settings_of = partial(hop_lists, weight=weight, prompt_weight=prompt_weight)

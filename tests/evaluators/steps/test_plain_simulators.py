@@ -143,7 +143,10 @@ def test_servers_with_different_measured_curves_compute_as_in_the_plain_simulato
 @pytest.mark.parametrize("service", [name for name in names("service") if name != "independent"])
 @pytest.mark.parametrize("name", names("dispatch"))
 def test_every_policy_serves_under_every_service_model_as_in_the_plain_simulator(name, service):
-    """Check all policies and models under `conf/`; those that look at arrivals only are refused."""
+    """Check all policies and models under `conf/`.
+
+    Policies that look at arrivals only are refused.
+    """
     rng, dispatch, model = np.random.default_rng(515), made("dispatch", name), made("service", service)
     for _ in range(2):
         chains = chains_of(rng).under(dispatch)
