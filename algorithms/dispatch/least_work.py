@@ -78,7 +78,8 @@ def hop_lists(chains: Composition, weight: float, prompt_weight: float) -> NDArr
 def least_work_dispatch(weight: float = 0.5, prompt_weight: float = 0.0) -> Dispatch:
     """Return the policy with its weights of outstanding work.
 
-    With the weights 0 and 0 it is JFFC. `weight` is that of the work at a chain's most loaded server, `prompt_weight` that of the prompts at its servers.
+    With the weights 0 and 0 it is JFFC. `weight` is that of the work at a chain's most loaded server, `prompt_weight`
+    that of the prompts at all its servers.
     """
     require_not_negative(weight=weight, prompt_weight=prompt_weight)
     settings_of = partial(hop_lists, weight=weight, prompt_weight=prompt_weight)
