@@ -7,7 +7,7 @@ EXPERIMENTS ?= $(filter-out real_% model_limit $(BEYOND),$(basename $(notdir $(w
 BEYOND ?= scale exact_trust table1_steps interference_capacity interference_response interference_chunks interference_dispatch \
 	interference_dispatch_trace
 # Experiments with real runs on this machine's CPU: `make real`.
-REAL ?= real_vs_predicted model_limit real_vs_predicted_trace real_vs_steps
+REAL ?= real_vs_predicted model_limit real_vs_predicted_trace real_vs_steps real_dispatch
 PRECISION ?= full
 COMMA := ,
 EMPTY :=
