@@ -63,7 +63,7 @@ def _cells(results: Results) -> list[Panel]:
 
 
 def _means(axes: Axes, rows: pd.DataFrame, kind: Kind, policies: list[str], offset: float) -> None:
-    """Draw the means of a kind over the policies, and a line for each draw."""
+    """Draw the means of a kind over policies, and a line per draw."""
     coordinates = {policy: number + offset for number, policy in enumerate(policies)}
     for _, of_draw in rows.groupby("draw"):
         values = of_draw.groupby(POLICY)["value"].mean()
@@ -76,7 +76,7 @@ def _means(axes: Axes, rows: pd.DataFrame, kind: Kind, policies: list[str], offs
 
 
 def _differences(rows: pd.DataFrame, kinds: Sequence[Kind], policies: Sequence[str]) -> list[str]:
-    """Return how far the last policy is above the first in words, for each kind."""
+    """Return the excess of the last policy over the first, by kind."""
     words = []
     for kind in kinds:
         first, last = (rows[(rows["kind"] == kind.name) & (rows[POLICY] == policies[end])] for end in (0, -1))
