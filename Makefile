@@ -4,10 +4,10 @@ PYTHON ?= python3
 DATA ?= available
 EXPERIMENTS ?= $(filter-out real_% model_limit $(BEYOND),$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 # Experiments that are not about the paper: `make beyond`.
-BEYOND ?= scale table1_steps interference_capacity interference_response interference_chunks interference_dispatch \
-	interference_dispatch_trace
+BEYOND ?= scale exact_trust table1_steps interference_capacity interference_response interference_chunks \
+	interference_accuracy interference_best_c interference_dispatch interference_dispatch_trace
 # Experiments with real runs on this machine's CPU: `make real`.
-REAL ?= real_vs_predicted model_limit real_vs_predicted_trace real_vs_steps
+REAL ?= real_vs_predicted model_limit real_vs_predicted_trace real_vs_steps real_dispatch
 PRECISION ?= full
 COMMA := ,
 EMPTY :=
@@ -39,7 +39,7 @@ reproduce: $(INSTALLED)
 	echo "wall time: $$((swept - begin)) s of sweeps, $$(($$(date +%s) - swept)) s of figures, claims and rows"; \
 	exit $$status
 
-# What goes beyond the paper: requests that slow each other, and how composing and simulating grow with the cluster.
+# What goes beyond the paper: requests that slow each other, trust in the exact theory, and growth with the cluster.
 beyond: $(INSTALLED)
 	$(call SWEEP,$(BEYOND))
 	$(VENV)/bin/python plot.py $(call STORED,$(BEYOND)) claims --rows outputs/rows

@@ -95,6 +95,14 @@ class Hyperexponential:
         return _two_phase(share, 0.5 / share, 0.5 / other_share, count, rng) / rate_per_s
 
 
+def renewal_of_cv(cv: float) -> ArrivalProcess:
+    """Return independent gaps whose standard deviation is `cv` times their mean.
+
+    They are gamma below 1, exponential at 1 and hyperexponential above.
+    """
+    return Poisson() if cv == 1 else Gamma(cv) if cv < 1 else Hyperexponential(cv)
+
+
 @dataclass(frozen=True)
 class IdleGaps:
     """Short exponential gaps with an occasional long, idle one.

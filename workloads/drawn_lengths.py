@@ -8,7 +8,7 @@ from math import exp, expm1, inf
 import numpy as np
 from numpy.typing import NDArray
 
-from system.checks import require_memory
+from system.checks import require, require_memory
 from system.random_streams import RandomStreams
 from workloads.jobs import Jobs
 from workloads.requests import Requests, fitted, require_slot
@@ -126,6 +126,10 @@ class DrawnMeans(SyntheticWorkload):
     """
 
     slot_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.size_cv == 1, "size_cv", self.size_cv, "must be 1, as the means are those of exponential sizes")
 
     @cached_property
     def _drawn(self) -> DrawnLengths:

@@ -6,21 +6,19 @@ They are the paper's exponential model and a workload that is calibrated to publ
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from system import NotApplicableError
-from system.checks import float_vector, require, require_at_most, require_boolean, require_count, require_one_of
-from system.limits import JOBS, TOKENS
+from system.checks import float_vector, require, require_at_most, require_boolean, require_count
+from system.limits import CV, JOBS, TOKENS
 from system.random_streams import RandomStreams
-from workloads.arrivals import ArrivalProcess, Poisson
+from workloads.arrivals import ArrivalProcess, Poisson, renewal_of_cv
 from workloads.jobs import Jobs
 from workloads.requests import OverLength, Requests, fitted, over_length_share, require_treatment
 from workloads.workload import Workload, rate_or_native, require_job_memory
 
-Sizes = Literal["exponential", "constant"]
 INPUT_GRID, OUTPUT_GRID = 128, 8192  # output lengths have the longer tail
 
 
@@ -62,22 +60,26 @@ class SyntheticWorkload(MeanLengths):
     the lengths are the means given in the paper's text. They are used as given: nothing is rounded or cut to the cache
     slot, unlike token counts that are drawn around these means (`workloads.drawn_lengths`).
 
+    Sizes have mean 1 and a standard deviation of `size_cv`: 1 makes them exponential, 0 constant, less than 1 gamma and
+    more hyperexponential.
+
     With `first_at_zero` the first job arrives at time 0, as in the published code. It is not the default, because a
     Poisson process has its first arrival after a gap.
     """
 
-    sizes: Sizes = "exponential"
+    size_cv: float = 1.0
     first_at_zero: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_one_of(get_args(Sizes), sizes=self.sizes)
+        limits = f"must be 0 for constant sizes, or at least {1 / CV:g} and at most {CV:,}"
+        require(self.size_cv == 0 or 1 / CV <= self.size_cv <= CV, "size_cv", self.size_cv, limits)
         require_boolean(first_at_zero=self.first_at_zero)
 
     @property
     def prompt_cv(self) -> float:
         """Return the standard deviation of a job's size over its mean."""
-        return float(self.sizes == "exponential")
+        return float(self.size_cv)
 
     def over_length_share(self, limit: int) -> float:
         """Return 1 if the lengths together exceed `limit`, else 0.
@@ -93,18 +95,16 @@ class SyntheticWorkload(MeanLengths):
     def jobs(self, rate_per_s: float | None, streams: RandomStreams) -> Jobs:
         """Return `job_count` jobs; `lengths` has shape (1, 2)."""
         require_job_memory(self.job_count)
-        size = np.ones(self.job_count)
-        if self.sizes == "exponential":
-            size = streams.jobs("sizes").standard_exponential(self.job_count)
+        size = self._draw_sizes(self.job_count, streams.jobs("sizes"))
         rate = rate_or_native(rate_per_s, self.native_rate_per_s)
         return jobs_of_sizes(self.arrivals, rate, size, self.mean_job, streams, self.first_at_zero)
 
     def chunks(self, rate_per_s: float | None, streams: RandomStreams, chunk_jobs: int) -> Iterator[Jobs]:
         """Yield the jobs in chunks of `chunk_jobs`; arrival times continue across chunks.
 
-        So any number of jobs can be drawn in little memory. With Poisson arrivals the jobs equal those of `jobs` bit
-        for bit. Raises `NotApplicableError` where gaps depend on earlier gaps, because then a chunk cannot be drawn on
-        its own.
+        So any number of jobs can be drawn in little memory. With Poisson arrivals and exponential sizes the jobs equal
+        those of `jobs` bit for bit. Raises `NotApplicableError` where gaps depend on earlier gaps, because then a chunk
+        cannot be drawn on its own.
         """
         if not self.arrivals.renewal:
             raise NotApplicableError(
@@ -121,16 +121,20 @@ class SyntheticWorkload(MeanLengths):
                 gap_s[0] = 0.0
             gap_s[0] += last_s
             arrival_s = np.cumsum(gap_s)
-            size = sizes.standard_exponential(count) if self.sizes == "exponential" else np.ones(count)
+            size = self._draw_sizes(count, sizes)
             yield Jobs(arrival_s, size, np.array([self.mean_job[1:]]), choices.random(count))
             last_s = arrival_s[-1]
+
+    def _draw_sizes(self, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return (count,) sizes of mean 1."""
+        return renewal_of_cv(self.size_cv).gaps_s(1.0, count, rng) if self.size_cv else np.ones(count)
 
 
 def is_poisson_exponential(workload: Workload) -> bool:
     """Return whether the theory holds for the jobs (paper Sec. 3)."""
     if not isinstance(workload, SyntheticWorkload):
         return False
-    return isinstance(workload.arrivals, Poisson) and workload.sizes == "exponential"
+    return isinstance(workload.arrivals, Poisson) and workload.size_cv == 1
 
 
 def jobs_of_sizes(

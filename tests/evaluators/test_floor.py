@@ -178,7 +178,7 @@ NOT_POISSON_EXPONENTIAL = [
     ("workload=hyperexponential",),
     ("workload=mmpp",),
     ("workload=synthetic_code",),
-    ("workload=poisson_exponential", "workload.sizes=constant"),
+    ("workload=poisson_exponential", "workload.size_cv=0"),
 ]
 
 

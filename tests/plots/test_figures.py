@@ -43,6 +43,7 @@ SMALLER = {
     "model_limit": ("evaluator=replay", "workload.job_count=100"),
     "real_vs_predicted_trace": ("evaluator=replay", "workload.job_count=100"),
     "real_vs_steps": ("evaluator=replay", "workload.job_count=50"),
+    "real_dispatch": ("evaluator=replay", "workload.job_count=50"),
     "real_vs_predicted_h200": ("evaluator=replay", "workload.job_count=50"),
     "interference_capacity": ("tuning.capacity=2,7", "workload.job_count=600"),
     "interference_response": ("demand.per_s=0.14,0.84", "tuning.capacity=2,7", "workload.job_count=1200"),
@@ -53,6 +54,7 @@ SMALLER = {
     ),
     "interference_dispatch": ("dispatch=jffc,least_work", "tuning.capacity=7,35", "workload.job_count=300"),
     "interference_dispatch_trace": ("dispatch=jffc,least_work", "algorithm=jffc_only", "workload.job_count=60"),
+    "exact_trust": ("demand.load=0.3,0.7", "workload.job_count=1000"),
     "scale": ("cluster.server_count=12,15,18", "workload.job_count=300", "evaluator.repetitions=1"),
     "table1": ("workload.job_count=100",),
     "table1_steps": ("workload.job_count=60", "demand.per_s=1.6,2.4,2.57", "algorithm=jffc_only,proposed"),
@@ -104,7 +106,7 @@ def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
     # A table has no axes to label.
     curves = [axes for axes in figure.axes if axes.axison and (axes.lines or axes.containers)]
     texts = [text.get_text() for axes in figure.axes for text in (axes.title, *axes.texts)]
-    assert curves or any("(s)" in text for text in texts)
+    assert curves or any(unit in text for text in texts for unit in ("(s)", "(%)"))
     for axes in curves:
         assert axes.get_xlabel()
         assert axes.get_ylabel()

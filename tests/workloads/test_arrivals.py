@@ -8,12 +8,13 @@ import pytest
 from scipy import stats
 
 from system import InputError
-from workloads.arrivals import Gamma, Hyperexponential, IdleGaps, MarkovModulatedPoisson, Poisson
+from workloads.arrivals import Gamma, Hyperexponential, IdleGaps, MarkovModulatedPoisson, Poisson, renewal_of_cv
 
 BURSTY = MarkovModulatedPoisson(rates_per_s=(9.0, 1.0), sojourn_s=(2.0, 6.0))
 ON_OFF = MarkovModulatedPoisson(rates_per_s=(0.0, 4.0), sojourn_s=(0.5, 1.5))
 RENEWAL = {"poisson": (Poisson(), 1.0), "gamma": (Gamma(2.0), 2.0), "regular": (Gamma(0.4), 0.4)}
 RENEWAL |= {"hyperexponential": (Hyperexponential(3.0), 3.0), "exponential": (Hyperexponential(1.0), 1.0)}
+RENEWAL |= {f"of cv {cv}": (renewal_of_cv(cv), cv) for cv in (0.4, 1.0, 2.0)}
 LIMIT = 4.0  # standard errors: one test in 16,000 fails by chance, and seeds are fixed
 
 
@@ -69,7 +70,7 @@ def test_renewal_gaps_have_the_given_rate_and_variability(name, rate_per_s):
     assert abs(z_score((gaps[:, 1:] * gaps[:, :-1]).mean(axis=1), rate_per_s**-2)) < LIMIT
 
 
-@pytest.mark.parametrize("process", [Poisson(), Hyperexponential(1.0), Gamma(1.0)])
+@pytest.mark.parametrize("process", [Poisson(), Hyperexponential(1.0), Gamma(1.0), renewal_of_cv(1.0)])
 def test_cv_one_is_exponential(process):
     gaps = process.gaps_s(2.0, 20_000, np.random.default_rng(3))
     assert stats.kstest(gaps, stats.expon(scale=0.5).cdf).pvalue > 1e-3

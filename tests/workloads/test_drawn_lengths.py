@@ -130,6 +130,11 @@ def test_invalid_settings_are_refused(changes, message):
         drawn(**changes)
 
 
+def test_means_are_for_exponential_sizes_only():
+    with pytest.raises(InputError, match="size_cv = 2: must be 1, as the means are those of exponential sizes"):
+        DrawnMeans(Poisson(), 10, **MEANS, size_cv=2)
+
+
 REAL = ("experiment=real_vs_predicted", "workload.job_count=4000", "demand.load=0.6", "tuning.capacity=3")
 
 

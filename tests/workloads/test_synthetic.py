@@ -48,11 +48,27 @@ def test_each_configuration_makes_jobs(name):
     assert workload.cache_tokens(2048) == 2048
 
 
-def test_sizes_are_exponential_or_constant_with_mean_one():
-    sizes = exponential(job_count=200_000).jobs(1.0, RandomStreams(3)).size
+@pytest.mark.parametrize("cv", [0.25, 0.5, 1, 1.5, 4])
+def test_sizes_have_mean_one_and_the_stated_variation(cv):
+    sizes = exponential(job_count=200_000, size_cv=cv).jobs(1.0, RandomStreams(3)).size
     assert abs(z_score(sizes, 1.0)) < LIMIT
-    assert abs(z_score(sizes**2, 2.0)) < LIMIT
-    assert (exponential(sizes="constant").jobs(1.0, RandomStreams(3)).size == 1).all()
+    assert abs(z_score(sizes**2, 1 + cv**2)) < LIMIT
+
+
+def test_sizes_are_exponential_by_default_and_may_be_constant():
+    sizes = exponential(job_count=200_000).jobs(1.0, RandomStreams(3)).size
+    assert abs(z_score(sizes > 1, np.exp(-1))) < LIMIT
+    assert abs(z_score(sizes > 3, np.exp(-3))) < LIMIT
+    assert (exponential(size_cv=0).jobs(1.0, RandomStreams(3)).size == 1).all()
+
+
+@pytest.mark.parametrize("cv", [0, 0.5, 1, 3])
+def test_sizes_in_chunks_have_the_same_law(cv):
+    workload = exponential(job_count=100_000, size_cv=cv)
+    sizes = np.concatenate([chunk.size for chunk in workload.chunks(1.0, RandomStreams(3), 7_000)])
+    assert sizes.size == 100_000
+    assert sizes.mean() == pytest.approx(1, abs=LIMIT * cv / np.sqrt(sizes.size))
+    assert cv == 0 or abs(z_score((sizes - 1) ** 2, cv**2)) < LIMIT
 
 
 def test_all_jobs_have_the_mean_lengths():
@@ -73,7 +89,7 @@ def test_the_first_job_may_arrive_at_time_zero_and_nothing_else_changes():
 
 def test_random_streams_are_independent():
     # Comparisons stay paired: another kind of size, or another rate, changes nothing else.
-    jobs, other = exponential().jobs(1.0, RandomStreams(3)), exponential(sizes="constant").jobs(2.0, RandomStreams(3))
+    jobs, other = exponential().jobs(1.0, RandomStreams(3)), exponential(size_cv=0.5).jobs(2.0, RandomStreams(3))
     np.testing.assert_allclose(jobs.arrival_s, 2 * other.arrival_s)
     np.testing.assert_array_equal(jobs.uniform, other.uniform)
     next_replication = exponential().jobs(1.0, RandomStreams(3, replication=1))
@@ -103,7 +119,9 @@ def test_invalid_rates_are_refused(rate_per_s):
         ({"job_count": 1.5}, "job_count = 1.5"),
         ({"input_tokens": 0}, "input_tokens.* = 0.0: .*at least 1"),
         ({"output_tokens": 0.5}, "output_tokens.* = 0.5: .*at least 1"),
-        ({"sizes": "pareto"}, "sizes = pareto: must be one of exponential, constant"),
+        ({"size_cv": -1}, "size_cv = -1: must be 0 for constant sizes, or at least 0.001 and at most 1,000"),
+        ({"size_cv": 1e-4}, "size_cv = 0.0001: must be 0 for constant sizes"),
+        ({"size_cv": 1e4}, "size_cv = 10000.0: must be 0 for constant sizes"),
     ],
 )
 def test_invalid_settings_are_refused(changes, message):
