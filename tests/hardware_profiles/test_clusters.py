@@ -2,17 +2,19 @@
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
+from hydra.utils import instantiate
 
 from hardware_profiles.clusters import Cluster
 from hardware_profiles.networks.draw import NetworkDraw
 from hardware_profiles.networks.european import European
 from hardware_profiles.profile import GpuProfile
 from system import InputError, RandomStreams, ServedModel
+from tests.support.project import case_of
 
 MODEL = ServedModel("example", 4, 1.0, 0.1, 128, prefill_gflop=3, decode_read_gb=0.5)
 FAST = GpuProfile("fast", "", "", memory_gb=40, prefill_tflops=120, bandwidth_gb_per_s=1020, overhead_s=0.001)
@@ -144,3 +146,34 @@ def test_a_cluster_of_a_hundred_thousand_servers_takes_well_under_a_second():
     assert time.perf_counter() - begin < 1
     assert np.count_nonzero(servers.memory_gb == 40) == 20_000
     assert servers.rtt_s is None
+
+
+def test_varied_clusters_have_random_sizes_and_distances():
+    case = instantiate(case_of("network=european", "cluster=varied"), _convert_="all")
+    drawn = [case.cluster.draw(case.model, RandomStreams(1, number)) for number in range(200)]
+    counts = np.array([len(servers) for servers in drawn])
+    assert counts.min() >= 12
+    assert counts.max() <= 40
+    # The logarithm is uniform, so half of the clusters are smaller than the geometric mean of the ends.
+    assert np.mean(counts < np.sqrt(12 * 40)) == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(counts.size))
+    sized = [replace(case.cluster.cluster, server_count=count) for count in counts.tolist()]
+    plain = [cluster.draw(case.model, RandomStreams(1, number)) for number, cluster in enumerate(sized)]
+    factors = np.array([(a.communication_s / b.communication_s)[0, 0] for a, b in zip(drawn, plain, strict=True)])
+    assert factors.min() >= 0.02
+    assert factors.max() <= 1
+    assert np.mean(factors < np.sqrt(0.02)) == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(counts.size))
+
+
+@pytest.mark.parametrize(
+    ("field", "ends", "sentence"),
+    [
+        ("server_count", [40, 12], r"^server_count = .*: give the least and the most, in this order$"),
+        ("server_count", [0, 12], r"^server_count = 0: must be a whole number of at least 1"),
+        ("communication_factor", [0, 1], r"^communication_factor = 0: must be a finite number above 0$"),
+        ("communication_factor", [0.1, 2], r"^communication_factor = 2"),
+    ],
+)
+def test_wrong_ends_of_varied_clusters_are_refused(field, ends, sentence):
+    case = instantiate(case_of("network=european", "cluster=varied"), _convert_="all")
+    with pytest.raises(InputError, match=sentence):
+        replace(case.cluster, **{field: ends})

@@ -52,6 +52,7 @@ SMALLER = {
         "demand.per_s=0.14,0.84",
         "workload.job_count=1200",
     ),
+    "interference_accuracy": ("tuning.capacity=1,8", "model=llama2_7b", "workload.job_count=600"),
     "interference_dispatch": ("dispatch=jffc,least_work", "tuning.capacity=7,35", "workload.job_count=300"),
     "interference_dispatch_trace": ("dispatch=jffc,least_work", "algorithm=jffc_only", "workload.job_count=60"),
     "exact_trust": ("demand.load=0.3,0.7", "workload.job_count=1000"),

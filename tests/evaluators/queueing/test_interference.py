@@ -161,5 +161,5 @@ def test_other_policies_are_refused():
 
 def test_exponential_sizes_have_prompts_of_variation_one():
     theory = interference(at_share(chains_for(2), 0.5), SyntheticWorkload(Poisson(), 10, 200.0, 20.0), Steps())
-    constant = SyntheticWorkload(Poisson(), 10, 200.0, 20.0, sizes="constant")
+    constant = SyntheticWorkload(Poisson(), 10, 200.0, 20.0, size_cv=0.0)
     assert theory.mean_response_s > interference(at_share(chains_for(2), 0.5), constant, Steps()).mean_response_s
