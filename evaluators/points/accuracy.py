@@ -88,5 +88,5 @@ def _theory(theory: InterferenceResponse, load: float) -> Iterator[Measurement]:
 
 def _simulated(times: JobTimes, load: float) -> Iterator[Measurement]:
     for time in COMPARED:
-        yield Measurement(f"{time}_mean_s", times.mean_s(time), load)
-    yield Measurement("response_mean_half_width_s", times.half_width_s("response"), load)
+        yield Measurement(f"{time}_simulated_s", times.mean_s(time), load)
+    yield Measurement("response_simulated_half_width_s", times.half_width_s("response"), load)

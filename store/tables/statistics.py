@@ -24,7 +24,11 @@ class PoolingError(InputError):
     def __init__(self, columns: Sequence[str], values: str) -> None:
         """Keep the columns in which the rows differ."""
         super().__init__(f"{values}: a mean is only over draws and replications; keep one value or show each by itself")
-        self.columns = list(columns)
+        self.columns, self.values = list(columns), values
+
+    def __reduce__(self) -> tuple[type["PoolingError"], tuple[list[str], str]]:
+        """Return what another process makes the same error of."""
+        return PoolingError, (self.columns, self.values)
 
 
 class Interval(NamedTuple):

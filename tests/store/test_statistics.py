@@ -1,5 +1,7 @@
 """The one function that makes means: it averages draws and replications, and nothing else."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,3 +73,8 @@ def test_rows_that_cannot_be_told_apart_are_not_verified(tmp_path):
     (reference / "provenance.yaml").write_text("x: {platforms: []}")
     with pytest.raises(InputError, match="several points have these values"):
         verify(folder, "x", reference)
+
+
+def test_errors_reach_the_process_that_asked_for_a_figure():
+    error = pickle.loads(pickle.dumps(PoolingError(["service"], "service = a, b")))
+    assert (str(error), error.columns) == (str(PoolingError(["service"], "service = a, b")), ["service"])

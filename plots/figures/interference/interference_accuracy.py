@@ -54,8 +54,8 @@ def errors(rows: pd.DataFrame) -> pd.DataFrame:
     at_load = rows[rows["at"].notna()]
     keys = [*SYSTEM, "tuning.capacity", "at"]
     table = at_load.pivot_table(index=keys, columns="metric", values="value").reset_index()
-    table["error"] = 100 * (table["response_theory_s"] / table["response_mean_s"] - 1)
-    table["error"] = table["error"].where(table["response_mean_s"].notna(), -100.0)
+    table["error"] = 100 * (table["response_theory_s"] / table["response_simulated_s"] - 1)
+    table["error"] = table["error"].where(table["response_simulated_s"].notna(), -100.0)
     table["tuning.capacity"] = table["tuning.capacity"].astype(float)
     return table.rename(columns={"at": LOAD})
 
@@ -83,6 +83,6 @@ def _note(systems: pd.DataFrame, trusted: pd.DataFrame) -> str:
         loads=systems[LOAD].nunique(),
         median=float(np.median(error)),
         near=float((error <= 20).mean()),
-        unstable=int(trusted["response_mean_s"].isna().sum()),
+        unstable=int(trusted["response_simulated_s"].isna().sum()),
         trusted=len(trusted),
     )

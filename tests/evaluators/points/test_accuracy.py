@@ -30,7 +30,7 @@ def test_both_times_are_of_the_same_rate_and_jobs():
         times = simulate_layout(layout, jobs, Steps()).times.after_warm_up()
         for time in COMPARED:
             assert rows[f"{time}_theory_s", load] == getattr(theory, f"mean_{time}_s")
-            assert rows[f"{time}_mean_s", load] == times.mean_s(time)
+            assert rows[f"{time}_simulated_s", load] == times.mean_s(time)
 
 
 def test_measured_and_theoretical_largest_rates_are_close():
@@ -47,7 +47,7 @@ def test_a_load_at_which_the_simulation_is_unstable_has_no_simulated_times(monke
     monkeypatch.setattr("evaluators.points.accuracy.interference", lambda *_: theory)
     metrics = {row.metric: row.value for row in draw.case.evaluator(draw, 0)}
     assert metrics["is_unstable"] == 1
-    assert "response_mean_s" not in metrics
+    assert "response_simulated_s" not in metrics
 
 
 def test_other_service_models_and_arrivals_are_refused():

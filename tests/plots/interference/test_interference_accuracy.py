@@ -20,7 +20,7 @@ def rows_of(error):
             for load in LOADS:
                 off = error(int(c), number, load)
                 values = {"response_theory_s": 10.0, "computation_share": 0.1 * number + 0.3, "prompt_share": 0.5}
-                values |= {"is_unstable": 1.0} if np.isnan(off) else {"response_mean_s": 10.0 / (1 + off)}
+                values |= {"is_unstable": 1.0} if np.isnan(off) else {"response_simulated_s": 10.0 / (1 + off)}
                 point = {"point": c, "tuning.capacity": c, "status": "ok", "draws": DRAWS, "draw": number}
                 point |= {"replication": 0, "at": load}
                 rows += [point | {"metric": metric, "value": value} for metric, value in values.items()]
