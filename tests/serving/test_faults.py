@@ -100,7 +100,7 @@ def test_jobs_of_a_killed_server_begin_again_elsewhere_and_are_served(disturbed)
 
 
 def test_a_policy_that_is_prepared_for_a_layout_goes_on_with_the_chains_that_remain():
-    """Check that the chain over the killed server is left, and that later jobs take the other one."""
+    """Check that later jobs take the chain without the killed server."""
     requests, ended = small_run.requests(10, 20, seed=3), []
     with small_run.started("pipe", small_run.specs()) as servers:
         orchestrator = small_run.orchestrator(servers.connections, dispatch=least_work_dispatch())
