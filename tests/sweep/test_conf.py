@@ -148,6 +148,7 @@ def test_evaluators(evaluator):
         "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
         "gaps": ("workload=synthetic_code",),
         "interference": ("service=steps", "workload=drawn_lengths"),
+        "accuracy": ("service=steps", "workload=drawn_lengths"),
     }
     if evaluator == "runtime":
         pytest.importorskip("torch", reason=NEEDS_RUNTIME)

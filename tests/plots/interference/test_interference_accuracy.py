@@ -13,7 +13,10 @@ LOADS, DRAWS, CAPACITIES = (0.2, 0.6, 0.95), 4, ("1", "4", "16")
 
 
 def rows_of(error):
-    """Return rows whose theory is off by `error(c, draw, load)`, NaN where the simulation is unstable."""
+    """Return rows whose theory is off by `error(c, draw, load)`.
+
+    The simulation is unstable where it is NaN.
+    """
     rows = []
     for c in CAPACITIES:
         for number in range(DRAWS):
