@@ -34,10 +34,10 @@ class Candidate(NamedTuple):
 
 
 def best_candidates(compose: Compose, objective: Objective, candidates: Iterable[int], count: int) -> list[Candidate]:
-    """Return the `count` candidates with the least objectives, best first and the first of equals first.
+    """Return the `count` candidates with the least objectives, best first.
 
-    A c is skipped if it gives no chain or too low a service rate, or if its objective is infinite, so there may be
-    fewer. If no c is left, the error of the first one is raised.
+    Of equals the first comes first. A c is skipped if it gives no chain or too low a service rate, or if its objective
+    is infinite, so there may be fewer. If no c is left, the error of the first one is raised.
     """
     refusals: list[InfeasibleError | UnstableError] = []
     valued = _valued(compose, objective, candidates, refusals)

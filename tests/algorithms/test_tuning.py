@@ -120,13 +120,13 @@ PLANTED = {  # by c: screen, rival, costly objective
 }
 
 
-def planted(column: int, asked: list[int] | None = None) -> Callable[[Composition], float]:
-    """Return the objective of a column, which notes the c that it is asked for."""
+def planted(column: int, tried: list[int] | None = None) -> Callable[[Composition], float]:
+    """Return the objective of a column, which notes its calls."""
 
     def objective(composition: Composition) -> float:
         c = composition.placement.reserved_capacity
-        if asked is not None:
-            asked.append(c)
+        if tried is not None:
+            tried.append(c)
         return PLANTED[c][column]
 
     return objective
@@ -137,12 +137,12 @@ def planted(column: int, asked: list[int] | None = None) -> Callable[[Compositio
     [(1, [2, 6], 6), (2, [2, 3, 6], 6), (3, [2, 3, 4, 6], 4), (6, [1, 2, 3, 4, 5, 6], 4), (99, [1, 2, 3, 4, 5, 6], 4)],
 )
 def test_the_finalists_are_the_best_by_the_screen_and_the_best_by_the_rival(finalists, finals, winner):
-    asked: list[int] = []
+    tried: list[int] = []
     tuning = Screened(
-        objective=planted(2, asked), screen=planted(0), rival=planted(1), finalists=finalists, largest=len(PLANTED)
+        objective=planted(2, tried), screen=planted(0), rival=planted(1), finalists=finalists, largest=len(PLANTED)
     )
     assert tuning(WORKED_EXAMPLE, compose(WORKED_EXAMPLE)).placement.reserved_capacity == winner
-    assert asked == finals
+    assert tried == finals
 
 
 def test_screening_that_leaves_all_is_the_choice_among_all():
