@@ -21,7 +21,7 @@ from store.tables.reading import Results
 
 LOAD, TUNING, EQUATION_2 = "demand.load", "tuning", "exact_mean"
 CHOSEN = "reserved_capacity"
-Y_LABELS = ("chosen c (jobs)", "mean response time (s)", "change against c of equation (2) (%)")
+Y_LABELS = ("chosen c (jobs)", "mean response time (s)", "change by another c (%)")
 
 
 def draw(results: Results, labels: Labels) -> Figure:
