@@ -15,13 +15,13 @@ from plots.drawing.curves import MEAN, Curve, curves_of, distinguishing_axes, dr
 from plots.drawing.pairs import paired
 from plots.drawing.panels import Panel, draws_in, panels_over
 from plots.drawing.scheme_curves import REFUSALS, draw_with_refusals
-from plots.drawing.style import MOST_COLUMNS, legend_below, new_figure
+from plots.drawing.style import MOST_COLUMNS, legend_below, new_figure, share_logarithmic
 from store.tables.labels import Labels
 from store.tables.reading import Results
 
 LOAD, TUNING, EQUATION_2 = "demand.load", "tuning", "exact_mean"
 CHOSEN = "reserved_capacity"
-Y_LABELS = ("chosen c (jobs)", "mean response time (s)", "change by another c (%)")
+Y_LABELS = ("chosen c (jobs)", "mean response time (s)", "change against equation (2) (%)")
 
 
 def draw(results: Results, labels: Labels) -> Figure:
@@ -38,6 +38,7 @@ def draw(results: Results, labels: Labels) -> Figure:
     figure, frames = new_figure(len(Y_LABELS), len(panels), size_in=(12, 3.8 * len(panels)))
     for number, panel in enumerate(panels):
         _draw_line(frames[len(Y_LABELS) * number :], panel, curves, panel.title(labels))
+    share_logarithmic(frames[1 :: len(Y_LABELS)])
     legend_below(figure, frames, MOST_COLUMNS, REFUSALS.format(draws=draws_in(results.points)))
     return figure
 
