@@ -1,12 +1,13 @@
 """Demand: the arrival rate, given as a rate, taken from the workload, or as a share of a reference's service rate."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from algorithms.tuning import Composer
-from system import InputError, NotApplicableError, System
+from system import Composition, InputError, NotApplicableError, System
 from system.checks import require_positive, require_share
 from system.random_streams import is_deterministic
 
@@ -49,9 +50,14 @@ class NativeRate:
         return None
 
 
+def total_rate_per_s(composition: Composition) -> float:
+    """Return the total service rate ν."""
+    return composition.total_rate_per_s
+
+
 @dataclass(frozen=True)
 class Load:
-    """An arrival rate λ = load · ν, where ν is the total service rate of a reference scheme.
+    """An arrival rate λ = load · ν, where ν is a rate of a reference scheme: by default its total service rate.
 
     The reference uses the same cluster, so all schemes get the same rate. It must not depend on λ itself (use a fixed c
     and the stop rule `max_chains`).
@@ -59,6 +65,7 @@ class Load:
 
     load: float
     reference: Composer
+    rate_per_s: Callable[[Composition], float] = total_rate_per_s
 
     def __post_init__(self) -> None:
         require_share(load=self.load)
@@ -69,9 +76,9 @@ class Load:
         return is_deterministic(self.reference)
 
     def arrival_rate_per_s(self, system: System, native_rate_per_s: float | None, rng: np.random.Generator) -> float:
-        """Return the load times the total service rate of the reference."""
+        """Return the load times the rate of the reference."""
         any_rate = replace(system, arrival_rate_per_s=1.0)
-        return self.load * self.reference.compose(any_rate, rng).total_rate_per_s
+        return self.load * self.rate_per_s(self.reference.compose(any_rate, rng))
 
     def rate_without_servers_per_s(self) -> float | None:
         """Raise `NotApplicableError`, because a load is a share of the servers' service rate."""

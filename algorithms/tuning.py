@@ -1,8 +1,10 @@
 """The choice of c, the number of jobs for which placements reserve cache, for any objective."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from heapq import nsmallest
+from math import inf
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,10 +20,43 @@ Objective = Callable[[Composition], float]
 def choose_capacity(compose: Compose, objective: Objective, candidates: Iterable[int]) -> Composition:
     """Return `compose(c)` for the c with the least objective, the first of equals.
 
-    A c is skipped if it gives no chain or too low a service rate, or if its objective is infinite. If no c is left, the
-    error of the first one is raised.
+    Raises as `best_candidates` does.
     """
-    best, least, refusals = None, np.inf, []
+    ((_, composition),) = best_candidates(compose, objective, candidates, 1)
+    return composition
+
+
+class Candidate(NamedTuple):
+    """A c and the composition for it."""
+
+    capacity: int
+    composition: Composition
+
+
+def best_candidates(compose: Compose, objective: Objective, candidates: Iterable[int], count: int) -> list[Candidate]:
+    """Return the `count` candidates with the least objectives, best first.
+
+    Of equals the first comes first. A c is skipped if it gives no chain or too low a service rate, or if its objective
+    is infinite, so there may be fewer. If no c is left, the error of the first one is raised.
+    """
+    refusals: list[InfeasibleError | UnstableError] = []
+    valued = _valued(compose, objective, candidates, refusals)
+    best = [candidate for _, candidate in nsmallest(count, valued, key=lambda pair: pair[0])]
+    if not best:
+        no_candidate = InfeasibleError(
+            "no c to choose from: no server can host one block and one job's cache; add a server with more memory"
+        )
+        raise next(iter(refusals), no_candidate)
+    return best
+
+
+def _valued(
+    compose: Compose,
+    objective: Objective,
+    candidates: Iterable[int],
+    refusals: list[InfeasibleError | UnstableError],
+) -> Iterator[tuple[float, Candidate]]:
+    """Yield objective and composition of each c; collect the refusals of others."""
     for c in candidates:
         try:
             composition = compose(c)
@@ -29,16 +64,10 @@ def choose_capacity(compose: Compose, objective: Objective, candidates: Iterable
         except (InfeasibleError, UnstableError) as error:
             refusals.append(error)
             continue
-        if value < least:
-            best, least = composition, value
-        elif best is None:
+        if value < inf:
+            yield value, Candidate(c, composition)
+        else:
             refusals.append(InfeasibleError(f"c = {c}: has no finite objective; lower the arrival rate or add servers"))
-    if best is None:
-        no_candidate = InfeasibleError(
-            "no c to choose from: no server can host one block and one job's cache; add a server with more memory"
-        )
-        raise next(iter(refusals), no_candidate)
-    return best
 
 
 @dataclass(frozen=True)
@@ -71,11 +100,39 @@ class BestCapacity:
 
     def __call__(self, system: System, compose: Compose) -> Composition:
         """Return the composition for the best c."""
+        return choose_capacity(compose, self.objective, self.candidates(system))
+
+    def candidates(self, system: System) -> range:
+        """Return the c to choose from; raise `InputError` if they are too many."""
         limit = min(system.largest_reservation, self.largest or system.largest_reservation)
         require(
             limit <= CANDIDATES, "c_max", limit, f"are too many c to try; set tuning.largest to {CANDIDATES:,} or less"
         )
-        return choose_capacity(compose, self.objective, range(1, limit + 1))
+        return range(1, limit + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screened(BestCapacity):
+    """The c that minimises a costly objective among finalists, the smallest of equals.
+
+    Cheap objectives choose the finalists: the best `finalists` candidates by `screen`, and the best one by `rival`, so
+    that the choice is never worse by the costly objective than that of the rival.
+    """
+
+    screen: Objective
+    rival: Objective
+    finalists: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_count(CANDIDATES, finalists=self.finalists)
+
+    def __call__(self, system: System, compose: Compose) -> Composition:
+        """Return the composition for the best finalist."""
+        candidates = self.candidates(system)
+        finalists = dict(best_candidates(compose, self.screen, candidates, self.finalists))
+        finalists |= dict(best_candidates(compose, self.rival, candidates, 1))
+        return choose_capacity(finalists.__getitem__, self.objective, sorted(finalists))
 
 
 class Composer(Protocol):

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.placement.random_feasible import RandomFeasible
 from algorithms.proposed import Proposed
-from algorithms.tuning import BestCapacity, CapacityOf, Compose, FixedCapacity, choose_capacity
+from algorithms.tuning import BestCapacity, CapacityOf, Compose, FixedCapacity, Screened, choose_capacity
 from evaluators.points.simulated import SimulatedMean
 from evaluators.points.theory import ExactPercentile, Surrogate, exact_mean_s, lower_bound_s, upper_bound_s
 from evaluators.queueing import exact, theorem4
@@ -109,6 +110,71 @@ def test_the_candidates_are_1_to_c_max(largest):
     assert tried == list(range(1, min(largest or c_max, c_max) + 1))
 
 
+PLANTED = {  # by c: screen, rival, costly objective
+    1: (5.0, 9.0, 6.0),
+    2: (1.0, 8.0, 4.0),
+    3: (2.0, 7.0, 3.0),
+    4: (3.0, 6.0, 1.0),
+    5: (4.0, 5.0, 9.0),
+    6: (6.0, 1.0, 2.0),
+}
+
+
+def planted(column: int, tried: list[int] | None = None) -> Callable[[Composition], float]:
+    """Return the objective of a column, which notes its calls."""
+
+    def objective(composition: Composition) -> float:
+        c = composition.placement.reserved_capacity
+        if tried is not None:
+            tried.append(c)
+        return PLANTED[c][column]
+
+    return objective
+
+
+@pytest.mark.parametrize(
+    ("finalists", "finals", "winner"),
+    [(1, [2, 6], 6), (2, [2, 3, 6], 6), (3, [2, 3, 4, 6], 4), (6, [1, 2, 3, 4, 5, 6], 4), (99, [1, 2, 3, 4, 5, 6], 4)],
+)
+def test_the_finalists_are_the_best_by_the_screen_and_the_best_by_the_rival(finalists, finals, winner):
+    tried: list[int] = []
+    tuning = Screened(
+        objective=planted(2, tried), screen=planted(0), rival=planted(1), finalists=finalists, largest=len(PLANTED)
+    )
+    assert tuning(WORKED_EXAMPLE, compose(WORKED_EXAMPLE)).placement.reserved_capacity == winner
+    assert tried == finals
+
+
+def test_screening_that_leaves_all_is_the_choice_among_all():
+    system = with_rate(1.0)
+    tuning = Screened(objective=exact_mean_s, screen=lower_bound_s, rival=upper_bound_s, finalists=20)
+    choices = [choose(system, compose(system)) for choose in (tuning, BestCapacity(exact_mean_s))]
+    assert choices[0].placement.reserved_capacity == choices[1].placement.reserved_capacity
+
+
+def test_a_c_that_the_screen_or_the_costly_objective_refuses_is_skipped():
+    def refusing(column: int, refused: tuple[int, ...]) -> Callable[[Composition], float]:
+        def objective(composition: Composition) -> float:
+            if composition.placement.reserved_capacity in refused:
+                raise UnstableError(f"c = {composition.placement.reserved_capacity} is refused")
+            return planted(column)(composition)
+
+        return objective
+
+    def choice(by_screen: tuple[int, ...], by_objective: tuple[int, ...]) -> int:
+        tuning = Screened(
+            objective=refusing(2, by_objective), screen=refusing(0, by_screen), rival=planted(1), finalists=2, largest=6
+        )
+        return tuning(WORKED_EXAMPLE, compose(WORKED_EXAMPLE)).placement.reserved_capacity
+
+    assert choice((2,), ()) == 4
+    assert choice((), (6,)) == 3
+    with pytest.raises(UnstableError, match="c = 1 is refused"):
+        choice((1, 2, 3, 4, 5, 6), ())
+    with pytest.raises(UnstableError, match="c = 2 is refused"):
+        choice((), (2, 3, 6))
+
+
 @pytest.mark.parametrize("c", [1, 3, 7])
 def test_a_fixed_c_is_used_as_given(c):
     assert FixedCapacity(c)(WORKED_EXAMPLE, compose(WORKED_EXAMPLE)).placement.reserved_capacity == c
@@ -131,6 +197,13 @@ def test_the_other_scheme_must_not_choose_at_random():
     [
         (FixedCapacity, 0, "capacity = 0: must be a whole number of at least 1"),
         (FixedCapacity, 2.5, "capacity = 2.5: must be a whole number of at least 1"),
+        (
+            lambda finalists: Screened(
+                objective=exact_mean_s, screen=exact_mean_s, rival=exact_mean_s, finalists=finalists
+            ),
+            0,
+            "finalists = 0: must be a whole number of at least 1",
+        ),
         (lambda largest: BestCapacity(lower_bound_s, largest), 0, "largest = 0: must be a whole number of at least 1"),
     ],
 )

@@ -56,6 +56,11 @@ SMALLER = {
     "interference_dispatch": ("dispatch=jffc,least_work", "tuning.capacity=7,35", "workload.job_count=300"),
     "interference_dispatch_trace": ("dispatch=jffc,least_work", "algorithm=jffc_only", "workload.job_count=60"),
     "exact_trust": ("demand.load=0.3,0.7", "workload.job_count=1000"),
+    "interference_best_c": (
+        "demand.load=0.3,0.6",
+        "tuning.largest=4",
+        "workload.job_count=1200",
+    ),
     "scale": ("cluster.server_count=12,15,18", "workload.job_count=300", "evaluator.repetitions=1"),
     "table1": ("workload.job_count=100",),
     "table1_steps": ("workload.job_count=60", "demand.per_s=1.6,2.4,2.57", "algorithm=jffc_only,proposed"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweep.instantiate import evaluate
-from system import DataUnavailableError
+from system import DataUnavailableError, NotApplicableError
 from tests.support.project import CONF, NEEDS_RUNTIME, ROOT, SMALL_RUN, case_of, choices
 from workloads import datasets
 
@@ -18,6 +18,8 @@ OF_TRACES += ("azure_conversation",)
 NEEDING_NOTHING = ("constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model")
 NEEDING_NOTHING += ("random_numbers",)
 LISTED = ("typed", "inventory")  # clusters that list their servers themselves
+# Tunings that hold only where requests slow each other, or only for serial steps.
+UNKNOWN_TO = {"simulated_steps": ("independent",), "interference": ("independent", "steps_decode", "lockstep")}
 OF_DATA = (
     "ripe_measured",
     "ripe_synthetic",
@@ -179,14 +181,31 @@ def test_metrics(metric):
     assert {row.metric for row in rows} & set(case["evaluator"]["metrics"][metric]["reports"])
 
 
+@pytest.mark.parametrize("service", ["independent", "steps", "steps_decode", "lockstep"])
 @pytest.mark.parametrize("tuning", choices("tuning"))
-def test_tunings(tuning):
+def test_tunings(tuning, service):
     capacities = {"fixed": ("tuning.capacity=3",), "as_published": ("tuning.scheme.tuning.largest=12",)}
     capacity = capacities.get(tuning, ("tuning.largest=12",))
-    jobs = ("tuning.objective.job_count=500",) if tuning == "simulated_mean" else ()
-    small = ("network=european", *SMALL[:3], f"tuning={tuning}", *capacity, *jobs, "evaluator=composition")
-    chosen = means(rows_of(*small))["reserved_capacity"]
-    assert 1 <= chosen <= 12
+    jobs = ("tuning.objective.job_count=500",) if tuning in ("simulated_mean", "simulated_steps") else ()
+    whole_tokens = ("workload=drawn_lengths", *FEW_JOBS, f"service={service}")
+    small = ("network=european", *SMALL[:3], f"tuning={tuning}", *capacity, *jobs, *whole_tokens)
+    if service in UNKNOWN_TO.get(tuning, ()):
+        with pytest.raises(NotApplicableError, match="use "):
+            rows_of(*small, "evaluator=composition")
+    else:
+        assert 1 <= means(rows_of(*small, "evaluator=composition"))["reserved_capacity"] <= 12
+
+
+@pytest.mark.parametrize("algorithm", choices("algorithm"))
+def test_algorithms_under_step_queues(algorithm):
+    size = ("cluster.server_count=9",) if algorithm == "equal_split" else ()  # seven stages
+    words = (f"algorithm={algorithm}", "tuning=simulated_steps", "service=steps", "workload=drawn_lengths")
+    overrides = ("network=european", *SMALL[:3], *size, *words, "tuning.largest=5", *FEW_JOBS)
+    if algorithm in ("bprr_published_code", "proposed_published_code"):
+        with pytest.raises(NotApplicableError, match="service=independent with evaluator=simulation"):
+            rows_of(*overrides)
+    else:
+        assert means(rows_of(*overrides))["response_mean_s"] > 0
 
 
 @pytest.mark.parametrize("demand", choices("demand"))
@@ -196,6 +215,8 @@ def test_demands(demand, made_up_data):
     values = means(rows_of(*overrides, "evaluator=composition", "tuning.capacity=7"))
     if demand == "load":
         assert values["load"] == pytest.approx(0.7)
+    if demand == "shared_load":
+        assert 0 < values["load"] < 0.5  # of ν, which is above ν'
 
 
 @pytest.mark.parametrize("data", choices("data"))

@@ -7,7 +7,12 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from plots.figures.interference import interference_capacity, interference_chunks, interference_response
+from plots.figures.interference import (
+    interference_best_c,
+    interference_capacity,
+    interference_chunks,
+    interference_response,
+)
 from plots.files import try_to_draw
 from store.tables.labels import Labels
 from tests.support.made_up_results import results_of
@@ -16,6 +21,7 @@ DRAWS = 3
 LABELS = Labels(
     {
         "service": {"independent": "equation (2)", "steps": "step queues", "mine": "My service"},
+        "tuning": {"exact_mean": "equation (2)", "mine": "My tuning"},
         "network": {"european": "European network", "mine": "My network"},
     }
 )
@@ -138,3 +144,46 @@ def test_point_without_chunks_and_budget_comes_first():
 def test_rows_without_chunks_say_what_they_lack():
     rows = rows_of({"service": ["mine"], RATE: ["0.2", "0.3"]}, mean_response)
     assert "lack 'service.prefill_chunk_tokens'" in try_to_draw(interference_chunks.draw, results_of(rows), LABELS)
+
+
+def choice(point, draw):
+    factor = {"exact_mean": 1.0, "simulated_steps": 0.75, "mine": 0.5 + 0.1 * draw}[point["tuning"]]
+    if point["evaluator"] == "simulation":
+        yield "response_mean_s", np.nan, (10.0 + 5 * draw) * factor
+    else:
+        yield "reserved_capacity", np.nan, 2.0 + draw
+
+
+CHOICES = {
+    "demand.load": ["0.2", "0.6"],
+    "tuning": ["exact_mean", "simulated_steps", "mine"],
+    "evaluator": ["composition", "simulation"],
+}
+
+
+def test_best_c_has_the_chosen_c_the_times_and_changes_of_times_paired_by_draw():
+    figure = drawn(interference_best_c, rows_of(CHOICES, choice))
+    names = ["equation (2)", "simulated_steps", "My tuning"]
+    assert sorted(legend(figure)) == sorted(names)
+    chosen, times, changes = figure.axes
+    assert means_in(chosen) == {name: [3.0, 3.0] for name in names}
+    assert means_in(times)["simulated_steps"] == pytest.approx([11.25, 11.25])
+    assert means_in(changes) == {"simulated_steps": pytest.approx([-0.25] * 2), "My tuning": pytest.approx([-0.4] * 2)}
+    (interval,) = [curve for curve in changes.containers if curve.get_label() == "simulated_steps"]
+    assert np.ptp(interval[2][0].get_segments()[0][:, 1]) == pytest.approx(0, abs=1e-12)  # the same change in each draw
+
+
+def test_best_c_marks_an_unstable_choice_and_has_no_change_there():
+    rows = rows_of(CHOICES, choice)
+    simulated = rows["demand.load"].eq("0.6") & rows["evaluator"].eq("simulation")
+    partly = simulated & rows["tuning"].eq("exact_mean")
+    rows.loc[partly, "status"] = "unstable"
+    _, times, changes = drawn(interference_best_c, rows[~(partly & rows["draw"].eq(0))]).axes
+    assert marks_above(times) == {(0.6, "1/3")}
+    assert means_in(changes)["My tuning"] == pytest.approx([-0.4])
+    assert len(means_in(times)["My tuning"]) == 2
+
+
+def test_best_c_has_a_line_of_panels_for_every_further_axis():
+    figure = drawn(interference_best_c, rows_of(CHOICES | {"network": ["european", "mine"]}, choice))
+    assert [axes.get_title() for axes in figure.axes] == ["European network"] * 3 + ["My network"] * 3
