@@ -17,6 +17,7 @@ SPECIAL = {
     "gaps": ("workload=synthetic_code", "workload.job_count=2000"),
     "exact": ("evaluator.slos={chat: {response_s: 10}}",),
     "interference": ("service=steps", "workload=drawn_lengths"),  # whole tokens
+    "accuracy": ("service=steps", "workload=drawn_lengths"),
     "runtime": (*SMALL_RUN, "evaluator.check_tokens=1"),
     "simulation": ("evaluator.slos={chat: {response_s: 10, first_token_s: 1}}",),
 }
