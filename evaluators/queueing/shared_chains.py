@@ -9,8 +9,19 @@ and communicate for δP and δ in all. With the rates λ_l of all chains and M f
     s_j = M Σ_l λ_l d_lj / P0    share of the remaining time for further tokens
     L   = δ + Σ_j d_j (1 + s_j/(1 - s_j) · d_j/ℓ)     a round of one further token, with ℓ = δ + Σ_j d_j
 
-A round is stretched by prompts that pass while it runs. The formulas are approximations that were chosen on simulated
-systems; docs/interference.md states how accurate they are on others.
+Λ is the rate of all chains that share a server with chain k, Y_l the time of a prompt of chain l at the servers that it
+shares, and v the squared coefficient of variation of a prompt's time. Then
+
+    y  = (1 - P0)/(Λ P0)                                   time that passing prompts take, for each gap between them
+    f  = Λ P0 (y²/L)(1 - exp(-L/y))                        share of a round that they take
+    w1 = max_j Σ_l λ_l P_lj² (1 + v)/2/(1 - r_j)           waiting for prompts where a prompt waits longest
+    w2 = v/2 · Σ_l λ_l (Y_l - max_j P_j)²/(1 - max_j r_j)  waiting for them at later servers
+    q  = Σ_l λ_l Y_l/Λ - max_j r_j/Λ                       the rest of the path of a mean prompt
+    x  = min(max_j r_j (max_j r_j/Λ + w1) + Λq²/(1 + Λq), (1 - P0) y) · exp(-δ/y)   prompts behind the first token
+    S  = δP + Σ_j P_j + w1 + w2 + (M L + x)/(1 - f)        time of a job
+
+The formulas are approximations that were chosen on simulated systems; docs/interference.md states how accurate they are
+on others.
 """
 
 from typing import NamedTuple
