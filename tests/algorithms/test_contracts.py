@@ -53,10 +53,10 @@ def names(group: str) -> list[str]:
 
 
 @cache
-def made(group: str, name: str) -> Any:
-    """Return the object that `group=name` configures."""
+def made(group: str, name: str, *further: str) -> Any:
+    """Return the object that `group=name` and further overrides configure."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", [f"{group}={name}", "network=european"])
+        config = compose("config", [f"{group}={name}", "network=european", *further])
     return instantiate(config[group], _convert_="all")
 
 
@@ -198,6 +198,10 @@ def test_a_limit_of_the_slots_per_chain_leaves_all_else_as_it_is(name):
     assert limited > 5
 
 
+# Tunings that hold only where requests, of whole tokens, slow each other.
+NEEDED = dict.fromkeys(("interference", "simulated_steps"), ("service=steps", "workload=drawn_lengths"))
+
+
 @pytest.mark.parametrize("name", names("tuning"))
 def test_tunings_choose_a_stable_composition_with_an_allowed_c(name):
     """Check servers with memory for up to 9 jobs beside a block.
@@ -208,7 +212,8 @@ def test_tunings_choose_a_stable_composition_with_an_allowed_c(name):
     for _ in range(2):
         servers = Servers(rng.uniform(3, 4, 10), rng.uniform(0.5, 1, 10), rng.uniform(0.05, 0.1, 10))
         system = System(served_model(3, cache_memory_gb=1 / 3), servers, 0.3, (1.0, 100.0, 10.0))
-        chosen = [made("tuning", name)(system, lambda c, s=system: gca(s, GbpCr()(s, c))) for _ in range(2)]
+        tunings = [made("tuning", name, *NEEDED.get(name, ())) for _ in range(2)]
+        chosen = [tuning(system, lambda c, s=system: gca(s, GbpCr()(s, c))) for tuning in tunings]
         assert 1 <= chosen[0].placement.reserved_capacity <= system.largest_reservation
         chosen[0].check_stable()
         assert chosen[0].chains == chosen[1].chains
@@ -427,8 +432,10 @@ def least_service_s(layout: Layout, jobs: Jobs) -> np.ndarray:
 ROUTED = ("bprr", "petals")
 REAL_RUNS = ("runtime",)  # tested in tests/serving, because they need the blocks of the model
 CHAINS_ONLY = (
+    "accuracy",
     "composition",
     "exact",
+    "interference",
     "job_servers",
     "markov",
     "service_times",

@@ -47,9 +47,9 @@ def single_server(**facts):
     return Composition.of_hops(system, Placement([0], [1]), *hops, [1]).under(JFFC)
 
 
-def answers(sizes):
+def answers(size_cv=1.0):
     """Yield answers of runs of the single server, without the warm-up."""
-    layout, workload = single_server(), SyntheticWorkload(Poisson(), JOBS, 1, 1, sizes)
+    layout, workload = single_server(), SyntheticWorkload(Poisson(), JOBS, 1, 1, size_cv)
     for run in range(RUNS):
         jobs = workload.jobs(layout.system.arrival_rate_per_s, RandomStreams(731, 0, run))
         reported = slice(JOBS // 5, None)
@@ -81,7 +81,7 @@ def test_exact_goodput_of_a_single_server_is_that_of_the_m_m_1_queue():
 
 
 def test_simulated_goodput_counts_the_jobs_that_keep_to_all_limits():
-    answer = next(answers("exponential"))
+    answer = next(answers())
     report = Report(slos={"both": {"first_token_s": 3.0, "response_s": 4.0}, "one": {"waiting_s": 0.5}})
     values, times = by_name(report.measurements(answer)), answer.times
     kept = sum(
@@ -145,7 +145,7 @@ def test_slowdown_quantiles_of_the_m_m_1_queue():
 
     P(1 + W/S > x) = ρ / (1 + (1 - ρ)(x - 1)) follows from P(W > t) = ρ exp(-(μ - λ) t) and S ~ Exp(μ).
     """
-    runs = [by_name(slowdown(answer, (0.5, 0.9))) for answer in answers("exponential")]
+    runs = [by_name(slowdown(answer, (0.5, 0.9))) for answer in answers()]
     for q in (0.5, 0.9):
         expected = 1 + (LOAD / (1 - q) - 1) / (1 - LOAD)
         assert_within_noise([values["slowdown_quantile", q] for values in runs], expected)
@@ -153,7 +153,7 @@ def test_slowdown_quantiles_of_the_m_m_1_queue():
 
 
 def test_mean_slowdown_of_the_m_d_1_queue():
-    runs = [by_name(slowdown(answer, ())) for answer in answers("constant")]
+    runs = [by_name(slowdown(answer, ())) for answer in answers(size_cv=0.0)]
     assert_within_noise([values["slowdown_mean"] for values in runs], 1 + LOAD / (2 * (1 - LOAD)))
 
 
@@ -171,7 +171,7 @@ def test_slowdowns_of_whole_requests_are_those_of_a_plain_loop():
 
 
 def test_fairness_is_that_of_a_plain_loop_over_ranked_jobs():
-    answer, groups = next(answers("exponential")), 5
+    answer, groups = next(answers()), 5
     values = by_name(fairness(answer, groups))
     ranked = sorted(zip(2 * answer.jobs.size, answer.times.response_s, strict=True))
     group_size = len(ranked) // groups
@@ -190,7 +190,7 @@ def test_fairness_is_that_of_a_plain_loop_over_ranked_jobs():
 
 def test_response_times_by_rank_of_the_m_m_1_queue():
     """Check E[W] + E[S | rank], as waiting does not depend on the size."""
-    runs = [by_name(fairness(answer, 2)) for answer in answers("exponential")]
+    runs = [by_name(fairness(answer, 2)) for answer in answers()]
     waiting_s = LOAD / (1 - LOAD) / RATE_PER_S
     short_s = (1 - np.log(2)) / RATE_PER_S  # mean of the shorter half of an exponential law
     assert_within_noise([values["response_by_rank_s", 0.5] for values in runs], waiting_s + short_s)

@@ -130,6 +130,7 @@ def test_treatments_of_over_long_requests_report_their_share(treatment, made_up_
 )
 def test_choices_that_need_nothing_else(group, choice):
     size = ("cluster=nine_servers",) if group == "cluster" else ()
+    size = ("cluster.server_count=[9,12]",) if choice == "varied" else size
     size = ("cluster.server_count=20",) if group == "model" else size
     size = ("cluster.server_count=9",) if choice == "equal_split" else size  # seven stages
     size = ("model=tiny_llama", "cluster.server_count=9") if choice.startswith("local_") else size

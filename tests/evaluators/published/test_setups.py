@@ -38,7 +38,7 @@ def test_setups_of_unit_tests_have_their_chains_and_rates(name):
     assert case["target_load"] == expected["target_load"]
     assert case["algorithm"]["tuning"]["capacity"] == expected["c"]
     assert case["algorithm"]["placement"]["last_server"] == "truncated"
-    assert case["algorithm"]["allocation"]["path"].endswith("gca_published_code")
+    assert case["algorithm"]["allocation"]["allocate"]["path"].endswith("gca_published_code")
     if "reference" in expected:
         reference = case["demand"]["reference"]
         assert reference["tuning"]["capacity"] == expected["reference"]
