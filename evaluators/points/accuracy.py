@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from evaluators.points.case import Draw, Measurement
 from evaluators.points.saturation import all_at_once, leaving_rate_per_s
 from evaluators.points.theory import shares_of_time
-from evaluators.queueing.interference import InterferenceResponse, interference, largest_rate_per_s, require_poisson
+from evaluators.queueing.interference import InterferenceResponse, StepQueues, require_poisson
 from evaluators.simulation.layout import simulate_layout
 from system import UnstableError
 from system.checks import require_share
@@ -43,37 +43,36 @@ class AccuracyEvaluator:
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         """Compare one draw at all loads.
 
-        Raises `NotApplicableError` as `interference` does, and unless arrivals are Poisson.
+        Raises `NotApplicableError` as `StepQueues` does, and unless arrivals are Poisson.
         """
         require_poisson("accuracy", draw.case.workload)
-        largest_per_s = largest_rate_per_s(draw.layout, draw.case.fitted_workload, self.service)
+        queues = StepQueues(draw.layout.composition(), draw.case.fitted_workload, self.service)
         return [
-            *self._saturation(draw, replication, largest_per_s),
-            *(row for load in self.loads for row in self._at_load(draw, replication, load, largest_per_s)),
+            *self._saturation(draw, replication, queues),
+            *(row for load in self.loads for row in self._at_load(draw, replication, load, queues)),
         ]
 
-    def _saturation(self, draw: Draw, replication: int, largest_per_s: float) -> list[Measurement]:
+    def _saturation(self, draw: Draw, replication: int, queues: StepQueues) -> list[Measurement]:
         """Return the largest rates by theory and simulation, and sizes of the layout."""
         chains, jobs = draw.layout.composition(), all_at_once(draw.jobs(replication))
         run = simulate_layout(chains, jobs, self.service)
         return [
-            Measurement("saturation_theory_per_s", largest_per_s),
+            Measurement("saturation_theory_per_s", queues.largest_rate_per_s),
             Measurement("saturation_rate_per_s", leaving_rate_per_s(run.times, WARM_UP)),
             Measurement("slot_count", chains.total_capacity),
             Measurement("hosting_server_count", (chains.placement.block_count > 0).sum()),
         ]
 
-    def _at_load(self, draw: Draw, replication: int, load: float, largest_per_s: float) -> Iterator[Measurement]:
+    def _at_load(self, draw: Draw, replication: int, load: float, queues: StepQueues) -> Iterator[Measurement]:
         """Yield the mean times at one load."""
-        rate_per_s, workload = load * largest_per_s, draw.case.fitted_workload
-        layout = draw.layout.at_rate(rate_per_s)
-        theory = interference(layout, workload, self.service)
+        rate_per_s = load * queues.largest_rate_per_s
+        layout, theory = draw.layout.at_rate(rate_per_s), queues.at_rate(rate_per_s)
         computation, prompts = shares_of_time(layout.composition(), theory.chain_shares)
         yield Measurement("computation_share", computation, load)
         yield Measurement("prompt_share", prompts, load)
         yield from _theory(theory, load)
         try:
-            jobs = workload.jobs(rate_per_s, draw.streams(replication))
+            jobs = draw.case.fitted_workload.jobs(rate_per_s, draw.streams(replication))
             run = simulate_layout(layout, jobs, self.service, stop_unstable=True)
         except UnstableError:
             yield Measurement("is_unstable", 1, load)

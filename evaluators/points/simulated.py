@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from evaluators.points.case import Draw, Measurement
 from evaluators.points.metrics import Answer
 from evaluators.points.report import Report
-from evaluators.queueing.interference import largest_rate_per_s
+from evaluators.queueing.interference import known_largest_rate_per_s
 from evaluators.simulation.layout import simulate_layout
 from evaluators.simulation.run_length import MSER, drift, mser_warm_up, relaxation_jobs
 from evaluators.simulation.stability import has_been_unstable
 from evaluators.simulation.streamed import chunk_size, stream_layout
-from system import InputError, NotApplicableError, RandomStreams
+from system import NotApplicableError, RandomStreams
 from system.checks import is_finite_number, require, require_count, require_not_negative
 from system.dispatch import Dispatch
 from system.layout import Layout
@@ -135,11 +135,8 @@ def load_of_saturation(draw: Draw, service: ServiceModel) -> float:
 
     It is NaN where no theory knows ν', the largest stable rate.
     """
-    try:
-        largest_per_s = largest_rate_per_s(draw.layout, draw.case.fitted_workload, service)
-    except InputError:
-        return float("nan")
-    return draw.system.arrival_rate_per_s / largest_per_s
+    largest_per_s = known_largest_rate_per_s(draw.layout, draw.case.fitted_workload, service)
+    return float("nan") if largest_per_s is None else draw.system.arrival_rate_per_s / largest_per_s
 
 
 def part_means(times: JobTimes) -> Iterator[Measurement]:

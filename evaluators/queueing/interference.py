@@ -10,14 +10,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.dispatch.jffc import JFFC
 from evaluators.queueing.exact import AccuracyError
 from evaluators.queueing.shared_chains import SharedChains
 from evaluators.queueing.shared_flow import Flow, empty_scratch, full_chains, jffc_without_queue
+from evaluators.queueing.steady_state import is_jffc
 from system.checks import require_at_most
 from system.composition import Composition
-from system.dispatch import Dispatch
-from system.errors import NotApplicableError, UnstableError
+from system.errors import InputError, NotApplicableError, UnstableError
 from system.layout import Layout
 from system.limits import SHARED_CHAINS
 from system.service.model import ServiceModel, StepRules
@@ -59,34 +58,72 @@ class InterferenceResponse:
         return self.mean_waiting_s + self._first_token_s
 
 
+class StepQueues:
+    """The chains of a layout as serial step queues, at any arrival rate.
+
+    Arrivals count as Poisson, and chains without a rule as under JFFC. Raises `NotApplicableError` for other service
+    models and other rules.
+    """
+
+    def __init__(self, chains: Composition, workload: Workload, service: ServiceModel) -> None:
+        _require_jffc(chains)
+        _require_serial_steps(service)
+        require_at_most(SHARED_CHAINS, chains=len(chains))
+        self._chains = _shared_chains(chains, workload, service)
+
+    @property
+    def largest_rate_per_s(self) -> float:
+        """Return ν', the rate at which jobs leave while all chains are full."""
+        return float(self._full_per_s.sum())
+
+    def at_rate(self, rate_per_s: float) -> InterferenceResponse:
+        """Return the mean times at an arrival rate; raise `UnstableError` unless λ < ν'."""
+        largest_per_s = self.largest_rate_per_s
+        if rate_per_s >= largest_per_s:
+            raise UnstableError(
+                f"arrival_rate_per_s = {rate_per_s:g}: must be below {largest_per_s:g}/s, which is about the largest "
+                "rate of these chains where requests slow each other; lower the rate or add servers"
+            )
+        lost, flow = self._without_waiting(rate_per_s)
+        load, slots = rate_per_s / largest_per_s, int(self._chains.capacity.sum())
+        excursion = load / (1 - load)  # mean number of waiting jobs while all chains are full
+        normaliser = 1 + lost * excursion  # Z, the weight of all states if those without a queue weigh 1
+        jobs = flow.jobs.sum() + lost * (slots * excursion + load / (1 - load) ** 2)
+        shares = flow.rate_per_s + lost * excursion * self._full_per_s
+        shares /= shares.sum()
+        return InterferenceResponse(
+            rate_per_s,
+            largest_per_s,
+            float(jobs / normaliser / rate_per_s),
+            lost / (1 - load) / normaliser,
+            shares,
+            float(shares @ flow.first_token_s),
+        )
+
+    @cached_property
+    def _full_per_s(self) -> Floats:
+        """Return (K,) the rates of the chains while all are full."""
+        rate_per_s = np.zeros(self._chains.capacity.size)
+        if not full_chains(self._chains, empty_scratch(self._chains), rate_per_s):
+            raise _unsettled()
+        return rate_per_s
+
+    def _without_waiting(self, rate_per_s: float) -> tuple[float, Flow]:
+        """Return the share of lost jobs and the flow if no job waited."""
+        flow = Flow(*np.zeros((3, self._chains.capacity.size)))
+        lost = jffc_without_queue(rate_per_s, self._chains, empty_scratch(self._chains), flow)
+        if np.isnan(lost):
+            raise _unsettled()
+        return lost, flow
+
+
 def interference(layout: Layout, workload: Workload, service: ServiceModel) -> InterferenceResponse:
     """Return the mean times of a layout's chains under serial step queues.
 
-    Arrivals count as Poisson, and chains without a rule as under JFFC. The time is for K chains with C slots on H hops
-    about K² + C H in each of some tens of rounds. Raises `UnstableError` unless λ < ν', and `NotApplicableError` for
-    other service models, other rules and routed layouts.
+    The time is for K chains with C slots on H hops about K² + C H in each of some tens of rounds. Raises as
+    `StepQueues` and its `at_rate` do, and `NotApplicableError` for routed layouts.
     """
-    queues = StepQueues(layout.composition(), workload, service)
-    rate_per_s, largest_per_s = layout.system.arrival_rate_per_s, queues.largest_rate_per_s
-    if rate_per_s >= largest_per_s:
-        raise UnstableError(
-            f"arrival_rate_per_s = {rate_per_s:g}: must be below {largest_per_s:g}/s, which is about the largest rate "
-            "of these chains where requests slow each other; lower the rate or add servers"
-        )
-    lost, flow = queues.without_waiting(rate_per_s)
-    load, slots = rate_per_s / largest_per_s, int(queues.chains.capacity.sum())
-    normaliser = 1 + lost * load / (1 - load)  # Z, the weight of all states if those without a queue weigh 1
-    jobs = flow.jobs.sum() + lost * (slots * load / (1 - load) + load / (1 - load) ** 2)
-    shares = flow.rate_per_s + lost * load / (1 - load) * queues.full_per_s
-    shares /= shares.sum()
-    return InterferenceResponse(
-        rate_per_s,
-        largest_per_s,
-        float(jobs / normaliser / rate_per_s),
-        lost / (1 - load) / normaliser,
-        shares,
-        float(shares @ flow.first_token_s),
-    )
+    return StepQueues(layout.composition(), workload, service).at_rate(layout.system.arrival_rate_per_s)
 
 
 def require_poisson(evaluator: str, workload: Workload) -> None:
@@ -95,41 +132,17 @@ def require_poisson(evaluator: str, workload: Workload) -> None:
         raise NotApplicableError(f"evaluator = {evaluator}: holds for Poisson arrivals only; use evaluator=simulation")
 
 
-class StepQueues:
-    """The chains of a layout as serial step queues, at any arrival rate."""
-
-    def __init__(self, chains: Composition, workload: Workload, service: ServiceModel) -> None:
-        _require_jffc(chains)
-        _require_serial_steps(service)
-        require_at_most(SHARED_CHAINS, chains=len(chains))
-        self.chains = _shared_chains(chains, workload, service)
-        self._server_count = len(chains.system.servers)
-
-    @property
-    def largest_rate_per_s(self) -> float:
-        """Return ν', the rate at which jobs leave while all chains are full."""
-        return float(self.full_per_s.sum())
-
-    @cached_property
-    def full_per_s(self) -> Floats:
-        """Return (K,) the rates of the chains while all are full."""
-        rate_per_s = np.zeros(self.chains.capacity.size)
-        if not full_chains(self.chains, empty_scratch(self._server_count, self.chains), rate_per_s):
-            raise _unsettled()
-        return rate_per_s
-
-    def without_waiting(self, rate_per_s: float) -> tuple[float, Flow]:
-        """Return the share of lost jobs and the flow if no job waited."""
-        flow = Flow(*np.zeros((3, self.chains.capacity.size)))
-        lost = jffc_without_queue(rate_per_s, self.chains, empty_scratch(self._server_count, self.chains), flow)
-        if np.isnan(lost):
-            raise _unsettled()
-        return lost, flow
-
-
 def largest_rate_per_s(layout: Layout, workload: Workload, service: ServiceModel) -> float:
     """Return ν', the largest rate with a steady state; raise as `interference` does."""
     return StepQueues(layout.composition(), workload, service).largest_rate_per_s
+
+
+def known_largest_rate_per_s(layout: Layout, workload: Workload, service: ServiceModel) -> float | None:
+    """Return ν', or None where no theory knows it."""
+    try:
+        return largest_rate_per_s(layout, workload, service)
+    except InputError:
+        return None
 
 
 def _unsettled() -> AccuracyError:
@@ -137,9 +150,7 @@ def _unsettled() -> AccuracyError:
 
 
 def _require_jffc(chains: Composition) -> None:
-    rule = chains.rule
-    under_jffc = isinstance(rule, Dispatch) and rule.policy is JFFC.policy and rule.looks == JFFC.looks
-    if rule is not None and not under_jffc:
+    if chains.rule is not None and not is_jffc(chains.rule):
         raise NotApplicableError("interference: is known for dispatch=jffc only; simulate this layout instead")
 
 

@@ -27,7 +27,7 @@ PROMPT_WAITS = 0.9  # waiting of a prompt for further tokens of other jobs, over
 class Scratch(NamedTuple):
     """Arrays that the iterations write."""
 
-    by_server: Floats  # (J, 3): Σ λ_l P_lj, Σ λ_l P_lj² and Σ λ_l d_lj
+    by_server: Floats  # (up to J, 3): Σ λ_l P_lj, Σ λ_l P_lj² and Σ λ_l d_lj
     others: Background
     occupied_per_s: Floats  # (c_max,), at which one chain serves 1, 2, ... jobs
     next_per_s: Floats  # (K,), rates of the chains for the next round
@@ -41,11 +41,11 @@ class Flow(NamedTuple):
     first_token_s: Floats  # mean time from the start of a job to its first token
 
 
-def empty_scratch(server_count: int, chains: SharedChains) -> Scratch:
+def empty_scratch(chains: SharedChains) -> Scratch:
     """Return arrays for the iterations."""
     hops, count = chains.hop_server.size, chains.capacity.size
     others = Background(np.zeros(hops), np.zeros(hops), np.zeros(hops), np.zeros((count, 3)))
-    return Scratch(np.zeros((server_count, 3)), others, np.zeros(chains.capacity.max()), np.zeros(count))
+    return Scratch(np.zeros((chains.hop_server.max() + 1, 3)), others, np.zeros(chains.capacity.max()), np.zeros(count))
 
 
 @compiled

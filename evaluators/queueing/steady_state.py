@@ -125,9 +125,12 @@ def theory_holds(layout: Layout, workload: Workload) -> bool:
 
     JFFC must be called after every event.
     """
-    rule = layout.rule
-    under_jffc = isinstance(rule, Dispatch) and rule.policy is JFFC.policy and rule.looks == JFFC.looks
-    return under_jffc and is_poisson_exponential(workload)
+    return is_jffc(layout.rule) and is_poisson_exponential(workload)
+
+
+def is_jffc(rule: object) -> bool:
+    """Return whether the rule of a layout is JFFC, called after every event."""
+    return isinstance(rule, Dispatch) and rule.policy is JFFC.policy and rule.looks == JFFC.looks
 
 
 def require_theory(evaluator: str, layout: Layout, workload: Workload) -> None:

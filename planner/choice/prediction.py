@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.dispatch.jffc import JFFC
-from evaluators.queueing.interference import largest_rate_per_s
+from evaluators.queueing.interference import known_largest_rate_per_s
 from evaluators.queueing.steady_state import steady_state, theory_holds
 from evaluators.simulation import simulate_layout
 from planner.results import Prediction
-from system import Composition, InputError, RandomStreams
+from system import Composition, RandomStreams
 from system.layout import Layout
 from system.response import ByChain, ResponseTimes
 from system.service.independent import INDEPENDENT
@@ -66,10 +66,7 @@ def saturation_rate_per_s(layout: Layout, workload: Workload, service: ServiceMo
 
     It is that of the service model, or of plain step queues for equation (2). None if no theory knows it.
     """
-    try:
-        return largest_rate_per_s(layout, workload, Steps() if service == INDEPENDENT else service)
-    except InputError:
-        return None
+    return known_largest_rate_per_s(layout, workload, Steps() if service == INDEPENDENT else service)
 
 
 def loaded(composition: Composition, rate_per_s: float) -> Composition:

@@ -5,7 +5,7 @@ from hydra.utils import instantiate
 
 from evaluators.points.accuracy import COMPARED, AccuracyEvaluator
 from evaluators.points.case import Draw
-from evaluators.queueing.interference import interference, largest_rate_per_s
+from evaluators.queueing.interference import StepQueues, interference, largest_rate_per_s
 from evaluators.simulation.layout import simulate_layout
 from system import InputError, NotApplicableError
 from system.service.steps import Steps
@@ -42,9 +42,9 @@ def test_measured_and_theoretical_largest_rates_are_close():
 def test_a_load_at_which_the_simulation_is_unstable_has_no_simulated_times(monkeypatch):
     draw = draw_of("service=steps", "evaluator.loads=[0.9]", "workload.job_count=6000")
     true_per_s = largest_rate_per_s(draw.layout, draw.case.fitted_workload, Steps())
-    monkeypatch.setattr("evaluators.points.accuracy.largest_rate_per_s", lambda *_: 2 * true_per_s)
     theory = interference(draw.layout.at_rate(0.9 * true_per_s), draw.case.fitted_workload, Steps())
-    monkeypatch.setattr("evaluators.points.accuracy.interference", lambda *_: theory)
+    monkeypatch.setattr(StepQueues, "largest_rate_per_s", 2 * true_per_s)
+    monkeypatch.setattr(StepQueues, "at_rate", lambda *_: theory)
     metrics = {row.metric: row.value for row in draw.case.evaluator(draw, 0)}
     assert metrics["is_unstable"] == 1
     assert "response_simulated_s" not in metrics

@@ -41,7 +41,11 @@ def at_share(chains, share, workload=LENGTHS):
 def chains_for(seed):
     """Return random chains with the mean lengths of the workload."""
     chains = chains_of(np.random.default_rng(seed))
-    system = replace(chains.system, mean_job=LENGTHS.mean_job)
+    return composed_anew(chains, replace(chains.system, mean_job=LENGTHS.mean_job))
+
+
+def composed_anew(chains, system):
+    """Return the same chains in another system."""
     hops = chains.hop_server, chains.hop_blocks, chains.hop_start
     return Composition.of_hops(system, chains.placement, *hops, chains.capacity)
 
@@ -109,9 +113,7 @@ def test_times_scale_with_the_unit_of_time(factor):
     chains = chains_for(3)
     servers = chains.system.servers
     scaled = {name: factor * getattr(servers, name) for name in ("communication_s", "block_s")}
-    system = replace(chains.system, servers=replace(servers, **scaled))
-    hops = chains.hop_server, chains.hop_blocks, chains.hop_start
-    slower = Composition.of_hops(system, chains.placement, *hops, chains.capacity)
+    slower = composed_anew(chains, replace(chains.system, servers=replace(servers, **scaled)))
     before, after = (interference(at_share(layout, 0.5), LENGTHS, Steps()) for layout in (chains, slower))
     assert after.mean_response_s == pytest.approx(factor * before.mean_response_s, rel=1e-6)
     assert after.largest_rate_per_s == pytest.approx(before.largest_rate_per_s / factor, rel=1e-6)
@@ -120,9 +122,7 @@ def test_times_scale_with_the_unit_of_time(factor):
 def test_a_slowdown_is_computation_that_takes_longer():
     chains = chains_for(5)
     servers = replace(chains.system.servers, block_s=2 * chains.system.servers.block_s)
-    system = replace(chains.system, servers=servers)
-    hops = chains.hop_server, chains.hop_blocks, chains.hop_start
-    slower = Composition.of_hops(system, chains.placement, *hops, chains.capacity)
+    slower = composed_anew(chains, replace(chains.system, servers=servers))
     # The chains may have another order, and with it other shares, so only what does not depend on it is compared.
     assert largest_rate_per_s(chains, LENGTHS, Steps(slowdown=2.0)) == pytest.approx(
         largest_rate_per_s(slower, LENGTHS, Steps()), rel=2e-3
