@@ -1,6 +1,6 @@
 """Objectives to choose c where jobs slow each other, by theory and by simulation, and the largest rate then."""
 
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import ClassVar
 
 from evaluators.queueing.interference import interference, largest_rate_per_s
@@ -18,11 +18,27 @@ from workloads.workload import ChunkedWorkload, Workload, require_job_memory
 
 
 @dataclass(frozen=True)
-class InterferenceMean:
-    """The mean response time by the theory of serial step queues, under the service model."""
+class _OfWorkload:
+    """A number of a layout that depends on the jobs and on how they are served."""
 
     workload: Workload
     service: ServiceModel
+    _fits: dict[int, Workload] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def fitted(self, layout: Layout) -> Workload:
+        """Return the workload with its requests fitted to the layout's cache slots.
+
+        All c have the same slots, so requests are fitted once.
+        """
+        tokens = layout.system.model.cache_tokens
+        if tokens not in self._fits:
+            self._fits[tokens] = self.workload.fitted(tokens)
+        return self._fits[tokens]
+
+
+@dataclass(frozen=True)
+class InterferenceMean(_OfWorkload):
+    """The mean response time by the theory of serial step queues, under the service model."""
 
     def __call__(self, layout: Layout) -> float:
         """Return the mean for a layout with chains; raise as `interference` does.
@@ -30,38 +46,32 @@ class InterferenceMean:
         Raises `NotApplicableError` under equation (2), too.
         """
         _require_slowing("interference", self.service)
-        return interference(layout, _fitted(self.workload, layout), self.service).mean_response_s
+        return interference(layout, self.fitted(layout), self.service).mean_response_s
 
 
 @dataclass(frozen=True)
-class ScreeningMean:
+class ScreeningMean(_OfWorkload):
     """The mean response time by the theory, whatever jobs that slow each other are served by.
 
     The theory is that of serial step queues with the mean slowdown of the service model.
     """
 
-    workload: Workload
-    service: ServiceModel
-
     def __call__(self, layout: Layout) -> float:
         """Return the mean for a layout with chains; raise as `interference` does."""
-        return interference(layout, _fitted(self.workload, layout), serial_steps(self.service)).mean_response_s
+        return interference(layout, self.fitted(layout), serial_steps(self.service)).mean_response_s
 
 
 @dataclass(frozen=True)
-class LargestRate:
+class LargestRate(_OfWorkload):
     """The largest rate ν' of serial step queues with the mean slowdown of the service model."""
-
-    workload: Workload
-    service: ServiceModel
 
     def __call__(self, layout: Layout) -> float:
         """Return ν' for a layout with chains."""
-        return largest_rate_per_s(layout, _fitted(self.workload, layout), serial_steps(self.service))
+        return largest_rate_per_s(layout, self.fitted(layout), serial_steps(self.service))
 
 
 @dataclass(frozen=True)
-class SimulatedSteps:
+class SimulatedSteps(_OfWorkload):
     """The simulated mean response time of jobs of the workload under a service model in which they slow each other.
 
     Every c and every cluster get the same jobs, and jobs that are evaluated have other random numbers. There are
@@ -70,8 +80,6 @@ class SimulatedSteps:
 
     simulates: ClassVar[bool] = True
 
-    workload: Workload
-    service: ServiceModel
     dispatch: Dispatch
     job_count: int = 10_000
     seed: int = 0
@@ -90,7 +98,7 @@ class SimulatedSteps:
     def jobs(self, layout: Layout) -> Jobs:
         """Return the jobs, at the rate of a layout and cut to its slots."""
         require_job_memory(self.job_count)
-        workload = _fitted(self.workload, layout)
+        workload = self.fitted(layout)
         if isinstance(workload, ChunkedWorkload) and is_dataclass(workload):
             workload = replace(workload, job_count=self.job_count)
         jobs = workload.jobs(layout.system.arrival_rate_per_s, RandomStreams(self.seed))
@@ -100,10 +108,6 @@ class SimulatedSteps:
 def serial_steps(service: ServiceModel) -> Steps:
     """Return serial step queues with the mean slowdown of a service model."""
     return Steps(slowdown=service.slowdown if isinstance(service, SharedServers) else 1.0)
-
-
-def _fitted(workload: Workload, layout: Layout) -> Workload:
-    return workload.fitted(layout.system.model.cache_tokens)
 
 
 def _require_slowing(tuning: str, service: ServiceModel) -> None:
