@@ -69,9 +69,7 @@ class Composition:
         _check_hops(len(system.servers), hop_server, hop_blocks, hop_start, capacity, charged)
         coefficients_s = _job_coefficients_s(system, hop_server, charged, hop_start)
         order = np.argsort(coefficients_s @ np.asarray(system.mean_job), kind="stable")
-        length = np.diff(hop_start)[order]
-        start = np.concatenate([[0], np.cumsum(length)])
-        hops = np.repeat(hop_start[:-1][order] - start[:-1], length) + np.arange(start[-1])
+        hops, start = _hops_of(order, hop_start)
         chains = hop_server[hops], hop_blocks[hops], start, capacity[order]
         return Composition(system, placement, *chains, hop_charged=charged[hops])
 
@@ -167,11 +165,9 @@ class Composition:
 
     def only(self, kept: Sequence[int] | NDArray[np.int64]) -> "Composition":
         """Return the chains in `kept` (ascending) with their capacities and the rule."""
-        start, length = self.hop_start[kept], np.diff(self.hop_start)[kept]
-        ends = np.concatenate([[0], np.cumsum(length)])
-        hops = np.repeat(start - ends[:-1], length) + np.arange(ends[-1])
+        hops, start = _hops_of(kept, self.hop_start)
         columns = {name: getattr(self, name)[hops] for name in ("hop_server", "hop_blocks", "hop_charged")}
-        return replace(self, **columns, hop_start=ends, capacity=self.capacity[kept])
+        return replace(self, **columns, hop_start=start, capacity=self.capacity[kept])
 
     def _with(self, field: str, value: object) -> Self:
         """Return a copy with one field replaced, without checking it again.
@@ -250,6 +246,15 @@ class Composition:
                 f"arrival_rate_per_s = {rate:g}: must be below the total service rate {total:g}/s of the "
                 f"{len(self)} chain{'s' * (len(self) != 1)}; lower the rate or add servers"
             )
+
+
+def _hops_of(
+    chosen: Sequence[int] | NDArray[np.int64], hop_start: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the hops of chosen chains, and where the hops of each then begin."""
+    length = np.diff(hop_start)[chosen]
+    start = np.concatenate([[0], np.cumsum(length)])
+    return np.repeat(hop_start[:-1][chosen] - start[:-1], length) + np.arange(start[-1]), start
 
 
 def _job_coefficients_s(
