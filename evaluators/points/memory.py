@@ -30,26 +30,23 @@ def peak_memory_gb(work: Callable[[], object]) -> float | None:
     memory and unreachable objects are given back to the system first; otherwise the work could reuse them without being
     counted. Pages of files, such as libraries, do not count: the system loads and drops them as it likes.
     """
-    held_gb = _reset_peak()
-    files_gb = counted_gb("RssFile") if held_gb is not None else 0.0
-    work()
-    if held_gb is None:
+    if not _reset_peak():
+        work()
         return None
-    return max(counted_gb("VmHWM") - held_gb - (counted_gb("RssFile") - files_gb), 0.0)
+    held_gb = counted_gb("VmRSS") - counted_gb("RssFile")
+    work()
+    return max(counted_gb("VmHWM") - counted_gb("RssFile") - held_gb, 0.0)
 
 
-def _reset_peak() -> float | None:
-    """Reset the high-water mark to the memory held now; return that in GB.
-
-    Returns None where this is not possible.
-    """
+def _reset_peak() -> bool:
+    """Reset the high-water mark to the memory held now; return whether this is possible."""
     gc.collect()
     try:
         _give_back_freed_memory()
         CLEAR_REFS.write_text(RESET_PEAK)
     except OSError:
-        return None
-    return counted_gb("VmRSS")
+        return False
+    return True
 
 
 def _give_back_freed_memory() -> None:
