@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
+from math import ceil
 from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
@@ -102,6 +103,20 @@ def new_figure(
         lines, columns, figsize=size_in, squeeze=False, layout="constrained", height_ratios=heights
     )
     return figure, list(axes.flat)
+
+
+def wrapped_figure(
+    panel_count: int, columns: int, panel_in: tuple[float, float] = (WIDTH_IN, HEIGHT_IN)
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its panels, in lines of `columns` panels.
+
+    The last line may have fewer.
+    """
+    lines = ceil(panel_count / columns)
+    figure, frames = new_figure(columns, lines, size_in=(panel_in[0] * columns, panel_in[1] * lines))
+    for axes in frames[panel_count:]:
+        axes.remove()
+    return figure, frames[:panel_count]
 
 
 def over_draws(rows: pd.DataFrame, axis: str) -> pd.DataFrame:

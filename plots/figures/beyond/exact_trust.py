@@ -5,8 +5,6 @@ gaps and sizes have a stated standard deviation over their mean (cv). An error i
 different clusters.
 """
 
-from math import ceil
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +12,7 @@ from matplotlib.figure import Figure
 from plots.drawing.curves import EVALUATOR, MEAN, distinguishing_axes
 from plots.drawing.pairs import paired
 from plots.drawing.panels import draws_in, panels_over
-from plots.drawing.style import new_figure
+from plots.drawing.style import wrapped_figure
 from store.tables.labels import Labels
 from store.tables.reading import Results
 from store.tables.statistics import complete_means, shown
@@ -35,11 +33,8 @@ def draw(results: Results, labels: Labels) -> Figure:
     """Draw a panel for each load, and for each further axis."""
     errors = _errors(results.rows)
     panels = panels_over(Results(errors, results.points), [LOAD, *distinguishing_axes(errors, [LOAD, ARRIVALS, SIZES])])
-    columns, lines = min(len(panels), IN_A_LINE), ceil(len(panels) / IN_A_LINE)
-    figure, frames = new_figure(columns, lines, size_in=(PANEL_IN[0] * columns, PANEL_IN[1] * lines))
-    for axes in frames[len(panels) :]:
-        axes.remove()
-    for axes, panel in zip(frames, panels, strict=False):
+    figure, frames = wrapped_figure(len(panels), min(len(panels), IN_A_LINE), PANEL_IN)
+    for axes, panel in zip(frames, panels, strict=True):
         _map(axes, complete_means(panel.rows, [SIZES, ARRIVALS]))
         axes.set(xlabel="cv of the gaps", ylabel="cv of the sizes", title=f"{panel.title(labels)} (%)")
     figure.supxlabel(NOTE.format(draws=draws_in(results.points), band=BAND), fontsize="small")

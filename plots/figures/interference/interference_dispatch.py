@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from plots.drawing.curves import Curve, axis_words, curves_of, mean_responses
 from plots.drawing.panels import Panel, draws_in, panels_over
 from plots.drawing.scheme_curves import REFUSALS, draw_with_refusals
-from plots.drawing.style import MOST_COLUMNS, legend_below, logarithmic, logarithmic_at, new_figure
+from plots.drawing.style import MOST_COLUMNS, legend_below, logarithmic, logarithmic_at, wrapped_figure
 from store.tables.labels import Labels
 from store.tables.reading import Results
 from store.tables.statistics import shown
@@ -33,14 +33,10 @@ def draw(results: Results, labels: Labels) -> Figure:
     rows, curves = curves_of(mean_responses(results.rows), labels, [*OVER_SLOTS, LIMIT], POLICY)
     panels = _panels(Results(rows, results.points))
     lines = ceil(len(panels) / MOST_IN_A_LINE)
-    columns = ceil(len(panels) / lines)
-    size_in = (PANEL_IN[0] * columns, PANEL_IN[1] * lines)
-    figure, frames = new_figure(columns, lines, size_in=size_in)
-    for axes in frames[len(panels) :]:
-        axes.remove()
-    for axes, (panel, axis) in zip(frames, panels, strict=False):
+    figure, frames = wrapped_figure(len(panels), ceil(len(panels) / lines), PANEL_IN)
+    for axes, (panel, axis) in zip(frames, panels, strict=True):
         _draw_panel(axes, panel, axis, curves, labels)
-    legend_below(figure, frames[: len(panels)], MOST_COLUMNS, REFUSALS.format(draws=draws_in(results.points)))
+    legend_below(figure, frames, MOST_COLUMNS, REFUSALS.format(draws=draws_in(results.points)))
     return figure
 
 
