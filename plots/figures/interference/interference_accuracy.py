@@ -57,7 +57,8 @@ def errors(rows: pd.DataFrame) -> pd.DataFrame:
     table["error"] = 100 * (table["response_theory_s"] / table["response_simulated_s"] - 1)
     table["error"] = table["error"].where(table["response_simulated_s"].notna(), -100.0)
     table["tuning.capacity"] = table["tuning.capacity"].astype(float)
-    return table.rename(columns={"at": LOAD})
+    # The names of points change with the code; points that overlap must not be drawn in another order then.
+    return table.rename(columns={"at": LOAD}).sort_values([*PROPERTIES, "draw"])
 
 
 def _draw_errors(axes: Axes, systems: pd.DataFrame, name: str) -> None:
