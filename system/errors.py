@@ -49,6 +49,10 @@ class NotApplicableError(InputError):
     """
 
 
+class AccuracyError(NotApplicableError):
+    """A theory misses its stated accuracy for a case."""
+
+
 class Stopped(KeyboardInterrupt):
     """A signal other than that of Ctrl-C ends the command."""
 

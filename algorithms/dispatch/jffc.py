@@ -17,3 +17,8 @@ def jffc(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # typ
 
 JFFC = Dispatch(jffc, work_conserving=True, deterministic=True)
 JFFC_PUBLISHED_CODE = replace(JFFC, work_conserving=False, looks="arrivals")
+
+
+def is_jffc(rule: object) -> bool:
+    """Return whether the rule of a layout is JFFC, called after every event."""
+    return isinstance(rule, Dispatch) and rule.policy is JFFC.policy and rule.looks == JFFC.looks

@@ -4,12 +4,11 @@ It has bounds, the exact value, and a Markov chain that serves as the oracle. A 
 capacity here: chain k has c_k slots, each of which serves one job at a time.
 """
 
-from evaluators.queueing.exact import AccuracyError, ExactResponse, exact
+from evaluators.queueing.exact import ExactResponse, exact
 from evaluators.queueing.markov import MarkovResponse, markov
 from evaluators.queueing.theorem4 import ResponseBounds, theorem4
 
 __all__ = [
-    "AccuracyError",
     "ExactResponse",
     "MarkovResponse",
     "ResponseBounds",

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from evaluators.queueing.chains import RatedChains, rated_chains
 from evaluators.queueing.loss_system import loss_system
 from evaluators.queueing.theorem4 import ResponseBounds, response_bounds
-from system import NotApplicableError
 from system.checks import float_vector, is_finite_number, require, require_not_negative
+from system.errors import AccuracyError
 from system.limits import EXACT_NODES, EXACT_SLOTS, SMALLEST
 
 Floats = NDArray[np.float64]
@@ -28,10 +28,6 @@ USE_TOLERANCE = 1e-6  # on the utilisation of each chain
 SAME_RATE = 1e-13
 # Arrivals in the time of one job, beyond which rounding errors of the recursion outweigh `USE_TOLERANCE`.
 MOST_ARRIVALS = 1e12
-
-
-class AccuracyError(NotApplicableError):
-    """Error for a recursion that misses the tolerance with the largest number of nodes."""
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.queueing.exact import AccuracyError
+from algorithms.dispatch.jffc import is_jffc
 from evaluators.queueing.shared_chains import SharedChains
 from evaluators.queueing.shared_flow import Flow, empty_scratch, full_chains, jffc_without_queue
-from evaluators.queueing.steady_state import is_jffc
 from system.checks import require_at_most
 from system.composition import Composition
-from system.errors import InputError, NotApplicableError, UnstableError
+from system.errors import AccuracyError, InputError, NotApplicableError, UnstableError
 from system.layout import Layout
 from system.limits import SHARED_CHAINS
 from system.service.model import ServiceModel, StepRules

@@ -7,12 +7,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.dispatch.jffc import JFFC
+from algorithms.dispatch.jffc import is_jffc
 from evaluators.queueing.exact import ExactResponse, exact
 from evaluators.queueing.markov import MarkovResponse, markov
 from evaluators.queueing.theorem4 import ResponseBounds, theorem4
 from system.composition import Composition
-from system.dispatch import Dispatch
 from system.errors import NotApplicableError
 from system.layout import Layout
 from system.response import ByChain, Limits, Time
@@ -126,11 +125,6 @@ def theory_holds(layout: Layout, workload: Workload) -> bool:
     JFFC must be called after every event.
     """
     return is_jffc(layout.rule) and is_poisson_exponential(workload)
-
-
-def is_jffc(rule: object) -> bool:
-    """Return whether the rule of a layout is JFFC, called after every event."""
-    return isinstance(rule, Dispatch) and rule.policy is JFFC.policy and rule.looks == JFFC.looks
 
 
 def require_theory(evaluator: str, layout: Layout, workload: Workload) -> None:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from algorithms.allocation.gca import gca
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.placement.reservation import reserving_block_count
-from evaluators.queueing import AccuracyError
 from planner.choice.quantity import Quantity
 from planner.inventory.inventory import Inventory
 from planner.results import Candidate
-from system import Composition, InfeasibleError, InputError, System, UnstableError
+from system import Composition, InputError, System
+from system.errors import AccuracyError, InfeasibleError, UnstableError
 
 COARSE = 9  # number of values of c with which a simulated search begins
 NO_VALUE = (InfeasibleError, UnstableError, AccuracyError)

@@ -11,12 +11,12 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 
-from evaluators.queueing import AccuracyError, exact, markov, theorem4
+from evaluators.queueing import exact, markov, theorem4
 from evaluators.queueing.exact import USE_TOLERANCE
 from evaluators.simulation import simulate
 from planner.choice.search import plan
 from planner.inventory.reading import read_inventory
-from system import NotApplicableError
+from system.errors import AccuracyError, NotApplicableError
 from system.limits import EXACT_SLOTS
 from tests.support.oracles.instances import Queue, poisson_jobs
 from tests.support.oracles.queueing import erlang_b
