@@ -134,7 +134,7 @@ def _threshold_jobs(chains: RatedChains, rate: Floats, thresholds: Ints, nodes: 
 
 
 def _most_jobs(nodes: int) -> int:
-    """Return how many jobs a system may hold at most, to be solved in seconds."""
+    """Return how many jobs a system may hold, to be solved in seconds."""
     return EXACT_SLOTS * EXACT_NODES**2 // max(nodes, EXACT_NODES) ** 2
 
 

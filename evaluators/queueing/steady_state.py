@@ -98,7 +98,8 @@ class SteadyState:
 def steady_state(layout: Layout) -> SteadyState:
     """Return the exact response times of a layout's chains.
 
-    Jobs are dispatched by the layout's thresholds, or else by JFFC. Raises `UnstableError` unless λ < ν (4), and `NotApplicableError` for layouts without chains.
+    Jobs are dispatched by the layout's thresholds, or else by JFFC. Raises `UnstableError` unless λ < ν (4), and
+    `NotApplicableError` for layouts without chains.
     """
     chains, rule = layout.composition(), layout.rule
     thresholds = rule.settings_for(chains) if isinstance(rule, Dispatch) and is_thresholds(rule) else None

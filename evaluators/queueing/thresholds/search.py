@@ -46,7 +46,8 @@ def thresholds_of(chains: Composition) -> Ints:
 def _descend(arrival_rate: float, rate: Floats, capacity: Ints, excursion: float) -> Ints:
     """Return the best thresholds for descending rates.
 
-    Each threshold in turn, slowest chain first, moves by steps that double as long as the mean falls.
+    Each threshold in turn, slowest chain first, moves by steps that double as long as the mean falls. It takes others
+    along where they would no longer ascend.
     """
     thresholds = np.zeros(rate.size, np.int64)
     best = mean_jobs(arrival_rate, rate, capacity, thresholds, excursion)
@@ -56,23 +57,25 @@ def _descend(arrival_rate: float, rate: Floats, capacity: Ints, excursion: float
         for k in range(rate.size - 1, 0, -1):
             for direction in (1, -1):
                 step = direction
-                while True:
-                    low = thresholds[k - 1]
-                    high = thresholds[k + 1] if k + 1 < rate.size else MOST_JOBS
-                    value = min(max(thresholds[k] + step, low), high)
-                    if value == thresholds[k]:
-                        break
-                    before = thresholds[k]
-                    thresholds[k] = value
-                    jobs = mean_jobs(arrival_rate, rate, capacity, thresholds, excursion)
+                while step != 0:
+                    trial = _moved(thresholds, k, step)
+                    jobs = mean_jobs(arrival_rate, rate, capacity, trial, excursion)
                     if jobs < best * (1 - GAIN):
-                        best, moved, step = jobs, True, 2 * step
-                    else:
-                        thresholds[k] = before
-                        if step == direction:
-                            break
-                        step = direction
+                        thresholds, best, moved, step = trial, jobs, True, 2 * step
+                    else:  # try a single step once more before the other direction
+                        step = 0 if step == direction else direction
     return thresholds
+
+
+@compiled(creates_arrays=True)
+def _moved(thresholds: Ints, k: int, step: int) -> Ints:
+    """Return ascending thresholds, of which that of chain k moves by a step."""
+    value = min(max(thresholds[k] + step, 0), MOST_JOBS)
+    trial = thresholds.copy()
+    for j in range(thresholds.size):
+        trial[j] = min(trial[j], value) if j < k else max(trial[j], value)
+    trial[k] = value
+    return trial
 
 
 @compiled(creates_arrays=True)
