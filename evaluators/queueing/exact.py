@@ -52,7 +52,7 @@ def exact(
         return _response(chains, jobs, error, _exponential(chains, jobs), response_bounds(chains))
     jobs, error = _settled(lambda nodes: _threshold_jobs(chains, rate, ascending, nodes))
     least = response_bounds(chains)._replace(upper_s=np.inf)  # the upper bound is for policies that keep no slot free
-    return _response(chains, jobs, error, ThresholdWaits(jobs.waiting, jobs.waiting_s), least)
+    return _response(chains, jobs, error, ThresholdWaits(jobs.waiting, jobs.waiting_s, chains, ascending), least)
 
 
 def _ascending(chains: RatedChains, thresholds: ArrayLike) -> Ints:
