@@ -30,7 +30,7 @@ def optimal_response_s(queue: Queue) -> float:
 def _evaluated(
     queue: Queue, states: np.ndarray, shape: tuple[int, ...], following: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Return the mean number of jobs under a policy, and the bias of each state after a decision."""
+    """Return the mean number of jobs under a policy, and the bias of states."""
     busy, waiting = states[:, :-1], states[:, -1]
     size = len(states)
     arrives = np.ravel_multi_index((*busy.T, np.minimum(waiting + 1, shape[-1] - 1)), shape)
