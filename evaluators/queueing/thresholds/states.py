@@ -32,7 +32,7 @@ class Rules(NamedTuple):
     thresholds: Slots
 
     def start(self, busy: Slots, waiting: int) -> int | None:
-        """Return the chain on which the head of the queue starts, if any."""
+        """Return the chain on which the head starts, if any."""
         for k, (jobs, most) in enumerate(zip(busy, self.capacity, strict=True)):
             if jobs < most:
                 return k if waiting > self.thresholds[k] else None
@@ -45,9 +45,9 @@ class Rules(NamedTuple):
 
 
 def whole_moves(rules: Rules, state: tuple[Slots, int]) -> Iterator[tuple[float, tuple[Slots, int]]]:
-    """Yield the rates and next states of (busy slots of each chain, waiting jobs).
+    """Yield the rates and next states of the loss system.
 
-    Arrivals that find all slots busy and as many jobs waiting as the last threshold are lost.
+    A state is (busy slots of each chain, waiting jobs). Arrivals to the last state are lost.
     """
     busy, waiting = state
     if (busy, waiting) != (rules.capacity, rules.thresholds[-1]):
@@ -58,7 +58,7 @@ def whole_moves(rules: Rules, state: tuple[Slots, int]) -> Iterator[tuple[float,
 
 
 def _after(rules: Rules, busy: Slots, waiting: int) -> tuple[Slots, int]:
-    """Return the state once the head of the queue has started, if it does."""
+    """Return the state once the head has started, or waits."""
     k = rules.start(busy, waiting)
     return (busy, waiting) if k is None else (_changed(busy, k, 1), waiting - 1)
 
@@ -97,7 +97,7 @@ def tagged_moves(rules: Rules, job: Tagged) -> Iterator[tuple[float, Tagged | in
 
 
 def _then(rules: Rules, job: Tagged) -> Tagged | int:
-    """Return the state once the head of the queue has started, if it does.
+    """Return the state once the head has started, or waits.
 
     If the job is the head, return the chain on which it starts.
     """
@@ -139,7 +139,7 @@ class Listed(Generic[State]):
         return cls(index, _matrix(inside, len(index), len(index)), _matrix(ends, len(index), end_count))
 
     def stationary(self) -> Floats:
-        """Return the stationary probability of each state; the first one recurs."""
+        """Return stationary probabilities; the first state must recur."""
         transposed = sp.csc_array(self.flow - sp.diags_array(self.flow.sum(axis=1))).T.tocsc()
         solve = splu(transposed[1:, 1:], diag_pivot_thresh=0.0, options={"SymmetricMode": True}).solve
         weight = np.concatenate([[1.0], solve(-transposed[1:, [0]].toarray().ravel())])
@@ -159,7 +159,7 @@ def _matrix(entries: list[tuple[float, int, int]], rows: int, columns: int) -> s
 
 
 def waits_of(rules: Rules) -> dict[Tagged, float]:
-    """Return the share of all jobs that begin to wait in each state."""
+    """Return the shares of jobs that begin to wait, by state."""
     empty = ((0,) * len(rules.capacity), 0)
     whole = Listed.from_roots([empty], partial(whole_moves, rules), len(rules.capacity))
     full, most, share = (rules.capacity, rules.thresholds[-1]), rules.thresholds[-1], whole.stationary()

@@ -32,13 +32,13 @@ class _Starts(NamedTuple):
 
     @property
     def waiting(self) -> Floats:
-        """Return (N + 1,) the share of all jobs that wait after each event."""
+        """Return (N + 1,) shares that wait after each event."""
         return self.share[::-1].sum(axis=1).cumsum()[::-1] - self.share.sum(axis=1)
 
     def in_stage(self, stage_rate_per_s: Floats) -> Floats:
-        """Return (N + 1, K) the shares in the stage after the wait.
+        """Return (N + 1, K) shares in the later stage.
 
-        Its rates (K,) are at most Λ.
+        Its rates (K,) are at most Λ; it begins when the wait ends.
         """
         stays, present = 1 - stage_rate_per_s / self.rate_per_s, self.share.copy()
         for events in range(1, len(present)):
@@ -66,7 +66,7 @@ class ThresholdWaits:
         return float(weight[known] @ starts.waiting[events[known]])
 
     def quantile_s(self, q: float) -> float:
-        """Return the time that a share `q` of the jobs does not exceed."""
+        """Return the waiting time at the quantile `q`."""
         return quantile(self.tail, q, self.mean_s)
 
     def stage_tail(self, time_s: float, stage_rate_per_s: Floats) -> float:
@@ -102,7 +102,7 @@ class ThresholdWaits:
 
     @cached_property
     def _tagged(self) -> tuple[Listed[Tagged], Floats]:
-        """Return the states of a waiting job, and the shares that begin there."""
+        """Return a waiting job's states and the shares beginning there."""
         chains = self.chains
         rules = Rules(
             chains.arrival_rate_per_s,
@@ -120,7 +120,7 @@ class ThresholdWaits:
 
 
 def _poisson(mean: float) -> tuple[Ints, Floats]:
-    """Return the numbers of events that are likely, and their probabilities."""
+    """Return likely numbers of events and their probabilities."""
     reach = 12 * np.sqrt(mean) + 60
     events = np.arange(max(0, int(mean - reach)), int(mean + reach))
     return events, np.exp(xlogy(events, mean) - mean - gammaln(events + 1))

@@ -28,7 +28,7 @@ THREE_CHAINS = Queue(1.1, np.array([1, 0.5, 0.2]), np.array([1, 2, 2]))
 
 
 def random_case(rng: np.random.Generator, most_states: float = 150) -> tuple[Queue, np.ndarray]:
-    """Return a queue with its chains fastest first, and ascending thresholds."""
+    """Return a queue, fastest chain first, and ascending thresholds."""
     queue = random_queue(rng, most_states, load=float(rng.uniform(0.05, 0.95)))
     order = np.argsort(-queue.service_rates)
     steps = rng.integers(0, 4, order.size)
@@ -150,9 +150,9 @@ def one_too_early(busy, queued, waiting, capacity, rate_per_s, settings, uniform
 
 
 def scores(policy: object) -> np.ndarray:
-    """Return Student's t of simulated numbers, whose expectations are the exact ones.
+    """Return Student's t of simulated numbers.
 
-    They are the mean, the share beyond the 95th percentile, the share that waits, and the share on the fastest chain.
+    The exact numbers are the expectations: the mean, the share beyond the 95th percentile, the share that waits, and the share on the fastest chain.
     """
     settings, runs = np.array([0, 1, 3]), []
     solved = exact(*THREE_CHAINS, settings)
@@ -184,16 +184,16 @@ def small_queues(seed: int, count: int) -> Iterator[Queue]:
 
 
 def assert_best(queues: Iterator[Queue], most_above: float, least_equal: float) -> None:
-    """Check the best thresholds against all others and against the optimal policy.
+    """Check the best thresholds against all others.
 
-    No policy of any kind is faster than by `most_above`, and at least the share `least_equal` is optimal to 1e-6.
+    No policy is faster than by `most_above`, and at least the share `least_equal` is optimal to 1e-6.
     """
     above = []
     for queue in queues:
         best = best_thresholds(*queue)
         mean_s = exact(*queue, best).mean_response_s
         others = combinations_with_replacement(range(int(best.max()) + 3), best.size - 1)
-        assert mean_s <= min(exact(*queue, [0, *some]).mean_response_s for some in others) * (1 + 1e-9), queue
+        assert mean_s <= min(exact(*queue, [0, *further]).mean_response_s for further in others) * (1 + 1e-9), queue
         above.append(mean_s / optimal_response_s(queue) - 1)
         assert above[-1] >= -1e-9, queue
     assert max(above) <= most_above

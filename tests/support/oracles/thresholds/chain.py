@@ -26,7 +26,7 @@ class ThresholdChain:
     thresholds: np.ndarray
 
     def after(self, busy: tuple[int, ...], waiting: int) -> tuple[State, list[int]]:
-        """Return the state once the policy has returned -1, and the started chains."""
+        """Return the state after all starts, and the started chains."""
         now, starts, settings = np.array(busy), [], self.thresholds.astype(float)
         while waiting > 0:
             k = policy(now, now * 0, waiting, self.queue.capacities, self.queue.service_rates, settings, 0.5)
@@ -37,7 +37,7 @@ class ThresholdChain:
         return (tuple(now.tolist()), waiting), starts
 
     def moves(self, state: State) -> list[tuple[float, State, list[int]]]:
-        """Return the rate, the next state and the started chains of each event."""
+        """Return rates, next states and started chains."""
         busy, waiting = state
         events = [(self.queue.arrival_rate, *self.after(busy, waiting + 1))]
         for k, jobs in enumerate(busy):
@@ -53,7 +53,7 @@ class ThresholdChain:
 
     @cached_property
     def states(self) -> dict[State, int]:
-        """Return the index of each state that the empty system reaches."""
+        """Return the index of each reached state."""
         empty = ((0,) * self.thresholds.size, 0)
         index, front = {empty: 0}, [empty]
         while front:
@@ -114,7 +114,7 @@ class ThresholdChain:
         return float(then.sum() - then[index["gone"]])
 
     def _begin(self) -> dict[object, float]:
-        """Return the probability of each state of a job just after its arrival."""
+        """Return the probability of each state of an arriving job."""
         begin: dict[object, float] = {}
         for (busy, waiting), i in self.states.items():
             state, starts = self.after(busy, waiting + 1)
@@ -123,7 +123,7 @@ class ThresholdChain:
         return begin
 
     def _job_moves(self, job: tuple) -> list[tuple[float, object]]:
-        """Return the rate and the next state of a job at each event."""
+        """Return the rates and next states of a job."""
         if job == "gone":
             return []
         if job[0] == "served":
