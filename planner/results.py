@@ -9,8 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.inventory.goals import LargestRate
 from planner.inventory.inventory import Inventory
 from system import Composition
+
+SAME = 1e-3  # relative difference below which no two plans are told apart
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,25 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Search:
+    """The search after the best c, with values under the goal (seconds or requests/s)."""
+
+    evaluations: int  # compositions that were tried
+    best_c: int
+    value_of_best_c: float
+    is_better: bool  # whether the plan is a composition that the search found
+    accuracy: float  # relative change of the value from a search with a fifth of the evaluations
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What no plan for these servers can beat under Poisson arrivals, exponential sizes and equation (2)."""
+
+    mean_s: float  # no mean response time at the plan's rate is shorter
+    rate_per_s: float  # no plan carries more
+
+
+@dataclass(frozen=True)
 class Plan:
     """The chosen composition; its servers are the `members` of the inventory, in that order."""
 
@@ -65,6 +87,32 @@ class Plan:
     composition: Composition
     prediction: Prediction
     candidates: tuple[Candidate, ...] = ()  # empty for a layout that already runs
+    search: Search | None = None  # None for a layout that already runs, and where requests slow each other
+    certificate: Certificate | None = None  # None where no bound is known
+
+    @property
+    def goal_value(self) -> float:
+        """Return the goal's quantity: a response time in seconds, or the largest rate in requests/s."""
+        if isinstance(self.inventory.goal, LargestRate):
+            return self.prediction.rate_per_s
+        quantile = self.inventory.goal.quantile
+        return self.prediction.mean_s if quantile is None else self.prediction.quantiles_s[quantile]
+
+    @property
+    def is_searched(self) -> bool:
+        """Return whether the composition is one that the search found, and not that of the best c."""
+        return self.search is not None and self.search.is_better
+
+    @property
+    def accuracy(self) -> float:
+        """Return how far apart, relatively, two plans must be for their difference to mean something."""
+        simulated = self.prediction.mean_half_width_s / self.prediction.mean_s
+        return max(0.0 if self.search is None else self.search.accuracy, simulated, SAME)
+
+    @property
+    def gap(self) -> float | None:
+        """Return how far the mean response time is above the certified limit, relatively."""
+        return None if self.certificate is None else self.prediction.mean_s / self.certificate.mean_s - 1
 
 
 @dataclass(frozen=True)
@@ -89,8 +137,8 @@ class ServerValue:
     """The goal's quantity without one of several identical servers with the same role."""
 
     servers: tuple[int, ...]  # numbers in the inventory of all these servers
-    value_at_same_c: float | None  # None: without the server the rate cannot be carried, or no chain remains
-    value_retuned: float | None  # None: impossible, or not computed (only the most valuable servers have it)
+    value_with_same_blocks: float | None  # None: without it the rate cannot be carried, or no chain remains
+    value_of_new_plan: float | None  # None: impossible, or not computed (only the most valuable servers have it)
     reason: str = ""
 
 

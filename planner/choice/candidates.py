@@ -18,7 +18,7 @@ from algorithms.placement.gbp_cr import GbpCr
 from algorithms.placement.reservation import reserving_block_count
 from planner.choice.quantity import Quantity
 from planner.inventory.inventory import Inventory
-from planner.results import Candidate
+from planner.results import Candidate, Search
 from system import Composition, InputError, System
 from system.errors import AccuracyError, InfeasibleError, UnstableError
 
@@ -28,11 +28,15 @@ NO_VALUE = (InfeasibleError, UnstableError, AccuracyError)
 
 @dataclass(frozen=True)
 class Choice:
-    """The best composition with its value under the goal, and all candidates in ascending order of c."""
+    """The best composition with its value under the goal, and all candidates in ascending order of c.
+
+    `search` tells of the search that came after the best c, if there was one.
+    """
 
     composition: Composition
     value: float
     candidates: tuple[Candidate, ...]
+    search: Search | None = None
 
 
 def best(inventory: Inventory, quantity: Quantity, most: int | None = None) -> Choice:

@@ -4,14 +4,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
-from planner.choice.candidates import best
+from evaluators.queueing.bound import rate_bound_per_s, response_bound_s
+from planner.choice.candidates import Choice, best
 from planner.choice.cheapest import cheapest_members
-from planner.choice.prediction import loaded, predict
+from planner.choice.improvement import improved
+from planner.choice.prediction import is_exact, loaded, predict
 from planner.choice.quantity import quantity_of
 from planner.inventory.goals import Cheapest, Goal
 from planner.inventory.inventory import Inventory
-from planner.results import Candidate, Plan
-from system import Composition, InfeasibleError, Placement
+from planner.results import Certificate, Plan
+from system import Composition, InfeasibleError, Placement, System
 
 QUANTILES = (0.5, 0.95, 0.99)
 
@@ -27,8 +29,8 @@ def plan(inventory: Inventory, seed: int = 0) -> Plan:
     members = np.arange(len(inventory.servers))
     if isinstance(inventory.goal, Cheapest):
         members = cheapest_members(inventory, inventory.goal, seed)
-    choice = best(inventory.only(members), quantity)
-    return _predicted(inventory, members, choice.composition, choice.value, seed, choice.candidates)
+    used = inventory.only(members)
+    return _predicted(inventory, members, improved(used, quantity, best(used, quantity)), seed)
 
 
 def plan_of_layout(inventory: Inventory, layout: Placement | Composition, seed: int = 0) -> Plan:
@@ -42,7 +44,7 @@ def plan_of_layout(inventory: Inventory, layout: Placement | Composition, seed: 
     value = quantity_of(inventory, seed).value(composition)
     if value is None:
         raise InfeasibleError("no rate, however small, meets the SLO with this layout; raise slo_s")
-    return _predicted(inventory, members, composition, value, seed)
+    return _predicted(inventory, members, Choice(composition, value, ()), seed)
 
 
 def quantiles_of(goal: Goal) -> tuple[float, ...]:
@@ -50,15 +52,14 @@ def quantiles_of(goal: Goal) -> tuple[float, ...]:
     return tuple(sorted({*QUANTILES} if goal.quantile is None else {*QUANTILES, goal.quantile}))
 
 
-def _predicted(
-    inventory: Inventory,
-    members: NDArray[np.int64],
-    composition: Composition,
-    value: float,
-    seed: int,
-    candidates: tuple[Candidate, ...] = (),
-) -> Plan:
-    rate_per_s = quantity_of(inventory, seed).rate_per_s or value
-    chains, quantiles = loaded(composition, rate_per_s), quantiles_of(inventory.goal)
+def _predicted(inventory: Inventory, members: NDArray[np.int64], choice: Choice, seed: int) -> Plan:
+    rate_per_s = quantity_of(inventory, seed).rate_per_s or choice.value
+    chains, quantiles = loaded(choice.composition, rate_per_s), quantiles_of(inventory.goal)
     prediction = predict(chains, inventory.workload, quantiles, inventory.service.model, seed)
-    return Plan(inventory, members, chains, prediction, candidates)
+    certificate = certify(chains.system) if is_exact(chains, inventory.workload, inventory.service.model) else None
+    return Plan(inventory, members, chains, prediction, choice.candidates, choice.search, certificate)
+
+
+def certify(system: System) -> Certificate:
+    """Return what no plan for the servers of a system can beat."""
+    return Certificate(response_bound_s(system), rate_bound_per_s(system))

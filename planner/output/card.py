@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from planner.inventory.services import NamedService
-from planner.results import Alternative, Plan, Prediction, ServerValue, Study
+from planner.output.losses import LONGEST, loss_lines, range_lines, share_words
+from planner.results import Alternative, Plan, Prediction, Study
 from planner.words import (
     aligned,
     digits,
@@ -21,7 +22,6 @@ from system import Composition
 from system.words import counted
 
 WIDTH = 100
-LONGEST = 12  # rows of a table; one line sums up the others
 LONGEST_NAME = 24  # of an alternative in its table
 
 
@@ -32,6 +32,7 @@ def plan_card(study: Study, title: str, best: Plan) -> str:
 
     `best` is the best new plan; it differs from the study's plan if that is a layout that already runs.
     """
+    quantity, _ = quantity_words(study.plan.inventory.goal)
     sections = [
         (title, _summary(study.plan, best)),
         ("Sizes", study.plan.inventory.derivation),
@@ -40,8 +41,8 @@ def plan_card(study: Study, title: str, best: Plan) -> str:
         (f"Predicted response times at {digits(study.plan.prediction.rate_per_s)} requests/s", _times(study)),
         ("Bottleneck", [_sentence(study.bottleneck)]),
         ("Not used", _unused(study)),
-        (f"Without one server: {quantity_words(study.plan.inventory.goal)[0]}", _values(study)),
-        (f"If inputs are wrong by {_share(study)}: {quantity_words(study.plan.inventory.goal)[0]}", _ranges(study)),
+        (f"Without one server: {quantity}", loss_lines(study)),
+        (f"If inputs are wrong by {share_words(study)}: {quantity}", range_lines(study)),
         ("Warnings", list(map(_sentence, study.warnings))),
     ]
     return "\n\n".join("\n".join([name, *_wrapped(lines)]) for name, lines in sections if lines) + "\n"
@@ -64,15 +65,41 @@ def _summary(plan: Plan, best: Plan) -> list[str]:
     goal = goal_words(plan.inventory.goal)
     lines = [f"{plan.inventory.model.name} on {_size(plan)}."]
     if plan.candidates:
-        lines.append(f"The goal is {goal}; the best reserved capacity is c = {_reserved(plan)}.")
-    lines += [_load(plan), *_cost(plan)]
+        lines.append(f"The goal is {goal}; {_choice(plan)}.")
+    lines += [_load(plan), *_certified(plan), *_cost(plan)]
     if best is not plan:
         lines.append(
-            f"A new plan for {goal} has c = {_reserved(best)} on {_size(best)}. It carries less than "
+            f"A new plan for {goal} is on {_size(best)}; {_choice(best)}. It carries less than "
             f"{digits(best.prediction.total_rate_per_s)} requests/s. The start commands are those of the new plan."
         )
         lines += _cost(best)
     return lines
+
+
+def _choice(plan: Plan) -> str:
+    """Return how the composition was chosen, and what the search gained."""
+    search = plan.search
+    if search is None:
+        return f"the best reserved capacity is c = {plan.composition.placement.reserved_capacity}"
+    tried = f"a search of {search.evaluations:,} compositions"
+    if not search.is_better:
+        return f"the best reserved capacity is c = {search.best_c}, and {tried} found nothing better"
+    name, unit = quantity_words(plan.inventory.goal)
+    return f"{tried} found this one, while one reservation for all (c = {search.best_c}) has a {name} of " + digits(
+        search.value_of_best_c, unit
+    )
+
+
+def _certified(plan: Plan) -> list[str]:
+    """Return how far from the best the plan can be, if that is known."""
+    if plan.certificate is None or plan.gap is None:
+        return []
+    mean_s, limit_s = digits(plan.prediction.mean_s, "s"), digits(plan.certificate.mean_s, "s")
+    return [
+        f"Certified: the mean response time of {mean_s} is at most {percent(plan.gap)} above what any plan for these "
+        f"servers can reach at this rate ({limit_s}), and no plan carries {digits(plan.certificate.rate_per_s)} "
+        "requests/s or more."
+    ]
 
 
 def _load(plan: Plan) -> str:
@@ -119,10 +146,6 @@ def _cost(plan: Plan) -> list[str]:
     if cost is None:
         return []
     return [f"Cost: {digits(float(cost[plan.members].sum()))} per hour for {counted(plan.members.size, 'server')}."]
-
-
-def _reserved(plan: Plan) -> int:
-    return plan.composition.placement.reserved_capacity
 
 
 def _chains(plan: Plan) -> list[str]:
@@ -248,43 +271,3 @@ def _unused(study: Study) -> list[str]:
     for unused in study.unused:
         reasons.setdefault(unused.reason, []).append(unused.server)
     return [f"{some_names(study.plan.inventory, servers)}: {reason}" for reason, servers in reasons.items()]
-
-
-def _values(study: Study) -> list[str]:
-    unit = quantity_words(study.plan.inventory.goal)[1]
-    valued = [value for value in study.server_values if not value.reason or value.value_at_same_c is not None]
-    rows = [
-        [
-            some_names(study.plan.inventory, value.servers, 2),
-            digits(value.value_at_same_c, unit),
-            digits(value.value_retuned, unit),
-        ]
-        for value in valued[:LONGEST]
-    ]
-    lines = aligned(["one of", "same c", "best c"], rows) if rows else []
-    hidden = sum(len(value.servers) for value in valued[LONGEST:])
-    return [*lines, *([f"{counted(hidden, 'more server')} of less value"] if hidden else []), *_not_valued(study)]
-
-
-def _not_valued(study: Study) -> list[str]:
-    """Return the servers without a value, grouped by the reason."""
-    reasons: dict[str, list[ServerValue]] = {}
-    for value in study.server_values:
-        if value.reason and value.value_at_same_c is None:
-            reasons.setdefault(value.reason, []).append(value)
-    unit = quantity_words(study.plan.inventory.goal)[1]
-    return [
-        f"{some_names(study.plan.inventory, [j for value in values for j in value.servers])}: {reason}"
-        + (f" ({digits(values[0].value_retuned, unit)} at the best c)" if values[0].value_retuned else "")
-        for reason, values in reasons.items()
-    ]
-
-
-def _share(study: Study) -> str:
-    return f"± {percent(study.ranges[0].share)}" if study.ranges else ""
-
-
-def _ranges(study: Study) -> list[str]:
-    unit = quantity_words(study.plan.inventory.goal)[1]
-    rows = [[entry.name, digits(entry.low, unit), digits(entry.high, unit)] for entry in study.ranges[:LONGEST]]
-    return aligned(["", "smaller", "larger"], rows) if rows else []

@@ -36,7 +36,10 @@ def plan_document(study: Study, best: Plan) -> dict[str, Any]:
 def _plan(plan: Plan) -> dict[str, Any]:
     return {
         "inventory": _inventory(plan.inventory),
-        "reserved_capacity": plan.composition.placement.reserved_capacity,
+        "reserved_capacity": None if plan.is_searched else plan.composition.placement.reserved_capacity,
+        "search": _plain(plan.search),
+        "certificate": None if plan.certificate is None else {**asdict(plan.certificate), "gap": plan.gap},
+        "accuracy": plan.accuracy,
         "servers": _servers(plan),
         "chains": _chains(plan),
         "prediction": _prediction(plan.prediction),

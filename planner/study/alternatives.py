@@ -14,6 +14,7 @@ from algorithms.placement.petals import PetalsPlacement
 from algorithms.placement.whole_model import whole_model
 from algorithms.routing.links import RoutedComposition
 from planner.choice.candidates import best, best_of
+from planner.choice.improvement import improved
 from planner.choice.prediction import loaded, predict
 from planner.choice.quantity import Quantity, quantity_of, value_or_none
 from planner.results import Alternative, Plan, Prediction
@@ -34,12 +35,15 @@ def compare_alternatives(plan: Plan, seed: int = 0) -> tuple[Alternative, ...]:
     An alternative without a prediction has the reason instead.
 
     Under the goal `LargestRate` the name of an alternative with chains includes the largest rate that it carries under
-    the SLO. If the plan is a layout that already runs (it has no candidates), the first alternative is a new plan.
+    the SLO. The first alternative to a plan that the search found is that of the best c. If the plan is a layout that
+    already runs (it has no candidates), the first alternative is a new plan.
     """
     quantity = quantity_of(plan.inventory, seed)
     schemes = {"whole model per server": _whole_model, "equal split": _equal_split}
     if not plan.candidates:
         schemes = {"new plan": _new_plan, **schemes}
+    if plan.is_searched:
+        schemes = {"one c for all": _one_c, **schemes}
     return (
         *(_with_chains(name, compose, plan, quantity, seed) for name, compose in schemes.items()),
         _with_routes("PETALS", _petals, plan, seed),
@@ -76,6 +80,14 @@ def _rate_under_slo(composition: Composition, quantity: Quantity) -> str:
 
 
 def _new_plan(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:
+    inventory = plan.inventory.only(plan.members)
+    choice = improved(inventory, quantity, best(inventory, quantity))
+    if choice.search is not None and choice.search.is_better:
+        return "searched", choice.composition
+    return f"c = {choice.composition.placement.reserved_capacity}", choice.composition
+
+
+def _one_c(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:
     composition = best(plan.inventory.only(plan.members), quantity).composition
     return f"c = {composition.placement.reserved_capacity}", composition
 

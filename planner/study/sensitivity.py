@@ -90,6 +90,8 @@ def _reason_unused(plan: Plan, j: int, member: int | None) -> str:
     hosts = composition.placement.block_count[member] > 0
     if not plan.candidates:
         return "on no chain: the servers before and after are full" if hosts else "no blocks in this layout"
+    if plan.is_searched:
+        return "left over: no chain through it would be fast enough at this rate"
     if hosts:
         return "left over after the chains were formed: no further chain could be completed"
     needed_gb = model.block_memory_gb + c * model.cache_memory_gb

@@ -7,17 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
-from planner.choice.candidates import NO_VALUE, best, compose, reservations
+from planner.choice.candidates import NO_VALUE, best, reservations
+from planner.choice.improvement import shortly_improved
 from planner.choice.quantity import Quantity, quantity_of
 from planner.results import Plan, ServerValue
-from system import Composition, InfeasibleError
+from system import Composition, InfeasibleError, Placement
+from system.checks import SLACK
 
 Ints = NDArray[np.int64]
 
-RETUNED = 10  # number of the most valuable servers for which c is tuned again
+PLANNED_AGAIN = 10  # number of the most valuable servers without which a new plan is made
 LEAST_VALUED = 30  # number of servers whose value is always computed
 MOST_SLOTS = 500_000  # total capacity of all compositions; with more, only LEAST_VALUED servers are valued
-MOST_PLACED = 200_000  # servers placed, summed over all c; with more, c is never tuned again
+MOST_PLACED = 200_000  # servers placed, summed over all c; with more, no new plan is made
 NOT_VALUED = "not computed: by its bound, the loss is smaller than for the servers with a value"
 
 
@@ -34,12 +36,12 @@ class _Part:
 def value_of_servers(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
     """Return the goal's quantity without each server of the plan, the most valuable first.
 
-    Identical servers share one entry. The value is that at the plan's c; the first ten also have the value at the best
-    c. With very many different servers, only the first 30 by the quantity's limit are valued, and c is never tuned
-    again.
+    Identical servers share one entry. The value is that where the other servers keep their blocks; the first ten also
+    have that of a new plan. With very many different servers, only the first 30 by the quantity's limit are valued, and
+    no new plan is made.
 
-    A layout that already runs (a plan without candidates) has no c to tune; it stays as it is without the server. GCA
-    allocates the remaining cache if the layout was allocated by GCA; otherwise the chains through the server are lost.
+    GCA allocates the remaining cache if it allocated that of the plan; otherwise, as in some layouts that already run,
+    the chains through the server are lost. There is no new plan for such layouts.
     """
     if plan.members.size == 1:
         return (ServerValue(tuple(plan.members.tolist()), None, None, "it is the only server"),)
@@ -48,11 +50,11 @@ def value_of_servers(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
     parts.sort(key=lambda part: np.inf if part.limit is None else quantity.sign * part.limit, reverse=True)
     valued_count = len(parts) if len(parts) * plan.composition.total_capacity <= MOST_SLOTS else LEAST_VALUED
     values = [_valued(plan, part, quantity) for part in parts[:valued_count]]
-    values.sort(key=lambda v: np.inf if v.value_at_same_c is None else quantity.sign * v.value_at_same_c, reverse=True)
-    retuned = RETUNED if plan.candidates and _placed(plan) <= MOST_PLACED else 0
+    values.sort(key=lambda value: _loss(value, quantity), reverse=True)
+    first = PLANNED_AGAIN if plan.candidates and _placed(plan) <= MOST_PLACED else 0
     return (
-        *(replace(value, value_retuned=_retuned(plan, value, quantity)) for value in values[:retuned]),
-        *values[retuned:],
+        *(replace(value, value_of_new_plan=_of_new_plan(plan, value, quantity)) for value in values[:first]),
+        *values[first:],
         *(ServerValue(_numbers(plan, part), None, None, NOT_VALUED) for part in parts[valued_count:]),
     )
 
@@ -60,13 +62,12 @@ def value_of_servers(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
 def _identical(plan: Plan) -> Iterator[Ints]:
     """Yield interchangeable members.
 
-    They are in the same group; in the layout of a swarm they also host the same blocks. Members with chains that are
-    not GCA's are not interchangeable.
+    They are in the same group and host the same blocks. Members with chains that are not GCA's are not interchangeable.
     """
     placement, members = plan.composition.placement, np.arange(plan.members.size)
-    parts = [plan.inventory.groups[plan.members]]
-    if not plan.candidates:
-        parts += [placement.first_block, placement.block_count] if _is_of_gca(plan.composition) else [members]
+    parts = [plan.inventory.groups[plan.members], placement.first_block, placement.block_count]
+    if not _is_of_gca(plan.composition):
+        parts.append(members)
     part = np.unique(np.stack(parts), axis=1, return_inverse=True)[1].ravel()
     for number in range(part.max() + 1):
         yield np.flatnonzero(part == number)
@@ -91,32 +92,48 @@ def _valued(plan: Plan, part: _Part, quantity: Quantity) -> ServerValue:
     return ServerValue(_numbers(plan, part), value, None, part.reason if value is None else "")
 
 
+def _loss(value: ServerValue, quantity: Quantity) -> float:
+    """Return a number that is the larger, the worse the plan is without the server."""
+    without_it = value.value_with_same_blocks
+    return np.inf if without_it is None else quantity.sign * without_it
+
+
 def _numbers(plan: Plan, part: _Part) -> tuple[int, ...]:
     """Return the members' numbers in the inventory."""
     return tuple(plan.members[part.members].tolist())
 
 
 def without(plan: Plan, gone: int) -> Composition:
-    """Return the plan's composition at the same c without member `gone`.
+    """Return the plan's composition without member `gone`, where the others keep their blocks.
 
     Raises `InfeasibleError` if no chain remains.
     """
-    if plan.candidates:
-        rest = plan.inventory.only(np.delete(plan.members, gone))
-        return compose(rest.system(1.0), plan.composition.placement.reserved_capacity)
     composition = plan.composition
     placement = composition.placement
-    rest_blocks = np.where(np.arange(placement.block_count.size) == gone, 0, placement.block_count)
     if _is_of_gca(composition):
-        return gca(composition.system, replace(placement, block_count=rest_blocks))
+        return _fast_enough(plan, gca(composition.system, _without_blocks(placement, gone)))
     return _without_chains(composition, gone)
 
 
+def _fast_enough(plan: Plan, allocated: Composition) -> Composition:
+    """Return the chains that are no slower than those of the plan, or all if these do not carry the rate."""
+    slowest_s = plan.composition.mean_service_s[-1] * (1 + SLACK)
+    fast = np.flatnonzero(allocated.mean_service_s <= slowest_s)
+    rate_per_s = float(allocated.capacity[fast] @ allocated.service_rate_per_s[fast])
+    return allocated.only(fast) if rate_per_s > plan.prediction.rate_per_s else allocated
+
+
+def _without_blocks(placement: Placement, gone: int) -> Placement:
+    """Return the placement in which server `gone` hosts nothing."""
+    rest = np.where(np.arange(placement.block_count.size) == gone, 0, placement.block_count)
+    return replace(placement, block_count=rest)
+
+
 def _is_of_gca(composition: Composition) -> bool:
-    """Return whether GCA gives the same chains and capacities on this placement."""
-    allocated = gca(composition.system, composition.placement)
-    same_hops = np.array_equal(allocated.hop_server, composition.hop_server)
-    return same_hops and np.array_equal(allocated.capacity, composition.capacity)
+    """Return whether GCA gives the same chains and capacities on this placement, perhaps with slower ones behind."""
+    allocated, hops = gca(composition.system, composition.placement), composition.hop_server.size
+    same_hops = np.array_equal(allocated.hop_server[:hops], composition.hop_server)
+    return same_hops and np.array_equal(allocated.capacity[: len(composition)], composition.capacity)
 
 
 def _without_chains(composition: Composition, gone: int) -> Composition:
@@ -131,13 +148,17 @@ def _without_chains(composition: Composition, gone: int) -> Composition:
     return Composition.of_hops(composition.system, composition.placement, *remaining)
 
 
-def _retuned(plan: Plan, value: ServerValue, quantity: Quantity) -> float | None:
+def _of_new_plan(plan: Plan, value: ServerValue, quantity: Quantity) -> float | None:
+    """Return the value of a new plan without the first of the servers, found by a short search."""
+    stay = plan.members != value.servers[0]
+    rest, blocks = plan.inventory.only(plan.members[stay]), plan.composition.placement
     try:
-        return best(plan.inventory.only(plan.members[plan.members != value.servers[0]]), quantity).value
+        by_c = best(rest, quantity)
     except NO_VALUE:
         return None
+    return shortly_improved(rest, quantity, by_c, Placement(blocks.first_block[stay], blocks.block_count[stay])).value
 
 
 def _placed(plan: Plan) -> int:
-    """Return how many servers are placed when c is tuned once."""
+    """Return how many servers are placed when every c is tried once."""
     return plan.members.size * sum(1 for _ in reservations(plan.composition.system))

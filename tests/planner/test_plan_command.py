@@ -53,7 +53,7 @@ def test_the_card_fits_the_terminal_and_has_the_main_results(studies, name):
     for other in result.alternatives:
         assert other.name in card.replace("\n    ", " ")
     assert "P95" in card
-    assert ("A new plan for" in card) == (name in LAYOUTS) == ("new plan (c = " in card)
+    assert ("A new plan for" in card) == (name in LAYOUTS) == ("new plan (" in card)
     capacity = re.search(r"chains? for (\d+) requests? at once\.", card.replace("\n    ", " "))
     assert capacity is not None
     assert int(capacity[1]) == result.plan.composition.total_capacity

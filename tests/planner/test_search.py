@@ -11,9 +11,9 @@ from scipy.optimize import brentq
 from evaluators.queueing import exact
 from evaluators.simulation import simulate
 from planner.choice import cheapest
-from planner.choice.candidates import compose
+from planner.choice.candidates import best, compose
 from planner.choice.prediction import predict
-from planner.choice.quantity import RateUnderSlo, ResponseTime
+from planner.choice.quantity import RateUnderSlo, ResponseTime, quantity_of
 from planner.choice.search import plan, plan_of_layout
 from planner.inventory.goals import Cheapest, LargestRate, Minimise
 from planner.inventory.inventory import Inventory
@@ -55,11 +55,11 @@ def simulated(composition: Composition, rate_per_s: float, jobs: int) -> np.ndar
 
 @pytest.mark.parametrize(("counts", "rate_per_s"), [(LAB, 0.9), (MANY, 18.0)])
 def test_predicted_mean_and_p95_lie_in_the_intervals_of_a_simulation(counts, rate_per_s):
-    best = plan(small_inventory(counts, Minimise(0.95), rate_per_s))
-    response_s = simulated(best.composition, rate_per_s, jobs=2_000_000)
+    chosen = plan(small_inventory(counts, Minimise(0.95), rate_per_s))
+    response_s = simulated(chosen.composition, rate_per_s, jobs=2_000_000)
     for predicted, in_batches in [
-        (best.prediction.mean_s, response_s.mean(axis=1)),
-        (best.prediction.quantiles_s[0.95], np.quantile(response_s, 0.95, axis=1)),
+        (chosen.prediction.mean_s, response_s.mean(axis=1)),
+        (chosen.prediction.quantiles_s[0.95], np.quantile(response_s, 0.95, axis=1)),
     ]:
         width = half_width_of(in_batches, 0.99)
         assert width < 0.01 * predicted
@@ -76,10 +76,11 @@ def test_predicted_mean_and_p95_lie_in_the_intervals_of_a_simulation(counts, rat
     ],
 )
 def test_no_c_has_a_shorter_time(inventory, quantile):
-    best = plan(replace(inventory, goal=Minimise(quantile)))
+    inventory = replace(inventory, goal=Minimise(quantile))
     least_s = min(time_s(composition, inventory.rate_per_s, quantile) for composition in every_composition(inventory))
-    assert time_s(best.composition, inventory.rate_per_s, quantile) == pytest.approx(least_s, rel=1e-9)
-    values = [tried.value for tried in best.candidates if tried.value is not None]
+    by_c = best(inventory, quantity_of(inventory))
+    assert time_s(by_c.composition, inventory.rate_per_s, quantile) == pytest.approx(least_s, rel=1e-9)
+    values = [tried.value for tried in by_c.candidates if tried.value is not None]
     assert min(values) == pytest.approx(least_s, rel=1e-9)
 
 
@@ -93,18 +94,18 @@ def test_no_c_carries_more_under_the_slo(inventory):
             return 0.0
         return brentq(lambda rate: time_s(composition, rate, 0.95) - 12, 1e-6, total_per_s * (1 - 1e-6))
 
-    best = plan(inventory)
-    assert best.prediction.rate_per_s == pytest.approx(max(map(largest, every_composition(inventory))), rel=1e-6)
+    by_c = best(inventory, quantity_of(inventory))
+    assert by_c.value == pytest.approx(max(map(largest, every_composition(inventory))), rel=1e-6)
 
 
 @pytest.mark.parametrize("counts", [LAB, MANY])
 def test_the_largest_rate_meets_the_slo_and_a_little_more_does_not(counts):
-    best = plan(small_inventory(counts, LargestRate(0.95, 12)))
-    rate_per_s = best.prediction.rate_per_s
-    assert best.prediction.quantiles_s[0.95] <= 12
-    assert time_s(best.composition, rate_per_s * (1 + 1e-6), 0.95) > 12
+    chosen = plan(small_inventory(counts, LargestRate(0.95, 12)))
+    rate_per_s = chosen.prediction.rate_per_s
+    assert chosen.prediction.quantiles_s[0.95] <= 12
+    assert time_s(chosen.composition, rate_per_s * (1 + 1e-6), 0.95) > 12
     for factor, late in ((0.97, False), (1.03, True)):
-        p95_s = np.quantile(simulated(best.composition, rate_per_s * factor, 1_000_000), 0.95, axis=1)
+        p95_s = np.quantile(simulated(chosen.composition, rate_per_s * factor, 1_000_000), 0.95, axis=1)
         width_s = half_width_of(p95_s, 0.99)
         lower_s, upper_s = p95_s.mean() - width_s, p95_s.mean() + width_s
         assert lower_s > 12 if late else upper_s < 12
@@ -130,25 +131,25 @@ def compositions_of(**counts: int) -> list[Composition]:
 @pytest.mark.parametrize(("rate_per_s", "slo_s"), [(0.3, 9.0), (0.7, 12.0), (1.2, 12.0)])
 def test_the_cheapest_choice_is_the_cheapest_of_all(rate_per_s, slo_s):
     available = {"large": 2, "middle": 2, "small": 3}
-    best = plan(small_inventory(available, Cheapest(0.95, slo_s), rate_per_s))
+    chosen = plan(small_inventory(available, Cheapest(0.95, slo_s), rate_per_s))
     costs = []
     for numbers in product(*(range(n + 1) for n in available.values())):
         counts = {kind: n for kind, n in zip(available, numbers, strict=True) if n}
         times_s = [time_s(c, rate_per_s, 0.95) for c in compositions_of(**counts)] if counts else []
         if min(times_s, default=np.inf) <= slo_s:
             costs.append(sum(COST[kind] * n for kind, n in counts.items()))
-    assert best.inventory.cost_per_hour[best.members].sum() == pytest.approx(min(costs))
+    assert chosen.inventory.cost_per_hour[chosen.members].sum() == pytest.approx(min(costs))
     assert len(set(costs)) > 1
-    assert best.prediction.quantiles_s[0.95] <= slo_s
+    assert chosen.prediction.quantiles_s[0.95] <= slo_s
 
 
 def test_the_greedy_choice_meets_the_slo_and_needs_every_server(monkeypatch):
     monkeypatch.setattr(cheapest, "MOST_CHOICES", 0)
-    best = plan(small_inventory({"large": 4, "middle": 3, "small": 5}, Cheapest(0.95, 12), 1.5))
-    assert best.prediction.quantiles_s[0.95] <= 12
-    assert best.members.size < 12
-    for gone in range(best.members.size):
-        fewer = replace(best.inventory.only(np.delete(best.members, gone)), goal=Minimise(0.95))
+    chosen = plan(small_inventory({"large": 4, "middle": 3, "small": 5}, Cheapest(0.95, 12), 1.5))
+    assert chosen.prediction.quantiles_s[0.95] <= 12
+    assert chosen.members.size < 12
+    for gone in range(chosen.members.size):
+        fewer = replace(chosen.inventory.only(np.delete(chosen.members, gone)), goal=Minimise(0.95))
         try:
             assert plan(fewer).prediction.quantiles_s[0.95] > 12
         except (InfeasibleError, UnstableError):
@@ -156,8 +157,8 @@ def test_the_greedy_choice_meets_the_slo_and_needs_every_server(monkeypatch):
 
 
 def test_utilisation_follows_from_littles_law_and_the_shares():
-    best = plan(small_inventory(LAB, Minimise(), 0.9))
-    prediction, composition = best.prediction, best.composition
+    chosen = plan(small_inventory(LAB, Minimise(), 0.9))
+    prediction, composition = chosen.prediction, chosen.composition
     assert prediction.chain_shares.sum() == pytest.approx(1)
     busy = prediction.rate_per_s * prediction.chain_shares * composition.mean_service_s
     assert prediction.mean_s == pytest.approx(busy.sum() / 0.9 + prediction.waiting_mean_s)
@@ -167,28 +168,28 @@ def test_utilisation_follows_from_littles_law_and_the_shares():
 
 
 def test_a_simulated_prediction_agrees_with_the_exact_one():
-    best = plan(small_inventory(LAB, Minimise(), 0.9))
+    chosen = plan(small_inventory(LAB, Minimise(), 0.9))
     poisson_like = SyntheticWorkload(Hyperexponential(cv=1), 400_000, input_tokens=1, output_tokens=1)
-    by_simulation = predict(best.composition, poisson_like, (0.5, 0.95), seed=1)
-    assert (by_simulation.method, best.prediction.method) == ("simulated", "exact")
-    assert abs(by_simulation.mean_s - best.prediction.mean_s) < by_simulation.mean_half_width_s
+    by_simulation = predict(chosen.composition, poisson_like, (0.5, 0.95), seed=1)
+    assert (by_simulation.method, chosen.prediction.method) == ("simulated", "exact")
+    assert abs(by_simulation.mean_s - chosen.prediction.mean_s) < by_simulation.mean_half_width_s
     for q in (0.5, 0.95):
         assert (
-            abs(by_simulation.quantiles_s[q] - best.prediction.quantiles_s[q]) < by_simulation.quantile_half_widths_s[q]
+            abs(by_simulation.quantiles_s[q] - chosen.prediction.quantiles_s[q])
+            < by_simulation.quantile_half_widths_s[q]
         )
-    assert by_simulation.chain_utilisation == pytest.approx(best.prediction.chain_utilisation, abs=0.02)
-    assert by_simulation.server_utilisation == pytest.approx(best.prediction.server_utilisation, abs=0.02)
+    assert by_simulation.chain_utilisation == pytest.approx(chosen.prediction.chain_utilisation, abs=0.02)
+    assert by_simulation.server_utilisation == pytest.approx(chosen.prediction.server_utilisation, abs=0.02)
 
 
 def test_plans_for_bursts_are_simulated():
     bursty = Hyperexponential(cv=5)
     inventory = small_inventory(LAB, Minimise(0.95), 0.5, bursty)
-    best = plan(inventory)
-    tried = [c.value for c in best.candidates if c.value is not None]
-    assert best.prediction.quantiles_s[0.95] == pytest.approx(min(tried))
-    assert (
-        best.prediction.quantiles_s[0.95] > plan(small_inventory(LAB, Minimise(0.95), 0.5)).prediction.quantiles_s[0.95]
-    )
+    bursts = plan(inventory)
+    tried = [c.value for c in bursts.candidates if c.value is not None]
+    assert bursts.prediction.quantiles_s[0.95] <= min(tried)
+    calm = plan(small_inventory(LAB, Minimise(0.95), 0.5))
+    assert bursts.prediction.quantiles_s[0.95] > calm.prediction.quantiles_s[0.95]
     largest = plan(small_inventory(LAB, LargestRate(0.95, 12), arrivals=bursty)).prediction
     assert largest.quantiles_s[0.95] <= 12
     assert largest.rate_per_s < plan(small_inventory(LAB, LargestRate(0.95, 12))).prediction.rate_per_s

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from algorithms.allocation.gca import gca
 from evaluators.queueing import exact
 from planner.choice.candidates import compose
 from planner.choice.search import plan, plan_of_layout
@@ -34,22 +35,23 @@ def one_fewer(counts: dict[str, int], kind: str) -> dict[str, int]:
     return {name: n - (name == kind) for name, n in counts.items() if n > (name == kind)}
 
 
-def test_the_value_of_a_server_is_that_of_a_plan_without_it():
+def test_the_value_of_a_server_is_that_without_it():
     best = plan(small_inventory(LAB, Minimise(0.95), 0.9))
-    c = best.composition.placement.reserved_capacity
-    values = value_of_servers(best)
-    assert {servers: best.inventory.gpus[servers[0]] for servers in (value.servers for value in values)} == {
-        (0, 1): "large",
-        (2,): "middle",
-        (3, 4): "small",
-    }
+    placement, values = best.composition.placement, value_of_servers(best)
+    assert sorted(j for value in values for j in value.servers) == list(range(5))
     for value in values:
-        by_hand = small_inventory(one_fewer(LAB, best.inventory.gpus[value.servers[0]]), Minimise(0.95), 0.9)
-        same_c_s = p95_s(compose(by_hand.system(1.0), c), 0.9)
-        assert value.value_at_same_c == (None if same_c_s is None else pytest.approx(same_c_s, rel=1e-9))
-        assert bool(value.reason) == (same_c_s is None)
-        assert value.value_retuned == pytest.approx(plan(by_hand).prediction.quantiles_s[0.95], rel=1e-9)
-    losses = [np.inf if value.value_at_same_c is None else value.value_at_same_c for value in values]
+        blocks = placement.block_count.copy()
+        blocks[value.servers[0]] = 0
+        rerouted = gca(best.composition.system, replace(placement, block_count=blocks))
+        fast = np.flatnonzero(rerouted.mean_service_s <= best.composition.mean_service_s[-1] * (1 + 1e-9))
+        by_hand_s = p95_s(rerouted.only(fast), 0.9) or p95_s(rerouted, 0.9)
+        assert value.value_with_same_blocks == (None if by_hand_s is None else pytest.approx(by_hand_s, rel=1e-9))
+        assert bool(value.reason) == (by_hand_s is None)
+        rest = small_inventory(one_fewer(LAB, best.inventory.gpus[value.servers[0]]), Minimise(0.95), 0.9)
+        new_s = plan(rest).prediction.quantiles_s[0.95]
+        assert value.value_of_new_plan == pytest.approx(new_s, rel=0.02)  # the search for it is shorter
+        assert value.value_of_new_plan <= (by_hand_s or np.inf) * (1 + 1e-9)
+    losses = [np.inf if value.value_with_same_blocks is None else value.value_with_same_blocks for value in values]
     assert losses == sorted(losses, reverse=True)
 
 
@@ -58,16 +60,18 @@ def test_the_value_of_a_server_under_a_largest_rate_is_in_requests_per_second():
     values = value_of_servers(best)
     for value in values:
         by_hand = small_inventory(one_fewer(LAB, best.inventory.gpus[value.servers[0]]), LargestRate(0.95, 12))
-        assert value.value_retuned == pytest.approx(plan(by_hand).prediction.rate_per_s, rel=1e-6)
-    assert [value.value_at_same_c is None for value in values] == ["no chain" in value.reason for value in values]
-    at_same_c = [value.value_at_same_c or 0.0 for value in values]
-    assert at_same_c == sorted(at_same_c)
-    assert at_same_c[-1] <= best.prediction.rate_per_s
+        assert value.value_of_new_plan == pytest.approx(plan(by_hand).prediction.rate_per_s, rel=0.03)
+    assert [value.value_with_same_blocks is None for value in values] == [
+        "no chain" in value.reason for value in values
+    ]
+    with_same_blocks = [value.value_with_same_blocks or 0.0 for value in values]
+    assert with_same_blocks == sorted(with_same_blocks)
+    assert with_same_blocks[-1] <= best.prediction.rate_per_s
 
 
-def test_only_the_ten_most_valuable_servers_are_retuned():
+def test_only_the_ten_most_valuable_servers_have_a_new_plan():
     values = value_of_servers(plan(uneven_inventory(14, Minimise(), 0.8)))
-    assert [value.value_retuned is not None for value in values] == [True] * 10 + [False] * 4
+    assert [value.value_of_new_plan is not None for value in values] == [True] * 10 + [False] * 4
 
 
 def test_only_the_most_valuable_of_many_servers_have_a_value(monkeypatch):
@@ -77,12 +81,14 @@ def test_only_the_most_valuable_of_many_servers_have_a_value(monkeypatch):
     monkeypatch.setattr(server_values, "LEAST_VALUED", 3)
     monkeypatch.setattr(server_values, "MOST_PLACED", 0)
     few_values = value_of_servers(best)
-    at_same_c = {value.servers: value.value_at_same_c for value in all_values}
-    assert [value.value_at_same_c for value in few_values[:3]] == [at_same_c[value.servers] for value in few_values[:3]]
+    by_servers = {value.servers: value.value_with_same_blocks for value in all_values}
+    assert [value.value_with_same_blocks for value in few_values[:3]] == [
+        by_servers[value.servers] for value in few_values[:3]
+    ]
     assert few_values[0].servers == all_values[0].servers
     assert len(few_values) == len(all_values)
     assert all("not computed" in value.reason for value in few_values[3:])
-    assert all(value.value_retuned is None for value in few_values)
+    assert all(value.value_of_new_plan is None for value in few_values)
     assert {value.servers for value in few_values} == {value.servers for value in all_values}
 
 
@@ -91,8 +97,8 @@ def test_a_running_layout_loses_the_chains_of_a_lost_server_or_reroutes():
     swarm = Placement(np.array([0, 0, 6, 6]), np.array([6, 6, 6, 6]))
     rerouted, other = value_of_servers(plan_of_layout(inventory, swarm))
     assert {rerouted.servers, other.servers} == {(0, 1), (2, 3)}
-    assert rerouted.value_at_same_c is not None
-    assert rerouted.value_retuned is None
+    assert rerouted.value_with_same_blocks is not None
+    assert rerouted.value_of_new_plan is None
     hops = (np.array([0, 2, 1, 3]), np.array([6, 6, 6, 6]), np.array([0, 2, 4]))
     pipelines = plan_of_layout(inventory, Composition.of_hops(inventory.system(1.0), swarm, *hops, np.array([2, 3])))
     without_first = value_of_servers(pipelines)
@@ -102,7 +108,7 @@ def test_a_running_layout_loses_the_chains_of_a_lost_server_or_reroutes():
         mean_s = exact(0.1, [1 / service_s], [remaining]).mean_response_s
         for j in gone:
             value = next(value for value in without_first if value.servers == (j,))
-            assert value.value_at_same_c == pytest.approx(mean_s)
+            assert value.value_with_same_blocks == pytest.approx(mean_s)
 
 
 def test_ranges_are_those_of_an_inventory_with_other_times():
@@ -184,7 +190,8 @@ def test_alternatives_use_the_same_servers_at_the_same_rate():
 
 def test_an_impossible_alternative_has_a_reason():
     best = plan(small_inventory({"middle": 1, "small": 2}, Minimise(), 0.02))
-    whole, split = compare_alternatives(best)[:2]
+    by_name = {other.name.split(" (")[0]: other for other in compare_alternatives(best)}
+    whole, split = by_name["whole model per server"], by_name["equal split"]
     assert whole.prediction is None
     assert "they need 12 GB and the largest server has 9 GB" in whole.reason
     assert split.prediction.total_rate_per_s > 0.02
@@ -195,7 +202,8 @@ def test_a_new_plan_is_an_alternative_to_a_running_layout():
     layout = plan_of_layout(inventory, compose(inventory.system(1.0), 1))
     first = compare_alternatives(layout)[0]
     best = plan(inventory)
-    assert first.name == f"new plan (c = {best.composition.placement.reserved_capacity})"
+    chosen = "searched" if best.is_searched else f"c = {best.composition.placement.reserved_capacity}"
+    assert first.name == f"new plan ({chosen})"
     assert first.prediction.quantiles_s[0.95] == pytest.approx(best.prediction.quantiles_s[0.95])
 
 
@@ -230,7 +238,7 @@ def test_warnings_name_the_limits_of_the_numbers():
     calm = small_inventory(LAB, Minimise(), 0.3)
     assert warnings(plan(calm)) == ()
     far = replace(calm, servers=replace(calm.servers, communication_s=np.full(5, 9.0)))
-    assert "communication dominates" in warnings(plan(far))[0]
+    assert any("communication dominates" in sentence for sentence in warnings(plan(far)))
     long_requests = replace(calm, workload=replace(calm.workload, input_tokens=3000))
     assert "100.0% of the requests are longer than the 2048 tokens" in warnings(plan(long_requests))[0]
     brief = small_inventory(LAB, Minimise(), 0.6, Hyperexponential(1))
@@ -248,7 +256,7 @@ def test_a_better_alternative_is_a_warning():
 
 def test_a_study_has_every_part():
     whole = study(plan(small_inventory(LAB, Minimise(), 0.3)))
-    assert len(whole.alternatives) == 4
+    assert {"whole model per server", "PETALS", "BPRR"} < {other.name for other in whole.alternatives}
     assert whole.server_values
     assert whole.ranges
     assert whole.bottleneck

@@ -1,0 +1,116 @@
+"""The search for a composition that serves the goal better than that of the best c.
+
+The search compares compositions by the exact mean response time, and the goal decides among those that it finds. It
+needs jobs that do not slow each other.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from algorithms.composition_search import search
+from evaluators.queueing.prefix_means import prefix_means
+from planner.choice.candidates import NO_VALUE, Choice
+from planner.choice.quantity import Quantity
+from planner.inventory.inventory import Inventory
+from planner.results import SAME, Search
+from system import Composition, Placement, System
+from system.errors import AccuracyError, InfeasibleError
+
+PLACED = 2_000_000  # servers placed in one search, which takes a second or two
+EVALUATIONS = 50_000  # of compositions, at most
+SHORT = 0.2  # share of the evaluations in a short search
+FASTER = (1.0, 1.1, 1.25, 1.5)  # times the rate, at which compositions are searched too, as bursts need spare rate
+SHOWN_AFTER_S = 1.0
+
+
+@dataclass
+class _Goal:
+    """The goal as an objective of the search; a composition has a value only if it beats all before it."""
+
+    prefix_values: ClassVar[Any] = staticmethod(prefix_means)
+    finalists: ClassVar[int] = 20
+
+    quantity: Quantity
+    best: float  # so far
+    settings: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    def searched_rates_per_s(self, system: System) -> tuple[float, ...]:
+        """Return the rates for which compositions with a short mean are searched."""
+        rate_per_s, exact = self.quantity.rate_per_s, self.quantity.is_exact
+        if rate_per_s is None:
+            return tuple(self.best * factor for factor in FASTER[:3])
+        return tuple(rate_per_s * factor for factor in (FASTER[:1] if exact else FASTER))
+
+    def __call__(self, layout: Composition) -> float:
+        """Return the value, with a minus if more is better; raise `InfeasibleError` if it beats nothing."""
+        try:
+            value = self.quantity.value(layout, self.best) if self._is_promising(layout) else None
+        except AccuracyError as error:
+            raise InfeasibleError(str(error)) from error
+        if value is None or not self._beats(value):
+            raise InfeasibleError(f"not better than {self.best:.4g}")
+        self.best = value
+        return self.quantity.sign * value
+
+    def _is_promising(self, layout: Composition) -> bool:
+        return not self.quantity.is_exact or self._beats(self.quantity.limit(layout))
+
+    def _beats(self, value: float) -> bool:
+        return self.quantity.sign * value < self.quantity.sign * self.best
+
+
+def improved(inventory: Inventory, quantity: Quantity, choice: Choice) -> Choice:
+    """Return the best composition that a search finds, or that of the best c if none is better by more than `SAME`.
+
+    Where requests slow each other, nothing is searched.
+    """
+    if not inventory.service.is_independent:
+        return choice
+    brief = shortly_improved(inventory, quantity, choice)
+    evaluations = _evaluations(inventory)
+    with tqdm(total=evaluations, desc="search", delay=SHOWN_AFTER_S, disable=None, leave=False) as bar:
+        found = _searched(inventory, quantity, brief, evaluations, progress=partial(_advance, bar))
+    report = Search(
+        evaluations,
+        choice.composition.placement.reserved_capacity,
+        choice.value,
+        is_better=found.composition is not choice.composition,
+        accuracy=abs(brief.value / found.value - 1),
+    )
+    return replace(found, search=report)
+
+
+def shortly_improved(
+    inventory: Inventory, quantity: Quantity, choice: Choice, start: Placement | None = None
+) -> Choice:
+    """Return what a search with a fifth of the evaluations finds; `start` is a further start."""
+    if not inventory.service.is_independent:
+        return choice
+    further = () if start is None else (start,)
+    return _searched(inventory, quantity, choice, int(SHORT * _evaluations(inventory)), further=further)
+
+
+def _evaluations(inventory: Inventory) -> int:
+    return min(EVALUATIONS, max(PLACED // len(inventory.servers), 100))
+
+
+def _searched(inventory: Inventory, quantity: Quantity, choice: Choice, evaluations: int, **options: Any) -> Choice:
+    """Return the best composition that a search of so many evaluations finds, if it beats the choice."""
+    goal = _Goal(quantity, choice.value)
+    system = inventory.system(quantity.rate_per_s or choice.value)
+    try:
+        best = search(system, goal, evaluations=evaluations, **options).composition
+    except NO_VALUE:
+        return choice
+    is_worth_it = abs(goal.best / choice.value - 1) > SAME
+    return replace(choice, composition=best, value=goal.best) if is_worth_it else choice
+
+
+def _advance(bar: Any, evaluations: int) -> None:
+    """Show that so many more evaluations are done."""
+    bar.update(evaluations)
