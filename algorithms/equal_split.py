@@ -32,7 +32,12 @@ class EqualSplit:
 
 
 def equal_split(system: System, stages: int) -> Composition:
-    """Return GCA's chains over equal stages.
+    """Return GCA's chains over equal stages; raise as `equal_split_placement` does."""
+    return gca(system, equal_split_placement(system, stages))
+
+
+def equal_split_placement(system: System, stages: int) -> Placement:
+    """Return the placement of equal stages.
 
     The stages differ by at most one block; a model with fewer blocks than `stages` is cut into stages of one block. The
     first server hosts the first stage, the next server the second, and so on, beginning again after the last stage.
@@ -54,4 +59,4 @@ def equal_split(system: System, stages: int) -> Composition:
     stage = np.arange(fitting.size) % count
     first_block, block_count = np.zeros((2, len(system.servers)), np.int64)
     first_block[fitting], block_count[fitting] = bounds[stage], lengths[stage]
-    return gca(system, Placement(first_block, block_count))
+    return Placement(first_block, block_count)

@@ -1,10 +1,11 @@
 """GCA, greedy cache allocation (paper Alg. 2), on a collapsed routing graph.
 
 After server i, the next block needed is e_i = a_i + m_i, on whatever path the job came. So all servers with equal e are
-one node. The graph has L + 1 nodes, the numbers of blocks done so far, and an edge b -> e for every server that hosts
-block b and ends at e. Of parallel edges, only the cheapest with enough slots can be on a shortest path. The number of
-free slots only ever shrinks, so each (b, e) keeps its servers sorted by cost and moves on to the next server when the
-first no longer fits. A pass costs O(L^2) for any J, and the chains are those of the printed O(J^4) algorithm.
+one node. The nodes are the *stops*: the numbers of blocks b after which a job may look for its next server. They are 0
+and every e, at most L + 1 in all. There is an edge b -> e for every server that hosts block b and ends at e. Of
+parallel edges, only the cheapest with enough slots can be on a shortest path. The number of free slots only ever
+shrinks, so each (b, e) keeps its servers sorted by cost and moves on to the next server when the first no longer fits.
+A pass costs O(n^2) for n stops and any J, and the chains are those of the printed O(J^4) algorithm.
 """
 
 from typing import NamedTuple
@@ -63,17 +64,27 @@ def _hosts(system: System, placement: Placement, least_charged: Ints) -> Hosts:
     return Hosts(*ranges, system.communication_s, system.block_s, least_charged)
 
 
-class Edges(NamedTuple):
-    """The edges b -> e of the graph.
+class Graph(NamedTuple):
+    """The n stops, and the edges from stop u to stop v.
 
-    The servers of an edge are `server[begin[b, e]:end[b, e]]`, by ascending cost; `cost_s[b, e]` is the cost of the
-    first one.
+    Server j has edges from stops `first_stop[j]` and later to its own end `end_stop[j]`. The servers of an edge are
+    `server[begin[u, v]:end[u, v]]`, by ascending cost; `cost_s[u, v]` is the cost of the first one.
     """
 
+    stop: Ints  # (n,), numbers of blocks, ascending from 0 to L
+    first_stop: Ints  # (J,)
+    end_stop: Ints  # (J,)
     server: Ints
-    begin: Ints  # (L, L + 1)
-    end: Ints  # (L, L + 1)
-    cost_s: Floats  # (L, L + 1), infinite without a server
+    begin: Ints  # (n, n)
+    end: Ints  # (n, n)
+    cost_s: Floats  # (n, n), infinite without a server
+
+
+class Paths(NamedTuple):
+    """The shortest path from each stop to the end: its time, and its next stop."""
+
+    to_end_s: Floats  # (n,)
+    next_stop: Ints  # (n,)
 
 
 class Chains(NamedTuple):
@@ -83,16 +94,16 @@ class Chains(NamedTuple):
     hop_blocks: Ints
     hop_start: Ints
     capacity: Ints
+    time_s: Floats
     counts: Ints  # (2,)
 
 
 def _allocate(hosts: Hosts, model_blocks: int) -> tuple[Ints, Ints, Ints, Ints]:
     """Return the hops (server, blocks), the start of each chain's hops, and the capacities."""
-    edges = _sorted_edges(hosts, model_blocks)
-    to_end_s, next_stop = np.zeros(model_blocks + 1), np.zeros(model_blocks, np.int64)
+    graph = _graph(hosts, model_blocks)
+    paths = Paths(np.zeros(graph.stop.size), np.zeros(graph.stop.size, np.int64))
     chains = _with_room(None, 2 * hosts.free.size + model_blocks)
-    _find_shortest_paths(edges.cost_s, to_end_s, next_stop)
-    while not _fill_chains(hosts, edges, chains, to_end_s, next_stop):
+    while not fill_chains(hosts, graph, chains, paths, graph.stop.size):
         chains = _with_room(chains, 2 * chains.hop_server.size)
     hops, count = chains.counts.tolist()
     return chains.hop_server[:hops], chains.hop_blocks[:hops], chains.hop_start[: count + 1], chains.capacity[:count]
@@ -100,33 +111,41 @@ def _allocate(hosts: Hosts, model_blocks: int) -> tuple[Ints, Ints, Ints, Ints]:
 
 def _with_room(chains: Chains | None, hops: int) -> Chains:
     """Return the same chains in arrays with room for `hops` hops."""
-    server, blocks = np.zeros((2, hops), np.int64)
-    start, capacity = np.zeros((2, hops + 1), np.int64)
-    larger = Chains(server, blocks, start, capacity, np.zeros(2, np.int64))
+    larger = room_for_chains(hops)
     for column, before in zip(larger, chains or (), strict=False):
         column[: before.size] = before
     return larger
 
 
-def _sorted_edges(hosts: Hosts, model_blocks: int) -> Edges:
-    """Return the edges with every server that has enough slots for them.
+def room_for_chains(hops: int) -> Chains:
+    """Return no chains, in arrays with room for `hops` hops."""
+    server, blocks = np.zeros((2, hops), np.int64)
+    start, capacity = np.zeros((2, hops + 1), np.int64)
+    return Chains(server, blocks, start, capacity, np.zeros(hops + 1), np.zeros(2, np.int64))
 
-    Servers of equal cost keep their order.
+
+def _graph(hosts: Hosts, model_blocks: int) -> Graph:
+    """Return the graph of servers with all slots free.
+
+    An edge has every server with enough slots for it. Servers of equal cost keep their order.
     """
+    stop = np.unique(np.concatenate([[0, model_blocks], hosts.end_block]))
     begin = np.maximum(hosts.first_block, hosts.end_block - hosts.free)
-    length = np.where(hosts.free < hosts.least_charged, 0, hosts.end_block - begin)
+    first_stop, end_stop = np.searchsorted(stop, begin), np.searchsorted(stop, hosts.end_block)
+    length = np.where(hosts.free < hosts.least_charged, 0, end_stop - first_stop)
     server = np.repeat(np.arange(length.size), length)
-    b = np.arange(server.size) - np.repeat(np.cumsum(length) - length - begin, length)
-    e = hosts.end_block[server]
-    charged = np.maximum(e - b, hosts.least_charged[server])
-    edge, cost_s = b * (model_blocks + 1) + e, hosts.communication_s[server] + hosts.block_s[server] * charged
+    u = np.arange(server.size) - np.repeat(np.cumsum(length) - length - first_stop, length)
+    v = end_stop[server]
+    charged = np.maximum(stop[v] - stop[u], hosts.least_charged[server])
+    edge, cost_s = u * stop.size + v, hosts.communication_s[server] + hosts.block_s[server] * charged
     order = np.lexsort((cost_s, edge))  # stable
-    shape = (model_blocks, model_blocks + 1)
-    count = np.bincount(edge, minlength=shape[0] * shape[1])
+    shape = (stop.size, stop.size)
+    count = np.bincount(edge, minlength=stop.size**2)
     end = np.cumsum(count)
     first_s = np.full(count.size, np.inf)
     first_s[count > 0] = cost_s[order][(end - count)[count > 0]]
-    return Edges(server[order], (end - count).reshape(shape), end.reshape(shape), first_s.reshape(shape))
+    edges = server[order], (end - count).reshape(shape), end.reshape(shape), first_s.reshape(shape)
+    return Graph(stop, first_stop, end_stop, *edges)
 
 
 @compiled(inline=True)
@@ -136,67 +155,71 @@ def _charged(hosts: Hosts, j: int, blocks: int) -> int:
 
 
 @compiled
-def _fill_chains(hosts: Hosts, edges: Edges, chains: Chains, to_end_s: Floats, next_stop: Ints) -> bool:
+def fill_chains(hosts: Hosts, graph: Graph, chains: Chains, paths: Paths, stops: int) -> bool:
     """Turn shortest paths into full chains; return whether no path is left.
 
-    A path whose hops do not fit into the arrays of `chains` is left for the next call.
+    Only the first `stops` entries of the graph count. A path whose hops do not fit into the arrays of `chains` is left
+    for the next call.
     """
     hops, count = chains.counts[0], chains.counts[1]
-    while np.isfinite(to_end_s[0]) and hops + next_stop.size <= chains.hop_server.size:
-        b, room, first = 0, _INT_MAX, hops
-        while b < next_stop.size:
-            e = next_stop[b]
-            j = edges.server[edges.begin[b, e]]
-            chains.hop_server[hops], chains.hop_blocks[hops] = j, e - b
-            room = min(room, hosts.free[j] // _charged(hosts, j, e - b))
+    _find_shortest_paths(graph.cost_s, paths, stops)
+    while np.isfinite(paths.to_end_s[0]) and hops + stops <= chains.hop_server.size:
+        u, room, first = 0, _INT_MAX, hops
+        while u < stops - 1:
+            v = paths.next_stop[u]
+            j, blocks = graph.server[graph.begin[u, v]], graph.stop[v] - graph.stop[u]
+            chains.hop_server[hops], chains.hop_blocks[hops] = j, blocks
+            room = min(room, hosts.free[j] // _charged(hosts, j, blocks))
             hops += 1
-            b = e
+            u = v
         for hop in range(first, hops):
             j = chains.hop_server[hop]
-            _take_slots(hosts, edges, j, room * _charged(hosts, j, chains.hop_blocks[hop]))
-        chains.capacity[count] = room
+            _take_slots(hosts, graph, j, room * _charged(hosts, j, chains.hop_blocks[hop]))
+        chains.capacity[count], chains.time_s[count] = room, paths.to_end_s[0]
         count += 1
         chains.hop_start[count] = hops
-        _find_shortest_paths(edges.cost_s, to_end_s, next_stop)
+        _find_shortest_paths(graph.cost_s, paths, stops)
     chains.counts[0], chains.counts[1] = hops, count
-    return not np.isfinite(to_end_s[0])
+    return not np.isfinite(paths.to_end_s[0])
 
 
 @compiled
-def _take_slots(hosts: Hosts, edges: Edges, j: int, slots: int) -> None:
+def _take_slots(hosts: Hosts, graph: Graph, j: int, slots: int) -> None:
     """Take slots from server j and update its edges (Alg. 2, line 8).
 
     The server leaves the edges for which it has too few slots now.
     """
     hosts.free[j] -= slots
-    e = hosts.end_block[j]
-    for b in range(hosts.first_block[j], e):
-        if hosts.free[j] < _charged(hosts, j, e - b):
-            _update_edge(hosts, edges, b, e)
+    v = graph.end_stop[j]
+    for u in range(graph.first_stop[j], v):
+        if hosts.free[j] < _charged(hosts, j, graph.stop[v] - graph.stop[u]):
+            _update_edge(hosts, graph, u, v)
 
 
 @compiled
-def _update_edge(hosts: Hosts, edges: Edges, b: int, e: int) -> None:
+def _update_edge(hosts: Hosts, graph: Graph, u: int, v: int) -> None:
     """Move an edge on to its cheapest server with enough free slots."""
-    edges.cost_s[b, e] = np.inf
-    while edges.begin[b, e] < edges.end[b, e]:
-        j = edges.server[edges.begin[b, e]]
-        charged = _charged(hosts, j, e - b)
+    graph.cost_s[u, v] = np.inf
+    blocks = graph.stop[v] - graph.stop[u]
+    while graph.begin[u, v] < graph.end[u, v]:
+        j = graph.server[graph.begin[u, v]]
+        charged = _charged(hosts, j, blocks)
         if hosts.free[j] >= charged:
-            edges.cost_s[b, e] = hosts.communication_s[j] + hosts.block_s[j] * charged
+            graph.cost_s[u, v] = hosts.communication_s[j] + hosts.block_s[j] * charged
             break
-        edges.begin[b, e] += 1
+        graph.begin[u, v] += 1
 
 
 @compiled
-def _find_shortest_paths(cost_s: Floats, to_end_s: Floats, next_stop: Ints) -> None:
-    """Compute every node's time to the end and next node.
+def _find_shortest_paths(cost_s: Floats, paths: Paths, stops: int) -> None:
+    """Compute every stop's time to the end and next stop.
 
     One pass from the end suffices, because all edges lead forward.
     """
-    for b in range(next_stop.size - 1, -1, -1):
-        to_end_s[b] = np.inf
-        for e in range(b + 1, next_stop.size + 1):
-            if cost_s[b, e] + to_end_s[e] < to_end_s[b]:
-                to_end_s[b] = cost_s[b, e] + to_end_s[e]
-                next_stop[b] = e
+    paths.to_end_s[stops - 1] = 0.0
+    for u in range(stops - 2, -1, -1):
+        paths.to_end_s[u] = np.inf
+        for v in range(u + 1, stops):
+            if cost_s[u, v] + paths.to_end_s[v] < paths.to_end_s[u]:
+                paths.to_end_s[u] = cost_s[u, v] + paths.to_end_s[v]
+                paths.next_stop[u] = v

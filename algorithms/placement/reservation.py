@@ -29,6 +29,12 @@ def reserving_block_count(system: System, c: int) -> NDArray[np.int64]:
     return np.minimum(floor_with_slack(system.servers.memory_gb / per_block_gb), model.block_count)
 
 
+@compiled(inline=True)
+def blocks_beside(memory_gb: float, block_gb: float, cache_gb: float, c: float, model_blocks: int) -> int:
+    """Return m_j(c) of (6) for one server, compiled; c need not be whole."""
+    return int(min(np.floor(memory_gb / (block_gb + cache_gb * c) * (1 + SLACK)), model_blocks))
+
+
 def visit_s(system: System, c: int) -> NDArray[np.float64]:
     """Return (J,) t_j(c), the mean time of a job that runs all m_j(c) blocks."""
     return system.communication_s + system.block_s * reserving_block_count(system, c)
@@ -61,13 +67,13 @@ def form_chains(
     first_block, hosted, chain = np.zeros_like(block_count), np.zeros_like(block_count), np.full_like(block_count, -1)
     servers = order, block_count, system.communication_s, system.block_s
     formed = (first_block, hosted, chain)
-    chains = _form_chains(*servers, system.model.block_count, enough_rate_per_s, truncated, formed)
+    chains = form_in_order(*servers, system.model.block_count, enough_rate_per_s, truncated, formed)
     chain[chain == chains] = -1  # the last chain is incomplete
     return Placement(first_block, hosted, c, chain)
 
 
 @compiled
-def _form_chains(
+def form_in_order(
     order: NDArray[np.int64],
     block_count: NDArray[np.int64],
     communication_s: NDArray[np.float64],

@@ -49,11 +49,17 @@ def loss_system(
             taken[k] += blocked * h / (arrival_rate + h)
             blocked *= arrival_rate / (arrival_rate + h)
             for node in range(nodes):
-                h = g[node] + s[node]
-                g[node] += h * (shifted[node] - g[node] + rate[k]) / (arrival_rate + h)
+                g[node] = beyond_slot(arrival_rate, s[node], g[node], shifted[node], rate[k])
             if blocked < NEGLIGIBLE:  # no job reaches the slots beyond
                 return 0.0, taken
     return blocked, taken
+
+
+@compiled(inline=True)
+def beyond_slot(arrival_rate: float, s: float, g: float, shifted: float, rate: float) -> float:
+    """Return g_k(s) from g = g_{k-1}(s) and `shifted` = g_{k-1}(s + μ_k)."""
+    h = g + s
+    return g + h * (shifted - g + rate) / (arrival_rate + h)
 
 
 @compiled(creates_arrays=True)

@@ -13,6 +13,7 @@ from workloads import datasets
 # Enough memory for LLaMA-2-7B on four servers, and few jobs.
 SMALL = ("model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
 FEW_JOBS = ("workload.job_count=200",)
+FEW_EVALUATIONS = ("algorithm.evaluations=500",)
 OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_code_first_1000_poisson", "azure_code_start")
 OF_TRACES += ("azure_conversation",)
 NEEDING_NOTHING = ("constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model")
@@ -133,8 +134,9 @@ def test_choices_that_need_nothing_else(group, choice):
     size = ("cluster.server_count=[9,12]",) if choice == "varied" else size
     size = ("cluster.server_count=20",) if group == "model" else size
     size = ("cluster.server_count=9",) if choice == "equal_split" else size  # seven stages
+    size = FEW_EVALUATIONS if choice == "searched" else size
     size = ("model=tiny_llama", "cluster.server_count=9") if choice.startswith("local_") else size
-    values = means(rows_of("network=european", *SMALL[1:], *SMALL[:1], *size, f"{group}={choice}", *FEW_JOBS))
+    values = means(rows_of("network=european", *SMALL[1:], *SMALL[:1], f"{group}={choice}", *size, *FEW_JOBS))
     assert values["response_mean_s"] > 0
 
 
@@ -201,7 +203,8 @@ def test_tunings(tuning, service):
 def test_algorithms_under_step_queues(algorithm):
     size = ("cluster.server_count=9",) if algorithm == "equal_split" else ()  # seven stages
     words = (f"algorithm={algorithm}", "tuning=simulated_steps", "service=steps", "workload=drawn_lengths")
-    overrides = ("network=european", *SMALL[:3], *size, *words, "tuning.largest=5", *FEW_JOBS)
+    size = FEW_EVALUATIONS if algorithm == "searched" else size
+    overrides = ("network=european", *SMALL[:3], *words, *size, "tuning.largest=5", *FEW_JOBS)
     if algorithm in ("bprr_published_code", "proposed_published_code"):
         with pytest.raises(NotApplicableError, match="service=independent with evaluator=simulation"):
             rows_of(*overrides)

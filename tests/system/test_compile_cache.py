@@ -17,9 +17,9 @@ def test_second_process_compiles_nothing() -> None:
     _compiled_or_loaded()  # compiles the functions that the cache lacks
     second = _compiled_or_loaded()
     assert {
-        "algorithms.allocation.gca._fill_chains",
+        "algorithms.allocation.gca.fill_chains",
         "algorithms.dispatch.jffc.jffc",
-        "algorithms.placement.reservation._form_chains",
+        "algorithms.placement.reservation.form_in_order",
         "evaluators.queueing.loss_system.loss_system",
         "evaluators.simulation.jobs_loop.run_on_chains",
     } <= {name for name, counts in second.items() if counts["loaded"]}

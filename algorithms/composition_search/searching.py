@@ -1,0 +1,71 @@
+"""The search for a composition: candidates at every rate, and the judgement of the best of them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from algorithms.allocation.gca import gca
+from algorithms.composition_search.candidates import Search
+from algorithms.composition_search.objective import SearchObjective
+from algorithms.placement.gbp_cr import GbpCr
+from system import Composition, InfeasibleError, Placement, System, UnstableError
+
+
+class Judged(NamedTuple):
+    """A composition and its value under the objective."""
+
+    composition: Composition
+    value: float
+
+
+def _report_nothing(evaluations: int) -> None:
+    """Keep the progress of a search to itself."""
+
+
+def search(
+    system: System,
+    objective: SearchObjective,
+    further: Sequence[Placement] = (),
+    *,
+    evaluations: int,
+    restarts: int = 4,
+    seed: int = 0,
+    progress: Callable[[int], None] = _report_nothing,
+) -> Judged:
+    """Return the best composition found, never worse under the objective than any start.
+
+    `further` placements are starts, too. `progress` is called with numbers of evaluations, `evaluations` in all. Raises
+    `InfeasibleError` or `UnstableError` if neither a start nor the search finds a composition with a value.
+    """
+    rates = objective.searched_rates_per_s(system)
+    finalists: list[Composition] = []
+    for n, rate_per_s in enumerate(rates):
+        search_at = Search.at_rate(rate_per_s, objective, system, progress)
+        rng = np.random.default_rng([seed, n])
+        starts = search_at.starts(rng, further)
+        if not starts:
+            gca(system, GbpCr()(system, 1))  # raises the reason
+        best = search_at.run(starts, evaluations // len(rates), restarts, rng)[: objective.finalists]
+        finalists += [chains for candidate in [*starts, *best] for chains in search_at.chains(candidate)]
+    return _best((chains.at_rate(system.arrival_rate_per_s) for chains in finalists), objective)
+
+
+def _best(finalists: Iterable[Composition], objective: SearchObjective) -> Judged:
+    """Return the composition with the least value, the first of equals.
+
+    Raises the first refusal if none has a value.
+    """
+    best: Judged | None = None
+    refusals: list[InfeasibleError | UnstableError] = []
+    for composition in finalists:
+        try:
+            judged = Judged(composition, objective(composition))
+        except (InfeasibleError, UnstableError) as error:
+            refusals.append(error)
+            continue
+        if best is None or judged.value < best.value:
+            best = judged
+    if best is None:
+        raise refusals[0]
+    return best
