@@ -12,7 +12,7 @@ from evaluators.points.metrics import Answer
 from evaluators.points.report import Report
 from evaluators.queueing.floor import response_floor_s
 from evaluators.queueing.interference import interference, require_poisson
-from evaluators.queueing.steady_state import bounds_s, markov_chain, require_theory, steady_state
+from evaluators.queueing.steady_state import bounds_s, markov_chain, require_jffc, require_theory, steady_state
 from system import InputError, NotApplicableError
 from system.checks import require_one_of, require_share
 from system.composition import Composition
@@ -50,7 +50,7 @@ def composition_facts(draw: Draw, replication: int) -> list[Measurement]:
 @deterministic
 def theorem4_bounds(draw: Draw, replication: int) -> list[Measurement]:
     """Return Theorem 4's bounds on the mean response time."""
-    require_theory("theorem4", draw.layout, draw.case.workload)
+    require_jffc("theorem4", draw.layout, draw.case.workload)
     bounds = bounds_s(draw.layout)
     return [Measurement("response_lower_s", bounds.lower_s), Measurement("response_upper_s", bounds.upper_s)]
 
@@ -58,7 +58,7 @@ def theorem4_bounds(draw: Draw, replication: int) -> list[Measurement]:
 @deterministic
 def markov_means(draw: Draw, replication: int) -> list[Measurement]:
     """Return the results of the full Markov chain, for small systems."""
-    require_theory("markov", draw.layout, draw.case.workload)
+    require_jffc("markov", draw.layout, draw.case.workload)
     solved = markov_chain(draw.layout)
     return [
         Measurement("response_mean_s", solved.mean_response_s),
@@ -94,7 +94,8 @@ class ExactEvaluator(Report):
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         """Compute the statistics of one draw.
 
-        Raises `NotApplicableError` unless arrivals are Poisson, sizes exponential and jobs dispatched by JFFC.
+        Raises `NotApplicableError` unless arrivals are Poisson, sizes exponential and jobs dispatched by JFFC or
+        thresholds.
         """
         require_theory("exact", draw.layout, draw.case.workload)
         return self.measurements(Answer(draw, steady_state(draw.layout)))

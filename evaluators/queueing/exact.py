@@ -1,25 +1,28 @@
-"""The exact response time of JFFC for any number of chains.
+"""The exact response time of JFFC and of thresholds, for any number of chains.
 
-While jobs wait, every slot is busy and jobs depart at rate ν. So the number of waiting jobs is geometric, on top of the
-loss system with the same slots (`loss_system`), in which JFFC takes the first free slot in a fixed order.
+While more jobs wait than the last threshold, every slot is busy and jobs depart at rate ν. So the number of further
+jobs is geometric, on top of a loss system. For JFFC it has the same slots, of which a job takes the first free one in a
+fixed order (`loss_system`); for thresholds it has waiting places, too (`threshold_system`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluators.queueing.chains import RatedChains, rated_chains
+from evaluators.queueing.exact_response import ExactResponse, ExponentialWaits, Waits
 from evaluators.queueing.loss_system import loss_system
 from evaluators.queueing.theorem4 import ResponseBounds, response_bounds
-from system.checks import float_vector, is_finite_number, require, require_not_negative
+from evaluators.queueing.thresholds.loss_system import FULL, QUEUE, WAITS, threshold_system
+from evaluators.queueing.thresholds.waits import ThresholdWaits
+from system.checks import require, whole_vector
 from system.errors import AccuracyError
-from system.limits import EXACT_NODES, EXACT_SLOTS, SMALLEST
+from system.limits import EXACT_NODES, EXACT_SLOTS
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 NODE_COUNTS = (40, 80, 160, 320)
 TOLERANCE = 1e-9  # relative, on the mean response time
@@ -30,131 +33,51 @@ SAME_RATE = 1e-13
 MOST_ARRIVALS = 1e12
 
 
-@dataclass(frozen=True)
-class ExactResponse:
-    """Steady state of JFFC with Poisson arrivals and exponential sizes.
+def exact(
+    arrival_rate: float, service_rates: ArrayLike, capacities: ArrayLike, thresholds: ArrayLike | None = None
+) -> ExactResponse:
+    """Compute the exact steady state of JFFC, or of thresholds.
 
-    There is one central first-in, first-out queue. Times are in seconds.
-    """
-
-    arrival_rate_per_s: float
-    total_rate_per_s: float  # ν
-    spare_rate_per_s: float  # ν - λ
-    mean_response_s: float
-    waiting_probability: float
-    chain_shares: Floats  # (K,) share of all jobs served by each chain, in the order given
-    relative_error: float  # of the mean, estimated from half as many nodes
-    _rate_per_s: Floats = field(repr=False)  # (K,), in the order given
-    _capacity: NDArray[np.int64] = field(repr=False)
-    _immediate: Floats = field(repr=False)  # (K,) share of all jobs that start on the chain without waiting
-
-    @property
-    def mean_waiting_s(self) -> float:
-        """Return the mean waiting time; jobs that wait do so for Exp(ν - λ)."""
-        return self.waiting_probability / self.spare_rate_per_s
-
-    @property
-    def mean_service_s(self) -> float:
-        """Return the mean service time."""
-        return float(self.chain_shares @ (1 / self._rate_per_s))
-
-    @property
-    def utilisation(self) -> Floats:
-        """Return (K,) the mean share of a chain's slots that are busy."""
-        return self.arrival_rate_per_s * self.chain_shares / (self._rate_per_s * self._capacity)
-
-    def mean_first_token_s(self, first_token_s: ArrayLike) -> float:
-        """Return the mean time from arrival to the first output token.
-
-        `first_token_s` (K,) is the mean time on each chain from a job's start to that token.
-        """
-        return self.mean_waiting_s + float(self.chain_shares @ self._checked_per_chain(first_token_s))
-
-    def tail(self, time_s: float) -> float:
-        """Return P(response time > `time_s`)."""
-        require_not_negative(time_s=time_s)
-        return self._tail(time_s, self._rate_per_s)
-
-    def percentile_s(self, q: float) -> float:
-        """Return the response time that a share `q` of the jobs does not exceed."""
-        return _quantile(self.tail, q, self.mean_response_s)
-
-    def waiting_percentile_s(self, q: float) -> float:
-        """Return the waiting time that a share `q` of the jobs does not exceed.
-
-        Jobs that start at once have a waiting time of 0.
-        """
-        _require_share(q)
-        if self.waiting_probability <= 1 - q:
-            return 0.0
-        return float(np.log(self.waiting_probability / (1 - q))) / self.spare_rate_per_s
-
-    def waiting_tail(self, time_s: float) -> float:
-        """Return P(waiting time > `time_s`)."""
-        require_not_negative(time_s=time_s)
-        return self.waiting_probability * float(np.exp(-self.spare_rate_per_s * time_s))
-
-    def service_percentile_s(self, q: float) -> float:
-        """Return the service time that a share `q` of the jobs does not exceed."""
-        return _quantile(self.service_tail, q, self.mean_service_s)
-
-    def service_tail(self, time_s: float) -> float:
-        """Return P(service time > `time_s`)."""
-        require_not_negative(time_s=time_s)
-        return float(self.chain_shares @ np.exp(-self._rate_per_s * time_s))
-
-    def first_token_percentile_s(self, q: float, first_token_s: ArrayLike) -> float:
-        """Return the time to the first token that a share `q` does not exceed.
-
-        `first_token_s` (K,) is as in `mean_first_token_s`.
-        """
-        mean_s = self.mean_first_token_s(first_token_s)
-        rate_per_s = 1 / self._checked_per_chain(first_token_s)
-        return _quantile(lambda time_s: self._tail(time_s, rate_per_s), q, mean_s)
-
-    def first_token_tail(self, time_s: float, first_token_s: ArrayLike) -> float:
-        """Return P(time to the first token > `time_s`).
-
-        `first_token_s` (K,) is as in `mean_first_token_s`.
-        """
-        require_not_negative(time_s=time_s)
-        return self._tail(time_s, 1 / self._checked_per_chain(first_token_s))
-
-    def _checked_per_chain(self, first_token_s: ArrayLike) -> Floats:
-        times_s = float_vector("first_token_s", first_token_s, SMALLEST)
-        chains, size = self.chain_shares.size, f"array of size {times_s.size}"
-        require(times_s.size == chains, "first_token_s", size, f"give {chains}, one per chain")
-        return times_s
-
-    @cached_property
-    def _after_waiting(self) -> Floats:
-        """Return (K,) the share of jobs that wait and then run on each chain."""
-        return self.waiting_probability * self._rate_per_s * self._capacity / self.total_rate_per_s
-
-    def _tail(self, time_s: float, stage_rate_per_s: Floats) -> float:
-        """Return P(wait + stage > t).
-
-        The stage after the wait is exponential with the chain's entry of `stage_rate_per_s` (K,).
-        """
-        immediate = self._immediate @ np.exp(-stage_rate_per_s * time_s)
-        return float(immediate + self._after_waiting @ _two_stage_tail(time_s, self.spare_rate_per_s, stage_rate_per_s))
-
-
-def exact(arrival_rate: float, service_rates: ArrayLike, capacities: ArrayLike) -> ExactResponse:
-    """Compute the exact steady state of JFFC.
-
-    The chains have `service_rates` (K,), in 1/s, and `capacities` (K,), in any order; of chains with equal rates, JFFC
-    takes the first. Raises `UnstableError` unless λ < ν, and `AccuracyError` if the mean does not settle to a relative
-    error of 1e-9, if that would take too long, or if jobs reach a chain too slow for the precision of numbers.
+    The chains have `service_rates` (K,), in 1/s, and `capacities` (K,), in any order; of chains with equal rates, jobs
+    take the first. A chain is used only while more jobs wait than its entry of `thresholds` (K,); 0 for all is JFFC.
+    Raises `InputError` unless the thresholds ascend from 0 as the rates descend, `UnstableError` unless λ < ν, and
+    `AccuracyError` if the mean does not settle to a relative error of 1e-9, if that would take too long, or if jobs
+    reach a chain too slow for the precision of numbers.
     """
     chains = rated_chains(arrival_rate, service_rates, capacities)
+    ascending = np.zeros(chains.capacity.size, np.int64) if thresholds is None else _ascending(chains, thresholds)
     rate = _with_ties(chains.rate_per_s)
+    if not ascending.any():
+        jobs, error = _settled(lambda nodes: _jobs(chains, *_without_queue(chains, rate, nodes)))
+        return _response(chains, jobs, error, _exponential(chains, jobs), response_bounds(chains))
+    jobs, error = _settled(lambda nodes: _threshold_jobs(chains, rate, ascending, nodes))
+    least = response_bounds(chains)._replace(upper_s=np.inf)  # the upper bound is for policies that keep no slot free
+    return _response(chains, jobs, error, ThresholdWaits(jobs.waiting, jobs.waiting_s, chains, ascending), least)
+
+
+def _ascending(chains: RatedChains, thresholds: ArrayLike) -> Ints:
+    """Return checked thresholds (K,), fastest chain first."""
+    given = whole_vector("thresholds", thresholds)
+    size = f"array of size {given.size}"
+    require(given.size == chains.capacity.size, "thresholds", size, f"give {chains.capacity.size}, one per chain")
+    ordered = given[chains.input_index]
+    require(ordered[0] == 0, "thresholds", given.tolist(), "must be 0 for the fastest chain, or some jobs never start")
+    ascends = bool((np.diff(ordered) >= 0).all())
+    require(ascends, "thresholds", given.tolist(), "must not be smaller for a slower chain than for a faster one")
+    return ordered
+
+
+def _settled(jobs_with: "Callable[[int], _Jobs]") -> "tuple[_Jobs, float]":
+    """Return the result of enough nodes, and its relative error.
+
+    Raises `AccuracyError` if the result does not settle.
+    """
     coarse = None
     for nodes in NODE_COUNTS:
-        jobs = _jobs(chains, *_without_queue(chains, rate, nodes))
+        jobs = jobs_with(nodes)
         error, use_error = jobs.changes(coarse)
         if error <= TOLERANCE and use_error <= USE_TOLERANCE:
-            return _response(chains, jobs, error)
+            return jobs, error
         coarse = jobs
     raise AccuracyError(
         f"exact response time: {NODE_COUNTS[-1]} nodes leave a relative error of {error:.1e} (allowed {TOLERANCE:g}) "
@@ -173,7 +96,7 @@ def _without_queue(chains: RatedChains, rate: Floats, nodes: int) -> tuple[float
 
     Raises `AccuracyError` if that takes too long.
     """
-    most_slots = EXACT_SLOTS * EXACT_NODES**2 // max(nodes, EXACT_NODES) ** 2
+    most_slots = _most_jobs(nodes)
     blocked, taken = loss_system(chains.arrival_rate_per_s, rate, chains.capacity, nodes, most_slots)
     if np.isnan(blocked):
         raise AccuracyError(
@@ -182,6 +105,37 @@ def _without_queue(chains: RatedChains, rate: Floats, nodes: int) -> tuple[float
         )
     _require_precise(chains.arrival_rate_per_s / rate[taken > 0].min())
     return blocked, taken
+
+
+def _threshold_jobs(chains: RatedChains, rate: Floats, thresholds: Ints, nodes: int) -> "_Jobs":
+    """Return shares of jobs under thresholds.
+
+    Raises `AccuracyError` if that takes too long.
+    """
+    arrival_rate, excursion = chains.arrival_rate_per_s, chains.mean_excursion
+    means, busy, at_once = threshold_system(
+        arrival_rate, rate, chains.capacity, thresholds, nodes, most := _most_jobs(nodes)
+    )
+    if np.isnan(means[FULL]):
+        raise AccuracyError(
+            f"exact response time: slots and waiting room hold more than {most:,} jobs, too many for {nodes} nodes; "
+            "lower the thresholds or simulate this system instead"
+        )
+    _require_precise(arrival_rate / rate[busy > 0].min())
+    beyond = means[FULL] * excursion  # the weight of all states beyond the loss system, whose states weigh 1
+    normaliser = 1 + beyond
+    queue = (means[QUEUE] + beyond * (thresholds[-1] + 1 + excursion)) / normaliser
+    busy = (busy + beyond * chains.capacity) / normaliser
+    served = busy * chains.rate_per_s / arrival_rate
+    waiting_s = queue / arrival_rate
+    mean_s = float((served / chains.rate_per_s).sum()) + waiting_s
+    waits = (means[WAITS] + beyond) / normaliser
+    return _Jobs(mean_s, waits, waiting_s, at_once / normaliser, served, busy / chains.capacity)
+
+
+def _most_jobs(nodes: int) -> int:
+    """Return how many jobs a system may hold, to be solved in seconds."""
+    return EXACT_SLOTS * EXACT_NODES**2 // max(nodes, EXACT_NODES) ** 2
 
 
 def _require_precise(arrivals: float) -> None:
@@ -201,6 +155,7 @@ class _Jobs(NamedTuple):
 
     mean_s: float
     waiting: float
+    waiting_s: float  # mean over all jobs
     immediate: Floats
     served: Floats  # after waiting or not
     utilisation: Floats
@@ -218,29 +173,37 @@ def _jobs(chains: RatedChains, blocked: float, taken: Floats) -> _Jobs:
     waiting = blocked * (1 + chains.mean_excursion) / normaliser
     immediate, slot_rate_per_s = taken / normaliser, chains.rate_per_s * chains.capacity
     served = immediate + slot_rate_per_s * (waiting / chains.total_rate_per_s)
-    mean_s = float((served / chains.rate_per_s).sum()) + waiting / chains.spare_rate_per_s
-    return _Jobs(mean_s, waiting, immediate, served, chains.arrival_rate_per_s * served / slot_rate_per_s)
+    waiting_s = waiting / chains.spare_rate_per_s
+    mean_s = float((served / chains.rate_per_s).sum()) + waiting_s
+    return _Jobs(mean_s, waiting, waiting_s, immediate, served, chains.arrival_rate_per_s * served / slot_rate_per_s)
 
 
-def _response(chains: RatedChains, jobs: _Jobs, error: float) -> ExactResponse:
+def _exponential(chains: RatedChains, jobs: _Jobs) -> ExponentialWaits:
+    """Return the waits of JFFC with the chains in the order of the input."""
+    by_chain = jobs.waiting * chains.rate_per_s * chains.capacity / chains.total_rate_per_s
+    return ExponentialWaits(jobs.waiting, chains.spare_rate_per_s, by_chain[np.argsort(chains.input_index)])
+
+
+def _response(chains: RatedChains, jobs: _Jobs, error: float, waits: Waits, bounds: ResponseBounds) -> ExactResponse:
     """Return the result with the chains in the order of the input."""
     back = np.argsort(chains.input_index)  # restores the order of the input
     return ExactResponse(
         chains.arrival_rate_per_s,
         chains.total_rate_per_s,
         chains.spare_rate_per_s,
-        _within_bounds(jobs.mean_s, response_bounds(chains)),
+        _within_bounds(jobs.mean_s, bounds),
         jobs.waiting,
         jobs.served[back],
         error,
         chains.rate_per_s[back],
         chains.capacity[back],
         jobs.immediate[back],
+        waits,
     )
 
 
 def _within_bounds(mean_s: float, bounds: ResponseBounds) -> float:
-    """Return a mean that rounding errors do not carry out of Theorem 4's bounds.
+    """Return a mean that rounding errors do not carry out of bounds.
 
     Raises `AccuracyError` if it is farther outside.
     """
@@ -251,28 +214,3 @@ def _within_bounds(mean_s: float, bounds: ResponseBounds) -> float:
             f"{bounds.upper_s:g} s; simulate this system instead"
         )
     return nearest_s
-
-
-def _two_stage_tail(time_s: float, first_rate: float, second_rate: Floats) -> Floats:
-    """Return P(Exp(first) + Exp(second) > t), also for nearly or exactly equal rates."""
-    slow, fast = np.minimum(first_rate, second_rate), np.maximum(first_rate, second_rate)
-    gap = fast - slow
-    delay = np.where(gap > 0, -np.expm1(-gap * time_s) / np.where(gap > 0, gap, 1.0), time_s)
-    return np.exp(-slow * time_s) * (1 + slow * delay)
-
-
-def _require_share(q: float) -> None:
-    require(is_finite_number(q) and 0 < q < 1, "q", q, "must lie between 0 and 1; the 95th percentile is q = 0.95")
-
-
-def _quantile(tail: Callable[[float], float], q: float, mean_s: float) -> float:
-    """Return the time t with tail(t) = 1 - q.
-
-    It is below mean / (1 - q) by Markov's inequality.
-    """
-    from scipy.optimize import brentq  # loading it takes longer than computing a mean, which does not need it
-
-    _require_share(q)
-    if tail(0.0) <= 1 - q:  # q is below rounding errors
-        return 0.0
-    return float(brentq(lambda time_s: tail(time_s) - (1 - q), 0.0, mean_s / (1 - q), xtol=1e-12 * mean_s, rtol=1e-14))

@@ -26,30 +26,21 @@ def loss_system(
 
     The rates descend; of chains with equal rates, jobs take the first. B is NaN if jobs reach more than `most_slots`.
     """
-    half = np.log1p(arrival_rate / rate[-1]) / 2  # v runs from -2 half, at the smallest rate, to 0
-    angle = (2 * np.arange(nodes) + 1) * np.pi / (2 * nodes)
-    v = half * (np.cos(angle) - 1)
-    weight = np.sin(angle)
-    weight[1::2] *= -1
-    s = arrival_rate / np.expm1(-v)
+    s, v, weight = nodes_above(arrival_rate, rate[-1], nodes)
     g = np.zeros(nodes)
     shift, shifted = np.empty((nodes + 1, nodes)), np.empty(nodes + 1)
     taken = np.zeros(rate.size)
     blocked, slots = 1.0, 0
     for k in range(rate.size):
         if k == 0 or rate[k] != rate[k - 1]:
-            points = np.append(s, 0.0) + rate[k]
-            shift = _interpolation(-np.log1p(arrival_rate / points), v, weight)
+            shift = shift_by(rate[k], arrival_rate, s, v, weight)
         for _ in range(capacity[k]):
             slots += 1
             if slots > most_slots:
                 return np.nan, taken
-            np.dot(shift, g, shifted)
-            h = shifted[nodes] + rate[k]
+            h = add_slot(g, s, shift, shifted, rate[k], arrival_rate)
             taken[k] += blocked * h / (arrival_rate + h)
             blocked *= arrival_rate / (arrival_rate + h)
-            for node in range(nodes):
-                g[node] = beyond_slot(arrival_rate, s[node], g[node], shifted[node], rate[k])
             if blocked < NEGLIGIBLE:  # no job reaches the slots beyond
                 return 0.0, taken
     return blocked, taken
@@ -60,6 +51,38 @@ def beyond_slot(arrival_rate: float, s: float, g: float, shifted: float, rate: f
     """Return g_k(s) from g = g_{k-1}(s) and `shifted` = g_{k-1}(s + μ_k)."""
     h = g + s
     return g + h * (shifted - g + rate) / (arrival_rate + h)
+
+
+@compiled(creates_arrays=True)
+def nodes_above(arrival_rate: float, least: float, nodes: int) -> tuple[Floats, Floats, Floats]:
+    """Return the nodes s >= `least`, their v, and the weights of interpolation (nodes,)."""
+    half = np.log1p(arrival_rate / least) / 2  # v runs from -2 half, at the least s, to 0
+    angle = (2 * np.arange(nodes) + 1) * np.pi / (2 * nodes)
+    v = half * (np.cos(angle) - 1)
+    weight = np.sin(angle)
+    weight[1::2] *= -1
+    return arrival_rate / np.expm1(-v), v, weight
+
+
+@compiled(creates_arrays=True)
+def shift_by(rate: float, arrival_rate: float, s: Floats, v: Floats, weight: Floats) -> Floats:
+    """Return the matrix (nodes + 1, nodes) that shifts g by a rate μ.
+
+    It takes g at the nodes s to g(s + μ) and, in the last row, to g(μ).
+    """
+    return _interpolation(-np.log1p(arrival_rate / (np.append(s, 0.0) + rate)), v, weight)
+
+
+@compiled(creates_arrays=True)
+def add_slot(g: Floats, s: Floats, shift: Floats, shifted: Floats, rate: float, arrival_rate: float) -> float:
+    """Add a slot to g at the nodes, and return h(μ) before.
+
+    `shifted` (nodes + 1,) is overwritten.
+    """
+    np.dot(shift, g, shifted)
+    for node in range(s.size):
+        g[node] = beyond_slot(arrival_rate, s[node], g[node], shifted[node], rate)
+    return float(shifted[s.size] + rate)
 
 
 @compiled(creates_arrays=True)

@@ -1,4 +1,4 @@
-"""Theory of a layout with chains, for Poisson arrivals, exponential sizes, JFFC and equation (2)."""
+"""Theory of a layout with chains, for Poisson arrivals, exponential sizes, equation (2), and JFFC or thresholds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.dispatch.jffc import is_jffc
+from algorithms.dispatch.thresholds import is_thresholds
 from evaluators.queueing.exact import ExactResponse, exact
 from evaluators.queueing.markov import MarkovResponse, markov
 from evaluators.queueing.theorem4 import ResponseBounds, theorem4
 from system.composition import Composition
+from system.dispatch import Dispatch
 from system.errors import NotApplicableError
 from system.layout import Layout
 from system.response import ByChain, Limits, Time
@@ -96,10 +98,12 @@ class SteadyState:
 def steady_state(layout: Layout) -> SteadyState:
     """Return the exact response times of a layout's chains.
 
-    Raises `UnstableError` unless λ < ν (4), and `NotApplicableError` for layouts without chains.
+    Jobs are dispatched by the layout's thresholds, or else by JFFC. Raises `UnstableError` unless λ < ν (4), and
+    `NotApplicableError` for layouts without chains.
     """
-    chains = layout.composition()
-    return SteadyState(chains, exact(*_queue(layout)))
+    chains, rule = layout.composition(), layout.rule
+    thresholds = rule.settings_for(chains) if isinstance(rule, Dispatch) and is_thresholds(rule) else None
+    return SteadyState(chains, exact(*_queue(layout), thresholds))
 
 
 def bounds_s(layout: Layout) -> ResponseBounds:
@@ -120,17 +124,27 @@ def _queue(layout: Layout) -> tuple[float, NDArray[np.float64], NDArray[np.int64
 
 
 def theory_holds(layout: Layout, workload: Workload) -> bool:
-    """Return whether arrivals are Poisson, sizes exponential and jobs dispatched by JFFC.
+    """Return whether arrivals are Poisson, sizes exponential and jobs dispatched by JFFC or thresholds.
 
-    JFFC must be called after every event.
+    The policy must be called after every event.
     """
-    return is_jffc(layout.rule) and is_poisson_exponential(workload)
+    return (is_jffc(layout.rule) or is_thresholds(layout.rule)) and is_poisson_exponential(workload)
 
 
 def require_theory(evaluator: str, layout: Layout, workload: Workload) -> None:
     """Raise `NotApplicableError` unless the theory holds for the layout and the workload."""
     if not theory_holds(layout.composition(), workload):
-        raise NotApplicableError(
-            f"evaluator = {evaluator}: holds for Poisson arrivals, exponential sizes and JFFC after every event only; "
-            "use evaluator=simulation"
-        )
+        raise _not_applicable(evaluator, ", and JFFC or thresholds")
+
+
+def require_jffc(evaluator: str, layout: Layout, workload: Workload) -> None:
+    """Raise `NotApplicableError` unless the theory holds for the layout and the workload, with JFFC."""
+    if not (theory_holds(layout.composition(), workload) and is_jffc(layout.rule)):
+        raise _not_applicable(evaluator, " and JFFC")
+
+
+def _not_applicable(evaluator: str, rules: str) -> NotApplicableError:
+    return NotApplicableError(
+        f"evaluator = {evaluator}: holds for Poisson arrivals, exponential sizes{rules} after every event only; "
+        "use evaluator=simulation"
+    )

@@ -88,7 +88,9 @@ def test_theory_does_not_hold_for_events_only_at_arrivals():
     workload, chains = SyntheticWorkload(Poisson(), 100, 2, 2), chains_of(np.random.default_rng(363))
     assert theory_holds(chains.under(JFFC), workload)
     assert not theory_holds(chains.under(JFFC_PUBLISHED_CODE), workload)
-    with pytest.raises(NotApplicableError, match=r"JFFC after every event only; use evaluator=simulation$"):
+    with pytest.raises(
+        NotApplicableError, match=r"JFFC or thresholds after every event only; use evaluator=simulation$"
+    ):
         require_theory("exact", chains.under(JFFC_PUBLISHED_CODE), workload)
 
 

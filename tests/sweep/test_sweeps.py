@@ -179,10 +179,8 @@ def test_a_point_that_does_not_apply_is_skipped_with_a_reason(tmp_path):
     done = sweep(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     assert "2 skipped" in done.stdout
-    assert (
-        "holds for Poisson arrivals, exponential sizes and JFFC after every event only; use evaluator=simulation"
-        in done.stdout
-    )
+    reason = "holds for Poisson arrivals, exponential sizes, and JFFC or thresholds after every event only"
+    assert f"{reason}; use evaluator=simulation" in done.stdout
 
 
 def test_a_single_point_prints_its_card(tmp_path):
