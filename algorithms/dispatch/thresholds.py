@@ -17,7 +17,7 @@ from system.dispatch import DISPATCH, Dispatch
 
 @compiled(DISPATCH)
 def thresholds(busy, queued, waiting, capacity, rate_per_s, settings, uniform):  # type: ignore[no-untyped-def]
-    """Return the fastest chain with room if enough jobs wait, else -1.
+    """Return the fastest chain with room, or -1 below its threshold.
 
     `settings` are the thresholds, ascending. `waiting` counts the job at the head, too, so a job that finds an empty
     queue starts on a chain with θ = 0. If the fastest chain with room may not be used, no slower one may.
@@ -29,10 +29,13 @@ def thresholds(busy, queued, waiting, capacity, rate_per_s, settings, uniform): 
 
 
 def thresholds_dispatch(settings_of: Callable[[Composition], ArrayLike]) -> Dispatch:
-    """Return the policy; `settings_of` gives the (K,) thresholds for the chains of a layout."""
+    """Return the policy with the thresholds of each layout.
+
+    `settings_of` returns (K,) thresholds for the chains of a layout.
+    """
     return Dispatch(thresholds, work_conserving=False, deterministic=True, settings_of=settings_of)
 
 
 def is_thresholds(rule: object) -> bool:
-    """Return whether the rule of a layout is this policy, called after every event."""
+    """Return whether a rule is this policy, called after every event."""
     return isinstance(rule, Dispatch) and rule.policy is thresholds and rule.looks == "events"

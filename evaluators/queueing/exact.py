@@ -134,7 +134,7 @@ def _threshold_jobs(chains: RatedChains, rate: Floats, thresholds: Ints, nodes: 
 
 
 def _most_jobs(nodes: int) -> int:
-    """Return how many jobs a system may hold, to be solved in seconds."""
+    """Return the jobs that a system may hold at most."""
     return EXACT_SLOTS * EXACT_NODES**2 // max(nodes, EXACT_NODES) ** 2
 
 
@@ -179,13 +179,13 @@ def _jobs(chains: RatedChains, blocked: float, taken: Floats) -> _Jobs:
 
 
 def _exponential(chains: RatedChains, jobs: _Jobs) -> ExponentialWaits:
-    """Return the waits of JFFC with the chains in the order of the input."""
+    """Return the waits of JFFC, in the input's order."""
     by_chain = jobs.waiting * chains.rate_per_s * chains.capacity / chains.total_rate_per_s
     return ExponentialWaits(jobs.waiting, chains.spare_rate_per_s, by_chain[np.argsort(chains.input_index)])
 
 
 def _response(chains: RatedChains, jobs: _Jobs, error: float, waits: Waits, bounds: ResponseBounds) -> ExactResponse:
-    """Return the result with the chains in the order of the input."""
+    """Return the result in the input's order."""
     back = np.argsort(chains.input_index)  # restores the order of the input
     return ExactResponse(
         chains.arrival_rate_per_s,
@@ -203,7 +203,7 @@ def _response(chains: RatedChains, jobs: _Jobs, error: float, waits: Waits, boun
 
 
 def _within_bounds(mean_s: float, bounds: ResponseBounds) -> float:
-    """Return a mean that rounding errors do not carry out of bounds.
+    """Return a mean without rounding errors beyond its bounds.
 
     Raises `AccuracyError` if it is farther outside.
     """

@@ -27,7 +27,7 @@ class Waits(Protocol):
         """Return P(waiting time > `time_s`)."""
 
     def quantile_s(self, q: float) -> float:
-        """Return the time that a share `q` of the jobs does not exceed."""
+        """Return the waiting time at the quantile `q`."""
 
     def stage_tail(self, time_s: float, stage_rate_per_s: Floats) -> float:
         """Return P(a job waits, and wait + stage > `time_s`).
@@ -54,7 +54,7 @@ class ExponentialWaits:
         return self.probability * float(np.exp(-self.spare_rate_per_s * time_s))
 
     def quantile_s(self, q: float) -> float:
-        """Return the time that a share `q` of the jobs does not exceed."""
+        """Return the waiting time at the quantile `q`."""
         return float(np.log(self.probability / (1 - q))) / self.spare_rate_per_s
 
     def stage_tail(self, time_s: float, stage_rate_per_s: Floats) -> float:

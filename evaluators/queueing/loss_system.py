@@ -55,7 +55,7 @@ def beyond_slot(arrival_rate: float, s: float, g: float, shifted: float, rate: f
 
 @compiled(creates_arrays=True)
 def nodes_above(arrival_rate: float, least: float, nodes: int) -> tuple[Floats, Floats, Floats]:
-    """Return the nodes s >= `least`, their v, and the weights of interpolation (nodes,)."""
+    """Return nodes s >= `least`, their v, and interpolation weights (nodes,)."""
     half = np.log1p(arrival_rate / least) / 2  # v runs from -2 half, at the least s, to 0
     angle = (2 * np.arange(nodes) + 1) * np.pi / (2 * nodes)
     v = half * (np.cos(angle) - 1)
@@ -66,16 +66,16 @@ def nodes_above(arrival_rate: float, least: float, nodes: int) -> tuple[Floats, 
 
 @compiled(creates_arrays=True)
 def shift_by(rate: float, arrival_rate: float, s: Floats, v: Floats, weight: Floats) -> Floats:
-    """Return the matrix (nodes + 1, nodes) that shifts g by a rate μ.
+    """Return a matrix (nodes + 1, nodes) that shifts g.
 
-    It takes g at the nodes s to g(s + μ) and, in the last row, to g(μ).
+    It takes g at the nodes s to g(s + μ), with the rate μ, and, in the last row, to g(μ).
     """
     return _interpolation(-np.log1p(arrival_rate / (np.append(s, 0.0) + rate)), v, weight)
 
 
 @compiled(creates_arrays=True)
 def add_slot(g: Floats, s: Floats, shift: Floats, shifted: Floats, rate: float, arrival_rate: float) -> float:
-    """Add a slot to g at the nodes, and return h(μ) before.
+    """Add a slot to g, and return h(μ) before.
 
     `shifted` (nodes + 1,) is overwritten.
     """

@@ -124,21 +124,21 @@ def _queue(layout: Layout) -> tuple[float, NDArray[np.float64], NDArray[np.int64
 
 
 def theory_holds(layout: Layout, workload: Workload) -> bool:
-    """Return whether arrivals are Poisson, sizes exponential and jobs dispatched by JFFC or thresholds.
+    """Return whether `steady_state` holds.
 
-    The policy must be called after every event.
+    Arrivals must be Poisson, sizes exponential, and jobs dispatched by JFFC or thresholds after every event.
     """
     return (is_jffc(layout.rule) or is_thresholds(layout.rule)) and is_poisson_exponential(workload)
 
 
 def require_theory(evaluator: str, layout: Layout, workload: Workload) -> None:
-    """Raise `NotApplicableError` unless the theory holds for the layout and the workload."""
+    """Raise `NotApplicableError` unless `theory_holds`."""
     if not theory_holds(layout.composition(), workload):
         raise _not_applicable(evaluator, ", and JFFC or thresholds")
 
 
 def require_jffc(evaluator: str, layout: Layout, workload: Workload) -> None:
-    """Raise `NotApplicableError` unless the theory holds for the layout and the workload, with JFFC."""
+    """Raise `NotApplicableError` unless the theory of JFFC holds."""
     if not (theory_holds(layout.composition(), workload) and is_jffc(layout.rule)):
         raise _not_applicable(evaluator, " and JFFC")
 

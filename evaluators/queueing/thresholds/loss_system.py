@@ -31,7 +31,7 @@ MEANS = 3
 def threshold_system(
     arrival_rate: float, rate: Floats, capacity: Ints, thresholds: Ints, nodes: int, most_jobs: int
 ) -> tuple[Floats, Floats, Floats]:
-    """Return the means (MEANS,) of the loss system, and two arrays (K,).
+    """Return the loss system's means (MEANS,) and two arrays (K,).
 
     The arrays are the mean numbers of busy slots, and the shares of the jobs that start on each chain at once. The
     rates descend and the thresholds ascend from 0. All means are NaN if the part of the system that jobs reach holds

@@ -32,7 +32,7 @@ def best_thresholds(arrival_rate: float, service_rates: ArrayLike, capacities: A
 
 
 def thresholds_of(chains: Composition) -> Ints:
-    """Return the best thresholds (K,) of a composition at its rate.
+    """Return a composition's best thresholds (K,) at its rate.
 
     They are 0, as in JFFC, if the chains do not carry the rate: then more jobs than any threshold wait in the end.
     """
@@ -69,7 +69,7 @@ def _descend(arrival_rate: float, rate: Floats, capacity: Ints, excursion: float
 
 @compiled(creates_arrays=True)
 def _moved(thresholds: Ints, k: int, step: int) -> Ints:
-    """Return ascending thresholds, of which that of chain k moves by a step."""
+    """Return ascending thresholds after a step of chain k."""
     value = min(max(thresholds[k] + step, 0), MOST_JOBS)
     trial = thresholds.copy()
     for j in range(thresholds.size):

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,6 +17,7 @@ from system.errors import NotApplicableError
 
 Floats = NDArray[np.float64]
 Slots = tuple[int, ...]
+State = TypeVar("State", bound=Hashable)
 
 MOST_STATES = 30_000
 
@@ -31,7 +32,7 @@ class Rules(NamedTuple):
     thresholds: Slots
 
     def start(self, busy: Slots, waiting: int) -> int | None:
-        """Return the chain on which the head of the queue starts; None if it waits."""
+        """Return the chain on which the head starts, if any."""
         for k, (jobs, most) in enumerate(zip(busy, self.capacity, strict=True)):
             if jobs < most:
                 return k if waiting > self.thresholds[k] else None
@@ -44,9 +45,9 @@ class Rules(NamedTuple):
 
 
 def whole_moves(rules: Rules, state: tuple[Slots, int]) -> Iterator[tuple[float, tuple[Slots, int]]]:
-    """Yield the rates and next states of (busy slots of each chain, waiting jobs).
+    """Yield the rates and next states of the loss system.
 
-    Arrivals that find all slots busy and as many jobs waiting as the last threshold are lost.
+    A state is (busy slots of each chain, waiting jobs). Arrivals to the last state are lost.
     """
     busy, waiting = state
     if (busy, waiting) != (rules.capacity, rules.thresholds[-1]):
@@ -57,7 +58,7 @@ def whole_moves(rules: Rules, state: tuple[Slots, int]) -> Iterator[tuple[float,
 
 
 def _after(rules: Rules, busy: Slots, waiting: int) -> tuple[Slots, int]:
-    """Return the state once the head of the queue has started, if it does."""
+    """Return the state once the head has started, or waits."""
     k = rules.start(busy, waiting)
     return (busy, waiting) if k is None else (_changed(busy, k, 1), waiting - 1)
 
@@ -80,7 +81,10 @@ class Tagged(NamedTuple):
 
 
 def tagged_moves(rules: Rules, job: Tagged) -> Iterator[tuple[float, Tagged | int]]:
-    """Yield the rates and next states of a waiting job; a number is the chain on which it starts."""
+    """Yield the rates and next states of a waiting job.
+
+    A number is the chain on which it starts.
+    """
     most = rules.thresholds[-1]
     if job.behind < most:
         yield rules.arrival_rate, _then(rules, job._replace(behind=job.behind + 1))
@@ -93,7 +97,10 @@ def tagged_moves(rules: Rules, job: Tagged) -> Iterator[tuple[float, Tagged | in
 
 
 def _then(rules: Rules, job: Tagged) -> Tagged | int:
-    """Return the state once the head of the queue has started, if it does, or the chain if the head is the job."""
+    """Return the state once the head has started, or waits.
+
+    If the job is the head, return the chain on which it starts.
+    """
     k = rules.start(job.busy, job.ahead + 1 + job.behind)
     if k is None:
         return job
@@ -101,17 +108,17 @@ def _then(rules: Rules, job: Tagged) -> Tagged | int:
 
 
 @dataclass(frozen=True)
-class Listed:
+class Listed(Generic[State]):
     """The states that some states reach, and the moves between them; an int is an end, not a state."""
 
-    index: dict[Hashable, int]
+    index: dict[State, int]
     flow: sp.csr_array  # (n, n) rates
     ends: sp.csr_array  # (n, K) rates
 
     @classmethod
     def from_roots(
-        cls, roots: Iterable[Hashable], moves: Callable[[Hashable], Iterator[tuple[float, Hashable]]], end_count: int
-    ) -> "Listed":
+        cls, roots: Iterable[State], moves: Callable[[State], Iterator[tuple[float, State | int]]], end_count: int
+    ) -> "Listed[State]":
         """List all states; raise `NotApplicableError` above `MOST_STATES`."""
         front = list(dict.fromkeys(roots))
         index = {state: i for i, state in enumerate(front)}
@@ -128,18 +135,22 @@ class Listed:
                     front.append(target)
                 inside.append((rate, index[state], index[target]))
             if len(index) > MOST_STATES:
-                raise NotApplicableError(
-                    f"thresholds: percentiles and tails are known where at most {MOST_STATES:,} states can be listed, and "
-                    "this system has more; ask for means only (evaluator.quantiles=[]) or use evaluator=simulation"
-                )
+                raise _too_many_states()
         return cls(index, _matrix(inside, len(index), len(index)), _matrix(ends, len(index), end_count))
 
     def stationary(self) -> Floats:
-        """Return the stationary probability of each state; the first one recurs."""
+        """Return stationary probabilities; the first state must recur."""
         transposed = sp.csc_array(self.flow - sp.diags_array(self.flow.sum(axis=1))).T.tocsc()
         solve = splu(transposed[1:, 1:], diag_pivot_thresh=0.0, options={"SymmetricMode": True}).solve
         weight = np.concatenate([[1.0], solve(-transposed[1:, [0]].toarray().ravel())])
         return weight / weight.sum()
+
+
+def _too_many_states() -> NotApplicableError:
+    return NotApplicableError(
+        f"thresholds: percentiles are known for systems of at most {MOST_STATES:,} states, and this has more; ask for "
+        "means only (evaluator.quantiles=[]) or use evaluator=simulation"
+    )
 
 
 def _matrix(entries: list[tuple[float, int, int]], rows: int, columns: int) -> sp.csr_array:
@@ -148,7 +159,7 @@ def _matrix(entries: list[tuple[float, int, int]], rows: int, columns: int) -> s
 
 
 def waits_of(rules: Rules) -> dict[Tagged, float]:
-    """Return the share of all jobs that begin to wait in each state."""
+    """Return the shares of jobs that begin to wait, by state."""
     empty = ((0,) * len(rules.capacity), 0)
     whole = Listed.from_roots([empty], partial(whole_moves, rules), len(rules.capacity))
     full, most, share = (rules.capacity, rules.thresholds[-1]), rules.thresholds[-1], whole.stationary()

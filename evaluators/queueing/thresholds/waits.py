@@ -16,7 +16,7 @@ from scipy.special import gammaln, xlogy
 
 from evaluators.queueing.chains import RatedChains
 from evaluators.queueing.exact_response import quantile
-from evaluators.queueing.thresholds.states import Listed, Rules, Tagged, tagged_moves, waits_of, whole_moves
+from evaluators.queueing.thresholds.states import Listed, Rules, Tagged, tagged_moves, waits_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,11 +32,14 @@ class _Starts(NamedTuple):
 
     @property
     def waiting(self) -> Floats:
-        """Return (N + 1,) the share of all jobs that still wait after each number of events."""
+        """Return (N + 1,) shares that wait after each event."""
         return self.share[::-1].sum(axis=1).cumsum()[::-1] - self.share.sum(axis=1)
 
     def in_stage(self, stage_rate_per_s: Floats) -> Floats:
-        """Return (N + 1, K) the shares in a stage with these rates <= Λ (K,) after the wait."""
+        """Return (N + 1, K) shares in the later stage.
+
+        Its rates (K,) are at most Λ; it begins when the wait ends.
+        """
         stays, present = 1 - stage_rate_per_s / self.rate_per_s, self.share.copy()
         for events in range(1, len(present)):
             present[events] += stays * present[events - 1]
@@ -63,7 +66,7 @@ class ThresholdWaits:
         return float(weight[known] @ starts.waiting[events[known]])
 
     def quantile_s(self, q: float) -> float:
-        """Return the time that a share `q` of the jobs does not exceed."""
+        """Return the waiting time at the quantile `q`."""
         return quantile(self.tail, q, self.mean_s)
 
     def stage_tail(self, time_s: float, stage_rate_per_s: Floats) -> float:
@@ -93,13 +96,13 @@ class ThresholdWaits:
         stays = 1 - out / rate
         share, now = [np.zeros(self.chains.capacity.size)], first
         while now.sum() > REST:
-            share.append(ends @ now)
+            share.append(np.asarray(ends @ now))
             now = inside @ now + stays * now
         return _Starts(rate, np.array(share))
 
     @cached_property
-    def _tagged(self) -> tuple[Listed, Floats]:
-        """Return the states of a waiting job, and the share of all jobs that begin in each."""
+    def _tagged(self) -> tuple[Listed[Tagged], Floats]:
+        """Return a waiting job's states and the shares beginning there."""
         chains = self.chains
         rules = Rules(
             chains.arrival_rate_per_s,
@@ -117,7 +120,7 @@ class ThresholdWaits:
 
 
 def _poisson(mean: float) -> tuple[Ints, Floats]:
-    """Return the numbers of events that are likely, and their probabilities."""
+    """Return likely numbers of events and their probabilities."""
     reach = 12 * np.sqrt(mean) + 60
     events = np.arange(max(0, int(mean - reach)), int(mean + reach))
     return events, np.exp(xlogy(events, mean) - mean - gammaln(events + 1))

@@ -9,13 +9,13 @@ from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import expm_multiply, splu
 
 from algorithms.dispatch.thresholds import thresholds as policy
 from tests.support.oracles.instances import Queue
 
 State = tuple[tuple[int, ...], int]
-LOG_TAIL = np.log(1e-20)
+LOG_TAIL = np.log(1e-20)  # as in evaluators.queueing.markov
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ThresholdChain:
     thresholds: np.ndarray
 
     def after(self, busy: tuple[int, ...], waiting: int) -> tuple[State, list[int]]:
-        """Return the state once the policy has returned -1, and the started chains."""
+        """Return the state after all starts, and the started chains."""
         now, starts, settings = np.array(busy), [], self.thresholds.astype(float)
         while waiting > 0:
             k = policy(now, now * 0, waiting, self.queue.capacities, self.queue.service_rates, settings, 0.5)
@@ -37,7 +37,7 @@ class ThresholdChain:
         return (tuple(now.tolist()), waiting), starts
 
     def moves(self, state: State) -> list[tuple[float, State, list[int]]]:
-        """Return the rate, the next state and the started chains of each event."""
+        """Return rates, next states and started chains."""
         busy, waiting = state
         events = [(self.queue.arrival_rate, *self.after(busy, waiting + 1))]
         for k, jobs in enumerate(busy):
@@ -53,7 +53,7 @@ class ThresholdChain:
 
     @cached_property
     def states(self) -> dict[State, int]:
-        """Return the index of each state that the empty system reaches."""
+        """Return the index of each reached state."""
         empty = ((0,) * self.thresholds.size, 0)
         index, front = {empty: 0}, [empty]
         while front:
@@ -89,3 +89,49 @@ class ThresholdChain:
     def waiting_probability(self) -> float:
         waits = [self.after(busy, waiting + 1)[0][1] > 0 for busy, waiting in self.states]
         return float(self.probability @ np.array(waits))
+
+    def response_tail(self, time_s: float) -> float:
+        """Return P(response time > `time_s`) by the matrix exponential.
+
+        It follows a job in all states of the whole chain, with the number of jobs ahead, up to the cut of the queue.
+        """
+        begin, moves = self._begin(), self._job_moves
+        index, front = {state: i for i, state in enumerate(begin)}, list(begin)
+        edges: list[tuple[int, int, float]] = []
+        while front:
+            job = front.pop()
+            for rate, to in moves(job):
+                if to not in index:
+                    index[to] = len(index)
+                    front.append(to)
+                edges.append((index[to], index[job], rate))
+        target, origin, rate = (np.array(column) for column in zip(*edges, strict=True))
+        flow = sp.csc_array((rate, (target, origin)), shape=(len(index),) * 2)
+        share = np.zeros(len(index))
+        for job, probability in begin.items():
+            share[index[job]] = probability
+        then = expm_multiply((flow - sp.diags_array(flow.sum(axis=0))) * time_s, share)
+        return float(then.sum() - then[index["gone"]])
+
+    def _begin(self) -> dict[object, float]:
+        """Return the probability of each state of an arriving job."""
+        begin: dict[object, float] = {}
+        for (busy, waiting), i in self.states.items():
+            state, starts = self.after(busy, waiting + 1)
+            job: object = ("served", starts[waiting]) if len(starts) > waiting else (state, waiting - len(starts))
+            begin[job] = begin.get(job, 0.0) + self.probability[i]
+        return begin
+
+    def _job_moves(self, job: tuple) -> list[tuple[float, object]]:
+        """Return the rates and next states of a job."""
+        if job == "gone":
+            return []
+        if job[0] == "served":
+            return [(self.queue.service_rates[job[1]], "gone")]
+        state, ahead = job
+        moves: list[tuple[float, object]] = []
+        for rate, to, starts in self.moves(state):
+            if to in self.states:
+                served = len(starts) > ahead
+                moves.append((rate, ("served", starts[ahead]) if served else (to, ahead - len(starts))))
+        return moves

@@ -13,7 +13,10 @@ LOG_TAIL = np.log(1e-13)
 
 
 def optimal_response_s(queue: Queue) -> float:
-    """Return the least mean response time; arrivals beyond a long queue are lost."""
+    """Return the least mean response time.
+
+    Arrivals beyond a long queue are lost.
+    """
     load = queue.arrival_rate / float(queue.service_rates @ queue.capacities)
     longest = int(np.ceil(LOG_TAIL / np.log(load))) + 20
     shape = (*(queue.capacities + 1), longest + 1)
@@ -30,15 +33,15 @@ def optimal_response_s(queue: Queue) -> float:
 def _evaluated(
     queue: Queue, states: np.ndarray, shape: tuple[int, ...], following: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Return the mean number of jobs under a policy, and the bias of each state after a decision."""
+    """Return a policy's mean number of jobs and bias (n,)."""
     busy, waiting = states[:, :-1], states[:, -1]
     size = len(states)
     arrives = np.ravel_multi_index((*busy.T, np.minimum(waiting + 1, shape[-1] - 1)), shape)
     moves = [(np.arange(size), arrives, np.full(size, queue.arrival_rate))]
     for k, rate in enumerate(queue.service_rates):
-        some = np.flatnonzero(busy[:, k] > 0)
-        fewer = busy[some] - (np.arange(busy.shape[1]) == k)
-        moves.append((some, np.ravel_multi_index((*fewer.T, waiting[some]), shape), rate * busy[some, k]))
+        serving = np.flatnonzero(busy[:, k] > 0)
+        fewer = busy[serving] - (np.arange(busy.shape[1]) == k)
+        moves.append((serving, np.ravel_multi_index((*fewer.T, waiting[serving]), shape), rate * busy[serving, k]))
     origin, target, rate = (np.concatenate(column) for column in zip(*moves, strict=True))
     flow = sp.csc_array((rate, (origin, following[target])), shape=(size, size))
     generator = flow - sp.diags_array(flow.sum(axis=1))
@@ -49,7 +52,7 @@ def _evaluated(
 
 
 def _improved(bias: np.ndarray, queue: Queue, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the best state after the decision for each state before it."""
+    """Return the best decision for each state (n,)."""
     value, choice = bias.copy(), np.arange(bias.size).reshape(shape)
     for waiting in range(1, shape[-1]):  # a start leads to a state with fewer waiting jobs
         for k in range(queue.capacities.size):
