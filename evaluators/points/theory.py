@@ -10,11 +10,14 @@ from algorithms.placement.reservation import needed_chains
 from evaluators.points.case import Draw, Measurement
 from evaluators.points.metrics import Answer
 from evaluators.points.report import Report
+from evaluators.queueing.bound import response_bound_s
+from evaluators.queueing.certificate.certificate import Certificate
+from evaluators.queueing.certificate.hosts import hosts_of
 from evaluators.queueing.floor import response_floor_s
 from evaluators.queueing.interference import interference, require_poisson
 from evaluators.queueing.steady_state import bounds_s, markov_chain, require_jffc, require_theory, steady_state
 from system import InputError, NotApplicableError
-from system.checks import require_one_of, require_share
+from system.checks import require_not_negative, require_one_of, require_share
 from system.composition import Composition
 from system.layout import Layout
 from system.random_streams import deterministic, is_deterministic
@@ -72,11 +75,53 @@ def response_floor(draw: Draw, replication: int) -> list[Measurement]:
 
     It shows how much there is left to gain.
     """
+    _require_poisson_exponential("floor", draw)
+    return [Measurement("response_floor_s", response_floor_s(draw.system))]
+
+
+def _require_poisson_exponential(evaluator: str, draw: Draw) -> None:
+    """Raise `NotApplicableError` unless arrivals are Poisson and sizes exponential."""
     if not is_poisson_exponential(draw.case.workload):
         raise NotApplicableError(
-            "evaluator = floor: holds for Poisson arrivals and exponential sizes only; use evaluator=simulation"
+            f"evaluator = {evaluator}: holds for Poisson arrivals and exponential sizes only; use evaluator=simulation"
         )
-    return [Measurement("response_floor_s", response_floor_s(draw.system))]
+
+
+@dataclass(frozen=True)
+class BoundEvaluator:
+    """The certificate: what no composition of the servers and no dispatch policy can beat.
+
+    `branches` is how often the possible placements are divided for a closer bound, which suits up to ten servers.
+    """
+
+    deterministic: ClassVar[bool] = True
+    uses_jobs: ClassVar[bool] = False
+
+    branches: int = 0
+
+    def __post_init__(self) -> None:
+        require_not_negative(branches=self.branches)
+
+    @property
+    def varies_with(self) -> Literal["draw"]:
+        """Return `draw`: theory needs no jobs."""
+        return "draw"
+
+    def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
+        """Compute the bounds of one draw.
+
+        Raises `NotApplicableError` unless arrivals are Poisson and sizes exponential, and `InfeasibleError` or
+        `UnstableError` if no composition is feasible or stable.
+        """
+        _require_poisson_exponential("bound", draw)
+        certificate = Certificate(hosts_of(draw.system))
+        response = certificate.response(draw.system.arrival_rate_per_s)
+        bound_s = response_bound_s(draw.system, self.branches) if self.branches else response.bound_s
+        return [
+            Measurement("response_bound_s", bound_s),
+            Measurement("rate_bound_per_s", certificate.largest_rate_per_s),
+            Measurement("bound_looseness", response.looseness),
+        ]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The certificate: bounds that no composition and no dispatch policy can beat (docs/proofs.md)."""

@@ -1,0 +1,1 @@
+"""Plain computations of what the certificate bounds."""
