@@ -11,6 +11,7 @@ from algorithms.allocation.gca import gca
 from algorithms.dispatch.jffc import JFFC
 from evaluators.queueing import exact, markov, theorem4
 from evaluators.queueing.interference import interference, largest_rate_per_s
+from evaluators.queueing.thresholds import best_thresholds
 from system import Composition
 from system.service.steps import Steps
 from tests.benchmarks.support.benchmark import Benchmark, Peer
@@ -24,6 +25,7 @@ from workloads.drawn_lengths import DrawnLengths
 
 TOKENS = DrawnLengths(Poisson(), 1, input_tokens=2000, output_tokens=20)
 INTERFERENCE_S = 0.05  # the claim, at any of the sizes
+THRESHOLDS_S = 0.5  # the claim for 30 chains
 
 
 def formula_benchmarks(scale: Scale) -> list[Benchmark]:
@@ -43,8 +45,17 @@ def formula_benchmarks(scale: Scale) -> list[Benchmark]:
         Benchmark("exact mean", slots, "s", forty, peer=yardstick(scale, 3e-3)),
         Benchmark("exact mean", chains, "s", seconds(lambda: exact(*_queue(servers))), peer=yardstick(scale, 3.0)),
         Benchmark("Theorem 4", chains, "s", seconds(lambda: theorem4(*_queue(servers)))),
+        _thresholds(scale),
         *(_interference(servers, scale) for servers in scale.interference_servers),
     ]
+
+
+def _thresholds(scale: Scale) -> Benchmark:
+    """Measure the search for the best thresholds of 30 chains."""
+    rates, capacity = np.geomspace(1, 0.1, 30), np.tile([1, 3, 5, 7, 9], 6)
+    description = f"best thresholds of 30 chains with {capacity.sum()} slots in 30 rates, load 0.8"
+    measure = seconds(lambda: best_thresholds(0.8 * float(rates @ capacity), rates, capacity))
+    return Benchmark("thresholds", description, "s", measure, peer=yardstick(scale, THRESHOLDS_S))
 
 
 def _interference(servers: int, scale: Scale) -> Benchmark:

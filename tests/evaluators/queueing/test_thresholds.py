@@ -152,7 +152,8 @@ def one_too_early(busy, queued, waiting, capacity, rate_per_s, settings, uniform
 def scores(policy: object) -> np.ndarray:
     """Return Student's t of simulated numbers.
 
-    The exact numbers are the expectations: the mean, the share beyond the 95th percentile, the share that waits, and the share on the fastest chain.
+    Their expectations are exact: the mean, the share beyond the 95th percentile, the share that waits, and the share on
+    the fastest chain.
     """
     settings, runs = np.array([0, 1, 3]), []
     solved = exact(*THREE_CHAINS, settings)
