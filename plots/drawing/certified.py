@@ -84,6 +84,6 @@ def _rate_lines(rows: pd.DataFrame) -> list[str]:
     pairs = paired(bounds, rates, keys)
     if pairs.empty:
         return []
-    spare = pairs.assign(value=100 * (pairs["value"] * pairs[LOAD] / pairs["reference"] - 1))
+    spare = pairs.assign(value=100 * (pairs["value"] * pairs[LOAD] / pairs["reference"] - 1)).drop(columns="reference")
     mean, half_width = complete_means(spare, keys[:-1]).iloc[0][["mean", "half_width"]]
     return [f"Largest rate of any composition: at most {_text(mean, half_width)} % above the largest ν over c.", ""]

@@ -72,7 +72,7 @@ LOOKS: dict[str, Look] = {
     "a100_2g_20gb_published_code": {"color": COLOURS[3], "marker": "D", "markersize": 7, **HOLLOW},
     "proposed": {"color": COLOURS[0], "marker": "o", "linestyle": "-"},
     "proposed_tuned": {"color": COLOURS[9], "marker": "P", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
-    "proposed_exact": {"color": COLOURS[4], "marker": "v", "linestyle": "--"},
+    "proposed_exact": {"color": COLOURS[4], "marker": "v", "markersize": 9, **HOLLOW},
     "searched": {"color": COLOURS[2], "marker": "*", "markersize": 7, "linestyle": "-"},
     "bprr": {"color": COLOURS[1], "marker": "s", "linestyle": "--"},
     "petals": {"color": COLOURS[3], "marker": "D", "linestyle": ":"},

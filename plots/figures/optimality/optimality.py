@@ -19,10 +19,10 @@ from store.tables.labels import Labels
 from store.tables.reading import Results
 from store.tables.statistics import complete_means
 
-PANEL_IN = 3.6, 3.1
+PANEL_IN = 3.2, 2.9
 INTRODUCTION = (
     "Mean response times in % above the bound, which no composition of the same servers can beat under any policy.\n"
-    "Means of {draws} draws of the cluster with 95 % half-widths; a dash where a draw is unstable."
+    "Means of {draws} draws of the cluster with 95 % half-widths; a dash where a draw is unstable or not run."
 )
 
 
@@ -36,7 +36,7 @@ def draw(results: Results, labels: Labels) -> Figure:
         _draw_gaps(below, gaps(panel.rows), curves)
         below.set(ylabel="above the bound (%)")
     for axes in frames:
-        axes.set(xlabel="load (of the largest ν of Proposed)", xlim=(0, 1))
+        axes.set(xlabel="load (of the largest ν over c)", xlim=(0, 1))
     legend_below(figure, frames, MOST_COLUMNS, NOTE.format(draws=draws_in(results.points)))
     return figure
 

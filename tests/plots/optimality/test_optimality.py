@@ -38,12 +38,12 @@ def both_clusters():
     for cluster, load in ((cluster, load) for cluster in SIZES for load in ("0.5", "0.8")):
         tables += [
             rows_of(BOUND_S, cluster, load, "response_bound_s", evaluator="bound"),
-            rows_of([1.0] * 3, cluster, load, "rate_bound_per_s", evaluator="bound"),
+            rows_of([1.0, 2.0, 3.0], cluster, load, "rate_bound_per_s", evaluator="bound"),
             rows_of(1.5 * BOUND_S, cluster, load),
             rows_of([1.3, 1.2, 1.1] * BOUND_S, cluster, load, algorithm="searched"),
             rows_of(1.1 * BOUND_S, cluster, load, algorithm="searched", dispatch="mine"),
         ]
-    tables.append(rows_of([0.4] * 3, "mixed", "0.5", "arrival_rate_per_s", evaluator="composition"))
+    tables.append(rows_of([0.4, 0.8, 1.2], "mixed", "0.5", "arrival_rate_per_s", evaluator="composition"))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -82,7 +82,7 @@ def test_card_has_medians_gaps_with_intervals_and_the_largest_rate():
     # With 3 draws the half-width of 30, 20 and 10 is Student's 4.303 * 10 / sqrt(3).
     for table in (first, second):
         assert "Searched, JFFC       20.0 ± 24.8  20.0 ± 24.8" in table
-    # The largest rate over c is 0.4 / 0.5.
+    # The largest rate over c is the arrival rate over 0.5.
     assert text.count("at most 25.0 ± 0.0 % above the largest ν over c") == 1
 
 
