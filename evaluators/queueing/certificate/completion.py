@@ -50,13 +50,10 @@ class Completion:
         self._price(0.0, np.where(hosts.most > 0, 1 / hosts.share[:, 1], 0.0))
 
     def solve(self, jobs: float) -> None:
-        """Add tangents until they are close to D_n.
-
-        At the most jobs that can be in service, the bound holds for all larger numbers, too.
-        """
+        """Add tangents until they are close to D_n for a number of jobs."""
         simplex = Simplex(np.append(jobs, self._hosts.count))
         best = min(self.tangents, key=lambda tangent: tangent.rate_per_s(jobs))
-        self._keep(self._costs(best.alpha, best.prices) <= 1 + NEAR)
+        self._keep((self._costs(best.alpha, best.prices) <= 1 + NEAR) | (self._gains == 1 / self._fastest.time_s))
         for _ in range(ROUNDS):
             reached, (alpha, *prices) = simplex.solve(self._columns, self._gains)
             mixed = SMOOTHED * best.prices + (1 - SMOOTHED) * np.array(prices)
@@ -65,8 +62,6 @@ class Completion:
             if best.rate_per_s(jobs) <= reached * (1 + CONVERGED):
                 break
         self.reached[jobs] = reached
-        if jobs == self._hosts.most_jobs:
-            self.tangents.append(Tangent(0.0, best.rate_per_s(jobs), best.prices))
 
     def ways_in_use(self, jobs: float) -> tuple[Floats, Ints]:
         """Return the jobs on known ways, and their blocks.
@@ -88,7 +83,7 @@ class Completion:
         return self.tangents[-1]
 
     def _costs(self, alpha: float, prices: Floats) -> Floats:
-        """Return T_s (α + P_s) of known ways; it is 1 for those in use."""
+        """Return T_s (α + P_s) of known ways, 1 for those in use."""
         return np.asarray(self._columns @ np.append(alpha, prices) / self._gains)
 
     def _keep(self, kept: NDArray[np.bool_]) -> None:
