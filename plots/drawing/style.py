@@ -74,6 +74,7 @@ LOOKS: dict[str, Look] = {
     "proposed_tuned": {"color": COLOURS[9], "marker": "P", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
     "proposed_exact": {"color": COLOURS[4], "marker": "v", "markersize": 9, **HOLLOW},
     "searched": {"color": COLOURS[2], "marker": "*", "markersize": 7, "linestyle": "-"},
+    "searched_exact": {"color": COLOURS[1], "marker": "X", "markersize": 7, "linestyle": (0, (1, 1))},
     "bprr": {"color": COLOURS[1], "marker": "s", "linestyle": "--"},
     "petals": {"color": COLOURS[3], "marker": "D", "linestyle": ":"},
     "jffc_only": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
