@@ -5,7 +5,8 @@ DATA ?= available
 EXPERIMENTS ?= $(filter-out real_% model_limit $(BEYOND),$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 # Experiments that are not about the paper: `make beyond`.
 BEYOND ?= scale exact_trust table1_steps interference_capacity interference_response interference_chunks \
-	interference_accuracy interference_best_c interference_dispatch interference_dispatch_trace
+	interference_accuracy interference_best_c interference_dispatch interference_dispatch_trace \
+	optimality optimality_robustness
 # Experiments with real runs on this machine's CPU: `make real`.
 REAL ?= real_vs_predicted model_limit real_vs_predicted_trace real_vs_steps real_dispatch
 PRECISION ?= full
@@ -39,7 +40,8 @@ reproduce: $(INSTALLED)
 	echo "wall time: $$((swept - begin)) s of sweeps, $$(($$(date +%s) - swept)) s of figures, claims and rows"; \
 	exit $$status
 
-# What goes beyond the paper: requests that slow each other, trust in the exact theory, and growth with the cluster.
+# What goes beyond the paper: requests that slow each other, trust in the exact theory, growth with the cluster, and how far
+# schemes are from optimal.
 beyond: $(INSTALLED)
 	$(call SWEEP,$(BEYOND))
 	$(VENV)/bin/python plot.py $(call STORED,$(BEYOND)) claims --rows outputs/rows

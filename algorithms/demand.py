@@ -55,12 +55,17 @@ def total_rate_per_s(composition: Composition) -> float:
     return composition.total_rate_per_s
 
 
+def negative_total_rate_per_s(composition: Composition) -> float:
+    """Return -ν, which is least where the total service rate is largest."""
+    return -composition.total_rate_per_s
+
+
 @dataclass(frozen=True)
 class Load:
     """An arrival rate λ = load · ν, where ν is a rate of a reference scheme: by default its total service rate.
 
-    The reference uses the same cluster, so all schemes get the same rate. It must not depend on λ itself (use a fixed c
-    and the stop rule `max_chains`).
+    The reference uses the same cluster, so all schemes get the same rate. It must not depend on λ itself: use the stop
+    rule `max_chains`, and a fixed c or the c with the largest ν.
     """
 
     load: float

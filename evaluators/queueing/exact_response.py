@@ -66,7 +66,8 @@ class ExponentialWaits:
 class ExactResponse:
     """Steady state of JFFC or thresholds with Poisson arrivals and exponential sizes.
 
-    There is one central first-in, first-out queue. Times are in seconds.
+    There is one central first-in, first-out queue. Times are in seconds. Under thresholds, percentiles and tails of
+    times with a wait raise `NotApplicableError` for systems with too many states to list.
     """
 
     arrival_rate_per_s: float

@@ -22,7 +22,7 @@ NO_AXES = ("point", *MEASURED, *OF_POINT, "curve")
 EVALUATOR, SERVICE = "evaluator", "service"
 METHOD = (EVALUATOR, "metric")
 MEAN = "response_mean_s"
-FLOOR = "response_floor_s"  # a lower bound for every scheme
+FLOORS = ("response_floor_s", "response_bound_s")  # lower bounds for every scheme
 WORDS = {"response_lower_s": "lower bound", "response_upper_s": "upper bound"}  # labels of an evaluator's metrics
 NONE = ""  # replaces nan; no axis has this value
 
@@ -100,7 +100,7 @@ def curves_of(
     if one_metric:
         keys["metric"] = MEAN
     if subject != EVALUATOR:
-        keys.loc[keys["metric"] == FLOOR, subject] = NONE
+        keys.loc[keys["metric"].isin(FLOORS), subject] = NONE
     distinct = keys.drop_duplicates()
     names = _Names([dict(zip(columns, values, strict=True)) for values in distinct.to_numpy()], subject, labels)
     labelled = keys.merge(distinct.assign(curve=names.labels), on=list(distinct), how="left")
@@ -108,14 +108,14 @@ def curves_of(
 
 
 def _with_one_floor(rows: pd.DataFrame, columns: Sequence[str], subject: str) -> pd.DataFrame:
-    """Return the rows with one floor for all subjects.
+    """Return the rows with one floor of each kind for all subjects.
 
     A lower bound for every scheme is the same whatever scheme its point names. Rows with different floors are kept, and
     cannot be drawn as one curve.
     """
     cells = [column for column in dict.fromkeys([*columns, "draw", "replication"]) if column in rows]
     cells.remove(subject)
-    floors = rows[rows["metric"] == FLOOR]
+    floors = rows[rows["metric"].isin(FLOORS)]
     differing = floors.groupby(cells, dropna=False)["value"].transform("nunique") > 1
     repeated = floors.duplicated(cells) & ~differing
     return rows.drop(index=floors.index[repeated])

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from plots.drawing.curves import FLOOR, Curve, Curves, curves_of, draw_curves, mean_responses
+from plots.drawing.curves import FLOORS, Curve, Curves, curves_of, draw_curves, mean_responses
 from plots.drawing.panels import REFUSED, Panel
 from plots.drawing.style import curve, over_draws
 from store.tables.labels import Labels
@@ -43,7 +43,7 @@ def draw_schemes(axes: Axes, panel: Panel, curves: Sequence[Curve], axis: str, t
     for line in present:
         curve(axes, line.look, means[line.label], line.label)
     schemes = [line for line in present if line.is_plain]
-    floors = [means[line.label]["mean"] for line in present if FLOOR in line.rest]
+    floors = [means[line.label]["mean"] for line in present if not set(FLOORS).isdisjoint(line.rest)]
     top = _frame(axes, {line.label: means[line.label]["mean"] for line in schemes}, floors)
     notes = [_refused(line, panel, axis) | _beyond(means[line.label]["mean"], top) for line in schemes]
     _write_above(axes, list(zip(schemes, notes, strict=True)), title)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from algorithms.dispatch.least_work import least_work_dispatch
+from algorithms.dispatch.thresholds import thresholds_dispatch
 from algorithms.routing.links import RoutedComposition
 from evaluators.admission.requests import Hop, Path, RequestAdmission, Start
 from evaluators.simulation import simulate_layout
@@ -21,7 +22,11 @@ from tests.support.oracles.instances import chains_of, poisson_jobs, uneven_jobs
 from tests.support.oracles.virtual_clock import Started, VirtualClock
 from workloads.jobs import Jobs
 
-POLICIES = {**DISPATCHES, "least_work": least_work_dispatch()}
+POLICIES = {
+    **DISPATCHES,
+    "least_work": least_work_dispatch(),
+    "thresholds": thresholds_dispatch(lambda chains: np.arange(len(chains))),
+}
 
 
 def equation_2_s(coefficients_s: np.ndarray, jobs: Jobs, job: int) -> float:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from plots.drawing.curves import curves_of, distinguishing_axes, mean_responses
+from plots.drawing.curves import FLOORS, curves_of, distinguishing_axes, mean_responses
 from plots.drawing.style import LOOKS, looks_of
 from plots.figures.beyond import fig8_load, scale
 from plots.figures.paper import fig1, fig3a, fig3b, fig4, fig6b, fig8, table1
@@ -194,12 +194,13 @@ def test_marks_above_the_frame_count_refused_draws_of_points_that_were_run():
     assert all(mark.endswith(" s") for mark in (*first.values(), *second.values()) if "/" not in mark)
 
 
-def test_floor_of_several_schemes_is_one_curve_if_it_is_the_same():
-    floor = rows_of(*schemes("proposed", evaluator="floor"), metric="response_floor_s")
+@pytest.mark.parametrize("metric", FLOORS)
+def test_floor_of_several_schemes_is_one_curve_if_it_is_the_same(metric):
+    floor = rows_of(*schemes("proposed", evaluator="floor"), metric=metric)
     both = [floor, floor.assign(algorithm="mine_a", point=floor["point"] + " mine_a")]
     rows = pd.concat([rows_of(*schemes("proposed", "mine_a")), *both], ignore_index=True)
     assert legend(fig8_load.draw(results_of(rows), LABELS)) == ["Proposed", "Scheme A", "floor"]
-    other = rows.assign(value=rows["value"].where(rows["metric"].ne("response_floor_s"), np.arange(len(rows))))
+    other = rows.assign(value=rows["value"].where(rows["metric"].ne(metric), np.arange(len(rows))))
     assert "not drawn: algorithm = proposed, mine_a" in try_to_draw(fig8_load.draw, results_of(other), LABELS)
 
 

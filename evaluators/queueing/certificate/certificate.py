@@ -25,31 +25,37 @@ class Certificate:
     """
 
     def __init__(self, hosts: Hosts) -> None:
+        self._most_jobs = hosts.most_jobs
         self.completion = Completion(hosts)
         self.completion.solve(hosts.most_jobs)
 
     @property
     def largest_rate_per_s(self) -> float:
         """Return the bound on the largest rate."""
-        return self._envelope.largest_rate_per_s
+        return self._envelope().largest_rate_per_s
 
     def response(self, arrival_rate_per_s: float) -> ResponseBound:
         """Return the bound on the mean response time.
 
         Raises `UnstableError` if no composition serves the rate.
         """
-        if arrival_rate_per_s >= self.largest_rate_per_s:
-            raise UnstableError(
-                f"arrival_rate_per_s = {arrival_rate_per_s:g}: no composition serves more than "
-                f"{self.largest_rate_per_s:g}/s on these servers; lower the rate or add servers"
-            )
         for _ in range(NUMBERS):
-            looseness, jobs = self._envelope.looseness(arrival_rate_per_s, self.completion.reached)
+            envelope = self._envelope_above(arrival_rate_per_s)
+            looseness, jobs = envelope.looseness(arrival_rate_per_s, self.completion.reached)
             if looseness < LOOSENESS:
                 break
             self.completion.solve(jobs)
-        return ResponseBound(self._envelope.response_s(arrival_rate_per_s), looseness)
+        return ResponseBound(self._envelope_above(arrival_rate_per_s).response_s(arrival_rate_per_s), looseness)
 
-    @property
+    def _envelope_above(self, arrival_rate_per_s: float) -> Envelope:
+        """Return the envelope; raise `UnstableError` unless it exceeds the rate."""
+        envelope = self._envelope()
+        if arrival_rate_per_s >= envelope.largest_rate_per_s:
+            raise UnstableError(
+                f"arrival_rate_per_s = {arrival_rate_per_s:g}: no composition serves more than "
+                f"{envelope.largest_rate_per_s:g}/s on these servers; lower the rate or add servers"
+            )
+        return envelope
+
     def _envelope(self) -> Envelope:
-        return Envelope(self.completion.tangents)
+        return Envelope(self.completion.tangents, self._most_jobs)

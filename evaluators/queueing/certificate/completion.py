@@ -8,6 +8,7 @@ By duality, D_m <= α m + Σ β for every m as soon as 1/T_s <= α + Σ_j β_j s
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluators.queueing.certificate.hosts import Floats, Hosts, Ints
 from evaluators.queueing.certificate.simplex import Simplex
@@ -16,6 +17,7 @@ from system.errors import InfeasibleError
 
 CONVERGED = 1e-4  # relative difference of a bound from the rate that known ways reach
 ROUNDS = 300  # of prices, for one number of jobs
+NEAR = 0.1  # relative cost beyond which a way is forgotten before another number of jobs is solved for
 SMOOTHED = 0.6  # weight of the best prices so far, beside those of the known ways
 LEAST_ALPHA = 1e-12  # relative to that of the fastest way alone; a smaller one is a rounding error
 
@@ -48,12 +50,10 @@ class Completion:
         self._price(0.0, np.where(hosts.most > 0, 1 / hosts.share[:, 1], 0.0))
 
     def solve(self, jobs: float) -> None:
-        """Add tangents until they are close to D_n.
-
-        At the most jobs that can be in service, the bound holds for all larger numbers, too.
-        """
+        """Add tangents until they are close to D_n for a number of jobs."""
         simplex = Simplex(np.append(jobs, self._hosts.count))
         best = min(self.tangents, key=lambda tangent: tangent.rate_per_s(jobs))
+        self._keep((self._costs(best.alpha, best.prices) <= 1 + NEAR) | (self._gains == 1 / self._fastest.time_s))
         for _ in range(ROUNDS):
             reached, (alpha, *prices) = simplex.solve(self._columns, self._gains)
             mixed = SMOOTHED * best.prices + (1 - SMOOTHED) * np.array(prices)
@@ -62,8 +62,6 @@ class Completion:
             if best.rate_per_s(jobs) <= reached * (1 + CONVERGED):
                 break
         self.reached[jobs] = reached
-        if jobs == self._hosts.most_jobs:
-            self.tangents.append(Tangent(0.0, best.rate_per_s(jobs), best.prices))
 
     def ways_in_use(self, jobs: float) -> tuple[Floats, Ints]:
         """Return the jobs on known ways, and their blocks.
@@ -77,12 +75,21 @@ class Completion:
     def _price(self, alpha: float, prices: Floats) -> Tangent:
         """Add ways for which prices are too low; return the tangent."""
         alpha = alpha if alpha * self._fastest.time_s > LEAST_ALPHA else 0.0
-        known = float((self._columns @ np.append(alpha, prices) / self._gains).min())
+        known = float(self._costs(alpha, prices).min())
         pricing = Pricing(self._hosts, self._fastest, alpha, prices, known)
         self._add(pricing.ways)
         suited = prices / pricing.least
         self.tangents.append(Tangent(alpha / pricing.least, float(suited @ self._hosts.count), suited))
         return self.tangents[-1]
+
+    def _costs(self, alpha: float, prices: Floats) -> Floats:
+        """Return T_s (α + P_s) of known ways, 1 for those in use."""
+        return np.asarray(self._columns @ np.append(alpha, prices) / self._gains)
+
+    def _keep(self, kept: NDArray[np.bool_]) -> None:
+        """Forget all but some of the known ways."""
+        self._ways = {key: way for (key, way), keep in zip(self._ways.items(), kept.tolist(), strict=True) if keep}
+        self._gains, self._columns = self._gains[kept], self._columns[kept]
 
     def _add(self, ways: list[Way]) -> None:
         """Add ways that are not known yet."""

@@ -12,19 +12,21 @@ import numpy as np
 from evaluators.queueing.certificate.completion import Tangent
 from evaluators.queueing.certificate.hosts import Floats
 from evaluators.queueing.theorem4 import theorem4
-from system.limits import SUMMED_SLOTS
+
+STATES = 1_000_000  # numbers of jobs of which the next one to solve for is chosen
+FURTHER = 10_000  # jobs beyond twice those that leave as fast as others come; the steady state has hardly any
 
 
 class Envelope:
-    """The least of tangents, of which one at least has alpha = 0."""
+    """The least of tangents; beyond `most_jobs`, which can be in service at a time, it is constant."""
 
-    def __init__(self, tangents: Iterable[Tangent]) -> None:
-        self.tangents = _lowest(tangents)
+    def __init__(self, tangents: Iterable[Tangent], most_jobs: int) -> None:
+        self._tangents, self._most_jobs = _lowest(tangents), float(most_jobs)
 
     @property
     def largest_rate_per_s(self) -> float:
         """Return the bound on all completion rates."""
-        return self.tangents[-1].fixed
+        return float(self._rate_per_s[-1])
 
     def response_s(self, arrival_rate_per_s: float) -> float:
         """Return E[N]/λ of the birth-death process; raise as `theorem4` does."""
@@ -38,11 +40,16 @@ class Envelope:
         `reached` has completion rates of known ways, by numbers of jobs. The share is to first order in their
         differences from U. The number of jobs whose rate matters most comes with it.
         """
-        jobs = np.arange(1.0, min(self._knots[-1], SUMMED_SLOTS) + 1)
+        needed = float(
+            np.interp(arrival_rate_per_s, self._rate_per_s, self._knots)
+        )  # jobs that leave as fast as others come
+        last = min(self._knots[-1], 2 * needed + FURTHER)
+        step = float(np.ceil(last / STATES))
+        jobs = np.arange(1.0, last + 1, step)
         upper = np.interp(jobs, self._knots, self._rate_per_s)
         known = sorted(reached)
         lower = np.interp(jobs, known, [reached[number] for number in known])
-        effects = _effects(arrival_rate_per_s, upper) * (1 - np.minimum(lower / upper, 1.0))
+        effects = _effects(arrival_rate_per_s, jobs, upper) * (1 - np.minimum(lower / upper, 1.0))
         effects[np.isin(jobs, known)] = 0.0
         return float(effects.sum()), float(jobs[effects.argmax()])
 
@@ -52,13 +59,14 @@ class Envelope:
 
         They begin at 0; beyond the last, U is constant.
         """
-        bends = np.array([_bend(*pair) for pair in zip(self.tangents, self.tangents[1:], strict=False)])
-        return np.unique(np.concatenate([[0.0], np.floor(bends), np.floor(bends) + 1]))
+        bends = np.array([_bend(*pair) for pair in zip(self._tangents, self._tangents[1:], strict=False)])
+        knots = np.concatenate([[0.0], np.floor(bends), np.floor(bends) + 1])
+        return np.unique(np.append(knots[knots < self._most_jobs], self._most_jobs))
 
     @cached_property
     def _rate_per_s(self) -> Floats:
         """Return U at the knots."""
-        return np.array([min(tangent.rate_per_s(knot) for tangent in self.tangents) for knot in self._knots])
+        return np.array([min(tangent.rate_per_s(knot) for tangent in self._tangents) for knot in self._knots])
 
 
 def _lowest(tangents: Iterable[Tangent]) -> list[Tangent]:
@@ -70,8 +78,6 @@ def _lowest(tangents: Iterable[Tangent]) -> list[Tangent]:
         while len(lowest) > 1 and _bend(lowest[-2], tangent) <= _bend(lowest[-2], lowest[-1]):
             lowest.pop()
         lowest.append(tangent)
-        if tangent.alpha == 0:
-            break
     return lowest
 
 
@@ -80,18 +86,17 @@ def _bend(first: Tangent, second: Tangent) -> float:
     return (second.fixed - first.fixed) / (first.alpha - second.alpha)
 
 
-def _effects(arrival_rate_per_s: float, death_rate_per_s: Floats) -> Floats:
+def _effects(arrival_rate_per_s: float, jobs: Floats, death_rate_per_s: Floats) -> Floats:
     """Return the relative effects of the death rates on E[N].
 
-    It is the relative fall of E[N] for a relative rise of each, to first order. Beyond the last state the last rate
-    holds; all are 0 if it does not exceed the arrival rate.
+    They are the relative fall of E[N] for a relative rise of each, to first order. Rates are those of equidistant
+    numbers of jobs; beyond the last number the last rate holds.
     """
     load = arrival_rate_per_s / death_rate_per_s
-    if load[-1] >= 1:
-        return np.zeros(load.size)
-    logarithm = np.append(0.0, np.cumsum(np.log(load)))
-    weight, jobs = np.exp(logarithm - logarithm.max()), np.arange(load.size + 1.0)
+    step = jobs[1] - jobs[0] if jobs.size > 1 else 1.0
+    logarithm = np.append(0.0, step * np.cumsum(np.log(load)))
+    weight, number = np.exp(logarithm - logarithm.max()), np.append(0.0, jobs)
     weight[-1] /= 1 - load[-1]  # the last state and all beyond
-    jobs[-1] += load[-1] / (1 - load[-1])
-    mean = weight @ jobs / weight.sum()
-    return np.asarray((weight * (jobs - mean))[::-1].cumsum()[-2::-1] / (weight.sum() * mean))
+    number[-1] += load[-1] / (1 - load[-1])
+    mean = weight @ number / weight.sum()
+    return np.asarray(step * (weight * (number - mean))[::-1].cumsum()[-2::-1] / (weight.sum() * mean))

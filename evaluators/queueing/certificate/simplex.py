@@ -64,7 +64,8 @@ def _improve(
 ) -> int:
     """Replace basic columns until none is better; return how often.
 
-    `PIVOTS` is the most. `inverse` and `level` are the inverse of the basis and its values; `prices` and `direction` (rows,) are filled in.
+    `PIVOTS` is the most. `inverse` and `level` are the inverse of the basis and its values; `prices` and `direction`
+    (rows,) are filled in.
     """
     rows = basis.size
     for pivot in range(PIVOTS):

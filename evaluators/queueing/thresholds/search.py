@@ -1,5 +1,7 @@
 """The thresholds with the least mean response time."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -11,7 +13,7 @@ from system.code.compiler import compiled
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-NODES = 64
+NODES = 40
 MOST_JOBS = 1_000_000  # that the slots and the waiting room hold
 GAIN = 1e-12  # relative gain in the mean below which a change is not one
 
@@ -37,9 +39,15 @@ def thresholds_of(chains: Composition) -> Ints:
     They are 0, as in JFFC, if the chains do not carry the rate: then more jobs than any threshold wait in the end.
     """
     try:
-        return best_thresholds(chains.system.arrival_rate_per_s, chains.service_rate_per_s, chains.capacity)
+        rates, capacities = tuple(chains.service_rate_per_s.tolist()), tuple(chains.capacity.tolist())
+        return np.array(_known_best(chains.system.arrival_rate_per_s, rates, capacities))
     except UnstableError:
         return np.zeros(len(chains), np.int64)
+
+
+@lru_cache(maxsize=64)  # each replication of a simulation needs the thresholds of the same chains
+def _known_best(arrival_rate: float, rates: tuple[float, ...], capacities: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(best_thresholds(arrival_rate, rates, capacities).tolist())
 
 
 @compiled(creates_arrays=True)

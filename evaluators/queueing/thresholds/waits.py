@@ -17,11 +17,13 @@ from scipy.special import gammaln, xlogy
 from evaluators.queueing.chains import RatedChains
 from evaluators.queueing.exact_response import quantile
 from evaluators.queueing.thresholds.states import Listed, Rules, Tagged, tagged_moves, waits_of
+from system.errors import NotApplicableError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 REST = 1e-15  # share of all jobs whose start is left out
+MOST_EVENTS = 200_000
 
 
 class _Starts(NamedTuple):
@@ -92,6 +94,7 @@ class ThresholdWaits:
         states, first = self._tagged
         out = states.flow.sum(axis=1) + states.ends.sum(axis=1)
         rate = max(float(out.max()), least_rate_per_s)
+        self._require_few_events(rate)
         inside, ends = (states.flow / rate).T.tocsr(), (states.ends / rate).T.tocsr()
         stays = 1 - out / rate
         share, now = [np.zeros(self.chains.capacity.size)], first
@@ -99,6 +102,14 @@ class ThresholdWaits:
             share.append(np.asarray(ends @ now))
             now = inside @ now + stays * now
         return _Starts(rate, np.array(share))
+
+    def _require_few_events(self, rate_per_s: float) -> None:
+        """Raise `NotApplicableError` if waits are long beside the time between events."""
+        if -np.log(REST) * rate_per_s / self.chains.spare_rate_per_s > MOST_EVENTS:
+            raise NotApplicableError(
+                f"thresholds: percentiles take more than {MOST_EVENTS:,} events at this load; ask for means only "
+                "(evaluator.quantiles=[]) or use evaluator=simulation"
+            )
 
     @cached_property
     def _tagged(self) -> tuple[Listed[Tagged], Floats]:

@@ -1,8 +1,9 @@
-"""Benchmarks of the exact response time, of Theorem 4's bounds, and of theory where requests slow each other.
+"""Benchmarks of the exact response time, of bounds, and of theory where requests slow each other.
 
 A small queue stands beside a Markov solve; large queues are measured alone.
 """
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -10,11 +11,13 @@ import numpy as np
 from algorithms.allocation.gca import gca
 from algorithms.dispatch.jffc import JFFC
 from evaluators.queueing import exact, markov, theorem4
+from evaluators.queueing.certificate.certificate import Certificate
+from evaluators.queueing.certificate.hosts import hosts_of
 from evaluators.queueing.interference import interference, largest_rate_per_s
 from evaluators.queueing.thresholds import best_thresholds
-from system import Composition
+from system import Composition, Servers, System
 from system.service.steps import Steps
-from tests.benchmarks.support.benchmark import Benchmark, Peer
+from tests.benchmarks.support.benchmark import Benchmark, Measure, Peer
 from tests.benchmarks.support.four_chains import FOUR_CHAINS
 from tests.benchmarks.support.paper_system import gbp_cr_placement, paper_system, queue_at
 from tests.benchmarks.support.scale import Scale
@@ -29,7 +32,7 @@ THRESHOLDS_S = 0.5  # the claim for 30 chains
 
 
 def formula_benchmarks(scale: Scale) -> list[Benchmark]:
-    """Return the benchmarks of the exact mean, Theorem 4 and interference.
+    """Return the benchmarks of the exact mean, bounds and interference.
 
     The queues have 28 slots, 1,000 slots in 40 rates, and the chains of 100,000 servers. Those in which requests slow
     each other are the chains of a few dozen servers.
@@ -46,6 +49,7 @@ def formula_benchmarks(scale: Scale) -> list[Benchmark]:
         Benchmark("exact mean", chains, "s", seconds(lambda: exact(*_queue(servers))), peer=yardstick(scale, 3.0)),
         Benchmark("Theorem 4", chains, "s", seconds(lambda: theorem4(*_queue(servers)))),
         _thresholds(scale),
+        *_certificates(scale),
         *(_interference(servers, scale) for servers in scale.interference_servers),
     ]
 
@@ -63,6 +67,30 @@ def _interference(servers: int, scale: Scale) -> Benchmark:
     description = f"means of step queues on the chains of GCA for {servers} servers, half of the largest stable rate"
     measure = seconds(lambda: interference(_half_saturated(servers), TOKENS, Steps()))
     return Benchmark("interference", description, "s", measure, peer=yardstick(scale, INTERFERENCE_S))
+
+
+def _certificates(scale: Scale) -> list[Benchmark]:
+    """Measure the certificate of unequal servers, and of many servers of ten types."""
+    unequal, many = scale.interference_servers[-1], scale.gca_servers[0]
+    text = "bounds on the mean response time and the rate at load 0.8"
+    return [
+        Benchmark("certificate", f"{text}, {unequal} servers", "s", _bounds(paper_system(unequal)), bound=2.0),
+        Benchmark("certificate", f"{text}, {many} servers of 10 types", "s", _bounds(_of_types(many, 10)), bound=1.0),
+    ]
+
+
+def _bounds(system: System) -> Measure:
+    """Return a measurement of both bounds at 0.8 of the rate of GBP-CR and GCA."""
+    rate_per_s = 0.8 * gca(system, gbp_cr_placement(system)).total_rate_per_s
+    return seconds(lambda: Certificate(hosts_of(system)).response(rate_per_s))
+
+
+def _of_types(server_count: int, types: int) -> System:
+    """Return servers that are equal to one of the first `types` servers of the paper's system."""
+    system = paper_system(max(server_count, types))
+    chosen, servers = np.arange(server_count) % types, system.servers
+    parts = servers.memory_gb, servers.communication_s, servers.block_s
+    return replace(system, servers=Servers(*(part[chosen] for part in parts)))
 
 
 @cache

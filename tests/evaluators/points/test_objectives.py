@@ -109,6 +109,16 @@ def test_the_rate_of_a_shared_load_is_that_share_of_the_largest_rate_at_c_7():
         assert draw.system.arrival_rate_per_s == pytest.approx(0.4 * largest_per_s, rel=1e-12)
 
 
+def test_a_load_of_the_reference_is_that_share_of_the_largest_rate_over_c():
+    rates_per_s = [
+        draw_of(f"tuning.capacity={c}", "placement.stop_rule=max_chains").layout.total_rate_per_s for c in range(1, 41)
+    ]
+    assert 1 < 1 + np.argmax(rates_per_s) < 40  # an inner maximum
+    for capacity in (2, 7):
+        draw = draw_of("demand=reference", "demand.load=0.4", f"tuning.capacity={capacity}")
+        assert draw.system.arrival_rate_per_s == pytest.approx(0.4 * max(rates_per_s), rel=1e-12)
+
+
 @pytest.mark.parametrize("service", ["steps", "lockstep"])
 def test_simulated_steps_chooses_as_simulation_of_every_c_would_if_all_are_finalists(service):
     words = ("demand.per_s=0.3", f"service={service}", "tuning=simulated_steps", "tuning.largest=8")

@@ -12,7 +12,7 @@ from algorithms.allocation.gca import gca
 from algorithms.placement.gbp_cr import GbpCr
 from evaluators.queueing import exact
 from evaluators.queueing.bound import rate_bound_per_s, response_bound_s
-from evaluators.queueing.certificate.certificate import Certificate
+from evaluators.queueing.certificate.certificate import LOOSENESS, Certificate
 from evaluators.queueing.certificate.completion import CONVERGED, Completion
 from evaluators.queueing.certificate.hosts import Hosts, hosts_of
 from evaluators.queueing.certificate.simplex import Simplex
@@ -191,6 +191,32 @@ def test_the_certificate_is_between_the_floor_and_the_schemes(load):
         assert bound_s <= mean_s * ROUNDING
         higher += bound_s > 1.05 * floor_s
     assert higher >= 5
+
+
+def wide_system(rng: np.random.Generator) -> System:
+    """Return servers whose times, memories and numbers of slots differ by decades."""
+    count = int(rng.integers(1, 12))
+    model = served_model(int(rng.integers(1, 30)), 1.0, float(10 ** rng.uniform(-4, 0.3)))
+    times_s = 10 ** rng.uniform(-6, 3, (2, count))
+    return System(model, Servers(10 ** rng.uniform(-0.3, 2, count), *times_s), 1.0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_certificate_of_times_over_decades_is_above_the_floor():
+    rng, compared = np.random.default_rng(810), 0
+    for _ in range(15):
+        system = wide_system(rng)
+        try:
+            certificate = Certificate(hosts_of(system))
+        except InfeasibleError:
+            continue
+        for load in (1e-6, 0.3, 0.9, 0.99):
+            system = replace(system, arrival_rate_per_s=load * certificate.largest_rate_per_s)
+            response = certificate.response(system.arrival_rate_per_s)
+            assert response_floor_s(system) <= response.bound_s * ROUNDING
+            assert response.looseness < LOOSENESS or load == 0.99
+            compared += 1
+    assert compared > 40
 
 
 @pytest.mark.parametrize("load", [0.3, 0.9, 0.999])

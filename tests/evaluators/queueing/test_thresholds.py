@@ -141,6 +141,13 @@ def test_percentiles_of_systems_with_too_many_states_are_refused():
         solved.percentile_s(0.95)
 
 
+def test_percentiles_at_loads_next_to_one_are_refused():
+    with pytest.raises(
+        NotApplicableError, match=r"percentiles take more than 200,000 events at this load; ask for means"
+    ):
+        exact(1.99999, [1, 0.5], [1, 2], [0, 1]).percentile_s(0.95)
+
+
 @compiled(DISPATCH)
 def one_too_early(busy, queued, waiting, capacity, rate_per_s, settings, uniform):
     for k in range(capacity.size):

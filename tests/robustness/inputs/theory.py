@@ -6,6 +6,7 @@ from algorithms.allocation.gca import gca
 from algorithms.placement.cg_bp import CgBp
 from algorithms.placement.gbp_cr import GbpCr
 from evaluators.queueing import ExactResponse, exact, markov, theorem4
+from evaluators.queueing.bound import response_bound_s
 from evaluators.queueing.floor import response_floor_s
 from system import Servers, System
 from tests.robustness.bad_input import BadInput
@@ -68,6 +69,7 @@ SCHEMES = {
     "gbp_cr": lambda system: GbpCr(stop_rule="required_rate")(system, 1),
     "cg_bp": lambda system: CgBp()(system, 1),
     "floor": response_floor_s,
+    "bound": response_bound_s,
 }
 
 # A method of the exact answer, its arguments, and the three parts of the message.

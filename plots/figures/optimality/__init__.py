@@ -1,0 +1,1 @@
+"""How far schemes are from optimal, with a certificate."""
