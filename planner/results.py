@@ -92,7 +92,7 @@ class Plan:
 
     @property
     def goal_value(self) -> float:
-        """Return the goal's quantity: a response time in seconds, or the largest rate in requests/s."""
+        """Return the goal's quantity: a response time (s) or the largest rate (1/s)."""
         if isinstance(self.inventory.goal, LargestRate):
             return self.prediction.rate_per_s
         quantile = self.inventory.goal.quantile
@@ -100,12 +100,12 @@ class Plan:
 
     @property
     def is_searched(self) -> bool:
-        """Return whether the composition is one that the search found, and not that of the best c."""
+        """Return whether the search found the composition, and not the best c."""
         return self.search is not None and self.search.is_better
 
     @property
     def accuracy(self) -> float:
-        """Return how far apart, relatively, two plans must be for their difference to mean something."""
+        """Return the relative difference from which on two plans can be told apart."""
         simulated = self.prediction.mean_half_width_s / self.prediction.mean_s
         return max(0.0 if self.search is None else self.search.accuracy, simulated, SAME)
 

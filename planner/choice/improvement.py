@@ -47,7 +47,10 @@ class _Goal:
         return tuple(rate_per_s * factor for factor in (FASTER[:1] if exact else FASTER))
 
     def __call__(self, layout: Composition) -> float:
-        """Return the value, with a minus if more is better; raise `InfeasibleError` if it beats nothing."""
+        """Return the value, with a minus if more is better.
+
+        Raises `InfeasibleError` if it beats nothing.
+        """
         try:
             value = self.quantity.value(layout, self.best) if self._is_promising(layout) else None
         except AccuracyError as error:
@@ -65,30 +68,33 @@ class _Goal:
 
 
 def improved(inventory: Inventory, quantity: Quantity, choice: Choice) -> Choice:
-    """Return the best composition that a search finds, or that of the best c if none is better by more than `SAME`.
+    """Return a better composition if a search finds one, or that of the best c.
 
-    Where requests slow each other, nothing is searched.
+    Gains of at most `SAME` do not count. Where requests slow each other, nothing is searched.
     """
     if not inventory.service.is_independent:
         return choice
     brief = shortly_improved(inventory, quantity, choice)
     evaluations = _evaluations(inventory)
     with tqdm(total=evaluations, desc="search", delay=SHOWN_AFTER_S, disable=None, leave=False) as bar:
-        found = _searched(inventory, quantity, brief, evaluations, progress=partial(_advance, bar))
+        result = _searched(inventory, quantity, brief, evaluations, progress=partial(_advance, bar))
     report = Search(
         evaluations,
         choice.composition.placement.reserved_capacity,
         choice.value,
-        is_better=found.composition is not choice.composition,
-        accuracy=abs(brief.value / found.value - 1),
+        is_better=result.composition is not choice.composition,
+        accuracy=abs(brief.value / result.value - 1),
     )
-    return replace(found, search=report)
+    return replace(result, search=report)
 
 
 def shortly_improved(
     inventory: Inventory, quantity: Quantity, choice: Choice, start: Placement | None = None
 ) -> Choice:
-    """Return what a search with a fifth of the evaluations finds; `start` is a further start."""
+    """Return what a search with a fifth of the evaluations finds.
+
+    `start` is a further start.
+    """
     if not inventory.service.is_independent:
         return choice
     further = () if start is None else (start,)
@@ -100,7 +106,7 @@ def _evaluations(inventory: Inventory) -> int:
 
 
 def _searched(inventory: Inventory, quantity: Quantity, choice: Choice, evaluations: int, **options: Any) -> Choice:
-    """Return the best composition that a search of so many evaluations finds, if it beats the choice."""
+    """Return the best composition that a search finds, if it beats the choice."""
     goal = _Goal(quantity, choice.value)
     system = inventory.system(quantity.rate_per_s or choice.value)
     try:

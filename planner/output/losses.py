@@ -31,7 +31,7 @@ def loss_lines(study: Study) -> list[str]:
 
 
 def _value(plan: Plan, value: float | None) -> str:
-    """Return the goal's quantity without a server, or that it is no worse than the accuracy can tell."""
+    """Return the goal's quantity without a server, or that nothing is lost."""
     if value is not None and abs(value / plan.goal_value - 1) <= plan.accuracy:
         return NO_LOSS
     return digits(value, quantity_words(plan.inventory.goal)[1])

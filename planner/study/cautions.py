@@ -45,7 +45,10 @@ def warnings(plan: Plan, seed: int = 0) -> tuple[str, ...]:
 
 
 def better_alternatives(plan: Plan, alternatives: tuple[Alternative, ...]) -> Iterator[str]:
-    """Yield a warning for each alternative that beats the plan at this rate by more than the plan's accuracy."""
+    """Yield a warning for each alternative that beats the plan at this rate.
+
+    Differences below the plan's accuracy do not count.
+    """
     ours, quantile = plan.prediction, plan.inventory.goal.quantile
     for other in alternatives:
         if other.prediction is not None and _time_s(other.prediction, quantile, 1) < (1 - plan.accuracy) * _time_s(

@@ -93,7 +93,7 @@ def _valued(plan: Plan, part: _Part, quantity: Quantity) -> ServerValue:
 
 
 def _loss(value: ServerValue, quantity: Quantity) -> float:
-    """Return a number that is the larger, the worse the plan is without the server."""
+    """Return a number that grows with what is lost without the server."""
     without_it = value.value_with_same_blocks
     return np.inf if without_it is None else quantity.sign * without_it
 
@@ -116,7 +116,10 @@ def without(plan: Plan, gone: int) -> Composition:
 
 
 def _fast_enough(plan: Plan, allocated: Composition) -> Composition:
-    """Return the chains that are no slower than those of the plan, or all if these do not carry the rate."""
+    """Return the chains that are no slower than those of the plan.
+
+    If they do not carry the rate, all chains are returned.
+    """
     slowest_s = plan.composition.mean_service_s[-1] * (1 + SLACK)
     fast = np.flatnonzero(allocated.mean_service_s <= slowest_s)
     rate_per_s = float(allocated.capacity[fast] @ allocated.service_rate_per_s[fast])
@@ -130,7 +133,7 @@ def _without_blocks(placement: Placement, gone: int) -> Placement:
 
 
 def _is_of_gca(composition: Composition) -> bool:
-    """Return whether GCA gives the same chains and capacities on this placement, perhaps with slower ones behind."""
+    """Return whether GCA gives the same chains, perhaps with slower ones behind."""
     allocated, hops = gca(composition.system, composition.placement), composition.hop_server.size
     same_hops = np.array_equal(allocated.hop_server[:hops], composition.hop_server)
     return same_hops and np.array_equal(allocated.capacity[: len(composition)], composition.capacity)
@@ -149,7 +152,7 @@ def _without_chains(composition: Composition, gone: int) -> Composition:
 
 
 def _of_new_plan(plan: Plan, value: ServerValue, quantity: Quantity) -> float | None:
-    """Return the value of a new plan without the first of the servers, found by a short search."""
+    """Return the value of a new plan without the server, by a short search."""
     stay = plan.members != value.servers[0]
     rest, blocks = plan.inventory.only(plan.members[stay]), plan.composition.placement
     try:
