@@ -68,7 +68,7 @@ class _Goal:
 
 
 def improved(inventory: Inventory, quantity: Quantity, choice: Choice) -> Choice:
-    """Return a better composition if a search finds one, or that of the best c.
+    """Return a better composition if a search finds one, else the best c's.
 
     Gains of at most `SAME` do not count. Where requests slow each other, nothing is searched.
     """

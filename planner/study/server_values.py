@@ -16,7 +16,7 @@ from system.checks import SLACK
 
 Ints = NDArray[np.int64]
 
-PLANNED_AGAIN = 10  # number of the most valuable servers without which a new plan is made
+PLANNED_AGAIN = 10  # groups with the most valuable servers, without which a new plan is made
 LEAST_VALUED = 30  # number of servers whose value is always computed
 MOST_SLOTS = 500_000  # total capacity of all compositions; with more, only LEAST_VALUED servers are valued
 MOST_PLACED = 200_000  # servers placed, summed over all c; with more, no new plan is made
@@ -36,9 +36,9 @@ class _Part:
 def value_of_servers(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
     """Return the goal's quantity without each server of the plan, the most valuable first.
 
-    Identical servers share one entry. The value is that where the other servers keep their blocks; the first ten also
-    have that of a new plan. With very many different servers, only the first 30 by the quantity's limit are valued, and
-    no new plan is made.
+    Identical servers share one entry. The value is that where the other servers keep their blocks; the servers of the
+    first ten groups also have that of a new plan. With very many different servers, only the first 30 by the quantity's
+    limit are valued, and no new plan is made.
 
     GCA allocates the remaining cache if it allocated that of the plan; otherwise, as in some layouts that already run,
     the chains through the server are lost. There is no new plan for such layouts.
@@ -51,10 +51,10 @@ def value_of_servers(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
     valued_count = len(parts) if len(parts) * plan.composition.total_capacity <= MOST_SLOTS else LEAST_VALUED
     values = [_valued(plan, part, quantity) for part in parts[:valued_count]]
     values.sort(key=lambda value: _loss(value, quantity), reverse=True)
-    first = PLANNED_AGAIN if plan.candidates and _placed(plan) <= MOST_PLACED else 0
+    if plan.candidates and _placed(plan) <= MOST_PLACED:
+        values = _with_new_plans(plan, values, quantity)
     return (
-        *(replace(value, value_of_new_plan=_of_new_plan(plan, value, quantity)) for value in values[:first]),
-        *values[first:],
+        *values,
         *(ServerValue(_numbers(plan, part), None, None, NOT_VALUED) for part in parts[valued_count:]),
     )
 
@@ -149,6 +149,21 @@ def _without_chains(composition: Composition, gone: int) -> Composition:
     start = np.concatenate([[0], np.cumsum(np.diff(composition.hop_start)[kept])])
     remaining = composition.hop_server[hops], composition.hop_blocks[hops], start, composition.capacity[kept]
     return Composition.of_hops(composition.system, composition.placement, *remaining)
+
+
+def _with_new_plans(plan: Plan, values: list[ServerValue], quantity: Quantity) -> list[ServerValue]:
+    """Return the values with those of new plans, one for each group of servers.
+
+    It makes no difference to a new plan which server of a group is missing.
+    """
+    by_group: dict[int, float | None] = {}
+    for value in values:
+        group = int(plan.inventory.groups[value.servers[0]])
+        if group not in by_group and len(by_group) < PLANNED_AGAIN:
+            by_group[group] = _of_new_plan(plan, value, quantity)
+    return [
+        replace(value, value_of_new_plan=by_group.get(int(plan.inventory.groups[value.servers[0]]))) for value in values
+    ]
 
 
 def _of_new_plan(plan: Plan, value: ServerValue, quantity: Quantity) -> float | None:
