@@ -76,31 +76,29 @@ class Search:
         """Return different candidates, the best first.
 
         Cells are improved first. Then states are annealed as a whole, from the best of cells and from starts, and the
-        best one is polished. With `MANY` servers or more there are only cells.
+        best one is polished. With `MANY` servers or more, cells of placements are improved instead.
         """
-        share = 1.0 if len(self.system.servers) >= MANY else IN_CELLS
-        in_cells = int(share * evaluations) // CELL_EVALUATIONS * CELL_EVALUATIONS
-        candidates = [starts[0], *self._improved_cells(starts, in_cells, rng)]
-        if share < 1:
-            polished = int(POLISHED * evaluations)
-            count = max((evaluations - in_cells - polished) // restarts, 1)
-            for n in range(restarts):
-                start, hot = (
-                    (min(candidates, key=value_of), WARM) if n % 2 == 0 else (starts[n // 2 % len(starts)], HOT)
-                )
-                candidates += self._annealed(start, np.geomspace(hot, COLD, count), rng)
+        in_cells = int(IN_CELLS * evaluations) // CELL_EVALUATIONS * CELL_EVALUATIONS
+        reserved = [start for start in starts if not start.is_placement][:1]
+        candidates = [starts[0], *reserved, *self._improved_cells(reserved, in_cells, rng)]
+        if len(self.system.servers) >= MANY:
             best = min(candidates, key=value_of)._replace(is_placement=True)
-            candidates += self._annealed(best, np.geomspace(COLD, COLD / 10, polished), rng)
-        return _distinct(candidates)
+            return _distinct([*candidates, *self._improved_cells([best], evaluations - in_cells, rng)])
+        polished = int(POLISHED * evaluations)
+        count = max((evaluations - in_cells - polished) // restarts, 1)
+        for n in range(restarts):
+            start, hot = (min(candidates, key=value_of), WARM) if n % 2 == 0 else (starts[n // 2 % len(starts)], HOT)
+            candidates += self._annealed(start, np.geomspace(hot, COLD, count), rng)
+        best = min(candidates, key=value_of)._replace(is_placement=True)
+        return _distinct([*candidates, *self._annealed(best, np.geomspace(COLD, COLD / 10, polished), rng)])
 
     def _improved_cells(
         self, starts: Sequence[Candidate], evaluations: int, rng: np.random.Generator
     ) -> Iterator[Candidate]:
-        """Yield ever better states from the best start with reservations, if there is one."""
-        reserved = next((start.state for start in starts if not start.is_placement), None)
-        if reserved is not None:
-            cells = Cells(self.objective.prefix_values, self.problem, self.work, self.progress)
-            for whole in cells.improved(copy_of(reserved), evaluations, rng):
+        """Yield ever better states from each start."""
+        for start in starts:
+            shared = self.objective.prefix_values, self.problem, self.work, self.progress
+            for whole in Cells(*shared, start.is_placement).improved(copy_of(start.state), evaluations, rng):
                 yield Candidate(whole.value, whole.state, is_placement=True)
 
     def chains(self, candidate: Candidate) -> list[Composition]:

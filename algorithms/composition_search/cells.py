@@ -46,7 +46,7 @@ def slot_values(arrival_rate, time_s, capacity, count, settings, scratch, value)
 
 
 class Whole(NamedTuple):
-    """A state of all servers, its value, and the servers of each chain in their order."""
+    """A state of all servers, its value, and the servers of each of its chains."""
 
     value: float
     state: State
@@ -55,17 +55,22 @@ class Whole(NamedTuple):
 
 @dataclass(frozen=True)
 class Cells:
-    """The search by cells at one arrival rate."""
+    """The search by cells at one arrival rate.
+
+    The chains of a cell are those that Alg. 1 forms from orders and reservations. They have no server in common. With
+    `is_placement` they are those of GCA, and the ranges of blocks themselves are annealed.
+    """
 
     prefix_values: Callable[..., Any]
     problem: Problem
     work: Work
     progress: Callable[[int], None]
+    is_placement: bool = False
 
     def improved(self, state: State, evaluations: int, rng: np.random.Generator) -> Iterator[Whole]:
-        """Yield ever better states; the first is decoded by its order and reservations."""
-        value = evaluate(self.prefix_values, self.problem, state, self.work, False)
-        whole = Whole(value, state, _split(state.order, self.work.chain))
+        """Yield ever better states."""
+        value = float(evaluate(self.prefix_values, self.problem, state, self.work, self.is_placement))
+        whole = Whole(value, state, _hops(self.work) if self.is_placement else _split(state.order, self.work.chain))
         slots = self._slot_settings(value)
         for _ in range(evaluations // CELL_EVALUATIONS):
             changed = self._with_new_cell(whole, slots, rng)
@@ -83,22 +88,27 @@ class Cells:
         """Return the whole with one to three chains annealed anew."""
         chosen = rng.permutation(len(whole.members))[: rng.integers(1, MOST_CHAINS + 1)]
         servers = np.concatenate([whole.members[n] for n in chosen])
-        problem = _part(self.problem, servers)
+        servers = np.unique(servers) if self.is_placement else servers
+        problem, is_placement = _part(self.problem, servers), self.is_placement
         cell = State(np.arange(servers.size), *(column[servers] for column in whole.state[1:]))
         work = work_for(problem, slots.copy())
         work.settings[0] = far = ABOVE_SLOTS * whole.value
-        work.settings[0] = 2 * far - evaluate(slot_values, problem, cell, work, False)  # value of the cell's slots
+        work.settings[0] = 2 * far - evaluate(slot_values, problem, cell, work, is_placement)  # value of its slots now
         if work.settings[0] <= 0:
             return whole
         best, values = copy_of(cell), np.full(2, work.settings[0])
         rows = np.column_stack([rng.random((CELL_EVALUATIONS, 5)), rng.standard_normal(CELL_EVALUATIONS)])
-        anneal(slot_values, problem, (cell, copy_of(cell), best), work, rows, TEMPERATURES, False, values)
-        evaluate(slot_values, problem, best, work, False)
+        states = cell, copy_of(cell), best
+        anneal(slot_values, problem, states, work, rows, TEMPERATURES, is_placement, values)
+        evaluate(slot_values, problem, best, work, is_placement)
         state = copy_of(whole.state)
         for column, part in zip(state[1:], best[1:], strict=True):
             column[servers] = part
+        value = self._value(state)
+        if is_placement:
+            return Whole(value, state, _hops(self.work))
         kept = [members for n, members in enumerate(whole.members) if n not in chosen]
-        return Whole(self._value(state), state, [*kept, *(servers[part] for part in _split(best.order, work.chain))])
+        return Whole(value, state, [*kept, *(servers[part] for part in _split(best.order, work.chain))])
 
     def _slot_settings(self, value: float) -> Floats:
         """Return the settings of `slot_values` around the composition that was evaluated last."""
@@ -129,3 +139,10 @@ def _split(order: Ints, chain: Ints) -> list[Ints]:
     """Return the servers of each chain in their order."""
     numbers = chain[order]
     return [order[numbers == number] for number in np.unique(numbers)]
+
+
+def _hops(work: Work) -> list[Ints]:
+    """Return the servers of each chain of the composition that was evaluated last."""
+    count = work.chains.counts[1]
+    start = work.chains.hop_start[: count + 1]
+    return np.split(work.chains.hop_server[: start[-1]].copy(), start[1:-1])
