@@ -88,7 +88,7 @@ def _invert(matrix: Floats, inverse: Floats) -> None:
 
 @compiled
 def multiply(matrix: Floats, vector: Floats, product: Floats) -> None:
-    """Fill in the product of a matrix and a vector; what is below 0 becomes 0."""
+    """Fill in the product of a matrix and a vector, at least 0."""
     for row in range(len(matrix)):
         total = 0.0
         for column in range(vector.size):
