@@ -15,6 +15,7 @@ from system.system import System
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+KEPT = 2.0**40  # parts of a time, 12 digits
 TYPES = 60  # of servers at most, because the time grows with more than their square
 
 
@@ -56,11 +57,20 @@ def hosts_of(system: System, least: Ints | None = None, most: Ints | None = None
     possible = hosted <= np.minimum(slots, np.inf if most is None else most[:, None])
     share = np.where(possible, hosted / np.maximum(slots, 1), np.inf)
     share[:, 0] = 0.0
-    time_s = (system.communication_s[:, None] + system.block_s[:, None] * hosted) * (hosted > 0)
-    time_s = (system.communication_s[:, None] + system.block_s[:, None] * hosted) * (hosted > 0)
+    visit_s, block_s = (_rounded_down(times_s)[:, None] for times_s in (system.communication_s, system.block_s))
+    time_s = (visit_s + block_s * hosted) * (hosted > 0)
     number = _type_numbers(time_s, share, TYPES) if grouped else np.arange(len(share))
     count, time_s, share = np.bincount(number), _least_of(number, time_s), _least_of(number, share)
     return Hosts(count, time_s, share, np.isfinite(share[:, 1:]).sum(axis=1), system.pooled_jobs(hosted[-1]))
+
+
+def _rounded_down(times_s: Floats) -> Floats:
+    """Return times without their last digits.
+
+    Processors differ in these, and servers that differ in no more are of one type. Shorter times keep the bound valid.
+    """
+    mantissa, exponent = np.frexp(times_s)
+    return np.asarray(np.ldexp(np.floor(mantissa * KEPT) / KEPT, exponent))
 
 
 def _slots(system: System) -> Ints:
