@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
 from algorithms.composition_search.annealing import anneal, evaluate
+from algorithms.composition_search.cells import CELL_EVALUATIONS, Cells
 from algorithms.composition_search.decoding import NO_CHAIN
-from algorithms.composition_search.objective import SearchObjective
-from algorithms.composition_search.starts import placed_starts, reserved_states
+from algorithms.composition_search.objective import SearchObjective, Stage
+from algorithms.composition_search.starts import placed_starts, reserved_capacities, reserved_state
 from algorithms.composition_search.state import (
     Problem,
     State,
@@ -24,8 +25,9 @@ from algorithms.composition_search.state import (
 )
 from system import Composition, Placement, System
 
-HOT, COLD = 0.03, 2e-4  # temperatures of the annealing, as shares of the value
-POLISHED = 0.25  # share of the evaluations that polish placements
+HOT, WARM, COLD = 0.03, 3e-3, 2e-4  # temperatures of the annealing, as shares of the value
+IN_CELLS, POLISHED = 0.5, 0.1  # shares of the evaluations
+MANY = 100  # servers, with which changes are only tried in cells
 CHUNK = 2000  # evaluations between two reports of progress
 SAME = 1e-9  # relative difference of values inside the search that count as equal
 
@@ -54,17 +56,16 @@ class Search:
     progress: Callable[[int], None]
 
     @staticmethod
-    def at_rate(
-        rate_per_s: float, objective: SearchObjective, system: System, progress: Callable[[int], None]
-    ) -> "Search":
-        """Return the search at an arrival rate."""
-        at_rate = replace(system, arrival_rate_per_s=rate_per_s)
+    def of_stage(stage: Stage, objective: SearchObjective, system: System, progress: Callable[[int], None]) -> "Search":
+        """Return the search of a stage."""
+        at_rate = replace(system, arrival_rate_per_s=stage.arrival_rate_per_s)
         problem = problem_of(at_rate)
-        return Search(objective, at_rate, problem, work_for(problem, objective.settings), progress)
+        return Search(objective, at_rate, problem, work_for(problem, stage.settings), progress)
 
     def starts(self, rng: np.random.Generator, further: Iterable[Placement]) -> list[Candidate]:
         """Return all starts that have chains, the best first."""
-        states = [self._candidate(state, is_placement=False) for state in reserved_states(self.system)]
+        capacities = reserved_capacities(self.system)
+        states = [self._candidate(reserved_state(self.system, c), is_placement=False) for c in capacities]
         placements = [*placed_starts(self.system, rng), *further]
         states += [self._candidate(placed_state(placement), is_placement=True) for placement in placements]
         return sorted((start for start in states if start.value < NO_CHAIN), key=value_of)
@@ -72,14 +73,33 @@ class Search:
     def run(
         self, starts: Sequence[Candidate], evaluations: int, restarts: int, rng: np.random.Generator
     ) -> list[Candidate]:
-        """Return different candidates found by annealing and a polish, the best first."""
+        """Return different candidates, the best first.
+
+        Cells are improved first. Then states are annealed as a whole, from the best of cells and from starts, and the
+        best one is polished. With `MANY` servers or more, cells of placements are improved instead.
+        """
+        in_cells = int(IN_CELLS * evaluations) // CELL_EVALUATIONS * CELL_EVALUATIONS
+        reserved = [start for start in starts if not start.is_placement][:1]
+        candidates = [starts[0], *reserved, *self._improved_cells(reserved, in_cells, rng)]
+        if len(self.system.servers) >= MANY:
+            best = min(candidates, key=value_of)._replace(is_placement=True)
+            return _distinct([*candidates, *self._improved_cells([best], evaluations - in_cells, rng)])
         polished = int(POLISHED * evaluations)
-        temperatures = np.geomspace(HOT, COLD, max((evaluations - polished) // restarts, 1))
-        states: list[Candidate] = []
+        count = max((evaluations - in_cells - polished) // restarts, 1)
         for n in range(restarts):
-            states += self._annealed(starts[n // 2 % len(starts)], temperatures, rng)
-        best = min(states, key=value_of)._replace(is_placement=True)
-        return _distinct([*states, *self._annealed(best, np.geomspace(COLD, COLD / 10, polished), rng)])
+            start, hot = (min(candidates, key=value_of), WARM) if n % 2 == 0 else (starts[n // 2 % len(starts)], HOT)
+            candidates += self._annealed(start, np.geomspace(hot, COLD, count), rng)
+        best = min(candidates, key=value_of)._replace(is_placement=True)
+        return _distinct([*candidates, *self._annealed(best, np.geomspace(COLD, COLD / 10, polished), rng)])
+
+    def _improved_cells(
+        self, starts: Sequence[Candidate], evaluations: int, rng: np.random.Generator
+    ) -> Iterator[Candidate]:
+        """Yield ever better states from each start."""
+        for start in starts:
+            shared = self.objective.prefix_values, self.problem, self.work, self.progress
+            for whole in Cells(*shared, start.is_placement).improved(copy_of(start.state), evaluations, rng):
+                yield Candidate(whole.value, whole.state, is_placement=True)
 
     def chains(self, candidate: Candidate) -> list[Composition]:
         """Return the best prefix of a candidate's chains, and all of them."""

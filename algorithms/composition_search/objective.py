@@ -1,7 +1,7 @@
 """The interface of objectives of the search; evaluators make them (`evaluators.points.objectives`)."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,18 @@ from numpy.typing import NDArray
 from system import Composition, System
 
 
+class Stage(NamedTuple):
+    """One search: the arrival rate, and the settings of the function that values prefixes."""
+
+    arrival_rate_per_s: float
+    settings: NDArray[np.float64]
+
+
 class SearchObjective(Protocol):
     """A number of a composition that the search makes as small as it can.
 
-    While it searches, it only knows values of prefixes at the arrival rates of `searched_rates_per_s`. The call decides
-    among the compositions found.
+    While it searches, it only knows values of prefixes of chains. The call decides among the compositions that the
+    stages lead to.
     """
 
     @property
@@ -21,18 +28,14 @@ class SearchObjective(Protocol):
         """Return the compiled function that values prefixes of chains (`PREFIX_VALUES`)."""
 
     @property
-    def settings(self) -> NDArray[np.float64]:
-        """Return the settings of that function."""
-
-    @property
     def finalists(self) -> int:
-        """Return how many of the compositions found at each rate the call decides among."""
+        """Return how many compositions of each stage the call decides among."""
 
-    def searched_rates_per_s(self, system: System) -> tuple[float, ...]:
-        """Return the arrival rates for which compositions are searched."""
+    def stages(self, system: System) -> tuple[Stage, ...]:
+        """Return the searches, which share the evaluations equally."""
 
     def __call__(self, layout: Composition) -> float:
         """Return the value.
 
-        Raises `UnstableError`, `InfeasibleError` or `AccuracyError` for a composition without one.
+        Raises `UnstableError` or `InfeasibleError` for a composition without one.
         """

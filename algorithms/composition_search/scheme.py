@@ -33,7 +33,7 @@ class Searched:
     """
 
     objective: SearchObjective
-    evaluations: int = 100_000
+    evaluations: int = 150_000
     restarts: int = 4
     starts: Sequence[Composer] = ()
     dispatch: Dispatch = JFFC

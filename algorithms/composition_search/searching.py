@@ -38,16 +38,17 @@ def search(
     `further` placements are starts, too. `progress` is called with numbers of evaluations, `evaluations` in all. Raises
     `InfeasibleError` or `UnstableError` if neither a start nor the search finds a composition with a value.
     """
-    rates = objective.searched_rates_per_s(system)
+    stages = objective.stages(system)
     finalists: list[Composition] = []
-    for n, rate_per_s in enumerate(rates):
-        search_at = Search.at_rate(rate_per_s, objective, system, progress)
+    for n, stage in enumerate(stages):
+        search_at = Search.of_stage(stage, objective, system, progress)
         rng = np.random.default_rng([seed, n])
-        starts = search_at.starts(rng, further)
+        starts = search_at.starts(rng, [*further, *(chains.placement for chains in finalists[-1:])])
         if not starts:
             gca(system, GbpCr()(system, 1))  # raises the reason
-        best = search_at.run(starts, evaluations // len(rates), restarts, rng)[: objective.finalists]
-        finalists += [chains for candidate in [*starts, *best] for chains in search_at.chains(candidate)]
+        best = search_at.run(starts, evaluations // len(stages), restarts, rng)[: objective.finalists]
+        judged = best if n else [*starts, *best]
+        finalists += [chains for candidate in judged for chains in search_at.chains(candidate)]
     return _best((chains.at_rate(system.arrival_rate_per_s) for chains in finalists), objective)
 
 

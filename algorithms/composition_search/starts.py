@@ -18,10 +18,10 @@ STAGES = 64  # most stages of an equal split
 CAPACITIES = 1000  # most c of GBP-CR
 
 
-def reserved_states(system: System) -> Iterator[State]:
-    """Yield the order and the reservations of GBP-CR at every c that changes them.
+def reserved_capacities(system: System) -> Iterator[int]:
+    """Yield every c that changes the block counts of GBP-CR.
 
-    Servers that can host no block at this c come last, and host one.
+    Larger ones leave too few blocks for a chain.
     """
     before = np.empty(0, np.int64)
     for c in range(1, min(system.largest_reservation, CAPACITIES) + 1):
@@ -29,12 +29,15 @@ def reserved_states(system: System) -> Iterator[State]:
         if block_count.sum() < system.model.block_count:
             return
         if not np.array_equal(block_count, before):
-            yield reserved_state(system, c)
+            yield c
         before = block_count
 
 
 def reserved_state(system: System, c: int) -> State:
-    """Return the state that is decoded as the placement of GBP-CR at c."""
+    """Return the state that is decoded as the placement of GBP-CR at c.
+
+    Servers that can host no block at this c come last.
+    """
     state = empty_state(len(system.servers))
     order, _ = by_amortised_time(system, c)
     state.order[:] = np.concatenate([order, np.setdiff1d(np.arange(state.order.size), order)])

@@ -1,4 +1,4 @@
-"""The exact mean response time of JFFC for every prefix of a row of chains, compiled for searches.
+"""The exact mean response time of JFFC, and ν, for every prefix of a row of chains, compiled for searches.
 
 The recursion of the loss system (`loss_system`) passes through every prefix on its way, so one pass gives the means of
 all of them. The arithmetic needs neither new arrays nor BLAS, so it gives the same bits wherever numbers are IEEE's.
@@ -27,7 +27,7 @@ def _mean_s(arrival_rate, blocked, alone_s, slots, total_rate, spare):  # type: 
 
 
 @compiled
-def _set_nodes(arrival_rate, slowest_s, scratch):  # type: ignore[no-untyped-def]
+def set_nodes(arrival_rate, slowest_s, scratch):  # type: ignore[no-untyped-def]
     """Set the nodes s, down to the smallest rate, and g = 0 there.
 
     The last point, after the nodes, is s = 0.
@@ -45,7 +45,7 @@ def _set_nodes(arrival_rate, slowest_s, scratch):  # type: ignore[no-untyped-def
 
 
 @compiled
-def _set_shift(arrival_rate, rate, scratch):  # type: ignore[no-untyped-def]
+def set_shift(arrival_rate, rate, scratch):  # type: ignore[no-untyped-def]
     """Set the interpolation matrix (nodes, points) to the points s + rate.
 
     Column p holds the coefficients of the values at the nodes that give the value at point p.
@@ -91,35 +91,49 @@ def _interpolate(scratch):  # type: ignore[no-untyped-def]
             shifted[point] += row[point] * g[node]
 
 
+@compiled
+def pass_chain(arrival_rate, rate, slots, blocked, scratch):  # type: ignore[no-untyped-def]
+    """Return the share of jobs that find one more chain full."""
+    nodes = scratch.shape[1] - 1
+    s, g, shifted = scratch[nodes], scratch[nodes + 1], scratch[nodes + 2]
+    for _ in range(slots):
+        _interpolate(scratch)
+        blocked *= arrival_rate / (arrival_rate + shifted[nodes] + rate)
+        for node in range(nodes):
+            g[node] = beyond_slot(arrival_rate, s[node], g[node], shifted[node], rate)
+    return blocked
+
+
 @compiled(PREFIX_VALUES)
 def prefix_means(arrival_rate, time_s, capacity, count, settings, scratch, mean_s):  # type: ignore[no-untyped-def]
-    """Write the mean response time of every prefix of the chains, in s.
+    """Write the mean response time of every prefix, in s.
 
     It is infinite for prefixes that are unstable.
     """
-    nodes = scratch.shape[1] - 1
-    s, g, shifted = scratch[nodes], scratch[nodes + 1], scratch[nodes + 2]
-    for k in range(count):
-        mean_s[k] = np.inf
-    _set_nodes(arrival_rate, time_s[count - 1], scratch)
+    set_nodes(arrival_rate, time_s[count - 1], scratch)
     blocked, slots, total_rate, alone_s, rate = 1.0, 0, 0.0, 0.0, np.inf
     for k in range(count):
+        if blocked < NO_LOSS and mean_s[k - 1] < np.inf:
+            mean_s[k] = mean_s[k - 1]
+            continue
         if 1 / time_s[k] < rate * (1 - SAME_RATE):
             rate = 1 / time_s[k]
-            _set_shift(arrival_rate, rate, scratch)
-        for _ in range(capacity[k]):
-            _interpolate(scratch)
-            h = shifted[nodes] + rate
-            alone_s += blocked * h / (arrival_rate + h) / rate
-            blocked *= arrival_rate / (arrival_rate + h)
-            for node in range(nodes):
-                g[node] = beyond_slot(arrival_rate, s[node], g[node], shifted[node], rate)
+            set_shift(arrival_rate, rate, scratch)
+        beyond = pass_chain(arrival_rate, rate, capacity[k], blocked, scratch)
+        alone_s += (blocked - beyond) / rate
+        blocked = beyond
         slots += capacity[k]
         total_rate += capacity[k] * rate
         spare = total_rate - arrival_rate
+        mean_s[k] = np.inf
         if spare > LEAST_SPARE * total_rate:
             mean_s[k] = _mean_s(arrival_rate, blocked, alone_s, slots, total_rate, spare)
-            if blocked < NO_LOSS:
-                for rest in range(k + 1, count):
-                    mean_s[rest] = mean_s[k]
-                break
+
+
+@compiled(PREFIX_VALUES)
+def prefix_rates(arrival_rate, time_s, capacity, count, settings, scratch, gap_s):  # type: ignore[no-untyped-def]
+    """Write 1/ν of every prefix of the chains, in s."""
+    total_rate = 0.0
+    for k in range(count):
+        total_rate += capacity[k] / time_s[k]
+        gap_s[k] = 1 / total_rate

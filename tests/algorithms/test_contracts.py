@@ -61,7 +61,7 @@ def made(group: str, name: str, *further: str) -> Any:
 
 
 # Schemes that are too slow for many systems as they are configured.
-FASTER = {"searched": ("algorithm.evaluations=200",)}
+FASTER = dict.fromkeys(("searched", "searched_exact"), ("algorithm.evaluations=100",))
 
 
 def scheme_of(name: str) -> Any:

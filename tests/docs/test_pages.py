@@ -12,6 +12,7 @@ from tests.support.project import ROOT, needs_runtime
 READ = ("README.md", *(f"docs/{name}.md" for name in ("getting_started", "reproducing", "sweeps", "tables")))
 READ += tuple(f"docs/{name}.md" for name in ("statistics", "metrics", "figures", "clusters", "own_data", "paper"))
 READ += tuple(f"docs/{name}.md" for name in ("real_runs", "planning", "library", "schemes", "model", "interference"))
+READ += ("docs/optimality.md",)
 ELSEWHERE = {"run by: make validate": pytest.mark.slow, "run by: make launchers": pytest.mark.launchers}
 TARGET = re.compile(r"^ *make (\w+)|`make (\w+)", flags=re.MULTILINE)
 
@@ -126,3 +127,14 @@ def test_blocks_of_a_page_are_found():
     assert [block.file for block in blocks("docs/planning.md") if block.file] == ["lab.yaml"]
     inventory = next(block for block in blocks("docs/planning.md") if block.file)
     assert yaml.safe_load(inventory.text)["cache_tokens"] == 4096
+
+
+def test_the_proofs_are_cited_as_the_citation_file_says():
+    software = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    page = (ROOT / "docs/proofs.md").read_text()
+    entries = re.findall(r"@(\w+)\{(.*?)^\}", page, flags=re.MULTILINE | re.DOTALL)
+    assert [kind for kind, _ in entries] == ["software", "article"]
+    for (_, entry), cited in zip(entries, (software, software["preferred-citation"]), strict=True):
+        fields = dict(re.findall(r"(\w+) += \{+(.*?)\}+,?$", entry, flags=re.MULTILINE))
+        assert fields["title"] == cited["title"]
+        assert fields.get("version") == cited.get("version")

@@ -134,7 +134,7 @@ def test_choices_that_need_nothing_else(group, choice):
     size = ("cluster.server_count=[9,12]",) if choice == "varied" else size
     size = ("cluster.server_count=20",) if group == "model" else size
     size = ("cluster.server_count=9",) if choice == "equal_split" else size  # seven stages
-    size = FEW_EVALUATIONS if choice == "searched" else size
+    size = FEW_EVALUATIONS if choice.startswith("searched") else size
     size = ("model=tiny_llama", "cluster.server_count=9") if choice.startswith("local_") else size
     values = means(rows_of("network=european", *SMALL[1:], *SMALL[:1], f"{group}={choice}", *size, *FEW_JOBS))
     assert values["response_mean_s"] > 0
@@ -203,7 +203,7 @@ def test_tunings(tuning, service):
 def test_algorithms_under_step_queues(algorithm):
     size = ("cluster.server_count=9",) if algorithm == "equal_split" else ()  # seven stages
     words = (f"algorithm={algorithm}", "tuning=simulated_steps", "service=steps", "workload=drawn_lengths")
-    size = FEW_EVALUATIONS if algorithm == "searched" else size
+    size = FEW_EVALUATIONS if algorithm.startswith("searched") else size
     overrides = ("network=european", *SMALL[:3], *words, *size, "tuning.largest=5", *FEW_JOBS)
     if algorithm in ("bprr_published_code", "proposed_published_code"):
         with pytest.raises(NotApplicableError, match="service=independent with evaluator=simulation"):

@@ -71,11 +71,11 @@ class LargestRate(_OfWorkload):
 
 
 @dataclass(frozen=True)
-class SimulatedSteps(_OfWorkload):
-    """The simulated mean response time of jobs of the workload under a service model in which they slow each other.
+class SimulatedResponse(_OfWorkload):
+    """The simulated mean response time of jobs of the workload under any service model.
 
-    Every c and every cluster get the same jobs, and jobs that are evaluated have other random numbers. There are
-    `job_count` of them, but at most as many as a trace has.
+    Every composition and every cluster get the same jobs, and jobs that are evaluated have other random numbers. There
+    are `job_count` of them, but at most as many as a trace has.
     """
 
     simulates: ClassVar[bool] = True
@@ -90,7 +90,6 @@ class SimulatedSteps(_OfWorkload):
 
     def __call__(self, layout: Layout) -> float:
         """Return the mean for a layout with chains; raise `UnstableError` if it is unstable."""
-        _require_slowing("simulated_steps", self.service)
         chains, rng = layout.composition().under(self.dispatch), RandomStreams(self.seed).jobs("slowdowns")
         run = simulate_layout(chains, self.jobs(layout), self.service, rng, stop_unstable=True)
         return run.times.after_warm_up().mean_s("response")
@@ -103,6 +102,16 @@ class SimulatedSteps(_OfWorkload):
             workload = replace(workload, job_count=self.job_count)
         jobs = workload.jobs(layout.system.arrival_rate_per_s, RandomStreams(self.seed))
         return jobs.of_jobs(slice(self.job_count))
+
+
+@dataclass(frozen=True)
+class SimulatedSteps(SimulatedResponse):
+    """The same where jobs slow each other; equation (2), which has an exact mean, is refused."""
+
+    def __call__(self, layout: Layout) -> float:
+        """Return the mean for a layout with chains; raise `UnstableError` if it is unstable."""
+        _require_slowing("simulated_steps", self.service)
+        return super().__call__(layout)
 
 
 def serial_steps(service: ServiceModel) -> Steps:

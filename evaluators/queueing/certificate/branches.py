@@ -1,7 +1,8 @@
 """Branch and bound: the certificate for parts of the placements, of which the lowest holds for all.
 
 A server that hosts at least `least` blocks has at most S_j(least) cache slots, also for jobs that run fewer blocks
-there. One that hosts at most `most` blocks runs no more of any job. Both raise the bound of a part of the placements.
+there. One that hosts at most `most` blocks runs no more of any job. Both raise the bound of a part of the placements. A
+server that has no cache slots beside its blocks counts as one that hosts none.
 """
 
 import heapq
@@ -68,10 +69,10 @@ def _part(system: System, least: Ints, most: Ints, whole_s: float = 0.0, number:
     certificate = Certificate(hosts)
     bound_s = max(certificate.response(system.arrival_rate_per_s).bound_s, whole_s)
     jobs = float(np.ceil(system.arrival_rate_per_s * bound_s))
-    return Part(bound_s, number, least, most, _division(hosts, certificate, jobs) or _middle(least, most))
+    return Part(bound_s, number, least, most, _division(hosts, certificate, jobs, least) or _middle(least, most))
 
 
-def _division(hosts: Hosts, certificate: Certificate, jobs: float) -> Division | None:
+def _division(hosts: Hosts, certificate: Certificate, jobs: float, least: Ints) -> Division | None:
     """Return the server to divide, and where.
 
     It is the server that jobs of the linear programme would exceed most if it hosted all the blocks that any of them
@@ -86,7 +87,7 @@ def _division(hosts: Hosts, certificate: Certificate, jobs: float) -> Division |
     if used[server] * per_block[server] <= 1 + OVERFULL:
         return None
     mean = np.average(blocks[:, server], weights=amounts * runs[:, server])
-    return server, int(min(mean, largest[server] - 1))
+    return server, int(np.clip(mean, least[server], largest[server] - 1))
 
 
 def _middle(least: Ints, most: Ints) -> Division | None:

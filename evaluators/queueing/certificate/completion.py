@@ -5,13 +5,14 @@
 By duality, D_m <= α m + Σ β for every m as soon as 1/T_s <= α + Σ_j β_j share_sj for all ways s.
 """
 
+from math import fsum
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.queueing.certificate.hosts import Floats, Hosts, Ints
-from evaluators.queueing.certificate.simplex import Simplex
+from evaluators.queueing.certificate.simplex import Simplex, multiply
 from evaluators.queueing.certificate.ways import Pricing, Way, cheapest_way
 from system.errors import InfeasibleError
 
@@ -79,12 +80,14 @@ class Completion:
         pricing = Pricing(self._hosts, self._fastest, alpha, prices, known)
         self._add(pricing.ways)
         suited = prices / pricing.least
-        self.tangents.append(Tangent(alpha / pricing.least, float(suited @ self._hosts.count), suited))
+        self.tangents.append(Tangent(alpha / pricing.least, fsum(suited * self._hosts.count), suited))
         return self.tangents[-1]
 
     def _costs(self, alpha: float, prices: Floats) -> Floats:
         """Return T_s (α + P_s) of known ways, 1 for those in use."""
-        return np.asarray(self._columns @ np.append(alpha, prices) / self._gains)
+        costs = np.empty(self._gains.size)
+        multiply(self._columns, np.append(alpha, prices), costs)
+        return costs / self._gains
 
     def _keep(self, kept: NDArray[np.bool_]) -> None:
         """Forget all but some of the known ways."""

@@ -14,7 +14,7 @@ from evaluators.queueing.certificate.hosts import Floats
 from evaluators.queueing.theorem4 import theorem4
 
 STATES = 1_000_000  # numbers of jobs of which the next one to solve for is chosen
-FURTHER = 10_000  # jobs beyond twice those that leave as fast as others come; the steady state has hardly any
+FURTHER = 10_000  # jobs beyond twice those that leave as fast as others come; hardly ever are there more
 
 
 class Envelope:
@@ -40,9 +40,8 @@ class Envelope:
         `reached` has completion rates of known ways, by numbers of jobs. The share is to first order in their
         differences from U. The number of jobs whose rate matters most comes with it.
         """
-        needed = float(
-            np.interp(arrival_rate_per_s, self._rate_per_s, self._knots)
-        )  # jobs that leave as fast as others come
+        # Jobs that leave as fast as others come.
+        needed = float(np.interp(arrival_rate_per_s, self._rate_per_s, self._knots))
         last = min(self._knots[-1], 2 * needed + FURTHER)
         step = float(np.ceil(last / STATES))
         jobs = np.arange(1.0, last + 1, step)

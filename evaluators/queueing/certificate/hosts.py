@@ -15,6 +15,9 @@ from system.system import System
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+KEPT = 2.0**40  # parts of a time, 12 digits
+TYPES = 60  # of servers at most, because the time grows with more than their square
+
 
 @dataclass(frozen=True)
 class Hosts:
@@ -46,7 +49,7 @@ def hosts_of(system: System, least: Ints | None = None, most: Ints | None = None
     """Return the servers by type.
 
     Server j hosts between `least[j]` and `most[j]` blocks, by default from none to all. Not grouped, each server is a
-    type of its own.
+    type of its own. Otherwise there are at most `TYPES`: servers that hardly differ are taken for the best of them.
     """
     hosted = np.arange(system.model.block_count + 1)
     lowest = np.zeros(len(system.servers), np.int64) if least is None else least
@@ -54,11 +57,20 @@ def hosts_of(system: System, least: Ints | None = None, most: Ints | None = None
     possible = hosted <= np.minimum(slots, np.inf if most is None else most[:, None])
     share = np.where(possible, hosted / np.maximum(slots, 1), np.inf)
     share[:, 0] = 0.0
-    time_s = (system.communication_s[:, None] + system.block_s[:, None] * hosted) * (hosted > 0)
-    most_jobs = system.pooled_jobs(system.model.block_count)
-    rows = np.hstack([time_s, share])
-    first, count = _types(rows) if grouped else (np.arange(len(rows)), np.ones(len(rows), np.int64))
-    return Hosts(count, time_s[first], share[first], np.isfinite(share[first, 1:]).sum(axis=1), most_jobs)
+    visit_s, block_s = (_rounded_down(times_s)[:, None] for times_s in (system.communication_s, system.block_s))
+    time_s = (visit_s + block_s * hosted) * (hosted > 0)
+    number = _type_numbers(time_s, share, TYPES) if grouped else np.arange(len(share))
+    count, time_s, share = np.bincount(number), _least_of(number, time_s), _least_of(number, share)
+    return Hosts(count, time_s, share, np.isfinite(share[:, 1:]).sum(axis=1), system.pooled_jobs(hosted[-1]))
+
+
+def _rounded_down(times_s: Floats) -> Floats:
+    """Return times without their last digits.
+
+    Processors differ in these, and servers that differ in no more are of one type. Shorter times keep the bound valid.
+    """
+    mantissa, exponent = np.frexp(times_s)
+    return np.asarray(np.ldexp(np.floor(mantissa * KEPT) / KEPT, exponent))
 
 
 def _slots(system: System) -> Ints:
@@ -71,7 +83,30 @@ def _slots(system: System) -> Ints:
     return floor_with_slack(np.maximum(free_gb, 0.0) / model.cache_memory_gb)
 
 
-def _types(rows: Floats) -> tuple[Ints, Ints]:
-    """Return a server of each type, and their numbers."""
-    _, first, count = np.unique(rows, axis=0, return_index=True, return_counts=True)
-    return first, count
+def _type_numbers(time_s: Floats, share: Floats, most_types: int) -> Ints:
+    """Return (J,) the type of each server.
+
+    Equal servers are of one type. If these types are too many, servers are divided by their widest difference, in
+    memory or in the time for one or for all blocks, into as many types as there may be.
+    """
+    number = np.unique(np.hstack([time_s, share]), axis=0, return_inverse=True)[1].ravel()
+    if number.max() < most_types:
+        return number
+    features = np.log(np.column_stack([time_s[:, 1], time_s[:, -1], np.minimum(share[:, 1], 1.0)]))
+    groups = [np.arange(len(share))]
+    while len(groups) < most_types:
+        spreads = [np.ptp(features[group], axis=0).max() for group in groups]
+        wide = groups.pop(int(np.argmax(spreads)))
+        values = features[wide][:, np.ptp(features[wide], axis=0).argmax()]
+        upper = values > (values.min() + values.max()) / 2
+        groups += [wide[~upper], wide[upper]]
+    for index, group in enumerate(groups):
+        number[group] = index
+    return number
+
+
+def _least_of(number: Ints, rows: Floats) -> Floats:
+    """Return the least entries of the rows with each number."""
+    least = np.full((int(number.max()) + 1, rows.shape[1]), np.inf)
+    np.minimum.at(least, number, rows)
+    return least

@@ -1,8 +1,11 @@
 """A primal simplex method that continues when columns are added.
 
 A general solver starts anew each time, which takes more than nine tenths of the time of the certificate. Nothing rests
-on its accuracy: bounds follow from its prices, which are made to suit all ways (`Completion`).
+on its accuracy: bounds follow from its prices, which are made to suit all ways (`Completion`). But a programme may have
+many optimal prices, so sums are taken in one order, unlike in BLAS: every machine finds the same.
 """
+
+from math import fsum
 
 import numpy as np
 
@@ -31,14 +34,14 @@ class Simplex:
         """
         prices, direction = self._spare
         for _ in range(INVERSIONS):
-            basis = self._matrix(columns)
-            inverse = np.ascontiguousarray(np.linalg.inv(basis))
-            level = np.maximum(inverse @ self._limits, 0.0)
+            inverse, level = np.eye(self._limits.size), np.empty(self._limits.size)
+            _invert(self._matrix(columns), inverse)
+            multiply(inverse, self._limits, level)
             if _improve(columns, gains, self._basis, inverse, level, prices, direction) < PIVOTS:
                 break
         self._level = level
         own = self._basis >= 0
-        return float(gains[self._basis[own]] @ level[own]), np.maximum(prices, 0.0)
+        return fsum(gains[self._basis[own]] * level[own]), np.maximum(prices, 0.0)
 
     def amounts(self, count: int) -> Floats:
         """Return (n,) x of the last solution."""
@@ -56,6 +59,41 @@ class Simplex:
             else:
                 matrix[-1 - column, index] = 1.0
         return matrix
+
+
+@compiled
+def _invert(matrix: Floats, inverse: Floats) -> None:
+    """Turn a unit matrix into the inverse of another one, by elimination.
+
+    Every pivot is the largest of its column; `matrix` ends as a unit matrix.
+    """
+    size = len(matrix)
+    for column in range(size):
+        pivot = column
+        for row in range(column + 1, size):
+            if abs(matrix[row, column]) > abs(matrix[pivot, column]):
+                pivot = row
+        scale = 1 / matrix[pivot, column]
+        for other in range(size):
+            for both in (matrix, inverse):
+                both[column, other], both[pivot, other] = both[pivot, other], both[column, other]
+                both[column, other] *= scale
+        for row in range(size):
+            factor = matrix[row, column]
+            if row != column and factor != 0:
+                for other in range(size):
+                    matrix[row, other] -= factor * matrix[column, other]
+                    inverse[row, other] -= factor * inverse[column, other]
+
+
+@compiled
+def multiply(matrix: Floats, vector: Floats, product: Floats) -> None:
+    """Fill in the product of a matrix and a vector, at least 0."""
+    for row in range(len(matrix)):
+        total = 0.0
+        for column in range(vector.size):
+            total += matrix[row, column] * vector[column]
+        product[row] = max(total, 0.0)
 
 
 @compiled

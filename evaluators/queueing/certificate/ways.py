@@ -5,6 +5,7 @@ question are vertices of the lower hull of all points (T, P). A vertex minimises
 over servers and blocks.
 """
 
+from math import fsum
 from typing import NamedTuple
 
 import numpy as np
@@ -142,7 +143,7 @@ class Pricing:
         return self._point(way)
 
     def _point(self, way: Way) -> Priced:
-        point = Priced(way.time_s, float(self._prices @ way.shares), way)
+        point = Priced(way.time_s, fsum(self._prices * way.shares), way)
         self.ways.append(way)
         self.least = min(self.least, self._value(point.time_s, point.price))
         return point

@@ -10,11 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plots.drawing.certified import CLUSTER, LOAD, cluster_words, gap_lines, gaps
 from plots.drawing.curves import Curve, draw_curves
 from plots.drawing.panels import Panel, draws_in, panels_over
 from plots.drawing.scheme_curves import FRAME, NOTE, curves_of_schemes, draw_schemes
 from plots.drawing.style import MOST_COLUMNS, legend_below, new_figure
+from plots.figures.optimality.certified_gaps import CLUSTER, LOAD, cluster_words, gap_lines, gaps
 from store.tables.labels import Labels
 from store.tables.reading import Results
 from store.tables.statistics import complete_means

@@ -31,7 +31,7 @@ LOSS = "#f6e3dc"
 
 
 def draw(results: Results, labels: Labels) -> Figure:
-    """Draw a panel for each load and further setting, with a column for each workload."""
+    """Draw a panel for each load, with a column for each workload."""
     times = results.rows[results.rows["metric"] == MEAN]
     shown_axes = [*WORKLOAD, LOAD]
     settings = [LOAD, *distinguishing_axes(times, [*shown_axes, SCHEME])]
@@ -61,7 +61,7 @@ def _columns(table: pd.DataFrame, words: Sequence[str], labels: Labels) -> list[
 
 
 def _words(table: pd.DataFrame, labels: Labels) -> list[str]:
-    """Return the workload of each row or point in words; the first service model is not named."""
+    """Return workloads in words, without the first service model."""
     axes = [axis for axis in WORKLOAD if axis in table]
     plain = table["service"].iloc[0] if "service" in table else None
     return [

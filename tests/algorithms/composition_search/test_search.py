@@ -7,7 +7,7 @@ import pytest
 
 from algorithms.allocation.gca import gca
 from algorithms.composition_search import Searched, search
-from algorithms.composition_search.starts import placed_starts, reserved_states
+from algorithms.composition_search.starts import placed_starts, reserved_capacities
 from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.gbp_cr import GbpCr
 from evaluators.points.objectives.composition import ExactMean
@@ -96,7 +96,7 @@ def test_reserved_states_leave_out_reservations_without_a_difference():
     (system,) = stable_systems(6, 1, 10)
     counts = [tuple(GbpCr()(system, c).block_count) for c in range(1, system.largest_reservation + 1)]
     enough = {count for count in counts if sum(count) >= system.model.block_count}
-    assert len(list(reserved_states(system))) == len(enough)
+    assert len(list(reserved_capacities(system))) == len(enough)
 
 
 def test_servers_that_are_too_small_are_refused_with_the_reason():

@@ -1,4 +1,4 @@
-"""Benchmarks of GCA up to 100,000 servers, of its memory, and of the choice of c."""
+"""Benchmarks of GCA up to 100,000 servers, of its memory, of the choice of c, and of the search."""
 
 from collections.abc import Callable
 from functools import cache
@@ -6,10 +6,12 @@ from functools import cache
 import numpy as np
 
 from algorithms.allocation.gca import gca
+from algorithms.composition_search import search
 from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.proposed import Proposed
 from algorithms.tuning import BestCapacity
+from evaluators.points.objectives.composition import ExactMean
 from evaluators.points.theory import exact_mean_s
 from system import Placement, System
 from tests.benchmarks.support.benchmark import Benchmark, Measure, Peer
@@ -17,7 +19,7 @@ from tests.benchmarks.support.paper_system import gbp_cr_placement, overlapping_
 from tests.benchmarks.support.peak_memory import peak_gb_of
 from tests.benchmarks.support.peers import networkx_gca
 from tests.benchmarks.support.scale import Scale
-from tests.benchmarks.support.timing import seconds
+from tests.benchmarks.support.timing import rate, seconds
 from tests.benchmarks.support.yardstick import yardstick
 
 PLACEMENTS = {"placed by GBP-CR": gbp_cr_placement, "random overlapping ranges": overlapping_placement}
@@ -27,11 +29,11 @@ PlacementRule = Callable[[System], Placement]
 
 
 def composition_benchmarks(scale: Scale) -> list[Benchmark]:
-    """Return the benchmarks of GCA and the choice of c.
+    """Return the benchmarks of GCA, the choice of c and the search.
 
     GCA is measured beside networkx, by number of servers, and in peak memory.
     """
-    return [*_gca_beside_networkx(scale), *_gca_by_size(scale), _gca_memory(scale), _tuning(scale)]
+    return [*_gca_beside_networkx(scale), *_gca_by_size(scale), _gca_memory(scale), _tuning(scale), _search(scale)]
 
 
 @cache
@@ -87,3 +89,11 @@ def _tuning(scale: Scale) -> Benchmark:
     description = f"every c up to {system.largest_reservation} by the exact mean, {scale.tuning_servers} servers"
     compose = seconds(lambda: scheme.compose(system, np.random.default_rng(1)))
     return Benchmark("choice of c", description, "s", compose, peer=yardstick(scale, 1.0))
+
+
+def _search(scale: Scale) -> Benchmark:
+    """Measure a whole search, with starts and judgement, at a load of about .8."""
+    system, evaluations = paper_system(scale.search_servers, arrival_rate_per_s=1.5), scale.evaluations
+    description = f"{evaluations:,} evaluations by the exact mean, {scale.search_servers} servers"
+    measure = rate(lambda: search(system, ExactMean(), evaluations=evaluations), evaluations)
+    return Benchmark("search", description, "evaluations/s", measure, bound=20_000)

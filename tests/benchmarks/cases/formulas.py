@@ -80,13 +80,13 @@ def _certificates(scale: Scale) -> list[Benchmark]:
 
 
 def _bounds(system: System) -> Measure:
-    """Return a measurement of both bounds at 0.8 of the rate of GBP-CR and GCA."""
+    """Measure both bounds at 0.8 of the rate of GCA's chains."""
     rate_per_s = 0.8 * gca(system, gbp_cr_placement(system)).total_rate_per_s
     return seconds(lambda: Certificate(hosts_of(system)).response(rate_per_s))
 
 
 def _of_types(server_count: int, types: int) -> System:
-    """Return servers that are equal to one of the first `types` servers of the paper's system."""
+    """Return servers that are all equal to one of the first ones."""
     system = paper_system(max(server_count, types))
     chosen, servers = np.arange(server_count) % types, system.servers
     parts = servers.memory_gb, servers.communication_s, servers.block_s

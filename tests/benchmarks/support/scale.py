@@ -21,6 +21,8 @@ class Scale:
     gca_servers: tuple[int, ...]
     networkx_servers: int
     tuning_servers: int
+    search_servers: int
+    evaluations: int
     sweep_points: int
 
 
@@ -39,6 +41,8 @@ FULL = Scale(
     gca_servers=(400, 10_000, 100_000),
     networkx_servers=100,
     tuning_servers=40,
+    search_servers=20,
+    evaluations=150_000,
     sweep_points=1000,
 )
 TINY = Scale(
@@ -56,5 +60,7 @@ TINY = Scale(
     gca_servers=(40, 50, 60),
     networkx_servers=40,
     tuning_servers=20,
+    search_servers=20,
+    evaluations=1000,
     sweep_points=3,
 )

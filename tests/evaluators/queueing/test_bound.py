@@ -175,6 +175,24 @@ def test_equal_servers_are_grouped_without_another_result():
         assert grouped.response(rate).bound_s == pytest.approx(single.response(rate).bound_s, rel=5e-3)
 
 
+def test_servers_that_hardly_differ_are_taken_for_the_best_of_them():
+    """Compare 40 servers as they are with fewer types, which may only be better."""
+    system = random_system(np.random.default_rng(811), 40)
+    exactly = Certificate(hosts_of(system))
+    rate_per_s = 0.6 * exactly.largest_rate_per_s
+    bounds_s = [exactly.response(rate_per_s).bound_s]
+    for types in (30, 15):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("evaluators.queueing.certificate.hosts.TYPES", types)
+            hosts = hosts_of(system)
+        assert (hosts.count.size, hosts.count.sum()) == (types, 40)
+        fewer = Certificate(hosts)
+        assert fewer.largest_rate_per_s >= exactly.largest_rate_per_s * (1 - CONVERGED)
+        bounds_s.append(fewer.response(rate_per_s).bound_s)
+    assert bounds_s == sorted(bounds_s, reverse=True)
+    assert bounds_s[1] > 0.95 * bounds_s[0]
+
+
 @pytest.mark.parametrize("load", [0.3, 0.9])
 def test_the_certificate_is_between_the_floor_and_the_schemes(load):
     rng, compared, higher = np.random.default_rng(808), 0, 0

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from plots.drawing.certified import gaps
 from plots.figures.optimality import optimality
+from plots.figures.optimality.certified_gaps import gaps
 from plots.files import try_to_draw
 from store.tables.labels import Labels
 from tests.support.made_up_results import results_of
@@ -33,7 +33,7 @@ def rows_of(values, cluster, load, metric="response_mean_s", algorithm="proposed
 
 
 def both_clusters():
-    """Return rows of two schemes, 50 and 20 % above the bound, one also with another policy."""
+    """Return rows of schemes 50, 20 and 10 % above the bound."""
     tables = []
     for cluster, load in ((cluster, load) for cluster in SIZES for load in ("0.5", "0.8")):
         tables += [

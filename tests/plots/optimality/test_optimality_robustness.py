@@ -29,7 +29,7 @@ def rows_of(values, algorithm, workload="poisson", service="independent", load="
 
 
 def schemes(*factors, **where):
-    """Return rows of the reference and of the other schemes at these factors of it."""
+    """Return rows of the reference and of schemes at factors of it."""
     others = [
         rows_of(factor * REFERENCE_S, name, **where)
         for name, factor in zip(("searched", "mine"), factors, strict=False)

@@ -20,7 +20,7 @@ MISSING = "–"
 
 
 def gaps(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of mean response times, each in % above the bound of its draw.
+    """Return mean response times in % above the bound of their draw.
 
     Raises `KeyError` if no mean has a bound.
     """
@@ -70,7 +70,7 @@ def _text(mean: float, half_width: float) -> str:
 
 
 def _fenced(texts: pd.Series, names: Sequence[str]) -> list[str]:
-    """Return a table with a line for each curve and a column for each load."""
+    """Return a table with lines for curves and columns for loads."""
     table = texts.unstack(LOAD)  # noqa: PD010 as texts are not averaged
     table = table.reindex([name for name in names if name in table.index]).fillna(MISSING)
     table.columns = [f"load {shown(load)}" for load in table.columns]
@@ -78,7 +78,7 @@ def _fenced(texts: pd.Series, names: Sequence[str]) -> list[str]:
 
 
 def _rate_lines(rows: pd.DataFrame) -> list[str]:
-    """Return a line on the largest rate, if rows have arrival rates and bounds on it."""
+    """Return a line on the largest rate; none without bounds on it."""
     keys = [*cluster_axes(rows), LOAD, "draw"]
     rates, bounds = (rows[rows["metric"] == metric].drop_duplicates(keys) for metric in (RATE, RATE_BOUND))
     pairs = paired(bounds, rates, keys)
