@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 
 from system import Composition, System
 
+NO_SETTINGS = np.empty(0)
+BETTER = (1.0, 0.95)  # shares of the paper's percentile at which late jobs are counted
+HIGHER = (1.0, 1.06, 1.12)  # multiples of the paper's largest rate at which late jobs are counted
+BURSTY = (1.0, 1.1, 1.25, 1.5)  # multiples of the rate for workloads whose jobs come or grow unevenly
+
 
 class Stage(NamedTuple):
     """One search: the arrival rate, and the settings of the function that values prefixes."""

@@ -1,21 +1,23 @@
 """The search for a composition that serves the goal better than that of the best c.
 
-The search compares compositions by the exact mean response time, and the goal decides among those that it finds. It
-needs jobs that do not slow each other.
+The search compares compositions by the exact theory, and the goal decides among those that it finds. It needs jobs that
+do not slow each other.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from algorithms.composition_search import search
-from evaluators.queueing.prefix_means import prefix_means
+from algorithms.composition_search.objective import BETTER, BURSTY, HIGHER, NO_SETTINGS, Stage
+from evaluators.queueing.prefixes.means import prefix_means
+from evaluators.queueing.prefixes.tails import prefix_tails
 from planner.choice.candidates import NO_VALUE, Choice
-from planner.choice.quantity import Quantity
+from planner.choice.quantity import Quantity, RateUnderSlo
 from planner.inventory.inventory import Inventory
 from planner.results import SAME, Search
 from system import Composition, Placement, System
@@ -24,7 +26,6 @@ from system.errors import AccuracyError, InfeasibleError
 PLACED = 2_000_000  # servers placed in one search, which takes a second or two
 EVALUATIONS = 50_000  # of compositions, at most
 SHORT = 0.2  # share of the evaluations in a short search
-FASTER = (1.0, 1.1, 1.25, 1.5)  # times the rate, at which compositions are searched too, as bursts need spare rate
 SHOWN_AFTER_S = 1.0
 
 
@@ -32,19 +33,30 @@ SHOWN_AFTER_S = 1.0
 class _Goal:
     """The goal as an objective of the search; a composition has a value only if it beats all before it."""
 
-    prefix_values: ClassVar[Any] = staticmethod(prefix_means)
     finalists: ClassVar[int] = 20
 
     quantity: Quantity
     best: float  # so far
-    settings: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
-    def searched_rates_per_s(self, system: System) -> tuple[float, ...]:
-        """Return the rates for which compositions with a short mean are searched."""
-        rate_per_s, exact = self.quantity.rate_per_s, self.quantity.is_exact
-        if rate_per_s is None:
-            return tuple(self.best * factor for factor in FASTER[:3])
-        return tuple(rate_per_s * factor for factor in (FASTER[:1] if exact else FASTER))
+    @property
+    def prefix_values(self) -> Callable[..., Any]:
+        """Return the function that values prefixes of chains.
+
+        It gives their means, or their shares of late jobs where the goal is an exact percentile or rate.
+        """
+        is_mean = self.quantity.quantile is None or not self.quantity.is_exact
+        return prefix_means if is_mean else prefix_tails
+
+    def stages(self, system: System) -> tuple[Stage, ...]:
+        """Return the searches, as those of `algorithm=searched` for the same goal."""
+        rate_per_s = system.arrival_rate_per_s
+        if not self.quantity.is_exact:
+            return tuple(Stage(factor * rate_per_s, NO_SETTINGS) for factor in BURSTY)
+        if isinstance(self.quantity, RateUnderSlo):
+            return tuple(Stage(factor * rate_per_s, np.array([self.quantity.slo_s], float)) for factor in HIGHER)
+        if self.quantity.quantile is None:
+            return (Stage(rate_per_s, NO_SETTINGS),)
+        return tuple(Stage(rate_per_s, np.array([share * self.best])) for share in BETTER)
 
     def __call__(self, layout: Composition) -> float:
         """Return the value, with a minus if more is better.

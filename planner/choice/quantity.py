@@ -34,6 +34,10 @@ class Quantity(Protocol):
         """Return the arrival rate; None if the quantity itself is a rate."""
 
     @property
+    def quantile(self) -> float | None:
+        """Return the share of jobs that counts, or None for the mean."""
+
+    @property
     def sign(self) -> int:
         """Return 1 if less is better, -1 if more is better."""
 

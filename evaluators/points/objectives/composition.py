@@ -9,14 +9,14 @@ import numpy as np
 from scipy.optimize import brentq
 
 from algorithms.allocation.gca import gca
-from algorithms.composition_search.objective import Stage
+from algorithms.composition_search.objective import BETTER, BURSTY, HIGHER, NO_SETTINGS, Stage
 from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.tuning import BestCapacity
 from evaluators.points.objectives.interference import SimulatedResponse
 from evaluators.points.theory import ExactPercentile, exact_mean_s
-from evaluators.queueing.prefix_means import prefix_means, prefix_rates
-from evaluators.queueing.prefix_tails import prefix_tails
+from evaluators.queueing.prefixes.means import prefix_means, prefix_rates
+from evaluators.queueing.prefixes.tails import prefix_tails
 from evaluators.queueing.steady_state import steady_state
 from system import Composition, InfeasibleError, System
 from system.checks import require, require_at_most, require_count, require_positive, require_share
@@ -27,10 +27,6 @@ from system.service.model import ServiceModel
 from workloads.synthetic import is_poisson_exponential
 from workloads.workload import Workload
 
-NO_SETTINGS = np.empty(0)
-BETTER = (1.0, 0.95)  # shares of the paper's percentile at which late jobs are counted
-HIGHER = (1.0, 1.06, 1.12)  # multiples of the paper's largest rate at which late jobs are counted
-BURSTY = (1.0, 1.1, 1.25, 1.5)  # multiples of the rate for workloads whose jobs come or grow unevenly
 SOLVED_TO = 1e-9  # relative, on the largest rate
 
 
@@ -115,7 +111,7 @@ class LargestRateUnderSlo:
     def stages(self, system: System) -> tuple[Stage, ...]:
         """Return a search for each rate; raise `InfeasibleError` if no c meets the SLO."""
         largest_per_s = -least_of(self, system)
-        return tuple(Stage(factor * largest_per_s, np.array([self.slo_s])) for factor in HIGHER)
+        return tuple(Stage(factor * largest_per_s, np.array([self.slo_s], float)) for factor in HIGHER)
 
     def __call__(self, layout: Composition) -> float:
         """Return minus the rate; raise `InfeasibleError` if no rate meets the SLO."""

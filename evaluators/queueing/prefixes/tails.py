@@ -1,12 +1,12 @@
 """The share of jobs whose response takes too long, for every prefix of a row of chains, compiled for searches.
 
-It is `ExactResponse.tail` of each prefix, from one pass of the recursion (`prefix_means`).
+It is `ExactResponse.tail` of each prefix, from one pass of the recursion (`prefixes.means`).
 """
 
 import numpy as np
 
 from algorithms.composition_search.values import PREFIX_VALUES
-from evaluators.queueing.prefix_means import LEAST_SPARE, SAME_RATE, pass_chain, set_nodes, set_shift
+from evaluators.queueing.prefixes.means import LEAST_SPARE, SAME_RATE, pass_chain, set_nodes, set_shift
 from system.code.compiler import compiled
 
 
