@@ -5,6 +5,7 @@ do not slow each other.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -12,7 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 from tqdm import tqdm
 
+from algorithms.allocation.gca import gca
 from algorithms.composition_search import search
+from algorithms.composition_search.candidates import MANY
 from algorithms.composition_search.objective import BETTER, BURSTY, HIGHER, NO_SETTINGS, Stage
 from evaluators.queueing.prefixes.means import prefix_means
 from evaluators.queueing.prefixes.tails import prefix_tails
@@ -23,8 +26,10 @@ from planner.results import SAME, Search
 from system import Composition, Placement, System
 from system.errors import AccuracyError, InfeasibleError
 
-PLACED = 2_000_000  # servers placed in one search, which takes a second or two
-EVALUATIONS = 50_000  # of compositions, at most
+EVALUATIONS = 50_000  # of compositions, which takes a second or two
+FEW = 40  # servers, beyond which a composition takes longer, and fewer are tried
+EVALUATIONS_IN_CELLS = 500_000  # for so many servers that the search only changes a few chains in each evaluation
+PREFIXES = 16  # numbers of chains that are tried, at most
 SHORT = 0.2  # share of the evaluations in a short search
 SHOWN_AFTER_S = 1.0
 
@@ -114,7 +119,8 @@ def shortly_improved(
 
 
 def _evaluations(inventory: Inventory) -> int:
-    return min(EVALUATIONS, max(PLACED // len(inventory.servers), 100))
+    servers = len(inventory.servers)
+    return EVALUATIONS_IN_CELLS if servers >= MANY else EVALUATIONS * FEW // max(servers, FEW)
 
 
 def _searched(inventory: Inventory, quantity: Quantity, choice: Choice, evaluations: int, **options: Any) -> Choice:
@@ -125,8 +131,24 @@ def _searched(inventory: Inventory, quantity: Quantity, choice: Choice, evaluati
         best = search(system, goal, evaluations=evaluations, **options).composition
     except NO_VALUE:
         return choice
-    is_worth_it = abs(goal.best / choice.value - 1) > SAME
-    return replace(choice, composition=best, value=goal.best) if is_worth_it else choice
+    if abs(goal.best / choice.value - 1) <= SAME:
+        return choice
+    return _with_spare(system, quantity, replace(choice, composition=best, value=goal.best))
+
+
+def _with_spare(system: System, quantity: Quantity, choice: Choice) -> Choice:
+    """Return the most chains of the same placement that serve the goal as well.
+
+    Slow chains hardly serve the goal, but they carry bursts; losses of at most `SAME` do not count.
+    """
+    chains = gca(system, choice.composition.placement)
+    for count in np.unique(np.linspace(len(chains), len(choice.composition), PREFIXES).astype(int))[:0:-1].tolist():
+        more = chains.only(range(count))
+        with suppress(*NO_VALUE):
+            value = quantity.value(more)
+            if value is not None and abs(value / choice.value - 1) <= SAME:
+                return replace(choice, composition=more, value=value)
+    return choice
 
 
 def _advance(bar: Any, evaluations: int) -> None:

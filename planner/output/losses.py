@@ -1,5 +1,6 @@
 """The parts of the card on what a plan depends on: its servers, and inputs that may be wrong."""
 
+from planner.inventory.goals import LargestRate
 from planner.results import Plan, ServerValue, Study
 from planner.words import aligned, digits, percent, quantity_words, some_names
 from system.words import counted
@@ -21,7 +22,7 @@ def loss_lines(study: Study) -> list[str]:
     ]
     lines = aligned(["one of", "same blocks", "new plan"], rows) if rows else []
     hidden = sum(len(value.servers) for value in valued[LONGEST:])
-    within = f"{NO_LOSS.capitalize()}: the difference is below {percent(study.plan.accuracy)}, the plan's accuracy."
+    within = f"{NO_LOSS.capitalize()}: it is at most {percent(study.plan.accuracy)}, the plan's accuracy."
     return [
         *lines,
         *([within] if any(NO_LOSS in row for row in rows) else []),
@@ -32,7 +33,8 @@ def loss_lines(study: Study) -> list[str]:
 
 def _value(plan: Plan, value: float | None) -> str:
     """Return the goal's quantity without a server, or that nothing is lost."""
-    if value is not None and abs(value / plan.goal_value - 1) <= plan.accuracy:
+    sign = -1 if isinstance(plan.inventory.goal, LargestRate) else 1
+    if value is not None and sign * (value / plan.goal_value - 1) <= plan.accuracy:
         return NO_LOSS
     return digits(value, quantity_words(plan.inventory.goal)[1])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,15 +155,15 @@ def _without_chains(composition: Composition, gone: int) -> Composition:
 def _with_new_plans(plan: Plan, values: list[ServerValue], quantity: Quantity) -> list[ServerValue]:
     """Return the values with those of new plans, one for each group of servers.
 
-    It makes no difference to a new plan which server of a group is missing.
+    It makes no difference to a new plan which server of a group is missing, so it begins without the one that is missed
+    least.
     """
-    by_group: dict[int, float | None] = {}
-    for value in values:
-        group = int(plan.inventory.groups[value.servers[0]])
-        if group not in by_group and len(by_group) < PLANNED_AGAIN:
-            by_group[group] = _of_new_plan(plan, value, quantity)
+    group_of = [int(plan.inventory.groups[value.servers[0]]) for value in values]
+    least_missed = dict(zip(group_of, values, strict=True))  # the last one, in the order of the groups' first ones
+    planned = dict(islice(least_missed.items(), PLANNED_AGAIN))
+    new_plans = {group: _of_new_plan(plan, value, quantity) for group, value in planned.items()}
     return [
-        replace(value, value_of_new_plan=by_group.get(int(plan.inventory.groups[value.servers[0]]))) for value in values
+        replace(value, value_of_new_plan=new_plans.get(group)) for group, value in zip(group_of, values, strict=True)
     ]
 
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from algorithms.allocation.gca import gca
 from planner.choice.candidates import best
 from planner.choice.quantity import quantity_of
 from planner.choice.search import plan, plan_of_layout
 from planner.inventory.goals import Cheapest, LargestRate, Minimise
 from planner.inventory.services import NamedService
 from planner.output.card import plan_card
-from planner.results import Alternative
+from planner.results import SAME, Alternative
 from planner.study.cautions import better_alternatives
 from planner.study.study_plan import study
 from system.service.steps import Steps
@@ -86,7 +87,16 @@ def test_a_difference_below_the_accuracy_is_no_advice():
     whole = study(coarse)
     new_plans = [value.value_of_new_plan or np.inf for value in whole.server_values]
     assert min(new_plans) < 1.05 * coarse.goal_value
-    assert "No loss: the difference is below 5.0%" in plan_card(whole, "lab", coarse)
+    assert "No loss: it is at most 5.0%" in plan_card(whole, "lab", coarse)
+
+
+def test_chains_that_do_no_harm_stay_as_spare():
+    searched = plan(LOADED)
+    every = gca(searched.composition.system, searched.composition.placement)
+    assert len(searched.composition) <= len(every)
+    for count in range(len(searched.composition) + 1, len(every) + 1):
+        more = plan_of_layout(LOADED, every.only(range(count)))
+        assert more.goal_value > searched.goal_value * (1 + SAME / 2)
 
 
 def test_the_cheapest_servers_are_searched_too():
