@@ -65,7 +65,7 @@ def basis_of(store: Path, evidence: Evidence) -> str:
     """
     records = load_records(evidence.name, store)
     cases = [record["configuration"] for point in evidence.points["point"] for record in records[point][:1]]
-    networks = sorted({_source_of(case["cluster"]["network"]) for case in cases})
+    networks = sorted({_source_of(case["cluster"].get("network", case["cluster"])) for case in cases})
     workloads = sorted({_source_of(case["workload"]) for case in cases})
     draws = counted(evidence.draws, "draw")
     sources = f"network {', '.join(networks)}; workload {', '.join(workloads)}"

@@ -332,3 +332,12 @@ def test_own_points_of_an_experiment_are_not_judged(tmp_path):
     table = pd.read_csv(tmp_path / "claims.csv").set_index(["id", "setting"])
     detail = "not the setting of the claim: no point of fig2 is as the experiment declares it"
     assert table.loc[("C2b", "text"), ["verdict", "detail"]].tolist() == ["no verdict", detail]
+
+
+def test_basis_names_a_cluster_that_has_no_network(tmp_path):
+    words = ("run.py", "-m", "experiment=optimality", "data=embedded", "draws=1", "hydra/launcher=basic")
+    chosen = ("cluster=inventory", "demand.load=0.5", "algorithm=proposed", "evaluator=exact", "dispatch=jffc")
+    swept = script(*words, *chosen, f"store={tmp_path}")
+    assert swept.returncode == 0, swept.stderr
+    line = basis_of(tmp_path, gather(tmp_path)["optimality"])
+    assert line.startswith("optimality_embedded: 1 draw; network ListedCluster; workload SyntheticWorkload")
