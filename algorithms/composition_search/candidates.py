@@ -54,10 +54,12 @@ class Search:
     system: System
     problem: Problem
     work: Work
-    progress: Callable[[int], None]
+    progress: Callable[[int], object]
 
     @staticmethod
-    def of_stage(stage: Stage, objective: SearchObjective, system: System, progress: Callable[[int], None]) -> "Search":
+    def of_stage(
+        stage: Stage, objective: SearchObjective, system: System, progress: Callable[[int], object]
+    ) -> "Search":
         """Return the search of a stage."""
         at_rate = replace(system, arrival_rate_per_s=stage.arrival_rate_per_s)
         problem = problem_of(at_rate)

@@ -64,7 +64,7 @@ class Cells:
     prefix_values: Callable[..., Any]
     problem: Problem
     work: Work
-    progress: Callable[[int], None]
+    progress: Callable[[int], object]
     is_placement: bool = False
 
     def improved(self, state: State, evaluations: int, rng: np.random.Generator) -> Iterator[Whole]:

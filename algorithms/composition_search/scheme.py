@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import current_process
-from typing import NoReturn
 
 import numpy as np
-from tqdm import tqdm
 
 from algorithms.composition_search.objective import SearchObjective
-from algorithms.composition_search.searching import search
+from algorithms.composition_search.searching import progress_bar, search
 from algorithms.dispatch.jffc import JFFC
 from algorithms.tuning import Composer
 from system import Composition, InfeasibleError, Placement, System, UnstableError
@@ -20,7 +16,6 @@ from system.limits import CANDIDATES
 from system.random_streams import is_deterministic
 
 EVALUATIONS = 1_000 * CANDIDATES
-SHOWN_AFTER_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,9 +52,8 @@ class Searched:
         """Return the best composition found; raise as `search` does."""
         further = self._placements(system, rng)
         budget = {"evaluations": self.evaluations, "restarts": self.restarts, "seed": self.seed}
-        hidden = True if current_process().name != "MainProcess" else None  # a sweep has a bar of its own
-        with tqdm(total=self.evaluations, desc="search", delay=SHOWN_AFTER_S, disable=hidden, leave=False) as bar:
-            best = search(system, self.objective, further, **budget, progress=partial(_advance, bar))
+        with progress_bar(self.evaluations) as bar:
+            best = search(system, self.objective, further, **budget, progress=bar.update)
         return best.composition.under(self.dispatch)
 
     def _placements(self, system: System, rng: np.random.Generator) -> list[Placement]:
@@ -71,8 +65,3 @@ class Searched:
             except (InfeasibleError, UnstableError):
                 continue
         return placements
-
-
-def _advance(bar: "tqdm[NoReturn]", evaluations: int) -> None:
-    """Show that so many more evaluations are done."""
-    bar.update(evaluations)

@@ -1,9 +1,11 @@
 """The search for a composition: candidates at every rate, and the judgement of the best of them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from multiprocessing import current_process
+from typing import NamedTuple, NoReturn
 
 import numpy as np
+from tqdm import tqdm
 
 from algorithms.allocation.gca import gca
 from algorithms.composition_search.candidates import Search
@@ -11,12 +13,20 @@ from algorithms.composition_search.objective import SearchObjective
 from algorithms.placement.gbp_cr import GbpCr
 from system import Composition, InfeasibleError, Placement, System, UnstableError
 
+SHOWN_AFTER_S = 1.0
+
 
 class Judged(NamedTuple):
     """A composition and its value under the objective."""
 
     composition: Composition
     value: float
+
+
+def progress_bar(evaluations: int) -> "tqdm[NoReturn]":
+    """Return a progress bar for so many evaluations, which shows after a second."""
+    hidden = True if current_process().name != "MainProcess" else None  # a sweep has a bar of its own
+    return tqdm(total=evaluations, desc="search", delay=SHOWN_AFTER_S, disable=hidden, leave=False)
 
 
 def _report_nothing(evaluations: int) -> None:
@@ -31,7 +41,7 @@ def search(
     evaluations: int,
     restarts: int = 4,
     seed: int = 0,
-    progress: Callable[[int], None] = _report_nothing,
+    progress: Callable[[int], object] = _report_nothing,
 ) -> Judged:
     """Return the best composition found, never worse under the objective than any start.
 

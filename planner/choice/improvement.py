@@ -7,14 +7,12 @@ do not slow each other.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-from tqdm import tqdm
 
 from algorithms.allocation.gca import gca
-from algorithms.composition_search import search
+from algorithms.composition_search import progress_bar, search
 from algorithms.composition_search.candidates import MANY
 from algorithms.composition_search.objective import BETTER, BURSTY, HIGHER, NO_SETTINGS, Stage
 from evaluators.queueing.prefixes.means import prefix_means
@@ -31,7 +29,6 @@ FEW = 40  # servers, beyond which a composition takes longer, and fewer are trie
 EVALUATIONS_IN_CELLS = 500_000  # for so many servers that the search only changes a few chains in each evaluation
 PREFIXES = 16  # numbers of chains that are tried, at most
 SHORT = 0.2  # share of the evaluations in a short search
-SHOWN_AFTER_S = 1.0
 
 
 @dataclass
@@ -93,8 +90,8 @@ def improved(inventory: Inventory, quantity: Quantity, choice: Choice) -> Choice
         return choice
     brief = shortly_improved(inventory, quantity, choice)
     evaluations = _evaluations(inventory)
-    with tqdm(total=evaluations, desc="search", delay=SHOWN_AFTER_S, disable=None, leave=False) as bar:
-        result = _searched(inventory, quantity, brief, evaluations, progress=partial(_advance, bar))
+    with progress_bar(evaluations) as bar:
+        result = _searched(inventory, quantity, brief, evaluations, progress=bar.update)
     report = Search(
         evaluations,
         choice.composition.placement.reserved_capacity,
@@ -149,8 +146,3 @@ def _with_spare(system: System, quantity: Quantity, choice: Choice) -> Choice:
             if value is not None and abs(value / choice.value - 1) <= SAME:
                 return replace(choice, composition=more, value=value)
     return choice
-
-
-def _advance(bar: Any, evaluations: int) -> None:
-    """Show that so many more evaluations are done."""
-    bar.update(evaluations)
