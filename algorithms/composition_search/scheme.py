@@ -30,14 +30,15 @@ class Searched:
 
     objective: SearchObjective
     evaluations: int = 200_000
-    restarts: int = 4
+    restarts: int | None = None  # `usual_restarts`
     starts: Sequence[Composer] = ()
     dispatch: Dispatch = JFFC
     seed: int = 0
 
     def __post_init__(self) -> None:
         require_count(EVALUATIONS, evaluations=self.evaluations)
-        require_count(self.evaluations, restarts=self.restarts)
+        if self.restarts is not None:
+            require_count(self.evaluations, restarts=self.restarts)
         require_not_negative(seed=self.seed)
 
     @property
@@ -51,9 +52,16 @@ class Searched:
     def compose(self, system: System, rng: np.random.Generator) -> Composition:
         """Return the best composition found; raise as `search` does."""
         further = self._placements(system, rng)
-        budget = {"evaluations": self.evaluations, "restarts": self.restarts, "seed": self.seed}
         with progress_bar(self.evaluations) as bar:
-            best = search(system, self.objective, further, **budget, progress=bar.update)
+            best = search(
+                system,
+                self.objective,
+                further,
+                evaluations=self.evaluations,
+                restarts=self.restarts,
+                seed=self.seed,
+                progress=bar.update,
+            )
         return best.composition.under(self.dispatch)
 
     def _placements(self, system: System, rng: np.random.Generator) -> list[Placement]:

@@ -23,6 +23,11 @@ class Judged(NamedTuple):
     value: float
 
 
+def usual_restarts(system: System) -> int:
+    """Return 4 restarts, or more for few servers, as a search among these gets stuck more easily."""
+    return max(4, 64 // len(system.servers))
+
+
 def progress_bar(evaluations: int) -> "tqdm[NoReturn]":
     """Return a progress bar for so many evaluations, which shows after a second."""
     hidden = True if current_process().name != "MainProcess" else None  # a sweep has a bar of its own
@@ -39,16 +44,17 @@ def search(
     further: Sequence[Placement] = (),
     *,
     evaluations: int,
-    restarts: int = 4,
+    restarts: int | None = None,
     seed: int = 0,
     progress: Callable[[int], object] = _report_nothing,
 ) -> Judged:
     """Return the best composition found, never worse under the objective than any start.
 
-    `further` placements are starts, too. `progress` is called with numbers of evaluations, `evaluations` in all. Raises
-    `InfeasibleError` or `UnstableError` if neither a start nor the search finds a composition with a value.
+    `further` placements are starts, too. `restarts` are `usual_restarts` if None is given. `progress` is called with
+    numbers of evaluations, `evaluations` in all. Raises `InfeasibleError` or `UnstableError` if neither a start nor the
+    search finds a composition with a value.
     """
-    stages = objective.stages(system)
+    stages, runs = objective.stages(system), restarts or usual_restarts(system)
     finalists: list[Composition] = []
     for n, stage in enumerate(stages):
         search_at = Search.of_stage(stage, objective, system, progress)
@@ -56,7 +62,7 @@ def search(
         starts = search_at.starts(rng, [*further, *(chains.placement for chains in finalists[-1:])])
         if not starts:
             gca(system, GbpCr()(system, 1))  # raises the reason
-        best = search_at.run(starts, evaluations // len(stages), restarts, rng)[: objective.finalists]
+        best = search_at.run(starts, evaluations // len(stages), runs, rng)[: objective.finalists]
         judged = best if n else [*starts, *best]
         finalists += [chains for candidate in judged for chains in search_at.chains(candidate)]
     return _best((chains.at_rate(system.arrival_rate_per_s) for chains in finalists), objective)

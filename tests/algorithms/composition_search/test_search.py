@@ -154,7 +154,7 @@ def shares_above_optimum(seed: int, count: int) -> np.ndarray:
         rates = [chains.total_rate_per_s for chains in gbp_cr_chains(system)]
         if rates:
             system = replace(system, arrival_rate_per_s=float(rng.uniform(0.2, 0.9)) * max(rates))
-            above.append(search(system, EXACT, evaluations=40_000, restarts=16).value / enumerated_optimum(system) - 1)
+            above.append(search(system, EXACT, evaluations=40_000).value / enumerated_optimum(system) - 1)
     return np.array(above)
 
 
