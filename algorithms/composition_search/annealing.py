@@ -58,8 +58,8 @@ def _anneal(valued, problem, states, work, rows, temperatures, is_placement, val
         value = values[0]
         if not _is_same_placement(changed, current):
             value = value_of(valued, problem, changed, work)
-        worse = value / values[0] - 1
-        if worse > 0 and rows[n, 3] >= np.exp(-worse / temperatures[n]):
+        accepted = values[0] * (1 - temperatures[n] * np.log(1 - rows[n, 3]))
+        if not value <= accepted:  # a value that is no number is never accepted
             continue
         _copy(changed, current)
         values[0] = value

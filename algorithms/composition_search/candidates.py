@@ -25,8 +25,9 @@ from algorithms.composition_search.state import (
 )
 from system import Composition, Placement, System
 
-HOT, WARM, COLD = 0.03, 3e-3, 2e-4  # temperatures of the annealing, as shares of the value
-IN_CELLS, POLISHED = 0.5, 0.1  # shares of the evaluations
+HOTTEST, COLD = (3e-3, 0.03, 3e-3, 0.3), 2e-4  # temperatures of restarts in turn, as shares of the value
+IN_CELLS, POLISHED = 0.25, 0.1  # shares of the evaluations
+LARGE_IN_CELLS = 0.75  # share of the evaluations with `MANY` servers, before cells of placements
 MANY = 100  # servers, with which changes are only tried in cells
 CHUNK = 2000  # evaluations between two reports of progress
 SAME = 1e-9  # relative difference of values inside the search that count as equal
@@ -78,17 +79,18 @@ class Search:
         Cells are improved first. Then states are annealed as a whole, from the best of cells and from starts, and the
         best one is polished. With `MANY` servers or more, cells of placements are improved instead.
         """
-        in_cells = int(IN_CELLS * evaluations) // CELL_EVALUATIONS * CELL_EVALUATIONS
+        is_large = len(self.system.servers) >= MANY
+        in_cells = int((LARGE_IN_CELLS if is_large else IN_CELLS) * evaluations) // CELL_EVALUATIONS * CELL_EVALUATIONS
         reserved = [start for start in starts if not start.is_placement][:1]
         candidates = [starts[0], *reserved, *self._improved_cells(reserved, in_cells, rng)]
-        if len(self.system.servers) >= MANY:
+        if is_large:
             best = min(candidates, key=value_of)._replace(is_placement=True)
             return _distinct([*candidates, *self._improved_cells([best], evaluations - in_cells, rng)])
         polished = int(POLISHED * evaluations)
         count = max((evaluations - in_cells - polished) // restarts, 1)
         for n in range(restarts):
-            start, hot = (min(candidates, key=value_of), WARM) if n % 2 == 0 else (starts[n // 2 % len(starts)], HOT)
-            candidates += self._annealed(start, np.geomspace(hot, COLD, count), rng)
+            start = min(candidates, key=value_of) if n % 2 == 0 else starts[n // 2 % len(starts)]
+            candidates += self._annealed(start, np.geomspace(HOTTEST[n % 4], COLD, count), rng)
         best = min(candidates, key=value_of)._replace(is_placement=True)
         return _distinct([*candidates, *self._annealed(best, np.geomspace(COLD, COLD / 10, polished), rng)])
 

@@ -39,11 +39,14 @@ def value_of(valued, problem, state, work):
     if count == 0:
         return NO_CHAIN
     rate_per_s = problem.arrival_rate_per_s
-    valued(rate_per_s, chains.time_s, chains.capacity, count, work.settings, work.scratch, work.value)
     least, total_per_s = np.inf, 0.0
     for k in range(count):
-        least = min(least, work.value[k])
         total_per_s += chains.capacity[k] / chains.time_s[k]
+        work.value[k] = np.inf
+    if rate_per_s < total_per_s:
+        valued(rate_per_s, chains.time_s, chains.capacity, count, work.settings, work.scratch, work.value)
+        for k in range(count):
+            least = min(least, work.value[k])
     return least if least < np.inf else UNSTABLE * rate_per_s / total_per_s
 
 

@@ -86,5 +86,5 @@ def _set_range(problem, state, j, first, length):
     """
     blocks = int(problem.model[2])
     most = min(int(problem.memory_gb[j] / problem.model[0]), blocks)
-    length = max(min(length, most), min(1, most))
+    length = max(min(length, most), 0)
     state.first_block[j], state.block_count[j] = max(min(first, blocks - length), 0), length

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import current_process
 from typing import NoReturn
 
 import numpy as np
@@ -33,7 +34,7 @@ class Searched:
     """
 
     objective: SearchObjective
-    evaluations: int = 150_000
+    evaluations: int = 200_000
     restarts: int = 4
     starts: Sequence[Composer] = ()
     dispatch: Dispatch = JFFC
@@ -56,7 +57,8 @@ class Searched:
         """Return the best composition found; raise as `search` does."""
         further = self._placements(system, rng)
         budget = {"evaluations": self.evaluations, "restarts": self.restarts, "seed": self.seed}
-        with tqdm(total=self.evaluations, desc="search", delay=SHOWN_AFTER_S, disable=None, leave=False) as bar:
+        hidden = True if current_process().name != "MainProcess" else None  # a sweep has a bar of its own
+        with tqdm(total=self.evaluations, desc="search", delay=SHOWN_AFTER_S, disable=hidden, leave=False) as bar:
             best = search(system, self.objective, further, **budget, progress=partial(_advance, bar))
         return best.composition.under(self.dispatch)
 

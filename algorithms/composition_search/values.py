@@ -2,7 +2,7 @@
 
 from numba import float64, int64, void
 
-NODES = 16  # of the functions' interpolation; the mean is then right to 1e-5
+NODES = 12  # of the functions' interpolation; the mean is then right to 1e-4
 
 # Arguments: arrival rate λ; (K,) mean times of the chains, ascending, and their capacities; number of chains that
 # count; settings of the function; scratch memory (n + 6, n + 1) for n nodes; (K,) the values. The function writes the

@@ -42,7 +42,7 @@ FULL = Scale(
     networkx_servers=100,
     tuning_servers=40,
     search_servers=20,
-    evaluations=150_000,
+    evaluations=200_000,
     sweep_points=1000,
 )
 TINY = Scale(
