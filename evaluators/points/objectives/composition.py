@@ -15,8 +15,8 @@ from algorithms.placement.gbp_cr import GbpCr
 from algorithms.tuning import BestCapacity
 from evaluators.points.objectives.interference import SimulatedResponse
 from evaluators.points.theory import ExactPercentile, exact_mean_s
-from evaluators.queueing.prefix_means import prefix_means, prefix_rates
-from evaluators.queueing.prefix_tails import prefix_tails
+from evaluators.queueing.prefixes.prefix_means import prefix_means, prefix_rates
+from evaluators.queueing.prefixes.prefix_tails import prefix_tails
 from evaluators.queueing.steady_state import steady_state
 from system import Composition, InfeasibleError, System
 from system.checks import require, require_at_most, require_count, require_positive, require_share

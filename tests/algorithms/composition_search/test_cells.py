@@ -17,7 +17,7 @@ from algorithms.proposed import Proposed
 from algorithms.tuning import BestCapacity
 from evaluators.points.objectives.composition import ExactMean
 from evaluators.points.theory import exact_mean_s
-from evaluators.queueing.prefix_means import prefix_means
+from evaluators.queueing.prefixes.prefix_means import prefix_means
 from system import Servers, System
 from tests.support.oracles.instances import served_model
 

@@ -12,7 +12,7 @@ from algorithms.composition_search.starts import reserved_state
 from algorithms.composition_search.state import State, Work, placed_state, problem_of, work_for
 from algorithms.placement.gbp_cr import GbpCr
 from evaluators.queueing import exact
-from evaluators.queueing.prefix_means import prefix_means
+from evaluators.queueing.prefixes.prefix_means import prefix_means
 from system import Composition, InfeasibleError, Placement, System
 from tests.support.oracles.instances import random_placement, random_system
 

@@ -5,7 +5,7 @@ import pytest
 
 from algorithms.composition_search.values import NODES
 from evaluators.queueing import exact
-from evaluators.queueing.prefix_means import prefix_means
+from evaluators.queueing.prefixes.prefix_means import prefix_means
 
 NO_SETTINGS = np.empty(0)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from evaluators.queueing import exact
-from evaluators.queueing.prefix_means import prefix_rates
-from evaluators.queueing.prefix_tails import prefix_tails
+from evaluators.queueing.prefixes.prefix_means import prefix_rates
+from evaluators.queueing.prefixes.prefix_tails import prefix_tails
 
 NODES = 28
 

@@ -6,7 +6,7 @@ It is `ExactResponse.tail` of each prefix, from one pass of the recursion (`pref
 import numpy as np
 
 from algorithms.composition_search.values import PREFIX_VALUES
-from evaluators.queueing.prefix_means import LEAST_SPARE, SAME_RATE, pass_chain, set_nodes, set_shift
+from evaluators.queueing.prefixes.prefix_means import LEAST_SPARE, SAME_RATE, pass_chain, set_nodes, set_shift
 from system.code.compiler import compiled
 
 
