@@ -63,7 +63,7 @@ SMALLER = {
     ),
     "scale": ("cluster.server_count=12,15,18", "workload.job_count=300", "evaluator.repetitions=1"),
     "optimality": ("cluster=mixed", "cluster.server_count=24", "demand.load=0.5"),
-    "optimality_robustness": ("workload=poisson_constant,synthetic_code", "demand.load=0.5", "workload.job_count=500"),
+    "optimality_robustness": ("workload=poisson_constant,gamma", "demand.load=0.5", "workload.job_count=500"),
     "table1": ("workload.job_count=100",),
     "table1_steps": ("workload.job_count=60", "demand.per_s=1.6,2.4,2.57", "algorithm=jffc_only,proposed"),
 }
