@@ -7,6 +7,7 @@ from algorithms.placement.cg_bp import CgBp
 from algorithms.placement.gbp_cr import GbpCr
 from evaluators.queueing import ExactResponse, exact, markov, theorem4
 from evaluators.queueing.bound import response_bound_s
+from evaluators.queueing.exact_response import ExponentialWaits
 from evaluators.queueing.floor import response_floor_s
 from system import Servers, System
 from tests.robustness.bad_input import BadInput
@@ -102,5 +103,6 @@ BAD = (
 
 def call(method, args):
     """Return what a method of an exact answer returns, which is not computed."""
-    chain = np.array([1.0]), 0.0, np.array([2.0]), np.array([5]), np.array([0.45])
+    waits = ExponentialWaits(0.55, 2.0, np.array([0.55]))
+    chain = np.array([1.0]), 0.0, np.array([2.0]), np.array([5]), np.array([0.45]), waits
     return getattr(ExactResponse(8.0, 10.0, 2.0, 0.777, 0.55, *chain), method)(*args)
