@@ -14,7 +14,9 @@ from tests.support.project import CONF, command, script
 BAD = {
     ("demand.per_s=-1",): "per_s = -1: must be a finite number above 0",
     ("nonsense=3",): "Could not override 'nonsense': there is no such key; `python run.py --cfg job` shows all",
-    ("network=mars",): "Could not find 'network/mars'. Available options in 'network': european, local, log_uniform, ripe_measured",
+    ("network=mars",): (
+        "Could not find 'network/mars'. Available options in 'network': european, local, log_uniform, ripe_measured"
+    ),
     ("evaluator=exact", "demand.per_s=50"): "arrival_rate_per_s = 50: must be below the total service rate",
     ("cluster.server_count=2",): "no chain: no server hosts 52 of 70 blocks, the first of them block 18",
     ("cluster.server_count=0",): "server_count = 0: must be a whole number of at least 1",
