@@ -24,7 +24,10 @@ class Judged(NamedTuple):
 
 
 def usual_restarts(system: System) -> int:
-    """Return 4 restarts, or more for few servers, as a search among these gets stuck more easily."""
+    """Return 4 restarts, or more for few servers.
+
+    A search among few servers gets stuck more easily.
+    """
     return max(4, 64 // len(system.servers))
 
 
