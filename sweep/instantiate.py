@@ -24,6 +24,7 @@ from system.limits import MESSAGE
 RESULTS = (DataUnavailableError, InfeasibleError, NotApplicableError, UnstableError)  # statuses of a point
 TARGET = f"{Case.__module__}.{Case.__name__}"
 FULL_KEY = re.compile(r"full_key: (\S+)$")  # at the end of Hydra's errors
+NUMBERED = re.compile(r"(.+?)(\d+)")
 FIELD = re.compile(r"[a-z]\w*(?=[^ ]* = )")  # at the beginning of a constructor's errors
 
 
@@ -69,9 +70,22 @@ def _sentence(key: str, node: Any, ours: InputError | None, error: Exception) ->
     if ours is None:
         return f"{key}: cannot be made as configured ({shorten(str(error.__cause__ or error), MESSAGE // 2)})"
     for name in key.split(".")[1:]:
-        node = node[int(name) if isinstance(node, list) else name]
+        node = _item(node, name)
     field = FIELD.match(str(ours))
     return f"{key}.{ours}" if field and field[0] in node else str(ours)
+
+
+def _item(node: Any, name: str) -> Any:
+    """Return a part of a node by Hydra's name for it.
+
+    Hydra writes the number of an object in a list right behind the list's name.
+    """
+    if isinstance(node, list):
+        return node[int(name)]
+    if name in node:
+        return node[name]
+    of_list = NUMBERED.fullmatch(name)
+    return node if of_list is None else node[of_list[1]][int(of_list[2])]
 
 
 def require_valid(cases: Iterable[Mapping[str, Any]], keys: Iterable[str]) -> None:
