@@ -22,15 +22,16 @@ def choose_capacity(compose: Compose, objective: Objective, candidates: Iterable
 
     Raises as `best_candidates` does.
     """
-    ((_, composition),) = best_candidates(compose, objective, candidates, 1)
-    return composition
+    (best,) = best_candidates(compose, objective, candidates, 1)
+    return best.composition
 
 
 class Candidate(NamedTuple):
-    """A c and the composition for it."""
+    """A c, the composition for it, and its objective."""
 
     capacity: int
     composition: Composition
+    value: float
 
 
 def best_candidates(compose: Compose, objective: Objective, candidates: Iterable[int], count: int) -> list[Candidate]:
@@ -41,7 +42,7 @@ def best_candidates(compose: Compose, objective: Objective, candidates: Iterable
     """
     refusals: list[InfeasibleError | UnstableError] = []
     valued = _valued(compose, objective, candidates, refusals)
-    best = [candidate for _, candidate in nsmallest(count, valued, key=lambda pair: pair[0])]
+    best = nsmallest(count, valued, key=lambda candidate: candidate.value)
     if not best:
         no_candidate = InfeasibleError(
             "no c to choose from: no server can host one block and one job's cache; add a server with more memory"
@@ -55,8 +56,8 @@ def _valued(
     objective: Objective,
     candidates: Iterable[int],
     refusals: list[InfeasibleError | UnstableError],
-) -> Iterator[tuple[float, Candidate]]:
-    """Yield objective and composition of each c; collect the refusals of others."""
+) -> Iterator[Candidate]:
+    """Yield each c that has a finite objective; collect the refusals of others."""
     for c in candidates:
         try:
             composition = compose(c)
@@ -65,7 +66,7 @@ def _valued(
             refusals.append(error)
             continue
         if value < inf:
-            yield value, Candidate(c, composition)
+            yield Candidate(c, composition, value)
         else:
             refusals.append(InfeasibleError(f"c = {c}: has no finite objective; lower the arrival rate or add servers"))
 
@@ -130,8 +131,9 @@ class Screened(BestCapacity):
     def __call__(self, system: System, compose: Compose) -> Composition:
         """Return the composition for the best finalist."""
         candidates = self.candidates(system)
-        finalists = dict(best_candidates(compose, self.screen, candidates, self.finalists))
-        finalists |= dict(best_candidates(compose, self.rival, candidates, 1))
+        screened = best_candidates(compose, self.screen, candidates, self.finalists)
+        rival = best_candidates(compose, self.rival, candidates, 1)
+        finalists = {candidate.capacity: candidate.composition for candidate in (*screened, *rival)}
         return choose_capacity(finalists.__getitem__, self.objective, sorted(finalists))
 
 

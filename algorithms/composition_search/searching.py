@@ -1,6 +1,6 @@
 """The search for a composition: candidates at every rate, and the judgement of the best of them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import current_process
 from typing import NamedTuple, NoReturn
 
@@ -11,7 +11,8 @@ from algorithms.allocation.gca import gca
 from algorithms.composition_search.candidates import Search
 from algorithms.composition_search.objective import SearchObjective
 from algorithms.placement.gbp_cr import GbpCr
-from system import Composition, InfeasibleError, Placement, System, UnstableError
+from algorithms.tuning import best_candidates
+from system import Composition, Placement, System
 
 SHOWN_AFTER_S = 1.0
 
@@ -66,26 +67,8 @@ def search(
         if not starts:
             gca(system, GbpCr()(system, 1))  # raises the reason
         best = search_at.run(starts, evaluations // len(stages), runs, rng)[: objective.finalists]
-        judged = best if n else [*starts, *best]
-        finalists += [chains for candidate in judged for chains in search_at.chains(candidate)]
-    return _best((chains.at_rate(system.arrival_rate_per_s) for chains in finalists), objective)
-
-
-def _best(finalists: Iterable[Composition], objective: SearchObjective) -> Judged:
-    """Return the composition with the least value, the first of equals.
-
-    Raises the first refusal if none has a value.
-    """
-    best: Judged | None = None
-    refusals: list[InfeasibleError | UnstableError] = []
-    for composition in finalists:
-        try:
-            judged = Judged(composition, objective(composition))
-        except (InfeasibleError, UnstableError) as error:
-            refusals.append(error)
-            continue
-        if best is None or judged.value < best.value:
-            best = judged
-    if best is None:
-        raise refusals[0]
-    return best
+        kept = best if n else [*starts, *best]
+        finalists += [chains for candidate in kept for chains in search_at.chains(candidate)]
+    judged = [chains.at_rate(system.arrival_rate_per_s) for chains in finalists]
+    (winner,) = best_candidates(judged.__getitem__, objective, range(len(judged)), 1)
+    return Judged(winner.composition, winner.value)
