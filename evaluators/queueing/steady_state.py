@@ -20,6 +20,8 @@ from system.response import ByChain, Limits, Time
 from workloads.synthetic import is_poisson_exponential
 from workloads.workload import Workload
 
+SOLVED_TO = 1e-9  # relative accuracy of rates under a limit
+
 
 @dataclass(frozen=True)
 class SteadyState:
@@ -104,6 +106,28 @@ def steady_state(layout: Layout) -> SteadyState:
     chains, rule = layout.composition(), layout.rule
     thresholds = rule.settings_for(chains) if isinstance(rule, Dispatch) and is_thresholds(rule) else None
     return SteadyState(chains, exact(*_queue(layout), thresholds))
+
+
+def largest_rate_in_time_per_s(
+    chains: Composition, q: float, limit_s: float, low_per_s: float, high_per_s: float
+) -> float | None:
+    """Return the largest rate at which enough jobs keep to a limit.
+
+    A share `q` of the response times must not exceed the limit. The rate lies between two stable rates, and its error,
+    relatively about `SOLVED_TO`, is on the side that keeps to the limit. It is None if too many jobs are late at the
+    lower rate, or if the rates do not ascend.
+    """
+    from scipy.optimize import brentq  # loading it takes longer than computing a mean, which does not need it
+
+    def excess(rate_per_s: float) -> float:
+        return steady_state(chains.at_rate(rate_per_s)).share_above("response", limit_s) - (1 - q)
+
+    if low_per_s >= high_per_s or excess(low_per_s) > 0:
+        return None
+    if excess(high_per_s) <= 0:
+        return float(high_per_s)
+    rate_per_s = brentq(excess, low_per_s, high_per_s, xtol=SOLVED_TO * low_per_s, rtol=SOLVED_TO)
+    return float(rate_per_s) * (1 - 2 * SOLVED_TO)
 
 
 def bounds_s(layout: Layout) -> ResponseBounds:

@@ -13,6 +13,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from scipy.optimize import brentq
 
+from evaluators.queueing.steady_state import SOLVED_TO, largest_rate_in_time_per_s
 from planner.choice.prediction import loaded, response_times, theory_applies
 from planner.inventory.goals import LargestRate
 from planner.inventory.inventory import Inventory
@@ -22,7 +23,6 @@ from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
 from workloads.workload import Workload, rate_or_native
 
-SOLVED_TO = 1e-9  # relative accuracy of exact rates, whose error is on the side that meets the SLO
 SIMULATED_TO = 1e-3  # relative accuracy of simulated rates
 
 
@@ -144,16 +144,7 @@ class RateUnderSlo:
         total_per_s = composition.total_rate_per_s
         low = max(to_beat, SOLVED_TO * total_per_s)
         high = min(self.limit(composition) * (1 + SOLVED_TO), total_per_s * (1 - SOLVED_TO))
-        if low >= high or self._excess(composition, low) > 0:
-            return None
-        if self._excess(composition, high) <= 0:
-            return float(high)
-        rate = brentq(lambda rate: self._excess(composition, rate), low, high, xtol=SOLVED_TO * low, rtol=SOLVED_TO)
-        return float(rate) * (1 - 2 * SOLVED_TO)
-
-    def _excess(self, composition: Composition, rate_per_s: float) -> float:
-        """Return by how much too many jobs are late; this grows with the rate."""
-        return self._times(composition, rate_per_s).share_above("response", self.slo_s) - self.late
+        return largest_rate_in_time_per_s(loaded(composition, low), self.quantile, self.slo_s, low, high)
 
     def _simulated(self, composition: Composition) -> float:
         """Return the rate (1/s) by bisection.

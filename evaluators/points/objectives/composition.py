@@ -6,18 +6,17 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.optimize import brentq
 
 from algorithms.allocation.gca import gca
 from algorithms.composition_search.objective import BETTER, BURSTY, HIGHER, NO_SETTINGS, Stage
 from algorithms.dispatch.jffc import JFFC
 from algorithms.placement.gbp_cr import GbpCr
-from algorithms.tuning import BestCapacity
+from algorithms.tuning import BestCapacity, best_candidates
 from evaluators.points.objectives.interference import SimulatedResponse
 from evaluators.points.theory import ExactPercentile, exact_mean_s
 from evaluators.queueing.prefixes.means import prefix_means, prefix_rates
 from evaluators.queueing.prefixes.tails import prefix_tails
-from evaluators.queueing.steady_state import steady_state
+from evaluators.queueing.steady_state import SOLVED_TO, largest_rate_in_time_per_s
 from system import Composition, InfeasibleError, System
 from system.checks import require, require_at_most, require_count, require_positive, require_share
 from system.dispatch import Dispatch
@@ -26,8 +25,6 @@ from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
 from workloads.synthetic import is_poisson_exponential
 from workloads.workload import Workload
-
-SOLVED_TO = 1e-9  # relative, on the largest rate
 
 
 @dataclass(frozen=True)
@@ -117,17 +114,12 @@ class LargestRateUnderSlo:
         """Return minus the rate; raise `InfeasibleError` if no rate meets the SLO."""
         total_per_s = layout.total_rate_per_s
         low, high = (share * total_per_s for share in (SOLVED_TO, 1 - SOLVED_TO))
-        if self._excess(layout, low) > 0:
+        rate_per_s = largest_rate_in_time_per_s(layout, self.q, self.slo_s, low, high)
+        if rate_per_s is None:
             raise InfeasibleError(
                 f"slo_s = {self.slo_s:g} at quantile {self.q:g}: too many jobs are late at any rate; raise slo_s"
             )
-        if self._excess(layout, high) <= 0:
-            return -high
-        return -float(brentq(lambda rate: self._excess(layout, rate), low, high, xtol=SOLVED_TO * low, rtol=SOLVED_TO))
-
-    def _excess(self, layout: Composition, rate_per_s: float) -> float:
-        """Return by how much too many jobs are late; this grows with the rate."""
-        return steady_state(layout.at_rate(rate_per_s)).share_above("response", self.slo_s) - (1 - self.q)
+        return -rate_per_s
 
 
 def least_of(objective: Callable[[Composition], float], system: System) -> float:
@@ -135,7 +127,9 @@ def least_of(objective: Callable[[Composition], float], system: System) -> float
 
     Raises the first refusal if no c has a value.
     """
-    return objective(BestCapacity(objective)(system, lambda c: gca(system, GbpCr()(system, c))))
+    candidates = BestCapacity(objective).candidates(system)
+    (best,) = best_candidates(lambda c: gca(system, GbpCr()(system, c)), objective, candidates, 1)
+    return best.value
 
 
 @dataclass(frozen=True)
