@@ -17,7 +17,7 @@ from algorithms.composition_search.candidates import MANY
 from algorithms.composition_search.objective import BETTER, BURSTY, HIGHER, NO_SETTINGS, Stage
 from evaluators.queueing.prefixes.means import prefix_means
 from evaluators.queueing.prefixes.tails import prefix_tails
-from planner.choice.candidates import NO_VALUE, Choice
+from planner.choice.candidates import NO_VALUE, Choice, best
 from planner.choice.quantity import Quantity, RateUnderSlo
 from planner.inventory.inventory import Inventory
 from planner.results import SAME, Search
@@ -81,38 +81,39 @@ class _Goal:
         return self.quantity.sign * value < self.quantity.sign * self.best
 
 
-def improved(inventory: Inventory, quantity: Quantity, choice: Choice) -> Choice:
+def improved(inventory: Inventory, quantity: Quantity) -> Choice:
     """Return a better composition if a search finds one, else the best c's.
 
-    Gains of at most `SAME` do not count. Where requests slow each other, nothing is searched.
+    Gains of at most `SAME` do not count. Where requests slow each other, nothing is searched. Raises as `best` does.
     """
+    by_c = best(inventory, quantity)
     if not inventory.service.is_independent:
-        return choice
-    brief = shortly_improved(inventory, quantity, choice)
+        return by_c
+    brief = _briefly(inventory, quantity, by_c)
     evaluations = _evaluations(inventory)
     with progress_bar(evaluations) as bar:
         result = _searched(inventory, quantity, brief, evaluations, progress=bar.update)
     report = Search(
         evaluations,
-        choice.composition.placement.reserved_capacity,
-        choice.value,
-        is_better=result.composition is not choice.composition,
+        by_c.composition.placement.reserved_capacity,
+        by_c.value,
+        is_better=result.composition is not by_c.composition,
         accuracy=abs(brief.value / result.value - 1),
     )
     return replace(result, search=report)
 
 
-def shortly_improved(
-    inventory: Inventory, quantity: Quantity, choice: Choice, start: Placement | None = None
-) -> Choice:
+def shortly_improved(inventory: Inventory, quantity: Quantity, start: Placement) -> Choice:
     """Return what a search with a fifth of the evaluations finds.
 
-    `start` is a further start.
+    `start` is a further start. Raises as `best` does.
     """
-    if not inventory.service.is_independent:
-        return choice
-    further = () if start is None else (start,)
-    return _searched(inventory, quantity, choice, int(SHORT * _evaluations(inventory)), further=further)
+    by_c = best(inventory, quantity)
+    return _briefly(inventory, quantity, by_c, start) if inventory.service.is_independent else by_c
+
+
+def _briefly(inventory: Inventory, quantity: Quantity, by_c: Choice, *further: Placement) -> Choice:
+    return _searched(inventory, quantity, by_c, int(SHORT * _evaluations(inventory)), further=further)
 
 
 def _evaluations(inventory: Inventory) -> int:
@@ -125,12 +126,12 @@ def _searched(inventory: Inventory, quantity: Quantity, choice: Choice, evaluati
     goal = _Goal(quantity, choice.value)
     system = inventory.system(quantity.rate_per_s or choice.value)
     try:
-        best = search(system, goal, evaluations=evaluations, **options).composition
+        composition = search(system, goal, evaluations=evaluations, **options).composition
     except NO_VALUE:
         return choice
     if abs(goal.best / choice.value - 1) <= SAME:
         return choice
-    return _with_spare(system, quantity, replace(choice, composition=best, value=goal.best))
+    return _with_spare(system, quantity, replace(choice, composition=composition, value=goal.best))
 
 
 def _with_spare(system: System, quantity: Quantity, choice: Choice) -> Choice:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
 from evaluators.queueing.bound import rate_bound_per_s, response_bound_s
-from planner.choice.candidates import Choice, best
+from planner.choice.candidates import Choice
 from planner.choice.cheapest import cheapest_members
 from planner.choice.improvement import improved
 from planner.choice.prediction import is_exact, loaded, predict
@@ -29,8 +29,7 @@ def plan(inventory: Inventory, seed: int = 0) -> Plan:
     members = np.arange(len(inventory.servers))
     if isinstance(inventory.goal, Cheapest):
         members = cheapest_members(inventory, inventory.goal, seed)
-    used = inventory.only(members)
-    return _predicted(inventory, members, improved(used, quantity, best(used, quantity)), seed)
+    return _predicted(inventory, members, improved(inventory.only(members), quantity), seed)
 
 
 def plan_of_layout(inventory: Inventory, layout: Placement | Composition, seed: int = 0) -> Plan:

@@ -80,8 +80,7 @@ def _rate_under_slo(composition: Composition, quantity: Quantity) -> str:
 
 
 def _new_plan(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:
-    inventory = plan.inventory.only(plan.members)
-    choice = improved(inventory, quantity, best(inventory, quantity))
+    choice = improved(plan.inventory.only(plan.members), quantity)
     if choice.search is not None and choice.search.is_better:
         return "searched", choice.composition
     return f"c = {choice.composition.placement.reserved_capacity}", choice.composition

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
-from planner.choice.candidates import NO_VALUE, best, reservations
+from planner.choice.candidates import NO_VALUE, reservations
 from planner.choice.improvement import shortly_improved
 from planner.choice.quantity import Quantity, quantity_of
 from planner.results import Plan, ServerValue
@@ -146,10 +146,7 @@ def _without_chains(composition: Composition, gone: int) -> Composition:
     kept = np.setdiff1d(chain, chain[composition.hop_server == gone])
     if kept.size == 0:
         raise InfeasibleError(f"no chain remains without {composition.system.servers.name(gone)}")
-    hops = np.isin(chain, kept)
-    start = np.concatenate([[0], np.cumsum(np.diff(composition.hop_start)[kept])])
-    remaining = composition.hop_server[hops], composition.hop_blocks[hops], start, composition.capacity[kept]
-    return Composition.of_hops(composition.system, composition.placement, *remaining)
+    return composition.only(kept)
 
 
 def _with_new_plans(plan: Plan, values: list[ServerValue], quantity: Quantity) -> list[ServerValue]:
@@ -172,10 +169,9 @@ def _of_new_plan(plan: Plan, value: ServerValue, quantity: Quantity) -> float | 
     stay = plan.members != value.servers[0]
     rest, blocks = plan.inventory.only(plan.members[stay]), plan.composition.placement
     try:
-        by_c = best(rest, quantity)
+        return shortly_improved(rest, quantity, Placement(blocks.first_block[stay], blocks.block_count[stay])).value
     except NO_VALUE:
         return None
-    return shortly_improved(rest, quantity, by_c, Placement(blocks.first_block[stay], blocks.block_count[stay])).value
 
 
 def _placed(plan: Plan) -> int:
