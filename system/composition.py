@@ -64,7 +64,7 @@ class Composition:
         """
         capacity = whole_vector("capacity", capacity, minimum=1)
         if capacity.size == 0:
-            raise InfeasibleError(_why_no_chain(system, placement))
+            raise InfeasibleError(placement.why_no_chain(system))
         charged = hop_blocks if hop_charged is None else hop_charged
         _check_hops(len(system.servers), hop_server, hop_blocks, hop_start, capacity, charged)
         coefficients_s = _job_coefficients_s(system, hop_server, charged, hop_start)
@@ -286,19 +286,3 @@ def _check_hops(
     )
     known = bool(np.all((hop_server >= 0) & (hop_server < server_count)))
     require(known, "hop_server", hop_server, f"must be numbers of the {server_count} servers, 0 to {server_count - 1}")
-
-
-def _why_no_chain(system: System, placement: Placement) -> str:
-    """Return why there is no chain: missing blocks or too few cache slots."""
-    hosted = np.zeros(system.model.block_count + 1, dtype=np.int64)
-    np.add.at(hosted, placement.first_block[placement.block_count > 0], 1)
-    np.add.at(hosted, placement.end_block[placement.block_count > 0], -1)
-    uncovered = np.flatnonzero(np.cumsum(hosted)[:-1] == 0)
-    if uncovered.size:
-        total_gb, needed_gb = system.servers.memory_gb.sum(), system.model.block_count * system.model.block_memory_gb
-        return (
-            f"no chain: no server hosts {uncovered.size} of {system.model.block_count} blocks, the first of them block "
-            f"{uncovered[0]} (the servers have {total_gb:g} GB of memory in all, the blocks alone need "
-            f"{needed_gb:g} GB); add servers or reserve less cache"
-        )
-    return "no chain: every block is hosted, but no path through all of them has a free cache slot; host fewer blocks"

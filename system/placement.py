@@ -110,3 +110,22 @@ class Placement:
                 f"{servers.name(j)} has {servers.memory_gb[j]:g} GB but its {self.block_count[j]} blocks need "
                 f"{needed_gb[j]:g} GB: {needed_gb[j] - servers.memory_gb[j]:.3g} GB are missing"
             )
+
+    def why_no_chain(self, system: System) -> str:
+        """Return why there is no chain: missing blocks or too few cache slots."""
+        model, hosts = system.model, self.block_count > 0
+        hosted = np.zeros(model.block_count + 1, dtype=np.int64)
+        np.add.at(hosted, self.first_block[hosts], 1)
+        np.add.at(hosted, self.end_block[hosts], -1)
+        uncovered = np.flatnonzero(np.cumsum(hosted)[:-1] == 0)
+        if uncovered.size == 0:
+            return (
+                "no chain: every block is hosted, but no path through all of them has a free cache slot; "
+                "host fewer blocks"
+            )
+        total_gb, needed_gb = system.servers.memory_gb.sum(), model.block_count * model.block_memory_gb
+        return (
+            f"no chain: no server hosts {uncovered.size} of {model.block_count} blocks, the first of them block "
+            f"{uncovered[0]} (the servers have {total_gb:g} GB of memory in all, the blocks alone need "
+            f"{needed_gb:g} GB); add servers or reserve less cache"
+        )
