@@ -51,7 +51,7 @@ def set_shift(arrival_rate, rate, scratch):  # type: ignore[no-untyped-def]
     Column p holds the coefficients of the values at the nodes that give the value at point p.
     """
     nodes = scratch.shape[1] - 1
-    at, total, s, v, weight = (
+    shifted_v, total, s, v, weight = (
         scratch[nodes + 2],
         scratch[nodes + 5],
         scratch[nodes],
@@ -59,13 +59,13 @@ def set_shift(arrival_rate, rate, scratch):  # type: ignore[no-untyped-def]
         scratch[nodes + 4],
     )
     for point in range(nodes + 1):
-        at[point] = -np.log1p(arrival_rate / (s[point] + rate))
+        shifted_v[point] = -np.log1p(arrival_rate / (s[point] + rate))
         total[point] = 0.0
     for node in range(nodes):
         row = scratch[node]
         for point in range(nodes + 1):
             # 1e-300 changes no distance but 0, and the coefficient of that node then outweighs all others.
-            row[point] = weight[node] / (at[point] - v[node] + 1e-300)
+            row[point] = weight[node] / (shifted_v[point] - v[node] + 1e-300)
             total[point] += row[point]
     for point in range(nodes + 1):
         total[point] = 1 / total[point]
