@@ -67,7 +67,7 @@ class Composition:
             raise InfeasibleError(placement.why_no_chain(system))
         charged = hop_blocks if hop_charged is None else hop_charged
         _check_hops(len(system.servers), hop_server, hop_blocks, hop_start, capacity, charged)
-        coefficients_s = _job_coefficients_s(system, hop_server, charged, hop_start)
+        coefficients_s = system.path_coefficients_s(hop_server, charged, hop_start)
         order = np.argsort(coefficients_s @ np.asarray(system.mean_job), kind="stable")
         hops, start = _hops_of(order, hop_start)
         chains = hop_server[hops], hop_blocks[hops], start, capacity[order]
@@ -87,7 +87,7 @@ class Composition:
 
         They multiply x = (1, input tokens, output tokens - 1).
         """
-        return _job_coefficients_s(self.system, self.hop_server, self.hop_charged, self.hop_start)
+        return self.system.path_coefficients_s(self.hop_server, self.hop_charged, self.hop_start)
 
     @cached_property
     def mean_service_s(self) -> NDArray[np.float64]:
@@ -255,13 +255,6 @@ def _hops_of(
     length = np.diff(hop_start)[chosen]
     start = np.concatenate([[0], np.cumsum(length)])
     return np.repeat(hop_start[:-1][chosen] - start[:-1], length) + np.arange(start[-1]), start
-
-
-def _job_coefficients_s(
-    system: System, hop_server: NDArray[np.int64], hop_blocks: NDArray[np.int64], hop_start: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    visits_s = system.servers.visit_coefficients_s(hop_server, hop_blocks)
-    return np.add.reduceat(visits_s, hop_start[:-1], axis=0)
 
 
 def _check_hops(

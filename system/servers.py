@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from system.checks import float_array, float_vector, require
+from system.errors import NotApplicableError
 
 
 def _time_coefficients(name: str, values: ArrayLike, server_count: int) -> NDArray[np.float64]:
@@ -43,6 +44,8 @@ class Servers:
     `communication_s[j] @ x` seconds on communication with server j, once per visit, and `block_s[j] @ x` seconds on
     each block that it runs there. Both may also be given as plain vectors of seconds. The round-trip times to the
     orchestrator and between servers are for schemes that use them; some networks do not know those between servers.
+    `overhead_s` and `activation_s` are for hops that go from server to server: the part of `communication_s` that is
+    the server's own work for a visit, and the seconds that the activations of one token take from server to server.
     `batch_curves` has the measured times of stacks of one-token steps by their sizes, relative to a single step. Costs
     and powers are for metrics only.
     """
@@ -53,6 +56,8 @@ class Servers:
     names: tuple[str, ...] = ()
     orchestrator_rtt_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J,)
     rtt_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, J)
+    overhead_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, 3); None: 0
+    activation_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, J); None: 0
     batch_curves: tuple[Mapping[int, float], ...] = field(default=(), repr=False)  # of each server; {}: not measured
     cost_per_hour: NDArray[np.float64] = field(
         default_factory=_unstated, repr=False
@@ -76,9 +81,11 @@ class Servers:
         if self.orchestrator_rtt_s is not None:
             shape = np.shape(self.orchestrator_rtt_s)
             require(shape == (count,), "orchestrator_rtt_s", f"array of shape {shape}", f"must have shape ({count},)")
-        if self.rtt_s is not None:
-            shape = np.shape(self.rtt_s)
-            require(shape == (count, count), "rtt_s", f"array of shape {shape}", f"must have shape ({count}, {count})")
+        matrices = {"rtt_s": (count, count), "overhead_s": (count, 3), "activation_s": (count, count)}
+        for name, expected in matrices.items():
+            if getattr(self, name) is not None:
+                shape = np.shape(getattr(self, name))
+                require(shape == expected, name, f"array of shape {shape}", f"must have shape {expected}")
         for name in ("cost_per_hour", "idle_w", "busy_w"):
             values = np.broadcast_to(float_array(name, getattr(self, name)), (count,))
             float_vector(name, values[~np.isnan(values)])
@@ -99,3 +106,21 @@ class Servers:
         Visit i runs `blocks[i]` blocks on `server[i]`.
         """
         return self.communication_s[server] + blocks[:, None] * self.block_s[server]
+
+    def crossing_coefficients_s(self, source: NDArray[np.int64], target: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return (n, 3) the time coefficients of n crossings from a server straight to another.
+
+        A crossing takes half a round trip, the time of the activations, and half of the overhead of a visit at either
+        end. Raises `NotApplicableError` if the network does not know the round trips between servers.
+        """
+        if self.rtt_s is None:
+            raise NotApplicableError(
+                "forwarding = direct: needs the round-trip times between servers, which this network does not know; "
+                "use forwarding=hub or another network"
+            )
+        one_way_s = self.rtt_s[source, target] / 2
+        activation_s = np.zeros_like(one_way_s) if self.activation_s is None else self.activation_s[source, target]
+        crossing_s = np.stack([one_way_s, activation_s, one_way_s + activation_s], axis=-1)
+        if self.overhead_s is not None:
+            crossing_s += (self.overhead_s[source] + self.overhead_s[target]) / 2
+        return crossing_s

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from system.checks import require_count, require_positive
+from system.errors import InputError
 from system.limits import BLOCKS, TOKENS
 
 
@@ -35,3 +36,15 @@ class ServedModel:
         )
         if self.hidden_size is not None:
             require_count(hidden_size=self.hidden_size)
+
+    @property
+    def activation_bytes(self) -> int:
+        """Return the bytes that one token's activations take between two blocks, with 2 B a number.
+
+        Raises `InputError` if the model does not state its hidden size.
+        """
+        if self.hidden_size is None:
+            raise InputError(
+                f"hidden_size of {self.name} is missing: links with a bandwidth need it; add it to the model"
+            )
+        return 2 * self.hidden_size
