@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from algorithms.forwarding import ForwardingScheme
 from algorithms.placement.cg_bp import CgBp
-from algorithms.routing.links import RoutedComposition, exits_s, legal_links
+from algorithms.routing.links import RoutedComposition, exits_s, hop_times_s, legal_links
 from algorithms.routing.ws_rr import expected_wait, mean_over_present
 from system import NotApplicableError, Placement, System
 from system.checks import require_boolean, require_not_negative, require_one_of
@@ -17,7 +18,7 @@ WAIT_ESTIMATES = ("order_statistic", "mean_over_present")
 
 
 @dataclass(frozen=True)
-class Bprr:
+class Bprr(ForwardingScheme):
     """BPRR with the number of sessions R chosen by its own rule.
 
     The number of jobs present at once is taken as Poisson distributed; R is its mean plus one standard deviation. The
@@ -56,6 +57,7 @@ class Bprr:
 
     def compose(self, system: System, rng: np.random.Generator) -> RoutedComposition:
         """Return the placement for R sessions with the routing rule."""
+        system = self.forwarded(system)
         return self._with_sessions(system, self.sessions(system))
 
     def sessions(self, system: System) -> int:
@@ -75,7 +77,7 @@ class Bprr:
         slots = placement.cache_slots(system)
         links = legal_links(placement, slots, system.model.block_count)
         exit_s = exits_s(system, placement, 0.0)
-        cost_s = system.communication_s[links.target] + system.block_s[links.target] * links.blocks
+        cost_s = hop_times_s(system, links, np.isfinite(exit_s))
         return RoutedComposition(system, placement, slots, links, cost_s, exit_s, self._routing(system, placement))
 
     def _routing(self, system: System, placement: Placement) -> Routing:
@@ -109,6 +111,7 @@ def _published_code(system: System) -> int:
     blocks = system.model.block_count
     server_count = min(3, max(2, int(np.ceil(blocks / 50))))
     mixed_block_s = 0.7 * system.block_s.min() + 0.3 * system.block_s.max()
+    system.require_hub("session_rule = published_code", "use session_rule=prior_paper or forwarding=hub")
     if system.servers.orchestrator_rtt_s is None:
         raise NotApplicableError(
             "session_rule = published_code: needs the round-trip times to the orchestrator; "

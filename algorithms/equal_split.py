@@ -6,13 +6,14 @@ import numpy as np
 
 from algorithms.allocation.gca import gca
 from algorithms.dispatch.jffc import JFFC
+from algorithms.forwarding import ForwardingScheme
 from system import Composition, InfeasibleError, Placement, System
 from system.checks import SLACK, require_count
 from system.dispatch import Dispatch
 
 
 @dataclass(frozen=True)
-class EqualSplit:
+class EqualSplit(ForwardingScheme):
     """Baseline with a fixed number of stages: GCA forms the chains, the policy dispatches the jobs."""
 
     stages: int
@@ -28,7 +29,7 @@ class EqualSplit:
 
     def compose(self, system: System, rng: np.random.Generator) -> Composition:
         """Return the chains of `equal_split` under the policy; nothing is random."""
-        return equal_split(system, self.stages).under(self.dispatch)
+        return equal_split(self.forwarded(system), self.stages).under(self.dispatch)
 
 
 def equal_split(system: System, stages: int) -> Composition:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.forwarding import ForwardingScheme
 from algorithms.placement.petals import PetalsPlacement
 from algorithms.routing.links import Links, RoutedComposition, exits_s, legal_links
 from algorithms.routing.petals import full_sessions_penalty, no_cache_penalty
@@ -18,8 +19,11 @@ HOP_TIMES = ("decode_step", "mean_token")
 
 
 @dataclass(frozen=True)
-class Petals:
+class Petals(ForwardingScheme):
     """PETALS' placement, its pool of cache, and its client's `min_latency` routing.
+
+    Its clients choose paths by the times between servers, whether hops are `direct`, as between servers of PETALS, or
+    go over the `hub`, as in the paper. A job's time on its path depends on that choice.
 
     A hop costs half a round trip between servers, an overhead, and one decoding step of the blocks that it runs. A
     server without room for all of its blocks adds a penalty. The quantities that PETALS measures are taken from the
@@ -62,6 +66,7 @@ class Petals:
 
         Raises `NotApplicableError` if the network does not know the times between servers.
         """
+        system = self.forwarded(system)
         placement, slots = self.placement(system, 1, rng), self.placement.slots(system)
         links = legal_links(placement, slots, system.model.block_count)
         to_client_s, to_server_s = _one_way_s(system.servers)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from algorithms.forwarding import ForwardingScheme
 from algorithms.tuning import Compose
 from system import Composition, Placement, System
 from system.dispatch import Dispatch
@@ -12,7 +13,7 @@ from system.random_streams import is_deterministic
 
 
 @dataclass(frozen=True)
-class Proposed:
+class Proposed(ForwardingScheme):
     """A placement, allocation, tuning and dispatch policy; the configured defaults are GBP-CR, GCA and JFFC."""
 
     placement: Callable[[System, int, np.random.Generator], Placement]
@@ -30,7 +31,7 @@ class Proposed:
 
         The placement gets the same random numbers for every c.
         """
-        seed = rng.integers(2**63)
+        system, seed = self.forwarded(system), rng.integers(2**63)
 
         def compose(c: int) -> Composition:
             placement = self.placement(system, c, np.random.default_rng(seed))

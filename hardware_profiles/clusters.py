@@ -1,6 +1,7 @@
 """Clusters: servers of two kinds as in the paper (Sec. 4), or equal servers that are just large enough for a model."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,17 +78,15 @@ class Cluster:
         is_fast = self._is_fast(nodes.rtt_s, streams.cluster("types"))
         return Servers(
             memory_gb=np.where(is_fast, *self._memory_gb),
-            communication_s=communication_s(nodes.rtt_s, self.prefill_overhead_s, self.token_overhead_s),
             block_s=np.where(
                 is_fast[:, None], self.fast.block_coefficients_s(model), self.slow.block_coefficients_s(model)
             ),
             names=self._names(nodes, is_fast),
-            orchestrator_rtt_s=nodes.rtt_s,
-            rtt_s=nodes.server_rtt_s,
             batch_curves=self._batch_curves(model, is_fast),
             cost_per_hour=np.where(is_fast, self.fast.cost_per_hour, self.slow.cost_per_hour),
             idle_w=np.where(is_fast, self.fast.idle_w, self.slow.idle_w),
             busy_w=np.where(is_fast, self.fast.busy_w, self.slow.busy_w),
+            **link_times(nodes, model, self.prefill_overhead_s, self.token_overhead_s),
         )
 
     def _batch_curves(self, model: ServedModel, is_fast: NDArray[np.bool_]) -> tuple[dict[int, float], ...]:
@@ -154,15 +153,13 @@ class EqualServers:
         memory_gb = blocks * (model.block_memory_gb + self.capacity * model.cache_memory_gb)
         return Servers(
             memory_gb=np.full(self.server_count, memory_gb),
-            communication_s=communication_s(nodes.rtt_s, self.prefill_overhead_s, self.token_overhead_s),
             block_s=np.tile(self.profile.block_coefficients_s(model), (self.server_count, 1)),
             names=nodes.names,
-            orchestrator_rtt_s=nodes.rtt_s,
-            rtt_s=nodes.server_rtt_s,
             batch_curves=(self.profile.batch_curve(model),) * self.server_count,
             cost_per_hour=np.array(self.profile.cost_per_hour),
             idle_w=np.array(self.profile.idle_w),
             busy_w=np.array(self.profile.busy_w),
+            **link_times(nodes, model, self.prefill_overhead_s, self.token_overhead_s),
         )
 
 
@@ -172,11 +169,41 @@ def require_overheads(prefill_overhead_s: float, token_overhead_s: float) -> Non
     require_at_most(DELAY_S, prefill_overhead_s=prefill_overhead_s, token_overhead_s=token_overhead_s)
 
 
-def communication_s(
-    rtt_s: NDArray[np.float64], prefill_overhead_s: float, token_overhead_s: float
+class LinkTimes(TypedDict):
+    """The fields of `Servers` that follow from links."""
+
+    communication_s: NDArray[np.float64]
+    orchestrator_rtt_s: NDArray[np.float64]
+    rtt_s: NDArray[np.float64] | None
+    overhead_s: NDArray[np.float64]
+    activation_s: NDArray[np.float64] | None
+
+
+def link_times(nodes: NetworkDraw, model: ServedModel, prefill_overhead_s: float, token_overhead_s: float) -> LinkTimes:
+    """Return what the links of a network mean for the times of servers.
+
+    Raises `InputError` if links have a bandwidth and the model does not state its hidden size.
+    """
+    between_s = nodes.server_s_per_byte
+    return LinkTimes(
+        communication_s=_communication_s(nodes, model, prefill_overhead_s, token_overhead_s),
+        orchestrator_rtt_s=nodes.rtt_s,
+        rtt_s=nodes.server_rtt_s,
+        overhead_s=np.tile([prefill_overhead_s, 0.0, token_overhead_s], (nodes.rtt_s.size, 1)),
+        activation_s=None if between_s is None else model.activation_bytes * between_s,
+    )
+
+
+def _communication_s(
+    nodes: NetworkDraw, model: ServedModel, prefill_overhead_s: float, token_overhead_s: float
 ) -> NDArray[np.float64]:
     """Return (J, 3) coefficients of the communication with each server.
 
-    There is one round trip for the prefill and one for each further token, each with its overhead.
+    There is one round trip for the prefill and one for each further token, each with its overhead. The activations of
+    each token cross the link twice, there and back.
     """
-    return np.column_stack([rtt_s + prefill_overhead_s, np.zeros(rtt_s.size), rtt_s + token_overhead_s])
+    rtt_s = nodes.rtt_s
+    if nodes.s_per_byte is None:
+        return np.column_stack([rtt_s + prefill_overhead_s, np.zeros(rtt_s.size), rtt_s + token_overhead_s])
+    token_s = 2 * model.activation_bytes * nodes.s_per_byte
+    return np.column_stack([rtt_s + prefill_overhead_s, token_s, rtt_s + token_overhead_s + token_s])

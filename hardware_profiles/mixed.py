@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hardware_profiles.clusters import communication_s, require_overheads
+from hardware_profiles.clusters import link_times, require_overheads
 from hardware_profiles.networks.draw import Network
 from hardware_profiles.profile import GpuProfile
 from system import RandomStreams, ServedModel, Servers
@@ -57,13 +57,11 @@ class MixedCluster:
         curves = [gpu.batch_curve(model) for gpu in self.profiles]
         return Servers(
             memory_gb=np.array([gpu.memory_gb for gpu in gpus], dtype=np.float64),
-            communication_s=communication_s(nodes.rtt_s, self.prefill_overhead_s, self.token_overhead_s),
             block_s=block_s[kinds],
             names=tuple(f"{node} ({gpu.name})" for node, gpu in zip(nodes.names, gpus, strict=True)),
-            orchestrator_rtt_s=nodes.rtt_s,
-            rtt_s=nodes.server_rtt_s,
             batch_curves=tuple(curves[kind] for kind in kinds),
             cost_per_hour=np.array([gpu.cost_per_hour for gpu in gpus]),
             idle_w=np.array([gpu.idle_w for gpu in gpus]),
             busy_w=np.array([gpu.busy_w for gpu in gpus]),
+            **link_times(nodes, model, self.prefill_overhead_s, self.token_overhead_s),
         )

@@ -3,10 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from system.checks import require
+from system.checks import require, require_positive
 from system.documents.entries import Entry
 from system.errors import InputError
-from system.limits import BANDWIDTH_GB_PER_S, COST_PER_HOUR, MEMORY_GB, OVERHEAD_MS, POWER_W, PREFILL_TFLOPS, RTT_MS
+from system.limits import (
+    BANDWIDTH_GB_PER_S,
+    COST_PER_HOUR,
+    LINK_MBYTES_PER_S,
+    MEMORY_GB,
+    OVERHEAD_MS,
+    POWER_W,
+    PREFILL_TFLOPS,
+    RTT_MS,
+)
 
 FLOP_PER_BYTE = 10_000  # arithmetic over bandwidth; GPUs have 100 to 2,500
 READING_S = 15  # for all of a memory; GPUs take 0.02 to 1 s
@@ -14,6 +23,9 @@ FAST_READING_S, FAST_GB_PER_S = 1e-3, 1e5
 SLOW_GB_PER_S = 10  # a smaller number may be in TB/s
 MEASURED_RATIO, MEASURED_S = 500, 0.1  # of a token in a block: measured over roofline, beside what software adds
 GPU_TFLOPS = 10  # with less, a server may be one thread of a processor that has a huge memory
+
+
+BYTES_PER_MBYTE = 1e6
 
 
 class Quantity(NamedTuple):
@@ -31,6 +43,8 @@ QUANTITIES = {
     "overhead_s": Quantity(OVERHEAD_MS / 1e3, {"ms": 1e-3, "µs": 1e-6}),
     "overhead_ms": Quantity(OVERHEAD_MS, _TIMES),
     "rtt_ms": Quantity(RTT_MS, _TIMES),
+    "latency_ms": Quantity(RTT_MS, _TIMES),
+    "mbytes_per_s": Quantity(LINK_MBYTES_PER_S, {"bytes/s": 1e-6}),
     "prefill_ms": Quantity(RTT_MS, _TIMES),
     "token_ms": Quantity(RTT_MS, _TIMES),
     "cost_per_hour": Quantity(COST_PER_HOUR, {}),
@@ -48,6 +62,15 @@ def require_plausible(quantity: str, value: float, field: str = "") -> None:
     other = next((unit for unit, factor in units.items() if value * factor <= most), None)
     advice = f"is it in {other}? Give {value * units[other]:.4g}" if other else "check the number of zeros"
     require(value <= most, field or quantity, value, f"is above {most:,}, more than any GPU server has; {advice}")
+
+
+def s_per_byte_of(mbytes_per_s: float | None, field: str) -> float:
+    """Return the seconds that a byte takes on a link of so many 10^6 bytes/s; 0 for None."""
+    if mbytes_per_s is None:
+        return 0.0
+    require_positive(**{field: mbytes_per_s})
+    require_plausible("mbytes_per_s", mbytes_per_s, field)
+    return 1 / (mbytes_per_s * BYTES_PER_MBYTE)
 
 
 def plausible(entry: Entry, key: str, hint: str, quantity: str = "") -> float:

@@ -10,6 +10,8 @@ from system import RandomStreams, ServedModel, Servers
 from system.checks import require, require_at_most, require_count, require_positive
 from system.limits import SERVERS
 
+COMMUNICATION = ("communication_s", "orchestrator_rtt_s", "rtt_s", "overhead_s", "activation_s")  # of `Servers`
+
 
 @dataclass(frozen=True, kw_only=True)
 class VariedCluster:
@@ -38,7 +40,9 @@ class VariedCluster:
         rng = streams.cluster("varied")
         count = round(_log_uniform(rng, self.server_count))
         servers = replace(self.cluster, server_count=count).draw(model, streams)
-        return replace(servers, communication_s=servers.communication_s * _log_uniform(rng, self.communication_factor))
+        factor = _log_uniform(rng, self.communication_factor)
+        times_s = {name: getattr(servers, name) for name in COMMUNICATION}
+        return replace(servers, **{name: values * factor for name, values in times_s.items() if values is not None})
 
 
 def _log_uniform(rng: np.random.Generator, ends: tuple[float, float]) -> float:

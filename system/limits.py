@@ -86,6 +86,7 @@ SECRET_CHARACTERS = 16  # at least
 # Hardware
 MEMORY_GB = 20_000  # of a server; a rack of 72 GPUs has 14,000
 PREFILL_TFLOPS = 1_000_000  # likewise 360,000, and twice as many in 8 bit
+LINK_MBYTES_PER_S = 2_000_000  # between servers; NVLink has 900,000
 BANDWIDTH_GB_PER_S = 1_000_000  # likewise 580,000
 OVERHEAD_MS = 500  # of a block and job; usual are 1 ms
 RTT_MS = 1e3 * DELAY_S

@@ -69,6 +69,8 @@ class Placement:
         The sum is over the chain's servers, as if each ran all the blocks that it hosts.
         """
         server, start = self.reserved_hops()
+        if system.forwarding == "direct" and server.size:
+            return system.path_coefficients_s(server, self.block_count[server], start) @ np.asarray(system.mean_job)
         visit_s = (system.communication_s + system.block_s * self.block_count)[server]
         return np.bincount(np.repeat(np.arange(start.size - 1), np.diff(start)), visit_s).astype(np.float64)
 

@@ -4,7 +4,8 @@ A hundred thousand servers fit in memory, and every algorithm is a few array ope
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,6 +35,16 @@ def _time_coefficients(name: str, values: ArrayLike, server_count: int) -> NDArr
 def _unstated() -> NDArray[np.float64]:
     """Return a number that no server states."""
     return np.array(np.nan)
+
+
+BETWEEN_SERVERS = ("rtt_s", "activation_s")  # fields of `Servers` with a number for each pair
+
+
+def _only(values: Any, members: NDArray[np.int64]) -> Any:
+    """Return the values of some servers; a field that is not stated stays so."""
+    if values is None or len(values) == 0:
+        return values
+    return tuple(values[j] for j in members) if isinstance(values, tuple) else values[members]
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,14 @@ class Servers:
             object.__setattr__(self, name, values)
         for name in ("communication_s", "block_s"):
             object.__setattr__(self, name, _time_coefficients(name, getattr(self, name), count))
+
+    def only(self, members: NDArray[np.int64]) -> "Servers":
+        """Return some of the servers, given by index."""
+        kept: dict[str, Any] = {item.name: _only(getattr(self, item.name), members) for item in fields(self)}
+        for name in BETWEEN_SERVERS:
+            values = getattr(self, name)
+            kept[name] = None if values is None else values[np.ix_(members, members)]
+        return Servers(**kept | {"names": tuple(self.name(int(j)) for j in members)})
 
     def __len__(self) -> int:
         return self.memory_gb.size

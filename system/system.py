@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from system.checks import float_vector, floor_with_slack, require, require_one_of, require_positive, require_share
-from system.errors import InputError
+from system.errors import InputError, NotApplicableError
 from system.limits import LARGEST, SMALLEST
 from system.models.served import ServedModel
 from system.servers import Servers
@@ -76,6 +76,11 @@ class System:
                 f"time of {self.servers.name(j)} for the mean job = {one_s[j]:g} s for one block, {all_s[j]:g} s for "
                 f"all: must lie between {SMALLEST:g} and {LARGEST:g} s; check communication_s and block_s"
             )
+
+    def require_hub(self, field: str, remedy: str = "use forwarding=hub") -> None:
+        """Raise `NotApplicableError` if hops are direct, for what is right over the hub only."""
+        if self.forwarding != "hub":
+            raise NotApplicableError(f"{field}: holds for hops over the hub only, and forwarding = direct; {remedy}")
 
     def path_coefficients_s(
         self, hop_server: NDArray[np.int64], hop_blocks: NDArray[np.int64], hop_start: NDArray[np.int64]

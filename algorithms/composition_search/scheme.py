@@ -8,6 +8,7 @@ import numpy as np
 from algorithms.composition_search.objective import SearchObjective
 from algorithms.composition_search.searching import progress_bar, search
 from algorithms.dispatch.jffc import JFFC
+from algorithms.forwarding import ForwardingScheme
 from algorithms.tuning import Composer
 from system import Composition, InfeasibleError, Placement, System, UnstableError
 from system.checks import require_count, require_not_negative
@@ -19,7 +20,7 @@ EVALUATIONS = 1_000 * CANDIDATES
 
 
 @dataclass(frozen=True)
-class Searched:
+class Searched(ForwardingScheme):
     """A composition searched by annealing.
 
     A state is an order of the servers with a reservation for each of them. Starts are GBP-CR at every c, the whole
@@ -51,6 +52,7 @@ class Searched:
 
     def compose(self, system: System, rng: np.random.Generator) -> Composition:
         """Return the best composition found; raise as `search` does."""
+        system = self.forwarded(system)
         further = self._placements(system, rng)
         with progress_bar(self.evaluations) as bar:
             best = search(

@@ -61,6 +61,31 @@ def exits_s(system: System, placement: Placement, cost_s: float | Floats) -> Flo
     return np.where(placement.end_block == system.model.block_count, cost_s, np.inf)
 
 
+def hop_coefficients_s(system: System, links: Links, is_exit: NDArray[np.bool_]) -> Floats:
+    """Return (n, 3) the coefficients of a job's time on each hop.
+
+    `is_exit` (J,) says whether paths end at a server.
+    """
+    source, target, blocks = links
+    servers = system.servers
+    if system.forwarding == "hub":
+        return servers.visit_coefficients_s(target, blocks)
+    hops_s = blocks[:, None] * servers.block_s[target]
+    half_s = servers.communication_s[target] / 2
+    inner = source < len(servers)
+    hops_s[inner] += servers.crossing_coefficients_s(source[inner], target[inner])
+    hops_s[~inner] += half_s[~inner]
+    hops_s[is_exit[target]] += half_s[is_exit[target]]
+    return hops_s
+
+
+def hop_times_s(system: System, links: Links, is_exit: NDArray[np.bool_]) -> Floats:
+    """Return (n,) the mean job's time on each hop; arguments as in `hop_coefficients_s`."""
+    if system.forwarding == "hub":
+        return system.communication_s[links.target] + system.block_s[links.target] * links.blocks
+    return hop_coefficients_s(system, links, is_exit) @ np.asarray(system.mean_job)
+
+
 def _reached(legal: NDArray[np.bool_], done: Ints) -> NDArray[np.bool_]:
     """Return (J + 1,) whether a path from the orchestrator reaches each node.
 
@@ -115,9 +140,10 @@ class RoutedComposition:
     def job_coefficients_s(self) -> Floats:
         """Return (n, 3) the coefficients of a job's time on each hop.
 
-        They multiply x = (1, input tokens, output tokens - 1).
+        They multiply x = (1, input tokens, output tokens - 1). With direct hops, the hop to the last server of a path
+        includes the way back to the orchestrator, because every job that gets there ends there.
         """
-        return self.system.servers.visit_coefficients_s(self.links.target, self.links.blocks)
+        return hop_coefficients_s(self.system, self.links, np.isfinite(self.exit_s))
 
     @cached_property
     def mean_service_s(self) -> Floats:

@@ -112,12 +112,13 @@ class Draw:
 
     @cached_property
     def system(self) -> System:
-        """Return the system at the arrival rate of the demand."""
+        """Return the system at the arrival rate of the demand, with the forwarding of the scheme."""
         model, workload = self.case.fitted_model, self.case.fitted_workload
         servers = self.case.cluster.draw(model, self.streams())
         any_rate = System(model, servers, 1.0, workload.mean_job, self.case.target_load)
         rate = self.case.demand.arrival_rate_per_s(any_rate, workload.native_rate_per_s, self._choices("demand"))
-        return replace(any_rate, arrival_rate_per_s=rate)
+        forwarding = getattr(self.case.algorithm, "forwarding", any_rate.forwarding)
+        return replace(any_rate, arrival_rate_per_s=rate, forwarding=forwarding)
 
     @cached_property
     def layout(self) -> Layout:

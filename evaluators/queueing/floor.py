@@ -37,6 +37,7 @@ def fastest_chain_s(system: System) -> float:
     one job's cache beside its blocks; the problem is a knapsack. The time is infinite if the servers cannot run all
     blocks.
     """
+    system.require_hub("the time of the fastest chain")
     blocks = system.model.block_count
     least_s = np.full(blocks + 1, np.inf)  # the least time to run as many blocks as the index says on servers so far
     least_s[0] = 0.0

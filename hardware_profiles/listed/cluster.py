@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from hardware_profiles.clusters import require_overheads
 from hardware_profiles.listed.gpus import profile_fields
+from hardware_profiles.listed.link_rows import linked
 from hardware_profiles.listed.machines import LIST_KEYS, Machines, machines_of, overheads_of
 from hardware_profiles.profile import GpuProfile
 from system import InputError, RandomStreams, ServedModel, Servers
@@ -34,6 +35,9 @@ class ListedCluster:
     orchestrator: Any = None
     rtt_between_servers_ms: float | None = None
     rtt_between_regions_ms: Mapping[str, Mapping[str, float]] | None = None
+    bandwidth_between_servers_mbytes_per_s: float | None = None
+    bandwidth_between_regions_mbytes_per_s: Mapping[str, Mapping[str, float]] | None = None
+    links: Sequence[Sequence[Any]] | None = None  # rows of `listed.link_rows`, instead of all of the above
     prefill_overhead_s: float  # once per visit
     token_overhead_s: float  # per further output token
     file: str | None = None
@@ -73,7 +77,7 @@ def read_list(file: str | None) -> dict[str, Any]:
             raise InputError(f"key of {file} = {key}: unknown; write {near[0]}")
     once_s, token_s = overheads_of(top)
     top.value("servers", "a list of servers, each with a gpu and a region or an rtt_ms")
-    fields = {key: content.get(key) for key in LIST_KEYS}
+    fields = {key: content.get(key) for key in LIST_KEYS} | linked(content, Path(file).parent)
     return {**fields, "prefill_overhead_s": once_s, "token_overhead_s": token_s}
 
 

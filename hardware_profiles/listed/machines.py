@@ -7,16 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware_profiles.clusters import communication_s
+from hardware_profiles.clusters import link_times
 from hardware_profiles.listed.gpus import GPU_KEYS, Profiles, free_memory_gb, gpu_of
-from hardware_profiles.listed.links import (
-    BETWEEN_REGIONS,
-    BETWEEN_SERVERS,
-    Regions,
-    between_servers_s,
-    regions_of,
-    to_orchestrator_s,
-)
+from hardware_profiles.listed.links import LINK_KEYS, OWN_KEYS, links_of
 from hardware_profiles.profile import GpuProfile
 from hardware_profiles.quantities import plausible
 from system import InputError, ServedModel, Servers
@@ -24,8 +17,8 @@ from system.checks import echo, require, require_at_most
 from system.documents.entries import Entry
 from system.limits import NAME, SERVERS
 
-SERVER_KEYS = ("name", "count", "gpu", *GPU_KEYS, "free_memory_gb", "rtt_ms", "region", "cost_per_hour")
-LIST_KEYS = ("servers", "orchestrator", BETWEEN_SERVERS, BETWEEN_REGIONS)
+SERVER_KEYS = ("name", "count", "gpu", *GPU_KEYS, "free_memory_gb", *OWN_KEYS, "cost_per_hour")
+LIST_KEYS = ("servers", *LINK_KEYS)
 OVERHEAD_KEYS = ("prefill_ms", "token_ms")
 HOP_OVERHEAD_MS = 18.0  # to serialize a message, for the prefill and for each further token (paper Sec. 4)
 
@@ -37,8 +30,6 @@ class Group:
     names: tuple[str, ...]
     gpu: GpuProfile
     free_memory_gb: float
-    rtt_s: float
-    region: Any  # as `Regions` know it, or None
     cost_per_hour: float  # NaN if neither the entry nor the profile states one
 
 
@@ -72,27 +63,24 @@ def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s:
     A round trip has the first overhead for the prefill and the second for each further token. Raises `InputError` with
     the name of the first server that is wrong.
     """
-    regions, entries = regions_of(top), server_entries(top)
+    entries = server_entries(top)
     require_at_most(SERVERS, **{"count of all servers": sum(map(_count, entries))})
-    groups = [_group(entry, top, model, profiles, regions) for entry in entries]
+    groups = [_group(entry, model, profiles) for entry in entries]
     counts = [len(group.names) for group in groups]
-    names = tuple(name for group in groups for name in group.names)
-    _require_distinct(names)
-    rtt_s = np.repeat([group.rtt_s for group in groups], counts)
-    once_s, token_s = overheads_s
+    names = [group.names for group in groups]
+    _require_distinct([name for group in names for name in group])
+    nodes = links_of(top, entries, names)
     block_s = np.array([group.gpu.block_coefficients_s(model) for group in groups])
     curves = [group.gpu.batch_curve(model) for group in groups]
     servers = Servers(
         memory_gb=np.repeat([group.free_memory_gb for group in groups], counts),
-        communication_s=communication_s(rtt_s, once_s, token_s),
         block_s=np.repeat(block_s, counts, axis=0),
-        names=names,
-        orchestrator_rtt_s=rtt_s,
-        rtt_s=between_servers_s(top, regions, [group.region for group in groups], counts),
+        names=nodes.names,
         batch_curves=tuple(curve for curve, count in zip(curves, counts, strict=True) for _ in range(count)),
         cost_per_hour=np.repeat([group.cost_per_hour for group in groups], counts),
         idle_w=np.repeat([group.gpu.idle_w for group in groups], counts),
         busy_w=np.repeat([group.gpu.busy_w for group in groups], counts),
+        **link_times(nodes, model, *overheads_s),
     )
     gpus = tuple(group.gpu.name for group in groups for _ in group.names)
     return Machines(servers, gpus, np.repeat(np.arange(len(groups)), counts))
@@ -119,12 +107,12 @@ def _label(n: int, content: Any) -> str:
     return f"server {echo(content['name'])}" if named else f"server number {n}"
 
 
-def _group(entry: Entry, top: Entry, model: ServedModel, profiles: Profiles, regions: Regions) -> Group:
+def _group(entry: Entry, model: ServedModel, profiles: Profiles) -> Group:
     name, count = _name(entry), _count(entry)
     names = (name,) if count == 1 else tuple(f"{name}-{n}" for n in range(1, count + 1))
     gpu = gpu_of(entry, profiles)
     cost = plausible(entry, "cost_per_hour", "a cost") if "cost_per_hour" in entry else gpu.cost_per_hour
-    return Group(names, gpu, free_memory_gb(entry, gpu, model), *to_orchestrator_s(entry, top, regions), cost)
+    return Group(names, gpu, free_memory_gb(entry, gpu, model), cost)
 
 
 def _count(entry: Entry) -> int:
@@ -138,7 +126,7 @@ def _name(entry: Entry) -> str:
     return entry.text("name", "a name of its own", NAME)
 
 
-def _require_distinct(names: tuple[str, ...]) -> None:
+def _require_distinct(names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:

@@ -1,13 +1,14 @@
 """The draw of a network, and how nodes are drawn from a known matrix of round-trip times."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware_profiles.quantities import s_per_byte_of
 from system.checks import float_vector, require, require_count
 from system.errors import InputError
 from system.limits import DELAY_S, NODES, SERVERS
@@ -15,11 +16,16 @@ from system.limits import DELAY_S, NODES, SERVERS
 
 @dataclass(frozen=True)
 class NetworkDraw:
-    """J servers around an orchestrator; `server_rtt_s` is None if the network does not know it."""
+    """J servers around an orchestrator; `server_rtt_s` is None if the network does not know it.
+
+    The seconds per byte are those of one crossing of a link. None means that bytes take no time of their own.
+    """
 
     rtt_s: NDArray[np.float64]  # (J,), from the orchestrator to each server and back
     names: tuple[str, ...]  # (J,)
     server_rtt_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, J), from server to server and back
+    s_per_byte: NDArray[np.float64] | None = field(default=None, repr=False)  # (J,), between orchestrator and server
+    server_s_per_byte: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, J), from server to server
 
     def __post_init__(self) -> None:
         count = float_vector("rtt_s", self.rtt_s).size
@@ -29,6 +35,20 @@ class NetworkDraw:
             shape = self.server_rtt_s.shape
             require(shape == (count, count), "server_rtt_s", f"array of shape {shape}", f"must be {count} by {count}")
             _require_round_trips("server_rtt_s", self.server_rtt_s)
+        for name, expected in (("s_per_byte", (count,)), ("server_s_per_byte", (count, count))):
+            values = getattr(self, name)
+            if values is not None:
+                require(values.shape == expected, name, f"array of shape {values.shape}", f"must have shape {expected}")
+                float_vector(name, values.ravel())
+
+    def with_bandwidth(self, mbytes_per_s: float | None) -> "NetworkDraw":
+        """Return the same servers with one bandwidth of all links, in 10^6 bytes/s; None changes nothing."""
+        if mbytes_per_s is None:
+            return self
+        byte_s = s_per_byte_of(mbytes_per_s, "bandwidth_mbytes_per_s")
+        count = self.rtt_s.size
+        between_s = None if self.server_rtt_s is None else byte_s * (1.0 - np.eye(count))
+        return replace(self, s_per_byte=np.full(count, byte_s), server_s_per_byte=between_s)
 
 
 def _require_round_trips(field: str, rtt_s: NDArray[np.float64]) -> None:

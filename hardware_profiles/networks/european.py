@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from hardware_profiles.networks.cities import CITIES
 from hardware_profiles.networks.draw import NetworkDraw, require_servers
 from hardware_profiles.networks.great_circle import EARTH_RADIUS_KM, great_circle_km
+from hardware_profiles.quantities import s_per_byte_of
 from system.checks import require, require_at_most, require_not_negative
 from system.limits import DELAY_S
 
@@ -29,6 +30,7 @@ class European:
     access_max_ms: float = 10.0
     path_ms_per_km: float = 0.014
     scatter_km: float = 30.0
+    bandwidth_mbytes_per_s: float | None = None  # 10^6 bytes/s of each link; None: bytes take no time of their own
 
     def __post_init__(self) -> None:
         require_not_negative(
@@ -37,6 +39,7 @@ class European:
             path_ms_per_km=self.path_ms_per_km,
             scatter_km=self.scatter_km,
         )
+        s_per_byte_of(self.bandwidth_mbytes_per_s, "bandwidth_mbytes_per_s")
         require_at_most(EARTH_RADIUS_KM, scatter_km=self.scatter_km)
         require_at_most(1e3 * DELAY_S, access_min_ms=self.access_min_ms, access_max_ms=self.access_max_ms)
         require(
@@ -56,7 +59,8 @@ class European:
         access_ms = self.access_min_ms + (self.access_max_ms - self.access_min_ms) * uniform[:, 3]
         nodes = np.column_stack([position_deg, access_ms])
         names = tuple(f"{CITIES[c][0]} {j}" for j, c in enumerate(city[1:].tolist()))
-        return NetworkDraw(self._rtt_s(nodes[0], nodes[1:]), names, self._between(nodes[1:]))
+        drawn = NetworkDraw(self._rtt_s(nodes[0], nodes[1:]), names, self._between(nodes[1:]))
+        return drawn.with_bandwidth(self.bandwidth_mbytes_per_s)
 
     def _positions(
         self, city: NDArray[np.int64], area: NDArray[np.float64], turn: NDArray[np.float64]

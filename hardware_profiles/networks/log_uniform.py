@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hardware_profiles.networks.draw import NetworkDraw, require_servers
+from hardware_profiles.quantities import s_per_byte_of
 from system.checks import require, require_at_most, require_positive
 from system.limits import DELAY_S
 
@@ -19,10 +20,12 @@ class LogUniform:
 
     least_ms: float = 1.0
     most_ms: float = 100.0
+    bandwidth_mbytes_per_s: float | None = None  # 10^6 bytes/s to the orchestrator; None: bytes take no time
 
     def __post_init__(self) -> None:
         require_positive(least_ms=self.least_ms, most_ms=self.most_ms)
         require_at_most(1e3 * DELAY_S, most_ms=self.most_ms)
+        s_per_byte_of(self.bandwidth_mbytes_per_s, "bandwidth_mbytes_per_s")
         require(self.most_ms >= self.least_ms, "most_ms", self.most_ms, "must reach least_ms")
 
     def draw(self, server_count: int, rng: np.random.Generator) -> NetworkDraw:
@@ -32,4 +35,5 @@ class LogUniform:
         """
         require_servers(server_count)
         rtt_ms = np.exp(rng.uniform(np.log(self.least_ms), np.log(self.most_ms), server_count))
-        return NetworkDraw(rtt_ms * 1e-3, tuple(f"server {j}" for j in range(server_count)))
+        nodes = NetworkDraw(rtt_ms * 1e-3, tuple(f"server {j}" for j in range(server_count)))
+        return nodes.with_bandwidth(self.bandwidth_mbytes_per_s)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from planner.inventory.goals import Goal
 from planner.inventory.services import NamedService
 from system import ServedModel, Servers, System
+from system.system import Forwarding
 from workloads.workload import Workload
 
 
@@ -28,27 +29,18 @@ class Inventory:
     rate_per_s: float | None  # None where the goal is to find it, `LargestRate`
     goal: Goal
     service: NamedService = field(default_factory=NamedService)
+    forwarding: Forwarding = "hub"
 
     def system(self, rate_per_s: float) -> System:
         """Return all servers of the inventory at an arrival rate."""
-        return System(self.model, self.servers, rate_per_s, self.workload.mean_job)
+        return System(self.model, self.servers, rate_per_s, self.workload.mean_job, forwarding=self.forwarding)
 
     def only(self, members: NDArray[np.int64]) -> "Inventory":
         """Return the inventory with only some of its servers, given by index."""
-        servers, cost = self.servers, self.cost_per_hour
-        orchestrator_rtt_s, rtt_s = servers.orchestrator_rtt_s, servers.rtt_s
-        kept = Servers(
-            servers.memory_gb[members],
-            servers.communication_s[members],
-            servers.block_s[members],
-            tuple(servers.name(j) for j in members),
-            None if orchestrator_rtt_s is None else orchestrator_rtt_s[members],
-            None if rtt_s is None else rtt_s[np.ix_(members, members)],
-            tuple(servers.batch_curves[j] for j in members) if servers.batch_curves else (),
-        )
+        cost = self.cost_per_hour
         return replace(
             self,
-            servers=kept,
+            servers=self.servers.only(members),
             gpus=tuple(self.gpus[j] for j in members),
             groups=self.groups[members],
             cost_per_hour=None if cost is None else cost[members],

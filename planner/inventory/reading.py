@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hardware_profiles.listed.gpus import profiles_in, reserve_gb
+from hardware_profiles.listed.link_rows import linked
 from hardware_profiles.listed.machines import HOP_OVERHEAD_MS, LIST_KEYS, machines_of, overheads_of
 from planner.inventory.goals import Cheapest, Goal, LargestRate, Minimise
 from planner.inventory.inventory import Inventory
@@ -20,12 +21,13 @@ from system.models.config_json import decoder_from_config
 from system.models.decoder import Decoder, served_model
 from system.models.precisions import CACHES, WEIGHTS
 from system.models.presets import preset
+from system.system import Forwarding
 from workloads.arrivals import Poisson
 from workloads.synthetic import SyntheticWorkload
 from workloads.traces import FileTrace
 from workloads.workload import Workload
 
-TOP_KEYS = ("model", "cache_tokens", *LIST_KEYS, "overheads", "workload", "service", "goal")
+TOP_KEYS = ("model", "cache_tokens", *LIST_KEYS, "overheads", "forwarding", "workload", "service", "goal")
 SHAPES = ("preset", "config", "shape")
 MODEL_KEYS = (*SHAPES, "weights", "cache")
 TRACE_OPTIONS = ("format", "columns", "time_unit", "unanswered", "first", "over_length")
@@ -66,6 +68,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     Paths in it are relative to the folder.
     """
     top = Entry.of("", content, TOP_KEYS)
+    top = Entry("", {**top.content, **linked(top.content, folder)})
     goal = _goal(top)
     choice = _model(top, folder)
     hint = "the tokens of a request, prompt and output together, that its cache can hold"
@@ -91,7 +94,17 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         rate_per_s=rate_per_s,
         goal=goal,
         service=service_of(top),
+        forwarding=_forwarding(top),
     )
+
+
+def _forwarding(top: Entry) -> Forwarding:
+    """Return how activations get from server to server; by default they return to the orchestrator."""
+    if "forwarding" not in top:
+        return "hub"
+    chosen = top.text("forwarding", "hub or direct")
+    require_one_of(get_args(Forwarding), forwarding=chosen)
+    return "direct" if chosen == "direct" else "hub"
 
 
 def _reserve_line(reserve: float) -> str:

@@ -51,6 +51,7 @@ def hosts_of(system: System, least: Ints | None = None, most: Ints | None = None
     Server j hosts between `least[j]` and `most[j]` blocks, by default from none to all. Not grouped, each server is a
     type of its own. Otherwise there are at most `TYPES`: servers that hardly differ are taken for the best of them.
     """
+    system.require_hub("the certificate")
     hosted = np.arange(system.model.block_count + 1)
     lowest = np.zeros(len(system.servers), np.int64) if least is None else least
     slots = np.take_along_axis(_slots(system), np.maximum(hosted, lowest[:, None]), axis=1)
