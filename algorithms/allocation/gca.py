@@ -6,6 +6,9 @@ and every e, at most L + 1 in all. There is an edge b -> e for every server that
 parallel edges, only the cheapest with enough slots can be on a shortest path. The number of free slots only ever
 shrinks, so each (b, e) keeps its servers sorted by cost and moves on to the next server when the first no longer fits.
 A pass costs O(n^2) for n stops and any J, and the chains are those of the printed O(J^4) algorithm.
+
+With direct hops the cost of an edge has the mean crossing of its server (`System.communication_s`), whatever the server
+before. The chains then have the times of their own hops, and are sorted by these.
 """
 
 from typing import NamedTuple

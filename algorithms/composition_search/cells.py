@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.composition_search.annealing import anneal, evaluate
-from algorithms.composition_search.state import Problem, State, Work, copy_of, work_for
+from algorithms.composition_search.state import Problem, State, Work, copy_of, part_of, work_for
 from algorithms.composition_search.values import PREFIX_VALUES
 from system.code.compiler import compiled
 
@@ -89,7 +89,7 @@ class Cells:
         chosen = rng.permutation(len(whole.members))[: rng.integers(1, MOST_CHAINS + 1)]
         servers = np.concatenate([whole.members[n] for n in chosen])
         servers = np.unique(servers) if self.is_placement else servers
-        problem, is_placement = _part(self.problem, servers), self.is_placement
+        problem, is_placement = part_of(self.problem, servers), self.is_placement
         cell = State(np.arange(servers.size), *(column[servers] for column in whole.state[1:]))
         work = work_for(problem, slots.copy())
         work.settings[0] = far = ABOVE_SLOTS * whole.value
@@ -127,12 +127,6 @@ class Cells:
         rate_per_s = self.problem.arrival_rate_per_s
         self.prefix_values(rate_per_s, times_s, capacities, value.size, self.work.settings, self.work.scratch, value)
         return float(value.min())
-
-
-def _part(problem: Problem, servers: Ints) -> Problem:
-    """Return the problem of some servers, which need not serve λ."""
-    times_s = problem.communication_s[servers], problem.block_s[servers]
-    return Problem(problem.memory_gb[servers], *times_s, problem.model, 0.0)
 
 
 def _split(order: Ints, chain: Ints) -> list[Ints]:

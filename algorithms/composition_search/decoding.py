@@ -38,6 +38,8 @@ def value_of(valued, problem, state, work):
     count = chains.counts[1]
     if count == 0:
         return NO_CHAIN
+    if problem.crossing_s.size > 0:
+        _set_direct_times(problem, chains, count)
     rate_per_s = problem.arrival_rate_per_s
     least, total_per_s = np.inf, 0.0
     for k in range(count):
@@ -48,6 +50,27 @@ def value_of(valued, problem, state, work):
         for k in range(count):
             least = min(least, work.value[k])
     return least if least < np.inf else UNSTABLE * rate_per_s / total_per_s
+
+
+@compiled
+def _set_direct_times(problem, chains, count):
+    """Give the chains the times of their own hops, and sort times and capacities, fastest first.
+
+    GCA found the chains with mean crossings. Their hops keep the order in which it found them.
+    """
+    for k in range(count):
+        time_s, capacity, before = 0.0, chains.capacity[k], -1
+        for hop in range(chains.hop_start[k], chains.hop_start[k + 1]):
+            j = chains.hop_server[hop]
+            time_s += problem.end_s[j] if before < 0 else problem.crossing_s[before, j]
+            time_s += problem.block_s[j] * chains.hop_blocks[hop]
+            before = j
+        time_s += problem.end_s[before]
+        i = k
+        while i > 0 and chains.time_s[i - 1] > time_s:
+            chains.time_s[i], chains.capacity[i] = chains.time_s[i - 1], chains.capacity[i - 1]
+            i -= 1
+        chains.time_s[i], chains.capacity[i] = time_s, capacity
 
 
 @compiled

@@ -26,6 +26,8 @@ class Problem(NamedTuple):
     block_s: Floats  # (J,), τp
     model: Floats  # (3,): block_gb, cache_gb, block_count
     arrival_rate_per_s: float
+    end_s: Floats  # (J,), half of a visit over the hub; with direct hops this and the next make up the times of chains
+    crossing_s: Floats  # (J, J), mean crossings from server to server; (0, 0) over the hub
 
 
 class State(NamedTuple):
@@ -59,7 +61,26 @@ def problem_of(system: System) -> Problem:
     model = system.model
     sizes = np.array([model.block_memory_gb, model.cache_memory_gb, model.block_count])
     times_s = np.ascontiguousarray(system.communication_s), np.ascontiguousarray(system.block_s)
-    return Problem(system.servers.memory_gb, *times_s, sizes, float(system.arrival_rate_per_s))
+    direct_s = _direct_times_s(system)
+    return Problem(system.servers.memory_gb, *times_s, sizes, float(system.arrival_rate_per_s), *direct_s)
+
+
+def part_of(problem: Problem, servers: Ints) -> Problem:
+    """Return the problem of some servers, which need not serve λ."""
+    times_s, crossing_s = (problem.communication_s[servers], problem.block_s[servers]), problem.crossing_s
+    if crossing_s.size > 0:
+        crossing_s = np.ascontiguousarray(crossing_s[np.ix_(servers, servers)])
+    return Problem(problem.memory_gb[servers], *times_s, problem.model, 0.0, problem.end_s[servers], crossing_s)
+
+
+def _direct_times_s(system: System) -> tuple[Floats, Floats]:
+    """Return the mean times of ends (J,) and of crossings (J, J); the latter are empty over the hub."""
+    servers, mean_job = system.servers, np.asarray(system.mean_job)
+    end_s = servers.communication_s @ mean_job / 2
+    if system.forwarding == "hub":
+        return end_s, np.empty((0, 0))
+    source, target = np.indices((len(servers), len(servers)))
+    return end_s, np.ascontiguousarray(servers.crossing_coefficients_s(source, target) @ mean_job)
 
 
 def empty_state(server_count: int) -> State:
@@ -100,6 +121,6 @@ _HOSTS = types.NamedTuple((_I, _I, _I, _F, _F, _I), Hosts)
 _GRAPH = types.NamedTuple((_I, _I, _I, _I, int64[:, ::1], int64[:, ::1], float64[:, ::1]), Graph)
 _PATHS = types.NamedTuple((_F, _I), Paths)
 _CHAINS = types.NamedTuple((_I, _I, _I, _I, _F, _I), Chains)
-PROBLEM = types.NamedTuple((_F, _F, _F, _F, float64), Problem)
+PROBLEM = types.NamedTuple((_F, _F, _F, _F, float64, _F, float64[:, ::1]), Problem)
 STATE = types.NamedTuple((_I, _F, _I, _I), State)
 WORK = types.NamedTuple((_HOSTS, _GRAPH, _PATHS, _CHAINS, _I, _I, _F, float64[:, ::1], _F), Work)

@@ -20,8 +20,10 @@ def exhaustive(system: System, reserved_capacity: int, rng: np.random.Generator 
 
     Of several such sets of chains, it is the one with the largest rate. The search visits every set of disjoint sets of
     servers that host the whole model. Raises `InfeasibleError` if none of them reaches the rate, and
-    `NotApplicableError` if there are too many servers to visit all sets.
+    `NotApplicableError` if there are too many servers to visit all sets, or if hops are direct, because the time of a
+    chain then depends on the order of its servers.
     """
+    system.require_hub("placement = exhaustive", "use forwarding=hub or placement=gbp_cr")
     if len(system.servers) > MOST_SERVERS:
         raise NotApplicableError(
             f"placement = exhaustive: {len(system.servers)} servers can form too many sets of chains to try them all; "

@@ -24,8 +24,10 @@ def set_packing(system: System, reserved_capacity: int, rng: np.random.Generator
 
     Of several such sets of chains, it is the one with the largest rate. The largest rate of one chain, of two chains,
     and so on is computed until it is enough. Raises `InfeasibleError` if it never is, and `NotApplicableError` if there
-    are too many servers to list all chains.
+    are too many servers to list all chains, or if hops are direct, because the time of a chain then depends on the
+    order of its servers.
     """
+    system.require_hub("placement = set_packing", "use forwarding=hub or placement=gbp_cr")
     if len(system.servers) > MOST_SERVERS:
         raise NotApplicableError(
             f"placement = set_packing: {len(system.servers)} servers have too many minimal chains to list; "

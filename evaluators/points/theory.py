@@ -80,7 +80,8 @@ def response_floor(draw: Draw, replication: int) -> list[Measurement]:
 
 
 def _require_poisson_exponential(evaluator: str, draw: Draw) -> None:
-    """Raise `NotApplicableError` unless arrivals are Poisson and sizes exponential."""
+    """Raise `NotApplicableError` unless arrivals are Poisson, sizes exponential and hops over the hub."""
+    draw.system.require_hub(f"evaluator = {evaluator}", "use forwarding=hub or evaluator=simulation")
     if not is_poisson_exponential(draw.case.workload):
         raise NotApplicableError(
             f"evaluator = {evaluator}: holds for Poisson arrivals and exponential sizes only; use evaluator=simulation"

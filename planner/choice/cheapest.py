@@ -111,9 +111,9 @@ class _Subsets:
         """Return whether it is certain that no composition meets the SLO.
 
         The fastest possible chain is too slow, or all the memory together has too few cache slots. Only the theory can
-        tell.
+        tell, and only for hops over the hub.
         """
-        if not self.quantity.is_exact:
+        if not self.quantity.is_exact or self.inventory.forwarding != "hub":
             return False
         system = self.inventory.only(self._members(counts)).system(self.quantity.rate_per_s)
         alone_s = fastest_chain_s(system)

@@ -55,7 +55,8 @@ def _predicted(inventory: Inventory, members: NDArray[np.int64], choice: Choice,
     rate_per_s = quantity_of(inventory, seed).rate_per_s or choice.value
     chains, quantiles = loaded(choice.composition, rate_per_s), quantiles_of(inventory.goal)
     prediction = predict(chains, inventory.workload, quantiles, inventory.service.model, seed)
-    certificate = certify(chains.system) if is_exact(chains, inventory.workload, inventory.service.model) else None
+    is_certain = is_exact(chains, inventory.workload, inventory.service.model) and inventory.forwarding == "hub"
+    certificate = certify(chains.system) if is_certain else None
     return Plan(inventory, members, chains, prediction, choice.candidates, choice.search, certificate)
 
 

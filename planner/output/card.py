@@ -64,6 +64,8 @@ def _sentence(text: str) -> str:
 def _summary(plan: Plan, best: Plan) -> list[str]:
     goal = goal_words(plan.inventory.goal)
     lines = [f"{plan.inventory.model.name} on {_size(plan)}."]
+    if plan.inventory.forwarding == "direct":
+        lines.append("Activations go straight from server to server (forwarding: direct).")
     if plan.candidates:
         lines.append(f"The goal is {goal}; {_choice(plan)}.")
     lines += [_load(plan), *_certified(plan), *_cost(plan)]

@@ -57,6 +57,7 @@ def _inventory(inventory: Inventory) -> dict[str, Any]:
     return {
         "model": _plain(inventory.model),
         "derivation": list(inventory.derivation),
+        "forwarding": inventory.forwarding,
         "server_count": len(inventory.servers),
         "mean_job": list(inventory.workload.mean_job),
         "rate_per_s": inventory.rate_per_s,

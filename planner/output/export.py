@@ -21,6 +21,7 @@ it batches requests continuously, and its cache is paged: --max-num-seqs limits 
 The first and last stages also hold the embedding and the output head, which the plan does not count.
 Send each request to the fastest engine that serves fewer requests than its capacity, --max-num-seqs (JFFC).
 Check in vLLM's list of supported models that it can split the model into pipeline stages."""
+VLLM_LINKS = "its stages send to each other directly, not through an orchestrator,\n"  # said of plans over the hub
 MODEL = "MODEL=${MODEL:?the Hugging Face name of the model}"
 PEERS = "PEERS=${PEERS:?addresses of the swarm}"
 HEAD = "HEAD=${HEAD:?address of the first server of the chain}"
@@ -64,7 +65,8 @@ def vllm_commands(plan: Plan) -> str:
     for k in range(len(composition)):
         shared_names = [composition.system.servers.name(j) for j in composition.chain(k).servers if j in shared]
         engines.append(_no_engine(composition, k, shared_names) if shared_names else _engine(plan, k))
-    notes = VLLM + (VLLM_INT8 if _precision(plan) == "int8" else "")
+    valid = VLLM if plan.inventory.forwarding == "hub" else VLLM.replace(VLLM_LINKS, "")
+    notes = valid + (VLLM_INT8 if _precision(plan) == "int8" else "")
     return _script(plan, notes, [MODEL, HEAD] if any('"$HEAD"' in engine for engine in engines) else [MODEL], engines)
 
 

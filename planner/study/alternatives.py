@@ -134,8 +134,8 @@ def _petals(system: System, rng: np.random.Generator) -> RoutedComposition:
             "PETALS needs the round-trip times between servers, which the inventory does not give; name a region for "
             "every server"
         )
-    return Petals(PetalsPlacement()).compose(system, rng)
+    return Petals(PetalsPlacement(), forwarding=system.forwarding).compose(system, rng)
 
 
 def _bprr(system: System, rng: np.random.Generator) -> RoutedComposition:
-    return Bprr().compose(system, rng)
+    return Bprr(forwarding=system.forwarding).compose(system, rng)

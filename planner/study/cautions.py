@@ -195,8 +195,8 @@ def _of_links(plan: Plan) -> Iterator[str]:
     links = float(share @ links_per_chain_s(composition) / (share @ composition.mean_service_s))
     if links > LINKS_DOMINATE:
         yield (
-            f"communication dominates: round trips and their overheads take {links:.0%} of the service time of a "
-            "request alone"
+            f"communication dominates: round trips, overheads and activations take {links:.0%} of the service time of "
+            "a request alone"
         )
 
 

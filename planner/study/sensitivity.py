@@ -49,16 +49,18 @@ def _changed_servers(plan: Plan, share: float) -> Iterator[tuple[str, Servers, S
         name, links_s = "communication times", servers.communication_s
     else:
         name, links_s = "round-trip times", servers.orchestrator_rtt_s[:, None] * ROUND_TRIPS
-    yield (
-        name,
-        replace(servers, communication_s=np.maximum(servers.communication_s - share * links_s, 0)),
-        replace(servers, communication_s=servers.communication_s + share * links_s),
-    )
+    yield name, _farther(servers, -share, links_s), _farther(servers, share, links_s)
     gpus = np.array([plan.inventory.gpus[j] for j in plan.members])
     kinds = sorted(set(gpus[np.unique(plan.composition.hop_server)]))
     for kind in kinds if len(kinds) > 1 else ():
         on_kind = share * (gpus == kind)
         yield f"block time of {kind} servers", _slower(servers, -on_kind), _slower(servers, on_kind)
+
+
+def _farther(servers: Servers, by: float, links_s: Floats) -> Servers:
+    """Return the servers with all round trips longer by a share."""
+    rtt_s = None if servers.rtt_s is None else servers.rtt_s * (1 + by)
+    return replace(servers, communication_s=np.maximum(servers.communication_s + by * links_s, 0), rtt_s=rtt_s)
 
 
 def _slower(servers: Servers, by: Floats) -> Servers:
@@ -121,7 +123,11 @@ def bottleneck(plan: Plan) -> str:
 
 def links_per_chain_s(composition: Composition) -> Floats:
     """Return (K,) mean communication times of a job on each chain."""
-    return np.add.reduceat(composition.system.communication_s[composition.hop_server], composition.hop_start[:-1])
+    system, begin = composition.system, composition.hop_start[:-1]
+    if system.forwarding == "hub":
+        return np.add.reduceat(system.communication_s[composition.hop_server], begin)
+    computing_s = np.add.reduceat(composition.hop_charged * system.block_s[composition.hop_server], begin)
+    return composition.mean_service_s - computing_s
 
 
 def _full_first(plan: Plan) -> str:
