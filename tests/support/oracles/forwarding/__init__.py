@@ -1,0 +1,1 @@
+"""Plain times of paths whose hops go straight from server to server."""
