@@ -22,8 +22,8 @@ HOP_TIMES = ("decode_step", "mean_token")
 class Petals(ForwardingScheme):
     """PETALS' placement, its pool of cache, and its client's `min_latency` routing.
 
-    Its clients choose paths by the times between servers, whether hops are `direct`, as between servers of PETALS, or
-    go over the `hub`, as in the paper. A job's time on its path depends on that choice.
+    Its clients choose paths by the times between servers, whether hops are `direct` or go over the `hub`. A job's time
+    on its path depends on that choice.
 
     A hop costs half a round trip between servers, an overhead, and one decoding step of the blocks that it runs. A
     server without room for all of its blocks adds a penalty. The quantities that PETALS measures are taken from the

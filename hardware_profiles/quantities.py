@@ -65,7 +65,10 @@ def require_plausible(quantity: str, value: float, field: str = "") -> None:
 
 
 def s_per_byte_of(mbytes_per_s: float | None, field: str) -> float:
-    """Return the seconds that a byte takes on a link of so many 10^6 bytes/s; 0 for None."""
+    """Return the seconds that a byte takes on a link.
+
+    The bandwidth is in 10^6 bytes/s. With None, bytes take no time.
+    """
     if mbytes_per_s is None:
         return 0.0
     require_positive(**{field: mbytes_per_s})

@@ -127,7 +127,7 @@ class Servers:
         return self.communication_s[server] + blocks[:, None] * self.block_s[server]
 
     def crossing_coefficients_s(self, source: NDArray[np.int64], target: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return (n, 3) the time coefficients of n crossings from a server straight to another.
+        """Return (n, 3) the time coefficients of n crossings between servers.
 
         A crossing takes half a round trip, the time of the activations, and half of the overhead of a visit at either
         end. Raises `NotApplicableError` if the network does not know the round trips between servers.

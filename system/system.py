@@ -85,9 +85,9 @@ class System:
     def path_coefficients_s(
         self, hop_server: NDArray[np.int64], hop_blocks: NDArray[np.int64], hop_start: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """Return (K, 3) the time coefficients of a job on each of K paths, by equation (2).
+        """Return (K, 3) the time coefficients of a job on each path.
 
-        The hops of path k are `hop_start[k]:hop_start[k + 1]`; hop i runs `hop_blocks[i]` blocks on `hop_server[i]`.
+        They follow equation (2). The hops of path k are `hop_start[k]:hop_start[k + 1]`; hop i runs `hop_blocks[i]` blocks on `hop_server[i]`.
         """
         servers = self.servers
         if self.forwarding == "hub":

@@ -54,9 +54,10 @@ def value_of(valued, problem, state, work):
 
 @compiled
 def _set_direct_times(problem, chains, count):
-    """Give the chains the times of their own hops, and sort times and capacities, fastest first.
+    """Give the chains the times of their own hops, fastest first.
 
-    GCA found the chains with mean crossings. Their hops keep the order in which it found them.
+    GCA found the chains with mean crossings. Times and capacities are sorted; the hops keep the order in which it found
+    them.
     """
     for k in range(count):
         time_s, capacity, before = 0.0, chains.capacity[k], -1

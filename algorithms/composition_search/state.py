@@ -74,7 +74,10 @@ def part_of(problem: Problem, servers: Ints) -> Problem:
 
 
 def _direct_times_s(system: System) -> tuple[Floats, Floats]:
-    """Return the mean times of ends (J,) and of crossings (J, J); the latter are empty over the hub."""
+    """Return the mean times of ends (J,) and of crossings (J, J).
+
+    Over the hub there are no crossings.
+    """
     servers, mean_job = system.servers, np.asarray(system.mean_job)
     end_s = servers.communication_s @ mean_job / 2
     if system.forwarding == "hub":

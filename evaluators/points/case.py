@@ -112,7 +112,7 @@ class Draw:
 
     @cached_property
     def system(self) -> System:
-        """Return the system at the arrival rate of the demand, with the forwarding of the scheme."""
+        """Return the system at the demand's rate and with the scheme's forwarding."""
         model, workload = self.case.fitted_model, self.case.fitted_workload
         servers = self.case.cluster.draw(model, self.streams())
         any_rate = System(model, servers, 1.0, workload.mean_job, self.case.target_load)

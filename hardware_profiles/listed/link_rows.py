@@ -50,7 +50,7 @@ def _typed(row: Sequence[str], where: str) -> list[Any]:
 
 
 def linked(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the rows of the file that a list names as its links, as the changed key; nothing for other lists."""
+    """Return the links of a list as rows if it names a file of them."""
     links = content.get("links")
     return {"links": read_links(links, folder)} if isinstance(links, str) else {}
 
@@ -98,9 +98,9 @@ def _checked(row: Sequence[Any], number: int, names: Sequence[str]) -> tuple[str
 
 
 def _matrices(rows: Sequence[tuple[str, str, float, float]], names: Sequence[str]) -> tuple[Floats, Floats]:
-    """Return (J + 1, J + 1) latencies and s per byte; the last end is the orchestrator.
+    """Return (J + 1, J + 1) latencies and s per byte.
 
-    Defaults come first, so that rows of two named ends replace them.
+    The last end is the orchestrator. Defaults come first, so that rows of two named ends replace them.
     """
     ends = [*names, ORCHESTRATOR]
     members = {end: [index] for index, end in enumerate(ends)} | {ANY: list(range(len(names)))}

@@ -42,7 +42,10 @@ class NetworkDraw:
                 float_vector(name, values.ravel())
 
     def with_bandwidth(self, mbytes_per_s: float | None) -> "NetworkDraw":
-        """Return the same servers with one bandwidth of all links, in 10^6 bytes/s; None changes nothing."""
+        """Return the same servers with one bandwidth of all links.
+
+        It is in 10^6 bytes/s; None changes nothing.
+        """
         if mbytes_per_s is None:
             return self
         byte_s = s_per_byte_of(mbytes_per_s, "bandwidth_mbytes_per_s")

@@ -99,7 +99,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
 
 
 def _forwarding(top: Entry) -> Forwarding:
-    """Return how activations get from server to server; by default they return to the orchestrator."""
+    """Return how activations get from server to server; over the hub by default."""
     if "forwarding" not in top:
         return "hub"
     chosen = top.text("forwarding", "hub or direct")

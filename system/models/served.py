@@ -39,9 +39,9 @@ class ServedModel:
 
     @property
     def activation_bytes(self) -> int:
-        """Return the bytes that one token's activations take between two blocks, with 2 B a number.
+        """Return the bytes of a token's activations between two blocks.
 
-        Raises `InputError` if the model does not state its hidden size.
+        A number takes 2 B. Raises `InputError` if the model does not state its hidden size.
         """
         if self.hidden_size is None:
             raise InputError(

@@ -185,7 +185,7 @@ def test_bounds_of_a_case_refuse_direct_hops_of_its_scheme(evaluator):
 
 
 def two_servers(mbytes_per_s, forwarding):
-    """Return a pair of servers for half of the model each; 12.5 MB of activations for a prompt of 100 tokens."""
+    """Return a chain of two servers; the activations of a prompt take 12.5 MB."""
     model = replace(served_model(4), hidden_size=62_500)  # 125 kB a token
     byte_s = 0.0 if mbytes_per_s is None else 1 / (mbytes_per_s * 1e6)
     token_s = model.activation_bytes * byte_s

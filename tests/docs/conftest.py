@@ -21,6 +21,6 @@ def project(tmp_path_factory):
     """
     copy = tmp_path_factory.mktemp("docs") / "project"
     shutil.copytree(ROOT, copy, ignore=IGNORED)
-    for page in ("README.md", "docs/metrics.md", "docs/figures.md", "docs/planning.md", "docs/own_data.md"):
+    for page in ("README.md", *(f"docs/{name}.md" for name in ("metrics", "figures", "planning", "own_data", "links"))):
         write_files(copy, page)
     return copy

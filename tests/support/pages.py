@@ -2,7 +2,7 @@
 
 - `sh` and `python` blocks are run as they stand, in the order of their page. An HTML comment directly before a block
   says that it is not run here: `<!-- run by: WHO -->`, or `<!-- needs: WHAT -->`.
-- A `python`, `yaml` or `toml` block is a file if the paragraph before it names one and ends in a colon. Text for a file
+- A `python`, `yaml`, `toml` or `csv` block is a file if the paragraph before it names one and ends in a colon. Text for a file
   that the project has goes to its end.
 - A `text` block directly after an `sh` block shows lines of its output.
 """
@@ -19,8 +19,8 @@ from tests.support.project import ROOT
 
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 MARKER = re.compile(r"<!-- (run by|needs): (.+) -->")
-FILE = re.compile(r"`([\w./]+\.(?:py|yaml|toml))`")
-FILE_LANGUAGES = ("python", "yaml", "toml")
+FILE = re.compile(r"`([\w./]+\.(?:py|yaml|toml|csv))`")
+FILE_LANGUAGES = ("python", "yaml", "toml", "csv")
 LIMIT_S = 600
 
 

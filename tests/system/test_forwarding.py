@@ -35,14 +35,14 @@ def slow_path_s(system, path, blocks):
     """Return the time of a job on one path, message by message."""
     servers, (_, prompt_tokens, further_tokens) = system.servers, JOB
     total_s = 0.0
-    for place, (j, m) in enumerate(zip(path, blocks, strict=True)):
+    for position, (j, m) in enumerate(zip(path, blocks, strict=True)):
         total_s += m * float(servers.block_s[j] @ JOB)
         total_s += float(servers.overhead_s[j] @ JOB)
         messages = 1 + further_tokens
-        if place in (0, len(path) - 1):
+        if position in (0, len(path) - 1):
             total_s += messages * servers.orchestrator_rtt_s[j] / 2 * (1 + (len(path) == 1))
-        if place > 0:
-            i = path[place - 1]
+        if position > 0:
+            i = path[position - 1]
             total_s += messages * servers.rtt_s[i, j] / 2
             total_s += (prompt_tokens + further_tokens) * servers.activation_s[i, j]
     return total_s
