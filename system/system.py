@@ -87,7 +87,8 @@ class System:
     ) -> NDArray[np.float64]:
         """Return (K, 3) the time coefficients of a job on each path.
 
-        They follow equation (2). The hops of path k are `hop_start[k]:hop_start[k + 1]`; hop i runs `hop_blocks[i]` blocks on `hop_server[i]`.
+        They follow equation (2). The hops of path k are `hop_start[k]:hop_start[k + 1]`; hop i runs `hop_blocks[i]`
+        blocks on `hop_server[i]`.
         """
         servers = self.servers
         if self.forwarding == "hub":

@@ -50,7 +50,7 @@ def _typed(row: Sequence[str], where: str) -> list[Any]:
 
 
 def linked(content: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the links of a list as rows if it names a file of them."""
+    """Return the rows of the file that a list names as its links."""
     links = content.get("links")
     return {"links": read_links(links, folder)} if isinstance(links, str) else {}
 

@@ -1,6 +1,7 @@
 """Reading an inventory file (YAML) as an `Inventory`; `planner/examples/` has examples of such files."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -12,7 +13,7 @@ from planner.inventory.goals import Cheapest, Goal, LargestRate, Minimise
 from planner.inventory.inventory import Inventory
 from planner.inventory.models import SHAPE_KEYS, decoder_from_entry, derivation
 from planner.inventory.services import service_of
-from system import InputError
+from system import InputError, ServedModel, Servers
 from system.checks import echo, require, require_one_of
 from system.documents.entries import Entry
 from system.documents.yaml_files import read_yaml
@@ -85,6 +86,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
             *derivation(choice.decoder, model, choice.weights, choice.cache),
             _reserve_line(reserve_gb(model)),
             _overheads_line(top),
+            *_activation_lines(machines.servers, model),
         ),
         servers=machines.servers,
         gpus=machines.gpus,
@@ -122,6 +124,15 @@ def _overheads_line(top: Entry) -> str:
         f"a message takes its round trip and {HOP_OVERHEAD_MS:g} ms, as measured over the Internet (paper Sec. 4), "
         "because overheads are not given; on a local network they are smaller"
     )
+
+
+def _activation_lines(servers: Servers, model: ServedModel) -> Iterator[str]:
+    """Yield a line about activations if links have a bandwidth."""
+    if servers.activation_s is not None or servers.communication_s[:, 1].any():
+        yield (
+            f"activations of a token between two blocks: 2 B x hidden size = {model.activation_bytes:,} B, over the "
+            "given bandwidths"
+        )
 
 
 def _model(top: Entry, folder: Path) -> ModelChoice:

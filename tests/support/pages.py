@@ -2,8 +2,8 @@
 
 - `sh` and `python` blocks are run as they stand, in the order of their page. An HTML comment directly before a block
   says that it is not run here: `<!-- run by: WHO -->`, or `<!-- needs: WHAT -->`.
-- A `python`, `yaml`, `toml` or `csv` block is a file if the paragraph before it names one and ends in a colon. Text for a file
-  that the project has goes to its end.
+- A `python`, `yaml`, `toml` or `csv` block is a file if the paragraph before it names one and ends in a colon. Text for
+  a file that the project has goes to its end.
 - A `text` block directly after an `sh` block shows lines of its output.
 """
 
