@@ -89,10 +89,18 @@ def _write_times(step_s, slot, hops, slots, speeds, record):
     for hop in range(hops):
         j, after = slots.server[slot, hop], slots.server[slot, hop + 1 if hop + 1 < hops else 0]
         slots.gap_s[slot, hop] = (speeds.communication_s[j, 2] + speeds.communication_s[after, 2]) / 2
+        if is_direct(speeds) and hop + 1 < hops:
+            slots.gap_s[slot, hop] = speeds.crossing_s[j, after, 2]
         if j == head:
             slots.step_s[slot, hop] = speeds.head_s
         else:
             slots.step_s[slot, hop] = answer_s(step_s, 0.0, 0.0, 1, slots.blocks[slot, hop], j, speeds, record)
+
+
+@compiled
+def is_direct(speeds):
+    """Return whether a step goes straight from a server to the next one of its path."""
+    return speeds.crossing_s.shape[0] > 0
 
 
 @compiled
@@ -124,15 +132,20 @@ def next_event_s(slot, end_s, world):
 @compiled
 def _after_prompt_or_last_token_s(slot, end_s, world):
     slots, speeds, record = world.slots, world.speeds, world.record
-    end_s += half_visit_s(slot, slots, speeds)
-    slots.hop[slot] += 1
-    hops = slots.hops[slot]
+    hop, hops = slots.hop[slot] + 1, slots.hops[slot]
     chunk = slots.chunk_tokens[slot]
+    more = slots.prompt_tokens[slot] > chunk  # only the last chunk passes the head
+    goes_on = chunk > 0 and hop < hops - (more and speeds.head_s > 0)
+    if goes_on and is_direct(speeds):
+        times_s = speeds.crossing_s[slots.server[slot, hop - 1], slots.server[slot, hop]]
+        slots.hop[slot] = hop
+        return end_s + prompt_s(times_s[0], times_s[1], chunk)
+    end_s += half_visit_s(slot, slots, speeds)
+    slots.hop[slot] = hop
     if chunk == 0:
         slots.further_tokens[slot] = 0
         return end_s
-    more = slots.prompt_tokens[slot] > chunk  # only the last chunk passes the head
-    if slots.hop[slot] < hops - (more and speeds.head_s > 0):
+    if goes_on:
         return end_s + half_visit_s(slot, slots, speeds)
     slots.prompt_tokens[slot] -= chunk
     slots.cached_tokens[slot] += chunk
