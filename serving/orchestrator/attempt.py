@@ -16,7 +16,7 @@ from system.service.linear_law import prompt_s
 
 @dataclass(frozen=True)
 class Delays:
-    """The round trips to emulate at each of J servers.
+    """The round trips and bandwidths to emulate at each of J servers.
 
     The columns are seconds for a prompt, for each of its tokens, and for each further token.
     """
