@@ -17,7 +17,7 @@ from workloads.jobs import Jobs
 pytestmark = needs_runtime
 
 PROMPT_TOKENS, FURTHER_TOKENS = 120.0, 1.0
-CROSSING_S = 0.1  # of the prompt's activations
+CROSSING_S = 0.2  # of the prompt's activations
 TOKEN_S = CROSSING_S / PROMPT_TOKENS
 RTT_S = 0.004
 JOB = np.array([1.0, PROMPT_TOKENS, FURTHER_TOKENS])

@@ -61,6 +61,7 @@ class Slots(NamedTuple):
     prompt_tokens: Floats  # (S,), that have not passed all servers
     chunk_tokens: Floats  # (S,), of the prompt in the present round; 0 in a round of one further token
     cached_tokens: Floats  # (S,), of the prompt that have passed all servers
+    sent_tokens: Floats  # (S,), of the prompt that the first server has got
     server: Ints  # (S, most hops), J for the head
     blocks: Ints  # (S, most hops)
     step_s: Floats  # (S, most hops), time of a one-token step alone
@@ -128,7 +129,7 @@ REQUESTS = types.NamedUniTuple(_VECTOR, 3, Requests)
 SLOTS = types.NamedTuple(
     (
         *(_INTEGERS,) * 4,
-        *(_VECTOR,) * 3,
+        *(_VECTOR,) * 4,
         *(_TABLE,) * 2,
         *(_MATRIX,) * 2,
         *(_VECTOR, _INTEGERS, _VECTOR, _VECTOR, _INTEGERS, _INTEGERS),
@@ -206,9 +207,9 @@ def _empty_batches(chain_count: int, slot_count: int) -> Batches:
 
 def _empty_slots(count: int, most_hops: int) -> Slots:
     job, hops, hop, further, order = np.zeros((5, count), np.int64)
-    prompt, chunk, cached, arrival_s, compute_s, queue_s = np.zeros((6, count))
+    prompt, chunk, cached, sent, arrival_s, compute_s, queue_s = np.zeros((7, count))
     server, blocks = np.zeros((2, count, most_hops), np.int64)
     step_s, gap_s = np.zeros((2, count, most_hops))
     free = np.arange(count)[::-1].copy()
-    state = job, hops, hop, further, prompt, chunk, cached, server, blocks, step_s, gap_s
+    state = job, hops, hop, further, prompt, chunk, cached, sent, server, blocks, step_s, gap_s
     return Slots(*state, arrival_s, order, compute_s, queue_s, free, np.full(1, count))

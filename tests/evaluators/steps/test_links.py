@@ -50,6 +50,7 @@ SERVICES = (
     Steps(prefill_chunk_tokens=100),
     Steps(batching="decode"),
     TokenBudget(budget_tokens=2048),
+    TokenBudget(budget_tokens=100),
     Lockstep(),
     Lockstep(budget_tokens=2048, prefill_chunk_tokens=100),
 )

@@ -36,7 +36,7 @@ def message_s(coefficients_s: Sequence[float], prompt_tokens: float, steps: int)
     if not prompt_tokens and steps == 1:
         return further_s
     further_token_s = min(token_s, further_s)
-    fixed_s = [once_s] * bool(prompt_tokens) + [further_s - further_token_s] * bool(steps)
+    fixed_s = [once_s] * bool(prompt_tokens or not steps) + [further_s - further_token_s] * bool(steps)
     return max(fixed_s) + token_s * prompt_tokens + further_token_s * steps
 
 

@@ -92,12 +92,13 @@ class StepSimulation(PlainSimulation):
         self, start: Start, served: Served, prompt_tokens: float
     ) -> Generator[Step, tuple[float, float], float]:
         """Yield the steps of a prompt chunk by chunk; return the end."""
-        done, now_s = 0.0, served.start_s
+        done, sent, now_s = 0.0, 0.0, served.start_s
         while done < prompt_tokens:
             tokens = min(prompt_tokens - done, self._rules.prefill_chunk_tokens or math.inf)
-            before = HEAD
+            before, unsent = HEAD, max(done + tokens - sent, 0.0)
+            sent += unsent
             for server, _, blocks in start.path:
-                now_s = self._travelled(before, server, tokens, now_s, served)
+                now_s = self._travelled(before, server, unsent if before == HEAD else tokens, now_s, served)
                 step = Step(start.job, server, blocks, now_s, tokens, done, may_be_cut=before == HEAD)
                 now_s = yield from _computed(step, served)
                 tokens, before = step.prompt_tokens, server
