@@ -40,8 +40,8 @@ class RunSettings:
       variable CHAIN_SECRET, if they need one.
     - `threads`: threads of the CPU that this process and each server compute on.
     - `weights`: the seed of random weights, or the folder of a checkpoint.
-    - `emulate`: delays added to the real transport: `nothing`, `rtt` for the network's round trips, or `communication`
-      for all that the system model counts as communication.
+    - `emulate`: delays added to the real transport: `nothing`, `rtt` for the round trips and the bandwidths of the
+      network's links, or `communication` for all that the system model counts as communication.
     - `pace`: a server's step lasts at least as long as the service model and the cluster's profile say, so that the
       server imitates that hardware.
     - `reroute`: jobs of a lost server begin again on another path; otherwise they fail.
@@ -89,9 +89,14 @@ class RunSettings:
     def specs(self, layout: Layout, service: ServiceModel) -> dict[int, ServerSpec]:
         """Return the specs of servers with blocks to serve, by index.
 
-        A server has as many cache slots as the layout may use there. Raises `NotApplicableError` for a service model
-        with a delay before the first hop, which a real run does not imitate, and for one in rounds.
+        A server has as many cache slots as the layout may use there. Raises `NotApplicableError` for direct hops, for a
+        service model with a delay before the first hop, which a real run does not imitate, and for one in rounds.
         """
+        if layout.system.forwarding != "hub":
+            raise NotApplicableError(
+                f"forwarding = {layout.system.forwarding}: the servers of a real run answer the orchestrator, not each "
+                "other; use forwarding=hub, or simulate with service=steps"
+            )
         if service.loop == "rounds":
             raise NotApplicableError(
                 f"service = {type(service).__name__}: the batches of lockstep exist in simulation only; "
@@ -156,4 +161,5 @@ class RunSettings:
         rtt_s = servers.orchestrator_rtt_s
         if rtt_s is None:
             raise NotApplicableError("emulate = rtt: this cluster's network has no round trips; use emulate=nothing")
-        return np.column_stack([rtt_s, np.zeros(rtt_s.size), rtt_s])
+        token_s = servers.communication_s[:, 1]  # the activations of a token, there and back
+        return np.column_stack([rtt_s, token_s, rtt_s + token_s])

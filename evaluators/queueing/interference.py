@@ -178,7 +178,8 @@ def _shared_chains(chains: Composition, workload: Workload, service: ServiceMode
 
     prompt_s, token_s = seconds(input_tokens, 0), seconds(0.0, 1)
     spread_s = seconds(input_tokens * (1 + workload.prompt_cv), 0) - prompt_s
-    begin, travel_s = chains.hop_start[:-1], servers.communication_s[chains.hop_server]
+    begin, no_blocks = chains.hop_start[:-1], np.zeros_like(chains.hop_charged)
+    travel_s = chains.system.path_coefficients_s(chains.hop_server, no_blocks, chains.hop_start)
     by_chain = np.zeros((len(chains), len(servers)))
     np.add.at(by_chain, (np.repeat(np.arange(len(chains)), np.diff(chains.hop_start)), chains.hop_server), prompt_s)
     return SharedChains(
@@ -186,8 +187,8 @@ def _shared_chains(chains: Composition, workload: Workload, service: ServiceMode
         chains.hop_server,
         prompt_s,
         token_s,
-        np.add.reduceat(travel_s[:, 0] + travel_s[:, 1] * input_tokens, begin),
-        np.add.reduceat(travel_s[:, 2], begin),
+        travel_s[:, 0] + travel_s[:, 1] * input_tokens,
+        travel_s[:, 2].copy(),
         chains.capacity,
         (by_chain > 0).astype(float) @ by_chain.T,
         np.maximum.reduceat(prompt_s, begin),

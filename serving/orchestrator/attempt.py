@@ -16,7 +16,7 @@ from system.service.linear_law import prompt_s
 
 @dataclass(frozen=True)
 class Delays:
-    """The round trips to emulate at each of J servers.
+    """The round trips and bandwidths to emulate at each of J servers.
 
     The columns are seconds for a prompt, for each of its tokens, and for each further token.
     """
@@ -69,6 +69,7 @@ class Attempt:
         self.hidden: Tensor | None = None
         self.step_tokens = 0  # of the step that is on its way
         self.taken_tokens = 0  # of the prompt, by the first server
+        self.sent_tokens = 0  # of the prompt, to the first server
         self.first_token_s = np.nan
         self.sent_s = self.late_s = 0.0
         self.parts = Parts()
@@ -93,6 +94,16 @@ class Attempt:
         """Return whether the first server has not computed the whole prompt yet."""
         return self.taken_tokens < len(self.request.prompt)
 
+    @property
+    def unsent_tokens(self) -> int:
+        """Return the tokens of the step that the current hop's server has not got before.
+
+        The first server has got those that it cut off the last chunk.
+        """
+        if self.in_prompt and self.hop == 0:
+            return max(self.taken_tokens + self.step_tokens - self.sent_tokens, 0)
+        return self.step_tokens
+
     def next_chunk(self, most: int | None) -> Tensor:
         """Return the next tokens of the prompt, `most` at most."""
         return self.request.prompt[self.taken_tokens :][:most]
@@ -103,6 +114,8 @@ class Attempt:
 
     def requests(self, sent_s: float) -> list[Message]:
         """Return the messages of a visit to the current hop's server."""
+        if self.in_prompt and self.hop == 0:
+            self.sent_tokens += self.unsent_tokens
         last_only = self.hop == len(self.path) - 1
         job_blocks = (self.number, self.current_hop.first_block, self.current_hop.blocks)
         step = Message(Kind.STEP, *job_blocks, last_only, self.in_prompt, hidden=self.hidden, sent_s=sent_s)

@@ -134,11 +134,11 @@ class Orchestrator:
         It is half of the emulated round trip, the step, and the other half.
         """
         attempt.late_s = 0.0
-        self._after_half_trip(attempt, self._send_step)
+        self._after_half_trip(attempt, attempt.unsent_tokens, self._send_step)
 
-    def _after_half_trip(self, attempt: Attempt, then: Callable[[Attempt], None]) -> None:
-        """Call `then` after half a round trip unless the attempt is given up before."""
-        trip_s = self._delays.of_step(attempt.current_hop.server, attempt.step_tokens, attempt.in_prompt)
+    def _after_half_trip(self, attempt: Attempt, tokens: int, then: Callable[[Attempt], None]) -> None:
+        """Call `then` after half a round trip of some tokens unless the attempt is given up before."""
+        trip_s = self._delays.of_step(attempt.current_hop.server, tokens, attempt.in_prompt)
         delay_s = trip_s / 2 - attempt.late_s  # a first half that was late shortens the second
         if delay_s <= 0:
             then(attempt)
@@ -197,7 +197,7 @@ class Orchestrator:
                 self._start_jobs()
         elif attempt is not None and answer.kind == Kind.STEP:
             attempt.record_answer(answer, self._now_s())
-            self._after_half_trip(attempt, self._go_on)
+            self._after_half_trip(attempt, attempt.step_tokens, self._go_on)
 
     def _go_on(self, attempt: Attempt) -> None:
         """Visit the next server, begin a chunk, or note a complete token."""

@@ -113,10 +113,10 @@ def test_every_chunk_has_the_delay_of_a_prompt_of_its_length():
         orchestrator._delays = delays
         (record,) = orchestrator.run(np.zeros(1), [request_of(6, output_tokens=2)], lambda: None)
     sent, returned = delays.visits[::2], delays.visits[1::2]
-    # the first server gets 5 tokens and answers 4
-    assert sent == [(0, 5, True), (1, 4, True), (0, 2, True), (1, 2, True), (0, 1, False), (1, 1, False)]
-    assert returned == [(0, 4, True), *sent[1:]]
-    least_s = 2 * (2e-3 + 1e-3) + 1e-4 * (5 / 2 + 4 / 2 + 4 + 2 + 2) + 2 * 1e-3
+    # The first server gets 5 tokens and answers 4. It has the fifth, so only the sixth is new to it.
+    assert sent == [(0, 5, True), (1, 4, True), (0, 1, True), (1, 2, True), (0, 1, False), (1, 1, False)]
+    assert returned == [(0, 4, True), (1, 4, True), (0, 2, True), *sent[3:]]
+    least_s = 2 * (2e-3 + 1e-3) + 1e-4 * (6 + 6 + 6 + 6) / 2 + 2 * 1e-3
     assert record.parts.emulated_rtt_s >= least_s * (1 - 1e-9)
 
 

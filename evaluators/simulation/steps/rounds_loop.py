@@ -18,7 +18,7 @@ from evaluators.admission.queues import append, take_first
 from evaluators.simulation.answers import FINISHED, IS_UNSTABLE
 from evaluators.simulation.stability import is_seen_unstable
 from evaluators.simulation.steps.state import WORLD
-from evaluators.simulation.steps.visits import answer_s, end_job, event_of, next_factor, slot_of, take_slot
+from evaluators.simulation.steps.visits import answer_s, end_job, event_of, is_direct, next_factor, slot_of, take_slot
 from system.code.compiler import compiled, entry
 from system.dispatch import DISPATCH
 from system.service.linear_law import STEP
@@ -47,7 +47,7 @@ def _form(k, now_s, state, world):
     _take_chunks(k, rest, slots, batches, speeds)
     batches.hop[k] = 0
     batches.compute_s[k] = batches.visits_s[k] = 0.0
-    _send(k, now_s, state, world)
+    _travel(k, now_s, _half_visit_s(k, state.hop_start[k], state, world), world)
 
 
 @compiled
@@ -79,22 +79,30 @@ def _take_chunks(k, rest, slots, batches, speeds):
 
 
 @compiled
-def _half_visit_s(k, j, batches, speeds):
-    """Return half of the communication time of chain k's batch with server j."""
-    times_s, once_s = speeds.communication_s[j], 0.0
+def _trip_s(k, times_s, batches):
+    """Return the time in which chain k's batch crosses links with coefficients `times_s`.
+
+    The tokens travel in one message: their activations add up, and the rest of the time counts once.
+    """
+    once_s, token_s = 0.0, min(times_s[1], times_s[2])
     if batches.prompt_tokens[k] > 0:
         once_s = times_s[0]
     if batches.steps[k] > 0:
-        once_s = max(once_s, times_s[2])
-    return (once_s + times_s[1] * batches.prompt_tokens[k]) / 2
+        once_s = max(once_s, times_s[2] - token_s)
+    return once_s + times_s[1] * batches.prompt_tokens[k] + token_s * batches.steps[k]
 
 
 @compiled
-def _send(k, now_s, state, world):
-    """Send chain k's batch to its next server."""
-    half_s = _half_visit_s(k, state.hop_server[state.hop_start[k] + world.batches.hop[k]], world.batches, world.speeds)
-    world.batches.visits_s[k] += half_s
-    push(world.events, now_s + half_s, MOVE | event_of(k, world.record))
+def _half_visit_s(k, index, state, world):
+    """Return half of the communication time of chain k's batch with the server of a hop."""
+    return _trip_s(k, world.speeds.communication_s[state.hop_server[index]], world.batches) / 2
+
+
+@compiled
+def _travel(k, begin_s, seconds, world):
+    """Let chain k's batch travel for so many seconds."""
+    world.batches.visits_s[k] += seconds
+    push(world.events, begin_s + seconds, MOVE | event_of(k, world.record))
 
 
 @compiled(inline=True)
@@ -117,13 +125,24 @@ def _move(step_s, k, now_s, state, world):
     end_s = max(now_s, servers.free_at_s[j]) + seconds
     servers.free_at_s[j] = end_s + speeds.handling_s
     servers.busy_s[j] += seconds
-    half_s = _half_visit_s(k, j, batches, speeds)
     batches.compute_s[k] += seconds
+    _leave_server(k, index, end_s, state, world)
+
+
+@compiled
+def _leave_server(k, index, end_s, state, world):
+    """Send chain k's computed batch to its next server, or back to the orchestrator."""
+    server, speeds, batches = state.hop_server, world.speeds, world.batches
+    is_last = index + 1 == state.hop_start[k + 1]
+    if is_direct(speeds) and not is_last:
+        _travel(k, end_s, _trip_s(k, speeds.crossing_s[server[index], server[index + 1]], batches), world)
+        return
+    half_s = _half_visit_s(k, index, state, world)
+    if is_last:
+        _travel(k, end_s, half_s, world)
+        return
     batches.visits_s[k] += half_s
-    if index + 1 < end:
-        _send(k, end_s + half_s, state, world)
-    else:
-        push(world.events, end_s + half_s, MOVE | event_of(k, world.record))
+    _travel(k, end_s + half_s, _half_visit_s(k, index + 1, state, world), world)
 
 
 @compiled

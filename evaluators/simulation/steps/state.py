@@ -16,6 +16,7 @@ from evaluators.admission.heap import HEAP, Heap, empty_heap
 from evaluators.admission.queues import QUEUES, Queues, empty_queues
 from system.layout import Layout
 from system.service.model import ServiceModel
+from system.system import System
 from workloads.jobs import Jobs
 
 Ints = NDArray[np.int64]
@@ -30,6 +31,7 @@ class Speeds(NamedTuple):
     """The times of J servers and the head, and how they compute steps."""
 
     communication_s: Floats  # (J + 1, 3), coefficients of x = (1, input tokens, output tokens - 1)
+    crossing_s: Floats  # (J + 1, J + 1, 3), coefficients from server to server; (0, 0, 3) over the hub
     block_s: Floats  # (J + 1, 3), coefficients of x
     settings: Floats  # (J + 1, n), of the service model's function
     factors: Floats  # of the times of successive computations; after the last the first follows again
@@ -59,6 +61,7 @@ class Slots(NamedTuple):
     prompt_tokens: Floats  # (S,), that have not passed all servers
     chunk_tokens: Floats  # (S,), of the prompt in the present round; 0 in a round of one further token
     cached_tokens: Floats  # (S,), of the prompt that have passed all servers
+    sent_tokens: Floats  # (S,), of the prompt that the first server has got
     server: Ints  # (S, most hops), J for the head
     blocks: Ints  # (S, most hops)
     step_s: Floats  # (S, most hops), time of a one-token step alone
@@ -120,12 +123,13 @@ class World(NamedTuple):
 
 
 _INTEGERS, _VECTOR, _MATRIX, _TABLE = int64[::1], float64[::1], float64[:, ::1], int64[:, ::1]
-SPEEDS = types.NamedTuple((*(_MATRIX,) * 3, _VECTOR, int64, int64, *(float64,) * 4), Speeds)
+_CUBE = float64[:, :, ::1]
+SPEEDS = types.NamedTuple((_MATRIX, _CUBE, *(_MATRIX,) * 2, _VECTOR, int64, int64, *(float64,) * 4), Speeds)
 REQUESTS = types.NamedUniTuple(_VECTOR, 3, Requests)
 SLOTS = types.NamedTuple(
     (
         *(_INTEGERS,) * 4,
-        *(_VECTOR,) * 3,
+        *(_VECTOR,) * 4,
         *(_TABLE,) * 2,
         *(_MATRIX,) * 2,
         *(_VECTOR, _INTEGERS, _VECTOR, _VECTOR, _INTEGERS, _INTEGERS),
@@ -145,6 +149,7 @@ def speeds_of(layout: Layout, service: ServiceModel, rng: np.random.Generator | 
     settings = service.settings_of(servers)
     return Speeds(
         np.concatenate([servers.communication_s, head]),
+        _crossings_s(layout.system),
         np.concatenate([servers.block_s, head]),
         np.concatenate([settings, np.zeros((1, settings.shape[1]))]),
         service.factors(rng),
@@ -155,6 +160,16 @@ def speeds_of(layout: Layout, service: ServiceModel, rng: np.random.Generator | 
         float(rules.handling_s),
         float(rules.head_s),
     )
+
+
+def _crossings_s(system: System) -> Floats:
+    """Return the crossings between servers and the head, which the orchestrator computes; empty over the hub."""
+    if system.forwarding == "hub":
+        return np.zeros((0, 0, 3))
+    half_s = np.pad(system.servers.communication_s, ((0, 1), (0, 0))) / 2
+    crossings_s = half_s[:, None] + half_s
+    crossings_s[:-1, :-1] = system.servers.crossing_coefficients_s(*np.indices((len(system.servers),) * 2))
+    return crossings_s
 
 
 def empty_world(speeds: Speeds, jobs: Jobs, slot_count: int, most_hops: int, chain_count: int) -> World:
@@ -192,9 +207,9 @@ def _empty_batches(chain_count: int, slot_count: int) -> Batches:
 
 def _empty_slots(count: int, most_hops: int) -> Slots:
     job, hops, hop, further, order = np.zeros((5, count), np.int64)
-    prompt, chunk, cached, arrival_s, compute_s, queue_s = np.zeros((6, count))
+    prompt, chunk, cached, sent, arrival_s, compute_s, queue_s = np.zeros((7, count))
     server, blocks = np.zeros((2, count, most_hops), np.int64)
     step_s, gap_s = np.zeros((2, count, most_hops))
     free = np.arange(count)[::-1].copy()
-    state = job, hops, hop, further, prompt, chunk, cached, server, blocks, step_s, gap_s
+    state = job, hops, hop, further, prompt, chunk, cached, sent, server, blocks, step_s, gap_s
     return Slots(*state, arrival_s, order, compute_s, queue_s, free, np.full(1, count))

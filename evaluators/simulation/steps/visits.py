@@ -62,7 +62,8 @@ def take_slot(job, now_s, world):
     slots.hop[slot] = 0
     slots.further_tokens[slot] = requests.further_tokens[job]
     slots.prompt_tokens[slot] = requests.input_tokens[job]
-    slots.chunk_tokens[slot] = slots.cached_tokens[slot] = slots.compute_s[slot] = slots.queue_s[slot] = 0.0
+    slots.chunk_tokens[slot] = slots.cached_tokens[slot] = slots.sent_tokens[slot] = 0.0
+    slots.compute_s[slot] = slots.queue_s[slot] = 0.0
     return slot
 
 
@@ -79,7 +80,7 @@ def begin_job(step_s, slot, hops, now_s, world):
     slots.hops[slot] = hops
     _write_times(step_s, slot, hops, slots, speeds, record)
     slots.chunk_tokens[slot] = min(slots.prompt_tokens[slot], speeds.chunk_tokens)
-    push(world.events, now_s + half_visit_s(slot, slots, speeds), event_of(slot, record))
+    push(world.events, now_s + to_first_server_s(slot, slots, speeds), event_of(slot, record))
 
 
 @compiled(inline=True)
@@ -89,10 +90,18 @@ def _write_times(step_s, slot, hops, slots, speeds, record):
     for hop in range(hops):
         j, after = slots.server[slot, hop], slots.server[slot, hop + 1 if hop + 1 < hops else 0]
         slots.gap_s[slot, hop] = (speeds.communication_s[j, 2] + speeds.communication_s[after, 2]) / 2
+        if is_direct(speeds) and hop + 1 < hops:
+            slots.gap_s[slot, hop] = speeds.crossing_s[j, after, 2]
         if j == head:
             slots.step_s[slot, hop] = speeds.head_s
         else:
             slots.step_s[slot, hop] = answer_s(step_s, 0.0, 0.0, 1, slots.blocks[slot, hop], j, speeds, record)
+
+
+@compiled
+def is_direct(speeds):
+    """Return whether a step goes straight from a server to the next one of its path."""
+    return speeds.crossing_s.shape[0] > 0
 
 
 @compiled
@@ -103,6 +112,21 @@ def half_visit_s(slot, slots, speeds):
     if chunk > 0:
         return prompt_s(times_s[0], times_s[1], chunk) / 2
     return times_s[2] / 2
+
+
+@compiled
+def to_first_server_s(slot, slots, speeds):
+    """Return the time of a slot's step from the orchestrator to its first server.
+
+    A server that cuts a prompt keeps the rest, so no token is sent twice.
+    """
+    times_s = speeds.communication_s[slots.server[slot, 0]]
+    chunk = slots.chunk_tokens[slot]
+    if chunk == 0:
+        return times_s[2] / 2
+    sent = slots.sent_tokens[slot]
+    slots.sent_tokens[slot] = max(sent, slots.cached_tokens[slot] + chunk)
+    return prompt_s(times_s[0], times_s[1], slots.sent_tokens[slot] - sent) / 2
 
 
 @compiled
@@ -124,15 +148,20 @@ def next_event_s(slot, end_s, world):
 @compiled
 def _after_prompt_or_last_token_s(slot, end_s, world):
     slots, speeds, record = world.slots, world.speeds, world.record
-    end_s += half_visit_s(slot, slots, speeds)
-    slots.hop[slot] += 1
-    hops = slots.hops[slot]
+    hop, hops = slots.hop[slot] + 1, slots.hops[slot]
     chunk = slots.chunk_tokens[slot]
+    more = slots.prompt_tokens[slot] > chunk  # only the last chunk passes the head
+    goes_on = chunk > 0 and hop < hops - (more and speeds.head_s > 0)
+    if goes_on and is_direct(speeds):
+        times_s = speeds.crossing_s[slots.server[slot, hop - 1], slots.server[slot, hop]]
+        slots.hop[slot] = hop
+        return end_s + prompt_s(times_s[0], times_s[1], chunk)
+    end_s += half_visit_s(slot, slots, speeds)
+    slots.hop[slot] = hop
     if chunk == 0:
         slots.further_tokens[slot] = 0
         return end_s
-    more = slots.prompt_tokens[slot] > chunk  # only the last chunk passes the head
-    if slots.hop[slot] < hops - (more and speeds.head_s > 0):
+    if goes_on:
         return end_s + half_visit_s(slot, slots, speeds)
     slots.prompt_tokens[slot] -= chunk
     slots.cached_tokens[slot] += chunk
@@ -143,7 +172,7 @@ def _after_prompt_or_last_token_s(slot, end_s, world):
             slots.hop[slot] = hops
             return end_s
     slots.hop[slot] = 0
-    return end_s + half_visit_s(slot, slots, speeds)
+    return end_s + to_first_server_s(slot, slots, speeds)
 
 
 @compiled

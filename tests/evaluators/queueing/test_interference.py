@@ -17,6 +17,7 @@ from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
 from tests.support.oracles.instances import chains_of, served_model
 from tests.support.oracles.shared_chains import PlainChains
+from tests.support.oracles.steps.runs import with_direct_hops
 from workloads.arrivals import Poisson
 from workloads.drawn_lengths import DrawnLengths
 from workloads.synthetic import SyntheticWorkload
@@ -42,6 +43,12 @@ def chains_for(seed):
     """Return random chains with the mean lengths of the workload."""
     chains = chains_of(np.random.default_rng(seed))
     return composed_anew(chains, replace(chains.system, mean_job=LENGTHS.mean_job))
+
+
+def with_direct_chains(seed):
+    """Return random chains whose steps go straight from server to server."""
+    chains = chains_for(seed)
+    return composed_anew(chains, with_direct_hops(chains.system, np.random.default_rng(seed)))
 
 
 def composed_anew(chains, system):
@@ -83,6 +90,27 @@ def test_it_equals_the_same_formulas_written_plainly(seed):
     normaliser = 1 + lost * load / (1 - load)
     all_jobs = (jobs + lost * (slots * load / (1 - load) + load / (1 - load) ** 2)) / normaliser
     assert theory.mean_response_s == pytest.approx(all_jobs / rate_per_s, rel=5e-3)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_direct_hops_count_as_in_the_same_formulas_written_plainly(seed):
+    chains = with_direct_chains(seed)
+    plain = PlainChains.of(chains, LENGTHS.prompt_cv)
+    assert largest_rate_per_s(chains, LENGTHS, Steps()) == pytest.approx(plain.full_per_s(), rel=5e-3)
+    over_hub = composed_anew(chains, replace(chains.system, forwarding="hub"))
+    assert largest_rate_per_s(over_hub, LENGTHS, Steps()) != pytest.approx(plain.full_per_s(), rel=5e-3)
+
+
+def test_it_is_close_to_simulations_of_direct_hops_with_a_bandwidth():
+    errors = []
+    for seed in SEEDS[:6]:
+        chains = at_share(with_direct_chains(seed), 0.5).under(JFFC)
+        assert chains.system.servers.communication_s[:, 1].min() > 0
+        jobs = LENGTHS.jobs(chains.system.arrival_rate_per_s, RandomStreams(seed))
+        simulated_s = simulate_layout(chains, jobs, Steps()).times.after_warm_up().mean_s("response")
+        errors.append(abs(interference(chains, LENGTHS, Steps()).mean_response_s / simulated_s - 1))
+    assert np.median(errors) <= 0.08
+    assert max(errors) <= 0.25
 
 
 def test_it_is_close_to_simulations_below_nine_tenths_of_the_largest_rate():

@@ -17,7 +17,7 @@ from system.service.token_budget import TokenBudget
 from tests.algorithms.test_contracts import made, names
 from tests.algorithms.test_dispatch import DISPATCHES
 from tests.evaluators.test_routed_simulation import SCHEMES, crowded_rate_per_s, random_routed
-from tests.support.oracles.instances import chains_of
+from tests.support.oracles.instances import chains_of, random_system
 from tests.support.oracles.steps.computing import BETWEEN_FACTORS
 from tests.support.oracles.steps.runs import (
     assert_as_the_plain_simulator,
@@ -25,6 +25,7 @@ from tests.support.oracles.steps.runs import (
     jobs_on_a_grid,
     on_a_grid,
     token_jobs,
+    with_direct_hops,
 )
 
 CURVE = {2: 1.25, 4: 1.5, 8: 3.0}
@@ -125,6 +126,24 @@ def test_every_job_on_routes_is_served_as_in_the_plain_simulator(model, further)
         cases.append((routed, token_jobs(rng, 50, crowded_rate_per_s(routed, 1.5))))
         gridded = replace(routed, system=replace(routed.system, servers=on_a_grid(routed.system.servers)))
         cases.append((gridded, jobs_on_a_grid(rng, 50, crowded_rate_per_s(gridded, 3.0))))
+    assert_as_plain_with_queues(cases, service_of(model, further))
+
+
+@every_model
+@every_further
+def test_steps_go_straight_from_server_to_server_as_in_the_plain_simulator(model, further):
+    rng = np.random.default_rng(521)
+    chains = chains_of(rng, lambda rng: with_direct_hops(random_system(rng), rng)).under(DISPATCHES["sed"])
+    gridded = chains_on_a_grid(rng, is_direct=True).under(DISPATCHES["jffc"])
+    assert min(np.diff(layout.hop_start).max() for layout in (chains, gridded)) > 1
+    cases = [
+        (chains, token_jobs(rng, 40, 1.5 * chains.total_rate_per_s)),
+        (gridded, jobs_on_a_grid(rng, 40, 4 * gridded.total_rate_per_s)),
+    ]
+    if MODELS[model][0] is not Lockstep:
+        routed = random_routed(rng, SCHEMES["ws_rr"], WAITING[0])
+        straight = replace(routed, system=with_direct_hops(routed.system, rng))
+        cases.append((straight, token_jobs(rng, 30, crowded_rate_per_s(routed, 1.5))))
     assert_as_plain_with_queues(cases, service_of(model, further))
 
 

@@ -153,15 +153,16 @@ def test_a_prompt_is_cut_to_the_rest_of_the_budget():
     There is one server with 2 blocks and a budget of 8 tokens.
     The first job's token is there at 3.05, after 1.1 + 0.6 + 1.1 for its prompt. The second job's prompt of 8 tokens is
     there at 1.8 and computed until 3.1. Then the token and 7 of the third job's 12 tokens (there at 0.3 + 2.2) take
-    2 x (1 + 7 x 0.05) = 2.7. These 7 are back at 5.8 + 1.7; the other 5 are there at 9 and take 2 x (1 + 0.25).
+    2 x (1 + 7 x 0.05) = 2.7. These 7 are back at 5.8 + 1.7. The server has kept the other 5, so its next message takes
+    only 1.0, and they take 2 x (1 + 0.25) from 8.5 on.
     """
     composition = one_server(3, (2.0, 0.2, 0.5), (0.25, 0.05, 1.0))
     run = simulate_steps(composition, jobs_at([0.0, 0.0, 0.3], (1, 1), (8, 0), (12, 0)), TokenBudget(budget_tokens=8))
-    assert run.times.first_token_s == pytest.approx([2.8, 3.1 + 1.8, 11.5 + 1.5 - 0.3])
-    assert run.times.response_s == pytest.approx([5.8 + 0.25, 4.9, 12.7])
+    assert run.times.first_token_s == pytest.approx([2.8, 3.1 + 1.8, 11.0 + 1.5 - 0.3])
+    assert run.times.response_s == pytest.approx([5.8 + 0.25, 4.9, 12.2])
     assert run.times.parts["compute"] == pytest.approx([0.6 + 2.7, 1.3, 2.7 + 2.5])
     assert run.times.parts["queue"] == pytest.approx([0.05, 0.0, 0.6])
-    assert run.times.parts["communication"] == pytest.approx([2.2 + 0.5, 3.6, 2.2 + 1.7 + 3.0])
+    assert run.times.parts["communication"] == pytest.approx([2.2 + 0.5, 3.6, 2.2 + 1.7 + 2.5])
 
 
 def test_rounds_of_two_jobs_are_as_computed_by_hand():

@@ -2,12 +2,31 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from system import Composition
 
 ROUNDS = 40
+
+
+def _ways_s(chains: Composition, path: list[int]) -> list[np.ndarray]:
+    """Return the coefficients of each way of a step: half a visit, or a link straight between two servers."""
+    servers = chains.system.servers
+    halves_s = [servers.communication_s[j] / 2 for j in path]
+    if chains.system.forwarding == "hub":
+        return 2 * halves_s
+    links_s = []
+    for i, j in pairwise(path):
+        assert servers.rtt_s is not None
+        one_way_s, token_s = (
+            servers.rtt_s[i, j] / 2,
+            0.0 if servers.activation_s is None else servers.activation_s[i, j],
+        )
+        overhead_s = 0.0 if servers.overhead_s is None else (servers.overhead_s[i] + servers.overhead_s[j]) / 2
+        links_s.append(np.array([one_way_s, token_s, one_way_s + token_s]) + overhead_s)
+    return [halves_s[0], *links_s, halves_s[-1]]
 
 
 @dataclass
@@ -28,10 +47,11 @@ class PlainChains:
         prompt_s, token_s, travel_s, spread_s = [], [], [], 0.0
         for servers_of, blocks, _, _ in chains.chains:
             steps = list(zip(servers_of, blocks, strict=True))
-            b, c = servers.block_s, servers.communication_s
+            b = servers.block_s
             prompt_s.append({j: m * (b[j, 0] + b[j, 1] * prompt) for j, m in steps})
             token_s.append({j: m * b[j, 2] for j, m in steps})
-            travel_s.append((sum(c[j, 0] + c[j, 1] * prompt for j in servers_of), sum(c[j, 2] for j in servers_of)))
+            ways_s = _ways_s(chains, list(servers_of))
+            travel_s.append((sum(way[0] + way[1] * prompt for way in ways_s), sum(way[2] for way in ways_s)))
             spread_s += sum(m * b[j, 1] * prompt * prompt_cv for j, m in steps)
         cv2 = (spread_s / sum(sum(by_server.values()) for by_server in prompt_s)) ** 2
         return PlainChains(prompt_s, token_s, travel_s, chains.capacity.tolist(), cv2, tokens)

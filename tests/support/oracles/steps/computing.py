@@ -13,6 +13,7 @@ from system.layout import Layout
 from system.service.model import ServiceModel
 from workloads.jobs import Jobs
 
+HEAD = -1  # the orchestrator, which computes the head
 BETWEEN_FACTORS = 7919  # in the list of factors, from the first one of a server to the first one of the next
 
 
@@ -24,6 +25,19 @@ def stack_ratio(points: Mapping[int, float], steps: int) -> float:
         if steps <= larger:
             return ratio + slope * (steps - size)
     return known[-1][1] + max(slope, 0.0) * (steps - known[-1][0])
+
+
+def message_s(coefficients_s: Sequence[float], prompt_tokens: float, steps: int) -> float:
+    """Return the time of one message with tokens of prompts and one-token steps.
+
+    The activations of a further token take as long as those of a prompt's token, and the rest of its time counts once.
+    """
+    once_s, token_s, further_s = coefficients_s
+    if not prompt_tokens and steps == 1:
+        return further_s
+    further_token_s = min(token_s, further_s)
+    fixed_s = [once_s] * bool(prompt_tokens or not steps) + [further_s - further_token_s] * bool(steps)
+    return max(fixed_s) + token_s * prompt_tokens + further_token_s * steps
 
 
 @dataclass
@@ -83,7 +97,7 @@ class PlainSimulation:
         self, layout: Layout, jobs: Jobs, service: ServiceModel, rng: np.random.Generator | None = None
     ) -> None:
         self._rules, self._jobs, self._admission = service.rules, jobs, RequestAdmission(layout, jobs)
-        self._trips_s = layout.system.servers.communication_s.tolist()
+        self._servers, self._is_direct = layout.system.servers, layout.system.forwarding == "direct"
         self._computers = computers_of(layout, service, rng)
         self._head = Computer((0.0, 0.0, 0.0), {}, [1.0], 0)
         self._events: list[tuple[float, int, int, int, Callable[[], None]]] = []
@@ -94,6 +108,26 @@ class PlainSimulation:
     def busy_s(self) -> list[float]:
         """Return (J,) the seconds in which each server computed."""
         return [computer.busy_s for computer in self._computers]
+
+    def _ways_s(self, source: int, target: int, prompt_tokens: float, steps: int) -> list[float]:
+        """Return the times of a message from one server to another: straight, or to the orchestrator and on.
+
+        Either end may be the orchestrator.
+        """
+        if self._is_direct and HEAD not in (source, target):
+            return [message_s(self._crossing_s(source, target), prompt_tokens, steps)]
+        visits_s = [self._servers.communication_s[j].tolist() for j in (source, target) if j != HEAD]
+        return [message_s(visit_s, prompt_tokens, steps) / 2 for visit_s in visits_s]
+
+    def _crossing_s(self, source: int, target: int) -> list[float]:
+        """Return the coefficients of a message straight from server to server."""
+        overheads_s, activations_s, rtt_s = self._servers.overhead_s, self._servers.activation_s, self._servers.rtt_s
+        assert overheads_s is not None
+        assert activations_s is not None
+        assert rtt_s is not None
+        one_way_s, token_s = rtt_s[source, target] / 2, activations_s[source, target]
+        ends_s = [(overheads_s[source, i] + overheads_s[target, i]) / 2 for i in range(3)]
+        return [one_way_s + ends_s[0], token_s + ends_s[1], one_way_s + token_s + ends_s[2]]
 
     def _schedule(self, at_s: float, kind: int, number: int, event: Callable[[], None]) -> None:
         self._event_count += 1

@@ -14,10 +14,9 @@ import numpy as np
 from evaluators.admission.requests import Path
 from system.composition import Composition
 from system.service.model import ServiceModel
-from tests.support.oracles.steps.computing import PlainSimulation, Served
+from tests.support.oracles.steps.computing import HEAD, PlainSimulation, Served
 from workloads.jobs import Jobs
 
-HEAD = -1
 ENDS, MOVES, FORMS = range(3)
 Stops = Generator[tuple[float, int, int], float, float]
 
@@ -122,20 +121,21 @@ class LockstepSimulation(PlainSimulation):
 
     def _round(self, chain: int, batch: Batch) -> Stops:
         """Yield arrivals of a batch with the server and its blocks; return the end."""
-        now_s = self._now_s
+        now_s, before = self._now_s, HEAD
         for server, _, blocks in self._path_of[chain]:
-            half_s = self._trip_s(server, batch) / 2
-            now_s = yield now_s + half_s, server, blocks
-            now_s += half_s
-            batch.communication_s += 2 * half_s
+            now_s = yield self._travelled(before, server, batch, now_s), server, blocks
+            before = server
+        now_s = self._travelled(before, HEAD, batch, now_s)
         if self._rules.head_s > 0 and batch.new_tokens:
             now_s = yield now_s, HEAD, 0
         return now_s
 
-    def _trip_s(self, server: int, batch: Batch) -> float:
-        once_s, input_token_s, output_token_s = self._trips_s[server]
-        fixed_s = max([once_s] * bool(batch.chunks) + [output_token_s] * bool(batch.steps))
-        return fixed_s + input_token_s * batch.prompt_tokens
+    def _travelled(self, source: int, target: int, batch: Batch, now_s: float) -> float:
+        """Return when a batch that leaves now is there, and count its way."""
+        for way_s in self._ways_s(source, target, batch.prompt_tokens, len(batch.steps)):
+            batch.communication_s += way_s
+            now_s += way_s
+        return now_s
 
     def _continue(self, chain: int, batch: Batch, stops: Stops, end_s: float | None) -> None:
         try:

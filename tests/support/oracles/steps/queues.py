@@ -15,10 +15,9 @@ import numpy as np
 from evaluators.admission.requests import Start
 from system.layout import Layout
 from system.service.model import ServiceModel
-from tests.support.oracles.steps.computing import Computer, PlainSimulation, Served
+from tests.support.oracles.steps.computing import HEAD, Computer, PlainSimulation, Served
 from workloads.jobs import Jobs
 
-HEAD = -1
 JOB, SERVER = range(2)
 
 
@@ -69,10 +68,6 @@ class StepSimulation(PlainSimulation):
             self._lives[start.job] = self._life(start, self.served[start.job])
             self._wait_for(next(self._lives[start.job]))
 
-    def _trip_s(self, server: int, tokens: float = 0) -> float:
-        once_s, input_token_s, output_token_s = (0.0, 0.0, 0.0) if server == HEAD else self._trips_s[server]
-        return once_s + input_token_s * tokens if tokens else output_token_s
-
     def _life(self, start: Start, served: Served) -> Generator[Step, tuple[float, float], float]:
         """Yield the steps of a job, and return its end."""
         row = self._jobs.lengths[start.job if len(self._jobs.lengths) > 1 else 0]
@@ -82,31 +77,40 @@ class StepSimulation(PlainSimulation):
             stops.append((HEAD, 0))
             now_s = yield from _computed(Step(start.job, HEAD, 0, now_s), served)
         served.first_token_s = now_s
-        servers = [server for server, _ in stops]
-        travel_s = self._trip_s(servers[0]) / 2
+        servers, back_s = [server for server, _ in stops], 0.0
         for _ in range(int(row[1])):
-            for (server, blocks), following in zip(stops, [*servers[1:], servers[0]], strict=True):
-                served.communication_s += self._trip_s(server)
+            travel_s = back_s + sum(self._ways_s(HEAD, servers[0], 0, 1))
+            for (server, blocks), following in zip(stops, [*servers[1:], HEAD], strict=True):
                 now_s = yield from _computed(Step(start.job, server, blocks, now_s + travel_s), served)
-                travel_s = (self._trip_s(server) + self._trip_s(following)) / 2
-        return now_s + self._trip_s(servers[-1]) / 2 if row[1] else now_s
+                served.communication_s += travel_s
+                travel_s = sum(self._ways_s(server, following, 0, 1))
+            back_s = travel_s
+        served.communication_s += back_s
+        return now_s + back_s
 
     def _prompt(
         self, start: Start, served: Served, prompt_tokens: float
     ) -> Generator[Step, tuple[float, float], float]:
         """Yield the steps of a prompt chunk by chunk; return the end."""
-        done, now_s = 0.0, served.start_s
+        done, sent, now_s = 0.0, 0.0, served.start_s
         while done < prompt_tokens:
             tokens = min(prompt_tokens - done, self._rules.prefill_chunk_tokens or math.inf)
-            for number, (server, _, blocks) in enumerate(start.path):
-                there_s = self._trip_s(server, tokens) / 2
-                step = Step(start.job, server, blocks, now_s + there_s, tokens, done, may_be_cut=number == 0)
+            before, unsent = HEAD, max(done + tokens - sent, 0.0)
+            sent += unsent
+            for server, _, blocks in start.path:
+                now_s = self._travelled(before, server, unsent if before == HEAD else tokens, now_s, served)
+                step = Step(start.job, server, blocks, now_s, tokens, done, may_be_cut=before == HEAD)
                 now_s = yield from _computed(step, served)
-                tokens = step.prompt_tokens
-                back_s = self._trip_s(server, tokens) / 2
-                now_s += back_s
-                served.communication_s += there_s + back_s
+                tokens, before = step.prompt_tokens, server
+            now_s = self._travelled(before, HEAD, tokens, now_s, served)
             done += tokens
+        return now_s
+
+    def _travelled(self, source: int, target: int, prompt_tokens: float, now_s: float, served: Served) -> float:
+        """Return when a chunk of a prompt that leaves now is there, and count its way."""
+        for way_s in self._ways_s(source, target, prompt_tokens, 0):
+            served.communication_s += way_s
+            now_s += way_s
         return now_s
 
     def _wait_for(self, step: Step) -> None:

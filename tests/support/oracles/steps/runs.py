@@ -43,18 +43,37 @@ def on_a_grid(servers: Servers) -> Servers:
     """
     once, token = 2.0**-4, 2.0**-12
     step_s = np.array([once, token, once])
+    visits_s = {"communication_s": servers.communication_s, "overhead_s": servers.overhead_s}
+    ways_s = {"rtt_s": (servers.rtt_s, 2 * once), "activation_s": (servers.activation_s, token)}
     return replace(
         servers,
-        communication_s=2 * step_s * np.maximum(1, np.round(servers.communication_s / (8 * step_s))),
         block_s=step_s * (1, 1, 4) * np.maximum(1, np.round(servers.block_s / (8 * step_s))),
+        **{
+            name: 2 * step_s * np.maximum(1, np.round(v / (8 * step_s)))
+            for name, v in visits_s.items()
+            if v is not None
+        },
+        **{name: least * np.ceil(v / least) for name, (v, least) in ways_s.items() if v is not None},
     )
 
 
-def chains_on_a_grid(rng: np.random.Generator) -> Composition:
+def with_direct_hops(system: System, rng: np.random.Generator) -> System:
+    """Return a system whose steps go straight from server to server, over links that are all different."""
+    count = len(system.servers)
+    servers = replace(
+        system.servers,
+        rtt_s=rng.uniform(0.01, 1.0, (count, count)),
+        overhead_s=rng.uniform(0.01, 0.2, (count, 3)) * (1, 1e-3, 1),
+        activation_s=rng.uniform(1e-4, 2e-3, (count, count)),
+    )
+    return replace(system, servers=servers, forwarding="direct")
+
+
+def chains_on_a_grid(rng: np.random.Generator, is_direct: bool = False) -> Composition:
     """Return a composition with at least two chains whose times are on a grid."""
 
     def draw(rng: np.random.Generator) -> System:
-        system = random_system(rng)
+        system = with_direct_hops(random_system(rng), rng) if is_direct else random_system(rng)
         return replace(system, servers=on_a_grid(system.servers))
 
     return chains_of(rng, draw)
