@@ -28,7 +28,7 @@ def _merged(field: str, content: Any) -> Any:
 
 @cache
 def _read_profile(name: str) -> DictConfig:
-    """Return a profile, made once for all points that share it; a measured one takes 50 ms."""
+    """Return a profile, made once for all points; a measured one takes 50 ms."""
     return _merged("profile", profile.read_profile(name))
 
 

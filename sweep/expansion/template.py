@@ -105,7 +105,7 @@ class Template:
         return config
 
     def _copies_of(self, keys: tuple[str, ...]) -> dict[Path, str] | None:
-        """Return the paths at which the resolved case copies the values of keys, each with its key.
+        """Return the paths at which the resolved case copies values, with their keys.
 
         None means that the case depends on some value in another way. Each key is set to a probe of its own. Where the
         probe appears unchanged the value is a copy; nothing else may change.
