@@ -19,8 +19,6 @@ from system.models.presets import preset
 from workloads import datasets
 
 CLASSES = ("hardware_profiles.profile.GpuProfile", "workloads.datasets.DataSet")  # of which data makes objects
-# The points of a sweep share profiles, and reading a measured profile takes 25 ms.
-_read_profile = cache(profile.read_profile)
 
 
 def _merged(field: str, content: Any) -> Any:
@@ -29,8 +27,14 @@ def _merged(field: str, content: Any) -> Any:
     return OmegaConf.create(content) if isinstance(content, (dict, list)) else content
 
 
-def _profile(name: str) -> DictConfig:
-    return _merged("profile", _read_profile(str(name)))
+@cache
+def _read_profile(name: str) -> DictConfig:
+    """Return a profile, made once for all points; a measured one takes 50 ms."""
+    return _merged("profile", profile.read_profile(name))
+
+
+def _profile(name: Any) -> DictConfig:
+    return _read_profile(str(name))
 
 
 def _data_set(name: str) -> DictConfig:

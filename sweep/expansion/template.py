@@ -34,7 +34,7 @@ class Template:
         """
         self.config = config
         self.choices = choices
-        self._paths = cache(self._paths_of)
+        self._copies = cache(self._copies_of)
         self.has = cache(self._has)
 
     def require_key(self, key: str, value: Any) -> None:
@@ -45,13 +45,12 @@ class Template:
 
     def case(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the resolved case with these keys set, all of which must exist."""
-        copied = {key: self._paths(key) for key in values}
-        if any(paths is None or not _is_plain(values[key]) for key, paths in copied.items()):
+        copies = self._copies(tuple(values)) if all(map(_is_plain, values.values())) else None
+        if copies is None:
             return resolved_case(self._with(values))
         case: dict[str, Any] = pickle.loads(self._pickled)
-        for key, paths in copied.items():
-            for path in paths or ():
-                _value_at(case, path[:-1])[path[-1]] = values[key]
+        for path, key in copies.items():
+            _value_at(case, path[:-1])[path[-1]] = values[key]
         return case
 
     def settings(self, overrides: Iterable[str]) -> dict[str, str]:
@@ -105,24 +104,24 @@ class Template:
             OmegaConf.update(config, key, value, merge=True)
         return config
 
-    def _paths_of(self, key: str) -> list[Path] | None:
-        """Return the paths at which the resolved case copies the value of a key.
+    def _copies_of(self, keys: tuple[str, ...]) -> dict[Path, str] | None:
+        """Return the paths at which the resolved case copies values, with their keys.
 
-        None means that the case depends on the value in another way. The key is set to a probe. Where the probe appears
-        unchanged the value is a copy; nothing else may change.
+        None means that the case depends on some value in another way. Each key is set to a probe of its own. Where the
+        probe appears unchanged the value is a copy; nothing else may change.
         """
-        config = self._with({key: PROBE})
+        probes = {f"{PROBE}{number}": key for number, key in enumerate(keys)}
         try:
-            probed = resolved_case(config)
+            probed = resolved_case(self._with({key: probe for probe, key in probes.items()}))
         except (OmegaConfBaseException, InputError):
             return None
-        paths = [path for path, value in _leaves(probed) if value == PROBE]
-        for path in paths:
+        copies = {path: probes[value] for path, value in _leaves(probed) if isinstance(value, str) and value in probes}
+        for path in copies:
             try:
                 _value_at(probed, path[:-1])[path[-1]] = _value_at(self._resolved, path)
             except (KeyError, TypeError, IndexError):
                 return None
-        return paths if probed == self._resolved else None
+        return copies if probed == self._resolved else None
 
 
 def resolved_case(config: DictConfig) -> dict[str, Any]:

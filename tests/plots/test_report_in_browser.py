@@ -10,7 +10,7 @@ import pytest
 
 from tests.plots.test_figures import SMALLER
 from tests.support.browser import Browser, executable
-from tests.support.project import command
+from tests.support.project import script
 
 pytestmark = pytest.mark.browser
 
@@ -41,9 +41,9 @@ def report(tmp_path_factory):
     store, folder = tmp_path_factory.mktemp("store"), tmp_path_factory.mktemp("report")
     for name in SMALLER:
         small = ("data=embedded", "draws=2", "hydra/launcher=basic", f"store={store}", *SMALLER[name])
-        swept = command("run.py", "-m", f"experiment={name}", *small)
+        swept = script("run.py", "-m", f"experiment={name}", *small)
         assert swept.returncode == 0, swept.stderr
-    made = command("plot.py", "report", "--store", store, "--to", folder, "--plans", folder)
+    made = script("plot.py", "report", "--store", store, "--to", folder, "--plans", folder)
     assert made.returncode == 0, made.stderr
     return folder / "report.html"
 
@@ -138,7 +138,8 @@ def test_click_on_a_head_sorts_a_table(page):
     ids = column(page, ledger, 0)
     page.evaluate(click % 2)
     verdicts = [re.split("[(:]", cell)[0] for cell in column(page, ledger, 2)]
-    assert len(set(verdicts)) > 1 and verdicts == sorted(verdicts, key=str.lower)
+    assert len(set(verdicts)) > 1
+    assert verdicts == sorted(verdicts, key=str.lower)
     assert page.evaluate(order)[:3] == ["none", "none", "ascending"]
     page.evaluate(click % 0)
     assert column(page, ledger, 0) == ids  # C2a before C10a

@@ -47,10 +47,12 @@ def choices(group):
 def case_of(*overrides):
     """Return the resolved case under these overrides, composed by Hydra itself.
 
-    `data=embedded` adds stand-ins, as in run.py.
+    `data=embedded` adds stand-ins, as in run.py. Without it nothing is composed to look for them.
     """
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        stand_ins = Expansion(GlobalHydra.instance().config_loader(), "config").stand_ins(overrides)
+        expansion = Expansion(GlobalHydra.instance().config_loader(), "config")
+        has_data = any(override.startswith("data=") for override in overrides)
+        stand_ins = expansion.stand_ins(overrides) if has_data else []
         return resolved_case(compose("config", overrides=[*stand_ins, *overrides]))
 
 

@@ -4,8 +4,7 @@ import pytest
 import yaml
 
 from store.disk.store import EMBEDDED, Store, words_of
-from sweep.expansion.embedded import require_embedded, with_stand_ins
-from sweep.instantiate import require_valid
+from sweep.expansion.embedded import with_stand_ins
 from system import InputError
 from tests.support.project import CONF, case_of, choices, script
 
@@ -30,15 +29,6 @@ def test_the_store_knows_the_suffix():
     assert STAND_INS["suffix"] == EMBEDDED
     assert words_of("fig1_embedded") == "experiment=fig1 data=embedded"
     assert words_of("fig1") == "experiment=fig1"
-
-
-@pytest.mark.parametrize("experiment", choices("experiment"))
-def test_every_experiment_runs_without_recorded_data(expand, experiment):
-    (sweep,) = expand([f"experiment={experiment}", "data=embedded"])
-    assert sweep.experiment == f"{experiment}_embedded"
-    for point in sweep.points:
-        require_embedded(point.case)
-    require_valid((point.case for point in sweep.points), [])
 
 
 def test_experiments_that_need_no_data_keep_their_points(expand):
