@@ -21,3 +21,15 @@ def read_layout(name: str) -> dict[str, Any]:
     ranges = read_yaml(path)
     require(isinstance(ranges, dict), name, ranges, 'must map names of servers to ranges of blocks, such as "0:18"')
     return dict(ranges)
+
+
+def read_measurements(name: str) -> dict[str, float]:
+    """Return what others measured on real machines with a published layout, by quantity.
+
+    Each file of `measured` has the layouts of one publication.
+    """
+    known = {}
+    for path in sorted((FOLDER / "measured").glob("*.yaml")):
+        known |= read_yaml(path)
+    require_known("evaluator.layout", name, known)
+    return dict(known[name])
