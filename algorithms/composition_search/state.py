@@ -22,6 +22,7 @@ class Problem(NamedTuple):
     """A system in numbers."""
 
     memory_gb: Floats  # (J,)
+    most_blocks: Ints  # (J,), at most those of the model
     communication_s: Floats  # (J,), τc
     block_s: Floats  # (J,), τp
     model: Floats  # (3,): block_gb, cache_gb, block_count
@@ -61,8 +62,10 @@ def problem_of(system: System) -> Problem:
     model = system.model
     sizes = np.array([model.block_memory_gb, model.cache_memory_gb, model.block_count])
     times_s = np.ascontiguousarray(system.communication_s), np.ascontiguousarray(system.block_s)
+    most_blocks = system.servers.capped(np.full(len(system.servers), model.block_count))
     direct_s = _direct_times_s(system)
-    return Problem(system.servers.memory_gb, *times_s, sizes, float(system.arrival_rate_per_s), *direct_s)
+    rate_per_s = float(system.arrival_rate_per_s)
+    return Problem(system.servers.memory_gb, most_blocks, *times_s, sizes, rate_per_s, *direct_s)
 
 
 def part_of(problem: Problem, servers: Ints) -> Problem:
@@ -70,7 +73,8 @@ def part_of(problem: Problem, servers: Ints) -> Problem:
     times_s, crossing_s = (problem.communication_s[servers], problem.block_s[servers]), problem.crossing_s
     if crossing_s.size > 0:
         crossing_s = np.ascontiguousarray(crossing_s[np.ix_(servers, servers)])
-    return Problem(problem.memory_gb[servers], *times_s, problem.model, 0.0, problem.end_s[servers], crossing_s)
+    room = problem.memory_gb[servers], problem.most_blocks[servers]
+    return Problem(*room, *times_s, problem.model, 0.0, problem.end_s[servers], crossing_s)
 
 
 def _direct_times_s(system: System) -> tuple[Floats, Floats]:
@@ -124,6 +128,6 @@ _HOSTS = types.NamedTuple((_I, _I, _I, _F, _F, _I), Hosts)
 _GRAPH = types.NamedTuple((_I, _I, _I, _I, int64[:, ::1], int64[:, ::1], float64[:, ::1]), Graph)
 _PATHS = types.NamedTuple((_F, _I), Paths)
 _CHAINS = types.NamedTuple((_I, _I, _I, _I, _F, _I), Chains)
-PROBLEM = types.NamedTuple((_F, _F, _F, _F, float64, _F, float64[:, ::1]), Problem)
+PROBLEM = types.NamedTuple((_F, _I, _F, _F, _F, float64, _F, float64[:, ::1]), Problem)
 STATE = types.NamedTuple((_I, _F, _I, _I), State)
 WORK = types.NamedTuple((_HOSTS, _GRAPH, _PATHS, _CHAINS, _I, _I, _F, float64[:, ::1], _F), Work)

@@ -40,6 +40,7 @@ class ListedCluster:
     links: Sequence[Sequence[Any]] | None = None  # rows of `listed.link_rows`, instead of all of the above
     prefill_overhead_s: float  # once per visit
     token_overhead_s: float  # per further output token
+    hosting: str | None = None  # stated by the profiles (default), or by memory alone
     file: str | None = None
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hardware_profiles.clusters import link_times
 from hardware_profiles.listed.gpus import GPU_KEYS, Profiles, free_memory_gb, gpu_of
+from hardware_profiles.listed.hosting import hosting_of
 from hardware_profiles.listed.links import LINK_KEYS, OWN_KEYS, links_of
 from hardware_profiles.profile import GpuProfile
 from hardware_profiles.quantities import plausible
@@ -17,8 +18,8 @@ from system.checks import echo, require, require_at_most
 from system.documents.entries import Entry
 from system.limits import NAME, SERVERS
 
-SERVER_KEYS = ("name", "count", "gpu", *GPU_KEYS, "free_memory_gb", *OWN_KEYS, "cost_per_hour")
-LIST_KEYS = ("servers", *LINK_KEYS)
+SERVER_KEYS = ("name", "count", "gpu", *GPU_KEYS, "free_memory_gb", "most_blocks", *OWN_KEYS, "cost_per_hour")
+LIST_KEYS = ("servers", "hosting", *LINK_KEYS)
 OVERHEAD_KEYS = ("prefill_ms", "token_ms")
 HOP_OVERHEAD_MS = 18.0  # to serialize a message, for the prefill and for each further token (paper Sec. 4)
 
@@ -83,6 +84,7 @@ def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s:
         **link_times(nodes, model, *overheads_s),
     )
     gpus = tuple(group.gpu.name for group in groups for _ in group.names)
+    servers = hosting_of(top, entries, [group.gpu for group in groups], counts, model, servers)
     return Machines(servers, gpus, np.repeat(np.arange(len(groups)), counts))
 
 
