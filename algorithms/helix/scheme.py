@@ -1,12 +1,10 @@
 """The complete scheme of Helix."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 
-from algorithms.published_layout import PublishedLayout
 from algorithms.routing.links import RoutedComposition
 from algorithms.routing.weighted import weighted_routes
 from system import InfeasibleError, Placement, System
@@ -17,20 +15,6 @@ from system.system import Forwarding
 from system.token_flow import max_flow
 
 FORWARDINGS = ("hub", "direct")
-
-
-@dataclass(frozen=True)
-class PublishedPlacement:
-    """The placement of a published layout, without its chains."""
-
-    deterministic: ClassVar[bool] = True
-
-    ranges: Mapping[str, str]
-    file: str | None = None
-
-    def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator) -> Placement:
-        """Return the published placement; raise as `PublishedLayout.placement` does."""
-        return PublishedLayout(self.ranges, file=self.file).placement(system)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,6 @@ LOOKS: dict[str, Look] = {
     "petals": {"color": COLOURS[3], "marker": "D", "linestyle": ":"},
     "jffc_only": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
     "helix": {"color": COLOURS[8], "marker": "h", "markersize": 6, "linestyle": (0, (7, 2))},
-    "published_layout_flow": {"color": COLOURS[7], "marker": "h", "markersize": 7, **HOLLOW},
     "petals_block_cap": {"color": COLOURS[4], "marker": "*", "markersize": 7, "linestyle": "-."},
 }
 # Colours, markers and dashes for names that are not listed above. The ones that differ most come first.
