@@ -78,6 +78,7 @@ LOOKS: dict[str, Look] = {
     "bprr": {"color": COLOURS[1], "marker": "s", "linestyle": "--"},
     "petals": {"color": COLOURS[3], "marker": "D", "linestyle": ":"},
     "jffc_only": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
+    "helix": {"color": COLOURS[8], "marker": "h", "markersize": 6, "linestyle": (0, (7, 2))},
     "petals_block_cap": {"color": COLOURS[4], "marker": "*", "markersize": 7, "linestyle": "-."},
 }
 # Colours, markers and dashes for names that are not listed above. The ones that differ most come first.
