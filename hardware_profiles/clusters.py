@@ -88,6 +88,8 @@ class Cluster:
             cost_per_hour=np.where(is_fast, self.fast.cost_per_hour, self.slow.cost_per_hour),
             idle_w=np.where(is_fast, self.fast.idle_w, self.slow.idle_w),
             busy_w=np.where(is_fast, self.fast.busy_w, self.slow.busy_w),
+            gpu_memory_gb=np.where(is_fast, self.fast.memory_gb, self.slow.memory_gb),
+            gpu_tflops=np.where(is_fast, self.fast.prefill_tflops, self.slow.prefill_tflops),
         )
 
     def _batch_curves(self, model: ServedModel, is_fast: NDArray[np.bool_]) -> tuple[dict[int, float], ...]:
@@ -163,6 +165,8 @@ class EqualServers:
             cost_per_hour=np.array(self.profile.cost_per_hour),
             idle_w=np.array(self.profile.idle_w),
             busy_w=np.array(self.profile.busy_w),
+            gpu_memory_gb=np.array(self.profile.memory_gb),
+            gpu_tflops=np.array(self.profile.prefill_tflops),
         )
 
 

@@ -66,4 +66,6 @@ class MixedCluster:
             cost_per_hour=np.array([gpu.cost_per_hour for gpu in gpus]),
             idle_w=np.array([gpu.idle_w for gpu in gpus]),
             busy_w=np.array([gpu.busy_w for gpu in gpus]),
+            gpu_memory_gb=np.array([gpu.memory_gb for gpu in gpus]),
+            gpu_tflops=np.array([gpu.prefill_tflops for gpu in gpus]),
         )

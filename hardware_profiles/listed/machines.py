@@ -93,6 +93,8 @@ def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s:
         cost_per_hour=np.repeat([group.cost_per_hour for group in groups], counts),
         idle_w=np.repeat([group.gpu.idle_w for group in groups], counts),
         busy_w=np.repeat([group.gpu.busy_w for group in groups], counts),
+        gpu_memory_gb=np.repeat([group.gpu.memory_gb for group in groups], counts),
+        gpu_tflops=np.repeat([group.gpu.prefill_tflops for group in groups], counts),
     )
     gpus = tuple(group.gpu.name for group in groups for _ in group.names)
     return Machines(servers, gpus, np.repeat(np.arange(len(groups)), counts))
