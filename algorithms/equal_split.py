@@ -41,20 +41,23 @@ def equal_split_placement(system: System, stages: int) -> Placement:
 
     The stages differ by at most one block; a model with fewer blocks than `stages` is cut into stages of one block. The
     first server hosts the first stage, the next server the second, and so on, beginning again after the last stage.
-    Servers without the memory for the largest stage and one job's cache of it are left out.
+    Servers without the memory for the largest stage and one job's cache of it, and servers that may host fewer blocks
+    (`most_blocks`), are left out.
 
-    Raises `InfeasibleError` if fewer servers than stages have that memory.
+    Raises `InfeasibleError` if fewer servers than stages are left.
     """
     model = system.model
     count = min(stages, model.block_count)
     bounds = np.linspace(0, model.block_count, count + 1).astype(int)
     lengths = np.diff(bounds)
     needed_gb = lengths.max() * (model.block_memory_gb + model.cache_memory_gb)
-    fitting = np.flatnonzero(system.servers.memory_gb * (1 + SLACK) >= needed_gb)
+    allowed = system.servers.capped(np.full(len(system.servers), lengths.max())) == lengths.max()
+    fitting = np.flatnonzero((system.servers.memory_gb * (1 + SLACK) >= needed_gb) & allowed)
     if fitting.size < count:
+        cap = "" if system.servers.most_blocks is None else f" and a most_blocks of at least {lengths.max()}"
         raise InfeasibleError(
-            f"stages = {stages}: the number of servers with the {needed_gb:.4g} GB for a stage and one job's cache is "
-            f"{fitting.size}, which is too few; change the number of stages or add servers"
+            f"stages = {stages}: the number of servers with the {needed_gb:.4g} GB for a stage and one job's cache"
+            f"{cap} is {fitting.size}, which is too few; change the number of stages or add servers"
         )
     stage = np.arange(fitting.size) % count
     first_block, block_count = np.zeros((2, len(system.servers)), np.int64)

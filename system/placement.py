@@ -85,7 +85,8 @@ class Placement:
     def check(self, system: System) -> None:
         """Raise `InfeasibleError` unless the placement satisfies (1).
 
-        Every range must lie in the model and fit its server's memory. Arrays of the wrong length raise `InputError`.
+        Every range must lie in the model, fit its server's memory and respect the server's `most_blocks`. Arrays of
+        the wrong length raise `InputError`.
         """
         servers, model = system.servers, system.model
         for name in ("first_block", "block_count", "reserved_chain"):
@@ -101,6 +102,13 @@ class Placement:
                 f"{servers.name(j)} would host blocks {self.first_block[j]} to {self.end_block[j] - 1}, "
                 f"but {model.name} ends at block {model.block_count - 1}: "
                 f"host {self.end_block[j] - model.block_count} fewer"
+            )
+        excess = self.block_count - servers.capped(self.block_count)
+        if excess.any():
+            j = int(excess.argmax())
+            raise InfeasibleError(
+                f"{servers.name(j)} would host {self.block_count[j]} blocks, but may host at most "
+                f"{self.block_count[j] - excess[j]}: host {excess[j]} fewer"
             )
         needed_gb = model.block_memory_gb * self.block_count
         over = np.flatnonzero(needed_gb > servers.memory_gb * (1 + SLACK))

@@ -3,13 +3,13 @@
 A hundred thousand servers fit in memory, and every algorithm is a few array operations.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from system.checks import float_array, float_vector, require
+from system.checks import float_array, float_vector, require, whole_vector
 from system.errors import NotApplicableError
 
 
@@ -48,6 +48,11 @@ class Servers:
     the server's own work for a visit, and the seconds that the activations of one token take from server to server.
     `batch_curves` has the measured times of stacks of one-token steps by their sizes, relative to a single step. Costs
     and powers are for metrics only. Parallax plans with `gpu_memory_gb` and `gpu_tflops`, the data sheets' numbers.
+
+    `most_blocks` caps the blocks that a server may host, beside its memory. What a server carries when it hosts some
+    blocks (`system.token_flow`) depends on three more measurements: `prompt_curves` has the seconds of a prompt in one
+    block by its tokens; `cache_tokens` has the tokens whose cache fits beside 1, 2, ... hosted blocks; and
+    `typical_blocks` are those that a server usually hosts.
     """
 
     memory_gb: NDArray[np.float64]  # (J,), M_j
@@ -59,6 +64,10 @@ class Servers:
     overhead_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, 3); None: 0
     activation_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, J); None: 0
     batch_curves: tuple[Mapping[int, float], ...] = field(default=(), repr=False)  # of each server; {}: not measured
+    most_blocks: NDArray[np.int64] | None = field(default=None, repr=False)  # (J,); None: only memory limits
+    typical_blocks: NDArray[np.int64] | None = field(default=None, repr=False)  # (J,); None: two thirds of the most
+    prompt_curves: tuple[Mapping[int, float], ...] = field(default=(), repr=False)  # of each server; {}: not measured
+    cache_tokens: tuple[Sequence[int], ...] = field(default=(), repr=False)  # of each server; []: by its memory
     cost_per_hour: NDArray[np.float64] = field(
         default_factory=_unstated, repr=False
     )  # (J,), NaN where unknown; likewise:
@@ -78,8 +87,14 @@ class Servers:
         )
         object.__setattr__(self, "memory_gb", memory_gb)
         object.__setattr__(self, "names", tuple(self.names))
-        measured = len(self.batch_curves)
-        require(measured in (0, count), "batch_curves", f"{measured} curves", f"give one for each of {count} servers")
+        for name in ("batch_curves", "prompt_curves", "cache_tokens"):
+            measured = len(getattr(self, name))
+            require(measured in (0, count), name, f"{measured} curves", f"give one for each of {count} servers")
+        for name in ("most_blocks", "typical_blocks"):
+            if getattr(self, name) is not None:
+                blocks = whole_vector(name, getattr(self, name), minimum=1)
+                require(blocks.shape == (count,), name, f"array of shape {blocks.shape}", f"must have shape ({count},)")
+                object.__setattr__(self, name, blocks)
         if self.orchestrator_rtt_s is not None:
             shape = np.shape(self.orchestrator_rtt_s)
             require(shape == (count,), "orchestrator_rtt_s", f"array of shape {shape}", f"must have shape ({count},)")
@@ -101,6 +116,10 @@ class Servers:
     def name(self, j: int) -> str:
         """Return the name of server j, "server j" if servers have no names."""
         return self.names[j] if self.names else f"server {j}"
+
+    def capped(self, blocks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (J,) numbers of blocks, each at most the server's `most_blocks`."""
+        return blocks if self.most_blocks is None else np.minimum(blocks, self.most_blocks)
 
     def visit_coefficients_s(self, server: NDArray[np.int64], blocks: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return (n, 3) the time coefficients of n visits, by equation (2).

@@ -132,7 +132,7 @@ class Cells:
 def _part(problem: Problem, servers: Ints) -> Problem:
     """Return the problem of some servers, which need not serve λ."""
     times_s = problem.communication_s[servers], problem.block_s[servers]
-    return Problem(problem.memory_gb[servers], *times_s, problem.model, 0.0)
+    return Problem(problem.memory_gb[servers], problem.most_blocks[servers], *times_s, problem.model, 0.0)
 
 
 def _split(order: Ints, chain: Ints) -> list[Ints]:

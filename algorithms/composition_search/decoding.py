@@ -23,7 +23,7 @@ def set_placement(problem, state, work):
     block_gb, cache_gb, blocks = problem.model[0], problem.model[1], int(problem.model[2])
     for j in range(state.block_count.size):
         reserved = state.reservation[j]
-        state.block_count[j] = blocks_beside(problem.memory_gb[j], block_gb, cache_gb, reserved, blocks)
+        state.block_count[j] = blocks_beside(problem.memory_gb[j], block_gb, cache_gb, reserved, problem.most_blocks[j])
     times_s, formed = (problem.communication_s, problem.block_s), (state.first_block, work.hosts.end_block, work.chain)
     form_in_order(state.order, state.block_count, times_s[0], times_s[1], blocks, np.inf, False, formed)
 

@@ -85,6 +85,6 @@ def _set_range(problem, state, j, first, length):
     It is cut to the server's memory and moved into the model.
     """
     blocks = int(problem.model[2])
-    most = min(int(problem.memory_gb[j] / problem.model[0]), blocks)
+    most = min(int(problem.memory_gb[j] / problem.model[0]), problem.most_blocks[j])
     length = max(min(length, most), 0)
     state.first_block[j], state.block_count[j] = max(min(first, blocks - length), 0), length

@@ -22,6 +22,7 @@ class Problem(NamedTuple):
     """A system in numbers."""
 
     memory_gb: Floats  # (J,)
+    most_blocks: Ints  # (J,), at most those of the model
     communication_s: Floats  # (J,), τc
     block_s: Floats  # (J,), τp
     model: Floats  # (3,): block_gb, cache_gb, block_count
@@ -59,7 +60,8 @@ def problem_of(system: System) -> Problem:
     model = system.model
     sizes = np.array([model.block_memory_gb, model.cache_memory_gb, model.block_count])
     times_s = np.ascontiguousarray(system.communication_s), np.ascontiguousarray(system.block_s)
-    return Problem(system.servers.memory_gb, *times_s, sizes, float(system.arrival_rate_per_s))
+    most_blocks = system.servers.capped(np.full(len(system.servers), model.block_count))
+    return Problem(system.servers.memory_gb, most_blocks, *times_s, sizes, float(system.arrival_rate_per_s))
 
 
 def empty_state(server_count: int) -> State:
@@ -100,6 +102,6 @@ _HOSTS = types.NamedTuple((_I, _I, _I, _F, _F, _I), Hosts)
 _GRAPH = types.NamedTuple((_I, _I, _I, _I, int64[:, ::1], int64[:, ::1], float64[:, ::1]), Graph)
 _PATHS = types.NamedTuple((_F, _I), Paths)
 _CHAINS = types.NamedTuple((_I, _I, _I, _I, _F, _I), Chains)
-PROBLEM = types.NamedTuple((_F, _F, _F, _F, float64), Problem)
+PROBLEM = types.NamedTuple((_F, _I, _F, _F, _F, float64), Problem)
 STATE = types.NamedTuple((_I, _F, _I, _I), State)
 WORK = types.NamedTuple((_HOSTS, _GRAPH, _PATHS, _CHAINS, _I, _I, _F, float64[:, ::1], _F), Work)

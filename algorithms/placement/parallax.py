@@ -24,6 +24,7 @@ Pipelines = list[list[int]]
 
 ALLOCATORS = ("greedy", "dp")
 ITERATIONS = 40  # of the bisection for the water level
+MOST_STATES = 300_000  # of the dynamic programming; some 42 servers of seven kinds have more
 
 
 class Room(NamedTuple):
@@ -139,7 +140,8 @@ class Choice(NamedTuple):
 def fewest_servers(room: Room, blocks: int, count: int) -> Pipelines:
     """Return `count` pipelines of the fewest servers, or none if the servers do not suffice.
 
-    The state is the next server, the blocks that each open pipeline lacks, and the number of full pipelines.
+    The state is the next server, the blocks that each open pipeline lacks, and the number of full pipelines. Raises
+    `NotApplicableError` for too many states.
     """
     rest = np.append(np.cumsum(room.middle[::-1])[::-1], 0).tolist()
 
@@ -147,6 +149,11 @@ def fewest_servers(room: Room, blocks: int, count: int) -> Pipelines:
     def needed(j: int, lacking: tuple[int, ...], full: int) -> float:
         if full == count and not lacking:
             return 0.0
+        if needed.cache_info().currsize > MOST_STATES:
+            raise NotApplicableError(
+                f"allocator = dp: {count} pipelines of {room.middle.size} servers have more than {MOST_STATES} states; "
+                "use allocator=greedy"
+            )
         new = count - full - len(lacking)
         if j == room.middle.size or rest[j] < sum(lacking) + new * blocks or room.middle.size - j < new:
             return np.inf

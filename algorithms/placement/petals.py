@@ -74,7 +74,7 @@ class PetalsPlacement:
         if self.small_server_block_cap is not None:
             small = _is_small(system)
             block_count[small] = np.minimum(block_count[small], self.small_server_block_cap)
-        return block_count
+        return system.servers.capped(block_count)
 
     def slots(self, system: System) -> NDArray[np.int64]:
         """Return (J,) N_j, the number of cache slots in each server's pool."""

@@ -21,12 +21,13 @@ def check_stop_rule(stop_rule: str) -> None:
 def reserving_block_count(system: System, c: int) -> NDArray[np.int64]:
     """Return (J,) m_j(c) of (6), the blocks that each server can host.
 
-    Each block has the cache of c jobs beside it.
+    Each block has the cache of c jobs beside it, and no server hosts more than its `most_blocks`.
     """
     require_count(reserved_capacity=c)
     model = system.model
     per_block_gb = model.block_memory_gb + model.cache_memory_gb * c
-    return np.minimum(floor_with_slack(system.servers.memory_gb / per_block_gb), model.block_count)
+    fitting = np.minimum(floor_with_slack(system.servers.memory_gb / per_block_gb), model.block_count)
+    return system.servers.capped(fitting)
 
 
 @compiled(inline=True)

@@ -60,6 +60,9 @@ def made(group: str, name: str, *further: str) -> Any:
     return instantiate(config[group], _convert_="all")
 
 
+# Placements that need servers for the whole model: none is left with random caps.
+ALONE = {"whole_model", "jffc_only"}
+
 # Schemes that are too slow for many systems as they are configured.
 FASTER = dict.fromkeys(("searched", "searched_exact"), ("algorithm.evaluations=100",))
 
@@ -166,6 +169,19 @@ def assert_valid_composition(system: System, placement: Placement, composition: 
             used_gb[j] += chain.capacity * count * model.cache_memory_gb
     assert (used_gb <= system.servers.memory_gb * (1 + 1e-9)).all()
     assert (np.diff(composition.mean_service_s) >= 0).all()
+
+
+@pytest.mark.parametrize("name", names("placement") + names("algorithm"))
+def test_placements_respect_the_most_blocks_of_servers(name):
+    part, compared = made("placement", name) if name in names("placement") else scheme_of(name), 0
+    for rng, system in systems(117, 12, FEW_SERVERS):
+        most = rng.integers(1, system.model.block_count + 1, len(system.servers))
+        capped = replace(system, servers=replace(system.servers, most_blocks=most))
+        with suppress(InfeasibleError, UnstableError):
+            placement = part(capped, 2, rng) if callable(part) else part.compose(capped, rng).placement
+            placement.check(capped)
+            compared += 1
+    assert compared or name in ALONE
 
 
 @pytest.mark.parametrize("name", names("allocation"))

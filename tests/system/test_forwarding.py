@@ -19,7 +19,14 @@ def random_system(seed, forwarding, count=4):
     visit_s = overhead_s + orchestrator_s[:, None] * [1, 0, 1]
     block_s = rng.random((count, 3))
     servers = Servers(
-        np.ones(count), visit_s, block_s, (), orchestrator_s, between_s, overhead_s=overhead_s, activation_s=activation_s
+        np.ones(count),
+        visit_s,
+        block_s,
+        (),
+        orchestrator_s,
+        between_s,
+        overhead_s=overhead_s,
+        activation_s=activation_s,
     )
     return System(MODEL, servers, 1.0, tuple(JOB), forwarding=forwarding)
 
