@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from algorithms.allocation.gca import gca
 from algorithms.placement.parallax import ParallaxPlacement, data_sheets
 from algorithms.placement.petals import GIB_IN_GB
-from algorithms.routing.links import RoutedComposition, exits_s, legal_links
+from algorithms.routing.links import Links, RoutedComposition, exits_s, legal_links
 from algorithms.routing.parallax import load_delay
-from system import Composition, NotApplicableError, Placement, System
+from system import Composition, InfeasibleError, NotApplicableError, Placement, System
 from system.checks import require_count, require_not_negative, require_one_of
 from system.dispatch import Dispatch
 from system.routing import WAITING, Routing, Waiting
@@ -70,6 +70,8 @@ class Parallax:
         is_whole = links.blocks == placement.block_count[links.target]
         step_s = servers.block_s[links.target, 2]
         cost_s = np.where(is_whole, rtt_s[links.source, links.target] + step_s, np.inf)
+        if not leads_to_end(links, cost_s, placement.end_block == system.model.block_count):
+            raise InfeasibleError("no path: a server of each pipeline lacks cache for one job; raise cache_share")
         requests = np.minimum(self.most_requests, slots // np.maximum(placement.block_count, 1))
         rule = Routing(load_delay, self.waiting, settings=np.append(requests, self.load_s))
         return RoutedComposition(system, placement, slots, links, cost_s, exits_s(system, placement, 0.0), rule)
@@ -80,3 +82,14 @@ class Parallax:
         share_gb = gpu_gb * GIB_IN_GB * self.placement.cache_share
         shared = (share_gb // system.model.cache_memory_gb).astype(np.int64)
         return np.minimum(placement.cache_slots(system), shared)
+
+
+def leads_to_end(links: Links, cost_s: NDArray[np.float64], ends: NDArray[np.bool_]) -> bool:
+    """Return whether hops of finite cost lead from the orchestrator to the last block.
+
+    Hops from sources with more blocks done come first.
+    """
+    leads = np.append(ends, False)
+    for source, target, usable in zip(links.source, links.target, np.isfinite(cost_s), strict=True):
+        leads[source] |= usable and leads[target]
+    return bool(leads[-1])

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
 from algorithms.dispatch.jffc import JFFC
+from algorithms.placement.reservation import reserving_block_count
 from system import Composition, InfeasibleError, Placement, System
-from system.checks import SLACK, floor_with_slack
 from system.dispatch import Dispatch
 from system.system import Forwarding
 
@@ -20,12 +20,12 @@ Ints = NDArray[np.int64]
 class Separate:
     """Pipelines of equal servers: GCA forms the chains, the policy dispatches the jobs.
 
-    Helix's own pipelines take up to 7 blocks of LLaMA-2-70B on a T4 and leave no memory for its cache; here a server
-    keeps room for a job's cache. Helix forms one pipeline a type, and here it is as many as fit.
+    Helix forms one pipeline of each type. Here there are as many as fit, and every server keeps the memory of a job's
+    cache and respects its cap: in Helix's own layouts, T4s host up to 7 blocks of LLaMA-2-70B, which do not fit.
     """
 
     dispatch: Dispatch = JFFC
-    forwarding: Forwarding = "hub"
+    forwarding: Forwarding = "direct"
 
     @property
     def deterministic(self) -> bool:
@@ -69,10 +69,9 @@ def types_of(system: System) -> Iterator[tuple[Ints, int]]:
     Servers are of one type if their memory, speed and caps are equal. Beside its blocks, a server keeps the memory of
     one job's cache for them.
     """
-    servers, model = system.servers, system.model
-    most = floor_with_slack(servers.memory_gb * (1 + SLACK) / (model.block_memory_gb + model.cache_memory_gb))
-    kinds = np.column_stack([servers.memory_gb, servers.block_s, most])
+    most = reserving_block_count(system, 1)
+    kinds = np.column_stack([system.servers.memory_gb, system.servers.block_s, most])
     _, kind = np.unique(kinds, axis=0, return_inverse=True)
     for number in range(kind.max() + 1):
         members = np.flatnonzero(kind.ravel() == number)
-        yield members, int(min(most[members[0]], model.block_count))
+        yield members, int(most[members[0]])

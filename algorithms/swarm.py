@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
+from algorithms.placement.reservation import reserving_block_count
 from algorithms.routing.links import RoutedComposition
 from algorithms.routing.weighted import weighted_routes
 from system import Composition, InfeasibleError, Placement, System
-from system.checks import SLACK, floor_with_slack, require_count
+from system.checks import require_count
 from system.dispatch import Dispatch
 from system.limits import SMALLEST
 from system.routing import FlowRouting
@@ -64,7 +65,7 @@ def swarm_placement(system: System, stages: int | None) -> Placement:
 
     Raises `InfeasibleError` if `stages` does not divide the blocks, or if fewer servers than stages can host one.
     """
-    blocks, most = system.model.block_count, most_blocks(system)
+    blocks, most = system.model.block_count, reserving_block_count(system, 1)
     count = fewest_stages(blocks, most) if stages is None else stages
     if blocks % count:
         raise InfeasibleError(f"stages = {count}: does not divide the {blocks} blocks of {system.model.name}")
@@ -82,13 +83,6 @@ def swarm_placement(system: System, stages: int | None) -> Placement:
         placement.first_block[j], placement.block_count[j] = stage * length, length
         carried[stage] += throughput[j]
     return placement
-
-
-def most_blocks(system: System) -> Ints:
-    """Return (J,) the blocks that each server can host, each with a job's cache."""
-    servers, model = system.servers, system.model
-    most = floor_with_slack(servers.memory_gb * (1 + SLACK) / (model.block_memory_gb + model.cache_memory_gb))
-    return servers.capped(np.minimum(most, model.block_count))
 
 
 def fewest_stages(blocks: int, most: Ints) -> int:

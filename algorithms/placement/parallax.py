@@ -24,7 +24,8 @@ Pipelines = list[list[int]]
 
 ALLOCATORS = ("greedy", "dp")
 ITERATIONS = 40  # of the bisection for the water level
-MOST_STATES = 300_000  # of the dynamic programming; some 42 servers of seven kinds have more
+MOST_STATES = 300_000  # of the dynamic programming, some 10 s; 42 servers of seven kinds have more
+MOST_SERVERS = 200  # of the dynamic programming, which recurs over the servers
 
 
 class Room(NamedTuple):
@@ -149,9 +150,9 @@ def fewest_servers(room: Room, blocks: int, count: int) -> Pipelines:
     def needed(j: int, lacking: tuple[int, ...], full: int) -> float:
         if full == count and not lacking:
             return 0.0
-        if needed.cache_info().currsize > MOST_STATES:
+        if needed.cache_info().currsize > MOST_STATES or room.middle.size > MOST_SERVERS:
             raise NotApplicableError(
-                f"allocator = dp: {count} pipelines of {room.middle.size} servers have more than {MOST_STATES} states; "
+                f"allocator = dp: {count} pipelines of {room.middle.size} servers have too many states; "
                 "use allocator=greedy"
             )
         new = count - full - len(lacking)
