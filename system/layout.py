@@ -12,7 +12,7 @@ from system.system import System
 if TYPE_CHECKING:  # rules import numba, which takes longer to load than everything else
     from system.composition import Composition
     from system.dispatch import Dispatch
-    from system.routing import Routing
+    from system.routing import FlowRouting, Routing
 
 
 class Layout(Protocol):
@@ -30,7 +30,7 @@ class Layout(Protocol):
         """Return the placement of blocks on servers."""
 
     @property
-    def rule(self) -> "Dispatch | Routing | None":
+    def rule(self) -> "Dispatch | Routing | FlowRouting | None":
         """Return the rule that sends jobs to servers; None for chains without a policy."""
 
     @property

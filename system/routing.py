@@ -1,5 +1,6 @@
-"""Routing without chains: each job takes the path that is shortest at the moment when it looks for one.
+"""Routing without chains: each job takes a path of its own, the shortest one or the next one by weights.
 
+Under `Routing`, a job takes the path that is shortest at the moment when it looks for one.
 A scheme adds a delay to the time of a hop, depending on the state of the server at which the hop ends. The delay is a
 pure function, compiled once for the signature below:
 
@@ -17,6 +18,8 @@ The listed jobs are those that are present, running or waiting, or those that th
 scheme that only believes cannot tell running jobs from waiting ones; `free` is then the same as `unreserved`.
 
 Arrays can only be read, and every index is checked. A result below 0, or one that is no number, ends a run.
+
+Under `FlowRouting`, a job walks from server to server by weighted round robin.
 """
 
 from collections.abc import Callable
@@ -27,7 +30,16 @@ import numpy as np
 from numba import float64, int64
 from numpy.typing import NDArray
 
-from system.checks import float_vector, require, require_boolean, require_not_negative, require_one_of
+from system.checks import (
+    float_array,
+    float_vector,
+    require,
+    require_at_most,
+    require_boolean,
+    require_not_negative,
+    require_one_of,
+    require_positive,
+)
 from system.code.compiler import suited
 from system.code.signatures import INTEGERS, NUMBERS, user_signature
 
@@ -116,3 +128,49 @@ class Routing:
     def name(self) -> str:
         """Return the name of the delay function."""
         return self.delay.__name__
+
+
+@dataclass(frozen=True)
+class FlowRouting:
+    """The rule by which a job walks from server to server, by interleaved weighted round robin (Helix, ASPLOS'25).
+
+    At every node the job takes the hop whose load is least after it. The load of a hop is the work of all jobs that
+    took it over the hop's weight, so that hops share the work in proportion to their weights. The work of a job is the
+    tokens of its prompt when it finds its path and its further tokens when it leaves; a job without tokens counts 1.
+
+    `weights` (J + 1, J + 1) has a row for each server and last for the orchestrator; hops of weight 0 are never taken.
+    Its last column, the way back to the orchestrator, is not used. (J,) weights belong to the servers where hops end.
+
+    A server whose used cache slots, and those of all its blocks for one job more, exceed the share `high_water` of its
+    slots is passed over. Hops with less than `least_share` of the weights out of their node are never taken. A job that
+    finds no path waits at the head of one central queue. Helix's published runs use a high-water mark of 0.9 for
+    arrivals over time, 0.85 for a full queue, and a least share of 0.05.
+    """
+
+    work_conserving: ClassVar[bool] = False
+
+    weights: NDArray[np.float64]  # (J + 1, J + 1) or (J,)
+    high_water: float = 0.9
+    least_share: float = 0.05
+
+    def __post_init__(self) -> None:
+        weights = float_array("weights", self.weights)
+        float_vector("weights", weights.ravel())
+        is_matrix = weights.ndim == 2 and weights.shape[0] == weights.shape[1]
+        remedy = "give one weight for each server, or a square matrix"
+        require(is_matrix or weights.ndim == 1, "weights", f"array of shape {weights.shape}", remedy)
+        require_positive(high_water=self.high_water)
+        require_at_most(1, high_water=self.high_water)
+        require_not_negative(least_share=self.least_share)
+        object.__setattr__(self, "weights", weights)
+
+    def weights_of(self, source: NDArray[np.int64], target: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return (n,) the weights of hops, 0 below the least share."""
+        weights = self.weights[source, target] if self.weights.ndim == 2 else self.weights[target]
+        totals = np.bincount(source, weights)[source]
+        return np.where(weights >= self.least_share * totals, weights, 0.0)
+
+    @property
+    def name(self) -> str:
+        """Return the name of the rule."""
+        return "flow_weighted"

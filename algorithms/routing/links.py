@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from system import InfeasibleError, NotApplicableError, Placement, System
 from system.checks import require
-from system.routing import Routing
+from system.routing import FlowRouting, Routing
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -96,7 +96,7 @@ class RoutedComposition:
     links: Links
     cost_s: Floats  # (n,)
     exit_s: Floats  # (J,), infinite where a server does not host the last block
-    rule: Routing
+    rule: Routing | FlowRouting
 
     def __post_init__(self) -> None:
         self.placement.check(self.system)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.admission.routes_state import Graph, Paths
+from evaluators.admission.routes_state import Graph, Paths, Weights
 from system.code.compiler import compiled
 
 Ints = NDArray[np.int64]
@@ -33,6 +33,18 @@ def give_back(job: int, graph: Graph, paths: Paths, slots: Ints) -> None:
     for h in range(paths.hops[job]):
         n = paths.link[job, h]
         slots[graph.target[n]] += graph.blocks[n]
+
+
+@compiled
+def charge(job: int, part: int, paths: Paths, weights: Weights) -> None:
+    """Add a part of the job's work to the loads of its hops.
+
+    Part 0 counts when the job starts, part 1 when it leaves.
+    """
+    work = weights.work[job if weights.work.shape[0] > 1 else 0, part]
+    for h in range(paths.hops[job]):
+        n = paths.link[job, h]
+        weights.load[n] += work / weights.weight[n]
 
 
 @compiled

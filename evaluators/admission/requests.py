@@ -15,8 +15,8 @@ from evaluators.admission.queues import jobs_in
 from evaluators.admission.routes_state import (
     ROUTES,
     Routes,
+    drop_dead_ends,
     drop_looks,
-    leads_to_end,
     looks_of,
     newcomers_of,
     set_waiting,
@@ -277,7 +277,7 @@ class RemainingRoutes:
             self._withdraw(state, job)
         drop_looks(state.waiting.looks, stranded)
         newcomers = stranded + newcomers_of(state.waiting)
-        self._has_path = leads_to_end(state.graph)
+        self._has_path = drop_dead_ends(state.graph)
         if self._has_path:
             set_waiting(state.waiting, newcomers, [job for job in committed if job not in stranded])
             return state, []

@@ -1,5 +1,7 @@
 """Admission over routes: each job takes the shortest path, or waits by the scheme's rule if that has no room.
 
+Under weights, it takes the path of its walk instead, and waits in the central queue if the walk finds none.
+
 A job holds cache slots on every server of its path from its start to its end.
 """
 
@@ -7,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.routing.shortest_path import shortest_path
+from algorithms.routing.weighted import weighted_path
 from evaluators.admission.heap import next_s, pop, push
 from evaluators.admission.listed import (
     BELIEVED,
@@ -17,7 +20,7 @@ from evaluators.admission.listed import (
     forget_ended,
     remove_from_lists,
 )
-from evaluators.admission.paths import fits, give_back, take
+from evaluators.admission.paths import charge, fits, give_back, take
 from evaluators.admission.routes_state import BY_PLAN, BY_REAL_ENDS, Routes, Waiting
 from evaluators.admission.waits import expected_end_s, expected_wait_s, least_wait_s, real_end_s
 from system.code.compiler import compiled
@@ -51,6 +54,8 @@ def leave(routes: Routes, job: int) -> None:
         remove_from_lists(job, graph, paths, room.seen)
     if graph.unseen == BY_REAL_ENDS:
         remove_from_lists(job, graph, paths, room.unseen)
+    if routes.weights.weight.size > 0:
+        charge(job, 1, paths, routes.weights)
     routes.waiting.may_fit[0] = 1
 
 
@@ -181,6 +186,8 @@ def _start(routes: Routes, job: int, now_s: float) -> int:
     """Start a job that claims no slots yet."""
     take(job, routes.graph, routes.paths, routes.room.unreserved)
     take(job, routes.graph, routes.paths, routes.room.free)
+    if routes.weights.weight.size > 0:
+        charge(job, 0, routes.paths, routes.weights)
     _list(routes, job, now_s, now_s)
     return job
 
@@ -202,8 +209,10 @@ def _list(routes: Routes, job: int, now_s: float, start_s: float) -> None:
 
 @compiled
 def _route(delay, routes, job, now_s):  # type: ignore[no-untyped-def]
-    """Set the job's shortest path by the present state; return whether it has one."""
+    """Set the job's path by the present state; return whether it has one."""
     graph, room = routes.graph, routes.room
+    if routes.weights.weight.size > 0:
+        return _walk(routes, job)
     if graph.occupancy == BELIEVED:
         expect_later(routes, now_s)
     if graph.occupancy != PRESENT:
@@ -219,6 +228,23 @@ def _route(delay, routes, job, now_s):  # type: ignore[no-untyped-def]
     pads = (room.to_end_s, room.next_link)
     path = routes.paths.link[job]
     hops = shortest_path(delay, links, graph.cost_s, graph.exit_s, servers, lists, graph.settings, pads, path)
+    routes.paths.hops[job] = hops
+    return hops > 0
+
+
+@compiled
+def _walk(routes, job):  # type: ignore[no-untyped-def]
+    """Set the job's path by weights; return whether its walk reached the last block."""
+    graph, weights = routes.graph, routes.weights
+    hops = weighted_path(
+        graph.target,
+        graph.cost_s,
+        graph.exit_s,
+        (weights.weight, weights.load, weights.begin, weights.end),
+        (graph.hosted, routes.room.free, weights.least_free),
+        weights.work[job if weights.work.shape[0] > 1 else 0, 0],
+        routes.paths.link[job],
+    )
     routes.paths.hops[job] = hops
     return hops > 0
 

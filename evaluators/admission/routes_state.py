@@ -99,6 +99,17 @@ class Sizes(NamedTuple):
     delay_s: float  # time of every job in service before its first hop
 
 
+class Weights(NamedTuple):
+    """The weights by which jobs pick their hops, and the hops' loads; empty if jobs take shortest paths."""
+
+    weight: Floats  # (n,)
+    load: Floats  # (n,), the work of all jobs that took each hop, over its weight
+    begin: Ints  # (J + 1,), the first hop out of each node; the orchestrator is the last one
+    end: Ints  # (J + 1,), behind the last hop out of each node
+    least_free: Ints  # (J,), the slots that must stay free
+    work: Floats  # (jobs, 2) or (1, 2), the work of each job when it starts and when it leaves
+
+
 class Routes(NamedTuple):
     """The whole state of admission over routes."""
 
@@ -107,6 +118,7 @@ class Routes(NamedTuple):
     room: Room
     waiting: Waiting
     sizes: Sizes
+    weights: Weights
 
 
 _INTEGERS, _VECTOR, _MATRIX = int64[::1], float64[::1], float64[:, ::1]
@@ -134,12 +146,21 @@ ROUTES = types.NamedTuple(
         ),
         types.NamedTuple((*(_INTEGERS,) * 5, HEAP), Waiting),
         types.NamedTuple((_VECTOR, _MATRIX, float64), Sizes),
+        types.NamedTuple((_VECTOR, _VECTOR, *(_INTEGERS,) * 3, _MATRIX), Weights),
     ),
     Routes,
 )
 
 
-def empty_routes(graph: Graph, slots: Ints, most_hops: int, job_count: int, sizes: Sizes) -> Routes:
+def no_weights() -> Weights:
+    """Return the weights of rules without any."""
+    nothing = np.empty(0, np.int64)
+    return Weights(np.empty(0), np.empty(0), nothing, nothing, nothing, np.empty((0, 2)))
+
+
+def empty_routes(
+    graph: Graph, slots: Ints, most_hops: int, job_count: int, sizes: Sizes, weights: Weights | None = None
+) -> Routes:
     """Return the state for `job_count` jobs over servers with `slots` (J,), all free."""
     n, servers, most_at_once = job_count, slots.size, int(slots.max(initial=0)) + 1
     width = 2 * most_at_once
@@ -160,7 +181,7 @@ def empty_routes(graph: Graph, slots: Ints, most_hops: int, job_count: int, size
     )
     newcomers, committed = np.empty((2, n), np.int64)
     counts = np.zeros(2, np.int64), committed, np.zeros(1, np.int64), np.zeros(1, np.int64)
-    return Routes(graph, paths, room, Waiting(newcomers, *counts, empty_heap(n)), sizes)
+    return Routes(graph, paths, room, Waiting(newcomers, *counts, empty_heap(n)), sizes, weights or no_weights())
 
 
 def _empty_lists(slots: Ints, width: int, job_count: int) -> Lists:
@@ -219,9 +240,14 @@ def set_waiting(waiting: Waiting, newcomers: list[int], committed: list[int]) ->
     waiting.may_fit[0] = 1
 
 
-def leads_to_end(graph: Graph) -> bool:
-    """Return whether any path through all blocks remains, whatever the delays."""
+def drop_dead_ends(graph: Graph) -> bool:
+    """Drop the links that lead nowhere; return whether any path remains.
+
+    Delays do not matter.
+    """
     leads = np.append(np.isfinite(graph.exit_s), False)
-    for source, target, cost_s in zip(graph.source, graph.target, graph.cost_s, strict=True):
-        leads[source] |= leads[target] and np.isfinite(cost_s)
+    for n, (source, target) in enumerate(zip(graph.source, graph.target, strict=True)):
+        if not leads[target]:
+            graph.cost_s[n] = np.inf
+        leads[source] |= np.isfinite(graph.cost_s[n])
     return bool(leads[-1])

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.routing.links import RoutedComposition
+from algorithms.routing.weighted import flow_weighted, least_free, usable_weights
 from evaluators.admission.chains import NO_SUCH_CHAIN, Chains, ChainTable, empty_chains, head_of
 from evaluators.admission.routes import NO_PATH
 from evaluators.admission.routes_state import (
@@ -17,6 +18,7 @@ from evaluators.admission.routes_state import (
     Graph,
     Routes,
     Sizes,
+    Weights,
     empty_routes,
     with_longer_lists,
 )
@@ -25,7 +27,7 @@ from system.composition import Composition
 from system.dispatch import Dispatch
 from system.errors import InputError, NotApplicableError
 from system.layout import Layout
-from system.routing import OCCUPANCIES, WAITING, Routing
+from system.routing import OCCUPANCIES, WAITING, FlowRouting, Routing
 from system.words import counted
 from workloads.jobs import Jobs
 
@@ -120,6 +122,23 @@ def _over_routes(rule: Routing, layout: RoutedComposition, jobs: Jobs, request_d
     return Admission(rule.delay, routes, np.empty(len(jobs), np.int64))
 
 
+@_admission.register
+def _by_weights(rule: FlowRouting, layout: RoutedComposition, jobs: Jobs, request_delay_s: float) -> Admission:
+    """Return the admission of jobs that walk by weights and wait centrally."""
+    weights = usable_weights(layout, rule)
+    source, nodes = layout.links.source, len(layout.system.servers) + 1
+    begin, count = np.zeros(nodes, np.int64), np.bincount(source, minlength=nodes)
+    leaving, first = np.unique(source, return_index=True)  # the links out of a node stand together
+    begin[leaving] = first
+    work = np.maximum(jobs.lengths, (1.0, 0.0))
+    central = Routing(flow_weighted, "central")
+    admission = _over_routes(central, layout, jobs, request_delay_s)
+    assert isinstance(admission.state, Routes)
+    admission.state.graph.cost_s[weights == 0] = np.inf
+    by_weights = Weights(weights, np.zeros(source.size), begin, begin + count, least_free(layout, rule), work)
+    return admission._replace(state=admission.state._replace(weights=by_weights))
+
+
 def _unseen(rule: Routing) -> int:
     """Return the kind of the second list of jobs at the servers."""
     if rule.foreseen:
@@ -181,4 +200,7 @@ def rule_error(admission: Admission, error: Exception) -> InputError:
 
 
 def _field(admission: Admission) -> str:
-    return "delay" if isinstance(admission.state, Routes) else "dispatch"
+    """Return the name of the rule's field."""
+    if isinstance(admission.state, Routes):
+        return "delay" if admission.state.weights.weight.size == 0 else "routing"
+    return "dispatch"

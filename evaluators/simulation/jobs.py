@@ -24,7 +24,7 @@ from system.dispatch import Dispatch
 from system.errors import UnstableError
 from system.layout import Layout
 from system.response import JobTimes
-from system.routing import Routing
+from system.routing import FlowRouting, Routing
 from workloads.jobs import Jobs
 
 Floats = NDArray[np.float64]
@@ -72,7 +72,7 @@ def _first_check(layout: Layout, job_count: int, request_delay_s: float) -> int:
     return first_check_of_servers(layout)
 
 
-def is_decided(rule: Dispatch | Routing, request_delay_s: float) -> bool:
+def is_decided(rule: Dispatch | Routing | FlowRouting, request_delay_s: float) -> bool:
     """Return whether condition (4) alone decides if runs under a rule are stable."""
     return rule.work_conserving and request_delay_s == 0
 

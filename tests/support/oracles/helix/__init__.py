@@ -1,0 +1,1 @@
+"""Plain versions of what the scheme of Helix does."""
