@@ -8,7 +8,7 @@ head.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -170,7 +170,7 @@ def fewest_servers(room: Room, blocks: int, count: int) -> Pipelines:
     for j in range(room.middle.size):
         state = j, tuple(lack for lack, _ in open_pipelines), len(done)
         if len(done) < count:
-            choice = min(choices(room, blocks, count, state), key=lambda choice, j=j: cost(j, choice))
+            choice = min(choices(room, blocks, count, state), key=partial(cost, j))
             _extend(open_pipelines, done, j, choice)
     return done
 
