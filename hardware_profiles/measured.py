@@ -6,15 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from system.checks import echo, is_finite_number, require, require_one_of
+from system.checks import echo, is_finite_number, require, require_count, require_one_of, require_positive
+from system.limits import BLOCKS
 
+HOSTING = ("free_memory_gb", "most_blocks", "typical_blocks", "cache_tokens")  # what a profile may state of hosting
 TIMES = ("median_s", "p10_s", "p90_s")
-# The columns of each kind of row before its times. A context includes the new token.
+# The columns of each kind of row before its times. A context includes the new token. A row ends with the
+# median where a source states medians only.
 COLUMNS = {
     "prefill": ("blocks", "input_tokens"),
     "decode": ("blocks", "context_tokens"),
     "decode_graph": ("blocks", "context_tokens"),  # replayed as one CUDA graph
     "decode_batch": ("blocks", "jobs", "context_tokens"),
+    "decode_together": ("blocks", "jobs"),  # at contexts that the source does not state
     "relay": ("tokens", "bytes"),  # to a server and back, without the server's own time
 }
 
@@ -67,18 +71,31 @@ def _require_points(field: str, points: Any) -> None:
 def _require_rows(field: str, rows: Rows, columns: Sequence[str]) -> None:
     """Raise `InputError` unless rows fit their columns.
 
-    All numbers must be positive, and P10 <= median <= P90.
+    All numbers must be positive, and P10 <= median <= P90. Rows may lack P10 and P90, but then all of them do.
     """
     remedy = f"must be rows of numbers: {', '.join(columns)}"
     is_list = isinstance(rows, Sequence) and len(rows) > 0
-    fits = is_list and all(isinstance(row, Sequence) and len(row) == len(columns) for row in rows)
+    lengths = {len(row) if isinstance(row, Sequence) else 0 for row in rows} if is_list else set()
+    fits = lengths in ({len(columns)}, {len(columns) - 2})
     require(fits and all(is_finite_number(value) for row in rows for value in row), field, rows, remedy)
     table = np.array(rows, dtype=np.float64)
-    median_s, p10_s, p90_s = table[:, -3:].T
+    median_s, p10_s, p90_s = table[:, -3:].T if lengths == {len(columns)} else (table[:, -1],) * 3
     is_valid = (table > 0).all(axis=1) & (p10_s <= median_s) & (median_s <= p90_s)
     first = int(is_valid.argmin())
     remedy = f"must be {', '.join(columns)}, all above 0 and P10 <= median <= P90"
     require(bool(is_valid[first]), f"{field}[{first}]", table[first].tolist(), remedy)
+
+
+def _require_hosting(field: str, facts: Any) -> None:
+    """Raise `InputError` unless statements of what a server hosts are numbers above 0."""
+    require_mapping(field, facts)
+    require_one_of(HOSTING, **{f"a key of {field}": str(key) for key in facts if key not in HOSTING})
+    for key in ("most_blocks", "typical_blocks"):
+        require_count(BLOCKS, **{f"{field}.{key}": facts[key]} if key in facts else {})
+    require_positive(**{f"{field}.free_memory_gb": facts[HOSTING[0]]} if HOSTING[0] in facts else {})
+    tokens = facts.get("cache_tokens", [1])
+    valid = isinstance(tokens, Sequence) and len(tokens) > 0 and all(is_finite_number(n) and n > 0 for n in tokens)
+    require(valid, f"{field}.cache_tokens", tokens, "must be the tokens whose cache fits beside 1, 2, ... blocks")
 
 
 # The check of one model's entry, for each field of a profile that maps models to measurements.
@@ -87,4 +104,5 @@ CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     "measured_relay_s": _require_relay,
     "fit_report": _require_report,
     "measured_points": _require_points,
+    "hosting": _require_hosting,
 }

@@ -34,6 +34,9 @@ class GpuProfile:
     the roofline. The profiler also writes, by model, `measured_relay_s` with (s per hop, s per byte) of the relay,
     `fit_report` with the quality of the fits, and `measured_points` with the measured rows
     (`hardware_profiles.measured`). `measured_on` describes the machine and the software; only people read it.
+
+    `hosting` states, by model, what such a server hosts: `free_memory_gb` for blocks and caches, the `most_blocks` and
+    the `typical_blocks`, and `cache_tokens`, the tokens whose cache fits beside 1, 2, ... blocks.
     """
 
     name: str
@@ -50,6 +53,7 @@ class GpuProfile:
     measured_relay_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
     fit_report: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     measured_points: Mapping[str, Mapping[str, Rows]] = field(default_factory=dict)
+    hosting: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     measured_on: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -90,16 +94,24 @@ class GpuProfile:
     def batch_curve(self, model: ServedModel) -> dict[int, float]:
         """Return the measured times of stacks of one-token steps by their sizes.
 
-        They are relative to a single step, and medians over the measured contexts. The curve is empty if no batches of
-        the model were measured.
+        They are relative to a single step, and medians over the measured contexts. Where no context is stated and no
+        single step was measured, a single step takes the time of the smallest stack, as weights must be read for
+        either. The curve is empty if no batches of the model were measured.
         """
-        times_s: dict[int, list[float]] = defaultdict(list)
-        for _, jobs, _, median_s, *_ in self.measured_points.get(model.name, {}).get("decode_batch", ()):
+        points, times_s = self.measured_points.get(model.name, {}), defaultdict(list)
+        for _, jobs, _, median_s, *_ in points.get("decode_batch", ()):
             times_s[int(jobs)].append(median_s)
-        if 1 not in times_s:
+        together_s = {int(jobs): median_s for _, jobs, median_s, *_ in points.get("decode_together", ())}
+        if 1 not in times_s and not together_s:
             return {}
-        alone_s = median(times_s[1])
-        return {jobs: median(values) / alone_s for jobs, values in sorted(times_s.items())}
+        alone_s = median(times_s[1]) if 1 in times_s else together_s[min(together_s)]
+        medians_s = together_s | {jobs: median(values) for jobs, values in times_s.items()}
+        return {jobs: medians_s[jobs] / alone_s for jobs in sorted(medians_s)}
+
+    def prompt_curve(self, model: ServedModel) -> dict[int, float]:
+        """Return the measured medians of prompts in one block by their tokens, empty if none were measured."""
+        rows = self.measured_points.get(model.name, {}).get("prefill", ())
+        return {int(tokens): median_s for blocks, tokens, median_s, *_ in rows if blocks == 1}
 
 
 def read_profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:

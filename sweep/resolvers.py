@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hardware_profiles import profile
 from hardware_profiles.listed.cluster import listed_profiles, read_list
+from hardware_profiles.listed.layouts import read_layout
 from system.checks import require
 from system.documents.instructions import require_data
 from system.models.decoder import served_model
@@ -41,6 +42,11 @@ def _listed(file: str | None, key: str) -> Any:
     return _merged(key, read_list(file)[key])
 
 
+def _layout(name: str) -> DictConfig:
+    """Return the ranges of blocks of a published layout, by its name or the path of a file."""
+    return _merged("layout", read_layout(str(name)))
+
+
 def _profiles(servers: Any, file: str | None) -> DictConfig:
     """Return the profiles of the GPUs that listed servers name."""
     return _merged("profiles", listed_profiles(servers, file))
@@ -60,6 +66,7 @@ def _preset(name: str, precision: str, cache_tokens: int, field: str) -> Any:
 OmegaConf.register_new_resolver("profile", _profile, replace=True)
 OmegaConf.register_new_resolver("dataset", _data_set, replace=True)
 OmegaConf.register_new_resolver("listed", _listed, replace=True)
+OmegaConf.register_new_resolver("layout", _layout, replace=True)
 OmegaConf.register_new_resolver("profiles", _profiles, replace=True)
 OmegaConf.register_new_resolver("sha256", _sha256, replace=True)
 OmegaConf.register_new_resolver("preset", _preset, replace=True)

@@ -65,7 +65,9 @@ class Servers:
     activation_s: NDArray[np.float64] | None = field(default=None, repr=False)  # (J, J); None: 0
     batch_curves: tuple[Mapping[int, float], ...] = field(default=(), repr=False)  # of each server; {}: not measured
     most_blocks: NDArray[np.int64] | None = field(default=None, repr=False)  # (J,); None: only memory limits
-    typical_blocks: NDArray[np.int64] | None = field(default=None, repr=False)  # (J,); None: two thirds of the most
+    typical_blocks: NDArray[np.int64] | None = field(
+        default=None, repr=False
+    )  # (J,); 0 or None: two thirds of the most
     prompt_curves: tuple[Mapping[int, float], ...] = field(default=(), repr=False)  # of each server; {}: not measured
     cache_tokens: tuple[Sequence[int], ...] = field(default=(), repr=False)  # of each server; []: by its memory
     cost_per_hour: NDArray[np.float64] = field(
@@ -92,7 +94,7 @@ class Servers:
             require(measured in (0, count), name, f"{measured} curves", f"give one for each of {count} servers")
         for name in ("most_blocks", "typical_blocks"):
             if getattr(self, name) is not None:
-                blocks = whole_vector(name, getattr(self, name), minimum=1)
+                blocks = whole_vector(name, getattr(self, name), minimum=int(name == "most_blocks"))
                 require(blocks.shape == (count,), name, f"array of shape {blocks.shape}", f"must have shape ({count},)")
                 object.__setattr__(self, name, blocks)
         if self.orchestrator_rtt_s is not None:

@@ -36,6 +36,7 @@ class ListedCluster:
     rtt_between_regions_ms: Mapping[str, Mapping[str, float]] | None = None
     prefill_overhead_s: float  # once per visit
     token_overhead_s: float  # per further output token
+    hosting: str | None = None  # stated by the profiles (default), or by memory alone
     file: str | None = None
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hardware_profiles.clusters import communication_s
 from hardware_profiles.listed.gpus import GPU_KEYS, Profiles, free_memory_gb, gpu_of
+from hardware_profiles.listed.hosting import hosting_of
 from hardware_profiles.listed.links import (
     BETWEEN_REGIONS,
     BETWEEN_SERVERS,
@@ -24,8 +25,8 @@ from system.checks import echo, require, require_at_most
 from system.documents.entries import Entry
 from system.limits import NAME, SERVERS
 
-SERVER_KEYS = ("name", "count", "gpu", *GPU_KEYS, "free_memory_gb", "rtt_ms", "region", "cost_per_hour")
-LIST_KEYS = ("servers", "orchestrator", BETWEEN_SERVERS, BETWEEN_REGIONS)
+SERVER_KEYS = ("name", "count", "gpu", *GPU_KEYS, "free_memory_gb", "most_blocks", "rtt_ms", "region", "cost_per_hour")
+LIST_KEYS = ("servers", "hosting", "orchestrator", BETWEEN_SERVERS, BETWEEN_REGIONS)
 OVERHEAD_KEYS = ("prefill_ms", "token_ms")
 HOP_OVERHEAD_MS = 18.0  # to serialize a message, for the prefill and for each further token (paper Sec. 4)
 
@@ -97,6 +98,7 @@ def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s:
         gpu_tflops=np.repeat([group.gpu.prefill_tflops for group in groups], counts),
     )
     gpus = tuple(group.gpu.name for group in groups for _ in group.names)
+    servers = hosting_of(top, entries, [group.gpu for group in groups], counts, model, servers)
     return Machines(servers, gpus, np.repeat(np.arange(len(groups)), counts))
 
 

@@ -1,12 +1,12 @@
 """Layouts that already run: an inventory with the blocks that each server hosts."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from algorithms.published_layout import block_range
 from hardware_profiles.listed.machines import SERVER_KEYS, server_entries
 from planner.inventory.inventory import Inventory
 from planner.inventory.reading import TOP_KEYS, inventory_of
@@ -17,7 +17,6 @@ from system.documents.yaml_files import read_yaml
 from system.limits import SLOTS
 
 CHAIN_KEYS = ("servers", "capacity")
-BLOCKS = re.compile(r"\s*([0-9]{1,9})\s*:\s*([0-9]{1,9})\s*")
 
 
 def read_layout(path: Path) -> tuple[Inventory, Placement | Composition]:
@@ -45,12 +44,8 @@ def _without_layout(top: Entry, entries: list[Entry]) -> dict[str, Any]:
 
 def _block_range(entry: Entry) -> tuple[int, int]:
     """Return the first block and the block after the last."""
-    hint = 'the range of its blocks, such as "0:18" for blocks 0 to 17'
-    value = entry.value("blocks", hint)
-    match = BLOCKS.fullmatch(str(value))
-    first, end = map(int, match.groups()) if match else (0, 0)
-    require(first < end, entry.where("blocks"), value, f"must be {hint}")
-    return first, end
+    value = entry.value("blocks", 'the range of its blocks, such as "0:18" for blocks 0 to 17')
+    return block_range(entry.where("blocks"), value)
 
 
 def _composition(top: Entry, inventory: Inventory, placement: Placement) -> Composition:

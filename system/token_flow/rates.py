@@ -83,7 +83,8 @@ def _kind(system: System, j: int) -> _Kind:
     cache_tokens = np.maximum(free_gb, 0.0) / model.cache_memory_gb * model.cache_tokens / blocks
     measured = np.asarray(servers.cache_tokens[j] if servers.cache_tokens else (), dtype=np.float64)[:most]
     cache_tokens[: measured.size] = measured
-    typical = max(round(TYPICAL_SHARE * most), 1) if servers.typical_blocks is None else int(servers.typical_blocks[j])
+    stated = 0 if servers.typical_blocks is None else int(servers.typical_blocks[j])
+    typical = stated or max(round(TYPICAL_SHARE * most), 1)
     prompts, steps = (tuple(sorted(_curves(system, which)[j].items())) for which in (0, 1))
     return _Kind(tuple(servers.block_s[j].tolist()), prompts, steps, tuple(cache_tokens.tolist()), min(typical, most))
 

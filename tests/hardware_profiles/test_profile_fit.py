@@ -186,8 +186,8 @@ def test_an_existing_file_is_replaced_only_with_overwrite(tmp_path):
         ("measured_points", {"tiny": {"speed": []}}, "a kind in measured_points.tiny = speed: must be one of prefill"),
         (
             "measured_points",
-            {"tiny": {"decode": [[1, 32, 1e-3]]}},
-            "decode = [[1, 32, 0.001]]: must be rows",
+            {"tiny": {"decode": [[1, 32, 1e-3, 1e-3]]}},
+            "decode = [[1, 32, 0.001, 0.001]]: must be rows",
         ),
         ("measured_points", {"tiny": {"decode": [[1, 32, 3e-3, 4e-3, 5e-3]]}}, "decode[0] = [1.0, 32.0, 0.003"),
         (

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from system import InputError
+from system import InputError, ServedModel
 from system.models.decoder import FAMILIES, Decoder, served_model
 from system.models.presets import all_presets, preset
 from tests.support.project import case_of, choices
@@ -16,6 +16,7 @@ PUBLISHED = {
     "falcon_180b": (179_522_565_120, 65_024, 2),
     "gpt_neox_20b": (20_554_567_680, 50_432, 2),
     "llama2_7b": (6_738_415_616, 32_000, 2),
+    "llama1_30b": (32_528_943_616, 32_000, 2),
     "llama2_13b": (13_015_864_320, 32_000, 2),
     "llama2_70b": (68_976_648_192, 32_000, 2),
     "llama3_8b": (8_030_261_248, 128_256, 2),
@@ -137,8 +138,19 @@ def test_numbers_of_the_tiny_models_are_derived_and_those_of_stored_points(name)
     assert longer == model | {"cache_tokens": 512, "cache_memory_gb": 2 * model["cache_memory_gb"]}
 
 
+OF_PRESETS = ("llama1_30b", "llama2_70b")
+
+
+@pytest.mark.parametrize("name", OF_PRESETS)
+def test_models_in_16_bit_are_those_of_their_presets(name):
+    model = case_of(f"model={name}", "network=european")["model"]
+    assert ServedModel(**{key: value for key, value in model.items() if key != "_target_"}) == served_model(
+        preset(name), 1024
+    )
+
+
 def test_every_model_of_the_configuration_is_compared_with_its_decoder():
-    assert set(choices("model")) == TINY.keys() | {name for name, _ in DEVIATIONS}
+    assert set(choices("model")) == {*TINY, *OF_PRESETS, *(name for name, _ in DEVIATIONS)}
 
 
 # What is refused

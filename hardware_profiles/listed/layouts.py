@@ -1,0 +1,23 @@
+"""Published layouts: files that name the blocks of each server (`hardware_profiles/published_layouts`)."""
+
+from pathlib import Path
+from typing import Any
+
+from system.checks import require, require_known, require_path
+from system.documents.yaml_files import read_yaml
+
+FOLDER = Path(__file__).parents[1] / "published_layouts"
+
+
+def read_layout(name: str) -> dict[str, Any]:
+    """Return the range of blocks of each server.
+
+    `name` is a layout of the project, or the path of a file of one's own that ends in .yaml.
+    """
+    require_path(**{"algorithm.file": name})
+    if not name.endswith(".yaml"):
+        require_known("algorithm.file", name, [path.stem for path in FOLDER.glob("*.yaml")])
+    path = Path(name) if name.endswith(".yaml") else FOLDER / f"{name}.yaml"
+    ranges = read_yaml(path)
+    require(isinstance(ranges, dict), name, ranges, 'must map names of servers to ranges of blocks, such as "0:18"')
+    return dict(ranges)
