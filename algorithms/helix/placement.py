@@ -11,12 +11,20 @@ from algorithms.helix.program import Cluster
 from algorithms.helix.solver import Effort, solve
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.placement.petals import PetalsPlacement
+from algorithms.placement.reservation import reserving_block_count
 from system import InfeasibleError, Placement, System
-from system.checks import require_boolean, require_count, require_not_negative, require_one_of, require_positive
+from system.checks import (
+    floor_with_slack,
+    require_boolean,
+    require_count,
+    require_not_negative,
+    require_one_of,
+    require_positive,
+)
 from system.token_flow import Flow, compute_bound_tokens_per_s, link_tokens_per_s, max_flow, tokens_per_s
 
 STARTS = ("gbp_cr", "petals")
-CAPACITIES = 24  # c of GBP-CR, in equal ratios up to the largest reservation
+CAPACITIES = 100  # the most c of GBP-CR
 ORDERS = 8  # in which the servers of PETALS join
 WORSE = 1 - 1e-9
 
@@ -45,10 +53,10 @@ class FlowPlacement(Placement):
 class HelixMilp:
     """The placement with the largest flow of tokens, as Helix's mixed-integer program finds it with HiGHS.
 
-    The solver starts from the best placement of `starts`: GBP-CR at 24 values of c, and PETALS with 8 orders of
-    joining. It stops after `time_limit_s` or `most_nodes` nodes of its tree, or once the flow is within `relative_gap`
-    of its bound. Only a limit of nodes gives the same result on every machine. If it finds nothing better than its
-    start, the start is the result; `FlowPlacement` has the bound that was proven.
+    The solver starts from the best placement of `starts`: GBP-CR at the values of c that change it, at most 100 of
+    them, and PETALS with 8 orders of joining. It stops after `time_limit_s` or `most_nodes` nodes of its tree, or once
+    the flow is within `relative_gap` of its bound. Only a limit of nodes gives the same result on every machine. If it
+    finds nothing better than its start, the start is the result; `FlowPlacement` has the bound that was proven.
 
     `partial` lets a server run a part of its blocks. `most_links` keeps only so many links from each server to others,
     the widest first and then the nearest, beside the links of the start; Helix keeps 12 of large clusters. The bound
@@ -97,7 +105,8 @@ class HelixMilp:
             )
         flow_per_s = best.flow.tokens_per_s
         bound = max(min(bound, solved.bound_tokens_per_s), flow_per_s)
-        return FlowPlacement(best.placement.first_block, best.placement.block_count, 0, np.empty(0), flow_per_s, bound)
+        ranges = best.placement.first_block, best.placement.block_count
+        return FlowPlacement(*ranges, flow_tokens_per_s=flow_per_s, bound_tokens_per_s=bound)
 
     def _start(self, system: System) -> Best | None:
         """Return the best of the known placements, the first of equals; None if no tokens flow through any."""
@@ -135,11 +144,27 @@ class HelixMilp:
 def _known_placements(system: System, starts: Sequence[str]) -> Iterator[Placement]:
     """Yield the placements of GBP-CR and PETALS that fit."""
     if "gbp_cr" in starts:
-        for c in np.unique(np.rint(np.geomspace(1, max(system.largest_reservation, 1), CAPACITIES)).astype(np.int64)):
-            yield GbpCr()(system, int(c))
+        for c in _changing_capacities(system):
+            yield GbpCr()(system, c)
     if "petals" in starts and system.model.hidden_size is not None:
         for order in range(ORDERS):
             yield PetalsPlacement()(system, 1, np.random.default_rng(order))
+
+
+def _changing_capacities(system: System) -> list[int]:
+    """Return the largest c of each placement of GBP-CR, evenly thinned to `CAPACITIES` of them.
+
+    The placement depends on c only through the numbers of blocks, and each falls at certain c (6).
+    """
+    model, blocks = system.model, np.arange(1, system.model.block_count + 1)
+    beside_gb = np.unique(system.servers.memory_gb)[:, None] / blocks - model.block_memory_gb
+    last = np.unique(floor_with_slack(np.maximum(beside_gb, 0.0) / model.cache_memory_gb))
+    last = last[(last >= 1) & (last <= max(system.largest_reservation, 1))]
+    counts = np.array([reserving_block_count(system, int(c)) for c in last]).reshape(last.size, -1)
+    _, distinct = np.unique(counts, axis=0, return_index=True)
+    chosen = np.sort(last[distinct])
+    spread = np.unique(np.linspace(0, chosen.size - 1, min(CAPACITIES, chosen.size)).round().astype(int))
+    return [int(c) for c in chosen[spread]]
 
 
 def _check_blocks(cluster: Cluster) -> None:

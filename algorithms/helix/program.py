@@ -46,7 +46,7 @@ class Columns(NamedTuple):
     valid: Ints  # (n,), d
 
     @property
-    def count(self) -> int:
+    def variables(self) -> int:
         """Return the number of variables."""
         return self.start.size + self.hold.size + 2 * self.flow.size
 
@@ -75,7 +75,7 @@ class Program(NamedTuple):
 
     columns: Columns
     rows: Rows
-    upper: Floats  # (count,), of variables; the lower bounds are 0
+    upper: Floats  # (variables,); the lower bounds are 0
     unit_tokens_per_s: float
 
 
@@ -84,11 +84,9 @@ def columns_of(cluster: Cluster) -> Columns:
     count = len(cluster.tokens_per_s)
     server, blocks = np.nonzero(cluster.tokens_per_s)
     source, target = np.nonzero(cluster.links)
-    ends = np.cumsum([count, server.size, source.size, source.size])
-    numbers = np.arange(ends[-1])
-    return Columns(
-        numbers[:count], server, blocks, *np.split(numbers, ends)[1:2], source, target, *np.split(numbers, ends)[2:4]
-    )
+    sizes = [count, server.size, source.size, source.size]
+    start, hold, flow, valid = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+    return Columns(start, server, blocks, hold, source, target, flow, valid)
 
 
 def program_of(cluster: Cluster) -> Program:
@@ -102,7 +100,7 @@ def program_of(cluster: Cluster) -> Program:
         rows.add([columns.flow[n : n + 1], columns.valid[n : n + 1]], [np.ones(1), -capacity[n : n + 1]], -np.inf, 0)
         _add_link(n, cluster, columns, rows)
     _add_bound(cluster, columns, rows, unit)
-    upper = np.ones(columns.count)
+    upper = np.ones(columns.variables)
     upper[columns.start] = cluster.model_blocks - 1
     upper[columns.flow] = capacity
     return Program(columns, rows, upper, unit)

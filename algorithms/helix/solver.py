@@ -26,10 +26,19 @@ class Solved(NamedTuple):
     bound_tokens_per_s: float
 
 
+class _Quiet(highspy.Highs):
+    """HiGHS without its banner, which is written when callbacks are enabled."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802
+        """Turn the output off first."""
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()
+
+
 def solve(cluster: Cluster, effort: Effort, start: tuple[Placement, Flow] | None) -> Solved:
     """Return the best ranges found, from a start with its flow."""
     program = program_of(cluster)
-    highs = highspy.Highs()
+    highs = _Quiet()
     options = {
         "output_flag": False,
         "log_to_console": False,
@@ -57,19 +66,19 @@ def solve(cluster: Cluster, effort: Effort, start: tuple[Placement, Flow] | None
 def _model(cluster: Cluster, program: Program) -> highspy.HighsLp:
     """Return the program in the solver's form."""
     columns, rows = program.columns, program.rows
-    shape = (len(rows.lower), columns.count)
+    shape = (len(rows.lower), columns.variables)
     entries = np.concatenate(rows.value), (np.concatenate(rows.row), np.concatenate(rows.column))
     matrix = coo_array(entries, shape=shape).tocsc()
     model = highspy.HighsLp()
-    model.num_col_, model.num_row_ = columns.count, len(rows.lower)
-    cost = np.zeros(columns.count)
+    model.num_col_, model.num_row_ = columns.variables, len(rows.lower)
+    cost = np.zeros(columns.variables)
     cost[columns.flow[columns.target == columns.start.size]] = 1.0
     model.col_cost_, model.sense_ = cost, highspy.ObjSense.kMaximize
-    model.col_lower_, model.col_upper_ = np.zeros(columns.count), program.upper
+    model.col_lower_, model.col_upper_ = np.zeros(columns.variables), program.upper
     model.row_lower_, model.row_upper_ = np.array(rows.lower), np.array(rows.upper)
     model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
-    kinds = np.full(columns.count, highspy.HighsVarType.kInteger)
+    kinds = np.full(columns.variables, highspy.HighsVarType.kInteger)
     kinds[columns.flow] = highspy.HighsVarType.kContinuous
     model.integrality_ = kinds.tolist()
     return model
@@ -77,7 +86,7 @@ def _model(cluster: Cluster, program: Program) -> highspy.HighsLp:
 
 def solution_of(program: Program, placement: Placement, flow: Flow) -> Floats:
     """Return the values of all variables for a placement with its flow, for servers that the flow passes."""
-    columns, values = program.columns, np.zeros(program.columns.count)
+    columns, values = program.columns, np.zeros(program.columns.variables)
     used = flow.edge_tokens_per_s[:, :-1].sum(axis=0) > 0
     values[columns.start] = np.where(used, placement.first_block, 0)
     values[columns.hold] = used[columns.server] & (placement.block_count[columns.server] == columns.blocks)
