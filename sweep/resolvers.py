@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hardware_profiles import profile
 from hardware_profiles.listed.cluster import listed_profiles, read_list
-from hardware_profiles.listed.layouts import read_layout
+from hardware_profiles.listed.layouts import published_for, read_layout
 from system.checks import require
 from system.documents.instructions import require_data
 from system.models.decoder import served_model
@@ -67,6 +67,7 @@ OmegaConf.register_new_resolver("profile", _profile, replace=True)
 OmegaConf.register_new_resolver("dataset", _data_set, replace=True)
 OmegaConf.register_new_resolver("listed", _listed, replace=True)
 OmegaConf.register_new_resolver("layout", _layout, replace=True)
+OmegaConf.register_new_resolver("published", published_for, replace=True)
 OmegaConf.register_new_resolver("profiles", _profiles, replace=True)
 OmegaConf.register_new_resolver("sha256", _sha256, replace=True)
 OmegaConf.register_new_resolver("preset", _preset, replace=True)

@@ -53,7 +53,7 @@ def names(group: str) -> list[str]:
 
 
 # A published layout names the servers of one cluster (tests/hardware_profiles/test_helix.py).
-SCHEMES = [name for name in names("algorithm") if name != "published_layout"]
+SCHEMES = [name for name in names("algorithm") if not name.startswith("published_")]
 
 
 @cache
