@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hardware_profiles import profile
 from hardware_profiles.listed.cluster import listed_profiles, read_list
-from hardware_profiles.listed.layouts import published_for, read_layout
+from hardware_profiles.listed.layouts import published_for, read_layout, read_measurements
 from system.checks import require
 from system.documents.instructions import require_data
 from system.models.decoder import served_model
@@ -47,6 +47,11 @@ def _layout(name: str) -> DictConfig:
     return _merged("layout", read_layout(str(name)))
 
 
+def _measurements(layout: str) -> DictConfig:
+    """Return what others measured with a published layout."""
+    return _merged("measured", read_measurements(str(layout)))
+
+
 def _profiles(servers: Any, file: str | None) -> DictConfig:
     """Return the profiles of the GPUs that listed servers name."""
     return _merged("profiles", listed_profiles(servers, file))
@@ -68,6 +73,7 @@ OmegaConf.register_new_resolver("dataset", _data_set, replace=True)
 OmegaConf.register_new_resolver("listed", _listed, replace=True)
 OmegaConf.register_new_resolver("layout", _layout, replace=True)
 OmegaConf.register_new_resolver("published", published_for, replace=True)
+OmegaConf.register_new_resolver("measured_with", _measurements, replace=True)
 OmegaConf.register_new_resolver("profiles", _profiles, replace=True)
 OmegaConf.register_new_resolver("sha256", _sha256, replace=True)
 OmegaConf.register_new_resolver("preset", _preset, replace=True)

@@ -57,7 +57,12 @@ class SaturationEvaluator:
                 "evaluator = saturation: jobs wait in queues of single chains, which do not run empty together; use a "
                 "policy with one queue, such as dispatch=jffc"
             )
-        measurements = [Measurement("saturation_rate_per_s", leaving_rate_per_s(run.times, self.warm_up))]
+        rate_per_s = leaving_rate_per_s(run.times, self.warm_up)
+        output_tokens = float(draw.system.mean_job[2]) + 1
+        measurements = [
+            Measurement("saturation_rate_per_s", rate_per_s),
+            Measurement("saturation_output_tokens_per_s", rate_per_s * output_tokens),
+        ]
         if not np.isnan(layout.load):
             measurements.append(Measurement("total_rate_per_s", draw.system.arrival_rate_per_s / layout.load))
         return [*measurements, *utilisations(layout, run)]

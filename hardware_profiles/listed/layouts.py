@@ -35,3 +35,15 @@ def published_for(planner: str, model: str, servers: Sequence[Mapping[str, Any]]
         f"planner = {planner}: published no layout of {model} for these servers; use cluster=helix_single24, "
         "helix_geo24 or helix_het42 with a model of Helix"
     )
+
+
+def read_measurements(name: str) -> dict[str, float]:
+    """Return what others measured on real machines with a published layout, by quantity.
+
+    Each file of `measured` has the layouts of one publication.
+    """
+    known = {}
+    for path in sorted((FOLDER / "measured").glob("*.yaml")):
+        known |= read_yaml(path)
+    require_known("evaluator.layout", name, known)
+    return dict(known[name])
