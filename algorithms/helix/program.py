@@ -92,8 +92,8 @@ def columns_of(cluster: Cluster) -> Columns:
 def program_of(cluster: Cluster) -> Program:
     """Return the program that maximises the flow into the sink."""
     columns, rows = columns_of(cluster), Rows([], [], [], [], [])
-    unit = float(cluster.tokens_per_s.max())
-    capacity = np.minimum(_most_on_links(cluster, columns), unit) / unit
+    unit = _bound_tokens_per_s(cluster)
+    capacity = np.minimum(_most_on_links(cluster, columns) / unit, 1.0)
     for j in range(columns.start.size):
         _add_server(j, cluster, columns, rows, unit)
     for n in range(columns.flow.size):
@@ -104,6 +104,12 @@ def program_of(cluster: Cluster) -> Program:
     upper[columns.start] = cluster.model_blocks - 1
     upper[columns.flow] = capacity
     return Program(columns, rows, upper, unit)
+
+
+def _bound_tokens_per_s(cluster: Cluster) -> float:
+    """Return a bound on the flow, above 0: all servers at their best number of blocks."""
+    work = cluster.tokens_per_s * np.arange(cluster.tokens_per_s.shape[1])
+    return max(float(work.max(axis=1).sum()) / cluster.model_blocks, np.finfo(float).tiny)
 
 
 def _most_on_links(cluster: Cluster, columns: Columns) -> Floats:

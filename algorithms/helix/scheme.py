@@ -1,11 +1,10 @@
 """The complete scheme of Helix."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from algorithms.helix.placement import FlowPlacement
 from algorithms.routing.links import RoutedComposition
 from algorithms.routing.weighted import weighted_routes
 from system import InfeasibleError, Placement, System
@@ -16,18 +15,6 @@ from system.system import Forwarding
 from system.token_flow import max_flow
 
 FORWARDINGS = ("hub", "direct")
-
-
-@dataclass(frozen=True)
-class FlowRoutes(RoutedComposition):
-    """Routes by weights, with the flow of tokens that gave the weights, and its bound where a planner has one."""
-
-    flow: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def sizes(self) -> Mapping[str, float]:
-        """Return the numbers of links and of cache slots, and the planned flow."""
-        return {**super().sizes, **self.flow}
 
 
 @dataclass(frozen=True)
@@ -55,7 +42,7 @@ class Helix:
         """Return whether the placement is."""
         return is_deterministic(self.placement)
 
-    def compose(self, system: System, rng: np.random.Generator) -> FlowRoutes:
+    def compose(self, system: System, rng: np.random.Generator) -> RoutedComposition:
         """Return the placement with the weights of its largest flow.
 
         Raises `InfeasibleError` if no tokens flow through all blocks, and `NotApplicableError` if the network does not
@@ -67,9 +54,4 @@ class Helix:
         if flow.tokens_per_s == 0:
             raise InfeasibleError(placement.why_no_chain(system))
         rule = FlowRouting(flow.edge_tokens_per_s, self.high_water, self.least_share)
-        routes = weighted_routes(system, placement, rule)
-        planned = {"flow_tokens_per_s": flow.tokens_per_s}
-        if isinstance(placement, FlowPlacement):
-            planned["flow_bound_tokens_per_s"] = placement.bound_tokens_per_s
-        fields = {name: getattr(routes, name) for name in RoutedComposition.__dataclass_fields__}
-        return FlowRoutes(**fields, flow=planned)
+        return weighted_routes(system, placement, rule)

@@ -79,10 +79,13 @@ LOOKS: dict[str, Look] = {
     "petals": {"color": COLOURS[3], "marker": "D", "linestyle": ":"},
     "jffc_only": {"color": COLOURS[2], "marker": "^", "linestyle": "-."},
     "separate": {"color": COLOURS[7], "marker": "<", "linestyle": (0, (7, 2))},
-    "swarm": {"color": COLOURS[8], "marker": "h", "markersize": 6, "linestyle": "-."},
-    "swarm_chains": {"color": COLOURS[8], "marker": "h", "markersize": 7, **HOLLOW},
-    "parallax": {"color": COLOURS[6], "marker": ">", "linestyle": (0, (3, 1, 1, 1))},
-    "parallax_chains": {"color": COLOURS[6], "marker": ">", "markersize": 7, **HOLLOW},
+    "swarm": {"color": COLOURS[2], "marker": "p", "markersize": 6, "linestyle": "-."},
+    "swarm_chains": {"color": COLOURS[2], "marker": "p", "markersize": 7, **HOLLOW},
+    "parallax": {"color": COLOURS[4], "marker": ">", "linestyle": (0, (3, 1, 1, 1))},
+    "parallax_chains": {"color": COLOURS[4], "marker": ">", "markersize": 7, **HOLLOW},
+    "published_helix": {"color": COLOURS[8], "marker": "H", "markersize": 6, "linestyle": "-"},
+    "published_helix_chains": {"color": COLOURS[8], "marker": "H", "markersize": 7, **HOLLOW},
+    "helix": {"color": COLOURS[8], "marker": "h", "markersize": 6, "linestyle": (0, (7, 2))},
     "petals_block_cap": {"color": COLOURS[4], "marker": "*", "markersize": 7, "linestyle": "-."},
 }
 # Colours, markers and dashes for names that are not listed above. The ones that differ most come first.

@@ -69,6 +69,7 @@ ALONE = {"whole_model", "jffc_only"}
 
 # Schemes that are too slow for many systems as they are configured.
 FASTER = dict.fromkeys(("searched", "searched_exact"), ("algorithm.evaluations=100",))
+FASTER["helix"] = ("algorithm.placement.most_nodes=1", "algorithm.placement.starts=[petals]")
 
 
 def scheme_of(name: str) -> Any:

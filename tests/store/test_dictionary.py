@@ -28,6 +28,7 @@ FURTHER = (
     ("evaluator=simulation", "evaluator.warm_up=mser"),
     ("evaluator=simulation", "service=steps", "workload=drawn_lengths", f"metric=[{METRICS_OF_CONF}]"),  # whole tokens
     ("evaluator=cost", "evaluator.stage=simulate", "algorithm=petals", "demand.per_s=0.01"),
+    ("evaluator=maxflow", "algorithm=helix", "algorithm.placement.most_nodes=1"),
     ("evaluator=computation_profile", *MEASURED_HERE),
     ("evaluator=communication_profile", *MEASURED_HERE),
 )

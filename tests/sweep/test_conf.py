@@ -216,6 +216,7 @@ def test_algorithms_under_step_queues(algorithm):
     size = ("cluster.server_count=9",) if algorithm == "equal_split" else ()  # seven stages
     words = (f"algorithm={algorithm}", "tuning=simulated_steps", "service=steps", "workload=drawn_lengths")
     size = FEW_EVALUATIONS if algorithm.startswith("searched") else size
+    size = ("algorithm.placement.most_nodes=1",) if algorithm == "helix" else size
     overrides = ("network=european", *SMALL[:3], *words, *size, "tuning.largest=5", *FEW_JOBS)
     if algorithm in ("bprr_published_code", "proposed_published_code"):
         with pytest.raises(NotApplicableError, match="service=independent with evaluator=simulation"):

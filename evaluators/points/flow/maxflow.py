@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from algorithms.helix import FlowPlacement
 from evaluators.points.case import Draw, Measurement
 from system.checks import require_boolean
 from system.token_flow import compute_bound_tokens_per_s, linear_law_servers, max_flow
@@ -15,6 +16,7 @@ class MaxFlowEvaluator:
     Prompt tokens and further tokens count alike; `flow_output_tokens_per_s` is the share of the output. `partial`
     allows a token to enter a server in the middle of its blocks. `linear_law_servers` counts the servers whose rates
     follow from the linear law, because their profiles have no measured prompts or stacks of steps.
+    `flow_bound_tokens_per_s` is there for placements whose planner has proven a bound on the flow of all placements.
     """
 
     deterministic: ClassVar[bool] = True
@@ -36,7 +38,9 @@ class MaxFlowEvaluator:
         flow = max_flow(system, placement, self.partial)
         _, input_tokens, further_tokens = system.mean_job
         output_share = (further_tokens + 1) / (input_tokens + further_tokens + 1)
+        planned = [placement.bound_tokens_per_s] if isinstance(placement, FlowPlacement) else []
         return [
+            *(Measurement("flow_bound_tokens_per_s", bound) for bound in planned),
             Measurement("flow_tokens_per_s", flow.tokens_per_s),
             Measurement("flow_output_tokens_per_s", flow.tokens_per_s * output_share),
             Measurement("compute_bound_tokens_per_s", compute_bound_tokens_per_s(system)),
