@@ -48,6 +48,10 @@ class PublishedLayout:
         system = self.forwarded(system)
         return gca(system, self.placement(system)).under(self.dispatch)
 
+    def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator) -> Placement:
+        """Return the published placement, for schemes that have placements as parts; raise as `compose` does."""
+        return self.placement(system)
+
     def forwarded(self, system: System) -> System:
         """Return a system with the forwarding of this scheme."""
         return replace(system, forwarding=self.forwarding)

@@ -87,6 +87,8 @@ class Cluster:
             idle_w=np.where(is_fast, self.fast.idle_w, self.slow.idle_w),
             busy_w=np.where(is_fast, self.fast.busy_w, self.slow.busy_w),
             **link_times(nodes, model, self.prefill_overhead_s, self.token_overhead_s),
+            gpu_memory_gb=np.where(is_fast, self.fast.memory_gb, self.slow.memory_gb),
+            gpu_tflops=np.where(is_fast, self.fast.prefill_tflops, self.slow.prefill_tflops),
         )
 
     def _batch_curves(self, model: ServedModel, is_fast: NDArray[np.bool_]) -> tuple[dict[int, float], ...]:
@@ -160,6 +162,8 @@ class EqualServers:
             idle_w=np.array(self.profile.idle_w),
             busy_w=np.array(self.profile.busy_w),
             **link_times(nodes, model, self.prefill_overhead_s, self.token_overhead_s),
+            gpu_memory_gb=np.array(self.profile.memory_gb),
+            gpu_tflops=np.array(self.profile.prefill_tflops),
         )
 
 

@@ -64,4 +64,6 @@ class MixedCluster:
             idle_w=np.array([gpu.idle_w for gpu in gpus]),
             busy_w=np.array([gpu.busy_w for gpu in gpus]),
             **link_times(nodes, model, self.prefill_overhead_s, self.token_overhead_s),
+            gpu_memory_gb=np.array([gpu.memory_gb for gpu in gpus]),
+            gpu_tflops=np.array([gpu.prefill_tflops for gpu in gpus]),
         )

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hardware_profiles import profile
 from hardware_profiles.listed.cluster import listed_profiles, read_list
-from hardware_profiles.listed.layouts import read_layout, read_measurements
+from hardware_profiles.listed.layouts import published_for, read_layout, read_measurements
 from hardware_profiles.listed.link_rows import read_links
 from system.checks import require
 from system.documents.instructions import require_data
@@ -82,6 +82,7 @@ OmegaConf.register_new_resolver("profile", _profile, replace=True)
 OmegaConf.register_new_resolver("dataset", _data_set, replace=True)
 OmegaConf.register_new_resolver("listed", _listed, replace=True)
 OmegaConf.register_new_resolver("layout", _layout, replace=True)
+OmegaConf.register_new_resolver("published", published_for, replace=True)
 OmegaConf.register_new_resolver("measured_with", _measurements, replace=True)
 OmegaConf.register_new_resolver("profiles", _profiles, replace=True)
 OmegaConf.register_new_resolver("links", _links, replace=True)

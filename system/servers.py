@@ -58,7 +58,7 @@ class Servers:
     `overhead_s` and `activation_s` are for hops that go from server to server: the part of `communication_s` that is
     the server's own work for a visit, and the seconds that the activations of one token take from server to server.
     `batch_curves` has the measured times of stacks of one-token steps by their sizes, relative to a single step. Costs
-    and powers are for metrics only.
+    and powers are for metrics only. Parallax plans with `gpu_memory_gb` and `gpu_tflops`, the data sheets' numbers.
 
     `most_blocks` caps the blocks that a server may host, beside its memory. What a server carries when it hosts some
     blocks (`system.token_flow`) depends on three more measurements: `prompt_curves` has the seconds of a prompt in one
@@ -88,6 +88,8 @@ class Servers:
         default_factory=_unstated, repr=False
     )  # power of a server that computes nothing
     busy_w: NDArray[np.float64] = field(default_factory=_unstated, repr=False)  # power of a server that computes
+    gpu_memory_gb: NDArray[np.float64] = field(default_factory=_unstated, repr=False)  # all of the memory of its GPUs
+    gpu_tflops: NDArray[np.float64] = field(default_factory=_unstated, repr=False)  # of 16 bit, by the data sheet
 
     def __post_init__(self) -> None:
         memory_gb = float_vector("memory_gb", self.memory_gb)
@@ -114,7 +116,7 @@ class Servers:
             if getattr(self, name) is not None:
                 shape = np.shape(getattr(self, name))
                 require(shape == expected, name, f"array of shape {shape}", f"must have shape {expected}")
-        for name in ("cost_per_hour", "idle_w", "busy_w"):
+        for name in ("cost_per_hour", "idle_w", "busy_w", "gpu_memory_gb", "gpu_tflops"):
             values = np.broadcast_to(float_array(name, getattr(self, name)), (count,))
             float_vector(name, values[~np.isnan(values)])
             object.__setattr__(self, name, values)

@@ -1,8 +1,10 @@
 """Published layouts: files that name the blocks of each server (`hardware_profiles/published_layouts`)."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from system import NotApplicableError
 from system.checks import require, require_known, require_path
 from system.documents.yaml_files import read_yaml
 
@@ -21,6 +23,18 @@ def read_layout(name: str) -> dict[str, Any]:
     ranges = read_yaml(path)
     require(isinstance(ranges, dict), name, ranges, 'must map names of servers to ranges of blocks, such as "0:18"')
     return dict(ranges)
+
+
+def published_for(planner: str, model: str, servers: Sequence[Mapping[str, Any]]) -> str:
+    """Return the name of the layout that a planner published for a model, such as llama2_70b, on some servers."""
+    names = {server.get("name") for server in servers}
+    for path in sorted(FOLDER.glob(f"*_{model.rsplit('_', 1)[-1]}_{planner}.yaml")):
+        if set(read_layout(path.stem)) <= names:
+            return path.stem
+    raise NotApplicableError(
+        f"planner = {planner}: published no layout of {model} for these servers; use cluster=helix_single24, "
+        "helix_geo24 or helix_het42 with a model of Helix"
+    )
 
 
 def read_measurements(name: str) -> dict[str, float]:

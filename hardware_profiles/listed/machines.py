@@ -82,6 +82,8 @@ def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s:
         idle_w=np.repeat([group.gpu.idle_w for group in groups], counts),
         busy_w=np.repeat([group.gpu.busy_w for group in groups], counts),
         **link_times(nodes, model, *overheads_s),
+        gpu_memory_gb=np.repeat([group.gpu.memory_gb for group in groups], counts),
+        gpu_tflops=np.repeat([group.gpu.prefill_tflops for group in groups], counts),
     )
     gpus = tuple(group.gpu.name for group in groups for _ in group.names)
     servers = hosting_of(top, entries, [group.gpu for group in groups], counts, model, servers)

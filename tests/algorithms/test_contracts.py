@@ -53,7 +53,7 @@ def names(group: str) -> list[str]:
 
 
 # A published layout names the servers of one cluster (tests/hardware_profiles/test_helix.py).
-SCHEMES = [name for name in names("algorithm") if name != "published_layout"]
+SCHEMES = [name for name in names("algorithm") if not name.startswith("published_")]
 
 
 @cache
@@ -89,7 +89,9 @@ def roomy_systems(seed: int, count: int) -> Iterator[tuple[np.random.Generator, 
         server_count = int(rng.integers(FEW_SERVERS, 41))
         times_s = rng.uniform(0.1, 1, (2, server_count))
         rtt_s = rng.uniform(0.01, 0.1, (server_count, server_count))
-        roomy = Servers(rng.uniform(8, 12, server_count), *times_s, orchestrator_rtt_s=rtt_s[0], rtt_s=rtt_s)
+        memory_gb, tflops = rng.uniform(8, 12, server_count), np.arange(1.0, server_count + 1)
+        networked = Servers(memory_gb, *times_s, orchestrator_rtt_s=rtt_s[0], rtt_s=rtt_s)
+        roomy = replace(networked, gpu_memory_gb=memory_gb, gpu_tflops=tflops)
         yield rng, System(served_model(6), roomy, 0.1)
 
 

@@ -23,7 +23,9 @@ LISTED = (
     "inventory",
     *(name for name in choices("cluster") if name.startswith("helix_")),
 )  # list their servers
-OF_ONE_CLUSTER = "published_layout"  # in tests/hardware_profiles/test_helix.py
+OF_ONE_CLUSTER = tuple(
+    name for name in choices("algorithm") if name.startswith("published_")
+)  # in tests/hardware_profiles/test_helix.py
 # Tunings that hold only where requests slow each other, or only for serial steps.
 UNKNOWN_TO = {"simulated_steps": ("independent",), "interference": ("independent", "steps_decode", "lockstep")}
 OF_DATA = (
@@ -136,7 +138,7 @@ def test_treatments_of_over_long_requests_report_their_share(treatment, made_up_
         (group, choice)
         for group in NEEDING_NOTHING
         for choice in choices(group)
-        if choice not in (*LISTED, OF_ONE_CLUSTER)
+        if choice not in (*LISTED, *OF_ONE_CLUSTER)
     ],
 )
 def test_choices_that_need_nothing_else(group, choice):
@@ -209,7 +211,7 @@ def test_tunings(tuning, service):
         assert 1 <= means(rows_of(*small, "evaluator=composition"))["reserved_capacity"] <= 12
 
 
-@pytest.mark.parametrize("algorithm", [name for name in choices("algorithm") if name != OF_ONE_CLUSTER])
+@pytest.mark.parametrize("algorithm", [name for name in choices("algorithm") if name not in OF_ONE_CLUSTER])
 def test_algorithms_under_step_queues(algorithm):
     size = ("cluster.server_count=9",) if algorithm == "equal_split" else ()  # seven stages
     words = (f"algorithm={algorithm}", "tuning=simulated_steps", "service=steps", "workload=drawn_lengths")

@@ -29,12 +29,15 @@ def random_system(rng: np.random.Generator, server_count: int = 12, largest_mode
     The arrival rate is low enough for most placements.
     """
     model = served_model(int(rng.integers(2, largest_model + 1)), 1.0, float(rng.uniform(0.05, 0.4)))
+    memory_gb = rng.uniform(0.8, 1.5 * model.block_count, server_count)
     servers = Servers(
-        rng.uniform(0.8, 1.5 * model.block_count, server_count),
+        memory_gb,
         rng.uniform(0.1, 2.0, (server_count, 3)) * (1, 1e-3, 1e-2),
         rng.uniform(0.02, 0.5, (server_count, 3)) * (1, 1e-3, 1e-2),
         orchestrator_rtt_s=rng.spawn(1)[0].uniform(0.01, 0.1, server_count),  # does not change the other numbers
         rtt_s=rng.uniform(0.01, 0.1, (server_count, server_count)),
+        gpu_memory_gb=memory_gb,
+        gpu_tflops=np.arange(1.0, server_count + 1),
     )
     return System(model, servers, float(rng.uniform(0.01, 0.5)), mean_job=(1.0, 200.0, 20.0))
 
