@@ -56,13 +56,13 @@ def card(best):
 
 
 def test_links_of_some_servers_are_those_of_all(inventory):
-    some = inventory.only(np.array([3, 1])).servers
-    assert some.names == ("large", "small-2")
+    kept = inventory.only(np.array([3, 1])).servers
+    assert kept.names == ("large", "small-2")
     for name in ("rtt_s", "activation_s"):
         pairs = getattr(inventory.servers, name)[[[3, 3], [1, 1]], [[3, 1], [3, 1]]]
-        np.testing.assert_array_equal(getattr(some, name), pairs)
+        np.testing.assert_array_equal(getattr(kept, name), pairs)
     for name in ("communication_s", "overhead_s", "orchestrator_rtt_s", "memory_gb"):
-        np.testing.assert_array_equal(getattr(some, name), getattr(inventory.servers, name)[[3, 1]])
+        np.testing.assert_array_equal(getattr(kept, name), getattr(inventory.servers, name)[[3, 1]])
 
 
 def test_the_plan_has_the_exact_times_of_its_direct_hops_and_no_certificate(direct):

@@ -1,0 +1,1 @@
+"""Schemes whose hops go straight from server to server."""
