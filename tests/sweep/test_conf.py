@@ -18,7 +18,11 @@ OF_TRACES = ("azure_code", "azure_code_first_1000", "azure_code_first_1000_poiss
 OF_TRACES += ("azure_conversation",)
 NEEDING_NOTHING = ("constants", "placement", "allocation", "dispatch", "algorithm", "precision", "cluster", "model")
 NEEDING_NOTHING += ("random_numbers",)
-LISTED = ("typed", "inventory", *(name for name in choices("cluster") if name.startswith("helix_")))  # list their servers
+LISTED = (
+    "typed",
+    "inventory",
+    *(name for name in choices("cluster") if name.startswith("helix_")),
+)  # list their servers
 OF_ONE_CLUSTER = "published_layout"  # in tests/hardware_profiles/test_helix.py
 # Tunings that hold only where requests slow each other, or only for serial steps.
 UNKNOWN_TO = {"simulated_steps": ("independent",), "interference": ("independent", "steps_decode", "lockstep")}
@@ -128,7 +132,12 @@ def test_treatments_of_over_long_requests_report_their_share(treatment, made_up_
 
 @pytest.mark.parametrize(
     ("group", "choice"),
-    [(group, choice) for group in NEEDING_NOTHING for choice in choices(group) if choice not in (*LISTED, OF_ONE_CLUSTER)],
+    [
+        (group, choice)
+        for group in NEEDING_NOTHING
+        for choice in choices(group)
+        if choice not in (*LISTED, OF_ONE_CLUSTER)
+    ],
 )
 def test_choices_that_need_nothing_else(group, choice):
     size = ("cluster=nine_servers",) if group == "cluster" else ()
