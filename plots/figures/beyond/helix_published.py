@@ -92,7 +92,7 @@ def _points(axes: Axes, table: pd.DataFrame, looks: dict[Any, dict[str, Any]]) -
 
 
 def card(results: Results, labels: Labels) -> str:
-    """Return the errors of all predictions as Markdown: a summary, and a table for each quantity."""
+    """Return the errors of all predictions as Markdown."""
     table = comparisons(results.rows, labels)
     lines = ["# Published and predicted", ""]
     for quantity, of_quantity in table.groupby("quantity", sort=False):
