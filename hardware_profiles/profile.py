@@ -109,7 +109,10 @@ class GpuProfile:
         return {jobs: medians_s[jobs] / alone_s for jobs in sorted(medians_s)}
 
     def prompt_curve(self, model: ServedModel) -> dict[int, float]:
-        """Return the measured medians of prompts in one block by their tokens, empty if none were measured."""
+        """Return the measured times of prompts in one block by their tokens.
+
+        They are medians. The curve is empty if no prompts were measured.
+        """
         rows = self.measured_points.get(model.name, {}).get("prefill", ())
         return {int(tokens): median_s for blocks, tokens, median_s, *_ in rows if blocks == 1}
 

@@ -53,7 +53,7 @@ def _links(name: str) -> Any:
 
 
 def _layout(name: str) -> DictConfig:
-    """Return the ranges of blocks of a published layout, by its name or the path of a file."""
+    """Return the ranges of blocks of a published layout or of a file."""
     return _merged("layout", read_layout(str(name)))
 
 

@@ -31,7 +31,7 @@ FLOWS = {
 
 @cache
 def draw_of(layout, *further):
-    """Return the draw of a published layout on its cluster, with Helix's mean lengths and direct hops."""
+    """Return the draw of a published layout on its cluster."""
     cluster, _, model, _ = PARTS.fullmatch(layout).groups()
     cluster = "single24" if cluster == "pipeline" else cluster
     words = (f"cluster=helix_{cluster}", f"model={MODELS[model]}", "algorithm=published_layout")
