@@ -96,7 +96,7 @@ class Attempt:
 
     @property
     def unsent_tokens(self) -> int:
-        """Return the tokens of the step that the current hop's server has not got before.
+        """Return the step's tokens that are new to the current server.
 
         The first server has got those that it cut off the last chunk.
         """

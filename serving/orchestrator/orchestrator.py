@@ -137,7 +137,7 @@ class Orchestrator:
         self._after_half_trip(attempt, attempt.unsent_tokens, self._send_step)
 
     def _after_half_trip(self, attempt: Attempt, tokens: int, then: Callable[[Attempt], None]) -> None:
-        """Call `then` after half a round trip of some tokens unless the attempt is given up before."""
+        """Call `then` after half a round trip unless the attempt has ended."""
         trip_s = self._delays.of_step(attempt.current_hop.server, tokens, attempt.in_prompt)
         delay_s = trip_s / 2 - attempt.late_s  # a first half that was late shortens the second
         if delay_s <= 0:

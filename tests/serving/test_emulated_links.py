@@ -24,7 +24,7 @@ JOB = np.array([1.0, PROMPT_TOKENS, FURTHER_TOKENS])
 
 
 def layout_of(token_s=0.0, forwarding="hub"):
-    """Return two servers that share a tiny model; a token's activations cross a link in so many seconds."""
+    """Return two servers of a tiny model with `token_s` per token and crossing."""
     from hydra.utils import instantiate
 
     words = ("network=local", f"network.rtt_s={RTT_S}", "cluster=local_pair", "model=tiny_llama", "tuning.capacity=1")
@@ -43,7 +43,7 @@ def jobs_in_turn(count):
 
 
 def real_s(layout):
-    """Return the shortest time to the first token of a job on real servers; the first job warms up."""
+    """Return the shortest real time to a first token, after a warm-up job."""
     from serving.run import serve
 
     settings = RunSettings(engine="local", emulate="rtt", timeout_s=30.0)

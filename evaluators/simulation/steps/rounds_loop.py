@@ -94,7 +94,7 @@ def _trip_s(k, times_s, batches):
 
 @compiled
 def _half_visit_s(k, index, state, world):
-    """Return half of the communication time of chain k's batch with the server of a hop."""
+    """Return half of the communication time of chain k's batch at a hop."""
     return _trip_s(k, world.speeds.communication_s[state.hop_server[index]], world.batches) / 2
 
 

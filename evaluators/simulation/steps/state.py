@@ -163,7 +163,10 @@ def speeds_of(layout: Layout, service: ServiceModel, rng: np.random.Generator | 
 
 
 def _crossings_s(system: System) -> Floats:
-    """Return the crossings between servers and the head, which the orchestrator computes; empty over the hub."""
+    """Return the coefficients of direct crossings; an empty array over the hub.
+
+    The head is at the orchestrator.
+    """
     if system.forwarding == "hub":
         return np.zeros((0, 0, 3))
     half_s = np.pad(system.servers.communication_s, ((0, 1), (0, 0))) / 2

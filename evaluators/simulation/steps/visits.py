@@ -100,7 +100,7 @@ def _write_times(step_s, slot, hops, slots, speeds, record):
 
 @compiled
 def is_direct(speeds):
-    """Return whether a step goes straight from a server to the next one of its path."""
+    """Return whether steps go straight from server to server."""
     return speeds.crossing_s.shape[0] > 0
 
 

@@ -24,7 +24,7 @@ RTT_S = 0.02
 
 
 def two_servers(token_s: float, forwarding: str = "hub", between_token_s: float = 0.0) -> Composition:
-    """Return a chain of two servers; the activations of a token cross links in so many seconds."""
+    """Return a chain of two servers with `token_s` per token and crossing."""
     visit_s = np.tile([RTT_S, 2 * token_s, RTT_S + 2 * token_s], (2, 1))
     between_s = np.full((2, 2), between_token_s)
     block_s = np.tile([0.01, 1e-4, 0.02], (2, 1))
@@ -40,7 +40,7 @@ def jobs_at_once(count: int, further_tokens: float = 4.0) -> Jobs:
 
 
 def extra_s(slow: Composition, fast: Composition, service) -> tuple[float, float]:
-    """Return by how much slow links delay the first token and each further one of a job that is alone."""
+    """Return what slow links add to the first and each further token."""
     before, after = (simulate_steps(chains, jobs_at_once(1), service).times for chains in (fast, slow))
     return after.first_token_s[0] - before.first_token_s[0], after.output_token_s[0] - before.output_token_s[0]
 

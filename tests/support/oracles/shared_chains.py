@@ -12,7 +12,7 @@ ROUNDS = 40
 
 
 def _ways_s(chains: Composition, path: list[int]) -> list[np.ndarray]:
-    """Return the coefficients of each way of a step: half a visit, or a link straight between two servers."""
+    """Return the coefficients of each way of a step along a path."""
     servers = chains.system.servers
     halves_s = [servers.communication_s[j] / 2 for j in path]
     if chains.system.forwarding == "hub":

@@ -110,9 +110,9 @@ class PlainSimulation:
         return [computer.busy_s for computer in self._computers]
 
     def _ways_s(self, source: int, target: int, prompt_tokens: float, steps: int) -> list[float]:
-        """Return the times of a message from one server to another: straight, or to the orchestrator and on.
+        """Return the times of a message's ways from one server to another.
 
-        Either end may be the orchestrator.
+        It goes straight, or to the orchestrator and on. Either end may be the orchestrator.
         """
         if self._is_direct and HEAD not in (source, target):
             return [message_s(self._crossing_s(source, target), prompt_tokens, steps)]

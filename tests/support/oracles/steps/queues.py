@@ -107,7 +107,7 @@ class StepSimulation(PlainSimulation):
         return now_s
 
     def _travelled(self, source: int, target: int, prompt_tokens: float, now_s: float, served: Served) -> float:
-        """Return when a chunk of a prompt that leaves now is there, and count its way."""
+        """Return when a chunk that leaves now is there; count its way."""
         for way_s in self._ways_s(source, target, prompt_tokens, 0):
             served.communication_s += way_s
             now_s += way_s

@@ -58,7 +58,7 @@ def on_a_grid(servers: Servers) -> Servers:
 
 
 def with_direct_hops(system: System, rng: np.random.Generator) -> System:
-    """Return a system whose steps go straight from server to server, over links that are all different."""
+    """Return a system with direct hops over links that all differ."""
     count = len(system.servers)
     servers = replace(
         system.servers,
