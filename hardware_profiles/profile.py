@@ -92,7 +92,7 @@ class GpuProfile:
         return once_s, measured_input_s, measured_output_s
 
     def estimate_note(self, model: ServedModel) -> str | None:
-        """Return why the times of a model are not measured ones, though the profile has measurements.
+        """Return why measured times are not used for a model.
 
         Weights of another precision make another model, whose name begins with the same words. Return None where the
         times are measured, or where nothing was measured.

@@ -104,7 +104,7 @@ def _reserve_line(reserve: float) -> str:
 
 
 def _estimate_lines(top: Entry, profiles: Profiles, model: ServedModel) -> list[str]:
-    """Return a line for each profile with measurements that are not of this model and precision."""
+    """Return a line for each profile that measured another model or precision."""
     names = dict.fromkeys(str(server["gpu"]) for server in top.content["servers"] if "gpu" in server)
     notes = (profiles(name).estimate_note(model) for name in names)
     return [note for note in notes if note is not None]
