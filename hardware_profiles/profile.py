@@ -91,6 +91,18 @@ class GpuProfile:
         require_near_roofline(field, (measured_input_s, measured_output_s), (input_token_s, output_token_s))
         return once_s, measured_input_s, measured_output_s
 
+    def estimate_note(self, model: ServedModel) -> str | None:
+        """Return why measured times are not used for a model.
+
+        Weights of another precision make another model, whose name begins with the same words. Return None where the
+        times are measured, or where nothing was measured.
+        """
+        if model.name in self.measured_block_s or not self.measured_block_s:
+            return None
+        of_one = [name for name in self.measured_block_s if model.name.startswith(f"{name}_")]
+        kind = f"{of_one[0]} in 16 bit" if of_one else f"{', '.join(self.measured_block_s)} only"
+        return f"{self.name} was measured with {kind}: its times for {model.name} follow from its data sheet"
+
     def batch_curve(self, model: ServedModel) -> dict[int, float]:
         """Return the measured times of stacks of one-token steps by their sizes.
 

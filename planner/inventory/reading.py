@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from hardware_profiles.listed.gpus import profiles_in, reserve_gb
+from hardware_profiles.listed.gpus import Profiles, profiles_in, reserve_gb
 from hardware_profiles.listed.link_rows import linked
 from hardware_profiles.listed.machines import HOP_OVERHEAD_MS, LIST_KEYS, machines_of, overheads_of
 from planner.inventory.goals import Cheapest, Goal, LargestRate, Minimise
@@ -77,7 +77,8 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     workload, rate_per_s = _workload(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
     model = served_model(choice.decoder, slot_tokens, choice.weights, choice.cache)
-    machines = machines_of(top, model, profiles_in(folder), overheads_of(top))
+    profiles = profiles_in(folder)
+    machines = machines_of(top, model, profiles, overheads_of(top))
     if isinstance(goal, Cheapest) and machines.cost_per_hour is None:
         raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
     return Inventory(
@@ -87,6 +88,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
             _reserve_line(reserve_gb(model)),
             _overheads_line(top),
             *_activation_lines(machines.servers, model),
+            *_estimate_lines(top, profiles, model),
         ),
         servers=machines.servers,
         gpus=machines.gpus,
@@ -114,6 +116,13 @@ def _reserve_line(reserve: float) -> str:
         f"{reserve:.3g} GB of a server's memory are reserved for workspace (2 GiB x hidden size / 14336, as in PETALS) "
         "where free_memory_gb is not given"
     )
+
+
+def _estimate_lines(top: Entry, profiles: Profiles, model: ServedModel) -> list[str]:
+    """Return a line for each profile that measured another model or precision."""
+    names = dict.fromkeys(str(server["gpu"]) for server in top.content["servers"] if "gpu" in server)
+    notes = (profiles(name).estimate_note(model) for name in names)
+    return [note for note in notes if note is not None]
 
 
 def _overheads_line(top: Entry) -> str:

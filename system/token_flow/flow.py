@@ -29,8 +29,8 @@ class Flow(NamedTuple):
 def link_tokens_per_s(system: System) -> Floats:
     """Return (J + 1, J + 1) the tokens/s that each link carries.
 
-    They are infinite without a bandwidth. Row i, column j is the link from server i to server j; the last row and column are the orchestrator. Over the hub,
-    all activations of a server pass its link to the orchestrator.
+    They are infinite without a bandwidth. Row i, column j is the link from server i to server j; the last row and
+    column are the orchestrator. Over the hub, all activations of a server pass its link to the orchestrator.
     """
     servers = system.servers
     orchestrator_s = servers.communication_s[:, 1] / 2  # activations of a prompt token cross the link twice
@@ -80,7 +80,7 @@ def max_flow(system: System, placement: Placement, partial: bool = True) -> Flow
 
 
 def _joined(placement: Placement, model_blocks: int, partial: bool) -> NDArray[np.bool_]:
-    """Return (J + 1, J + 1) whether a token may go from one to another.
+    """Return (J + 1, J + 1) whether a token may go there.
 
     The last row is the source, the last column the sink.
     """

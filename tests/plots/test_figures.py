@@ -72,7 +72,7 @@ SMALLER = {
     ),
     "helix_published": (
         "evaluator=published,maxflow,simulation",
-        "algorithm.file=helix_pipeline_a100_30b,helix_pipeline_l4_30b,helix_single24_30b_swarm,helix_single24_30b_helix",
+        "algorithm.file=helix_pipeline_a100_30b,helix_single24_30b_swarm",
         "workload.job_count=40",
     ),
     "optimality": ("cluster=mixed", "cluster.server_count=24", "demand.load=0.5"),
