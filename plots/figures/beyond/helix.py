@@ -41,7 +41,7 @@ MISSING = "–"
 
 
 def draw(results: Results, labels: Labels) -> Figure:
-    """Draw response times above tokens per second for each model, cluster and kind of cap."""
+    """Draw response times above tokens per second for each model and cluster."""
     panels, curves = _panels(results, labels)
     columns = min(ACROSS, len(panels))
     lines = 2 * -(-len(panels) // columns)
@@ -61,7 +61,7 @@ def draw(results: Results, labels: Labels) -> Figure:
 
 
 def card(results: Results, labels: Labels) -> str:
-    """Return who wins where, by how much, and what planning took, as a page of Markdown."""
+    """Return a page of Markdown that says who wins where."""
     panels, curves = _panels(results, labels)
     lines = ["# Schemes of the field", "", INTRODUCTION.format(draws=draws_in(results.points)), ""]
     for panel in panels:
@@ -86,7 +86,7 @@ def _draw_responses(axes: Axes, panel: Panel, curves: Sequence[Curve], title: st
 
 
 def _draw_tokens(axes: Axes, panel: Panel, curves: Sequence[Curve], names: bool) -> None:
-    """Draw two bars for each scheme, the first scheme on top; `names` writes them beside the axis."""
+    """Draw two bars for each scheme; `names` writes the schemes beside them."""
     for number, line in enumerate(curves):
         rows = panel.rows[panel.rows["curve"] == line.label]
         flow, saturated = (mean_of(rows, metric) for metric in (FLOW, SATURATED))
@@ -101,7 +101,7 @@ def _draw_tokens(axes: Axes, panel: Panel, curves: Sequence[Curve], names: bool)
 
 
 def _table(panel: Panel, curves: Sequence[Curve]) -> list[str]:
-    """Return a line for each scheme and one for the winners; each column has a quantity."""
+    """Return a line for each scheme and one for the winners' leads."""
     rates = sorted(panel.rows.loc[panel.rows["metric"] == MEAN, RATE].unique())
     values = {line.label: _quantities(panel.rows[panel.rows["curve"] == line.label], rates) for line in curves}
     table = pd.DataFrame(values).T

@@ -35,7 +35,7 @@ def published(system: System, layout: str) -> Placement:
 
 @pytest.mark.parametrize(("model", "stages"), [("70b", 20), ("30b", 10)])
 def test_swarms_stages_are_those_that_helix_published(model, stages):
-    """Check that each stage has as many servers of each type; which of equal servers joins it does not matter."""
+    """Check that each stage has as many servers of each type."""
     system = system_of("single24", model)
     own, other = swarm_placement(system, None), published(system, f"helix_single24_{model}_swarm")
     types = [name.split("-")[1] for name in system.servers.names]
@@ -46,7 +46,10 @@ def test_swarms_stages_are_those_that_helix_published(model, stages):
 
 
 def test_the_weakest_stage_of_seven_types_is_as_strong_as_that_of_helix():
-    """Check stages of equal length; Helix's own rates of types differ by some %, so it deals some out differently."""
+    """Check stages of equal length.
+
+    Helix's own rates of types differ by some %, so it deals some servers out differently.
+    """
     system = system_of("het42", "70b")
     own, other = swarm_placement(system, None), published(system, "helix_het42_70b_swarm")
     assert own.block_count.tolist() == other.block_count.tolist() == [4] * 42

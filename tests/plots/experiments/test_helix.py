@@ -27,7 +27,7 @@ def rows_of(algorithm, metric, values, cluster="one", model="large", rate=0.5, e
 
 
 def all_rows():
-    """Return two clusters with a large model, one of them with a small one, and a scheme with tokens only."""
+    """Return three panels and a scheme with tokens only."""
     tables = []
     for cluster, model in (("one", "large"), ("many", "large"), ("one", "small")):
         for algorithm, seconds in (("swarm", 40.0), ("separate", 30.0)):
