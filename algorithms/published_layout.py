@@ -76,7 +76,7 @@ class PublishedLayout:
 
 
 def block_range(field: str, value: object) -> tuple[int, int]:
-    """Return the first block of a range such as "0:18", and the block after the last."""
+    """Return the first block of a range and the block after its last."""
     match = RANGE.fullmatch(str(value))
     first, end = map(int, match.groups()) if match else (0, 0)
     if first >= end:

@@ -91,6 +91,18 @@ class GpuProfile:
         require_near_roofline(field, (measured_input_s, measured_output_s), (input_token_s, output_token_s))
         return once_s, measured_input_s, measured_output_s
 
+    def estimate_note(self, model: ServedModel) -> str | None:
+        """Return why the times of a model are not measured ones, though the profile has measurements.
+
+        Weights of another precision make another model, whose name begins with the same words. Return None where the
+        times are measured, or where nothing was measured.
+        """
+        if model.name in self.measured_block_s or not self.measured_block_s:
+            return None
+        of_one = [name for name in self.measured_block_s if model.name.startswith(f"{name}_")]
+        kind = f"{of_one[0]} in 16 bit" if of_one else f"{', '.join(self.measured_block_s)} only"
+        return f"{self.name} was measured with {kind}: its times for {model.name} follow from its data sheet"
+
     def batch_curve(self, model: ServedModel) -> dict[int, float]:
         """Return the measured times of stacks of one-token steps by their sizes.
 
@@ -109,7 +121,10 @@ class GpuProfile:
         return {jobs: medians_s[jobs] / alone_s for jobs in sorted(medians_s)}
 
     def prompt_curve(self, model: ServedModel) -> dict[int, float]:
-        """Return the measured medians of prompts in one block by their tokens, empty if none were measured."""
+        """Return the measured times of prompts in one block by their tokens.
+
+        They are medians. The curve is empty if no prompts were measured.
+        """
         rows = self.measured_points.get(model.name, {}).get("prefill", ())
         return {int(tokens): median_s for blocks, tokens, median_s, *_ in rows if blocks == 1}
 

@@ -43,7 +43,7 @@ def _listed(file: str | None, key: str) -> Any:
 
 
 def _layout(name: str) -> DictConfig:
-    """Return the ranges of blocks of a published layout, by its name or the path of a file."""
+    """Return the ranges of blocks of a published layout or of a file."""
     return _merged("layout", read_layout(str(name)))
 
 

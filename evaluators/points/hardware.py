@@ -112,7 +112,7 @@ class CommunicationProfile:
 
 
 def _spread(name: str, times_s: Sequence[float], coordinate: float) -> Iterator[Measurement]:
-    """Yield the median of measured times, and P10 and P90 if they are stated, as three metrics."""
+    """Yield the median of measured times, and P10 and P90 if stated."""
     for ending, time_s in zip(("measured_s", "p10_s", "p90_s"), times_s, strict=False):
         yield Measurement(f"{name}_{ending}", time_s, coordinate)
 

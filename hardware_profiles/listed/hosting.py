@@ -44,6 +44,6 @@ def hosting_of(
 
 
 def _stated_memory_gb(entry: Entry, gpu: GpuProfile, model: ServedModel) -> float:
-    """Return the memory that a profile states for a model, NaN where that does not count."""
+    """Return the memory that a profile states, NaN where it does not count."""
     stated = gpu.hosting.get(model.name, {}).get("free_memory_gb", np.nan)
     return float(np.nan if "free_memory_gb" in entry else stated)

@@ -42,7 +42,7 @@ def read_measurements(name: str) -> dict[str, float]:
 
     Each file of `measured` has the layouts of one publication.
     """
-    known = {}
+    known: dict[str, Any] = {}
     for path in sorted((FOLDER / "measured").glob("*.yaml")):
         known |= read_yaml(path)
     require_known("evaluator.layout", name, known)

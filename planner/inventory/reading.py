@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hardware_profiles.listed.gpus import profiles_in, reserve_gb
+from hardware_profiles.listed.gpus import Profiles, profiles_in, reserve_gb
 from hardware_profiles.listed.machines import HOP_OVERHEAD_MS, LIST_KEYS, machines_of, overheads_of
 from planner.inventory.goals import Cheapest, Goal, LargestRate, Minimise
 from planner.inventory.inventory import Inventory
 from planner.inventory.models import SHAPE_KEYS, decoder_from_entry, derivation
 from planner.inventory.services import service_of
-from system import InputError
+from system import InputError, ServedModel
 from system.checks import echo, require, require_one_of
 from system.documents.entries import Entry
 from system.documents.yaml_files import read_yaml
@@ -73,7 +73,8 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     workload, rate_per_s = _workload(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
     model = served_model(choice.decoder, slot_tokens, choice.weights, choice.cache)
-    machines = machines_of(top, model, profiles_in(folder), overheads_of(top))
+    profiles = profiles_in(folder)
+    machines = machines_of(top, model, profiles, overheads_of(top))
     if isinstance(goal, Cheapest) and machines.cost_per_hour is None:
         raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
     return Inventory(
@@ -82,6 +83,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
             *derivation(choice.decoder, model, choice.weights, choice.cache),
             _reserve_line(reserve_gb(model)),
             _overheads_line(top),
+            *_estimate_lines(top, profiles, model),
         ),
         servers=machines.servers,
         gpus=machines.gpus,
@@ -99,6 +101,13 @@ def _reserve_line(reserve: float) -> str:
         f"{reserve:.3g} GB of a server's memory are reserved for workspace (2 GiB x hidden size / 14336, as in PETALS) "
         "where free_memory_gb is not given"
     )
+
+
+def _estimate_lines(top: Entry, profiles: Profiles, model: ServedModel) -> list[str]:
+    """Return a line for each profile with measurements that are not of this model and precision."""
+    names = dict.fromkeys(str(server["gpu"]) for server in top.content["servers"] if "gpu" in server)
+    notes = (profiles(name).estimate_note(model) for name in names)
+    return [note for note in notes if note is not None]
 
 
 def _overheads_line(top: Entry) -> str:

@@ -27,10 +27,10 @@ class Flow(NamedTuple):
 
 
 def link_tokens_per_s(system: System) -> Floats:
-    """Return (J + 1, J + 1) the tokens/s that each link carries, infinite without a bandwidth.
+    """Return (J + 1, J + 1) the tokens/s that each link carries.
 
-    Row i, column j is the link from server i to server j; the last row and column are the orchestrator. Over the hub,
-    all activations of a server pass its link to the orchestrator.
+    They are infinite without a bandwidth. Row i, column j is the link from server i to server j; the last row and
+    column are the orchestrator. Over the hub, all activations of a server pass its link to the orchestrator.
     """
     servers = system.servers
     orchestrator_s = servers.communication_s[:, 1] / 2  # activations of a prompt token cross the link twice
@@ -80,7 +80,10 @@ def max_flow(system: System, placement: Placement, partial: bool = True) -> Flow
 
 
 def _joined(placement: Placement, model_blocks: int, partial: bool) -> NDArray[np.bool_]:
-    """Return (J + 1, J + 1) whether a token may go from a server, or the source, to a server, or the sink."""
+    """Return (J + 1, J + 1) whether a token may go there.
+
+    The last row is the source, the last column the sink.
+    """
     hosts = placement.block_count > 0
     first, end = placement.first_block, placement.end_block
     reached, needed = np.append(end, 0), first  # the next block of a token from each server, and from the source

@@ -34,7 +34,7 @@ class _Kind(NamedTuple):
 
 
 def tokens_per_s(system: System) -> Floats:
-    """Return (J, most + 1) the tokens/s that server j carries when it hosts b blocks.
+    """Return (J, most + 1) the tokens/s of each server over its hosted blocks.
 
     `most` is the largest number of blocks that any server may host. Prompt tokens and further tokens count alike. The
     rate is 0 for b = 0, and where the server cannot host b blocks or has no cache beside them. Servers without measured
@@ -51,13 +51,13 @@ def tokens_per_s(system: System) -> Floats:
 
 
 def compute_bound_tokens_per_s(system: System) -> float:
-    """Return a bound on the flow of any placement: all servers at their best, and no links."""
+    """Return a bound on the flow: all servers at their best, and no links."""
     rates = tokens_per_s(system)
     return float((rates * np.arange(rates.shape[1])).max(axis=1).sum() / system.model.block_count)
 
 
 def linear_law_servers(system: System) -> list[str]:
-    """Return the names of servers whose token rates follow, in part, from the linear law.
+    """Return the names of servers whose token rates use the linear law.
 
     They have no measured prompts or no measured stacks of steps. Then a prompt takes the time of its two coefficients,
     and a stack of steps the time of a single step.
@@ -113,7 +113,10 @@ def _rates(kinds: list[_Kind], counts: NDArray[np.int64], system: System) -> lis
 def _kinds_rates(
     kinds: list[_Kind], block_s: list[float], weights: NDArray[np.int64], job: tuple[float, float], model_blocks: int
 ) -> list[Floats]:
-    """Return by kind the tokens/s with 0, 1, ... hosted blocks, at these seconds per token in one block."""
+    """Return by kind the tokens/s with 0, 1, ... hosted blocks.
+
+    `block_s` has the seconds per token of each kind in one block.
+    """
     mean_s = float(np.average(block_s, weights=weights))
     return [
         np.append(0.0, _kind_rates(kind, _shares(len(kind.cache_tokens), own_s, mean_s, model_blocks), job))
@@ -127,13 +130,16 @@ def _job_block_s(kind: _Kind, job: tuple[float, float]) -> float:
 
 
 def _shares(most: int, own_s: float, mean_s: float, model_blocks: int) -> Floats:
-    """Return the share of a token's way that it spends on a server with 1, 2, ... of the model's blocks."""
+    """Return the share of a token's way that it spends on a server.
+
+    The server hosts 1, 2, ... of the model's blocks.
+    """
     blocks = np.arange(1, most + 1)
     return blocks * own_s / (blocks * own_s + (model_blocks - blocks) * mean_s)
 
 
 def _kind_rates(kind: _Kind, shares: Floats, job: tuple[float, float]) -> Floats:
-    """Return the tokens/s of a server with 1, 2, ... hosted blocks, beside what it spends its time on.
+    """Return the tokens/s of a server with 1, 2, ... hosted blocks.
 
     Of the jobs whose caches fill the typical part of its cache, a share is at this server: these are the steps that it
     computes together. One prompt comes for each job's output tokens. As in Helix's tables, a batch has whole numbers of
@@ -165,7 +171,10 @@ def _steps_s(kind: _Kind, steps: Floats) -> Floats:
 
 
 def _between(points: tuple[tuple[int, float], ...], sizes: Floats) -> Floats:
-    """Return times at some sizes: linear from 0 through the points, and beyond them with the last slope."""
+    """Return times at some sizes.
+
+    They are linear from 0 through the points, and go on with the last slope.
+    """
     known, times = np.array([(0, 0.0), *points]).T
     right = np.clip(np.searchsorted(known, sizes), 1, known.size - 1)
     slopes = np.diff(times) / np.diff(known)

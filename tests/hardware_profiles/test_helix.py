@@ -5,10 +5,12 @@ from functools import cache
 
 import numpy as np
 import pytest
+import yaml
 from hydra.utils import instantiate
 
 from evaluators.points.case import Draw
 from hardware_profiles.listed.layouts import FOLDER, read_layout
+from planner.inventory.reading import read_inventory
 from system import InfeasibleError, InputError, NotApplicableError
 from system.service.batch_curve import curves_of
 from system.token_flow import compute_bound_tokens_per_s, linear_law_servers, max_flow
@@ -31,7 +33,7 @@ FLOWS = {
 
 @cache
 def draw_of(layout, *further):
-    """Return the draw of a published layout on its cluster, with Helix's mean lengths and direct hops."""
+    """Return the draw of a published layout on its cluster."""
     cluster, _, model, _ = PARTS.fullmatch(layout).groups()
     cluster = "single24" if cluster == "pipeline" else cluster
     words = (f"cluster=helix_{cluster}", f"model={MODELS[model]}", "algorithm=published_layout")
@@ -106,3 +108,25 @@ def test_entries_and_the_rule_of_the_list_come_before_profiles():
     servers = Draw(instantiate(case, _convert_="all"), 0).system.servers
     assert servers.most_blocks[:2].tolist() == [2, 80]
     assert servers.memory_gb[1] > 14
+
+
+@pytest.mark.parametrize(("weights", "notes"), [("16 bit", 0), ("nf4", 1)])
+def test_a_plan_says_where_measurements_of_another_precision_are_not_used(tmp_path, weights, notes):
+    servers = [{"name": "t4", "count": 12, "gpu": "helix_t4", "rtt_ms": 2}]
+    model = {"preset": "llama2_70b", "weights": weights}
+    workload = {"rate_per_s": 0.01, "input_tokens": 750, "output_tokens": 240}
+    path = tmp_path / "inventory.yaml"
+    path.write_text(yaml.safe_dump({"model": model, "cache_tokens": 1024, "servers": servers, "workload": workload}))
+    inventory = read_inventory(path)
+    lines = [
+        line for line in inventory.derivation if line.startswith("helix_t4 was measured with llama2_70b in 16 bit")
+    ]
+    assert len(lines) == notes
+    measured = inventory.servers.block_s[0, 2] == pytest.approx(0.0071)
+    assert measured == (notes == 0)
+
+
+def test_published_measurements_are_rows():
+    case = case_of("network=european", "evaluator=published", "evaluator.layout=helix_pipeline_t4_70b")
+    rows = {name: value for name, value, _ in instantiate(case, _convert_="all").evaluator(None, 0)}
+    assert rows == {"published_per_s": 0.015, "published_first_token_s": 3.27, "published_output_token_s": 0.599}

@@ -70,6 +70,11 @@ SMALLER = {
         "workload.job_count=60",
         "evaluator=simulation,maxflow,planning",
     ),
+    "helix_published": (
+        "evaluator=published,maxflow,simulation",
+        "algorithm.file=helix_pipeline_a100_30b,helix_pipeline_l4_30b,helix_single24_30b_swarm,helix_single24_30b_helix",
+        "workload.job_count=40",
+    ),
     "optimality": ("cluster=mixed", "cluster.server_count=24", "demand.load=0.5"),
     "optimality_robustness": ("workload=poisson_constant,gamma", "demand.load=0.5", "workload.job_count=500"),
     "table1": ("workload.job_count=100",),
@@ -126,7 +131,8 @@ def test_axes_have_labels_with_units_and_curves_a_legend(drawn):
     for axes in curves:
         assert axes.get_xlabel()
         assert axes.get_ylabel()
-        assert any(mark in axes.get_xlabel() + axes.get_ylabel() for mark in ("(s)", "(jobs)", "(MB)", "(%)"))
+        units = ("(s)", "(jobs)", "(MB)", "(%)", "(tokens/s)")
+        assert any(unit in axes.get_xlabel() + axes.get_ylabel() for unit in units)
     assert figure.legends or all(axes.get_legend() for axes in curves)
     plt.close(figure)
 

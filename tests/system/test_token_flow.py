@@ -15,7 +15,7 @@ JOB = (1.0, 25.0, 9.0)
 
 
 def random_system(seed, count=5, forwarding="direct"):
-    """Return a system whose servers and links are all different, the last server without measurements."""
+    """Return servers and links that all differ; the last has no measurements."""
     rng = np.random.default_rng(seed)
     scale = rng.uniform(0.5, 2, count)
     servers = Servers(
@@ -32,7 +32,7 @@ def random_system(seed, count=5, forwarding="direct"):
 
 
 def random_placement(system, seed):
-    """Return ranges that fit the servers; the first of them begins with block 0, the last ends with the last block."""
+    """Return ranges that fit; the first begins and the last ends the model."""
     rng = np.random.default_rng(seed)
     most = np.minimum(system.servers.memory_gb.astype(int), MODEL.block_count)
     count = rng.integers(1, most + 1)
@@ -42,7 +42,7 @@ def random_placement(system, seed):
 
 
 def networkx_flow(system, placement, partial):
-    """Return the largest flow by networkx, with a node for either side of a server."""
+    """Return the largest flow by networkx, with two nodes for each server."""
     graph, rates, links = nx.DiGraph(), tokens_per_s(system), link_tokens_per_s(system)
     graph.add_nodes_from(["source", "sink"])
     for j, (first, blocks) in enumerate(zip(placement.first_block, placement.block_count, strict=True)):
@@ -83,7 +83,7 @@ def test_flow_is_conserved_and_within_all_capacities():
 
 
 def plain_rate(system, j, blocks, share):
-    """Return the tokens/s of a server with these blocks that has a share of a token's way, in plain arithmetic."""
+    """Return the tokens/s of one server in plain arithmetic."""
     servers, model, (_, inputs, further) = system.servers, system.model, system.mean_job
     outputs = further + 1
     listed = servers.cache_tokens[j]
@@ -106,7 +106,7 @@ def plain_rate(system, j, blocks, share):
 
 
 def test_rates_are_those_of_the_plain_rule():
-    """Iterate speeds and shares server by server, and compare with the rates of all kinds at once."""
+    """Iterate speeds and shares server by server."""
     system = replace(random_system(1), mean_job=JOB)
     servers, blocks = system.servers, MODEL.block_count
     most = servers.memory_gb.astype(int).clip(max=blocks)
