@@ -45,7 +45,7 @@ class FlowPlacement(Placement):
 
     @property
     def gap(self) -> float:
-        """Return how much of the bound the flow falls short of, relative to the flow."""
+        """Return by what share of the flow the bound exceeds it."""
         return self.bound_tokens_per_s / self.flow_tokens_per_s - 1
 
 
@@ -109,7 +109,10 @@ class HelixMilp:
         return FlowPlacement(*ranges, flow_tokens_per_s=flow_per_s, bound_tokens_per_s=bound)
 
     def _start(self, system: System) -> Best | None:
-        """Return the best of the known placements, the first of equals; None if no tokens flow through any."""
+        """Return the best of the known placements, the first of equals.
+
+        None if no tokens flow through any of them.
+        """
         best = None
         for placement in _known_placements(system, self.starts):
             flow = max_flow(system, placement, self.partial)
@@ -127,7 +130,10 @@ class HelixMilp:
         return Cluster(rates, links, kept, system.model.block_count, self.partial)
 
     def _kept_links(self, system: System, links: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return (J + 1, J + 1) the links that the program looks at; those of the orchestrator are all kept."""
+        """Return (J + 1, J + 1) the links that the program looks at.
+
+        Those of the orchestrator are all kept.
+        """
         count = len(system.servers)
         kept = np.ones((count + 1, count + 1), dtype=np.bool_)
         np.fill_diagonal(kept, False)
@@ -152,9 +158,10 @@ def _known_placements(system: System, starts: Sequence[str]) -> Iterator[Placeme
 
 
 def _changing_capacities(system: System) -> list[int]:
-    """Return the largest c of each placement of GBP-CR, evenly thinned to `CAPACITIES` of them.
+    """Return the largest c of each placement of GBP-CR.
 
-    The placement depends on c only through the numbers of blocks, and each falls at certain c (6).
+    Beyond `CAPACITIES` of them, they are evenly thinned. The placement depends on c only through the numbers of blocks,
+    and each falls at certain c (6).
     """
     model, blocks = system.model, np.arange(1, system.model.block_count + 1)
     beside_gb = np.unique(system.servers.memory_gb)[:, None] / blocks - model.block_memory_gb

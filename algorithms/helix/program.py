@@ -107,20 +107,20 @@ def program_of(cluster: Cluster) -> Program:
 
 
 def _bound_tokens_per_s(cluster: Cluster) -> float:
-    """Return a bound on the flow, above 0: all servers at their best number of blocks."""
+    """Return a bound on the flow, above 0, by the best of all servers."""
     work = cluster.tokens_per_s * np.arange(cluster.tokens_per_s.shape[1])
     return max(float(work.max(axis=1).sum()) / cluster.model_blocks, np.finfo(float).tiny)
 
 
 def _most_on_links(cluster: Cluster, columns: Columns) -> Floats:
-    """Return (n,) the most tokens/s on each link: its own, and what the servers at its ends carry."""
+    """Return (n,) the most tokens/s of each link and the servers at its ends."""
     nodes = np.append(cluster.tokens_per_s.max(axis=1), np.inf)
     source, target = columns.source, columns.target
     return np.minimum(cluster.links_tokens_per_s[source, target], np.minimum(nodes[source], nodes[target]))
 
 
 def _add_server(j: int, cluster: Cluster, columns: Columns, rows: Rows, unit: float) -> None:
-    """Add that a server has one range in the model, passes on what it gets, and carries no more than it can."""
+    """Add the rows of a server: a range, the balance of flows, a capacity."""
     holds = np.flatnonzero(columns.server == j)
     hold, blocks = columns.hold[holds], columns.blocks[holds]
     into, out = columns.flow[columns.target == j], columns.flow[columns.source == j]

@@ -58,9 +58,9 @@ def solve(cluster: Cluster, effort: Effort, start: tuple[Placement, Flow] | None
         highs.setSolution(known)
     highs.run()
     info = highs.getInfo()
-    found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    is_feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     bound = abs(float(info.mip_dual_bound)) * program.unit_tokens_per_s
-    return Solved(_ranges(program, np.array(highs.getSolution().col_value)) if found else None, bound)
+    return Solved(_ranges(program, np.array(highs.getSolution().col_value)) if is_feasible else None, bound)
 
 
 def _model(cluster: Cluster, program: Program) -> highspy.HighsLp:
@@ -85,7 +85,10 @@ def _model(cluster: Cluster, program: Program) -> highspy.HighsLp:
 
 
 def solution_of(program: Program, placement: Placement, flow: Flow) -> Floats:
-    """Return the values of all variables for a placement with its flow, for servers that the flow passes."""
+    """Return the values of all variables for a placement with its flow.
+
+    Servers without flow hold nothing.
+    """
     columns, values = program.columns, np.zeros(program.columns.variables)
     used = flow.edge_tokens_per_s[:, :-1].sum(axis=0) > 0
     values[columns.start] = np.where(used, placement.first_block, 0)

@@ -15,7 +15,7 @@ TO_THE_END = Effort(60.0, None, 1e-6)
 
 
 def random_cluster(rng: np.random.Generator, servers: int, blocks: int, most: int, partial: bool) -> Cluster:
-    """Return servers of unequal speed, in which some links are slow and some are missing."""
+    """Return servers of unequal speed with some slow and some missing links."""
     rates = np.zeros((servers, most + 1))
     for j in range(servers):
         can = int(rng.integers(1, most + 1))

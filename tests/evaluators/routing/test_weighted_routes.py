@@ -138,7 +138,7 @@ def test_servers_above_the_high_water_mark_are_passed_over():
 
 
 def test_a_lost_server_takes_its_dead_ends_with_it():
-    """Check that jobs avoid server 0 after the loss of the only server behind it."""
+    """Check that jobs avoid a server that leads nowhere after a loss."""
     weights = np.zeros((7, 7))
     weights[6, :2] = weights[0, 2] = weights[1, 3] = weights[2, 4:6] = weights[3, 4:6] = 1.0
     routes, jobs = three_stages(weights, 30.0), poisson_jobs(np.random.default_rng(906), 10, 1.0)

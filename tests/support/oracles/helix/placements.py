@@ -31,7 +31,7 @@ def _ranges(rates: list[float], model_blocks: int) -> Iterator[Range]:
 
 
 def flow_through(ranges: tuple[Range, ...], cluster: Cluster) -> float:
-    """Return the largest flow through a placement; every server is two nodes with a link between them."""
+    """Return the largest flow through a placement, with two nodes for each server."""
     graph, links = nx.DiGraph(), cluster.links_tokens_per_s
     graph.add_nodes_from(("source", "sink"))
     servers = [j for j, (_, blocks) in enumerate(ranges) if blocks]
