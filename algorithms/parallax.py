@@ -77,7 +77,7 @@ class Parallax:
         return RoutedComposition(system, placement, slots, links, cost_s, exits_s(system, placement, 0.0), rule)
 
     def slots(self, system: System, placement: Placement) -> Ints:
-        """Return (J,) the cache slots in the share of the GPUs' memory for caches, if they fit."""
+        """Return (J,) the cache slots in the GPUs' share for caches, if they fit."""
         gpu_gb, _ = data_sheets(system)
         share_gb = gpu_gb * GIB_IN_GB * self.placement.cache_share
         shared = (share_gb // system.model.cache_memory_gb).astype(np.int64)

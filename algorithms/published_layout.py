@@ -49,7 +49,7 @@ class PublishedLayout:
         return gca(system, self.placement(system)).under(self.dispatch)
 
     def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator) -> Placement:
-        """Return the published placement, for schemes that have placements as parts; raise as `compose` does."""
+        """Return the published placement, as a part of a scheme; raise as `compose` does."""
         return self.placement(system)
 
     def forwarded(self, system: System) -> System:

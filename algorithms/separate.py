@@ -37,9 +37,10 @@ class Separate:
 
 
 def separate(system: System) -> Composition:
-    """Return the pipelines of all types as chains, with equal shares of the blocks on the servers of each.
+    """Return the pipelines of all types as chains.
 
-    Raises `InfeasibleError` if no type of server can host the model by itself.
+    The servers of a pipeline have equal shares of the blocks. Raises `InfeasibleError` if no type of server can host
+    the model by itself.
     """
     blocks, all_pipelines = system.model.block_count, list(pipelines(system))
     if not all_pipelines:
@@ -60,9 +61,10 @@ def separate(system: System) -> Composition:
 
 
 def pipelines(system: System) -> Iterator[Ints]:
-    """Yield the servers of each pipeline: as many of each type as fit, which share all servers of the type.
+    """Yield the servers of each pipeline.
 
-    A pipeline has no more servers than the model has blocks.
+    There are as many pipelines of each type as fit, and they share all servers of the type. A pipeline has no more
+    servers than the model has blocks.
     """
     blocks = system.model.block_count
     for members, most in types_of(system):
@@ -71,7 +73,7 @@ def pipelines(system: System) -> Iterator[Ints]:
 
 
 def types_of(system: System) -> Iterator[tuple[Ints, int]]:
-    """Yield the servers of each type and the most blocks that one of them can host.
+    """Yield the servers of each type and the most blocks of one.
 
     Servers are of one type if their memory, speed and caps are equal. Beside its blocks, a server keeps the memory of
     one job's cache for them.
@@ -85,5 +87,5 @@ def types_of(system: System) -> Iterator[tuple[Ints, int]]:
 
 
 def equal_shares(blocks: int, servers: int) -> Ints:
-    """Return (servers,) the blocks of each server; the last ones host one more where they must."""
+    """Return (servers,) the blocks of each, more on the last ones."""
     return blocks // servers + (np.arange(servers) >= servers - blocks % servers)

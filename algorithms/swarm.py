@@ -61,7 +61,9 @@ class Swarm:
 
 
 def swarm_placement(system: System, stages: int | None) -> Placement:
-    """Return the stages that servers join, the fastest first, each where the throughput is least.
+    """Return the stages that servers join, the fastest first.
+
+    Each joins where the throughput is least.
 
     Raises `InfeasibleError` if `stages` does not divide the blocks, or if fewer servers than stages can host one.
     """
@@ -86,20 +88,28 @@ def swarm_placement(system: System, stages: int | None) -> Placement:
 
 
 def fewest_stages(blocks: int, most: Ints) -> int:
-    """Return the least divisor of `blocks` whose stages fit every server that can host a block."""
+    """Return the least number of equal stages that fit all servers.
+
+    It divides `blocks`; servers without room for a block do not count.
+    """
     smallest = int(most[most > 0].min(initial=blocks))
     return next(count for count in range(1, blocks + 1) if blocks % count == 0 and blocks // count <= smallest)
 
 
 def stage_throughput(system: System, length: int) -> Floats:
-    """Return (J,) the tokens/s of each server with a stage, or the jobs/s where jobs have no lengths."""
+    """Return (J,) the tokens/s of each server with a stage.
+
+    Where jobs have no lengths, they are jobs/s.
+    """
     if system.mean_job[1] == 0:
         return 1 / (system.block_s * length)
     return tokens_per_s(system)[:, length]
 
 
 def prompt_s(system: System, placement: Placement) -> Floats:
-    """Return (J + 1, J + 1) the time of a mean prompt from each node to a server and in its blocks.
+    """Return the time (J + 1, J + 1) of a prompt by node and server.
+
+    It is that of a mean prompt on its way and in the blocks of the server.
 
     The last row is the orchestrator; the last column, the way back, is not used.
     """

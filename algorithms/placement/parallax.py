@@ -96,9 +96,10 @@ def data_sheets(system: System) -> tuple[Floats, Floats]:
 
 
 def greedy_pipelines(room: Room, blocks: int) -> Pipelines:
-    """Return the pipelines that form one after the other, from the servers in their order.
+    """Return the pipelines that form one after the other.
 
-    If one server can host the model and the others can still form a pipeline, the last such server is one by itself.
+    Servers are taken in their order. If one server can host the model and the others can still form a pipeline, the
+    last such server is one by itself.
     """
     standby, pipelines = list(range(room.middle.size)), []
     while (total := int(room.middle[standby].sum())) >= blocks:
@@ -118,7 +119,7 @@ def greedy_pipelines(room: Room, blocks: int) -> Pipelines:
 
 
 def dp_pipelines(room: Room, blocks: int) -> Pipelines:
-    """Return the k pipelines with the largest k²/s, for the fewest servers s that form k pipelines."""
+    """Return the k pipelines with the largest k²/s, for s servers in all."""
     best: Pipelines = []
     best_score = 0.0
     for count in range(1, min(room.middle.size, int(room.middle.sum()) // blocks) + 1):
@@ -139,7 +140,7 @@ class Choice(NamedTuple):
 
 
 def fewest_servers(room: Room, blocks: int, count: int) -> Pipelines:
-    """Return `count` pipelines of the fewest servers, or none if the servers do not suffice.
+    """Return `count` pipelines of the fewest servers, or none without enough servers.
 
     The state is the next server, the blocks that each open pipeline lacks, and the number of full pipelines. Raises
     `NotApplicableError` for too many states.
@@ -205,10 +206,10 @@ def _extend(open_pipelines: list[tuple[int, list[int]]], done: Pipelines, j: int
 
 
 def water_filled(room: Room, pipeline: list[int], tflops: Floats, blocks: int) -> tuple[Ints, Ints]:
-    """Return the servers of a pipeline, those with the most room first, and the blocks of each.
+    """Return the servers of a pipeline and the blocks of each.
 
-    Each gets min(room, level x TFLOPS), rounded down, and the largest remainders are rounded up. Raises
-    `InfeasibleError` if the room in this order is less than the model, as Parallax stops then.
+    Servers with the most room come first. Each gets min(room, level x TFLOPS), rounded down, and the largest remainders
+    are rounded up. Raises `InfeasibleError` if the room in this order is less than the model, as Parallax stops then.
     """
     members = np.array(sorted(pipeline, key=lambda j: -room.middle[j]))
     most = room.middle[members]
@@ -232,7 +233,7 @@ def water_filled(room: Room, pipeline: list[int], tflops: Floats, blocks: int) -
 
 
 def join_lightest(room: Room, cache_gb: Floats, placement: Placement, blocks: int) -> None:
-    """Let the servers without blocks join where the caches have the least memory, the first of equals.
+    """Let the servers without blocks join where caches have the least memory.
 
     A server counts with the share of its memory for caches over its number of blocks.
     """

@@ -26,7 +26,7 @@ def read_layout(name: str) -> dict[str, Any]:
 
 
 def published_for(planner: str, model: str, servers: Sequence[Mapping[str, Any]]) -> str:
-    """Return the name of the layout that a planner published for a model, such as llama2_70b, on some servers."""
+    """Return the name of a planner's published layout of a model for some servers."""
     names = {server.get("name") for server in servers}
     for path in sorted(FOLDER.glob(f"*_{model.rsplit('_', 1)[-1]}_{planner}.yaml")):
         if set(read_layout(path.stem)) <= names:

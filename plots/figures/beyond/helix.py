@@ -12,19 +12,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plots.drawing.curves import MEAN, Curve, curves_of, draw_curves
-from plots.drawing.panels import Panel, draws_in, panel_grid
+from plots.drawing.panels import Panel, draws_in, panels_over
 from plots.drawing.style import legend_below, logarithmic, logarithmic_at, mean_of, new_figure
 from store.tables.labels import Labels
 from store.tables.reading import Results
 from store.tables.statistics import shown
 from store.tables.text import aligned
 
-RATE, MODEL, CLUSTER = "demand.per_s", "model", "cluster"
-SHOWN = (MODEL, CLUSTER, RATE, "cluster.hosting", "workload.job_count")  # a scheme has the caps of its authors
+RATE = "demand.per_s"
+PANELS = ("model", "cluster", "cluster.hosting")
+SHOWN = (*PANELS, RATE, "workload.job_count")  # a saturated simulation has more jobs than one at a rate
 FLOW, SATURATED = "flow_output_tokens_per_s", "saturation_output_tokens_per_s"
 PLANNING = "cpu_s"
 METRICS = (MEAN, FLOW, SATURATED, PLANNING)
 PANEL_IN = 4.6, 3.0
+ACROSS = 3  # panels beside each other
 COLUMNS = 4  # of the legend
 NOTE = (
     "means of {draws} draws of requests with 95 % intervals; a curve ends where the scheme is unstable;\n"
@@ -39,38 +41,39 @@ MISSING = "–"
 
 
 def draw(results: Results, labels: Labels) -> Figure:
-    """Draw a column for each cluster; each model has response times above tokens per second."""
-    grid, curves = _panels(results, labels)
-    columns = len(grid[0])
-    size_in = PANEL_IN[0] * columns, 2 * PANEL_IN[1] * len(grid) + 1
-    figure, frames = new_figure(columns, 2 * len(grid), size_in=size_in)
-    for number, line in enumerate(grid):
-        above, below = (frames[(2 * number + part) * columns :][:columns] for part in (0, 1))
-        for column, panel in enumerate(line):
-            if panel.rows.empty:
-                above[column].set_axis_off()
-                below[column].set_axis_off()
-                continue
-            _draw_responses(above[column], panel, curves, panel.title(labels))
-            _draw_tokens(below[column], panel, curves, names=column == 0)
-    legend_below(figure, frames, COLUMNS, NOTE.format(draws=draws_in(results.points)))
+    """Draw response times above tokens per second for each model and cluster."""
+    panels, curves = _panels(results, labels)
+    columns = min(ACROSS, len(panels))
+    lines = 2 * -(-len(panels) // columns)
+    figure, frames = new_figure(columns, lines, size_in=(PANEL_IN[0] * columns, PANEL_IN[1] * lines + 1))
+    for number in range(lines // 2 * columns):
+        line, column = divmod(number, columns)
+        above, below = (frames[(2 * line + part) * columns + column] for part in (0, 1))
+        if number < len(panels):
+            _draw_responses(above, panels[number], curves, panels[number].title(labels))
+            _draw_tokens(below, panels[number], curves, names=column == 0)
+        else:
+            above.remove()
+            below.remove()
+    kept = [axes for axes in frames if axes.figure is not None]
+    legend_below(figure, kept, COLUMNS, NOTE.format(draws=draws_in(results.points)))
     return figure
 
 
 def card(results: Results, labels: Labels) -> str:
-    """Return who wins where, by how much, and what planning took, as a page of Markdown."""
-    grid, curves = _panels(results, labels)
+    """Return a page of Markdown that says who wins where."""
+    panels, curves = _panels(results, labels)
     lines = ["# Schemes of the field", "", INTRODUCTION.format(draws=draws_in(results.points)), ""]
-    for panel in (panel for line in grid for panel in line if not panel.rows.empty):
+    for panel in panels:
         lines += [f"## {panel.title(labels)}", "", "```", *_table(panel, curves), "```", ""]
     return "\n".join(lines)
 
 
-def _panels(results: Results, labels: Labels) -> tuple[list[list[Panel]], list[Curve]]:
-    """Return panels in lines over models and columns over clusters, and the curves of the schemes."""
+def _panels(results: Results, labels: Labels) -> tuple[list[Panel], list[Curve]]:
+    """Return the panels, and the curves of the schemes."""
     rows = results.rows[results.rows["metric"].isin(METRICS) & results.rows["at"].isna()]
     by_scheme, curves = curves_of(rows.drop(columns="evaluator"), labels, SHOWN, "algorithm", one_metric=True)
-    return panel_grid(Results(by_scheme, results.points), MODEL, CLUSTER), curves
+    return panels_over(Results(by_scheme, results.points), PANELS), curves
 
 
 def _draw_responses(axes: Axes, panel: Panel, curves: Sequence[Curve], title: str) -> None:
@@ -83,7 +86,7 @@ def _draw_responses(axes: Axes, panel: Panel, curves: Sequence[Curve], title: st
 
 
 def _draw_tokens(axes: Axes, panel: Panel, curves: Sequence[Curve], names: bool) -> None:
-    """Draw two bars for each scheme, the first scheme on top; `names` writes them beside the axis."""
+    """Draw two bars for each scheme; `names` writes the schemes beside them."""
     for number, line in enumerate(curves):
         rows = panel.rows[panel.rows["curve"] == line.label]
         flow, saturated = (mean_of(rows, metric) for metric in (FLOW, SATURATED))
@@ -98,7 +101,7 @@ def _draw_tokens(axes: Axes, panel: Panel, curves: Sequence[Curve], names: bool)
 
 
 def _table(panel: Panel, curves: Sequence[Curve]) -> list[str]:
-    """Return a line for each scheme and one for the winners; each column has a quantity."""
+    """Return a line for each scheme and one for the winners' leads."""
     rates = sorted(panel.rows.loc[panel.rows["metric"] == MEAN, RATE].unique())
     values = {line.label: _quantities(panel.rows[panel.rows["curve"] == line.label], rates) for line in curves}
     table = pd.DataFrame(values).T

@@ -23,7 +23,10 @@ from workloads.jobs import Jobs
 
 
 def room_of(middle: list[int], table: int = 0) -> Room:
-    """Return the room of servers on which the embedding or the head takes the room of `table` blocks."""
+    """Return the room of servers.
+
+    The embedding and the head each take the room of `table` blocks.
+    """
     blocks = np.array(middle)
     return Room(blocks, blocks - table, blocks - table, blocks - 2 * table)
 
@@ -35,7 +38,7 @@ def test_greedy_pipelines_take_the_servers_in_their_order():
 
 
 def test_a_server_with_room_for_the_model_is_a_pipeline_by_itself():
-    """Check that the last such server comes first, and that the others form pipelines as ever."""
+    """Check that the last such server comes first."""
     assert greedy_pipelines(room_of([9, 8, 3, 4, 4]), 8) == [[1], [0], [2, 3, 4]]
 
 
@@ -47,7 +50,7 @@ def test_dynamic_programming_forms_two_pipelines_where_greed_forms_one():
 
 
 def best_score(middle: np.ndarray, blocks: int) -> float:
-    """Return the largest k²/s over all ways to assign s of the servers to k pipelines."""
+    """Return the largest k²/s over all assignments of servers to pipelines."""
     scores = [0.0]
     for count in range(1, middle.size + 1):
         for assigned in product(range(-1, count), repeat=middle.size):
@@ -103,7 +106,7 @@ def test_water_levels_are_equal_up_to_rounding():
 
 
 def test_a_pipeline_that_lacks_room_in_the_order_of_room_is_refused():
-    """Check two servers of 3 and 4 blocks for 7: the embedding costs a block only on the larger one."""
+    """Check an embedding that costs a block only on the larger server."""
     room = Room(np.array([3, 4]), np.array([3, 3]), np.array([3, 4]), np.array([3, 3]))
     assert greedy_pipelines(room, 7) == [[0, 1]]
     with pytest.raises(InfeasibleError, match=r"^total capacity 6 is less than the 7 blocks of the model: "):
@@ -111,7 +114,10 @@ def test_a_pipeline_that_lacks_room_in_the_order_of_room_is_refused():
 
 
 def test_servers_that_are_left_over_join_where_caches_are_smallest():
-    """Check caches of 6/3 = 2 GB for blocks 0 to 2 and 3/3 = 1 GB for blocks 3 to 5, then 1 GB more for 3 and 4."""
+    """Check two servers that join one after the other.
+
+    Caches have 6/3 = 2 GB for blocks 0 to 2 and 3/3 = 1 GB for blocks 3 to 5, then 1 GB more for blocks 3 and 4.
+    """
     placement = Placement([0, 3, 0, 0], [3, 3, 0, 0])
     join_lightest(room_of([3, 3, 2, 4]), np.array([6.0, 3.0, 2.0, 4.0]), placement, 6)
     assert placement.first_block.tolist() == [0, 3, 3, 5]
@@ -119,7 +125,7 @@ def test_servers_that_are_left_over_join_where_caches_are_smallest():
 
 
 def system_of(gpu_memory_gb: list[float], step_s: list[float]) -> System:
-    """Return servers for six blocks of 1 GB and an embedding of 0.002 GB a thousand tokens."""
+    """Return servers for six blocks of 1 GB and a small embedding."""
     count = len(gpu_memory_gb)
     block_s = np.column_stack([np.full(count, 0.1), np.zeros(count), np.array(step_s)])
     sheets = {"gpu_memory_gb": np.array(gpu_memory_gb), "gpu_tflops": np.ones(count)}
@@ -131,7 +137,7 @@ PLACEMENT = ParallaxPlacement(vocabulary=1000)
 
 
 def test_half_of_the_gpus_memory_holds_blocks():
-    """Check 6 GiB, of which half holds three blocks with the embedding beside them, and 7 GB of caches are too few."""
+    """Check that half of 6 GiB holds three blocks beside an embedding."""
     placement = PLACEMENT(system_of([6.0, 6.0], [1, 1]))
     assert placement.first_block.tolist() == [0, 3]
     assert placement.block_count.tolist() == [3, 3]
@@ -140,7 +146,7 @@ def test_half_of_the_gpus_memory_holds_blocks():
 
 
 def test_requests_take_the_fastest_pipeline_and_at_most_so_many():
-    """Check three requests that come together at two pipelines with room for one request each."""
+    """Check three requests at two pipelines with room for one each."""
     system = system_of([6.0, 6.0, 6.0, 6.0], [2, 2, 1, 1])
     layout = Parallax(PLACEMENT, most_requests=1).compose(system, np.random.default_rng(1))
     jobs = Jobs(np.array([0.0, 0.1, 0.2]), np.ones(3), np.array([[10.0, 5.0]] * 3), np.zeros(3))

@@ -12,7 +12,7 @@ from tests.support.oracles.instances import random_system, served_model
 
 
 def system_of(memory_gb: list[float], speeds: list[float], most_blocks: list[int] | None = None) -> System:
-    """Return servers for a model of six blocks of 1 GB, each with 0.1 GB for a job's cache."""
+    """Return servers for a model of six blocks of 1 GB."""
     count = len(memory_gb)
     times_s = np.full(count, 0.1), 1 / np.array(speeds)
     most = None if most_blocks is None else np.array(most_blocks)
@@ -21,14 +21,14 @@ def system_of(memory_gb: list[float], speeds: list[float], most_blocks: list[int
 
 
 def test_every_type_forms_as_many_pipelines_as_fit():
-    """Check three fast servers of 3 blocks, four slow ones of 3 blocks, and one of 5 blocks, which stays idle."""
+    """Check three fast servers, four slow ones and one that stays idle."""
     placement = separate(system_of([3.3, 3.3, 3.3, 3.3, 3.3, 3.3, 3.3, 5.5], [2, 1, 2, 1, 2, 1, 1, 1])).placement
     assert placement.first_block.tolist() == [0, 0, 2, 3, 4, 0, 3, 0]
     assert placement.block_count.tolist() == [2, 3, 2, 3, 2, 3, 3, 0]
 
 
 def test_the_tightest_server_of_a_pipeline_limits_its_jobs():
-    """Check shares of 1 and 2 blocks with 2.2 GB: one job's cache of 0.1 GB fits beside each of two blocks."""
+    """Check that one job's cache fits beside each of two blocks."""
     composition = separate(replace(system_of([2.25] * 5, [1] * 5), arrival_rate_per_s=0.01))
     assert composition.placement.block_count.tolist() == [1, 1, 1, 1, 2]
     assert [chain.capacity for chain in composition.chains] == [1]

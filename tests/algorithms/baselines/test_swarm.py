@@ -13,14 +13,14 @@ from tests.support.oracles.instances import random_system, served_model
 
 
 def system_of(memory_gb: list[float], block_s: list[float], blocks: int = 4) -> System:
-    """Return servers for blocks of 1 GB, each with 0.1 GB for a job's cache; jobs have no lengths."""
+    """Return servers for blocks of 1 GB; jobs have no lengths."""
     count = len(memory_gb)
     servers = Servers(np.array(memory_gb), np.full(count, 0.1), np.array(block_s), rtt_s=np.full((count, count), 0.1))
     return System(served_model(blocks), servers, 0.1)
 
 
 def test_the_fastest_servers_join_the_weakest_stage_first():
-    """Check speeds 1, 1, 1/2, 1/4: of equal servers the later one is dealt out first, as in Helix's code."""
+    """Check that of equal servers the later one comes first, as in Helix's code."""
     placement = swarm_placement(system_of([2.2] * 4, [1, 1, 2, 4]), None)
     assert placement.first_block.tolist() == [2, 0, 0, 2]
     assert placement.block_count.tolist() == [2, 2, 2, 2]
@@ -49,7 +49,7 @@ def test_stages_differ_by_at_most_the_server_that_came_last():
     ("blocks", "most", "stages"), [(80, [12, 7, 4], 20), (60, [18, 11, 7], 10), (60, [60, 0], 1), (7, [6, 6], 7)]
 )
 def test_the_fewest_stages_divide_the_blocks_and_fit_the_smallest_server(blocks, most, stages):
-    """Check Helix's numbers for its two models, servers without room for a block, and a prime number of blocks."""
+    """Check Helix's numbers, servers without room, and a prime number of blocks."""
     assert fewest_stages(blocks, np.array(most)) == stages
 
 
