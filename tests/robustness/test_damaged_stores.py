@@ -132,7 +132,7 @@ def test_the_same_command_repairs_a_store_of_which_every_file_is_damaged(copy, w
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::store.disk.files.StoreWarning")
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_the_same_command_repairs_random_damage(copy, whole, seed):
     folder, rng = copy(), np.random.default_rng(seed)
     for _ in range(rng.integers(1, 5)):
