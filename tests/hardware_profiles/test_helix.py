@@ -62,8 +62,6 @@ def test_bounds_and_whole_servers_are_those_of_the_published_code():
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_each_published_layout_has_chains_on_its_cluster(layout):
-    if PARTS.fullmatch(layout).group(1) == "geo24":
-        pytest.skip("needs a cluster with a table of links")
     by_memory = "separate" in layout or "pipeline" in layout
     draw = draw_of(layout, *(("cluster.hosting=memory",) if by_memory else ()))
     assert len(draw.layout) >= 1
