@@ -6,7 +6,7 @@ EXPERIMENTS ?= $(filter-out real_% model_limit $(BEYOND),$(basename $(notdir $(w
 # Experiments that are not about the paper: `make beyond`.
 BEYOND ?= scale exact_trust table1_steps interference_capacity interference_response interference_chunks \
 	interference_accuracy interference_best_c interference_dispatch interference_dispatch_trace \
-	optimality optimality_robustness helix
+	optimality optimality_robustness helix helix_published
 # Experiments with real runs on this machine's CPU: `make real`.
 REAL ?= real_vs_predicted model_limit real_vs_predicted_trace real_vs_steps real_dispatch
 PRECISION ?= full

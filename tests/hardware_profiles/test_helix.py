@@ -24,10 +24,14 @@ FLOWS = {
     "helix_single24_70b_helix": 1289.56,
     "helix_single24_70b_petals": 952.11,
     "helix_single24_70b_swarm": 757.85,
+    "helix_geo24_70b_helix": 1212.18,
     "helix_het42_70b_helix": 4137.55,
     "helix_single24_30b_helix": 1137,
     "helix_single24_30b_petals": 899,
     "helix_single24_30b_swarm": 890,
+    "helix_geo24_30b_helix": 1137,
+    "helix_geo24_30b_petals": 899,
+    "helix_geo24_30b_swarm": 890,
 }
 
 
