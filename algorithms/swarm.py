@@ -107,9 +107,9 @@ def stage_throughput(system: System, length: int) -> Floats:
 
 
 def prompt_s(system: System, placement: Placement) -> Floats:
-    """Return the time (J + 1, J + 1) of a prompt by node and server.
+    """Return the times of a prompt by node and server.
 
-    It is that of a mean prompt on its way and in the blocks of the server.
+    They are (J + 1, J + 1), those of a mean prompt on its way and in the blocks of the server.
 
     The last row is the orchestrator; the last column, the way back, is not used.
     """
