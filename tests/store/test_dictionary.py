@@ -30,6 +30,7 @@ FURTHER = (
     ("evaluator=cost", "evaluator.stage=simulate", "algorithm=petals", "demand.per_s=0.01"),
     ("evaluator=computation_profile", *MEASURED_HERE),
     ("evaluator=communication_profile", *MEASURED_HERE),
+    ("evaluator=published", "evaluator.layout=helix_pipeline_t4_70b"),
 )
 PHYSICAL = ("s", "1/s", "GB", "J")
 METRICS = metric_meanings()
