@@ -71,9 +71,8 @@ SMALLER = {
         "evaluator=simulation,maxflow,planning",
     ),
     "helix_published": (
-        "evaluator=published,maxflow,simulation",
-        "algorithm.file=helix_pipeline_a100_30b,helix_single24_30b_swarm",
-        "workload.job_count=40",
+        *("cluster=helix_single24", "cluster.hosting=stated", "model=llama1_30b", "demand.per_s=0.1"),
+        *("algorithm.file=helix_single24_30b_swarm,helix_single24_30b_helix", "evaluator=published,maxflow"),
     ),
     "optimality": ("cluster=mixed", "cluster.server_count=24", "demand.load=0.5"),
     "optimality_robustness": ("workload=poisson_constant,gamma", "demand.load=0.5", "workload.job_count=500"),

@@ -31,6 +31,7 @@ FURTHER = (
     ("evaluator=maxflow", "algorithm=helix", "algorithm.placement.most_nodes=1"),
     ("evaluator=computation_profile", *MEASURED_HERE),
     ("evaluator=communication_profile", *MEASURED_HERE),
+    ("evaluator=published", "evaluator.layout=helix_pipeline_t4_70b"),
 )
 PHYSICAL = ("s", "1/s", "GB", "J")
 METRICS = metric_meanings()
