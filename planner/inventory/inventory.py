@@ -44,7 +44,7 @@ class Inventory:
             tuple(servers.name(j) for j in members),
             None if orchestrator_rtt_s is None else orchestrator_rtt_s[members],
             None if rtt_s is None else rtt_s[np.ix_(members, members)],
-            tuple(servers.batch_curves[j] for j in members) if servers.batch_curves else (),
+            batch_curves=tuple(servers.batch_curves[j] for j in members) if servers.batch_curves else (),
             gpu_memory_gb=servers.gpu_memory_gb[members],
             gpu_tflops=servers.gpu_tflops[members],
         )
