@@ -83,8 +83,8 @@ LOOKS: dict[str, Look] = {
     "swarm_chains": {"color": COLOURS[2], "marker": "p", "markersize": 7, **HOLLOW},
     "parallax": {"color": COLOURS[4], "marker": ">", "linestyle": (0, (3, 1, 1, 1))},
     "parallax_chains": {"color": COLOURS[4], "marker": ">", "markersize": 7, **HOLLOW},
-    "published_helix": {"color": COLOURS[8], "marker": "H", "markersize": 6, "linestyle": "-"},
-    "published_helix_chains": {"color": COLOURS[8], "marker": "H", "markersize": 7, **HOLLOW},
+    "published_helix": {"color": COLOURS[5], "marker": "H", "markersize": 6, "linestyle": "-"},
+    "published_helix_chains": {"color": COLOURS[5], "marker": "H", "markersize": 7, **HOLLOW},
     "helix": {"color": COLOURS[8], "marker": "h", "markersize": 6, "linestyle": (0, (7, 2))},
     "petals_block_cap": {"color": COLOURS[4], "marker": "*", "markersize": 7, "linestyle": "-."},
 }

@@ -50,7 +50,7 @@ def draw(results: Results, labels: Labels) -> Figure:
         line, column = divmod(number, columns)
         above, below = (frames[(2 * line + part) * columns + column] for part in (0, 1))
         if number < len(panels):
-            _draw_responses(above, panels[number], curves, panels[number].title(labels))
+            _draw_responses(above, panels[number], curves, "\n".join(panels[number].title(labels).split(", ", 1)))
             _draw_tokens(below, panels[number], curves, names=column == 0)
         else:
             above.remove()
