@@ -1,11 +1,12 @@
 """Parallax: layers by water filling, and each request on the path that is fastest now (GradientHQ, commit 162354a)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
+from algorithms.forwarding import ForwardingScheme
 from algorithms.placement.parallax import ParallaxPlacement, data_sheets
 from algorithms.placement.petals import GIB_IN_GB
 from algorithms.routing.links import Links, RoutedComposition, exits_s, legal_links
@@ -20,7 +21,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Parallax:
+class Parallax(ForwardingScheme):
     """Parallax's placement, and its router by dynamic programming over the layers.
 
     A hop costs the round trip between the servers, the time of one decoding step in one block of the server, and
@@ -36,7 +37,7 @@ class Parallax:
     most_requests: int = 16
     load_s: float = 5e-5
     dispatch: Dispatch | None = None
-    forwarding: Forwarding = "direct"
+    forwarding: Forwarding = field(default="direct", kw_only=True)
 
     def __post_init__(self) -> None:
         require_one_of(WAITING, waiting=self.waiting)
@@ -50,7 +51,7 @@ class Parallax:
 
     def compose(self, system: System, rng: np.random.Generator) -> Composition | RoutedComposition:
         """Return the placement with Parallax's router or as chains; nothing is random."""
-        system = replace(system, forwarding=self.forwarding)
+        system = self.forwarded(system)
         placement = self.placement(system)
         placement.check(system)
         if self.dispatch is not None:

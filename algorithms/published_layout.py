@@ -2,22 +2,22 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from algorithms.allocation.gca import gca
 from algorithms.dispatch.jffc import JFFC
+from algorithms.forwarding import ForwardingScheme
 from system import Composition, InputError, NotApplicableError, Placement, System
 from system.checks import echo, require
 from system.dispatch import Dispatch
-from system.system import Forwarding
 
 RANGE = re.compile(r"\s*([0-9]{1,9})\s*:\s*([0-9]{1,9})\s*")
 
 
 @dataclass(frozen=True)
-class PublishedLayout:
+class PublishedLayout(ForwardingScheme):
     """Servers with the blocks of a file; GCA forms the chains, and the policy dispatches the jobs.
 
     `ranges` maps names of servers to ranges such as "0:18", for blocks 0 to 17. Servers that it does not name host
@@ -26,7 +26,6 @@ class PublishedLayout:
 
     ranges: Mapping[str, str]
     dispatch: Dispatch = JFFC
-    forwarding: Forwarding = "hub"
     file: str | None = None
 
     def __post_init__(self) -> None:
@@ -51,10 +50,6 @@ class PublishedLayout:
     def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator) -> Placement:
         """Return the published placement, as a part of a scheme; raise as `compose` does."""
         return self.placement(system)
-
-    def forwarded(self, system: System) -> System:
-        """Return a system with the forwarding of this scheme."""
-        return replace(system, forwarding=self.forwarding)
 
     def placement(self, system: System) -> Placement:
         """Return the published placement of a system; raise as `compose` does."""

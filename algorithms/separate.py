@@ -1,12 +1,13 @@
 """Separate pipelines: each type of server hosts the model by itself, as in the comparison of Helix (ASPLOS 2025)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.dispatch.jffc import JFFC
+from algorithms.forwarding import ForwardingScheme
 from algorithms.placement.reservation import reserving_block_count
 from system import Composition, InfeasibleError, Placement, System
 from system.dispatch import Dispatch
@@ -16,7 +17,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Separate:
+class Separate(ForwardingScheme):
     """Pipelines of equal servers; each is a chain, to which the policy dispatches the jobs.
 
     Helix forms one pipeline of each type. Here there are as many as fit, and every server keeps the memory of a job's
@@ -24,7 +25,7 @@ class Separate:
     """
 
     dispatch: Dispatch = JFFC
-    forwarding: Forwarding = "direct"
+    forwarding: Forwarding = field(default="direct", kw_only=True)
 
     @property
     def deterministic(self) -> bool:
@@ -33,7 +34,7 @@ class Separate:
 
     def compose(self, system: System, rng: np.random.Generator) -> Composition:
         """Return the pipelines as chains under the policy; nothing is random."""
-        return separate(replace(system, forwarding=self.forwarding)).under(self.dispatch)
+        return separate(self.forwarded(system)).under(self.dispatch)
 
 
 def separate(system: System) -> Composition:

@@ -5,12 +5,13 @@ A request picks a server of each next stage by its priority. The priority of a s
 moving average of the time that requests take there, and the server with the least is next (App. C of SWARM).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
+from algorithms.forwarding import ForwardingScheme
 from algorithms.placement.reservation import reserving_block_count
 from algorithms.routing.links import RoutedComposition
 from algorithms.routing.weighted import weighted_routes
@@ -27,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Swarm:
+class Swarm(ForwardingScheme):
     """Equal stages with equal throughputs; requests go from stage to stage by the priorities of servers.
 
     `stages` is a number that divides the blocks; None takes the fewest for which every server can host a stage. Servers
@@ -39,7 +40,7 @@ class Swarm:
 
     stages: int | None = None
     dispatch: Dispatch | None = None
-    forwarding: Forwarding = "direct"
+    forwarding: Forwarding = field(default="direct", kw_only=True)
 
     def __post_init__(self) -> None:
         if self.stages is not None:
@@ -52,7 +53,7 @@ class Swarm:
 
     def compose(self, system: System, rng: np.random.Generator) -> Composition | RoutedComposition:
         """Return the stages with SWARM's rule or as chains; nothing is random."""
-        system = replace(system, forwarding=self.forwarding)
+        system = self.forwarded(system)
         placement = swarm_placement(system, self.stages)
         if self.dispatch is not None:
             return gca(system, placement).under(self.dispatch)

@@ -1,24 +1,23 @@
 """The complete scheme of Helix."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from algorithms.forwarding import ForwardingScheme
 from algorithms.routing.links import RoutedComposition
 from algorithms.routing.weighted import weighted_routes
 from system import InfeasibleError, Placement, System
-from system.checks import require_boolean, require_one_of
+from system.checks import require_boolean
 from system.random_streams import is_deterministic
 from system.routing import FlowRouting
 from system.system import Forwarding
 from system.token_flow import max_flow
 
-FORWARDINGS = ("hub", "direct")
-
 
 @dataclass(frozen=True)
-class Helix:
+class Helix(ForwardingScheme):
     """A placement, and routes by interleaved weighted round robin over its largest flow of tokens.
 
     `placement` is Helix's program or any other placement. `high_water` and `least_share` are those of
@@ -30,11 +29,10 @@ class Helix:
     partial: bool = True
     high_water: float = 0.9
     least_share: float = 0.05
-    forwarding: Forwarding = "direct"
+    forwarding: Forwarding = field(default="direct", kw_only=True)
 
     def __post_init__(self) -> None:
         require_boolean(partial=self.partial)
-        require_one_of(FORWARDINGS, forwarding=self.forwarding)
         FlowRouting(np.ones(1), self.high_water, self.least_share)
 
     @property
@@ -48,7 +46,7 @@ class Helix:
         Raises `InfeasibleError` if no tokens flow through all blocks, and `NotApplicableError` if the network does not
         know the times between servers.
         """
-        system = replace(system, forwarding=self.forwarding)
+        system = self.forwarded(system)
         placement = self.placement(system, 1, rng)
         flow = max_flow(system, placement, self.partial)
         if flow.tokens_per_s == 0:

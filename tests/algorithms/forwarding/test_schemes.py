@@ -24,7 +24,7 @@ from evaluators.queueing.floor import response_floor_s
 from evaluators.queueing.prefixes.means import prefix_means
 from evaluators.simulation import simulate_layout
 from system import Composition, InfeasibleError, NotApplicableError, Placement, Servers, System
-from tests.algorithms.test_contracts import names, scheme_of
+from tests.algorithms.test_contracts import SCHEMES, scheme_of
 from tests.support.oracles.forwarding.messages import direct_path_s, linked_system
 from tests.support.oracles.instances import poisson_jobs, random_placement, served_model
 from tests.support.oracles.routed_simulation import paths
@@ -32,6 +32,7 @@ from tests.support.project import case_of
 
 JOB = (1.0, 200.0, 20.0)
 NO_SETTINGS = np.empty(0)
+MADE_FOR_DIRECT = ("helix", "parallax", "separate", "swarm")  # schemes of systems that send straight to the next server
 
 
 def alone(count, job=JOB):
@@ -50,10 +51,10 @@ def composed(rng, scheme, servers=8):
             continue
 
 
-@pytest.mark.parametrize("name", names("algorithm"))
+@pytest.mark.parametrize("name", SCHEMES)
 def test_every_scheme_takes_the_forwarding_that_its_configuration_states(name):
     scheme = scheme_of(name)
-    assert scheme.forwarding == "hub"
+    assert scheme.forwarding == ("direct" if name.startswith(MADE_FOR_DIRECT) else "hub")
     direct = replace(scheme, forwarding="direct")
     if getattr(direct, "session_rule", "") == "published_code":
         with pytest.raises(
