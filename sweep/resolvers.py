@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from hardware_profiles import profile
-from hardware_profiles.listed.cluster import listed_profiles, read_list
+from hardware_profiles.listed.cluster import gpus_of, listed_profiles, read_list
 from hardware_profiles.listed.layouts import published_for, read_layout, read_measurements
 from hardware_profiles.listed.link_rows import read_links
 from system.checks import require
@@ -47,9 +47,16 @@ def _listed(file: str | None, key: str) -> Any:
     return _merged(key, read_list(file)[key])
 
 
+@cache
+def _packaged_links(name: str) -> Any:
+    """Return links of this project, made once for all points: a matrix has hundreds of rows."""
+    return _merged("links", read_links(name))
+
+
 def _links(name: str) -> Any:
-    """Return the rows of a file of links."""
-    return _merged("links", read_links(str(name)))
+    """Return the rows of a file of links, which may change where it is one's own."""
+    own = str(name).endswith(".csv")
+    return _merged("links", read_links(str(name))) if own else _packaged_links(str(name))
 
 
 def _layout(name: str) -> DictConfig:
@@ -62,9 +69,17 @@ def _measurements(layout: str) -> DictConfig:
     return _merged("measured", read_measurements(str(layout)))
 
 
+@cache
+def _packaged_profiles(gpus: tuple[str, ...]) -> DictConfig:
+    """Return profiles of this project, made once for all points as `_read_profile` does."""
+    return _merged("profiles", listed_profiles([{"gpu": gpu} for gpu in gpus]))
+
+
 def _profiles(servers: Any, file: str | None) -> DictConfig:
-    """Return the profiles of the GPUs that listed servers name."""
-    return _merged("profiles", listed_profiles(servers, file))
+    """Return the profiles of the GPUs that listed servers name, own files read anew."""
+    gpus = gpus_of(servers)
+    own = any(gpu.endswith(".yaml") for gpu in gpus)
+    return _merged("profiles", listed_profiles(servers, file)) if own else _packaged_profiles(gpus)
 
 
 def _sha256(file: str | None) -> str:

@@ -82,14 +82,18 @@ def read_list(file: str | None) -> dict[str, Any]:
     return {**fields, "prefill_overhead_s": once_s, "token_overhead_s": token_s}
 
 
+def gpus_of(servers: Any) -> tuple[str, ...]:
+    """Return the names of the GPUs of listed servers, each once."""
+    is_list = isinstance(servers, Sequence) and not isinstance(servers, str)
+    require(is_list, "cluster.servers", servers, "must be a list of servers, each with a gpu and an rtt_ms")
+    named = [server for server in servers if isinstance(server, Mapping) and server.get("gpu") is not None]
+    return tuple(dict.fromkeys(str(server["gpu"]) for server in named))
+
+
 def listed_profiles(servers: Any, file: str | None = None) -> dict[str, Any]:
     """Return the profile of each GPU that servers name.
 
     They are mappings for `instantiate`. A name such as "measured.yaml" is that of a file in the folder of the list.
     """
-    is_list = isinstance(servers, Sequence) and not isinstance(servers, str)
-    require(is_list, "cluster.servers", servers, "must be a list of servers, each with a gpu and an rtt_ms")
-    named = [server for server in servers if isinstance(server, Mapping) and server.get("gpu") is not None]
-    names = dict.fromkeys(str(server["gpu"]) for server in named)
     folder = Path(file).parent if file else Path()
-    return {name: profile_fields(name, folder) for name in names}
+    return {name: profile_fields(name, folder) for name in gpus_of(servers)}
