@@ -30,7 +30,7 @@ ACROSS = 3  # panels beside each other
 COLUMNS = 4  # of the legend
 NOTE = (
     "means of {draws} draws of requests with 95 % intervals; a curve ends where the scheme is unstable;\n"
-    "bars: hollow is the largest flow, full is a simulation in which requests always wait"
+    "bars: hollow is the largest flow, full is where requests always wait; –: no layout, or not compared"
 )
 INTRODUCTION = (
     "Mean response times by the rate, output tokens per second by the largest flow and by a simulation in which\n"
@@ -94,7 +94,7 @@ def _draw_tokens(axes: Axes, panel: Panel, curves: Sequence[Curve], names: bool)
         axes.barh(number - 0.2, flow, 0.36, facecolor="none", edgecolor=colour)
         axes.barh(number + 0.2, saturated, 0.36, facecolor=colour, edgecolor=colour)
         if pd.isna(flow) and pd.isna(saturated):
-            axes.text(0, number, " no layout", va="center", fontsize="x-small", color=colour)
+            axes.text(0, number, f" {MISSING}", va="center", fontsize="x-small", color=colour)
     axes.set_yticks(range(len(curves)), [line.label for line in curves] if names else [""] * len(curves))
     axes.invert_yaxis()
     axes.set(xlabel="output tokens/s", ylabel="scheme")
