@@ -54,7 +54,8 @@ def test_runs_are_stable_below_the_rate_and_unstable_above(service):
 def test_utilisation_of_servers_is_reported_where_it_is_known():
     draw = draw_of("network=local", "cluster=local_pair", "model=tiny_llama", "workload=drawn_lengths", "service=steps")
     rows = draw.case.evaluator(draw, 0)
-    assert {row.metric for row in rows} == {"saturation_rate_per_s", "total_rate_per_s", "server_utilisation"}
+    rates = {"saturation_rate_per_s", "saturation_output_tokens_per_s", "total_rate_per_s"}
+    assert {row.metric for row in rows} == rates | {"server_utilisation"}
     assert all(0 < row.value <= 1 for row in rows if row.metric == "server_utilisation")
 
 
@@ -68,7 +69,8 @@ def test_departures_are_counted_from_the_warm_up_to_the_last_start():
 
 
 def test_routes_have_a_rate_but_no_total_rate():
-    assert set(measured(draw_of("algorithm=petals", jobs=500))) == {"saturation_rate_per_s"}
+    rates = {"saturation_rate_per_s", "saturation_output_tokens_per_s"}
+    assert set(measured(draw_of("algorithm=petals", jobs=500))) == rates
 
 
 def test_queues_of_single_chains_are_refused():
