@@ -49,12 +49,15 @@ def _listed(file: str | None, key: str) -> Any:
 
 @cache
 def _packaged_links(name: str) -> Any:
-    """Return links of this project, made once for all points: a matrix has hundreds of rows."""
+    """Return links of this project, made once for all points.
+
+    A matrix of links has hundreds of rows.
+    """
     return _merged("links", read_links(name))
 
 
 def _links(name: str) -> Any:
-    """Return the rows of a file of links, which may change where it is one's own."""
+    """Return the rows of a file of links; own files are read anew."""
     own = str(name).endswith(".csv")
     return _merged("links", read_links(str(name))) if own else _packaged_links(str(name))
 

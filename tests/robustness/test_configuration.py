@@ -75,6 +75,6 @@ def test_any_value_in_any_place_is_a_case_or_a_sentence():
 @pytest.mark.parametrize("words", sorted(composed()), ids=" ".join)
 def test_a_value_in_every_place_is_a_case_or_a_sentence(words):
     rng = random.Random(" ".join(words))
-    places = list(places_below(case(words)))
-    for path in places if len(places) <= MOST or "helix_" not in " ".join(words) else rng.sample(places, MOST):
+    paths = list(places_below(case(words)))
+    for path in paths if len(paths) <= MOST or "helix_" not in " ".join(words) else rng.sample(paths, MOST):
         check(words, path, rng.choice(VALUES))
