@@ -9,7 +9,7 @@ from algorithms.allocation.gca import gca
 from algorithms.forwarding import ForwardingScheme
 from algorithms.placement.parallax import ParallaxPlacement, data_sheets
 from algorithms.placement.petals import GIB_IN_GB
-from algorithms.routing.links import Links, RoutedComposition, exits_s, legal_links
+from algorithms.routing.links import RoutedComposition, exits_s, leading_hops, legal_links
 from algorithms.routing.parallax import load_delay
 from system import Composition, InfeasibleError, NotApplicableError, Placement, System
 from system.checks import require_count, require_not_negative, require_one_of
@@ -71,11 +71,13 @@ class Parallax(ForwardingScheme):
         is_whole = links.blocks == placement.block_count[links.target]
         step_s = servers.block_s[links.target, 2]
         cost_s = np.where(is_whole, rtt_s[links.source, links.target] + step_s, np.inf)
-        if not leads_to_end(links, cost_s, placement.end_block == system.model.block_count):
+        exit_s = exits_s(system, placement, 0.0)
+        leading = leading_hops(links.source, links.target, np.isfinite(cost_s), np.isfinite(exit_s))
+        if not leading[links.source == len(servers)].any():
             raise InfeasibleError("no path: a server of each pipeline lacks cache for one job; raise cache_share")
         requests = np.minimum(self.most_requests, slots // np.maximum(placement.block_count, 1))
         rule = Routing(load_delay, self.waiting, settings=np.append(requests, self.load_s))
-        return RoutedComposition(system, placement, slots, links, cost_s, exits_s(system, placement, 0.0), rule)
+        return RoutedComposition(system, placement, slots, links, cost_s, exit_s, rule)
 
     def slots(self, system: System, placement: Placement) -> Ints:
         """Return (J,) the cache slots in the GPUs' share for caches, if they fit."""
@@ -83,14 +85,3 @@ class Parallax(ForwardingScheme):
         share_gb = gpu_gb * GIB_IN_GB * self.placement.cache_share
         shared = (share_gb // system.model.cache_memory_gb).astype(np.int64)
         return np.minimum(placement.cache_slots(system), shared)
-
-
-def leads_to_end(links: Links, cost_s: NDArray[np.float64], ends: NDArray[np.bool_]) -> bool:
-    """Return whether hops of finite cost lead from the orchestrator to the last block.
-
-    Hops from sources with more blocks done come first.
-    """
-    leads = np.append(ends, False)
-    for source, target, usable in zip(links.source, links.target, np.isfinite(cost_s), strict=True):
-        leads[source] |= usable and leads[target]
-    return bool(leads[-1])

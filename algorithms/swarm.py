@@ -119,7 +119,7 @@ def prompt_s(system: System, placement: Placement) -> Floats:
     visit_s = servers.communication_s @ prompt
     way_s = np.tile(visit_s, (len(servers) + 1, 1))
     if system.forwarding == "direct":
-        way_s[:-1] = servers.crossing_coefficients_s(*np.indices((len(servers),) * 2)) @ prompt
+        way_s[:-1] = servers.all_crossing_coefficients_s() @ prompt
         way_s[-1] = visit_s / 2
     times_s = np.ones((len(servers) + 1,) * 2)
     times_s[:, :-1] = np.maximum(way_s + compute_s, SMALLEST)

@@ -108,11 +108,9 @@ class Servers:
                 blocks = whole_vector(name, getattr(self, name), minimum=int(name == "most_blocks"))
                 require(blocks.shape == (count,), name, f"array of shape {blocks.shape}", f"must have shape ({count},)")
                 object.__setattr__(self, name, blocks)
-        if self.orchestrator_rtt_s is not None:
-            shape = np.shape(self.orchestrator_rtt_s)
-            require(shape == (count,), "orchestrator_rtt_s", f"array of shape {shape}", f"must have shape ({count},)")
-        matrices = {"rtt_s": (count, count), "overhead_s": (count, 3), "activation_s": (count, count)}
-        for name, expected in matrices.items():
+        pairs = (count, count)
+        shapes = {"orchestrator_rtt_s": (count,), "rtt_s": pairs, "overhead_s": (count, 3), "activation_s": pairs}
+        for name, expected in shapes.items():
             if getattr(self, name) is not None:
                 shape = np.shape(getattr(self, name))
                 require(shape == expected, name, f"array of shape {shape}", f"must have shape {expected}")
@@ -166,3 +164,7 @@ class Servers:
         if self.overhead_s is not None:
             crossing_s += (self.overhead_s[source] + self.overhead_s[target]) / 2
         return crossing_s
+
+    def all_crossing_coefficients_s(self) -> NDArray[np.float64]:
+        """Return (J, J, 3) the time coefficients of crossings between any two servers."""
+        return self.crossing_coefficients_s(*np.indices((len(self),) * 2))

@@ -56,7 +56,7 @@ class System:
         """
         if self.forwarding == "hub" or len(self.servers) == 1:
             return self.servers.communication_s @ np.asarray(self.mean_job)
-        crossing_s = self.servers.crossing_coefficients_s(*np.indices((len(self.servers),) * 2))
+        crossing_s = self.servers.all_crossing_coefficients_s()
         both_s = (crossing_s + crossing_s.transpose(1, 0, 2)) @ np.asarray(self.mean_job) / 2
         np.fill_diagonal(both_s, 0.0)
         return both_s.sum(axis=1) / (len(self.servers) - 1)

@@ -86,8 +86,7 @@ def _direct_times_s(system: System) -> tuple[Floats, Floats]:
     end_s = servers.communication_s @ mean_job / 2
     if system.forwarding == "hub":
         return end_s, np.empty((0, 0))
-    source, target = np.indices((len(servers), len(servers)))
-    return end_s, np.ascontiguousarray(servers.crossing_coefficients_s(source, target) @ mean_job)
+    return end_s, np.ascontiguousarray(servers.all_crossing_coefficients_s() @ mean_job)
 
 
 def empty_state(server_count: int) -> State:

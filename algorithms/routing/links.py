@@ -86,6 +86,21 @@ def hop_times_s(system: System, links: Links, is_exit: NDArray[np.bool_]) -> Flo
     return hop_coefficients_s(system, links, is_exit) @ np.asarray(system.mean_job)
 
 
+def leading_hops(
+    source: Ints, target: Ints, usable: NDArray[np.bool_], is_exit: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return (n,) which usable hops lead to the last block.
+
+    `is_exit` (J,) says whether paths end at a server. Hops are in the order of `Links`, so one pass suffices.
+    """
+    leads = np.append(is_exit, False)
+    leading = np.zeros(source.size, dtype=np.bool_)
+    for n in range(source.size):
+        leading[n] = usable[n] and leads[target[n]]
+        leads[source[n]] |= leading[n]
+    return leading
+
+
 def _reached(legal: NDArray[np.bool_], done: Ints) -> NDArray[np.bool_]:
     """Return (J + 1,) whether a path from the orchestrator reaches each node.
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.routing.links import RoutedComposition, exits_s, legal_links
+from algorithms.routing.links import RoutedComposition, exits_s, hop_times_s, leading_hops, legal_links
 from system import InfeasibleError, Placement, System
 from system.checks import floor_with_slack, require
 from system.code.compiler import compiled
@@ -64,8 +64,9 @@ def weighted_routes(system: System, placement: Placement, rule: FlowRouting) -> 
     require(shape in ((count,), (count + 1, count + 1)), "weights", f"array of shape {shape}", remedy)
     slots = placement.cache_slots(system)
     links = legal_links(placement, slots, system.model.block_count)
-    cost_s = system.communication_s[links.target] + system.block_s[links.target] * links.blocks
-    routes = RoutedComposition(system, placement, slots, links, cost_s, exits_s(system, placement, 0.0), rule)
+    exit_s = exits_s(system, placement, 0.0)
+    cost_s = hop_times_s(system, links, np.isfinite(exit_s))
+    routes = RoutedComposition(system, placement, slots, links, cost_s, exit_s, rule)
     usable_weights(routes, rule)
     return routes
 
@@ -79,16 +80,13 @@ def usable_weights(routes: RoutedComposition, rule: FlowRouting) -> Floats:
     source, target, _ = routes.links
     hosted = routes.placement.block_count
     weights = np.where((least_free(routes, rule) + hosted > routes.slots)[target], 0.0, rule.weights_of(source, target))
-    leads = np.append(np.isfinite(routes.exit_s), False)
-    for n in range(target.size):  # hops from nodes with more blocks done come first
-        weights[n] *= leads[target[n]]
-        leads[source[n]] |= weights[n] > 0
-    if not leads[-1]:
+    leading = leading_hops(source, target, weights > 0, np.isfinite(routes.exit_s))
+    if not leading[source == hosted.size].any():
         raise InfeasibleError(
             f"no path: every path has a hop of weight 0, or a server whose blocks for one job exceed the share "
             f"{rule.high_water:g} of its cache slots; host fewer blocks or raise high_water"
         )
-    return weights
+    return np.where(leading, weights, 0.0)
 
 
 def least_free(routes: RoutedComposition, rule: FlowRouting) -> Ints:

@@ -6,6 +6,7 @@ import numpy as np
 from numba import boolean, float64, int64, types
 from numpy.typing import NDArray
 
+from algorithms.routing.links import leading_hops
 from evaluators.admission.heap import HEAP, Heap, empty_heap
 
 Ints = NDArray[np.int64]
@@ -245,9 +246,6 @@ def drop_dead_ends(graph: Graph) -> bool:
 
     Delays do not matter.
     """
-    leads = np.append(np.isfinite(graph.exit_s), False)
-    for n, (source, target) in enumerate(zip(graph.source, graph.target, strict=True)):
-        if not leads[target]:
-            graph.cost_s[n] = np.inf
-        leads[source] |= np.isfinite(graph.cost_s[n])
-    return bool(leads[-1])
+    leading = leading_hops(graph.source, graph.target, np.isfinite(graph.cost_s), np.isfinite(graph.exit_s))
+    graph.cost_s[~leading] = np.inf
+    return bool(leading[graph.source == graph.exit_s.size].any())

@@ -171,7 +171,7 @@ def _crossings_s(system: System) -> Floats:
         return np.zeros((0, 0, 3))
     half_s = np.pad(system.servers.communication_s, ((0, 1), (0, 0))) / 2
     crossings_s = half_s[:, None] + half_s
-    crossings_s[:-1, :-1] = system.servers.crossing_coefficients_s(*np.indices((len(system.servers),) * 2))
+    crossings_s[:-1, :-1] = system.servers.all_crossing_coefficients_s()
     return crossings_s
 
 
