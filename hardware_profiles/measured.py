@@ -89,13 +89,16 @@ def _require_rows(field: str, rows: Rows, columns: Sequence[str]) -> None:
 def _require_hosting(field: str, facts: Any) -> None:
     """Raise `InputError` unless statements of what a server hosts are numbers above 0."""
     require_mapping(field, facts)
-    require_one_of(HOSTING, **{f"a key of {field}": str(key) for key in facts if key not in HOSTING})
-    for key in ("most_blocks", "typical_blocks"):
-        require_count(BLOCKS, **{f"{field}.{key}": facts[key]} if key in facts else {})
-    require_positive(**{f"{field}.free_memory_gb": facts[HOSTING[0]]} if HOSTING[0] in facts else {})
-    tokens = facts.get("cache_tokens", [1])
-    valid = isinstance(tokens, Sequence) and len(tokens) > 0 and all(is_finite_number(n) and n > 0 for n in tokens)
-    require(valid, f"{field}.cache_tokens", tokens, "must be the tokens whose cache fits beside 1, 2, ... blocks")
+    for key, value in facts.items():
+        require_one_of(HOSTING, **{f"a key of {field}": str(key)})
+        name = f"{field}.{key}"
+        if key == "cache_tokens":
+            valid = isinstance(value, Sequence) and len(value) > 0 and all(is_finite_number(n) and n > 0 for n in value)
+            require(valid, name, value, "must be the tokens whose cache fits beside 1, 2, ... blocks")
+        elif key == "free_memory_gb":
+            require_positive(**{name: value})
+        else:
+            require_count(BLOCKS, **{name: value})
 
 
 # The check of one model's entry, for each field of a profile that maps models to measurements.

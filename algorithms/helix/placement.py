@@ -89,13 +89,14 @@ class HelixMilp:
 
         Raises `InfeasibleError` if no tokens can flow through all blocks, or none were found to.
         """
-        best = self._start(system)
-        cluster = self._cluster(system, best.flow if best else None)
+        rates = tokens_per_s(system)
+        best = self._start(system, rates)
+        cluster = self._cluster(system, rates, best.flow if best else None)
         bound = compute_bound_tokens_per_s(system)
         _check_blocks(cluster)
         solved = solve(cluster, Effort(self.time_limit_s, self.most_nodes, self.relative_gap), best)
         if solved.placement is not None:
-            flow = max_flow(system, solved.placement, self.partial)
+            flow = max_flow(system, solved.placement, self.partial, rates)
             if best is None or flow.tokens_per_s * WORSE > best.flow.tokens_per_s:
                 best = Best(solved.placement, flow)
         if best is None or best.flow.tokens_per_s == 0:
@@ -108,20 +109,20 @@ class HelixMilp:
         ranges = best.placement.first_block, best.placement.block_count
         return FlowPlacement(*ranges, flow_tokens_per_s=flow_per_s, bound_tokens_per_s=bound)
 
-    def _start(self, system: System) -> Best | None:
+    def _start(self, system: System, rates: NDArray[np.float64]) -> Best | None:
         """Return the best of the known placements, the first of equals.
 
         None if no tokens flow through any of them.
         """
         best = None
         for placement in _known_placements(system, self.starts):
-            flow = max_flow(system, placement, self.partial)
+            flow = max_flow(system, placement, self.partial, rates)
             if flow.tokens_per_s > (best.flow.tokens_per_s if best else 0.0):
                 best = Best(placement, flow)
         return best
 
-    def _cluster(self, system: System, flow: Flow | None) -> Cluster:
-        rates, links = tokens_per_s(system), link_tokens_per_s(system)
+    def _cluster(self, system: System, rates: NDArray[np.float64], flow: Flow | None) -> Cluster:
+        links = link_tokens_per_s(system)
         if system.forwarding == "hub":
             rates = np.minimum(rates, links[:-1, -1:])
         kept = self._kept_links(system, links)

@@ -48,18 +48,20 @@ def link_tokens_per_s(system: System) -> Floats:
     return table
 
 
-def max_flow(system: System, placement: Placement, partial: bool = True) -> Flow:
+def max_flow(system: System, placement: Placement, partial: bool = True, rates: Floats | None = None) -> Flow:
     """Return the largest flow of tokens/s through a placement.
 
     A token may go from server i to server j if j hosts the block that comes after those of i, and more than i does.
     With `partial`, j then runs the rest of its blocks; without, j must begin with that block. A token that passes a
-    server uses it as if it ran all blocks that the server hosts. The flow is that of a linear program.
+    server uses it as if it ran all blocks that the server hosts. The flow is that of a linear program. `rates` are
+    those of `tokens_per_s`, for callers that look at many placements of a system.
     """
     placement.check(system)
     joined = _joined(placement, system.model.block_count, partial)
     source, target = np.nonzero(joined)
     count = len(system.servers)
-    capacity = np.take_along_axis(tokens_per_s(system), placement.block_count[:, None], axis=1)[:, 0]
+    rates = tokens_per_s(system) if rates is None else rates
+    capacity = np.take_along_axis(rates, placement.block_count[:, None], axis=1)[:, 0]
     links = link_tokens_per_s(system)
     if system.forwarding == "hub":
         capacity = np.minimum(capacity, links[:-1, -1])
