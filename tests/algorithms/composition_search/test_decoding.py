@@ -14,7 +14,7 @@ from algorithms.placement.gbp_cr import GbpCr
 from evaluators.queueing import exact
 from evaluators.queueing.prefixes.means import prefix_means
 from system import Composition, InfeasibleError, Placement, System
-from tests.support.oracles.instances import random_placement, random_system
+from tests.support.oracles.instances import random_allocations, random_placement, random_system
 
 NO_SETTINGS = np.empty(0)
 
@@ -78,13 +78,7 @@ def test_any_placement_gives_the_chains_of_gca():
 
 def test_a_value_is_the_least_exact_mean_of_any_prefix():
     rng, compared = np.random.default_rng(3), 0
-    for _ in range(60):
-        system = random_system(rng, 15)
-        placement = random_placement(rng, system)
-        try:
-            composition = gca(system, placement)
-        except InfeasibleError:
-            continue
+    for system, placement, composition in random_allocations(rng, lambda rng: random_system(rng, 15), 60):
         rate = float(rng.uniform(0.1, 0.95)) * composition.total_rate_per_s
         value, _ = valued(replace(system, arrival_rate_per_s=rate), placed_state(placement), is_placement=True)
         prefixes = [composition.only(range(k)) for k in range(1, len(composition) + 1)]

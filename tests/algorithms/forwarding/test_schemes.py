@@ -26,7 +26,7 @@ from evaluators.simulation import simulate_layout
 from system import Composition, InfeasibleError, NotApplicableError, Placement, Servers, System
 from tests.algorithms.test_contracts import SCHEMES, scheme_of
 from tests.support.oracles.forwarding.messages import direct_path_s, linked_system
-from tests.support.oracles.instances import poisson_jobs, random_placement, served_model
+from tests.support.oracles.instances import poisson_jobs, random_allocations, served_model
 from tests.support.oracles.routed_simulation import paths
 from tests.support.project import case_of
 
@@ -114,13 +114,7 @@ def test_bprr_sends_a_lone_job_along_the_path_with_the_least_time():
 
 def test_searched_values_are_exact_means_of_chains_with_their_own_hops():
     rng, compared, unsorted = np.random.default_rng(7), 0, 0
-    for _ in range(60):
-        system = linked_system(rng, 12)
-        placement = random_placement(rng, system)
-        try:
-            composition = gca(system, placement)
-        except InfeasibleError:
-            continue
+    for system, placement, composition in random_allocations(rng, lambda rng: linked_system(rng, 12), 60):
         rate = float(rng.uniform(0.1, 0.95)) * composition.total_rate_per_s
         work = work_for(problem_of(system), NO_SETTINGS)
         at_rate = problem_of(replace(system, arrival_rate_per_s=rate))

@@ -1,6 +1,6 @@
 """Random systems, placements, rates and jobs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +75,20 @@ def random_placement(rng: np.random.Generator, system: System) -> Placement:
     most = np.minimum(memory_gb // model.block_memory_gb, model.block_count).astype(int)
     block_count = rng.integers(0, most + 1)
     return Placement(rng.integers(0, model.block_count - block_count + 1), block_count)
+
+
+def random_allocations(
+    rng: np.random.Generator, draw: Callable[[np.random.Generator], System], tries: int
+) -> Iterator[tuple[System, Placement, Composition]]:
+    """Yield drawn systems with a random placement and GCA's chains, where there are chains."""
+    for _ in range(tries):
+        system = draw(rng)
+        placement = random_placement(rng, system)
+        try:
+            composition = gca(system, placement)
+        except InfeasibleError:
+            continue
+        yield system, placement, composition
 
 
 def random_queue(rng: np.random.Generator, most_states: float, decades: float = 3, load: float | None = None) -> Queue:
