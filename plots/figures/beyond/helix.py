@@ -97,7 +97,7 @@ def _draw_tokens(axes: Axes, panel: Panel, curves: Sequence[Curve], names: bool)
             axes.text(0, number, f" {MISSING}", va="center", fontsize="x-small", color=colour)
     axes.set_yticks(range(len(curves)), [line.label for line in curves] if names else [""] * len(curves))
     axes.invert_yaxis()
-    axes.set(xlabel="output tokens/s", ylabel="scheme")
+    axes.set(xlabel="output (tokens/s)", ylabel="scheme")
 
 
 def _table(panel: Panel, curves: Sequence[Curve]) -> list[str]:

@@ -3,7 +3,9 @@
 import gc
 import mmap
 import zlib
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -40,19 +42,38 @@ def fresh_process(monkeypatch):
     monkeypatch.setattr(cost, "_LOADED", set())
 
 
+@pytest.fixture(scope="module")
+def fresh():
+    """Return a function that calls another one in a process in which no other test has run.
+
+    Threads that other tests left behind may free memory while it is counted.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield lambda work, *arguments: pool.submit(work, *arguments).result()
+
+
+def peaks_of_arrays(count):
+    """Return the peaks of a stage that holds 2^26 bytes in so many arrays, measured three times."""
+    cost.STAGES["hold"] = lambda draw: [np.ones(2**23 // count) for _ in range(count)]
+    return [measured("hold", repetitions=3, enough_s=60)["peak_memory_gb"] for _ in range(3)]
+
+
 @counts_memory
 @pytest.mark.parametrize("count", [1, 1024])
-def test_memory_of_a_stage_is_counted_even_if_freed_memory_could_be_reused(monkeypatch, count):
-    monkeypatch.setitem(cost.STAGES, "hold", lambda draw: [np.ones(2**23 // count) for _ in range(count)])
-    for _ in range(3):
-        peak_gb = measured("hold", repetitions=3, enough_s=60)["peak_memory_gb"]
+def test_memory_of_a_stage_is_counted_even_if_freed_memory_could_be_reused(fresh, count):
+    for peak_gb in fresh(peaks_of_arrays, count):
         assert 0.064 <= peak_gb < 0.072  # 2^26 bytes are 0.067 GB
 
 
+def peak_of_arrays_in_turn():
+    """Return the peak of a stage that holds eight arrays of 2^24 bytes, one after another."""
+    cost.STAGES["turn"] = lambda draw: [np.ones(2**21).sum() for _ in range(8)]
+    return measured("turn")["peak_memory_gb"]
+
+
 @counts_memory
-def test_arrays_held_one_after_another_count_once(monkeypatch):
-    monkeypatch.setitem(cost.STAGES, "hold", lambda draw: [np.ones(2**21).sum() for _ in range(8)])
-    assert 0.016 <= measured("hold")["peak_memory_gb"] < 0.022
+def test_arrays_held_one_after_another_count_once(fresh):
+    assert 0.016 <= fresh(peak_of_arrays_in_turn) < 0.022
 
 
 def garbage(byte_count):
@@ -62,35 +83,49 @@ def garbage(byte_count):
     return cycle
 
 
-@counts_memory
-def test_garbage_that_the_work_collects_does_not_lower_its_peak():
+def peak_while_garbage_is_collected():
+    """Return the peak of work that collects 2^26 bytes of garbage and holds as much again."""
     gc.disable()
-    try:
-        garbage(2**26)
-        assert 0.064 <= peak_memory_gb(lambda: (gc.collect(), np.ones(2**23))) < 0.072
-    finally:
-        gc.enable()
+    garbage(2**26)
+    peak_gb = peak_memory_gb(lambda: (gc.collect(), np.ones(2**23)))
+    gc.enable()
+    return peak_gb
 
 
 @counts_memory
-@pytest.mark.parametrize("loaded_before", [True, False])
-def test_pages_of_files_do_not_count(tmp_path, loaded_before):
-    path = tmp_path / "pages"
-    path.write_bytes(bytes(2**26))
+def test_garbage_that_the_work_collects_does_not_lower_its_peak(fresh):
+    assert 0.064 <= fresh(peak_while_garbage_is_collected) < 0.072
+
+
+def peak_beside_pages_of_a_file(path, loaded_before):
+    """Return the peak of work that holds 2^26 bytes and drops or loads as many pages of a file."""
     with path.open() as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as pages:
         drop = partial(pages.madvise, mmap.MADV_DONTNEED)
         load = partial(zlib.crc32, pages)
         if loaded_before:
             load()
         change = drop if loaded_before else load
-        assert 0.064 <= peak_memory_gb(lambda: (change(), np.ones(2**23))) < 0.072
+        return peak_memory_gb(lambda: (change(), np.ones(2**23)))
 
 
 @counts_memory
-def test_one_disturbed_call_does_not_change_the_peak(monkeypatch):
+@pytest.mark.parametrize("loaded_before", [True, False])
+def test_pages_of_files_do_not_count(fresh, tmp_path, loaded_before):
+    path = tmp_path / "pages"
+    path.write_bytes(bytes(2**26))
+    assert 0.064 <= fresh(peak_beside_pages_of_a_file, path, loaded_before) < 0.072
+
+
+def peak_with_one_small_call():
+    """Return the peak of a stage that holds 2^26 bytes in all calls but one."""
     sizes = iter([2**23, 2**20, 2**23, 2**23])  # the first call only loads code
-    monkeypatch.setitem(cost.STAGES, "hold once", lambda draw: np.ones(next(sizes)))
-    assert 0.064 <= measured("hold once", repetitions=3, enough_s=60)["peak_memory_gb"] < 0.072
+    cost.STAGES["hold once"] = lambda draw: np.ones(next(sizes))
+    return measured("hold once", repetitions=3, enough_s=60)["peak_memory_gb"]
+
+
+@counts_memory
+def test_one_disturbed_call_does_not_change_the_peak(fresh):
+    assert 0.064 <= fresh(peak_with_one_small_call) < 0.072
 
 
 def test_memory_is_not_reported_without_counters(monkeypatch):

@@ -50,7 +50,7 @@ def figure():
 def test_every_model_and_cluster_has_response_times_above_tokens(figure):
     titles = ["a large model\none place", "a large model\nmany places", "a small model\none place"]
     assert [axes.get_title() for axes in figure.axes] == [*titles, "", "", ""]
-    assert [axes.get_xlabel() for axes in figure.axes[3:]] == ["output tokens/s"] * 3
+    assert [axes.get_xlabel() for axes in figure.axes[3:]] == ["output (tokens/s)"] * 3
 
 
 def test_curves_are_means_and_bars_are_tokens(figure):
