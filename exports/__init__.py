@@ -1,0 +1,1 @@
+"""Commands that start engines with the blocks and the cache of a composition."""

@@ -1,0 +1,1 @@
+"""Requests to endpoints that stream completions as OpenAI's API does, from any software."""
