@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from serving.engines.llamacpp.fleet import start
+from serving.engines.llamacpp.processes import Children
 from tests.serving.llamacpp.fakes import LLAMA_SERVER, RPC_SERVER, fakes  # noqa: F401
-from tests.serving.llamacpp.layouts import model_file, needs_gguf  # noqa: F401
+from tests.serving.llamacpp.layouts import layout_of, model_file, needs_gguf  # noqa: F401
 from tests.serving.llamacpp.left import processes_with, until
 from tests.support.project import ROOT
 
@@ -68,11 +71,16 @@ def test_an_error_in_the_block_leaves_no_process(fakes):  # noqa: F811
 
 
 def test_what_a_program_has_started_ends_with_it(fakes):  # noqa: F811
-    from serving.engines.llamacpp.fleet import start
-    from tests.serving.llamacpp.layouts import layout_of
-
     child = 'os.posix_spawn("/bin/sleep", ["sleep", "61.25"], os.environ)\n'
     settings = fakes(rpc_server=RPC_SERVER.replace("listen()", f"{child}listen()"))
     with start(layout_of((16,)), settings):
         assert processes_with("61.25")
     assert until(lambda: not processes_with("61.25"))
+
+
+def test_a_server_outlives_a_client_that_hangs_up(tmp_path):
+    with Children(tmp_path, 10.0) as children:
+        number = children.start("sleep", "sleep", ["sleep", "60"]).process.pid
+        status = Path(f"/proc/{number}/status").read_text()
+    ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+    assert ignored & 1 << (signal.SIGPIPE - 1)

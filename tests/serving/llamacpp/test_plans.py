@@ -1,14 +1,16 @@
 """Layouts that llama.cpp cannot serve are refused in one sentence, before anything starts."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from algorithms.routing.links import RoutedComposition
 from serving.engines.llamacpp.fleet import LlamaCpp, start
 from serving.engines.llamacpp.gguf_model import ModelFacts
 from serving.engines.llamacpp.plans import chain_plans, require_model
 from system import Composition, InputError, NotApplicableError
 from tests.serving.llamacpp.layouts import layout_of, model_file, needs_gguf  # noqa: F401
-from tests.support.project import case_of
 
 
 def sharing():
@@ -19,18 +21,15 @@ def sharing():
 
 
 def routed():
-    """Return a layout that routes each job on a path of its own."""
-    from hydra.utils import instantiate
-
-    from evaluators.points.case import Draw
-
-    words = ["network=local", "cluster=local_nine", "model=tiny_llama", "workload=drawn_lengths", "algorithm=petals"]
-    return Draw(instantiate(case_of(*words, "cluster.memory_budget_gb=[0.3,0.15]")), 0).layout
+    """Return a layout that routes each job on a path of its own, as far as plans look at it."""
+    layout = SimpleNamespace(system=layout_of((16,)).system)
+    layout.composition = lambda: RoutedComposition.composition(layout)
+    return layout
 
 
 LAYOUTS = {
     "shared servers": (sharing, "2 of them use machine 0, and an RPC server serves one .*allocation=reserved_only"),
-    "routes": (routed, "petals|route|path"),
+    "routes": (routed, "this scheme routes each job over the servers"),
     "direct hops": (
         lambda: layout_of((16,), forwarding="direct", rtt_s=[0.1]),
         "forwarding = direct: a llama-server exchanges activations .*; use forwarding=hub",

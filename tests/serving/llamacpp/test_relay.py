@@ -39,10 +39,14 @@ def relayed(tmp_path):
     """Yield a function that returns a connection over a relay with a round trip time."""
     with Children(tmp_path, 10.0) as children:
 
-        def connection(port, rtt_s):
+        def connection(port, rtt_s, begins=True):
             ours = listening_socket()
             route = relay.Route(ours.fileno(), "127.0.0.1", port, rtt_s)
-            children.start("relay", "relay", relay.command([route]), [ours.fileno()])
+            child = children.start("relay", "relay", relay.command([route]), [ours.fileno()])
+            children.wait_until(lambda: relay.READY in child.text, child)
+            if begins:
+                child.process.send_signal(relay.BEGIN)
+                children.wait_until(lambda: relay.DELAYING in child.text, child)
             address = ours.getsockname()
             ours.close()
             client = socket.create_connection(address, timeout=20)
@@ -68,6 +72,11 @@ def test_no_round_trip_is_shorter_than_the_emulated_one(echo, relayed, rtt_s):
         times_s = [round_trip_s(client) for _ in range(21)][1:]
     assert min(times_s) >= rtt_s - 2 * relay.AHEAD_S
     assert np.median(times_s) < rtt_s + 0.05  # a loaded machine is late, never by a second delay
+
+
+def test_nothing_is_delayed_before_the_signal(echo, relayed):
+    with relayed(echo, 5.0, begins=False) as client:
+        assert round_trip_s(client) < 2.5
 
 
 def test_messages_behind_each_other_are_delayed_once(echo, relayed):
