@@ -10,7 +10,7 @@ from system import InputError
 
 
 def placed(split):
-    """Return the number of layers, with the head, that llama.cpp gives each device under its rule."""
+    """Return the layers, head included, that llama.cpp's rule gives each device."""
     ends = [end / sum(split) for end in accumulate(split)]
     layers = sum(split)  # of a model with so many blocks and the head
     device = [next(j for j, end in enumerate(ends) if end > i / layers) for i in range(layers)]

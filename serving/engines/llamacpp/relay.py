@@ -37,7 +37,7 @@ def command(routes: Sequence[Route]) -> list[str]:
     return [sys.executable, "-m", __name__, json.dumps(routes)]
 
 
-async def relay(routes: Sequence[Route]) -> None:
+async def serve(routes: Sequence[Route]) -> None:
     """Pass on the connections to all routes, until the process ends."""
     delaying = asyncio.Event()
     servers = [await _listen(route, delaying) for route in routes]
@@ -118,7 +118,7 @@ def main(argument: str) -> None:
         return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
     with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(relay(routes))
+        runner.run(serve(routes))
 
 
 if __name__ == "__main__":

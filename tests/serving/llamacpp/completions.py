@@ -18,5 +18,5 @@ def complete(endpoint, prompt, tokens, **fields):
 
 
 def words(answer):
-    """Return the tokens of an answer whose words are named after them, such as ` w260`."""
+    """Return the tokens of an answer; words such as ` w260` name them."""
     return [int(word.removeprefix("w")) for word in answer["choices"][0]["text"].split()]

@@ -56,7 +56,7 @@ def program(folder, name, body):
 
 @pytest.fixture
 def fakes(tmp_path, model_file):
-    """Return a function that makes settings with fake programs: healthy ones, or those of a test."""
+    """Return a function that makes settings with fake programs, by default healthy ones."""
 
     def settings(llama_server=LLAMA_SERVER, rpc_server=RPC_SERVER, **fields):
         host = program(tmp_path, "llama-server", llama_server)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def processes_with(marker):
-    """Return the numbers of the processes, but this one, whose command line has the marker."""
+    """Return the numbers of other processes whose command line has the marker."""
     numbers = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -32,7 +32,7 @@ with ends_in_one_sentence(), start(layout_of((3, 13), (9, 1, 6), rtt_s=[0.001] *
 
 
 def running(settings, crash="pass"):
-    """Return a run in a process of its own that has started its chains, and the number of its relay."""
+    """Return a process that has started chains, and the number of its relay."""
     code = RUN.replace("CRASH", crash)
     command = [sys.executable, "-c", code, settings.llama_server, settings.rpc_server, settings.model_file]
     run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -40,7 +40,7 @@ def running(settings, crash="pass"):
 
 
 def is_gone(number):
-    """Return whether a process has ended, also if nobody has asked for its status yet."""
+    """Return whether a process has ended, with its status read or not."""
     try:
         with open(f"/proc/{number}/stat") as file:
             return file.read().rpartition(")")[2].split()[0] == "Z"

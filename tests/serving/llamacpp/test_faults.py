@@ -21,7 +21,7 @@ TWO = layout_of((3, 13), (9, 1, 6))
 
 
 def failure(settings, layout=TWO):
-    """Return the sentence of a start that fails, and check that no process is left."""
+    """Return the sentence of a failed start that leaves no process."""
     with pytest.raises(InputError) as error, start(layout, settings):
         pass
     assert not processes_with(settings.llama_server)

@@ -21,7 +21,7 @@ def sharing():
 
 
 def routed():
-    """Return a layout that routes each job on a path of its own, as far as plans look at it."""
+    """Return what plans see of a layout that routes each job."""
     layout = SimpleNamespace(system=layout_of((16,)).system)
     layout.composition = lambda: RoutedComposition.composition(layout)
     return layout

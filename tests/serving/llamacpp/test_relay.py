@@ -36,7 +36,7 @@ def echo():
 
 @pytest.fixture
 def relayed(tmp_path):
-    """Yield a function that returns a connection over a relay with a round trip time."""
+    """Yield a function that connects over a relay with a round trip."""
     with Children(tmp_path, 10.0) as children:
 
         def connection(port, rtt_s, begins=True):
