@@ -100,6 +100,7 @@ class Children:
     def __init__(self, logs: Path, start_s: float) -> None:
         self.logs, self.start_s = logs, start_s
         self.members: list[Child] = []
+        self._reserved: list[socket.socket] = []
 
     def __enter__(self) -> Self:
         return self
@@ -108,12 +109,25 @@ class Children:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         end(self.members)
+        for ours in self._reserved:
+            ours.close()
 
     def start(self, name: str, file: str, command: Sequence[str], descriptors: Sequence[int] = ()) -> Child:
         """Start a process with a log file; it inherits open files or sockets."""
         child = Child(name, command, self.logs / f"{file}.log", descriptors)
         self.members.append(child)
         return child
+
+    def reserve_port(self) -> int:
+        """Return a port for one process, which nobody else gets until the end.
+
+        A socket that is bound but does not listen keeps it; servers that may use an address again may bind it, too.
+        """
+        ours = socket.socket()
+        self._reserved.append(ours)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        ours.bind((HERE, 0))
+        return int(ours.getsockname()[1])
 
     def dismiss(self, child: Child) -> None:
         """End a process that has done its work."""
@@ -153,12 +167,6 @@ def end(children: Sequence[Child]) -> None:
     finally:
         for child in children:
             child.kill()
-
-
-def free_port() -> int:
-    """Return a port of this machine that nobody uses at the moment."""
-    with listening_socket() as ours:
-        return int(ours.getsockname()[1])
 
 
 def listening_socket() -> socket.socket:

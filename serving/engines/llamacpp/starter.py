@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from exports.llamacpp import cpu_threads, host_command, rpc_server_command
 from serving.engines.llamacpp import placement, relay
-from serving.engines.llamacpp.binaries import PROTOCOL, Binaries, require_protocol
+from serving.engines.llamacpp.binaries import Binaries, require_protocol
 from serving.engines.llamacpp.plans import ChainPlan
-from serving.engines.llamacpp.processes import HERE, Child, Children, accepts, free_port, is_healthy, listening_socket
+from serving.engines.llamacpp.processes import HERE, Child, Children, accepts, is_healthy, listening_socket
 from serving.engines.llamacpp.settings import LlamaCpp
 
-GREETING_S = 1.0  # an RPC server that accepts connections has logged its protocol by then
+ACCEPTED = "Accepted client connection"  # what an RPC server logs then, after its protocol
+GREETING_S = 1.0  # an RPC server of another build, which logs other words, has ended by then if it cannot listen
 
 
 class Listener(NamedTuple):
@@ -105,7 +106,7 @@ class Starter:
         return hosts
 
     def _rpc_server(self, k: int, i: int, plan: ChainPlan) -> Listener:
-        port = free_port()
+        port = self.children.reserve_port()
         command = rpc_server_command(self.binaries.rpc_server, HERE, port, self.settings.threads)
         child = self.children.start(f"RPC server of {plan.hops[i].name}", f"chain_{k}_server_{i}", command)
         return Listener(child, port)
@@ -113,17 +114,17 @@ class Starter:
     def _await_rpc_server(self, server: Listener) -> None:
         """Wait until a server accepts connections, and compare its protocol.
 
-        Another process may listen at the port; ours has then ended before it could log its protocol.
+        Its log says so too, because another process may listen at the port, before ours has ended of that.
         """
         child = server.child
         self.children.wait_until(lambda: accepts(server.port), child)
         latest_s = time.monotonic() + GREETING_S
-        self.children.wait_until(lambda: bool(PROTOCOL.search(child.text)) or time.monotonic() > latest_s, child)
+        self.children.wait_until(lambda: ACCEPTED in child.text or time.monotonic() > latest_s, child)
         require_protocol(child.name, child.text, self.binaries.build)
 
     def _host(self, file: str, line: Line, logging: Sequence[str]) -> Listener:
         """Start the llama-server of a chain."""
-        settings, plan, port = self.settings, line.plan, free_port()
+        settings, plan, port = self.settings, line.plan, self.children.reserve_port()
         command = host_command(
             self.binaries.llama_server,
             self.model_file,

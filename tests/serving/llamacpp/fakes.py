@@ -19,6 +19,7 @@ def listen(answer=b""):
     with socket.create_server((option("--host"), int(option("--port")))) as server:
         while True:
             connection = server.accept()[0]
+            log("Accepted client connection")
             if answer:
                 connection.recv(4096)
                 connection.sendall(answer)
