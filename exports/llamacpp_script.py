@@ -42,7 +42,8 @@ def llamacpp_export(
 ) -> Export:
     """Return a shell script with RPC servers and a llama-server for each chain.
 
-    A chain that shares servers, or is too long or too wide, gets a comment. Ports count on from the given ones: `rpc_port` by the number of the server, `port` by that of the chain.
+    A chain that shares servers, or is too long or too wide, gets a comment. Ports count on from the given ones:
+    `rpc_port` by the number of the server, `port` by that of the chain.
     """
     description.check(composition)
     reasons = [_reason(composition, k) for k in range(len(composition))]
