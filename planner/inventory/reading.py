@@ -83,6 +83,9 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
     return Inventory(
         model=model,
+        family=choice.decoder.family,
+        weights=choice.weights,
+        cache=choice.cache,
         derivation=(
             *derivation(choice.decoder, model, choice.weights, choice.cache),
             _reserve_line(reserve_gb(model)),

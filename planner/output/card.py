@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from exports.chains import hop_words
 from planner.inventory.services import NamedService
 from planner.output.losses import LONGEST, loss_lines, range_lines, share_words
+from planner.output.start_commands import exports
 from planner.results import Alternative, Plan, Prediction, Study
 from planner.words import (
     aligned,
     digits,
     goal_words,
-    hop_words,
     percent,
     quantity_words,
     service_words,
@@ -41,6 +42,7 @@ def plan_card(study: Study, title: str, best: Plan) -> str:
         (f"Predicted response times at {digits(study.plan.prediction.rate_per_s)} requests/s", _times(study)),
         ("Bottleneck", [_sentence(study.bottleneck)]),
         ("Not used", _unused(study)),
+        ("Start commands" + (" of the new plan" if best is not study.plan else ""), _start_commands(best)),
         (f"Without one server: {quantity}", loss_lines(study)),
         (f"If inputs are wrong by {share_words(study)}: {quantity}", range_lines(study)),
         ("Warnings", list(map(_sentence, study.warnings))),
@@ -265,6 +267,15 @@ def _method(prediction: Prediction, service: NamedService) -> str:
 
 def _without_prediction(alternatives: Sequence[Alternative]) -> list[str]:
     return [f"No prediction for {other.name}: {other.reason}." for other in alternatives if other.prediction is None]
+
+
+def _start_commands(plan: Plan) -> list[str]:
+    """Return how many chains can be started with each engine, and why not all."""
+    return [
+        f"{export.engine}: {len(export.chains)} of {counted(len(plan.composition), 'chain')}"
+        + (f"; {export.reason}" if export.reason else "")
+        for export in exports(plan)
+    ]
 
 
 def _unused(study: Study) -> list[str]:

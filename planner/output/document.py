@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from planner.inventory.inventory import Inventory
+from planner.output.start_commands import exports
 from planner.results import Plan, Prediction, Study
 from planner.words import quantity_words
 
@@ -44,6 +45,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "chains": _chains(plan),
         "prediction": _prediction(plan.prediction),
         "candidates": _plain(plan.candidates),
+        "start_commands": _start_commands(plan),
     }
 
 
@@ -102,6 +104,13 @@ def _chains(plan: Plan) -> list[dict[str, Any]]:
             "utilisation": float(prediction.chain_utilisation[k]),
         }
         for k, chain in enumerate(composition.chains)
+    ]
+
+
+def _start_commands(plan: Plan) -> list[dict[str, Any]]:
+    """Return the chains that each engine can start, as indices, and why not all."""
+    return [
+        {"engine": export.engine, "chains": list(export.chains), "reason": export.reason} for export in exports(plan)
     ]
 
 

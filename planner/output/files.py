@@ -8,8 +8,8 @@ from pathlib import Path
 import matplotlib as mpl
 
 from planner.output.document import plan_document
-from planner.output.export import petals_commands, vllm_commands
 from planner.output.picture import plan_picture
+from planner.output.start_commands import exports
 from planner.results import Plan, Study
 from system import InputError
 from system.checks import require
@@ -43,8 +43,7 @@ def _write(folder: Path, study: Study, best: Plan, with_picture: bool) -> list[s
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "plan.json": json.dumps(plan_document(study, best), indent=1, allow_nan=False) + "\n",
-        "export_petals.sh": petals_commands(best),
-        "export_vllm.sh": vllm_commands(best),
+        **{f"export_{export.name}.sh": export.script for export in exports(best)},
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")

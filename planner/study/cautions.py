@@ -15,9 +15,9 @@ from planner.choice.prediction import theory_applies
 from planner.inventory.goals import Cheapest
 from planner.results import Alternative, Plan, Prediction
 from planner.study.sensitivity import links_per_chain_s
-from planner.words import listed, some_names
+from planner.words import some_names
 from system import InputError, RandomStreams
-from system.words import counted
+from system.words import counted, listed
 from workloads.synthetic import CalibratedWorkload, is_poisson_exponential
 from workloads.traces import Replay
 

@@ -1,7 +1,6 @@
 """Output of a plan in unusual cases: numbers, names and files."""
 
 import re
-import subprocess
 import warnings
 from dataclasses import replace
 
@@ -12,11 +11,13 @@ from planner.inventory.goals import LargestRate
 from planner.inventory.reading import read_inventory
 from planner.output.card import WIDTH, plan_card
 from planner.output.document import plan_document
-from planner.output.export import petals_commands, vllm_commands
 from planner.output.files import require_folder, write
+from planner.output.start_commands import exports
 from planner.results import Alternative, Plan, Study
-from planner.words import digits, listed
+from planner.words import digits
 from system import InputError
+from system.words import listed
+from tests.exports import shell
 from tests.support.project import ROOT
 
 
@@ -54,22 +55,34 @@ def test_names_are_listed_with_an_and(names, text):
     assert listed(names) == text
 
 
-@pytest.mark.parametrize("commands", [petals_commands, vllm_commands])
-def test_a_name_never_becomes_a_command(lab, commands, tmp_path):
-    script = tmp_path / "start.sh"
+def with_precisions(best: Plan, weights: str, cache: str) -> Plan:
+    return replace(best, inventory=replace(best.inventory, weights=weights, cache=cache))
+
+
+def test_a_name_never_becomes_a_command(lab, tmp_path):
     hostile = with_model_name(with_server_names(lab, "a\ntouch owned\n"), "m\ntouch owned\n")
-    for line in commands(hostile).splitlines():
-        assert line == "" or line.startswith(("#", "MODEL=", "PEERS=", "HEAD=", "python -m petals", "V", "vllm serve"))
-    script.write_text(commands(hostile))
-    assert subprocess.run(["sh", "-n", script], check=False).returncode == 0
+    for export, plain in zip(exports(hostile), exports(lab), strict=True):
+        assert shell.is_valid(export.script, tmp_path)
+        assert len(shell.command_lines(export.script)) == len(shell.command_lines(plain.script)) > 0
+        assert not any("owned" in line for line in shell.command_lines(export.script))
 
 
-def test_the_start_commands_have_the_precision_of_the_plan(lab):
-    nf4, int8, full = (with_model_name(lab, name) for name in ("llama3_70b_nf4", "llama3_70b_int8", "llama3_70b"))
-    assert [text.count("--quantization bitsandbytes") for text in map(vllm_commands, (nf4, int8, full))] == [3, 0, 0]
-    assert ["weights of 8 bits" in text for text in map(vllm_commands, (nf4, int8, full))] == [False, True, False]
-    for best, option in ((nf4, "nf4"), (int8, "int8"), (full, "none")):
-        assert petals_commands(best).count(f"--quant_type {option}") == 4
+def test_the_start_commands_have_the_precisions_of_the_plan(lab):
+    by_weights = {"nf4": ("bitsandbytes", "nf4", "IQ4_XS"), "int8": ("int8_per", "int8", "Q8_0")}
+    for weights, (vllm, petals, llamacpp) in by_weights.items():
+        scripts = {export.name: export.script for export in exports(with_precisions(lab, weights, "16 bit"))}
+        assert scripts["vllm"].count(f"--quantization {vllm}") == 3
+        assert scripts["petals"].count(f"--quant_type {petals} ") == 4
+        assert scripts["llamacpp"].count(f"weights of {llamacpp} ") == 1
+    eight = {export.name: export.script for export in exports(with_precisions(lab, "nf4", "8 bit"))}
+    assert eight["vllm"].count("--kv-cache-dtype fp8") == 3
+    assert eight["llamacpp"].count("-ctk q8_0 -ctv q8_0") == 2
+    assert shell.command_lines(eight["petals"]) == []
+
+
+def test_the_model_is_named_without_the_precision_of_its_weights(lab):
+    prefixes = {shell.option(words, "--dht_prefix") for words in shell.words(exports(lab)[1].script)}
+    assert prefixes == {"llama3_70b"}
 
 
 def test_the_table_leaves_out_the_details_of_long_names(lab):
@@ -81,9 +94,10 @@ def test_the_table_leaves_out_the_details_of_long_names(lab):
 
 
 def test_a_server_on_no_chain_is_called_a_spare(lab):
-    comments = [line for line in petals_commands(lab).splitlines() if line.startswith("# ")]
+    petals = next(export for export in exports(lab) if export.name == "petals")
+    comments = [line for line in petals.script.splitlines() if line.startswith("# ")]
     assert [line for line in comments if "on no chain" in line] == [
-        "# shared-box (own numbers, a spare on no chain of the plan)"
+        "# shared-box (own numbers), a spare on no chain of the plan"
     ]
 
 

