@@ -3,6 +3,7 @@
 import ast
 import os
 import signal
+import time
 import warnings
 
 import pytest
@@ -32,8 +33,10 @@ def plain(monkeypatch):
 
 
 def stop(number):
-    os.kill(os.getpid(), getattr(signal, number))
-    signal.pause()
+    # Again if need be: Python drops an exception that falls into a callback of the garbage collector.
+    while True:
+        os.kill(os.getpid(), getattr(signal, number))
+        time.sleep(1)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

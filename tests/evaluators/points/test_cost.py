@@ -44,7 +44,7 @@ def fresh_process(monkeypatch):
 
 @pytest.fixture(scope="module")
 def fresh():
-    """Return a function that calls another one in a process in which no other test has run.
+    """Return a function that calls another one in a fresh process.
 
     Threads that other tests left behind may free memory while it is counted.
     """
@@ -53,7 +53,7 @@ def fresh():
 
 
 def peaks_of_arrays(count):
-    """Return the peaks of a stage that holds 2^26 bytes in so many arrays, measured three times."""
+    """Return three peaks of a stage that holds 2^26 bytes in arrays."""
     cost.STAGES["hold"] = lambda draw: [np.ones(2**23 // count) for _ in range(count)]
     return [measured("hold", repetitions=3, enough_s=60)["peak_memory_gb"] for _ in range(3)]
 
@@ -66,7 +66,7 @@ def test_memory_of_a_stage_is_counted_even_if_freed_memory_could_be_reused(fresh
 
 
 def peak_of_arrays_in_turn():
-    """Return the peak of a stage that holds eight arrays of 2^24 bytes, one after another."""
+    """Return the peak of eight arrays of 2^24 bytes, one after another."""
     cost.STAGES["turn"] = lambda draw: [np.ones(2**21).sum() for _ in range(8)]
     return measured("turn")["peak_memory_gb"]
 
@@ -84,7 +84,7 @@ def garbage(byte_count):
 
 
 def peak_while_garbage_is_collected():
-    """Return the peak of work that collects 2^26 bytes of garbage and holds as much again."""
+    """Return the peak of work that collects 2^26 bytes and holds as many."""
     gc.disable()
     garbage(2**26)
     peak_gb = peak_memory_gb(lambda: (gc.collect(), np.ones(2**23)))
@@ -98,7 +98,7 @@ def test_garbage_that_the_work_collects_does_not_lower_its_peak(fresh):
 
 
 def peak_beside_pages_of_a_file(path, loaded_before):
-    """Return the peak of work that holds 2^26 bytes and drops or loads as many pages of a file."""
+    """Return the peak of 2^26 bytes beside as many bytes of a file."""
     with path.open() as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as pages:
         drop = partial(pages.madvise, mmap.MADV_DONTNEED)
         load = partial(zlib.crc32, pages)
@@ -117,7 +117,7 @@ def test_pages_of_files_do_not_count(fresh, tmp_path, loaded_before):
 
 
 def peak_with_one_small_call():
-    """Return the peak of a stage that holds 2^26 bytes in all calls but one."""
+    """Return the peak of a stage with one small call among large ones."""
     sizes = iter([2**23, 2**20, 2**23, 2**23])  # the first call only loads code
     cost.STAGES["hold once"] = lambda draw: np.ones(next(sizes))
     return measured("hold once", repetitions=3, enough_s=60)["peak_memory_gb"]
