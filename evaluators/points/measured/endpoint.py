@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -48,7 +48,7 @@ class EndpointEvaluator(LoadSettings, JobReport):
     key_variable: str = KEY_VARIABLE
     prompt: PromptKind = "tokens"
     vocabulary: tuple[int, int] = (1000, 30_000)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         LoadSettings.__post_init__(self)
@@ -58,7 +58,7 @@ class EndpointEvaluator(LoadSettings, JobReport):
         first, end = self.vocabulary
         remedy = "must be two token ids, the first one smaller, such as [1000,30000]"
         require(0 <= first < end <= MOST_IDS, "vocabulary", list(self.vocabulary), remedy)
-        fixed = [name for name in FIXED if name in self.options]
+        fixed = [name for name in FIXED if name in (self.options or {})]
         require(not fixed, "options", fixed, "follow from the jobs; leave them out")
         self._check_report()
         key_in(self.key_variable)
@@ -81,7 +81,7 @@ class EndpointEvaluator(LoadSettings, JobReport):
         require_installed("aiohttp", "engines")
         lengths = np.broadcast_to(jobs.lengths, (len(jobs), 2))
         requests = random_requests(lengths, self.vocabulary, draw.streams(replication).jobs("prompts"))
-        endpoint = Endpoint(self.url, self.model, key_in(self.key_variable), self.options, self.prompt)
+        endpoint = Endpoint(self.url, self.model, key_in(self.key_variable), self.options or {}, self.prompt)
         run, name = replay(endpoint, jobs.arrival_s, requests, self), f"url = {self.url}"
         reported = reported_jobs(self, run, run.records, name)
         warn_of_failures(run.records, name)

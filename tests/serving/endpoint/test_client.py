@@ -8,12 +8,14 @@ import time
 import numpy as np
 import pytest
 
+pytest.importorskip("aiohttp")
+
 from serving.endpoint.client import RequestLimits, new_session, stream, text_of
 from serving.endpoint.endpoint import Endpoint, StreamedJob
 from serving.endpoint.events import EventReader
 from serving.endpoint.failures import EndpointFailure
 from system import InputError
-from tests.serving.endpoint.fake import Fake, serving
+from tests.support.endpoints.fake import Fake, serving
 
 LIMITS = RequestLimits(connect_s=2.0, first_token_s=2.0, silence_s=2.0)
 KEY = "sk-very-secret-0123456789"
