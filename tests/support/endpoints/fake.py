@@ -15,27 +15,33 @@ DONE = b"data: [DONE]\n\n"
 
 
 class Fake:
-    """The endpoint's behaviour, and what it has seen."""
+    """The endpoint's behaviour, and what it has seen.
 
-    def __init__(self, mode="good", first_s=0.0, token_s=0.0):
+    It answers once as many requests are there as `together` says, and notes when it sends the tokens of all requests.
+    """
+
+    def __init__(self, mode="good", first_s=0.0, token_s=0.0, together=1):
         self.modes, self.first_s, self.token_s = [mode] if isinstance(mode, str) else list(mode), first_s, token_s
-        self.url, self.bodies, self.headers, self.arrived_s = "", [], [], []
+        self.together, self.released = together, 0  # requests that may be answered
+        self.url, self.bodies, self.headers, self.sent_s = "", [], [], []
         self.present = self.most_present = 0
-        self.ended = 0  # requests whose connection the client has left or that got everything
 
     async def answer(self, request):
         """Answer one request in its mode."""
-        self.arrived_s.append(time.monotonic())
         mode = self.modes[len(self.bodies) % len(self.modes)]
         self.headers.append(dict(request.headers))
         self.bodies.append(await request.json())
         self.present += 1
         self.most_present = max(self.most_present, self.present)
+        number = len(self.bodies)
+        if self.present >= self.together:
+            self.released = number
         try:
+            while number > self.released:
+                await asyncio.sleep(0.001)
             return await getattr(self, mode)(request, self.bodies[-1]["max_tokens"])
         finally:
             self.present -= 1
-            self.ended += 1
 
     async def good(self, request, tokens):
         """Send all tokens, the usage and the end."""
@@ -152,6 +158,7 @@ class Fake:
         """Send tokens with the fake's delays; return the response that goes on."""
         response = await self._begin(request, wait_s=self.first_s)
         for n in range(tokens):
+            self.sent_s.append(time.monotonic())
             await self._event(response, {"choices": [{"text": " word", "finish_reason": None}]})
             if n < tokens - 1:
                 await asyncio.sleep(self.token_s)
