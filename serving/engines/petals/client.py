@@ -1,0 +1,136 @@
+"""PETALS' own client as the load: it takes jobs with arrival times, chooses paths, waits and tries again by itself."""
+
+import json
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import numpy as np
+
+from serving.engines.llamacpp.processes import Child, Children
+from serving.engines.petals.environment import INSIDE, guarded
+from serving.engines.petals.swarm import sentence_of
+from system import InputError
+from system.response import JobTimes
+from workloads.jobs import Jobs
+
+
+class Visit(NamedTuple):
+    """One step of a job on one server: the blocks that it ran, its tokens, and the seconds that the client waited."""
+
+    first: int
+    end: int
+    tokens: int
+    wait_s: float
+
+
+class Search(NamedTuple):
+    """One search of the client for a path: when, from which block on, and how many attempts had failed there."""
+
+    time_s: float
+    block: int
+    attempt: int
+
+
+@dataclass(frozen=True)
+class PetalsJob:
+    """What became of one job; times are in seconds from the beginning of the round."""
+
+    arrival_s: float
+    start_s: float  # when its client began to look for a path
+    tokens_s: Sequence[float]  # when each token came
+    visits: Sequence[Visit]
+    searches: Sequence[Search]
+    reason: str  # why it failed; empty if it did not
+
+    @property
+    def served(self) -> bool:
+        """Return whether all tokens came."""
+        return not self.reason
+
+    @property
+    def waiting_s(self) -> float:
+        """Return the time from the arrival to the search that led to a path with room."""
+        return self.searches[-1].time_s - self.arrival_s if self.searches else np.nan
+
+
+@dataclass
+class Client:
+    """A process with PETALS' client, and the socket over which lines of JSON pass."""
+
+    child: Child
+    lines: TextIO
+
+    def serve(self, jobs: Jobs, reserved_tokens: int) -> list[PetalsJob]:
+        """Serve a round of jobs of whole tokens; each reserves so many tokens of cache on its path.
+
+        Raises `InputError` if the client ends or says nothing for too long before all jobs have ended.
+        """
+        lengths = np.broadcast_to(jobs.lengths, (len(jobs), 2)).astype(int).tolist()
+        fields = [
+            {"arrival_s": s, "input_tokens": n, "output_tokens": m + 1, "reserved_tokens": reserved_tokens}
+            for s, (n, m) in zip(jobs.arrival_s.tolist(), lengths, strict=True)
+        ]
+        self._ask(fields)
+        ended: dict[int, PetalsJob] = {}
+        while "job" in (line := self.answer()):
+            ended[line["job"]] = _job(line, fields[line["job"]]["arrival_s"])
+        return [ended[i] for i in range(len(fields))]
+
+    def answer(self) -> dict[str, Any]:
+        """Return the next line of the client; raise `InputError` if there is none."""
+        try:
+            line = self.lines.readline()
+        except TimeoutError as error:
+            raise InputError(f"{self.child.name}: is silent for too long; see {self.child.log}") from error
+        except OSError:
+            line = ""
+        if not line:
+            raise InputError(sentence_of(self.child))
+        return json.loads(line)  # type: ignore[no-any-return]
+
+    def _ask(self, fields: Sequence[Mapping[str, float]]) -> None:
+        try:
+            print(json.dumps(fields), file=self.lines, flush=True)
+        except OSError as error:
+            raise InputError(sentence_of(self.child)) from error
+
+
+@contextmanager
+def client(
+    python: Path, model: Path, settings: Mapping[str, Any], logs: Path, silence_s: float = 300.0
+) -> Iterator[Client]:
+    """Yield a client that has loaded the model; end its processes afterwards.
+
+    `settings` are fields of PETALS' `ClientConfig`, at least `initial_peers` and `dht_prefix`. The client may be silent
+    for `silence_s`.
+    """
+    ours, theirs = socket.socketpair()
+    words = guarded(python, str(INSIDE / "client.py"), str(theirs.fileno()), str(model), json.dumps(dict(settings)))
+    with ours, Children(logs, silence_s) as children:
+        with theirs:
+            child = children.start("PETALS client", "client", words, [theirs.fileno()])
+        ours.settimeout(silence_s)
+        started = Client(child, ours.makefile("rw"))
+        started.answer()
+        yield started
+
+
+def job_times(jobs: Sequence[PetalsJob]) -> JobTimes:
+    """Return the times of jobs; those of a failed job are NaN."""
+    arrival_s = np.array([job.arrival_s for job in jobs])
+    waiting_s = np.array([job.waiting_s if job.served else np.nan for job in jobs])
+    first_s = np.array([job.tokens_s[0] if job.served else np.nan for job in jobs])
+    end_s = np.array([job.tokens_s[-1] if job.served else np.nan for job in jobs])
+    further = np.array([len(job.tokens_s) - 1 for job in jobs])
+    output_token_s = (end_s - first_s) / np.where(further > 0, further, np.nan)
+    return JobTimes(arrival_s, waiting_s, end_s - arrival_s - waiting_s, first_s - arrival_s, output_token_s)
+
+
+def _job(line: Mapping[str, Any], arrival_s: float) -> PetalsJob:
+    visits = [Visit(*visit) for visit in line["visits"]]
+    searches = [Search(*search) for search in line["searches"]]
+    return PetalsJob(arrival_s, line["start_s"], line["tokens_s"], visits, searches, line["reason"])
