@@ -41,6 +41,7 @@ class PetalsJob:
 
     arrival_s: float
     start_s: float  # when its client began to look for a path
+    tokens: Sequence[int]
     tokens_s: Sequence[float]  # when each token came
     visits: Sequence[Visit]
     searches: Sequence[Search]
@@ -63,21 +64,22 @@ class Client:
 
     child: Child
     lines: TextIO
+    silence_s: float
 
-    def serve(self, jobs: Jobs, reserved_tokens: int) -> list[PetalsJob]:
+    def serve(self, jobs: Jobs, prompts: Sequence[Sequence[int]], reserved_tokens: int) -> list[PetalsJob]:
         """Serve a round of jobs of whole tokens; each reserves so many tokens of cache on its path.
 
         Raises `InputError` if the client ends or says nothing for too long before all jobs have ended.
         """
-        lengths = np.broadcast_to(jobs.lengths, (len(jobs), 2)).astype(int).tolist()
+        further = np.broadcast_to(jobs.lengths, (len(jobs), 2))[:, 1].astype(int).tolist()
         fields = [
-            {"arrival_s": s, "input_tokens": n, "output_tokens": m + 1, "reserved_tokens": reserved_tokens}
-            for s, (n, m) in zip(jobs.arrival_s.tolist(), lengths, strict=True)
+            {"arrival_s": s, "prompt": list(prompt), "output_tokens": n + 1, "reserved_tokens": reserved_tokens}
+            for s, prompt, n in zip(jobs.arrival_s.tolist(), prompts, further, strict=True)
         ]
         self._ask(fields)
         ended: dict[int, PetalsJob] = {}
         while "job" in (line := self.answer()):
-            ended[line["job"]] = _job(line, fields[line["job"]]["arrival_s"])
+            ended[line["job"]] = _job(line, jobs.arrival_s[line["job"]])
         return [ended[i] for i in range(len(fields))]
 
     def answer(self) -> dict[str, Any]:
@@ -85,14 +87,14 @@ class Client:
         try:
             line = self.lines.readline()
         except TimeoutError as error:
-            raise InputError(f"{self.child.name}: is silent for too long; see {self.child.log}") from error
+            raise InputError(f"{self.child.name}: is silent for more than {self.silence_s:g} s; see {self.child.log}") from error
         except OSError:
             line = ""
         if not line:
             raise InputError(sentence_of(self.child))
         return json.loads(line)  # type: ignore[no-any-return]
 
-    def _ask(self, fields: Sequence[Mapping[str, float]]) -> None:
+    def _ask(self, fields: Sequence[Mapping[str, Any]]) -> None:
         try:
             print(json.dumps(fields), file=self.lines, flush=True)
         except OSError as error:
@@ -114,9 +116,16 @@ def client(
         with theirs:
             child = children.start("PETALS client", "client", words, [theirs.fileno()])
         ours.settimeout(silence_s)
-        started = Client(child, ours.makefile("rw"))
+        started = Client(child, ours.makefile("rw"), silence_s)
         started.answer()
         yield started
+
+
+def random_prompts(jobs: Jobs, vocabulary_size: int, seed: int) -> list[list[int]]:
+    """Return a prompt for each job, without the model's three special tokens."""
+    rng = np.random.default_rng(seed)
+    inputs = np.broadcast_to(jobs.lengths, (len(jobs), 2))[:, 0].astype(int)
+    return [rng.integers(3, vocabulary_size, count).tolist() for count in inputs]
 
 
 def job_times(jobs: Sequence[PetalsJob]) -> JobTimes:
@@ -133,4 +142,5 @@ def job_times(jobs: Sequence[PetalsJob]) -> JobTimes:
 def _job(line: Mapping[str, Any], arrival_s: float) -> PetalsJob:
     visits = [Visit(*visit) for visit in line["visits"]]
     searches = [Search(*search) for search in line["searches"]]
-    return PetalsJob(arrival_s, line["start_s"], line["tokens_s"], visits, searches, line["reason"])
+    times = line["start_s"], line["tokens"], line["tokens_s"]
+    return PetalsJob(float(arrival_s), *times, visits, searches, line["reason"])

@@ -2,7 +2,7 @@
 
 The descriptor is that of a connected socket, and the last argument has the fields of PETALS' `ClientConfig`, such as
 `initial_peers`, and `dht_prefix`. Each line that comes over the socket is a round, a list of jobs with `arrival_s`,
-`input_tokens`, `output_tokens` and `reserved_tokens`, by which servers set cache aside. The client sends
+`prompt`, `output_tokens` and `reserved_tokens`, by which servers set cache aside. The client sends
 `{"ready": true}` once it has loaded the model, then for each job of a round a line when it ends, and
 `{"round": "ended"}` after the last. Times are in seconds from the beginning of the round.
 
@@ -23,12 +23,12 @@ JOB: ContextVar["Job | None"] = ContextVar("job", default=None)
 class Job:
     """One job: what was asked for, and what became of it; also the streamer that takes its tokens."""
 
-    def __init__(self, index: int, fields: dict[str, float], begin_s: float) -> None:
+    def __init__(self, index: int, fields: dict[str, Any], begin_s: float) -> None:
         self.index, self.begin_s = index, begin_s
-        self.arrival_s = float(fields["arrival_s"])
-        self.input_tokens, self.output_tokens = int(fields["input_tokens"]), int(fields["output_tokens"])
-        self.reserved_tokens = int(fields["reserved_tokens"])
+        self.arrival_s, self.prompt = fields["arrival_s"], fields["prompt"]
+        self.output_tokens, self.reserved_tokens = fields["output_tokens"], fields["reserved_tokens"]
         self.start_s = float("nan")
+        self.tokens: list[int] = []
         self.tokens_s: list[float] = []
         self.visits: list[tuple[int, int, int, float]] = []  # first block, end, tokens, seconds
         self.searches: list[tuple[float, int, int]] = []  # when a path was searched, from which block, which attempt
@@ -39,10 +39,11 @@ class Job:
         """Return the seconds since the round began."""
         return time.perf_counter() - self.begin_s
 
-    def put(self, _tokens: Any) -> None:
-        """Note when a token came; the first call is for the prompt."""
+    def put(self, tokens: Any) -> None:
+        """Note a token and when it came; the first call has the prompt."""
         if not self.is_prompt:
             self.tokens_s.append(self.now_s())
+            self.tokens += tokens.tolist()
         self.is_prompt = False
 
     def end(self) -> None:
@@ -53,6 +54,7 @@ class Job:
         return {
             "job": self.index,
             "start_s": self.start_s,
+            "tokens": self.tokens,
             "tokens_s": self.tokens_s,
             "visits": self.visits,
             "searches": self.searches,
@@ -82,24 +84,33 @@ def watch(session_class: Any, server_session_class: Any) -> None:
     session_class._update_sequence, server_session_class.step = noted_search, noted_step
 
 
+def without_late_ends(*session_classes: Any) -> None:
+    """Let the garbage collector close no session.
+
+    A session whose end failed, such as a refused one, stays open for PETALS. If the collector then closes it in the
+    thread of the event loop, this thread waits for itself, and the client stands still for ever.
+    """
+    for session_class in session_classes:
+        del session_class.__del__
+
+
 def generate(model: Any, job: Job) -> None:
     """Wait for a job's arrival, generate its tokens, and note why it failed if it did."""
     import torch
 
     JOB.set(job)
-    generator = torch.Generator().manual_seed(job.index)
-    prompt = torch.randint(3, model.config.vocab_size, (1, job.input_tokens), generator=generator)
     time.sleep(max(job.arrival_s - job.now_s(), 0))
     job.start_s = job.now_s()
     count = job.output_tokens
     try:
         with torch.inference_mode(), model.inference_session(max_length=job.reserved_tokens):
+            prompt = torch.tensor([job.prompt])
             model.generate(prompt, min_new_tokens=count, max_new_tokens=count, do_sample=False, streamer=job)
     except Exception as error:  # whatever PETALS raises is the job's end
         job.reason = f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def serve_round(model: Any, fields: list[dict[str, float]], answers: TextIO) -> None:
+def serve_round(model: Any, fields: list[dict[str, Any]], answers: TextIO) -> None:
     """Serve the jobs of one round; write a line for each when it ends."""
     begin_s, lock = time.perf_counter(), threading.Lock()
 
@@ -129,6 +140,7 @@ def main(folder: str, settings: dict[str, Any], rounds: TextIO, answers: TextIO)
 
     torch.set_num_threads(1)
     watch(InferenceSession, _ServerInferenceSession)
+    without_late_ends(InferenceSession, _ServerInferenceSession)
     model = AutoDistributedModelForCausalLM.from_pretrained(folder, torch_dtype=torch.float32, **settings)
     write(answers, {"ready": True})
     for line in rounds:
