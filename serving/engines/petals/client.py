@@ -54,7 +54,7 @@ class PetalsJob:
 
     @property
     def waiting_s(self) -> float:
-        """Return the time from the arrival to the search that led to a path with room."""
+        """Return the time from the arrival to the last search for a path."""
         return self.searches[-1].time_s - self.arrival_s if self.searches else np.nan
 
 
@@ -67,9 +67,10 @@ class Client:
     silence_s: float
 
     def serve(self, jobs: Jobs, prompts: Sequence[Sequence[int]], reserved_tokens: int) -> list[PetalsJob]:
-        """Serve a round of jobs of whole tokens; each reserves so many tokens of cache on its path.
+        """Serve a round of jobs of whole tokens.
 
-        Raises `InputError` if the client ends or says nothing for too long before all jobs have ended.
+        Each job reserves `reserved_tokens` tokens of cache on every server of its path. Raises `InputError` if the
+        client ends or says nothing for too long before all jobs have ended.
         """
         further = np.broadcast_to(jobs.lengths, (len(jobs), 2))[:, 1].astype(int).tolist()
         fields = [
@@ -87,12 +88,14 @@ class Client:
         try:
             line = self.lines.readline()
         except TimeoutError as error:
-            raise InputError(f"{self.child.name}: is silent for more than {self.silence_s:g} s; see {self.child.log}") from error
+            raise InputError(
+                f"{self.child.name}: is silent for more than {self.silence_s:g} s; see {self.child.log}"
+            ) from error
         except OSError:
             line = ""
         if not line:
             raise InputError(sentence_of(self.child))
-        return json.loads(line)  # type: ignore[no-any-return]
+        return json.loads(line)
 
     def _ask(self, fields: Sequence[Mapping[str, Any]]) -> None:
         try:

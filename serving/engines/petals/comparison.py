@@ -1,9 +1,8 @@
 """Jobs served by PETALS beside what this project predicts for them, from a profile with one job at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ class Comparison:
     loads: tuple[float, ...] = (0.2, 0.4, 0.6)  # of the rate `sessions` / T that equation (2) allows
     job_count: int = 40
     alone_count: int = 6  # jobs of a profile
-    model: SmallLlama = SmallLlama()
+    model: SmallLlama = field(default_factory=SmallLlama)
     seed: int = 1
 
     @property
@@ -45,12 +44,13 @@ class Comparison:
         """Return the servers of the chain."""
         ends = np.cumsum(self.blocks).tolist()
         pool = self.sessions * self.reserved_tokens
-        return [
-            Span(f"{end - m}:{end}", end - m, end, pool) for m, end in zip(self.blocks, ends, strict=True)
-        ]
+        return [Span(f"{end - m}:{end}", end - m, end, pool) for m, end in zip(self.blocks, ends, strict=True)]
 
     def jobs(self, rate_per_s: float) -> Jobs:
-        """Return the jobs at a rate; all rates have the same jobs, only sooner or later."""
+        """Return the jobs at a rate.
+
+        All rates have the same jobs, only sooner or later.
+        """
         rng, n = np.random.default_rng(self.seed), self.job_count
         arrival_s = np.cumsum(rng.exponential(1.0, n)) / rate_per_s
         inputs = rng.integers(*self.prompt_tokens, n, endpoint=True)
@@ -82,7 +82,7 @@ class Result:
 def served(
     spans: Sequence[Span], model: SmallLlama, folder: Path, python: Path = PYTHON
 ) -> Iterator[tuple[Swarm, Client]]:
-    """Yield a swarm of a small model in a folder, and a client that has reached it."""
+    """Yield a swarm of a small model, and a client that has reached it."""
     folder.mkdir(parents=True, exist_ok=True)
     options = ServerOptions(model=folder / "model", most_tokens=model.most_tokens)
     settings = Petals(options=options, logs=folder / "logs", python=python)
@@ -95,7 +95,7 @@ def served(
 
 
 def compare(comparison: Comparison, folder: Path, python: Path = PYTHON) -> Result:
-    """Measure a profile, serve the jobs at each load, measure the profile again, and predict.
+    """Serve the jobs at each load between two profiles, and predict them.
 
     Raises `InputError` if a job fails.
     """
@@ -108,7 +108,10 @@ def compare(comparison: Comparison, folder: Path, python: Path = PYTHON) -> Resu
 
 
 def _alone(load: Client, comparison: Comparison) -> list[PetalsJob]:
-    """Serve jobs one after the other, with short and long prompts by turns; the first two only warm up."""
+    """Serve jobs one after the other, with short and long prompts by turns.
+
+    The first two only warm up.
+    """
     jobs: list[PetalsJob] = []
     for i in range(comparison.alone_count + 2):
         lengths = np.array([[comparison.prompt_tokens[i % 2], comparison.output_tokens[1] - 1.0]])
@@ -117,9 +120,7 @@ def _alone(load: Client, comparison: Comparison) -> list[PetalsJob]:
     return jobs[2:]
 
 
-def _measured(
-    load: Client, comparison: Comparison, spans: Sequence[Span], alone: AloneTimes, share: float
-) -> Measured:
+def _measured(load: Client, comparison: Comparison, spans: Sequence[Span], alone: AloneTimes, share: float) -> Measured:
     rate_per_s = share * comparison.sessions / service_s(comparison, alone)
     jobs = comparison.jobs(rate_per_s)
     served_jobs = _served(load, comparison, jobs)
@@ -128,7 +129,7 @@ def _measured(
 
 
 def service_s(comparison: Comparison, alone: AloneTimes) -> float:
-    """Return the mean service time T of equation (2) of the jobs on the chain."""
+    """Return the mean service time T of equation (2)."""
     lengths = comparison.jobs(1.0).lengths
     x = np.array([1.0, *lengths.mean(axis=0)])
     hops, blocks = len(comparison.blocks), sum(comparison.blocks)

@@ -12,7 +12,10 @@ REMEDY = "run make petals in the project's folder, or give the Python of an envi
 
 
 def guarded(python: Path, *words: str) -> list[str]:
-    """Return the command that runs a script or `-m` module in the environment, offline, until its parent ends."""
+    """Return the command that runs a script or `-m` module until its parent ends.
+
+    It runs in the environment, and offline.
+    """
     return [str(python), str(INSIDE / "guarded.py"), *words]
 
 

@@ -16,7 +16,7 @@ def plain(text: str) -> str:
 
 
 def address_in(text: str) -> str | None:
-    """Return the address at which other servers and clients reach the server, once it is known."""
+    """Return the address at which others reach the server, once it is known."""
     match = ADDRESS.search(plain(text))
     return match.group(1) if match else None
 

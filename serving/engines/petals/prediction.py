@@ -29,9 +29,7 @@ class GivenPlacement(PetalsPlacement):
 
     def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator) -> Placement:
         """Return the given placement."""
-        return Placement(
-            np.array([span.first for span in self.spans]), np.array([span.blocks for span in self.spans])
-        )
+        return Placement(np.array([span.first for span in self.spans]), np.array([span.blocks for span in self.spans]))
 
     def slots(self, system: System) -> NDArray[np.int64]:
         """Return (J,) the cache slots in the pools, each of the model's `cache_tokens`."""
@@ -42,10 +40,10 @@ class GivenPlacement(PetalsPlacement):
 def layout_of(
     spans: Sequence[Span], alone: AloneTimes, jobs: Jobs, reserved_tokens: int, visits_queue: bool = False
 ) -> RoutedComposition:
-    """Return the layout under PETALS' rules for paths and waiting; a slot has the tokens that each job reserves.
+    """Return the layout under PETALS' rules for paths and waiting.
 
-    A visit's overhead counts as communication, which delays its own job only, or with `visits_queue` as computation,
-    for which a server takes one job at a time.
+    A slot has the tokens that each job reserves. A visit's overhead counts as communication, which delays its own job
+    only, or with `visits_queue` as computation, for which a server takes one job at a time.
     """
     blocks = max(span.end for span in spans)
     count = len(spans)
@@ -73,9 +71,10 @@ def layout_of(
 
 
 def predictions(spans: Sequence[Span], alone: AloneTimes, jobs: Jobs, reserved_tokens: int) -> Mapping[str, JobTimes]:
-    """Return the times of jobs under three service models, all with PETALS' paths, pools and retries.
+    """Return the times of jobs under three service models.
 
-    They are equation (2), queues of steps for the blocks, and queues of steps for whole visits.
+    All have PETALS' paths, pools and retries. The models are equation (2), queues of steps for the blocks, and queues
+    of steps for whole visits.
     """
     plain = layout_of(spans, alone, jobs, reserved_tokens)
     whole = layout_of(spans, alone, jobs, reserved_tokens, visits_queue=True)

@@ -12,6 +12,7 @@ from serving.engines.petals.client import PetalsJob
 from system import InputError
 
 Floats = NDArray[np.float64]
+Visits = dict[tuple[int, int], list[float]]  # seconds by blocks and tokens
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,12 @@ class AloneTimes:
     client_s: Floats
 
     def token_s(self, blocks: Sequence[int]) -> float:
-        """Return the time of a further token on a path of servers with so many blocks."""
+        """Return the time of a further token on servers with so many blocks."""
         return float(self.client_s[2] + len(blocks) * self.visit_s[2] + sum(blocks) * self.block_s[2])
 
 
 def fit(jobs: Sequence[PetalsJob]) -> AloneTimes:
-    """Return the times that fit the visits of jobs without company best, none of them below 0.
+    """Return the times, none below 0, that fit jobs without company best.
 
     The mean visit of a prompt takes o + m (b0 + b1 tokens) s on m blocks, that of a token o' + m b2. So servers must
     differ in their blocks, and prompts in their lengths.
@@ -52,8 +53,9 @@ def fit(jobs: Sequence[PetalsJob]) -> AloneTimes:
 
 
 def _mean_visits(jobs: Sequence[PetalsJob]) -> tuple[dict[tuple[int, int], float], dict[tuple[int, int], float]]:
-    """Return the mean visits by blocks and tokens: of prompts, and of single further tokens."""
-    prompts, tokens = defaultdict(list), defaultdict(list)
+    """Return mean visits by blocks and tokens: of prompts, and of further tokens."""
+    prompts: Visits = defaultdict(list)
+    tokens: Visits = defaultdict(list)
     for job in jobs:
         seen = set()
         for visit in job.visits:
@@ -66,7 +68,7 @@ def _mean_visits(jobs: Sequence[PetalsJob]) -> tuple[dict[tuple[int, int], float
 
 def _nonnegative(rows: dict[tuple[float, ...], float]) -> Floats:
     """Return the coefficients, none below 0, that fit rows of regressors and seconds best."""
-    return nnls(np.array(list(rows), dtype=np.float64), np.array(list(rows.values())))[0]  # type: ignore[no-any-return]
+    return nnls(np.array(list(rows), dtype=np.float64), np.array(list(rows.values())))[0]
 
 
 def _client_s(jobs: Sequence[PetalsJob]) -> Floats:

@@ -61,9 +61,7 @@ class ServerOptions:
     dtype: str = "float32"
 
 
-def server_command(
-    python: Path, span: Span, options: ServerOptions, identity: Path, peers: Sequence[str]
-) -> list[str]:
+def server_command(python: Path, span: Span, options: ServerOptions, identity: Path, peers: Sequence[str]) -> list[str]:
     """Return the command of one server; without `peers` it begins a new swarm.
 
     It listens on a port that the system chooses, and prints its address.

@@ -79,7 +79,10 @@ def _start_server(swarm: Swarm, j: int, span: Span, settings: Petals) -> None:
 
 
 def _wait(swarm: Swarm, reached: Callable[[str], object]) -> None:
-    """Wait until the logs of all servers show a state; raise `InputError` if one ends or is late."""
+    """Wait until the logs of all servers show a state.
+
+    Raises `InputError` if a server ends or is late.
+    """
     end_s = time.monotonic() + swarm.children.start_s
     while waiting := [member for member in swarm.members if not reached(member.text)]:
         if failure := swarm.failed():

@@ -113,7 +113,7 @@ def fake_python(folder: Path) -> Path:
 
 
 def is_running(pid: int) -> bool:
-    """Return whether a process runs; a dead one that nobody has waited for does not."""
+    """Return whether a process runs and is no zombie."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

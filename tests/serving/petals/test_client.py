@@ -29,7 +29,7 @@ def served(python, folder, jobs, silence_s=20.0):
 
 
 def test_jobs_come_back_in_their_order_with_all_their_tokens(python, tmp_path):
-    """The first job has the longest prompt, so that it ends last; the third arrives later."""
+    """Serve a first job with the longest prompt, and a late third one."""
     jobs = jobs_of([0.0, 0.0, 0.2], [[40, 3], [1, 0], [2, 5]])
     first, second, third = served(python, tmp_path, jobs)
     assert [list(job.tokens) for job in (first, second, third)] == [[7, 8, 9, 10], [7], [7, 8, 9, 10, 11, 12]]
@@ -63,7 +63,9 @@ def test_a_job_that_fails_says_why_and_the_others_go_on(python, tmp_path):
 
 
 def test_a_client_that_ends_is_named_with_its_last_words(python, tmp_path):
-    with pytest.raises(InputError, match=r"^PETALS client: has ended: RuntimeError: the swarm is gone; see .*client.log"):
+    with pytest.raises(
+        InputError, match=r"^PETALS client: has ended: RuntimeError: the swarm is gone; see .*client.log"
+    ):
         served(python, tmp_path, jobs_of([0.0], [[14, 3]]))
 
 

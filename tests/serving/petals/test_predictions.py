@@ -16,7 +16,7 @@ SPANS = [Span("a", 0, 2, 100), Span("b", 2, 8, 100)]
 
 
 def alone_job(alone, blocks, prompt, further):
-    """Return a job on servers of so many blocks, as it would be measured without noise."""
+    """Return a job as it would be measured without noise."""
     ends = np.cumsum(blocks).tolist()
     spans = list(zip([0, *ends], ends, blocks, strict=False))
     first = [(a, b, prompt, alone.visit_s[0] + m * (alone.block_s[0] + alone.block_s[1] * prompt)) for a, b, m in spans]
@@ -33,15 +33,15 @@ def jobs_of(arrival_s, lengths):
 
 
 def test_a_fit_gives_back_the_times_that_jobs_were_made_of():
-    found = fit([alone_job(ALONE, (2, 6), prompt, 9) for prompt in (16, 96, 16)])
+    fitted = fit([alone_job(ALONE, (2, 6), prompt, 9) for prompt in (16, 96, 16)])
     for name in ("visit_s", "block_s", "client_s"):
-        np.testing.assert_allclose(getattr(found, name), getattr(ALONE, name), rtol=1e-9, atol=1e-12)
-    assert found.token_s((2, 6)) == pytest.approx(0.003 + 2 * 0.004 + 8 * 0.001)
+        np.testing.assert_allclose(getattr(fitted, name), getattr(ALONE, name), rtol=1e-9, atol=1e-12)
+    assert fitted.token_s((2, 6)) == pytest.approx(0.003 + 2 * 0.004 + 8 * 0.001)
 
 
 def test_one_token_of_a_prompt_is_no_further_token():
-    found = fit([alone_job(ALONE, (2, 6), prompt, 3) for prompt in (1, 50)])
-    np.testing.assert_allclose(found.block_s, ALONE.block_s, rtol=1e-9)
+    fitted = fit([alone_job(ALONE, (2, 6), prompt, 3) for prompt in (1, 50)])
+    np.testing.assert_allclose(fitted.block_s, ALONE.block_s, rtol=1e-9)
 
 
 @pytest.mark.parametrize(("blocks", "prompts"), [((4, 4), (16, 96)), ((2, 6), (16, 16))])
@@ -58,7 +58,10 @@ def test_a_job_alone_takes_the_time_of_equation_2_under_every_model():
 
 
 def test_a_job_beyond_the_pool_tries_again_after_1_3_7_s():
-    """The first job leaves at 4.5 s; the third tries at 5 s and overtakes the second, which tries at 7.1 and 15.1 s."""
+    """Check by hand: the first job leaves at 4.5 s.
+
+    The third tries at 5 s and overtakes the second, which tries at 7.1 and 15.1 s.
+    """
     slow = AloneTimes(np.zeros(3), np.zeros(3), np.array([4.5, 0.0, 0.0]))
     jobs = jobs_of([0.0, 0.1, 2.0], [[10, 0]] * 3)
     times = predictions(SPANS, slow, jobs, 100)["equation (2)"]
@@ -66,11 +69,11 @@ def test_a_job_beyond_the_pool_tries_again_after_1_3_7_s():
 
 
 def test_a_pool_is_shared_by_the_blocks_that_sessions_run():
-    """Two sessions fit on all six blocks of the second server, but four on the three blocks that a path needs."""
+    """Compare with by-hand counts: two fit on all six blocks, four on three."""
     spans = [Span("a", 0, 5, 1000), Span("b", 2, 8, 100)]
     layout = layout_of(spans, ALONE, jobs_of([0.0, 1.0], [[10, 1]] * 2), 50)
     assert layout.slots.tolist() == [100, 12]
-    times = predictions(spans, ALONE, jobs_of([0.0] * 5, [[10, 30]] * 5), 50)["equation (2)"]
+    times = predictions(spans, ALONE, jobs_of([0.0, 1e-3, 2e-3, 3e-3, 4e-3], [[10, 30]] * 5), 50)["equation (2)"]
     assert (times.waiting_s > 0).tolist() == [False] * 4 + [True]
 
 
@@ -82,7 +85,7 @@ def test_queues_of_visits_are_slower_than_queues_of_blocks():
 
 
 def test_loads_are_shares_of_the_rate_of_equation_2():
-    """The mean over the jobs themselves is the same, as times are linear in their lengths."""
+    """Compare with the mean over the jobs themselves: times are linear in their lengths."""
     comparison = Comparison(job_count=30)
     jobs = comparison.jobs(0.001)
     times = predictions(comparison.spans(), ALONE, jobs, comparison.reserved_tokens)["equation (2)"]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ SPANS = [Span("a", 0, 3, 96), Span("b", 3, 8, 96)]
 LOG = """Nov 30 09:03:48.206 [WARN] Failed to fetch the latest Petals version from PyPI:
 Traceback (most recent call last):
 requests.exceptions.ProxyError: refused
-Nov 30 09:03:49.630 [\x1b[1m\x1b[34mINFO\x1b[0m] Running a server on ['/ip4/10.0.0.7/tcp/1/p2p/Qx', '/ip4/127.0.0.1/tcp/39999/p2p/QmU7']
+09:03:49 [\x1b[34mINFO\x1b[0m] Running a server on ['/ip4/10.0.0.7/tcp/1/p2p/Qx', '/ip4/127.0.0.1/tcp/3/p2p/QmU7']
 Nov 30 09:03:52.483 [\x1b[1m\x1b[34mINFO\x1b[0m] Started
 Nov 30 09:03:55.056 [INFO] rpc_inference.open(blocks=0:3, remote_peer=...5EPL4d)
 Nov 30 09:03:55.056 [INFO] rpc_inference.alloc_done(size=0.00 GiB)
@@ -66,7 +67,7 @@ def test_the_first_server_begins_the_swarm_and_others_join_it(tmp_path):
     assert first[:5] == [str(tmp_path / "python"), "-m", "petals.cli.run_server", str(tmp_path), "--new_swarm"]
     assert other[4:6] == ["--initial_peers", "/ip4/1.2.3.4/tcp/5/p2p/Qm"]
     assert "--new_swarm" not in other
-    given = dict(zip(other, other[1:], strict=False))
+    given = dict(pairwise(other))
     expected = {
         "--block_indices": "3:8",
         "--attn_cache_tokens": "96",
@@ -81,7 +82,7 @@ def test_the_first_server_begins_the_swarm_and_others_join_it(tmp_path):
 
 
 def test_a_pool_holds_the_slots_of_its_server():
-    """Compare with the slots that each server can give: m blocks of so many tokens are as many slots."""
+    """Compare with the slots that each server can give."""
     servers = Servers(memory_gb=[4.0, 3.0, 5.0], communication_s=[0.1] * 3, block_s=[0.01] * 3)
     system = System(served_model(4), servers, 1.0)
     layout = gca(system, GbpCr()(system, 2)).under(JFFC)
@@ -101,7 +102,7 @@ def test_a_server_without_blocks_is_refused(blocks):
 
 
 def test_a_log_tells_address_readiness_sessions_and_the_last_error():
-    assert address_in(LOG) == "/ip4/127.0.0.1/tcp/39999/p2p/QmU7"
+    assert address_in(LOG) == "/ip4/127.0.0.1/tcp/3/p2p/QmU7"
     assert is_ready(LOG)
     assert not is_ready(LOG.replace("Started", "Started late"))
     assert address_in("Running a server on []") is None
@@ -176,7 +177,6 @@ def test_an_environment_without_petals_is_refused(tmp_path):
 
 
 def test_a_model_that_cannot_be_written_says_why(python, tmp_path):
-    """The stand-in has no transformers."""
     with pytest.raises(InputError, match=r"^model folder = .*: could not be written \(\w+Error: .*\); check the disk"):
         SmallLlama().write(tmp_path / "model", python)
     with pytest.raises(InputError, match=r"^hidden_size = 500: must be a multiple of 16, twice the heads$"):

@@ -40,7 +40,7 @@ class Job:
         return time.perf_counter() - self.begin_s
 
     def put(self, tokens: Any) -> None:
-        """Note a token and when it came; the first call has the prompt."""
+        """Record a token and its time; the first call has the prompt."""
         if not self.is_prompt:
             self.tokens_s.append(self.now_s())
             self.tokens += tokens.tolist()
@@ -63,7 +63,7 @@ class Job:
 
 
 def watch(session_class: Any, server_session_class: Any) -> None:
-    """Note every search of a path and every visit of a server in the job of the thread."""
+    """Record searches for paths and visits of servers in the job of the thread."""
     search, step = session_class._update_sequence, server_session_class.step
 
     def noted_search(self: Any, server: int, block: int, attempt: int) -> Any:
@@ -95,7 +95,7 @@ def without_late_ends(*session_classes: Any) -> None:
 
 
 def generate(model: Any, job: Job) -> None:
-    """Wait for a job's arrival, generate its tokens, and note why it failed if it did."""
+    """Wait for a job's arrival and generate its tokens; keep why it failed."""
     import torch
 
     JOB.set(job)

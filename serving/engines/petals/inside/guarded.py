@@ -22,7 +22,7 @@ VARIABLES = {
 
 
 def start_guard() -> None:
-    """Fork a process that ends the group once this process is gone."""
+    """Start a process that ends the group once this process is gone."""
     watched = os.getpid()
     if os.fork() == 0:
         while os.getppid() == watched:
