@@ -1,6 +1,6 @@
 """Jobs served by PETALS beside what this project predicts for them, from a profile with one job at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from serving.engines.petals.client import Client, PetalsJob, client, job_times, random_prompts
-from serving.engines.petals.environment import PYTHON
+from serving.engines.petals.environment import PYTHON, require_petals
 from serving.engines.petals.model import SmallLlama
 from serving.engines.petals.prediction import predictions
 from serving.engines.petals.profile import AloneTimes, fit
@@ -66,15 +66,15 @@ class Measured:
     rate_per_s: float
     jobs: Sequence[PetalsJob]
     times: JobTimes
-    predicted: dict[str, JobTimes]
+    predicted: Mapping[str, JobTimes]
 
 
 @dataclass(frozen=True)
 class Result:
-    """The profiles before and after, and each load between them."""
+    """The profile of all jobs without company, those before, between and after the loads, and the loads."""
 
-    before: AloneTimes
-    after: AloneTimes
+    alone: AloneTimes
+    tokens_s: Sequence[float]  # of each profile, the time of a token
     loads: Sequence[Measured]
 
 
@@ -83,6 +83,7 @@ def served(
     spans: Sequence[Span], model: SmallLlama, folder: Path, python: Path = PYTHON
 ) -> Iterator[tuple[Swarm, Client]]:
     """Yield a swarm of a small model, and a client that has reached it."""
+    require_petals(python)
     folder.mkdir(parents=True, exist_ok=True)
     options = ServerOptions(model=folder / "model", most_tokens=model.most_tokens)
     settings = Petals(options=options, logs=folder / "logs", python=python)
@@ -95,16 +96,29 @@ def served(
 
 
 def compare(comparison: Comparison, folder: Path, python: Path = PYTHON) -> Result:
-    """Serve the jobs at each load between two profiles, and predict them.
+    """Serve the jobs at each load between profiles, and predict them.
 
-    Raises `InputError` if a job fails.
+    The first profile decides on the rates. All of them together make the predictions, so that these are of the same
+    minutes as the loads. Raises `InputError` if a job fails.
     """
     spans = comparison.spans()
-    with served(spans, comparison.model, folder, python) as (_, load):
-        before = fit(_alone(load, comparison))
-        loads = [_measured(load, comparison, spans, before, share) for share in comparison.loads]
-        after = fit(_alone(load, comparison))
-    return Result(before, after, loads)
+    with served(spans, comparison.model, folder, python) as (_, client_of_swarm):
+        profiles, loads = [_alone(client_of_swarm, comparison)], []
+        for share in comparison.loads:
+            rate_per_s = share * comparison.sessions / service_s(comparison, fit(profiles[0]))
+            jobs = comparison.jobs(rate_per_s)
+            loads.append((share, rate_per_s, jobs, _served(client_of_swarm, comparison, jobs)))
+            profiles.append(_alone(client_of_swarm, comparison))
+    alone = fit([job for profile in profiles for job in profile])
+    reserved = comparison.reserved_tokens
+    return Result(
+        alone,
+        [fit(profile).token_s(comparison.blocks) for profile in profiles],
+        [
+            Measured(share, rate_per_s, done, job_times(done), predictions(spans, alone, jobs, reserved))
+            for share, rate_per_s, jobs, done in loads
+        ],
+    )
 
 
 def _alone(load: Client, comparison: Comparison) -> list[PetalsJob]:
@@ -118,14 +132,6 @@ def _alone(load: Client, comparison: Comparison) -> list[PetalsJob]:
         one = Jobs(np.zeros(1), np.ones(1), lengths, np.zeros(1))
         jobs += _served(load, comparison, one)
     return jobs[2:]
-
-
-def _measured(load: Client, comparison: Comparison, spans: Sequence[Span], alone: AloneTimes, share: float) -> Measured:
-    rate_per_s = share * comparison.sessions / service_s(comparison, alone)
-    jobs = comparison.jobs(rate_per_s)
-    served_jobs = _served(load, comparison, jobs)
-    predicted = dict(predictions(spans, alone, jobs, comparison.reserved_tokens))
-    return Measured(share, rate_per_s, served_jobs, job_times(served_jobs), predicted)
 
 
 def service_s(comparison: Comparison, alone: AloneTimes) -> float:

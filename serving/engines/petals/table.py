@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from serving.engines.petals.comparison import Comparison, Measured, Result
 from system.response import JobTimes
 
-HEADER = "| load | jobs/s | times in s | " + " | ".join(("mean response", "P95", "first token", "waiting")) + " |"
+HEADER = "| load | jobs/s | seconds | mean response | P95 | first token | waiting |"
 RULE = "|---|---|---|---|---|---|---|"
 
 
 def lines(comparison: Comparison, result: Result) -> Iterator[str]:
     """Yield what ran, the profiles, and a row for each load and model."""
     blocks = " > ".join(map(str, comparison.blocks))
-    before_ms, after_ms = (1e3 * alone.token_s(comparison.blocks) for alone in (result.before, result.after))
+    tokens_ms = ", ".join(f"{1e3 * token_s:.1f}" for token_s in result.tokens_s)
+    alone = result.alone
     yield f"{comparison.job_count} jobs a load on servers of {blocks} blocks, {comparison.sessions} sessions each"
-    yield f"profile of one job at a time: {before_ms:.1f} ms a token before the loads, {after_ms:.1f} ms after them"
-    alone = result.before
+    yield f"one job at a time, before, between and after the loads: {tokens_ms} ms a token"
     yield (
         f"a visit {1e3 * alone.visit_s[0]:.1f} ms with a prompt, {1e3 * alone.visit_s[2]:.1f} ms with a token; "
         f"a block {1e3 * alone.block_s[2]:.2f} ms a token; the client {1e3 * alone.client_s[2]:.1f} ms a token"

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from serving.engines.petals.client import PetalsJob, Visit
-from serving.engines.petals.comparison import Comparison, service_s
+from serving.engines.petals.comparison import Comparison, Measured, Result, service_s
 from serving.engines.petals.prediction import layout_of, predictions
 from serving.engines.petals.profile import AloneTimes, fit
 from serving.engines.petals.spans import Span
+from serving.engines.petals.table import lines
 from system import InputError
+from system.response import JobTimes
+from tests.support.project import command
 from workloads.jobs import Jobs
 
 ALONE = AloneTimes(np.array([0.05, 0.0, 0.004]), np.array([0.002, 1e-4, 0.001]), np.array([0.03, 0.0, 0.003]))
@@ -92,3 +95,25 @@ def test_loads_are_shares_of_the_rate_of_equation_2():
     assert service_s(comparison, ALONE) == pytest.approx(times.mean_s("service"))
     assert jobs.lengths[:, 0].min() >= 16
     assert (jobs.lengths.sum(axis=1) + 1).max() <= comparison.reserved_tokens
+
+
+def test_the_table_has_each_load_and_the_errors_of_its_predictions():
+    def times(*response_s):
+        count = len(response_s)
+        return JobTimes(np.zeros(count), np.zeros(count), np.array(response_s), np.full(count, 0.25), np.ones(count))
+
+    measured = Measured(0.4, 1.5, [], times(2.0, 4.0), {"equation (2)": times(1.0, 2.0), "step queues": times(3.0, 3.3)})
+    text = list(lines(Comparison(job_count=2), Result(ALONE, [0.02, 0.025], [measured])))
+    assert text[0] == "2 jobs a load on servers of 2 > 6 blocks, 3 sessions each"
+    assert "20.0, 25.0 ms a token" in text[1]
+    assert text[-3] == "| 0.4 | 1.50 | measured | 3.00 | 3.90 | 0.25 | 0.00 |"
+    assert text[-2] == "| | | equation (2) (-50 %) | 1.50 | 1.95 | 0.25 | 0.00 |"
+    assert "step queues (+5 %)" in text[-1]
+    assert {line.count("|") for line in text[4:]} == {8}
+
+
+def test_the_command_says_in_one_sentence_that_petals_is_missing(tmp_path):
+    done = command("-m", "serving.engines.petals", "--python", "/nowhere", "--folder", str(tmp_path))
+    assert done.returncode == 1
+    assert "petals.python = /nowhere: there is no such file; run make petals" in done.stderr
+    assert "Traceback" not in done.stderr
