@@ -105,7 +105,7 @@ class Client:
 
 
 @contextmanager
-def client(
+def reach(
     python: Path, model: Path, settings: Mapping[str, Any], logs: Path, silence_s: float = 300.0
 ) -> Iterator[Client]:
     """Yield a client that has loaded the model; end its processes afterwards.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.engines.petals.client import Client, PetalsJob, client, job_times, random_prompts
+from serving.engines.petals.client import Client, PetalsJob, job_times, random_prompts, reach
 from serving.engines.petals.environment import PYTHON, require_petals
 from serving.engines.petals.model import SmallLlama
 from serving.engines.petals.prediction import predictions
@@ -90,8 +90,8 @@ def served(
     if not options.model.exists():
         model.write(options.model, python)
     with start(spans, settings) as swarm:
-        reach = {"initial_peers": swarm.peers, "dht_prefix": options.prefix, "request_timeout": LOST_S}
-        with client(python, options.model, reach, settings.logs) as load:
+        reached = {"initial_peers": swarm.peers, "dht_prefix": options.prefix, "request_timeout": LOST_S}
+        with reach(python, options.model, reached, settings.logs) as load:
             yield swarm, load
 
 

@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from serving.engines.petals.client import client, job_times, random_prompts
+from serving.engines.petals.client import job_times, random_prompts, reach
 from system import InputError
 from tests.serving.petals.fake import fake_python
 from workloads.jobs import Jobs
@@ -24,7 +24,7 @@ def jobs_of(arrival_s, lengths):
 
 
 def served(python, folder, jobs, silence_s=20.0):
-    with client(python, folder / "model", REACH, folder, silence_s) as load:
+    with reach(python, folder / "model", REACH, folder, silence_s) as load:
         return load.serve(jobs, random_prompts(jobs, 100, 1), 64)
 
 
@@ -48,7 +48,7 @@ def test_jobs_come_back_in_their_order_with_all_their_tokens(python, tmp_path):
 
 def test_one_client_serves_several_rounds_each_with_a_clock_of_its_own(python, tmp_path):
     jobs = jobs_of([0.1], [[2, 1]])
-    with client(python, tmp_path / "model", REACH, tmp_path) as load:
+    with reach(python, tmp_path / "model", REACH, tmp_path) as load:
         rounds = [load.serve(jobs, random_prompts(jobs, 100, 1), 64)[0] for _ in range(3)]
     assert all(0.1 <= job.start_s < 0.5 for job in rounds)
 
@@ -70,7 +70,7 @@ def test_a_client_that_ends_is_named_with_its_last_words(python, tmp_path):
 
 
 def test_a_client_that_is_killed_is_named(python, tmp_path):
-    with client(python, tmp_path / "model", REACH, tmp_path) as load:
+    with reach(python, tmp_path / "model", REACH, tmp_path) as load:
         os.killpg(load.child.process.pid, signal.SIGKILL)
         load.child.process.wait()
         jobs = jobs_of([0.0], [[2, 1]])

@@ -102,7 +102,9 @@ def test_the_table_has_each_load_and_the_errors_of_its_predictions():
         count = len(response_s)
         return JobTimes(np.zeros(count), np.zeros(count), np.array(response_s), np.full(count, 0.25), np.ones(count))
 
-    measured = Measured(0.4, 1.5, [], times(2.0, 4.0), {"equation (2)": times(1.0, 2.0), "step queues": times(3.0, 3.3)})
+    measured = Measured(
+        0.4, 1.5, [], times(2.0, 4.0), {"equation (2)": times(1.0, 2.0), "step queues": times(3.0, 3.3)}
+    )
     text = list(lines(Comparison(job_count=2), Result(ALONE, [0.02, 0.025], [measured])))
     assert text[0] == "2 jobs a load on servers of 2 > 6 blocks, 3 sessions each"
     assert "20.0, 25.0 ms a token" in text[1]
