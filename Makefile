@@ -91,8 +91,8 @@ launchers: $(LAUNCHERS)
 
 # PETALS, the paper's own runtime, as a private swarm on this machine: what its servers and clients do, and its times
 # beside predictions. Measurements, which need the machine to themselves.
-petals: $(INSTALLED) $(PETALS)/installed
-	$(VENV)/bin/python -m pytest -v -m petals tests/serving/petals
+petals: $(PETALS)/installed
+	$(VENV)/bin/python -m pytest -v -m petals tests
 	$(VENV)/bin/python -m serving.engines.petals
 
 lint: $(INSTALLED)
@@ -123,7 +123,7 @@ $(LAUNCHERS): $(INSTALLED)
 	@touch $@
 
 # Packages that ask for others than those that work come last, without their requirements.
-$(PETALS)/installed: $(PETALS_CODE)/requirements.txt $(PETALS_CODE)/no_deps.txt $(PETALS_CODE)/hivemind_names.py
+$(PETALS)/installed: $(INSTALLED) $(PETALS_CODE)/requirements.txt $(PETALS_CODE)/no_deps.txt $(PETALS_CODE)/hivemind_names.py
 	@$(PETALS_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
 	  echo 'PETALS_PYTHON = $(PETALS_PYTHON): must be Python 3.11, for which the old packages of PETALS can be had' >&2; \
 	  exit 1; }

@@ -13,7 +13,7 @@ MARKERS = {
     "slow": "takes minutes",
     "launchers": "needs the extras slurm and ray",
     "browser": "drives Chromium",
-    "petals": "needs an environment with PETALS",
+    "petals": "runs PETALS or asks its own parser",
 }
 
 
