@@ -114,3 +114,16 @@ def test_a_session_takes_room_for_the_blocks_that_it_runs_only(folder):
     assert {(visit.first, visit.end) for job in jobs for visit in job.visits} == {(0, 5), (5, 8)}
     assert at_once(jobs) == 3
     assert np.isfinite(job_times(jobs).response_s).all()
+
+
+def test_clients_return_to_a_full_server_beside_an_idle_one(folder):
+    """Serve three jobs on two servers with the whole model, before clients read again who is free."""
+    spans = [Span("a", 0, 8, POOL), Span("b", 0, 8, POOL)]
+    with served(spans, MODEL, folder) as (swarm, load):
+        serve(load, [0.0], [[16, 3]], 32)
+        opened = {sessions(member.text)[0] for member in swarm.members}
+        jobs = serve(load, [0.0, 0.5, 1.0], [[4, 91], [4, 3], [4, 3]], POOL)
+        assert 0 in opened
+        assert 0 in {sessions(member.text)[0] for member in swarm.members}
+    assert at_once(jobs) == 1
+    assert all(job.served for job in jobs)
