@@ -117,7 +117,7 @@ def test_a_session_takes_room_for_the_blocks_that_it_runs_only(folder):
 
 
 def test_clients_return_to_a_full_server_beside_an_idle_one(folder):
-    """Serve three jobs on two servers with the whole model, before clients read again who is free."""
+    """Serve three jobs on two servers of the whole model within a few seconds."""
     spans = [Span("a", 0, 8, POOL), Span("b", 0, 8, POOL)]
     with served(spans, MODEL, folder) as (swarm, load):
         serve(load, [0.0], [[16, 3]], 32)
