@@ -77,8 +77,8 @@ def test_jobs_go_where_the_simulator_sends_them(name):
     run = dispatched(chains)
     simulated = simulate_layout(chains.layout, chains.jobs).times
     assert (run.times.chain == simulated.chain).all()
-    for name in ("waiting_s", "service_s", "first_token_s"):
-        np.testing.assert_allclose(getattr(run.times, name), getattr(simulated, name), rtol=1e-6, atol=1e-6)
+    for column in ("waiting_s", "service_s", "first_token_s"):
+        np.testing.assert_allclose(getattr(run.times, column), getattr(simulated, column), rtol=1e-6, atol=1e-6)
     assert np.count_nonzero(simulated.waiting_s) > 10
     assert run.times.by_chain.share.sum() == pytest.approx(1)
     assert (run.lag.sending_s < 1e-6).all()
