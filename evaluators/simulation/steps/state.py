@@ -229,7 +229,8 @@ def empty_log(job_count: int) -> StepLog:
 
 def _empty_batches(chain_count: int, slot_count: int) -> Batches:
     counts, numbers = np.zeros((3, chain_count), np.int64), np.zeros((4, chain_count))
-    return Batches(empty_queues(chain_count, slot_count), *counts, *numbers, np.zeros((chain_count, 3)))
+    state = *counts, *numbers, np.zeros((chain_count, 3))
+    return Batches(empty_queues(chain_count, slot_count), *state)
 
 
 def _empty_slots(count: int, most_hops: int) -> Slots:
