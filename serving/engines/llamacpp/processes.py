@@ -196,6 +196,7 @@ def _start(command: Sequence[str], output: int, descriptors: Sequence[int]) -> "
             stderr=subprocess.STDOUT,
             pass_fds=descriptors,
             process_group=0,
+            restore_signals=False,  # SIGPIPE stays ignored; an RPC server would end with a host that it answers
             preexec_fn=lambda: _die_with(parent),
             env={**os.environ, "GGML_NO_BACKTRACE": "1"},  # a debugger would hold an aborted process
         )
