@@ -32,6 +32,7 @@ class GpuProfile:
     In the roofline, prefill is bound by arithmetic and decoding by memory bandwidth. `measured_block_s` maps a model's
     name to fitted (s, s per input token, s per further output token) of one block; the fit of a listed model replaces
     the roofline. The profiler also writes, by model, `measured_relay_s` with (s per hop, s per byte) of the relay,
+    `measured_engine` with the constants of an engine that serves the model (`hardware_profiles.measured.CONSTANTS`),
     `fit_report` with the quality of the fits, and `measured_points` with the measured rows
     (`hardware_profiles.measured`). `measured_on` describes the machine and the software; only people read it.
 
@@ -51,6 +52,7 @@ class GpuProfile:
     busy_w: float = math.nan  # at most the thermal design power, which data sheets state
     measured_block_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
     measured_relay_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    measured_engine: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     fit_report: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     measured_points: Mapping[str, Mapping[str, Rows]] = field(default_factory=dict)
     hosting: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

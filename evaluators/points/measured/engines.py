@@ -16,15 +16,12 @@ from serving.endpoint.client import RequestLimits
 from serving.endpoint.load import random_requests, warn_of_lag
 from serving.engines.dispatching import DispatchedRun, dispatch
 from serving.engines.llamacpp import fleet
-from serving.engines.llamacpp.settings import LlamaCpp
+from serving.engines.llamacpp.settings import LOCKSTEP, LlamaCpp
 from serving.installed import require_installed
 from system.checks import require_boolean, require_share
 from system.layout import Layout
 from system.response import JobTimes
 from workloads.jobs import Jobs
-
-# With these options a step is one batch of all busy slots, and a batch of a new shape costs no round trips.
-LOCKSTEP = ("--kv-unified", "--flash-attn", "off")
 
 
 @dataclass(frozen=True, kw_only=True)
