@@ -145,3 +145,16 @@ def read_profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     content = read_yaml(folder / f"{name}.yaml")
     record_of(GpuProfile, f"{name}.yaml", content)
     return {"_target_": "hardware_profiles.profile.GpuProfile", **content}
+
+
+def engine_constants(name: str, folder: Path = FOLDER) -> dict[str, Any]:
+    """Return the constants of the engine that a profile measured, and its `batch_curve`.
+
+    They are those of the first model. Raises `InputError` if the profile measured no engine.
+    """
+    content = {key: value for key, value in read_profile(name, folder).items() if key != "_target_"}
+    measured = GpuProfile(**content).measured_engine
+    require(bool(measured), "profile", name, "measured no engine; use python -m hardware_profiles.profiler --engine")
+    model, constants = next(iter(measured.items()))
+    rows = content["measured_points"][model]["decode_together"]
+    return {**constants, "batch_curve": {int(jobs): seconds / rows[0][2] for _, jobs, seconds in rows}}

@@ -86,7 +86,7 @@ def replay(
 
 
 def warn_of_lag(run: StreamedRun, lag_share: float) -> None:
-    """Warn by `SlowClientWarning` if the client lagged by more than a share of the times that it measured."""
+    """Warn by `SlowClientWarning` of lags above a share of the measured times."""
     for sentence in _lag_sentences(run, lag_share):
         warnings.warn(sentence, SlowClientWarning, stacklevel=3)
 

@@ -43,9 +43,10 @@ def dispatch(
     losses: Losses,
     reroute: bool = True,
 ) -> DispatchedRun:
-    """Serve jobs over the chains of a layout, each with its endpoint, in real time.
+    """Serve jobs in real time over the chains of a layout.
 
-    Chains share no servers. Times count from the beginning of the run; a job's service time begins when it is admitted.
+    Each chain has an endpoint, and chains share no servers. Times count from the beginning of the run. A job's service
+    time begins when it is admitted.
     """
     return asyncio.run(_dispatch(layout, jobs, requests, endpoints, limits, losses, reroute))
 

@@ -96,7 +96,7 @@ def _faults(run: DispatchedRun, first: int) -> Iterator[Measurement]:
 
 
 def _of_chains(times: JobTimes) -> Iterator[Measurement]:
-    """Yield the share of the jobs of each chain, and the mean service time of those with jobs."""
+    """Yield each chain's share of the jobs and their mean service time."""
     assert times.by_chain is not None
     for k, (share, service_s) in enumerate(zip(*times.by_chain, strict=True), start=1):
         yield Measurement("chain_share", float(share), k)

@@ -109,7 +109,10 @@ def _half_visit_s(k, index, state, world):
 
 @compiled
 def _to_server_s(k, index, state, world):
-    """Return the time of chain k's batch to a hop, where the server is prepared for a new shape."""
+    """Return the time of chain k's batch to a hop.
+
+    The server is prepared for a batch of a new shape.
+    """
     shape_s = world.speeds.shape_s[state.hop_server[index]] * state.hop_blocks[index]
     return _half_visit_s(k, index, state, world) + world.batches.shape[k, 2] * shape_s
 
@@ -163,7 +166,7 @@ def _leave_server(k, index, end_s, state, world):
 
 @compiled
 def _new_tokens(k, world):
-    """Return how many tokens of chain k's batch pass the head, and how many prompts are complete.
+    """Return the tokens of chain k's batch for the head, and its complete prompts.
 
     The tokens are those of its one-token steps and of complete prompts.
     """

@@ -43,7 +43,10 @@ def fit_engine(steps: Rows, prompts: Rows, shape_round_trips: float) -> EngineFi
 
 
 def _fit_steps(rows: Vector) -> tuple[tuple[float, float, float], dict[int, float], float]:
-    """Return (round_s, hop_s, head_s), the times of a block by size, and the mean relative error."""
+    """Return (round_s, hop_s, head_s), times of a block by size, and the error.
+
+    The error is the mean absolute relative one.
+    """
     blocks, servers, jobs, times_s = rows.T[:4]
     sizes = np.unique(jobs)
     of_size = blocks[:, None] * (jobs[:, None] == sizes)
@@ -55,7 +58,7 @@ def _fit_steps(rows: Vector) -> tuple[tuple[float, float, float], dict[int, floa
 
 
 def _fit_prompts(rows: Vector, round_s: float, hop_s: float, head_s: float) -> tuple[tuple[float, float, float], float]:
-    """Return (join_s, t_o, t_I) and the mean relative error.
+    """Return (join_s, t_o, t_I) and the mean absolute relative error.
 
     The known part of each time is subtracted; errors stay relative to the whole time.
     """
@@ -68,7 +71,7 @@ def _fit_prompts(rows: Vector, round_s: float, hop_s: float, head_s: float) -> t
 
 
 def shape_round_trips(gaps_s: Rows, rtt_s: float) -> float:
-    """Return the round trips for each block that a new shape of a batch costs.
+    """Return the round trips for each block that a new shape costs.
 
     Rows are (blocks, seconds of a step of a new shape, seconds of a step like the one before it). Medians over rows
     need no fit, as round trips are long beside what else differs.

@@ -57,9 +57,9 @@ def measure_engine(
 def _times(
     scope: EngineScope, chains: Mapping[Split, TimedEndpoint], far: TimedEndpoint
 ) -> tuple[Times, Times, list[tuple[float, float]]]:
-    """Return the times of steps and prompts by their coordinates, and the pairs of steps of new shapes.
+    """Return the times of steps, of prompts, and of steps of new shapes.
 
-    Those of the first rounds are dropped.
+    Those of the first two are by their coordinates. The first rounds are dropped.
     """
     steps, prompts, shapes = Times(), Times(), list[tuple[float, float]]()
     rounds = range(-scope.warm_up, scope.rounds)

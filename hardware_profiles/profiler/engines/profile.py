@@ -46,7 +46,10 @@ def measure_engine_profile(args: argparse.Namespace, command: str, origin: Mappi
 
 
 def scope_of(args: argparse.Namespace) -> EngineScope:
-    """Return the scope that the arguments ask for; given options take precedence over those of --quick."""
+    """Return the scope that the arguments ask for.
+
+    Given options take precedence over those of --quick.
+    """
     fields = dict(vars(ENGINE_QUICK)) if args.quick else {}
     given = {name: getattr(args, name) for name in ("stacks", "batches", "rounds")}
     return EngineScope(**fields | {name: value for name, value in given.items() if value is not None})
@@ -79,7 +82,7 @@ def engine_profile(
 
 
 def card(profile: GpuProfile, model: str) -> Iterator[str]:
-    """Yield the lines of a summary, which ends with settings of the service model."""
+    """Yield the lines of a summary."""
     (once_s, token_s, step_s), constants = profile.measured_block_s[model], profile.measured_engine[model]
     report, rows = profile.fit_report[model], profile.measured_points[model]["decode_together"]
     ratios = ", ".join(f"{int(jobs)}: {seconds / step_s:.3g}" for _, jobs, seconds in rows)

@@ -24,7 +24,7 @@ class TimedEndpoint:
         self._seeds = count()
 
     def step_s(self, requests: int) -> float:
-        """Return the mean time of steps in which so many requests get a token each."""
+        """Return the mean time of a step of so many requests."""
         return mean_step_s([job.token_times_s for job in self._served([SHORT_PROMPT] * requests, TOKENS)])
 
     def prompt_s(self, tokens: int) -> float:
@@ -33,7 +33,7 @@ class TimedEndpoint:
         return job.first_token_s - job.start_s
 
     def shape_s(self) -> tuple[float, float]:
-        """Return the times of a step after a prompt, and of one after such a step."""
+        """Return the time of the step after a prompt, and of later ones."""
         [job] = self._served([SHORT_PROMPT], SHAPE_TOKENS)
         gaps_s = np.diff(job.token_times_s)
         return float(gaps_s[0]), float(np.median(gaps_s[1:]))

@@ -204,7 +204,7 @@ def test_a_host_takes_time_for_each_round_and_for_each_prompt():
 
 
 def test_a_batch_of_a_new_shape_takes_round_trips_for_each_block():
-    """Check three rounds of new shapes, of a prompt, of one token and of two, and a round like the one before it."""
+    """Check rounds of a prompt, of a token, of two, and one like it."""
     composition = one_server(2, (0.2, 0.0, 0.2), (0.5, 0.0, 0.5))
     servers = replace(composition.system.servers, orchestrator_rtt_s=np.array([0.1]))
     composition = replace(composition, system=replace(composition.system, servers=servers))

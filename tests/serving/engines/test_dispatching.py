@@ -50,7 +50,7 @@ class Chains:
 
 
 def dispatched(chains: Chains, happens=None, reroute=True) -> DispatchedRun:
-    """Serve all jobs in virtual time; `happens` is a time and what is called then."""
+    """Serve all jobs in virtual time; `happens` is a time and a call."""
     ends = []
 
     async def run():
@@ -86,7 +86,7 @@ def test_jobs_go_where_the_simulator_sends_them(name):
 
 
 def two_chains(count=60, seed=3):
-    """Return two chains of one server each, and jobs for 80 % of their rate."""
+    """Return two chains of one server, and jobs for 80 % of their rate."""
     coefficients_s = np.array([[1.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
     layout = one_server_chains(coefficients_s, np.array([2, 2]), 1.0).under(JFFC)
     return Chains(layout, poisson_jobs(np.random.default_rng(seed), count, 0.8 * layout.total_rate_per_s))

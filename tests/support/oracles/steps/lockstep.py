@@ -140,7 +140,7 @@ class LockstepSimulation(PlainSimulation):
         return self._rules.round_s + (batch.new_tokens - len(batch.steps)) * self._rules.join_s
 
     def _shape_s(self, server: int, blocks: int, batch: Batch) -> float:
-        """Return the time in which a server is prepared for the shape of a batch, and count it."""
+        """Return and count the time that a server needs for a new shape."""
         if not batch.is_new or self._rules.shape_round_trips == 0:
             return 0.0
         rtt_s = self._servers.orchestrator_rtt_s
@@ -177,7 +177,7 @@ class LockstepSimulation(PlainSimulation):
         return computer.compute(begin_s, seconds, handling_s)
 
     def _hosted(self, batch: Batch) -> float:
-        """Let the head compute the tokens of a batch, and then its chain's host; return when that ends."""
+        """Let the head and the chain's host compute; return when they end."""
         seconds, host_s, begin_s = batch.new_tokens * self._rules.head_s, self._host_s(batch), self._now_s
         batch.compute_s += seconds + host_s
         if seconds > 0:
