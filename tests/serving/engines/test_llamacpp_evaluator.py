@@ -1,5 +1,8 @@
 """The evaluator of llama.cpp: its rows, jobs that fail, and a run of the real programs."""
 
+from contextlib import contextmanager
+from threading import Timer
+
 import numpy as np
 import pytest
 
@@ -8,6 +11,7 @@ pytest.importorskip("aiohttp", reason='needs the extra engines: pip install -e "
 from evaluators.points.measured.endpoint import WAITING
 from evaluators.points.measured.reported import FailedJobsWarning
 from evaluators.points.metrics import metric_meanings
+from serving.engines.llamacpp import fleet
 from serving.engines.llamacpp.binaries import find_binaries
 from sweep.instantiate import evaluate
 from system import InputError
@@ -70,12 +74,38 @@ def test_jobs_that_an_engine_refuses_are_counted_with_their_reasons(monkeypatch)
         rows_of("evaluator=llamacpp")
 
 
-def test_llama_cpp_itself_serves_every_job():
+def require_llamacpp():
     try:
         find_binaries(None, None)
     except InputError as error:
         pytest.skip(str(error))
+
+
+def test_llama_cpp_itself_serves_every_job():
+    require_llamacpp()
     values = values_of(rows_of("evaluator=llamacpp", "evaluator.warm_up=0"))
     assert values["failed_jobs", None] == 0
     assert 0 < values["first_token_mean_s", None] < values["response_mean_s", None]
     assert values["chain_share", 1] + values["chain_share", 2] == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_jobs_of_a_chain_whose_server_is_killed_begin_again_on_the_other(monkeypatch):
+    require_llamacpp()
+    start = fleet.start
+
+    @contextmanager
+    def started(layout, settings):
+        with start(layout, settings) as chains:
+            killer = Timer(1.0, chains.processes[0][0].process.kill)  # the RPC server
+            killer.start()
+            yield chains
+            killer.cancel()
+
+    monkeypatch.setattr(fleet, "start", started)
+    longer = ("workload.job_count=30", "workload.output_tokens=60", "demand.per_s=8")
+    values = values_of(rows_of("evaluator=llamacpp", "evaluator.warm_up=0", *longer))
+    assert values["lost_chain", 1] == 1
+    assert values["lost_chain", 2] == values["failed_jobs", None] == 0
+    assert values["rerouted_jobs", None] >= 1
+    assert values["chain_share", 2] > values["chain_share", 1]
