@@ -16,10 +16,10 @@ from evaluators.points.metrics import Answer
 from evaluators.points.simulated import JobReport
 from evaluators.simulation.steps.simulate import check_whole_tokens
 from serving.endpoint.endpoint import Endpoint, PromptKind
+from serving.endpoint.failures import HIDDEN
 from serving.endpoint.load import LoadSettings, random_requests, replay
 from serving.endpoint.streamed import StreamedRun
 from serving.installed import require_installed
-from system import InputError
 from system.checks import require, require_one_of
 
 KEY_VARIABLE = "CHAIN_ENDPOINT_KEY"
@@ -133,8 +133,9 @@ def token_gaps(run: StreamedRun, chosen: NDArray[np.bool_], quantiles: tuple[flo
 
 def check_url(url: str) -> None:
     """Raise `InputError` unless a text is the address of an API, and nothing else."""
-    if "@" in url or "?" in url:  # they may hold a key, which no message repeats
-        raise InputError("url: must have no user, password or query; key_variable names the variable with a key")
+    may_hold_key = "@" in url or "?" in url  # which no message repeats
+    remedy = "must have no user, password or query; key_variable names the variable of a key"
+    require(not may_hold_key, "url", HIDDEN, remedy)
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -150,8 +151,8 @@ def key_in(variable: str) -> str | None:
     Raises `InputError`, without the text, for what is no variable: somebody may have given the key itself.
     """
     key = os.environ.get(variable) if VARIABLE.fullmatch(variable) else None
-    if key is None and variable != KEY_VARIABLE:
-        raise InputError("key_variable: must be the name of an environment variable that holds the key")
-    if key is not None and not (key.isascii() and key.isprintable()):
-        raise InputError(f"key_variable = {variable}: its key has characters that HTTP does not allow")
+    remedy = "must be the name of an environment variable that holds the key"
+    require(key is not None or variable == KEY_VARIABLE, "key_variable", HIDDEN, remedy)
+    is_sendable = key is None or (key.isascii() and key.isprintable())
+    require(is_sendable, "key_variable", variable, "its key has characters that HTTP does not allow")
     return key or None

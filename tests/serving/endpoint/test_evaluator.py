@@ -145,13 +145,13 @@ def test_an_address_is_checked(url):
 
 @pytest.mark.parametrize("url", ["http://me:pw-of-mine@a/v1", "http://a/v1?key=pw-of-mine"])
 def test_an_address_with_a_key_is_refused_without_repeating_it(url):
-    with pytest.raises(InputError, match=r"^url: must have no user, password or query") as caught:
+    with pytest.raises(InputError, match=r"^url = \*\*\*: must have no user, password or query") as caught:
         EndpointEvaluator(url=url)
     assert "pw-of-mine" not in str(caught.value)
 
 
 def test_a_key_in_place_of_its_variable_is_not_repeated():
-    with pytest.raises(InputError, match=r"^key_variable: must be the name") as caught:
+    with pytest.raises(InputError, match=r"^key_variable = \*\*\*: must be the name") as caught:
         EndpointEvaluator(url="http://a/v1", key_variable="abcdef0123456789")
     assert "abcdef" not in str(caught.value)
 
