@@ -70,6 +70,8 @@ def start(layout: Layout, settings: LlamaCpp) -> Iterator[Chains]:
                 lines, child = starter.behind_relay(lines)
                 relays.append(child)
             placement, hosts = starter.rehearse(lines), starter.hosts(lines)
+            for child in relays:
+                starter.begin_delays(child)
             yield Chains(
                 tuple(Endpoint(f"http://{HERE}:{host.port}/v1", options=REQUEST_OPTIONS) for host in hosts),
                 placement,

@@ -23,7 +23,8 @@ GOODBYE_S = 5.0  # processes may take this long to end after SIGTERM
 PAUSE_S = 0.02  # between two looks at a process that is not ready
 PROBE_S = 1.0  # an address may take this long to answer
 SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
-CAUSE = re.compile(r" E |fail|error|crash|abort|invalid|unknown|exception|no such|killed", re.IGNORECASE)
+ERROR_LINE = re.compile(r"^[\d.]+ E ")  # of llama.cpp's log
+CAUSE = re.compile(r"fail|error|crash|abort|invalid|exception|cannot|couldn't", re.IGNORECASE)
 STAMP = re.compile(r"^[\d.]+ [A-Z] +")
 LONGEST = 300  # characters of a log's line in a message
 
@@ -66,13 +67,14 @@ class Child:
         return f"{self.name}: {manner}" + (f"; its log says: {line}" if line else " and logged nothing")
 
     def last_words(self) -> str:
-        """Return the log's first line that tells a cause, or else its last."""
-        lines = [STAMP.sub("", line).strip() for line in self._lines() if line.strip()]
-        causes = [STAMP.sub("", line).strip() for line in self._lines() if CAUSE.search(line)]
-        return [*lines[-1:], *causes[:1]][-1][:LONGEST] if lines else ""
+        """Return the log's line that tells a cause, or else the last one.
 
-    def _lines(self) -> list[str]:
-        return self.text[self._read_from :].splitlines() or self.text.splitlines()
+        That is the first error, or the last words of a process that no longer wrote an orderly log.
+        """
+        lines = [line for line in self.text[self._read_from :].splitlines() if line.strip()]
+        errors = [line for line in lines if ERROR_LINE.match(line)]
+        causes = [line for line in lines if CAUSE.search(line) and not STAMP.match(line)]
+        return STAMP.sub("", [*lines[-1:], *causes[-1:], *errors[:1]][-1]).strip()[:LONGEST] if lines else ""
 
     def ask_to_end(self) -> None:
         """Send SIGTERM to a process that has not ended."""
@@ -196,7 +198,7 @@ def _start(command: Sequence[str], output: int, descriptors: Sequence[int]) -> "
             stderr=subprocess.STDOUT,
             pass_fds=descriptors,
             process_group=0,
-            restore_signals=False,  # SIGPIPE stays ignored; an RPC server would end with a host that it answers
+            restore_signals=False,  # SIGPIPE stays ignored: an RPC server would die of a lost llama-server
             preexec_fn=lambda: _die_with(parent),
             env={**os.environ, "GGML_NO_BACKTRACE": "1"},  # a debugger would hold an aborted process
         )

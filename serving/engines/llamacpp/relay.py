@@ -1,12 +1,14 @@
 """A relay of TCP connections that adds a round trip time: each direction is half of it late.
 
 It runs as a process of its own, `python -m serving.engines.llamacpp.relay`, so that the load of an orchestrator does
-not disturb its clock. It delays every byte by the same time and limits nothing else.
+not disturb its clock. It delays every byte by the same time and limits nothing else. Until it gets the signal `BEGIN`
+it delays nothing, because loading a model takes hundreds of round trips that no request waits for.
 """
 
 import asyncio
 import json
 import selectors
+import signal
 import socket
 import sys
 import time
@@ -17,6 +19,8 @@ from typing import NamedTuple
 
 CHUNK_BYTES = 2**18
 AHEAD_S = 100e-6  # that a process needs to wake up
+BEGIN = signal.SIGUSR1
+READY, DELAYING = "ready for the signal", "delaying"  # what a relay logs
 
 
 class Route(NamedTuple):
@@ -33,13 +37,23 @@ def command(routes: Sequence[Route]) -> list[str]:
     return [sys.executable, "-m", __name__, json.dumps(routes)]
 
 
-async def relay(routes: Sequence[Route]) -> None:
+async def serve(routes: Sequence[Route]) -> None:
     """Pass on the connections to all routes, until the process ends."""
-    servers = [await _listen(route) for route in routes]
+    delaying = asyncio.Event()
+    servers = [await _listen(route, delaying) for route in routes]
+    asyncio.get_running_loop().add_signal_handler(BEGIN, delaying.set)
+    _log(READY)
+    await delaying.wait()
+    _log(DELAYING)
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
-async def _listen(route: Route) -> asyncio.Server:
+def _log(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+async def _listen(route: Route, delaying: asyncio.Event) -> asyncio.Server:
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection(route.host, route.port)
@@ -49,7 +63,7 @@ async def _listen(route: Route) -> asyncio.Server:
         for end in (writer, far_writer):
             end.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ways = ((reader, far_writer), (far_reader, writer))
-        await asyncio.gather(*(_Way(*way, route.rtt_s / 2).carry() for way in ways))
+        await asyncio.gather(*(_Way(*way, route.rtt_s / 2, delaying).carry() for way in ways))
 
     return await asyncio.start_server(accept, sock=socket.socket(fileno=route.descriptor))
 
@@ -57,8 +71,10 @@ async def _listen(route: Route) -> asyncio.Server:
 class _Way:
     """One direction of a connection: what came, and when each part of it is due."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: float) -> None:
-        self.reader, self.writer, self.delay_s = reader, writer, delay_s
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: float, delaying: asyncio.Event
+    ) -> None:
+        self.reader, self.writer, self.delay_s, self.delaying = reader, writer, delay_s, delaying
         self.waiting: deque[tuple[float, bytes]] = deque()
         self.arrived = asyncio.Event()
 
@@ -73,7 +89,8 @@ class _Way:
                 chunk = await self.reader.read(CHUNK_BYTES)
             except OSError:
                 chunk = b""
-            self.waiting.append((time.monotonic() + self.delay_s, chunk))
+            delay_s = self.delay_s if self.delaying.is_set() else 0.0
+            self.waiting.append((time.monotonic() + delay_s, chunk))
             self.arrived.set()
 
     async def _send(self) -> None:
@@ -101,7 +118,7 @@ def main(argument: str) -> None:
         return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
     with asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(relay(routes))
+        runner.run(serve(routes))
 
 
 if __name__ == "__main__":

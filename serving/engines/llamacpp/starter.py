@@ -64,7 +64,7 @@ class Starter:
         return [Line(plan, servers, tuple(f"{HERE}:{server.port}" for server in servers)) for plan, servers in lines]
 
     def behind_relay(self, lines: Sequence[Line]) -> tuple[list[Line], Child]:
-        """Start a relay that adds the round trips.
+        """Start a relay that can add the round trips.
 
         Returns the chains with its addresses, and the relay.
         """
@@ -76,10 +76,16 @@ class Starter:
         ]
         inherited = [route.descriptor for route in routes]
         child = self.children.start("relay of round trips", "relay", relay.command(routes), inherited)
+        self.children.wait_until(lambda: relay.READY in child.text, child)
         addresses = [tuple(f"{HERE}:{ours.getsockname()[1]}" for ours in row) for row in sockets]
         for ours in (ours for row in sockets for ours in row):
             ours.close()  # the relay has its own
         return [line._replace(addresses=row) for line, row in zip(lines, addresses, strict=True)], child
+
+    def begin_delays(self, child: Child) -> None:
+        """Let a relay delay from now on."""
+        child.process.send_signal(relay.BEGIN)
+        self.children.wait_until(lambda: relay.DELAYING in child.text, child)
 
     def rehearse(self, lines: Sequence[Line]) -> tuple[dict[str, tuple[int, ...]], ...]:
         """Return the layers by server of each chain.
