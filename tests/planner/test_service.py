@@ -158,7 +158,7 @@ def settings_in(path):
 
 
 def measured(value):
-    """Return a setting; that of an engine is read from the file of its profile."""
+    """Return a setting; that of an engine is in its profile."""
     if not (isinstance(value, str) and value.startswith("${engine:")):
         return value
     name, key = value.removeprefix("${engine:").removesuffix("}").split(",")

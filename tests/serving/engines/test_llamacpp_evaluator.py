@@ -14,7 +14,7 @@ from evaluators.points.metrics import metric_meanings
 from serving.engines.llamacpp import fleet
 from serving.engines.llamacpp.binaries import find_binaries
 from sweep.instantiate import evaluate
-from system import InputError
+from system import InputError, NotApplicableError
 from tests.support.endpoints.chains import VOCABULARY, fake_llamacpp
 from tests.support.endpoints.fake import Fake
 from tests.support.project import case_of
@@ -72,6 +72,15 @@ def test_jobs_that_an_engine_refuses_are_counted_with_their_reasons(monkeypatch)
     assert 0 < values["failed_jobs", None] < 12
     with fake_llamacpp(Fake("broken")), pytest.raises(InputError, match=r"llama.cpp: no job was served .*500"):
         rows_of("evaluator=llamacpp")
+
+
+def test_layouts_without_chains_are_refused():
+    with pytest.raises(NotApplicableError, match="chains"):
+        evaluate(
+            case_of(*TWO_CHAINS[:5], *TWO_CHAINS[7:], "algorithm=bprr", "evaluator=llamacpp"),
+            range(1),
+            range(1),
+        )
 
 
 def require_llamacpp():
