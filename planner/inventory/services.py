@@ -1,10 +1,12 @@
 """The service model of an inventory: a file of `conf/service`, read without Hydra."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+from hardware_profiles.profile import engine_constants
 from system import InputError
 from system.checks import require_known
 from system.code.source import ROOT
@@ -15,6 +17,7 @@ from system.service.model import ServiceModel
 
 FOLDER = ROOT / "conf" / "service"
 CLASS = "_target_"
+OF_ENGINE = re.compile(r"\$\{engine:(\w+),(\w+)\}")
 HINT = "the name of a service model, such as steps"
 
 
@@ -65,4 +68,10 @@ def _settings(name: str) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for parent in content.pop("defaults", ()):
         settings |= _settings(parent)
-    return settings | content
+    return settings | {key: _resolved(value) for key, value in content.items()}
+
+
+def _resolved(value: Any) -> Any:
+    """Return a setting; one of an engine comes from the profile that it names."""
+    match = OF_ENGINE.fullmatch(value) if isinstance(value, str) else None
+    return engine_constants(match[1])[match[2]] if match else value

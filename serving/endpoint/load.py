@@ -81,9 +81,14 @@ def replay(
         waking_s = asyncio.run(_replay(endpoint, jobs, requests, settings, lambda: bar.update()))
     lag = ClientLag(np.array([job.start_s - job.arrival_s for job in jobs]), waking_s)
     run = StreamedRun(job_times(jobs), records=jobs, lag=lag)
-    for sentence in _lag_sentences(run, settings.lag_share):
-        warnings.warn(sentence, SlowClientWarning, stacklevel=2)
+    warn_of_lag(run, settings.lag_share)
     return run
+
+
+def warn_of_lag(run: StreamedRun, lag_share: float) -> None:
+    """Warn by `SlowClientWarning` of lags above a share of the measured times."""
+    for sentence in _lag_sentences(run, lag_share):
+        warnings.warn(sentence, SlowClientWarning, stacklevel=3)
 
 
 async def _replay(
@@ -94,7 +99,7 @@ async def _replay(
     on_end: Callable[[], object],
 ) -> NDArray[np.float64]:
     """Send all jobs and return the lags of the loop."""
-    async with new_session() as session, _measured_lag() as lags_s:
+    async with new_session() as session, measured_lag() as lags_s:
         sender = _Sender(session, endpoint, settings, on_end, time.monotonic())
         queue = zip(jobs, requests, strict=True)
         await (sender.send_at_arrival(queue) if settings.loop == "open" else sender.keep_users(queue))
@@ -142,7 +147,7 @@ class _Sender:
 
 
 @asynccontextmanager
-async def _measured_lag() -> AsyncIterator[list[float]]:
+async def measured_lag() -> AsyncIterator[list[float]]:
     """Measure how late this loop wakes up, as a list of seconds."""
     lags_s: list[float] = []
 

@@ -461,7 +461,7 @@ def least_service_s(layout: Layout, jobs: Jobs) -> np.ndarray:
 
 
 ROUTED = ("bprr", "petals")
-REAL_RUNS = ("runtime",)  # tested in tests/serving, because they need the blocks of the model
+REAL_RUNS = ("endpoint", "llamacpp", "runtime")  # tested in tests/serving, because they need servers
 CHAINS_ONLY = (
     "accuracy",
     "composition",

@@ -154,7 +154,19 @@ def settings_in(path):
     """Return a service model's settings, with those that it builds on."""
     content = yaml.safe_load(path.read_text())
     parents = [settings_in(path.with_stem(name)) for name in content.pop("defaults", ())]
-    return {key: value for settings in [*parents, content] for key, value in settings.items()}
+    return {key: measured(value) for settings in [*parents, content] for key, value in settings.items()}
+
+
+def measured(value):
+    """Return a setting; that of an engine is in its profile."""
+    if not (isinstance(value, str) and value.startswith("${engine:")):
+        return value
+    name, key = value.removeprefix("${engine:").removesuffix("}").split(",")
+    profile = yaml.safe_load((ROOT / f"hardware_profiles/{name}.yaml").read_text())
+    if key != "batch_curve":
+        return profile["measured_engine"]["small_llama"][key]
+    rows = profile["measured_points"]["small_llama"]["decode_together"]
+    return {jobs: seconds / rows[0][2] for _, jobs, seconds in rows}
 
 
 def test_equation_2_is_the_default_and_the_models_are_those_of_conf_service(folder):
@@ -181,10 +193,13 @@ def test_options_of_a_service_model_override_those_of_its_file(folder):
     [
         (
             "stepz",
-            "service = stepz: unknown; did you mean steps or lockstep? Choose one of independent, lockstep, steps, "
-            "steps_decode, token_budget",
+            "service = stepz: unknown; did you mean steps or lockstep? Choose one of independent, llamacpp, lockstep, "
+            "steps, steps_decode, token_budget",
         ),
-        ({"name": 3}, "service = 3: unknown; choose one of independent, lockstep, steps, steps_decode, token_budget"),
+        (
+            {"name": 3},
+            "service = 3: unknown; choose one of independent, llamacpp, lockstep, steps, steps_decode, token_budget",
+        ),
         ({"batching": "decode"}, "name of service is missing: give the name of a service model, such as steps"),
         (None, "service is missing: give the name of a service model, such as steps"),
         (["steps"], "service = ['steps']: must be the name of a service model, such as steps"),

@@ -20,6 +20,7 @@ SPECIAL = {
     "accuracy": ("service=steps", "workload=drawn_lengths"),
     "runtime": (*SMALL_RUN, "evaluator.check_tokens=1"),
     "endpoint": SMALL_RUN[:-1],
+    "llamacpp": SMALL_RUN[:-1],
     "simulation": ("evaluator.slos={chat: {response_s: 10, first_token_s: 1}}",),
 }
 METRICS_OF_CONF = ",".join(choices("metric"))
@@ -40,11 +41,12 @@ METRICS = metric_meanings()
 
 @pytest.fixture(scope="module")
 def endpoint():
-    """Serve an endpoint for the evaluator that needs one."""
+    """Serve endpoints for the evaluators that need them."""
     pytest.importorskip("aiohttp", reason=NEEDS_ENGINES)
+    from tests.support.endpoints.chains import fake_llamacpp
     from tests.support.endpoints.fake import Fake, serving
 
-    with serving(Fake()) as fake, pytest.MonkeyPatch.context() as patch:
+    with fake_llamacpp(), serving(Fake()) as fake, pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHAIN_ENDPOINT_URL", fake.url)
         yield
 

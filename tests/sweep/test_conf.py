@@ -159,7 +159,10 @@ def test_listed_clusters(cluster):
     assert values["response_mean_s"] > 0
 
 
-@pytest.mark.parametrize("evaluator", [name for name in choices("evaluator") if name != "endpoint"])
+ELSEWHERE = ("endpoint", "llamacpp")  # tests of their own
+
+
+@pytest.mark.parametrize("evaluator", [name for name in choices("evaluator") if name not in ELSEWHERE])
 def test_evaluators(evaluator):
     special = {
         "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
@@ -173,6 +176,14 @@ def test_evaluators(evaluator):
     else:
         small = ("network=european", *SMALL, *special.get(evaluator, ()), *FEW_JOBS)
     assert rows_of(*small, f"evaluator={evaluator}")
+
+
+def test_the_evaluator_of_llama_cpp():
+    pytest.importorskip("aiohttp", reason=NEEDS_ENGINES)
+    from tests.support.endpoints.chains import fake_llamacpp
+
+    with fake_llamacpp():
+        assert means(rows_of(*SMALL_RUN[:-1], "evaluator=llamacpp"))["response_mean_s"] > 0
 
 
 def test_the_evaluator_of_endpoints(monkeypatch):

@@ -128,12 +128,22 @@ def one_job(rng: np.random.Generator) -> Jobs:
     return Jobs(np.array([1.0]), np.ones(1), lengths, rng.random(1))
 
 
+def host_s(layout, jobs, rules):
+    """Return what a host adds until the first token, and in all."""
+    chain, further = layout.chain(0), jobs.lengths[0, 1]
+    trips = zip(chain.blocks, layout.system.servers.orchestrator_rtt_s[list(chain.servers)], strict=True)
+    shape_s = rules.shape_round_trips * sum(blocks * rtt_s for blocks, rtt_s in trips)
+    token_s = rules.round_s + rules.head_s
+    first_s = rules.join_s + token_s + shape_s
+    return first_s, first_s + further * token_s + (further > 0) * shape_s
+
+
 @every_model
 def test_a_single_job_takes_the_time_of_equation_2_on_the_fastest_chain(name):
     rng, service = np.random.default_rng(725), MODELS[name]
     for _ in range(10):
         layout, jobs = chains_of(rng).under(JFFC), one_job(rng)
-        first_token_s, service_s = plain_alone_s(layout, jobs)
+        first_token_s, service_s = np.add(plain_alone_s(layout, jobs), host_s(layout, jobs, service.rules))
         times = simulate_layout(layout, jobs, service, np.random.default_rng(726)).times
         assert times.chain.tolist() == [0]
         assert times.waiting_s.tolist() == [0.0]

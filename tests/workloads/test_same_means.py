@@ -39,7 +39,8 @@ def whole_prompts(service):
     return ("service.budget_tokens=100000",) if "budget_tokens" in settings else ()
 
 
-OF_TOKENS = {service for service in choices("service") if service != "independent"}
+# Hosts of llama.cpp take time beside tokens.
+OF_TOKENS = {service for service in choices("service") if service not in ("independent", "llamacpp")}
 EVALUATORS = {
     "exact": ("evaluator=exact",),
     "simulation": ("evaluator=simulation", "evaluator.warm_up=0"),

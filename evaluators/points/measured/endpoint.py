@@ -90,9 +90,9 @@ class EndpointEvaluator(LoadSettings, JobReport):
             *self._of_endpoints(self.measurements(Answer(draw, times, jobs.of_jobs(reported.chosen), run, share))),
             *self.chosen_warm_up(reported.first),
             failed_jobs(run.records[reported.first :]),
-            *_throughput(run, reported.chosen),
-            *_token_gaps(run, reported.chosen, self.quantiles),
-            *self._lags(run),
+            *throughput(run, reported.chosen),
+            *token_gaps(run, reported.chosen, self.quantiles),
+            *lags(run, sends_at_arrivals=self.loop == "open"),
         ]
 
     def _of_endpoints(self, measurements: list[Measurement]) -> Iterator[Measurement]:
@@ -102,16 +102,18 @@ class EndpointEvaluator(LoadSettings, JobReport):
             if has_rate and measurement.metric not in WAITING:
                 yield measurement
 
-    def _lags(self, run: StreamedRun) -> Iterator[Measurement]:
-        """Yield how late the client was: in sending, and in waking up."""
-        lags = {"send_lag": run.lag.sending_s} if self.loop == "open" else {}
-        for name, lags_s in {**lags, "client_lag": run.lag.waking_s}.items():
-            if lags_s.size:
-                yield Measurement(f"{name}_mean_s", float(lags_s.mean()))
-                yield Measurement(f"{name}_largest_s", float(lags_s.max()))
+
+def lags(run: StreamedRun, sends_at_arrivals: bool = True) -> Iterator[Measurement]:
+    """Yield how late the client was: in sending, and in waking up."""
+    sending = {"send_lag": run.lag.sending_s} if sends_at_arrivals else {}
+    for name, lags_s in {**sending, "client_lag": run.lag.waking_s}.items():
+        known_s = lags_s[~np.isnan(lags_s)]
+        if known_s.size:
+            yield Measurement(f"{name}_mean_s", float(known_s.mean()))
+            yield Measurement(f"{name}_largest_s", float(known_s.max()))
 
 
-def _throughput(run: StreamedRun, chosen: NDArray[np.bool_]) -> Iterator[Measurement]:
+def throughput(run: StreamedRun, chosen: NDArray[np.bool_]) -> Iterator[Measurement]:
     """Yield jobs and output tokens a second.
 
     The time is from the first sending to the last end of the reported jobs.
@@ -122,7 +124,7 @@ def _throughput(run: StreamedRun, chosen: NDArray[np.bool_]) -> Iterator[Measure
     yield Measurement("output_tokens_per_s", sum(record.tokens for record in records) / span_s)
 
 
-def _token_gaps(run: StreamedRun, chosen: NDArray[np.bool_], quantiles: tuple[float, ...]) -> Iterator[Measurement]:
+def token_gaps(run: StreamedRun, chosen: NDArray[np.bool_], quantiles: tuple[float, ...]) -> Iterator[Measurement]:
     """Yield quantiles of the times between tokens, if jobs have several."""
     gaps_s = run.token_gaps_s(chosen)
     for q in quantiles if gaps_s.size else ():

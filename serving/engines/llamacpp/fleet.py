@@ -54,8 +54,8 @@ def start(layout: Layout, settings: LlamaCpp) -> Iterator[Chains]:
     Raises `NotApplicableError` for a layout that llama.cpp cannot serve, and `InputError` with the reason if a program
     is missing, a process does not start, or a layer does not lie where the layout says.
     """
-    emulates_rtt = settings.emulate == "rtt"
-    plans = chain_plans(layout, emulates_rtt)
+    plans = chain_plans(layout, settings.emulate == "rtt")
+    has_delays = any(hop.rtt_s > 0 for plan in plans for hop in plan.hops)
     binaries = find_binaries(settings.llama_server, settings.rpc_server)
     with tempfile.TemporaryDirectory(prefix="llamacpp_") as scratch:
         model = Path(settings.model_file or _written_model(layout, Path(scratch)))
@@ -66,7 +66,7 @@ def start(layout: Layout, settings: LlamaCpp) -> Iterator[Chains]:
         with Children(logs, settings.start_s) as children:
             starter = Starter(binaries, settings, str(model), layout.system.model.cache_tokens, children)
             lines, relays = starter.lines(plans, starter.rpc_servers(plans)), []
-            if emulates_rtt:
+            if has_delays:
                 lines, child = starter.behind_relay(lines)
                 relays.append(child)
             placement, hosts = starter.rehearse(lines), starter.hosts(lines)

@@ -8,6 +8,10 @@ from system.limits import THREADS
 
 Emulate = Literal["nothing", "rtt"]
 
+# Options under which a step is one batch of all busy slots, whatever their numbers, and a batch of a new shape costs no
+# round trips. With flash attention it costs three for each block (b10434).
+LOCKSTEP = ("--kv-unified", "--flash-attn", "off")
+
 
 @dataclass(frozen=True, kw_only=True)
 class LlamaCpp:

@@ -110,6 +110,9 @@ NULL_OR_TYPE = (  # key, value, how it is echoed, remedy, a choice that has the 
     ("evaluator.users", 0, "0", "at least 1", "evaluator=endpoint"),
     ("evaluator.vocabulary", [10, 5], "[10, 5]", "the first one smaller", "evaluator=endpoint"),
     ("evaluator.options", {"stream": False}, "stream", "follow from the jobs", "evaluator=endpoint"),
+    ("evaluator.emulate", "links", "links", "one of nothing, rtt", "evaluator=llamacpp"),
+    ("evaluator.options", "--mlock", "--mlock", "a list, each text", "evaluator=llamacpp"),
+    ("evaluator.lag_share", 2, "2", "between 0 and 1", "evaluator=llamacpp"),
     ("evaluator.prompt", "chat", "chat", "one of tokens, text", "evaluator=endpoint"),
 )
 BOOLEANS = tuple(
