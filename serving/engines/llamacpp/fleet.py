@@ -14,9 +14,9 @@ from serving.endpoint.endpoint import Endpoint
 from serving.engines.llamacpp.binaries import find_binaries
 from serving.engines.llamacpp.gguf_model import model_facts, write_random_model
 from serving.engines.llamacpp.plans import chain_plans, require_model, written_decoder
-from serving.engines.llamacpp.processes import HERE, Child, Children
 from serving.engines.llamacpp.settings import LlamaCpp
 from serving.engines.llamacpp.starter import Starter
+from serving.engines.processes import HERE, Child, Children
 from system.layout import Layout
 
 # Of each request: no prompt is remembered, and an answer has all its tokens, the most likely ones.

@@ -9,8 +9,8 @@ from exports.llamacpp import cpu_threads, host_command, rpc_server_command
 from serving.engines.llamacpp import placement, relay
 from serving.engines.llamacpp.binaries import Binaries, require_protocol
 from serving.engines.llamacpp.plans import ChainPlan
-from serving.engines.llamacpp.processes import HERE, Child, Children, accepts, is_healthy, listening_socket
 from serving.engines.llamacpp.settings import LlamaCpp
+from serving.engines.processes import HERE, Child, Children, accepts, is_healthy, listening_socket
 
 ACCEPTED = "Accepted client connection"  # what an RPC server logs then, after its protocol
 GREETING_S = 1.0  # an RPC server of another build, which logs other words, has ended by then if it cannot listen

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
-from serving.engines.llamacpp.processes import Child, Children
 from serving.engines.petals.environment import INSIDE, guarded
 from serving.engines.petals.swarm import sentence_of
+from serving.engines.processes import Child, Children
 from system import InputError
 from system.response import JobTimes
 from workloads.jobs import Jobs

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serving.engines.llamacpp.processes import Child, Children
 from serving.engines.petals.environment import PYTHON, guarded, require_petals
 from serving.engines.petals.logs import address_in, is_ready, last_error
 from serving.engines.petals.spans import ServerOptions, Span, server_command
+from serving.engines.processes import Child, Children
 from system import InputError
 from system.checks import require, require_positive
 

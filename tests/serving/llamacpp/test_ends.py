@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from serving.engines.llamacpp.fleet import start
-from serving.engines.llamacpp.processes import Children
+from serving.engines.processes import Children
 from tests.serving.llamacpp.fakes import LLAMA_SERVER, RPC_SERVER, fakes  # noqa: F401
 from tests.serving.llamacpp.layouts import layout_of, model_file, needs_gguf  # noqa: F401
 from tests.serving.llamacpp.left import processes_with, until

@@ -9,7 +9,7 @@ import pytest
 
 from serving.engines.llamacpp.fleet import LlamaCpp, start
 from serving.engines.llamacpp.gguf_model import write_random_model
-from serving.engines.llamacpp.processes import Children, listening_socket
+from serving.engines.processes import Children, listening_socket
 from system import InputError
 from tests.serving.llamacpp.completions import complete
 from tests.serving.llamacpp.fakes import HEALTHY, LLAMA_SERVER, LOADING, RPC_SERVER, fakes  # noqa: F401
@@ -128,7 +128,7 @@ def test_a_host_that_never_gets_healthy_is_given_up(fakes):  # noqa: F811
 
 
 def test_a_host_that_ignores_sigterm_is_killed(fakes, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("serving.engines.llamacpp.processes.GOODBYE_S", 0.2)
+    monkeypatch.setattr("serving.engines.processes.GOODBYE_S", 0.2)
     settings = fakes(instead("addresses, split", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\naddresses, split"))
     with start(layout_of((16,)), settings):
         pass

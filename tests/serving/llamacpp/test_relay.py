@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from serving.engines.llamacpp import relay
-from serving.engines.llamacpp.processes import Children, listening_socket
+from serving.engines.processes import Children, listening_socket
 
 
 @pytest.fixture
