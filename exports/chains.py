@@ -18,7 +18,7 @@ class Export:
 
     @property
     def name(self) -> str:
-        """Return the engine's name as a part of a file's name."""
+        """Return the engine's name within a file's name."""
         return self.engine.lower().replace(".", "")
 
 

@@ -67,7 +67,7 @@ def cpu_threads(count: int) -> list[str]:
 
 
 def tensor_split(rpc_addresses: Sequence[str], blocks: Sequence[int]) -> str:
-    """Return the shares under which each server gets exactly its blocks.
+    """Return shares that give each server exactly its blocks.
 
     The last server has the output head too.
     """

@@ -62,7 +62,7 @@ def petals_export(composition: Composition, description: Description) -> Export:
 
 
 def _refusal(description: Description) -> str:
-    """Return why PETALS cannot serve the model as planned, or nothing."""
+    """Return why PETALS cannot serve the model as planned."""
     if description.family not in FAMILIES:
         return f"it serves {', '.join(FAMILIES.values())} and Mixtral, and no {description.family} models"
     if description.cache == "8 bit":

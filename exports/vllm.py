@@ -56,7 +56,7 @@ def vllm_export(composition: Composition, description: Description) -> Export:
 
 
 def _refusal(description: Description) -> str:
-    """Return why vLLM cannot serve the model as planned, or nothing."""
+    """Return why vLLM cannot serve the model as planned."""
     if description.cache != "8 bit" and (description.cache == "float32") != (description.weights == "float32"):
         return f"it keeps no {description.cache} cache beside {description.weights} weights"
     if description.family in NOT_IN_4_BITS and description.weights == "nf4":

@@ -37,7 +37,7 @@ class RequestLimits:
 
 
 def new_session() -> "aiohttp.ClientSession":
-    """Return a session that opens a new connection for each request.
+    """Return a session with a new connection for each request.
 
     Connections that are kept fail against some engines. There are no cookies and no proxies.
     """
@@ -154,7 +154,7 @@ async def _beginning(response: "aiohttp.ClientResponse") -> str:
 
 
 def _silence(job: StreamedJob, limits: RequestLimits) -> EndpointFailure:
-    """Return the failure of an endpoint from which nothing more came."""
+    """Return the failure of an endpoint that fell silent."""
     if job.tokens == 0:
         return EndpointFailure(f"sent no token within {limits.first_token_s:g} s")
     return EndpointFailure(f"sent nothing more for {limits.silence_s:g} s")

@@ -72,7 +72,7 @@ def random_requests(
 def replay(
     endpoint: Endpoint, arrival_s: NDArray[np.float64], requests: Iterable[PlannedRequest], settings: LoadSettings
 ) -> StreamedRun:
-    """Send n requests in order of arrival, and return their run.
+    """Send n requests in order of arrival; return their run.
 
     Warns by `SlowClientWarning` if the client lagged. Ctrl-C closes all connections.
     """
@@ -133,7 +133,7 @@ class _Sender:
                 tasks.create_task(self.send(job, request))
 
     async def keep_users(self, queue: Iterable[tuple[StreamedJob, PlannedRequest]]) -> None:
-        """Send as many jobs at a time as there are users."""
+        """Send as many jobs at once as there are users."""
         shared = iter(queue)
         async with asyncio.TaskGroup() as tasks:
             for _ in range(self.settings.users):

@@ -43,7 +43,7 @@ def dispatch(
     losses: Losses,
     reroute: bool = True,
 ) -> DispatchedRun:
-    """Serve jobs in real time over the chains of a layout.
+    """Serve jobs in real time over a layout's chains.
 
     Each chain has an endpoint, and chains share no servers. Times count from the beginning of the run. A job's service
     time begins when it is admitted.

@@ -184,7 +184,7 @@ def accepts(port: int) -> bool:
 
 
 def is_healthy(port: int) -> bool:
-    """Return whether a llama-server on this machine is ready for requests."""
+    """Return whether a llama-server here is ready for requests."""
     connection = http.client.HTTPConnection(HERE, port, timeout=PROBE_S)
     try:
         connection.request("GET", "/health")

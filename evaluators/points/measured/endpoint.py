@@ -125,7 +125,7 @@ def throughput(run: StreamedRun, chosen: NDArray[np.bool_]) -> Iterator[Measurem
 
 
 def token_gaps(run: StreamedRun, chosen: NDArray[np.bool_], quantiles: tuple[float, ...]) -> Iterator[Measurement]:
-    """Yield quantiles of the times between tokens, if jobs have several."""
+    """Yield quantiles of the times between the tokens of jobs."""
     gaps_s = run.token_gaps_s(chosen)
     for q in quantiles if gaps_s.size else ():
         yield Measurement("token_gap_quantile_s", float(np.quantile(gaps_s, q)), q)

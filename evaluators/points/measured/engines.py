@@ -80,7 +80,7 @@ class LlamaCppEvaluator(LlamaCpp, RequestLimits, JobReport):
 
 
 def _losses(chains: fleet.Chains) -> dict[int, str]:
-    """Return the reasons of the chains that can serve no more."""
+    """Return why chains were lost."""
     failures = {k: chains.failure(k) for k in range(len(chains.endpoints))}
     return {k: sentence for k, sentence in failures.items() if sentence is not None}
 

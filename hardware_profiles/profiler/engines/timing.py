@@ -24,7 +24,7 @@ class TimedEndpoint:
         self._seeds = count()
 
     def step_s(self, requests: int) -> float:
-        """Return the mean time of a step of so many requests."""
+        """Return the mean time of a step."""
         return mean_step_s([job.token_times_s for job in self._served([SHORT_PROMPT] * requests, TOKENS)])
 
     def prompt_s(self, tokens: int) -> float:

@@ -36,7 +36,7 @@ class ModelFacts(NamedTuple):
 
 
 def write_random_model(file: Path, decoder: Decoder, seed: int = 0, precision: Precision = "float16") -> None:
-    """Write a GGUF file with the random weights of a seed."""
+    """Write a GGUF file with a seed's random weights."""
     write_model(file, decoder, random_tensors(decoder, seed), precision)
 
 

@@ -38,7 +38,7 @@ def command(routes: Sequence[Route]) -> list[str]:
 
 
 async def serve(routes: Sequence[Route]) -> None:
-    """Pass on the connections to all routes, until the process ends."""
+    """Pass on the connections to all routes until the end."""
     delaying = asyncio.Event()
     servers = [await _listen(route, delaying) for route in routes]
     asyncio.get_running_loop().add_signal_handler(BEGIN, delaying.set)

@@ -96,7 +96,7 @@ def served(
 
 
 def compare(comparison: Comparison, folder: Path, python: Path = PYTHON) -> Result:
-    """Serve the jobs at each load between profiles, and predict them.
+    """Serve the jobs at each load, and predict them.
 
     The first profile decides on the rates. All of them together make the predictions, so that these are of the same
     minutes as the loads. Raises `InputError` if a job fails.

@@ -27,7 +27,7 @@ def is_ready(text: str) -> bool:
 
 
 def last_error(text: str) -> str:
-    """Return the last error in a log, or its last line."""
+    """Return a log's last error, or its last line."""
     lines = plain(text).strip().splitlines()
     errors = ERROR.findall(plain(text))
     return (errors or lines or ["it wrote nothing"])[-1].strip()

@@ -72,7 +72,7 @@ def _nonnegative(rows: dict[tuple[float, ...], float]) -> Floats:
 
 
 def _client_s(jobs: Sequence[PetalsJob]) -> Floats:
-    """Return the mean times that jobs spent outside of their visits."""
+    """Return the mean times of jobs outside of their visits."""
     first_s, token_s = [], []
     for job in jobs:
         hops = len({(visit.first, visit.end) for visit in job.visits})

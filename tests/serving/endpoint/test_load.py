@@ -89,7 +89,7 @@ def test_prompts_have_the_lengths_and_ids_that_are_asked():
 
 
 def test_a_client_that_lags_says_so():
-    """Check a client that takes 50 ms to make each request."""
+    """Check a client that makes each request in 50 ms."""
 
     def slowly():
         for request in random_requests(np.broadcast_to(LENGTHS, (5, 2)), (10, 20), np.random.default_rng(1)):

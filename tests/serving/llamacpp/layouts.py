@@ -31,7 +31,7 @@ needs_llamacpp = pytest.mark.skipif(NO_ENGINE is not None, reason=str(NO_ENGINE)
 
 
 def layout_of(*chains, slots=2, decoder=SMALL, cache_tokens=100, rtt_s=None, forwarding="hub"):
-    """Return chains of so many blocks at servers of their own.
+    """Return chains of so many blocks with their own servers.
 
     Chains of more servers come later, as they are slower.
     """
