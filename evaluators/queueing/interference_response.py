@@ -59,6 +59,11 @@ class LockstepResponse(InterferenceResponse):
     fixed_s: Floats  # (K,) the parts of them that do not depend on the size of a job
     has_exponential_sizes: bool
 
+    @property
+    def mean_waiting_s(self) -> float:
+        """Return the mean waiting time."""
+        return self.waits.mean_s
+
     def response_quantiles_s(self, quantiles: Sequence[float]) -> Mapping[float, float]:
         """Return the response times at the quantiles, or none if sizes are not exponential."""
         if not self.has_exponential_sizes:

@@ -77,16 +77,20 @@ class LockstepChains:
         by_chain = waiting * self._full_per_s / largest_per_s
         first_token_s, fixed_s = self._starts(probability, by_chain, served_per_s)
         service_s = jobs / served_per_s
+        fixed_s = np.minimum(fixed_s, (1 - LEAST_VARIABLE) * service_s)
+        shares = served_per_s / served_per_s.sum()
+        cv2 = float(shares @ (1 - fixed_s / service_s) ** 2)  # of a service time that is fixed in part
+        waits = ExponentialWaits(waiting, (largest_per_s - rate_per_s) * 2 / (1 + cv2), by_chain)
         return LockstepResponse(
             rate_per_s,
             largest_per_s,
-            float((jobs.sum() + queued / (1 - load)) / rate_per_s),
+            float(shares @ service_s + waits.mean_s),
             waiting,
-            served_per_s / served_per_s.sum(),
+            shares,
             first_token_s,
-            waits=ExponentialWaits(waiting, largest_per_s - rate_per_s, by_chain),
+            waits=waits,
             service_s=service_s,
-            fixed_s=np.minimum(fixed_s, (1 - LEAST_VARIABLE) * service_s),
+            fixed_s=fixed_s,
             has_exponential_sizes=abs(self._prompt_cv - 1) <= EXPONENTIAL,
         )
 
@@ -98,9 +102,9 @@ class LockstepChains:
         first_token_s, fixed_s = 0.0, np.zeros(by_chain.size)
         for k, (rounds, waited) in enumerate(zip(self._rounds, by_chain.tolist(), strict=True)):
             found = self._states.found(k, probability)
-            at_once_s, waited_s = rounds.first_token_s(float(served_per_s[k]))
-            first_token_s += float(found @ at_once_s) + waited * waited_s
-            mean_s = found @ (rounds.begin_s + rounds.bare_prompt_s) + waited * rounds.bare_prompt_s[-1]
+            at_once_s = rounds.first_token_s(float(served_per_s[k]))
+            first_token_s += float(found @ at_once_s) + waited * rounds.waited_first_token_s
+            mean_s = found @ (rounds.begin_s + rounds.fixed_s) + waited * rounds.fixed_s[-1]
             fixed_s[k] = mean_s / max(found.sum() + waited, np.finfo(float).tiny)
         return first_token_s, fixed_s
 

@@ -1,19 +1,20 @@
 """Times of rounds in lockstep, by the service model's own function, and the rates that follow from them.
 
-With b busy slots a round without a prompt takes S(b), and a round in which one of the b jobs computes its prompt
-instead takes P(b). A job needs one round for its prompt and M further ones. Each round with another shape than the one
-before it takes a time z in addition. P has it already; the round after a prompt has it, too, and so has the round after
-a job has left others behind, unless a waiting job takes its slot. While b jobs are always there, each of them joins
-once, so they leave at the rate
+With b busy slots a round takes S(b), and J(b) more with each prompt in it. A round with another shape than the one
+before it takes a time z in addition: the round of a prompt, the one after it, and the one after a job has left. A job
+needs one round for its prompt and M further ones, so a round has b/(M + 1) prompts in the mean, and b jobs leave at the
+rate
 
-    μ(b) = b / ((M + 1) S(b) + b (P(b) - S(b) + z)).
+    μ(b) = b / ((M + 1) D(b)),  D(b) = S(b) + b/(M + 1) J(b) + z · (share of rounds with a new shape).
 
-A job that comes to a chain with b busy slots waits for the end of their round, which takes r(b) = E[R²]/(2 E[R]) in the
-mean over all kinds of rounds R.
+`kinds` gives this share; jobs that come during a round join the next one together. A job that comes to a chain with b
+busy slots waits for the end of their round, which takes E[R²]/(2 E[R]) in the mean over all rounds R.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +24,28 @@ from system.service.model import ServiceModel
 
 Floats = NDArray[np.float64]
 
+ITERATIONS = 100  # of the mean time of a round, which changes by less than a hundredth of a millionth then
+
+
+class Kinds(NamedTuple):
+    """Kinds of rounds with 1, 2, ..., c busy slots (c,): the shares and the times of each kind."""
+
+    shares: tuple[Floats, Floats, Floats]  # with prompts, without but with a new shape, others
+    times_s: tuple[Floats, Floats, Floats]
+
+    @property
+    def mean_s(self) -> Floats:
+        """Return (c,) D, the mean times of rounds."""
+        return np.asarray(sum(share * time_s for share, time_s in zip(*self, strict=True)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rounds:
     """Times of the rounds of one chain; the entry b - 1 of each array is for b busy slots."""
 
     token_s: Floats  # (c,), S
-    prompt_s: Floats  # (c,), P
-    bare_prompt_s: Floats  # (c,), the part of P that does not grow with the tokens of the prompt
+    join_s: Floats  # (c,), J
+    bare_join_s: Floats  # (c,), the part of J that does not grow with the tokens of a prompt
     shape_s: float  # z
     rounds: float  # M + 1
     prompt_cv2: float  # squared coefficient of variation of prompts
@@ -38,39 +53,49 @@ class Rounds:
     @cached_property
     def full_rate_per_s(self) -> float:
         """Return the rate at which jobs leave while all slots are busy and jobs wait."""
-        return float(self._rate_per_s(0.0)[-1])
+        return float((self._busy / (self.rounds * self._full.mean_s))[-1])
 
     @cached_property
     def rate_per_s(self) -> Floats:
         """Return (c,) the rates at which jobs leave while no job waits.
 
-        Of b jobs b - 1 found others on the chain and waited for the end of a round. All leave others behind, but for
-        the last one.
+        Of b jobs b - 1 found others on the chain and waited for the end of a round. A single job finds none, so that
+        only its own prompt and the round after it have a new shape.
         """
-        busy = self._busy
-        return self._rate_per_s((busy - 1) / busy * self.begin_s + np.where(busy > 1, busy * self.shape_s, 0.0))
+        busy, alone_s = self._busy, np.arange(self.token_s.size) * self.begin_s / self._busy
+        all_s = alone_s + self.rounds * self._open.mean_s
+        all_s[0] = self.rounds * self.token_s[0] + self.join_s[0] + min(2, self.rounds) * self.shape_s
+        return np.asarray(busy / all_s)
 
     @cached_property
     def begin_s(self) -> Floats:
         """Return (c,) the mean waits for the end of a round, by the busy slots with the job's own."""
-        alone_s, join_s, bare_s = self.token_s[:-1], self._join_s[:-1], (self.bare_prompt_s - self.token_s)[:-1]
-        prompts = np.minimum(self._busy[:-1] / self.rounds, 1.0)  # in a round
-        shapes = np.minimum(2 * prompts, 1.0 - prompts)  # rounds after a prompt and after a job has left
-        mean_s = alone_s + prompts * join_s + shapes * self.shape_s
-        join_s2 = join_s**2 + self.prompt_cv2 * (join_s - bare_s) ** 2
-        square_s2 = alone_s * (2 * mean_s - alone_s) + prompts * join_s2 + shapes * self.shape_s**2
-        return np.concatenate([[0.0], square_s2 / (2 * mean_s)])
+        kinds = self._open
+        prompts_s = self.join_s - self.bare_join_s  # of one prompt, exponential if its variation is 1
+        squares_s2 = sum(share * time_s**2 for share, time_s in zip(*kinds, strict=True)) + (
+            self._prompts * self.prompt_cv2 * prompts_s**2
+        )
+        return np.concatenate([[0.0], (squares_s2 / (2 * kinds.mean_s))[:-1]])
 
-    def first_token_s(self, rate_per_s: float) -> tuple[Floats, float]:
-        """Return the mean times from start to first token at a rate of jobs.
+    @property
+    def waited_first_token_s(self) -> float:
+        """Return the mean time from start to first token of jobs that have waited."""
+        others = float(self._prompts[-1]) * (1 - 1 / self.token_s.size)
+        return float(self.token_s[-1] + self.shape_s + (1 + others) * self.join_s[-1])
 
-        The first ones (c,) are of jobs that start at once, by the busy slots with the job's own; the other is of jobs
-        that waited. Prompts of jobs that start in the same round are computed with the job's own.
+    def first_token_s(self, rate_per_s: float) -> Floats:
+        """Return (c,) the mean times from start to first token of jobs that start at once, at a rate of jobs.
+
+        They are by the busy slots with the job's own. Prompts of jobs that come in the same round are computed
+        together, and a job finds rounds of twice the mean wait for their end.
         """
-        beside = rate_per_s * 2 * self.begin_s  # a job finds rounds of twice the mean wait for their end
-        at_once_s = self.begin_s + self.prompt_s + beside * self._join_s
-        others = min((self.token_s.size - 1) / self.rounds, 1.0)
-        return at_once_s, float(self.prompt_s[-1] + others * self._join_s[-1])
+        prompts = 1 + rate_per_s * 2 * self.begin_s
+        return np.asarray(self.begin_s + self.token_s + self.shape_s + prompts * self.join_s)
+
+    @property
+    def fixed_s(self) -> Floats:
+        """Return (c,) the time of a job that starts at the end of a round, but for what grows with its size."""
+        return np.asarray(self.token_s + self.bare_join_s + min(2, self.rounds) * self.shape_s)
 
     @property
     def _busy(self) -> NDArray[np.int64]:
@@ -78,15 +103,47 @@ class Rounds:
         return np.arange(1, self.token_s.size + 1)
 
     @property
-    def _join_s(self) -> Floats:
-        """Return (c,) what a prompt adds to a round."""
-        return self.prompt_s - self.token_s
+    def _prompts(self) -> Floats:
+        """Return (c,) the mean numbers of prompts in a round."""
+        return self._busy / self.rounds
 
-    def _rate_per_s(self, beside_s: Floats | float) -> Floats:
-        """Return (c,) the rates if b jobs take `beside_s` in all beside their rounds and prompts."""
-        busy = self._busy
-        all_s = beside_s + self.rounds * self.token_s + busy * (self._join_s + self.shape_s)
-        return np.asarray(busy / all_s)
+    @property
+    def _leaving(self) -> Floats:
+        """Return (c,) how likely a job leaves at the end of a round."""
+        return np.asarray(1 - (1 - 1 / max(self.rounds, 1.0)) ** self._busy)
+
+    @cached_property
+    def _full(self) -> Kinds:
+        """Return the kinds of rounds while jobs wait: a prompt joins as soon as a job leaves."""
+        return self._settled(np.zeros_like(self.token_s), lambda *_: self._leaving)
+
+    @cached_property
+    def _open(self) -> Kinds:
+        """Return the kinds of rounds while jobs come at random, as many as leave."""
+
+        def joining(kinds: Kinds, time_s: Floats) -> Floats:
+            return np.asarray(-np.expm1(-self._prompts / kinds.mean_s * time_s))
+
+        return self._settled(self._leaving, joining)
+
+    def _settled(self, leaving: Floats, joining: Callable[..., Floats]) -> Kinds:
+        """Return the kinds of rounds, whose times and shares depend on each other."""
+        kinds = self._kinds(self._leaving, self._leaving, self._leaving, leaving)
+        for _ in range(ITERATIONS if self.shape_s > 0 else 1):
+            kinds = self._kinds(*(joining(kinds, time_s) for time_s in kinds.times_s), leaving)
+        return kinds
+
+    def _kinds(self, after_prompt: Floats, after_new: Floats, after_other: Floats, leaving: Floats) -> Kinds:
+        """Return the kinds of rounds if a prompt joins after each kind with the given chances (c,).
+
+        Without one, the round after a prompt has a new shape, and the round after another kind has one if a job leaves.
+        """
+        joins = leaving * after_new + (1 - leaving) * after_other
+        prompt = joins / ((1 - after_new) * (1 - after_prompt) + joins * (2 - after_prompt))
+        rest = 1 - prompt * (2 - after_prompt)
+        new = prompt * (1 - after_prompt) + leaving * rest
+        prompt_s = self.token_s + self.shape_s + self.join_s * self._prompts / prompt
+        return Kinds((prompt, new, 1 - prompt - new), (prompt_s, self.token_s + self.shape_s, self.token_s))
 
 
 def rounds_of(chains: Composition, prompt_cv: float, service: ServiceModel) -> list[Rounds]:
@@ -120,7 +177,7 @@ class _RoundTimes:
         round_s, join_s = getattr(rules, "round_s", 0.0), getattr(rules, "join_s", 0.0)
         host_s = round_s + rules.head_s * (steps + prompts) + join_s * prompts
         trip_s = _trip_s(self._travel_s[k], prompt_tokens, steps)
-        return float(trip_s + self._slowdown * computed_s + host_s + self.shape_s(k) * prompts)
+        return float(trip_s + self._slowdown * computed_s + host_s)
 
     def shape_s(self, k: int) -> float:
         """Return what a round with a new shape takes in addition on chain k."""
@@ -137,11 +194,11 @@ def _rounds(seconds: _RoundTimes, k: int, prompt_cv: float) -> Rounds:
     _, prompt_tokens, further_tokens = seconds.chains.system.mean_job
     others = range(int(seconds.chains.capacity[k]))
     token_s = np.array([seconds(k, 0.0, 1 + b) for b in others])
-    prompt_s, double_s = (np.array([seconds(k, n * prompt_tokens, b) for b in others]) for n in (1, 2))
+    join_s, double_s = (np.array([seconds(k, n * prompt_tokens, b) for b in others]) - token_s for n in (1, 2))
     return Rounds(
         token_s=token_s,
-        prompt_s=prompt_s,
-        bare_prompt_s=2 * prompt_s - double_s,
+        join_s=join_s,
+        bare_join_s=2 * join_s - double_s,
         shape_s=seconds.shape_s(k),
         rounds=1 + further_tokens,
         prompt_cv2=prompt_cv**2,

@@ -51,11 +51,14 @@ def simulated(chains, service=BATCHED, seed=0):
 
 
 @pytest.mark.parametrize("load", [0.2, 0.9])
-def test_it_is_exact_for_one_slot(load):
+def test_one_slot_is_a_queue_with_a_service_time_that_is_fixed_in_part(load):
     chains = at_share(chains_in((UNEQUAL,), (1,), 0.01), load, Lockstep())
     theory, service_s = interference(chains, LENGTHS, Lockstep()), chains.mean_service_s[0]
+    fixed_s = chains.job_coefficients_s[0, 0]
+    cv2 = (1 - fixed_s / service_s) ** 2
+    waiting_s = load * service_s / (1 - load) * (1 + cv2) / 2  # Pollaczek-Khinchine
     assert theory.mean_service_s == pytest.approx(service_s)
-    assert theory.mean_response_s == pytest.approx(service_s / (1 - load))
+    assert theory.mean_response_s == pytest.approx(service_s + waiting_s)
     assert theory.mean_first_token_s - theory.mean_waiting_s == pytest.approx(chains.mean_first_token_s[0])
 
 
@@ -84,9 +87,10 @@ def test_it_equals_balance_equations_with_a_long_queue_written_plainly(rule):
             flow[i, index[a, b - 1, 0]] += two.rate_per_s[b - 1]
     balance = np.vstack([(flow - np.diag(flow.sum(axis=1))).T, np.ones(len(states))])
     probability = np.linalg.lstsq(balance, np.eye(len(states) + 1)[-1], rcond=None)[0]
-    jobs = probability @ np.array(states).sum(axis=1)
+    busy, queue = probability @ np.array(states)[:, :2].sum(axis=1), probability @ np.array(states)[:, 2]
     theory = interference(chains, LENGTHS, BATCHED)
-    assert theory.mean_response_s == pytest.approx(jobs / rate_per_s, rel=1e-6)
+    assert theory.mean_service_s == pytest.approx(busy / rate_per_s, rel=1e-6)
+    assert 0.5 < theory.mean_waiting_s / (queue / rate_per_s) < 1  # part of the service time is fixed
     assert theory.waiting_probability == pytest.approx(
         probability[[i for s, i in index.items() if s[:2] == (3, 2)]].sum()
     )
