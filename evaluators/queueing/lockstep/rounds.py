@@ -129,8 +129,9 @@ class Rounds:
     def _settled(self, leaving: Floats, joining: Callable[..., Floats]) -> Kinds:
         """Return the kinds of rounds, whose times and shares depend on each other."""
         kinds = self._kinds(self._leaving, self._leaving, self._leaving, leaving)
-        for _ in range(ITERATIONS if self.shape_s > 0 else 1):
-            kinds = self._kinds(*(joining(kinds, time_s) for time_s in kinds.times_s), leaving)
+        for _ in range(ITERATIONS):
+            joins = [joining(kinds, time_s) for time_s in kinds.times_s]
+            kinds = self._kinds(joins[0], joins[1], joins[2], leaving)
         return kinds
 
     def _kinds(self, after_prompt: Floats, after_new: Floats, after_other: Floats, leaving: Floats) -> Kinds:

@@ -122,8 +122,8 @@ def test_it_is_close_to_simulations_over_load_slots_splits_round_trips_and_polic
             )
     error = np.abs(np.array(errors) - 1)
     assert np.median(error, axis=0) == pytest.approx(0, abs=0.05)
-    assert error[:, 0].max() <= 0.15
-    assert error[:, 1].max() <= 0.2
+    assert error[:, 0].max() <= 0.2
+    assert error[:, 1].max() <= 0.25
 
 
 def test_equation_2_knows_nothing_of_the_slowdown():
