@@ -1,7 +1,8 @@
 """Tests that run only when asked for with -m.
 
 `slow` is the full form of a claim that a smaller form checks by default: `make validate`. `launchers` needs Ray,
-submitit and, where it is there, SLURM: `make launchers`. `browser` needs Chromium: `make browser`.
+submitit and, where it is there, SLURM: `make launchers`. `browser` needs Chromium: `make browser`. `engines` starts
+llama.cpp: `make engines`.
 """
 
 import signal
@@ -12,6 +13,7 @@ MARKERS = {
     "slow": "takes minutes",
     "launchers": "needs the extras slurm and ray",
     "browser": "drives Chromium",
+    "engines": "starts llama.cpp",
 }
 
 

@@ -66,6 +66,11 @@ def draw(results: Results, labels: Labels) -> Figure:
     return figure
 
 
+def relative_errors(rows: pd.DataFrame, labels: Labels) -> pd.DataFrame:
+    """Return the errors of each prediction at each point, medians over runs."""
+    return _relative(times_of(rows, labels), cell_axes(rows))
+
+
 def times_of(rows: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     """Return the mean and P95 of the response time of each run and prediction, with its kind."""
     is_mean = rows["metric"] == "response_mean_s"
