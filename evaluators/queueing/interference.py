@@ -90,7 +90,7 @@ SlowedChains = StepQueues | LockstepChains
 
 
 def slowed_chains(layout: Layout, workload: Workload, service: ServiceModel) -> SlowedChains:
-    """Return the chains of a layout at any arrival rate, under a service model in which jobs slow each other.
+    """Return chains, whose jobs slow each other, at any arrival rate.
 
     Raises as `StepQueues` and `LockstepChains` do, and `NotApplicableError` for routed layouts.
     """

@@ -95,17 +95,17 @@ class LockstepChains:
         )
 
     def _starts(self, probability: Floats, by_chain: Floats, served_per_s: Floats) -> tuple[float, Floats]:
-        """Return the mean time from start to first token, and the fixed time of jobs on each chain (K,).
+        """Return mean times from start to first token, and fixed times.
 
-        `by_chain` are the shares of jobs that wait before they run on each chain; these start at the end of a round.
+        The first is over all jobs, the second (K,) by chain. `by_chain` are the shares of jobs that wait before they run on each chain; these start at the end of a round.
         """
         first_token_s, fixed_s = 0.0, np.zeros(by_chain.size)
         for k, (rounds, waited) in enumerate(zip(self._rounds, by_chain.tolist(), strict=True)):
-            found = self._states.found(k, probability)
+            at_once = self._states.joining(k, probability)
             at_once_s = rounds.first_token_s(float(served_per_s[k]))
-            first_token_s += float(found @ at_once_s) + waited * rounds.waited_first_token_s
-            mean_s = found @ (rounds.begin_s + rounds.fixed_s) + waited * rounds.fixed_s[-1]
-            fixed_s[k] = mean_s / max(found.sum() + waited, np.finfo(float).tiny)
+            first_token_s += float(at_once @ at_once_s) + waited * rounds.waited_first_token_s
+            mean_s = at_once @ (rounds.begin_s + rounds.fixed_s) + waited * rounds.fixed_s[-1]
+            fixed_s[k] = mean_s / max(at_once.sum() + waited, np.finfo(float).tiny)
         return first_token_s, fixed_s
 
 

@@ -52,7 +52,7 @@ class Rounds:
 
     @cached_property
     def full_rate_per_s(self) -> float:
-        """Return the rate at which jobs leave while all slots are busy and jobs wait."""
+        """Return the rate at which jobs leave while others wait."""
         return float((self._busy / (self.rounds * self._full.mean_s))[-1])
 
     @cached_property
@@ -69,7 +69,10 @@ class Rounds:
 
     @cached_property
     def begin_s(self) -> Floats:
-        """Return (c,) the mean waits for the end of a round, by the busy slots with the job's own."""
+        """Return (c,) the mean waits for the end of a round.
+
+        They are by the busy slots with the job's own.
+        """
         kinds = self._open
         prompts_s = self.join_s - self.bare_join_s  # of one prompt, exponential if its variation is 1
         squares_s2 = sum(share * time_s**2 for share, time_s in zip(*kinds, strict=True)) + (
@@ -84,9 +87,9 @@ class Rounds:
         return float(self.token_s[-1] + self.shape_s + (1 + others) * self.join_s[-1])
 
     def first_token_s(self, rate_per_s: float) -> Floats:
-        """Return (c,) the mean times from start to first token of jobs that start at once, at a rate of jobs.
+        """Return (c,) the mean times from start to first token.
 
-        They are by the busy slots with the job's own. Prompts of jobs that come in the same round are computed
+        They are of jobs that start at once, by the busy slots with the job's own, at a rate of jobs. Prompts of jobs that come in the same round are computed
         together, and a job finds rounds of twice the mean wait for their end.
         """
         prompts = 1 + rate_per_s * 2 * self.begin_s
@@ -94,7 +97,10 @@ class Rounds:
 
     @property
     def fixed_s(self) -> Floats:
-        """Return (c,) the time of a job that starts at the end of a round, but for what grows with its size."""
+        """Return (c,) the parts of service times that sizes do not change.
+
+        It is of a job that starts at the end of a round.
+        """
         return np.asarray(self.token_s + self.bare_join_s + min(2, self.rounds) * self.shape_s)
 
     @property
@@ -114,7 +120,10 @@ class Rounds:
 
     @cached_property
     def _full(self) -> Kinds:
-        """Return the kinds of rounds while jobs wait: a prompt joins as soon as a job leaves."""
+        """Return the kinds of rounds while jobs wait.
+
+        A prompt joins as soon as a job leaves.
+        """
         return self._settled(np.zeros_like(self.token_s), lambda *_: self._leaving)
 
     @cached_property
@@ -135,9 +144,9 @@ class Rounds:
         return kinds
 
     def _kinds(self, after_prompt: Floats, after_new: Floats, after_other: Floats, leaving: Floats) -> Kinds:
-        """Return the kinds of rounds if a prompt joins after each kind with the given chances (c,).
+        """Return the kinds of rounds if prompts join with the given chances (c,).
 
-        Without one, the round after a prompt has a new shape, and the round after another kind has one if a job leaves.
+        There is a chance for each kind that a prompt joins after it. Without one, the round after a prompt has a new shape, and the round after another kind has one if a job leaves.
         """
         joins = leaving * after_new + (1 - leaving) * after_other
         prompt = joins / ((1 - after_new) * (1 - after_prompt) + joins * (2 - after_prompt))
@@ -167,7 +176,10 @@ class _RoundTimes:
         self._travel_s = chains.system.path_coefficients_s(chains.hop_server, no_blocks, chains.hop_start)
 
     def __call__(self, k: int, prompt_tokens: float, steps: int) -> float:
-        """Return the time of a round on chain k with a prompt, or 0 tokens of it, and one-token steps."""
+        """Return the time of a round on chain k.
+
+        It has a prompt, unless that has 0 tokens, and one-token steps.
+        """
         chains, block_s = self.chains, self.chains.system.servers.block_s
         hops = slice(chains.hop_start[k], chains.hop_start[k + 1])
         computed_s = sum(
@@ -207,7 +219,7 @@ def _rounds(seconds: _RoundTimes, k: int, prompt_cv: float) -> Rounds:
 
 
 def _trip_s(travel_s: Floats, prompt_tokens: float, steps: int) -> float:
-    """Return the time of a batch on links with coefficients `travel_s`; it travels as one message."""
+    """Return the time of a batch, one message, on links with these coefficients."""
     once_s, token_s = 0.0, min(travel_s[1], travel_s[2])
     if prompt_tokens > 0:
         once_s = travel_s[0]

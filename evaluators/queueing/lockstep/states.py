@@ -48,8 +48,8 @@ class States:
         by_busy = [np.concatenate([[0.0], rates]) for rates in leaving_per_s]
         return np.array([rates[self.lattice.busy[:, k]] @ probability for k, rates in enumerate(by_busy)])
 
-    def found(self, k: int, probability: Floats) -> Floats:
-        """Return (c_k,) how likely a job goes to chain k at once and finds 0, 1, ... busy slots there."""
+    def joining(self, k: int, probability: Floats) -> Floats:
+        """Return (c_k,) how likely a job joins 0, 1, ... others on chain k."""
         goes, most = self.chosen == k, int(self.lattice.busy[-1, k])
         return np.bincount(self.lattice.busy[goes, k], probability[goes], minlength=most).astype(np.float64)
 

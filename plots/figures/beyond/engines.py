@@ -33,7 +33,7 @@ KEYS = ("kind", "time", "draw", "replication")
 
 
 def card(results: Results, labels: Labels) -> str:
-    """Return the card: errors of each prediction, the chosen c, and the times of all points."""
+    """Return the card: errors, the chosen c, and the times of all points."""
     table, axes = times_of(results.rows, labels), cell_axes(results.rows)
     medians = _medians(table, axes)
     lines = ["# Predicted and measured: engines", ""]
@@ -48,7 +48,10 @@ def card(results: Results, labels: Labels) -> str:
 
 
 def draw(results: Results, labels: Labels) -> Figure:
-    """Draw a column of panels for each family of points that differ in one axis: the mean above, P95 below."""
+    """Draw a column of panels for each family of points, the mean above P95.
+
+    The points of a family differ in one axis.
+    """
     table, axes = times_of(results.rows, labels), cell_axes(results.rows)
     medians = _medians(table, axes)
     families = list(_families(medians, axes))
@@ -72,7 +75,7 @@ def relative_errors(rows: pd.DataFrame, labels: Labels) -> pd.DataFrame:
 
 
 def times_of(rows: pd.DataFrame, labels: Labels) -> pd.DataFrame:
-    """Return the mean and P95 of the response time of each run and prediction, with its kind."""
+    """Return the means and P95 of response times, with their kinds."""
     is_mean = rows["metric"] == "response_mean_s"
     is_tail = (rows["metric"] == "response_quantile_s") & (rows["at"] == P95)
     known = rows[is_mean | is_tail]
@@ -90,7 +93,10 @@ def _kind(service: str, evaluator: str, labels: Labels) -> str:
 
 
 def _wide(table: pd.DataFrame, axes: Sequence[str], keys: Sequence[str]) -> pd.DataFrame:
-    """Return a row for each point, time and further key, with a column of values for each kind."""
+    """Return a row for each point, time and further key.
+
+    Each kind has a column of values.
+    """
     named = table.assign(**{axis: table[axis].astype(object).where(table[axis].notna(), "") for axis in axes})
     order = named[[*axes, "time"]].drop_duplicates()
     index = [*axes, "time", *keys]
@@ -132,7 +138,7 @@ def _errors(errors: pd.DataFrame, axes: Sequence[str]) -> Iterator[str]:
 
 
 def _choices(medians: pd.DataFrame, rows: pd.DataFrame, labels: Labels) -> Iterator[str]:
-    """Yield a line on each choice of c that was measured: the c and the measured mean."""
+    """Yield a line on each measured choice of c: the c and the mean."""
     chosen = rows[rows["metric"] == "reserved_capacity"]
     for choice, of_choice in chosen.groupby(CHOICE, sort=False):
         measured = medians[(medians[CHOICE] == choice) & (medians["time"] == MEAN)][MEASURED].dropna()
@@ -159,7 +165,9 @@ def _known(setting: dict[str, Any]) -> dict[str, Any]:
 
 
 def _families(medians: pd.DataFrame, axes: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield each axis with the points that differ in nothing else; numbers first, then choices.
+    """Yield each axis with the points that differ in nothing else.
+
+    Axes of numbers come first.
 
     Points of a choice that numbers show already make no panel of their own.
     """
