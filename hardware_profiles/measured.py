@@ -19,8 +19,14 @@ COLUMNS = {
     "decode_graph": ("blocks", "context_tokens"),  # replayed as one CUDA graph
     "decode_batch": ("blocks", "jobs", "context_tokens"),
     "decode_together": ("blocks", "jobs"),  # at contexts that the source does not state
+    "engine_decode": ("blocks", "servers", "jobs"),  # a step of jobs on a chain of an engine, its host included
+    "engine_prompt": ("blocks", "servers", "input_tokens"),  # the first token of a prompt there
     "relay": ("tokens", "bytes"),  # to a server and back, without the server's own time
 }
+
+# What an engine takes beside its blocks: for each round, each server in it, each token and each prompt, and the round
+# trips for each block when a batch has a new shape (`system.service.lockstep`).
+CONSTANTS = ("round_s", "hop_s", "head_s", "join_s", "shape_round_trips")
 
 Rows = Sequence[Sequence[float]]
 
@@ -58,6 +64,16 @@ def _require_report(field: str, report: Any) -> None:
         least = -math.inf if str(name).endswith("_r2") else 0
         valid = is_finite_number(value) and value >= least
         require(valid, f"{field}.{echo(name)}", value, "must be a finite number, 0 or above except for R²")
+
+
+def _require_engine(field: str, constants: Any) -> None:
+    """Raise `InputError` unless an engine has all constants, none below 0."""
+    require_mapping(field, constants)
+    for name in constants:
+        require_one_of(CONSTANTS, **{f"a key of {field}": str(name)})
+    for name in CONSTANTS:
+        value = constants.get(name)
+        require(is_finite_number(value) and value >= 0, f"{field}.{name}", value, "must be a number of 0 or above")
 
 
 def _require_points(field: str, points: Any) -> None:
@@ -105,6 +121,7 @@ def _require_hosting(field: str, facts: Any) -> None:
 CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     "measured_block_s": _require_block,
     "measured_relay_s": _require_relay,
+    "measured_engine": _require_engine,
     "fit_report": _require_report,
     "measured_points": _require_points,
     "hosting": _require_hosting,

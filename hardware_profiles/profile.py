@@ -32,6 +32,7 @@ class GpuProfile:
     In the roofline, prefill is bound by arithmetic and decoding by memory bandwidth. `measured_block_s` maps a model's
     name to fitted (s, s per input token, s per further output token) of one block; the fit of a listed model replaces
     the roofline. The profiler also writes, by model, `measured_relay_s` with (s per hop, s per byte) of the relay,
+    `measured_engine` with the constants of an engine that serves the model (`hardware_profiles.measured.CONSTANTS`),
     `fit_report` with the quality of the fits, and `measured_points` with the measured rows
     (`hardware_profiles.measured`). `measured_on` describes the machine and the software; only people read it.
 
@@ -51,6 +52,7 @@ class GpuProfile:
     busy_w: float = math.nan  # at most the thermal design power, which data sheets state
     measured_block_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
     measured_relay_s: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    measured_engine: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     fit_report: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     measured_points: Mapping[str, Mapping[str, Rows]] = field(default_factory=dict)
     hosting: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -143,3 +145,16 @@ def read_profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     content = read_yaml(folder / f"{name}.yaml")
     record_of(GpuProfile, f"{name}.yaml", content)
     return {"_target_": "hardware_profiles.profile.GpuProfile", **content}
+
+
+def engine_constants(name: str, folder: Path = FOLDER) -> dict[str, Any]:
+    """Return the constants of the engine that a profile measured, and its `batch_curve`.
+
+    They are those of the first model. Raises `InputError` if the profile measured no engine.
+    """
+    content = {key: value for key, value in read_profile(name, folder).items() if key != "_target_"}
+    measured = GpuProfile(**content).measured_engine
+    require(bool(measured), "profile", name, "measured no engine; use python -m hardware_profiles.profiler --engine")
+    model, constants = next(iter(measured.items()))
+    rows = content["measured_points"][model]["decode_together"]
+    return {**constants, "batch_curve": {int(jobs): seconds / rows[0][2] for _, jobs, seconds in rows}}

@@ -38,6 +38,14 @@ def _profile(name: Any) -> DictConfig:
     return _read_profile(str(name))
 
 
+def _engine(name: str, field: str) -> Any:
+    """Return a constant, or the batch curve, of the engine of a profile.
+
+    It does not depend on the served model.
+    """
+    return _merged(field, profile.engine_constants(str(name))[str(field)])
+
+
 def _data_set(name: str) -> DictConfig:
     return _merged("dataset", datasets.data_set(name))
 
@@ -97,6 +105,7 @@ def _preset(name: str, precision: str, cache_tokens: int, field: str) -> Any:
 
 
 OmegaConf.register_new_resolver("profile", _profile, replace=True)
+OmegaConf.register_new_resolver("engine", _engine, replace=True)
 OmegaConf.register_new_resolver("dataset", _data_set, replace=True)
 OmegaConf.register_new_resolver("listed", _listed, replace=True)
 OmegaConf.register_new_resolver("layout", _layout, replace=True)

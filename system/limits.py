@@ -29,6 +29,7 @@ EXACT_NODES = 160
 SUMMED_SLOTS = 100_000_000  # that jobs reach in Theorem 4's bounds, about 3 s
 
 # Times
+ROUND_TRIPS = 1000  # for each block, when the shape of a batch is new; llama.cpp needs 3
 DELAY_S = 10.0  # of a message or round trip, over a satellite .6; milliseconds given as seconds are above it
 SLOWDOWN = 1_000_000.0
 CV = 1000.0  # of random times: their standard deviation over their mean

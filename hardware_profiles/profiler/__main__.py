@@ -17,7 +17,7 @@ from hardware_profiles.profiler.scope import CUDA, QUICK, Scope
 from serving.blocks.supported import supported_preset
 from serving.installed import require_installed
 from store.disk.provenance import current_provenance
-from system.checks import require
+from system.checks import require, require_one_of
 from system.command.arguments import Parser, path
 from system.command.boundary import ends_in_one_sentence
 
@@ -32,6 +32,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = Parser(prog=PROGRAM, description=__doc__)
     parser.add_argument("--model", nargs="+", required=True, help="models to measure, such as tiny_llama llama2_7b")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, or for example cuda:1")
+    parser.add_argument("--engine", help="an engine to measure instead of this project's blocks: llamacpp")
     parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16")
     parser.add_argument(
         "--threads", type=int, default=1, help="threads of a CPU; 1 by default, as for servers of real runs"
@@ -61,6 +62,11 @@ def measure_profile(args: argparse.Namespace, command: str, origin: Mapping[str,
     `command` is the command line, and `origin` the provenance that results have, too (`store.disk.provenance`).
     """
     require(args.name.isidentifier(), "name", args.name, "must be letters, digits and _, such as my_machine")
+    if args.engine is not None:
+        require_one_of(("llamacpp",), engine=args.engine)
+        from hardware_profiles.profiler.engines.profile import measure_engine_profile
+
+        return measure_engine_profile(args, command, origin)
     path = args.to or FOLDER / f"{args.name}.yaml"
     document.require_writable(path, overwrite=args.overwrite)
     models, scope = [supported_preset(name) for name in args.model], scope_of(args)

@@ -57,6 +57,10 @@ def text_of(profile: GpuProfile) -> str:
     if profile.measured_relay_s:
         lines += ["# s per hop, s per byte", "measured_relay_s:"]
         lines += [_line("  ", *entry) for entry in profile.measured_relay_s.items()]
+    if profile.measured_engine:
+        lines += ["# of an engine: s per round, server, token and prompt; round trips per block", "measured_engine:"]
+        for model, constants in profile.measured_engine.items():
+            lines += [f"  {model}:", *(_line("    ", key, float(value)) for key, value in constants.items())]
     lines += ["# errors are mean absolute relative errors", "fit_report:"]
     for model, report in profile.fit_report.items():
         lines += [f"  {model}:", *(_line("    ", key, value) for key, value in report.items())]
@@ -91,7 +95,8 @@ def _point_lines(profile: GpuProfile) -> list[str]:
     for model, kinds in profile.measured_points.items():
         lines += [f"  {model}:"]
         for kind, rows in kinds.items():
-            lines += [f"    {kind}: # {', '.join((*COLUMNS[kind], *TIMES))}"]
+            columns = (*COLUMNS[kind], *TIMES)[: len(rows[0])]
+            lines += [f"    {kind}: # {', '.join(columns)}"]
             lines += [f"      - {_value(row)}" for row in rows]
     return lines
 

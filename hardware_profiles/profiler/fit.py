@@ -50,11 +50,11 @@ def fit_decode(decode: Rows) -> tuple[float, dict[str, float]]:
     mean_s = np.array([per_block_s[context == tokens].mean() for tokens in grid])
     over_range_s = float(np.trapezoid(mean_s, grid) / (grid[-1] - grid[0])) if grid.size > 1 else float(mean_s[0])
     line = _powers(context, 1)
-    with_context = _fit_relatively(line, per_block_s)
+    with_context = fit_relatively(line, per_block_s)
     report = {
-        "decode_error": _mean_error(np.full(context.size, over_range_s), per_block_s),
+        "decode_error": mean_error(np.full(context.size, over_range_s), per_block_s),
         "decode_context_s": float(with_context[1]),
-        "decode_context_error": _mean_error(line @ with_context, per_block_s),
+        "decode_context_error": mean_error(line @ with_context, per_block_s),
     }
     return over_range_s, report
 
@@ -65,7 +65,7 @@ def fit_relay(relay: Rows) -> tuple[float, float]:
     Rows are (tokens, bytes, median s, ...).
     """
     table = np.asarray(relay, dtype=float)
-    hop_s, byte_s = _fit_relatively(_powers(table[:, 1], 1), table[:, 2])
+    hop_s, byte_s = fit_relatively(_powers(table[:, 1], 1), table[:, 2])
     return float(hop_s), float(byte_s)
 
 
@@ -85,14 +85,14 @@ def further_share(batches: Rows) -> float:
 def _fit_prefill(rows: Vector) -> tuple[float, float, dict[str, float]]:
     tokens, per_block_s = rows[:, 1], rows[:, 2] / rows[:, 0]
     line, curve = _powers(tokens, 1), _powers(tokens, 2)
-    once_s, input_token_s = _fit_relatively(line, per_block_s)
+    once_s, input_token_s = fit_relatively(line, per_block_s)
     fitted_s = line @ (once_s, input_token_s)
-    quadratic = _fit_relatively(curve, per_block_s)
+    quadratic = fit_relatively(curve, per_block_s)
     report = {
-        "prefill_error": _mean_error(fitted_s, per_block_s),
+        "prefill_error": mean_error(fitted_s, per_block_s),
         "prefill_r2": _r_squared(fitted_s, per_block_s),
         "prefill_quadratic_s": float(quadratic[2]),
-        "prefill_quadratic_error": _mean_error(curve @ quadratic, per_block_s),
+        "prefill_quadratic_error": mean_error(curve @ quadratic, per_block_s),
     }
     return float(once_s), float(input_token_s), report
 
@@ -113,17 +113,19 @@ def _powers(x: Vector, degree: int) -> Vector:
     return np.vander(x, degree + 1, increasing=True)
 
 
-def _fit_relatively(columns: Vector, times_s: Vector) -> Vector:
+def fit_relatively(columns: Vector, times_s: Vector, fitted_s: Vector | None = None) -> Vector:
     """Return nonnegative coefficients that minimise the squares of relative errors.
 
-    Relative errors give short times the same weight as long ones.
+    Relative errors give short times the same weight as long ones. With `fitted_s`, only this part of the times is
+    fitted.
     """
     scale = np.abs(columns).max(axis=0)  # the quadratic column is up to a million times the constant one
-    scaled, _ = nnls(columns / scale / times_s[:, None], np.ones(times_s.size))
-    return scaled / scale
+    target = np.ones(times_s.size) if fitted_s is None else fitted_s / times_s
+    scaled, _ = nnls(columns / scale / times_s[:, None], target)
+    return np.asarray(scaled / scale)
 
 
-def _mean_error(fitted_s: Vector, times_s: Vector) -> float:
+def mean_error(fitted_s: Vector, times_s: Vector) -> float:
     """Return the mean absolute relative error."""
     return float(np.abs(fitted_s / times_s - 1).mean())
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from system.checks import require, require_at_most, require_count, require_not_negative, require_one_of
-from system.limits import DELAY_S, TOKENS
+from system.limits import DELAY_S, ROUND_TRIPS, TOKENS
 from system.servers import Servers
 
 Loop = Literal["jobs", "steps", "rounds"]
@@ -32,6 +32,10 @@ class StepRules:
     - `handling_s`: the seconds for which a server stays busy after each step, to send the answer and to receive
       messages. For the job itself they are part of its communication.
     - `head_s`: the seconds of the orchestrator for the head and the embedding of each token, one token at a time.
+    - `round_s`, `join_s`: the seconds of a chain's host for each round, and for each prompt that it completes; only in
+      rounds.
+    - `shape_round_trips`: the round trips for each block of a server, beside the one of every visit, when a round has
+      other numbers of tokens than the one before it; only in rounds.
     """
 
     batching: Batching = "serial"
@@ -40,6 +44,9 @@ class StepRules:
     budget_tokens: int | None = None
     handling_s: float = 0.0
     head_s: float = 0.0
+    round_s: float = 0.0
+    join_s: float = 0.0
+    shape_round_trips: float = 0.0
 
     def __post_init__(self) -> None:
         require_one_of(get_args(Batching), batching=self.batching)
@@ -51,9 +58,11 @@ class StepRules:
         has_budget = self.budget_tokens is not None
         remedy = "belongs to batching = mixed; give it there and only there"
         require(has_budget == (self.batching == "mixed"), "budget_tokens", self.budget_tokens, remedy)
-        for name in ("handling_s", "head_s"):
+        for name in ("handling_s", "head_s", "round_s", "join_s"):
             require_not_negative(**{name: getattr(self, name)})
             require_at_most(DELAY_S, **{name: getattr(self, name)})
+        require_not_negative(shape_round_trips=self.shape_round_trips)
+        require_at_most(ROUND_TRIPS, shape_round_trips=self.shape_round_trips)
 
 
 class ServiceModel(Protocol):

@@ -444,5 +444,5 @@ def test_presets_that_cannot_be_served_are_refused():
 
 
 def test_presets_with_a_vocabulary_can_be_served():
-    for name in ("llama2_7b", "bloom_176b", "tiny_llama", "tiny_bloom"):
+    for name in ("llama2_7b", "bloom_176b", "tiny_llama", "small_llama", "tiny_bloom"):
         assert supported_preset(name) == preset(name)

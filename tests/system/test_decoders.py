@@ -29,7 +29,7 @@ PUBLISHED = {
     "qwen2_5_32b": (32_763_876_352, 152_064, 2),
     "qwen2_5_72b": (72_706_203_648, 152_064, 2),
 }
-MADE_UP = {"tiny_bloom", "tiny_llama"}  # with random weights; `tests/serving` counts their parameters
+MADE_UP = {"small_llama", "tiny_bloom", "tiny_llama"}  # with random weights; `tests/serving` counts their parameters
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
@@ -138,14 +138,14 @@ def test_numbers_of_the_tiny_models_are_derived_and_those_of_stored_points(name)
     assert longer == model | {"cache_tokens": 512, "cache_memory_gb": 2 * model["cache_memory_gb"]}
 
 
-OF_PRESETS = ("llama1_30b", "llama2_70b")
+OF_PRESETS = {"llama1_30b": 1024, "llama2_70b": 1024, "small_llama": 256}  # tokens of a cache slot
 
 
 @pytest.mark.parametrize("name", OF_PRESETS)
 def test_models_in_16_bit_are_those_of_their_presets(name):
     model = case_of(f"model={name}", "network=european")["model"]
     assert ServedModel(**{key: value for key, value in model.items() if key != "_target_"}) == served_model(
-        preset(name), 1024
+        preset(name), OF_PRESETS[name]
     )
 
 

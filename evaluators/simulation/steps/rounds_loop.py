@@ -45,9 +45,18 @@ def _form(k, now_s, state, world):
         return
     rest = _take_steps(k, slots, batches, speeds)
     _take_chunks(k, rest, slots, batches, speeds)
+    _note_shape(k, batches)
     batches.hop[k] = 0
     batches.compute_s[k] = batches.visits_s[k] = 0.0
-    _travel(k, now_s, _half_visit_s(k, state.hop_start[k], state, world), world)
+    _travel(k, now_s, _to_server_s(k, state.hop_start[k], state, world), world)
+
+
+@compiled
+def _note_shape(k, batches):
+    """Note whether the batch has other numbers of tokens than the last one."""
+    steps, prompt_tokens = float(batches.steps[k]), batches.prompt_tokens[k]
+    batches.shape[k, 2] = steps != batches.shape[k, 0] or prompt_tokens != batches.shape[k, 1]
+    batches.shape[k, 0], batches.shape[k, 1] = steps, prompt_tokens
 
 
 @compiled
@@ -99,6 +108,16 @@ def _half_visit_s(k, index, state, world):
 
 
 @compiled
+def _to_server_s(k, index, state, world):
+    """Return the time of chain k's batch to a hop.
+
+    The server is prepared for a batch of a new shape.
+    """
+    shape_s = world.speeds.shape_s[state.hop_server[index]] * state.hop_blocks[index]
+    return _half_visit_s(k, index, state, world) + world.batches.shape[k, 2] * shape_s
+
+
+@compiled
 def _travel(k, begin_s, seconds, world):
     """Let chain k's batch travel for so many seconds."""
     world.batches.visits_s[k] += seconds
@@ -111,9 +130,9 @@ def _move(step_s, k, now_s, state, world):
     batches, servers, speeds = world.batches, world.servers, world.speeds
     index, end = state.hop_start[k] + batches.hop[k], state.hop_start[k + 1]
     batches.hop[k] += 1
-    head_s = _new_tokens(k, world) * speeds.head_s if index == end else 0.0
-    if head_s > 0:
-        push(world.events, _after_head_s(k, now_s, head_s, world), MOVE | event_of(k, world.record))
+    host_end_s = _after_host_s(k, now_s, world) if index == end else now_s
+    if host_end_s > now_s:
+        push(world.events, host_end_s, MOVE | event_of(k, world.record))
         return
     if index >= end:
         _end_round(k, now_s, world)
@@ -142,32 +161,39 @@ def _leave_server(k, index, end_s, state, world):
         _travel(k, end_s, half_s, world)
         return
     batches.visits_s[k] += half_s
-    _travel(k, end_s + half_s, _half_visit_s(k, index + 1, state, world), world)
+    _travel(k, end_s + half_s, _to_server_s(k, index + 1, state, world), world)
 
 
 @compiled
 def _new_tokens(k, world):
-    """Return how many tokens of chain k's batch pass the head.
+    """Return the tokens of chain k's batch for the head, and its complete prompts.
 
-    They are those of its one-token steps and of complete prompts.
+    The tokens are those of its one-token steps and of complete prompts.
     """
     slots, batches = world.slots, world.batches
-    tokens, slot = batches.steps[k], batches.slots.first[k]
+    prompts, slot = 0, batches.slots.first[k]
     for _ in range(batches.slots.length[k]):
-        tokens += 0 < slots.prompt_tokens[slot] == slots.chunk_tokens[slot]
+        prompts += 0 < slots.prompt_tokens[slot] == slots.chunk_tokens[slot]
         slot = batches.slots.behind[slot]
-    return tokens
+    return batches.steps[k] + prompts, prompts
 
 
 @compiled
-def _after_head_s(k, now_s, seconds, world):
-    """Return when the head has computed chain k's tokens, which takes so many seconds."""
-    servers = world.servers
-    head = servers.free_at_s.size - 1
-    end_s = max(now_s, servers.free_at_s[head]) + seconds
-    servers.free_at_s[head] = end_s
-    world.batches.compute_s[k] += seconds
-    return end_s
+def _after_host_s(k, now_s, world):
+    """Return when the head and chain k's host are done with a round.
+
+    All chains share the head; each has a host of its own.
+    """
+    speeds, servers = world.speeds, world.servers
+    tokens, prompts = _new_tokens(k, world)
+    seconds, end_s = tokens * speeds.head_s, now_s
+    if seconds > 0:
+        head = servers.free_at_s.size - 1
+        end_s = max(now_s, servers.free_at_s[head]) + seconds
+        servers.free_at_s[head] = end_s
+    host_s = speeds.round_s + prompts * speeds.join_s
+    world.batches.compute_s[k] += seconds + host_s
+    return end_s + host_s
 
 
 @compiled

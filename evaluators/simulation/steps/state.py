@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from evaluators.admission.heap import HEAP, Heap, empty_heap
 from evaluators.admission.queues import QUEUES, Queues, empty_queues
+from system.errors import NotApplicableError
 from system.layout import Layout
 from system.service.model import ServiceModel
 from system.system import System
@@ -41,6 +42,9 @@ class Speeds(NamedTuple):
     budget_tokens: float  # most tokens of a mixed batch
     handling_s: float  # a server's time for each step after its computation, when the job has already moved on
     head_s: float
+    round_s: float  # of a chain's host for each round
+    join_s: float  # of a chain's host for each complete prompt
+    shape_s: Floats  # (J + 1,), for each block of a server, when a batch has another shape than the last one
 
 
 class Requests(NamedTuple):
@@ -96,6 +100,7 @@ class Batches(NamedTuple):
     cached_tokens: Floats  # (K,), of the prompts
     compute_s: Floats  # (K,), so far
     visits_s: Floats  # (K,), communication so far
+    shape: Floats  # (K, 3), one-token steps and prompt tokens of the last batch, and 1 if they are new
 
 
 class StepLog(NamedTuple):
@@ -124,7 +129,7 @@ class World(NamedTuple):
 
 _INTEGERS, _VECTOR, _MATRIX, _TABLE = int64[::1], float64[::1], float64[:, ::1], int64[:, ::1]
 _CUBE = float64[:, :, ::1]
-SPEEDS = types.NamedTuple((_MATRIX, _CUBE, *(_MATRIX,) * 2, _VECTOR, int64, int64, *(float64,) * 4), Speeds)
+SPEEDS = types.NamedTuple((_MATRIX, _CUBE, *(_MATRIX,) * 2, _VECTOR, int64, int64, *(float64,) * 6, _VECTOR), Speeds)
 REQUESTS = types.NamedUniTuple(_VECTOR, 3, Requests)
 SLOTS = types.NamedTuple(
     (
@@ -137,7 +142,7 @@ SLOTS = types.NamedTuple(
     Slots,
 )
 SERVERS = types.NamedTuple((QUEUES, _VECTOR, *(_INTEGERS,) * 2, _VECTOR, _INTEGERS), Servers)
-BATCHES = types.NamedTuple((QUEUES, *(_INTEGERS,) * 3, *(_VECTOR,) * 4), Batches)
+BATCHES = types.NamedTuple((QUEUES, *(_INTEGERS,) * 3, *(_VECTOR,) * 4, _MATRIX), Batches)
 RECORD = types.NamedTuple((*(_VECTOR,) * 5, _INTEGERS, _VECTOR), StepLog)
 WORLD = types.NamedTuple((SPEEDS, REQUESTS, SLOTS, SERVERS, BATCHES, HEAP, RECORD), World)
 
@@ -159,7 +164,26 @@ def speeds_of(layout: Layout, service: ServiceModel, rng: np.random.Generator | 
         float(rules.budget_tokens or UNLIMITED),
         float(rules.handling_s),
         float(rules.head_s),
+        float(rules.round_s),
+        float(rules.join_s),
+        _shapes_s(layout.system, rules.shape_round_trips),
     )
+
+
+def _shapes_s(system: System, round_trips: float) -> Floats:
+    """Return the seconds that a new shape takes for each block of a server.
+
+    Raises `NotApplicableError` if they are unknown.
+    """
+    if round_trips == 0:
+        return np.zeros(len(system.servers) + 1)
+    rtt_s = system.servers.orchestrator_rtt_s
+    if rtt_s is None or system.forwarding != "hub":
+        raise NotApplicableError(
+            f"shape_round_trips = {round_trips:g}: counts round trips between servers and orchestrator; use "
+            "forwarding=hub and a network with round trips"
+        )
+    return np.append(round_trips * rtt_s, 0.0)
 
 
 def _crossings_s(system: System) -> Floats:
@@ -205,7 +229,8 @@ def empty_log(job_count: int) -> StepLog:
 
 def _empty_batches(chain_count: int, slot_count: int) -> Batches:
     counts, numbers = np.zeros((3, chain_count), np.int64), np.zeros((4, chain_count))
-    return Batches(empty_queues(chain_count, slot_count), *counts, *numbers)
+    state = *counts, *numbers, np.zeros((chain_count, 3))
+    return Batches(empty_queues(chain_count, slot_count), *state)
 
 
 def _empty_slots(count: int, most_hops: int) -> Slots:

@@ -66,6 +66,7 @@ MODELS = {
     "mixed, ample": (TokenBudget, VaryingBudget, {"budget_tokens": 2048, "batch_curve": CURVE}),
     "lockstep": (Lockstep, VaryingLockstep, {"budget_tokens": 70, "batch_curve": CURVE}),
     "lockstep, ample": (Lockstep, VaryingLockstep, {"batch_curve": CURVE}),
+    "lockstep, hosts": (Lockstep, VaryingLockstep, {"batch_curve": CURVE, "round_s": 0.03125, "join_s": 0.25}),
 }
 FURTHER = {
     "alone": {},
@@ -115,6 +116,15 @@ def test_events_at_one_instant_come_in_the_order_of_the_plain_simulator(model, f
         chains = chains_on_a_grid(rng).under(DISPATCHES[name])
         cases.append((chains, jobs_on_a_grid(rng, 60, 4 * load * chains.total_rate_per_s)))
     assert_as_plain_with_queues(cases, service_of(model, further))
+
+
+@every_further
+def test_servers_are_prepared_for_new_shapes_as_in_the_plain_simulator(further):
+    rng, cases = np.random.default_rng(514), []
+    for name, load in POLICIES:
+        chains = chains_of(rng).under(DISPATCHES[name])
+        cases.append((chains, token_jobs(rng, 50, load * chains.total_rate_per_s)))
+    assert_as_plain_with_queues(cases, Lockstep(batch_curve=CURVE, shape_round_trips=3.0, **FURTHER[further]))
 
 
 @in_queues

@@ -1,11 +1,13 @@
 """Rules of step queues and lockstep: chunks, budgets, stacks, the head, and what every rule conserves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from algorithms.dispatch.jffc import JFFC
 from evaluators.simulation.steps.simulate import simulate_steps
-from system import Composition, Placement, Servers, System
+from system import Composition, NotApplicableError, Placement, Servers, System
 from system.response import Run
 from system.service.lockstep import Lockstep
 from system.service.model import ServiceModel
@@ -190,6 +192,36 @@ def test_lockstep_serves_tokens_before_prompts_and_prompts_in_order():
     # Rounds of 1 s: the prompt of the first; then a token of it beside 3 tokens of the second, beside 2 and 1 of the
     # third, beside 3 of the third, beside the last one of the third.
     assert times.response_s == pytest.approx([6.0, 2.5, 4.4])
+
+
+def test_a_host_takes_time_for_each_round_and_for_each_prompt():
+    composition = one_server(2, (0.2, 0.0, 0.2), (0.5, 0.0, 0.05))
+    jobs = jobs_at([0.0, 0.1], (1, 2), (1, 1))
+    run = simulate_steps(composition, jobs, Lockstep(round_s=0.01, join_s=0.1))
+    # Round 1: a prompt; 0.2 + 1 + 0.11. Round 2: a token and the other prompt; 1.31. Round 3: two tokens; 0.31.
+    assert run.times.first_token_s == pytest.approx([1.31, 2.52])
+    assert run.times.response_s == pytest.approx([2.93, 2.83])
+
+
+def test_a_batch_of_a_new_shape_takes_round_trips_for_each_block():
+    """Check rounds of a prompt, of a token, of two, and one like it."""
+    composition = one_server(2, (0.2, 0.0, 0.2), (0.5, 0.0, 0.5))
+    servers = replace(composition.system.servers, orchestrator_rtt_s=np.array([0.1]))
+    composition = replace(composition, system=replace(composition.system, servers=servers))
+    alone_s, shape_s = 1.2, 3 * 2 * 0.1  # of a round; three round trips of 0.1 s for each of two blocks
+    times = simulate_steps(composition, jobs_at([0.0], (1, 3)), Lockstep(shape_round_trips=3)).times
+    assert times.first_token_s == pytest.approx([alone_s + shape_s])
+    assert times.response_s == pytest.approx([4 * alone_s + 2 * shape_s])
+    assert times.parts["communication"] == pytest.approx([4 * 0.2 + 2 * shape_s])
+    # Rounds: a prompt; a token and a prompt; two tokens; one token.
+    times = simulate_steps(composition, jobs_at([0.0, 0.1], (1, 3), (1, 1)), Lockstep(shape_round_trips=3)).times
+    assert times.response_s == pytest.approx([4 * (alone_s + shape_s), 3 * (alone_s + shape_s) - 0.1])
+
+
+def test_new_shapes_need_known_round_trips_over_the_orchestrator():
+    composition = one_server(2, (0.2, 0.0, 0.2), (0.5, 0.0, 0.5))
+    with pytest.raises(NotApplicableError, match="shape_round_trips = 3: counts round trips between"):
+        simulate_steps(composition, jobs_at([0.0], (1, 3)), Lockstep(shape_round_trips=3))
 
 
 @pytest.mark.parametrize(("stacking", "stacks"), [("all_waiting", 10), ("share_of_slots", 20)])

@@ -39,6 +39,7 @@ class Batch:
 
     steps: list[Member] = field(default_factory=list)
     chunks: list[tuple[Member, float]] = field(default_factory=list)
+    is_new: bool = False  # whether its shape is
     compute_s: float = 0.0
     queue_s: float = 0.0
     communication_s: float = 0.0
@@ -74,6 +75,7 @@ class LockstepSimulation(PlainSimulation):
         self._members: list[list[Member]] = [[] for _ in range(len(layout))]
         self._has_batch = [False] * len(layout)
         self._path_of: dict[int, Path] = {}
+        self._shape = [(0, 0.0)] * len(layout)  # of the last batch: one-token steps, prompt tokens
 
     def run(self) -> list[Served]:
         """Return every job, in order of arrival."""
@@ -117,18 +119,35 @@ class LockstepSimulation(PlainSimulation):
         for member in batch.members:
             member.served.queue_s += self._now_s - member.ready_s
         if self._has_batch[chain]:
+            shape = len(batch.steps), float(batch.prompt_tokens)
+            batch.is_new, self._shape[chain] = shape != self._shape[chain], shape
             self._continue(chain, batch, self._round(chain, batch), None)
 
     def _round(self, chain: int, batch: Batch) -> Stops:
         """Yield arrivals of a batch with the server and its blocks; return the end."""
         now_s, before = self._now_s, HEAD
         for server, _, blocks in self._path_of[chain]:
-            now_s = yield self._travelled(before, server, batch, now_s), server, blocks
+            shape_s = self._shape_s(server, blocks, batch)
+            now_s = yield self._travelled(before, server, batch, now_s) + shape_s, server, blocks
             before = server
         now_s = self._travelled(before, HEAD, batch, now_s)
-        if self._rules.head_s > 0 and batch.new_tokens:
+        if self._host_s(batch) + self._rules.head_s * batch.new_tokens > 0:
             now_s = yield now_s, HEAD, 0
         return now_s
+
+    def _host_s(self, batch: Batch) -> float:
+        """Return the time of the chain's host for a round."""
+        return self._rules.round_s + (batch.new_tokens - len(batch.steps)) * self._rules.join_s
+
+    def _shape_s(self, server: int, blocks: int, batch: Batch) -> float:
+        """Return and count the time that a server needs for a new shape."""
+        if not batch.is_new or self._rules.shape_round_trips == 0:
+            return 0.0
+        rtt_s = self._servers.orchestrator_rtt_s
+        assert rtt_s is not None
+        seconds = self._rules.shape_round_trips * blocks * float(rtt_s[server])
+        batch.communication_s += seconds
+        return seconds
 
     def _travelled(self, source: int, target: int, batch: Batch, now_s: float) -> float:
         """Return when a batch that leaves now is there, and count its way."""
@@ -149,14 +168,22 @@ class LockstepSimulation(PlainSimulation):
     def _computed(self, batch: Batch, server: int, blocks: int) -> float:
         """Let a server compute a batch that arrives now, and return when that ends."""
         if server == HEAD:
-            computer, seconds, handling_s = self._head, batch.new_tokens * self._rules.head_s, 0.0
-        else:
-            computer, handling_s = self._computers[server], self._rules.handling_s
-            seconds = computer.computation_s(blocks, batch.prompt_tokens, batch.cached_tokens, len(batch.steps))
+            return self._hosted(batch)
+        computer, handling_s = self._computers[server], self._rules.handling_s
+        seconds = computer.computation_s(blocks, batch.prompt_tokens, batch.cached_tokens, len(batch.steps))
         begin_s = max(self._now_s, computer.free_at_s)
         batch.queue_s += begin_s - self._now_s
         batch.compute_s += seconds
         return computer.compute(begin_s, seconds, handling_s)
+
+    def _hosted(self, batch: Batch) -> float:
+        """Let the head and the chain's host compute; return when they end."""
+        seconds, host_s, begin_s = batch.new_tokens * self._rules.head_s, self._host_s(batch), self._now_s
+        batch.compute_s += seconds + host_s
+        if seconds > 0:
+            begin_s = max(begin_s, self._head.free_at_s)
+            batch.queue_s += begin_s - self._now_s
+        return (self._head.compute(begin_s, seconds, 0.0) if seconds > 0 else begin_s) + host_s
 
     def _end_round(self, chain: int, batch: Batch) -> None:
         for member in batch.steps:

@@ -1,0 +1,85 @@
+"""Commands of llama.cpp: one RPC server for each server of a chain, and one llama-server for each chain.
+
+The llama-server of a chain holds the embedding, sends each step to the RPC servers in turn, and answers clients. Layers
+follow `--tensor-split`: layer i of L goes to the first device whose cumulative share exceeds i/(L + 1), and the output
+head counts as layer L. So the numbers of blocks, with the head added to the last, are exact.
+"""
+
+from collections.abc import Sequence
+
+from system.checks import require, require_count
+
+TESTED_BUILD = 10434  # of llama.cpp; options and log lines of other builds may differ
+RPC_PROTOCOL = 5  # of that build; both ends of a connection must have the same one
+SLOT_TOKENS = 256  # the context of a slot is a multiple of this
+MOST_SERVERS = 15  # numbers that `--tensor-split` takes
+
+# Options under which runs are comparable: the memory of the devices decides nothing, no prompt is remembered, and a
+# request takes the slot that is free the longest. Continuous batching and the warm-up before the first request are the
+# defaults of llama-server.
+EXACT_PLACEMENT = ("-ngl", "999", "--fit", "off")
+NO_MEMORY_OF_PROMPTS = ("--no-cache-prompt", "--cache-ram", "0", "--slot-prompt-similarity", "0")
+ALONE = ("--offline", "--no-ui")
+
+
+def rpc_server_command(
+    binary: str, host: str, port: int, threads: int | None = None, device: str | None = None
+) -> list[str]:
+    """Return the command of one server of a chain.
+
+    An RPC server offers every GPU of its machine, or else its CPU, and a chain counts on one device a server: name the
+    `device` where a machine has several. The protocol has no password, so `host` belongs to a private network.
+    """
+    options = [] if threads is None else ["--threads", str(threads)]
+    options += [] if device is None else ["--device", device]
+    return [binary, "--host", host, "--port", str(port), *options]
+
+
+def host_command(
+    binary: str,
+    model_file: str,
+    rpc_addresses: Sequence[str],
+    blocks: Sequence[int],
+    slots: int,
+    slot_tokens: int,
+    host: str,
+    port: int,
+) -> list[str]:
+    """Return the command of the llama-server of one chain.
+
+    `rpc_addresses` are HOST:PORT of the chain's servers in order, and `blocks` what each of them runs. The chain serves
+    `slots` requests at once, each of up to `slot_tokens` tokens, prompt and output together. Further options, such as
+    `cpu_threads`, may follow.
+    """
+    return [
+        *(binary, "--model", model_file, "--rpc", ",".join(rpc_addresses)),
+        *("--tensor-split", tensor_split(rpc_addresses, blocks), *EXACT_PLACEMENT),
+        *("-np", str(slots), "-c", str(context_tokens(slots, slot_tokens))),
+        *NO_MEMORY_OF_PROMPTS,
+        *ALONE,
+        *("--host", host, "--port", str(port)),
+    ]
+
+
+def cpu_threads(count: int) -> list[str]:
+    """Return the options of a llama-server that computes on so many threads."""
+    return ["--threads", str(count), "--threads-batch", str(count)]
+
+
+def tensor_split(rpc_addresses: Sequence[str], blocks: Sequence[int]) -> str:
+    """Return the shares under which each server gets exactly its blocks.
+
+    The last server has the output head too.
+    """
+    require_count(MOST_SERVERS, **{"servers of a chain": len(rpc_addresses)})
+    pairs = len(rpc_addresses) == len(blocks)
+    require(pairs, "blocks", list(blocks), f"must be {len(rpc_addresses)} numbers, one for each RPC server")
+    for count in blocks:
+        require_count(**{"blocks of an RPC server": count})
+    return ",".join(map(str, [*blocks[:-1], blocks[-1] + 1]))
+
+
+def context_tokens(slots: int, slot_tokens: int) -> int:
+    """Return the tokens of all slots, each rounded up to a multiple of 256."""
+    require_count(slots=slots, slot_tokens=slot_tokens)
+    return slots * SLOT_TOKENS * -(-slot_tokens // SLOT_TOKENS)
