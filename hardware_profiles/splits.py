@@ -48,7 +48,7 @@ class SplitServers:
         return is_deterministic(self.network)
 
     def draw(self, model: ServedModel, streams: RandomStreams) -> Servers:
-        """Return the servers of one draw, chain after chain; draws differ only in the network."""
+        """Return the servers, chain after chain; draws differ only in the network."""
         blocks = np.concatenate([_blocks(parts, model.block_count) for parts in self.splits])
         nodes = self.network.draw(blocks.size, streams.cluster("network"))
         profile = self.profile
@@ -67,7 +67,7 @@ class SplitServers:
 
 
 def _blocks(parts: Sequence[float], block_count: int) -> NDArray[np.int64]:
-    """Return the blocks of each server of a chain; raise `InputError` if one gets none."""
+    """Return the blocks of a chain's servers; raise `InputError` if one has none."""
     ends = np.rint(block_count * np.cumsum(parts) / np.sum(parts)).astype(np.int64)
     blocks = np.diff(ends, prepend=0)
     if (blocks == 0).any():

@@ -97,7 +97,8 @@ class LockstepChains:
     def _starts(self, probability: Floats, by_chain: Floats, served_per_s: Floats) -> tuple[float, Floats]:
         """Return mean times from start to first token, and fixed times.
 
-        The first is over all jobs, the second (K,) by chain. `by_chain` are the shares of jobs that wait before they run on each chain; these start at the end of a round.
+        The first is over all jobs, the second (K,) by chain. `by_chain` are the shares of jobs that wait before they
+        run on each chain; these start at the end of a round.
         """
         first_token_s, fixed_s = 0.0, np.zeros(by_chain.size)
         for k, (rounds, waited) in enumerate(zip(self._rounds, by_chain.tolist(), strict=True)):

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from system.composition import Composition
+from system.errors import NotApplicableError
 from system.service.model import ServiceModel
 
 Floats = NDArray[np.float64]
@@ -89,8 +90,8 @@ class Rounds:
     def first_token_s(self, rate_per_s: float) -> Floats:
         """Return (c,) the mean times from start to first token.
 
-        They are of jobs that start at once, by the busy slots with the job's own, at a rate of jobs. Prompts of jobs that come in the same round are computed
-        together, and a job finds rounds of twice the mean wait for their end.
+        They are of jobs that start at once, by the busy slots with the job's own, at a rate of jobs. Prompts of jobs
+        that come in the same round are computed together, and a job finds rounds of twice the mean wait for their end.
         """
         prompts = 1 + rate_per_s * 2 * self.begin_s
         return np.asarray(self.begin_s + self.token_s + self.shape_s + prompts * self.join_s)
@@ -146,7 +147,8 @@ class Rounds:
     def _kinds(self, after_prompt: Floats, after_new: Floats, after_other: Floats, leaving: Floats) -> Kinds:
         """Return the kinds of rounds if prompts join with the given chances (c,).
 
-        There is a chance for each kind that a prompt joins after it. Without one, the round after a prompt has a new shape, and the round after another kind has one if a job leaves.
+        There is a chance for each kind that a prompt joins after it. Without one, the round after a prompt has a new
+        shape, and the round after another kind has one if a job leaves.
         """
         joins = leaving * after_new + (1 - leaving) * after_other
         prompt = joins / ((1 - after_new) * (1 - after_prompt) + joins * (2 - after_prompt))
@@ -187,19 +189,22 @@ class _RoundTimes:
             for blocks, j in zip(chains.hop_charged[hops].tolist(), chains.hop_server[hops].tolist(), strict=True)
         )
         rules, prompts = self._service.rules, int(prompt_tokens > 0)
-        round_s, join_s = getattr(rules, "round_s", 0.0), getattr(rules, "join_s", 0.0)
-        host_s = round_s + rules.head_s * (steps + prompts) + join_s * prompts
+        host_s = rules.round_s + rules.head_s * (steps + prompts) + rules.join_s * prompts
         trip_s = _trip_s(self._travel_s[k], prompt_tokens, steps)
         return float(trip_s + self._slowdown * computed_s + host_s)
 
     def shape_s(self, k: int) -> float:
         """Return what a round with a new shape takes in addition on chain k."""
-        round_trips = getattr(self._service.rules, "shape_round_trips", 0.0)
-        rtt_s = self.chains.system.servers.orchestrator_rtt_s
-        if round_trips == 0 or rtt_s is None:
+        round_trips, chains = self._service.rules.shape_round_trips, self.chains
+        if round_trips == 0:
             return 0.0
-        hops = slice(self.chains.hop_start[k], self.chains.hop_start[k + 1])
-        return float(round_trips * self.chains.hop_blocks[hops] @ rtt_s[self.chains.hop_server[hops]])
+        rtt_s, hops = chains.system.servers.orchestrator_rtt_s, slice(chains.hop_start[k], chains.hop_start[k + 1])
+        if rtt_s is None or chains.system.forwarding != "hub":
+            raise NotApplicableError(
+                f"shape_round_trips = {round_trips:g}: counts round trips between servers and orchestrator; use "
+                "forwarding=hub and a network with round trips"
+            )
+        return float(round_trips * chains.hop_blocks[hops] @ rtt_s[chains.hop_server[hops]])
 
 
 def _rounds(seconds: _RoundTimes, k: int, prompt_cv: float) -> Rounds:
