@@ -1,6 +1,7 @@
 """Check of what `experiment=engines` measured beside its predictions, with loose bounds: `... EXPERIMENT [STORE]`.
 
-The bounds are relative and must hold on a busy machine, too. The card has the errors themselves.
+The profile may be of another machine, so what all points have in common may be far off, and the points differ from that
+by less. The card has the errors themselves.
 """
 
 import sys
@@ -14,8 +15,8 @@ from store.disk.store import Store
 from store.tables.labels import labels_in
 from store.tables.reading import load_results
 
-FACTOR = 3.0  # between measured and simulated mean response, at any point
-MEDIAN = 1.6  # the same, in the median over all points
+MEDIAN = 4.0  # between measured and simulated mean response, in the median over all points
+FACTOR = 3.0  # between that median and any point
 
 
 def faults(experiment: str, store: str = "outputs/store") -> list[str]:
@@ -37,9 +38,14 @@ def _of_runs(points: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:
 def _of_errors(errors: pd.DataFrame) -> Iterator[str]:
     means = errors[errors["time"] == MEAN]
     for kind in (str(kind) for kind in means if str(kind).endswith("simulation")):
-        factors = (1 + means[kind].dropna()).map(lambda ratio: max(ratio, 1 / ratio))
-        if factors.empty or factors.max() > FACTOR or factors.median() > MEDIAN:
-            yield f"{kind}: a factor of {factors.max():.1f} off the measured mean, {factors.median():.1f} in the median"
+        ratios = 1 + means[kind].dropna()
+        common = ratios.median()
+        apart = max(ratios.max() / common, common / ratios.min())
+        if not (1 / MEDIAN <= common <= MEDIAN and apart <= FACTOR):
+            yield (
+                f"{kind}: {common:.2f} times the measured mean response in the median, and single points are a factor "
+                f"of {apart:.1f} from that; is the machine idle, and the profile of such a machine?"
+            )
 
 
 if __name__ == "__main__":

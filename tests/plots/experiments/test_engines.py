@@ -92,7 +92,14 @@ def test_each_family_of_points_has_a_panel_with_a_mark_for_each_kind():
     np.testing.assert_allclose(sorted(marks[engines.MEASURED]), [1.2] * 3)  # .6 in the median of three runs
 
 
-@pytest.mark.parametrize(("ratio", "is_out"), [(1.3, False), (1.9, True), (0.3, True)])
+@pytest.mark.parametrize(("ratio", "is_out"), [(1.3, False), (0.4, False), (5.0, True), (0.2, True)])
 def test_the_check_of_make_engines_has_loose_bounds(ratio, is_out):
     errors = engines.relative_errors(made_up(KINDS | {("llamacpp", "replay"): ratio}), LABELS)
     assert bool(list(_of_errors(errors))) == is_out
+
+
+def test_the_check_of_make_engines_finds_a_single_point_that_is_far_off():
+    rows = made_up()
+    is_one = (rows["evaluator"] == "llamacpp") & (rows["tuning.capacity"] == 1)
+    rows.loc[is_one, "value"] *= 4
+    assert "a factor of 4.0 from that" in "".join(_of_errors(engines.relative_errors(rows, LABELS)))
