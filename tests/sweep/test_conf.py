@@ -157,8 +157,8 @@ def test_choices_that_need_nothing_else(group, choice):
 @pytest.mark.parametrize("cluster", LISTED)
 def test_listed_clusters(cluster):
     file = (f"cluster.file={ROOT / 'planner/examples/lab.yaml'}",) if cluster == "inventory" else ()
-    file += ("network=local",) if cluster.startswith("local_") else ()
-    values = means(rows_of(f"cluster={cluster}", *file, SMALL[0], *SMALL[2:], *FEW_JOBS))
+    local = ("network=local", "model=small_llama", "workload=drawn_lengths") if cluster.startswith("local_") else ()
+    values = means(rows_of(f"cluster={cluster}", *file, SMALL[0], *SMALL[2:], *local, *FEW_JOBS))
     assert values["response_mean_s"] > 0
 
 
