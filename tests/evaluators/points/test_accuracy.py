@@ -40,7 +40,8 @@ def test_measured_and_theoretical_largest_rates_are_close():
 
 
 def test_theory_in_lockstep_is_compared_with_a_simulation_in_lockstep():
-    draw = draw_of("service=lockstep", "allocation=reserved_only", "evaluator.loads=[0.5]", "workload.job_count=3000")
+    few_tokens = ("workload.input_tokens=200", "workload.job_count=3000", "evaluator.loads=[0.5]")
+    draw = draw_of("service=lockstep", "allocation=reserved_only", *few_tokens)
     rows = {row.metric: row.value for row in draw.case.evaluator(draw, 0)}
     assert rows["saturation_theory_per_s"] == pytest.approx(rows["saturation_rate_per_s"], rel=0.1)
     for time in COMPARED:
