@@ -33,7 +33,8 @@ def chains_in(splits, capacity, rtt_s=0.0, workload=LENGTHS):
     hops = [hop for split in splits for hop in split]
     blocks, slowness = (np.array(column) for column in zip(*hops, strict=True))
     block_s = np.outer(slowness, [1e-4, 2e-5, 2.2e-4])
-    servers = Servers(np.full(len(hops), 1000.0), np.tile([rtt_s, 0, rtt_s], (len(hops), 1)), block_s)
+    trips_s = np.tile([rtt_s, 0, rtt_s], (len(hops), 1))
+    servers = Servers(np.full(len(hops), 1000.0), trips_s, block_s, orchestrator_rtt_s=np.full(len(hops), rtt_s))
     first = np.concatenate([np.cumsum([0, *(n for n, _ in split[:-1])]) for split in splits])
     system = System(served_model(16), servers, 1.0, workload.mean_job)
     start = np.cumsum([0, *(len(split) for split in splits)])
@@ -124,6 +125,15 @@ def test_it_is_close_to_simulations_over_load_slots_splits_round_trips_and_polic
     assert np.median(error, axis=0) == pytest.approx(0, abs=0.05)
     assert error[:, 0].max() <= 0.2
     assert error[:, 1].max() <= 0.25
+
+
+@pytest.mark.parametrize("load", [0.3, 0.7])
+def test_batches_of_a_new_shape_cost_what_they_do_in_simulations(load):
+    shaped = Lockstep(batch_curve={2: 2.2, 4: 2.7}, round_s=0.001, join_s=0.003, shape_round_trips=3)
+    chains = at_share(chains_in((EQUAL, UNEQUAL), (4, 2), 0.005), load, shaped).under(JFFC)
+    theory = interference(chains, LENGTHS, shaped)
+    assert theory.mean_response_s == pytest.approx(simulated(chains, shaped).mean_s("response"), rel=0.1)
+    assert theory.mean_service_s > 2 * interference(chains, LENGTHS, BATCHED).mean_service_s
 
 
 def test_equation_2_knows_nothing_of_the_slowdown():
