@@ -2,13 +2,15 @@
 PYTHON ?= python3
 # Recorded data where it can be had, else the embedded variant; DATA=recorded and DATA=embedded insist on one of them.
 DATA ?= available
-EXPERIMENTS ?= $(filter-out real_% model_limit $(BEYOND),$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+EXPERIMENTS ?= $(filter-out real_% model_limit $(ENGINES) $(BEYOND),$(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 # Experiments that are not about the paper: `make beyond`.
 BEYOND ?= scale exact_trust table1_steps interference_capacity interference_response interference_chunks \
 	interference_accuracy interference_best_c interference_dispatch interference_dispatch_trace \
 	optimality optimality_robustness helix helix_published
 # Experiments with real runs on this machine's CPU: `make real`.
 REAL ?= real_vs_predicted model_limit real_vs_predicted_trace real_vs_steps real_dispatch
+# Experiments with runs of engines that are not this project's: `make engines`.
+ENGINES ?= engines
 PRECISION ?= full
 COMMA := ,
 EMPTY :=
@@ -40,7 +42,7 @@ PETALS_CODE := serving/engines/petals/inside
 # The experiments that `make verify` computes again, on embedded data, and compares with the committed rows.
 VERIFIED ?= fig1 fig2 fig3b fig6a table1
 
-.PHONY: reproduce beyond real report archive verify test validate launchers vllm browser petals lint bench docs constraints clean
+.PHONY: reproduce beyond real engines report archive verify test validate launchers vllm browser petals lint bench docs constraints clean
 
 # The main job. Figures are drawn even if points of a sweep failed; the failure is still reported.
 reproduce: $(INSTALLED)
@@ -61,6 +63,15 @@ beyond: $(INSTALLED)
 real: $(INSTALLED)
 	$(call SWEEP,$(REAL))
 	$(VENV)/bin/python plot.py $(call STORED,$(REAL)) --rows outputs/rows
+
+# llama.cpp serves two chains with unequal splits, and a grid of points beside predictions. It needs the machine to itself;
+# PRECISION=full makes the committed rows.
+engines: PRECISION := quick
+engines: $(INSTALLED)
+	$(VENV)/bin/python -m pytest -m engines tests/engines
+	$(call SWEEP,$(ENGINES))
+	$(VENV)/bin/python plot.py $(call STORED,$(ENGINES)) --rows outputs/rows
+	$(VENV)/bin/python -m tests.engines.bounds $(call STORED,$(ENGINES))
 
 # One page with the results of `make reproduce` and plan.py in outputs/, which can be read offline.
 report: $(INSTALLED)

@@ -1,8 +1,8 @@
 """Tests that run only when asked for with -m.
 
 `slow` is the full form of a claim that a smaller form checks by default: `make validate`. `launchers` needs Ray,
-submitit and, where it is there, SLURM: `make launchers`. `browser` needs Chromium: `make browser`. `vllm` and
-`petals` need these engines in environments of their own: `make vllm`, `make petals`.
+submitit and, where it is there, SLURM: `make launchers`. `browser` needs Chromium: `make browser`. `engines` starts
+llama.cpp: `make engines`. `vllm` and `petals` need these engines in environments of their own: `make vllm`, `make petals`.
 """
 
 import signal
@@ -15,6 +15,7 @@ MARKERS = {
     "browser": "drives Chromium",
     "vllm": "asks vLLM's own parser",
     "petals": "runs PETALS or asks its own parser",
+    "engines": "starts llama.cpp",
 }
 
 

@@ -1,4 +1,4 @@
-"""How close the theory of requests that slow each other comes to the step simulator, on any layout."""
+"""How close the theory of requests that slow each other comes to the simulator of their steps, on any layout."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 from evaluators.points.case import Draw, Measurement
 from evaluators.points.saturation import all_at_once, leaving_rate_per_s
 from evaluators.points.theory import shares_of_time
-from evaluators.queueing.interference import InterferenceResponse, StepQueues, require_poisson
+from evaluators.queueing.interference import SlowedChains, require_poisson, slowed_chains
+from evaluators.queueing.interference_response import InterferenceResponse
 from evaluators.simulation.layout import simulate_layout
 from system import UnstableError
 from system.checks import require_share
@@ -43,16 +44,16 @@ class AccuracyEvaluator:
     def __call__(self, draw: Draw, replication: int) -> list[Measurement]:
         """Compare one draw at all loads.
 
-        Raises `NotApplicableError` as `StepQueues` does, and unless arrivals are Poisson.
+        Raises `NotApplicableError` as `slowed_chains` does, and unless arrivals are Poisson.
         """
         require_poisson("accuracy", draw.case.workload)
-        queues = StepQueues(draw.layout.composition(), draw.case.fitted_workload, self.service)
+        queues = slowed_chains(draw.layout, draw.case.fitted_workload, self.service)
         return [
             *self._saturation(draw, replication, queues),
             *(row for load in self.loads for row in self._at_load(draw, replication, load, queues)),
         ]
 
-    def _saturation(self, draw: Draw, replication: int, queues: StepQueues) -> list[Measurement]:
+    def _saturation(self, draw: Draw, replication: int, queues: SlowedChains) -> list[Measurement]:
         """Return the largest rates by theory and simulation, and sizes of the layout."""
         chains, jobs = draw.layout.composition(), all_at_once(draw.jobs(replication))
         run = simulate_layout(chains, jobs, self.service)
@@ -63,7 +64,7 @@ class AccuracyEvaluator:
             Measurement("hosting_server_count", (chains.placement.block_count > 0).sum()),
         ]
 
-    def _at_load(self, draw: Draw, replication: int, load: float, queues: StepQueues) -> Iterator[Measurement]:
+    def _at_load(self, draw: Draw, replication: int, load: float, queues: SlowedChains) -> Iterator[Measurement]:
         """Yield the mean times at one load."""
         rate_per_s = load * queues.largest_rate_per_s
         layout, theory = draw.layout.at_rate(rate_per_s), queues.at_rate(rate_per_s)

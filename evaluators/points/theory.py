@@ -149,15 +149,21 @@ class ExactEvaluator(Report):
 
 @dataclass(frozen=True, kw_only=True)
 class InterferenceEvaluator:
-    """Mean times, shares of chains and the largest stable rate of step queues, without a simulation.
+    """Mean times, shares of chains and the largest stable rate where jobs slow each other, without a simulation.
 
-    The numbers are approximate, and not to be trusted close to the largest stable rate (`load_of_saturation`).
+    The numbers are approximate, and not to be trusted close to the largest stable rate (`load_of_saturation`). Response
+    times at `quantiles` are known in lockstep only.
     """
 
     deterministic: ClassVar[bool] = True
     uses_jobs: ClassVar[bool] = False
 
     service: ServiceModel = INDEPENDENT
+    quantiles: tuple[float, ...] = (0.5, 0.95, 0.99)
+
+    def __post_init__(self) -> None:
+        for quantile in self.quantiles:
+            require_share(quantiles=quantile)
 
     @property
     def varies_with(self) -> Literal["draw"]:
@@ -168,14 +174,16 @@ class InterferenceEvaluator:
         """Compute the means of one draw.
 
         Raises `UnstableError` at or above the largest stable rate, and `NotApplicableError` unless arrivals are
-        Poisson, jobs dispatched by JFFC, and servers compute one step at a time.
+        Poisson, and as `evaluators.queueing.interference.slowed_chains` does.
         """
         require_poisson("interference", draw.case.workload)
         times = interference(draw.layout, draw.case.fitted_workload, self.service)
         chains = draw.layout.composition()
         computation, prompts = shares_of_time(chains, times.chain_shares)
+        quantiles_s = times.response_quantiles_s(self.quantiles)
         return [
             Measurement("response_mean_s", times.mean_response_s),
+            *(Measurement("response_quantile_s", time_s, q) for q, time_s in quantiles_s.items()),
             Measurement("waiting_mean_s", times.mean_waiting_s),
             Measurement("service_mean_s", times.mean_service_s),
             Measurement("first_token_mean_s", times.mean_first_token_s),

@@ -59,7 +59,7 @@ class ExponentialWaits:
 
     def stage_tail(self, time_s: float, stage_rate_per_s: Floats) -> float:
         """Return P(a job waits, and wait + stage > `time_s`)."""
-        return float(self.by_chain @ _two_stage_tail(time_s, self.spare_rate_per_s, stage_rate_per_s))
+        return float(self.by_chain @ two_stage_tail(time_s, self.spare_rate_per_s, stage_rate_per_s))
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class ExactResponse:
         return float(immediate + self._waits.stage_tail(time_s, stage_rate_per_s))
 
 
-def _two_stage_tail(time_s: float, first_rate: float, second_rate: Floats) -> Floats:
+def two_stage_tail(time_s: float | Floats, first_rate: float, second_rate: Floats) -> Floats:
     """Return P(Exp(first) + Exp(second) > t), also for nearly or exactly equal rates."""
     slow, fast = np.minimum(first_rate, second_rate), np.maximum(first_rate, second_rate)
     gap = fast - slow

@@ -1,16 +1,18 @@
-"""Mean times where requests slow each other: serial step queues under JFFC, by the approximation of `shared_chains`.
+"""Mean times where requests slow each other, by approximations for serial step queues and for lockstep.
 
-While jobs wait, all chains are full and serve at rate ν' together, so the number of waiting jobs is geometric on top of
-the loss system, as in `evaluators.queueing.exact`.
+Serial step queues are those of `shared_chains`, under JFFC. While jobs wait, all chains are full and serve at rate ν'
+together, so the number of waiting jobs is geometric on top of the loss system, as in `evaluators.queueing.exact`.
+Lockstep is that of `evaluators.queueing.lockstep.response`.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.dispatch.jffc import is_jffc
+from evaluators.queueing.interference_response import InterferenceResponse
+from evaluators.queueing.lockstep.response import LockstepChains
 from evaluators.queueing.shared_chains import SharedChains
 from evaluators.queueing.shared_flow import Flow, empty_scratch, full_chains, jffc_without_queue
 from system.checks import require_at_most
@@ -23,38 +25,6 @@ from workloads.arrivals import Poisson
 from workloads.workload import Workload
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class InterferenceResponse:
-    """Approximate means under JFFC where jobs slow each other. Times are in seconds."""
-
-    arrival_rate_per_s: float
-    largest_rate_per_s: float  # ν', below which there is a steady state
-    mean_response_s: float
-    waiting_probability: float
-    chain_shares: Floats  # (K,) share of all jobs served by each chain
-    _first_token_s: float  # from the start of a job
-
-    @property
-    def load(self) -> float:
-        """Return the load λ/ν'."""
-        return self.arrival_rate_per_s / self.largest_rate_per_s
-
-    @property
-    def mean_waiting_s(self) -> float:
-        """Return the mean waiting time; jobs that wait do so for Exp(ν' - λ)."""
-        return self.waiting_probability / (self.largest_rate_per_s - self.arrival_rate_per_s)
-
-    @property
-    def mean_service_s(self) -> float:
-        """Return the mean service time."""
-        return self.mean_response_s - self.mean_waiting_s
-
-    @property
-    def mean_first_token_s(self) -> float:
-        """Return the mean time from arrival to the first output token."""
-        return self.mean_waiting_s + self._first_token_s
 
 
 class StepQueues:
@@ -116,13 +86,25 @@ class StepQueues:
         return lost, flow
 
 
-def interference(layout: Layout, workload: Workload, service: ServiceModel) -> InterferenceResponse:
-    """Return the mean times of a layout's chains under serial step queues.
+SlowedChains = StepQueues | LockstepChains
 
-    The time is for K chains with C slots on H hops about K² + C H in each of some tens of rounds. Raises as
-    `StepQueues` and its `at_rate` do, and `NotApplicableError` for routed layouts.
+
+def slowed_chains(layout: Layout, workload: Workload, service: ServiceModel) -> SlowedChains:
+    """Return chains, whose jobs slow each other, at any arrival rate.
+
+    Raises as `StepQueues` and `LockstepChains` do, and `NotApplicableError` for routed layouts.
     """
-    return StepQueues(layout.composition(), workload, service).at_rate(layout.system.arrival_rate_per_s)
+    kind = LockstepChains if service.loop == "rounds" else StepQueues
+    return kind(layout.composition(), workload, service)
+
+
+def interference(layout: Layout, workload: Workload, service: ServiceModel) -> InterferenceResponse:
+    """Return the mean times of a layout's chains where jobs slow each other.
+
+    In step queues the time is for K chains with C slots on H hops about K² + C H in each of some tens of rounds. Raises
+    as `slowed_chains` and its `at_rate` do.
+    """
+    return slowed_chains(layout, workload, service).at_rate(layout.system.arrival_rate_per_s)
 
 
 def require_poisson(evaluator: str, workload: Workload) -> None:
@@ -133,7 +115,7 @@ def require_poisson(evaluator: str, workload: Workload) -> None:
 
 def largest_rate_per_s(layout: Layout, workload: Workload, service: ServiceModel) -> float:
     """Return ν', the largest rate with a steady state; raise as `interference` does."""
-    return StepQueues(layout.composition(), workload, service).largest_rate_per_s
+    return slowed_chains(layout, workload, service).largest_rate_per_s
 
 
 def known_largest_rate_per_s(layout: Layout, workload: Workload, service: ServiceModel) -> float | None:
@@ -160,8 +142,9 @@ def _require_serial_steps(service: ServiceModel) -> None:
     """
     if service.loop != "steps" or service.rules != StepRules() or service.factors(np.random.default_rng(0)).size > 1:
         raise NotApplicableError(
-            f"service = {type(service).__name__}: the theory of interference is for service=steps with serial steps, "
-            "whole prompts, and neither handling, head nor varying slowdown; use a simulation"
+            f"service = {type(service).__name__}: the theory of interference is for service=lockstep, and for "
+            "service=steps with serial steps, whole prompts, and neither handling, head nor varying slowdown; use a "
+            "simulation"
         )
 
 

@@ -21,6 +21,16 @@ TOO_FAR_APART = "Markov chain: its rates lie too far apart to solve for; use eva
 LOG_TAIL = np.log(1e-20)
 
 
+Moves = list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]  # states, next states, rates
+
+
+class Lattice(NamedTuple):
+    """All numbers of busy slots of K chains, as states 0, 1, ..."""
+
+    busy: NDArray[np.int64]  # (states, K)
+    stride: NDArray[np.int64]  # (K,) from a state to the one with one more busy slot of each chain
+
+
 class MarkovResponse(NamedTuple):
     """Results from the stationary distribution; times are in seconds."""
 
@@ -43,9 +53,9 @@ def markov(arrival_rate: float, service_rates: ArrayLike, capacities: ArrayLike)
         states = float(np.prod(chains.capacity + 1.0)) + longest_queue
     remedy = f"must be at most {LARGEST_STATE_COUNT}; use evaluators.queueing.exact instead"
     require(states <= LARGEST_STATE_COUNT, "number of Markov states", f"{states:.15g}", remedy)
-    lattice = int(states) - longest_queue
-    busy = np.stack(np.unravel_index(np.arange(lattice), tuple(chains.capacity + 1)), axis=1)
-    probability = _stationary(_generator(chains, busy, longest_queue))
+    states_without_queue = lattice_of(chains.capacity)
+    busy, lattice = states_without_queue.busy, len(states_without_queue.busy)
+    probability = stationary(_generator(chains, states_without_queue, longest_queue))
     queue = np.arange(1, longest_queue + 1)
     jobs = probability[:lattice] @ busy.sum(axis=1) + probability[lattice:] @ (chains.capacity.sum() + queue)
     departures = chains.rate_per_s * (probability[:lattice] @ busy + probability[lattice:].sum() * chains.capacity)
@@ -57,19 +67,26 @@ def markov(arrival_rate: float, service_rates: ArrayLike, capacities: ArrayLike)
     return MarkovResponse(float(jobs / chains.arrival_rate_per_s), waiting_probability, shares)
 
 
-def _generator(chains: RatedChains, busy: NDArray[np.int64], longest_queue: int) -> sp.csc_array:
+def lattice_of(capacity: NDArray[np.int64]) -> Lattice:
+    """Return the numbers of busy slots of chains, which the last one changes fastest."""
+    sizes = capacity + 1
+    busy = np.stack(np.unravel_index(np.arange(int(np.prod(sizes))), tuple(sizes)), axis=1)
+    return Lattice(busy, np.concatenate([np.cumprod(sizes[::-1])[::-1][1:], [1]]))
+
+
+def _generator(chains: RatedChains, without_queue: Lattice, longest_queue: int) -> sp.csc_array:
     """Return the generator matrix Q.
 
-    State i < len(busy) has `busy[i]` busy slots and no queue; the states after these have a queue of 1, 2, ... jobs.
+    The states of the lattice have no queue; the states after these have a queue of 1, 2, ... jobs.
     """
+    busy, stride = without_queue
     lattice = len(busy)
     state = np.arange(lattice)
-    stride = np.concatenate([np.cumprod((chains.capacity + 1)[::-1])[::-1][1:], [1]])
     free = busy < chains.capacity
     fastest_free = np.argmax(free, axis=1)
     starts = np.flatnonzero(free.any(axis=1))
     queue = np.arange(lattice - 1, lattice + longest_queue)  # the states with all slots busy, from no waiting job on
-    moves = [
+    moves: Moves = [
         (starts, starts + stride[fastest_free[starts]], np.full(starts.size, chains.arrival_rate_per_s)),
         (queue[:-1], queue[1:], np.full(longest_queue, chains.arrival_rate_per_s)),
         (queue[1:], queue[:-1], np.full(longest_queue, chains.total_rate_per_s)),
@@ -77,13 +94,17 @@ def _generator(chains: RatedChains, busy: NDArray[np.int64], longest_queue: int)
     for k in range(chains.rate_per_s.size):
         serving = state[busy[:, k] > 0]
         moves.append((serving, serving - stride[k], chains.rate_per_s[k] * busy[serving, k]))
+    return generator_of(moves, lattice + longest_queue)
+
+
+def generator_of(moves: Moves, size: int) -> sp.csc_array:
+    """Return the generator matrix Q of a Markov chain from its moves."""
     origin, target, rate = (np.concatenate(part) for part in zip(*moves, strict=True))
-    size = lattice + longest_queue
     flow = sp.csc_array((rate, (origin, target)), shape=(size, size))
     return sp.csc_array(flow - sp.diags_array(flow.sum(axis=1)))
 
 
-def _stationary(generator: sp.csc_array) -> NDArray[np.float64]:
+def stationary(generator: sp.csc_array) -> NDArray[np.float64]:
     """Return the stationary distribution π with π Q = 0 and sum 1.
 
     π[0] is set to 1, the rest is solved for, and all is normalised. Without its first row and column, Qᵀ is a

@@ -44,6 +44,7 @@ SMALLER = {
     "real_vs_predicted_trace": ("evaluator=replay", "workload.job_count=100"),
     "real_vs_steps": ("evaluator=replay", "workload.job_count=50"),
     "real_dispatch": ("evaluator=replay", "workload.job_count=50"),
+    "engines": ("evaluator=replay,interference", "workload.job_count=50"),
     "real_vs_predicted_h200": ("evaluator=replay", "workload.job_count=50"),
     "interference_capacity": ("tuning.capacity=2,7", "workload.job_count=600"),
     "interference_response": ("demand.per_s=0.14,0.84", "tuning.capacity=2,7", "workload.job_count=1200"),

@@ -16,8 +16,9 @@ WITHOUT_DATA = {"fig4", "fig4_measured"}  # experiments that read no data set
 def faults(outputs: Path) -> list[str]:
     """Return what is missing or not labelled, as lines."""
     figures, rows = outputs / "figures", outputs / "rows"
-    # Experiments of `make real` and `make beyond`.
-    others = ("real_", "model_limit", "scale", "exact_trust", "interference_", "table1_steps", "optimality", "helix")
+    # Experiments of `make real`, `make engines` and `make beyond`.
+    others = ("real_", "model_limit", "engines", "scale", "exact_trust", "interference_", "table1_steps")
+    others += ("optimality", "helix")
     experiments = {name for name in choices("experiment") if not name.startswith(others)}
     names = sorted(name if name in WITHOUT_DATA else f"{name}{EMBEDDED}" for name in experiments)
     wanted = [figures / f"{name}.{suffix}" for name in names for suffix in SUFFIXES]

@@ -21,6 +21,8 @@ NEEDING_NOTHING += ("random_numbers",)
 LISTED = (
     "typed",
     "inventory",
+    "local_halves",
+    "local_splits",
     *(name for name in choices("cluster") if name.startswith("helix_")),
 )  # list their servers
 OF_ONE_CLUSTER = tuple(
@@ -155,7 +157,8 @@ def test_choices_that_need_nothing_else(group, choice):
 @pytest.mark.parametrize("cluster", LISTED)
 def test_listed_clusters(cluster):
     file = (f"cluster.file={ROOT / 'planner/examples/lab.yaml'}",) if cluster == "inventory" else ()
-    values = means(rows_of(f"cluster={cluster}", *file, SMALL[0], *SMALL[2:], *FEW_JOBS))
+    local = ("network=local", "model=small_llama", "workload=drawn_lengths") if cluster.startswith("local_") else ()
+    values = means(rows_of(f"cluster={cluster}", *file, SMALL[0], *SMALL[2:], *local, *FEW_JOBS))
     assert values["response_mean_s"] > 0
 
 
@@ -248,6 +251,7 @@ def test_algorithms_under_step_queues(algorithm):
 @pytest.mark.parametrize("demand", choices("demand"))
 def test_demands(demand, made_up_data):
     workload = ("workload=azure_code",) if demand == "native" else FEW_JOBS
+    workload += ("workload.input_tokens=200",) if demand == "llamacpp_load" else ()  # whole prompts
     overrides = ("network=european", "model=llama2_7b", "cluster.server_count=9", f"demand={demand}", *workload)
     values = means(rows_of(*overrides, "evaluator=composition", "tuning.capacity=7"))
     if demand == "load":

@@ -38,7 +38,7 @@ class _OfWorkload:
 
 @dataclass(frozen=True)
 class InterferenceMean(_OfWorkload):
-    """The mean response time by the theory of serial step queues, under the service model."""
+    """The mean response time by theory under the service model, serial step queues or lockstep."""
 
     def __call__(self, layout: Layout) -> float:
         """Return the mean for a layout with chains; raise as `interference` does.
@@ -68,6 +68,15 @@ class LargestRate(_OfWorkload):
     def __call__(self, layout: Layout) -> float:
         """Return ν' for a layout with chains."""
         return largest_rate_per_s(layout, self.fitted(layout), serial_steps(self.service))
+
+
+@dataclass(frozen=True)
+class OwnLargestRate(_OfWorkload):
+    """The largest rate ν' by the theory of the service model itself."""
+
+    def __call__(self, layout: Layout) -> float:
+        """Return ν' for a layout with chains; raise as `largest_rate_per_s` does."""
+        return largest_rate_per_s(layout, self.fitted(layout), self.service)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,15 @@ def test_measured_and_theoretical_largest_rates_are_close():
     assert rows["saturation_theory_per_s"] == pytest.approx(rows["saturation_rate_per_s"], rel=0.15)
 
 
+def test_theory_in_lockstep_is_compared_with_a_simulation_in_lockstep():
+    few_tokens = ("workload.input_tokens=200", "workload.job_count=3000", "evaluator.loads=[0.5]")
+    draw = draw_of("service=lockstep", "allocation=reserved_only", *few_tokens)
+    rows = {row.metric: row.value for row in draw.case.evaluator(draw, 0)}
+    assert rows["saturation_theory_per_s"] == pytest.approx(rows["saturation_rate_per_s"], rel=0.1)
+    for time in COMPARED:
+        assert rows[f"{time}_theory_s"] == pytest.approx(rows[f"{time}_simulated_s"], rel=0.2)
+
+
 def test_a_load_at_which_the_simulation_is_unstable_has_no_simulated_times(monkeypatch):
     draw = draw_of("service=steps", "evaluator.loads=[0.9]", "workload.job_count=6000")
     true_per_s = largest_rate_per_s(draw.layout, draw.case.fitted_workload, Steps())
@@ -51,7 +60,11 @@ def test_a_load_at_which_the_simulation_is_unstable_has_no_simulated_times(monke
 
 
 def test_other_service_models_and_arrivals_are_refused():
-    for draw, reason in ((draw_of("service=lockstep"), "is for service=steps"), (mmpp_draw(), "Poisson arrivals only")):
+    for draw, reason in (
+        (draw_of("service=steps_decode"), "is for service=lockstep, and for service=steps"),
+        (draw_of("service=lockstep"), "chains that share a server wait for each other"),
+        (mmpp_draw(), "Poisson arrivals only"),
+    ):
         with pytest.raises(NotApplicableError, match=reason):
             draw.case.evaluator(draw, 0)
     with pytest.raises(InputError, match=r"^loads = 1.5: must lie between 0 and 1"):

@@ -86,11 +86,28 @@ def test_runs_have_no_length_where_no_theory_knows_the_largest_rate():
     assert "run_relaxations" not in measured(draw)
 
 
-@pytest.mark.parametrize("service", ["independent", "steps_decode", "token_budget", "lockstep"])
+@pytest.mark.parametrize("service", ["independent", "steps_decode", "token_budget"])
 def test_other_service_models_are_refused(service):
     draw = draw_of(f"service={service}")
-    with pytest.raises(NotApplicableError, match=r"service = \w+: the theory of interference is for service=steps"):
+    with pytest.raises(NotApplicableError, match=r"service = \w+: the theory of interference is for service="):
         draw.case.evaluator(draw, 0)
+
+
+def test_in_lockstep_it_has_quantiles_too_and_is_close_to_the_simulation():
+    few_tokens = ("workload.input_tokens=300", "workload.output_tokens=20")
+    words = ("service=lockstep", "allocation=reserved_only", "demand.per_s=0.4", "workload.job_count=4000", *few_tokens)
+    draw, simulated = draw_of(*words), draw_of(*words, "evaluator=simulation")
+    rows, times = measured(draw), measured(simulated)
+    assert draw.layout.total_capacity > len(draw.layout) > 1
+    assert rows["load_of_saturation"] == 0.4 / rows["saturation_rate_per_s"]
+    for metric in ("response_mean_s", "service_mean_s", "first_token_mean_s"):
+        assert rows[metric] == pytest.approx(times[metric], rel=0.2)
+    theory_s, simulated_s = (
+        {row.at: row.value for row in case.case.evaluator(case, 0) if row.metric == "response_quantile_s"}
+        for case in (draw, simulated)
+    )
+    assert list(theory_s) == list(simulated_s) == [0.5, 0.95, 0.99]
+    assert theory_s[0.95] == pytest.approx(simulated_s[0.95], rel=0.25)
 
 
 def test_points_close_to_saturation_get_a_note():

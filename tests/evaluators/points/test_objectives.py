@@ -91,9 +91,17 @@ def test_equation_2_is_refused_in_one_sentence(objective):
         objective(layouts()[0])
 
 
-def test_the_theory_of_serial_steps_refuses_other_services_as_a_choice():
-    with pytest.raises(NotApplicableError, match="the theory of interference is for service=steps"):
-        InterferenceMean(WORKLOAD, Lockstep())(layouts()[0])
+def test_theory_refuses_other_services_as_a_choice():
+    with pytest.raises(NotApplicableError, match="the theory of interference is for service=lockstep, and for"):
+        InterferenceMean(WORKLOAD, TokenBudget())(layouts()[0])
+
+
+def test_theory_of_lockstep_is_an_objective_for_chains_with_servers_of_their_own():
+    layout = draw_of("tuning.capacity=3", "allocation=reserved_only").layout
+    expected_s = interference(layout, WORKLOAD.fitted(2048), Lockstep()).mean_response_s
+    assert InterferenceMean(WORKLOAD, Lockstep())(layout) == expected_s
+    with pytest.raises(NotApplicableError, match="chains that share a server"):
+        InterferenceMean(WORKLOAD, Lockstep())(layouts()[2])
 
 
 def test_unstable_layouts_are_refused():

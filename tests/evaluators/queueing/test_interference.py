@@ -12,7 +12,6 @@ from evaluators.queueing.interference import interference, largest_rate_per_s
 from evaluators.simulation.layout import simulate_layout
 from system import Composition, NotApplicableError, Placement, RandomStreams, Servers, System, UnstableError
 from system.service.independent import INDEPENDENT
-from system.service.lockstep import Lockstep
 from system.service.steps import Steps
 from system.service.token_budget import TokenBudget
 from tests.support.oracles.instances import chains_of, served_model
@@ -167,7 +166,6 @@ def test_rates_from_the_largest_on_are_unstable():
     "service",
     [
         INDEPENDENT,
-        Lockstep(),
         TokenBudget(),
         Steps(batching="decode"),
         Steps(prefill_chunk_tokens=64),
@@ -178,7 +176,7 @@ def test_rates_from_the_largest_on_are_unstable():
     ids=str,
 )
 def test_other_service_models_are_refused(service):
-    with pytest.raises(NotApplicableError, match="is for service=steps with serial steps"):
+    with pytest.raises(NotApplicableError, match="is for service=lockstep, and for service=steps with serial"):
         interference(chains_for(1), LENGTHS, service)
 
 

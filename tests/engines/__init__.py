@@ -1,0 +1,1 @@
+"""Checks with llama.cpp's own programs that take minutes: `make engines`."""
