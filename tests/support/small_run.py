@@ -73,11 +73,14 @@ def requests(count, output_tokens, seed=0):
     return random_prompts(LLAMA.vocabulary_size, lengths, rng)
 
 
-def orchestrator(connections, timeout_s=30.0, dispatch=JFFC, **settings):
+NO_DELAYS = Delays(np.zeros((3, 3)))
+
+
+def orchestrator(connections, timeout_s=30.0, dispatch=JFFC, delays=NO_DELAYS, **settings):
     """Return an orchestrator of the chains over these servers."""
     layout = composition(len(connections) - 1).under(dispatch)
     jobs = Jobs(*np.zeros((1, 1000)), np.ones(1000), np.ones((1, 2)), np.zeros(1000))
-    admission, delays = RequestAdmission(layout, jobs), Delays(np.zeros((3, 3)))
+    admission = RequestAdmission(layout, jobs)
     return Orchestrator(admission, dict(enumerate(connections)), ENDS, delays, timeout_s, **settings)
 
 
