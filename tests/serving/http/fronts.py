@@ -35,9 +35,8 @@ def small_front(specs=None, most=200, wrap=lambda connections: connections, **se
 @asynccontextmanager
 async def client_of(front):
     """Listen for a front and yield a client's session with the front's address as its base."""
-    async with listening(front, "127.0.0.1", 0) as (address, _):
-        async with aiohttp.ClientSession(address) as session:
-            yield session
+    async with listening(front, "127.0.0.1", 0) as (address, _), aiohttp.ClientSession(address) as session:
+        yield session
 
 
 def with_client(front, scenario):

@@ -7,9 +7,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("aiohttp")
 
-from tests.serving.http.fronts import body, complete, events, small_front, until, values, with_client  # noqa: E402
-from tests.support import small_run  # noqa: E402
-from tests.support.small_models import one_thread  # noqa: E402, F401
+from tests.serving.http.fronts import body, complete, events, small_front, until, values, with_client
+from tests.support import small_run
+from tests.support.small_models import one_thread  # noqa: F401
 
 USED, WAITING, RUNNING = (
     "server_chains_chain_slots_used",
