@@ -41,6 +41,7 @@ from workloads.traces import FileTrace
         ("evaluator=simulation_stream", True),
         ("evaluator=replay", True),
         ("evaluator=runtime", False),  # real servers serve the jobs
+        ("evaluator=endpoint", False),  # as does whatever is behind an endpoint
         ("evaluator=exact", False),
     ],
 )

@@ -1,22 +1,22 @@
-"""Theory, simulation, plots and the planner work without the extra `runtime` and its packages."""
+"""Theory, simulation, plots and the planner work without the extras `runtime` and `engines`."""
 
 import subprocess
 import sys
 
 from tests.support.project import ROOT
 
-# Hides the packages of the extra, as if it were not installed.
+# Hides the packages of the extras, as if they were not installed.
 WITHOUT = """
 import sys
 from importlib.machinery import PathFinder
 find = PathFinder.find_spec
-extras = ("torch", "safetensors", "zmq")
+extras = ("torch", "safetensors", "zmq", "aiohttp")
 PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] in extras else find(name, *rest)
 """
 
 
 def python(code):
-    """Run Python code in a process without the packages of the extra."""
+    """Run Python code in a process without the packages of the extras."""
     return subprocess.run(
         [sys.executable, "-c", WITHOUT + code],
         cwd=ROOT,
@@ -30,7 +30,8 @@ def python(code):
 
 def test_entry_scripts_and_the_evaluator_of_real_runs_import():
     done = python(
-        "import run, plot, plan, evaluators.points.measured.served, evaluators.admission, evaluators.simulation.steps"
+        "import run, plot, plan, evaluators.points.measured.served, evaluators.points.measured.endpoint, "
+        "evaluators.admission, evaluators.simulation.steps"
     )
     assert done.returncode == 0, done.stderr
 
@@ -45,7 +46,8 @@ runpy.run_path("run.py", run_name="__main__")
     done = python(f"PREDICTION = 'evaluator=simulation service=steps'{code}")
     assert done.returncode == 0, done.stderr
     assert "queue_mean_s" in done.stdout
-    refused = python(f"PREDICTION = 'evaluator=runtime'{code}")
-    assert refused.returncode == 1
-    assert 'pip install -e ".[runtime]"' in refused.stderr
-    assert "Traceback" not in refused.stderr
+    for evaluator, extra in (("runtime", "runtime"), ("endpoint", "engines")):
+        refused = python(f"PREDICTION = 'evaluator={evaluator}'{code}")
+        assert refused.returncode == 1
+        assert f'pip install -e ".[{extra}]"' in refused.stderr
+        assert "Traceback" not in refused.stderr

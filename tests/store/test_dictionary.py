@@ -9,7 +9,7 @@ from store.tables.filtered import MEASURED
 from store.tables.meanings import UNITS, columns, dictionary, unit_of, whole_dictionary
 from store.tables.reading import OF_POINT, Made
 from sweep.instantiate import evaluate
-from tests.support.project import SMALL_RUN, case_of, choices, needs_runtime
+from tests.support.project import NEEDS_ENGINES, SMALL_RUN, case_of, choices, needs_runtime
 
 SMALL = ("network=european", "model=llama2_7b", "cluster.server_count=4", "demand.per_s=0.5", "tuning.capacity=3")
 SPECIAL = {
@@ -19,6 +19,7 @@ SPECIAL = {
     "interference": ("service=steps", "workload=drawn_lengths"),  # whole tokens
     "accuracy": ("service=steps", "workload=drawn_lengths"),
     "runtime": (*SMALL_RUN, "evaluator.check_tokens=1"),
+    "endpoint": SMALL_RUN[:-1],
     "simulation": ("evaluator.slos={chat: {response_s: 10, first_token_s: 1}}",),
 }
 METRICS_OF_CONF = ",".join(choices("metric"))
@@ -38,7 +39,18 @@ METRICS = metric_meanings()
 
 
 @pytest.fixture(scope="module")
-def emitted(tmp_path_factory):
+def endpoint():
+    """Serve an endpoint for the evaluator that needs one."""
+    pytest.importorskip("aiohttp", reason=NEEDS_ENGINES)
+    from tests.support.endpoints.fake import Fake, serving
+
+    with serving(Fake()) as fake, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHAIN_ENDPOINT_URL", fake.url)
+        yield
+
+
+@pytest.fixture(scope="module")
+def emitted(endpoint, tmp_path_factory):
     """Return rows of every evaluator, run small, with all metrics that it may report."""
     rows = []
     first = [(f"evaluator={name}", *SPECIAL.get(name, ())) for name in choices("evaluator")]

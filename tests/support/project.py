@@ -36,6 +36,7 @@ SMALL_RUN = (
 )
 
 NEEDS_RUNTIME = 'needs the extra runtime: pip install -e ".[runtime]"'
+NEEDS_ENGINES = 'needs the extra engines: pip install -e ".[engines]"'
 needs_runtime = pytest.mark.skipif(find_spec("torch") is None, reason=NEEDS_RUNTIME)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from sweep.instantiate import evaluate
 from system import DataUnavailableError, NotApplicableError
-from tests.support.project import CONF, NEEDS_RUNTIME, ROOT, SMALL_RUN, case_of, choices
+from tests.support.project import CONF, NEEDS_ENGINES, NEEDS_RUNTIME, ROOT, SMALL_RUN, case_of, choices
 from workloads import datasets
 
 # Enough memory for LLaMA-2-7B on four servers, and few jobs.
@@ -159,7 +159,7 @@ def test_listed_clusters(cluster):
     assert values["response_mean_s"] > 0
 
 
-@pytest.mark.parametrize("evaluator", choices("evaluator"))
+@pytest.mark.parametrize("evaluator", [name for name in choices("evaluator") if name != "endpoint"])
 def test_evaluators(evaluator):
     special = {
         "markov": ("model.cache_memory_gb=0.3", "demand.per_s=0.1"),  # few slots
@@ -173,6 +173,15 @@ def test_evaluators(evaluator):
     else:
         small = ("network=european", *SMALL, *special.get(evaluator, ()), *FEW_JOBS)
     assert rows_of(*small, f"evaluator={evaluator}")
+
+
+def test_the_evaluator_of_endpoints(monkeypatch):
+    pytest.importorskip("aiohttp", reason=NEEDS_ENGINES)
+    from tests.support.endpoints.fake import Fake, serving
+
+    with serving(Fake()) as fake:
+        monkeypatch.setenv("CHAIN_ENDPOINT_URL", fake.url)
+        assert means(rows_of(*SMALL_RUN[:-1], "evaluator=endpoint"))["response_mean_s"] > 0
 
 
 @pytest.mark.parametrize("evaluator", ["simulation", "replay"])

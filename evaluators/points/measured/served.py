@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluators.points.case import Draw, Measurement
+from evaluators.points.measured.reported import failed_jobs, reported_jobs
 from evaluators.points.metrics import Answer
 from evaluators.points.simulated import JobReport, part_means, utilisations
 from evaluators.simulation.steps.simulate import check_whole_tokens
@@ -47,14 +48,11 @@ class RuntimeEvaluator(RunSettings, JobReport):
         from serving.run import serve
 
         run = serve(layout, jobs, self, self.service, draw.streams(replication).jobs("prompts"))
-        first = self.first_job(run.times.response_s)
-        chosen = run.served & (np.arange(len(jobs)) >= first)
-        if not chosen.any():
-            reasons = sorted({record.reason for record in run.records})
-            raise InputError(f"real run: no job was served after the warm-up: {'; '.join(reasons)}")
-        times, served_share = run.times.of_jobs(chosen), chosen.sum() / (len(jobs) - first)
+        reported = reported_jobs(self, run, run.records, "real run")
+        first, chosen = reported
+        times = run.times.of_jobs(chosen)
         return [
-            *self.measurements(Answer(draw, times, jobs.of_jobs(chosen), run, served_share)),
+            *self.measurements(Answer(draw, times, jobs.of_jobs(chosen), run, reported.served_share)),
             *self.chosen_warm_up(first),
             *part_means(times),
             *_hop_medians(run, chosen.tolist()),
@@ -94,7 +92,7 @@ def _faults(run: "ServedRun", first: int) -> list[Measurement]:
     """
     records = run.records[first:]
     measurements = [
-        Measurement("failed_jobs", sum(not record.served for record in records)),
+        failed_jobs(records),
         Measurement("rerouted_jobs", sum(record.served and record.attempts > 1 for record in records)),
         Measurement("held_slots", run.held_slots),
         *(Measurement("lost_server", server in run.lost, server) for server in run.slots),

@@ -102,6 +102,15 @@ NULL_OR_TYPE = (  # key, value, how it is echoed, remedy, a choice that has the 
     ("algorithm.dispatch.weight", "half", "half", "a number", "dispatch=least_work"),
     ("evaluator.addresses", "tcp://a:1", "tcp://a:1", "a list, each text", "evaluator=runtime"),
     ("evaluator.engine", "ssh", "ssh", "one of pipe, local, zeromq, ray", "evaluator=runtime"),
+    ("evaluator.url", "localhost", "localhost", "the address of an API, such as http", "evaluator=endpoint"),
+    ("evaluator.url", "http://me:pw@host/v1", "url", "no user, password or query", "evaluator=endpoint"),
+    ("evaluator.key_variable", "sk-0123", "key_variable", "name of an environment variable", "evaluator=endpoint"),
+    ("evaluator.key_variable", "NO_SUCH_KEY", "key_variable", "name of an environment variable", "evaluator=endpoint"),
+    ("evaluator.loop", "ajar", "ajar", "one of open, closed", "evaluator=endpoint"),
+    ("evaluator.users", 0, "0", "at least 1", "evaluator=endpoint"),
+    ("evaluator.vocabulary", [10, 5], "[10, 5]", "the first one smaller", "evaluator=endpoint"),
+    ("evaluator.options", {"stream": False}, "stream", "follow from the jobs", "evaluator=endpoint"),
+    ("evaluator.prompt", "chat", "chat", "one of tokens, text", "evaluator=endpoint"),
 )
 BOOLEANS = tuple(
     (f"evaluator.{key}", value, echoed, "true or false", "evaluator=runtime")
@@ -143,6 +152,7 @@ BOUNDS = (
     ("evaluator.points", 10**10, "10000000000", "at most 1,000,000", "evaluator=service_times"),
     ("evaluator.repetitions", 10**10, "10000000000", "at most 1,000,000", "evaluator=cost"),
     ("evaluator.threads", 10**6, "1000000", "at most 10,000", "evaluator=runtime"),
+    ("evaluator.users", 10**6, "1000000", "at most 10,000", "evaluator=endpoint"),
     ("algorithm.tuning.objective.job_count", 10**12, "1000000000000", "at most 10,000", "tuning=simulated_mean"),
 )
 PYTHON_SENTENCES = (
