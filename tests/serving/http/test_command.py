@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,24 +26,18 @@ from serving.settings import RunSettings
 from system import InputError
 from system.composition import Composition
 from tests.support import small_run
+from tests.support.pages import blocks
 from tests.support.project import ROOT, case_of
 
-LAYOUT = """
-model: {preset: tiny_llama, weights: float32, cache: float32}
-cache_tokens: 64
-servers:
-  - {name: first, gpu: cpu_one_thread, free_memory_gb: 1, rtt_ms: 1, blocks: "0:2"}
-  - {name: second, gpu: cpu_one_thread, free_memory_gb: 1, rtt_ms: 1, blocks: "2:6"}
-workload: {rate_per_s: 1, input_tokens: 20, output_tokens: 10}
-"""
-CHAINS = "chains: [{servers: [first, second], capacity: 3}]\n"
+PAGE = "docs/http.md"
+LAYOUT = next(block.text for block in blocks(PAGE) if block.file == "tiny.yaml")
 
 
 @pytest.fixture
 def layout(tmp_path):
     """Return a layout file with one chain."""
     path = tmp_path / "layout.yaml"
-    path.write_text(LAYOUT + CHAINS)
+    path.write_text(LAYOUT)
     return path
 
 
@@ -108,8 +103,11 @@ def test_a_layout_file_is_served_until_a_signal_ends_the_front_and_its_servers(l
 
 def test_gca_forms_the_chains_that_a_file_leaves_open(tmp_path):
     path = tmp_path / "swarm.yaml"
-    path.write_text(LAYOUT)
+    without_chains = re.sub(r"^chains:.*\n(  -.*\n)+", "", LAYOUT, flags=re.MULTILINE)
+    path.write_text(without_chains)
     deployment = deployment_of(path, "jsq")
+    assert len(deployment.composition) == 1
+    assert deployment.composition.capacity[0] > 4  # all that the memory allows
     assert isinstance(deployment.composition, Composition)
     assert [chain.servers for chain in deployment.composition.chains] == [(0, 1)]
     assert deployment.composition.rule is dispatch_named("jsq")
