@@ -65,10 +65,10 @@ def orchestrated(
     service: ServiceModel,
     embedding_and_head: EmbeddingAndHead,
 ) -> Iterator[Orchestrator]:
-    """Start a layout's servers, and yield an orchestrator over them once they are ready; end them afterwards.
+    """Start a layout's servers, and yield an orchestrator once they are ready.
 
-    The servers of `engine` = zeromq go on. The service model says how prompts are cut, how servers batch steps, and
-    how long the steps of paced servers last.
+    The servers end afterwards, but those of `engine` = zeromq go on. The service model says how prompts are cut, how
+    servers batch steps, and how long the steps of paced servers last.
     """
     specs, delays = settings.specs(layout, service), Delays(settings.delays_s(layout.system.servers))
     with fleet.start(settings.engine, list(specs.values()), settings.addresses, settings.secret) as servers:

@@ -56,7 +56,7 @@ class Completion:
 
 
 def completion_of(body: Any, model: Model) -> Completion:
-    """Return the request of a body; raise `ApiError` with the first field that is wrong."""
+    """Return the request of a body; raise `ApiError` for its first wrong field."""
     if not isinstance(body, dict):
         raise ApiError(400, "body: must be a JSON object")
     if body.get("model") is not None:
@@ -87,7 +87,7 @@ def require_model(name: object, model: Model) -> None:
 
 
 def _check_neutral(body: Mapping[str, Any]) -> None:
-    """Raise `ApiError` for a field that would ask for other tokens, or that is unknown."""
+    """Raise `ApiError` for unknown fields and those that ask for other tokens."""
     for field, value in body.items():
         if value is None or field in READ:
             continue

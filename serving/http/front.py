@@ -28,9 +28,10 @@ class Front:
     open_count: int = field(default=0, init=False)
 
     async def tokens(self, completion: Completion) -> AsyncGenerator[int, None]:
-        """Yield the tokens of a completion as they come; if it is closed before the end, the request is cancelled.
+        """Yield the tokens of a completion as they come.
 
-        Raises `ApiError` if too many requests are open, or if the request fails.
+        If this is closed before the end, the request is cancelled. Raises `ApiError` if too many requests are open, or
+        if the request fails.
         """
         if self.open_count >= self.most:
             self.metrics.count("refused")
@@ -48,7 +49,7 @@ class Front:
             raise ApiError(503 if self.orchestrator.lost else 500, job.record.reason)
 
     def _close(self, completion: Completion, job: Job) -> None:
-        """Count a request that has ended, or cancel one that nobody waits for any more."""
+        """Count a request that has ended, or cancel one whose client has gone."""
         if job.record.status is None:
             self.live.cancel(job)
             self.metrics.count("cancelled")

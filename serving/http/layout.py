@@ -43,7 +43,7 @@ def deployment_of(path: Path, dispatch: str) -> Deployment:
 
 
 def _precision(name: str) -> tuple[str, DtypeName]:
-    """Return the name of a model without the precision of its weights, and the format that has this precision."""
+    """Return the name of a model without its precision, and the number format."""
     for precision in ("nf4", "int8"):
         if name.endswith(f"_{precision}"):
             raise InputError(f"weights of model = {precision}: are not served here; use 16 bit or float32")
@@ -60,7 +60,7 @@ def dispatch_named(name: str) -> Dispatch:
 
 
 def _made(content: Any) -> Any:
-    """Return the object that a mapping with a class or function describes; other values as they are."""
+    """Return the object that a mapping describes, or another value as it is."""
     if not isinstance(content, dict):
         return content
     arguments = {key: _made(value) for key, value in content.items() if key != CLASS}

@@ -31,9 +31,10 @@ GOODBYE_S = 1.0  # open answers may take this long to be written once the front 
 
 
 def serve_http(deployment: Deployment, settings: RunSettings, host: str, port: int, most: int) -> None:
-    """Serve a deployment's requests over HTTP until Ctrl-C; at most `most` are open at once.
+    """Serve a deployment's requests over HTTP until Ctrl-C.
 
-    Raises `InputError` if the servers cannot start, if the address cannot be listened on, or if the rule is broken.
+    At most `most` are open at once. Raises `InputError` if the servers cannot start, if the address cannot be listened
+    on, or if the rule is broken.
     """
     with started(deployment, settings, most) as front:
         asyncio.run(_serve(front, host, port))
@@ -41,7 +42,7 @@ def serve_http(deployment: Deployment, settings: RunSettings, host: str, port: i
 
 @contextmanager
 def started(deployment: Deployment, settings: RunSettings, most: int) -> Iterator[Front]:
-    """Start a deployment's servers, and yield a front over them that is not listening yet."""
+    """Start a deployment's servers, and yield a front that does not listen yet."""
     torch.set_num_threads(settings.threads)
     composition, service = deployment.composition, deployment.service
     spec = next(iter(settings.specs(composition, service).values()))
@@ -56,7 +57,7 @@ def started(deployment: Deployment, settings: RunSettings, most: int) -> Iterato
 
 
 def _jobs(most: int) -> Jobs:
-    """Return the jobs for which the admission is made; only their number counts, as their lengths come later."""
+    """Return jobs that stand for those to come; only their number counts."""
     return Jobs(np.zeros(most), np.ones(most), np.ones((1, 2)), np.zeros(most))
 
 
@@ -66,7 +67,7 @@ def _model(spec: ServerSpec) -> Model:
 
 
 async def _serve(front: Front, host: str, port: int) -> None:
-    """Serve until this task is cancelled or the orchestrator ends with an error, which is raised."""
+    """Serve until this task is cancelled; raise the error that ends the orchestrator."""
     async with listening(front, host, port) as (address, ended):
         sys.stdout.write(f"serving {front.model.name} at {address}/v1 until Ctrl-C\n")
         sys.stdout.flush()
@@ -75,9 +76,10 @@ async def _serve(front: Front, host: str, port: int) -> None:
 
 @asynccontextmanager
 async def listening(front: Front, host: str, port: int) -> AsyncIterator[tuple[str, asyncio.Future[None]]]:
-    """Run the orchestrator in a thread and listen; yield the address, and a future that ends as the orchestrator does.
+    """Run the orchestrator in a thread, and listen.
 
-    Raises `InputError` if the address cannot be listened on.
+    Yields the address, and a future that ends as the orchestrator does. Raises `InputError` if the address cannot be
+    listened on.
     """
     runner = web.AppRunner(app_of(front), handler_cancellation=True, shutdown_timeout=GOODBYE_S)
     with ThreadPoolExecutor(1) as threads:

@@ -25,7 +25,7 @@ class Inbox:
         return self._receiver.fileno()
 
     def call(self, callback: Callable[[], object]) -> None:
-        """Add a call and wake the loop; later calls of the same thread come after it."""
+        """Add a call and wake the loop."""
         self._calls.append(callback)
         with suppress(BlockingIOError):  # the loop has not read earlier wake-ups and will see this call, too
             self._sender.send(b"\0")

@@ -32,7 +32,10 @@ class ServerLinks:
             self._outbox[server] += messages
 
     def ask(self, server: int, now_s: float, *messages: Message) -> None:
-        """Queue messages of which the server owes one answer; if it owed none, its silence begins now."""
+        """Queue messages of which the server owes one answer.
+
+        If it owed none, its silence begins now.
+        """
         self._outbox[server] += messages
         if self._owed[server] == 0:
             self._heard_s[server] = now_s

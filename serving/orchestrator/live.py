@@ -27,7 +27,10 @@ class LiveJobs:
         self._free, self._inbox = deque(range(most)), Inbox()
 
     def serve(self) -> None:
-        """Serve in this thread until another one calls `close`; raise `InputError` if the rule is broken."""
+        """Serve in this thread until another calls `close`.
+
+        Raises `InputError` if the rule is broken.
+        """
         self._orchestrator.serve(self._inbox)
 
     def submit(self, request: Request, on_token: Callable[[int, int], object], on_end: Callable[[], object]) -> Job:

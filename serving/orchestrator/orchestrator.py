@@ -69,7 +69,10 @@ class Orchestrator:
         return self._reactor.now_s()
 
     def counts(self) -> tuple[int, Counter[int]]:
-        """Return the number of waiting jobs, and of jobs in service by chain; any thread may ask."""
+        """Return the number of waiting jobs, and of jobs in service by chain.
+
+        Any thread may ask.
+        """
         attempts = list(self._attempts.values())
         return max(len(self._jobs) - len(attempts), 0), Counter(attempt.chain for attempt in attempts)
 
@@ -88,9 +91,9 @@ class Orchestrator:
         return records
 
     def serve(self, inbox: Inbox) -> None:
-        """Do what other threads call through an inbox, `arrive` and `cancel`, until it is closed.
+        """Serve what other threads call through an inbox until it is closed.
 
-        Raises `InputError` if the rule is broken.
+        The calls are `arrive` and `cancel`. Raises `InputError` if the rule is broken.
         """
         self._begin()
         self._reactor.listen(inbox)

@@ -43,12 +43,12 @@ class Steps:
             self._links.put(hop.server, Message(Kind.CLOSE, attempt.number))
 
     def go_on(self, attempt: Attempt, answer: Message) -> None:
-        """Go on after a server's answer to a step; raise `WireError` if it is no answer to that."""
+        """Go on after a server's answer; raise `WireError` if it is another step's."""
         attempt.record_answer(answer, self._reactor.now_s())
         self._after_half_trip(attempt, attempt.step_tokens, self._next_hop)
 
     def complete_tokens(self, on_token: Callable[[Attempt], None]) -> None:
-        """Compute together the tokens of all attempts that passed their last server in this turn.
+        """Compute the tokens of all attempts that passed their last server.
 
         `on_token` is called at each. Attempts that are not done go on with their tokens.
         """

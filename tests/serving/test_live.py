@@ -27,7 +27,7 @@ class Heard:
 
 @contextmanager
 def live_jobs(specs, most):
-    """Start servers and serve live jobs in a thread; afterwards all slots must be free."""
+    """Serve live jobs in a thread; afterwards all slots must be free."""
     with small_run.started("local", specs) as servers:
         admission = small_run.admission_of(servers.connections, most=most)
         orchestrator = small_run.orchestrator(servers.connections, admission=admission)
@@ -63,7 +63,7 @@ def test_live_jobs_get_the_tokens_of_a_run_and_numbers_are_used_again():
 
 
 def test_cancelled_jobs_leave_their_slots_and_the_queue():
-    """Cancel a job at a server, and a job in the queue; the job behind them starts."""
+    """Check jobs at a server and in the queue; the one behind them starts."""
     long, short = small_run.requests(4, 400), small_run.requests(1, 2, seed=1)[0]
     specs = small_run.specs(pace=small_run.pace(0.005, 0.0, 0.005))[:2]
     with live_jobs(specs, most=5) as (live, orchestrator):

@@ -34,13 +34,13 @@ def small_front(specs=None, most=200, wrap=lambda connections: connections, **se
 
 @asynccontextmanager
 async def client_of(front):
-    """Listen for a front and yield a client's session with the front's address as its base."""
+    """Listen for a front and yield a client's session with its address."""
     async with listening(front, "127.0.0.1", 0) as (address, _), aiohttp.ClientSession(address) as session:
         yield session
 
 
 def with_client(front, scenario):
-    """Run a scenario, a function of a session, against a front and return its answer."""
+    """Run a function of a session against a front; return its result."""
 
     async def run():
         async with client_of(front) as session, asyncio.timeout(60):

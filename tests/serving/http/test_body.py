@@ -56,7 +56,7 @@ def test_each_token_has_a_printable_character():
 
 
 def test_a_request_may_fill_the_cache_slot_and_have_one_more_token():
-    """Check the limit: the last token of an answer is never put into the cache."""
+    """Check the limit: an answer's last token is never cached."""
     assert completion_of({"prompt": [1] * 250, "max_tokens": 6}, MODEL).output_tokens == 6
     status, field, message = refusal({"prompt": [1] * 250, "max_tokens": 7})
     assert (status, field) == (400, "max_tokens")

@@ -43,7 +43,7 @@ def layout(tmp_path):
 
 @contextmanager
 def front(*words):
-    """Start the command in a session of its own, and yield the process and the address that it prints."""
+    """Start the command in a session; yield its process and address."""
     command = [sys.executable, "-m", "serving", "http", *map(str, words), "--port", "0"]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     process = subprocess.Popen(command, cwd=ROOT, **options)
@@ -57,7 +57,7 @@ def front(*words):
 
 
 def session_of(process):
-    """Return the numbers of the processes in a process's session, those that have ended left out."""
+    """Return the running processes in the session of a process."""
     members = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -69,14 +69,14 @@ def session_of(process):
     return members
 
 
-def asked(address, **fields):
+def opened(address, **fields):
     """Return the open answer to a completion."""
     request = urllib.request.Request(f"{address}/completions", json.dumps(fields).encode())
     return urllib.request.urlopen(request, timeout=60)
 
 
 def whole_model_tokens(layout, prompt, count):
-    """Return the tokens of the whole model of a layout file, all of whose blocks run in this process."""
+    """Return the tokens of a layout's whole model in this process."""
     deployment = deployment_of(layout, "jffc")
     spec = next(iter(RunSettings(dtype=deployment.dtype).specs(deployment.composition, deployment.service).values()))
     blocks = [block_of(spec, b) for b in range(spec.decoder.block_count)]
@@ -87,9 +87,9 @@ def whole_model_tokens(layout, prompt, count):
 def test_a_layout_file_is_served_until_a_signal_ends_the_front_and_its_servers(layout, number):
     """Check the tokens of one answer, and the end in the middle of another."""
     with front(layout) as (process, address):
-        with asked(address, prompt="Hello", max_tokens=8, return_token_ids=True) as response:
+        with opened(address, prompt="Hello", max_tokens=8, return_token_ids=True) as response:
             assert json.load(response)["choices"][0]["token_ids"] == whole_model_tokens(layout, b"Hello", 8)
-        with asked(address, prompt="Hello", max_tokens=55, stream=True) as response:
+        with opened(address, prompt="Hello", max_tokens=55, stream=True) as response:
             assert response.readline().startswith(b"data: ")
             assert len(session_of(process)) == 3
             os.kill(process.pid, number)

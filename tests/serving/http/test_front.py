@@ -108,7 +108,7 @@ def test_without_a_path_requests_and_the_health_check_get_503():
 
 
 def test_a_stream_that_loses_its_server_ends_with_an_error_or_goes_on_elsewhere():
-    """Break a server after some tokens: a second chain serves the request again, from its first token."""
+    """Check a server that breaks after some tokens, without and with a second chain."""
     (request,) = small_run.requests(1, 12)
 
     async def scenario(session):

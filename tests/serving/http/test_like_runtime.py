@@ -66,7 +66,7 @@ def test_the_layout_file_has_the_chain_of_the_case(layout):
 
 @pytest.mark.slow
 def test_an_endpoint_measures_at_the_front_what_a_real_run_measures(layout):
-    """Compare means of two runs each, in turn, of the same jobs at the same times."""
+    """Compare means of two runs each, in turn, of the same jobs."""
     runtime, endpoint = [], []
     with front(layout, "--pace", "--emulate", "rtt") as (_, address):
         for _ in range(2):
