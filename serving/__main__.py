@@ -2,10 +2,13 @@
 
 The server listens on a port of this machine, or uses a connection that it inherits from the orchestrator. Where other
 machines reach the port, it needs a secret, from a file or from the environment variable CHAIN_SECRET, or --open.
+
+`python -m serving http LAYOUT` starts the servers of a layout itself and serves an API over HTTP; see its --help.
 """
 
 import argparse
 import socket
+import sys
 from pathlib import Path
 
 from serving.installed import require_installed
@@ -31,6 +34,11 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Serve until the connection ends, or on a port until Ctrl-C."""
+    if sys.argv[1:2] == ["http"]:
+        from serving.http import command
+
+        command.main(sys.argv[2:])
+        return
     args = arguments()
     require_installed("torch")
     from serving.server import server

@@ -1,7 +1,8 @@
 """One real run: start servers, serve jobs, collect the servers' statistics, and check tokens."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,14 +57,35 @@ class ServedRun(Run):
         return int(sum(self.slots[j] - stats["free_slots"] for j, stats in self.stats.items()))
 
 
+@contextmanager
+def orchestrated(
+    layout: Layout,
+    admission: RequestAdmission,
+    settings: RunSettings,
+    service: ServiceModel,
+    embedding_and_head: EmbeddingAndHead,
+) -> Iterator[Orchestrator]:
+    """Start a layout's servers, and yield an orchestrator once they are ready.
+
+    The servers end afterwards, but those of `engine` = zeromq go on. The service model says how prompts are cut, how
+    servers batch steps, and how long the steps of paced servers last.
+    """
+    specs, delays = settings.specs(layout, service), Delays(settings.delays_s(layout.system.servers))
+    with fleet.start(settings.engine, list(specs.values()), settings.addresses, settings.secret) as servers:
+        servers.wait_until_ready(list(specs.values()), settings.start_s)
+        connections = dict(zip(specs, servers.connections, strict=True))
+        chunk_tokens = service.rules.prefill_chunk_tokens
+        yield Orchestrator(
+            admission, connections, embedding_and_head, delays, settings.timeout_s, settings.reroute, chunk_tokens
+        )
+
+
 def serve(
     layout: Layout, jobs: Jobs, settings: RunSettings, service: ServiceModel, rng: np.random.Generator
 ) -> ServedRun:
-    """Serve jobs of whole tokens in real time.
+    """Serve jobs of whole tokens in real time, on servers as `orchestrated` starts them.
 
-    Servers are started for this run and with it, except those of `engine` = zeromq, which go on. `rng` draws the
-    prompts. The service model says how prompts are cut, how servers batch steps, and how long the steps of paced
-    servers last.
+    `rng` draws the prompts.
     """
     torch.set_num_threads(settings.threads)
     specs = settings.specs(layout, service)
@@ -71,14 +93,8 @@ def serve(
     embedding_and_head = embedding_and_head_of(any_spec)
     lengths = np.broadcast_to(jobs.lengths, (len(jobs), 2)).astype(np.int64)
     requests = random_prompts(vocabulary_size(any_spec.decoder), lengths, rng)
-    admission, delays = RequestAdmission(layout, jobs), Delays(settings.delays_s(layout.system.servers))
-    with fleet.start(settings.engine, list(specs.values()), settings.addresses, settings.secret) as servers:
-        servers.wait_until_ready(list(specs.values()), settings.start_s)
-        connections = dict(zip(specs, servers.connections, strict=True))
-        chunk_tokens = service.rules.prefill_chunk_tokens
-        orchestrator = Orchestrator(
-            admission, connections, embedding_and_head, delays, settings.timeout_s, settings.reroute, chunk_tokens
-        )
+    admission = RequestAdmission(layout, jobs)
+    with orchestrated(layout, admission, settings, service, embedding_and_head) as orchestrator:
         with tqdm(total=len(jobs), unit="job", disable=None, leave=False) as bar:
             records = orchestrator.run(jobs.arrival_s, requests, bar.update)
         stats = orchestrator.stats()

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from hardware_profiles.profile import engine_constants
@@ -46,7 +47,7 @@ def service_of(top: Entry) -> NamedService:
     content = top.value("service", HINT)
     name = Entry("service", content).text("name", HINT) if isinstance(content, dict) else top.text("service", HINT)
     require_known("service", name, (path.stem for path in FOLDER.glob("*.yaml")))
-    defaults = _settings(name)
+    defaults = settings_in(FOLDER, name)
     module, _, class_name = defaults.pop(CLASS).rpartition(".")
     options = {}
     if isinstance(content, dict):
@@ -59,15 +60,15 @@ def service_of(top: Entry) -> NamedService:
     return NamedService(name, options, model)
 
 
-def _settings(name: str) -> dict[str, Any]:
-    """Return the settings in a service model's file.
+def settings_in(folder: Path, name: str) -> dict[str, Any]:
+    """Return the settings in a file of a config group's folder.
 
     They override those of the files that it names under `defaults`.
     """
-    content = read_yaml(FOLDER / f"{name}.yaml", may_instruct=True)
+    content = read_yaml(folder / f"{name}.yaml", may_instruct=True)
     settings: dict[str, Any] = {}
     for parent in content.pop("defaults", ()):
-        settings |= _settings(parent)
+        settings |= settings_in(folder, parent)
     return settings | {key: _resolved(value) for key, value in content.items()}
 
 

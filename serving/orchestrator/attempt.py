@@ -1,5 +1,6 @@
 """The request of a job, and one attempt to serve it on a path."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluators.admission.requests import Hop, Start
-from serving.orchestrator.job_record import Parts
+from serving.orchestrator.job_record import Parts, ServedJob
 from serving.transport.messages import Kind, Message, WireError
 from system import InputError
 from system.service.linear_law import prompt_s
@@ -38,6 +39,20 @@ class Request:
 
     prompt: Tensor  # (input tokens,)
     output_tokens: int
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A request with its record, and what to call at its tokens and at its end.
+
+    `on_token(count, token)` is called with the number of tokens so far; a job that begins again counts again from 1.
+    `on_end(number)` is called when the record is complete and the job's number is free.
+    """
+
+    request: Request
+    record: ServedJob
+    on_end: Callable[[int], object]
+    on_token: Callable[[int, int], object] = lambda count, token: None
 
 
 def random_prompts(vocabulary_size: int, lengths: NDArray[np.int64], rng: np.random.Generator) -> list[Request]:
@@ -72,6 +87,8 @@ class Attempt:
         self.sent_tokens = 0  # of the prompt, to the first server
         self.first_token_s = np.nan
         self.sent_s = self.late_s = 0.0
+        self.is_at_server = False  # a server has its step and owes the answer
+        self.is_cancelled = False
         self.parts = Parts()
 
     @property
@@ -114,6 +131,7 @@ class Attempt:
 
     def requests(self, sent_s: float) -> list[Message]:
         """Return the messages of a visit to the current hop's server."""
+        self.is_at_server = True
         if self.in_prompt and self.hop == 0:
             self.sent_tokens += self.unsent_tokens
         last_only = self.hop == len(self.path) - 1
@@ -139,6 +157,7 @@ class Attempt:
         parts.transport_s += now_s - self.sent_s - server_s
         parts.hops += 1
         self.hidden, self.step_tokens = answer.hidden, answer.computed_tokens
+        self.is_at_server = False
 
     def _require_sound(self, answer: Message) -> None:
         """Raise `WireError` if an answer has other tokens than its step.

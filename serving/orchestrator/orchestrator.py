@@ -1,26 +1,31 @@
 """The orchestrator: it admits jobs as they arrive, on the paths of the scheme, and sends their steps to servers.
 
 A job's hidden states pass through the orchestrator between any two servers, as in the paper's system. Its prompt comes
-first, whole or in chunks, then one token at a time.
+first, whole or in chunks, then one token at a time. `run` serves jobs that are known beforehand; `serve` serves those
+that other threads submit meanwhile. Both use `arrive`.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from evaluators.admission.requests import RequestAdmission
 from serving.blocks.embedding_and_head import EmbeddingAndHead
-from serving.orchestrator.attempt import Attempt, Delays, Request
+from serving.orchestrator.attempt import Attempt, Delays, Job, Request
+from serving.orchestrator.inbox import Inbox
 from serving.orchestrator.job_record import ServedJob, Status
+from serving.orchestrator.links import ServerLinks
 from serving.orchestrator.reactor import Reactor
+from serving.orchestrator.steps import Steps
 from serving.transport import Connection, ConnectionClosedError
 from serving.transport.messages import Kind, Message, WireError
 from system import InfeasibleError
+
+CANCELLED = "cancelled: nobody waits for the answer"
 
 
 class Orchestrator:
@@ -41,18 +46,35 @@ class Orchestrator:
         reroute: bool = True,
         prefill_chunk_tokens: int | None = None,
     ) -> None:
-        self._admission, self._connections, self._delays = admission, dict(connections), delays
-        self._embedding_and_head = embedding_and_head
-        self._timeout_s, self._reroute, self._chunk_tokens = timeout_s, reroute, prefill_chunk_tokens
-        self._reactor = Reactor(connections, self._receive, self._end_turn)
-        self._completed: list[Attempt] = []  # attempts that passed their last server in this turn of the loop
-        self._outbox: dict[int, list[Message]] = {j: [] for j in connections}  # messages to send at the end of the turn
-        self._attempts: dict[int, Attempt] = {}
-        self._attempt_count = 0
-        self._owed = dict.fromkeys(connections, 0)  # steps and questions for statistics that are not answered yet
-        self._heard_s = dict.fromkeys(connections, 0.0)
-        self.lost: dict[int, str] = {}  # the reason by server
-        self._on_job_end: Callable[[], object] = lambda: None
+        self._admission, self._timeout_s, self._reroute = admission, timeout_s, reroute
+        self._reactor, self._links = Reactor(connections, self._receive, self._end_turn), ServerLinks(connections)
+        self._steps = Steps(self._reactor, self._links, embedding_and_head, delays, prefill_chunk_tokens)
+        self._attempts, self._attempt_count = self._steps.attempts, 0
+        self._jobs: dict[int, Job] = {}  # that have arrived and not ended, by number
+        self._all_arrived = False
+        self._stats: dict[int, dict[str, float]] = {}
+
+    @property
+    def lost(self) -> Mapping[int, str]:
+        """Return the reason for each lost server."""
+        return self._links.lost
+
+    @property
+    def has_path(self) -> bool:
+        """Return whether any path remains."""
+        return self._admission.has_path
+
+    def now_s(self) -> float:
+        """Return the time since the run began; any thread may ask."""
+        return self._reactor.now_s()
+
+    def counts(self) -> tuple[int, Counter[int]]:
+        """Return the number of waiting jobs, and of jobs in service by chain.
+
+        Any thread may ask.
+        """
+        attempts = list(self._attempts.values())
+        return max(len(self._jobs) - len(attempts), 0), Counter(attempt.chain for attempt in attempts)
 
     def run(
         self, arrival_s: NDArray[np.float64], requests: Sequence[Request], on_job_end: Callable[[], object]
@@ -61,133 +83,109 @@ class Orchestrator:
 
         `on_job_end` is called at the end of each job. Raises `InputError` if the rule is broken or never starts a job.
         """
-        self._requests, self._on_job_end = requests, on_job_end
-        self.records = [ServedJob(float(time_s)) for time_s in arrival_s]
-        self._unfinished, self._all_arrived = len(self.records), False
-        self._begin_s = self._reactor.now_s()
-        if self.records:
-            self._next_arrival(0)
-        self._check_timeouts()
-        self._reactor.run_until(lambda: self._unfinished == 0)
-        return self.records
+        records = [ServedJob(float(time_s)) for time_s in arrival_s]
+        jobs = [Job(request, record, lambda _: on_job_end()) for request, record in zip(requests, records, strict=True)]
+        self._begin()
+        self._arrive_in_order(jobs, 0)
+        self._reactor.run_until(lambda: self._all_arrived and not self._jobs)
+        return records
+
+    def serve(self, inbox: Inbox) -> None:
+        """Serve what other threads call through an inbox until it is closed.
+
+        The calls are `arrive` and `cancel`. Raises `InputError` if the rule is broken.
+        """
+        self._begin()
+        self._reactor.listen(inbox)
+        self._reactor.run_until(lambda: inbox.closed)
 
     def stats(self) -> dict[int, dict[str, float]]:
         """Return the statistics of each server that is not lost."""
-        self._stats: dict[int, dict[str, float]] = {}
-        for server in self._connections.keys() - self.lost.keys():
-            self._expect_answer(server)
-            self._outbox[server].append(Message(Kind.STATS))
-        self._reactor.run_until(lambda: self._stats.keys() | self.lost.keys() == self._connections.keys())
+        self._stats = {}
+        for server in self._links.remaining:
+            self._links.ask(server, self.now_s(), Message(Kind.STATS))
+        self._reactor.run_until(lambda: self._stats.keys() >= self._links.remaining)
         return self._stats
 
-    def _now_s(self) -> float:
-        return self._reactor.now_s() - self._begin_s
+    def arrive(self, number: int, job: Job) -> None:
+        """Take a job that arrives now; the admission knows it by its number."""
+        self._jobs[number] = job
+        self._admit(number)
+        self._start_jobs(arrived=number)
 
-    def _call_at(self, when_s: float, callback: Callable[[], None]) -> None:
-        self._reactor.call_at(self._begin_s + when_s, callback)
+    def cancel(self, job: Job) -> None:
+        """End a job that nobody waits for any more, unless it has ended.
 
-    def _next_arrival(self, job: int) -> None:
-        self._call_at(self.records[job].arrival_s, partial(self._arrive, job))
+        Its slots are free at once, or when the server that has its step answers.
+        """
+        number = next((number for number, other in self._jobs.items() if other is job), None)
+        attempt = next((attempt for attempt in self._attempts.values() if attempt.job == number), None)
+        if attempt is not None and attempt.is_at_server:
+            attempt.is_cancelled = True
+        elif attempt is not None:
+            self._give_up(attempt, CANCELLED, retry=False)
+            self._start_jobs()
+        elif number is not None:
+            self._admission.withdraw(number)
+            self._finish(number, "failed", CANCELLED)
+            self._start_jobs()
 
-    def _arrive(self, job: int) -> None:
-        if job + 1 < len(self.records):
-            self._next_arrival(job + 1)
-        self._all_arrived = job + 1 == len(self.records)
-        self._admit(job)
-        self._start_jobs(arrived=job)
+    def _begin(self) -> None:
+        self._reactor.restart()
+        self._all_arrived = False
+        self._check_timeouts()
+
+    def _arrive_in_order(self, jobs: Sequence[Job], number: int) -> None:
+        """Let job `number` and the later ones arrive in time."""
+        if number == len(jobs):
+            self._all_arrived = True
+        else:
+            self._reactor.call_at(jobs[number].record.arrival_s, partial(self._arrive_first, jobs, number))
+
+    def _arrive_first(self, jobs: Sequence[Job], number: int) -> None:
+        self._arrive_in_order(jobs, number + 1)
+        self.arrive(number, jobs[number])
 
     def _admit(self, job: int) -> None:
         """Pass a job to the admission; without a path it fails."""
         try:
             self._admission.arrive(job)
         except InfeasibleError as error:
-            self._finish(job, "failed", f"{error} ({self._losses()})")
+            self._finish(job, "failed", f"{error} ({self._links.losses()})")
 
     def _start_jobs(self, arrived: int | None = None) -> None:
         """Start all jobs that the admission lets start now.
 
         A job that starts as it has just `arrived` has not waited: if the loop was late, that counts as service time.
         """
-        for start in self._admission.starts(self._now_s()):
+        for start in self._admission.starts(self.now_s()):
             self._attempt_count += 1
-            start_s = self.records[start.job].arrival_s if start.job == arrived else self._now_s()
-            attempt = Attempt(self._attempt_count, start, self._requests[start.job], start_s)
-            self._attempts[attempt.number] = attempt
-            self.records[start.job].attempts += 1
-            self._send_prompt(attempt)
+            job = self._jobs[start.job]
+            start_s = job.record.arrival_s if start.job == arrived else self.now_s()
+            job.record.attempts += 1
+            self._steps.begin(Attempt(self._attempt_count, start, job.request, start_s))
         if np.isfinite(self._admission.next_look_s):
-            self._call_at(self._admission.next_look_s, self._start_jobs)
+            self._reactor.call_at(self._admission.next_look_s, self._start_jobs)
         if self._all_arrived:
-            self._admission.check_ends(self._unfinished)
+            self._admission.check_ends(len(self._jobs))
 
-    def _send_prompt(self, attempt: Attempt) -> None:
-        """Begin with the next chunk of a prompt at the first server."""
-        self._first_hop(attempt, self._embedding_and_head.embed(attempt.next_chunk(self._chunk_tokens)))
+    def _end_turn(self) -> None:
+        """Process together all that one turn of the loop brought.
 
-    def _first_hop(self, attempt: Attempt, embedded: Tensor) -> None:
-        attempt.begin_step(embedded)
-        self._visit(attempt)
-
-    def _visit(self, attempt: Attempt) -> None:
-        """Begin a visit to a server.
-
-        It is half of the emulated round trip, the step, and the other half.
+        The messages that follow from it are sent together, so that servers get them together.
         """
-        attempt.late_s = 0.0
-        self._after_half_trip(attempt, attempt.unsent_tokens, self._send_step)
-
-    def _after_half_trip(self, attempt: Attempt, tokens: int, then: Callable[[Attempt], None]) -> None:
-        """Call `then` after half a round trip unless the attempt has ended."""
-        trip_s = self._delays.of_step(attempt.current_hop.server, tokens, attempt.in_prompt)
-        delay_s = trip_s / 2 - attempt.late_s  # a first half that was late shortens the second
-        if delay_s <= 0:
-            then(attempt)
-            return
-        begin_s = self._now_s()
-
-        def arrived() -> None:
-            if attempt.number in self._attempts:
-                took_s = self._now_s() - begin_s
-                attempt.parts.emulated_rtt_s += took_s
-                attempt.late_s = took_s - delay_s
-                then(attempt)
-
-        self._call_at(begin_s + delay_s, arrived)
-
-    def _send_step(self, attempt: Attempt) -> None:
-        server, sent_s = attempt.current_hop.server, self._reactor.now_s()
-        self._outbox[server] += attempt.requests(sent_s)
-        self._expect_answer(server)
-        attempt.sent_s = sent_s - self._begin_s
-
-    def _expect_answer(self, server: int) -> None:
-        """Note that a server owes one more answer."""
-        if self._owed[server] == 0:
-            self._heard_s[server] = self._now_s()
-        self._owed[server] += 1
-
-    def _send_all(self) -> None:
-        for server, messages in self._outbox.items():
-            if messages and server not in self.lost:
-                self._send(server, messages)
-            messages.clear()
-
-    def _send(self, server: int, messages: Sequence[Message]) -> None:
-        try:
-            self._connections[server].send(*messages)
-        except ConnectionClosedError as error:
-            self._reactor.call_at(0.0, partial(self._lose, server, str(error)))
+        self._steps.complete_tokens(self._token)
+        for server, reason in self._links.send_all():
+            self._reactor.call_at(0.0, partial(self._lose, server, reason))
 
     def _receive(self, server: int) -> None:
         try:
-            for answer in self._connections[server].receive():
+            for answer in self._links.receive(server, self.now_s()):
                 self._read(answer, server)
         except (ConnectionClosedError, WireError) as error:
             self._lose(server, str(error))
 
     def _read(self, answer: Message, server: int) -> None:
-        self._heard_s[server] = self._now_s()
-        self._owed[server] -= answer.kind in (Kind.STEP, Kind.STATS)
         if answer.kind == Kind.STATS:
             self._stats[server] = json.loads(answer.text)
         attempt = self._attempts.get(answer.job)
@@ -195,67 +193,35 @@ class Orchestrator:
             self._give_up(attempt, f"server {server} refused: {answer.text}", retry=False)
             if not self._attempts:  # no end of a job is to come, at which others start
                 self._start_jobs()
+        elif attempt is not None and answer.kind == Kind.STEP and attempt.is_cancelled:
+            self._give_up(attempt, CANCELLED, retry=False)
+            self._start_jobs()
         elif attempt is not None and answer.kind == Kind.STEP:
-            attempt.record_answer(answer, self._now_s())
-            self._after_half_trip(attempt, attempt.step_tokens, self._go_on)
+            self._steps.go_on(attempt, answer)
 
-    def _go_on(self, attempt: Attempt) -> None:
-        """Visit the next server, begin a chunk, or note a complete token."""
-        if attempt.hop + 1 < len(attempt.path):
-            attempt.hop += 1
-            self._visit(attempt)
-        elif attempt.prompt_remains:
-            self._send_prompt(attempt)
-        else:
-            self._completed.append(attempt)
-
-    def _end_turn(self) -> None:
-        """Process together all that one turn of the loop brought.
-
-        The messages that follow from it are sent together, so that servers get them together.
-        """
-        completed = [attempt for attempt in self._completed if attempt.number in self._attempts]
-        self._completed.clear()
-        if completed:
-            self._next_tokens(completed)
-        self._send_all()
-
-    def _next_tokens(self, attempts: Sequence[Attempt]) -> None:
-        tokens = self._embedding_and_head.next_token(torch.cat([a.hidden for a in attempts if a.hidden is not None]))
-        embedded = self._embedding_and_head.embed(tokens).split(1, dim=1)
-        for attempt, token, after in zip(attempts, tokens.tolist(), embedded, strict=True):
-            if attempt.in_prompt:
-                attempt.first_token_s = self._now_s()
-            attempt.tokens.append(token)
-            if attempt.done:
-                self._end(attempt)
-            else:
-                self._first_hop(attempt, after)
+    def _token(self, attempt: Attempt) -> None:
+        """Report an attempt's newest token, and end the attempt after the last one."""
+        self._jobs[attempt.job].on_token(len(attempt.tokens), attempt.tokens[-1])
+        if attempt.done:
+            self._end(attempt)
 
     def _end(self, attempt: Attempt) -> None:
-        record = self.records[attempt.job]
-        record.start_s, record.first_token_s, record.end_s = attempt.start_s, attempt.first_token_s, self._now_s()
+        record = self._jobs[attempt.job].record
+        record.start_s, record.first_token_s, record.end_s = attempt.start_s, attempt.first_token_s, self.now_s()
         record.tokens, record.chain, record.parts = attempt.tokens, attempt.chain, attempt.parts
         self._release(attempt)
         self._finish(attempt.job, "served", "")
         self._start_jobs()
 
     def _release(self, attempt: Attempt) -> None:
-        """Free an attempt's cache slots at the servers and at the admission.
-
-        Only the servers that it has reached hold some.
-        """
-        del self._attempts[attempt.number]
-        for hop in attempt.path[: attempt.opened_hops]:
-            if hop.server not in self.lost:
-                self._outbox[hop.server].append(Message(Kind.CLOSE, attempt.number))
+        """Free an attempt's cache slots at the servers and at the admission."""
+        self._steps.end(attempt)
         self._admission.leave(attempt.job)
 
     def _finish(self, job: int, status: Status, reason: str) -> None:
-        record = self.records[job]
-        record.status, record.reason = status, reason
-        self._unfinished -= 1
-        self._on_job_end()
+        ended = self._jobs.pop(job)
+        ended.record.status, ended.record.reason = status, reason
+        ended.on_end(job)
 
     def _give_up(self, attempt: Attempt, reason: str, retry: bool) -> None:
         """End an attempt.
@@ -275,23 +241,18 @@ class Orchestrator:
         """
         if server in self.lost:
             return
-        self.lost[server] = reason
+        self._links.lose(server, reason)
         self._reactor.forget(server)
-        self._connections[server].close()
         hopeless = self._admission.lose_server(server)
         for attempt in [a for a in self._attempts.values() if any(hop.server == server for hop in a.path)]:
-            self._give_up(attempt, f"server {server} was lost: {reason}", retry=self._reroute)
+            retry = self._reroute and not attempt.is_cancelled
+            self._give_up(attempt, f"server {server} was lost: {reason}", retry)
         for job in hopeless:
-            self._finish(job, "failed", f"no path is left ({self._losses()})")
+            self._finish(job, "failed", f"no path is left ({self._links.losses()})")
         self._start_jobs()
-
-    def _losses(self) -> str:
-        return "; ".join(f"server {server} was lost: {reason}" for server, reason in self.lost.items())
 
     def _check_timeouts(self) -> None:
         """Give up servers that owe answers and are silent for too long."""
-        now_s = self._now_s()
-        for server, owed in self._owed.items():
-            if server not in self.lost and owed > 0 and now_s - self._heard_s[server] > self._timeout_s:
-                self._lose(server, f"no answer for {self._timeout_s:g} s")
-        self._call_at(now_s + self._timeout_s / 10, self._check_timeouts)
+        for server in self._links.silent(self.now_s() - self._timeout_s):
+            self._lose(server, f"no answer for {self._timeout_s:g} s")
+        self._reactor.call_at(self.now_s() + self._timeout_s / 10, self._check_timeouts)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from serving.orchestrator.inbox import Inbox
 from serving.transport import Connection, ConnectionClosedError
 
 LONGEST_WAIT_S = 0.5
@@ -30,7 +31,16 @@ class Reactor:
         self._open = set(connections)
         self._deadlines: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self.now_s = time.perf_counter
+        self._inbox: Inbox | None = None
+        self.begin_s = time.perf_counter()
+
+    def restart(self) -> None:
+        """Count time from now on."""
+        self.begin_s = time.perf_counter()
+
+    def now_s(self) -> float:
+        """Return the seconds since the beginning; any thread may ask."""
+        return time.perf_counter() - self.begin_s
 
     def call_at(self, when_s: float, callback: Callable[[], None]) -> None:
         """Schedule a callback for a time of `now_s`.
@@ -42,6 +52,10 @@ class Reactor:
     def forget(self, j: int) -> None:
         """Stop waiting for connection j, which is gone."""
         self._open.discard(j)
+
+    def listen(self, inbox: Inbox) -> None:
+        """Make calls that other threads put into an inbox, beside all else."""
+        self._inbox = inbox
 
     def run_until(self, done: Callable[[], bool]) -> None:
         """Run turns until `done()` is true."""
@@ -63,13 +77,16 @@ class Reactor:
         unsent = [descriptor for descriptor, j in descriptors.items() if self._connections[j].unsent]
         busy = [j for j in self._open if self._connections[j].busy]
         limit_s = 0.0 if busy else self._until_next_s()
-        readable, writable, _ = select.select(list(descriptors), unsent, [], limit_s)
+        calls = [] if self._inbox is None else [self._inbox.readable]
+        readable, writable, _ = select.select([*descriptors, *calls], unsent, [], limit_s)
         for descriptor in writable:
             with suppress(ConnectionClosedError):  # the next `receive` raises it
                 self._connections[descriptors[descriptor]].flush()
-        for j in busy + [descriptors[descriptor] for descriptor in readable]:
+        for j in busy + [descriptors[descriptor] for descriptor in readable if descriptor in descriptors]:
             if j in self._open:
                 self._readable(j)
+        if self._inbox is not None and self._inbox.readable in readable:
+            self._inbox.make_calls()
 
     def _until_next_s(self) -> float:
         if not self._deadlines:

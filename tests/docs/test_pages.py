@@ -13,7 +13,7 @@ READ = ("README.md", *(f"docs/{name}.md" for name in ("getting_started", "reprod
 READ += tuple(f"docs/{name}.md" for name in ("statistics", "metrics", "figures", "clusters", "own_data", "paper"))
 READ += tuple(f"docs/{name}.md" for name in ("real_runs", "planning", "library", "schemes", "model", "interference"))
 READ += tuple(f"docs/{name}.md" for name in ("optimality", "links", "published_systems", "helix", "exports"))
-READ += tuple(f"docs/{name}.md" for name in ("endpoints", "petals", "engines"))
+READ += tuple(f"docs/{name}.md" for name in ("endpoints", "petals", "engines", "http"))
 ELSEWHERE = {"run by: make validate": pytest.mark.slow, "run by: make launchers": pytest.mark.launchers}
 TARGET = re.compile(r"^ *make (\w+)|`make (\w+)", flags=re.MULTILINE)
 

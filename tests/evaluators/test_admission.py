@@ -215,3 +215,53 @@ def test_chains_need_a_policy():
     composition = chains_of(np.random.default_rng(405))
     with pytest.raises(InputError, match=r"^rule = None: "):
         RequestAdmission(composition, poisson_jobs(np.random.default_rng(405), 1, 1.0))
+
+
+def test_withdrawn_jobs_never_start_and_the_others_all_do():
+    """Check queues of which every second job is withdrawn."""
+    withdrawn_count = 0
+    for layout, jobs in crowded_systems(407):
+        admission = RequestAdmission(layout, jobs)
+        for job in range(len(jobs)):
+            admission.arrive(job)
+        present = [start.job for start in admission.starts(0.0)]
+        gone = [job for job in range(len(jobs)) if job not in present][::2]
+        for job in gone:
+            admission.withdraw(job)
+        served, now_s = [], 0.0
+        while present or admission.next_look_s < np.inf:
+            now_s = max(now_s + 1.0, admission.next_look_s if not present else 0.0)
+            if present:
+                served.append(present.pop(0))
+                admission.leave(served[-1])
+            present += [start.job for start in admission.starts(now_s)]
+        assert sorted(served + gone) == list(range(len(jobs)))
+        withdrawn_count += len(gone)
+    assert withdrawn_count > 100
+
+
+@pytest.mark.parametrize("name", ["random_free", "jffc"])
+def test_numbers_that_are_used_again_change_no_decision(name):
+    """Compare 300 numbers for 300 jobs with twelve that are renewed."""
+    rng = np.random.default_rng(408)
+    chains = chains_of(rng).under(POLICIES[name])
+    jobs, few = poisson_jobs(rng, 300, 1.0), poisson_jobs(rng, 12, 1.0)
+    fresh, renewed = RequestAdmission(chains, jobs), RequestAdmission(chains, few)
+    free, number_of, present, differs = list(range(12)), {}, [], 0
+    for job in range(300):
+        number_of[job] = free.pop(0)
+        renewed.renew(number_of[job], float(jobs.uniform[job]))
+        fresh.arrive(job)
+        renewed.arrive(number_of[job])
+        decided, again = fresh.starts(float(job)), renewed.starts(float(job))
+        assert [(number_of[start.job], start.chain) for start in decided] == [
+            (start.job, start.chain) for start in again
+        ]
+        differs += any(start.job != number_of[start.job] for start in decided)
+        present += [start.job for start in decided]
+        if len(number_of) == 12:
+            gone = present.pop(int(rng.integers(len(present))))
+            fresh.leave(gone)
+            renewed.leave(number_of[gone])
+            free.append(number_of.pop(gone))
+    assert differs > 100

@@ -109,8 +109,7 @@ def test_every_chunk_has_the_delay_of_a_prompt_of_its_length():
     delays = Asked(np.array([[2e-3, 1e-4, 1e-3], [1e-3, 1e-4, 1e-3], [1.0, 1.0, 1.0]]))
     object.__setattr__(delays, "visits", [])
     with small_run.started("local", small_run.specs(batching="mixed", budget_tokens=4)[:2]) as servers:
-        orchestrator = small_run.orchestrator(servers.connections, prefill_chunk_tokens=5)
-        orchestrator._delays = delays
+        orchestrator = small_run.orchestrator(servers.connections, prefill_chunk_tokens=5, delays=delays)
         (record,) = orchestrator.run(np.zeros(1), [request_of(6, output_tokens=2)], lambda: None)
     sent, returned = delays.visits[::2], delays.visits[1::2]
     # The first server gets 5 tokens and answers 4. It has the fifth, so only the sixth is new to it.

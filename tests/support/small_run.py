@@ -73,11 +73,18 @@ def requests(count, output_tokens, seed=0):
     return random_prompts(LLAMA.vocabulary_size, lengths, rng)
 
 
-def orchestrator(connections, timeout_s=30.0, dispatch=JFFC, **settings):
-    """Return an orchestrator of the chains over these servers."""
+NO_DELAYS = Delays(np.zeros((3, 3)))
+
+
+def admission_of(connections, dispatch=JFFC, most=1000):
+    """Return the admission of jobs to the chains over these servers."""
     layout = composition(len(connections) - 1).under(dispatch)
-    jobs = Jobs(*np.zeros((1, 1000)), np.ones(1000), np.ones((1, 2)), np.zeros(1000))
-    admission, delays = RequestAdmission(layout, jobs), Delays(np.zeros((3, 3)))
+    return RequestAdmission(layout, Jobs(np.zeros(most), np.ones(most), np.ones((1, 2)), np.zeros(most)))
+
+
+def orchestrator(connections, timeout_s=30.0, dispatch=JFFC, delays=NO_DELAYS, admission=None, **settings):
+    """Return an orchestrator of the chains over these servers."""
+    admission = admission or admission_of(connections, dispatch)
     return Orchestrator(admission, dict(enumerate(connections)), ENDS, delays, timeout_s, **settings)
 
 
