@@ -2,7 +2,8 @@
 
 `slow` is the full form of a claim that a smaller form checks by default: `make validate`. `launchers` needs Ray,
 submitit and, where it is there, SLURM: `make launchers`. `browser` needs Chromium: `make browser`. `engines` starts
-llama.cpp: `make engines`. `vllm` and `petals` need these engines in environments of their own: `make vllm`, `make petals`.
+llama.cpp: `make engines`. `vllm` and `petals` need these engines in environments of their own: `make vllm`,
+`make petals`.
 """
 
 import signal

@@ -5,10 +5,10 @@ import pytest
 pytest.importorskip("aiohttp", reason='needs the extra engines: pip install -e ".[engines]"')
 
 from hydra.utils import instantiate
-from serving.engines.llamacpp.settings import LlamaCpp
 
 from evaluators.points.case import Draw
 from serving.engines.llamacpp import fleet
+from serving.engines.llamacpp.settings import LlamaCpp
 from tests.support.project import case_of
 
 pytestmark = pytest.mark.engines
