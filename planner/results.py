@@ -37,7 +37,7 @@ class Prediction:
     chain_utilisation: NDArray[np.float64]  # (K,) mean share of a chain's capacity in use; empty for routed schemes
     server_utilisation: NDArray[np.float64]  # (J,) mean share of a server's cache slots in use; empty as above
     quantile_half_widths_s: dict[float, float] = field(default_factory=dict)  # of `quantiles_s`; 0 where exact
-    saturation_rate_per_s: float | None = None  # ν', about the largest rate if servers compute one step at a time
+    saturation_rate_per_s: float | None = None  # ν', about the largest rate if requests slow each other
 
     @property
     def load(self) -> float | None:
@@ -46,7 +46,7 @@ class Prediction:
 
     @property
     def load_of_saturation(self) -> float | None:
-        """Return λ/ν', the load of servers that compute one step at a time."""
+        """Return λ/ν', the load of servers whose requests slow each other."""
         return None if self.saturation_rate_per_s is None else self.rate_per_s / self.saturation_rate_per_s
 
 

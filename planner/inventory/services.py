@@ -35,6 +35,13 @@ class NamedService:
         """Return whether no request slows another, so that the theory holds."""
         return self.model == INDEPENDENT
 
+    @property
+    def manner(self) -> str:
+        """Return in words how servers compute where requests slow each other."""
+        return (
+            "compute all requests of a chain together" if self.model.loop == "rounds" else "compute one step at a time"
+        )
+
 
 def service_of(top: Entry) -> NamedService:
     """Return the service model that a file names under `service`, equation (2) by default.

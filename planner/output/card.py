@@ -114,10 +114,10 @@ def _load(plan: Plan) -> str:
         words = f"{most}; at {rate_per_s} requests/s the load is {percent(load)}, and {percent(1 - load)} is spare."
     else:
         words = f"{most} even if requests do not slow each other; {rate_per_s} requests/s is {percent(load)} of that."
-    return words + _saturation(prediction)
+    return words + _saturation(prediction, plan.inventory.service)
 
 
-def _saturation(prediction: Prediction) -> str:
+def _saturation(prediction: Prediction, service: NamedService) -> str:
     """Return a sentence on the largest rate where requests slow each other.
 
     It is empty where that rate is unknown.
@@ -127,7 +127,7 @@ def _saturation(prediction: Prediction) -> str:
         return ""
     largest = f"about {digits(prediction.saturation_rate_per_s)} requests/s"
     rate = f"{digits(prediction.rate_per_s)} requests/s"
-    return f" If servers compute one step at a time, the largest rate is {largest}; {rate} is {percent(load)} of that."
+    return f" If servers {service.manner}, the largest rate is {largest}; {rate} is {percent(load)} of that."
 
 
 def _subject(plan: Plan) -> str:

@@ -144,9 +144,10 @@ def _of_interference(plan: Plan) -> Iterator[str]:
     prediction, load = plan.prediction, plan.prediction.load_of_saturation
     if load is None or load <= SLOWED:
         return
-    largest = f"about {prediction.saturation_rate_per_s:.3g} requests/s of servers that compute one step at a time"
+    service = plan.inventory.service
+    largest = f"about {prediction.saturation_rate_per_s:.3g} requests/s of servers that {service.manner}"
     share = f"{prediction.rate_per_s:.3g} requests/s is {load:.0%} of the {largest}"
-    if plan.inventory.service.is_independent:
+    if service.is_independent:
         yield (
             f"the predictions assume that requests do not slow each other; {share}, and from half of that on the "
             "predicted times are too short"

@@ -336,6 +336,15 @@ def test_plans_above_half_of_the_largest_rate_of_step_queues_are_a_warning(folde
     assert ("requests do not slow each other" in sentence) == (service == "independent")
 
 
+def test_lockstep_is_named_beside_its_largest_rate(folder):
+    alone = CONTENT["servers"][:1]
+    best = plan(read(folder, service="lockstep", servers=alone, workload=CONTENT["workload"] | {"rate_per_s": 0.3}))
+    words = " ".join(plan_card(study(best), "", best).split())
+    largest = f"about {digits(best.prediction.saturation_rate_per_s)} requests/s"
+    assert f"If servers compute all requests of a chain together, the largest rate is {largest}" in words
+    assert best.prediction.saturation_rate_per_s > 0.3
+
+
 def test_busy_prompts_are_a_warning_only_under_the_independent_model(folder):
     boxes = [server | {"prefill_tflops": 0.2} for server in CONTENT["servers"][1:]]
     best = plan(read(folder, servers=boxes, workload={"trace": "trace.csv", "rate_per_s": 0.2}))
