@@ -10,7 +10,6 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ import pytest
 from algorithms.dispatch.least_work import least_work_dispatch
 from system import InputError
 from system.limits import TOKENS
+from tests.serving.left import processes_with, until
 from tests.support.project import NEEDS_RUNTIME, ROOT, case_of
 from tests.support.small_models import one_thread  # noqa: F401
 
@@ -32,26 +32,6 @@ from serving.transport.zeromq_port import ZeromqPort  # noqa: E402
 from tests.support import small_run  # noqa: E402
 
 ENDS_S = 20.0  # a process that has not ended by then never ends
-
-
-def processes_named(marker):
-    """Return the numbers of the processes whose command line has the marker."""
-    numbers = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if marker.encode() in path.read_bytes():
-                numbers.append(int(path.parent.name))
-        except OSError:  # the process has just ended
-            continue
-    return numbers
-
-
-def until(condition, limit_s=20.0):
-    """Wait for a condition and return whether it holds."""
-    deadline_s = time.monotonic() + limit_s
-    while not condition() and time.monotonic() < deadline_s:
-        time.sleep(0.02)
-    return condition()
 
 
 def assert_tokens(records, requests):
@@ -195,7 +175,7 @@ def test_no_process_is_left_if_one_server_cannot_serve():
     specs[1] = replace(specs[1], weights="nowhere/at_all")
     with pytest.raises(InputError, match="nowhere/at_all"), small_run.started("pipe", specs[:2]):
         raise AssertionError
-    assert not processes_named(marker)
+    assert not processes_with(marker)
 
 
 def test_no_process_is_left_if_one_cannot_be_started(monkeypatch):
@@ -209,7 +189,7 @@ def test_no_process_is_left_if_one_cannot_be_started(monkeypatch):
     monkeypatch.setattr(fleet, "_start_process", failing)
     with pytest.raises(OSError, match="no more processes"):
         fleet.pipe(small_run.specs(marker))
-    assert not processes_named(marker)
+    assert not processes_with(marker)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
@@ -221,13 +201,13 @@ def test_no_server_outlives_its_orchestrator(number):
     ) as process:
         try:
             assert process.stdout.readline() == "serving\n"
-            assert len(processes_named(marker)) == 3  # the orchestrator itself has the marker, too
+            assert len(processes_with(marker)) == 3  # the orchestrator itself has the marker, too
             os.killpg(process.pid, number)
             _, errors = process.communicate(timeout=20)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-    assert until(lambda: not processes_named(marker))
+    assert until(lambda: not processes_with(marker))
     assert process.returncode == -number
     assert errors.count("KeyboardInterrupt") == (number == signal.SIGINT)  # servers print none
 

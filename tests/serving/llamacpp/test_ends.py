@@ -10,9 +10,9 @@ import pytest
 
 from serving.engines.llamacpp.fleet import start
 from serving.engines.processes import Children
+from tests.serving.left import processes_with, until
 from tests.serving.llamacpp.fakes import LLAMA_SERVER, RPC_SERVER, fakes  # noqa: F401
 from tests.serving.llamacpp.layouts import layout_of, model_file, needs_gguf  # noqa: F401
-from tests.serving.llamacpp.left import processes_with, until
 from tests.support.project import ROOT
 
 pytestmark = needs_gguf

@@ -11,10 +11,10 @@ from serving.engines.llamacpp.fleet import LlamaCpp, start
 from serving.engines.llamacpp.gguf_model import write_random_model
 from serving.engines.processes import Children, listening_socket
 from system import InputError
+from tests.serving.left import processes_with, until
 from tests.serving.llamacpp.completions import complete
 from tests.serving.llamacpp.fakes import HEALTHY, LLAMA_SERVER, LOADING, RPC_SERVER, fakes  # noqa: F401
 from tests.serving.llamacpp.layouts import SMALL, layout_of, model_file, needs_gguf, needs_llamacpp  # noqa: F401
-from tests.serving.llamacpp.left import processes_with, until
 
 pytestmark = needs_gguf
 TWO = layout_of((3, 13), (9, 1, 6))
