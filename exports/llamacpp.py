@@ -20,6 +20,8 @@ MOST_SERVERS = 15  # numbers that `--tensor-split` takes
 EXACT_PLACEMENT = ("-ngl", "999", "--fit", "off")
 NO_MEMORY_OF_PROMPTS = ("--no-cache-prompt", "--cache-ram", "0", "--slot-prompt-similarity", "0")
 ALONE = ("--offline", "--no-ui")
+# A step is then one batch of all busy slots; otherwise busy slots that are not neighbours split it.
+ONE_BATCH = ("--kv-unified",)
 
 
 def rpc_server_command(

@@ -1,7 +1,7 @@
 """Start commands for llama.cpp: RPC servers and a llama-server for each chain that has servers of its own."""
 
 from exports.chains import Export, hop_words, shared_names
-from exports.llamacpp import MOST_SERVERS, RPC_PROTOCOL, TESTED_BUILD, host_command, rpc_server_command
+from exports.llamacpp import MOST_SERVERS, ONE_BATCH, RPC_PROTOCOL, TESTED_BUILD, host_command, rpc_server_command
 from exports.scripts import Description, address, address_lines, comment, optional, required, script
 from system import Composition
 from system.words import counted, listed
@@ -88,7 +88,7 @@ def _chain(composition: Composition, k: int, description: Description, rpc_port:
         port=port + k,
     )
     where = comment(f"{heading}, its llama-server, for {counted(chain.capacity, 'request')} at once")
-    return "".join(lines) + where + _line([*host, *CACHES.get(description.cache, [])])
+    return "".join(lines) + where + _line([*host, *ONE_BATCH, *CACHES.get(description.cache, [])])
 
 
 def _line(command: list[str]) -> str:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from exports.llamacpp import ONE_BATCH
 from system.checks import require, require_count, require_one_of, require_path, require_positive
 from system.limits import THREADS
 
 Emulate = Literal["nothing", "rtt"]
 
-# Options under which a step is one batch of all busy slots, whatever their numbers, and a batch of a new shape costs no
-# round trips. With flash attention it costs three for each block (b10434).
-LOCKSTEP = ("--kv-unified", "--flash-attn", "off")
+# With flash attention, a batch of a new shape costs three round trips for each block (b10434).
+LOCKSTEP = (*ONE_BATCH, "--flash-attn", "off")
 
 
 @dataclass(frozen=True, kw_only=True)
