@@ -39,11 +39,11 @@ class InterferenceResponse:
 
     @property
     def mean_first_token_s(self) -> float:
-        """Return the mean time from arrival to the first output token."""
+        """Return the mean time from arrival to first token."""
         return self.mean_waiting_s + self._first_token_s
 
     def response_quantiles_s(self, quantiles: Sequence[float]) -> Mapping[float, float]:
-        """Return the response times that are known at the quantiles: none."""
+        """Return the known quantiles of response times: none."""
         return {}
 
 

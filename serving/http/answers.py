@@ -65,6 +65,6 @@ def event_of(body: dict[str, Any]) -> bytes:
 
 
 def listed_model(model: Model, created: int) -> dict[str, Any]:
-    """Return the entry of a model in the list of models."""
+    """Return a model's entry in the list of models."""
     owner = {"object": "model", "created": created, "owned_by": "server-chains"}
     return {"id": model.name, **owner, "max_model_len": model.most_tokens}

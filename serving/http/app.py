@@ -49,7 +49,7 @@ class Api:
         return web.json_response({"object": "list", "data": [self._listed()]})
 
     async def model(self, request: web.Request) -> web.Response:
-        """Answer with the served model if it has the asked name."""
+        """Answer with the model if it has the asked name."""
         require_model(request.match_info["name"], self._front.model)
         return web.json_response(self._listed())
 

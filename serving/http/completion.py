@@ -39,7 +39,7 @@ class Model:
 
     @property
     def most_tokens(self) -> int:
-        """Return the largest number of tokens of prompt and answer together."""
+        """Return the most tokens of prompt and answer together."""
         return self.cache_tokens + 1
 
 

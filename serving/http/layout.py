@@ -52,7 +52,7 @@ def _precision(name: str) -> tuple[str, DtypeName]:
 
 
 def dispatch_named(name: str) -> Dispatch:
-    """Return the policy of a file in `conf/dispatch`, read without Hydra."""
+    """Return a policy of `conf/dispatch`, read without Hydra."""
     require_known("dispatch", name, (path.stem for path in DISPATCH.glob("*.yaml")))
     policy = _made(settings_in(DISPATCH, name))
     assert isinstance(policy, Dispatch)

@@ -5,7 +5,7 @@ BYTES = 256
 
 
 def tokens_of(text: str) -> list[int]:
-    """Return a token for each byte of a text in UTF-8."""
+    """Return a token for each byte in UTF-8."""
     return list(text.encode())
 
 

@@ -63,7 +63,7 @@ class ServerLinks:
         return [server for server in self.remaining if self._owed[server] > 0 and self._heard_s[server] < since_s]
 
     def lose(self, server: int, reason: str) -> None:
-        """Close the connection to a server and use it no more."""
+        """Close a server's connection and use it no more."""
         self.lost[server] = reason
         self.connections[server].close()
 

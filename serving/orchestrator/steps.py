@@ -48,7 +48,7 @@ class Steps:
         self._after_half_trip(attempt, attempt.step_tokens, self._next_hop)
 
     def complete_tokens(self, on_token: Callable[[Attempt], None]) -> None:
-        """Compute the tokens of all attempts that passed their last server.
+        """Compute tokens of attempts that passed their last server.
 
         `on_token` is called at each. Attempts that are not done go on with their tokens.
         """

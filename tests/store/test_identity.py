@@ -88,7 +88,7 @@ def test_a_dispatch_policy_is_part_of_only_the_points_that_use_it():
     jffc, sed = reached_by("dispatch=jffc"), reached_by("dispatch=sed")
     assert "algorithms.dispatch.sed" in sed - jffc
     assert {"evaluators.simulation.jobs_loop", "system.composition", "evaluators.points.case"} <= jffc
-    assert "evaluators.queueing.markov" not in jffc
+    assert "evaluators.queueing.theorem4" not in jffc
 
 
 def test_a_service_model_is_part_of_only_the_points_that_use_it():

@@ -95,7 +95,7 @@ class LockstepChains:
         )
 
     def _starts(self, probability: Floats, by_chain: Floats, served_per_s: Floats) -> tuple[float, Floats]:
-        """Return mean times from start to first token, and fixed times.
+        """Return mean times to the first token, and fixed times.
 
         The first is over all jobs, the second (K,) by chain. `by_chain` are the shares of jobs that wait before they
         run on each chain; these start at the end of a round.

@@ -70,7 +70,7 @@ class Rounds:
 
     @cached_property
     def begin_s(self) -> Floats:
-        """Return (c,) the mean waits for the end of a round.
+        """Return (c,) mean waits for the end of a round.
 
         They are by the busy slots with the job's own.
         """

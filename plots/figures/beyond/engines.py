@@ -75,7 +75,7 @@ def relative_errors(rows: pd.DataFrame, labels: Labels) -> pd.DataFrame:
 
 
 def times_of(rows: pd.DataFrame, labels: Labels) -> pd.DataFrame:
-    """Return the means and P95 of response times, with their kinds."""
+    """Return means and P95 of response times, with kinds."""
     is_mean = rows["metric"] == "response_mean_s"
     is_tail = (rows["metric"] == "response_quantile_s") & (rows["at"] == P95)
     known = rows[is_mean | is_tail]
@@ -118,7 +118,7 @@ def _relative(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
 
 
 def _predictions(wide: pd.DataFrame, axes: Sequence[str]) -> list[str]:
-    """Return the kinds that predict, in the order of the rows."""
+    """Return the kinds that predict, in order of rows."""
     return [str(kind) for kind in wide if kind not in (*axes, *KEYS, MEASURED)]
 
 

@@ -36,7 +36,7 @@ class Build(NamedTuple):
 
     @property
     def is_tested(self) -> bool:
-        """Return whether the tests of this project run with this build."""
+        """Return whether this project's tests run with this build."""
         return self.number == TESTED_BUILD or self.commit.startswith(TESTED_COMMIT)
 
     def __str__(self) -> str:

@@ -37,7 +37,7 @@ class Comparison:
 
     @property
     def reserved_tokens(self) -> int:
-        """Return the tokens that each job reserves, those of the longest."""
+        """Return the tokens that each job reserves."""
         return self.prompt_tokens[1] + self.output_tokens[1]
 
     def spans(self) -> list[Span]:
