@@ -22,15 +22,9 @@ class Export:
         return self.engine.lower().replace(".", "")
 
 
-def shared_servers(composition: Composition) -> set[int]:
-    """Return the servers that are on more than one chain."""
-    servers, chains = np.unique(composition.hop_server, return_counts=True)
-    return set(servers[chains > 1].tolist())
-
-
 def own_chains(composition: Composition) -> list[int]:
     """Return the chains that share no server with another chain."""
-    shared = np.isin(composition.hop_server, list(shared_servers(composition)))
+    shared = np.isin(composition.hop_server, list(composition.shared_servers))
     return np.flatnonzero(~np.logical_or.reduceat(shared, composition.hop_start[:-1])).tolist()
 
 
@@ -48,5 +42,5 @@ def hop_words(composition: Composition, k: int) -> list[str]:
 
 def shared_names(composition: Composition, k: int) -> list[str]:
     """Return the names of the servers of chain k that other chains use, too."""
-    shared = shared_servers(composition)
-    return [composition.system.servers.name(j) for j in composition.chain(k).servers if j in shared]
+    servers = composition.chain(k).servers
+    return [composition.system.servers.name(j) for j in servers if j in composition.shared_servers]

@@ -13,6 +13,7 @@ TESTED_BUILD = 10434  # of llama.cpp; options and log lines of other builds may 
 RPC_PROTOCOL = 5  # of that build; both ends of a connection must have the same one
 SLOT_TOKENS = 256  # the context of a slot is a multiple of this
 MOST_SERVERS = 15  # numbers that `--tensor-split` takes
+MOST_SLOTS = 256  # of a llama-server
 
 # Options under which runs are comparable: the memory of the devices decides nothing, no prompt is remembered, and a
 # request takes the slot that is free the longest. Continuous batching and the warm-up before the first request are the

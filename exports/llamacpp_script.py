@@ -1,8 +1,16 @@
 """Start commands for llama.cpp: RPC servers and a llama-server for each chain that has servers of its own."""
 
 from exports.chains import Export, hop_words, shared_names
-from exports.llamacpp import MOST_SERVERS, ONE_BATCH, RPC_PROTOCOL, TESTED_BUILD, host_command, rpc_server_command
-from exports.scripts import Description, address, address_lines, comment, optional, required, script
+from exports.llamacpp import (
+    MOST_SERVERS,
+    MOST_SLOTS,
+    ONE_BATCH,
+    RPC_PROTOCOL,
+    TESTED_BUILD,
+    host_command,
+    rpc_server_command,
+)
+from exports.scripts import Description, address, address_lines, comment, optional, required, script, without_commands
 from system import Composition
 from system.words import counted, listed
 
@@ -29,7 +37,6 @@ FILES = {
     "float32": "F32",
 }
 CACHES = {"8 bit": ["-ctk", "q8_0", "-ctv", "q8_0", "-fa", "on"], "float32": ["-ctk", "f32", "-ctv", "f32"]}
-MOST_SLOTS = 256  # of a llama-server
 SHARED = "an RPC server serves one llama-server at a time, but chains share servers"
 TOO_LONG = f"a llama-server splits a model over at most {MOST_SERVERS} servers"
 TOO_WIDE = f"a llama-server serves at most {MOST_SLOTS} requests at once"
@@ -54,7 +61,7 @@ def llamacpp_export(
     ]
     why = "" if len(started) == len(composition) else _summary(reasons)
     if not started:
-        return Export(ENGINE, (), why, script([description.about, f"llama.cpp: no commands, as {why}."], [], commands))
+        return without_commands(ENGINE, why, description, commands)
     text = script(_notes(description), _variables(composition, started, description), commands)
     return Export(ENGINE, tuple(started), why, text)
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from exports.chains import Export
-from exports.scripts import Description, comment, optional, required, script, server_words
+from exports.scripts import Description, comment, optional, required, script, server_words, without_commands
 from system import Composition
 
 ENGINE = "PETALS"
@@ -45,7 +45,7 @@ def petals_export(composition: Composition, description: Description) -> Export:
     description.check(composition)
     refusal = _refusal(description)
     if refusal:
-        return Export(ENGINE, (), refusal, script([description.about, f"PETALS: no commands, as {refusal}."], [], []))
+        return without_commands(ENGINE, refusal, description)
     first, *others = np.flatnonzero(composition.placement.block_count > 0).tolist()
     variables = [
         required("MODEL", "name or folder of the model"),

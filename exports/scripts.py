@@ -7,6 +7,7 @@ stands in comments only.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from exports.chains import Export
 from system import Composition
 from system.checks import require, require_known
 from system.models.decoder import FAMILIES
@@ -47,6 +48,12 @@ def script(notes: Iterable[str], variables: Sequence[str], commands: Sequence[st
     """Return a script of comments, variables, and commands with comments above them."""
     comments = "".join(map(comment, notes))
     return "\n".join(["#!/bin/sh", comments + "".join(f"{line}\n" for line in variables), *commands])
+
+
+def without_commands(engine: str, reason: str, description: Description, commented: Sequence[str] = ()) -> Export:
+    """Return an export with comments instead of commands."""
+    note = f"{engine}: no commands, as {reason}."
+    return Export(engine, (), reason, script([description.about, note], [], commented))
 
 
 def required(variable: str, meaning: str) -> str:

@@ -1,7 +1,7 @@
 """Start commands for vLLM: one engine for each chain that has servers of its own."""
 
 from exports.chains import Export, hop_words, own_chains, shared_names
-from exports.scripts import Description, address, address_lines, comment, required, script
+from exports.scripts import Description, address, address_lines, comment, required, script, without_commands
 from system import Composition
 from system.words import listed
 
@@ -42,7 +42,7 @@ def vllm_export(composition: Composition, description: Description) -> Export:
     description.check(composition)
     refusal = _refusal(description)
     if refusal:
-        return Export(ENGINE, (), refusal, script([description.about, f"vLLM: no commands, as {refusal}."], [], []))
+        return without_commands(ENGINE, refusal, description)
     own = own_chains(composition)
     engines = [
         _engine(composition, k, description) if k in own else _no_engine(composition, k)
@@ -50,7 +50,7 @@ def vllm_export(composition: Composition, description: Description) -> Export:
     ]
     reason = "" if len(own) == len(composition) else "a worker belongs to one engine, but chains share servers"
     if not own:
-        return Export(ENGINE, (), reason, script([description.about, f"vLLM: no commands, as {reason}."], [], engines))
+        return without_commands(ENGINE, reason, description, engines)
     notes, variables = _notes(composition, description), _variables(composition, own, description)
     return Export(ENGINE, tuple(own), reason, script(notes, variables, engines))
 

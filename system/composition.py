@@ -137,6 +137,12 @@ class Composition:
         """Return whether jobs take time and slots for blocks that they do not run."""
         return bool((self.hop_charged != self.hop_blocks).any())
 
+    @cached_property
+    def shared_servers(self) -> frozenset[int]:
+        """Return the servers that one chain or several visit more than once."""
+        servers, visits = np.unique(self.hop_server, return_counts=True)
+        return frozenset(servers[visits > 1].tolist())
+
     @property
     def most_hops(self) -> int:
         """Return the number of hops of the longest chain."""

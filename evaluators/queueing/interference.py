@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.dispatch.jffc import is_jffc
-from evaluators.queueing.interference_response import InterferenceResponse
+from evaluators.queueing.interference_response import InterferenceResponse, require_below
 from evaluators.queueing.lockstep.response import LockstepChains
 from evaluators.queueing.shared_chains import SharedChains
 from evaluators.queueing.shared_flow import Flow, empty_scratch, full_chains, jffc_without_queue
 from system.checks import require_at_most
 from system.composition import Composition
-from system.errors import AccuracyError, InputError, NotApplicableError, UnstableError
+from system.errors import AccuracyError, InputError, NotApplicableError
 from system.layout import Layout
 from system.limits import SHARED_CHAINS
 from system.service.model import ServiceModel, StepRules
@@ -48,11 +48,7 @@ class StepQueues:
     def at_rate(self, rate_per_s: float) -> InterferenceResponse:
         """Return the mean times at an arrival rate; raise `UnstableError` unless λ < ν'."""
         largest_per_s = self.largest_rate_per_s
-        if rate_per_s >= largest_per_s:
-            raise UnstableError(
-                f"arrival_rate_per_s = {rate_per_s:g}: must be below {largest_per_s:g}/s, which is about the largest "
-                "rate of these chains where requests slow each other; lower the rate or add servers"
-            )
+        require_below(largest_per_s, rate_per_s, "where requests slow each other")
         lost, flow = self._without_waiting(rate_per_s)
         load, slots = rate_per_s / largest_per_s, int(self._chains.capacity.sum())
         excursion = load / (1 - load)  # mean number of waiting jobs while all chains are full

@@ -7,8 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.queueing.exact_response import ExponentialWaits, quantile, two_stage_tail
+from system.errors import UnstableError
 
 Floats = NDArray[np.float64]
+
+
+def require_below(largest_per_s: float, rate_per_s: float, where: str) -> None:
+    """Raise `UnstableError` unless λ < ν'; `where` describes the chains."""
+    if rate_per_s >= largest_per_s:
+        raise UnstableError(
+            f"arrival_rate_per_s = {rate_per_s:g}: must be below {largest_per_s:g}/s, which is about the largest "
+            f"rate of these chains {where}; lower the rate or add servers"
+        )
 
 
 @dataclass(frozen=True)

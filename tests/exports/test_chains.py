@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from exports.chains import hop_words, own_chains, shared_names, shared_servers
+from exports.chains import hop_words, own_chains, shared_names
 from tests.exports.compositions import composition, own, shared
 
 
@@ -19,7 +19,7 @@ def test_a_chain_has_servers_of_its_own_if_it_meets_no_other(chains):
     members = [set(chain.servers) for chain in chains.chains]
     others = [set().union(*members[:k], *members[k + 1 :]) for k in range(len(members))]
     assert own_chains(chains) == [k for k in range(len(members)) if not members[k] & others[k]]
-    assert shared_servers(chains) == set().union(*(members[k] & others[k] for k in range(len(members))))
+    assert chains.shared_servers == set().union(*(members[k] & others[k] for k in range(len(members))))
     for k in range(len(members)):
         names = {chains.system.servers.name(j) for j in members[k] & others[k]}
         assert set(shared_names(chains, k)) == names

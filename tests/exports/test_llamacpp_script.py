@@ -7,8 +7,8 @@ import urllib.request
 
 import pytest
 
-from exports.llamacpp import MOST_SERVERS, TESTED_BUILD
-from exports.llamacpp_script import MOST_SLOTS, llamacpp_export
+from exports.llamacpp import MOST_SERVERS, MOST_SLOTS, TESTED_BUILD
+from exports.llamacpp_script import llamacpp_export
 from system.models.decoder import Decoder
 from system.models.precisions import CACHES, WEIGHTS
 from tests.exports import parsers, shell

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from exports.chains import own_chains, shared_servers
+from exports.chains import own_chains
 from planner.choice.search import plan, plan_of_layout
 from planner.inventory.goals import LargestRate
 from planner.inventory.reading import read_inventory
@@ -230,7 +230,7 @@ def test_prompts_beyond_the_arithmetic_of_a_server_are_a_warning(studies):
     chain = composition.chain(0)
     rate = best.prediction.rate_per_s * best.prediction.chain_shares[0]
     expected = rate * chain.blocks[0] * system.servers.block_s[chain.servers[0], 1] * system.mean_job[1]
-    on_one_chain = chain.servers[0] not in shared_servers(composition)
+    on_one_chain = chain.servers[0] not in composition.shared_servers
     assert share[chain.servers[0]] == pytest.approx(expected) if on_one_chain else share[chain.servers[0]] > expected
     largest = study(plan(replace(best.inventory, goal=LargestRate(0.95, 60.0), rate_per_s=None)))
     assert any("prompts alone need" in warning for warning in largest.warnings)

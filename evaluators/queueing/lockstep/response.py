@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from algorithms.dispatch.jffc import JFFC
 from evaluators.queueing.exact_response import ExponentialWaits
-from evaluators.queueing.interference_response import LockstepResponse
+from evaluators.queueing.interference_response import LockstepResponse, require_below
 from evaluators.queueing.lockstep.rounds import Rounds, rounds_of
-from evaluators.queueing.lockstep.states import States, have_own_servers, states_of
+from evaluators.queueing.lockstep.states import States, states_of
 from system.composition import Composition
 from system.dispatch import Dispatch
-from system.errors import NotApplicableError, UnstableError
+from system.errors import NotApplicableError
 from system.service.model import ServiceModel
 from workloads.workload import Workload
 
@@ -35,7 +35,7 @@ class LockstepChains:
     """
 
     def __init__(self, chains: Composition, workload: Workload, service: ServiceModel) -> None:
-        if not have_own_servers(chains):
+        if chains.shared_servers:
             raise NotApplicableError(
                 "interference: chains that share a server wait for each other's batches in lockstep; use "
                 "allocation=reserved_only, or simulate this layout"
@@ -61,11 +61,7 @@ class LockstepChains:
     def at_rate(self, rate_per_s: float) -> LockstepResponse:
         """Return the times at an arrival rate; raise `UnstableError` unless λ < ν'."""
         largest_per_s = self.largest_rate_per_s
-        if rate_per_s >= largest_per_s:
-            raise UnstableError(
-                f"arrival_rate_per_s = {rate_per_s:g}: must be below {largest_per_s:g}/s, which is about the largest "
-                "rate of these chains in lockstep; lower the rate or add servers"
-            )
+        require_below(largest_per_s, rate_per_s, "in lockstep")
         states, leaving_per_s = self._states, [rounds.rate_per_s for rounds in self._rounds]
         probability = states.probabilities(rate_per_s, leaving_per_s)
         load, lost = rate_per_s / largest_per_s, float(probability[-1])

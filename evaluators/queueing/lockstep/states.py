@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +83,3 @@ def _choice(chains: Composition, rule: Dispatch, busy: Ints) -> int:
     idle = np.zeros(len(chains), np.int64)
     settings = rule.settings_for(chains)
     return rule.policy(busy, idle, 1, chains.capacity, chains.service_rate_per_s, settings, 0.0)
-
-
-def have_own_servers(chains: Composition) -> bool:
-    """Return whether no two chains share a server, and no chain visits one twice."""
-    return bool(all(one != other for one, other in pairwise(np.sort(chains.hop_server))))

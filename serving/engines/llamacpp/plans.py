@@ -1,22 +1,19 @@
 """What llama.cpp can serve of a layout: chains with servers of their own, reached over the hub."""
 
-from collections import Counter
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exports.llamacpp import MOST_SERVERS, SLOT_TOKENS, context_tokens
+from exports.llamacpp import MOST_SERVERS, MOST_SLOTS, SLOT_TOKENS, context_tokens
 from serving.engines.llamacpp.gguf_model import ModelFacts
 from system import InputError, NotApplicableError, ServedModel
-from system.composition import Chain
+from system.composition import Chain, Composition
 from system.layout import Layout
 from system.models.decoder import Decoder
 from system.models.presets import preset
 from system.system import System
-
-MOST_SLOTS = 256  # of a llama-server
 
 
 class Hop(NamedTuple):
@@ -48,10 +45,10 @@ def chain_plans(layout: Layout, emulates_rtt: bool) -> list[ChainPlan]:
             f"forwarding = {system.forwarding}: a llama-server exchanges activations with each RPC server itself; use "
             "forwarding=hub"
         )
-    chains = layout.composition().chains
-    _require_own_servers(chains, system)
+    composition = layout.composition()
+    _require_own_servers(composition)
     rtt_s = _rtt_s(system) if emulates_rtt else np.zeros(len(system.servers))
-    return [_chain_plan(k, chain, system, rtt_s) for k, chain in enumerate(chains)]
+    return [_chain_plan(k, chain, system, rtt_s) for k, chain in enumerate(composition.chains)]
 
 
 def written_decoder(model: ServedModel) -> Decoder:
@@ -92,13 +89,13 @@ def _chain_plan(k: int, chain: Chain, system: System, rtt_s: NDArray[np.float64]
     return ChainPlan(f"chain {k}", hops, chain.capacity)
 
 
-def _require_own_servers(chains: list[Chain], system: System) -> None:
+def _require_own_servers(chains: Composition) -> None:
     """Raise `NotApplicableError` if chains share a server."""
-    uses = Counter(j for chain in chains for j in chain.servers)
-    shared = [j for j, count in uses.items() if count > 1]
-    if shared:
+    first = next((j for j in chains.hop_server.tolist() if j in chains.shared_servers), None)
+    if first is not None:
+        uses = np.count_nonzero(chains.hop_server == first)
         raise NotApplicableError(
-            f"chains = {len(chains)}: {uses[shared[0]]} of them use {system.servers.name(shared[0])}, and an RPC "
+            f"chains = {len(chains)}: {uses} of them use {chains.system.servers.name(first)}, and an RPC "
             "server serves one llama-server at a time; use a scheme of chains with their own servers, such as "
             "allocation=reserved_only"
         )
