@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class StreamedRun(Run):
 
     def token_gaps_s(self, chosen: NDArray[np.bool_]) -> Floats:
         """Return the times between consecutive tokens of the chosen jobs."""
-        records = [record for record, is_chosen in zip(self.records, chosen, strict=True) if is_chosen]
+        records = compress(self.records, chosen)
         return np.concatenate([np.empty(0), *(np.diff(record.token_times_s) for record in records)])
 
 

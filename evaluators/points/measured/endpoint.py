@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -118,7 +119,7 @@ def throughput(run: StreamedRun, chosen: NDArray[np.bool_]) -> Iterator[Measurem
 
     The time is from the first sending to the last end of the reported jobs.
     """
-    records = [record for record, is_chosen in zip(run.records, chosen, strict=True) if is_chosen]
+    records = list(compress(run.records, chosen))
     span_s = max(record.end_s for record in records) - min(record.start_s for record in records)
     yield Measurement("served_per_s", len(records) / span_s)
     yield Measurement("output_tokens_per_s", sum(record.tokens for record in records) / span_s)

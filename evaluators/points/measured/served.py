@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluators.points.case import Draw, Measurement
 from evaluators.points.measured.reported import failed_jobs, reported_jobs
@@ -55,16 +57,16 @@ class RuntimeEvaluator(RunSettings, JobReport):
             *self.measurements(Answer(draw, times, jobs.of_jobs(chosen), run, reported.served_share)),
             *self.chosen_warm_up(first),
             *part_means(times),
-            *_hop_medians(run, chosen.tolist()),
+            *_hop_medians(run, chosen),
             *_faults(run, first),
             *utilisations(layout, run),
             *_token_steps(run),
         ]
 
 
-def _hop_medians(run: "ServedRun", chosen: list[bool]) -> list[Measurement]:
+def _hop_medians(run: "ServedRun", chosen: NDArray[np.bool_]) -> list[Measurement]:
     """Return the medians over jobs of a hop's overhead beyond the model."""
-    records = [record for record, is_chosen in zip(run.records, chosen, strict=True) if is_chosen]
+    records = list(compress(run.records, chosen))
     transport_s = np.array([record.parts.transport_s for record in records])
     overhead_s = transport_s + np.array([record.orchestrator_s for record in records])
     hops = np.array([record.parts.hops for record in records])

@@ -8,7 +8,7 @@ import pytest
 from hydra.utils import instantiate
 
 from evaluators.points.case import Draw
-from evaluators.points.theory import shares_of_time
+from evaluators.points.interference import shares_of_time
 from evaluators.queueing.interference import interference
 from evaluators.simulation.layout import simulate_layout
 from store.tables.notes import notes_on
