@@ -153,18 +153,30 @@ class EqualServers:
         nodes = self.network.draw(self.server_count, streams.cluster("network"))
         blocks = -(-model.block_count // self.server_count)
         memory_gb = blocks * (model.block_memory_gb + self.capacity * model.cache_memory_gb)
-        return Servers(
-            memory_gb=np.full(self.server_count, memory_gb),
-            block_s=np.tile(self.profile.block_coefficients_s(model), (self.server_count, 1)),
-            names=nodes.names,
-            batch_curves=(self.profile.batch_curve(model),) * self.server_count,
-            cost_per_hour=np.array(self.profile.cost_per_hour),
-            idle_w=np.array(self.profile.idle_w),
-            busy_w=np.array(self.profile.busy_w),
-            **link_times(nodes, model, self.prefill_overhead_s, self.token_overhead_s),
-            gpu_memory_gb=np.array(self.profile.memory_gb),
-            gpu_tflops=np.array(self.profile.prefill_tflops),
-        )
+        links = link_times(nodes, model, self.prefill_overhead_s, self.token_overhead_s)
+        return servers_of(self.profile, model, np.full(self.server_count, memory_gb), nodes.names, links)
+
+
+def servers_of(
+    profile: GpuProfile,
+    model: ServedModel,
+    memory_gb: NDArray[np.float64],
+    names: tuple[str, ...],
+    links: "LinkTimes",
+) -> Servers:
+    """Return J servers of one profile, each with its memory (J,), name and links."""
+    return Servers(
+        memory_gb=memory_gb,
+        block_s=np.tile(profile.block_coefficients_s(model), (memory_gb.size, 1)),
+        names=names,
+        batch_curves=(profile.batch_curve(model),) * memory_gb.size,
+        cost_per_hour=np.array(profile.cost_per_hour),
+        idle_w=np.array(profile.idle_w),
+        busy_w=np.array(profile.busy_w),
+        **links,
+        gpu_memory_gb=np.array(profile.memory_gb),
+        gpu_tflops=np.array(profile.prefill_tflops),
+    )
 
 
 def require_overheads(prefill_overhead_s: float, token_overhead_s: float) -> None:

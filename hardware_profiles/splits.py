@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware_profiles.clusters import link_times, require_overheads
+from hardware_profiles.clusters import link_times, require_overheads, servers_of
 from hardware_profiles.networks.draw import Network
 from hardware_profiles.profile import GpuProfile
 from system import InputError, RandomStreams, ServedModel, Servers
@@ -51,19 +51,9 @@ class SplitServers:
         """Return the servers, chain after chain; draws differ only in the network."""
         blocks = np.concatenate([_blocks(parts, model.block_count) for parts in self.splits])
         nodes = self.network.draw(blocks.size, streams.cluster("network"))
-        profile = self.profile
-        return Servers(
-            memory_gb=blocks * (model.block_memory_gb + self.capacity * model.cache_memory_gb),
-            block_s=np.tile(profile.block_coefficients_s(model), (blocks.size, 1)),
-            names=nodes.names,
-            batch_curves=(profile.batch_curve(model),) * blocks.size,
-            cost_per_hour=np.array(profile.cost_per_hour),
-            idle_w=np.array(profile.idle_w),
-            busy_w=np.array(profile.busy_w),
-            **link_times(nodes, model, self.prefill_overhead_s, self.token_overhead_s),
-            gpu_memory_gb=np.array(profile.memory_gb),
-            gpu_tflops=np.array(profile.prefill_tflops),
-        )
+        memory_gb = blocks * (model.block_memory_gb + self.capacity * model.cache_memory_gb)
+        links = link_times(nodes, model, self.prefill_overhead_s, self.token_overhead_s)
+        return servers_of(self.profile, model, memory_gb, nodes.names, links)
 
 
 def _blocks(parts: Sequence[float], block_count: int) -> NDArray[np.int64]:
