@@ -48,27 +48,19 @@ def dispatch(
     Each chain has an endpoint, and chains share no servers. Times count from the beginning of the run. A job's service
     time begins when it is admitted.
     """
-    return asyncio.run(_dispatch(layout, jobs, requests, endpoints, limits, losses, reroute))
 
+    async def run() -> DispatchedRun:
+        async with new_session() as session, measured_lag() as waking_s:
 
-async def _dispatch(
-    layout: Layout,
-    jobs: Jobs,
-    requests: Sequence[PlannedRequest],
-    endpoints: Sequence[Endpoint],
-    limits: RequestLimits,
-    losses: Losses,
-    reroute: bool,
-) -> DispatchedRun:
-    async with new_session() as session, measured_lag() as waking_s:
+            async def send(chain: int, request: PlannedRequest, record: StreamedJob) -> None:
+                await stream(session, endpoints[chain], *request, limits, record, dispatcher.now_s)
 
-        async def send(chain: int, request: PlannedRequest, record: StreamedJob) -> None:
-            await stream(session, endpoints[chain], *request, limits, record, dispatcher.now_s)
+            dispatcher = Dispatcher(layout, jobs, send, losses, reroute)
+            with tqdm(total=len(jobs), unit="job", disable=None, leave=False) as bar:
+                await dispatcher.run(requests, bar.update)
+        return dispatcher.finished_run(ClientLag(dispatcher.sending_s, np.array(waking_s)))
 
-        dispatcher = Dispatcher(layout, jobs, send, losses, reroute)
-        with tqdm(total=len(jobs), unit="job", disable=None, leave=False) as bar:
-            await dispatcher.run(requests, bar.update)
-    return dispatcher.finished_run(ClientLag(dispatcher.sending_s, np.array(waking_s)))
+    return asyncio.run(run())
 
 
 class Attempt(NamedTuple):

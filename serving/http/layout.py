@@ -16,6 +16,7 @@ from system.dispatch import Dispatch
 from system.service.model import ServiceModel
 
 DISPATCH = ROOT / "conf" / "dispatch"
+DTYPES: dict[str, DtypeName] = {"16 bit": "bfloat16", "float32": "float32"}  # by the precision of weights
 BY_PATH = ("hydra.utils.get_object", "hydra.utils.get_method")
 
 
@@ -37,18 +38,16 @@ def deployment_of(path: Path, dispatch: str) -> Deployment:
     inventory, layout = read_layout(path)
     system = inventory.system(inventory.rate_per_s or 1.0)
     composition = layout if isinstance(layout, Composition) else gca(system, layout)
-    name, dtype = _precision(system.model.name)
+    name, dtype = system.model.name.removesuffix(f"_{inventory.weights}"), _dtype(inventory.weights)
     system = replace(system, model=replace(system.model, name=name))
     return Deployment(replace(composition, system=system).under(policy), inventory.service.model, dtype)
 
 
-def _precision(name: str) -> tuple[str, DtypeName]:
-    """Return the name of a model without its precision, and the number format."""
-    for precision in ("nf4", "int8"):
-        if name.endswith(f"_{precision}"):
-            raise InputError(f"weights of model = {precision}: are not served here; use 16 bit or float32")
-    is_full = name.endswith("_float32")
-    return name.removesuffix("_float32"), "float32" if is_full else "bfloat16"
+def _dtype(weights: str) -> DtypeName:
+    """Return the number format in which weights of a precision are served."""
+    if weights not in DTYPES:
+        raise InputError(f"weights of model = {weights}: are not served here; use {' or '.join(DTYPES)}")
+    return DTYPES[weights]
 
 
 def dispatch_named(name: str) -> Dispatch:
