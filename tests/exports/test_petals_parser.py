@@ -4,8 +4,7 @@ import pytest
 
 from exports.petals import TESTED_VERSION, petals_export
 from tests.exports import shell
-from tests.exports.examples import exported_plans, small_plans
-from tests.exports.parsers import read_by
+from tests.exports.parsers import answer_of
 
 pytestmark = pytest.mark.petals
 
@@ -18,10 +17,7 @@ def options(command):
 @pytest.fixture(scope="module")
 def read():
     """Return all commands and PETALS' answer; two wrong commands come last."""
-    plans = [*exported_plans(), *small_plans()]
-    commands = {tuple(words): words for plan in plans for words in shell.words(petals_export(*plan).script)}
-    wrong = [["m", "--bogus", "1"], ["m", "--quant_type", "int3"]]
-    return list(commands.values()), read_by("petals", [*map(options, commands.values()), *wrong])
+    return answer_of("petals", petals_export, options, [["m", "--bogus", "1"], ["m", "--quant_type", "int3"]])
 
 
 def test_every_command_is_read_as_it_was_meant(read):

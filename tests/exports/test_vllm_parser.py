@@ -6,8 +6,7 @@ import pytest
 
 from exports.vllm import TESTED_VERSION, vllm_export
 from tests.exports import shell
-from tests.exports.examples import exported_plans, small_plans
-from tests.exports.parsers import read_by
+from tests.exports.parsers import answer_of
 
 pytestmark = pytest.mark.vllm
 
@@ -20,11 +19,7 @@ def options(command):
 @pytest.fixture(scope="module")
 def read():
     """Return all commands and vLLM's answer; two wrong commands come last."""
-    plans = [*exported_plans(), *small_plans()]
-    commands = {tuple(words): words for plan in plans for words in shell.words(vllm_export(*plan).script)}
-    wrong = [["m", "--bogus", "1"], ["m", "--kv-cache-dtype", "float32"]]
-    answer = read_by("vllm", [*map(options, commands.values()), *wrong])
-    return list(commands.values()), answer
+    return answer_of("vllm", vllm_export, options, [["m", "--bogus", "1"], ["m", "--kv-cache-dtype", "float32"]])
 
 
 def test_every_command_is_read_as_it_was_meant(read):

@@ -12,9 +12,9 @@ from evaluators.points.measured.endpoint import WAITING
 from evaluators.points.measured.reported import FailedJobsWarning
 from evaluators.points.metrics import metric_meanings
 from serving.engines.llamacpp import fleet
-from serving.engines.llamacpp.binaries import find_binaries
 from sweep.instantiate import evaluate
 from system import InputError, NotApplicableError
+from tests.serving.llamacpp.layouts import needs_llamacpp
 from tests.support.endpoints.chains import VOCABULARY, fake_llamacpp
 from tests.support.endpoints.fake import Fake
 from tests.support.project import case_of
@@ -83,24 +83,17 @@ def test_layouts_without_chains_are_refused():
         )
 
 
-def require_llamacpp():
-    try:
-        find_binaries(None, None)
-    except InputError as error:
-        pytest.skip(str(error))
-
-
+@needs_llamacpp
 def test_llama_cpp_itself_serves_every_job():
-    require_llamacpp()
     values = values_of(rows_of("evaluator=llamacpp", "evaluator.warm_up=0"))
     assert values["failed_jobs", None] == 0
     assert 0 < values["first_token_mean_s", None] < values["response_mean_s", None]
     assert values["chain_share", 1] + values["chain_share", 2] == pytest.approx(1)
 
 
+@needs_llamacpp
 @pytest.mark.slow
 def test_jobs_of_a_chain_whose_server_is_killed_begin_again_on_the_other(monkeypatch):
-    require_llamacpp()
     start = fleet.start
 
     @contextmanager
