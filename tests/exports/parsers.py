@@ -23,13 +23,12 @@ def free_port():
         return listening.getsockname()[1]
 
 
-def free_neighbours():
-    """Return a port that is free now together with the next one."""
+def free_neighbours(count):
+    """Return the first of so many ports in a row that are free now."""
     while True:
         port = free_port()
-        with socket.socket() as listening:
-            if listening.connect_ex(("127.0.0.1", port + 1)) != 0:
-                return port
+        if not any(listens(port + n) for n in range(count)):
+            return port
 
 
 @contextmanager

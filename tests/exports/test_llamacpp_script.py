@@ -4,6 +4,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 
 import pytest
 
@@ -13,6 +14,7 @@ from system.models.decoder import Decoder
 from system.models.precisions import CACHES, WEIGHTS
 from tests.exports import parsers, shell
 from tests.exports.compositions import composition, description, own, shared
+from tests.exports.examples import EXAMPLES, exported_plans
 
 PROGRAMS = ("ggml-rpc-server", "llama-server")
 
@@ -109,25 +111,47 @@ def test_the_parsers_refuse_what_is_wrong(llamacpp, program, wrong, message):
     assert message in llamacpp.refusal([program, *wrong, *command[1:]])
 
 
-def test_the_commands_start_a_chain_that_answers(llamacpp, tmp_path):
-    """Start two RPC servers and a llama-server by the lines of a script."""
+def tiny_model(file, block_count):
+    """Write a tiny model with so many blocks."""
     gguf_model = pytest.importorskip("serving.engines.llamacpp.gguf_model")
     pytest.importorskip("gguf")
     shape = {"hidden_size": 64, "head_count": 4, "kv_head_count": 2, "intermediate_size": 128}
-    decoder = Decoder("tiny", "llama", block_count=5, vocabulary_size=512, rope_theta=10000.0, **shape)
-    gguf_model.write_random_model(tmp_path / "tiny.gguf", decoder)
+    decoder = Decoder("tiny", "llama", block_count=block_count, vocabulary_size=512, rope_theta=10000.0, **shape)
+    gguf_model.write_random_model(file, decoder)
+
+
+def answers(llamacpp, chains, about, model):
+    """Start all commands of a script; return the answer of each llama-server."""
+    rpc_port = parsers.free_neighbours(len(chains.system.servers))
+    export = llamacpp_export(chains, about, rpc_port=rpc_port, port=parsers.free_neighbours(len(chains)))
+    known = {"RPC_SERVER": llamacpp.rpc_server, "LLAMA_SERVER": llamacpp.llama_server, "MODEL": str(model)}
+    known |= {name: "127.0.0.1" for name in shell.values(export.script) if name.startswith("ADDRESS_")}
+    hosts = []
+    with ExitStack() as running:
+        for line, words in zip(shell.command_lines(export.script), shell.words(export.script, **known), strict=True):
+            port, shown = int(shell.option(words, "--port")), [*shell.variables(export.script), f"exec {line}"]
+            running.enter_context(parsers.started(["sh", "-c", "\n".join(shown)], port, **known))
+            hosts += [port] if words[0] == llamacpp.llama_server else []
+        assert len(hosts) == len(export.chains)
+        return [completion(port, [300, 301, 302], tokens=5) for port in hosts]
+
+
+def test_the_commands_start_a_chain_that_answers(llamacpp, tmp_path):
+    """Start two RPC servers and a llama-server by the lines of a script."""
+    tiny_model(tmp_path / "tiny.gguf", 5)
     chains = composition([(0, 2), (2, 5)], [((0, 1), 2)], tokens=64)
-    rpc_port, port = parsers.free_neighbours(), parsers.free_port()
-    script = llamacpp_export(chains, description(chains), rpc_port=rpc_port, port=port).script
-    known = dict(zip(("RPC_SERVER", "LLAMA_SERVER"), (llamacpp.rpc_server, llamacpp.llama_server), strict=True))
-    known |= {"ADDRESS_1": "127.0.0.1", "ADDRESS_2": "127.0.0.1", "MODEL": str(tmp_path / "tiny.gguf")}
-    lines = [
-        ["sh", "-c", "\n".join([*shell.variables(script), f"exec {line}"])] for line in shell.command_lines(script)
-    ]
-    with (
-        parsers.started(lines[0], rpc_port, **known),
-        parsers.started(lines[1], rpc_port + 1, **known),
-        parsers.started(lines[2], port, **known),
-    ):
-        answer = completion(port, [300, 301, 302], tokens=5)
+    (answer,) = answers(llamacpp, chains, description(chains), tmp_path / "tiny.gguf")
     assert len(answer["tokens"]) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(EXAMPLES)), ids=[path.stem for path in EXAMPLES])
+def test_the_commands_of_every_example_start_all_chains_that_have_servers_of_their_own(llamacpp, tmp_path, number):
+    chains, about = exported_plans()[number]
+    own_chains = llamacpp_export(chains, about).chains
+    if own_chains:
+        tiny_model(tmp_path / "tiny.gguf", chains.system.model.block_count)
+        given = answers(llamacpp, chains, about, tmp_path / "tiny.gguf")
+        assert [len(answer["tokens"]) for answer in given] == [5] * len(own_chains)
+    else:
+        assert chains.shared_servers
