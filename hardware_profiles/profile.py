@@ -16,12 +16,24 @@ from typing import Any
 from hardware_profiles.measured import CHECKS, Rows, require_mapping
 from hardware_profiles.quantities import require_balanced, require_near_roofline, require_plausible
 from system import InputError, ServedModel
-from system.checks import echo, require, require_not_negative, require_positive
+from system.checks import echo, require, require_not_negative, require_one_of, require_positive
 from system.documents.records import record_of
 from system.documents.yaml_files import read_yaml
 from system.limits import ECHO
 
 FOLDER = Path(__file__).parent
+# Kinds of devices that reach similar shares of their peak numbers.
+DEVICE_FAMILIES = (
+    "nvidia",  # GeForce and workstation cards from Ampere on
+    "nvidia_datacentre",
+    "nvidia_old",  # Pascal to Turing
+    "nvidia_unified",  # memory shared with a CPU, as in GB10 and Jetson
+    "amd",
+    "amd_unified",  # as in Strix Halo
+    "apple",
+    "cpu",
+)
+PEAK = (1.0, 1.0)  # shares of peak arithmetic and of peak bandwidth
 NAME = re.compile(r"\w[\w.+ -]*")
 
 
@@ -47,6 +59,7 @@ class GpuProfile:
     prefill_tflops: float  # f
     bandwidth_gb_per_s: float  # b
     overhead_s: float  # t_o, once per block and job
+    family: str = ""  # one of `DEVICE_FAMILIES`, or unknown
     cost_per_hour: float = math.nan  # NaN: not stated; likewise:
     idle_w: float = math.nan
     busy_w: float = math.nan  # at most the thermal design power, which data sheets state
@@ -62,6 +75,8 @@ class GpuProfile:
         require(
             NAME.fullmatch(self.name) is not None, "name", self.name, "must have letters, digits, spaces and _.+- only"
         )
+        if self.family:
+            require_one_of(DEVICE_FAMILIES, family=self.family)
         require_positive(
             memory_gb=self.memory_gb, prefill_tflops=self.prefill_tflops, bandwidth_gb_per_s=self.bandwidth_gb_per_s
         )
@@ -79,13 +94,17 @@ class GpuProfile:
                 CHECKS[name](f"{name}.{echo(model)}", entry)
         require_mapping("measured_on", self.measured_on)
 
-    def block_coefficients_s(self, model: ServedModel) -> tuple[float, float, float]:
+    def block_coefficients_s(
+        self, model: ServedModel, shares: tuple[float, float] = PEAK
+    ) -> tuple[float, float, float]:
         """Return the time of one block for one job as three coefficients.
 
-        They are in seconds and belong to x = (1, input tokens, output tokens - 1).
+        They are in seconds and belong to x = (1, input tokens, output tokens - 1). `shares` of the peak arithmetic and
+        of the peak bandwidth are reached; measured times are used as they are.
         """
-        input_token_s = model.prefill_gflop / (self.prefill_tflops * 1e3)
-        output_token_s = model.decode_read_gb / self.bandwidth_gb_per_s
+        of_arithmetic, of_bandwidth = shares
+        input_token_s = model.prefill_gflop / (self.prefill_tflops * of_arithmetic * 1e3)
+        output_token_s = model.decode_read_gb / (self.bandwidth_gb_per_s * of_bandwidth)
         if model.name not in self.measured_block_s:
             return self.overhead_s, input_token_s, output_token_s
         once_s, measured_input_s, measured_output_s = self.measured_block_s[model.name]

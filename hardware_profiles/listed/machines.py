@@ -1,6 +1,6 @@
 """Listed servers as arrays of memory and time coefficients."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from hardware_profiles.clusters import link_times
 from hardware_profiles.listed.gpus import GPU_KEYS, Profiles, free_memory_gb, gpu_of
 from hardware_profiles.listed.hosting import hosting_of
 from hardware_profiles.listed.links import LINK_KEYS, OWN_KEYS, links_of
-from hardware_profiles.profile import GpuProfile
+from hardware_profiles.profile import PEAK, GpuProfile
 from hardware_profiles.quantities import plausible
 from system import InputError, ServedModel, Servers
 from system.checks import echo, require, require_at_most
@@ -22,6 +22,8 @@ SERVER_KEYS = ("name", "count", "gpu", *GPU_KEYS, "free_memory_gb", "most_blocks
 LIST_KEYS = ("servers", "hosting", *LINK_KEYS)
 OVERHEAD_KEYS = ("prefill_ms", "token_ms")
 HOP_OVERHEAD_MS = 18.0  # to serialize a message, for the prefill and for each further token (paper Sec. 4)
+
+Shares = Callable[[GpuProfile, ServedModel], tuple[float, float]]  # of peak arithmetic and of peak bandwidth
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,17 @@ class Machines:
         return costs
 
 
-def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s: tuple[float, float]) -> Machines:
+def machines_of(
+    top: Entry,
+    model: ServedModel,
+    profiles: Profiles,
+    overheads_s: tuple[float, float],
+    shares: Shares = lambda _gpu, _model: PEAK,
+) -> Machines:
     """Return the servers of a list, an entry with `LIST_KEYS`.
 
-    A round trip has the first overhead for the prefill and the second for each further token. Raises `InputError` with
+    A round trip has the first overhead for the prefill and the second for each further token. `shares` tells which
+    shares of its peak arithmetic and bandwidth a GPU reaches with a model. Raises `InputError` with
     the name of the first server that is wrong.
     """
     entries = server_entries(top)
@@ -71,7 +80,7 @@ def machines_of(top: Entry, model: ServedModel, profiles: Profiles, overheads_s:
     names = [group.names for group in groups]
     _require_distinct([name for group in names for name in group])
     nodes = links_of(top, entries, names)
-    block_s = np.array([group.gpu.block_coefficients_s(model) for group in groups])
+    block_s = np.array([group.gpu.block_coefficients_s(model, shares(group.gpu, model)) for group in groups])
     curves = [group.gpu.batch_curve(model) for group in groups]
     servers = Servers(
         memory_gb=np.repeat([group.free_memory_gb for group in groups], counts),

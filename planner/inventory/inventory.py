@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.inventory.engines import ANY, Engine
 from planner.inventory.goals import Goal
 from planner.inventory.services import NamedService
 from system import ServedModel, Servers, System
@@ -31,6 +32,7 @@ class Inventory:
     workload: Workload
     rate_per_s: float | None  # None where the goal is to find it, `LargestRate`
     goal: Goal
+    engine: Engine = ANY
     service: NamedService = field(default_factory=NamedService)
     forwarding: Forwarding = "hub"
 
