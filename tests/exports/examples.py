@@ -6,7 +6,7 @@ from planner.choice.search import plan
 from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
 from planner.output.start_commands import description as description_of_plan
-from system.models.decoder import FAMILIES
+from system.models.families import FAMILIES
 from system.models.precisions import CACHES, WEIGHTS
 from tests.exports.compositions import description, own
 from tests.support.project import ROOT

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from exports.petals import FAMILIES, TESTED_VERSION, petals_export
-from system.models.decoder import FAMILIES as ALL_FAMILIES
+from system.models.families import FAMILIES as ALL_FAMILIES
 from system.models.precisions import CACHES, WEIGHTS
 from tests.exports import shell
 from tests.exports.compositions import composition, description, own, shared
