@@ -439,7 +439,7 @@ def test_presets_that_cannot_be_served_are_refused():
         supported_preset("llama2_7")
     with pytest.raises(InputError, match="family of mistral_7b = mistral: there are torch blocks of llama and bloom"):
         supported_preset("mistral_7b")
-    with pytest.raises(InputError, match="has_scaled_rope of llama3_1_8b = True: .*plain rotary positions only"):
+    with pytest.raises(InputError, match=r"has_scaled_rope of llama3_1_8b = True: .*plain rotary positions only"):
         supported_preset("llama3_1_8b")
     with pytest.raises(InputError, match="vocabulary_size of llama3_8b = None: must be given where tokens are"):
         vocabulary_size(replace(preset("llama3_8b"), vocabulary_size=None))

@@ -182,7 +182,7 @@ def test_a_head_size_need_not_divide_the_hidden_size():
 def test_unknown_presets_and_precisions_are_refused():
     with pytest.raises(InputError, match=re.escape("model = llama2_7: unknown; did you mean llama2_7b or llama2_70b?")):
         preset("llama2_7")
-    with pytest.raises(InputError, match="weights = fp4: unknown; did you mean .*nvfp4.* Choose one of 16 bit, awq"):
+    with pytest.raises(InputError, match=r"weights = fp4: unknown; did you mean .*nvfp4.* Choose one of 16 bit, awq"):
         served_model(preset("llama2_7b"), 2048, "fp4")
     with pytest.raises(InputError, match="cache = nf4: unknown; choose one of 16 bit, 8 bit"):
         served_model(preset("llama2_7b"), 2048, cache="nf4")
