@@ -68,7 +68,7 @@ def _source(entry: Entry, folder: Path) -> Source:
     path = folder / entry.text("config", "the path of a config.json")
     decoder = decoder_from_config(path, "describe the model by shape instead of config")
     return Source(
-        decoder, weights_from_config(path, must_be_known=not EXPLICIT & entry.content.keys()), f"stated in {path.name}"
+        decoder, weights_from_config(path, must_be_known=not EXPLICIT & entry.content.keys()), f"{path.name} says"
     )
 
 

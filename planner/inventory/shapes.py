@@ -11,7 +11,7 @@ from system.limits import BLOCKS, NAME, WIDTH
 from system.models.decoder import Decoder
 from system.models.families import FAMILIES
 from system.models.parts import Experts, LatentAttention
-from system.models.presets import preset, same_preset
+from system.models.presets import all_presets, preset, same_preset
 
 # Keys of an inventory, and what `Decoder`, `Experts` and `LatentAttention` call them.
 COUNTS = {
@@ -57,7 +57,7 @@ def decoder_from_entry(entry: Entry) -> Decoder:
     numbers: dict[str, Any] = {**_all(entry, COUNTS), **_given(entry, MORE_COUNTS)}
     is_mixture = any(key in entry for key in (*EXPERTS, *MORE_EXPERTS))
     if not is_mixture:
-        _require_dense(name)
+        _require_dense(name, numbers)
     experts = Experts(**_all(entry, EXPERTS), **_given(entry, MORE_EXPERTS)) if is_mixture else None
     is_latent = any(key in entry for key in (*LATENT, *MORE_LATENT))
     latent = LatentAttention(**_all(entry, LATENT), **_given(entry, MORE_LATENT)) if is_latent else None
@@ -65,15 +65,25 @@ def decoder_from_entry(entry: Entry) -> Decoder:
     return Decoder(name, family, **numbers, has_tied_head=tied, experts=experts, latent=latent)
 
 
-def _require_dense(name: str) -> None:
-    """Raise `InputError` if a shape without experts has the name of a mixture."""
+def _require_dense(name: str, numbers: Mapping[str, int]) -> None:
+    """Raise `InputError` if a shape without experts has the name or the numbers of a mixture."""
     known = same_preset(name)
-    if known is not None and preset(known).experts is not None:
-        remedy = f"is a mixture of experts, which these numbers do not describe; write preset: {known} instead of shape"
+    if known is None or preset(known).experts is None:
+        known = _mixture_of(numbers)
+    if known is not None:
+        remedy = f"has the name or the numbers of {known}, a mixture of experts, but no experts; write preset: {known}"
         require(False, "name of shape", name, remedy)
     is_dense = MIXTURE.search(name) is None or "distill" in name.lower()
     remedy = f"names a mixture of experts, but shape has none; give {BY_NUMBERS}"
     require(is_dense, "name of shape", name, remedy)
+
+
+def _mixture_of(numbers: Mapping[str, int]) -> str | None:
+    """Return the preset of a mixture that alone has the numbers of this attention."""
+    fields = ("block_count", "hidden_size", "head_count", "kv_head_count")
+    alike = [model for model in all_presets().values() if all(getattr(model, key) == numbers[key] for key in fields)]
+    is_mixture = bool(alike) and all(model.experts is not None for model in alike)
+    return alike[0].name if is_mixture else None
 
 
 def _all(entry: Entry, keys: Mapping[str, str]) -> dict[str, int]:
