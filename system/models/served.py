@@ -64,9 +64,9 @@ class ServedModel:
         require_count(jobs=jobs)
         if not self.is_mixture:
             return self.decode_read_gb
-        share = self.active_experts / self.expert_count
-        distinct = self.expert_count * (1 - (1 - share) ** jobs)
-        return self.decode_read_gb + (distinct - self.active_experts) * self.expert_gb
+        not_taken = self.expert_count - self.active_experts  # by the first job
+        by_others = 1 - (not_taken / self.expert_count) ** (jobs - 1)
+        return self.decode_read_gb + not_taken * by_others * self.expert_gb
 
     @property
     def activation_bytes(self) -> int:
