@@ -18,7 +18,9 @@ SHAPES = ("preset", "config", "shape")
 MODEL_KEYS = (*SHAPES, "weights", "file_gb", "cache")
 EXPLICIT = {"weights", "file_gb"}  # that decide about the precision of weights
 FEWEST_BITS, MOST_BITS = 1.0, 34.0  # of a weight in a file
-CLOSE = 0.75  # a file and the precision of its weights, the smaller size over the larger
+# A file and a precision, the smaller size over the larger: close enough for a given one, and for that of the model.
+CLOSE, SAME = 0.75, 0.85
+FILE_TYPES = tuple(name for name, precision in PRECISIONS.items() if precision.scheme in ("", "gguf"))
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def _weights(entry: Entry, source: Source, file_gb: float | None) -> str:
             _require_close(entry, source.decoder, weights, file_gb)
         return weights
     if file_gb is not None:
-        return _nearest(source.decoder, file_gb)
+        return _nearest(source, file_gb)
     return source.weights or "16 bit"
 
 
@@ -115,10 +117,17 @@ def _require_close(entry: Entry, decoder: Decoder, weights: str, file_gb: float)
     require(is_close, entry.where("file_gb"), file_gb, remedy)
 
 
-def _nearest(decoder: Decoder, file_gb: float) -> str:
-    """Return the type of llama.cpp, or the plain one, whose weights take most nearly so much."""
-    names = [name for name, precision in PRECISIONS.items() if precision.scheme in ("", "gguf")]
-    return min(names, key=lambda name: abs(decoder.weight_bytes(name) / GB - file_gb))
+def _nearest(source: Source, file_gb: float) -> str:
+    """Return the precision whose weights take most nearly so much.
+
+    It is that of the model where the sizes are close, else a type of llama.cpp or a plain one.
+    """
+    sizes_gb = {name: source.decoder.weight_bytes(name) / GB for name in FILE_TYPES}
+    if source.weights is not None and source.weights not in FILE_TYPES:
+        own_gb = source.decoder.weight_bytes(source.weights) / GB
+        if min(file_gb, own_gb) >= SAME * max(file_gb, own_gb):
+            return source.weights
+    return min(sizes_gb, key=lambda name: abs(sizes_gb[name] - file_gb))
 
 
 def _one_of(names: tuple[str, ...]) -> str:
