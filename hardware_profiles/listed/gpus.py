@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hardware_profiles import profile
+from hardware_profiles.listed.names import known_name
 from hardware_profiles.profile import GpuProfile
 from hardware_profiles.quantities import plausible
 from system import InputError, ServedModel
@@ -35,7 +36,7 @@ def profile_fields(name: str, folder: Path) -> dict[str, Any]:
     if name.endswith(".yaml"):
         path = folder / name
         return profile.read_profile(path.stem, path.parent)
-    return profile.read_profile("_".join(name.lower().replace("-", " ").split()))
+    return profile.read_profile(known_name(name))
 
 
 def profiles_in(folder: Path) -> Profiles:
