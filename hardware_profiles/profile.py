@@ -162,8 +162,8 @@ class GpuProfile:
 def read_profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     """Read a profile's file as a mapping for `instantiate`.
 
-    Raises `InputError` with the nearest names of a series if there is no such profile, and with the name of the file if one of its
-    keys is missing, unknown or not a number.
+    Raises `InputError` with the nearest names of its series if there is no such profile, and with the name of the file
+    if one of its keys is missing, unknown or not a number.
     """
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in names:
