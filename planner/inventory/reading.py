@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from hardware_profiles.listed.gpus import Profiles, profiles_in, reserve_gb
+from hardware_profiles.listed.gpus import profiles_in, reserve_gb
 from hardware_profiles.listed.link_rows import linked
 from hardware_profiles.listed.machines import HOP_OVERHEAD_MS, LIST_KEYS, machines_of, overheads_of
 from planner.inventory.engines import engine_of
@@ -53,8 +53,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     workload, rate_per_s = workload_of(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
     model = choice.served(slot_tokens)
-    profiles = profiles_in(folder)
-    machines = machines_of(top, model, profiles, overheads_of(top))
+    machines = machines_of(top, model, profiles_in(folder), overheads_of(top))
     if isinstance(goal, Cheapest) and machines.cost_per_hour is None:
         raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
     return Inventory(
@@ -67,11 +66,12 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
             _reserve_line(reserve_gb(model)),
             _overheads_line(top),
             *_activation_lines(machines.servers, model),
-            *_estimate_lines(top, profiles, model),
+            *machines.notes,
         ),
         servers=machines.servers,
         gpus=machines.gpus,
         groups=machines.groups,
+        devices=machines.devices,
         cost_per_hour=machines.cost_per_hour,
         workload=workload.fitted(slot_tokens),
         rate_per_s=rate_per_s,
@@ -96,13 +96,6 @@ def _reserve_line(reserve: float) -> str:
         f"{reserve:.3g} GB of a server's memory are reserved for workspace (2 GiB x hidden size / 14336, as in PETALS) "
         "where free_memory_gb is not given"
     )
-
-
-def _estimate_lines(top: Entry, profiles: Profiles, model: ServedModel) -> list[str]:
-    """Return a line for each profile that measured another model or precision."""
-    names = dict.fromkeys(str(server["gpu"]) for server in top.content["servers"] if "gpu" in server)
-    notes = (profiles(name).estimate_note(model) for name in names)
-    return [note for note in notes if note is not None]
 
 
 def _overheads_line(top: Entry) -> str:
