@@ -6,11 +6,13 @@ from typing import Any, get_args
 
 from hardware_profiles.listed.gpus import Profiles, profiles_in, reserve_gb
 from hardware_profiles.listed.link_rows import linked
-from hardware_profiles.listed.machines import HOP_OVERHEAD_MS, LIST_KEYS, machines_of, overheads_of
+from hardware_profiles.listed.machines import LIST_KEYS, machines_of, server_entries
+from hardware_profiles.listed.named_links import link_lines
 from planner.inventory.engines import engine_of
 from planner.inventory.goals import Cheapest, goal_of
 from planner.inventory.inventory import Inventory
 from planner.inventory.models import derivation, model_of
+from planner.inventory.overheads import NOTHING, overhead_lines, overheads_of, with_overheads
 from planner.inventory.requests import workload_of
 from planner.inventory.services import service_of
 from system import InputError, ServedModel, Servers
@@ -54,7 +56,9 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     slot_tokens = workload.cache_tokens(limit)
     model = served_model(choice.decoder, slot_tokens, choice.weights, choice.cache)
     profiles = profiles_in(folder)
-    machines = machines_of(top, model, profiles, overheads_of(top))
+    machines = machines_of(top, model, profiles, NOTHING)
+    engine = engine_of(top)
+    overheads = overheads_of(top, engine)
     if isinstance(goal, Cheapest) and machines.cost_per_hour is None:
         raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
     return Inventory(
@@ -65,18 +69,19 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         derivation=(
             *derivation(choice.decoder, model, choice.weights, choice.cache),
             _reserve_line(reserve_gb(model)),
-            _overheads_line(top),
+            *link_lines(top, server_entries(top)),
+            *overhead_lines(machines.servers, overheads, engine),
             *_activation_lines(machines.servers, model),
             *_estimate_lines(top, profiles, model),
         ),
-        servers=machines.servers,
+        servers=with_overheads(machines.servers, overheads),
         gpus=machines.gpus,
         groups=machines.groups,
         cost_per_hour=machines.cost_per_hour,
         workload=workload.fitted(slot_tokens),
         rate_per_s=rate_per_s,
         goal=goal,
-        engine=engine_of(top),
+        engine=engine,
         service=service_of(top),
         forwarding=_forwarding(top),
     )
@@ -103,16 +108,6 @@ def _estimate_lines(top: Entry, profiles: Profiles, model: ServedModel) -> list[
     names = dict.fromkeys(str(server["gpu"]) for server in top.content["servers"] if "gpu" in server)
     notes = (profiles(name).estimate_note(model) for name in names)
     return [note for note in notes if note is not None]
-
-
-def _overheads_line(top: Entry) -> str:
-    """Return a line about the assumed cost of a message."""
-    if "overheads" in top:
-        return "a message takes its round trip and the given overheads"
-    return (
-        f"a message takes its round trip and {HOP_OVERHEAD_MS:g} ms, as measured over the Internet (paper Sec. 4), "
-        "because overheads are not given; on a local network they are smaller"
-    )
 
 
 def _activation_lines(servers: Servers, model: ServedModel) -> Iterator[str]:
