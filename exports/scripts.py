@@ -11,7 +11,7 @@ from exports.chains import Export
 from exports.machines import Device, Machine
 from system import Composition
 from system.checks import require, require_known
-from system.models.decoder import FAMILIES
+from system.models.families import FAMILIES
 from system.models.precisions import cache_precision, weight_precision
 
 

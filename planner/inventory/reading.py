@@ -11,7 +11,8 @@ from hardware_profiles.listed.named_links import link_lines
 from planner.inventory.engines import engine_of
 from planner.inventory.goals import Cheapest, goal_of
 from planner.inventory.inventory import Inventory
-from planner.inventory.models import derivation, model_of
+from planner.inventory.model_lines import derivation
+from planner.inventory.models import model_of
 from planner.inventory.overheads import NOTHING, overhead_lines, overheads_of, with_overheads
 from planner.inventory.requests import workload_of
 from planner.inventory.services import service_of
@@ -20,7 +21,6 @@ from system.checks import echo, require_one_of
 from system.documents.entries import Entry
 from system.documents.yaml_files import read_yaml
 from system.limits import TOKENS
-from system.models.decoder import served_model
 from system.system import Forwarding
 
 TOP_KEYS = ("model", "cache_tokens", *LIST_KEYS, "overheads", "forwarding", "workload", "engine", "service", "goal")
@@ -54,7 +54,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     limit = top.count("cache_tokens", hint, TOKENS)
     workload, rate_per_s = workload_of(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
-    model = served_model(choice.decoder, slot_tokens, choice.weights, choice.cache)
+    model = choice.served(slot_tokens)
     profiles = profiles_in(folder)
     machines = machines_of(top, model, profiles, NOTHING)
     engine = engine_of(top)
@@ -67,7 +67,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         weights=choice.weights,
         cache=choice.cache,
         derivation=(
-            *derivation(choice.decoder, model, choice.weights, choice.cache),
+            *derivation(choice, model),
             _reserve_line(reserve_gb(model)),
             *link_lines(top, server_entries(top)),
             *overhead_lines(machines.servers, overheads, engine),

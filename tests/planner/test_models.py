@@ -1,13 +1,13 @@
 """The model of an inventory: how its costs follow from its decoder, as lines for people."""
 
-from planner.inventory.models import derivation
-from system.models.decoder import served_model
+from planner.inventory.model_lines import derivation
+from planner.inventory.models import ModelChoice
 from system.models.presets import preset
 
 
 def test_the_derivation_shows_the_numbers_that_are_used():
-    decoder = preset("bloom_176b")
-    text = "\n".join(derivation(decoder, served_model(decoder, 2048, "nf4"), "nf4", "16 bit"))
+    choice = ModelChoice(preset("bloom_176b"), "nf4", "16 bit")
+    text = "\n".join(derivation(choice, choice.served(2048)))
     for shown in (
         "70 blocks",
         "2,466,437,120",

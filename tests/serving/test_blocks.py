@@ -1,5 +1,7 @@
 """Blocks compared with a plain float64 implementation and transformers; chains compared with the whole model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -437,12 +439,12 @@ def test_presets_that_cannot_be_served_are_refused():
         supported_preset("llama2_7")
     with pytest.raises(InputError, match="family of mistral_7b = mistral: there are torch blocks of llama and bloom"):
         supported_preset("mistral_7b")
-    with pytest.raises(InputError, match=r"model = llama3_8b: .*for planning only; use one of bloom_176b, llama2_7b, "):
-        supported_preset("llama3_8b")
+    with pytest.raises(InputError, match=r"has_scaled_rope of llama3_1_8b = True: .*plain rotary positions only"):
+        supported_preset("llama3_1_8b")
     with pytest.raises(InputError, match="vocabulary_size of llama3_8b = None: must be given where tokens are"):
-        vocabulary_size(preset("llama3_8b"))
+        vocabulary_size(replace(preset("llama3_8b"), vocabulary_size=None))
 
 
-def test_presets_with_a_vocabulary_can_be_served():
-    for name in ("llama2_7b", "bloom_176b", "tiny_llama", "small_llama", "tiny_bloom"):
+def test_presets_of_plain_families_can_be_served():
+    for name in ("llama2_7b", "llama3_8b", "bloom_176b", "tiny_llama", "small_llama", "tiny_bloom"):
         assert supported_preset(name) == preset(name)
