@@ -23,7 +23,7 @@ class Hop:
 
     @property
     def is_listed(self) -> bool:
-        """Return whether its devices are named, as it is not the only GPU of a machine of its own."""
+        """Return whether its devices are named."""
         return not self.over_rpc or len(self.parts) > 1 or self.parts[0][0].kind == "ram"
 
     @property
@@ -66,7 +66,7 @@ def device_option(hops: list[Hop]) -> list[str]:
 
 
 def _named(hops: list[Hop]) -> Iterator[str]:
-    """Yield the names of all devices; those behind RPC servers count on over all of them."""
+    """Yield the names of all devices, RPC0 and so on over all RPC servers."""
     reached = 0
     for hop in hops:
         if not hop.over_rpc:
@@ -78,7 +78,7 @@ def _named(hops: list[Hop]) -> Iterator[str]:
 
 
 def device_lines(composition: Composition, hops: Iterable[Hop]) -> list[str]:
-    """Return the lines that name the devices of servers, with what each of them is."""
+    """Return the lines that name the devices of servers."""
     return [
         f"{optional(hop.variable, hop.names)} "
         + comment(

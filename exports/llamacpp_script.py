@@ -92,7 +92,7 @@ def _variables(composition: Composition, hops: list[Hop], description: Descripti
 
 
 def _chain(composition: Composition, k: int, hops: list[Hop], description: Description, ports: tuple[int, int]) -> str:
-    """Return one line for each RPC server of chain k, and one for its llama-server."""
+    """Return the lines of a chain's RPC servers and of its llama-server."""
     words, capacity = hop_words(composition, k), composition.chain(k).capacity
     rpc_port, port = ports
     lines = [
@@ -113,7 +113,7 @@ def _chain(composition: Composition, k: int, hops: list[Hop], description: Descr
 
 
 def _rpc_server(hop: Hop, rpc_port: int) -> str:
-    """Return the line of a hop's RPC server, or a comment for one that needs none."""
+    """Return the line of a hop's RPC server, or a comment."""
     if not hop.over_rpc:
         return comment("in the machine of the llama-server, which runs these blocks itself")
     device = f'"${hop.variable}"' if hop.is_listed else None

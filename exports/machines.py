@@ -34,13 +34,16 @@ class Machine:
 
 
 def is_local(composition: Composition, j: int) -> bool:
-    """Return whether a server is in the orchestrator's own machine: its round trip takes no time."""
+    """Return whether a server is in the orchestrator's own machine.
+
+    Its round trip takes no time.
+    """
     rtt_s = composition.system.servers.orchestrator_rtt_s
     return rtt_s is not None and float(rtt_s[j]) == 0.0
 
 
 def boxes(composition: Composition, k: int) -> list[list[int]]:
-    """Return the hops of chain k that stand together in one machine, by their numbers.
+    """Return the hops of chain k, grouped by machines.
 
     Each server is a machine, except that all those without a round trip are in the orchestrator's own.
     """

@@ -93,7 +93,7 @@ def _notes(description: Description) -> list[str]:
 
 
 def _parts(composition: Composition, description: Description) -> list[_Part]:
-    """Return the processes of all servers that host blocks; a machine has one for each of its devices."""
+    """Return a process for each device that hosts blocks."""
     placement = composition.placement
     parts = []
     for j in np.flatnonzero(placement.block_count > 0).tolist():

@@ -76,7 +76,7 @@ def vllm_weights(name: str) -> Chosen:
 
 
 def vllm_cache(name: str, weights: str) -> Chosen:
-    """Return the options of vLLM for a cache; one without options has the type of the computation."""
+    """Return the options of vLLM for a cache."""
     if name in ("8 bit", "fp8"):
         return FP8
     if cache_precision(name).scheme:

@@ -79,7 +79,7 @@ def _reasons(composition: Composition, nodes: list[list[Node]]) -> list[str]:
 
 
 def _variables(composition: Composition, chains: list[list[Node]], description: Description) -> list[str]:
-    """Return the lines that take the model, the addresses of machines and the numbers of GPUs."""
+    """Return the lines that take the model, addresses and GPUs."""
     apart = sorted(node.server for nodes in chains if len(nodes) > 1 for node in nodes)
     interface = [required("INTERFACE", "network interface of this machine")] if apart else []
     shared = [node for nodes in chains for node in nodes if node.is_shared]

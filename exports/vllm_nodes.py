@@ -47,7 +47,8 @@ def nodes_of(composition: Composition, k: int, description: Description) -> list
     chain = composition.chain(k)
     nodes = []
     for hops in boxes(composition, k):
-        stages, numbers = [], []
+        stages: list[Stage] = []
+        numbers: list[int] = []
         for n in hops:
             j = chain.servers[n]
             parts = description.machine(j).parts(int(chain.blocks[n]))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from exports.machines import Device, Machine
 from exports.scripts import Description
 from system import Composition, Placement, ServedModel, Servers, System
 
@@ -39,6 +40,12 @@ def composition(ranges, chains, forwarding="hub", names=None, tokens=1000, rtt_s
         start,
         np.array([capacity for _, capacity in chains]),
     )
+
+
+def pair(gpus=1, ram=False):
+    """Return a machine whose two devices hold half of the blocks each, the first one more of an odd number."""
+    second = Device("RAM", "ram") if ram else Device("gpu", gpus=gpus)
+    return Machine((Device("gpu", gpus=gpus), second), lambda blocks: (-(-blocks // 2), blocks // 2))
 
 
 def own(**options):
