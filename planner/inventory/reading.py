@@ -6,12 +6,14 @@ from typing import Any, get_args
 
 from hardware_profiles.listed.gpus import profiles_in, reserve_gb
 from hardware_profiles.listed.link_rows import linked
-from hardware_profiles.listed.machines import HOP_OVERHEAD_MS, LIST_KEYS, machines_of, overheads_of
+from hardware_profiles.listed.machines import LIST_KEYS, machines_of, server_entries
+from hardware_profiles.listed.named_links import link_lines
 from planner.inventory.engines import engine_of
 from planner.inventory.goals import Cheapest, goal_of
 from planner.inventory.inventory import Inventory
 from planner.inventory.model_lines import derivation
 from planner.inventory.models import model_of
+from planner.inventory.overheads import NOTHING, overhead_lines, overheads_of, with_overheads
 from planner.inventory.requests import workload_of
 from planner.inventory.services import service_of
 from system import InputError, ServedModel, Servers
@@ -53,7 +55,9 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     workload, rate_per_s = workload_of(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
     model = choice.served(slot_tokens)
-    machines = machines_of(top, model, profiles_in(folder), overheads_of(top))
+    machines = machines_of(top, model, profiles_in(folder), NOTHING)
+    engine = engine_of(top)
+    overheads = overheads_of(top, engine)
     if isinstance(goal, Cheapest) and machines.cost_per_hour is None:
         raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
     return Inventory(
@@ -64,11 +68,12 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         derivation=(
             *derivation(choice, model),
             _reserve_line(reserve_gb(model)),
-            _overheads_line(top),
+            *link_lines(top, server_entries(top)),
+            *overhead_lines(machines.servers, overheads, engine),
             *_activation_lines(machines.servers, model),
             *machines.notes,
         ),
-        servers=machines.servers,
+        servers=with_overheads(machines.servers, overheads),
         gpus=machines.gpus,
         groups=machines.groups,
         devices=machines.devices,
@@ -76,7 +81,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         workload=workload.fitted(slot_tokens),
         rate_per_s=rate_per_s,
         goal=goal,
-        engine=engine_of(top),
+        engine=engine,
         service=service_of(top),
         forwarding=_forwarding(top),
     )
@@ -95,16 +100,6 @@ def _reserve_line(reserve: float) -> str:
     return (
         f"{reserve:.3g} GB of a server's memory are reserved for workspace (2 GiB x hidden size / 14336, as in PETALS) "
         "where free_memory_gb is not given"
-    )
-
-
-def _overheads_line(top: Entry) -> str:
-    """Return a line about the assumed cost of a message."""
-    if "overheads" in top:
-        return "a message takes its round trip and the given overheads"
-    return (
-        f"a message takes its round trip and {HOP_OVERHEAD_MS:g} ms, as measured over the Internet (paper Sec. 4), "
-        "because overheads are not given; on a local network they are smaller"
     )
 
 

@@ -13,6 +13,7 @@ from system.checks import require_share
 from system.words import counted, shortened
 
 Floats = NDArray[np.float64]
+ROUNDING_S = 1e-12  # of a sum of times
 ROUND_TRIPS = np.array([1.0, 0.0, 1.0])  # of a job at a server: one for the prompt, one for each further token
 
 
@@ -45,11 +46,7 @@ def _changed_servers(plan: Plan, share: float) -> Iterator[tuple[str, Servers, S
     servers = plan.composition.system.servers
     on_all = np.full(len(servers), share)
     yield "block time of all servers", _slower(servers, -on_all), _slower(servers, on_all)
-    if servers.orchestrator_rtt_s is None:
-        name, links_s = "communication times", servers.communication_s
-    else:
-        name, links_s = "round-trip times", servers.orchestrator_rtt_s[:, None] * ROUND_TRIPS
-    yield name, _farther(servers, -share, links_s), _farther(servers, share, links_s)
+    yield from _changed_links(servers, share)
     gpus = np.array([plan.inventory.gpus[j] for j in plan.members])
     kinds = sorted(set(gpus[np.unique(plan.composition.hop_server)]))
     for kind in kinds if len(kinds) > 1 else ():
@@ -57,10 +54,44 @@ def _changed_servers(plan: Plan, share: float) -> Iterator[tuple[str, Servers, S
         yield f"block time of {kind} servers", _slower(servers, -on_kind), _slower(servers, on_kind)
 
 
+def _changed_links(servers: Servers, share: float) -> Iterator[tuple[str, Servers, Servers]]:
+    """Yield each part of communication with servers at its two ends."""
+    if servers.orchestrator_rtt_s is None:
+        costs_s = servers.communication_s
+        yield "communication times", _farther(servers, -share, costs_s), _farther(servers, share, costs_s)
+        return
+    trips_s = servers.orchestrator_rtt_s[:, None] * ROUND_TRIPS
+    if trips_s.any():
+        yield "round-trip times", _farther(servers, -share, trips_s), _farther(servers, share, trips_s)
+    overhead_s = np.zeros(3) if servers.overhead_s is None else servers.overhead_s
+    if overhead_s.any():
+        yield "overheads of messages", _costlier(servers, -share), _costlier(servers, share)
+    bytes_s = servers.communication_s - trips_s - overhead_s
+    if servers.activation_s is not None or (bytes_s > ROUNDING_S).any():
+        yield "bandwidth of links", _wider(servers, -share, bytes_s), _wider(servers, share, bytes_s)
+
+
 def _farther(servers: Servers, by: float, links_s: Floats) -> Servers:
     """Return the servers with all round trips longer by a share."""
     rtt_s = None if servers.rtt_s is None else servers.rtt_s * (1 + by)
     return replace(servers, communication_s=np.maximum(servers.communication_s + by * links_s, 0), rtt_s=rtt_s)
+
+
+def _costlier(servers: Servers, by: float) -> Servers:
+    """Return the servers with all overheads of messages larger by a share."""
+    overhead_s = np.zeros((len(servers), 3)) if servers.overhead_s is None else servers.overhead_s
+    return replace(servers, communication_s=servers.communication_s + by * overhead_s, overhead_s=(1 + by) * overhead_s)
+
+
+def _wider(servers: Servers, by: float, bytes_s: Floats) -> Servers:
+    """Return the servers with all bandwidths larger by a share.
+
+    `bytes_s` is (J, 3): the coefficients of what bytes take of a visit.
+    """
+    activation_s = None if servers.activation_s is None else servers.activation_s / (1 + by)
+    change_s = bytes_s / (1 + by) - bytes_s
+    communication_s = np.maximum(servers.communication_s + change_s, 0)
+    return replace(servers, communication_s=communication_s, activation_s=activation_s)
 
 
 def _slower(servers: Servers, by: Floats) -> Servers:

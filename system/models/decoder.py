@@ -67,9 +67,7 @@ class Decoder:
     def _require_experts(self) -> None:
         """Raise `InputError` unless the family and the experts are both of a mixture, or neither."""
         is_mixture = FAMILIES[self.family].is_mixture
-        remedy = (
-            f"{self.family} is a mixture of experts; give their number, how many a token takes, and their width"
-        )
+        remedy = f"{self.family} is a mixture of experts; give their number, how many a token takes, and their width"
         require(is_mixture <= (self.experts is not None), f"experts of {self.name}", self.experts, remedy)
         remedy = f"{self.family} has no experts; give the family of a mixture, such as qwen3_moe"
         require(is_mixture or self.experts is None, f"experts of {self.name}", self.experts, remedy)
