@@ -6,8 +6,8 @@ is exact, a c is skipped when its limit shows that it cannot be the best one, an
 simulated quantity has no such limit, so c is then searched from coarse to fine.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -37,6 +37,7 @@ class Choice:
     value: float
     candidates: tuple[Candidate, ...]
     search: Search | None = None
+    composed: Mapping[int, Composition] = field(default_factory=dict, repr=False)  # by c, all candidates
 
 
 def best(inventory: Inventory, quantity: Quantity, most: int | None = None) -> Choice:
@@ -63,7 +64,7 @@ def best_of(composed: dict[int, Composition], quantity: Quantity) -> Choice:
     winner = min(with_value, key=lambda tried: (quantity.sign * (tried.value or 0.0), tried.reserved_capacity))
     assert winner.value is not None
     by_c = sorted(candidates, key=lambda tried: tried.reserved_capacity)
-    return Choice(composed[winner.reserved_capacity], winner.value, tuple(by_c))
+    return Choice(composed[winner.reserved_capacity], winner.value, tuple(by_c), composed=composed)
 
 
 def compose(system: System, c: int) -> Composition:

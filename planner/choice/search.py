@@ -9,7 +9,8 @@ from planner.choice.candidates import Choice
 from planner.choice.cheapest import cheapest_members
 from planner.choice.improvement import improved
 from planner.choice.prediction import is_exact, loaded, predict
-from planner.choice.quantity import quantity_of
+from planner.choice.quantity import Quantity, quantity_of
+from planner.choice.sustained import sustained
 from planner.inventory.goals import Cheapest, Goal
 from planner.inventory.inventory import Inventory
 from planner.results import Certificate, Plan
@@ -29,7 +30,8 @@ def plan(inventory: Inventory, seed: int = 0) -> Plan:
     members = np.arange(len(inventory.servers))
     if isinstance(inventory.goal, Cheapest):
         members = cheapest_members(inventory, inventory.goal, seed)
-    return _predicted(inventory, members, improved(inventory.only(members), quantity), seed)
+    available = inventory.only(members)
+    return _predicted(inventory, members, improved(available, quantity), quantity, seed)
 
 
 def plan_of_layout(inventory: Inventory, layout: Placement | Composition, seed: int = 0) -> Plan:
@@ -40,10 +42,11 @@ def plan_of_layout(inventory: Inventory, layout: Placement | Composition, seed: 
     """
     members = np.arange(len(inventory.servers))
     composition = layout if isinstance(layout, Composition) else gca(inventory.system(1.0), layout)
-    value = quantity_of(inventory, seed).value(composition)
+    quantity = quantity_of(inventory, seed)
+    value = quantity.value(composition)
     if value is None:
         raise InfeasibleError("no rate, however small, meets the SLO with this layout; raise slo_s")
-    return _predicted(inventory, members, Choice(composition, value, ()), seed)
+    return _predicted(inventory, members, Choice(composition, value, ()), quantity, seed)
 
 
 def quantiles_of(goal: Goal) -> tuple[float, ...]:
@@ -51,13 +54,17 @@ def quantiles_of(goal: Goal) -> tuple[float, ...]:
     return tuple(sorted({*QUANTILES} if goal.quantile is None else {*QUANTILES, goal.quantile}))
 
 
-def _predicted(inventory: Inventory, members: NDArray[np.int64], choice: Choice, seed: int) -> Plan:
-    rate_per_s = quantity_of(inventory, seed).rate_per_s or choice.value
-    chains, quantiles = loaded(choice.composition, rate_per_s), quantiles_of(inventory.goal)
+def _predicted(
+    inventory: Inventory, members: NDArray[np.int64], proposed: Choice, quantity: Quantity, seed: int
+) -> Plan:
+    quantiles = quantiles_of(inventory.goal)
+    kept = sustained(inventory, proposed, quantity, quantiles, seed)
+    choice = kept.choice
+    chains = loaded(choice.composition, quantity.rate_per_s or choice.value)
     prediction = predict(chains, inventory.workload, quantiles, inventory.service.model, seed)
     is_certain = is_exact(chains, inventory.workload, inventory.service.model) and inventory.forwarding == "hub"
     certificate = certify(chains.system) if is_certain else None
-    return Plan(inventory, members, chains, prediction, choice.candidates, choice.search, certificate)
+    return Plan(inventory, members, chains, prediction, choice.candidates, choice.search, certificate, kept.computation)
 
 
 def certify(system: System) -> Certificate:
