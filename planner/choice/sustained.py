@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from planner.choice.candidates import NO_VALUE, Choice
 from planner.choice.computation import (
-    NEAR,
+    PROMISED,
     SharedComputation,
     paired_difference_s,
     shared_computation,
@@ -74,11 +76,14 @@ class _Finals:
             if bound_per_s <= largest_per_s * (1 + WORTH):
                 break
             limits = self.quantity.quantile, self.quantity.slo_s
-            computed_per_s = self.shared.rate_in_time_per_s(finalist.composition, *limits, bound_per_s)
-            if computed_per_s > largest_per_s * (1 + WORTH):
+            to_beat_per_s = largest_per_s * (1 + WORTH)
+            computed_per_s = self.shared.rate_in_time_per_s(finalist.composition, *limits, to_beat_per_s, bound_per_s)
+            if computed_per_s is not None:
                 # With the bound itself, the simulation stopped there and may carry more.
                 most_per_s = (
-                    max(computed_per_s, NEAR * saturation_per_s) if computed_per_s == bound_per_s else computed_per_s
+                    max(computed_per_s, PROMISED * saturation_per_s)
+                    if computed_per_s == bound_per_s
+                    else computed_per_s
                 )
                 best, largest_per_s = (finalist, saturation_per_s, most_per_s), computed_per_s
         assert best is not None
@@ -94,7 +99,7 @@ class _Finals:
             value = finalist.value if finalist is choice else value_or_none(self.quantity, finalist.composition)
             if value is not None and value > 0:
                 saturation_per_s = self.shared.saturation_rate_per_s(finalist.composition)
-                bound_per_s = min(value, NEAR * saturation_per_s)
+                bound_per_s = min(value, PROMISED * saturation_per_s)
                 finalists.append((bound_per_s, saturation_per_s, replace(finalist, value=value)))
         return sorted(finalists, key=lambda item: item[0], reverse=True)
 
@@ -151,25 +156,30 @@ class _Finals:
         return None
 
     def _others(self, choice: Choice) -> list[Choice]:
-        """Return further finalists: compositions of other values of c that can be good."""
+        """Return further finalists: the best c by equation (2), and other c by an estimate."""
         count = FINALISTS_OF_MANY if len(choice.composition.system.servers) >= MANY else FINALISTS
-        ranked = sorted(self._ranked(choice), key=lambda item: item[0])
-        others = [composition for _, composition in ranked if composition is not choice.composition]
-        return [_of_c(choice, composition) for composition in others[:count]]
+        ranked = [composition for _, composition in sorted(self._ranked(choice), key=lambda item: item[0])]
+        if choice.search is not None:
+            ranked = [choice.composed[choice.search.best_c], *ranked]
+        different: list[Composition] = []
+        for composition in ranked:
+            if composition is not choice.composition and all(composition is not other for other in different):
+                different.append(composition)
+        return [_of_c(choice, composition) for composition in different[:count]]
 
     def _ranked(self, choice: Choice) -> Iterator[tuple[float, Composition]]:
         """Yield the compositions of all c with a score; less is better.
 
-        For a rate it is the smaller one of the bound by equation (2) and the estimate of computation, negated. For a
-        time it is the bound by equation (2), lengthened by the load of computation.
+        A time is that by equation (2) over the share of the servers' computation that is spare. A rate, negated, is the
+        smaller one of the bound by equation (2) and of that at which this time reaches the SLO.
         """
         for composition in choice.composed.values():
             with suppress(*NO_VALUE):
-                limit = self.quantity.limit(composition)
-                work_per_s = work_rate_per_s(composition)
-                if self.quantity.rate_per_s is None:
-                    yield -min(limit, NEAR * work_per_s), composition
-                else:
+                limit, work_per_s = self.quantity.limit(composition), work_rate_per_s(composition)
+                if isinstance(self.quantity, RateUnderSlo):
+                    alone_s = -np.log(self.quantity.late) * composition.mean_service_s[0]
+                    yield -min(limit, work_per_s * max(1 - alone_s / self.quantity.slo_s, 0.0)), composition
+                elif self.quantity.rate_per_s is not None:
                     yield limit / max(1 - self.quantity.rate_per_s / work_per_s, SAME), composition
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from evaluators.simulation import simulate_layout
-from planner.choice.computation import NEAR, SharedComputation, paired_difference_s, shared_computation
+from planner.choice.computation import SharedComputation, paired_difference_s, shared_computation
 from planner.results import MUCH, Comparison, Plan, Prediction
 from system import InputError, RandomStreams, UnstableError
 from system.layout import Layout
@@ -12,6 +12,7 @@ from system.response import JobTimes
 from workloads.synthetic import SyntheticWorkload
 from workloads.workload import Workload
 
+NEAR = 0.95  # load by equation (2) beyond which a simulation is too short for a comparison
 ROUTED_JOBS = 20_000  # simulated for a routed scheme if the workload is random
 
 
