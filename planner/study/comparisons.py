@@ -6,7 +6,7 @@ from functools import cached_property
 from evaluators.simulation import simulate_layout
 from planner.choice.computation import SharedComputation, paired_difference_s, shared_computation
 from planner.results import MUCH, Comparison, Plan, Prediction
-from system import InputError, RandomStreams, UnstableError
+from system import Composition, InputError, RandomStreams, UnstableError
 from system.layout import Layout
 from system.response import JobTimes
 from workloads.synthetic import SyntheticWorkload
@@ -31,9 +31,13 @@ class Comparisons:
     def with_layout(self, layout: Layout, prediction: Prediction) -> Comparison | None:
         """Return the goal's response times of the plan and of an alternative.
 
-        Return None near load 1, and where no evaluator knows both.
+        Return None near load 1, where no evaluator knows both, and for layouts that the plan's engine cannot start.
         """
         ours, quantile = self.plan.prediction, self.plan.inventory.goal.quantile
+        if self.plan.inventory.engine.own_servers and not (
+            isinstance(layout, Composition) and not layout.shared_servers
+        ):
+            return None
         if max(ours.load or 0.0, prediction.load or 0.0) > NEAR:
             return None
         if self._shared is None and ours.method == prediction.method == "exact":
