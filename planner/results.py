@@ -14,6 +14,8 @@ from planner.inventory.inventory import Inventory
 from system import Composition
 
 SAME = 1e-3  # relative difference below which no two plans are told apart
+WORTH = 0.01  # relative gain below which nothing is called better
+MUCH = 0.5  # of the rate that servers compute: from there on, requests slow each other much
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,35 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Computation:
+    """What servers compute that requests share, by a simulation of the engine's steps."""
+
+    engine: str  # whose way of computing was simulated
+    saturation_rate_per_s: float  # at which requests leave while others always wait
+    prediction: Prediction | None = None  # times at the plan's rate; None at a low rate, and if no steady state exists
+    rate_of_slots_per_s: float | None = None  # under the goal `LargestRate`: the rate by equation (2) alone
+    largest_rate_per_s: float | None = None  # likewise: the rate by the simulation, or about it if that is larger
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """What it costs that an engine can start all chains of a plan.
+
+    Both values are the goal's quantity under the same evaluator.
+    """
+
+    engine: str
+    value: float  # of the plan
+    value_of_any: float  # of the best plan for any engine
+    enforced: bool = True  # whether requests keep to the plan's chains
+
+    @property
+    def change(self) -> float:
+        """Return the relative change of the value by the restriction."""
+        return self.value / self.value_of_any - 1
+
+
+@dataclass(frozen=True)
 class Certificate:
     """What no plan for these servers can beat under Poisson arrivals, exponential sizes and equation (2)."""
 
@@ -89,6 +120,8 @@ class Plan:
     candidates: tuple[Candidate, ...] = ()  # empty for a layout that already runs
     search: Search | None = None  # None for a layout that already runs, and where requests slow each other
     certificate: Certificate | None = None  # None where no bound is known
+    computation: Computation | None = None  # None where requests slow each other anyway, or nothing is known of it
+    restriction: Restriction | None = None  # None for any engine, and for a layout that already runs
 
     @property
     def goal_value(self) -> float:
@@ -97,6 +130,11 @@ class Plan:
             return self.prediction.rate_per_s
         quantile = self.inventory.goal.quantile
         return self.prediction.mean_s if quantile is None else self.prediction.quantiles_s[quantile]
+
+    @property
+    def load_of_computation(self) -> float:
+        """Return the rate over that of full queues; 0 where nothing is known of it."""
+        return 0.0 if self.computation is None else self.prediction.rate_per_s / self.computation.saturation_rate_per_s
 
     @property
     def is_searched(self) -> bool:
@@ -116,12 +154,27 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """The goal's response time of a plan and of an alternative, under the same evaluator."""
+
+    plan_s: float  # infinite if only the alternative serves requests as fast as they come
+    alternative_s: float
+    half_width_s: float  # of the 99 % interval of their difference, on the same requests; 0 where both are exact
+
+    @property
+    def is_better(self) -> bool:
+        """Return whether the alternative is better by more than chance, and by more than 1 %."""
+        return self.plan_s - self.alternative_s > max(self.half_width_s, WORTH * self.alternative_s)
+
+
+@dataclass(frozen=True)
 class Alternative:
     """Another use of the same servers at the same rate, with its prediction or the reason why it has none."""
 
     name: str  # such as "whole model per server"
     prediction: Prediction | None
     reason: str = ""
+    comparison: Comparison | None = None  # None near load 1, and where no evaluator knows both
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 from evaluators.points.case import Draw, Measurement
 from evaluators.points.interference import shares_of_time
-from evaluators.points.saturation import all_at_once, leaving_rate_per_s
 from evaluators.queueing.interference import SlowedChains, require_poisson, slowed_chains
 from evaluators.queueing.interference_response import InterferenceResponse
+from evaluators.simulation.full_queue import all_at_once, leaving_rate_per_s
 from evaluators.simulation.layout import simulate_layout
 from system import UnstableError
 from system.checks import require_share

@@ -1,20 +1,20 @@
 """The rate that a layout sustains under a service model, as an evaluator beside the total rate of equation (4)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from evaluators.points.case import Draw, Measurement
 from evaluators.points.simulated import utilisations
+from evaluators.simulation.full_queue import all_at_once, leaving_rate_per_s
 from evaluators.simulation.layout import simulate_layout
-from system import InputError, NotApplicableError
+from system import NotApplicableError
 from system.checks import require_share
 from system.random_streams import is_deterministic
-from system.response import WARM_UP, JobTimes
+from system.response import WARM_UP
 from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
-from workloads.jobs import Jobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,23 +66,3 @@ class SaturationEvaluator:
         if not np.isnan(layout.load):
             measurements.append(Measurement("total_rate_per_s", draw.system.arrival_rate_per_s / layout.load))
         return [*measurements, *utilisations(layout, run)]
-
-
-def all_at_once(jobs: Jobs) -> Jobs:
-    """Return the same jobs, all arriving at time 0."""
-    return replace(jobs, arrival_s=np.zeros(len(jobs)))
-
-
-def leaving_rate_per_s(times: JobTimes, warm_up: float) -> float:
-    """Return the rate of departures between the warm-up and the last start.
-
-    All jobs arrive at time 0, and the share `warm_up` of them leaves during the warm-up. Raises `InputError` if the
-    last job starts before its end.
-    """
-    end_s = np.sort(times.response_s)
-    first, last_start_s = int(end_s.size * warm_up), times.waiting_s.max(initial=0.0)
-    begin_s = end_s[first] if end_s.size else 0.0
-    if last_start_s <= begin_s:
-        raise InputError(f"job_count = {end_s.size}: too few jobs to keep the queue full; give more")
-    departures = int(np.searchsorted(end_s, last_start_s, side="right")) - first - 1
-    return float(departures / (last_start_s - begin_s))

@@ -6,8 +6,9 @@ is exact, a c is skipped when its limit shows that it cannot be the best one, an
 simulated quantity has no such limit, so c is then searched from coarse to fine.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from algorithms.allocation.gca import gca
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.placement.reservation import reserving_block_count
+from planner.choice.own_chains import OwnChains
 from planner.choice.quantity import Quantity
 from planner.inventory.inventory import Inventory
 from planner.results import Candidate, Search
@@ -37,6 +39,7 @@ class Choice:
     value: float
     candidates: tuple[Candidate, ...]
     search: Search | None = None
+    composed: Mapping[int, Composition] = field(default_factory=dict, repr=False)  # by c, all candidates
 
 
 def best(inventory: Inventory, quantity: Quantity, most: int | None = None) -> Choice:
@@ -48,8 +51,8 @@ def best(inventory: Inventory, quantity: Quantity, most: int | None = None) -> C
     """
     system = inventory.system(1.0)  # with the stop rule `max_chains` no composition depends on the rate
     capacities = list(reservations(system))
-    composed = {capacities[n]: compose(system, capacities[n]) for n in _spread(len(capacities), most)}
-    if not composed:
+    composed = _composed(inventory, system, [capacities[n] for n in _spread(len(capacities), most)])
+    if not capacities:
         raise InfeasibleError(missing_memory(system))
     return best_of(composed, quantity)
 
@@ -63,7 +66,26 @@ def best_of(composed: dict[int, Composition], quantity: Quantity) -> Choice:
     winner = min(with_value, key=lambda tried: (quantity.sign * (tried.value or 0.0), tried.reserved_capacity))
     assert winner.value is not None
     by_c = sorted(candidates, key=lambda tried: tried.reserved_capacity)
-    return Choice(composed[winner.reserved_capacity], winner.value, tuple(by_c))
+    return Choice(composed[winner.reserved_capacity], winner.value, tuple(by_c), composed=composed)
+
+
+def _composed(inventory: Inventory, system: System, capacities: list[int]) -> dict[int, Composition]:
+    """Return the compositions at several c, of chains that the engine can start.
+
+    Raises `InfeasibleError` if an engine whose chains share no server can start none.
+    """
+    if not inventory.engine.own_servers:
+        return {c: compose(system, c) for c in capacities}
+    own, composed = OwnChains.of_engine(system, inventory.engine.name), {}
+    for c in capacities:
+        with suppress(InfeasibleError):
+            composed[c] = own.reserved(c)
+    if capacities and not composed:
+        raise InfeasibleError(
+            f"engine = {inventory.engine.name}: it starts no chain of more than {own.most_servers} servers, and fewer "
+            "cannot hold the model; add larger servers, or choose another engine"
+        )
+    return composed
 
 
 def compose(system: System, c: int) -> Composition:

@@ -18,7 +18,6 @@ from system.layout import Layout
 from system.response import ByChain, ResponseTimes
 from system.service.independent import INDEPENDENT
 from system.service.model import ServiceModel
-from system.service.steps import Steps
 from workloads.synthetic import is_poisson_exponential
 from workloads.workload import Workload
 
@@ -64,9 +63,9 @@ def predict(
 def saturation_rate_per_s(layout: Layout, workload: Workload, service: ServiceModel) -> float | None:
     """Return ν', about the largest stable rate where requests slow each other.
 
-    It is that of the service model, or of plain step queues for equation (2). None if no theory knows it.
+    None if no theory knows it, and under equation (2), where no request slows another.
     """
-    return known_largest_rate_per_s(layout, workload, Steps() if service == INDEPENDENT else service)
+    return None if service == INDEPENDENT else known_largest_rate_per_s(layout, workload, service)
 
 
 def loaded(composition: Composition, rate_per_s: float) -> Composition:

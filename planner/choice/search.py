@@ -1,18 +1,21 @@
 """Plans: the best one for an inventory, or one made from a layout that already runs."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
 from evaluators.queueing.bound import rate_bound_per_s, response_bound_s
-from planner.choice.candidates import Choice
+from planner.choice.candidates import Choice, best
 from planner.choice.cheapest import cheapest_members
 from planner.choice.improvement import improved
 from planner.choice.prediction import is_exact, loaded, predict
-from planner.choice.quantity import quantity_of
-from planner.inventory.goals import Cheapest, Goal
+from planner.choice.quantity import Quantity, quantity_of
+from planner.choice.sustained import MANY, sustained
+from planner.inventory.goals import Cheapest, Goal, LargestRate
 from planner.inventory.inventory import Inventory
-from planner.results import Certificate, Plan
+from planner.results import Certificate, Plan, Prediction, Restriction
 from system import Composition, InfeasibleError, Placement, System
 
 QUANTILES = (0.5, 0.95, 0.99)
@@ -29,7 +32,46 @@ def plan(inventory: Inventory, seed: int = 0) -> Plan:
     members = np.arange(len(inventory.servers))
     if isinstance(inventory.goal, Cheapest):
         members = cheapest_members(inventory, inventory.goal, seed)
-    return _predicted(inventory, members, improved(inventory.only(members), quantity), seed)
+    return _restricted(_new_plan(inventory, members, quantity, seed), quantity, seed)
+
+
+def _new_plan(inventory: Inventory, members: NDArray[np.int64], quantity: Quantity, seed: int) -> Plan:
+    return _predicted(inventory, members, improved(inventory.only(members), quantity), quantity, seed)
+
+
+def _restricted(best_plan: Plan, quantity: Quantity, seed: int) -> Plan:
+    """Return a plan with what it costs that its engine can start all chains.
+
+    With very many servers, the plan for any engine is that of the best c.
+    """
+    inventory, engine = best_plan.inventory, best_plan.inventory.engine
+    if not engine.own_servers:
+        return best_plan
+    free = replace(inventory, engine=replace(engine, own_servers=False))
+    if len(best_plan.members) < MANY:
+        of_any = _new_plan(free, best_plan.members, quantity, seed)
+    else:
+        of_any = _predicted(free, best_plan.members, best(free.only(best_plan.members), quantity), quantity, seed)
+    ours, others = _comparable_values(best_plan, of_any)
+    # Chains of their own are chains for any engine, too.
+    value_of_any = min(ours, others, key=lambda value: quantity.sign * value)
+    return replace(best_plan, restriction=Restriction(engine.name, ours, value_of_any))
+
+
+def _comparable_values(first: Plan, second: Plan) -> tuple[float, float]:
+    """Return the values of two plans for the same goal under the same evaluator.
+
+    Times are those with shared computation where both plans have them.
+    """
+    goal, computations = first.inventory.goal, (first.computation, second.computation)
+    shared = [computation.prediction for computation in computations if computation is not None]
+    if isinstance(goal, LargestRate) or len(shared) < 2 or shared[0] is None or shared[1] is None:
+        return first.goal_value, second.goal_value
+    return _goal_time_s(shared[0], goal), _goal_time_s(shared[1], goal)
+
+
+def _goal_time_s(prediction: Prediction, goal: Goal) -> float:
+    return prediction.mean_s if goal.quantile is None else prediction.quantiles_s[goal.quantile]
 
 
 def plan_of_layout(inventory: Inventory, layout: Placement | Composition, seed: int = 0) -> Plan:
@@ -40,10 +82,11 @@ def plan_of_layout(inventory: Inventory, layout: Placement | Composition, seed: 
     """
     members = np.arange(len(inventory.servers))
     composition = layout if isinstance(layout, Composition) else gca(inventory.system(1.0), layout)
-    value = quantity_of(inventory, seed).value(composition)
+    quantity = quantity_of(inventory, seed)
+    value = quantity.value(composition)
     if value is None:
         raise InfeasibleError("no rate, however small, meets the SLO with this layout; raise slo_s")
-    return _predicted(inventory, members, Choice(composition, value, ()), seed)
+    return _predicted(inventory, members, Choice(composition, value, ()), quantity, seed)
 
 
 def quantiles_of(goal: Goal) -> tuple[float, ...]:
@@ -51,13 +94,17 @@ def quantiles_of(goal: Goal) -> tuple[float, ...]:
     return tuple(sorted({*QUANTILES} if goal.quantile is None else {*QUANTILES, goal.quantile}))
 
 
-def _predicted(inventory: Inventory, members: NDArray[np.int64], choice: Choice, seed: int) -> Plan:
-    rate_per_s = quantity_of(inventory, seed).rate_per_s or choice.value
-    chains, quantiles = loaded(choice.composition, rate_per_s), quantiles_of(inventory.goal)
+def _predicted(
+    inventory: Inventory, members: NDArray[np.int64], proposed: Choice, quantity: Quantity, seed: int
+) -> Plan:
+    quantiles = quantiles_of(inventory.goal)
+    kept = sustained(inventory, proposed, quantity, quantiles, seed)
+    choice = kept.choice
+    chains = loaded(choice.composition, quantity.rate_per_s or choice.value)
     prediction = predict(chains, inventory.workload, quantiles, inventory.service.model, seed)
     is_certain = is_exact(chains, inventory.workload, inventory.service.model) and inventory.forwarding == "hub"
     certificate = certify(chains.system) if is_certain else None
-    return Plan(inventory, members, chains, prediction, choice.candidates, choice.search, certificate)
+    return Plan(inventory, members, chains, prediction, choice.candidates, choice.search, certificate, kept.computation)
 
 
 def certify(system: System) -> Certificate:

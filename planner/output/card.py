@@ -7,6 +7,7 @@ import numpy as np
 
 from exports.chains import hop_words
 from planner.inventory.services import NamedService
+from planner.output.computing import ROW, computing_lines
 from planner.output.losses import LONGEST, loss_lines, range_lines, share_words
 from planner.output.start_commands import exports
 from planner.results import Alternative, Plan, Prediction, Study
@@ -70,6 +71,7 @@ def _summary(plan: Plan, best: Plan) -> list[str]:
         lines.append("Activations go straight from server to server (forwarding: direct).")
     if plan.candidates:
         lines.append(f"The goal is {goal}; {_choice(plan)}.")
+    lines[1:1] = computing_lines(plan)
     lines += [_load(plan), *_certified(plan), *_cost(plan)]
     if best is not plan:
         lines.append(
@@ -219,6 +221,8 @@ def _times(study: Study) -> list[str]:
     """Return a table of the plan's prediction and those of the alternatives, with notes."""
     plan = study.plan
     rows = [_prediction_row(_subject(plan), plan.prediction, None)]
+    if plan.computation is not None and plan.computation.prediction is not None:
+        rows.append(_prediction_row(ROW, plan.computation.prediction, plan.prediction))
     rows += [
         _prediction_row(_short(other.name), other.prediction, plan.prediction)
         for other in study.alternatives

@@ -41,6 +41,8 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "search": _plain(plan.search),
         "certificate": None if plan.certificate is None else {**asdict(plan.certificate), "gap": plan.gap},
         "accuracy": plan.accuracy,
+        "computation": _plain(plan.computation),
+        "restriction": _plain(plan.restriction),
         "servers": _servers(plan),
         "chains": _chains(plan),
         "prediction": _prediction(plan.prediction),

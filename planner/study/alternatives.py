@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 
@@ -14,19 +13,18 @@ from algorithms.placement.petals import PetalsPlacement
 from algorithms.placement.whole_model import whole_model
 from algorithms.routing.links import RoutedComposition
 from planner.choice.candidates import best, best_of
+from planner.choice.capped import quantity_of_plan
 from planner.choice.improvement import improved
 from planner.choice.prediction import loaded, predict
-from planner.choice.quantity import Quantity, quantity_of, value_or_none
+from planner.choice.quantity import Quantity, value_or_none
 from planner.results import Alternative, Plan, Prediction
+from planner.study.comparisons import Comparisons, routed_workload
 from system import Composition, InfeasibleError, InputError, NotApplicableError, RandomStreams, System
 from system.layout import Layout
-from workloads.synthetic import SyntheticWorkload
 from workloads.workload import Workload
 
 ComposeChains = Callable[[Plan, Quantity], tuple[str, Composition]]  # with details for the name
 ComposeRoutes = Callable[[System, np.random.Generator], RoutedComposition]
-
-ROUTED_JOBS = 20_000  # simulated for a routed scheme if the workload is random
 
 
 def compare_alternatives(plan: Plan, seed: int = 0) -> tuple[Alternative, ...]:
@@ -38,30 +36,32 @@ def compare_alternatives(plan: Plan, seed: int = 0) -> tuple[Alternative, ...]:
     the SLO. The first alternative to a plan that the search found is that of the best c. If the plan is a layout that
     already runs (it has no candidates), the first alternative is a new plan.
     """
-    quantity = quantity_of(plan.inventory, seed)
+    quantity, comparisons = quantity_of_plan(plan, seed), Comparisons(plan, seed)
     schemes = {"whole model per server": _whole_model, "equal split": _equal_split}
     if not plan.candidates:
         schemes = {"new plan": _new_plan, **schemes}
     if plan.is_searched:
         schemes = {"one c for all": _one_c, **schemes}
     return (
-        *(_with_chains(name, compose, plan, quantity, seed) for name, compose in schemes.items()),
-        _with_routes("PETALS", _petals, plan, seed),
-        _with_routes("BPRR", _bprr, plan, seed),
+        *(_with_chains(name, compose, quantity, comparisons) for name, compose in schemes.items()),
+        _with_routes("PETALS", _petals, comparisons),
+        _with_routes("BPRR", _bprr, comparisons),
     )
 
 
-def _with_chains(name: str, compose: ComposeChains, plan: Plan, quantity: Quantity, seed: int) -> Alternative:
+def _with_chains(name: str, compose: ComposeChains, quantity: Quantity, comparisons: Comparisons) -> Alternative:
     """Return an alternative with chains.
 
     Its name includes the details even if it does not carry the rate.
     """
+    plan = comparisons.plan
     try:
         detail, composition = compose(plan, quantity)
         details = ", ".join(filter(None, [detail, _rate_under_slo(composition, quantity)]))
         name += f" ({details})" if details else ""
         layout = loaded(composition, plan.prediction.rate_per_s)
-        return Alternative(name, _predicted(layout, plan, plan.inventory.workload, seed))
+        prediction = _predicted(layout, plan, plan.inventory.workload, comparisons.seed)
+        return Alternative(name, prediction, comparison=comparisons.with_layout(layout, prediction))
     except InputError as error:
         return Alternative(name, None, str(error))
 
@@ -113,17 +113,16 @@ def _equal_split(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:
     return f"{stages} stage{'s' * (stages > 1)}", best_split
 
 
-def _with_routes(name: str, compose: ComposeRoutes, plan: Plan, seed: int) -> Alternative:
+def _with_routes(name: str, compose: ComposeRoutes, comparisons: Comparisons) -> Alternative:
     """Return a simulated alternative with routes.
 
     The simulation has the jobs of the workload, or `ROUTED_JOBS` random ones if the workload is synthetic.
     """
-    workload = plan.inventory.workload
-    if isinstance(workload, SyntheticWorkload):
-        workload = replace(workload, job_count=ROUTED_JOBS)
+    plan, seed = comparisons.plan, comparisons.seed
     try:
         layout = compose(plan.composition.system, RandomStreams(seed).cluster("placement"))
-        return Alternative(name, _predicted(layout, plan, workload, seed))
+        prediction = _predicted(layout, plan, routed_workload(plan.inventory.workload), seed)
+        return Alternative(name, prediction, comparison=comparisons.with_layout(layout, prediction))
     except InputError as error:
         return Alternative(name, None, str(error))
 

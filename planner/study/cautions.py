@@ -13,7 +13,7 @@ from hardware_profiles.profile import read_profile
 from planner.choice.cheapest import choices, is_exhaustive
 from planner.choice.prediction import theory_applies
 from planner.inventory.goals import Cheapest
-from planner.results import Alternative, Plan, Prediction
+from planner.results import MUCH, Alternative, Computation, Plan
 from planner.study.sensitivity import links_per_chain_s
 from planner.words import some_names
 from system import InputError, RandomStreams
@@ -28,7 +28,6 @@ SHORT = 100  # mean response times: a replayed workload that lasts no longer is 
 BURSTY = 1.2  # times the mean rate: from there on, the rate around an average request is a burst
 LINKS_DOMINATE = 0.5  # share of communication in the service time
 ARITHMETIC_SHORT = 0.5  # share of a server's peak arithmetic rate that prompts need
-SLOWED = 0.5  # of the largest rate where requests slow each other: from there on, they slow each other much
 
 
 def warnings(plan: Plan, seed: int = 0) -> tuple[str, ...]:
@@ -47,27 +46,21 @@ def warnings(plan: Plan, seed: int = 0) -> tuple[str, ...]:
 def better_alternatives(plan: Plan, alternatives: tuple[Alternative, ...]) -> Iterator[str]:
     """Yield a warning for each alternative that beats the plan at this rate.
 
-    Differences below the plan's accuracy do not count.
+    Both are compared under one evaluator, and a difference within its accuracy does not count.
     """
-    ours, quantile = plan.prediction, plan.inventory.goal.quantile
+    time = _time_words(plan.inventory.goal.quantile)
     for other in alternatives:
-        if other.prediction is not None and _time_s(other.prediction, quantile, 1) < (1 - plan.accuracy) * _time_s(
-            ours, quantile, -1
-        ):
+        compared = other.comparison
+        if compared is None or not compared.is_better:
+            continue
+        if np.isinf(compared.plan_s):
+            yield f"{other.name} serves requests as fast as they come, with {time} of {compared.alternative_s:.4g} s"
+        elif compared.plan_s - compared.alternative_s > plan.accuracy * compared.plan_s:
+            simulated = " for the same simulated requests" if compared.half_width_s > 0 else ""
             yield (
-                f"{other.name} does better: {_time_words(quantile)} is {_time_s(other.prediction, quantile):.4g} s "
-                f"instead of {_time_s(ours, quantile):.4g} s"
+                f"{other.name} does better{simulated}: {time} is {compared.alternative_s:.4g} s instead of "
+                f"{compared.plan_s:.4g} s"
             )
-
-
-def _time_s(prediction: Prediction, quantile: float | None, sign: int = 0) -> float:
-    """Return the goal's response time.
-
-    `sign` selects the lower (-1) or upper (1) end of its interval, or the time itself (0).
-    """
-    if quantile is None:
-        return prediction.mean_s + sign * prediction.mean_half_width_s
-    return prediction.quantiles_s[quantile] + sign * prediction.quantile_half_widths_s.get(quantile, 0.0)
 
 
 def _time_words(quantile: float | None) -> str:
@@ -142,18 +135,36 @@ def busy_rate_per_s(arrival_s: Floats, window_s: float) -> float:
 def _of_interference(plan: Plan) -> Iterator[str]:
     """Yield a warning if requests slow each other much at the plan's rate."""
     prediction, load = plan.prediction, plan.prediction.load_of_saturation
-    if load is None or load <= SLOWED:
-        return
-    service = plan.inventory.service
-    largest = f"about {prediction.saturation_rate_per_s:.3g} requests/s of servers that {service.manner}"
-    share = f"{prediction.rate_per_s:.3g} requests/s is {load:.0%} of the {largest}"
-    if service.is_independent:
+    if plan.computation is not None:
+        yield from _of_computation(plan, plan.computation)
+    elif load is not None and load > MUCH:
+        manner = plan.inventory.service.manner
         yield (
-            f"the predictions assume that requests do not slow each other; {share}, and from half of that on the "
-            "predicted times are too short"
+            f"requests slow each other much: {prediction.rate_per_s:.3g} requests/s is {load:.0%} of the about "
+            f"{prediction.saturation_rate_per_s:.3g} requests/s of servers that {manner}"
         )
-    else:
-        yield f"requests slow each other much: {share}"
+
+
+def _of_computation(plan: Plan, computation: Computation) -> Iterator[str]:
+    """Yield a warning if the times of equation (2) are too short, or the rate is too high."""
+    load, rate_per_s = plan.load_of_computation, plan.prediction.rate_per_s
+    share = (
+        f"{rate_per_s:.3g} requests/s is {load:.0%} of the about {computation.saturation_rate_per_s:.3g} requests/s "
+        "that these servers compute"
+    )
+    if computation.prediction is None and load > MUCH:
+        yield f"{share}: requests pile up, and none of the times by equation (2) will be kept; add servers"
+    elif load > MUCH:
+        yield (
+            f"equation (2) assumes that requests do not slow each other, and its times are too short: {share}; expect "
+            "the times with shared computation"
+        )
+    goal, times = plan.inventory.goal, computation.prediction
+    if isinstance(goal, Cheapest) and times is not None and times.quantiles_s[goal.quantile] > goal.slo_s:
+        yield (
+            f"with shared computation P{100 * goal.quantile:g} is {times.quantiles_s[goal.quantile]:.3g} s, above the "
+            f"{goal.slo_s:g} s of the SLO: these servers are too few"
+        )
 
 
 def prefill_share(plan: Plan) -> Floats:
@@ -173,9 +184,10 @@ def prefill_share(plan: Plan) -> Floats:
 def _of_arithmetic(plan: Plan) -> Iterator[str]:
     """Yield a warning if prompts need much of a server.
 
-    Service models in which requests slow each other need no such warning.
+    Where shared computation is simulated, and under service models in which requests slow each other, prompts count
+    already.
     """
-    if not plan.inventory.service.is_independent:
+    if plan.computation is not None or not plan.inventory.service.is_independent:
         return
     share = prefill_share(plan)
     over = np.flatnonzero(share > ARITHMETIC_SHORT)

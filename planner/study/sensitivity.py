@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.choice.quantity import quantity_of, value_or_none
+from planner.choice.capped import quantity_of_plan
+from planner.choice.quantity import value_or_none
 from planner.results import InputRange, Plan, UnusedServer
 from system import Composition, Servers
 from system.checks import require_share
@@ -24,7 +25,7 @@ def ranges(plan: Plan, share: float = 0.3, seed: int = 0) -> tuple[InputRange, .
     prefers the chains that really are fastest.
     """
     require_share(off=share)
-    quantity = quantity_of(plan.inventory, seed)
+    quantity = quantity_of_plan(plan, seed)
     inputs = []
     for name, low, high in _changed_servers(plan, share):
         low_value, high_value = (

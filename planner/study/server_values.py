@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
 from planner.choice.candidates import NO_VALUE, reservations
+from planner.choice.capped import quantity_of_plan
 from planner.choice.improvement import shortly_improved
-from planner.choice.quantity import Quantity, quantity_of
+from planner.choice.quantity import Quantity
 from planner.results import Plan, ServerValue
 from system import Composition, InfeasibleError, Placement
 from system.checks import SLACK
@@ -46,7 +47,7 @@ def value_of_servers(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
     """
     if plan.members.size == 1:
         return (ServerValue(tuple(plan.members.tolist()), None, None, "it is the only server"),)
-    quantity = quantity_of(plan.inventory, seed)
+    quantity = quantity_of_plan(plan, seed)
     parts = [_part(plan, members, quantity) for members in _identical(plan)]
     parts.sort(key=lambda part: np.inf if part.limit is None else quantity.sign * part.limit, reverse=True)
     valued_count = len(parts) if len(parts) * plan.composition.total_capacity <= MOST_SLOTS else LEAST_VALUED

@@ -5,7 +5,8 @@ import pytest
 from hydra.utils import instantiate
 
 from evaluators.points.case import Draw
-from evaluators.points.saturation import SaturationEvaluator, leaving_rate_per_s
+from evaluators.points.saturation import SaturationEvaluator
+from evaluators.simulation.full_queue import leaving_rate_per_s
 from evaluators.simulation.layout import simulate_layout
 from system import InputError, NotApplicableError, UnstableError
 from system.response import JobTimes

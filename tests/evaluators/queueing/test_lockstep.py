@@ -9,9 +9,9 @@ from algorithms.dispatch.jffc import JFFC
 from algorithms.dispatch.jsq import JSQ
 from algorithms.dispatch.least_work import least_work_dispatch
 from algorithms.dispatch.random_free import RANDOM_FREE
-from evaluators.points.saturation import all_at_once, leaving_rate_per_s
 from evaluators.queueing.interference import interference, largest_rate_per_s
 from evaluators.queueing.lockstep.rounds import rounds_of
+from evaluators.simulation.full_queue import all_at_once, leaving_rate_per_s
 from evaluators.simulation.layout import simulate_layout
 from system import Composition, NotApplicableError, Placement, RandomStreams, Servers, System, UnstableError
 from system.service.lockstep import Lockstep

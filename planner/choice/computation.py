@@ -1,0 +1,207 @@
+"""Requests that share the computation of their servers, simulated step by step.
+
+Under equation (2) a server computes for any number of requests at once and slows none of them, so a plan by equation
+(2) alone promises rates that no GPU computes. Here a server computes one batch at a time, as the engine does:
+
+- llama.cpp: all requests of a chain advance together (`lockstep`);
+- vLLM: batches of at most 2,048 tokens at each server (`token_budget`);
+- PETALS and `any`: prompts one by one, and all one-token steps that wait as one stack (`steps`). GPUs batch decoding,
+  so serial steps would be far too slow, and of the three this carries least.
+
+The time of a stack is measured, where the profile has it. Otherwise it is that of the roofline: the weights are read
+once and each request's cache once, or the tokens take the time of their arithmetic, whichever is longer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluators.simulation import simulate_layout
+from evaluators.simulation.full_queue import all_at_once, leaving_rate_per_s
+from planner.choice.even_lengths import EvenLengths
+from planner.choice.prediction import loaded, predict
+from planner.inventory.inventory import Inventory
+from planner.results import Prediction
+from system import Composition, RandomStreams, ServedModel, System, UnstableError
+from system.intervals import BATCHES, half_width_of
+from system.layout import Layout
+from system.response import WARM_UP, JobTimes
+from system.service.batch_curve import curves_of, ratio_at
+from system.service.lockstep import Lockstep
+from system.service.model import ServiceModel
+from system.service.steps import Steps
+from system.service.token_budget import TokenBudget
+from workloads.synthetic import SyntheticWorkload
+from workloads.workload import Workload
+
+Floats = NDArray[np.float64]
+
+SERVICES: dict[str, ServiceModel] = {
+    "steps": Steps(batching="decode", batch_curve="measured"),
+    "lockstep": Lockstep(batch_curve="measured"),
+    "token_budget": TokenBudget(batch_curve="measured"),
+}
+STACKS = np.unique(np.rint(2 ** np.arange(0, 10.1, 0.25)).astype(int)).tolist()  # sizes in a roofline's batch curve
+JOBS = 4_000  # of a simulation, or fewer or more:
+VISITS = 2_500_000  # of servers by steps, at most
+REFILLS = 3  # jobs for each slot, at least
+LEAST_JOBS = 1_000
+PROMISED = 0.9  # share of the rate with full queues, at most, as queues are long and slow beyond
+SPARE = 0.03  # share of an SLO
+ROUNDS = 5  # of a bisection
+CONFIDENCE = 0.99
+
+
+@dataclass(frozen=True)
+class SharedComputation:
+    """Simulations of layouts whose servers compute one batch at a time."""
+
+    service: ServiceModel
+    workload: Workload
+    seed: int = 0
+
+    def saturation_rate_per_s(self, composition: Composition) -> float:
+        """Return the rate at which requests leave while others always wait."""
+        jobs = self._workload(composition).jobs(1.0, RandomStreams(self.seed))
+        run = simulate_layout(loaded(with_curves(composition), 1.0), all_at_once(jobs), self.service)
+        return leaving_rate_per_s(run.times, WARM_UP)
+
+    def times(self, layout: Layout, size: Composition) -> JobTimes:
+        """Return the times of a layout at its own rate, with the jobs that suit a composition.
+
+        Raises `UnstableError` if jobs leave more slowly than they come.
+        """
+        jobs = self._workload(size).jobs(layout.system.arrival_rate_per_s, RandomStreams(self.seed))
+        return simulate_layout(with_curves(layout), jobs, self.service, stop_unstable=True).times.after_warm_up()
+
+    def prediction(self, composition: Composition, quantiles: Sequence[float]) -> Prediction:
+        """Return the predicted times at the composition's own rate; raise as `times` does."""
+        chains, workload = with_curves(composition), self._workload(composition)
+        return predict(chains, workload, quantiles, self.service, self.seed)
+
+    def rate_in_time_per_s(
+        self, composition: Composition, quantile: float, slo_s: float, to_beat_per_s: float, most_per_s: float
+    ) -> float | None:
+        """Return the largest rate between two rates at which a quantile keeps to the SLO.
+
+        A small part of the SLO is kept spare for chance. Return None if the rate to beat is too high already.
+        """
+        low, high = to_beat_per_s, most_per_s
+        if low > 0 and not self._keeps(composition, quantile, slo_s, low):
+            return None
+        if self._keeps(composition, quantile, slo_s, high):
+            return high
+        for _ in range(ROUNDS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self._keeps(composition, quantile, slo_s, middle) else (low, middle)
+        return low or high / 2  # so rare requests hardly meet, and equation (2) answers
+
+    def _keeps(self, composition: Composition, quantile: float, slo_s: float, rate_per_s: float) -> bool:
+        try:
+            times = self.times(loaded(composition, rate_per_s), composition)
+        except UnstableError:
+            return False
+        return times.quantile_s("response", quantile) <= (1 - SPARE) * slo_s
+
+    def _workload(self, composition: Composition) -> Workload:
+        """Return the requests with a number that suits the chains."""
+        if not isinstance(self.workload, EvenLengths):
+            return self.workload
+        hops = float(np.average(np.diff(composition.hop_start), weights=composition.capacity))
+        most = int(VISITS / (hops * self.workload.output_tokens))
+        return replace(self.workload, job_count=max(min(JOBS, most), REFILLS * composition.total_capacity, LEAST_JOBS))
+
+
+def shared_computation(inventory: Inventory, seed: int = 0) -> SharedComputation | None:
+    """Return the simulations for an inventory's engine.
+
+    Return None where the plan's own service model shares servers already, and where nothing is known of batches, as the
+    times of servers do not depend on tokens.
+    """
+    if not inventory.service.is_independent or (inventory.servers.block_s[:, 2] <= 0).any():
+        return None
+    workload = inventory.workload
+    if isinstance(workload, SyntheticWorkload):
+        workload = EvenLengths(workload.arrivals, JOBS, workload.input_tokens, workload.output_tokens)
+    return SharedComputation(SERVICES[inventory.engine.service], workload, seed)
+
+
+AnyLayout = TypeVar("AnyLayout", bound=Layout)
+
+
+def with_curves(layout: AnyLayout) -> AnyLayout:
+    """Return a layout whose servers all have batch curves."""
+    servers = replace(layout.system.servers, batch_curves=_curves(layout.system))
+    changed: AnyLayout = replace(cast(Any, layout), system=replace(layout.system, servers=servers))
+    return changed
+
+
+def _curves(system: System) -> tuple[dict[int, float], ...]:
+    """Return the batch curve of each server, measured or by the roofline."""
+    servers = system.servers
+    _, input_token_s, output_token_s = servers.block_s.T
+    arithmetic = np.divide(input_token_s, output_token_s, out=np.ones(len(servers)), where=output_token_s > 0).tolist()
+    rooflines = {share: roofline_curve(system, share) for share in set(arithmetic)}
+    measured = servers.batch_curves or ({},) * len(servers)
+    return tuple(dict(points) or rooflines[share] for points, share in zip(measured, arithmetic, strict=True))
+
+
+def roofline_curve(system: System, arithmetic: float) -> dict[int, float]:
+    """Return the times of stacks over that of a single step, by size.
+
+    A single step reads the weights of a block. `arithmetic` is the time of a token's arithmetic over that.
+    """
+    model, (_, input_tokens, further_tokens) = system.model, system.mean_job
+    context_gb = model.cache_memory_gb / model.cache_tokens * (input_tokens + further_tokens / 2)
+    return {
+        size: max((_read_gb(model, size) + context_gb * (size - 1)) / model.decode_read_gb, arithmetic * size)
+        for size in STACKS[1:]
+    }
+
+
+def _read_gb(model: ServedModel, jobs: int) -> float:
+    """Return the bytes of a block that a stack reads: more experts of a mixture, the larger it is."""
+    active_gb = getattr(model, "active_gb", None)
+    return model.decode_read_gb if active_gb is None else float(active_gb(jobs))
+
+
+def work_rate_per_s(composition: Composition) -> float:
+    """Return about the rate of full chains if servers share their computation, without a simulation.
+
+    The jobs of a chain are spread over its servers by the times that these take for a job alone, and a server stacks
+    the one-token steps of its share. A chain is slowed down to what its busiest server can do.
+    """
+    chains = with_curves(composition)
+    servers, (_, input_tokens, further_tokens) = chains.system.servers, chains.system.mean_job
+    hops = np.diff(chains.hop_start)
+    alone_s = (chains.hop_charged[:, None] * servers.block_s[chains.hop_server]) @ np.asarray(chains.system.mean_job)
+    hop_jobs = np.repeat(chains.capacity / chains.mean_service_s, hops) * alone_s
+    jobs = np.maximum(np.bincount(chains.hop_server, hop_jobs, minlength=len(servers)), 1.0)
+    curves = curves_of("measured", servers)
+    stacked = np.array([ratio_at(round(n), curve) / round(n) for n, curve in zip(jobs, curves, strict=True)])
+    once_s, input_token_s, output_token_s = servers.block_s.T
+    per_block_s = once_s + input_token_s * input_tokens + output_token_s * further_tokens * stacked
+    alone_per_s = chains.capacity / chains.mean_service_s
+    hop_load = np.repeat(alone_per_s, np.diff(chains.hop_start)) * chains.hop_charged * per_block_s[chains.hop_server]
+    load = np.bincount(chains.hop_server, hop_load, minlength=len(servers))
+    busiest = np.maximum.reduceat(load[chains.hop_server], chains.hop_start[:-1])
+    return float((alone_per_s / np.maximum(busiest, 1.0)).sum())
+
+
+def paired_difference_s(ours: JobTimes, other: JobTimes, quantile: float | None) -> tuple[float, float]:
+    """Return how much longer our response time is, and the half-width of its 99 % interval.
+
+    Both are times of the same jobs; the interval comes from batches of consecutive jobs.
+    """
+    pairs = zip(np.array_split(ours.response_s, BATCHES), np.array_split(other.response_s, BATCHES), strict=True)
+    differences = [_value_s(a, quantile) - _value_s(b, quantile) for a, b in pairs]
+    return _value_s(ours.response_s, quantile) - _value_s(other.response_s, quantile), half_width_of(
+        differences, CONFIDENCE
+    )
+
+
+def _value_s(response_s: Floats, quantile: float | None) -> float:
+    return float(response_s.mean() if quantile is None else np.quantile(response_s, quantile))

@@ -1,0 +1,144 @@
+"""Chains that share no server, as engines start them: one copy of the model for each chain.
+
+Servers with the same numbers are of one kind. A chain is a sorted tuple of kinds, and for each capacity its blocks are
+split so that a request takes the least time: every server runs a block at least, and the fastest ones run as many more
+as they have memory for. Equally fast servers share evenly.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.placement.gbp_cr import GbpCr
+from exports.llamacpp import MOST_SERVERS, MOST_SLOTS
+from system import Composition, InfeasibleError, Placement, System
+from system.checks import SLACK
+
+Chain = tuple[int, ...]  # kinds, ascending
+
+MOST_OPTIONS = 10  # capacities of a chain that are tried
+
+
+class Option(NamedTuple):
+    """A capacity of a chain, with the mean time of a request and the blocks of its servers."""
+
+    capacity: int
+    time_s: float
+    blocks: tuple[int, ...]
+
+
+class OwnChains:
+    """The chains that the servers of a system can form, each with servers of its own.
+
+    A chain has at most `most_servers` servers and serves at most `most_slots` requests at once.
+    """
+
+    def __init__(self, system: System, most_servers: int, most_slots: int) -> None:
+        self.system, self.most_servers, self.most_slots = system, most_servers, most_slots
+        blocks = system.servers.capped(np.full(len(system.servers), system.model.block_count))
+        rows = np.column_stack([system.servers.memory_gb, system.communication_s, system.block_s, blocks])
+        kinds, kind_of = np.unique(rows, axis=0, return_inverse=True)
+        self._numbers = kinds.tolist()
+        self.kind_of: NDArray[np.int64] = kind_of.ravel()
+        self._options: dict[Chain, tuple[Option, ...]] = {}
+
+    @staticmethod
+    def of_engine(system: System, engine: str) -> "OwnChains":
+        """Return the chains that an engine can start."""
+        if engine == "llama.cpp":
+            return OwnChains(system, MOST_SERVERS, MOST_SLOTS)
+        return OwnChains(system, len(system.servers), max(system.largest_reservation, 1))
+
+    def reserved(self, c: int) -> Composition:
+        """Return the chains of GBP-CR at one c, without those that the engine cannot start.
+
+        Raises `InfeasibleError` if none is left.
+        """
+        chains = [(chain, self._widest(chain, min(c, self.most_slots))) for chain in self.reserved_chains(c)]
+        return self.composition(chains, c)
+
+    def reserved_chains(self, c: int) -> list[Chain]:
+        """Return the chains of GBP-CR at one c as kinds."""
+        servers, start = GbpCr()(self.system, c).reserved_hops()
+        chains = [tuple(sorted(self.kind_of[hops].tolist())) for hops in np.split(servers, start[1:-1])]
+        return [chain for chain in chains if self.options(chain)]
+
+    def options(self, chain: Chain) -> tuple[Option, ...]:
+        """Return the capacities worth a try, ascending; those above another one take longer. Empty if none fits."""
+        if chain not in self._options:
+            self._options[chain] = tuple(self._worthwhile(chain))
+        return self._options[chain]
+
+    def _worthwhile(self, chain: Chain) -> list[Option]:
+        largest = self._largest_capacity(chain)
+        if largest == 0:
+            return []
+        kept: list[Option] = []
+        for c in np.unique(np.rint(np.geomspace(1, largest, MOST_OPTIONS)).astype(int)).tolist()[::-1]:
+            option = self.option(chain, c)
+            if not kept or option.time_s < kept[-1].time_s * (1 - SLACK):
+                kept.append(option)
+        return kept[::-1]
+
+    def _widest(self, chain: Chain, c: int) -> Option:
+        """Return the option with the largest capacity at which no request takes longer than at c."""
+        best, low, high = self.option(chain, c), c, self._largest_capacity(chain) + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            wider = self.option(chain, middle)
+            if wider.time_s <= best.time_s * (1 + SLACK):
+                best, low = wider, middle
+            else:
+                high = middle
+        return best
+
+    def option(self, chain: Chain, capacity: int) -> Option:
+        """Return a chain at a capacity that fits."""
+        most = [self._most_blocks(kind, capacity) for kind in chain]
+        blocks, rest = [1] * len(chain), self.system.model.block_count - len(chain)
+        for speed in sorted({self._numbers[kind][2] for kind in chain}):
+            equal = [n for n, kind in enumerate(chain) if self._numbers[kind][2] == speed]
+            # The smallest one is first, as the others can take more.
+            for rank, n in enumerate(sorted(equal, key=lambda n: most[n])):
+                more = min(most[n] - 1, -(-rest // (len(equal) - rank)))
+                blocks[n], rest = blocks[n] + more, rest - more
+        time_s = sum(self._numbers[kind][1] + self._numbers[kind][2] * m for kind, m in zip(chain, blocks, strict=True))
+        return Option(capacity, time_s, tuple(blocks))
+
+    def _largest_capacity(self, chain: Chain) -> int:
+        """Return the largest capacity at which the model fits; 0 if there is none."""
+        if not 0 < len(chain) <= min(self.most_servers, self.system.model.block_count):
+            return 0
+        low, high = 0, self.most_slots + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._fits(chain, middle) else (low, middle)
+        return low
+
+    def _fits(self, chain: Chain, capacity: int) -> bool:
+        most = [self._most_blocks(kind, capacity) for kind in chain]
+        return min(most) > 0 and sum(most) >= self.system.model.block_count
+
+    def _most_blocks(self, kind: int, capacity: int) -> int:
+        """Return m_j(c) of (6)."""
+        model, (memory_gb, _, _, most) = self.system.model, self._numbers[kind]
+        per_block_gb = model.block_memory_gb + model.cache_memory_gb * capacity
+        return int(min(memory_gb / per_block_gb * (1 + SLACK), most))
+
+    def composition(self, chains: Sequence[tuple[Chain, Option]], c: int = 0) -> Composition:
+        """Return the composition of several chains; each server hosts exactly the blocks that it runs."""
+        if not chains:
+            raise InfeasibleError("no chain of servers of its own can hold the model; add servers or memory")
+        unused = [np.flatnonzero(self.kind_of == kind).tolist()[::-1] for kind in range(len(self._numbers))]
+        servers = [unused[kind].pop() for chain, _ in chains for kind in chain]
+        blocks = np.concatenate([option.blocks for _, option in chains])
+        length = [len(chain) for chain, _ in chains]
+        start = np.concatenate([[0], np.cumsum(length)])
+        ends = np.concatenate([np.cumsum(option.blocks) for _, option in chains])
+        first_block, block_count = np.zeros((2, self.kind_of.size), np.int64)
+        first_block[servers], block_count[servers] = ends - blocks, blocks
+        capacity = np.array([option.capacity for _, option in chains])
+        placement = Placement(first_block, block_count, c)
+        return Composition.of_hops(self.system, placement, np.array(servers), blocks, start, capacity)

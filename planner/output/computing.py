@@ -1,0 +1,68 @@
+"""Lines of the card on what servers compute that requests share, and on the restriction to an engine."""
+
+from collections.abc import Iterator
+
+from planner.results import MUCH, Computation, Plan
+from planner.words import digits, percent, quantity_words
+
+MANNERS = {
+    "any": "compute prompts one by one and stack one-token steps",
+    "petals": "compute prompts one by one and stack one-token steps",
+    "llama.cpp": "compute all requests of a chain together, as llama.cpp does",
+    "vllm": "compute up to 2,048 tokens of all requests together, as vLLM does",
+}
+ROW = "shared computation"  # in the table of predicted times
+
+
+def computing_lines(plan: Plan) -> Iterator[str]:
+    """Yield what servers compute beside what equation (2) promises, and what an engine costs."""
+    if plan.computation is not None:
+        yield _of_computation(plan, plan.computation)
+    yield from _of_restriction(plan)
+
+
+def _of_computation(plan: Plan, computation: Computation) -> str:
+    rate, load = f"{digits(plan.prediction.rate_per_s)} requests/s", plan.load_of_computation
+    most = f"about {digits(computation.saturation_rate_per_s)} requests/s"
+    servers = f"servers that {MANNERS[computation.engine]}"
+    if computation.rate_of_slots_per_s is not None:
+        return (
+            f"Largest rate: {digits(computation.rate_of_slots_per_s)} requests/s by equation (2), in which no request "
+            f"slows another; {servers} complete {most} while requests always wait. The plan promises {rate}."
+        )
+    if load >= 1 or (computation.prediction is None and load > MUCH):
+        return (
+            f"TOO MUCH FOR THESE SERVERS: {servers} complete {most}, and {rate} is {percent(load)} of that. The times "
+            "below are those of equation (2), in which no request slows another; they will not be kept."
+        )
+    share = f"{servers.capitalize()} complete {most} at most; {rate} is {percent(load)} of that."
+    if computation.prediction is None:
+        return share
+    ours, theirs = _goal_time_s(plan, computation)
+    return (
+        f"{share} Expect a {quantity_words(plan.inventory.goal)[0]} of {digits(ours, 's')} rather than the "
+        f"{digits(theirs, 's')} of equation (2), in which no request slows another."
+    )
+
+
+def _goal_time_s(plan: Plan, computation: Computation) -> tuple[float, float]:
+    """Return the goal's time with shared computation and by equation (2)."""
+    assert computation.prediction is not None
+    quantile = plan.inventory.goal.quantile
+    both = computation.prediction, plan.prediction
+    shared_s, alone_s = (times.mean_s if quantile is None else times.quantiles_s[quantile] for times in both)
+    return shared_s, alone_s
+
+
+def _of_restriction(plan: Plan) -> Iterator[str]:
+    """Yield what it costs that an engine can start all chains."""
+    restriction = plan.restriction
+    if restriction is None:
+        return
+    name, unit = quantity_words(plan.inventory.goal)
+    change = restriction.change
+    cost = "as good" if abs(change) < 0.001 else f"{percent(abs(change))} {'more' if change > 0 else 'less'}"
+    yield (
+        f"Engine {restriction.engine}: {name} {digits(restriction.value, unit)}, where a plan for any engine has "
+        f"{digits(restriction.value_of_any, unit)} ({cost})."
+    )
