@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.inventory.goals import LargestRate
+from planner.inventory.goals import LargestRate, MostTokens
 from planner.inventory.inventory import Inventory
 from system import Composition
 
@@ -89,10 +89,14 @@ class Plan:
     candidates: tuple[Candidate, ...] = ()  # empty for a layout that already runs
     search: Search | None = None  # None for a layout that already runs, and where requests slow each other
     certificate: Certificate | None = None  # None where no bound is known
+    user_speed: "UserSpeed | None" = None  # of the users who wait for an answer at once; None without users
 
     @property
     def goal_value(self) -> float:
-        """Return the goal's quantity: a response time (s) or the largest rate (1/s)."""
+        """Return the goal's quantity: a time (s), the largest rate (1/s) or a user's tokens/s."""
+        if self.user_speed is not None:
+            of_tokens = isinstance(self.inventory.goal, MostTokens)
+            return self.user_speed.tokens_per_s if of_tokens else self.user_speed.first_token_s
         if isinstance(self.inventory.goal, LargestRate):
             return self.prediction.rate_per_s
         quantile = self.inventory.goal.quantile
@@ -153,6 +157,17 @@ class InputRange:
 
 
 @dataclass(frozen=True)
+class UserSpeed:
+    """How fast answers are for k users, who each send the next request when the last one is answered."""
+
+    users: int
+    tokens_per_s: float  # of one user's answer, while it is written
+    total_tokens_per_s: float  # of all users' answers, with the times of their prompts
+    token_ms: float  # from one token of an answer to the next
+    first_token_s: float
+
+
+@dataclass(frozen=True)
 class Study:
     """A plan and all that helps to judge it."""
 
@@ -163,3 +178,4 @@ class Study:
     ranges: tuple[InputRange, ...]  # most important first
     bottleneck: str  # one sentence, without capital letter and full stop
     warnings: tuple[str, ...]  # one sentence each, likewise
+    user_speeds: tuple[UserSpeed, ...] = ()  # by the number of users

@@ -18,7 +18,9 @@ from algorithms.composition_search.objective import BETTER, BURSTY, HIGHER, NO_S
 from evaluators.queueing.prefixes.means import prefix_means
 from evaluators.queueing.prefixes.tails import prefix_tails
 from planner.choice.candidates import NO_VALUE, Choice, best
+from planner.choice.fastest import fastest
 from planner.choice.quantity import Quantity, RateUnderSlo
+from planner.choice.speed import SpeedForUsers
 from planner.inventory.inventory import Inventory
 from planner.results import SAME, Search
 from system import Composition, Placement, System
@@ -84,8 +86,11 @@ class _Goal:
 def improved(inventory: Inventory, quantity: Quantity) -> Choice:
     """Return a better composition if a search finds one, else the best c's.
 
-    Gains of at most `SAME` do not count. Where requests slow each other, nothing is searched. Raises as `best` does.
+    Gains of at most `SAME` do not count. Where requests slow each other, nothing is searched. Users have the fastest
+    chains. Raises as `best` does.
     """
+    if isinstance(quantity, SpeedForUsers):
+        return fastest(inventory, quantity)
     by_c = best(inventory, quantity)
     if not inventory.service.is_independent:
         return by_c
@@ -108,6 +113,8 @@ def shortly_improved(inventory: Inventory, quantity: Quantity, start: Placement)
 
     `start` is a further start. Raises as `best` does.
     """
+    if isinstance(quantity, SpeedForUsers):
+        return fastest(inventory, quantity)
     by_c = best(inventory, quantity)
     return _briefly(inventory, quantity, by_c, start) if inventory.service.is_independent else by_c
 

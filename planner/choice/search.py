@@ -10,6 +10,7 @@ from planner.choice.cheapest import cheapest_members
 from planner.choice.improvement import improved
 from planner.choice.prediction import is_exact, loaded, predict
 from planner.choice.quantity import quantity_of
+from planner.choice.speed import SpeedForUsers
 from planner.inventory.goals import Cheapest, Goal
 from planner.inventory.inventory import Inventory
 from planner.results import Certificate, Plan
@@ -52,12 +53,15 @@ def quantiles_of(goal: Goal) -> tuple[float, ...]:
 
 
 def _predicted(inventory: Inventory, members: NDArray[np.int64], choice: Choice, seed: int) -> Plan:
-    rate_per_s = quantity_of(inventory, seed).rate_per_s or choice.value
+    quantity, user_speed = quantity_of(inventory, seed), None
+    rate_per_s = quantity.rate_per_s or choice.value
+    if isinstance(quantity, SpeedForUsers):
+        rate_per_s, user_speed = quantity.open_rate_per_s(choice.composition), quantity.speed(choice.composition)
     chains, quantiles = loaded(choice.composition, rate_per_s), quantiles_of(inventory.goal)
     prediction = predict(chains, inventory.workload, quantiles, inventory.service.model, seed)
     is_certain = is_exact(chains, inventory.workload, inventory.service.model) and inventory.forwarding == "hub"
     certificate = certify(chains.system) if is_certain else None
-    return Plan(inventory, members, chains, prediction, choice.candidates, choice.search, certificate)
+    return Plan(inventory, members, chains, prediction, choice.candidates, choice.search, certificate, user_speed)
 
 
 def certify(system: System) -> Certificate:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from planner.inventory.engines import ANY, Engine
 from planner.inventory.goals import Goal
+from planner.inventory.requests import Users
 from planner.inventory.services import NamedService
 from system import ServedModel, Servers, System
 from system.system import Forwarding
@@ -30,11 +31,12 @@ class Inventory:
     groups: NDArray[np.int64]  # (J,) index of the entry that describes the server
     cost_per_hour: NDArray[np.float64] | None  # (J,); None if the file gives no cost
     workload: Workload
-    rate_per_s: float | None  # None where the goal is to find it, `LargestRate`
+    rate_per_s: float | None  # None with users, and where the goal is to find it, `LargestRate`
     goal: Goal
     engine: Engine = ANY
     service: NamedService = field(default_factory=NamedService)
     forwarding: Forwarding = "hub"
+    users: Users | None = None  # instead of a rate
 
     def system(self, rate_per_s: float) -> System:
         """Return all servers of the inventory at an arrival rate."""

@@ -11,7 +11,7 @@ from planner.inventory.engines import engine_of
 from planner.inventory.goals import Cheapest, goal_of
 from planner.inventory.inventory import Inventory
 from planner.inventory.models import derivation, model_of
-from planner.inventory.requests import workload_of
+from planner.inventory.requests import users_of, workload_of
 from planner.inventory.services import service_of
 from system import InputError, ServedModel, Servers
 from system.checks import echo, require_one_of
@@ -50,6 +50,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     choice = model_of(top, folder)
     hint = "the tokens of a request, prompt and output together, that its cache can hold"
     limit = top.count("cache_tokens", hint, TOKENS)
+    users = users_of(top)
     workload, rate_per_s = workload_of(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
     model = served_model(choice.decoder, slot_tokens, choice.weights, choice.cache)
@@ -79,6 +80,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         engine=engine_of(top),
         service=service_of(top),
         forwarding=_forwarding(top),
+        users=users,
     )
 
 

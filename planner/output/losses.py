@@ -1,6 +1,6 @@
 """The parts of the card on what a plan depends on: its servers, and inputs that may be wrong."""
 
-from planner.inventory.goals import LargestRate
+from planner.inventory.goals import LargestRate, MostTokens
 from planner.results import Plan, ServerValue, Study
 from planner.words import aligned, digits, percent, quantity_words, some_names
 from system.words import counted
@@ -33,7 +33,7 @@ def loss_lines(study: Study) -> list[str]:
 
 def _value(plan: Plan, value: float | None) -> str:
     """Return the goal's quantity without a server, or that nothing is lost."""
-    sign = -1 if isinstance(plan.inventory.goal, LargestRate) else 1
+    sign = -1 if isinstance(plan.inventory.goal, LargestRate | MostTokens) else 1
     if value is not None and sign * (value / plan.goal_value - 1) <= plan.accuracy:
         return NO_LOSS
     return digits(value, quantity_words(plan.inventory.goal)[1])

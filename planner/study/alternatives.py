@@ -16,7 +16,7 @@ from algorithms.routing.links import RoutedComposition
 from planner.choice.candidates import best, best_of
 from planner.choice.improvement import improved
 from planner.choice.prediction import loaded, predict
-from planner.choice.quantity import Quantity, quantity_of, value_or_none
+from planner.choice.quantity import Quantity, RateUnderSlo, quantity_of, value_or_none
 from planner.results import Alternative, Plan, Prediction
 from system import Composition, InfeasibleError, InputError, NotApplicableError, RandomStreams, System
 from system.layout import Layout
@@ -73,7 +73,7 @@ def _predicted(layout: Layout, plan: Plan, workload: Workload, seed: int) -> Pre
 
 def _rate_under_slo(composition: Composition, quantity: Quantity) -> str:
     """Return the largest rate under the SLO in words, if that is the goal."""
-    if quantity.sign > 0:
+    if not isinstance(quantity, RateUnderSlo):
         return ""
     rate_per_s = value_or_none(quantity, composition)
     return "does not meet the SLO" if rate_per_s is None else f"up to {rate_per_s:.4g}/s under the SLO"

@@ -89,6 +89,8 @@ def _reason_unused(plan: Plan, j: int, member: int | None) -> str:
         return f"too small: {memory_gb:.3g} GB, but one block and one request's cache need {with_cache_gb:.3g} GB"
     if member is None:
         return "not worth the cost: the other servers meet the goal for less"
+    if plan.inventory.users is not None:
+        return "not needed: the chains of the other servers are faster for these users"
     hosts = composition.placement.block_count[member] > 0
     if not plan.candidates:
         return "on no chain: the servers before and after are full" if hosts else "no blocks in this layout"

@@ -5,6 +5,7 @@ from planner.study.alternatives import compare_alternatives
 from planner.study.cautions import better_alternatives, warnings
 from planner.study.sensitivity import bottleneck, ranges, unused
 from planner.study.server_values import value_of_servers
+from planner.study.users import user_speeds
 
 
 def study(plan: Plan, share: float = 0.3, seed: int = 0) -> Study:
@@ -21,4 +22,5 @@ def study(plan: Plan, share: float = 0.3, seed: int = 0) -> Study:
         ranges=ranges(plan, share, seed),
         bottleneck=bottleneck(plan),
         warnings=(*better_alternatives(plan, others), *warnings(plan, seed)),
+        user_speeds=user_speeds(plan),
     )
