@@ -168,6 +168,18 @@ class UserSpeed:
 
 
 @dataclass(frozen=True)
+class WhatIf:
+    """The goal's quantity after a change of the inventory: the plan's goal on other machines."""
+
+    name: str  # such as "only workstation" or "one more rtx_4090"
+    kind: Literal["alone", "one more"]
+    server: int | None  # number in the inventory of the machine, or of one like it; None if there is none
+    value: float | None  # None: not computed, or no such plan
+    tokens_per_s: float | None  # of one user; None where `value` is not computed
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Study:
     """A plan and all that helps to judge it."""
 
@@ -179,3 +191,4 @@ class Study:
     bottleneck: str  # one sentence, without capital letter and full stop
     warnings: tuple[str, ...]  # one sentence each, likewise
     user_speeds: tuple[UserSpeed, ...] = ()  # by the number of users
+    what_if: tuple[WhatIf, ...] = ()  # the fastest machine alone, and one more machine of each kind
