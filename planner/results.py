@@ -126,6 +126,7 @@ class Alternative:
     name: str  # such as "whole model per server"
     prediction: Prediction | None
     reason: str = ""
+    value: float | None = None  # of the goal, with users
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,18 @@
 """The fastest chains for users: disjoint ones, each the fastest that the servers left over can form.
 
-A chain for c users has the cache of c requests beside each block. The chains for one user are tried, and those for more
-users at once, and the goal decides. For one user no chain is faster, under equation (2) and for hops over the hub.
+A chain for c users has the cache of c requests beside each block. Several numbers of users on a chain are tried, also
+without some of the servers, and with servers that several chains share if the engine can run these; the goal decides.
+For one user no chain is faster, under equation (2) and for hops over the hub.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.placement.reservation import reserving_block_count
-from planner.choice.candidates import NO_VALUE, Choice, missing_memory
+from planner.choice.candidates import NO_VALUE, Choice, compose, missing_memory
 from planner.choice.speed import SpeedForUsers
 from planner.inventory.inventory import Inventory
 from planner.results import Candidate
@@ -20,6 +22,7 @@ from system.errors import InfeasibleError
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+MOST_LEFT_OUT = 8  # servers
 MOST_CHAINS = 6  # over which users are spread evenly; more of them by powers of two
 
 
@@ -28,26 +31,67 @@ def fastest(inventory: Inventory, quantity: SpeedForUsers) -> Choice:
 
     Raises `InfeasibleError` if the model does not fit, or too few users are served at once.
     """
-    system, candidates = inventory.system(1.0), []
-    best: tuple[float, Composition] | None = None
-    reason = InfeasibleError(missing_memory(system))
-    for c in _reservations(quantity.users.count):
-        chains = list(fastest_chains(system, c, quantity.users.count, quantity.job))
-        if not chains:
-            break
-        composition = _composition(system, c, chains)
+    system = inventory.system(1.0)
+    search = _Search(system, quantity, shares_servers=not inventory.engine.own_servers)
+    search.try_without(set())
+    if search.best is None:
+        raise search.reason
+    if quantity.users.count > 1:
+        search.leave_servers_out()
+    return Choice(search.best, search.value, tuple(search.candidates.values()))
+
+
+class _Search:
+    """The compositions that were tried, and the best of them."""
+
+    def __init__(self, system: System, quantity: SpeedForUsers, shares_servers: bool) -> None:
+        self.system, self.quantity, self.shares_servers = system, quantity, shares_servers
+        self.best: Composition | None = None
+        self.value = np.inf if quantity.sign > 0 else -np.inf
+        self.candidates: dict[int, Candidate] = {}  # the best one for each number of users on a chain
+        self.reason = InfeasibleError(missing_memory(system))
+
+    def try_without(self, left_out: set[int]) -> bool:
+        """Try all chains of the other servers; return whether any serves the users better."""
+        before = self.value
+        for c in _reservations(self.quantity.users.count):
+            for job in self.quantity.jobs(c):
+                chains = list(fastest_chains(self.system, c, self.quantity.users.count, job, left_out))
+                if chains:
+                    self._try(c, _composition(self.system, c, chains))
+            if self.shares_servers and self.quantity.users.count > 1 and not left_out:
+                self._try_shared(c)
+        return self.value != before
+
+    def leave_servers_out(self) -> None:
+        """Leave out one server after the other as long as that serves the users better."""
+        left_out: set[int] = set()
+        for _ in range(MOST_LEFT_OUT):
+            assert self.best is not None
+            used = np.unique(self.best.hop_server)[:MOST_LEFT_OUT].tolist()
+            better = [j for j in used if self.try_without(left_out | {j})]
+            if not better:
+                return
+            left_out.add(better[-1])  # each was better than those before
+
+    def _try_shared(self, c: int) -> None:
+        with suppress(InfeasibleError):
+            self._try(c, compose(self.system, c))
+
+    def _try(self, c: int, composition: Composition) -> None:
         try:
-            value = quantity.value(composition)
+            value = self.quantity.value(composition)
         except NO_VALUE as error:
-            candidates.append(Candidate(c, None, str(error)))
-            reason = InfeasibleError(str(error))
-            continue
-        candidates.append(Candidate(c, value))
-        if best is None or quantity.sign * value < quantity.sign * best[0]:
-            best = value, composition
-    if best is None:
-        raise reason
-    return Choice(best[1], best[0], tuple(candidates))
+            self.candidates.setdefault(c, Candidate(c, None, str(error)))
+            self.reason = InfeasibleError(str(error))
+            return
+        if c not in self.candidates or self._is_better(value, self.candidates[c].value):
+            self.candidates[c] = Candidate(c, value)
+        if self._is_better(value, self.value):
+            self.best, self.value = composition, value
+
+    def _is_better(self, value: float, than: float | None) -> bool:
+        return than is None or self.quantity.sign * value < self.quantity.sign * than
 
 
 def _reservations(users: int) -> list[int]:
@@ -56,12 +100,16 @@ def _reservations(users: int) -> list[int]:
     return sorted(powers | {-(-users // chains) for chains in range(1, MOST_CHAINS + 1)})
 
 
-def fastest_chains(system: System, c: int, users: int, job: Floats) -> Iterator[list[tuple[int, int]]]:
+def fastest_chains(
+    system: System, c: int, users: int, job: Floats, left_out: set[int]
+) -> Iterator[list[tuple[int, int]]]:
     """Yield chains of servers and their blocks, until so many users are served at once.
 
-    Each is the fastest for `job`, coefficients of equation (2), on the servers that no chain before it has.
+    Each is the fastest for `job`, coefficients of equation (2), on the servers that no chain before it has and that are
+    not left out.
     """
     most, served = reserving_block_count(system, c), 0
+    most[list(left_out)] = 0
     visit_s, block_s = system.servers.communication_s @ job, system.servers.block_s @ job
     while served < users and (chain := fastest_chain(visit_s, block_s, most, system.model.block_count)):
         yield chain

@@ -1,7 +1,7 @@
 """The goals of users as a number for each composition: tokens/s, or the time to the first token."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +14,8 @@ from planner.inventory.requests import Users
 from planner.results import UserSpeed
 from system import Composition
 from system.errors import InfeasibleError
+
+Floats = NDArray[np.float64]
 
 MOST_LOAD = 0.7  # users who take turns never wait for each other, but requests at random instants do
 
@@ -34,10 +36,20 @@ class SpeedForUsers:
         """Return -1 for tokens/s, of which more is better."""
         return -1 if self.of_tokens else 1
 
-    @cached_property
-    def job(self) -> NDArray[np.float64]:
+    @property
+    def job(self) -> Floats:
         """Return the coefficients of equation (2) for what counts of a request of one user."""
         return np.array([0.0, 0.0, 1.0] if self.of_tokens else [1.0, self.loop.input_tokens, 0.0])
+
+    def jobs(self, users: int) -> Iterator[Floats]:
+        """Yield the coefficients for which chains of so many users should be fast.
+
+        Those of one user come first. The tokens of several users also wait for the prompts of the others.
+        """
+        yield self.job
+        if self.of_tokens and users > 1:
+            prompts = (users - 1) / self.loop.output_tokens
+            yield np.array([prompts, prompts * self.loop.input_tokens, 1.0])
 
     def limit(self, composition: Composition) -> float:
         """Return the value for one user, which no value for several beats."""

@@ -20,6 +20,7 @@ from planner.choice.quantity import Quantity, RateUnderSlo, quantity_of, value_o
 from planner.results import Alternative, Plan, Prediction
 from system import Composition, InfeasibleError, InputError, NotApplicableError, RandomStreams, System
 from system.layout import Layout
+from system.words import counted
 from workloads.synthetic import SyntheticWorkload
 from workloads.workload import Workload
 
@@ -43,7 +44,7 @@ def compare_alternatives(plan: Plan, seed: int = 0) -> tuple[Alternative, ...]:
     if not plan.candidates:
         schemes = {"new plan": _new_plan, **schemes}
     if plan.is_searched:
-        schemes = {"one c for all": _one_c, **schemes}
+        schemes = {"one reservation": _one_c, **schemes}
     return (
         *(_with_chains(name, compose, plan, quantity, seed) for name, compose in schemes.items()),
         _with_routes("PETALS", _petals, plan, seed),
@@ -60,8 +61,9 @@ def _with_chains(name: str, compose: ComposeChains, plan: Plan, quantity: Quanti
         detail, composition = compose(plan, quantity)
         details = ", ".join(filter(None, [detail, _rate_under_slo(composition, quantity)]))
         name += f" ({details})" if details else ""
+        value = value_or_none(quantity, composition) if plan.inventory.users is not None else None
         layout = loaded(composition, plan.prediction.rate_per_s)
-        return Alternative(name, _predicted(layout, plan, plan.inventory.workload, seed))
+        return Alternative(name, _predicted(layout, plan, plan.inventory.workload, seed), value=value)
     except InputError as error:
         return Alternative(name, None, str(error))
 
@@ -83,12 +85,17 @@ def _new_plan(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:
     choice = improved(plan.inventory.only(plan.members), quantity)
     if choice.search is not None and choice.search.is_better:
         return "searched", choice.composition
-    return f"c = {choice.composition.placement.reserved_capacity}", choice.composition
+    return reserved(choice.composition), choice.composition
 
 
 def _one_c(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:
     composition = best(plan.inventory.only(plan.members), quantity).composition
-    return f"c = {composition.placement.reserved_capacity}", composition
+    return reserved(composition), composition
+
+
+def reserved(composition: Composition) -> str:
+    """Return for how many requests every server reserves memory, in words."""
+    return f"for {counted(composition.placement.reserved_capacity, 'request')}"
 
 
 def _whole_model(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:

@@ -10,6 +10,7 @@ from planner.choice.quantity import quantity_of, value_or_none
 from planner.results import InputRange, Plan, UnusedServer
 from system import Composition, Servers
 from system.checks import require_share
+from planner.words import percent
 from system.words import counted, shortened
 
 Floats = NDArray[np.float64]
@@ -100,7 +101,7 @@ def _reason_unused(plan: Plan, j: int, member: int | None) -> str:
         return "left over after the chains were formed: no further chain could be completed"
     needed_gb = model.block_memory_gb + c * model.cache_memory_gb
     return (
-        f"too small for this plan: {memory_gb:.3g} GB, but one block and the cache of c = {counted(c, 'request')} need "
+        f"too small for this plan: {memory_gb:.3g} GB, but one block and the cache of {counted(c, 'request')} need "
         f"{needed_gb:.3g} GB"
     )
 
@@ -113,6 +114,9 @@ def bottleneck(plan: Plan) -> str:
     composition, prediction = plan.composition, plan.prediction
     links_s = links_per_chain_s(composition)[0]
     service_s, waiting_s = composition.mean_service_s[0], prediction.waiting_mean_s
+    if plan.inventory.users is not None:
+        share = percent(links_s / service_s)
+        return f"a request on the fastest chain alone spends {share} of its time on communication; {_full_first(plan)}"
     parts = np.array([service_s - links_s, links_s, waiting_s]) / (service_s + waiting_s)
     computing, links, waiting = (f"{part:.0%}" for part in parts)
     alone = "" if plan.inventory.service.is_independent else ", if no other request slows it,"

@@ -22,7 +22,7 @@ def study(plan: Plan, share: float = 0.3, seed: int = 0) -> Study:
         server_values=values,
         ranges=ranges(plan, share, seed),
         bottleneck=bottleneck(plan),
-        warnings=(*better_alternatives(plan, others), *warnings(plan, seed)),
+        warnings=(*(better_alternatives(plan, others) if plan.inventory.users is None else ()), *warnings(plan, seed)),
         user_speeds=user_speeds(plan),
         what_if=advice(plan, values, seed),
     )
