@@ -85,7 +85,7 @@ def _kinds(plan: Plan, values: tuple[ServerValue, ...]) -> list[_Kind]:
     """Return the kinds of machines, those whose loss costs most first."""
     inventory, servers = plan.inventory, plan.inventory.servers
     missed = [j for value in values for j in value.servers]
-    order = {j: place for place, j in reversed(list(enumerate(missed)))}
+    order = {j: position for position, j in reversed(list(enumerate(missed)))}
     members: dict[tuple[object, ...], list[int]] = {}
     for j in sorted(range(len(servers)), key=lambda j: order.get(j, len(order))):
         key = (inventory.gpus[j], float(servers.memory_gb[j]), *servers.block_s[j].tolist())
