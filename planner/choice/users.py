@@ -21,7 +21,7 @@ from system import Composition
 from system.documents.entries import Entry
 from workloads.jobs import Jobs
 
-LEAST_MEASURED = 40  # requests, beside those of the users who begin and end together
+LEAST_MEASURED = 100  # requests, beside those of the users who begin and end together
 LEAST_ROUNDS = 2  # measured requests of each user
 MOST_VISITS = 3_000_000  # of tokens to servers, in one simulation
 GOLDEN = (5**0.5 - 1) / 2  # its multiples spread the lengths of answers evenly
@@ -63,10 +63,9 @@ def user_speed(composition: Composition, users: int, loop: Loop) -> UserSpeed | 
     if users == 1:
         return _alone(composition, loop)
     chains = _filled(composition, users)
-    rounds = max(LEAST_ROUNDS, -(-LEAST_MEASURED // users)) + 2
-    if users * rounds * loop.output_tokens * chains.most_hops > MOST_VISITS:
+    if _request_count(users) * loop.output_tokens * chains.most_hops > MOST_VISITS:
         return None
-    return _together(chains, users, loop, rounds)
+    return _together(chains, users, loop)
 
 
 def speed(users: int, token_s: float, first_token_s: float, loop: Loop) -> UserSpeed:
@@ -90,9 +89,9 @@ def _filled(composition: Composition, users: int) -> Composition:
     return replace(chains, system=with_batch_curves(chains.system), capacity=taken[used]).under(JFFC)
 
 
-def _together(chains: Composition, users: int, loop: Loop, rounds: int) -> UserSpeed:
+def _together(chains: Composition, users: int, loop: Loop) -> UserSpeed:
     """Simulate a closed loop, and leave out the requests with which it begins and ends."""
-    lengths = _lengths(users * rounds, loop)
+    lengths = request_lengths(users, loop)
     count = len(lengths)
     jobs = Jobs(np.zeros(count), np.ones(count), lengths, np.zeros(count))
     times = simulate_layout(chains, jobs, loop.service.model, np.random.default_rng(0)).times
@@ -104,8 +103,17 @@ def _together(chains: Composition, users: int, loop: Loop, rounds: int) -> UserS
     return speed(users, float(token_s), float(first_token_s.mean()), loop)
 
 
-def _lengths(count: int, loop: Loop) -> NDArray[np.float64]:
-    """Return (n, 2) lengths: equal prompts, and answers from half to one and a half of the mean."""
+def _request_count(users: int) -> int:
+    """Return how many requests of k users are simulated, with those of the beginning and the end."""
+    return users * (max(LEAST_ROUNDS, -(-LEAST_MEASURED // users)) + 2)
+
+
+def request_lengths(users: int, loop: Loop) -> NDArray[np.float64]:
+    """Return (n, 2) lengths of all simulated requests: input tokens, output tokens - 1.
+
+    Prompts are equal, and answers have from half to one and a half of the mean.
+    """
+    count = _request_count(users)
     spread = 0.5 + (np.arange(count) * GOLDEN) % 1
     further = np.round(loop.further_tokens * spread)
     return np.column_stack([np.full(count, float(loop.input_tokens)), further])
