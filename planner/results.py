@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.inventory.goals import LargestRate
+from planner.inventory.goals import LargestRate, MostTokens
 from planner.inventory.inventory import Inventory
 from system import Composition
 
@@ -122,10 +122,14 @@ class Plan:
     certificate: Certificate | None = None  # None where no bound is known
     computation: Computation | None = None  # None where requests slow each other anyway, or nothing is known of it
     restriction: Restriction | None = None  # None for any engine, and for a layout that already runs
+    user_speed: "UserSpeed | None" = None  # of the users who wait for an answer at once; None without users
 
     @property
     def goal_value(self) -> float:
-        """Return the goal's quantity: a response time (s) or the largest rate (1/s)."""
+        """Return the goal's quantity: a time (s), the largest rate (1/s) or a user's tokens/s."""
+        if self.user_speed is not None:
+            of_tokens = isinstance(self.inventory.goal, MostTokens)
+            return self.user_speed.tokens_per_s if of_tokens else self.user_speed.first_token_s
         if isinstance(self.inventory.goal, LargestRate):
             return self.prediction.rate_per_s
         quantile = self.inventory.goal.quantile
@@ -175,6 +179,7 @@ class Alternative:
     prediction: Prediction | None
     reason: str = ""
     comparison: Comparison | None = None  # None near load 1, and where no evaluator knows both
+    value: float | None = None  # of the goal, with users
 
 
 @dataclass(frozen=True)
@@ -206,6 +211,29 @@ class InputRange:
 
 
 @dataclass(frozen=True)
+class UserSpeed:
+    """How fast answers are for k users, who each send the next request when the last one is answered."""
+
+    users: int
+    tokens_per_s: float  # of one user's answer, while it is written
+    total_tokens_per_s: float  # of all users' answers, with the times of their prompts
+    token_ms: float  # from one token of an answer to the next
+    first_token_s: float
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """The goal's quantity after a change of the inventory: the plan's goal on other machines."""
+
+    name: str  # such as "only workstation" or "one more rtx_4090"
+    kind: Literal["alone", "one more"]
+    server: int | None  # number in the inventory of the machine, or of one like it; None if there is none
+    value: float | None  # None: not computed, or no such plan
+    tokens_per_s: float | None  # of one user; None where `value` is not computed
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Study:
     """A plan and all that helps to judge it."""
 
@@ -216,3 +244,5 @@ class Study:
     ranges: tuple[InputRange, ...]  # most important first
     bottleneck: str  # one sentence, without capital letter and full stop
     warnings: tuple[str, ...]  # one sentence each, likewise
+    user_speeds: tuple[UserSpeed, ...] = ()  # by the number of users
+    what_if: tuple[WhatIf, ...] = ()  # the fastest machine alone, and one more machine of each kind

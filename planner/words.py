@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from planner.inventory.goals import Cheapest, Goal, LargestRate
+from planner.inventory.goals import Cheapest, Goal, LargestRate, MostTokens, ShortestFirstToken
 from planner.inventory.inventory import Inventory
 from planner.inventory.services import NamedService
 from system.words import shortened
@@ -29,6 +29,10 @@ def percent(share: float) -> str:
 
 def goal_words(goal: Goal) -> str:
     """Return the goal of a plan in words."""
+    if isinstance(goal, MostTokens):
+        return "the most tokens/s for each user"
+    if isinstance(goal, ShortestFirstToken):
+        return "the shortest time to the first token for each user"
     time = "mean response time" if goal.quantile is None else f"P{100 * goal.quantile:g} response time"
     if isinstance(goal, LargestRate):
         return f"the largest rate with a {time} of at most {goal.slo_s:g} s"
@@ -45,6 +49,10 @@ def service_words(service: NamedService) -> str:
 
 def quantity_words(goal: Goal) -> tuple[str, str]:
     """Return the quantity of candidates, server values and input ranges, and its unit."""
+    if isinstance(goal, MostTokens):
+        return "tokens/s of a user", "tokens/s"
+    if isinstance(goal, ShortestFirstToken):
+        return "time to the first token", "s"
     if isinstance(goal, LargestRate):
         return f"largest rate with P{100 * goal.quantile:g} within {goal.slo_s:g} s", "/s"
     return ("mean" if goal.quantile is None else f"P{100 * goal.quantile:g}") + " response time", "s"

@@ -14,10 +14,12 @@ from algorithms.allocation.gca import gca
 from algorithms.composition_search import progress_bar, search
 from algorithms.composition_search.candidates import MANY
 from planner.choice.candidates import NO_VALUE, Choice, best
+from planner.choice.fastest import fastest
 from planner.choice.own_chains import OwnChains
 from planner.choice.own_search import FEWEST_MOVES, MOVES, OwnSearch
 from planner.choice.quantity import Quantity
 from planner.choice.search_goal import SearchGoal
+from planner.choice.speed import SpeedForUsers
 from planner.inventory.inventory import Inventory
 from planner.results import SAME, Search
 from system import Placement, System
@@ -32,8 +34,11 @@ SHORT = 0.2  # share of the evaluations in a short search
 def improved(inventory: Inventory, quantity: Quantity) -> Choice:
     """Return a better composition if a search finds one, else the best c's.
 
-    Gains of at most `SAME` do not count. Where requests slow each other, nothing is searched. Raises as `best` does.
+    Gains of at most `SAME` do not count. Where requests slow each other, nothing is searched. Users have the fastest
+    chains. Raises as `best` does.
     """
+    if isinstance(quantity, SpeedForUsers):
+        return fastest(inventory, quantity)
     by_c = best(inventory, quantity)
     if not inventory.service.is_independent:
         return by_c
@@ -56,6 +61,8 @@ def shortly_improved(inventory: Inventory, quantity: Quantity, start: Placement)
 
     `start` is a further start. Raises as `best` does.
     """
+    if isinstance(quantity, SpeedForUsers):
+        return fastest(inventory, quantity)
     by_c = best(inventory, quantity)
     return _briefly(inventory, quantity, by_c, start) if inventory.service.is_independent else by_c
 

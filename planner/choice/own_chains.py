@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.placement.gbp_cr import GbpCr
-from exports.llamacpp import MOST_SERVERS, MOST_SLOTS
+from exports.llamacpp import MOST_DEVICES, MOST_SLOTS
 from system import Composition, InfeasibleError, Placement, System
 from system.checks import SLACK
 
@@ -48,7 +48,7 @@ class OwnChains:
     def of_engine(system: System, engine: str) -> "OwnChains":
         """Return the chains that an engine can start."""
         if engine == "llama.cpp":
-            return OwnChains(system, MOST_SERVERS, MOST_SLOTS)
+            return OwnChains(system, MOST_DEVICES, MOST_SLOTS)
         return OwnChains(system, len(system.servers), max(system.largest_reservation, 1))
 
     def reserved(self, c: int) -> Composition:

@@ -15,6 +15,7 @@ from scipy.optimize import brentq
 
 from evaluators.queueing.steady_state import SOLVED_TO, largest_rate_in_time_per_s
 from planner.choice.prediction import loaded, response_times, theory_applies
+from planner.choice.speed import speed_for_users
 from planner.inventory.goals import LargestRate
 from planner.inventory.inventory import Inventory
 from system import Composition, InfeasibleError, UnstableError
@@ -178,6 +179,8 @@ class RateUnderSlo:
 def quantity_of(inventory: Inventory, seed: int = 0) -> Quantity:
     """Return the quantity of an inventory's goal."""
     goal = inventory.goal
+    if inventory.users is not None:
+        return speed_for_users(inventory, inventory.users)
     if isinstance(goal, LargestRate):
         return RateUnderSlo(goal.quantile, goal.slo_s, inventory.workload, inventory.service.model, seed)
     return response_time(inventory, seed)

@@ -12,6 +12,7 @@ from planner.choice.cheapest import cheapest_members
 from planner.choice.improvement import improved
 from planner.choice.prediction import is_exact, loaded, predict
 from planner.choice.quantity import Quantity, quantity_of
+from planner.choice.speed import SpeedForUsers
 from planner.choice.sustained import MANY, sustained
 from planner.inventory.goals import Cheapest, Goal, LargestRate
 from planner.inventory.inventory import Inventory
@@ -98,13 +99,27 @@ def _predicted(
     inventory: Inventory, members: NDArray[np.int64], proposed: Choice, quantity: Quantity, seed: int
 ) -> Plan:
     quantiles = quantiles_of(inventory.goal)
-    kept = sustained(inventory, proposed, quantity, quantiles, seed)
-    choice = kept.choice
-    chains = loaded(choice.composition, quantity.rate_per_s or choice.value)
+    if isinstance(quantity, SpeedForUsers):
+        choice, computation = proposed, None
+        rate_per_s, user_speed = quantity.open_rate_per_s(choice.composition), quantity.speed(choice.composition)
+    else:
+        kept, user_speed = sustained(inventory, proposed, quantity, quantiles, seed), None
+        choice, computation = kept.choice, kept.computation
+        rate_per_s = quantity.rate_per_s or choice.value
+    chains = loaded(choice.composition, rate_per_s)
     prediction = predict(chains, inventory.workload, quantiles, inventory.service.model, seed)
     is_certain = is_exact(chains, inventory.workload, inventory.service.model) and inventory.forwarding == "hub"
-    certificate = certify(chains.system) if is_certain else None
-    return Plan(inventory, members, chains, prediction, choice.candidates, choice.search, certificate, kept.computation)
+    return Plan(
+        inventory=inventory,
+        members=members,
+        composition=chains,
+        prediction=prediction,
+        candidates=choice.candidates,
+        search=choice.search,
+        certificate=certify(chains.system) if is_certain else None,
+        computation=computation,
+        user_speed=user_speed,
+    )
 
 
 def certify(system: System) -> Certificate:

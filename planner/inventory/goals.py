@@ -2,13 +2,16 @@
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from system.checks import require, require_positive, require_share
 from system.documents.entries import Entry
 from system.limits import SLO_S
 
-GOAL_KEYS = ("minimise", "largest_rate", "cheapest")
+GOAL_KEYS = ("minimise", "maximise", "largest_rate", "cheapest")
 SLO_KEYS = ("quantile", "slo_s")
+SLO = "{quantile: 0.95, slo_s: 60}"
+WORDS = "mean, p95, tokens_per_s or first_token, or a mapping with one of " + ", ".join(GOAL_KEYS)
 PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 
 
@@ -43,24 +46,66 @@ class Cheapest(UnderSlo):
     """The lowest hourly cost of servers whose response times keep to `slo_s` at the given rate."""
 
 
-Goal = Minimise | LargestRate | Cheapest
+@dataclass(frozen=True)
+class MostTokens:
+    """The most tokens per second for each of the users."""
+
+    quantile: ClassVar[None] = None
+
+
+@dataclass(frozen=True)
+class ShortestFirstToken:
+    """The shortest time to the first token for each of the users."""
+
+    quantile: ClassVar[None] = None
+
+
+OfUsers = MostTokens | ShortestFirstToken
+Goal = Minimise | LargestRate | Cheapest | MostTokens | ShortestFirstToken
 
 
 def goal_of(top: Entry) -> Goal:
-    """Return the goal; by default it is the shortest mean response time."""
+    """Return the goal.
+
+    By default it is the shortest mean response time, or with users in the workload the most tokens/s for each.
+    """
+    with_users = isinstance(workload := top.content.get("workload"), dict) and "users" in workload
     if "goal" not in top:
-        return Minimise()
-    entry = top.part("goal", "minimise, largest_rate or cheapest", GOAL_KEYS)
+        return MostTokens() if with_users else Minimise()
+    goal = _stated(top)
+    is_of_users = isinstance(goal, OfUsers)
+    remedy = "it is for users; give users instead of rate_per_s in workload, such as users: 1, or write goal: p95"
+    require(with_users or not is_of_users, "goal", top.content["goal"], remedy)
+    remedy = "it needs requests at a rate; write goal: tokens_per_s or goal: first_token, or remove users from workload"
+    require(is_of_users or not with_users, "goal", top.content["goal"], remedy)
+    return goal
+
+
+def _stated(top: Entry) -> Goal:
+    """Return the goal that a file states, as a word or as a mapping."""
+    if not isinstance(top.content["goal"], dict):
+        name = top.text("goal", WORDS)
+        require(name not in ("largest_rate", "cheapest"), "goal", name, f"write {{{name}: {SLO}}}")
+        return _named(name, "goal")
+    entry = top.part("goal", WORDS, GOAL_KEYS)
     require(len(entry.content) == 1, "goal", list(entry.content), f"give exactly one of {', '.join(GOAL_KEYS)}")
-    if "minimise" in entry:
-        return Minimise(_quantile(entry.text("minimise", "mean, p50, p95 or p99")))
+    for key in ("minimise", "maximise"):
+        if key in entry:
+            return _named(entry.text(key, WORDS), entry.where(key), key)
     kind = LargestRate if "largest_rate" in entry else Cheapest
     slo = entry.part(next(iter(entry.content)), "quantile and slo_s", SLO_KEYS)
     return kind(slo.positive("quantile", "a share, such as 0.95"), slo.positive("slo_s", "seconds", SLO_S))
 
 
-def _quantile(name: str) -> float | None:
+def _named(name: str, field: str, key: str = "") -> Goal:
+    """Return the goal of this name; `key` says whether less or more of it is wanted."""
+    if key != "minimise" and name == "tokens_per_s":
+        return MostTokens()
+    require(key != "maximise", field, name, "must be tokens_per_s")
+    if name == "first_token":
+        return ShortestFirstToken()
     percentile = PERCENTILE.fullmatch(name)
     known = name == "mean" or (percentile is not None and float(percentile[1]) > 0)
-    require(known, "minimise of goal", name, "must be mean or a percentile such as p50, p95, p99")
-    return None if percentile is None else float(percentile[1]) / 100
+    further = ", or first_token with users" if key else ", tokens_per_s or first_token"
+    require(known, field, name, f"must be mean or a percentile such as p50, p95, p99{further}")
+    return Minimise(None if percentile is None else float(percentile[1]) / 100)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from hardware_profiles.listed.devices import Device
 from planner.inventory.engines import ANY, Engine
 from planner.inventory.goals import Goal
+from planner.inventory.requests import Users
 from planner.inventory.services import NamedService
 from system import ServedModel, Servers, System
 from system.system import Forwarding
@@ -31,12 +32,13 @@ class Inventory:
     groups: NDArray[np.int64]  # (J,) index of the entry that describes the server
     cost_per_hour: NDArray[np.float64] | None  # (J,); None if the file gives no cost
     workload: Workload
-    rate_per_s: float | None  # None where the goal is to find it, `LargestRate`
+    rate_per_s: float | None  # None with users, and where the goal is to find it, `LargestRate`
     goal: Goal
     engine: Engine = ANY
     service: NamedService = field(default_factory=NamedService)
     forwarding: Forwarding = "hub"
     devices: tuple[tuple[Device, ...], ...] = ()  # (J,) devices inside each server, () for one GPU; () if none has any
+    users: Users | None = None  # instead of a rate
 
     def system(self, rate_per_s: float) -> System:
         """Return all servers of the inventory at an arrival rate."""

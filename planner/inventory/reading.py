@@ -14,7 +14,7 @@ from planner.inventory.inventory import Inventory
 from planner.inventory.model_lines import derivation
 from planner.inventory.models import model_of
 from planner.inventory.overheads import NOTHING, overhead_lines, overheads_of, with_overheads
-from planner.inventory.requests import workload_of
+from planner.inventory.requests import users_of, workload_of
 from planner.inventory.services import service_of
 from system import InputError, ServedModel, Servers
 from system.checks import echo, require_one_of
@@ -52,6 +52,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     choice = model_of(top, folder)
     hint = "the tokens of a request, prompt and output together, that its cache can hold"
     limit = top.count("cache_tokens", hint, TOKENS)
+    users = users_of(top)
     workload, rate_per_s = workload_of(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
     model = choice.served(slot_tokens)
@@ -84,6 +85,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         engine=engine,
         service=service_of(top),
         forwarding=_forwarding(top),
+        users=users,
     )
 
 

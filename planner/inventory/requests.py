@@ -1,36 +1,65 @@
-"""The requests of an inventory, random ones or those of a trace, and their rate."""
+"""The requests of an inventory: random ones at a rate, those of users, or those of a trace."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from planner.inventory.goals import Goal, LargestRate
+from planner.inventory.goals import Goal, LargestRate, OfUsers
 from system import InputError
 from system.checks import require
 from system.documents.entries import Entry
-from system.limits import RATE_PER_S, TOKENS
+from system.limits import RATE_PER_S, SLO_S, SLOTS, TOKENS
 from workloads.arrivals import Poisson
 from workloads.synthetic import SyntheticWorkload
 from workloads.traces import FileTrace
 from workloads.workload import Workload
 
 TRACE_OPTIONS = ("format", "columns", "time_unit", "unanswered", "first", "over_length")
-WORKLOAD_KEYS = ("rate_per_s", "input_tokens", "output_tokens", "trace", *TRACE_OPTIONS)
+WORKLOAD_KEYS = ("rate_per_s", "users", "think_s", "input_tokens", "output_tokens", "trace", *TRACE_OPTIONS)
 JOBS = 100_000  # of a random workload, where it has to be simulated
+
+
+@dataclass(frozen=True)
+class Users:
+    """People or programs, who each send the next request some time after the last one is answered."""
+
+    count: int
+    think_s: float = 0.0
+
+
+def users_of(top: Entry) -> Users | None:
+    """Return the users of a file; None where it gives a rate, a trace, or the goal to find a rate."""
+    entry = _workload(top)
+    if "users" not in entry:
+        require("think_s" not in entry, entry.where("think_s"), entry.content.get("think_s"), "belongs to users")
+        return None
+    count = entry.count("users", "a number of users, such as 1", SLOTS)
+    for key, of_key in (("rate_per_s", "a rate"), ("trace", "a trace")):
+        remedy = f"{of_key} and users are two ways to say how requests come; remove one of them"
+        require(key not in entry, entry.where(key), entry.content.get(key), remedy)
+    think_s = entry.not_negative("think_s", "seconds", SLO_S) if "think_s" in entry else 0.0
+    return Users(count, think_s)
+
+
+def _workload(top: Entry) -> Entry:
+    hint = "rate_per_s (or users), input_tokens and output_tokens, or a trace"
+    return top.part("workload", hint, WORKLOAD_KEYS)
 
 
 def workload_of(top: Entry, folder: Path, goal: Goal, limit: int) -> tuple[Workload, float | None]:
     """Return the requests of a file and their rate.
 
-    The rate is None where the goal is to find it, or where a trace has one of its own. `limit` has the tokens of a
-    cache slot.
+    The rate is None where the goal is to find it, with users, and where a trace has one of its own. `limit` has the
+    tokens of a cache slot.
     """
-    entry = top.part("workload", "rate_per_s, input_tokens and output_tokens, or a trace", WORKLOAD_KEYS)
+    entry = _workload(top)
     rate_per_s = entry.positive("rate_per_s", "requests per second", RATE_PER_S) if "rate_per_s" in entry else None
     remedy = "the goal largest_rate finds it; remove it, or choose another goal"
     require(rate_per_s is None or not isinstance(goal, LargestRate), entry.where("rate_per_s"), rate_per_s, remedy)
     if "trace" in entry:
         return _trace(entry, folder), rate_per_s
-    if not isinstance(goal, LargestRate):
-        entry.value("rate_per_s", "requests per second, such as 0.5, or choose the goal largest_rate")
+    if not isinstance(goal, LargestRate | OfUsers):
+        hint = "requests per second, such as 0.5, or users: 1, or choose the goal largest_rate"
+        entry.value("rate_per_s", hint)
     return _synthetic(entry, limit), rate_per_s
 
 

@@ -11,14 +11,15 @@ from planner.output.start_commands import exports
 from planner.results import Plan, Prediction, Study
 from planner.words import quantity_words
 
-FORMAT = 1
+FORMAT = 2
 
 
 def plan_document(study: Study, best: Plan) -> dict[str, Any]:
     """Return the study as a JSON document.
 
     It includes the best new plan if the study is about a layout that already runs. Blocks count from 0, and `end_block`
-    is excluded. `quantity` names the quantity of the candidates, server values and ranges, and its unit.
+    is excluded. `quantity` names the quantity of the candidates, server values, changes and ranges, and its unit.
+    `user_speeds` and `what_if` have the answers for k users and for other machines.
     """
     document: dict[str, Any] = {"format": FORMAT, "plan": _plan(study.plan)}
     if best is not study.plan:
@@ -31,6 +32,8 @@ def plan_document(study: Study, best: Plan) -> dict[str, Any]:
         entry["server"] = names.name(entry["server"])
     for entry in document["server_values"]:
         entry["servers"] = [names.name(j) for j in entry["servers"]]
+    for entry in document["what_if"]:
+        entry["server"] = None if entry["server"] is None else names.name(entry["server"])
     return document
 
 
@@ -46,6 +49,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "servers": _servers(plan),
         "chains": _chains(plan),
         "prediction": _prediction(plan.prediction),
+        "user_speed": _plain(plan.user_speed),
         "candidates": _plain(plan.candidates),
         "start_commands": _start_commands(plan),
     }
@@ -65,6 +69,8 @@ def _inventory(inventory: Inventory) -> dict[str, Any]:
         "server_count": len(inventory.servers),
         "mean_job": list(inventory.workload.mean_job),
         "rate_per_s": inventory.rate_per_s,
+        "users": _plain(inventory.users),
+        "engine": inventory.engine.name,
         "service": {"name": inventory.service.name, "settings": _plain(inventory.service.model)},
         "goal": goal,
     }

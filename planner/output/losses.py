@@ -1,56 +1,107 @@
-"""The parts of the card on what a plan depends on: its servers, and inputs that may be wrong."""
+"""The parts of the card on what a plan depends on: its machines, and inputs that may be wrong."""
 
-from planner.inventory.goals import LargestRate
-from planner.results import Plan, ServerValue, Study
+from planner.inventory.goals import LargestRate, MostTokens
+from planner.results import Plan, ServerValue, Study, WhatIf
 from planner.words import aligned, digits, percent, quantity_words, some_names
 from system.words import counted
 
 LONGEST = 12  # rows of a table; one line sums up the others
-NO_LOSS = "no loss"
+HEADER = ["", "same layers", "planned anew", "change", "one user"]
 
 
-def loss_lines(study: Study) -> list[str]:
-    """Return a table of the goal's quantity without each server."""
-    valued = [value for value in study.server_values if not value.reason or value.value_with_same_blocks is not None]
-    rows = [
-        [
-            some_names(study.plan.inventory, value.servers, 2),
-            _value(study.plan, value.value_with_same_blocks),
-            _value(study.plan, value.value_of_new_plan),
-        ]
-        for value in valued[:LONGEST]
-    ]
-    lines = aligned(["one of", "same blocks", "new plan"], rows) if rows else []
-    hidden = sum(len(value.servers) for value in valued[LONGEST:])
-    within = f"{NO_LOSS.capitalize()}: it is at most {percent(study.plan.accuracy)}, the plan's accuracy."
+def what_if_lines(study: Study, longest: int = LONGEST) -> list[str]:
+    """Return a table of the goal's quantity on other machines: one alone, one more, one less."""
+    plan, losses = study.plan, _losses(study)
+    changes = [change for change in study.what_if if not change.reason and not _is_idle(plan, change)]
+    rows = [*(_change_row(plan, change) for change in changes), *(_loss_row(plan, value) for value in losses[:longest])]
+    hidden = sum(len(value.servers) for value in losses[longest:])
     return [
-        *lines,
-        *([within] if any(NO_LOSS in row for row in rows) else []),
+        *(aligned(HEADER, rows) if rows else []),
+        *([_legend(plan)] if rows else []),
         *([f"{counted(hidden, 'more server')} of less value"] if hidden else []),
+        *_other_changes(study),
         *_not_valued(study),
     ]
 
 
-def _value(plan: Plan, value: float | None) -> str:
-    """Return the goal's quantity without a server, or that nothing is lost."""
-    sign = -1 if isinstance(plan.inventory.goal, LargestRate) else 1
-    if value is not None and sign * (value / plan.goal_value - 1) <= plan.accuracy:
-        return NO_LOSS
+def _losses(study: Study) -> list[ServerValue]:
+    """Return the servers with a value, of the same blocks or of a new plan."""
+    return [value for value in study.server_values if _has_value(value)]
+
+
+def _has_value(value: ServerValue) -> bool:
+    return not value.reason or value.value_with_same_blocks is not None or value.value_of_new_plan is not None
+
+
+def _legend(plan: Plan) -> str:
+    return (
+        f"This plan: {_quantity(plan, plan.goal_value)}. Same layers: the other machines keep theirs. None: at most "
+        f"{percent(plan.accuracy)}, the plan's accuracy. A dash: not possible, or not computed. One user: tokens/s."
+    )
+
+
+def _change_row(plan: Plan, change: WhatIf) -> list[str]:
+    speed = "" if change.tokens_per_s is None else digits(change.tokens_per_s)
+    return [change.name, "", _quantity(plan, change.value), _change(plan, change.value), speed]
+
+
+def _loss_row(plan: Plan, value: ServerValue) -> list[str]:
+    name = some_names(plan.inventory, value.servers, 2)
+    kept, anew = value.value_with_same_blocks, value.value_of_new_plan
+    one_of = "without " if len(value.servers) == 1 else "without one of "
+    least = kept if anew is None else anew
+    return [one_of + name, _quantity(plan, kept), _quantity(plan, anew), _change(plan, least), ""]
+
+
+def _quantity(plan: Plan, value: float | None) -> str:
     return digits(value, quantity_words(plan.inventory.goal)[1])
+
+
+def _change(plan: Plan, value: float | None) -> str:
+    """Return by how much a value is better or worse than the plan's."""
+    if value is None:
+        return "-"
+    share = value / plan.goal_value - 1
+    if abs(share) <= plan.accuracy:
+        return "none"
+    more_is_better = isinstance(plan.inventory.goal, LargestRate | MostTokens)
+    return f"{percent(abs(share))} {'better' if (share > 0) == more_is_better else 'worse'}"
+
+
+def _is_idle(plan: Plan, change: WhatIf) -> bool:
+    """Return whether one more machine gains nothing."""
+    return change.kind == "one more" and _change(plan, change.value) == "none"
+
+
+def _other_changes(study: Study) -> list[str]:
+    """Return the machines of which one more gains nothing, and the changes that have no value, by reason."""
+    plan = study.plan
+    kinds = [change.name.removeprefix("one more ") for change in study.what_if if _gains_nothing(plan, change)]
+    lines = [f"One more {' or '.join(kinds)} gains nothing."] if kinds else []
+    reasons: dict[str, list[str]] = {}
+    for change in study.what_if:
+        if change.reason:
+            speed = "" if change.tokens_per_s is None else f" ({digits(change.tokens_per_s)} tokens/s for one user)"
+            reasons.setdefault(change.reason, []).append(change.name + speed)
+    return lines + [_reason(reason, names) for reason, names in reasons.items()]
+
+
+def _gains_nothing(plan: Plan, change: WhatIf) -> bool:
+    return not change.reason and _is_idle(plan, change)
+
+
+def _reason(reason: str, names: list[str]) -> str:
+    text = f"{', '.join(names)}: {reason}"
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _not_valued(study: Study) -> list[str]:
     """Return the servers without a value, grouped by the reason."""
-    reasons: dict[str, list[ServerValue]] = {}
+    reasons: dict[str, list[int]] = {}
     for value in study.server_values:
-        if value.reason and value.value_with_same_blocks is None:
-            reasons.setdefault(value.reason, []).append(value)
-    unit = quantity_words(study.plan.inventory.goal)[1]
-    return [
-        f"{some_names(study.plan.inventory, [j for value in values for j in value.servers])}: {reason}"
-        + (f" ({digits(values[0].value_of_new_plan, unit)} by a new plan)" if values[0].value_of_new_plan else "")
-        for reason, values in reasons.items()
-    ]
+        if not _has_value(value):
+            reasons.setdefault(value.reason, []).extend(value.servers)
+    return [f"Without {some_names(study.plan.inventory, servers)}: {reason}" for reason, servers in reasons.items()]
 
 
 def share_words(study: Study) -> str:
@@ -58,8 +109,8 @@ def share_words(study: Study) -> str:
     return f"± {percent(study.ranges[0].share)}" if study.ranges else ""
 
 
-def range_lines(study: Study) -> list[str]:
+def range_lines(study: Study, longest: int = LONGEST) -> list[str]:
     """Return a table of the goal's quantity with wrong inputs."""
     unit = quantity_words(study.plan.inventory.goal)[1]
-    rows = [[entry.name, digits(entry.low, unit), digits(entry.high, unit)] for entry in study.ranges[:LONGEST]]
+    rows = [[entry.name, digits(entry.low, unit), digits(entry.high, unit)] for entry in study.ranges[:longest]]
     return aligned(["", "smaller", "larger"], rows) if rows else []

@@ -16,11 +16,12 @@ from planner.choice.candidates import best, best_of
 from planner.choice.capped import quantity_of_plan
 from planner.choice.improvement import improved
 from planner.choice.prediction import loaded, predict
-from planner.choice.quantity import Quantity, value_or_none
+from planner.choice.quantity import Quantity, RateUnderSlo, value_or_none
 from planner.results import Alternative, Plan, Prediction
 from planner.study.comparisons import Comparisons, routed_workload
 from system import Composition, InfeasibleError, InputError, NotApplicableError, RandomStreams, System
 from system.layout import Layout
+from system.words import counted
 from workloads.workload import Workload
 
 ComposeChains = Callable[[Plan, Quantity], tuple[str, Composition]]  # with details for the name
@@ -41,7 +42,7 @@ def compare_alternatives(plan: Plan, seed: int = 0) -> tuple[Alternative, ...]:
     if not plan.candidates:
         schemes = {"new plan": _new_plan, **schemes}
     if plan.is_searched:
-        schemes = {"one c for all": _one_c, **schemes}
+        schemes = {"one reservation": _one_c, **schemes}
     return (
         *(_with_chains(name, compose, quantity, comparisons) for name, compose in schemes.items()),
         _with_routes("PETALS", _petals, comparisons),
@@ -59,9 +60,10 @@ def _with_chains(name: str, compose: ComposeChains, quantity: Quantity, comparis
         detail, composition = compose(plan, quantity)
         details = ", ".join(filter(None, [detail, _rate_under_slo(composition, quantity)]))
         name += f" ({details})" if details else ""
+        value = value_or_none(quantity, composition) if plan.inventory.users is not None else None
         layout = loaded(composition, plan.prediction.rate_per_s)
         prediction = _predicted(layout, plan, plan.inventory.workload, comparisons.seed)
-        return Alternative(name, prediction, comparison=comparisons.with_layout(layout, prediction))
+        return Alternative(name, prediction, comparison=comparisons.with_layout(layout, prediction), value=value)
     except InputError as error:
         return Alternative(name, None, str(error))
 
@@ -73,7 +75,7 @@ def _predicted(layout: Layout, plan: Plan, workload: Workload, seed: int) -> Pre
 
 def _rate_under_slo(composition: Composition, quantity: Quantity) -> str:
     """Return the largest rate under the SLO in words, if that is the goal."""
-    if quantity.sign > 0:
+    if not isinstance(quantity, RateUnderSlo):
         return ""
     rate_per_s = value_or_none(quantity, composition)
     return "does not meet the SLO" if rate_per_s is None else f"up to {rate_per_s:.4g}/s under the SLO"
@@ -83,12 +85,17 @@ def _new_plan(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:
     choice = improved(plan.inventory.only(plan.members), quantity)
     if choice.search is not None and choice.search.is_better:
         return "searched", choice.composition
-    return f"c = {choice.composition.placement.reserved_capacity}", choice.composition
+    return reserved(choice.composition), choice.composition
 
 
 def _one_c(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:
     composition = best(plan.inventory.only(plan.members), quantity).composition
-    return f"c = {composition.placement.reserved_capacity}", composition
+    return reserved(composition), composition
+
+
+def reserved(composition: Composition) -> str:
+    """Return for how many requests every server reserves memory, in words."""
+    return f"for {counted(composition.placement.reserved_capacity, 'request')}"
 
 
 def _whole_model(plan: Plan, quantity: Quantity) -> tuple[str, Composition]:

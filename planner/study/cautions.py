@@ -70,7 +70,7 @@ def _time_words(quantile: float | None) -> str:
 def _of_search(plan: Plan) -> Iterator[str]:
     inventory = plan.inventory
     if plan.candidates and not theory_applies(inventory.workload, inventory.service.model):
-        yield "the reserved capacity c was searched from coarse to fine by simulation; another c may be slightly better"
+        yield "the memory reserved for requests was searched from coarse to fine by simulation; another amount may be slightly better"
     if plan.candidates and isinstance(inventory.goal, Cheapest) and not is_exhaustive(inventory):
         yield (
             f"there are too many choices of servers to try them all ({choices(inventory):.3g}); servers were dropped, "
@@ -135,6 +135,8 @@ def busy_rate_per_s(arrival_s: Floats, window_s: float) -> float:
 def _of_interference(plan: Plan) -> Iterator[str]:
     """Yield a warning if requests slow each other much at the plan's rate."""
     prediction, load = plan.prediction, plan.prediction.load_of_saturation
+    if plan.inventory.users is not None:
+        return
     if plan.computation is not None:
         yield from _of_computation(plan, plan.computation)
     elif load is not None and load > MUCH:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from planner.choice.capped import quantity_of_plan
 from planner.choice.quantity import value_or_none
 from planner.results import InputRange, Plan, UnusedServer
+from planner.words import percent
 from system import Composition, Servers
 from system.checks import require_share
 from system.words import counted, shortened
@@ -121,6 +122,8 @@ def _reason_unused(plan: Plan, j: int, member: int | None) -> str:
         return f"too small: {memory_gb:.3g} GB, but one block and one request's cache need {with_cache_gb:.3g} GB"
     if member is None:
         return "not worth the cost: the other servers meet the goal for less"
+    if plan.inventory.users is not None:
+        return "not needed: the chains of the other servers are faster for these users"
     hosts = composition.placement.block_count[member] > 0
     if not plan.candidates:
         return "on no chain: the servers before and after are full" if hosts else "no blocks in this layout"
@@ -130,7 +133,7 @@ def _reason_unused(plan: Plan, j: int, member: int | None) -> str:
         return "left over after the chains were formed: no further chain could be completed"
     needed_gb = model.block_memory_gb + c * model.cache_memory_gb
     return (
-        f"too small for this plan: {memory_gb:.3g} GB, but one block and the cache of c = {counted(c, 'request')} need "
+        f"too small for this plan: {memory_gb:.3g} GB, but one block and the cache of {counted(c, 'request')} need "
         f"{needed_gb:.3g} GB"
     )
 
@@ -143,6 +146,9 @@ def bottleneck(plan: Plan) -> str:
     composition, prediction = plan.composition, plan.prediction
     links_s = links_per_chain_s(composition)[0]
     service_s, waiting_s = composition.mean_service_s[0], prediction.waiting_mean_s
+    if plan.inventory.users is not None:
+        share = percent(links_s / service_s)
+        return f"a request on the fastest chain alone spends {share} of its time on communication; {_full_first(plan)}"
     parts = np.array([service_s - links_s, links_s, waiting_s]) / (service_s + waiting_s)
     computing, links, waiting = (f"{part:.0%}" for part in parts)
     alone = "" if plan.inventory.service.is_independent else ", if no other request slows it,"

@@ -18,7 +18,9 @@ from system.checks import SLACK
 
 Ints = NDArray[np.int64]
 
-PLANNED_AGAIN = 10  # groups with the most valuable servers, without which a new plan is made
+PLANNED_AGAIN = 10  # groups with the most valuable servers, without which a new plan is made; fewer of large clusters:
+PLANNED_SERVERS = 140  # in all new plans together, but at least
+LEAST_PLANNED = 2  # groups
 LEAST_VALUED = 30  # number of servers whose value is always computed
 MOST_SLOTS = 500_000  # total capacity of all compositions; with more, only LEAST_VALUED servers are valued
 MOST_PLACED = 200_000  # servers placed, summed over all c; with more, no new plan is made
@@ -39,7 +41,7 @@ def value_of_servers(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
     """Return the goal's quantity without each server of the plan, the most valuable first.
 
     Identical servers share one entry. The value is that where the other servers keep their blocks; the servers of the
-    first ten groups also have that of a new plan. With very many different servers, only the first 30 by the quantity's
+    first ten groups, or fewer of a large cluster, also have that of a new plan. With very many different servers, only the first 30 by the quantity's
     limit are valued, and no new plan is made.
 
     GCA allocates the remaining cache if it allocated that of the plan; otherwise, as in some layouts that already run,
@@ -59,6 +61,11 @@ def value_of_servers(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
         *values,
         *(ServerValue(_numbers(plan, part), None, None, NOT_VALUED) for part in parts[valued_count:]),
     )
+
+
+def planned_again(servers: int) -> int:
+    """Return how many new plans of so many servers are made, fewer where each takes longer."""
+    return max(LEAST_PLANNED, min(PLANNED_AGAIN, PLANNED_SERVERS // servers))
 
 
 def _identical(plan: Plan) -> Iterator[Ints]:
@@ -158,7 +165,7 @@ def _with_new_plans(plan: Plan, values: list[ServerValue], quantity: Quantity) -
     """
     group_of = [int(plan.inventory.groups[value.servers[0]]) for value in values]
     least_missed = dict(zip(group_of, values, strict=True))  # the last one, in the order of the groups' first ones
-    planned = dict(islice(least_missed.items(), PLANNED_AGAIN))
+    planned = dict(islice(least_missed.items(), planned_again(plan.members.size)))
     new_plans = {group: _of_new_plan(plan, value, quantity) for group, value in planned.items()}
     return [
         replace(value, value_of_new_plan=new_plans.get(group)) for group, value in zip(group_of, values, strict=True)

@@ -244,7 +244,7 @@ def test_a_model_can_be_described_or_read_from_a_config(tmp_path):
         ("goal", {"minimize": "p95"}, "key of goal = minimize: .*did you mean minimise"),
         ("goal", {"minimise": "p100"}, "minimise of goal = p100: must be mean or a percentile"),
         ("goal", {"minimise": "p0"}, "minimise of goal = p0: must be mean or a percentile"),
-        ("goal", {}, r"goal = \[\]: give exactly one of minimise, largest_rate, cheapest"),
+        ("goal", {}, r"goal = \[\]: give exactly one of minimise, maximise, largest_rate, cheapest"),
         (
             "goal",
             {"largest_rate": {"quantile": 0.9, "slo_s": 9}},

@@ -1,0 +1,70 @@
+"""Changes of an inventory with which a model fits that does not: a precision, cache tokens, more servers."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from algorithms.placement.reservation import reserving_block_count
+from system import System
+from system.models.precisions import WEIGHTS, weight_precision
+from system.words import counted
+
+USUAL = ("int8", "q6_k", "q5_k_m", "q4_k_m", "nf4", "q3_k_m", "q2_k")  # precisions to name, where they are known
+LEAST_TOKENS = 128  # of a cache that is worth naming
+
+
+def remedies(system: System) -> str:
+    """Return what makes the model fit, in words, each remedy alone."""
+    changes = [*_precision(system), *_tokens(system), *_servers(system)]
+    if not changes:
+        return "add larger servers, or choose a smaller model"
+    return f"it fits with {', or '.join(changes)}"
+
+
+def hosted_blocks(system: System) -> int:
+    """Return how many blocks the servers host beside one request's cache."""
+    return int(reserving_block_count(system, 1).sum())
+
+
+def _fits(system: System) -> bool:
+    return hosted_blocks(system) >= system.model.block_count
+
+
+def _precision(system: System) -> Iterator[str]:
+    """Yield the largest usual precision with which the model fits."""
+    model = system.model
+    now = next((name for name in WEIGHTS if model.name.endswith(f"_{name}")), "16 bit")
+    now_bytes = weight_precision(now).value_bytes
+    sizes = {name: weight_precision(name).value_bytes for name in USUAL if name in WEIGHTS}
+    for name, value_bytes in sorted(sizes.items(), key=lambda item: -item[1]):
+        smaller = replace(model, block_memory_gb=model.block_memory_gb * value_bytes / now_bytes)
+        if value_bytes < now_bytes and _fits(replace(system, model=smaller)):
+            yield f"weights: {name}"
+            return
+
+
+def _tokens(system: System) -> Iterator[str]:
+    """Yield the most cache tokens with which the model fits, in whole hundreds if possible."""
+    low, high = 0, system.model.cache_tokens
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _fits(_with_tokens(system, middle)) else (low, middle)
+    tokens = low // 100 * 100 or low
+    if tokens >= LEAST_TOKENS:
+        yield f"cache_tokens: {tokens}"
+
+
+def _with_tokens(system: System, tokens: int) -> System:
+    model = system.model
+    cache_gb = model.cache_memory_gb * tokens / model.cache_tokens
+    return replace(system, model=replace(model, cache_tokens=tokens, cache_memory_gb=cache_gb))
+
+
+def _servers(system: System) -> Iterator[str]:
+    """Yield how many more of the largest server make the model fit."""
+    blocks = reserving_block_count(system, 1)
+    largest = int(blocks.argmax())
+    if blocks[largest] > 0:
+        count = int(np.ceil((system.model.block_count - blocks.sum()) / blocks[largest]))
+        yield f"{counted(count, 'more server')} like {system.servers.name(largest)}"
