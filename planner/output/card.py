@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,14 @@ WIDTH = 100
 LONGEST_NAME = 24  # of an alternative in its table
 
 
+class Section(NamedTuple):
+    """A part of the card: sentences, and lines of tables (`TableLine`)."""
+
+    title: str
+    lines: Sequence[str]
+    kind: str = ""  # of what the page adds to it: "commands" or "ranges"
+
+
 def plan_card(study: Study, title: str, best: Plan) -> str:
     """Return the text of a study for the terminal.
 
@@ -33,21 +42,27 @@ def plan_card(study: Study, title: str, best: Plan) -> str:
 
     `best` is the best new plan; it differs from the study's plan if that is a layout that already runs.
     """
+    sections = card_sections(study, title, best)
+    return "\n\n".join("\n".join([name, *_wrapped(lines)]) for name, lines, _ in sections) + "\n"
+
+
+def card_sections(study: Study, title: str, best: Plan, longest: int = LONGEST) -> list[Section]:
+    """Return the sections of the card that say something, with tables of so many rows."""
     quantity, _ = quantity_words(study.plan.inventory.goal)
-    sections = [
+    sections: list[tuple[Any, ...]] = [
         (title, _summary(study.plan, best)),
         ("Sizes", study.plan.inventory.derivation),
-        ("Chains", _chains(study.plan)),
-        ("Servers", _servers(study.plan)),
+        ("Chains", _chains(study.plan, longest)),
+        ("Servers", _servers(study.plan, longest)),
         (f"Predicted response times at {digits(study.plan.prediction.rate_per_s)} requests/s", _times(study)),
         ("Bottleneck", [_sentence(study.bottleneck)]),
         ("Not used", _unused(study)),
-        ("Start commands" + (" of the new plan" if best is not study.plan else ""), _start_commands(best)),
-        (f"Without one server: {quantity}", loss_lines(study)),
-        (f"If inputs are wrong by {share_words(study)}: {quantity}", range_lines(study)),
+        ("Start commands" + (" of the new plan" if best is not study.plan else ""), _start_commands(best), "commands"),
+        (f"Without one server: {quantity}", loss_lines(study, longest)),
+        (f"If inputs are wrong by {share_words(study)}: {quantity}", range_lines(study, longest), "ranges"),
         ("Warnings", list(map(_sentence, study.warnings))),
     ]
-    return "\n\n".join("\n".join([name, *_wrapped(lines)]) for name, lines in sections if lines) + "\n"
+    return [section for section in (Section(*entry) for entry in sections) if section.lines]
 
 
 def _wrapped(lines: Sequence[str]) -> Iterator[str]:
@@ -152,11 +167,11 @@ def _cost(plan: Plan) -> list[str]:
     return [f"Cost: {digits(float(cost[plan.members].sum()))} per hour for {counted(plan.members.size, 'server')}."]
 
 
-def _chains(plan: Plan) -> list[str]:
+def _chains(plan: Plan, longest: int = LONGEST) -> list[str]:
     """Return a table of the fastest chains, and one line about the others."""
     composition, prediction = plan.composition, plan.prediction
     rows = []
-    for k in range(min(len(composition), LONGEST)):
+    for k in range(min(len(composition), longest)):
         first, *others = _folded(hop_words(composition, k))
         chain = composition.chain(k)
         numbers = [str(chain.capacity), digits(chain.mean_service_s, "s")]
@@ -165,7 +180,7 @@ def _chains(plan: Plan) -> list[str]:
         )
         rows += [["", "", "", "", "", other] for other in others]
     header = ["chain", "capacity", "service", "requests", "in use", "servers with blocks first:end"]
-    return aligned(header, rows) + _further_chains(composition, prediction)
+    return aligned(header, rows) + _further_chains(composition, prediction, longest)
 
 
 def _folded(words: list[str]) -> list[str]:
@@ -174,19 +189,19 @@ def _folded(words: list[str]) -> list[str]:
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(joined, 50, break_long_words=False)]
 
 
-def _further_chains(composition: Composition, prediction: Prediction) -> list[str]:
-    if len(composition) <= LONGEST:
+def _further_chains(composition: Composition, prediction: Prediction, longest: int) -> list[str]:
+    if len(composition) <= longest:
         return []
-    rest = slice(LONGEST, None)
+    rest = slice(longest, None)
     fastest_s, slowest_s = composition.mean_service_s[rest][[0, -1]]
     share = prediction.chain_shares[rest].sum()
     return [
-        f"{counted(len(composition) - LONGEST, 'more chain')} for {_at_once(int(composition.capacity[rest].sum()))}, "
+        f"{counted(len(composition) - longest, 'more chain')} for {_at_once(int(composition.capacity[rest].sum()))}, "
         f"with service times from {digits(fastest_s)} to {digits(slowest_s)} s and {percent(share)} of the requests"
     ]
 
 
-def _servers(plan: Plan) -> list[str]:
+def _servers(plan: Plan, longest: int = LONGEST) -> list[str]:
     """Return a table of the servers by first block.
 
     Servers of the same kind with the same blocks share a row.
@@ -208,10 +223,10 @@ def _servers(plan: Plan) -> list[str]:
             str(slots[members[0]]),
             percent(float(utilisation[members].mean())),
         ]
-        for members in kinds[:LONGEST]
+        for members in kinds[:longest]
     ]
     lines = aligned(["server", "GPU", "blocks", "cache slots", "in use"], rows)
-    hidden = sum(members.size for members in kinds[LONGEST:])
+    hidden = sum(members.size for members in kinds[longest:])
     return lines + ([f"{counted(hidden, 'more server')} with other blocks; plan.json lists all"] if hidden else [])
 
 

@@ -9,7 +9,7 @@ LONGEST = 12  # rows of a table; one line sums up the others
 NO_LOSS = "no loss"
 
 
-def loss_lines(study: Study) -> list[str]:
+def loss_lines(study: Study, longest: int = LONGEST) -> list[str]:
     """Return a table of the goal's quantity without each server."""
     valued = [value for value in study.server_values if not value.reason or value.value_with_same_blocks is not None]
     rows = [
@@ -18,10 +18,10 @@ def loss_lines(study: Study) -> list[str]:
             _value(study.plan, value.value_with_same_blocks),
             _value(study.plan, value.value_of_new_plan),
         ]
-        for value in valued[:LONGEST]
+        for value in valued[:longest]
     ]
     lines = aligned(["one of", "same blocks", "new plan"], rows) if rows else []
-    hidden = sum(len(value.servers) for value in valued[LONGEST:])
+    hidden = sum(len(value.servers) for value in valued[longest:])
     within = f"{NO_LOSS.capitalize()}: it is at most {percent(study.plan.accuracy)}, the plan's accuracy."
     return [
         *lines,
@@ -58,8 +58,8 @@ def share_words(study: Study) -> str:
     return f"± {percent(study.ranges[0].share)}" if study.ranges else ""
 
 
-def range_lines(study: Study) -> list[str]:
+def range_lines(study: Study, longest: int = LONGEST) -> list[str]:
     """Return a table of the goal's quantity with wrong inputs."""
     unit = quantity_words(study.plan.inventory.goal)[1]
-    rows = [[entry.name, digits(entry.low, unit), digits(entry.high, unit)] for entry in study.ranges[:LONGEST]]
+    rows = [[entry.name, digits(entry.low, unit), digits(entry.high, unit)] for entry in study.ranges[:longest]]
     return aligned(["", "smaller", "larger"], rows) if rows else []
