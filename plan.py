@@ -6,13 +6,13 @@ that already runs.
 
 import argparse
 import sys
-from pathlib import Path
 
 from planner.choice.search import plan, plan_of_layout
 from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
 from planner.output.card import plan_card
-from planner.output.files import require_folder, write
+from planner.output.files import write
+from planner.output.folders import Source, folder_note, folder_of
 from planner.study.study_plan import study
 from system.checks import require_share
 from system.command.arguments import Parser, path
@@ -27,6 +27,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--to", type=path, help="output folder (default: outputs/plan/NAME, from the file's name)")
     parser.add_argument("--seed", type=int, default=0, help="random seed, for workloads that have to be simulated")
     parser.add_argument("--off", type=float, default=0.3, help="share by which inputs may be wrong (default: 0.3)")
+    parser.add_argument("--html", action="store_true", help="write plan.html, the whole plan as one page for a browser")
     parser.add_argument("--no-picture", action="store_true", help="do not draw plan.png and plan.svg")
     return parser.parse_intermixed_args()
 
@@ -34,15 +35,15 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Print the plan on the terminal and write it to a folder."""
     args = arguments()
-    folder = args.to or Path("outputs/plan") / args.file.stem
-    require_share(off=args.off)  # checked first, since a plan may take minutes; likewise:
-    require_folder(folder)
+    require_share(off=args.off)  # checked first, since a plan may take minutes; likewise the folder
     inventory, layout = read_layout(args.file) if args.evaluate else (read_inventory(args.file), None)
+    source = Source.of(args.file)
+    folder = folder_of(source, args.to)
     best = plan(inventory, args.seed)
     result = study(best if layout is None else plan_of_layout(inventory, layout, args.seed), args.off, args.seed)
     sys.stdout.write(plan_card(result, args.file.stem, best))
-    names = write(folder, result, best, with_picture=not args.no_picture)
-    sys.stdout.write(f"\nWrote {', '.join(names)} to {folder}/\n")
+    names = write(folder, result, best, with_picture=not args.no_picture, with_page=args.html, source=source)
+    sys.stdout.write(f"\nWrote {', '.join(names)} to {folder}/{folder_note(folder, source, args.to)}\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Numbers, words and tables for people."""
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 
@@ -63,18 +64,35 @@ def some_names(inventory: Inventory, servers: Sequence[int], most: int = 3) -> s
     return shortened([inventory.servers.name(j) for j in servers], most)
 
 
+class TableLine(str):
+    """A line of a table in columns, which keeps its cells for other ways to show the table."""
+
+    cells: tuple[str, ...]
+    is_header: bool
+
+    @classmethod
+    def of(cls, text: str, cells: Sequence[str], is_header: bool) -> Self:
+        """Return the line of these cells."""
+        line = cls(text)
+        line.cells, line.is_header = tuple(cells), is_header
+        return line
+
+
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Return the lines of a table, with text aligned left and numbers right."""
+    """Return the lines of a table (`TableLine`), with text aligned left and numbers right."""
     table = [list(header), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     is_number = [all(_is_number(row[n]) for row in table[1:]) for n in range(len(header))]
-    return [
-        indent
-        + "  ".join(
+    texts = [
+        "  ".join(
             cell.rjust(width) if number else cell.ljust(width)
             for cell, width, number in zip(row, widths, is_number, strict=True)
-        ).rstrip()
+        )
         for row in table
+    ]
+    return [
+        TableLine.of((indent + text).rstrip(), row, n == 0)
+        for n, (text, row) in enumerate(zip(texts, table, strict=True))
     ]
 
 

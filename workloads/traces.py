@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -18,8 +18,10 @@ from system.words import counted
 from workloads.datasets import DataSet, require_file, sha256_of
 from workloads.jobs import Jobs
 from workloads.requests import OverLength, Requests, fitted, over_length_share, require_treatment
-from workloads.trace_files import Recording, read_recording
 from workloads.trace_formats import TraceFormat, Unanswered, trace_format
+
+if TYPE_CHECKING:  # reading imports pandas, which takes longer to load than a small plan to make
+    from workloads.trace_files import Recording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ class Replay(ABC):
         """Return the name of the trace in messages."""
 
     @abstractmethod
-    def recording(self) -> Recording:
+    def recording(self) -> "Recording":
         """Return at least the requests that `first` or `window_s` selects."""
 
     @cached_property
@@ -168,8 +170,10 @@ class TraceWorkload(Replay):
         """Return the name of the data set."""
         return self.dataset.name
 
-    def recording(self) -> Recording:
+    def recording(self) -> "Recording":
         """Return the requests of the data set, downloaded if necessary."""
+        from workloads.trace_files import read_recording
+
         return read_recording(self.dataset.path(), trace_format("azure"), self.first, self._end_s)
 
 
@@ -208,6 +212,8 @@ class FileTrace(Replay):
         """Return the columns and the unit of the file."""
         return trace_format(self.format, self.columns, self.time_unit, self.unanswered)
 
-    def recording(self) -> Recording:
+    def recording(self) -> "Recording":
         """Return the requests of the file."""
+        from workloads.trace_files import read_recording
+
         return read_recording(Path(self.file), self.layout, self.first, self._end_s)

@@ -18,7 +18,7 @@ DETAILS = "details"
 
 
 class Section(NamedTuple):
-    """A part of the card: sentences, and lines of tables."""
+    """A part of the card: sentences, and lines of tables (`TableLine`)."""
 
     title: str
     lines: Sequence[str]

@@ -1,32 +1,22 @@
 """A picture of a plan: servers by blocks, and the chains through them."""
 
-from typing import NamedTuple
-
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from planner.output.rows import MOST_ROWS, Row, rows_of
 from planner.results import Plan
-from planner.words import digits, some_names
+from planner.words import digits
 from system.composition import Chain
 from system.words import counted
 
-MOST_ROWS = 44
 LABEL = 60  # characters of a row's label, since longer ones leave no room for bars
-COLOURS = plt.get_cmap("Blues")
+COLOURS = colormaps["Blues"]
 # No blue, since the bars are blue.
 CHAIN_COLOURS = ("tab:red", "tab:orange", "tab:green", "tab:purple", "tab:brown", "tab:pink", "black", "tab:olive")
-
-
-class Row(NamedTuple):
-    """Members of the plan with the same blocks, drawn as one bar."""
-
-    servers: tuple[int, ...]
-    label: str
-    utilisation: float
 
 
 def plan_picture(plan: Plan) -> Figure:
@@ -36,7 +26,8 @@ def plan_picture(plan: Plan) -> Figure:
     capacity of its chain.
     """
     rows = _rows(plan)
-    figure, axes = plt.subplots(figsize=(9.0, 2.4 + 0.26 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(9.0, 2.4 + 0.26 * len(rows)), layout="constrained")
+    axes = figure.subplots()
     _draw_bars(axes, plan, rows)
     _draw_chains(axes, plan, rows)
     _label(axes, plan, rows)
@@ -46,20 +37,8 @@ def plan_picture(plan: Plan) -> Figure:
 
 
 def _rows(plan: Plan) -> list[Row]:
-    """Return the rows of hosting servers, ordered by their first block.
-
-    Similar servers share a bar if there are too many for one bar per server.
-    """
-    placement = plan.composition.placement
-    hosting = np.flatnonzero(placement.block_count > 0)
-    hosting = hosting[np.lexsort((hosting, placement.end_block[hosting], placement.first_block[hosting]))]
-    if hosting.size <= MOST_ROWS:
-        return [_row(plan, (int(j),)) for j in hosting]
-    alike: dict[tuple[int, ...], list[int]] = {}
-    for j in hosting.tolist():
-        key = (int(placement.first_block[j]), int(placement.end_block[j]), int(plan.inventory.groups[plan.members[j]]))
-        alike.setdefault(key, []).append(j)
-    rows = [_row(plan, tuple(servers)) for servers in alike.values()]
+    """Return the rows of the plan, or the busiest of too many."""
+    rows = rows_of(plan)
     return rows if len(rows) <= MOST_ROWS else _busiest(rows)
 
 
@@ -70,12 +49,6 @@ def _busiest(rows: list[Row]) -> list[Row]:
     """
     kept = sorted(sorted(range(len(rows)), key=lambda n: -rows[n].utilisation * len(rows[n].servers))[:MOST_ROWS])
     return [rows[n] for n in kept]
-
-
-def _row(plan: Plan, servers: tuple[int, ...]) -> Row:
-    gpu = plan.inventory.gpus[plan.members[servers[0]]]
-    names = some_names(plan.inventory, [int(plan.members[j]) for j in servers], 1)
-    return Row(servers, _cut(f"{names} ({gpu})"), float(plan.prediction.server_utilisation[list(servers)].mean()))
 
 
 def _cut(label: str) -> str:
@@ -120,7 +93,7 @@ def _draw_chains(axes: Axes, plan: Plan, rows: list[Row]) -> None:
 
 def _label(axes: Axes, plan: Plan, rows: list[Row]) -> None:
     composition, prediction = plan.composition, plan.prediction
-    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=8)
+    axes.set_yticks(range(len(rows)), [_cut(row.label) for row in rows], fontsize=8)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, composition.system.model.block_count)
     axes.set_xlabel("block")

@@ -9,7 +9,8 @@ from plots.claims.ledger import counts, headlines, setting_title
 from plots.claims.rules import SETTINGS, claim_rules
 from plots.claims.sentences import evidence_of, in_plain_words, number_sentences
 from plots.claims.verdicts import Judgement, Ruling
-from plots.report.markup import Markup, folded, table
+from plots.report.markup import table
+from system.pages.markup import Markup, folded
 
 
 def summary_of(judgements: Sequence[Judgement]) -> Markup:

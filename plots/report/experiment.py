@@ -12,7 +12,7 @@ import pandas as pd
 
 from plots.claims.rules import SETS
 from plots.files import drawing_of, guarded, module_of, parts_of, try_to_draw
-from plots.report.markup import Markup, drawing, folded, paragraph, table
+from plots.report.markup import drawing, table
 from store.commands.summary import reasons, summary_line
 from store.disk.store import configured_name, data_label
 from store.tables.labels import Labels, labels_in
@@ -20,6 +20,7 @@ from store.tables.precision import widest_interval
 from store.tables.reading import Results, axes_of, declared
 from store.tables.reference import reference_rows
 from system import InputError
+from system.pages.markup import Markup, folded, paragraph
 
 BOTH = "both"
 OTHERS = "Other experiments"  # heading of those that no module draws

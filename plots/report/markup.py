@@ -17,22 +17,9 @@ from matplotlib.figure import Figure
 
 from plots.claims.rules import SETS
 from store.tables.labels import Labels
+from system.pages.markup import Markup, framed_table, marks, wide
 
 PIXELS_PER_INCH = 96  # in CSS
-
-
-class Markup(str):
-    """Text that is HTML already and must not be escaped."""
-
-
-def paragraph(text: str, **data: str | None) -> Markup:
-    """Return a paragraph of plain text, with `data-` attributes."""
-    return Markup(f"<p{_marks(data)}>{escape(text)}</p>\n")
-
-
-def folded(title: str, content: str) -> Markup:
-    """Return content that is folded below a title."""
-    return Markup(f"<details><summary>{escape(title)}</summary>\n{content}</details>\n")
 
 
 def table(frame: pd.DataFrame, caption: str, labels: Labels | None = None) -> Markup:
@@ -43,13 +30,12 @@ def table(frame: pd.DataFrame, caption: str, labels: Labels | None = None) -> Ma
     """
     sets = [_set_of(str(column), labels) if labels else None for column in frame]
     heads = "".join(
-        f'<th scope="col"{_marks({"constants": name})}>{escape(str(column))}</th>'
+        f'<th scope="col"{marks({"constants": name})}>{escape(str(column))}</th>'
         for column, name in zip(frame, sets, strict=True)
     )
     owners = frame["constants"] if "constants" in frame else [None] * len(frame)
     rows = "".join(_row(cells, sets, owner) for cells, owner in zip(frame.to_numpy(), owners, strict=True))
-    titled = f"<table><caption>{escape(caption)}</caption>\n<thead><tr>{heads}</tr></thead>"
-    return _wide(f"{titled}\n<tbody>\n{rows}</tbody></table>", caption)
+    return framed_table(heads, rows, caption)
 
 
 def _set_of(title: str, labels: Labels) -> str | None:
@@ -58,8 +44,8 @@ def _set_of(title: str, labels: Labels) -> str | None:
 
 def _row(cells: Iterable[Any], sets: Sequence[str | None], owner: str | None) -> str:
     columns = zip(cells, sets, strict=True)
-    elements = (f"<td{_marks({'constants': name})}>{_text(cell)}</td>" for cell, name in columns)
-    return f"<tr{_marks({'constants': owner})}>{''.join(elements)}</tr>\n"
+    elements = (f"<td{marks({'constants': name})}>{_text(cell)}</td>" for cell, name in columns)
+    return f"<tr{marks({'constants': owner})}>{''.join(elements)}</tr>\n"
 
 
 def _text(cell: Any) -> str:
@@ -90,14 +76,4 @@ def picture(svg: bytes, text: str, style: str = "", **data: str | None) -> Marku
     page.
     """
     source = f"data:image/svg+xml;base64,{b64encode(svg).decode()}"
-    return _wide(f'<img src="{source}" alt="{escape(text)}"{style}>', text, **data)
-
-
-def _wide(content: str, name: str, **data: str | None) -> Markup:
-    """Return a region that scrolls sideways, with the keyboard too."""
-    region = f'<div class="wide" role="region" aria-label="{escape(name)}" tabindex="0"{_marks(data)}>'
-    return Markup(f"{region}{content}</div>\n")
-
-
-def _marks(data: dict[str, str | None]) -> str:
-    return "".join(f' data-{key}="{escape(value)}"' for key, value in data.items() if value)
+    return wide(f'<img src="{source}" alt="{escape(text)}"{style}>', text, **data)

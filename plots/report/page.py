@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -16,7 +15,7 @@ from plots.claims.rules import claims
 from plots.claims.verdicts import judge
 from plots.report.claims import ledger_of, settings_of, summary_of
 from plots.report.experiment import group_of, section_of, title_of
-from plots.report.markup import Markup, drawing, table
+from plots.report.markup import drawing, table
 from plots.report.plans import plans_of
 from store.disk.store import Store, configured_name
 from store.tables.currency import current_only, outdated_note
@@ -24,6 +23,8 @@ from store.tables.meanings import whole_dictionary
 from store.tables.reading import Results, results_of
 from store.tables.reference import how_made
 from system import InputError
+from system.pages.assets import asset, common_style, sorting_script
+from system.pages.markup import Markup
 
 REPORT = "report"  # name of the report on the command line
 Shown = tuple[str, dict[str, Any], Results, str]  # an experiment's name, view, results, and what is left out of them
@@ -55,9 +56,9 @@ def report_page(store: Path, names: Sequence[str], plans: Path) -> str:
     judgements = [judge(claim, evidence) for claim in claims()]
     planned = plans_of(plans)
     experiments = [_experiment(Store(store), name) for name in names]
-    return Template(_asset("html")).substitute(
-        style=_asset("css"),
-        script=_asset("js"),
+    return Template(asset("plots.report", "page.html")).substitute(
+        style=common_style() + asset("plots.report", "page.css"),
+        script=sorting_script(),
         links=_links(names),
         plans_link='<li><a href="#plans">Plans</a></li>' if planned else "",
         summary=summary_of(judgements),
@@ -110,10 +111,6 @@ def _as_in_the_paper(name: str) -> tuple[bool, bool, str]:
     Its tables come next, then the rest.
     """
     return not name.startswith("fig"), not name.startswith("table"), name
-
-
-def _asset(suffix: str) -> str:
-    return files("plots.report").joinpath(f"page.{suffix}").read_text(encoding="utf-8")
 
 
 def _links(names: Iterable[str]) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from plots.report.markup import Markup, paragraph, picture, table
+from plots.report.markup import picture, table
 from system import InputError
 from system.checks import require
 from system.documents.json_files import read_json
+from system.pages.markup import Markup, paragraph
 
 FORMAT = 1  # of plan.json
 QUANTILES = {"0.5": "P50 (s)", "0.95": "P95 (s)", "0.99": "P99 (s)"}

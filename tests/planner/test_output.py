@@ -11,7 +11,8 @@ from planner.inventory.goals import LargestRate
 from planner.inventory.reading import read_inventory
 from planner.output.card import WIDTH, plan_card
 from planner.output.document import plan_document
-from planner.output.files import require_folder, write
+from planner.output.files import write
+from planner.output.folders import require_folder
 from planner.output.start_commands import exports
 from planner.results import Alternative, Plan, Study
 from planner.words import digits

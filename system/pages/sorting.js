@@ -7,9 +7,9 @@ function textOf(row, column) {
 }
 
 function ordered(rows, column, sign) {
-  const isBlank = row => ["", "–"].includes(textOf(row, column));
+  const isBlank = row => ["", "–", "-"].includes(textOf(row, column));
   const filled = rows.filter(row => !isBlank(row));
-  const values = new Map(filled.map(row => [row, parseFloat(textOf(row, column))]));
+  const values = new Map(filled.map(row => [row, parseFloat(textOf(row, column).replace(/(\d),(?=\d{3})/g, "$1"))]));
   const areNumbers = filled.every(row => Number.isFinite(values.get(row)));
   const compare = (one, other) => areNumbers
     ? values.get(one) - values.get(other)

@@ -1,0 +1,1 @@
+"""Pages of HTML that need no other files: escaped text, tables, and the look that all pages share."""
