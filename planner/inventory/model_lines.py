@@ -28,7 +28,7 @@ def derivation(choice: ModelChoice, model: ServedModel) -> tuple[str, ...]:
 
 
 def _of_shape(decoder: Decoder) -> Iterator[str]:
-    """Yield lines about the parameters of a block, and of the whole model if it is known."""
+    """Yield lines about the parameters of a block and of the model."""
     heads = f"{decoder.head_count} heads of {decoder.head_size}"
     heads += (
         f", {decoder.kv_head_count} for keys and values" if decoder.latent is None else ", keys and values compressed"

@@ -75,7 +75,7 @@ def _source(entry: Entry, folder: Path) -> Source:
 
 
 def _weights(entry: Entry, source: Source, file_gb: float | None) -> str:
-    """Return the precision that is given, that of the file's size, or that of the model."""
+    """Return the given precision, or that of the file or the model."""
     if "weights" in entry:
         weights = known_weights(entry.where("weights"), entry.text("weights", _one_of(WEIGHTS)))
         if file_gb is not None:

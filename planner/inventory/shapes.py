@@ -66,7 +66,7 @@ def decoder_from_entry(entry: Entry) -> Decoder:
 
 
 def _require_dense(name: str, numbers: Mapping[str, int]) -> None:
-    """Raise `InputError` if a shape without experts has the name or the numbers of a mixture."""
+    """Raise `InputError` if a dense shape has the name or numbers of a mixture."""
     known = same_preset(name)
     if known is None or preset(known).experts is None:
         known = _mixture_of(numbers)

@@ -68,9 +68,10 @@ def decoder_from_config(path: Path, remedy: str = "use another model") -> Decode
 
 
 def weights_from_config(path: Path, must_be_known: bool = True) -> str | None:
-    """Return the precision of the weights that a `config.json` states, 16 bit if they are not quantised.
+    """Return the precision of the weights that a `config.json` states.
 
-    Where it is not understood, return None, or raise `InputError` if it must be known.
+    It is 16 bit if they are not quantised. Where it is not understood, return None, or raise `InputError` if it must be
+    known.
     """
     config = read_config(path)
     try:
@@ -121,7 +122,7 @@ def read_config(path: Path) -> Config:
 
 
 def _text_part(path: Path, config: Config) -> Config:
-    """Return the part of a config that describes the text model, which may be all of it."""
+    """Return the part of a config that describes the text model."""
     given, part = config.get("model_type"), config.get("text_config")
     family = TEXT_PARTS.get(given) if isinstance(given, str) else None
     if family is None or not isinstance(part, Mapping):
@@ -139,7 +140,7 @@ def _is_tied(path: Path, config: Config, family: str) -> bool:
 
 
 def _experts(path: Path, config: Config, family: str) -> Experts:
-    """Return the experts of a mixture; raise `InputError` with the key of what is missing."""
+    """Return the experts of a mixture, checked key by key."""
     keys = EXPERT_KEYS[family]
     count, active, width = (_count(path, (key,), config.get(key)) for key in (keys.of_all, keys.of_token, keys.width))
     shared = _optional(path, config, keys.shared_width) + width * _optional(path, config, keys.shared_count)

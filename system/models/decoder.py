@@ -65,7 +65,7 @@ class Decoder:
         weight_precision(self.published_weights)
 
     def _require_experts(self) -> None:
-        """Raise `InputError` unless the family and the experts are both of a mixture, or neither."""
+        """Raise `InputError` unless family and experts belong together."""
         is_mixture = FAMILIES[self.family].is_mixture
         remedy = f"{self.family} is a mixture of experts; give their number, how many a token takes, and their width"
         require(is_mixture <= (self.experts is not None), f"experts of {self.name}", self.experts, remedy)
@@ -102,7 +102,7 @@ class Decoder:
 
     @property
     def mlp_parameters(self) -> int:
-        """Count the matrices and biases of the MLP, or of all experts and their router."""
+        """Count those of the MLP, or of all experts and the router."""
         return self.beside_experts + (self.experts.count * self.expert_parameters if self.experts else 0)
 
     @property
@@ -117,7 +117,7 @@ class Decoder:
 
     @property
     def beside_experts(self) -> int:
-        """Count the parameters of the MLP that all tokens use: router and shared experts, or all."""
+        """Count those of router and shared experts, or of the dense MLP."""
         if self.experts is None:
             return self._mlp(self.intermediate_size)
         family, shared = FAMILIES[self.family], self.experts.shared_width
@@ -149,17 +149,17 @@ class Decoder:
 
     @property
     def embedding_parameters(self) -> int:
-        """Count the embedding's parameters, and so those of a head; 0 if no vocabulary is known."""
+        """Count those of the embedding; 0 if the vocabulary is unknown."""
         return (self.vocabulary_size or 0) * self.hidden_size
 
     @property
     def parameters(self) -> int:
-        """Count all parameters; the first dense blocks count as what they are."""
+        """Count all parameters, dense blocks as they are."""
         return self._total(self.block_parameters)
 
     @property
     def active_parameters(self) -> int:
-        """Count the parameters that one token uses, the whole embedding and head included."""
+        """Count what one token uses, with the embedding and the head."""
         return self._total(self.active_block_parameters)
 
     def _total(self, block_parameters: int) -> int:
@@ -201,7 +201,7 @@ class Decoder:
         return others * precision.beside_experts + experts * self.expert_parameters * precision.value_bytes
 
     def weight_bytes(self, weights: str) -> float:
-        """Return the bytes of all weights; the first dense blocks count as what they are."""
+        """Return the bytes of all weights, dense blocks as they are."""
         precision, experts = weight_precision(weights), self.experts
         blocks = self.block_count * self.block_bytes(weights)
         if experts is not None:

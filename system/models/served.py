@@ -56,7 +56,7 @@ class ServedModel:
         return self.expert_count != 0
 
     def active_gb(self, jobs: int) -> float:
-        """Return the memory of one block that a step of so many one-token jobs reads on average.
+        """Return the memory of a block that a step of one-token jobs reads.
 
         A dense block is read once for all of them. Of a mixture it reads the experts that at least one of the jobs
         takes, which are E (1 - (1 - k/E)^jobs) of E experts if each job takes k, independently of the others.

@@ -217,7 +217,7 @@ def test_shared_experts_of_qwen2_have_a_width_of_their_own(tmp_path):
 
 
 def test_latent_attention_without_compressed_queries_is_read(tmp_path):
-    """Compare with DeepSeek-V2-Lite (arXiv 2405.04434): 15.7 B parameters, of which a token uses 2.4 B."""
+    """Compare with DeepSeek-V2-Lite (arXiv 2405.04434): 15.7 B parameters, 2.4 B active."""
     lite = {
         "model_type": "deepseek_v2",
         "first_k_dense_replace": 1,

@@ -81,7 +81,7 @@ def test_every_preset_is_compared_with_a_published_number():
 
 @pytest.mark.parametrize(("name", "size_gib"), [("gpt_oss_20b", 12.8), ("gpt_oss_120b", 60.8)])
 def test_published_checkpoints_have_the_stated_size(name, size_gib):
-    """Compare with the sizes of Table 1 of the gpt-oss model card: experts in MXFP4, the rest in 16 bit."""
+    """Compare with Table 1 of the gpt-oss model card."""
     decoder = preset(name)
     assert decoder.published_weights == "mxfp4"
     assert decoder.weight_bytes("mxfp4") / 2**30 == pytest.approx(size_gib, rel=0.003)
