@@ -102,7 +102,7 @@ def _items_of(entry: Entry) -> list[Entry]:
 
 
 def _counted(value: Any) -> list[tuple[Any, Any]]:
-    """Return pairs of a count and a GPU from any form of a list of GPUs."""
+    """Return the GPUs of a list with their counts."""
     if isinstance(value, Mapping) and "gpu" not in value:
         return [(count, name) for name, count in value.items()]
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -22,7 +22,8 @@ def size_gb(entry: Entry, keys: Iterable[str]) -> float | None:
     if not given:
         return None
     unit = given[0].rsplit("_", 1)[1]
-    return entry.positive(given[0], f"the memory of its GPU in {NAMES[unit]}, or its name as gpu") * UNITS_GB[unit]
+    size = entry.positive(given[0], f"the memory of its GPU in {NAMES[unit]}, or its name as gpu")
+    return size if unit == "gb" else size * UNITS_GB[unit]
 
 
 def largest_gb(entry: Entry, memory_gb: float) -> float:
