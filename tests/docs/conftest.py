@@ -33,11 +33,8 @@ def project(tmp_path_factory):
     share_compiled(copy)
     for page in (
         "README.md",
-<<<<<<< HEAD
-        *(f"docs/{name}.md" for name in ("metrics", "figures", "planning", "own_data", "links", "planning_links")),
-=======
-        *(f"docs/{name}.md" for name in ("metrics", "figures", "planning", "planning_models", "own_data", "links")),
->>>>>>> f8716da4a811c1a2f12690c06745bab2769aa10e
+        *(f"docs/{name}.md" for name in ("metrics", "figures", "planning", "planning_models", "planning_links")),
+        *(f"docs/{name}.md" for name in ("own_data", "links")),
     ):
         write_files(copy, page)
     return copy
