@@ -144,7 +144,9 @@ def measured(results, users, lengths):
     return first_s.mean(), decoding_s.sum() / sum(lengths[request][1] for request in kept)
 
 
-@pytest.mark.parametrize(("engine", "users"), [("any", 4), ("any", 6), ("petals", 3), ("llama.cpp", 2), ("llama.cpp", 6)])
+@pytest.mark.parametrize(
+    ("engine", "users"), [("any", 4), ("any", 6), ("petals", 3), ("llama.cpp", 2), ("llama.cpp", 6)]
+)
 def test_the_speed_of_k_users_is_that_of_a_closed_loop(best, engine, users):
     inventory = replace(best.inventory, engine=ENGINES[engine])
     loop, chain, servers = loop_of(inventory), best.composition.chain(0), best.inventory.servers

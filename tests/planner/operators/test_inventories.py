@@ -108,15 +108,43 @@ BASE = {
     "servers": [SERVER],
     "workload": {"rate_per_s": 0.01, "input_tokens": 500, "output_tokens": 200},
 }
-MODELS = ["mixtral_8x7b", "qwen3_30b_a3b", "qwen3_235b_a22b", "deepseek_v3", "deepseek_r1", "gpt_oss_20b", "gpt_oss_120b"]
-MODELS += ["glm_4_5", "qwen3_14b", "gemma3_27b", "llama3_3_70b", "mistral_small_24b"]
+MODELS = ["mixtral_8x7b", "qwen3_30b_a3b", "qwen3_235b_a22b", "deepseek_v3", "deepseek_r1", "gpt_oss_20b"]
+MODELS += ["gpt_oss_120b", "glm_4_5", "qwen3_14b", "gemma3_27b", "llama3_3_70b", "mistral_small_24b"]
 WEIGHTS = ["q4_k_m", "Q5_K_S", "iq1_s", "awq", "gptq", "fp8", "mxfp4", "nf4", "int8", "q8_0", "iq4_xs"]
 CACHES = ["f16", "q8_0", "q4_0", "fp8"]
-DEVICES = """m1_max m2_ultra m3_ultra m4_pro m4_max m5_max mi50 mi100 mi250 rx_6700_xt rx_7900_xtx strix_halo gb10 jetson_orin
-raspberry_pi_5 p40 p100 gtx_1070 gtx_1080_ti gtx_1660 t1200 rtx_3060 rtx_3070 rtx_4070 rtx_4070_laptop rtx_8000 a4000 a5000
-v100_32gb""".split()
-LINKS = [{"bandwidth_mbps": 100, "rtt_ms": 1}, {"link": "wifi"}, {"link": "1gbe"}, {"link": "2.5gbe"}, {"link": "10gbe"}]
-LINKS += [{"link": "thunderbolt"}]
+DEVICES = [
+    "m1_max",
+    "m2_ultra",
+    "m3_ultra",
+    "m4_pro",
+    "m4_max",
+    "m5_max",
+    "mi50",
+    "mi100",
+    "mi250",
+    "rx_6700_xt",
+    "rx_7900_xtx",
+    "strix_halo",
+    "gb10",
+    "jetson_orin",
+    "raspberry_pi_5",
+    "p40",
+    "p100",
+    "gtx_1070",
+    "gtx_1080_ti",
+    "gtx_1660",
+    "t1200",
+    "rtx_3060",
+    "rtx_3070",
+    "rtx_4070",
+    "rtx_4070_laptop",
+    "rtx_8000",
+    "a4000",
+    "a5000",
+    "v100_32gb",
+]
+LINKS = [{"bandwidth_mbps": 100, "rtt_ms": 1}, {"link": "wifi"}, {"link": "1gbe"}, {"link": "2.5gbe"}]
+LINKS += [{"link": "10gbe"}, {"link": "thunderbolt"}]
 SERVERS = [
     {"name": "a", "gpu": "rtx_3080", "memory_gb": 12, "rtt_ms": 0.3},
     {"name": "a", "gpu": "rtx_4090", "free_memory_gb": 25.7, "rtt_ms": 0.3},
