@@ -36,7 +36,7 @@ def plain_name(name: str) -> str:
 
 
 def same_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that differs only in case, spaces and marks, or None."""
+    """Return the known name with the same letters and digits."""
     plain = plain_name(name)
     return next((other for other in known if other == name), None) or next(
         (other for other in known if plain and plain_name(other) == plain), None
@@ -44,7 +44,7 @@ def same_name(name: str, known: Iterable[str]) -> str | None:
 
 
 def near_names(name: str, known: Iterable[str], most: int = 2) -> list[str]:
-    """Return the known names that a name probably means, the nearest first.
+    """Return similar known names, the nearest first.
 
     Names with digits are near only if the letters before them are: no gpt_neox_20b for gpt_oss_120b.
     """
@@ -54,7 +54,7 @@ def near_names(name: str, known: Iterable[str], most: int = 2) -> list[str]:
 
 
 def _likeness(name: str, other: str) -> float:
-    """Return how alike two plain names are, from 0 to 1."""
+    """Return how alike two names are, 0 to 1."""
     ratio = difflib.SequenceMatcher(None, other, name).ratio()
     if name and (other.startswith(name) or name.startswith(other)):
         return max(ratio, (2 + ratio) / 3)

@@ -13,7 +13,7 @@ JOBS = 8  # in the example of a step of several tokens
 
 
 def derivation(choice: ModelChoice, model: ServedModel) -> tuple[str, ...]:
-    """Return how a model's numbers follow from its decoder, line by line."""
+    """Return how a model's numbers follow from its decoder."""
     decoder = choice.decoder
     return (
         *_of_shape(decoder),
@@ -28,7 +28,7 @@ def derivation(choice: ModelChoice, model: ServedModel) -> tuple[str, ...]:
 
 
 def _of_shape(decoder: Decoder) -> Iterator[str]:
-    """Yield lines about the parameters of a block and of the model."""
+    """Yield lines about the parameters of a block."""
     heads = f"{decoder.head_count} heads of {decoder.head_size}"
     heads += (
         f", {decoder.kv_head_count} for keys and values" if decoder.latent is None else ", keys and values compressed"
@@ -50,7 +50,7 @@ def _mlp(decoder: Decoder) -> str:
 
 
 def _of_experts(decoder: Decoder, experts: Experts) -> Iterator[str]:
-    """Yield lines about what a token uses, and about dense blocks."""
+    """Yield lines about active parameters and dense blocks."""
     whole = f"{decoder.active_parameters / 1e9:.4g} B of {decoder.parameters / 1e9:.4g} B parameters"
     yield (
         f"a token uses {experts.active} of the {experts.count} experts: {decoder.active_block_parameters:,} parameters "

@@ -34,7 +34,7 @@ class ModelChoice:
     notes: tuple[str, ...] = ()  # where the precision of the weights comes from, lines for people
 
     def served(self, cache_tokens: int) -> ServedModel:
-        """Return what the model costs with a cache of so many tokens a request."""
+        """Return the model with a cache of so many tokens."""
         return served_model(self.decoder, cache_tokens, self.weights, self.cache, self.file_gb)
 
 
@@ -75,7 +75,7 @@ def _source(entry: Entry, folder: Path) -> Source:
 
 
 def _weights(entry: Entry, source: Source, file_gb: float | None) -> str:
-    """Return the given precision, or that of the file or the model."""
+    """Return the precision of the weights."""
     if "weights" in entry:
         weights = known_weights(entry.where("weights"), entry.text("weights", _one_of(WEIGHTS)))
         if file_gb is not None:
@@ -87,7 +87,7 @@ def _weights(entry: Entry, source: Source, file_gb: float | None) -> str:
 
 
 def _notes(entry: Entry, source: Source, weights: str, file_gb: float | None) -> Iterator[str]:
-    """Yield lines about where the precision of the weights comes from."""
+    """Yield lines about the source of the precision."""
     if file_gb is not None:
         bits = 8 * file_gb * GB / source.decoder.parameters
         alike = "as given" if "weights" in entry else "of the named precisions the nearest"
@@ -110,7 +110,7 @@ def _file_gb(entry: Entry, decoder: Decoder) -> float:
 
 
 def _require_close(entry: Entry, decoder: Decoder, weights: str, file_gb: float) -> None:
-    """Raise `InputError` if a file cannot have weights of a precision."""
+    """Raise `InputError` if a file cannot have a precision."""
     named_gb = decoder.weight_bytes(weights) / GB
     is_close = min(file_gb, named_gb) >= CLOSE * max(file_gb, named_gb)
     remedy = f"is no file of weights in {weights}, which take {named_gb:.3g} GB; correct one of the two"

@@ -51,7 +51,7 @@ MIXTURE = re.compile(
 
 
 def decoder_from_entry(entry: Entry) -> Decoder:
-    """Return the decoder that an inventory describes itself, an entry with `SHAPE_KEYS`."""
+    """Return the decoder of an entry with `SHAPE_KEYS`."""
     name = entry.text("name", "a name", NAME)
     family = entry.text("family", f"one of {', '.join(FAMILIES)}")
     numbers: dict[str, Any] = {**_all(entry, COUNTS), **_given(entry, MORE_COUNTS)}
@@ -66,7 +66,7 @@ def decoder_from_entry(entry: Entry) -> Decoder:
 
 
 def _require_dense(name: str, numbers: Mapping[str, int]) -> None:
-    """Raise `InputError` if a dense shape has the name or numbers of a mixture."""
+    """Raise `InputError` if a dense shape describes a mixture."""
     known = same_preset(name)
     if known is None or preset(known).experts is None:
         known = _mixture_of(numbers)
@@ -79,7 +79,7 @@ def _require_dense(name: str, numbers: Mapping[str, int]) -> None:
 
 
 def _mixture_of(numbers: Mapping[str, int]) -> str | None:
-    """Return the preset of a mixture that alone has the numbers of this attention."""
+    """Return the only preset with these numbers, a mixture."""
     fields = ("block_count", "hidden_size", "head_count", "kv_head_count")
     alike = [model for model in all_presets().values() if all(getattr(model, key) == numbers[key] for key in fields)]
     is_mixture = bool(alike) and all(model.experts is not None for model in alike)
@@ -98,7 +98,7 @@ def _given(entry: Entry, keys: Mapping[str, str]) -> dict[str, int]:
 
 
 def _flag(entry: Entry, key: str) -> bool:
-    """Return whether something is said to be so; it is not by default."""
+    """Return a value that is true or false, false by default."""
     value = entry.content.get(key, False)
     require_no_quotes(entry.where(key), value)
     require(isinstance(value, bool), entry.where(key), value, "must be true or false")

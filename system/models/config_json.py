@@ -122,7 +122,7 @@ def read_config(path: Path) -> Config:
 
 
 def _text_part(path: Path, config: Config) -> Config:
-    """Return the part of a config that describes the text model."""
+    """Return the part of a config about text."""
     given, part = config.get("model_type"), config.get("text_config")
     family = TEXT_PARTS.get(given) if isinstance(given, str) else None
     if family is None or not isinstance(part, Mapping):
@@ -153,7 +153,7 @@ def _latent(path: Path, config: Config) -> LatentAttention:
 
 
 def _optional(path: Path, config: Config, key: str) -> int:
-    """Return a number of 0 or above, 0 if the config has none."""
+    """Return a number, 0 if the config has none."""
     value = config.get(key) or 0
     return 0 if type(value) is int and value == 0 else _count(path, (key,), value)
 

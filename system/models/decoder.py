@@ -102,22 +102,22 @@ class Decoder:
 
     @property
     def mlp_parameters(self) -> int:
-        """Count those of the MLP, or of all experts and the router."""
+        """Count those of the MLP, or of all experts."""
         return self.beside_experts + (self.experts.count * self.expert_parameters if self.experts else 0)
 
     @property
     def active_mlp_parameters(self) -> int:
-        """Count those of the MLP, or of the experts that one token takes."""
+        """Count those of the MLP, or of active experts."""
         return self.beside_experts + (self.experts.active * self.expert_parameters if self.experts else 0)
 
     @property
     def expert_parameters(self) -> int:
-        """Count the parameters of one expert; 0 in a dense model."""
+        """Count those of one expert; 0 without experts."""
         return self._mlp(self.experts.width) if self.experts else 0
 
     @property
     def beside_experts(self) -> int:
-        """Count those of router and shared experts, or of the dense MLP."""
+        """Count those of the MLP that every token uses."""
         if self.experts is None:
             return self._mlp(self.intermediate_size)
         family, shared = FAMILIES[self.family], self.experts.shared_width
@@ -125,7 +125,7 @@ class Decoder:
         return router + (self._mlp(shared) + family.shared_gate * self.hidden_size if shared else 0)
 
     def _mlp(self, width: int) -> int:
-        """Count the matrices and biases of an MLP of a width."""
+        """Count those of an MLP with a width."""
         family = FAMILIES[self.family]
         inner = 2 if family.gated_mlp else 1
         biases = family.mlp_bias * (inner * width + self.hidden_size)
@@ -149,7 +149,7 @@ class Decoder:
 
     @property
     def embedding_parameters(self) -> int:
-        """Count those of the embedding; 0 if the vocabulary is unknown."""
+        """Count those of the embedding; 0 if unknown."""
         return (self.vocabulary_size or 0) * self.hidden_size
 
     @property
@@ -159,11 +159,11 @@ class Decoder:
 
     @property
     def active_parameters(self) -> int:
-        """Count what one token uses, with the embedding and the head."""
+        """Count those that one token uses with embedding and head."""
         return self._total(self.active_block_parameters)
 
     def _total(self, block_parameters: int) -> int:
-        """Count blocks with so many parameters, dense blocks, embedding, head and the last norm."""
+        """Count all, given those of a block with experts."""
         dense_blocks = self.experts.dense_blocks if self.experts else 0
         dense = self.attention_parameters + self._mlp(self.intermediate_size) + self.norm_parameters
         ends = self.embedding_parameters * (1 if self.has_tied_head else 2)
@@ -179,7 +179,7 @@ class Decoder:
 
     @property
     def flop_per_token(self) -> int:
-        """Return the arithmetic of one block for one token: 2 FLOP an active parameter.
+        """Return a block's arithmetic: 2 FLOP an active parameter.
 
         Attention over the prompt is not counted.
         """
@@ -201,7 +201,7 @@ class Decoder:
         return others * precision.beside_experts + experts * self.expert_parameters * precision.value_bytes
 
     def weight_bytes(self, weights: str) -> float:
-        """Return the bytes of all weights, dense blocks as they are."""
+        """Return the bytes of all weights."""
         precision, experts = weight_precision(weights), self.experts
         blocks = self.block_count * self.block_bytes(weights)
         if experts is not None:

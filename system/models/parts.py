@@ -54,7 +54,7 @@ class LatentAttention:
 
     @property
     def cache_values(self) -> int:
-        """Count the numbers that a token leaves in one block's cache."""
+        """Count the numbers that a token leaves in a cache."""
         return self.kv_rank + self.rotary_size
 
     def parameters(self, hidden_size: int, head_count: int) -> int:

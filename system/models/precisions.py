@@ -33,7 +33,7 @@ class Precision(NamedTuple):
 
     @property
     def beside_experts(self) -> float:
-        """Return the bytes of a number that belongs to no expert."""
+        """Return the bytes of a number outside experts."""
         return self.dense_bytes or self.value_bytes
 
 
@@ -73,7 +73,7 @@ PARAMETERS_8B, EMBEDDING_8B = 8_030_261_248, 128_256 * 4096
 
 
 def _gguf(name: str) -> Precision:
-    """Return a type of llama.cpp with the mean bits of its blocks alone."""
+    """Return a type of llama.cpp with the bits of blocks."""
     mean, embedding, head = GGUF_8B[name]
     in_blocks = mean * PARAMETERS_8B - (embedding + head) * EMBEDDING_8B
     bits = round(in_blocks / (PARAMETERS_8B - 2 * EMBEDDING_8B), 3)
@@ -81,7 +81,7 @@ def _gguf(name: str) -> Precision:
 
 
 def _checkpoint(bits: float, scheme: str, words: str = "") -> Precision:
-    """Return a precision of blocks whose embedding and head have 16 bits."""
+    """Return a precision with embedding and head in 16 bits."""
     return Precision(bits / 8, words or f"{bits:.4g} bits", scheme, 2.0, 2.0)
 
 
@@ -128,7 +128,7 @@ GROUPED = re.compile(r"(awq|gptq|mlx)_([2-8])bit_g(\d{1,5})")
 
 
 def weight_precision(name: str) -> Precision:
-    """Return a precision of weights; raise `InputError` if weights cannot have it."""
+    """Return a precision of weights; raise `InputError` for others."""
     if GROUPED.fullmatch(name):
         return _grouped(name)
     require_known("weights", name, WEIGHTS)
@@ -136,13 +136,13 @@ def weight_precision(name: str) -> Precision:
 
 
 def cache_precision(name: str) -> Precision:
-    """Return a precision of caches; raise `InputError` if a cache cannot have it."""
+    """Return a precision of caches; raise `InputError` for others."""
     require_known("cache", name, CACHES)
     return OF_CACHES[name]
 
 
 def known_weights(field: str, name: str) -> str:
-    """Return the name in `WEIGHTS` of weights that a user names.
+    """Return the usual name of weights that a user names.
 
     Case, dashes and spaces do not matter. Raises `InputError` with the field for unknown names.
     """
@@ -151,7 +151,7 @@ def known_weights(field: str, name: str) -> str:
 
 
 def known_cache(field: str, name: str) -> str:
-    """Return the name in `CACHES` of a cache that a user names."""
+    """Return the usual name of a cache that a user names."""
     return _known(field, name, CACHES)
 
 

@@ -35,7 +35,7 @@ def _decoder(name: str, fields: Any) -> Decoder:
 
 
 def preset(name: str) -> Decoder:
-    """Return a preset; raise `InputError` with the nearest names if there is none.
+    """Return a preset; raise `InputError` with near names if unknown.
 
     Case, spaces and marks do not matter, nor an owner before the name or a word such as Instruct after it.
     """
@@ -46,6 +46,6 @@ def preset(name: str) -> Decoder:
 
 
 def same_preset(name: str) -> str | None:
-    """Return the name of the preset that a name means, or None."""
+    """Return the preset's name that a name means."""
     bare = TUNED.sub("", name.rsplit("/", maxsplit=1)[-1])
     return same_name(name, all_presets()) or same_name(bare, all_presets())

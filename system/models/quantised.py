@@ -14,7 +14,7 @@ REMEDY = "is not understood; give the precision of the weights as weights, such 
 
 
 def quantised_weights(path: Path, config: Mapping[str, Any]) -> str | None:
-    """Return the precision that a config states, or None without one.
+    """Return the precision that a config states, or None.
 
     Raises `InputError` for ways of quantising that are not understood.
     """
@@ -29,7 +29,7 @@ def quantised_weights(path: Path, config: Mapping[str, Any]) -> str | None:
 
 
 def _weights(key: str, given: Mapping[str, Any]) -> str | None:
-    """Return the precision of a method, or None if it is unknown."""
+    """Return the precision of a method, or None."""
     if key == "quantization":
         return _grouped("mlx", given, 64)
     method = str(given.get("quant_method", given.get("format", ""))).lower().replace("_", "-")
@@ -46,7 +46,7 @@ def _weights(key: str, given: Mapping[str, Any]) -> str | None:
 
 
 def _grouped(scheme: str, given: Mapping[str, Any], group: int) -> str | None:
-    """Return the name of a precision with groups, short where it is usual."""
+    """Return the name of a precision with groups."""
     bits, size = given.get("bits", given.get("w_bit")), given.get("group_size", given.get("q_group_size"))
     size = group if size is None else 0 if size == -1 else size
     if scheme == "awq" and bits is None:
@@ -61,14 +61,14 @@ def _grouped(scheme: str, given: Mapping[str, Any], group: int) -> str | None:
 
 
 def _compressed(given: Mapping[str, Any]) -> str | None:
-    """Return the precision of compressed tensors, if all of their groups have the same."""
+    """Return the precision that all groups have, or None."""
     groups = given.get("config_groups")
     parts = [_of_group(group) for group in groups.values()] if isinstance(groups, Mapping) else []
     return parts[0] if parts and all(part == parts[0] for part in parts) else None
 
 
 def _of_group(group: Any) -> str | None:
-    """Return the precision of a group, or None if it is unknown."""
+    """Return the precision of a group, or None."""
     weights = group.get("weights") if isinstance(group, Mapping) else None
     if not isinstance(weights, Mapping):
         return None

@@ -52,11 +52,11 @@ class ServedModel:
 
     @property
     def is_mixture(self) -> bool:
-        """Return whether each token uses only some experts of a block."""
+        """Return whether a token uses only some experts."""
         return self.expert_count != 0
 
     def active_gb(self, jobs: int) -> float:
-        """Return the memory of a block that a step of one-token jobs reads.
+        """Return what a step of one-token jobs reads of a block.
 
         A dense block is read once for all of them. Of a mixture it reads the experts that at least one of the jobs
         takes, which are E (1 - (1 - k/E)^jobs) of E experts if each job takes k, independently of the others.

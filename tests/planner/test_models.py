@@ -50,7 +50,7 @@ AWQ = {"quantization_config": {"bits": 4, "group_size": 128, "quant_method": "aw
 
 
 def inventory(model, folder=Path(), **changes):
-    """Return an inventory of two cards of 24 GB with a model."""
+    """Return an inventory of two 24 GB cards."""
     return inventory_of({**INVENTORY, "model": model, **changes}, folder)
 
 
@@ -222,7 +222,7 @@ def test_a_file_needs_the_size_of_the_whole_model():
 
 
 def table(heading):
-    """Return the rows of the table below a heading of the page."""
+    """Return the rows of the table below a heading."""
     section = PAGE.read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:2] == "| "][
         1:

@@ -195,7 +195,7 @@ def test_a_config_gives_the_decoder_of_the_preset(tmp_path, name):
 
 
 def test_shared_experts_of_qwen2_have_a_width_of_their_own(tmp_path):
-    """Compare with Qwen1.5-MoE-A2.7B: 14.3 B parameters, of which a token uses 2.7 B."""
+    """Compare with Qwen1.5-MoE-A2.7B: 14.3 B parameters, 2.7 B active."""
     decoder = read(
         tmp_path,
         {
@@ -217,7 +217,7 @@ def test_shared_experts_of_qwen2_have_a_width_of_their_own(tmp_path):
 
 
 def test_latent_attention_without_compressed_queries_is_read(tmp_path):
-    """Compare with DeepSeek-V2-Lite (arXiv 2405.04434): 15.7 B parameters, 2.4 B active."""
+    """Compare with DeepSeek-V2-Lite (arXiv 2405.04434): 15.7 B and 2.4 B."""
     lite = {
         "model_type": "deepseek_v2",
         "first_k_dense_replace": 1,

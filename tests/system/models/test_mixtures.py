@@ -15,7 +15,7 @@ NAMES = ("mixtral_8x7b", "qwen3_235b_a22b", "deepseek_v3", "gpt_oss_120b", "glm_
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_reads_the_experts_that_random_tokens_take(name):
-    """Compare with a simulation in which each token draws its experts."""
+    """Compare with tokens that draw their experts."""
     decoder, jobs, runs = preset(name), 6, 400
     model = served_model(decoder, 1000, decoder.published_weights)
     rng, experts = np.random.default_rng(1), decoder.experts
@@ -50,7 +50,7 @@ def test_a_dense_block_is_read_once_for_any_number_of_jobs():
     ("name", "bytes_per_token"), [("deepseek_v3", 70_272), ("qwen2_5_72b", 327_680), ("llama3_1_405b", 516_096)]
 )
 def test_caches_take_the_published_bytes_a_token(name, bytes_per_token):
-    """Compare with "Insights into DeepSeek-V3" (arXiv 2505.09343), Table 1, caches in BF16."""
+    """Compare with Table 1 of arXiv 2505.09343, caches in BF16."""
     decoder = preset(name)
     assert decoder.block_count * decoder.cache_bytes(1, "16 bit") == bytes_per_token
 
@@ -64,7 +64,7 @@ def test_the_first_dense_blocks_count_as_the_others_for_memory_only():
 
 
 def test_parameters_of_a_deepseek_block_are_those_of_its_tensors():
-    """Count the tensors of block 3 of DeepSeek-V3 by the shapes in its index."""
+    """Count the tensors of DeepSeek-V3's block 3 by their shapes."""
     attention = 1536 * 7168 + 1536 + 24576 * 1536 + 576 * 7168 + 512 + 32768 * 512 + 7168 * 16384
     experts = 257 * 3 * 2048 * 7168 + 256 * 7168 + 256
     assert preset("deepseek_v3").block_parameters == attention + experts + 2 * 7168

@@ -36,7 +36,7 @@ FILES_8B_GIB = {"q4_0": 4.34, "q4_1": 4.78, "q5_0": 5.21, "q5_1": 5.65}
 
 @pytest.mark.parametrize("weights", FILES_70B_GB)
 def test_files_of_70b_have_their_size(weights):
-    """Compare with files of a model from which the bits were not taken."""
+    """Compare with files of another model."""
     size_gb = preset("llama3_1_70b").weight_bytes(weights) / 1e9
     assert size_gb == pytest.approx(FILES_70B_GB[weights], rel=0.013 if weights == "iq4_xs" else 0.006)
 
