@@ -52,24 +52,36 @@ def hardware_of(entry: Entry, profiles: Profiles, model: ServedModel, shares: Sh
     """Return the hardware of a server's entry; raise `InputError` for its first mistake."""
     items = _items_of(entry) if "gpus" in entry else [entry]
     gpus = [gpu_of(item, profiles) for item in items]
-    free_gb = [free_memory_gb(item, gpu, model) for item, gpu in zip(items, gpus, strict=True)]
-    notes = [note for item in items for note in gpu_notes(item, profiles, model)]
-    found = [
-        Device(gpu.name, size_gb, "gpu", gpu.block_coefficients_s(model, shares(gpu, model)))
-        for gpu, size_gb in zip(gpus, free_gb, strict=True)
-    ]
-    order = sorted(range(len(gpus)), key=lambda n: -gpus[n].bandwidth_gb_per_s)
-    devices = _tensor_parallel(entry, gpus, found) if _in_parallel(entry) else [found[n] for n in order]
+    devices = [_gpu_device(item, gpu, model, shares) for item, gpu in zip(items, gpus, strict=True)]
+    notes = tuple(note for item in items for note in gpu_notes(item, profiles, model))
+    fastest_first = sorted(range(len(gpus)), key=lambda n: -gpus[n].bandwidth_gb_per_s)
+    gpus, devices = [gpus[n] for n in fastest_first], [devices[n] for n in fastest_first]
+    if _in_parallel(entry):
+        devices = [_tensor_parallel(entry, gpus, devices)]
     ram = ram_of(entry, devices[0], model, shares)
     if len(gpus) == 1 and ram is None:
-        return Hardware(gpus[0], free_gb[0], found[0].block_s, tuple(notes))
-    devices += [] if ram is None else [ram.device]
+        return Hardware(gpus[0], devices[0].memory_gb, devices[0].block_s, notes)
+    if ram is not None:
+        devices, notes = [*devices, ram.device], (*notes, ram.note)
+    return _box_of(entry, gpus, devices, model, notes)
+
+
+def _gpu_device(item: Entry, gpu: GpuProfile, model: ServedModel, shares: Shares) -> Device:
+    """Return a GPU as a device of a machine."""
+    block_s = gpu.block_coefficients_s(model, shares(gpu, model))
+    return Device(gpu.name, free_memory_gb(item, gpu, model), "gpu", block_s)
+
+
+def _box_of(
+    entry: Entry, gpus: Sequence[GpuProfile], devices: Sequence[Device], model: ServedModel, notes: tuple[str, ...]
+) -> Hardware:
+    """Return a machine whose blocks are spread over its devices."""
     full = max(1, min(sum(most_blocks(devices, model)), model.block_count))
     return Hardware(
-        _sum_of(gpus, [gpus[n].name for n in order], measured=len(devices) == len(gpus)),
+        _sum_of(gpus, measured=len(devices) == len(gpus)),
         sum(device.memory_gb for device in devices),
         mean_block_s(devices, full, model),
-        (*notes, *_notes(entry, devices, full, model), *(() if ram is None else (ram.note,))),
+        (*notes, *_hosting_notes(entry, gpus, model), *_notes(entry, devices, full, model)),
         tuple(devices),
         full,
     )
@@ -121,7 +133,7 @@ def _in_parallel(entry: Entry) -> bool:
     return bool(value)
 
 
-def _tensor_parallel(entry: Entry, gpus: Sequence[GpuProfile], devices: Sequence[Device]) -> list[Device]:
+def _tensor_parallel(entry: Entry, gpus: Sequence[GpuProfile], devices: Sequence[Device]) -> Device:
     """Return GPUs that share each block as one device."""
     count, first = len(gpus), devices[0]
     field = entry.where("tensor_parallel")
@@ -135,7 +147,7 @@ def _tensor_parallel(entry: Entry, gpus: Sequence[GpuProfile], devices: Sequence
     once_s, input_s, output_s = first.block_s
     speed_up = count * tensor_efficiency(count)
     times_s = (once_s, input_s / speed_up, output_s / speed_up)
-    return [Device(f"{count} x {first.name}", count * first.memory_gb, "gpu", times_s)]
+    return Device(f"{count} x {first.name}", count * first.memory_gb, "gpu", times_s)
 
 
 def tensor_efficiency(count: int) -> float:
@@ -143,13 +155,13 @@ def tensor_efficiency(count: int) -> float:
     return float(np.interp(count, list(TENSOR_PARALLEL), list(TENSOR_PARALLEL.values())))
 
 
-def _sum_of(gpus: Sequence[GpuProfile], names: Sequence[str], *, measured: bool) -> GpuProfile:
+def _sum_of(gpus: Sequence[GpuProfile], *, measured: bool) -> GpuProfile:
     """Return the GPUs of a machine as one profile.
 
     Measured curves are kept where they hold for each of its devices.
     """
     return GpuProfile(
-        _label(names),
+        _label([gpu.name for gpu in gpus]),
         "GPUs of one machine",
         "; ".join(dict.fromkeys(gpu.source for gpu in gpus)),
         memory_gb=_total(gpus, "memory_gb"),
@@ -174,6 +186,13 @@ def _label(names: Sequence[str]) -> str:
     """Return names in words, such as "rtx_3090 + 2 x rtx_3060"."""
     counts = {name: names.count(name) for name in dict.fromkeys(names)}
     return " + ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items())
+
+
+def _hosting_notes(entry: Entry, gpus: Sequence[GpuProfile], model: ServedModel) -> Iterator[str]:
+    """Yield a line if profiles state what they host."""
+    names = dict.fromkeys(gpu.name for gpu in gpus if model.name in gpu.hosting)
+    if names:
+        yield f"{entry.label}: what {listed(list(names))} states of hosting holds for one GPU alone, and is not used"
 
 
 def _notes(entry: Entry, devices: Sequence[Device], full: int, model: ServedModel) -> Iterator[str]:

@@ -70,7 +70,7 @@ def test_names_with_an_x_are_no_counts():
 
 
 def brute_force(devices, blocks, jobs):
-    """Return the blocks of each device by trying all splits, the fastest device as full as can be."""
+    """Return the split of blocks that fills the first devices most."""
     room = [int(device.memory_gb / (0.5 + 0.02 * jobs) + 1e-9) for device in devices]
     splits = (split for split in itertools.product(*(range(n + 1) for n in room)) if sum(split) == blocks)
     return max(splits, default=None)
@@ -93,7 +93,7 @@ def test_equal_devices_share_evenly_and_fewer_caches_make_room():
 
 
 def test_a_server_hosts_no_more_blocks_than_its_devices_hold_whole():
-    """Check that blocks do not straddle: 3 GPUs with 1.9 blocks each hold 3, not 5."""
+    """Check that 3 GPUs with 1.9 blocks each hold 3, not 5."""
     large = ServedModel("m", 60, 5.0, 0.5, 2048, 12, 5.0, hidden_size=8192)
     size = reserve_gb(large) + 1.9 * 5.5
     servers = machines({"gpus": [{"gpu": "rtx_3060", "memory_gb": size, "count": 3}]}, model=large).servers
