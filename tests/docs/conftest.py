@@ -33,4 +33,5 @@ def project(tmp_path_factory):
     share_compiled(copy)
     for page in ("README.md", *(f"docs/{name}.md" for name in ("metrics", "figures", "planning", "own_data", "links"))):
         write_files(copy, page)
+    write_files(copy, "docs/planning_devices.md")
     return copy
