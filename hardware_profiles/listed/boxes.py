@@ -19,7 +19,7 @@ from hardware_profiles.listed.devices import (
 )
 from hardware_profiles.listed.gpus import GPU_KEYS, Profiles, free_memory_gb, gpu_notes, gpu_of
 from hardware_profiles.listed.memory import FREE_KEYS
-from hardware_profiles.listed.ram import RAM_KEYS, ram_of
+from hardware_profiles.listed.ram import RAM_KEYS, ram_of, require_beside_gpu
 from hardware_profiles.profile import GpuProfile
 from system import ServedModel
 from system.checks import require, require_at_most, require_boolean
@@ -51,6 +51,7 @@ class Hardware:
 def hardware_of(entry: Entry, profiles: Profiles, model: ServedModel, shares: Shares) -> Hardware:
     """Return the hardware of a server's entry; raise `InputError` for its first mistake."""
     items = _items_of(entry) if "gpus" in entry else [entry]
+    require_beside_gpu(items[0], entry)
     gpus = [gpu_of(item, profiles) for item in items]
     devices = [_gpu_device(item, gpu, model, shares) for item, gpu in zip(items, gpus, strict=True)]
     notes = tuple(note for item in items for note in gpu_notes(item, profiles, model))
@@ -58,7 +59,7 @@ def hardware_of(entry: Entry, profiles: Profiles, model: ServedModel, shares: Sh
     gpus, devices = [gpus[n] for n in fastest_first], [devices[n] for n in fastest_first]
     if _in_parallel(entry):
         devices = [_tensor_parallel(entry, gpus, devices)]
-    ram = ram_of(entry, devices[0], model, shares)
+    ram = ram_of(entry, gpus, devices[0], model, shares)
     if len(gpus) == 1 and ram is None:
         return Hardware(gpus[0], devices[0].memory_gb, devices[0].block_s, notes)
     if ram is not None:

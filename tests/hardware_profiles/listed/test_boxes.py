@@ -8,7 +8,7 @@ from hydra.utils import instantiate
 
 from hardware_profiles.listed.boxes import gpu_names, tensor_efficiency
 from hardware_profiles.listed.cluster import ListedCluster, listed_profiles
-from hardware_profiles.listed.devices import Device, device_blocks, jobs_beside, mean_block_s
+from hardware_profiles.listed.devices import Device, device_blocks, hosted_block_s, jobs_beside, mean_block_s
 from hardware_profiles.listed.gpus import profiles_in, reserve_gb
 from hardware_profiles.listed.machines import LIST_KEYS, machines_of
 from hardware_profiles.profile import FOLDER
@@ -139,6 +139,17 @@ def test_shares_of_peak_numbers_count_for_each_device():
     assert ram.block_s[2] == pytest.approx(0.5 / (45 * 0.8))
 
 
+def test_times_follow_the_blocks_that_a_plan_hosts():
+    listed = machines({"gpus": ["rtx_3090", "rtx_3060"]}, {"name": "b", "gpu": "t4"})
+    fast, slow = listed.devices[0]
+    times_s = hosted_block_s(listed.servers, listed.devices, [46, 7], MODEL)
+    on_fast = int(fast.memory_gb / 0.52)
+    expected = (on_fast * fast.block_s[2] + (46 - on_fast) * slow.block_s[2]) / 46
+    np.testing.assert_allclose(times_s[:, 2], [expected, listed.servers.block_s[1, 2]])
+    assert hosted_block_s(listed.servers, listed.devices, [on_fast, 0], MODEL)[0] == pytest.approx(fast.block_s)
+    assert times_s[0, 2] < listed.servers.block_s[0, 2]
+
+
 def test_costs_and_powers_of_gpus_add_up():
     servers = one(gpus=["rtx_3090", "2 x rtx_3060"], cost_per_hour=3).servers
     assert servers.busy_w[0] == 350 + 2 * 170
@@ -175,6 +186,12 @@ def test_costs_and_powers_of_gpus_add_up():
             {"gpu": "t4", "ram_gb": 64},
             "ram_bandwidth_gb_per_s of server box is missing: give the GB/s of its",
         ),
+        ({"gpu": "m3_max", "ram_gb": 64, "ram": "ddr5"}, "ram_gb of server box = 64: the memory of m3_max is all that"),
+        (
+            {"ram_gb": 64, "ram": "ddr5"},
+            "gpu of server box is missing: RAM is beside a GPU; for a machine without one give",
+        ),
+        ({"gpu": "t4", "ram_gb": 65536, "ram": "ddr5"}, "ram_gb of server box = 65536: .*is it in MB. Give 64"),
         ({"gpu": "t4", "ram_gb": 64, "ram": "ddr9"}, "ram of server box = ddr9: unknown; did you mean ddr5 or ddr4"),
         ({"gpu": "t4", "ram_gb": -1, "ram": "ddr5"}, "ram_gb of server box = -1: must be a finite number above 0"),
         ({"gpu": "t4", "ram_gb": 64, "ram": "ddr5", "ram_bandwidth_gb_per_s": 50}, "ram sets it already; give one"),
