@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hardware_profiles.profile import GpuProfile
-from system import ServedModel
+from system import ServedModel, Servers
 from system.checks import floor_with_slack
 
 Shares = Callable[[GpuProfile, ServedModel], tuple[float, float]]  # of peak arithmetic and of peak bandwidth
@@ -60,6 +61,21 @@ def mean_block_s(devices: Sequence[Device], blocks: int, model: ServedModel, job
     weights = device_blocks(devices, blocks, model, jobs)
     once, of_input, of_output = np.average([device.block_s for device in devices], axis=0, weights=weights).tolist()
     return once, of_input, of_output
+
+
+def hosted_block_s(
+    servers: Servers, devices: Sequence[Sequence[Device]], blocks: Sequence[int], model: ServedModel, jobs: int = 1
+) -> NDArray[np.float64]:
+    """Return (J, 3) the times of a block where servers host some blocks.
+
+    The servers' own times are those of servers that host as many as they can. `devices` are those of each server, and
+    may be empty for one GPU.
+    """
+    times_s = servers.block_s.copy()
+    for j, (of_server, hosted) in enumerate(zip(devices, blocks, strict=True)):
+        if of_server and hosted:
+            times_s[j] = mean_block_s(of_server, int(hosted), model, jobs)
+    return times_s
 
 
 def jobs_beside(devices: Sequence[Device], blocks: int, model: ServedModel) -> int:

@@ -37,4 +37,5 @@ def project(tmp_path_factory):
         *(f"docs/{name}.md" for name in ("own_data", "links")),
     ):
         write_files(copy, page)
+    write_files(copy, "docs/planning_devices.md")
     return copy
