@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware_profiles.listed.devices import Device
 from planner.inventory.engines import ANY, Engine
 from planner.inventory.goals import Goal
 from planner.inventory.services import NamedService
@@ -35,6 +36,7 @@ class Inventory:
     engine: Engine = ANY
     service: NamedService = field(default_factory=NamedService)
     forwarding: Forwarding = "hub"
+    devices: tuple[tuple[Device, ...], ...] = ()  # (J,) devices inside each server, () for one GPU; () if none has any
 
     def system(self, rate_per_s: float) -> System:
         """Return all servers of the inventory at an arrival rate."""
@@ -48,5 +50,6 @@ class Inventory:
             servers=self.servers.only(members),
             gpus=tuple(self.gpus[j] for j in members),
             groups=self.groups[members],
+            devices=tuple(self.devices[j] for j in members) if self.devices else (),
             cost_per_hour=None if cost is None else cost[members],
         )

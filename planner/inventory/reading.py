@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from hardware_profiles.listed.gpus import Profiles, profiles_in, reserve_gb
+from hardware_profiles.listed.gpus import profiles_in, reserve_gb
 from hardware_profiles.listed.link_rows import linked
 from hardware_profiles.listed.machines import LIST_KEYS, machines_of, server_entries
 from hardware_profiles.listed.named_links import link_lines
@@ -55,8 +55,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     workload, rate_per_s = workload_of(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
     model = choice.served(slot_tokens)
-    profiles = profiles_in(folder)
-    machines = machines_of(top, model, profiles, NOTHING)
+    machines = machines_of(top, model, profiles_in(folder), NOTHING)
     engine = engine_of(top)
     overheads = overheads_of(top, engine)
     if isinstance(goal, Cheapest) and machines.cost_per_hour is None:
@@ -72,11 +71,12 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
             *link_lines(top, server_entries(top)),
             *overhead_lines(machines.servers, overheads, engine),
             *_activation_lines(machines.servers, model),
-            *_estimate_lines(top, profiles, model),
+            *machines.notes,
         ),
         servers=with_overheads(machines.servers, overheads),
         gpus=machines.gpus,
         groups=machines.groups,
+        devices=machines.devices,
         cost_per_hour=machines.cost_per_hour,
         workload=workload.fitted(slot_tokens),
         rate_per_s=rate_per_s,
@@ -101,13 +101,6 @@ def _reserve_line(reserve: float) -> str:
         f"{reserve:.3g} GB of a server's memory are reserved for workspace (2 GiB x hidden size / 14336, as in PETALS) "
         "where free_memory_gb is not given"
     )
-
-
-def _estimate_lines(top: Entry, profiles: Profiles, model: ServedModel) -> list[str]:
-    """Return a line for each profile that measured another model or precision."""
-    names = dict.fromkeys(str(server["gpu"]) for server in top.content["servers"] if "gpu" in server)
-    notes = (profiles(name).estimate_note(model) for name in names)
-    return [note for note in notes if note is not None]
 
 
 def _activation_lines(servers: Servers, model: ServedModel) -> Iterator[str]:

@@ -1,0 +1,87 @@
+"""Devices inside one machine: how a server's blocks lie on them, and the time of a block there."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hardware_profiles.profile import GpuProfile
+from system import ServedModel
+from system.checks import floor_with_slack
+
+Shares = Callable[[GpuProfile, ServedModel], tuple[float, float]]  # of peak arithmetic and of peak bandwidth
+Times = tuple[float, float, float]  # coefficients of (1, input tokens, output tokens - 1), in s
+
+
+@dataclass(frozen=True)
+class Device:
+    """A GPU of a machine, or the memory beside its GPUs."""
+
+    name: str
+    memory_gb: float  # for blocks and caches
+    kind: str  # "gpu" or "ram"
+    block_s: Times = (0.0, 0.0, 0.0)  # of a block that lies there
+
+
+def most_blocks(devices: Sequence[Device], model: ServedModel, jobs: int = 1) -> tuple[int, ...]:
+    """Return how many blocks each device can hold.
+
+    A block lies on one device, beside the caches of some jobs.
+    """
+    block_gb = model.block_memory_gb + jobs * model.cache_memory_gb
+    return tuple(floor_with_slack([device.memory_gb / block_gb for device in devices]).tolist())
+
+
+def device_blocks(devices: Sequence[Device], blocks: int, model: ServedModel, jobs: int = 1) -> tuple[int, ...]:
+    """Return how many of a server's hosted blocks lie on each device.
+
+    Devices are filled in their order; equal ones that stand together share evenly. A block takes the memory of its
+    weights and of the caches of `jobs` jobs, or of as many as leave room for all blocks, but at least one. What no
+    device has room for lies on the last one.
+    """
+    if not devices:
+        return ()
+    fits = sum(most_blocks(devices, model, jobs)) >= blocks
+    room = most_blocks(devices, model, jobs if fits else min(jobs, jobs_beside(devices, blocks, model)))
+    hosted: list[int] = []
+    for alike in _alike(devices):
+        held = _shared(blocks - sum(hosted), room[len(hosted) : len(hosted) + alike])
+        hosted += held
+    hosted[-1] += blocks - sum(hosted)
+    return tuple(hosted)
+
+
+def mean_block_s(devices: Sequence[Device], blocks: int, model: ServedModel, jobs: int = 1) -> Times:
+    """Return the mean time of a block over a server's devices.
+
+    Devices weigh as much as the blocks that they hold when the server hosts `blocks`.
+    """
+    weights = device_blocks(devices, blocks, model, jobs)
+    once, of_input, of_output = np.average([device.block_s for device in devices], axis=0, weights=weights).tolist()
+    return once, of_input, of_output
+
+
+def jobs_beside(devices: Sequence[Device], blocks: int, model: ServedModel) -> int:
+    """Return for how many jobs caches fit beside some blocks; at least 1."""
+    jobs, step = 1, 1
+    while sum(most_blocks(devices, model, jobs + step)) >= blocks:
+        jobs, step = jobs + step, 2 * step
+    while step > 1:
+        step //= 2
+        jobs += step if sum(most_blocks(devices, model, jobs + step)) >= blocks else 0
+    return jobs
+
+
+def _alike(devices: Sequence[Device]) -> Iterator[int]:
+    """Yield the lengths of runs of equal devices."""
+    for _, run in itertools.groupby(devices, key=lambda device: (device.name, device.kind, device.block_s)):
+        yield len(list(run))
+
+
+def _shared(blocks: int, room: Sequence[int]) -> list[int]:
+    """Return blocks dealt out one by one to the devices that hold the fewest."""
+    held = [0] * len(room)
+    for _ in range(min(blocks, sum(room))):
+        held[min((n for n in range(len(room)) if held[n] < room[n]), key=held.__getitem__)] += 1
+    return held
