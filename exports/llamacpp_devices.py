@@ -76,7 +76,7 @@ def device_option(hops: list[Hop]) -> list[str]:
 
 
 def gpu_layers(hops: list[Hop]) -> int | None:
-    """Return the layers on GPUs, the head included, if the first blocks lie beside them; otherwise None."""
+    """Return the layers on GPUs if some lie beside them, with the head."""
     beside = sum(count for hop in hops if not hop.over_rpc for device, count in hop.parts if device.kind == "ram")
     return sum(sum(hop.blocks) for hop in hops) + 1 if beside else None
 

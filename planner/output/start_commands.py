@@ -1,6 +1,5 @@
 """What engines need to know of a plan, and the start commands that follow."""
 
-from collections.abc import Sequence
 from functools import partial
 
 from exports.chains import Export
@@ -9,11 +8,8 @@ from exports.machines import Device, Machine
 from exports.petals import petals_export
 from exports.scripts import Description
 from exports.vllm import vllm_export
-from hardware_profiles.listed.devices import Device as Listed
-from hardware_profiles.listed.devices import device_blocks
 from planner.results import Plan
 from planner.words import digits
-from system import ServedModel
 
 EXPORTS = (llamacpp_export, petals_export, vllm_export)
 SHARE = " x "  # between the number and the name of GPUs that share each block
@@ -40,30 +36,20 @@ def description(plan: Plan) -> Description:
 
 
 def _machines(plan: Plan) -> tuple[Machine, ...]:
-    """Return the devices of each server, with the blocks that lie on them in the plan."""
+    """Return the devices of each server, with the blocks on them."""
     inventory, composition = plan.inventory, plan.composition
     placement = composition.placement
     slots = placement.cache_slots(composition.system)
     machines = []
     for member, (j, blocks) in enumerate(zip(plan.members.tolist(), placement.block_count.tolist(), strict=True)):
-        devices = inventory.devices[j] if inventory.devices else ()
-        if not devices:
-            machines.append(Machine((Device(inventory.gpus[j]),)))
-            continue
         jobs = max(1, int(slots[member]) // max(1, blocks))
-        held = partial(_held, devices, inventory.model, jobs)
-        machines.append(
-            Machine(tuple(Device(device.name, device.kind, _sharing(device.name)) for device in devices), held)
-        )
+        listed = inventory.devices[j] if inventory.devices else ()
+        devices = tuple(Device(device.name, device.kind, _sharing(device.name)) for device in listed)
+        machines.append(Machine(devices or (Device(inventory.gpus[j]),), partial(inventory.held, j, jobs)))
     return tuple(machines)
 
 
-def _held(devices: Sequence[Listed], model: ServedModel, jobs: int, blocks: int) -> tuple[int, ...]:
-    """Return how many of some blocks lie on each device, beside the caches of some jobs."""
-    return device_blocks(devices, blocks, model, jobs)
-
-
 def _sharing(name: str) -> int:
-    """Return how many GPUs share each block of a device, such as 4 for "4 x rtx_3090"."""
+    """Return how many GPUs share each block, such as 4 for "4 x rtx_3090"."""
     count, _, shared = name.partition(SHARE)
     return int(count) if shared and count.isdecimal() else 1
