@@ -12,8 +12,8 @@ from system import Composition
 class Hop:
     """A server of a chain with the devices that run its blocks, in order.
 
-    A server in the orchestrator's own machine needs no RPC server, unless some blocks lie beside its GPUs: the
-    processor is a device of RPC servers only.
+    A server in the orchestrator's own machine needs no RPC server. Only where blocks beside its GPUs are followed by
+    blocks of other machines, it has one: the processor is a device of RPC servers, or else has the first blocks.
     """
 
     server: int
@@ -24,7 +24,17 @@ class Hop:
     @property
     def is_listed(self) -> bool:
         """Return whether its devices are named."""
-        return not self.over_rpc or len(self.parts) > 1 or self.parts[0][0].kind == "ram"
+        return (bool(self.gpus) and not self.over_rpc) or len(self.parts) > 1 or not self.gpus
+
+    @property
+    def gpus(self) -> list[int]:
+        """Return the blocks of each of its GPUs."""
+        return [count for device, count in self.parts if device.kind != "ram"]
+
+    @property
+    def blocks(self) -> list[int]:
+        """Return the blocks of each device that takes a share of the split."""
+        return [count for _, count in self.parts] if self.over_rpc else self.gpus
 
     @property
     def variable(self) -> str:
@@ -37,7 +47,7 @@ class Hop:
         gpu = self.first_gpu
         names = []
         for device, _ in self.parts:
-            names.append("CPU" if device.kind == "ram" else f"CUDA{gpu}")
+            names += [f"CUDA{gpu}"] if device.kind != "ram" else ["CPU"] if self.over_rpc else []
             gpu += device.kind != "ram"
         return ",".join(names)
 
@@ -45,13 +55,13 @@ class Hop:
 def hops_of(composition: Composition, k: int, description: Description) -> list[Hop]:
     """Return the hops of chain k with their devices."""
     chain = composition.chain(k)
+    all_local = all(is_local(composition, j) for j in chain.servers)
     hops = []
     for j, blocks in zip(chain.servers, chain.blocks, strict=True):
         parts = tuple(description.machine(j).parts(int(blocks)))
-        beside = any(device.kind == "ram" for device, _ in parts)
-        local = is_local(composition, j)
-        first = _gpus_before(composition, j, description) if local else 0
-        hops.append(Hop(j, parts, beside or not local, first))
+        beside, local = any(device.kind == "ram" for device, _ in parts), is_local(composition, j)
+        over_rpc = not local or (beside and (not all_local or len(parts) == 1))
+        hops.append(Hop(j, parts, over_rpc, _gpus_before(composition, j, description) if local else 0))
     return hops
 
 
@@ -63,6 +73,12 @@ def device_option(hops: list[Hop]) -> list[str]:
     if all(hop.over_rpc for hop in hops):
         return []
     return ["--device", ",".join(_named(hops))]
+
+
+def gpu_layers(hops: list[Hop]) -> int | None:
+    """Return the layers on GPUs if some lie beside them, with the head."""
+    beside = sum(count for hop in hops if not hop.over_rpc for device, count in hop.parts if device.kind == "ram")
+    return sum(sum(hop.blocks) for hop in hops) + 1 if beside else None
 
 
 def _named(hops: list[Hop]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from exports.llamacpp import (
     host_command,
     rpc_server_command,
 )
-from exports.llamacpp_devices import Hop, device_lines, device_option, hops_of
+from exports.llamacpp_devices import Hop, device_lines, device_option, gpu_layers, hops_of
 from exports.precisions import llamacpp_cache, llamacpp_weights
 from exports.scripts import Description, address, address_lines, comment, optional, required, script, without_commands
 from system import Composition
@@ -35,6 +35,9 @@ Send each request to the fastest llama-server that serves fewer requests than it
 DEVICES = """\
 DEVICES_... are a machine's devices in the order in which they take blocks, as --list-devices of llama-server and the
 log of ggml-rpc-server name them: CUDA0, ROCm0, Vulkan0, Metal, or CPU for blocks in the memory beside the GPUs."""
+BESIDE = """\
+Over RPC the processor also computes the prompts of its blocks, which the plan leaves to the GPU: expect them slower. A
+llama-server leaves them to the GPU where all servers of its chain are in its own machine (rtt_ms: 0)."""
 SHARED = "an RPC server serves one llama-server at a time, but chains share servers"
 TOO_LONG = f"a llama-server splits a model over at most {MOST_DEVICES} devices"
 TOO_WIDE = f"a llama-server serves at most {MOST_SLOTS} requests at once"
@@ -100,13 +103,16 @@ def _chain(composition: Composition, k: int, hops: list[Hop], description: Descr
         for n, (hop, word) in enumerate(zip(hops, words, strict=True))
     ]
     rpc_addresses = [f'"${address(hop.server)}":{rpc_port + hop.server}' for hop in hops if hop.over_rpc]
-    blocks = [count for hop in hops for _, count in hop.parts]
+    blocks = [count for hop in hops for count in hop.blocks]
     tokens = composition.system.model.cache_tokens
     host = host_command(
         *('"$LLAMA_SERVER"', '"$MODEL"', rpc_addresses, blocks, capacity, tokens),
         host='"$LISTEN"',
         port=port + k,
     )
+    layers = gpu_layers(hops)
+    if layers is not None:
+        host[host.index("-ngl") + 1] = str(layers)
     options = [*device_option(hops), *ONE_BATCH, *llamacpp_cache(description.cache).options]
     where = comment(f"chain {k + 1}, its llama-server, for {counted(capacity, 'request')} at once")
     return "".join(lines) + where + _line([*host, *options])
@@ -151,4 +157,6 @@ def _notes(description: Description, hops: list[Hop]) -> list[str]:
     weights = f"MODEL is a GGUF file with weights of {llamacpp_weights(description.weights).words}, on this machine."
     cache = llamacpp_cache(description.cache).words
     devices = DEVICES.splitlines() if any(hop.is_listed for hop in hops) else []
+    beside = any(hop.over_rpc and len(hop.gpus) < len(hop.parts) for hop in hops)
+    devices += BESIDE.splitlines() if beside else []
     return [description.about, *NOTES.splitlines(), *devices, weights, *filter(None, [cache])]

@@ -137,7 +137,7 @@ def _parallel(nodes: list[Node]) -> str:
 
 
 def _variables_of(nodes: list[Node], node: Node) -> str:
-    """Return the variables of one machine's line: which GPUs, and the blocks of all stages."""
+    """Return the variables of one machine's line."""
     gpus = f'CUDA_VISIBLE_DEVICES="${node.variable}" ' if node.is_shared else ""
     blocks = [stage.blocks for other in nodes for stage in other.stages]
     split = f"VLLM_PP_LAYER_PARTITION={','.join(map(str, blocks))} " if len(blocks) > 1 else ""

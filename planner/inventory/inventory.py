@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware_profiles.listed.devices import Device
+from hardware_profiles.listed.devices import Device, device_blocks
 from planner.inventory.engines import ANY, Engine
 from planner.inventory.goals import Goal
 from planner.inventory.requests import Users
@@ -43,6 +43,14 @@ class Inventory:
     def system(self, rate_per_s: float) -> System:
         """Return all servers of the inventory at an arrival rate."""
         return System(self.model, self.servers, rate_per_s, self.workload.mean_job, forwarding=self.forwarding)
+
+    def held(self, j: int, jobs: int, blocks: int) -> tuple[int, ...]:
+        """Return how many of some blocks lie on each device of server j.
+
+        Each block lies beside the caches of some jobs.
+        """
+        devices = self.devices[j] if self.devices else ()
+        return device_blocks(devices, blocks, self.model, jobs) if devices else (blocks,)
 
     def only(self, members: NDArray[np.int64]) -> "Inventory":
         """Return the inventory with only some of its servers, given by index."""

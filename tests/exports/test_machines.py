@@ -2,6 +2,7 @@
 
 import re
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,10 @@ from exports.llamacpp_script import llamacpp_export
 from exports.machines import Device, Machine
 from exports.petals import petals_export
 from exports.vllm import vllm_export
+from planner.choice.search import plan
+from planner.inventory.reading import inventory_of
+from planner.output.start_commands import description as description_of_plan
+from planner.output.start_commands import exports
 from system import InputError
 from tests.exports import parsers, shell
 from tests.exports.compositions import composition, description, own, pair
@@ -82,10 +87,24 @@ def test_a_chain_in_one_machine_needs_no_rpc_server():
     assert "--rpc" not in host
     assert shell.option(host, "--device") == "CUDA0,CUDA1,CUDA2"
     assert shell.option(host, "--tensor-split") == "3,2,4"
-    with_ram = llamacpp_export(*two_machines(rtt_s=0.0, second=pair(ram=True)))
-    server, host = shell.words(with_ram.script)  # the processor is a device of RPC servers only
-    assert shell.option(server, "--device") == "CUDA1,CPU"
-    assert shell.option(host, "--device") == "CUDA0,RPC0,RPC1"
+    assert shell.option(host, "-ngl") == "999"
+
+
+def test_the_processor_of_a_llama_servers_machine_has_the_first_blocks(llamacpp):
+    alone = llamacpp_export(*two_machines(rtt_s=0.0, second=pair(ram=True)))
+    (host,) = shell.words(alone.script)
+    assert shell.option(host, "--device") == "CUDA0,CUDA1"
+    assert shell.option(host, "--tensor-split") == "5,3"
+    assert shell.option(host, "-ngl") == "8"  # 7 of 8 blocks, and the head
+    assert "expect them slower" not in alone.script
+    (free,) = shell.words(alone.script, DEVICES_1="none", DEVICES_2="none")
+    assert llamacpp.refusal([word.replace("none,none", "none") for word in free]) == ""
+    beside = llamacpp_export(*two_machines(rtt_s=[0.01, 0.0], second=pair(ram=True)))
+    _, server, host = shell.words(beside.script)  # among other machines it is a device of an RPC server
+    assert shell.option(server, "--device") == "CUDA0,CPU"
+    assert shell.option(host, "--tensor-split") == "5,2,2"
+    assert "--device" not in host
+    assert "expect them slower" in beside.script
 
 
 def test_llamacpp_counts_devices_and_shares_no_block():
@@ -178,3 +197,43 @@ def test_there_is_a_machine_for_each_server_or_none():
     chains = own()
     with pytest.raises(InputError, match="machines = 1: give 4, one for each server, or none"):
         llamacpp_export(chains, description(chains, machines=(pair(),)))
+
+
+def inventory_with(*servers, **fields):
+    """Return an inventory of servers at 0.3 ms, unless they say otherwise."""
+    listed = [{"name": f"box {n}", "rtt_ms": 0.3, **server} for n, server in enumerate(servers)]
+    workload = {"rate_per_s": 0.01, "input_tokens": 500, "output_tokens": 200}
+    content = {"model": {"preset": "llama3_70b", "weights": "nf4"}, "cache_tokens": 4096, "servers": listed}
+    return inventory_of({**content, "workload": workload, **fields}, Path())
+
+
+def test_a_plan_places_its_blocks_on_the_devices_of_the_inventory():
+    best = plan(inventory_with({"gpus": ["rtx_3090", "2 x rtx_3060"]}))
+    (machine,) = description_of_plan(best).machines
+    assert [device.name for device in machine.devices] == ["rtx_3090", "rtx_3060", "rtx_3060"]
+    held = machine.held(80)
+    assert sum(held) == 80
+    assert held[0] > held[1] >= held[2] > 0
+    host = next(words for words in shell.words(export_by_name(best, "llama.cpp").script) if words[0] == "llama-server")
+    assert shell.option(host, "--tensor-split") == f"{held[0]},{held[1]},{held[2] + 1}"
+    (stages,) = shell.words(export_by_name(best, "vLLM").script)
+    assert shell.environment(stages)["VLLM_PP_LAYER_PARTITION"] == ",".join(map(str, held))
+
+
+def test_gpus_of_one_machine_are_planned_and_started_without_a_network():
+    best = plan(inventory_with({"gpu": "a100_40gb", "count": 4, "rtt_ms": 0}, model="llama3_70b"))
+    script = export_by_name(best, "vLLM").script
+    assert "--pipeline-parallel-size 4" in script
+    assert "--nnodes" not in script
+    assert not best.composition.system.servers.communication_s.any()
+    assert "--rpc" not in export_by_name(best, "llama.cpp").script
+
+
+def test_tensor_parallel_machines_are_started_by_vllm_only():
+    best = plan(inventory_with({"gpus": ["2 x rtx_3090"], "tensor_parallel": True}))
+    assert "--tensor-parallel-size 2" in export_by_name(best, "vLLM").script
+    assert export_by_name(best, "llama.cpp").chains == ()
+
+
+def export_by_name(best, engine):
+    return next(export for export in exports(best) if export.engine == engine)
