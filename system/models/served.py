@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from system.checks import require_count, require_positive
+from system.checks import require_count, require_not_negative, require_positive
 from system.errors import InputError
 from system.limits import BLOCKS, TOKENS
 
@@ -24,6 +24,8 @@ class ServedModel:
     prefill_gflop: float  # F, per block and input token
     decode_read_gb: float
     hidden_size: int | None = None  # width of the activations between blocks; only some baselines need it
+    embedding_gb: float = 0.0  # beside the blocks; 0 if unknown; likewise:
+    head_gb: float = 0.0  # also where the head is the embedding, as it may lie on another server
 
     def __post_init__(self) -> None:
         require_count(BLOCKS, block_count=self.block_count)
@@ -34,6 +36,7 @@ class ServedModel:
             prefill_gflop=self.prefill_gflop,
             decode_read_gb=self.decode_read_gb,
         )
+        require_not_negative(embedding_gb=self.embedding_gb, head_gb=self.head_gb)
         if self.hidden_size is not None:
             require_count(hidden_size=self.hidden_size)
 
