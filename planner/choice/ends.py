@@ -45,7 +45,7 @@ class Reservation:
         Raises `InfeasibleError` if a server is left with none.
         """
         if not self.reserved_gb.any():
-            return self.inventory
+            return replace(self.inventory, derivation=(*self.inventory.derivation, *_places(self.inventory)))
         servers = self.inventory.servers
         memory_gb = np.maximum(servers.memory_gb - self.reserved_gb, SLACK)
         parts = np.stack([self.inventory.groups, self.reserved_gb])
@@ -53,7 +53,7 @@ class Reservation:
             self.inventory,
             servers=replace(servers, memory_gb=memory_gb),
             groups=np.unique(parts, axis=1, return_inverse=True)[1].ravel(),
-            derivation=(*self.inventory.derivation, self._line()),
+            derivation=(*self.inventory.derivation, *_places(self.inventory), self._line()),
         )
 
     def after(self, composition: Composition, members: NDArray[np.int64]) -> "Reservation | None":
@@ -114,6 +114,20 @@ def spare_memory_gb(composition: Composition) -> Floats:
     blocks_gb = composition.placement.block_count * model.block_memory_gb
     spare_gb: Floats = servers.memory_gb - blocks_gb - composition.slots_used() * model.cache_memory_gb
     return np.maximum(spare_gb, 0.0)
+
+
+def _places(inventory: Inventory) -> tuple[str, ...]:
+    """Return a line on where embedding and head lie, if their sizes are known."""
+    model, engine = inventory.model, inventory.engine.name
+    if model.head_gb == model.embedding_gb == 0:
+        return ()
+    sizes = f"embedding ({model.embedding_gb:.3g} GB) and output head ({model.head_gb:.3g} GB)"
+    if engine == "petals":
+        return (f"{sizes} stay with the clients of PETALS and take no memory of the servers",)
+    if engine == "any" and _is_alone(inventory):
+        return (f"{sizes} lie on the only server, as it is the orchestrator's own",)
+    first = "first server of each chain" if engine == "vllm" else "orchestrator"
+    return (f"{sizes}: the embedding lies on the {first}, the head on the last server of each chain",)
 
 
 def _is_alone(inventory: Inventory) -> bool:

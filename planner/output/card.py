@@ -7,7 +7,7 @@ import numpy as np
 
 from exports.chains import hop_words
 from planner.inventory.services import NamedService
-from planner.output.computing import ROW, computing_lines
+from planner.output.computing import ROW, computing_lines, hints
 from planner.output.losses import LONGEST, loss_lines, range_lines, share_words
 from planner.output.start_commands import exports
 from planner.results import Alternative, Plan, Prediction, Study
@@ -275,11 +275,13 @@ def _without_prediction(alternatives: Sequence[Alternative]) -> list[str]:
 
 def _start_commands(plan: Plan) -> list[str]:
     """Return how many chains can be started with each engine, and why not all."""
-    return [
+    exported = exports(plan)
+    lines = [
         f"{export.engine}: {len(export.chains)} of {counted(len(plan.composition), 'chain')}"
         + (f"; {export.reason}" if export.reason else "")
-        for export in exports(plan)
+        for export in exported
     ]
+    return [*lines, *hints(plan, exported)]
 
 
 def _unused(study: Study) -> list[str]:
