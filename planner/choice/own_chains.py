@@ -22,21 +22,38 @@ MOST_OPTIONS = 10  # capacities of a chain that are tried
 
 
 class Option(NamedTuple):
-    """A capacity of a chain, with the mean time of a request and the blocks of its servers."""
+    """A capacity of a chain, with the mean time of a request and the blocks of its servers.
+
+    The servers at the indices `first` and `last` come first and last, and have the memory for what lies there.
+    """
 
     capacity: int
     time_s: float
     blocks: tuple[int, ...]
+    first: int
+    last: int
+
+
+class Most(NamedTuple):
+    """The most blocks of each server of a chain at one capacity, and the servers at its ends."""
+
+    blocks: list[int]
+    first: int
+    last: int
 
 
 class OwnChains:
     """The chains that the servers of a system can form, each with servers of its own.
 
-    A chain has at most `most_servers` servers and serves at most `most_slots` requests at once.
+    A chain has at most `most_servers` servers and serves at most `most_slots` requests at once. `ends_gb` lies on its
+    first and its last server.
     """
 
-    def __init__(self, system: System, most_servers: int, most_slots: int) -> None:
+    def __init__(
+        self, system: System, most_servers: int, most_slots: int, ends_gb: tuple[float, float] = (0.0, 0.0)
+    ) -> None:
         self.system, self.most_servers, self.most_slots = system, most_servers, most_slots
+        self.first_gb, self.last_gb = ends_gb
         blocks = system.servers.capped(np.full(len(system.servers), system.model.block_count))
         rows = np.column_stack([system.servers.memory_gb, system.communication_s, system.block_s, blocks])
         kinds, kind_of = np.unique(rows, axis=0, return_inverse=True)
@@ -47,16 +64,18 @@ class OwnChains:
     @staticmethod
     def of_engine(system: System, engine: str) -> "OwnChains":
         """Return the chains that an engine can start."""
+        model = system.model
         if engine == "llama.cpp":
-            return OwnChains(system, MOST_DEVICES, MOST_SLOTS)
-        return OwnChains(system, len(system.servers), max(system.largest_reservation, 1))
+            return OwnChains(system, MOST_DEVICES, MOST_SLOTS, (0.0, model.head_gb))
+        limits = len(system.servers), max(system.largest_reservation, 1)
+        return OwnChains(system, *limits, (model.embedding_gb, model.head_gb))
 
     def reserved(self, c: int) -> Composition:
         """Return the chains of GBP-CR at one c, without those that the engine cannot start.
 
         Raises `InfeasibleError` if none is left.
         """
-        chains = [(chain, self._widest(chain, min(c, self.most_slots))) for chain in self.reserved_chains(c)]
+        chains = [(chain, self._widest(chain, c)) for chain in self.reserved_chains(c)]
         return self.composition(chains, c)
 
     def reserved_chains(self, c: int) -> list[Chain]:
@@ -84,7 +103,9 @@ class OwnChains:
 
     def _widest(self, chain: Chain, c: int) -> Option:
         """Return the option with the largest capacity at which no request takes longer than at c."""
-        best, low, high = self.option(chain, c), c, self._largest_capacity(chain) + 1
+        largest = self._largest_capacity(chain)
+        low, high = min(c, largest), largest + 1
+        best = self.option(chain, low)
         while high - low > 1:
             middle = (low + high) // 2
             wider = self.option(chain, middle)
@@ -96,7 +117,7 @@ class OwnChains:
 
     def option(self, chain: Chain, capacity: int) -> Option:
         """Return a chain at a capacity that fits."""
-        most = [self._most_blocks(kind, capacity) for kind in chain]
+        most, first, last = self._most(chain, capacity)
         blocks, rest = [1] * len(chain), self.system.model.block_count - len(chain)
         for speed in sorted({self._numbers[kind][2] for kind in chain}):
             equal = [n for n, kind in enumerate(chain) if self._numbers[kind][2] == speed]
@@ -105,7 +126,7 @@ class OwnChains:
                 more = min(most[n] - 1, -(-rest // (len(equal) - rank)))
                 blocks[n], rest = blocks[n] + more, rest - more
         time_s = sum(self._numbers[kind][1] + self._numbers[kind][2] * m for kind, m in zip(chain, blocks, strict=True))
-        return Option(capacity, time_s, tuple(blocks))
+        return Option(capacity, time_s, tuple(blocks), first, last)
 
     def _largest_capacity(self, chain: Chain) -> int:
         """Return the largest capacity at which the model fits; 0 if there is none."""
@@ -118,20 +139,38 @@ class OwnChains:
         return low
 
     def _fits(self, chain: Chain, capacity: int) -> bool:
-        most = [self._most_blocks(kind, capacity) for kind in chain]
+        most = self._most(chain, capacity).blocks
         return min(most) > 0 and sum(most) >= self.system.model.block_count
 
-    def _most_blocks(self, kind: int, capacity: int) -> int:
-        """Return m_j(c) of (6)."""
+    def _most(self, chain: Chain, capacity: int) -> Most:
+        """Return the most blocks of a chain's servers, with those at its ends that lose the fewest by it."""
+        if len(chain) == 1:
+            return Most([self._most_blocks(chain[0], capacity, self.first_gb + self.last_gb)], 0, 0)
+        most = [self._most_blocks(kind, capacity) for kind in chain]
+        first, last = 0, len(chain) - 1
+        if self.last_gb > 0:
+            lowered = [self._most_blocks(kind, capacity, self.last_gb) for kind in chain]
+            last = max(range(len(chain)), key=lambda n: (lowered[n] - most[n], lowered[n]))
+            most[last], first = lowered[last], int(last == 0)
+        if self.first_gb > 0:
+            lowered = [self._most_blocks(kind, capacity, self.first_gb) for kind in chain]
+            others = (n for n in range(len(chain)) if n != last)
+            first = max(others, key=lambda n: (lowered[n] - most[n], lowered[n]))
+            most[first] = lowered[first]
+        return Most(most, first, last)
+
+    def _most_blocks(self, kind: int, capacity: int, taken_gb: float = 0.0) -> int:
+        """Return m_j(c) of (6), beside the memory that is taken."""
         model, (memory_gb, _, _, most) = self.system.model, self._numbers[kind]
         per_block_gb = model.block_memory_gb + model.cache_memory_gb * capacity
-        return int(min(memory_gb / per_block_gb * (1 + SLACK), most))
+        return int(min(max(memory_gb - taken_gb, 0.0) / per_block_gb * (1 + SLACK), most))
 
     def composition(self, chains: Sequence[tuple[Chain, Option]], c: int = 0) -> Composition:
         """Return the composition of several chains; each server hosts exactly the blocks that it runs."""
         if not chains:
             raise InfeasibleError("no chain of servers of its own can hold the model; add servers or memory")
         unused = [np.flatnonzero(self.kind_of == kind).tolist()[::-1] for kind in range(len(self._numbers))]
+        chains = [_ordered(chain, option) for chain, option in chains]
         servers = [unused[kind].pop() for chain, _ in chains for kind in chain]
         blocks = np.concatenate([option.blocks for _, option in chains])
         length = [len(chain) for chain, _ in chains]
@@ -142,3 +181,10 @@ class OwnChains:
         capacity = np.array([option.capacity for _, option in chains])
         placement = Placement(first_block, block_count, c)
         return Composition.of_hops(self.system, placement, np.array(servers), blocks, start, capacity)
+
+
+def _ordered(chain: Chain, option: Option) -> tuple[Chain, Option]:
+    """Return a chain with the servers that hold its ends first and last."""
+    between = [n for n in range(len(chain)) if n not in (option.first, option.last)]
+    order = [option.first, *between, option.last] if len(chain) > 1 else [0]
+    return tuple(chain[n] for n in order), option._replace(blocks=tuple(option.blocks[n] for n in order))

@@ -1,5 +1,6 @@
 """Plans: the best one for an inventory, or one made from a layout that already runs."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +8,9 @@ from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
 from evaluators.queueing.bound import rate_bound_per_s, response_bound_s
-from planner.choice.candidates import Choice, best
+from planner.choice.candidates import NO_VALUE, Choice, best
 from planner.choice.cheapest import cheapest_members
+from planner.choice.ends import Reservation
 from planner.choice.improvement import improved
 from planner.choice.prediction import is_exact, loaded, predict
 from planner.choice.quantity import Quantity, quantity_of
@@ -30,29 +32,68 @@ def plan(inventory: Inventory, seed: int = 0) -> Plan:
     Raises `InfeasibleError` or `UnstableError` if there is none; the message names what is missing.
     """
     quantity = quantity_of(inventory, seed)
+    best_plan = _with_ends(inventory, quantity, lambda lowered: _of_memory(lowered, quantity, seed))
+    return _restricted(inventory, best_plan, quantity, seed)
+
+
+def _with_ends(inventory: Inventory, quantity: Quantity, planned: Callable[[Inventory], Plan]) -> Plan:
+    """Return a plan whose servers have memory for embedding and head beside blocks and caches."""
+    reservation = _reservation(inventory, quantity)
+    while True:
+        try:
+            best_plan = planned(reservation.lowered())
+        except InfeasibleError as error:
+            raise reservation.explained(error) from error
+        larger = reservation.after(best_plan.composition, best_plan.members)
+        if larger is None:
+            return best_plan
+        reservation = larger
+
+
+def _reservation(inventory: Inventory, quantity: Quantity) -> Reservation:
+    """Return the memory for embedding and head that the best c needs, which is known before a long search."""
+    reservation = Reservation.of(inventory)
+    if inventory.model.head_gb == inventory.model.embedding_gb == 0:
+        return reservation
+    everyone = np.arange(len(inventory.servers))
+    while True:
+        try:
+            composition = best(reservation.lowered(), quantity).composition
+        except NO_VALUE:  # the plan itself says what is missing
+            return reservation
+        larger = reservation.after(composition, everyone)
+        if larger is None:
+            return reservation
+        reservation = larger
+
+
+def _of_memory(inventory: Inventory, quantity: Quantity, seed: int) -> Plan:
+    """Return the best plan for an inventory whose memory holds blocks and caches only."""
     members = np.arange(len(inventory.servers))
     if isinstance(inventory.goal, Cheapest):
         members = cheapest_members(inventory, inventory.goal, seed)
-    return _restricted(_new_plan(inventory, members, quantity, seed), quantity, seed)
+    return _new_plan(inventory, members, quantity, seed)
 
 
 def _new_plan(inventory: Inventory, members: NDArray[np.int64], quantity: Quantity, seed: int) -> Plan:
     return _predicted(inventory, members, improved(inventory.only(members), quantity), quantity, seed)
 
 
-def _restricted(best_plan: Plan, quantity: Quantity, seed: int) -> Plan:
+def _restricted(inventory: Inventory, best_plan: Plan, quantity: Quantity, seed: int) -> Plan:
     """Return a plan with what it costs that its engine can start all chains.
 
     With very many servers, the plan for any engine is that of the best c.
     """
-    inventory, engine = best_plan.inventory, best_plan.inventory.engine
+    engine, members = inventory.engine, best_plan.members
     if not engine.own_servers:
         return best_plan
-    free = replace(inventory, engine=replace(engine, own_servers=False))
-    if len(best_plan.members) < MANY:
-        of_any = _new_plan(free, best_plan.members, quantity, seed)
-    else:
-        of_any = _predicted(free, best_plan.members, best(free.only(best_plan.members), quantity), quantity, seed)
+
+    def of_any_engine(lowered: Inventory) -> Plan:
+        if members.size < MANY:
+            return _new_plan(lowered, members, quantity, seed)
+        return _predicted(lowered, members, best(lowered.only(members), quantity), quantity, seed)
+
+    of_any = _with_ends(replace(inventory, engine=replace(engine, own_servers=False)), quantity, of_any_engine)
     ours, others = _comparable_values(best_plan, of_any)
     # Chains of their own are chains for any engine, too.
     value_of_any = min(ours, others, key=lambda value: quantity.sign * value)

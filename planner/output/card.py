@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from planner.output.computing import hints
 from planner.output.losses import LONGEST, range_lines, share_words, what_if_lines
 from planner.output.machines import chain_lines, server_lines, unused_lines
 from planner.output.speeds import other_lines, speed_lines, time_lines
@@ -78,8 +79,10 @@ def _sentence(text: str) -> str:
 
 def _start_commands(plan: Plan) -> list[str]:
     """Return how many chains can be started with each engine, and why not all."""
-    return [
+    exported = exports(plan)
+    lines = [
         f"{export.engine}: {len(export.chains)} of {counted(len(plan.composition), 'chain')}"
         + (f"; {export.reason}" if export.reason else "")
-        for export in exports(plan)
+        for export in exported
     ]
+    return [*lines, *hints(plan, exported)]

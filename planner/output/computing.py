@@ -1,7 +1,8 @@
 """Lines of the card on what servers compute that requests share, and on the restriction to an engine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from exports.chains import Export
 from planner.results import MUCH, Computation, Plan
 from planner.words import digits, percent, quantity_words
 
@@ -11,7 +12,28 @@ MANNERS = {
     "llama.cpp": "compute all requests of a chain together, as llama.cpp does",
     "vllm": "compute up to 2,048 tokens of all requests together, as vLLM does",
 }
+RESTRICTING = ("llama.cpp", "vllm")  # engines whose chains have servers of their own
 ROW = "shared computation"  # in the table of predicted times
+
+
+PETALS = (
+    "Clients of PETALS choose their own paths over these blocks, so nothing enforces the chains and their capacities. "
+    "The table of response times also has these blocks with PETALS' own routing, if round trips between servers are known."
+)
+
+
+def hints(plan: Plan, exported: Sequence[Export]) -> Iterator[str]:
+    """Yield for each engine that starts only some chains how to plan for it."""
+    if plan.inventory.engine.name != "any":
+        return
+    for export in exported:
+        if (
+            len(export.chains) < len(plan.composition)
+            and "share" in export.reason
+            and export.engine.lower() in RESTRICTING
+        ):
+            name = export.engine.lower()
+            yield f"{export.engine}: write engine: {name} to restrict the plan to what it can start"
 
 
 def computing_lines(plan: Plan) -> Iterator[str]:
@@ -19,6 +41,8 @@ def computing_lines(plan: Plan) -> Iterator[str]:
     if plan.computation is not None:
         yield _of_computation(plan, plan.computation)
     yield from _of_restriction(plan)
+    if plan.inventory.engine.name == "petals":
+        yield PETALS
 
 
 def _of_computation(plan: Plan, computation: Computation) -> str:

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
 from algorithms.bprr import Bprr
@@ -19,7 +22,7 @@ from planner.choice.prediction import loaded, predict
 from planner.choice.quantity import Quantity, RateUnderSlo, value_or_none
 from planner.results import Alternative, Plan, Prediction
 from planner.study.comparisons import Comparisons, routed_workload
-from system import Composition, InfeasibleError, InputError, NotApplicableError, RandomStreams, System
+from system import Composition, InfeasibleError, InputError, NotApplicableError, Placement, RandomStreams, System
 from system.layout import Layout
 from system.words import counted
 from workloads.workload import Workload
@@ -43,7 +46,13 @@ def compare_alternatives(plan: Plan, seed: int = 0) -> tuple[Alternative, ...]:
         schemes = {"new plan": _new_plan, **schemes}
     if plan.is_searched:
         schemes = {"one reservation": _one_c, **schemes}
+    own_blocks: tuple[Alternative, ...] = ()
+    if plan.inventory.engine.name == "petals":
+        own_blocks = (
+            _with_routes("these blocks, PETALS' paths", _petals_over(plan.composition.placement), comparisons),
+        )
     return (
+        *own_blocks,
         *(_with_chains(name, compose, quantity, comparisons) for name, compose in schemes.items()),
         _with_routes("PETALS", _petals, comparisons),
         _with_routes("BPRR", _bprr, comparisons),
@@ -134,13 +143,36 @@ def _with_routes(name: str, compose: ComposeRoutes, comparisons: Comparisons) ->
         return Alternative(name, None, str(error))
 
 
+@dataclass(frozen=True)
+class _Hosted(PetalsPlacement):
+    """Blocks that are placed already, each server with the cache slots beside its blocks."""
+
+    hosted: Placement = field(default_factory=lambda: Placement(np.empty(0, np.int64), np.empty(0, np.int64)))
+
+    def __call__(self, system: System, reserved_capacity: int, rng: np.random.Generator) -> Placement:
+        """Return the placement."""
+        return self.hosted
+
+    def slots(self, system: System) -> NDArray[np.int64]:
+        """Return (J,) the cache slots of the servers."""
+        return self.hosted.cache_slots(system)
+
+
 def _petals(system: System, rng: np.random.Generator) -> RoutedComposition:
+    return _routed_by_petals(PetalsPlacement(), system, rng)
+
+
+def _petals_over(placement: Placement) -> ComposeRoutes:
+    return partial(_routed_by_petals, _Hosted(hosted=placement))
+
+
+def _routed_by_petals(placement: PetalsPlacement, system: System, rng: np.random.Generator) -> RoutedComposition:
     if system.servers.orchestrator_rtt_s is None or system.servers.rtt_s is None:
         raise NotApplicableError(
             "PETALS needs the round-trip times between servers, which the inventory does not give; add "
             "rtt_between_servers_ms, or give every server a link, such as link: 1gbe, or a region"
         )
-    return Petals(PetalsPlacement(), forwarding=system.forwarding).compose(system, rng)
+    return Petals(placement, forwarding=system.forwarding).compose(system, rng)
 
 
 def _bprr(system: System, rng: np.random.Generator) -> RoutedComposition:

@@ -12,7 +12,7 @@ from planner.choice.search import plan, plan_of_layout
 from planner.inventory.goals import Cheapest, LargestRate, Minimise
 from planner.inventory.services import NamedService
 from planner.output.card import plan_card
-from planner.results import SAME, Alternative
+from planner.results import SAME, Alternative, Comparison
 from planner.study.cautions import better_alternatives
 from planner.study.study_plan import study
 from system.service.steps import Steps
@@ -82,8 +82,9 @@ def test_a_difference_below_the_accuracy_is_no_advice():
     searched = plan(LOADED)
     coarse = replace(searched, search=replace(searched.search, accuracy=0.05))
     for share, is_named in ((0.96, False), (0.94, True)):
-        other = replace(searched.prediction, mean_s=share * searched.prediction.mean_s)
-        assert bool(list(better_alternatives(coarse, (Alternative("equal split", other),)))) == is_named
+        ours_s = searched.prediction.mean_s
+        other = Alternative("equal split", searched.prediction, "", Comparison(ours_s, share * ours_s, 0.0))
+        assert bool(list(better_alternatives(coarse, (other,)))) == is_named
     whole = study(coarse)
     new_plans = [value.value_of_new_plan or np.inf for value in whole.server_values]
     assert min(new_plans) < 1.05 * coarse.goal_value

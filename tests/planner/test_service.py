@@ -303,7 +303,7 @@ def test_card_and_document_name_the_service_model(folder):
 
 
 def test_the_largest_rate_of_step_queues_stands_beside_the_total_rate(folder):
-    inventory = read(folder)
+    inventory = read(folder, service="steps", workload={"trace": "trace.csv", "rate_per_s": 0.3})
     best = plan(inventory)
     chains, workload = best.composition, inventory.workload
     largest_per_s = largest_rate_per_s(chains, workload, Steps())
@@ -311,19 +311,17 @@ def test_the_largest_rate_of_step_queues_stands_beside_the_total_rate(folder):
     slower = predict(chains.at_rate(0.1), workload, QUANTILES, Steps(slowdown=2))
     assert slower.saturation_rate_per_s == largest_rate_per_s(chains, workload, Steps(slowdown=2)) < largest_per_s
     decode = predict(chains, workload, QUANTILES, Steps(batching="decode"))
-    others = (predict(chains.under(JSQ), workload, QUANTILES), decode)
+    others = (predict(chains, workload, QUANTILES), predict(chains.under(JSQ), workload, QUANTILES, Steps()), decode)
     assert {other.saturation_rate_per_s for other in others} == {other.load_of_saturation for other in others} == {None}
     words = " ".join(plan_card(study(best), "", best).split())
-    assert (
-        f"one step at a time, the largest rate is about {digits(largest_per_s)} requests/s; 3.00 requests/s is" in words
-    )
+    largest = f"one step at a time, the largest rate is about {digits(largest_per_s)} requests/s"
+    assert f"{largest}; 0.300 requests/s is" in words
     shown = plan_document(study(best), best)["plan"]["prediction"]
-    assert (shown["saturation_rate_per_s"], shown["load_of_saturation"]) == (largest_per_s, 3 / largest_per_s)
+    assert (shown["saturation_rate_per_s"], shown["load_of_saturation"]) == (largest_per_s, 0.3 / largest_per_s)
 
 
-@pytest.mark.parametrize("service", ["independent", "steps"])
-def test_plans_above_half_of_the_largest_rate_of_step_queues_are_a_warning(folder, service):
-    inventory = read(folder, service=service)
+def test_plans_above_half_of_the_largest_rate_of_step_queues_are_a_warning(folder):
+    inventory = read(folder, service="steps")
     chains = plan(inventory).composition
     largest_per_s = largest_rate_per_s(chains, inventory.workload, Steps())
     below, above = (
@@ -333,7 +331,6 @@ def test_plans_above_half_of_the_largest_rate_of_step_queues_are_a_warning(folde
     assert not any("one step at a time" in sentence for sentence in warnings(below))
     (sentence,) = [sentence for sentence in warnings(above) if "one step at a time" in sentence]
     assert f" requests/s is 52% of the about {largest_per_s:.3g} requests/s of servers that" in sentence
-    assert ("requests do not slow each other" in sentence) == (service == "independent")
 
 
 def test_lockstep_is_named_beside_its_largest_rate(folder):
@@ -345,12 +342,15 @@ def test_lockstep_is_named_beside_its_largest_rate(folder):
     assert best.prediction.saturation_rate_per_s > 0.3
 
 
-def test_busy_prompts_are_a_warning_only_under_the_independent_model(folder):
+def test_busy_prompts_are_a_warning_only_where_nothing_is_known_of_shared_computation(folder):
     boxes = [server | {"prefill_tflops": 0.2} for server in CONTENT["servers"][1:]]
     best = plan(read(folder, servers=boxes, workload={"trace": "trace.csv", "rate_per_s": 0.2}))
-    (sentence,) = [sentence for sentence in warnings(best) if "prompts alone need" in sentence]
+    assert best.computation is not None
+    assert not any("prompts alone need" in sentence for sentence in warnings(best))
+    unknown = replace(best, computation=None)
+    (sentence,) = [sentence for sentence in warnings(unknown) if "prompts alone need" in sentence]
     assert "the service model assumes that concurrent requests do not slow each other" in sentence
-    slowed = replace(best, inventory=with_steps(best.inventory))
+    slowed = replace(unknown, inventory=with_steps(best.inventory))
     assert not any("not slow each other" in sentence for sentence in warnings(slowed))
 
 

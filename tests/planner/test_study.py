@@ -11,7 +11,7 @@ from planner.choice.candidates import compose
 from planner.choice.search import plan, plan_of_layout
 from planner.inventory.goals import Cheapest, LargestRate, Minimise
 from planner.inventory.inventory import Inventory
-from planner.results import Alternative
+from planner.results import Alternative, Comparison
 from planner.study import server_values
 from planner.study.alternatives import compare_alternatives
 from planner.study.cautions import better_alternatives, busy_rate_per_s, warnings
@@ -248,10 +248,18 @@ def test_warnings_name_the_limits_of_the_numbers():
 
 def test_a_better_alternative_is_a_warning():
     best = plan(small_inventory(LAB, Minimise(), 0.3))
-    better, same = replace(best.prediction, mean_s=0.9 * best.prediction.mean_s), best.prediction
-    others = (Alternative("equal split", better), Alternative("PETALS", None, "no"), Alternative("BPRR", same))
-    (sentence,) = better_alternatives(best, others)
-    assert sentence.startswith("equal split does better: its mean response time is")
+    ours = best.prediction
+    comparisons = {
+        "equal split": Comparison(10.0, 9.0, 0.0),
+        "less than 1 %": Comparison(10.0, 9.91, 0.0),
+        "within chance": Comparison(10.0, 9.0, 1.1),
+        "simulated": Comparison(10.0, 9.0, 0.9),
+        "near load 1": None,
+    }
+    others = [Alternative(name, ours, comparison=comparison) for name, comparison in comparisons.items()]
+    first, second = better_alternatives(best, (*others, Alternative("PETALS", None, "no")))
+    assert first == "equal split does better: its mean response time is 9 s instead of 10 s"
+    assert second.startswith("simulated does better for the same simulated requests: its mean")
 
 
 def test_a_study_has_every_part():
