@@ -45,7 +45,7 @@ def _precision(system: System) -> Iterator[str]:
 
 
 def _tokens(system: System) -> Iterator[str]:
-    """Yield the most cache tokens with which the model fits, in whole hundreds if possible."""
+    """Yield the most cache tokens that fit, in whole hundreds if possible."""
     low, high = 0, system.model.cache_tokens
     while high - low > 1:
         middle = (low + high) // 2

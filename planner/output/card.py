@@ -37,7 +37,7 @@ def plan_card(study: Study, title: str, best: Plan) -> str:
 
 
 def card_sections(study: Study, title: str, best: Plan, longest: int = LONGEST) -> list[Section]:
-    """Return the sections of the card that say something, with tables of so many rows."""
+    """Return the sections of the card, with tables of so many rows."""
     quantity, _ = quantity_words(study.plan.inventory.goal)
     sections: list[tuple[Any, ...]] = [
         (title, summary(study, best)),

@@ -7,9 +7,9 @@ DOUBLINGS = 12  # of the number of users, at most
 
 
 def user_speeds(plan: Plan) -> tuple[UserSpeed, ...]:
-    """Return the speeds for 1, 2, 4, ... users up to those served at once, and for the plan's users.
+    """Return the speeds for 1, 2, 4, ... users and for the plan's users.
 
-    Numbers of users are left out whose answers take too long to simulate. There are no speeds where answers have one
+    There are no more users than are served at once, and numbers of users are left out whose answers take too long to simulate. There are no speeds where answers have one
     token, or where times do not depend on tokens.
     """
     composition, loop = plan.composition, loop_of(plan.inventory)

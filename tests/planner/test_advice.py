@@ -115,7 +115,11 @@ def test_the_table_shows_gains_and_losses_against_the_plan(lab, judged):
 @pytest.mark.parametrize(("weights", "tokens"), [("int8", 4096), ("16 bit", 4096), ("nf4", 130_000)])
 def test_every_remedy_of_a_model_that_does_not_fit_makes_it_fit(weights, tokens):
     servers = [{"name": "a", "count": 2, "gpu": "rtx_3090", "rtt_ms": 0.3}]
-    small = EXAMPLE | {"model": {"preset": "llama3_70b", "weights": weights}, "cache_tokens": tokens, "servers": servers}
+    small = EXAMPLE | {
+        "model": {"preset": "llama3_70b", "weights": weights},
+        "cache_tokens": tokens,
+        "servers": servers,
+    }
     small |= {"workload": EXAMPLE["workload"] | {"rate_per_s": 0.001}}
     small = {key: value for key, value in small.items() if key != "rtt_between_servers_ms"}
     with pytest.raises(InfeasibleError, match=r"GB are missing: it fits with .*more servers? like a-1$") as refused:

@@ -165,7 +165,7 @@ def test_the_command_writes_the_files_that_it_names_and_the_scripts_are_sound(tm
 def test_a_layout_is_judged_like_a_plan(tmp_path):
     done = script("plan.py", "evaluate", "--to", tmp_path, "--no-picture", EXAMPLES / "swarm_layout.yaml")
     assert done.returncode == 0, done.stderr
-    for section in ("this layout", "A new plan", "Bottleneck", "Without one server", "If inputs are wrong"):
+    for section in ("this layout", "A new plan", "Bottleneck", "What if", "If inputs are wrong"):
         assert section in done.stdout
     scripts = {f"export_{engine}.sh" for engine in ("llamacpp", "petals", "vllm")}
     assert {path.name for path in tmp_path.iterdir()} == {"plan.json"} | scripts

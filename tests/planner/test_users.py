@@ -89,7 +89,7 @@ class Server:
 
 
 def users_in_simpy(hops, users, lengths, ratio):
-    """Return the mean first token and further token (s) of users who ask again at once."""
+    """Return the mean times (s) of the first and of further tokens."""
     env = simpy.Environment()
     servers = [(way_s, Server(env, work_s, ratio)) for way_s, work_s in hops]
     requests, results = iter(range(len(lengths))), {}
@@ -117,7 +117,7 @@ def users_in_simpy(hops, users, lengths, ratio):
 
 
 def users_in_rounds(hops, users, lengths, ratio):
-    """Return the same where one batch of all users passes the servers, round after round."""
+    """Return the same where a batch of all users passes the servers."""
     requests, results, now_s = iter(range(len(lengths))), {}, 0.0
     active = [[next(requests), 0.0, None, 0] for _ in range(users)]  # request, begin, first token, tokens left
     while active:
@@ -144,7 +144,9 @@ def measured(results, users, lengths):
     return first_s.mean(), decoding_s.sum() / sum(lengths[request][1] for request in kept)
 
 
-@pytest.mark.parametrize(("engine", "users"), [("any", 4), ("any", 6), ("petals", 3), ("llama.cpp", 2), ("llama.cpp", 6)])
+@pytest.mark.parametrize(
+    ("engine", "users"), [("any", 4), ("any", 6), ("petals", 3), ("llama.cpp", 2), ("llama.cpp", 6)]
+)
 def test_the_speed_of_k_users_is_that_of_a_closed_loop(best, engine, users):
     inventory = replace(best.inventory, engine=ENGINES[engine])
     loop, chain, servers = loop_of(inventory), best.composition.chain(0), best.inventory.servers
