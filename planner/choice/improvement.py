@@ -18,7 +18,7 @@ from algorithms.composition_search.objective import BETTER, BURSTY, HIGHER, NO_S
 from evaluators.queueing.prefixes.means import prefix_means
 from evaluators.queueing.prefixes.tails import prefix_tails
 from planner.choice.candidates import NO_VALUE, Choice, best
-from planner.choice.fastest import fastest
+from planner.choice.chains_for_users import fastest
 from planner.choice.quantity import Quantity, RateUnderSlo
 from planner.choice.speed import SpeedForUsers
 from planner.inventory.inventory import Inventory

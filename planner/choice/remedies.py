@@ -14,7 +14,7 @@ USUAL = ("int8", "q6_k", "q5_k_m", "q4_k_m", "nf4", "q3_k_m", "q2_k")  # precisi
 LEAST_TOKENS = 128  # of a cache that is worth naming
 
 
-def remedies(system: System) -> str:
+def remedy_words(system: System) -> str:
     """Return what makes the model fit, in words, each remedy alone."""
     changes = [*_precision(system), *_tokens(system), *_servers(system)]
     if not changes:

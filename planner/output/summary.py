@@ -11,7 +11,7 @@ from planner.words import digits, goal_words, percent, quantity_words
 from system.words import counted
 
 
-def summary(study: Study, best: Plan) -> list[str]:
+def summary_lines(study: Study, best: Plan) -> list[str]:
     """Return the sentences that answer the question.
 
     `best` is the best new plan; it differs from the study's plan if that is a layout that already runs.

@@ -29,7 +29,7 @@ class _Kind:
     name: str
 
 
-def advice(plan: Plan, values: tuple[ServerValue, ...], seed: int = 0) -> tuple[WhatIf, ...]:
+def what_if(plan: Plan, values: tuple[ServerValue, ...], seed: int = 0) -> tuple[WhatIf, ...]:
     """Return the goal's quantity on other machines.
 
     These are the fastest machine alone, and the plan's machines with one more of each kind.

@@ -8,7 +8,7 @@ import simpy
 import yaml
 
 from planner.choice.batches import batch_curve, curve_of
-from planner.choice.fastest import fastest_chain
+from planner.choice.chains_for_users import fastest_chain
 from planner.choice.search import plan
 from planner.choice.users import Loop, loop_of, request_lengths, user_speed
 from planner.inventory.engines import ENGINES
