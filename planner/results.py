@@ -126,7 +126,7 @@ class Plan:
 
     @property
     def goal_value(self) -> float:
-        """Return the goal's quantity: a time (s), the largest rate (1/s) or a user's tokens/s."""
+        """Return the goal's quantity: a time (s), a rate (1/s) or tokens/s."""
         if self.user_speed is not None:
             of_tokens = isinstance(self.inventory.goal, MostTokens)
             return self.user_speed.tokens_per_s if of_tokens else self.user_speed.first_token_s

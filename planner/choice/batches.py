@@ -44,7 +44,10 @@ def _sizes(read_s: float, arithmetic_s: float) -> list[int]:
 
 
 def _ratio(size: int, arithmetic: float, model: ServedModel) -> float:
-    """Return the time of a batch over that of one step; `arithmetic` is the share of one step."""
+    """Return the time of a batch over that of one step.
+
+    `arithmetic` is the share of one step in which it computes.
+    """
     read_gb = getattr(model, "active_gb", None)
     reading = 1.0 if read_gb is None else float(read_gb(size)) / float(read_gb(1))
     return max(1.0, reading, size * arithmetic)

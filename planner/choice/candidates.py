@@ -19,7 +19,7 @@ from algorithms.placement.gbp_cr import GbpCr
 from algorithms.placement.reservation import reserving_block_count
 from planner.choice.own_chains import OwnChains
 from planner.choice.quantity import Quantity
-from planner.choice.remedies import remedies
+from planner.choice.remedies import remedy_words
 from planner.inventory.inventory import Inventory
 from planner.results import Candidate, Search
 from system import Composition, InputError, System
@@ -188,7 +188,7 @@ def missing_memory(system: System) -> str:
         f"{model.name} does not fit: the memory of {servers} ({system.servers.memory_gb.sum():.4g} GB in total) can "
         f"hold {blocks} of its {model.block_count} blocks, at {model.block_memory_gb:.3g} GB for a block and "
         f"{model.cache_memory_gb:.3g} GB for one request's cache in it; {missing * with_cache_gb:.3g} GB are missing: "
-        f"{remedies(system)}"
+        f"{remedy_words(system)}"
     )
 
 

@@ -14,7 +14,7 @@ USUAL = ("int8", "q6_k", "q5_k_m", "q4_k_m", "nf4", "q3_k_m", "q2_k")  # precisi
 LEAST_TOKENS = 128  # of a cache that is worth naming
 
 
-def remedies(system: System) -> str:
+def remedy_words(system: System) -> str:
     """Return what makes the model fit, in words, each remedy alone."""
     changes = [*_precision(system), *_tokens(system), *_servers(system)]
     if not changes:
@@ -45,7 +45,7 @@ def _precision(system: System) -> Iterator[str]:
 
 
 def _tokens(system: System) -> Iterator[str]:
-    """Yield the most cache tokens with which the model fits, in whole hundreds if possible."""
+    """Yield the most cache tokens that fit, in whole hundreds if possible."""
     low, high = 0, system.model.cache_tokens
     while high - low > 1:
         middle = (low + high) // 2

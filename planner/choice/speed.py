@@ -38,7 +38,7 @@ class SpeedForUsers:
 
     @property
     def job(self) -> Floats:
-        """Return the coefficients of equation (2) for what counts of a request of one user."""
+        """Return the coefficients of what counts of one user's request."""
         return np.array([0.0, 0.0, 1.0] if self.of_tokens else [1.0, self.loop.input_tokens, 0.0])
 
     def jobs(self, users: int) -> Iterator[Floats]:
@@ -67,7 +67,7 @@ class SpeedForUsers:
         return _speed(composition, self.at_once(composition), self.loop)
 
     def open_rate_per_s(self, composition: Composition) -> float:
-        """Return the requests/s that the users bring, at most `MOST_LOAD` of what the chains carry."""
+        """Return the users' requests/s, at most `MOST_LOAD` of what chains carry."""
         speed = self.speed(composition)
         waiting_s = request_time_s(speed, self.loop)
         most_per_s = MOST_LOAD * composition.total_rate_per_s
@@ -90,7 +90,7 @@ class SpeedForUsers:
         return low
 
     def _are_enough(self, composition: Composition, at_once: int) -> bool:
-        """Return whether no more users than these wait for an answer at once, by Little's law."""
+        """Return whether at most so many users wait at once, by Little's law."""
         if self.users.think_s == 0:
             return at_once >= self.users.count
         if at_once > composition.total_capacity:
@@ -110,7 +110,10 @@ def request_time_s(speed: UserSpeed, loop: Loop) -> float:
 
 
 def _speed(composition: Composition, users: int, loop: Loop) -> UserSpeed:
-    """Return the speed of users; raise `InfeasibleError` if they are too many to be simulated."""
+    """Return the speed of users.
+
+    Raises `InfeasibleError` if they are too many to be simulated.
+    """
     speed = user_speed(composition, users, loop)
     if speed is None:
         raise InfeasibleError(

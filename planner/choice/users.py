@@ -43,13 +43,16 @@ class Loop:
 
 
 def loop_of(inventory: Inventory) -> Loop:
-    """Return the loop of an inventory: its mean request, under the service model of its engine."""
+    """Return an inventory's mean request and how its servers compute."""
     _, input_tokens, further_tokens = inventory.workload.mean_job
     return Loop(max(round(input_tokens), 1), further_tokens + 1, users_service(inventory))
 
 
 def users_service(inventory: Inventory) -> NamedService:
-    """Return how servers compute for several users: as the inventory says, or as its engine does."""
+    """Return how servers compute for several users.
+
+    It is the service model of the inventory, or the one of its engine.
+    """
     if not inventory.service.is_independent:
         return inventory.service
     name = ANY_SERVICE if inventory.engine == ANY else inventory.engine.service
@@ -57,7 +60,10 @@ def users_service(inventory: Inventory) -> NamedService:
 
 
 def user_speed(composition: Composition, users: int, loop: Loop) -> UserSpeed | None:
-    """Return how fast k users are; None for more than fit at once, or more than can be simulated."""
+    """Return how fast k users are.
+
+    It is None for more users than fit at once, or than can be simulated.
+    """
     if users > composition.total_capacity:
         return None
     if users == 1:
@@ -90,7 +96,7 @@ def _filled(composition: Composition, users: int) -> Composition:
 
 
 def _together(chains: Composition, users: int, loop: Loop) -> UserSpeed:
-    """Simulate a closed loop, and leave out the requests with which it begins and ends."""
+    """Simulate a closed loop without its beginning and its end."""
     lengths = request_lengths(users, loop)
     count = len(lengths)
     jobs = Jobs(np.zeros(count), np.ones(count), lengths, np.zeros(count))
@@ -104,7 +110,7 @@ def _together(chains: Composition, users: int, loop: Loop) -> UserSpeed:
 
 
 def _request_count(users: int) -> int:
-    """Return how many requests of k users are simulated, with those of the beginning and the end."""
+    """Return how many requests of k users are simulated."""
     return users * (max(LEAST_ROUNDS, -(-LEAST_MEASURED // users)) + 2)
 
 

@@ -98,7 +98,7 @@ def _stated(top: Entry) -> Goal:
 
 
 def _named(name: str, field: str, key: str = "") -> Goal:
-    """Return the goal of this name; `key` says whether less or more of it is wanted."""
+    """Return the goal of a name; `key` is minimise, maximise or empty."""
     if key != "minimise" and name == "tokens_per_s":
         return MostTokens()
     require(key != "maximise", field, name, "must be tokens_per_s")

@@ -27,7 +27,7 @@ class Users:
 
 
 def users_of(top: Entry) -> Users | None:
-    """Return the users of a file; None where it gives a rate, a trace, or the goal to find a rate."""
+    """Return the users of a file, if it gives users."""
     entry = _workload(top)
     if "users" not in entry:
         require("think_s" not in entry, entry.where("think_s"), entry.content.get("think_s"), "belongs to users")

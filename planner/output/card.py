@@ -9,7 +9,7 @@ from planner.output.losses import LONGEST, range_lines, share_words, what_if_lin
 from planner.output.machines import chain_lines, server_lines, unused_lines
 from planner.output.speeds import other_lines, speed_lines, time_lines
 from planner.output.start_commands import exports
-from planner.output.summary import summary
+from planner.output.summary import summary_lines
 from planner.results import Plan, Study
 from planner.words import digits, quantity_words
 from system.words import counted
@@ -38,10 +38,10 @@ def plan_card(study: Study, title: str, best: Plan) -> str:
 
 
 def card_sections(study: Study, title: str, best: Plan, longest: int = LONGEST) -> list[Section]:
-    """Return the sections of the card that say something, with tables of so many rows."""
+    """Return the sections of the card, with tables of so many rows."""
     quantity, _ = quantity_words(study.plan.inventory.goal)
     sections: list[tuple[Any, ...]] = [
-        (title, summary(study, best)),
+        (title, summary_lines(study, best)),
         ("Chains", chain_lines(study.plan, longest)),
         ("Speed for users", speed_lines(study)),
         _other_layouts(study),

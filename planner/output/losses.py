@@ -10,7 +10,7 @@ HEADER = ["", "same layers", "planned anew", "change", "one user"]
 
 
 def what_if_lines(study: Study, longest: int = LONGEST) -> list[str]:
-    """Return a table of the goal's quantity on other machines: one alone, one more, one less."""
+    """Return a table of the goal's quantity on other machines."""
     plan, losses = study.plan, _losses(study)
     changes = [change for change in study.what_if if not change.reason and not _is_idle(plan, change)]
     rows = [*(_change_row(plan, change) for change in changes), *(_loss_row(plan, value) for value in losses[:longest])]
@@ -25,7 +25,7 @@ def what_if_lines(study: Study, longest: int = LONGEST) -> list[str]:
 
 
 def _losses(study: Study) -> list[ServerValue]:
-    """Return the servers with a value, of the same blocks or of a new plan."""
+    """Return the servers that have a value."""
     return [value for value in study.server_values if _has_value(value)]
 
 
@@ -74,7 +74,7 @@ def _is_idle(plan: Plan, change: WhatIf) -> bool:
 
 
 def _other_changes(study: Study) -> list[str]:
-    """Return the machines of which one more gains nothing, and the changes that have no value, by reason."""
+    """Return the changes that gain nothing or have no value."""
     plan = study.plan
     kinds = [change.name.removeprefix("one more ") for change in study.what_if if _gains_nothing(plan, change)]
     lines = [f"One more {' or '.join(kinds)} gains nothing."] if kinds else []

@@ -20,7 +20,7 @@ LEGEND_AT_RATE = "Requests: share that it serves. In use: mean share of its room
 
 
 def chain_lines(plan: Plan, longest: int) -> list[str]:
-    """Return a table of the fastest chains, one line about the others, and what the words mean."""
+    """Return a table of the fastest chains, and what its words mean."""
     composition, prediction = plan.composition, plan.prediction
     rows = []
     for k in range(min(len(composition), longest)):

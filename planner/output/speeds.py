@@ -19,7 +19,7 @@ MANNERS = {  # of engines' service models, where an inventory names none
 
 
 def speed_lines(study: Study) -> list[str]:
-    """Return a table of the speeds for k users, and how they slow each other."""
+    """Return a table of the speeds for k users."""
     if not study.user_speeds:
         return []
     rows = [
@@ -51,7 +51,7 @@ def _manner(inventory: Inventory) -> str:
 
 
 def other_lines(study: Study) -> list[str]:
-    """Return a table of the goal's quantity for users on the plan and on the alternatives."""
+    """Return a table of the plan and the alternatives for users."""
     plan = study.plan
     name, unit = quantity_words(plan.inventory.goal)
     rows = [[subject(plan), digits(plan.goal_value, unit), ""]]

@@ -12,8 +12,8 @@ from planner.words import digits, goal_words, percent, quantity_words
 from system.words import counted
 
 
-def summary(study: Study, best: Plan) -> list[str]:
-    """Return sentences: the machines, the speeds for users and at the rate, and how the plan was chosen.
+def summary_lines(study: Study, best: Plan) -> list[str]:
+    """Return the sentences that answer the question.
 
     `best` is the best new plan; it differs from the study's plan if that is a layout that already runs.
     """
@@ -48,7 +48,7 @@ def at_once(capacity: int) -> str:
 
 
 def _speeds(study: Study) -> list[str]:
-    """Return sentences on the speeds for one user, for the plan's users, and for the most at once."""
+    """Return sentences on one user, the plan's users, and the most at once."""
     if not study.user_speeds:
         return []
     by_users = {speed.users: speed for speed in study.user_speeds}
@@ -73,10 +73,11 @@ def _speed(speed: UserSpeed) -> str:
 
 def _at_the_rate(plan: Plan) -> str:
     prediction = plan.prediction
+    mean, p95 = digits(prediction.mean_s, "s"), digits(prediction.quantiles_s[0.95], "s")
     at_random = "" if plan.inventory.workload.native_rate_per_s else " that come at random"
     return (
-        f"At {digits(prediction.rate_per_s)} requests/s{at_random}, answers are complete after {digits(prediction.mean_s, 's')} on average, and 95 % of them within "
-        f"{digits(prediction.quantiles_s[0.95], 's')}; {percent(prediction.waiting_probability)} of the requests wait."
+        f"At {digits(prediction.rate_per_s)} requests/s{at_random}, answers are complete after {mean} on "
+        f"average, and 95 % of them within {p95}; {percent(prediction.waiting_probability)} of the requests wait."
     )
 
 
@@ -98,9 +99,8 @@ def _choice(plan: Plan) -> str:
         best = f"the best layout reserves memory for {at_once(search.best_c)} on every server"
         return f"{best}, and {tried} found nothing better"
     name, unit = quantity_words(plan.inventory.goal)
-    return f"{tried} found this one; with one reservation for all ({at_once(search.best_c)}) the {name} is " + digits(
-        search.value_of_best_c, unit
-    )
+    value = digits(search.value_of_best_c, unit)
+    return f"{tried} found this one; with one reservation for all ({at_once(search.best_c)}) the {name} is {value}"
 
 
 def _choice_for_users(plan: Plan) -> str:

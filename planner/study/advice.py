@@ -29,8 +29,10 @@ class _Kind:
     name: str
 
 
-def advice(plan: Plan, values: tuple[ServerValue, ...], seed: int = 0) -> tuple[WhatIf, ...]:
-    """Return the goal's quantity on the fastest machine alone, and with one more machine of each kind.
+def what_if(plan: Plan, values: tuple[ServerValue, ...], seed: int = 0) -> tuple[WhatIf, ...]:
+    """Return the goal's quantity on other machines.
+
+    These are the fastest machine alone, and the plan's machines with one more of each kind.
 
     The kinds whose loss costs most come first, by the `values` of the servers. On large clusters only some of them are
     tried. One more machine is not tried for layouts that already run, nor for the cheapest servers.
@@ -40,7 +42,7 @@ def advice(plan: Plan, values: tuple[ServerValue, ...], seed: int = 0) -> tuple[
 
 
 def _fastest_alone(plan: Plan, quantity: Quantity) -> WhatIf:
-    """Return the goal's quantity on the one server that is fastest for a user, if any holds the model."""
+    """Return the goal's quantity on the server that is fastest for a user."""
     inventory, name = plan.inventory, "the fastest machine alone"
     system = inventory.system(1.0)
     hosts = np.flatnonzero(reserving_block_count(system, 1) == system.model.block_count).tolist()
@@ -58,7 +60,7 @@ def _fastest_alone(plan: Plan, quantity: Quantity) -> WhatIf:
 
 
 def _alone(inventory: Inventory, server: int) -> Composition:
-    """Return the whole model on one server, for as many requests as its memory allows."""
+    """Return the whole model on one server, for as many requests as fit."""
     system = inventory.only(np.array([server])).system(1.0)
     return gca(system, Placement(np.zeros(1, np.int64), np.array([system.model.block_count])))
 
@@ -110,7 +112,7 @@ def _one_more(plan: Plan, kind: _Kind, quantity: Quantity) -> WhatIf:
 
 
 def enlarged(plan: Plan, server: int) -> Inventory:
-    """Return the plan's members and one more machine, a copy of a server of the inventory.
+    """Return the plan's members and a copy of a server of the inventory.
 
     The copy is as far from that server as the nearest other one.
     """

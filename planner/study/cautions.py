@@ -70,7 +70,10 @@ def _time_words(quantile: float | None) -> str:
 def _of_search(plan: Plan) -> Iterator[str]:
     inventory = plan.inventory
     if plan.candidates and not theory_applies(inventory.workload, inventory.service.model):
-        yield "the memory reserved for requests was searched from coarse to fine by simulation; another amount may be slightly better"
+        yield (
+            "the memory reserved for requests was searched from coarse to fine by simulation; another amount may be "
+            "slightly better"
+        )
     if plan.candidates and isinstance(inventory.goal, Cheapest) and not is_exhaustive(inventory):
         yield (
             f"there are too many choices of servers to try them all ({choices(inventory):.3g}); servers were dropped, "

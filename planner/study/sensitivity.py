@@ -120,10 +120,9 @@ def _reason_unused(plan: Plan, j: int, member: int | None) -> str:
     with_cache_gb = model.block_memory_gb + model.cache_memory_gb
     if memory_gb < with_cache_gb:
         return f"too small: {memory_gb:.3g} GB, but one block and one request's cache need {with_cache_gb:.3g} GB"
-    if member is None:
-        return "not worth the cost: the other servers meet the goal for less"
-    if plan.inventory.users is not None:
-        return "not needed: the chains of the other servers are faster for these users"
+    if member is None or plan.inventory.users is not None:
+        of_users = "not needed: the chains of the other servers are faster for these users"
+        return of_users if member is not None else "not worth the cost: the other servers meet the goal for less"
     hosts = composition.placement.block_count[member] > 0
     if not plan.candidates:
         return "on no chain: the servers before and after are full" if hosts else "no blocks in this layout"

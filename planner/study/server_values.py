@@ -41,8 +41,8 @@ def value_of_servers(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
     """Return the goal's quantity without each server of the plan, the most valuable first.
 
     Identical servers share one entry. The value is that where the other servers keep their blocks; the servers of the
-    first ten groups, or fewer of a large cluster, also have that of a new plan. With very many different servers, only the first 30 by the quantity's
-    limit are valued, and no new plan is made.
+    first ten groups, or fewer on large clusters, also have that of a new plan. With very many different servers, only
+    the first 30 by the quantity's limit are valued, and no new plan is made.
 
     GCA allocates the remaining cache if it allocated that of the plan; otherwise, as in some layouts that already run,
     the chains through the server are lost. There is no new plan for such layouts.
@@ -64,7 +64,7 @@ def value_of_servers(plan: Plan, seed: int = 0) -> tuple[ServerValue, ...]:
 
 
 def planned_again(servers: int) -> int:
-    """Return how many new plans of so many servers are made, fewer where each takes longer."""
+    """Return how many new plans of so many servers are made."""
     return max(LEAST_PLANNED, min(PLANNED_AGAIN, PLANNED_SERVERS // servers))
 
 

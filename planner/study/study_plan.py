@@ -1,7 +1,7 @@
 """The study of a plan: all that helps to judge it."""
 
 from planner.results import Plan, Study
-from planner.study.advice import advice
+from planner.study.advice import what_if
 from planner.study.alternatives import compare_alternatives
 from planner.study.cautions import better_alternatives, warnings
 from planner.study.sensitivity import bottleneck, ranges, unused
@@ -24,5 +24,5 @@ def study(plan: Plan, share: float = 0.3, seed: int = 0) -> Study:
         bottleneck=bottleneck(plan),
         warnings=(*(better_alternatives(plan, others) if plan.inventory.users is None else ()), *warnings(plan, seed)),
         user_speeds=user_speeds(plan),
-        what_if=advice(plan, values, seed),
+        what_if=what_if(plan, values, seed),
     )

@@ -7,10 +7,10 @@ DOUBLINGS = 12  # of the number of users, at most
 
 
 def user_speeds(plan: Plan) -> tuple[UserSpeed, ...]:
-    """Return the speeds for 1, 2, 4, ... users up to those served at once, and for the plan's users.
+    """Return the speeds for 1, 2, 4, ... users and for the plan's users.
 
-    Numbers of users are left out whose answers take too long to simulate. There are no speeds where answers have one
-    token, or where times do not depend on tokens.
+    There are no more users than are served at once. Numbers of users are left out whose answers take too long to
+    simulate. There are no speeds where answers have one token, or where times do not depend on tokens.
     """
     composition, loop = plan.composition, loop_of(plan.inventory)
     if loop.further_tokens == 0 or not composition.job_coefficients_s[:, 2].all():

@@ -14,7 +14,7 @@ from planner.inventory.reading import inventory_of
 from planner.output.losses import what_if_lines
 from planner.results import Study
 from planner.study import advice as module
-from planner.study.advice import advice, enlarged
+from planner.study.advice import enlarged, what_if
 from planner.study.server_values import planned_again, value_of_servers
 from system import InfeasibleError
 from tests.support.planner_inventories import small_inventory
@@ -33,7 +33,7 @@ def lab():
 @pytest.fixture(scope="module")
 def judged(lab):
     values = value_of_servers(lab)
-    return Study(lab, (), (), values, (), "none", (), (), advice(lab, values))
+    return Study(lab, (), (), values, (), "none", (), (), what_if(lab, values))
 
 
 def test_the_fastest_machine_alone_has_its_own_speed_and_response_time(lab, judged):
@@ -49,7 +49,7 @@ def test_the_fastest_machine_alone_has_its_own_speed_and_response_time(lab, judg
 
 
 def test_where_no_machine_holds_the_model_the_advice_says_so():
-    alone = advice(plan(small_inventory({"middle": 2, "small": 2}, Minimise(), 0.1)), ())[0]
+    alone = what_if(plan(small_inventory({"middle": 2, "small": 2}, Minimise(), 0.1)), ())[0]
     assert (alone.server, alone.value, alone.reason) == (None, None, "no machine can hold the whole model")
 
 
@@ -58,7 +58,7 @@ def test_one_more_machine_is_worth_what_a_plan_with_it_is_and_never_less_than_no
     rate_per_s = None if isinstance(goal, LargestRate) else 0.9
     best = plan(small_inventory(LAB, goal, rate_per_s))
     sign = -1 if isinstance(goal, LargestRate) else 1
-    more = {change.name.removeprefix("one more "): change.value for change in advice(best, ())[1:]}
+    more = {change.name.removeprefix("one more "): change.value for change in what_if(best, ())[1:]}
     assert more.keys() == LAB.keys()
     for kind, value in more.items():
         assert sign * value <= sign * best.goal_value
@@ -70,7 +70,7 @@ def test_one_more_machine_never_slows_users():
     for users in (1, 2):
         best = plan(inventory_of(EXAMPLE | {"workload": OF_USERS | {"users": users}, "goal": "tokens_per_s"}, ROOT))
         assert best.inventory.goal == MostTokens()
-        assert all(change.value >= best.goal_value for change in advice(best, ())[1:])
+        assert all(change.value >= best.goal_value for change in what_if(best, ())[1:])
 
 
 def test_a_further_machine_is_as_far_from_its_twin_as_the_nearest_other(lab):
@@ -83,7 +83,7 @@ def test_a_further_machine_is_as_far_from_its_twin_as_the_nearest_other(lab):
 
 def test_kinds_that_are_missed_most_come_first_and_others_are_said_not_to_be_computed(lab, judged, monkeypatch):
     monkeypatch.setattr(module, "MOST_KINDS", 1)
-    changes = advice(lab, judged.server_values)[1:]
+    changes = what_if(lab, judged.server_values)[1:]
     assert changes[0].server == judged.server_values[0].servers[0]
     assert [change.reason for change in changes] == ["", *["not computed, to save time"] * 3]
     text = " ".join(" ".join(what_if_lines(replace(judged, what_if=changes))).split())
@@ -99,7 +99,7 @@ def test_neither_the_cheapest_servers_nor_a_running_layout_get_one_more():
         plan(small_inventory(LAB, Cheapest(0.95, 12), 0.5)),
         plan_of_layout((inventory := small_inventory(LAB, Minimise(), 0.5)), plan(inventory).composition),
     ):
-        assert [change.kind for change in advice(best, ())] == ["alone"]
+        assert [change.kind for change in what_if(best, ())] == ["alone"]
 
 
 def test_the_table_shows_gains_and_losses_against_the_plan(lab, judged):

@@ -43,7 +43,7 @@ def test_a_search_finds_more_where_servers_are_uneven():
     assert searched.goal_value < 0.99 * searched.search.value_of_best_c
     assert searched.search.accuracy < 0.05
     names = [other.name for other in study(searched).alternatives]
-    assert names[0] == f"one c for all (c = {searched.search.best_c})"
+    assert names[0] == f"one reservation (for {searched.search.best_c} requests)"
 
 
 def test_a_search_for_bursts_is_judged_by_their_simulation():
@@ -75,7 +75,7 @@ def test_the_card_states_the_certified_gap_and_what_the_search_gained():
     card = " ".join(plan_card(study(searched), "lab", searched).split())
     assert f"is at most {100 * searched.gap:.1f}%"[:14] in card
     assert "no plan carries" in card
-    assert f"one reservation for all (c = {searched.search.best_c})" in card
+    assert f"with one reservation for all ({searched.search.best_c} requests at once)" in card
 
 
 def test_a_difference_below_the_accuracy_is_no_advice():
@@ -88,7 +88,7 @@ def test_a_difference_below_the_accuracy_is_no_advice():
     whole = study(coarse)
     new_plans = [value.value_of_new_plan or np.inf for value in whole.server_values]
     assert min(new_plans) < 1.05 * coarse.goal_value
-    assert "No loss: it is at most 5.0%" in plan_card(whole, "lab", coarse)
+    assert "None: at most 5.0%" in plan_card(whole, "lab", coarse)
 
 
 def test_chains_that_do_no_harm_stay_as_spare():

@@ -13,7 +13,7 @@ from planner.inventory.goals import Cheapest, LargestRate, Minimise
 from planner.inventory.inventory import Inventory
 from planner.results import Alternative, Comparison
 from planner.study import server_values
-from planner.study.alternatives import compare_alternatives
+from planner.study.alternatives import compare_alternatives, reserved
 from planner.study.cautions import better_alternatives, busy_rate_per_s, warnings
 from planner.study.sensitivity import bottleneck, ranges, unused
 from planner.study.server_values import value_of_servers
@@ -202,7 +202,7 @@ def test_a_new_plan_is_an_alternative_to_a_running_layout():
     layout = plan_of_layout(inventory, compose(inventory.system(1.0), 1))
     first = compare_alternatives(layout)[0]
     best = plan(inventory)
-    chosen = "searched" if best.is_searched else f"c = {best.composition.placement.reserved_capacity}"
+    chosen = "searched" if best.is_searched else reserved(best.composition)
     assert first.name == f"new plan ({chosen})"
     assert first.prediction.quantiles_s[0.95] == pytest.approx(best.prediction.quantiles_s[0.95])
 

@@ -8,7 +8,7 @@ import simpy
 import yaml
 
 from planner.choice.batches import batch_curve, curve_of
-from planner.choice.fastest import fastest_chain
+from planner.choice.chains_for_users import fastest_chain
 from planner.choice.search import plan
 from planner.choice.users import Loop, loop_of, request_lengths, user_speed
 from planner.inventory.engines import ENGINES
@@ -89,7 +89,7 @@ class Server:
 
 
 def users_in_simpy(hops, users, lengths, ratio):
-    """Return the mean first token and further token (s) of users who ask again at once."""
+    """Return the mean times (s) of the first and of further tokens."""
     env = simpy.Environment()
     servers = [(way_s, Server(env, work_s, ratio)) for way_s, work_s in hops]
     requests, results = iter(range(len(lengths))), {}
@@ -117,7 +117,7 @@ def users_in_simpy(hops, users, lengths, ratio):
 
 
 def users_in_rounds(hops, users, lengths, ratio):
-    """Return the same where one batch of all users passes the servers, round after round."""
+    """Return the same where a batch of all users passes the servers."""
     requests, results, now_s = iter(range(len(lengths))), {}, 0.0
     active = [[next(requests), 0.0, None, 0] for _ in range(users)]  # request, begin, first token, tokens left
     while active:

@@ -64,7 +64,7 @@ class _Search:
         return self.value != before
 
     def leave_servers_out(self) -> None:
-        """Leave out one server after the other as long as that serves the users better."""
+        """Leave out servers as long as that serves the users better."""
         left_out: set[int] = set()
         for _ in range(MOST_LEFT_OUT):
             assert self.best is not None
@@ -95,7 +95,7 @@ class _Search:
 
 
 def _reservations(users: int) -> list[int]:
-    """Return powers of two below the number of users, and the users of each of up to `MOST_CHAINS` chains."""
+    """Return numbers of users on a chain that are worth trying."""
     powers = {2**n for n in range(users.bit_length())}
     return sorted(powers | {-(-users // chains) for chains in range(1, MOST_CHAINS + 1)})
 
@@ -103,7 +103,7 @@ def _reservations(users: int) -> list[int]:
 def fastest_chains(
     system: System, c: int, users: int, job: Floats, left_out: set[int]
 ) -> Iterator[list[tuple[int, int]]]:
-    """Yield chains of servers and their blocks, until so many users are served at once.
+    """Yield chains of servers with their blocks until the users are served.
 
     Each is the fastest for `job`, coefficients of equation (2), on the servers that no chain before it has and that are
     not left out.
@@ -118,7 +118,7 @@ def fastest_chains(
 
 
 def fastest_chain(visit_s: Floats, block_s: Floats, most: Ints, block_count: int) -> list[tuple[int, int]]:
-    """Return the servers of the fastest chain and their numbers of blocks; empty if there is none.
+    """Return the servers of the fastest chain with their blocks, if there is one.
 
     Of a fastest chain all servers are full but the one with the slowest blocks. So the servers are tried in order of
     their block times, and the last one of a chain takes the blocks that are left.
