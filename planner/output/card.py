@@ -47,7 +47,10 @@ def plan_card(study: Study, title: str, best: Plan) -> str:
 
 
 def card_sections(study: Study, title: str, best: Plan, longest: int = LONGEST) -> list[Section]:
-    """Return the sections of the card that say something, with tables of so many rows."""
+    """Return the filled sections of the card.
+
+    `longest` is the number of rows from which on a table is cut.
+    """
     quantity, _ = quantity_words(study.plan.inventory.goal)
     sections: list[tuple[Any, ...]] = [
         (title, _summary(study.plan, best)),

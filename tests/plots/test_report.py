@@ -28,9 +28,9 @@ from store.tables.labels import Labels
 from store.tables.reading import Results, load, load_results
 from store.tables.reference import reference_rows
 from system import InputError
-from tests.support.html_tree import Page, words
 from tests.support.made_up_results import results_of
 from tests.support.project import ROOT, script
+from tests.support.web.html_tree import Page, words
 
 EXPERIMENTS = ("fig2_embedded", "fig7_embedded", "table1_embedded")
 LABELS = {"constants": {"paper": "constants of the paper"}}

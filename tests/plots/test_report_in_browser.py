@@ -9,8 +9,8 @@ from base64 import b64decode
 import pytest
 
 from tests.plots.test_figures import SMALLER
-from tests.support.browser import READABLE, started
 from tests.support.project import script
+from tests.support.web.browser import READABLE, started
 
 pytestmark = pytest.mark.browser
 

@@ -33,7 +33,7 @@ def swarm():
 
 @cache
 def datacentre():
-    """Return a study of 400 servers under one reservation for all, which takes no search."""
+    """Return a study of 400 servers that takes no search."""
     inventory = read_inventory(EXAMPLES / "datacentre.yaml")
     system = inventory.system(inventory.rate_per_s)
     order, _ = by_amortised_time(system, 20)

@@ -18,7 +18,7 @@ from planner.results import InputRange
 from planner.words import digits
 from tests.exports import shell
 from tests.planner.page.studies import HOSTILE, datacentre, lab, renamed, swarm
-from tests.support.html_tree import Page, words
+from tests.support.web.html_tree import Page, words
 
 STUDIES = {"lab": lab, "swarm_layout": swarm, "datacentre": datacentre}
 LARGEST_BYTES = 3_000_000

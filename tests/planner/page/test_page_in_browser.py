@@ -10,7 +10,7 @@ import pytest
 
 from planner.output.page.page import plan_page
 from tests.planner.page.studies import HOSTILE, datacentre, lab, renamed
-from tests.support.browser import READABLE, started
+from tests.support.web.browser import READABLE, started
 
 pytestmark = pytest.mark.browser
 
@@ -77,9 +77,7 @@ def test_a_page_loads_soon_without_errors_and_scrolls_down_only(chromium, files,
     assert time.perf_counter() - begun_s < SLOWEST_S
     assert chromium.problems() == []
     assert chromium.requests() == [files[name].resolve().as_uri()]
-    beyond = (
-        "[...document.querySelectorAll('h1, h2, p, main button:not(th *), .numbers, .view, .wide, pre, .bar')]"
-    )
+    beyond = "[...document.querySelectorAll('h1, h2, p, main button:not(th *), .numbers, .view, .wide, pre, .bar')]"
     right = f"Math.max(...{beyond}.map(element => element.getBoundingClientRect().right))"
     assert chromium.evaluate(right) <= width
 

@@ -47,7 +47,7 @@ def executable():
 
 @contextmanager
 def started(profile):
-    """Start a browser and close it at the end; fail the test if there is none."""
+    """Start a browser, and close it at the end."""
     if executable() is None:
         pytest.fail("neither Chromium nor Chrome is on the PATH; on Debian: apt install chromium", pytrace=False)
     browser = Browser(profile)
