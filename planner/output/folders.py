@@ -34,7 +34,10 @@ class Source(NamedTuple):
         return {"path": os.path.relpath(self.path, folder.resolve()), "sha256": self.sha256}
 
     def owns(self, folder: Path) -> bool:
-        """Return whether the plan in a folder belongs to this file, even if the file was moved since."""
+        """Return whether the plan in a folder belongs to this file.
+
+        It does even if the file was moved since.
+        """
         owner = _owner(folder)
         if owner is None:
             return False
@@ -42,9 +45,10 @@ class Source(NamedTuple):
 
 
 def folder_of(source: Source, to: Path | None) -> Path:
-    """Return the folder for a file's plan, the given one or one of its own below outputs/plan.
+    """Return the folder for a file's plan.
 
-    Raises `InputError` if the folder cannot be written, or holds the plan of another file.
+    It is the given one, or else one of its own below outputs/plan. Raises `InputError` if the folder cannot be
+    written, or holds the plan of another file.
     """
     folder = to or _own_folder(source)
     require_folder(folder)
@@ -70,7 +74,7 @@ def require_folder(folder: Path) -> None:
 
 
 def remove_old_files(folder: Path, kept: Collection[str]) -> None:
-    """Remove the files that an older plan wrote into the folder, except those to keep."""
+    """Remove the files of an older plan, except those to keep."""
     names = _document(folder).get("files", [])
     for name in names if isinstance(names, list) else []:
         if isinstance(name, str) and OWN.fullmatch(name) and name not in kept:
@@ -108,7 +112,7 @@ def _owner_words(folder: Path) -> str:
 
 
 def _document(folder: Path) -> dict[str, Any]:
-    """Return plan.json of a folder; it is empty if there is none that can be read."""
+    """Return plan.json of a folder; empty if it cannot be read."""
     try:
         document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

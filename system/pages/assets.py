@@ -14,5 +14,5 @@ def common_style() -> str:
 
 
 def sorting_script() -> str:
-    """Return the script that sorts a table when the head of a column is clicked."""
+    """Return the script that sorts tables by a clicked column."""
     return asset(__package__, "sorting.js")

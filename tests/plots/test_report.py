@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 from base64 import b64decode
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -31,11 +30,11 @@ from store.tables.reference import reference_rows
 from system import InputError
 from tests.support.made_up_results import results_of
 from tests.support.project import ROOT, script
+from tests.support.web.html_tree import Page, words
 
 EXPERIMENTS = ("fig2_embedded", "fig7_embedded", "table1_embedded")
 LABELS = {"constants": {"paper": "constants of the paper"}}
 VIEWS = ("both", "paper", "simulator")
-VOID = {"meta", "link", "img", "input", "br"}
 PREDICTION = {
     "rate_per_s": 0.5,
     "total_rate_per_s": 2.0,
@@ -52,32 +51,6 @@ PLAN = {
     "bottleneck": "the cache of <old> & small",
     "warnings": ["data sheets"],
 }
-
-
-class Page(HTMLParser):
-    """The page as a tree of elements; parsing fails if tags do not match."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tree, self.open = ElementTree.TreeBuilder(), []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-        self.root = self.tree.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tree.start(tag, dict(attrs))
-        self.open.append(tag)
-        if tag in VOID:
-            self.handle_endtag(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, self.getpos()
-        self.tree.end(tag)
-
-    def handle_data(self, data):
-        if self.open:
-            self.tree.data(data)
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +86,6 @@ def table(element, start=""):
     chosen = next(shown for shown in element.iter("table") if words(shown.find("caption")).startswith(start))
     rows = [[words(cell) for cell in row] for row in chosen.find("tbody")]
     return pd.DataFrame(rows, columns=[words(head) for head in chosen.iter("th")])
-
-
-def words(element):
-    return " ".join("".join(element.itertext()).split())
 
 
 def pictures(element):

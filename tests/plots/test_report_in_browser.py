@@ -9,27 +9,15 @@ from base64 import b64decode
 import pytest
 
 from tests.plots.test_figures import SMALLER
-from tests.support.browser import Browser, executable
 from tests.support.project import script
+from tests.support.web.browser import READABLE, started
 
 pytestmark = pytest.mark.browser
 
 VIEWS = ("both", "paper", "simulator")
 PHONE = (390, 844)
-READABLE = 4.5  # contrast that WCAG 2 requires of text (level AA)
 SEEN = "element => element.getClientRects().length > 0"
-CONTRAST = """(() => {
-  const light = text => {
-    const [red, green, blue] = text.match(/[\\d.]+/g).map(part => part / 255)
-      .map(part => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4);
-    return .2126 * red + .7152 * green + .0722 * blue + .05;
-  };
-  const ground = light(getComputedStyle(document.body).backgroundColor);
-  return Object.fromEntries(["p", "a", "caption", "td", "th", "summary", ".summary"].map(name => {
-    const ink = light(getComputedStyle(document.querySelector(name)).color);
-    return [name, Math.max(ink, ground) / Math.min(ink, ground)];
-  }));
-})()"""
+TEXTS = ("p", "a", "caption", "td", "th", "summary", ".summary")
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +38,8 @@ def report(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory):
-    if executable() is None:
-        pytest.fail("neither Chromium nor Chrome is on the PATH; on Debian: apt install chromium", pytrace=False)
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
+    with started(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -195,7 +180,7 @@ def test_phone_shows_every_verdict_and_claim_whole(page, width):
 def test_text_is_readable_in_light_and_dark(page, scheme):
     page.emulate(scheme=scheme)
     assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
-    contrasts = page.evaluate(CONTRAST)
+    contrasts = page.contrasts(*TEXTS)
     assert min(contrasts.values()) >= READABLE, contrasts
     lightness = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (lightness == "rgb(255, 255, 255)") == (scheme == "light")

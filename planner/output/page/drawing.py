@@ -65,7 +65,10 @@ class Canvas:
 
 
 def canvas_of(plan: Plan) -> Canvas:
-    """Return the canvas of a plan; of many rows it has those with chains only."""
+    """Return the canvas of a plan.
+
+    Of many rows it has only those with chains.
+    """
     rows = rows_of(plan)
     if len(rows) <= MOST_ROWS:
         return Canvas(plan, rows, 0)
@@ -75,7 +78,7 @@ def canvas_of(plan: Plan) -> Canvas:
 
 
 def drawing_of(plan: Plan) -> Markup:
-    """Return the picture with its buttons and a legend of chains that can be chosen."""
+    """Return the picture with its buttons and its legend."""
     canvas = canvas_of(plan)
     shapes = joined([*_axis(canvas), *_links(canvas), *_bars(canvas), *_chains(canvas)])
     model = plan.inventory.model
@@ -144,7 +147,7 @@ def _links(canvas: Canvas) -> Iterator[Markup]:
 
 
 def _milliseconds(rtt_s: NDArray[np.float64]) -> str:
-    """Return round-trip times of a row as text: one, or the smallest and the largest."""
+    """Return the smallest and largest round-trip times as text."""
     low, high = (f"{1000 * value:.3g}" for value in (rtt_s.min(), rtt_s.max()))
     return f"{low} ms" if low == high else f"{low}-{high} ms"
 
@@ -182,7 +185,7 @@ def _chains(canvas: Canvas) -> Iterator[Markup]:
 
 
 def _path(canvas: Canvas, bundle: Bundle, share: float) -> str:
-    """Return the line of a bundle: along the blocks of a row, then to the next row."""
+    """Return a bundle's line, row after row along the blocks."""
     points = []
     for stretch in bundle.stretches:
         y = canvas.y(stretch.row) + 0.55 * canvas.row_height * share

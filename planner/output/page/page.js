@@ -72,11 +72,15 @@ function testOf(element) {
   return chain ? other => other.dataset.chain === chain : other => other.dataset.rows.split(" ").includes(row);
 }
 
+function isSame(one, other) {
+  return one && other && one.dataset.chain === other.dataset.chain && one.dataset.row === other.dataset.row;
+}
+
 function makeChoosable(picture) {
   let kept = null;
   const target = event => event.target.closest(".chain, .row, .legend button");
   const keep = element => {
-    kept = element && kept?.dataset.chain === element.dataset.chain && kept.dataset.row === element.dataset.row ? null : element;
+    kept = isSame(kept, element) ? null : element;
     for (const button of picture.querySelectorAll(".legend button")) {
       button.ariaPressed = String(kept?.dataset.chain === button.dataset.chain);
     }

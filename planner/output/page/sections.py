@@ -61,7 +61,7 @@ def _table(lines: Sequence[str], caption: str) -> Markup:
 
 
 def _whole_rows(rows: Iterable[Sequence[str]]) -> list[list[str]]:
-    """Return rows of which the last cell went on in the next lines, which have no other cells."""
+    """Return rows together with the lines that continue their last cell."""
     whole: list[list[str]] = []
     for row in rows:
         if whole and len(row) > 1 and not any(row[:-1]):
@@ -112,7 +112,7 @@ def _objects(name: str, rows: Sequence[Mapping[str, Any]]) -> Markup:
 
 
 def _flat(prefix: str, row: Mapping[str, Any]) -> Iterator[Pair]:
-    """Yield the values of an object as text, those of inner objects below its own."""
+    """Yield the values of an object and of its inner objects."""
     for key, value in row.items():
         name = f"{prefix}{key.replace('_', ' ')}"
         if isinstance(value, dict):

@@ -7,7 +7,10 @@ import json
 import os
 import shutil
 import subprocess
+from contextlib import contextmanager
 from itertools import count
+
+import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -22,11 +25,36 @@ FLAGS = (
 )
 DOMAINS = ("Page", "Runtime", "Log", "Network")
 PROBLEMS = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
+READABLE = 4.5  # contrast that WCAG 2 requires of text (level AA)
+CONTRAST = """(names => {
+  const light = text => {
+    const [red, green, blue] = text.match(/[\\d.]+/g).map(part => part / 255)
+      .map(part => part <= .04045 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4);
+    return .2126 * red + .7152 * green + .0722 * blue + .05;
+  };
+  const ground = light(getComputedStyle(document.body).backgroundColor);
+  return Object.fromEntries(names.map(name => {
+    const ink = light(getComputedStyle(document.querySelector(name)).color);
+    return [name, Math.max(ink, ground) / Math.min(ink, ground)];
+  }));
+})(%s)"""
 
 
 def executable():
     """Return the path of Chromium or Chrome, or None."""
     return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@contextmanager
+def started(profile):
+    """Start a browser, and close it at the end."""
+    if executable() is None:
+        pytest.fail("neither Chromium nor Chrome is on the PATH; on Debian: apt install chromium", pytrace=False)
+    browser = Browser(profile)
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 class Browser:
@@ -105,6 +133,10 @@ class Browser:
         answer = self("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def contrasts(self, *selectors):
+        """Return the contrast of the first text of each selector to the page."""
+        return self.evaluate(CONTRAST % json.dumps(selectors))
 
     def press(self, key, code):
         """Press and release a key."""

@@ -1,0 +1,1 @@
+"""HTML pages in tests: in a browser, and as trees of elements."""
