@@ -83,6 +83,7 @@ def test_a_checkpoint_in_4_bits_keeps_embedding_and_head_in_16():
         ("GPTQ-Int4", "gptq"),
         ("FP8", "fp8"),
         ("MXFP4", "mxfp4"),
+        ("INT4", "w4a16"),
         ("fp16", "16 bit"),
         ("bf16", "16 bit"),
         ("16-bit", "16 bit"),
