@@ -33,8 +33,15 @@ SHAPING: dict[str, Config] = {
     "gpt_oss": {"attention_bias": True},
     "llama4_text": {"attention_bias": False, "interleave_moe_layer_step": 1},
 }
-# Other names of families: Kimi K2 is built as DeepSeek V3.
-ALIASES = {"kimi_k2": "deepseek_v3", "gemma3": "gemma3_text", "llama4": "llama4_text"}
+# Other names of families: Kimi K2 is built as DeepSeek V3, and the text parts of some models as models of text.
+ALIASES = {
+    "kimi_k2": "deepseek_v3",
+    "gemma3": "gemma3_text",
+    "llama4": "llama4_text",
+    "qwen3_vl_text": "qwen3",
+    "qwen3_vl_moe_text": "qwen3_moe",
+    "glm4v_moe_text": "glm4_moe",
+}
 
 
 class ExpertKeys(NamedTuple):
@@ -84,4 +91,7 @@ TEXT_PARTS = {
     "mistral3": "mistral",
     "llama4": "llama4_text",
     "llava": "llama",
+    "qwen3_vl": "qwen3",
+    "qwen3_vl_moe": "qwen3_moe",
+    "glm4v_moe": "glm4_moe",
 }

@@ -122,6 +122,7 @@ OTHER_NAMES = {
     **dict.fromkeys(("awqint4", "awq4bit"), "awq"),
     **dict.fromkeys(("gptqint4", "gptq4bit"), "gptq"),
     "mxfp4moe": "mxfp4",
+    "int4": "w4a16",
 }
 # Groups of another size or bits than usual, such as gptq_8bit_g32; the group shares 32 bits.
 GROUPED = re.compile(r"(awq|gptq|mlx)_([2-8])bit_g(\d{1,5})")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from planner.choice.search import plan
 from planner.inventory.model_lines import derivation
 from planner.inventory.models import MODEL_KEYS, ModelChoice, model_of
 from planner.inventory.reading import inventory_of
 from planner.inventory.shapes import SHAPE_KEYS
-from system import InputError
+from system import InfeasibleError, InputError
 from system.documents.entries import Entry
 from system.models.precisions import CACHES, WEIGHTS, weight_precision
 from system.models.presets import all_presets, preset
@@ -113,6 +114,13 @@ def test_a_mixture_by_preset_or_shape_does_not_fit_on_small_cards():
     assert by_preset.model.decode_read_gb == pytest.approx(by_shape.model.decode_read_gb)
     assert 94 * by_preset.model.block_memory_gb > 2.5 * by_preset.servers.memory_gb.sum()
     assert 94 * by_preset.model.decode_read_gb < 12
+
+
+@pytest.mark.parametrize("model", [{"preset": "qwen3_235b_a22b"}, {"shape": QWEN3}])
+def test_the_plan_of_a_mixture_says_how_much_memory_is_missing(model):
+    servers = [{"name": "one", "gpu": "rtx_3080", "rtt_ms": 0.3}, {"name": "two", "gpu": "rtx_2080_ti", "rtt_ms": 0.3}]
+    with pytest.raises(InfeasibleError, match=r"_nf4 does not fit: .*13 of its 94 blocks, .*109 GB are missing"):
+        plan(inventory(model | {"weights": "nf4"}, servers=servers, cache_tokens=8192))
 
 
 def test_latent_attention_can_be_described():

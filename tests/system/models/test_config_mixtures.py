@@ -194,6 +194,12 @@ def test_a_config_gives_the_decoder_of_the_preset(tmp_path, name):
     assert (decoder.experts, decoder.latent, decoder.family) == (expected.experts, expected.latent, expected.family)
 
 
+@pytest.mark.parametrize(("kind", "part"), [("qwen3_vl_moe", "qwen3_vl_moe_text"), ("qwen3_vl_moe", "qwen3_moe")])
+def test_the_text_part_of_a_model_of_images_is_read(tmp_path, kind, part):
+    content = {"model_type": kind, "text_config": QWEN3_MOE | {"model_type": part}, "vision_config": {"depth": 27}}
+    assert read(tmp_path, content).parameters == preset("qwen3_235b_a22b").parameters
+
+
 def test_shared_experts_of_qwen2_have_a_width_of_their_own(tmp_path):
     """Compare with Qwen1.5-MoE-A2.7B: 14.3 B parameters, 2.7 B active."""
     decoder = read(

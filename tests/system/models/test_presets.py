@@ -45,6 +45,7 @@ MIXTURES = {
     "mixtral_8x22b": (141, 39, True, "announcement of Mixtral 8x22B"),
     "qwen3_30b_a3b": (30.5, 3.3, True, "model card: 30.5 B, 3.3 B activated"),
     "qwen3_235b_a22b": (235, 22, True, "model card: 235 B, 22 B activated"),
+    "qwen3_coder_480b_a35b": (480, 35, True, "model card: 480 B, 35 B activated"),
     "deepseek_v3": (671, 37, False, "DeepSeek-V3 Technical Report (arXiv 2412.19437)"),
     "deepseek_r1": (671, 37, False, "model card"),
     "kimi_k2": (1030, 32, False, "model card: 1 T and 32 B; 1.03 T with all tensors on Hugging Face"),
