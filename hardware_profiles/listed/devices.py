@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hardware_profiles.profile import GpuProfile
 from system import ServedModel, Servers
 from system.checks import floor_with_slack
+from system.words import listed
 
 Shares = Callable[[GpuProfile, ServedModel], tuple[float, float]]  # of peak arithmetic and of peak bandwidth
 Times = tuple[float, float, float]  # coefficients of (1, input tokens, output tokens - 1), in s
@@ -51,6 +52,20 @@ def device_blocks(devices: Sequence[Device], blocks: int, model: ServedModel, jo
         hosted += held
     hosted[-1] += blocks - sum(hosted)
     return tuple(hosted)
+
+
+def device_words(devices: Sequence[Device], blocks: int, model: ServedModel, jobs: int = 1) -> str:
+    """Return how many blocks lie on which devices, in words."""
+    held = device_blocks(devices, blocks, model, jobs)
+    names = [device.name for device in devices]
+    totals = {name: sum(n for n, other in zip(held, names, strict=True) if other == name) for name in names}
+    return listed([f"{count} on {with_counts([name] * names.count(name))}" for name, count in totals.items()])
+
+
+def with_counts(names: Sequence[str]) -> str:
+    """Return names in words, such as "rtx_3090 + 2 x rtx_3060"."""
+    counts = {name: names.count(name) for name in dict.fromkeys(names)}
+    return " + ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items())
 
 
 def mean_block_s(devices: Sequence[Device], blocks: int, model: ServedModel, jobs: int = 1) -> Times:
