@@ -164,7 +164,8 @@ def _notes(entry: Entry, devices: Sequence[Device], full: int, model: ServedMode
         return
     yield (
         f"{entry.label}: its devices fill in order of bandwidth, {full} blocks at most: "
-        f"{device_words(devices, full, model)}; no time is counted between devices of one machine"
+        f"{device_words(devices, full, model)}; no time is counted between them, and "
+        "their memory is counted as one, though up to a block of it may stay empty on each"
     )
     if len({device.block_s for device in devices}) > 1:
         yield _mean_note(entry, devices, full, model)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware_profiles.listed.devices import Device
+from hardware_profiles.listed.devices import Device, device_blocks
 from planner.inventory.engines import ANY, Engine
 from planner.inventory.goals import Goal
 from planner.inventory.services import NamedService
@@ -41,6 +41,15 @@ class Inventory:
     def system(self, rate_per_s: float) -> System:
         """Return all servers of the inventory at an arrival rate."""
         return System(self.model, self.servers, rate_per_s, self.workload.mean_job, forwarding=self.forwarding)
+
+    def blocks_by_device(self, j: int, blocks: int, jobs: float = 1) -> list[tuple[str, int]]:
+        """Return the devices of server j with how many of its blocks lie there.
+
+        Each block has the caches of some jobs beside it, on average. A server with one GPU has no devices.
+        """
+        devices = self.devices[j] if self.devices else ()
+        held = device_blocks(devices, blocks, self.model, jobs)
+        return [(device.name, count) for device, count in zip(devices, held, strict=True)]
 
     def only(self, members: NDArray[np.int64]) -> "Inventory":
         """Return the inventory with only some of its servers, given by index."""
