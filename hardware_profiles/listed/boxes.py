@@ -10,10 +10,11 @@ from hardware_profiles.listed.devices import (
     Device,
     Shares,
     Times,
-    device_blocks,
+    device_words,
     jobs_beside,
     mean_block_s,
     most_blocks,
+    with_counts,
 )
 from hardware_profiles.listed.gpus import GPU_KEYS, Profiles, free_memory_gb, gpu_notes, gpu_of
 from hardware_profiles.listed.memory import FREE_KEYS
@@ -129,7 +130,7 @@ def _sum_of(gpus: Sequence[GpuProfile], *, measured: bool) -> GpuProfile:
     Measured curves are kept where they hold for each of its devices.
     """
     return GpuProfile(
-        _label([gpu.name for gpu in gpus]),
+        with_counts([gpu.name for gpu in gpus]),
         "GPUs of one machine",
         "; ".join(dict.fromkeys(gpu.source for gpu in gpus)),
         memory_gb=_total(gpus, "memory_gb"),
@@ -150,12 +151,6 @@ def _total(gpus: Sequence[GpuProfile], field: str) -> float:
     return math.nan if math.isnan(total) else total
 
 
-def _label(names: Sequence[str]) -> str:
-    """Return names in words, such as "rtx_3090 + 2 x rtx_3060"."""
-    counts = {name: names.count(name) for name in dict.fromkeys(names)}
-    return " + ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items())
-
-
 def _hosting_notes(entry: Entry, gpus: Sequence[GpuProfile], model: ServedModel) -> Iterator[str]:
     """Yield a line if profiles state what they host."""
     names = dict.fromkeys(gpu.name for gpu in gpus if model.name in gpu.hosting)
@@ -167,13 +162,10 @@ def _notes(entry: Entry, devices: Sequence[Device], full: int, model: ServedMode
     """Yield how the blocks of a machine lie on its devices, for people."""
     if len(devices) == 1:
         return
-    held = device_blocks(devices, full, model)
-    names = [device.name for device in devices]
-    blocks = {name: sum(n for n, other in zip(held, names, strict=True) if other == name) for name in names}
-    where = listed([f"{count} on {_label([name] * names.count(name))}" for name, count in blocks.items()])
     yield (
-        f"{entry.label}: its devices fill in order of bandwidth, {full} blocks at most: {where}; no time is counted "
-        "between devices of one machine"
+        f"{entry.label}: its devices fill in order of bandwidth, {full} blocks at most: "
+        f"{device_words(devices, full, model)}; no time is counted between them, and "
+        "their memory is counted as one, though up to a block of it may stay empty on each"
     )
     if len({device.block_s for device in devices}) > 1:
         yield _mean_note(entry, devices, full, model)

@@ -5,6 +5,7 @@ import textwrap
 import numpy as np
 
 from exports.chains import hop_words
+from planner.output.devices import device_lines
 from planner.output.summary import at_once
 from planner.results import Plan, Prediction, Study
 from planner.words import aligned, digits, percent, some_names
@@ -78,7 +79,8 @@ def server_lines(plan: Plan, longest: int) -> list[str]:
         ]
         for members in kinds[:longest]
     ]
-    lines = aligned(["server", "GPU", "layers", "requests that fit", "in use"], rows)
+    header = ["server", "GPU", "layers", "requests that fit", "in use"]
+    lines = [*aligned(header, rows), *device_lines(plan)]
     hidden = sum(members.size for members in kinds[longest:])
     return lines + ([f"{counted(hidden, 'more server')} with other layers; plan.json lists all"] if hidden else [])
 
