@@ -6,34 +6,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from hardware_profiles.listed.devices import (
     Device,
     Shares,
     Times,
-    device_blocks,
+    device_words,
     jobs_beside,
     mean_block_s,
     most_blocks,
+    with_counts,
 )
 from hardware_profiles.listed.gpus import GPU_KEYS, Profiles, free_memory_gb, gpu_notes, gpu_of
 from hardware_profiles.listed.memory import FREE_KEYS
-from hardware_profiles.listed.ram import RAM_KEYS, ram_of
+from hardware_profiles.listed.ram import RAM_KEYS, ram_of, require_beside_gpu
+from hardware_profiles.listed.tensor_parallel import KEY, in_parallel, parallel_device
 from hardware_profiles.profile import GpuProfile
 from system import ServedModel
-from system.checks import require, require_at_most, require_boolean
+from system.checks import require, require_at_most
 from system.documents.entries import Entry
 from system.limits import DEVICES
 from system.words import listed
 
-BOX_KEYS = ("gpus", "tensor_parallel", *RAM_KEYS)
+BOX_KEYS = ("gpus", KEY, *RAM_KEYS)
 ITEM_KEYS = ("gpu", "count", *GPU_KEYS, *FREE_KEYS)
 # "4 x rtx_3090" or "4x3090", but not "7900 xtx"
 SEVERAL = re.compile(r"(?P<count>\d+)\s*[x×*](?:\s+|(?=[a-z]*[ _]?\d))(?P<gpu>.+)", re.IGNORECASE)
-# Share of a linear speed-up by the number of GPUs that share each block.
-TENSOR_PARALLEL = {1: 1.0, 2: 0.907, 4: 0.865, 8: 0.796}
-TENSOR_SOURCE = "Megatron-LM 1.0 on the NVSwitch of a DGX-2H (nv-adlr.github.io/MegatronLMV1, Table 1)"
 
 
 @dataclass(frozen=True)
@@ -51,25 +48,39 @@ class Hardware:
 def hardware_of(entry: Entry, profiles: Profiles, model: ServedModel, shares: Shares) -> Hardware:
     """Return the hardware of a server's entry; raise `InputError` for its first mistake."""
     items = _items_of(entry) if "gpus" in entry else [entry]
+    require_beside_gpu(items[0], entry)
     gpus = [gpu_of(item, profiles) for item in items]
-    free_gb = [free_memory_gb(item, gpu, model) for item, gpu in zip(items, gpus, strict=True)]
-    notes = [note for item in items for note in gpu_notes(item, profiles, model)]
-    found = [
-        Device(gpu.name, size_gb, "gpu", gpu.block_coefficients_s(model, shares(gpu, model)))
-        for gpu, size_gb in zip(gpus, free_gb, strict=True)
-    ]
-    order = sorted(range(len(gpus)), key=lambda n: -gpus[n].bandwidth_gb_per_s)
-    devices = _tensor_parallel(entry, gpus, found) if _in_parallel(entry) else [found[n] for n in order]
-    ram = ram_of(entry, devices[0], model, shares)
+    devices = [_gpu_device(item, gpu, model, shares) for item, gpu in zip(items, gpus, strict=True)]
+    notes = tuple(note for item in items for note in gpu_notes(item, profiles, model))
+    fastest_first = sorted(range(len(gpus)), key=lambda n: -gpus[n].bandwidth_gb_per_s)
+    gpus, devices = [gpus[n] for n in fastest_first], [devices[n] for n in fastest_first]
+    if in_parallel(entry):
+        together, note = parallel_device(entry, gpus, devices)
+        devices, notes = [together], (*notes, note)
+    ram = ram_of(entry, gpus, devices[0], model, shares)
     if len(gpus) == 1 and ram is None:
-        return Hardware(gpus[0], free_gb[0], found[0].block_s, tuple(notes))
-    devices += [] if ram is None else [ram.device]
+        return Hardware(gpus[0], devices[0].memory_gb, devices[0].block_s, notes)
+    if ram is not None:
+        devices, notes = [*devices, ram.device], (*notes, ram.note)
+    return _box_of(entry, gpus, devices, model, notes)
+
+
+def _gpu_device(item: Entry, gpu: GpuProfile, model: ServedModel, shares: Shares) -> Device:
+    """Return a GPU as a device of a machine."""
+    block_s = gpu.block_coefficients_s(model, shares(gpu, model))
+    return Device(gpu.name, free_memory_gb(item, gpu, model), "gpu", block_s)
+
+
+def _box_of(
+    entry: Entry, gpus: Sequence[GpuProfile], devices: Sequence[Device], model: ServedModel, notes: tuple[str, ...]
+) -> Hardware:
+    """Return a machine whose blocks are spread over its devices."""
     full = max(1, min(sum(most_blocks(devices, model)), model.block_count))
     return Hardware(
-        _sum_of(gpus, [gpus[n].name for n in order], measured=len(devices) == len(gpus)),
+        _sum_of(gpus, measured=len(devices) == len(gpus)),
         sum(device.memory_gb for device in devices),
         mean_block_s(devices, full, model),
-        (*notes, *_notes(entry, devices, full, model), *(() if ram is None else (ram.note,))),
+        (*notes, *_hosting_notes(entry, gpus, model), *_notes(entry, devices, full, model)),
         tuple(devices),
         full,
     )
@@ -113,43 +124,13 @@ def _counted(value: Any) -> list[tuple[Any, Any]]:
     return [] if value is None else [(1, value)]
 
 
-def _in_parallel(entry: Entry) -> bool:
-    """Return whether the GPUs of a machine share each block."""
-    value = entry.content.get("tensor_parallel", False)
-    require_boolean(**{entry.where("tensor_parallel"): value})
-    require(not value or "gpus" in entry, entry.where("tensor_parallel"), value, "needs gpus, such as [4 x rtx_3090]")
-    return bool(value)
-
-
-def _tensor_parallel(entry: Entry, gpus: Sequence[GpuProfile], devices: Sequence[Device]) -> list[Device]:
-    """Return GPUs that share each block as one device."""
-    count, first = len(gpus), devices[0]
-    field = entry.where("tensor_parallel")
-    same = all(gpu == gpus[0] for gpu in gpus) and len({device.memory_gb for device in devices}) == 1
-    require(
-        same, field, "true", "needs GPUs that are equal; list unequal ones without it, and layers are split instead"
-    )
-    most = max(TENSOR_PARALLEL)
-    remedy = f"needs 2 to {most} GPUs: no scaling beyond is known here; make machines of {most}"
-    require(2 <= count <= most, field, f"true for {count} GPUs", remedy)
-    once_s, input_s, output_s = first.block_s
-    speed_up = count * tensor_efficiency(count)
-    times_s = (once_s, input_s / speed_up, output_s / speed_up)
-    return [Device(f"{count} x {first.name}", count * first.memory_gb, "gpu", times_s)]
-
-
-def tensor_efficiency(count: int) -> float:
-    """Return the share of a linear speed-up that some GPUs reach."""
-    return float(np.interp(count, list(TENSOR_PARALLEL), list(TENSOR_PARALLEL.values())))
-
-
-def _sum_of(gpus: Sequence[GpuProfile], names: Sequence[str], *, measured: bool) -> GpuProfile:
+def _sum_of(gpus: Sequence[GpuProfile], *, measured: bool) -> GpuProfile:
     """Return the GPUs of a machine as one profile.
 
     Measured curves are kept where they hold for each of its devices.
     """
     return GpuProfile(
-        _label(names),
+        with_counts([gpu.name for gpu in gpus]),
         "GPUs of one machine",
         "; ".join(dict.fromkeys(gpu.source for gpu in gpus)),
         memory_gb=_total(gpus, "memory_gb"),
@@ -170,29 +151,21 @@ def _total(gpus: Sequence[GpuProfile], field: str) -> float:
     return math.nan if math.isnan(total) else total
 
 
-def _label(names: Sequence[str]) -> str:
-    """Return names in words, such as "rtx_3090 + 2 x rtx_3060"."""
-    counts = {name: names.count(name) for name in dict.fromkeys(names)}
-    return " + ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items())
+def _hosting_notes(entry: Entry, gpus: Sequence[GpuProfile], model: ServedModel) -> Iterator[str]:
+    """Yield a line if profiles state what they host."""
+    names = dict.fromkeys(gpu.name for gpu in gpus if model.name in gpu.hosting)
+    if names:
+        yield f"{entry.label}: what {listed(list(names))} states of hosting holds for one GPU alone, and is not used"
 
 
 def _notes(entry: Entry, devices: Sequence[Device], full: int, model: ServedModel) -> Iterator[str]:
     """Yield how the blocks of a machine lie on its devices, for people."""
-    if _in_parallel(entry):
-        count = int(devices[0].name.split()[0])
-        yield (
-            f"{entry.label}: {devices[0].name} share each block; its time is that of one GPU / {count} / "
-            f"{tensor_efficiency(count):.3g}, as measured with {TENSOR_SOURCE}; over PCIe it is longer"
-        )
     if len(devices) == 1:
         return
-    held = device_blocks(devices, full, model)
-    names = [device.name for device in devices]
-    blocks = {name: sum(n for n, other in zip(held, names, strict=True) if other == name) for name in names}
-    where = listed([f"{count} on {_label([name] * names.count(name))}" for name, count in blocks.items()])
     yield (
-        f"{entry.label}: its devices fill in order of bandwidth, {full} blocks at most: {where}; no time is counted "
-        "between devices of one machine"
+        f"{entry.label}: its devices fill in order of bandwidth, {full} blocks at most: "
+        f"{device_words(devices, full, model)}; no time is counted between them, and "
+        "their memory is counted as one, though up to a block of it may stay empty on each"
     )
     if len({device.block_s for device in devices}) > 1:
         yield _mean_note(entry, devices, full, model)

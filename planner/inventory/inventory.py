@@ -42,13 +42,14 @@ class Inventory:
         """Return all servers of the inventory at an arrival rate."""
         return System(self.model, self.servers, rate_per_s, self.workload.mean_job, forwarding=self.forwarding)
 
-    def held(self, j: int, jobs: int, blocks: int) -> tuple[int, ...]:
-        """Return how many of some blocks lie on each device of server j.
+    def blocks_by_device(self, j: int, blocks: int, jobs: float = 1) -> list[tuple[str, int]]:
+        """Return the devices of server j with how many of its blocks lie there.
 
-        Each block lies beside the caches of some jobs.
+        Each block has the caches of some jobs beside it, on average. A server with one GPU has no devices.
         """
         devices = self.devices[j] if self.devices else ()
-        return device_blocks(devices, blocks, self.model, jobs) if devices else (blocks,)
+        held = device_blocks(devices, blocks, self.model, jobs)
+        return [(device.name, count) for device, count in zip(devices, held, strict=True)]
 
     def only(self, members: NDArray[np.int64]) -> "Inventory":
         """Return the inventory with only some of its servers, given by index."""
