@@ -65,10 +65,11 @@ def _changed_links(servers: Servers, share: float) -> Iterator[tuple[str, Server
     trips_s = servers.orchestrator_rtt_s[:, None] * ROUND_TRIPS
     if trips_s.any():
         yield "round-trip times", _farther(servers, -share, trips_s), _farther(servers, share, trips_s)
-    overhead_s = np.zeros(3) if servers.overhead_s is None else servers.overhead_s
-    if overhead_s.any():
+    if servers.overhead_s is None:  # nobody says what else a visit costs
+        return
+    if servers.overhead_s.any():
         yield "overheads of messages", _costlier(servers, -share), _costlier(servers, share)
-    bytes_s = servers.communication_s - trips_s - overhead_s
+    bytes_s = servers.communication_s - trips_s - servers.overhead_s
     if servers.activation_s is not None or (bytes_s > ROUNDING_S).any():
         yield "bandwidth of links", _wider(servers, -share, bytes_s), _wider(servers, share, bytes_s)
 
