@@ -14,7 +14,7 @@ from planner.choice.ends import Reservation
 from planner.choice.improvement import improved
 from planner.choice.prediction import is_exact, loaded, predict
 from planner.choice.quantity import Quantity, quantity_of
-from planner.choice.sustained import MANY, sustained
+from planner.choice.sustained import MANY, best_sustained
 from planner.inventory.goals import Cheapest, Goal, LargestRate
 from planner.inventory.inventory import Inventory
 from planner.results import Certificate, Plan, Prediction, Restriction
@@ -36,7 +36,7 @@ def plan(inventory: Inventory, seed: int = 0) -> Plan:
 
 
 def _with_ends(inventory: Inventory, quantity: Quantity, planned: Callable[[Inventory], Plan]) -> Plan:
-    """Return a plan whose servers have memory for embedding and head beside blocks and caches."""
+    """Return a plan whose servers also have memory for embedding and head."""
     reservation = _reservation(inventory, quantity)
     while True:
         try:
@@ -50,7 +50,10 @@ def _with_ends(inventory: Inventory, quantity: Quantity, planned: Callable[[Inve
 
 
 def _reservation(inventory: Inventory, quantity: Quantity) -> Reservation:
-    """Return the memory for embedding and head that the best c needs, which is known before a long search."""
+    """Return the memory for embedding and head that the best c needs.
+
+    It is known before a long search.
+    """
     reservation = Reservation.of(inventory)
     if inventory.model.head_gb == inventory.model.embedding_gb == 0:
         return reservation
@@ -139,7 +142,7 @@ def _predicted(
     inventory: Inventory, members: NDArray[np.int64], proposed: Choice, quantity: Quantity, seed: int
 ) -> Plan:
     quantiles = quantiles_of(inventory.goal)
-    kept = sustained(inventory, proposed, quantity, quantiles, seed)
+    kept = best_sustained(inventory, proposed, quantity, quantiles, seed)
     choice = kept.choice
     chains = loaded(choice.composition, quantity.rate_per_s or choice.value)
     prediction = predict(chains, inventory.workload, quantiles, inventory.service.model, seed)

@@ -53,8 +53,8 @@ def better_alternatives(plan: Plan, alternatives: tuple[Alternative, ...]) -> It
         compared = other.comparison
         if compared is None or not compared.is_better:
             continue
-        if np.isinf(compared.plan_s):
-            yield f"{other.name} serves requests as fast as they come, with {time} of {compared.alternative_s:.4g} s"
+        if compared.plan_s is None:
+            yield f"the plan does not serve requests as fast as they come, but {other.name} does; {time} is {compared.alternative_s:.4g} s"
         elif compared.plan_s - compared.alternative_s > plan.accuracy * compared.plan_s:
             simulated = " for the same simulated requests" if compared.half_width_s > 0 else ""
             yield (
@@ -146,7 +146,7 @@ def _of_interference(plan: Plan) -> Iterator[str]:
 
 
 def _of_computation(plan: Plan, computation: Computation) -> Iterator[str]:
-    """Yield a warning if the times of equation (2) are too short, or the rate is too high."""
+    """Yield a warning if the servers compute too little for the rate."""
     load, rate_per_s = plan.load_of_computation, plan.prediction.rate_per_s
     share = (
         f"{rate_per_s:.3g} requests/s is {load:.0%} of the about {computation.saturation_rate_per_s:.3g} requests/s "

@@ -81,7 +81,7 @@ def splits(system, members):
 
 
 def best_splits(system, members):
-    """Return the splits of a chain that no other one beats in both time and capacity."""
+    """Return the splits that no other one beats in both time and capacity."""
     options = [
         (float(sum(system.communication_s[members] + system.block_s[members] * split)), capacity, split)
         for split, capacity in splits(system, members)
@@ -106,7 +106,7 @@ def composition_of(system, chains):
 
 
 def best_of_all(inventory):
-    """Return the best value of any division of the servers, any splits and capacities, by trying all of them."""
+    """Return the best value of all divisions, splits and capacities."""
     quantity, system = quantity_of(inventory), inventory.system(1.0)
     values, options = [], {}
     for parts in divisions(list(range(len(inventory.servers)))):
@@ -134,9 +134,9 @@ def best_of_all(inventory):
 def test_a_search_finds_the_best_division_of_a_few_servers(inventory):
     restricted = replace(inventory, engine=LLAMACPP)
     quantity = quantity_of(restricted)
-    found, best = improved(restricted, quantity).value, best_of_all(inventory)
-    assert quantity.sign * (found / best - 1) <= WORST_GAP
-    assert quantity.sign * (found / best - 1) >= -1e-3  # nothing beats the best of all
+    value, best = improved(restricted, quantity).value, best_of_all(inventory)
+    assert quantity.sign * (value / best - 1) <= WORST_GAP
+    assert quantity.sign * (value / best - 1) >= -1e-3  # nothing beats the best of all
 
 
 def test_every_chain_of_a_restricted_plan_can_be_started():
