@@ -54,7 +54,10 @@ def better_alternatives(plan: Plan, alternatives: tuple[Alternative, ...]) -> It
         if compared is None or not compared.is_better:
             continue
         if compared.plan_s is None:
-            yield f"the plan does not serve requests as fast as they come, but {other.name} does; {time} is {compared.alternative_s:.4g} s"
+            yield (
+                f"the plan does not serve requests as fast as they come, but {other.name} does; {time} is "
+                f"{compared.alternative_s:.4g} s"
+            )
         elif compared.plan_s - compared.alternative_s > plan.accuracy * compared.plan_s:
             simulated = " for the same simulated requests" if compared.half_width_s > 0 else ""
             yield (
