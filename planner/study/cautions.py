@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from evaluators.queueing.steady_state import steady_state
 from hardware_profiles.profile import read_profile
 from planner.choice.cheapest import choices, is_exhaustive
+from planner.choice.ends import ends_gb, spare_memory_gb
 from planner.choice.prediction import theory_applies
 from planner.inventory.goals import Cheapest
 from planner.results import MUCH, Alternative, Computation, Plan
 from planner.study.sensitivity import links_per_chain_s
 from planner.words import some_names
 from system import InputError, RandomStreams
+from system.checks import SLACK
 from system.words import counted, listed
 from workloads.synthetic import CalibratedWorkload, is_poisson_exponential
 from workloads.traces import Replay
@@ -37,6 +39,7 @@ def warnings(plan: Plan, seed: int = 0) -> tuple[str, ...]:
         _of_requests(plan, seed),
         _of_interference(plan),
         _of_arithmetic(plan),
+        _of_ends(plan),
         _of_links(plan),
         _of_profiles(plan),
     )
@@ -202,6 +205,21 @@ def _of_arithmetic(plan: Plan) -> Iterator[str]:
             f"{share[worst]:.0%} of that of {plan.composition.system.servers.name(worst)}: the service model assumes "
             "that concurrent requests do not slow each other, so expect longer times and a lower largest rate than "
             "predicted"
+        )
+
+
+def _of_ends(plan: Plan) -> Iterator[str]:
+    """Yield a warning if a layout that runs already has no memory for embedding and head.
+
+    A new plan keeps that memory.
+    """
+    lacking_gb = ends_gb(plan.composition, plan.inventory) - spare_memory_gb(plan.composition)
+    lacking = np.flatnonzero(lacking_gb > SLACK)
+    if not plan.candidates and lacking.size:
+        names = some_names(plan.inventory, plan.members[lacking].tolist())
+        yield (
+            f"embedding and output head do not fit beside the blocks and full caches of {names}: up to "
+            f"{lacking_gb.max():.3g} GB are missing, so these chains serve fewer requests at once"
         )
 
 

@@ -13,13 +13,14 @@ from planner.choice.ends import ends_gb
 from planner.choice.improvement import improved
 from planner.choice.own_chains import OwnChains
 from planner.choice.quantity import quantity_of, value_or_none
-from planner.choice.search import plan
+from planner.choice.search import plan, plan_of_layout
 from planner.inventory.engines import ENGINES
 from planner.inventory.goals import LargestRate, Minimise
 from planner.inventory.reading import inventory_of
 from planner.output.card import plan_card
 from planner.output.start_commands import exports
 from planner.results import Restriction
+from planner.study.cautions import warnings
 from planner.study.study_plan import study
 from system import Composition, InfeasibleError, Placement
 from tests.support.planner_inventories import small_inventory, uneven_inventory
@@ -225,3 +226,12 @@ def test_ends_of_chains_have_memory_where_they_lie(engine):
 def test_petals_keeps_both_ends_at_its_clients():
     inventory = with_ends(inventory_of(THREE_BOXES | {"engine": "petals"}, ROOT), 1.5, 2.0)
     assert not ends_gb(planned("any").composition, inventory).any()
+
+
+def test_a_layout_without_memory_for_its_head_is_a_warning():
+    inventory = inventory_of(ONE_A100, ROOT)
+    layout = plan(inventory).composition
+    running = plan_of_layout(with_ends(inventory, 0.0, 1.0), layout)
+    assert any("output head do not fit beside the blocks" in sentence for sentence in warnings(running))
+    running = plan_of_layout(with_ends(inventory, 0.0, 0.01), layout)
+    assert not any("output head" in sentence for sentence in warnings(running))
