@@ -137,7 +137,7 @@ class Plan:
 
     @property
     def load_of_computation(self) -> float:
-        """Return the rate over that of full queues; 0 where nothing is known of it."""
+        """Return the rate over that of full queues; 0 if that is unknown."""
         return 0.0 if self.computation is None else self.prediction.rate_per_s / self.computation.saturation_rate_per_s
 
     @property
@@ -161,14 +161,15 @@ class Plan:
 class Comparison:
     """The goal's response time of a plan and of an alternative, under the same evaluator."""
 
-    plan_s: float  # infinite if only the alternative serves requests as fast as they come
+    plan_s: float | None  # None if only the alternative serves requests as fast as they come
     alternative_s: float
     half_width_s: float  # of the 99 % interval of their difference, on the same requests; 0 where both are exact
 
     @property
     def is_better(self) -> bool:
-        """Return whether the alternative is better by more than chance, and by more than 1 %."""
-        return self.plan_s - self.alternative_s > max(self.half_width_s, WORTH * self.alternative_s)
+        """Return whether the alternative is better by more than chance and 1 %."""
+        gain_s = float("inf") if self.plan_s is None else self.plan_s - self.alternative_s
+        return gain_s > max(self.half_width_s, WORTH * self.alternative_s)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class CappedRate(RateUnderSlo):
         return min(super().limit(composition), self.computed_per_s(composition))
 
     def value(self, composition: Composition, to_beat: float | None = None) -> float | None:
-        """Return the rate (1/s), or None if it does not beat `to_beat`; raise as for equation (2)."""
+        """Return the rate (1/s), or None if it does not beat `to_beat`."""
         computed_per_s = self.computed_per_s(composition)
         if to_beat is not None and computed_per_s <= to_beat:
             return None

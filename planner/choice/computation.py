@@ -45,7 +45,7 @@ SERVICES: dict[str, ServiceModel] = {
     "token_budget": TokenBudget(batch_curve="measured"),
 }
 STACKS = np.unique(np.rint(2 ** np.arange(0, 10.1, 0.25)).astype(int)).tolist()  # sizes in a roofline's batch curve
-JOBS = 4_000  # of a simulation, or fewer or more:
+JOBS = 3_000  # of a simulation, or fewer or more:
 VISITS = 2_500_000  # of servers by steps, at most
 REFILLS = 3  # jobs for each slot, at least
 LEAST_JOBS = 1_000
@@ -70,9 +70,9 @@ class SharedComputation:
         return leaving_rate_per_s(run.times, WARM_UP)
 
     def times(self, layout: Layout, size: Composition) -> JobTimes:
-        """Return the times of a layout at its own rate, with the jobs that suit a composition.
+        """Return the times of a layout at its own rate.
 
-        Raises `UnstableError` if jobs leave more slowly than they come.
+        The number of jobs suits the composition `size`. Raises `UnstableError` if jobs leave too slowly.
         """
         jobs = self._workload(size).jobs(layout.system.arrival_rate_per_s, RandomStreams(self.seed))
         return simulate_layout(with_curves(layout), jobs, self.service, stop_unstable=True).times.after_warm_up()
@@ -85,9 +85,10 @@ class SharedComputation:
     def rate_in_time_per_s(
         self, composition: Composition, quantile: float, slo_s: float, to_beat_per_s: float, most_per_s: float
     ) -> float | None:
-        """Return the largest rate between two rates at which a quantile keeps to the SLO.
+        """Return the largest rate at which a quantile keeps to the SLO.
 
-        A small part of the SLO is kept spare for chance. Return None if the rate to beat is too high already.
+        It lies between two rates. A small part of the SLO is kept spare for chance. Return None if the rate to beat is
+        too high already.
         """
         low, high = to_beat_per_s, most_per_s
         if low > 0 and not self._keeps(composition, quantile, slo_s, low):
@@ -163,13 +164,13 @@ def roofline_curve(system: System, arithmetic: float) -> dict[int, float]:
 
 
 def _read_gb(model: ServedModel, jobs: int) -> float:
-    """Return the bytes of a block that a stack reads: more experts of a mixture, the larger it is."""
+    """Return the memory of a block that a stack of steps reads."""
     active_gb = getattr(model, "active_gb", None)
     return model.decode_read_gb if active_gb is None else float(active_gb(jobs))
 
 
 def work_rate_per_s(composition: Composition) -> float:
-    """Return about the rate of full chains if servers share their computation, without a simulation.
+    """Estimate the rate of full chains whose servers share their computation.
 
     The jobs of a chain are spread over its servers by the times that these take for a job alone, and a server stacks
     the one-token steps of its share. A chain is slowed down to what its busiest server can do.
@@ -192,9 +193,9 @@ def work_rate_per_s(composition: Composition) -> float:
 
 
 def paired_difference_s(ours: JobTimes, other: JobTimes, quantile: float | None) -> tuple[float, float]:
-    """Return how much longer our response time is, and the half-width of its 99 % interval.
+    """Return how much longer our response time is, with its half-width.
 
-    Both are times of the same jobs; the interval comes from batches of consecutive jobs.
+    The interval has 99 %. Both are times of the same jobs; the interval comes from batches of consecutive jobs.
     """
     pairs = zip(np.array_split(ours.response_s, BATCHES), np.array_split(other.response_s, BATCHES), strict=True)
     differences = [_value_s(a, quantile) - _value_s(b, quantile) for a, b in pairs]

@@ -45,7 +45,7 @@ class Reservation:
         Raises `InfeasibleError` if a server is left with none.
         """
         if not self.reserved_gb.any():
-            return replace(self.inventory, derivation=(*self.inventory.derivation, *_places(self.inventory)))
+            return replace(self.inventory, derivation=(*self.inventory.derivation, *_location_lines(self.inventory)))
         servers = self.inventory.servers
         memory_gb = np.maximum(servers.memory_gb - self.reserved_gb, SLACK)
         parts = np.stack([self.inventory.groups, self.reserved_gb])
@@ -53,11 +53,11 @@ class Reservation:
             self.inventory,
             servers=replace(servers, memory_gb=memory_gb),
             groups=np.unique(parts, axis=1, return_inverse=True)[1].ravel(),
-            derivation=(*self.inventory.derivation, *_places(self.inventory), self._line()),
+            derivation=(*self.inventory.derivation, *_location_lines(self.inventory), self._line()),
         )
 
     def after(self, composition: Composition, members: NDArray[np.int64]) -> "Reservation | None":
-        """Return a larger reservation if an end of a chain lacks memory; None if all have it."""
+        """Return a larger reservation if an end of a chain lacks memory."""
         need_gb = np.zeros_like(self.reserved_gb)
         need_gb[members] = ends_gb(composition, self.inventory)
         spare_gb = np.full_like(need_gb, np.inf)
@@ -85,13 +85,13 @@ class Reservation:
         if reserved.size < self.reserved_gb.size or reserved.size == 1:
             names = shortened([self.inventory.servers.name(j) for j in reserved.tolist()], 3)
         return (
-            f"{self.reserved_gb.max():.3g} GB of the memory of {names} are reserved for {_what(self.inventory)}, as a "
-            "chain may end there"
+            f"{self.reserved_gb.max():.3g} GB of the memory of {names} are reserved for {_contents(self.inventory)}, "
+            "as a chain may end there"
         )
 
 
 def ends_gb(composition: Composition, inventory: Inventory) -> Floats:
-    """Return (J,) the memory that embedding and head take on each server of a composition."""
+    """Return (J,) the memory that embedding and head take on servers."""
     model, engine = inventory.model, inventory.engine.name
     taken_gb = np.zeros(len(composition.system.servers))
     if engine == "petals":
@@ -116,7 +116,7 @@ def spare_memory_gb(composition: Composition) -> Floats:
     return np.maximum(spare_gb, 0.0)
 
 
-def _places(inventory: Inventory) -> tuple[str, ...]:
+def _location_lines(inventory: Inventory) -> tuple[str, ...]:
     """Return a line on where embedding and head lie, if their sizes are known."""
     model, engine = inventory.model, inventory.engine.name
     if model.head_gb == model.embedding_gb == 0:
@@ -136,6 +136,6 @@ def _is_alone(inventory: Inventory) -> bool:
     return len(inventory.servers) == 1 and rtt_s is not None and float(rtt_s[0]) == 0
 
 
-def _what(inventory: Inventory) -> str:
+def _contents(inventory: Inventory) -> str:
     both = inventory.engine.name == "vllm" or (inventory.engine.name == "any" and _is_alone(inventory))
     return "the embedding and the output head" if both else "the output head"

@@ -94,7 +94,7 @@ def _searched(inventory: Inventory, quantity: Quantity, choice: Choice, evaluati
 
 
 def _searched_own(inventory: Inventory, quantity: Quantity, choice: Choice, moves: int) -> Choice:
-    """Return the best composition of chains that share no server, if a search beats the choice."""
+    """Return the best chains that share no server, or the choice."""
     goal, system, best_found = (
         SearchGoal(quantity, choice.value),
         inventory.system(quantity.rate_per_s or choice.value),

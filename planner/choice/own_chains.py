@@ -71,9 +71,9 @@ class OwnChains:
         return OwnChains(system, *limits, (model.embedding_gb, model.head_gb))
 
     def reserved(self, c: int) -> Composition:
-        """Return the chains of GBP-CR at one c, without those that the engine cannot start.
+        """Return the chains of GBP-CR that the engine can start.
 
-        Raises `InfeasibleError` if none is left.
+        Their capacities are at least c. Raises `InfeasibleError` if none is left.
         """
         chains = [(chain, self._widest(chain, c)) for chain in self.reserved_chains(c)]
         return self.composition(chains, c)
@@ -85,7 +85,10 @@ class OwnChains:
         return [chain for chain in chains if self.options(chain)]
 
     def options(self, chain: Chain) -> tuple[Option, ...]:
-        """Return the capacities worth a try, ascending; those above another one take longer. Empty if none fits."""
+        """Return the capacities worth a try, ascending.
+
+        A larger one takes longer. Empty if the model does not fit.
+        """
         if chain not in self._options:
             self._options[chain] = tuple(self._worthwhile(chain))
         return self._options[chain]
@@ -102,7 +105,7 @@ class OwnChains:
         return kept[::-1]
 
     def _widest(self, chain: Chain, c: int) -> Option:
-        """Return the option with the largest capacity at which no request takes longer than at c."""
+        """Return the largest capacity that takes no longer than c."""
         largest = self._largest_capacity(chain)
         low, high = min(c, largest), largest + 1
         best = self.option(chain, low)
@@ -143,7 +146,10 @@ class OwnChains:
         return min(most) > 0 and sum(most) >= self.system.model.block_count
 
     def _most(self, chain: Chain, capacity: int) -> Most:
-        """Return the most blocks of a chain's servers, with those at its ends that lose the fewest by it."""
+        """Return the most blocks of a chain's servers, and its ends.
+
+        The ends are the servers that lose the fewest blocks by what lies there.
+        """
         if len(chain) == 1:
             return Most([self._most_blocks(chain[0], capacity, self.first_gb + self.last_gb)], 0, 0)
         most = [self._most_blocks(kind, capacity) for kind in chain]
@@ -166,7 +172,10 @@ class OwnChains:
         return int(min(max(memory_gb - taken_gb, 0.0) / per_block_gb * (1 + SLACK), most))
 
     def composition(self, chains: Sequence[tuple[Chain, Option]], c: int = 0) -> Composition:
-        """Return the composition of several chains; each server hosts exactly the blocks that it runs."""
+        """Return the composition of several chains.
+
+        Each server hosts exactly the blocks that it runs.
+        """
         if not chains:
             raise InfeasibleError("no chain of servers of its own can hold the model; add servers or memory")
         unused = [np.flatnonzero(self.kind_of == kind).tolist()[::-1] for kind in range(len(self._numbers))]

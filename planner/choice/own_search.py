@@ -45,7 +45,7 @@ class OwnSearch:
     scratch: Any = field(default_factory=lambda: np.zeros((NODES + 6, NODES + 1)))
 
     def compositions(self, capacities: Sequence[int], further: Sequence[State] = ()) -> Iterator[Composition]:
-        """Yield the best compositions found; `capacities` are those of GBP-CR's starts."""
+        """Yield the best compositions; `capacities` are those of GBP-CR's starts."""
         for state in self.best_states(capacities, further):
             pairs = sorted(zip(state.chains, state.options, strict=True), key=lambda pair: pair[1].time_s)
             yield self.own.composition(pairs)
@@ -55,10 +55,10 @@ class OwnSearch:
 
     def best_states(self, capacities: Sequence[int], further: Sequence[State] = ()) -> list[State]:
         """Return different states, the best first."""
-        found: dict[frozenset[tuple[Chain, Option]], tuple[float, State]] = {}
+        states: dict[frozenset[tuple[Chain, Option]], tuple[float, State]] = {}
 
         def keep(value: float, state: State) -> None:
-            found.setdefault(frozenset(zip(state.chains, state.options, strict=True)), (value, state))
+            states.setdefault(frozenset(zip(state.chains, state.options, strict=True)), (value, state))
 
         starts = sorted(self._starts(capacities, further), key=lambda item: item[0])[:STARTS]
         starts = [self._with_best_options(state, range(len(state.chains))) for _, state in starts]
@@ -67,7 +67,7 @@ class OwnSearch:
         for value, state in starts:
             for better in self._annealed(value, state, self.moves // max(len(starts), 1)):
                 keep(*better)
-        return [state for _, state in sorted(found.values(), key=lambda item: item[0])[:KEPT]]
+        return [state for _, state in sorted(states.values(), key=lambda item: item[0])[:KEPT]]
 
     def value(self, options: Sequence[Option]) -> float:
         """Return the value of the best of the fastest chains; less is better."""
@@ -79,7 +79,10 @@ class OwnSearch:
         return UNSTABLE * self.stage.arrival_rate_per_s / sum(option.capacity / option.time_s for option in options)
 
     def prefixes(self, ordered: Sequence[Option]) -> NDArray[np.float64]:
-        """Return the value of each number of the fastest chains; infinite where they do not carry the rate."""
+        """Return the value of each number of the fastest chains.
+
+        It is infinite where they do not carry the rate.
+        """
         time_s = np.array([option.time_s for option in ordered])
         capacity = np.array([option.capacity for option in ordered])
         value, rate_per_s = np.full(time_s.size, np.inf), self.stage.arrival_rate_per_s
@@ -99,7 +102,7 @@ class OwnSearch:
         yield from ((self.value(state.options), state) for state in different.values())
 
     def _equal_parts(self) -> Iterator[list[Chain]]:
-        """Yield chains of equal numbers of servers, from servers in the order of their kinds."""
+        """Yield chains of equal numbers of servers, sorted by kind."""
         kinds = np.sort(self.own.kind_of)
         for length in range(1, min(kinds.size, self.own.most_servers) + 1):
             chunks = np.split(kinds, np.arange(length, kinds.size, length))
@@ -108,7 +111,7 @@ class OwnSearch:
                 return
 
     def _state(self, chains: Sequence[Chain]) -> State:
-        """Return a state of the chains that can hold the model, with the largest capacity of each."""
+        """Return the chains that can hold the model, with their largest capacities."""
         kept = tuple(sorted(chain for chain in chains if self.own.options(chain)))
         left = self.own.kind_of.tolist()
         for kind in (kind for chain in kept for kind in chain):
@@ -116,7 +119,7 @@ class OwnSearch:
         return State(kept, tuple(self.own.options(chain)[-1] for chain in kept), tuple(sorted(left)))
 
     def _with_best_options(self, state: State, changed: Sequence[int]) -> tuple[float, State]:
-        """Return a state whose changed chains have their best options, one after the other, with its value."""
+        """Return a state with better options of changed chains, and its value."""
         options, least = list(state.options), self.value(state.options)
         for k in changed:
             for option in self.own.options(state.chains[k]):
@@ -143,7 +146,10 @@ class OwnSearch:
                 yield new_value, new_state
 
     def _neighbour(self, state: State) -> tuple[State, list[int]] | None:
-        """Return a random change of a state and the numbers of its new chains; None if one cannot hold the model."""
+        """Return a random change of a state and the numbers of its new chains.
+
+        It is None if one of them cannot hold the model.
+        """
         chains, count = list(state.chains), len(state.chains)
         a, b = int(self.rng.integers(count + 1)), int(self.rng.integers(count + 1))
         parts = [list(chain) for chain in (*chains, state.left)]
@@ -166,18 +172,21 @@ class OwnSearch:
     def _split(self, parts: list[list[int]], a: int) -> list[list[int]]:
         """Return the parts with the servers of one dealt to two."""
         servers = self.rng.permutation(parts[a]).tolist()
-        at = int(self.rng.integers(1, len(servers)))
-        return [*parts[:a], servers[:at], servers[at:], *parts[a + 1 :]]
+        cut = int(self.rng.integers(1, len(servers)))
+        return [*parts[:a], servers[:cut], servers[cut:], *parts[a + 1 :]]
 
     def _merged(self, parts: list[list[int]], a: int, b: int) -> list[list[int]]:
-        """Return the parts with one joined to another; those left are always the last part."""
+        """Return the parts with one joined to another.
+
+        Servers that are left are always the last part.
+        """
         first, last = min(a, b), max(a, b)
         joined = parts[first] + parts[last]
         rest = [part for n, part in enumerate(parts) if n not in (first, last)]
         return [*rest, joined] if last == len(parts) - 1 else [*rest[:-1], joined, rest[-1]]
 
     def _of_parts(self, state: State, parts: list[list[int]]) -> tuple[State, list[int]] | None:
-        """Return the state of some parts, with the options of the chains that it kept."""
+        """Return the state of some parts; chains that stay keep their options."""
         known = dict(zip(state.chains, state.options, strict=True))
         chains = [tuple(sorted(part)) for part in parts[:-1] if part]
         left = tuple(sorted(parts[-1]))
@@ -190,7 +199,7 @@ class OwnSearch:
 
 
 def _divisions(kinds: Sequence[int]) -> Iterator[list[Chain]]:
-    """Yield every way to divide servers among chains; one of the parts may be left over."""
+    """Yield every way to divide servers among chains."""
 
     def divided(rest: Sequence[int]) -> Iterator[list[list[int]]]:
         if not rest:

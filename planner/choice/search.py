@@ -15,7 +15,7 @@ from planner.choice.improvement import improved
 from planner.choice.prediction import is_exact, loaded, predict
 from planner.choice.quantity import Quantity, quantity_of
 from planner.choice.speed import SpeedForUsers
-from planner.choice.sustained import MANY, sustained
+from planner.choice.sustained import MANY, best_sustained
 from planner.inventory.goals import Cheapest, Goal, LargestRate
 from planner.inventory.inventory import Inventory
 from planner.results import Certificate, Plan, Prediction, Restriction
@@ -37,7 +37,7 @@ def plan(inventory: Inventory, seed: int = 0) -> Plan:
 
 
 def _with_ends(inventory: Inventory, quantity: Quantity, planned: Callable[[Inventory], Plan]) -> Plan:
-    """Return a plan whose servers have memory for embedding and head beside blocks and caches."""
+    """Return a plan whose servers also have memory for embedding and head."""
     reservation = _reservation(inventory, quantity)
     while True:
         try:
@@ -51,7 +51,10 @@ def _with_ends(inventory: Inventory, quantity: Quantity, planned: Callable[[Inve
 
 
 def _reservation(inventory: Inventory, quantity: Quantity) -> Reservation:
-    """Return the memory for embedding and head that the best c needs, which is known before a long search."""
+    """Return the memory for embedding and head that the best c needs.
+
+    It is known before a long search.
+    """
     reservation = Reservation.of(inventory)
     if inventory.model.head_gb == inventory.model.embedding_gb == 0:
         return reservation
@@ -144,7 +147,7 @@ def _predicted(
         choice, computation = proposed, None
         rate_per_s, user_speed = quantity.open_rate_per_s(choice.composition), quantity.speed(choice.composition)
     else:
-        kept, user_speed = sustained(inventory, proposed, quantity, quantiles, seed), None
+        kept, user_speed = best_sustained(inventory, proposed, quantity, quantiles, seed), None
         choice, computation = kept.choice, kept.computation
         rate_per_s = quantity.rate_per_s or choice.value
     chains = loaded(choice.composition, rate_per_s)

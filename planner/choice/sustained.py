@@ -25,7 +25,7 @@ from planner.results import MUCH, SAME, WORTH, Computation, Prediction
 from system import Composition, InputError, UnstableError
 from system.response import JobTimes
 
-FINALISTS, FINALISTS_OF_MANY = 4, 1  # beside the choice by equation (2)
+FINALISTS, FINALISTS_OF_MANY = 3, 1  # beside the choice by equation (2)
 MANY = 100  # servers
 
 
@@ -37,7 +37,7 @@ class Sustained:
     computation: Computation | None
 
 
-def sustained(
+def best_sustained(
     inventory: Inventory, choice: Choice, quantity: Quantity, quantiles: tuple[float, ...], seed: int = 0
 ) -> Sustained:
     """Return the finalist that serves the goal best where requests share the servers.
@@ -69,7 +69,10 @@ class _Finals:
         return self._of_rate(choice) if isinstance(self.quantity, RateUnderSlo) else self._of_time(choice)
 
     def _of_rate(self, choice: Choice) -> Sustained:
-        """Return the finalist with the largest rate, the smaller one of equation (2) and the simulation."""
+        """Return the finalist with the largest rate.
+
+        A rate is the smaller one of equation (2) and the simulation.
+        """
         assert isinstance(self.quantity, RateUnderSlo)
         best, largest_per_s = None, 0.0
         for bound_per_s, saturation_per_s, finalist in self._by_bound(choice):
@@ -89,11 +92,11 @@ class _Finals:
         assert best is not None
         finalist, saturation_per_s, most_per_s = best
         prediction = self._prediction(finalist.composition, largest_per_s)
-        found = Computation(self.engine, saturation_per_s, prediction, finalist.value, most_per_s)
-        return Sustained(replace(finalist, value=min(finalist.value, largest_per_s)), found)
+        computation = Computation(self.engine, saturation_per_s, prediction, finalist.value, most_per_s)
+        return Sustained(replace(finalist, value=min(finalist.value, largest_per_s)), computation)
 
     def _by_bound(self, choice: Choice) -> list[tuple[float, float, Choice]]:
-        """Return a bound of each finalist's rate, the rate of its full queues, and itself."""
+        """Return the finalists with bounds of their rates and rates of full queues."""
         finalists = []
         for finalist in (choice, *self._others(choice)):
             value = finalist.value if finalist is choice else value_or_none(self.quantity, finalist.composition)
@@ -104,7 +107,10 @@ class _Finals:
         return sorted(finalists, key=lambda item: item[0], reverse=True)
 
     def _of_time(self, choice: Choice) -> Sustained:
-        """Return the finalist with the least time; below half of the rate of full queues it is the choice."""
+        """Return the finalist with the least time.
+
+        Below half of the rate of full queues it is the choice.
+        """
         rate_per_s = self.quantity.rate_per_s
         assert rate_per_s is not None
         saturation_per_s = self.shared.saturation_rate_per_s(choice.composition)
@@ -145,7 +151,10 @@ class _Finals:
         return replace(finalist, value=value)
 
     def _times(self, finalist: Choice, first: Choice, rate_per_s: float) -> JobTimes | None:
-        """Return the times of the jobs that suit the first finalist; None if they do not leave as fast as they come."""
+        """Return the times of the jobs that suit the first finalist.
+
+        It is None if they do not leave as fast as they come.
+        """
         with suppress(UnstableError):
             return self.shared.times(loaded(finalist.composition, rate_per_s), first.composition)
         return None
@@ -156,7 +165,10 @@ class _Finals:
         return None
 
     def _others(self, choice: Choice) -> list[Choice]:
-        """Return further finalists: the best c by equation (2), and other c by an estimate."""
+        """Return further finalists.
+
+        They are the best c by equation (2), and other c by an estimate.
+        """
         count = FINALISTS_OF_MANY if len(choice.composition.system.servers) >= MANY else FINALISTS
         ranked = [composition for _, composition in sorted(self._ranked(choice), key=lambda item: item[0])]
         if choice.search is not None:
@@ -184,7 +196,7 @@ class _Finals:
 
 
 def _of_c(choice: Choice, composition: Composition) -> Choice:
-    """Return the choice of another c, which no search found."""
+    """Return the choice of another c, which no search computation."""
     c, search = composition.placement.reserved_capacity, choice.search
     if search is not None:
         search = replace(search, best_c=c, is_better=False)

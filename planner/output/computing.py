@@ -18,7 +18,7 @@ ROW = "shared computation"  # in the table of predicted times
 
 PETALS = (
     "Clients of PETALS choose their own paths over these blocks, so nothing enforces the chains and their capacities. "
-    "The table of response times also has these blocks with PETALS' own routing, if round trips between servers are known."
+    "The table of response times also has these blocks with PETALS' routing, if round trips between servers are known."
 )
 
 

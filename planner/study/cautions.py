@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from evaluators.queueing.steady_state import steady_state
 from hardware_profiles.profile import read_profile
 from planner.choice.cheapest import choices, is_exhaustive
+from planner.choice.ends import ends_gb, spare_memory_gb
 from planner.choice.prediction import theory_applies
 from planner.inventory.goals import Cheapest
 from planner.results import MUCH, Alternative, Computation, Plan
 from planner.study.sensitivity import links_per_chain_s
 from planner.words import some_names
 from system import InputError, RandomStreams
+from system.checks import SLACK
 from system.words import counted, listed
 from workloads.synthetic import CalibratedWorkload, is_poisson_exponential
 from workloads.traces import Replay
@@ -37,6 +39,7 @@ def warnings(plan: Plan, seed: int = 0) -> tuple[str, ...]:
         _of_requests(plan, seed),
         _of_interference(plan),
         _of_arithmetic(plan),
+        _of_ends(plan),
         _of_links(plan),
         _of_profiles(plan),
     )
@@ -53,8 +56,11 @@ def better_alternatives(plan: Plan, alternatives: tuple[Alternative, ...]) -> It
         compared = other.comparison
         if compared is None or not compared.is_better:
             continue
-        if np.isinf(compared.plan_s):
-            yield f"{other.name} serves requests as fast as they come, with {time} of {compared.alternative_s:.4g} s"
+        if compared.plan_s is None:
+            yield (
+                f"the plan does not serve requests as fast as they come, but {other.name} does; {time} is "
+                f"{compared.alternative_s:.4g} s"
+            )
         elif compared.plan_s - compared.alternative_s > plan.accuracy * compared.plan_s:
             simulated = " for the same simulated requests" if compared.half_width_s > 0 else ""
             yield (
@@ -151,7 +157,7 @@ def _of_interference(plan: Plan) -> Iterator[str]:
 
 
 def _of_computation(plan: Plan, computation: Computation) -> Iterator[str]:
-    """Yield a warning if the times of equation (2) are too short, or the rate is too high."""
+    """Yield a warning if the servers compute too little for the rate."""
     load, rate_per_s = plan.load_of_computation, plan.prediction.rate_per_s
     share = (
         f"{rate_per_s:.3g} requests/s is {load:.0%} of the about {computation.saturation_rate_per_s:.3g} requests/s "
@@ -204,6 +210,21 @@ def _of_arithmetic(plan: Plan) -> Iterator[str]:
             f"{share[worst]:.0%} of that of {plan.composition.system.servers.name(worst)}: the service model assumes "
             "that concurrent requests do not slow each other, so expect longer times and a lower largest rate than "
             "predicted"
+        )
+
+
+def _of_ends(plan: Plan) -> Iterator[str]:
+    """Yield a warning if a layout that runs already has no memory for embedding and head.
+
+    A new plan keeps that memory.
+    """
+    lacking_gb = ends_gb(plan.composition, plan.inventory) - spare_memory_gb(plan.composition)
+    lacking = np.flatnonzero(lacking_gb > SLACK)
+    if not plan.candidates and lacking.size:
+        names = some_names(plan.inventory, plan.members[lacking].tolist())
+        yield (
+            f"embedding and output head do not fit beside the blocks and full caches of {names}: up to "
+            f"{lacking_gb.max():.3g} GB are missing, so these chains serve fewer requests at once"
         )
 
 

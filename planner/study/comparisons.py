@@ -5,6 +5,7 @@ from functools import cached_property
 
 from evaluators.simulation import simulate_layout
 from planner.choice.computation import SharedComputation, paired_difference_s, shared_computation
+from planner.choice.sustained import MANY
 from planner.results import MUCH, Comparison, Plan, Prediction
 from system import Composition, InputError, RandomStreams, UnstableError
 from system.layout import Layout
@@ -38,6 +39,8 @@ class Comparisons:
             isinstance(layout, Composition) and not layout.shared_servers
         ):
             return None
+        if self._shared is not None and len(self.plan.inventory.servers) >= MANY:
+            return None  # simulations of so many servers take too long
         if max(ours.load or 0.0, prediction.load or 0.0) > NEAR:
             return None
         if self._shared is None and ours.method == prediction.method == "exact":
@@ -50,12 +53,12 @@ class Comparisons:
     def _simulated(self, layout: Layout) -> Comparison | None:
         other, own, quantile = self._times(layout), self._own_times(), self.plan.inventory.goal.quantile
         if own is None:
-            return Comparison(float("inf"), _of_times_s(other, quantile), 0.0)
+            return Comparison(None, _of_times_s(other, quantile), 0.0)
         spread_s = paired_difference_s(own, other, quantile)[1]
         return Comparison(_of_times_s(own, quantile), _of_times_s(other, quantile), spread_s)
 
     def _own_times(self) -> JobTimes | None:
-        """Return the plan's times; None if its servers do not compute as fast as requests come."""
+        """Return the plan's times; None if its servers are too slow."""
         if "plan" not in self._own:
             try:
                 self._own["plan"] = self._times(self.plan.composition)
@@ -73,7 +76,7 @@ class Comparisons:
 
     @cached_property
     def _shared(self) -> SharedComputation | None:
-        """Return the simulation of shared computation if the plan's rate is that high, and servers are few."""
+        """Return the simulation of shared computation if the rate needs it."""
         if self.plan.load_of_computation <= MUCH:
             return None
         return shared_computation(self.plan.inventory, self.seed)

@@ -57,7 +57,9 @@ def _predictions(plan: dict[str, Any]) -> pd.DataFrame:
     Each has a line of the table.
     """
     others = [(other["name"], other["prediction"], other["reason"]) for other in plan["alternatives"]]
-    lines = [("this plan", plan["plan"]["prediction"], ""), *others]
+    computed = (plan["plan"].get("computation") or {}).get("prediction")
+    shared = [("shared computation", computed, "")] if computed is not None else []
+    lines = [("this plan", plan["plan"]["prediction"], ""), *shared, *others]
     return pd.DataFrame(
         [{"layout": name, **_numbers(predicted), "no prediction because": reason} for name, predicted, reason in lines]
     )

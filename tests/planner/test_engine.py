@@ -13,13 +13,14 @@ from planner.choice.ends import ends_gb
 from planner.choice.improvement import improved
 from planner.choice.own_chains import OwnChains
 from planner.choice.quantity import quantity_of, value_or_none
-from planner.choice.search import plan
+from planner.choice.search import plan, plan_of_layout
 from planner.inventory.engines import ENGINES
 from planner.inventory.goals import LargestRate, Minimise
 from planner.inventory.reading import inventory_of
 from planner.output.card import plan_card
 from planner.output.start_commands import exports
 from planner.results import Restriction
+from planner.study.cautions import warnings
 from planner.study.study_plan import study
 from system import Composition, InfeasibleError, Placement
 from tests.support.planner_inventories import small_inventory, uneven_inventory
@@ -81,7 +82,7 @@ def splits(system, members):
 
 
 def best_splits(system, members):
-    """Return the splits of a chain that no other one beats in both time and capacity."""
+    """Return the splits that no other one beats in both time and capacity."""
     options = [
         (float(sum(system.communication_s[members] + system.block_s[members] * split)), capacity, split)
         for split, capacity in splits(system, members)
@@ -106,7 +107,7 @@ def composition_of(system, chains):
 
 
 def best_of_all(inventory):
-    """Return the best value of any division of the servers, any splits and capacities, by trying all of them."""
+    """Return the best value of all divisions, splits and capacities."""
     quantity, system = quantity_of(inventory), inventory.system(1.0)
     values, options = [], {}
     for parts in divisions(list(range(len(inventory.servers)))):
@@ -134,9 +135,9 @@ def best_of_all(inventory):
 def test_a_search_finds_the_best_division_of_a_few_servers(inventory):
     restricted = replace(inventory, engine=LLAMACPP)
     quantity = quantity_of(restricted)
-    found, best = improved(restricted, quantity).value, best_of_all(inventory)
-    assert quantity.sign * (found / best - 1) <= WORST_GAP
-    assert quantity.sign * (found / best - 1) >= -1e-3  # nothing beats the best of all
+    value, best = improved(restricted, quantity).value, best_of_all(inventory)
+    assert quantity.sign * (value / best - 1) <= WORST_GAP
+    assert quantity.sign * (value / best - 1) >= -1e-3  # nothing beats the best of all
 
 
 def test_every_chain_of_a_restricted_plan_can_be_started():
@@ -225,3 +226,12 @@ def test_ends_of_chains_have_memory_where_they_lie(engine):
 def test_petals_keeps_both_ends_at_its_clients():
     inventory = with_ends(inventory_of(THREE_BOXES | {"engine": "petals"}, ROOT), 1.5, 2.0)
     assert not ends_gb(planned("any").composition, inventory).any()
+
+
+def test_a_layout_without_memory_for_its_head_is_a_warning():
+    inventory = inventory_of(ONE_A100, ROOT)
+    layout = plan(inventory).composition
+    running = plan_of_layout(with_ends(inventory, 0.0, 1.0), layout)
+    assert any("output head do not fit beside the blocks" in sentence for sentence in warnings(running))
+    running = plan_of_layout(with_ends(inventory, 0.0, 0.01), layout)
+    assert not any("output head" in sentence for sentence in warnings(running))

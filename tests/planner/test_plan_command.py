@@ -20,7 +20,7 @@ from planner.output.document import plan_document
 from planner.output.picture import MOST_ROWS, plan_picture
 from planner.output.start_commands import exports
 from planner.results import Study
-from planner.study.cautions import prefill_share
+from planner.study.cautions import prefill_share, warnings
 from planner.study.study_plan import study
 from system import InputError
 from tests.exports import parsers, shell
@@ -232,8 +232,12 @@ def test_prompts_beyond_the_arithmetic_of_a_server_are_a_warning(studies):
     expected = rate * chain.blocks[0] * system.servers.block_s[chain.servers[0], 1] * system.mean_job[1]
     on_one_chain = chain.servers[0] not in composition.shared_servers
     assert share[chain.servers[0]] == pytest.approx(expected) if on_one_chain else share[chain.servers[0]] > expected
-    largest = study(plan(replace(best.inventory, goal=LargestRate(0.95, 60.0), rate_per_s=None)))
-    assert any("prompts alone need" in warning for warning in largest.warnings)
+    largest = plan(replace(best.inventory, goal=LargestRate(0.95, 60.0), rate_per_s=None))
+    assert prefill_share(largest).max() < 1  # servers keep up with the promised rate
+    by_slots_alone = largest.composition.at_rate(largest.computation.rate_of_slots_per_s)
+    promised = replace(largest.prediction, rate_per_s=largest.computation.rate_of_slots_per_s)
+    unknown = replace(largest, composition=by_slots_alone, prediction=promised, computation=None)
+    assert any("prompts alone need" in warning for warning in warnings(unknown))
 
 
 def test_an_error_is_one_sentence_and_no_traceback(tmp_path):
