@@ -38,9 +38,9 @@ def _has_value(value: ServerValue) -> bool:
 
 def _legend(plan: Plan) -> str:
     return (
-        f"This plan: {_quantity(plan, plan.goal_value)}. Same layers: the other machines keep theirs. Changes of at most "
-        f"{percent(plan.accuracy)}, the plan's accuracy, count as none. A dash: not possible, or not computed. One user: "
-        "tokens/s."
+        f"This plan: {_quantity(plan, plan.goal_value)}. Same layers: the other machines keep theirs. Changes of at "
+        f"most {percent(plan.accuracy)}, the plan's accuracy, count as none. A dash: not possible, or not computed. "
+        "One user: tokens/s."
     )
 
 
