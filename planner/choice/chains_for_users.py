@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from algorithms.placement.reservation import reserving_block_count
 from planner.choice.candidates import NO_VALUE, Choice, compose, missing_memory
 from planner.choice.speed import SpeedForUsers
+from planner.choice.users import request_count
 from planner.inventory.inventory import Inventory
 from planner.results import Candidate
 from system import Composition, Placement, System
@@ -23,6 +24,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 MOST_LEFT_OUT = 8  # servers
+MOST_VISITS = 30_000_000  # of tokens to servers, in the simulations of one further server left out
 MOST_CHAINS = 6  # over which users are spread evenly; more of them by powers of two
 
 
@@ -66,13 +68,21 @@ class _Search:
     def leave_servers_out(self) -> None:
         """Leave out servers as long as that serves the users better."""
         left_out: set[int] = set()
-        for _ in range(MOST_LEFT_OUT):
+        for _ in range(self._affordable_rounds()):
             assert self.best is not None
             used = np.unique(self.best.hop_server)[:MOST_LEFT_OUT].tolist()
             better = [j for j in used if self.try_without(left_out | {j})]
             if not better:
                 return
             left_out.add(better[-1])  # each was better than those before
+
+    def _affordable_rounds(self) -> int:
+        """Return how many servers may be left out, fewer where simulations take long."""
+        assert self.best is not None
+        users, tokens = self.quantity.users.count, self.quantity.loop.output_tokens
+        visits = request_count(users) * tokens * self.best.most_hops
+        layouts = 2 * len(_reservations(users)) * min(np.unique(self.best.hop_server).size, MOST_LEFT_OUT)
+        return int(min(MOST_LEFT_OUT, MOST_VISITS // (visits * layouts)))
 
     def _try_shared(self, c: int) -> None:
         with suppress(InfeasibleError):

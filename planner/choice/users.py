@@ -69,7 +69,7 @@ def user_speed(composition: Composition, users: int, loop: Loop) -> UserSpeed | 
     if users == 1:
         return _alone(composition, loop)
     chains = _filled(composition, users)
-    if _request_count(users) * loop.output_tokens * chains.most_hops > MOST_VISITS:
+    if request_count(users) * loop.output_tokens * chains.most_hops > MOST_VISITS:
         return None
     return _together(chains, users, loop)
 
@@ -109,7 +109,7 @@ def _together(chains: Composition, users: int, loop: Loop) -> UserSpeed:
     return speed(users, float(token_s), float(first_token_s.mean()), loop)
 
 
-def _request_count(users: int) -> int:
+def request_count(users: int) -> int:
     """Return how many requests of k users are simulated."""
     return users * (max(LEAST_ROUNDS, -(-LEAST_MEASURED // users)) + 2)
 
@@ -119,7 +119,7 @@ def request_lengths(users: int, loop: Loop) -> NDArray[np.float64]:
 
     Prompts are equal, and answers have from half to one and a half of the mean.
     """
-    count = _request_count(users)
+    count = request_count(users)
     spread = 0.5 + (np.arange(count) * GOLDEN) % 1
     further = np.round(loop.further_tokens * spread)
     return np.column_stack([np.full(count, float(loop.input_tokens)), further])

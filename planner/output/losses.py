@@ -5,13 +5,15 @@ from planner.results import Plan, ServerValue, Study, WhatIf
 from planner.words import aligned, digits, percent, quantity_words, some_names
 from system.words import counted
 
+NONE = "none"  # change
 LONGEST = 12  # rows of a table; one line sums up the others
 HEADER = ["", "same layers", "planned anew", "change", "one user"]
 
 
 def what_if_lines(study: Study, longest: int = LONGEST) -> list[str]:
     """Return a table of the goal's quantity on other machines."""
-    plan, losses = study.plan, _losses(study)
+    plan = study.plan
+    losses = [value for value in _losses(study) if _loss_change(plan, value) != NONE]
     changes = [change for change in study.what_if if not change.reason and not _is_idle(plan, change)]
     rows = [*(_change_row(plan, change) for change in changes), *(_loss_row(plan, value) for value in losses[:longest])]
     hidden = sum(len(value.servers) for value in losses[longest:])
@@ -19,6 +21,7 @@ def what_if_lines(study: Study, longest: int = LONGEST) -> list[str]:
         *(aligned(HEADER, rows) if rows else []),
         *([_legend(plan)] if rows else []),
         *([f"{counted(hidden, 'more server')} of less value"] if hidden else []),
+        *_without_loss(study),
         *_other_changes(study),
         *_not_valued(study),
     ]
@@ -35,8 +38,9 @@ def _has_value(value: ServerValue) -> bool:
 
 def _legend(plan: Plan) -> str:
     return (
-        f"This plan: {_quantity(plan, plan.goal_value)}. Same layers: the other machines keep theirs. None: at most "
-        f"{percent(plan.accuracy)}, the plan's accuracy. A dash: not possible, or not computed. One user: tokens/s."
+        f"This plan: {_quantity(plan, plan.goal_value)}. Same layers: the other machines keep theirs. Changes of at "
+        f"most {percent(plan.accuracy)}, the plan's accuracy, count as none. A dash: not possible, or not computed. "
+        "One user: tokens/s."
     )
 
 
@@ -49,8 +53,21 @@ def _loss_row(plan: Plan, value: ServerValue) -> list[str]:
     name = some_names(plan.inventory, value.servers, 2)
     kept, anew = value.value_with_same_blocks, value.value_of_new_plan
     one_of = "without " if len(value.servers) == 1 else "without one of "
-    least = kept if anew is None else anew
-    return [one_of + name, _quantity(plan, kept), _quantity(plan, anew), _change(plan, least), ""]
+    return [one_of + name, _quantity(plan, kept), _quantity(plan, anew), _loss_change(plan, value), ""]
+
+
+def _loss_change(plan: Plan, value: ServerValue) -> str:
+    """Return what is lost with a new plan, or where there is none with the same blocks."""
+    anew = value.value_of_new_plan
+    return _change(plan, value.value_with_same_blocks if anew is None else anew)
+
+
+def _without_loss(study: Study) -> list[str]:
+    """Return the servers without which nothing is lost."""
+    plan = study.plan
+    spare = [j for value in _losses(study) if _loss_change(plan, value) == NONE for j in value.servers]
+    any_one = "any one of " if len(spare) > 1 else ""
+    return [f"Without {any_one}{some_names(plan.inventory, spare)}, nothing is lost."] if spare else []
 
 
 def _quantity(plan: Plan, value: float | None) -> str:
@@ -63,14 +80,14 @@ def _change(plan: Plan, value: float | None) -> str:
         return "-"
     share = value / plan.goal_value - 1
     if abs(share) <= plan.accuracy:
-        return "none"
+        return NONE
     more_is_better = isinstance(plan.inventory.goal, LargestRate | MostTokens)
     return f"{percent(abs(share))} {'better' if (share > 0) == more_is_better else 'worse'}"
 
 
 def _is_idle(plan: Plan, change: WhatIf) -> bool:
     """Return whether one more machine gains nothing."""
-    return change.kind == "one more" and _change(plan, change.value) == "none"
+    return change.kind == "one more" and _change(plan, change.value) == NONE
 
 
 def _other_changes(study: Study) -> list[str]:

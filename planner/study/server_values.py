@@ -83,6 +83,8 @@ def _identical(plan: Plan) -> Iterator[Ints]:
 
 
 def _part(plan: Plan, members: Ints, quantity: Quantity) -> _Part:
+    if plan.composition.placement.block_count[members[0]] == 0:
+        return _Part(members, plan.composition, plan.goal_value, "")
     try:
         composition = without(plan, int(members[0]))
     except NO_VALUE as error:
@@ -94,6 +96,8 @@ def _part(plan: Plan, members: Ints, quantity: Quantity) -> _Part:
 
 
 def _valued(plan: Plan, part: _Part, quantity: Quantity) -> ServerValue:
+    if part.composition is plan.composition:
+        return ServerValue(_numbers(plan, part), plan.goal_value, None)
     try:
         value = None if part.composition is None else quantity.value(part.composition)
     except NO_VALUE as error:
