@@ -14,6 +14,7 @@ READ += tuple(f"docs/{name}.md" for name in ("statistics", "metrics", "figures",
 READ += tuple(f"docs/{name}.md" for name in ("real_runs", "planning", "library", "schemes", "model", "interference"))
 READ += tuple(f"docs/{name}.md" for name in ("optimality", "links", "published_systems", "helix", "exports"))
 READ += tuple(f"docs/{name}.md" for name in ("endpoints", "petals", "engines", "http"))
+READ += ("docs/planning_page.md",)
 ELSEWHERE = {"run by: make validate": pytest.mark.slow, "run by: make launchers": pytest.mark.launchers}
 TARGET = re.compile(r"^ *make (\w+)|`make (\w+)", flags=re.MULTILINE)
 
