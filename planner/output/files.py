@@ -59,7 +59,8 @@ def _draw(folder: Path, plan: Plan, names: tuple[str, ...]) -> None:
     with mpl.rc_context({"text.parse_math": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a box stands for a character that the font lacks
         figure = plan_picture(plan)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # all formats share this layout, which takes long
+        if layout := figure.get_layout_engine():
+            layout.execute(figure)
+        figure.set_layout_engine("none")  # all formats share the layout, which takes long
         for name in names:
             figure.savefig(folder / name, dpi=150)
