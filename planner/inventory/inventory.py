@@ -35,6 +35,7 @@ class Inventory:
     engine: Engine = ANY
     service: NamedService = field(default_factory=NamedService)
     forwarding: Forwarding = "hub"
+    spread: NDArray[np.float64] | None = None  # (J, 2) nine in ten measured block times, relative to the servers' own
 
     def system(self, rate_per_s: float) -> System:
         """Return all servers of the inventory at an arrival rate."""
@@ -49,4 +50,5 @@ class Inventory:
             gpus=tuple(self.gpus[j] for j in members),
             groups=self.groups[members],
             cost_per_hour=None if cost is None else cost[members],
+            spread=None if self.spread is None else self.spread[members],
         )

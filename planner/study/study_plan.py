@@ -7,10 +7,11 @@ from planner.study.sensitivity import bottleneck, ranges, unused
 from planner.study.server_values import value_of_servers
 
 
-def study(plan: Plan, share: float = 0.3, seed: int = 0) -> Study:
+def study(plan: Plan, share: float | None = None, seed: int = 0) -> Study:
     """Return a plan with all that helps to judge it.
 
-    `share` is by how much inputs may be wrong; `seed` has the same meaning as for `plan`.
+    `share` is by how much inputs may be wrong, by default as much as measured points tell; `seed` has the same meaning
+    as for `plan`.
     """
     others = compare_alternatives(plan, seed)
     return Study(
