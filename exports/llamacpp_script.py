@@ -12,6 +12,7 @@ from exports.llamacpp import (
 )
 from exports.scripts import Description, address, address_lines, comment, optional, required, script, without_commands
 from system import Composition
+from system.models.precisions import weight_precision
 from system.words import counted, listed
 
 ENGINE = "llama.cpp"
@@ -37,6 +38,7 @@ FILES = {
     "float32": "F32",
 }
 CACHES = {"8 bit": ["-ctk", "q8_0", "-ctv", "q8_0", "-fa", "on"], "float32": ["-ctk", "f32", "-ctv", "f32"]}
+CACHES |= {"fp8": CACHES["8 bit"]} | {name: ["-ctk", name, "-ctv", name, "-fa", "on"] for name in ("q8_0", "q4_0")}
 SHARED = "an RPC server serves one llama-server at a time, but chains share servers"
 TOO_LONG = f"a llama-server splits a model over at most {MOST_SERVERS} servers"
 TOO_WIDE = f"a llama-server serves at most {MOST_SLOTS} requests at once"
@@ -122,7 +124,15 @@ def _summary(reasons: list[str]) -> str:
     return listed([cause for cause in CAUSES if any(reason.startswith(cause) for reason in reasons)])
 
 
+def _file(weights: str) -> str:
+    """Return the type of a GGUF file for weights of a precision."""
+    precision = weight_precision(weights)
+    if weights in FILES or precision.scheme == "gguf":
+        return FILES.get(weights, weights.upper())
+    return f"at most {8 * precision.value_bytes:.3g} bits (there is no {weights} in GGUF)"
+
+
 def _notes(description: Description) -> list[str]:
-    weights = f"MODEL is a GGUF file with weights of {FILES[description.weights]}, on this machine."
-    cache = [EIGHT_BITS] if description.cache == "8 bit" else []
+    weights = f"MODEL is a GGUF file with weights of {_file(description.weights)}, on this machine."
+    cache = [EIGHT_BITS] if description.cache in ("8 bit", "fp8") else []
     return [description.about, *NOTES.splitlines(), weights, *cache]

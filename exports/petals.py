@@ -7,6 +7,7 @@ import numpy as np
 from exports.chains import Export
 from exports.scripts import Description, comment, optional, required, script, server_words, without_commands
 from system import Composition
+from system.models.precisions import cache_precision
 
 ENGINE = "PETALS"
 TESTED_VERSION = "2.2.0.post1"
@@ -65,8 +66,9 @@ def _refusal(description: Description) -> str:
     """Return why PETALS cannot serve the model as planned."""
     if description.family not in FAMILIES:
         return f"it serves {', '.join(FAMILIES.values())} and Mixtral, and no {description.family} models"
-    if description.cache == "8 bit":
-        return "its cache has 16 bits where 8 are planned, so that the blocks and the cache would not fit"
+    if description.cache not in TYPES:
+        bits = 8 * cache_precision(description.cache).value_bytes
+        return f"its cache has 16 bits where {bits:g} are planned, so that the blocks and the cache would not fit"
     if description.weights not in (*QUANTISED, description.cache):
         return f"its weights and its cache have one type, not {description.weights} and {description.cache}"
     return ""

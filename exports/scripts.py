@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from exports.chains import Export
 from system import Composition
 from system.checks import require, require_known
-from system.models.decoder import FAMILIES
+from system.models.families import FAMILIES
 from system.models.precisions import cache_precision, weight_precision
 
 

@@ -3,6 +3,7 @@
 from exports.chains import Export, hop_words, own_chains, shared_names
 from exports.scripts import Description, address, address_lines, comment, required, script, without_commands
 from system import Composition
+from system.models.precisions import cache_precision, weight_precision
 from system.words import listed
 
 ENGINE = "vLLM"
@@ -33,7 +34,9 @@ WEIGHTS = {
     "nf4": " --quantization bitsandbytes",
     "float32": " --dtype float32",
 }
-CACHES = {"8 bit": " --kv-cache-dtype fp8"}
+CACHES = {"8 bit": " --kv-cache-dtype fp8", "fp8": " --kv-cache-dtype fp8"}
+HALF_BYTES = 2.0  # of a number in 16 bit
+OTHER_FILES = ("gguf", "mlx")  # weights that other engines read
 NOT_IN_4_BITS = ("bloom",)  # their classes in vLLM name no packed modules, which bitsandbytes needs
 
 
@@ -57,7 +60,12 @@ def vllm_export(composition: Composition, description: Description) -> Export:
 
 def _refusal(description: Description) -> str:
     """Return why vLLM cannot serve the model as planned."""
-    if description.cache != "8 bit" and (description.cache == "float32") != (description.weights == "float32"):
+    scheme, bits = weight_precision(description.weights).scheme, cache_precision(description.cache).value_bytes
+    if scheme in OTHER_FILES:
+        return f"it reads no weights in {description.weights}, which are for other engines"
+    if description.cache not in CACHES and bits < HALF_BYTES:
+        return f"it keeps no {description.cache} cache"
+    if description.cache not in CACHES and (description.cache == "float32") != (description.weights == "float32"):
         return f"it keeps no {description.cache} cache beside {description.weights} weights"
     if description.family in NOT_IN_4_BITS and description.weights == "nf4":
         return f"its plugin for bitsandbytes cannot load {description.family} models in 4 bits"

@@ -3,7 +3,6 @@
 Each error is one sentence: the field, its value, what is wrong and what to do.
 """
 
-import difflib
 import os
 import reprlib
 import socket
@@ -18,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from system.errors import InputError
 from system.limits import ECHO, LARGEST, LISTED, NAME_BYTES, SMALLEST
+from system.words import near_names
 
 # floor(3.3 / 1.1) is 2 in floating point; a relative slack of 1e-12 makes it 3. Every floor and every check uses it.
 SLACK = 1e-12
@@ -148,7 +148,7 @@ def require_known(field: str, name: str, known: Iterable[str]) -> None:
     """Raise `InputError` with similar names unless the name is a known one."""
     known = list(known)
     if name not in known:
-        near = difflib.get_close_matches(str(name)[:ECHO], known, n=2)
+        near = near_names(str(name)[:ECHO], known)
         advice = f"did you mean {' or '.join(map(echo, near))}? Choose" if near else "choose"
         raise InputError(f"{field} = {echo(name)}: unknown; {advice} one of {_cut(', '.join(sorted(known)), LISTED)}")
 

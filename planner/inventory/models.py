@@ -1,95 +1,134 @@
-"""The model of an inventory: its decoder, its precisions, and how its costs follow, in words for people."""
+"""The model of an inventory: its decoder and its precisions."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from planner.inventory.shapes import SHAPE_KEYS, decoder_from_entry
 from system import ServedModel
-from system.checks import require, require_one_of
+from system.checks import require
 from system.documents.entries import Entry
-from system.limits import BLOCKS, NAME, WIDTH
-from system.models.config_json import decoder_from_config
-from system.models.decoder import FAMILIES, Decoder
-from system.models.precisions import CACHES, WEIGHTS, cache_precision, weight_precision
+from system.models.config_json import decoder_from_config, weights_from_config
+from system.models.decoder import GB, Decoder, served_model
+from system.models.precisions import CACHES, PRECISIONS, WEIGHTS, known_cache, known_weights
 from system.models.presets import preset
 
 SHAPES = ("preset", "config", "shape")
-MODEL_KEYS = (*SHAPES, "weights", "cache")
-
-# The counts of a block as an inventory names them, and as `Decoder` does.
-COUNTS = {
-    "block_count": "block_count",
-    "hidden_size": "hidden_size",
-    "heads": "head_count",
-    "kv_heads": "kv_head_count",
-    "intermediate_size": "intermediate_size",
-}
-SHAPE_KEYS = ("name", "family", *COUNTS, "head_size")
+MODEL_KEYS = (*SHAPES, "weights", "file_gb", "cache")
+EXPLICIT = {"weights", "file_gb"}  # that decide about the precision of weights
+FEWEST_BITS, MOST_BITS = 1.0, 34.0  # of a weight in a file
+# A file and a precision, the smaller size over the larger: close enough for a given one, and for that of the model.
+CLOSE, SAME = 0.75, 0.85
+FILE_TYPES = tuple(name for name, precision in PRECISIONS.items() if precision.scheme in ("", "gguf"))
 
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A decoder and the precisions of its weights and its cache."""
+    """A decoder, the precisions of its weights and its cache, and the size of its file if that is given."""
 
     decoder: Decoder
     weights: str
     cache: str
+    file_gb: float | None = None
+    notes: tuple[str, ...] = ()  # where the precision of the weights comes from, lines for people
+
+    def served(self, cache_tokens: int) -> ServedModel:
+        """Return the model with a cache of so many tokens."""
+        return served_model(self.decoder, cache_tokens, self.weights, self.cache, self.file_gb)
+
+
+class Source(NamedTuple):
+    """A decoder, the precision of its weights unless another one is given, and who says so."""
+
+    decoder: Decoder
+    weights: str | None  # None: not known
+    said_by: str  # words such as "published"
 
 
 def model_of(top: Entry, folder: Path) -> ModelChoice:
     """Return the model of a file; paths in it are relative to the folder."""
     value = top.value("model", "a preset's name, such as llama3_70b, or a mapping with preset, config or shape")
     if not isinstance(value, dict):
-        return ModelChoice(preset(top.text("model", "a preset's name, or a mapping")), "16 bit", "16 bit")
+        value = {"preset": top.text("model", "a preset's name, or a mapping")}
     entry = Entry.of("model", value, MODEL_KEYS)
     given = [key for key in SHAPES if key in entry]
     require(len(given) == 1, "model", given, f"give exactly one of {', '.join(SHAPES)}")
-    decoder = _decoder(entry, folder)
-    return ModelChoice(decoder, _precision(entry, "weights", WEIGHTS), _precision(entry, "cache", CACHES))
+    source = _source(entry, folder)
+    file_gb = _file_gb(entry, source.decoder) if "file_gb" in entry else None
+    weights = _weights(entry, source, file_gb)
+    cache = known_cache(entry.where("cache"), entry.text("cache", _one_of(CACHES))) if "cache" in entry else "16 bit"
+    return ModelChoice(source.decoder, weights, cache, file_gb, tuple(_notes(entry, source, weights, file_gb)))
 
 
-def decoder_from_entry(entry: Entry) -> Decoder:
-    """Return the decoder that an inventory describes itself, an entry with `SHAPE_KEYS`."""
-    hint = "a whole number"
-    most = dict.fromkeys(COUNTS, WIDTH) | {"block_count": BLOCKS}
-    counts = {field: entry.count(key, hint, most[key]) for key, field in COUNTS.items()}
-    head_size = entry.count("head_size", hint, WIDTH) if "head_size" in entry else 0
-    family = entry.text("family", f"one of {', '.join(FAMILIES)}")
-    return Decoder(entry.text("name", "a name", NAME), family, **counts, head_size=head_size)
-
-
-def derivation(decoder: Decoder, model: ServedModel, weights: str, cache: str) -> tuple[str, ...]:
-    """Return how a model's numbers follow from its decoder, line by line."""
-    of_weights, of_cache = weight_precision(weights), cache_precision(cache)
-    per_token = decoder.cache_bytes(1, cache)
-    mlp = "gated MLP" if FAMILIES[decoder.family].gated_mlp else "MLP"
-    return (
-        f"{decoder.name}: {decoder.block_count} blocks of {decoder.block_parameters:,} parameters: "
-        f"{decoder.attention_parameters:,} of attention ({decoder.head_count} heads of {decoder.head_size}, "
-        f"{decoder.kv_head_count} for keys and values), {decoder.mlp_parameters:,} of the {mlp}, "
-        f"{decoder.norm_parameters:,} of norms",
-        f"memory of a block: {decoder.block_parameters:,} x {of_weights.words} = {model.block_memory_gb:.4g} GB",
-        f"cache of a token in a block: 2 x {decoder.kv_head_count} x {decoder.head_size} x {of_cache.words} = "
-        f"{per_token:,.0f} B; of a request of {model.cache_tokens:,} tokens: {model.cache_memory_gb:.4g} GB",
-        f"prefill: 2 FLOP x {decoder.block_parameters:,} = {model.prefill_gflop:.4g} GFLOP a token and block, "
-        "attention over the prompt not counted",
-        f"decoding: a block's weights are read once a token, {model.decode_read_gb:.4g} GB, the cache not counted",
-        "embedding and output head stay with the orchestrator and take no memory of the servers",
+def _source(entry: Entry, folder: Path) -> Source:
+    if "preset" in entry:
+        decoder = preset(entry.text("preset", "a preset's name"))
+        return Source(decoder, decoder.published_weights, "the model is published in")
+    if "shape" in entry:
+        return Source(decoder_from_entry(entry.part("shape", "the numbers of a block", SHAPE_KEYS)), "16 bit", "")
+    path = folder / entry.text("config", "the path of a config.json")
+    decoder = decoder_from_config(path, "describe the model by shape instead of config")
+    return Source(
+        decoder, weights_from_config(path, must_be_known=not EXPLICIT & entry.content.keys()), f"{path.name} says"
     )
 
 
-def _decoder(entry: Entry, folder: Path) -> Decoder:
-    if "preset" in entry:
-        return preset(entry.text("preset", "a preset's name"))
-    if "config" in entry:
-        path = folder / entry.text("config", "the path of a config.json")
-        remedy = "describe the model by shape instead of config"
-        return decoder_from_config(path, remedy, states_weights="weights" in entry)
-    return decoder_from_entry(entry.part("shape", "the numbers of a block", SHAPE_KEYS))
+def _weights(entry: Entry, source: Source, file_gb: float | None) -> str:
+    """Return the precision of the weights."""
+    if "weights" in entry:
+        weights = known_weights(entry.where("weights"), entry.text("weights", _one_of(WEIGHTS)))
+        if file_gb is not None:
+            _require_close(entry, source.decoder, weights, file_gb)
+        return weights
+    if file_gb is not None:
+        return _nearest(source, file_gb)
+    return source.weights or "16 bit"
 
 
-def _precision(entry: Entry, key: str, known: tuple[str, ...]) -> str:
-    if key not in entry:
-        return "16 bit"
-    chosen = entry.text(key, f"one of {', '.join(known)}")
-    require_one_of(known, **{entry.where(key): chosen})
-    return chosen
+def _notes(entry: Entry, source: Source, weights: str, file_gb: float | None) -> Iterator[str]:
+    """Yield lines about the source of the precision."""
+    if file_gb is not None:
+        bits = 8 * file_gb * GB / source.decoder.parameters
+        alike = "as given" if "weights" in entry else "of the named precisions the nearest"
+        yield f"file of {file_gb:g} GB: {bits:.3g} bits a weight on average ({weights}, {alike})"
+    elif "weights" not in entry and weights != "16 bit":
+        yield f"weights: {source.said_by} {weights}"
+    elif "weights" in entry and source.weights not in (None, weights, "16 bit"):
+        yield f"weights: {weights} as given; {source.said_by} {source.weights}"
+
+
+def _file_gb(entry: Entry, decoder: Decoder) -> float:
+    """Return the size of the file of all weights."""
+    field, file_gb = entry.where("file_gb"), entry.positive("file_gb", "the size of the file with all weights in GB")
+    remedy = "needs the size of the whole model; give vocabulary_size beside the numbers of a block"
+    require(decoder.vocabulary_size is not None, field, file_gb, remedy)
+    bits = 8 * file_gb * GB / decoder.parameters
+    remedy = f"is {bits:.3g} bits for each of the {decoder.parameters / 1e9:.4g} B parameters; give its size in GB"
+    require(FEWEST_BITS <= bits <= MOST_BITS, field, file_gb, remedy)
+    return file_gb
+
+
+def _require_close(entry: Entry, decoder: Decoder, weights: str, file_gb: float) -> None:
+    """Raise `InputError` if a file cannot have a precision."""
+    named_gb = decoder.weight_bytes(weights) / GB
+    is_close = min(file_gb, named_gb) >= CLOSE * max(file_gb, named_gb)
+    remedy = f"is no file of weights in {weights}, which take {named_gb:.3g} GB; correct one of the two"
+    require(is_close, entry.where("file_gb"), file_gb, remedy)
+
+
+def _nearest(source: Source, file_gb: float) -> str:
+    """Return the precision whose weights take most nearly so much.
+
+    It is that of the model where the sizes are close, else a type of llama.cpp or a plain one.
+    """
+    sizes_gb = {name: source.decoder.weight_bytes(name) / GB for name in FILE_TYPES}
+    if source.weights is not None and source.weights not in FILE_TYPES:
+        own_gb = source.decoder.weight_bytes(source.weights) / GB
+        if min(file_gb, own_gb) >= SAME * max(file_gb, own_gb):
+            return source.weights
+    return min(sizes_gb, key=lambda name: abs(sizes_gb[name] - file_gb))
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    return f"one of {', '.join(names)}"

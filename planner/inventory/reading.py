@@ -10,7 +10,8 @@ from hardware_profiles.listed.machines import HOP_OVERHEAD_MS, LIST_KEYS, machin
 from planner.inventory.engines import engine_of
 from planner.inventory.goals import Cheapest, goal_of
 from planner.inventory.inventory import Inventory
-from planner.inventory.models import derivation, model_of
+from planner.inventory.model_lines import derivation
+from planner.inventory.models import model_of
 from planner.inventory.requests import workload_of
 from planner.inventory.services import service_of
 from system import InputError, ServedModel, Servers
@@ -18,7 +19,6 @@ from system.checks import echo, require_one_of
 from system.documents.entries import Entry
 from system.documents.yaml_files import read_yaml
 from system.limits import TOKENS
-from system.models.decoder import served_model
 from system.system import Forwarding
 
 TOP_KEYS = ("model", "cache_tokens", *LIST_KEYS, "overheads", "forwarding", "workload", "engine", "service", "goal")
@@ -52,7 +52,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     limit = top.count("cache_tokens", hint, TOKENS)
     workload, rate_per_s = workload_of(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
-    model = served_model(choice.decoder, slot_tokens, choice.weights, choice.cache)
+    model = choice.served(slot_tokens)
     profiles = profiles_in(folder)
     machines = machines_of(top, model, profiles, overheads_of(top))
     if isinstance(goal, Cheapest) and machines.cost_per_hour is None:
@@ -63,7 +63,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         weights=choice.weights,
         cache=choice.cache,
         derivation=(
-            *derivation(choice.decoder, model, choice.weights, choice.cache),
+            *derivation(choice, model),
             _reserve_line(reserve_gb(model)),
             _overheads_line(top),
             *_activation_lines(machines.servers, model),

@@ -29,6 +29,9 @@ def require_supported(decoder: Decoder) -> None:
     equal = decoder.query_size == decoder.hidden_size
     remedy = f"the torch blocks need hidden_size / head_count = {decoder.hidden_size / decoder.head_count:g} (head_dim)"
     require(equal, f"head_size of {decoder.name}", decoder.head_size, f"{remedy}; use another model")
+    plain = not decoder.has_scaled_rope
+    remedy = "the torch blocks compute plain rotary positions only; use another model"
+    require(plain, f"has_scaled_rope of {decoder.name}", decoder.has_scaled_rope, remedy)
     if decoder.family == "bloom":
         _require_bloom(decoder)
 
@@ -38,14 +41,19 @@ def supported_preset(name: str) -> Decoder:
 
     Raises `InputError` if there is none of this name, or if it is for planning only.
     """
-    complete = [decoder.name for decoder in all_presets().values() if decoder.vocabulary_size is not None]
     if name not in all_presets():
-        require_known("model", name, complete)
+        require_known("model", name, [decoder.name for decoder in all_presets().values() if _is_supported(decoder)])
     decoder = preset(name)
     require_supported(decoder)
-    remedy = f"has no vocabulary, it is for planning only; use one of {', '.join(complete)}, or a checkpoint"
-    require(name in complete, "model", name, remedy)
     return decoder
+
+
+def _is_supported(decoder: Decoder) -> bool:
+    try:
+        require_supported(decoder)
+    except InputError:
+        return False
+    return True
 
 
 def checkpoint_decoder(path: Path) -> Decoder:

@@ -8,56 +8,78 @@ from typing import Any
 from system.checks import echo, is_finite_number, require, require_boolean, require_count, require_one_of
 from system.documents.entries import CONTROL
 from system.documents.json_files import read_json
+from system.errors import InputError
 from system.limits import NAME
-from system.models.decoder import FAMILIES, Decoder
+from system.models.config_families import (
+    ALIASES,
+    DEFAULTS,
+    EXPERT_KEYS,
+    KEYS,
+    LATENT,
+    LATENT_KEYS,
+    SHAPING,
+    TEXT_PARTS,
+    TIED,
+    Config,
+)
+from system.models.decoder import Decoder
+from system.models.families import FAMILIES
+from system.models.parts import Experts, LatentAttention
+from system.models.quantised import quantised_weights
 
-Config = Mapping[str, Any]
-
-# The keys under which a number can stand: they differ between families and have changed over the years.
-KEYS = {
-    "block_count": ("num_hidden_layers", "n_layer"),
-    "hidden_size": ("hidden_size", "n_embed"),
-    "head_count": ("num_attention_heads", "n_head"),
-    "kv_head_count": ("num_key_value_heads", "num_kv_heads"),
-    "intermediate_size": ("intermediate_size", "ffn_hidden_size", "n_inner"),
-}
-# Keys that would change the shape of a block in a way that no family has, each with the only value that is understood.
-SHAPING: dict[str, Config] = {
-    "llama": {"attention_bias": False, "mlp_bias": False},
-    "mistral": {},
-    "qwen2": {},
-    "bloom": {},
-    "gpt_neox": {"attention_bias": True},
-    "falcon": {"new_decoder_architecture": True, "num_ln_in_parallel_attn": 2, "bias": False},
-}
 # Keys of what no family has, each with what the user can do about it. Without a value they mean nothing.
 EXPERTS = re.compile(r"expert|(^|_)moe(_|$)")
-QUANTISED = re.compile("quantization(_config)?|compression_config")
 TEXT_PART = re.compile("(text|llm|language)_config")
-EXPERTS_REMEDY = "is a key of a mixture of experts, and only dense models are understood; use a dense model"
-QUANTISED_REMEDY = "its weights do not take 16 bit; give their precision as weights, beside config"
+EXPERTS_REMEDY = "is a key of a mixture of experts, and only dense models are computed; use a dense model"
+UNKNOWN_EXPERTS = (
+    "belongs to a mixture of experts, which is not understood for model_type {family}; describe the model by shape, "
+    "with experts, active_experts and expert_size, or use its preset"
+)
 TEXT_PART_REMEDY = "more than text is read by this model; give this part as a config.json of its own"
 EPSILON_KEYS = ("rms_norm_eps", "layer_norm_epsilon", "layer_norm_eps")
 # The defaults of transformers, which a config may leave out.
 EPSILON = {"llama": 1e-6, "mistral": 1e-6, "qwen2": 1e-6, "bloom": 1e-5, "gpt_neox": 1e-5, "falcon": 1e-5}
 
 
-def decoder_from_config(path: Path, remedy: str = "use another model", states_weights: bool = False) -> Decoder:
+def decoder_from_config(path: Path, remedy: str = "use another model") -> Decoder:
     """Return the decoder that a `config.json` describes, for planning.
 
-    Only what the shape follows from is read. Raises `InputError` with the name of what is missing, impossible or not
-    understood; the remedy is what the user can do if the model is not understood. The precision of quantised weights
-    is not understood, so the user states it.
+    Only what the shape follows from is read, and of a model of text and images the text part. Raises `InputError` with
+    the name of what is missing, impossible or not understood; the remedy is what the user can do if the model is not
+    understood.
+    """
+    config = _text_part(path, read_config(path))
+    given = str(config.get("model_type"))
+    family = ALIASES.get(given, given)
+    config = {**DEFAULTS.get(family, {}), **config}
+    if family not in EXPERT_KEYS:
+        _refuse(path, config, EXPERTS, UNKNOWN_EXPERTS.format(family=echo(family)))
+    _refuse(path, config, TEXT_PART, TEXT_PART_REMEDY)
+    advice = f"not understood; use a model of {', '.join(FAMILIES)}, or {remedy}"
+    require(family in FAMILIES, f"model_type in {path}", given, advice)
+    vocabulary = config.get("vocab_size")
+    facts: dict[str, Any] = {
+        "vocabulary_size": None if vocabulary is None else _count(path, ("vocab_size",), vocabulary),
+        "has_tied_head": _is_tied(path, config, family),
+        "experts": _experts(path, config, family) if family in EXPERT_KEYS else None,
+        "latent": _latent(path, config) if family in LATENT else None,
+    }
+    return _decoder(path, config, family, remedy, **facts)
+
+
+def weights_from_config(path: Path, must_be_known: bool = True) -> str | None:
+    """Return the precision of the weights that a `config.json` states.
+
+    It is 16 bit if they are not quantised. Where it is not understood, return None, or raise `InputError` if it must be
+    known.
     """
     config = read_config(path)
-    _refuse(path, config, EXPERTS, EXPERTS_REMEDY)
-    _refuse(path, config, TEXT_PART, TEXT_PART_REMEDY)
-    if not states_weights:
-        _refuse(path, config, QUANTISED, QUANTISED_REMEDY)
-    family = str(config.get("model_type"))
-    advice = f"not understood; use a model of {', '.join(FAMILIES)}, or {remedy}"
-    require(family in FAMILIES, f"model_type in {path}", family, advice)
-    return _decoder(path, config, family, remedy)
+    try:
+        return quantised_weights(path, config) or quantised_weights(path, _text_part(path, config)) or "16 bit"
+    except InputError:
+        if must_be_known:
+            raise
+        return None
 
 
 def computable_decoder_from_config(path: Path, computed: Mapping[str, Config]) -> Decoder:
@@ -99,6 +121,43 @@ def read_config(path: Path) -> Config:
     return dict(config)
 
 
+def _text_part(path: Path, config: Config) -> Config:
+    """Return the part of a config about text."""
+    given, part = config.get("model_type"), config.get("text_config")
+    family = TEXT_PARTS.get(given) if isinstance(given, str) else None
+    if family is None or not isinstance(part, Mapping):
+        return config
+    named = {key: config[key] for key in ("_name_or_path", "tie_word_embeddings") if config.get(key) is not None}
+    return {"model_type": family, **named, **part}
+
+
+def _is_tied(path: Path, config: Config, family: str) -> bool:
+    given = config.get("tie_word_embeddings")
+    if given is None:
+        return family in TIED
+    require_boolean(**{f"tie_word_embeddings in {path}": given})
+    return bool(given)
+
+
+def _experts(path: Path, config: Config, family: str) -> Experts:
+    """Return the experts of a mixture, checked key by key."""
+    keys = EXPERT_KEYS[family]
+    count, active, width = (_count(path, (key,), config.get(key)) for key in (keys.of_all, keys.of_token, keys.width))
+    shared = _optional(path, config, keys.shared_width) + width * _optional(path, config, keys.shared_count)
+    return Experts(count, active, width, shared, _optional(path, config, keys.dense_blocks))
+
+
+def _latent(path: Path, config: Config) -> LatentAttention:
+    sizes = {field: _count(path, (key,), config.get(key)) for field, key in LATENT_KEYS.items()}
+    return LatentAttention(**sizes, query_rank=_optional(path, config, "q_lora_rank"))
+
+
+def _optional(path: Path, config: Config, key: str) -> int:
+    """Return a number, 0 if the config has none."""
+    value = config.get(key) or 0
+    return 0 if type(value) is int and value == 0 else _count(path, (key,), value)
+
+
 def _refuse(path: Path, config: Config, keys: re.Pattern[str], remedy: str) -> None:
     """Raise `InputError` if such a key has a value, at any depth."""
     for key, value in _entries(config):
@@ -118,7 +177,7 @@ def _decoder(path: Path, config: Config, family: str, remedy: str, **facts: Any)
     _require_understood(path, config, SHAPING[family], remedy)
     if family == "falcon":  # without the key it is the old architecture
         require("new_decoder_architecture" in config, "new_decoder_architecture", None, f"must be true in {path}")
-    counts = _counts(path, family, config)
+    counts: dict[str, Any] = {**_counts(path, family, config)}
     head_dim = config.get("head_dim")
     head_size = 0 if head_dim is None else _count(path, ("head_dim",), head_dim)
     return Decoder(_name(path, config), family, **counts, head_size=head_size, **facts)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from system.checks import require_count, require_positive
+from system.checks import require, require_count, require_not_negative, require_positive
 from system.errors import InputError
 from system.limits import BLOCKS, TOKENS
 
@@ -14,6 +14,9 @@ class ServedModel:
     `cache_memory_gb` is the memory of one job's cache for one block at `cache_tokens` tokens, prompt and output
     together. `decode_read_gb` is the memory that one decode step reads per block: the block's weights, unless a
     published experiment assumed otherwise.
+
+    A mixture of experts states how many of its experts a token takes in each block, and the memory of one; its
+    `decode_read_gb` is then that of a step of one token.
     """
 
     name: str
@@ -24,6 +27,11 @@ class ServedModel:
     prefill_gflop: float  # F, per block and input token
     decode_read_gb: float
     hidden_size: int | None = None  # width of the activations between blocks; only some baselines need it
+    embedding_gb: float = 0.0  # beside the blocks; 0 if unknown; likewise:
+    head_gb: float = 0.0  # also where the head is the embedding, as it may lie on another server
+    expert_count: int = 0  # 0: a dense model
+    active_experts: int = 0  # that one token takes
+    expert_gb: float = 0.0
 
     def __post_init__(self) -> None:
         require_count(BLOCKS, block_count=self.block_count)
@@ -34,8 +42,31 @@ class ServedModel:
             prefill_gflop=self.prefill_gflop,
             decode_read_gb=self.decode_read_gb,
         )
+        require_not_negative(embedding_gb=self.embedding_gb, head_gb=self.head_gb, expert_gb=self.expert_gb)
         if self.hidden_size is not None:
             require_count(hidden_size=self.hidden_size)
+        if self.is_mixture:
+            require_count(expert_count=self.expert_count, active_experts=self.active_experts)
+            remedy = f"must be at most expert_count = {self.expert_count}"
+            require(self.active_experts <= self.expert_count, "active_experts", self.active_experts, remedy)
+
+    @property
+    def is_mixture(self) -> bool:
+        """Return whether a token uses only some experts."""
+        return self.expert_count != 0
+
+    def active_gb(self, jobs: int) -> float:
+        """Return what a step of one-token jobs reads of a block.
+
+        A dense block is read once for all of them. Of a mixture it reads the experts that at least one of the jobs
+        takes, which are E (1 - (1 - k/E)^jobs) of E experts if each job takes k, independently of the others.
+        """
+        require_count(jobs=jobs)
+        if not self.is_mixture:
+            return self.decode_read_gb
+        not_taken = self.expert_count - self.active_experts  # by the first job
+        by_others = 1 - (not_taken / self.expert_count) ** (jobs - 1)
+        return self.decode_read_gb + not_taken * by_others * self.expert_gb
 
     @property
     def activation_bytes(self) -> int:

@@ -31,6 +31,9 @@ def project(tmp_path_factory):
     copy = tmp_path_factory.mktemp("docs") / "project"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
     share_compiled(copy)
-    for page in ("README.md", *(f"docs/{name}.md" for name in ("metrics", "figures", "planning", "own_data", "links"))):
+    for page in (
+        "README.md",
+        *(f"docs/{name}.md" for name in ("metrics", "figures", "planning", "planning_models", "own_data", "links")),
+    ):
         write_files(copy, page)
     return copy

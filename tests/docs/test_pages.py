@@ -11,7 +11,10 @@ from tests.support.project import ROOT, needs_runtime
 # In the order in which a newcomer reads them. docs/adding.md and docs/study.md have tests of their own.
 READ = ("README.md", *(f"docs/{name}.md" for name in ("getting_started", "reproducing", "sweeps", "tables")))
 READ += tuple(f"docs/{name}.md" for name in ("statistics", "metrics", "figures", "clusters", "own_data", "paper"))
-READ += tuple(f"docs/{name}.md" for name in ("real_runs", "planning", "library", "schemes", "model", "interference"))
+READ += tuple(
+    f"docs/{name}.md"
+    for name in ("real_runs", "planning", "planning_models", "library", "schemes", "model", "interference")
+)
 READ += tuple(f"docs/{name}.md" for name in ("optimality", "links", "published_systems", "helix", "exports"))
 READ += tuple(f"docs/{name}.md" for name in ("endpoints", "petals", "engines", "http"))
 ELSEWHERE = {"run by: make validate": pytest.mark.slow, "run by: make launchers": pytest.mark.launchers}

@@ -6,11 +6,12 @@ from planner.choice.search import plan
 from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
 from planner.output.start_commands import description as description_of_plan
-from system.models.decoder import FAMILIES
-from system.models.precisions import CACHES, WEIGHTS
+from system.models.families import FAMILIES
 from tests.exports.compositions import description, own
 from tests.support.project import ROOT
 
+WEIGHTS = ("16 bit", "int8", "nf4", "float32")  # for which each engine has an option or a refusal of its own
+CACHES = ("16 bit", "8 bit", "float32")
 EXAMPLES = sorted((ROOT / "planner/examples").glob("*.yaml"))
 
 

@@ -11,10 +11,9 @@ import pytest
 from exports.llamacpp import MOST_SERVERS, MOST_SLOTS, TESTED_BUILD
 from exports.llamacpp_script import llamacpp_export
 from system.models.decoder import Decoder
-from system.models.precisions import CACHES, WEIGHTS
 from tests.exports import parsers, shell
 from tests.exports.compositions import composition, description, own, shared
-from tests.exports.examples import EXAMPLES, exported_plans
+from tests.exports.examples import CACHES, EXAMPLES, WEIGHTS, exported_plans
 
 PROGRAMS = ("ggml-rpc-server", "llama-server")
 

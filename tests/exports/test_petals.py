@@ -6,10 +6,10 @@ import re
 import pytest
 
 from exports.petals import FAMILIES, TESTED_VERSION, petals_export
-from system.models.decoder import FAMILIES as ALL_FAMILIES
-from system.models.precisions import CACHES, WEIGHTS
+from system.models.families import FAMILIES as ALL_FAMILIES
 from tests.exports import shell
 from tests.exports.compositions import composition, description, own, shared
+from tests.exports.examples import CACHES, WEIGHTS
 
 
 def export_of(chains, **fields):

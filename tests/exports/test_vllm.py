@@ -3,9 +3,9 @@
 import pytest
 
 from exports.vllm import TESTED_VERSION, vllm_export
-from system.models.precisions import CACHES, WEIGHTS
 from tests.exports import shell
 from tests.exports.compositions import composition, description, own, shared
+from tests.exports.examples import CACHES, WEIGHTS
 
 
 def export_of(chains, **fields):

@@ -229,7 +229,7 @@ def test_a_model_can_be_described_or_read_from_a_config(tmp_path):
         ("servers", ["big"], "server number 1 = big: must be a mapping with keys of name, "),
         ("model", None, "model is missing: give a preset's name"),
         ("model", "llama3_80b", "model = llama3_80b: .*did you mean llama3_8b or llama3_70b"),
-        ("model.weights", "fp4", "weights of model = fp4: must be one of 16 bit, int8, nf4"),
+        ("model.weights", "fp4", "weights of model = fp4: unknown; did you mean nvfp4 or mxfp4"),
         ("model.config", "config.json", "model = .*'preset', 'config'.*: give exactly one of preset, config, shape"),
         ("model", {"shape": OWN_MODEL}, "intermediate_size of shape of model is missing"),
         ("cache_tokens", None, "cache_tokens is missing: give the tokens of a request, prompt and output together"),

@@ -85,8 +85,8 @@ def test_planning_ignores_what_only_changes_the_computation(tmp_path):
     ("change", "message"),
     [
         (
-            {"model_type": "mixtral"},
-            "config.json = mixtral: not understood; use a model of llama, mistral, .*falcon, or ask",
+            {"model_type": "mamba"},
+            "config.json = mamba: not understood; use a model of llama, mistral, .*falcon.*, or ask",
         ),
         ({"attention_bias": True}, "attention_bias in .*config.json = True: only False is understood; ask"),
         ({"num_hidden_layers": None}, "num_hidden_layers or n_layer in .*config.json = None: must be a whole number"),

@@ -114,6 +114,9 @@ def _vocabulary_size(decoder: Decoder) -> int:
     served = decoder.family in FAMILIES
     remedy = f"only models of {' and '.join(FAMILIES)} are written for llama.cpp; give a model_file"
     require(served, f"family of {decoder.name}", decoder.family, remedy)
+    is_plain = not (decoder.has_scaled_rope or decoder.has_tied_head)
+    remedy = "only plain rotary positions and a head of its own are written; give a model_file"
+    require(is_plain, f"has_scaled_rope or has_tied_head of {decoder.name}", True, remedy)
     known = decoder.vocabulary_size or 0
     remedy = f"must be at least {FEWEST_TOKENS}, the special tokens, bytes and a word; give a model_file"
     require(known >= FEWEST_TOKENS, f"vocabulary_size of {decoder.name}", decoder.vocabulary_size, remedy)

@@ -76,7 +76,8 @@ def test_rows_of_a_head_are_paired_as_llamacpp_rotates_them(tmp_path):
     ("decoder", "words"),
     [
         (preset("tiny_bloom"), "family of tiny_bloom = bloom"),
-        (preset("llama3_8b"), "vocabulary_size of llama3_8b = None"),
+        (replace(SMALL, vocabulary_size=None), "vocabulary_size of small = None"),
+        (preset("llama3_1_8b"), "has_scaled_rope or has_tied_head of llama3_1_8b = True: only plain rotary"),
         (replace(SMALL, vocabulary_size=200), "vocabulary_size of small = 200: must be at least 260"),
     ],
 )

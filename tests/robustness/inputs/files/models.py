@@ -5,7 +5,7 @@ from functools import partial
 
 from planner.inventory.reading import read_inventory
 from serving.blocks.supported import checkpoint_decoder
-from system.models.config_json import decoder_from_config, has_tied_head
+from system.models.config_json import decoder_from_config, has_tied_head, weights_from_config
 from tests.robustness.bad_input import BadInput
 
 LLAMA = {
@@ -43,11 +43,8 @@ def row(kind, name, field, value, remedy, content, reader=decoder_from_config):
     return BadInput(kind, f"config.json: {name}", partial(read, reader, content), field, value, remedy)
 
 
-# Keys of mixtures of experts, at the depth and with the value that published models have.
+# Keys of mixtures of experts, at the depth and with the value that published models have, in models without experts.
 EXPERTS = {
-    "mixtral": {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2},
-    "qwen3_moe": {"model_type": "qwen3_moe", "num_experts": 128, "moe_intermediate_size": 1536},
-    "deepseek_v3": {"model_type": "deepseek_v3", "n_routed_experts": 256, "n_shared_experts": 1},
     "dbrx": {"model_type": "dbrx", "ffn_config": {"ffn_hidden_size": 10752, "moe_num_experts": 16}},
     "llama of experts": {"num_local_experts": 16},
     "mistral of experts": {"model_type": "mistral", "n_routed_experts": 64},
@@ -55,13 +52,43 @@ EXPERTS = {
     "as text": {"num_experts": "8"},
     "in a list": {"layers": [{"num_experts": 8}]},
 }
+QWEN = {"model_type": "qwen3_moe", "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 1536}
+DEEPSEEK = {
+    "model_type": "deepseek_v3",
+    "n_routed_experts": 256,
+    "num_experts_per_tok": 8,
+    "moe_intermediate_size": 2048,
+    "kv_lora_rank": 512,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+}
+MIXTURES = {  # part of the sentence, remedy, change
+    "no experts": ("num_experts in ", "must be a whole number", QWEN | {"num_experts": None}),
+    "experts as text": ("num_experts in ", "must be a whole number", QWEN | {"num_experts": "128"}),
+    "experts without end": ("experts", "must be at most 10,000,000", QWEN | {"num_experts": 10**12}),
+    "0 active experts": ("num_experts_per_tok", "must be a whole number", QWEN | {"num_experts_per_tok": 0}),
+    "more active than all": ("active experts", "must be at most the 128", QWEN | {"num_experts_per_tok": 129}),
+    "width as a list": ("moe_intermediate_size", "must be a whole number", QWEN | {"moe_intermediate_size": [1]}),
+    "every other block": ("decoder_sparse_step", "only 1 is understood", QWEN | {"decoder_sparse_step": 2}),
+    "dense blocks anywhere": ("mlp_only_layers", "only [] is understood", QWEN | {"mlp_only_layers": [3]}),
+    "only dense blocks": ("dense blocks of ", "must be at most 79", DEEPSEEK | {"first_k_dense_replace": 80}),
+    "dense blocks below 0": ("first_k_dense_replace", "at least 1", DEEPSEEK | {"first_k_dense_replace": -1}),
+    "shared experts as text": ("n_shared_experts", "must be a whole number", DEEPSEEK | {"n_shared_experts": "1"}),
+    "no rank": ("kv_lora_rank", "must be a whole number", DEEPSEEK | {"kv_lora_rank": None}),
+    "rank of queries true": ("q_lora_rank", "must be a whole number", DEEPSEEK | {"q_lora_rank": True}),
+    "head size 0": ("v_head_dim", "must be a whole number", DEEPSEEK | {"v_head_dim": 0}),
+}
 QUANTISED = {
-    "AWQ": {"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 128}},
-    "GPTQ": {"quantization_config": {"quant_method": "gptq", "bits": 8}},
-    "FP8": {"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}},
-    "bitsandbytes": {"quantization_config": {"load_in_4bit": True}},
-    "MLX": {"quantization": {"group_size": 64, "bits": 4}},
+    "AQLM": {"quantization_config": {"quant_method": "aqlm", "in_group_size": 8}},
+    "GPTQ without bits": {"quantization_config": {"quant_method": "gptq"}},
+    "GPTQ, bits as text": {"quantization_config": {"quant_method": "gptq", "bits": "4"}},
+    "AWQ of 99 bits": {"quantization_config": {"quant_method": "awq", "bits": 99}},
+    "bitsandbytes in no precision": {"quantization_config": {"quant_method": "bitsandbytes"}},
+    "MLX without bits": {"quantization": {"group_size": 64}},
     "compressed tensors": {"compression_config": {"format": "int-quantized"}},
+    "no method": {"quantization_config": {"version": 1}},
+    "a method as list": {"quantization_config": {"quant_method": ["awq"]}},
     "as text": {"quantization_config": "awq"},
 }
 TEXT_PARTS = {
@@ -128,8 +155,12 @@ TO_COMPUTE = {
 
 BAD = (
     *(
-        row("boolean or unit", f"experts, {name}", "config.json = ", "", "use a dense model", LLAMA | change)
+        row("boolean or unit", f"experts, {name}", "config.json = ", "", "describe the model by shape", LLAMA | change)
         for name, change in EXPERTS.items()
+    ),
+    *(
+        row("boolean or unit", f"mixture, {name}", field, "", remedy, LLAMA | change)
+        for name, (field, remedy, change) in MIXTURES.items()
     ),
     *(
         row(
@@ -137,18 +168,19 @@ BAD = (
             f"quantised, {name}",
             next(iter(change)),
             "",
-            "their precision as weights",
+            "give the precision of the weights as weights",
             LLAMA | change,
+            weights_from_config,
         )
         for name, change in QUANTISED.items()
     ),
     BadInput(
         "boolean or unit",
         "config.json: quantised, in an inventory",
-        partial(read_for_plan, LLAMA | QUANTISED["AWQ"]),
+        partial(read_for_plan, LLAMA | QUANTISED["AQLM"]),
         "quantization_config",
-        "awq",
-        "give their precision as weights, beside config",
+        "aqlm",
+        "give the precision of the weights as weights, such as q4_k_m or awq, beside config",
     ),
     *(
         row("null or wrong type", f"part {name}", name, "'llama'", "a config.json of its own", LLAMA | change)
