@@ -11,15 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from textwrap import shorten
 from typing import Any
 
 from hardware_profiles.measured import CHECKS, Rows, require_mapping
 from hardware_profiles.quantities import require_balanced, require_near_roofline, require_plausible
 from system import InputError, ServedModel
-from system.checks import echo, require, require_not_negative, require_one_of, require_positive
+from system.checks import echo, require, require_not_negative, require_one_of, require_positive, require_share
 from system.documents.records import record_of
 from system.documents.yaml_files import read_yaml
-from system.limits import ECHO
+from system.limits import ECHO, LISTED
 
 FOLDER = Path(__file__).parent
 # Kinds of devices that reach similar shares of their peak numbers.
@@ -48,6 +49,9 @@ class GpuProfile:
     `fit_report` with the quality of the fits, and `measured_points` with the measured rows
     (`hardware_profiles.measured`). `measured_on` describes the machine and the software; only people read it.
 
+    Memory that a CPU shares, as in a Mac, is stated as a whole; `usable_share` of it is open to the GPU. Where a device
+    is sold with several sizes of memory, `memory_choices_gb` lists them, and `memory_gb` is one of them.
+
     `hosting` states, by model, what such a server hosts: `free_memory_gb` for blocks and caches, the `most_blocks` and
     the `typical_blocks`, and `cache_tokens`, the tokens whose cache fits beside 1, 2, ... blocks.
     """
@@ -60,6 +64,8 @@ class GpuProfile:
     bandwidth_gb_per_s: float  # b
     overhead_s: float  # t_o, once per block and job
     family: str = ""  # one of `DEVICE_FAMILIES`, or unknown
+    usable_share: float = 1.0
+    memory_choices_gb: Sequence[float] = ()
     cost_per_hour: float = math.nan  # NaN: not stated; likewise:
     idle_w: float = math.nan
     busy_w: float = math.nan  # at most the thermal design power, which data sheets state
@@ -80,6 +86,9 @@ class GpuProfile:
         require_positive(
             memory_gb=self.memory_gb, prefill_tflops=self.prefill_tflops, bandwidth_gb_per_s=self.bandwidth_gb_per_s
         )
+        if self.usable_share != 1:
+            require_share(usable_share=self.usable_share)
+        require_positive(**{f"memory_choices_gb[{n}]": size for n, size in enumerate(self.memory_choices_gb)})
         optional = {name: getattr(self, name) for name in ("cost_per_hour", "idle_w", "busy_w")}
         stated = {name: value for name, value in optional.items() if value is not math.nan}
         require_not_negative(overhead_s=self.overhead_s, **stated)
@@ -153,17 +162,24 @@ class GpuProfile:
 def read_profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:
     """Read a profile's file as a mapping for `instantiate`.
 
-    Raises `InputError` with the nearest names if there is no such profile, and with the name of the file if one of its
-    keys is missing, unknown or not a number.
+    Raises `InputError` with the nearest names of its series if there is no such profile, and with the name of the file
+    if one of its keys is missing, unknown or not a number.
     """
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in names:
-        near = difflib.get_close_matches(str(name)[:ECHO], names, n=2)
+        alike = [known for known in names if _letters(known) == _letters(str(name))]
+        near = difflib.get_close_matches(str(name)[:ECHO], alike or names, n=2)
         nearest = f"did you mean {' or '.join(near)}; " if near else ""
-        raise InputError(f"profile = {echo(name)}: there is no such GPU profile; {nearest}there are {', '.join(names)}")
+        listed = shorten(", ".join(names), LISTED, placeholder=" ...")
+        raise InputError(f"profile = {echo(name)}: there is no such GPU profile; {nearest}there are {listed}")
     content = read_yaml(folder / f"{name}.yaml")
     record_of(GpuProfile, f"{name}.yaml", content)
     return {"_target_": "hardware_profiles.profile.GpuProfile", **content}
+
+
+def _letters(name: str) -> str:
+    """Return the letters before the first digit, which devices of one series share."""
+    return re.split(r"\d", name, maxsplit=1)[0]
 
 
 def engine_constants(name: str, folder: Path = FOLDER) -> dict[str, Any]:

@@ -22,6 +22,7 @@ SMALLEST, LARGEST = 1e-100, 1e100  # of a rate and of a time, so that no product
 BLOCKS = 1_000  # of a model; the largest have some 130, and GCA takes time and memory for the square
 WIDTH = 10_000_000  # of a model's layers, heads and vocabulary; the largest have some 250,000
 SERVERS = 1_000_000  # of a cluster
+DEVICES = 1_000  # of a machine; racks have 72 GPUs
 NODES = 5_000  # of a network with a time between each two; 200 MB
 SLOTS = 1_000_000_000  # that a layout can hold jobs in
 EXACT_SLOTS = 2_000_000  # that jobs reach in the exact theory with at most EXACT_NODES nodes, about 6 s

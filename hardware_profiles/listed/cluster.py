@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hardware_profiles.clusters import require_overheads
+from hardware_profiles.listed.boxes import gpu_names
 from hardware_profiles.listed.gpus import profile_fields
 from hardware_profiles.listed.link_rows import linked
 from hardware_profiles.listed.machines import LIST_KEYS, Machines, machines_of, overheads_of
@@ -86,8 +87,8 @@ def gpus_of(servers: Any) -> tuple[str, ...]:
     """Return the names of the GPUs of listed servers, each once."""
     is_list = isinstance(servers, Sequence) and not isinstance(servers, str)
     require(is_list, "cluster.servers", servers, "must be a list of servers, each with a gpu and an rtt_ms")
-    named = [server for server in servers if isinstance(server, Mapping) and server.get("gpu") is not None]
-    return tuple(dict.fromkeys(str(server["gpu"]) for server in named))
+    named = (name for server in servers if isinstance(server, Mapping) for name in gpu_names(server))
+    return tuple(dict.fromkeys(named))
 
 
 def listed_profiles(servers: Any, file: str | None = None) -> dict[str, Any]:

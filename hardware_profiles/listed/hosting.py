@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware_profiles.listed.memory import FREE_KEYS
 from hardware_profiles.profile import GpuProfile
 from system import ServedModel, Servers
 from system.checks import require_one_of
@@ -27,7 +28,7 @@ def hosting_of(
     """Return listed servers with their caps, memory and measurements.
 
     The entries have one GPU each and `counts` servers. With `hosting: memory` in the file, profiles cap neither the
-    memory nor the blocks. An entry's own `free_memory_gb` and `most_blocks` come before its profile's.
+    memory nor the blocks. An entry's own free memory and `most_blocks` come before its profile's.
     """
     rule = top.text("hosting", "stated or memory") if "hosting" in top else HOSTING[0]
     require_one_of(HOSTING, hosting=rule)
@@ -72,4 +73,4 @@ def _blocks(field: str, facts: Sequence[Mapping[str, Any]], otherwise: int) -> N
 def _stated_memory_gb(entry: Entry, gpu: GpuProfile, model: ServedModel) -> float:
     """Return the memory that a profile states, NaN where it does not count."""
     stated = gpu.hosting.get(model.name, {}).get("free_memory_gb", np.nan)
-    return float(np.nan if "free_memory_gb" in entry else stated)
+    return float(np.nan if any(key in entry for key in FREE_KEYS) else stated)

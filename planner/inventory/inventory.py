@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hardware_profiles.listed.devices import Device, device_blocks
 from planner.inventory.engines import ANY, Engine
 from planner.inventory.goals import Goal
 from planner.inventory.services import NamedService
@@ -36,10 +37,28 @@ class Inventory:
     service: NamedService = field(default_factory=NamedService)
     forwarding: Forwarding = "hub"
     spread: NDArray[np.float64] | None = None  # (J, 2) nine in ten measured block times, relative to the servers' own
+    devices: tuple[tuple[Device, ...], ...] = ()  # (J,) devices inside each server, () for one GPU; () if none has any
 
     def system(self, rate_per_s: float) -> System:
         """Return all servers of the inventory at an arrival rate."""
         return System(self.model, self.servers, rate_per_s, self.workload.mean_job, forwarding=self.forwarding)
+
+    def held(self, j: int, jobs: int, blocks: int) -> tuple[int, ...]:
+        """Return how many of some blocks lie on each device of server j.
+
+        Each block lies beside the caches of some jobs.
+        """
+        devices = self.devices[j] if self.devices else ()
+        return device_blocks(devices, blocks, self.model, jobs) if devices else (blocks,)
+
+    def blocks_by_device(self, j: int, blocks: int, jobs: float = 1) -> list[tuple[str, int]]:
+        """Return the devices of server j with how many of its blocks lie there.
+
+        Each block has the caches of some jobs beside it, on average. A server with one GPU has no devices.
+        """
+        devices = self.devices[j] if self.devices else ()
+        held = device_blocks(devices, blocks, self.model, jobs)
+        return [(device.name, count) for device, count in zip(devices, held, strict=True)]
 
     def only(self, members: NDArray[np.int64]) -> "Inventory":
         """Return the inventory with only some of its servers, given by index."""
@@ -49,6 +68,7 @@ class Inventory:
             servers=self.servers.only(members),
             gpus=tuple(self.gpus[j] for j in members),
             groups=self.groups[members],
+            devices=tuple(self.devices[j] for j in members) if self.devices else (),
             cost_per_hour=None if cost is None else cost[members],
             spread=None if self.spread is None else self.spread[members],
         )

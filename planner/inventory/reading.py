@@ -1,17 +1,21 @@
 """Reading an inventory file (YAML) as an `Inventory`; `planner/examples/` has examples of such files."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from hardware_profiles.listed.gpus import Profiles, profiles_in, reserve_gb
+from hardware_profiles.listed.gpus import profiles_in, reserve_gb
 from hardware_profiles.listed.link_rows import linked
-from hardware_profiles.listed.machines import HOP_OVERHEAD_MS, LIST_KEYS, machines_of, overheads_of
+from hardware_profiles.listed.machines import LIST_KEYS, Machines, machines_of, server_entries
+from hardware_profiles.listed.named_links import link_lines
+from planner.inventory.efficiency import Efficiency, Use, efficiency_of
 from planner.inventory.engines import engine_of
 from planner.inventory.goals import Cheapest, goal_of
 from planner.inventory.inventory import Inventory
 from planner.inventory.model_lines import derivation
 from planner.inventory.models import model_of
+from planner.inventory.overheads import NOTHING, overhead_lines, overheads_of, with_overheads
 from planner.inventory.requests import workload_of
 from planner.inventory.services import service_of
 from system import InputError, ServedModel, Servers
@@ -39,10 +43,10 @@ def read_inventory(path: Path) -> Inventory:
     return inventory_of(content, path.parent)
 
 
-def inventory_of(content: Any, folder: Path) -> Inventory:
+def inventory_of(content: Any, folder: Path, efficiency: Efficiency | None = None) -> Inventory:
     """Return the inventory of a file's content.
 
-    Paths in it are relative to the folder.
+    Paths in it are relative to the folder. The efficiency is by default that of the engine by all measured points.
     """
     top = Entry.of("", content, TOP_KEYS)
     top = Entry("", {**top.content, **linked(top.content, folder)})
@@ -53,8 +57,10 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     workload, rate_per_s = workload_of(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
     model = choice.served(slot_tokens)
-    profiles = profiles_in(folder)
-    machines = machines_of(top, model, profiles, overheads_of(top))
+    engine = engine_of(top)
+    use = Use(efficiency or efficiency_of(engine.name))
+    machines = machines_of(top, model, profiles_in(folder), NOTHING, use.shares)
+    overheads = overheads_of(top, engine)
     if isinstance(goal, Cheapest) and machines.cost_per_hour is None:
         raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
     return Inventory(
@@ -65,20 +71,24 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         derivation=(
             *derivation(choice, model),
             _reserve_line(reserve_gb(model)),
-            _overheads_line(top),
+            *link_lines(top, server_entries(top)),
+            *overhead_lines(machines.servers, overheads, engine),
             *_activation_lines(machines.servers, model),
-            *_estimate_lines(top, profiles, model),
+            *machines.notes,
+            *use.lines(model),
         ),
-        servers=machines.servers,
+        servers=with_overheads(machines.servers, overheads),
         gpus=machines.gpus,
         groups=machines.groups,
+        devices=machines.devices,
         cost_per_hour=machines.cost_per_hour,
         workload=workload.fitted(slot_tokens),
         rate_per_s=rate_per_s,
         goal=goal,
-        engine=engine_of(top),
+        engine=engine,
         service=service_of(top),
         forwarding=_forwarding(top),
+        spread=use.spread(_devices(machines), model),
     )
 
 
@@ -91,27 +101,17 @@ def _forwarding(top: Entry) -> Forwarding:
     return "direct" if chosen == "direct" else "hub"
 
 
+def _devices(machines: Machines) -> list[list[str]]:
+    """Return the names of each server's devices, without how many of them share a block."""
+    inside = machines.devices or ((),) * len(machines.gpus)
+    names = ([device.name for device in own] or [gpu] for own, gpu in zip(inside, machines.gpus, strict=True))
+    return [[re.sub(r"^\d+ ", "", name) for name in own] for own in names]
+
+
 def _reserve_line(reserve: float) -> str:
     return (
         f"{reserve:.3g} GB of a server's memory are reserved for workspace (2 GiB x hidden size / 14336, as in PETALS) "
         "where free_memory_gb is not given"
-    )
-
-
-def _estimate_lines(top: Entry, profiles: Profiles, model: ServedModel) -> list[str]:
-    """Return a line for each profile that measured another model or precision."""
-    names = dict.fromkeys(str(server["gpu"]) for server in top.content["servers"] if "gpu" in server)
-    notes = (profiles(name).estimate_note(model) for name in names)
-    return [note for note in notes if note is not None]
-
-
-def _overheads_line(top: Entry) -> str:
-    """Return a line about the assumed cost of a message."""
-    if "overheads" in top:
-        return "a message takes its round trip and the given overheads"
-    return (
-        f"a message takes its round trip and {HOP_OVERHEAD_MS:g} ms, as measured over the Internet (paper Sec. 4), "
-        "because overheads are not given; on a local network they are smaller"
     )
 
 

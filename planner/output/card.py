@@ -7,6 +7,7 @@ import numpy as np
 
 from exports.chains import hop_words
 from planner.inventory.services import NamedService
+from planner.output.devices import device_lines
 from planner.output.losses import LONGEST, loss_lines, range_lines, share_words
 from planner.output.start_commands import exports
 from planner.results import Alternative, Plan, Prediction, Study
@@ -210,7 +211,7 @@ def _servers(plan: Plan) -> list[str]:
         ]
         for members in kinds[:LONGEST]
     ]
-    lines = aligned(["server", "GPU", "blocks", "cache slots", "in use"], rows)
+    lines = [*aligned(["server", "GPU", "blocks", "cache slots", "in use"], rows), *device_lines(plan)]
     hidden = sum(members.size for members in kinds[LONGEST:])
     return lines + ([f"{counted(hidden, 'more server')} with other blocks; plan.json lists all"] if hidden else [])
 

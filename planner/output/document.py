@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from planner.inventory.inventory import Inventory
+from planner.output.devices import device_rows
 from planner.output.start_commands import exports
 from planner.results import Plan, Prediction, Study
 from planner.words import quantity_words
@@ -77,6 +78,7 @@ def _servers(plan: Plan) -> list[dict[str, Any]]:
         {
             "name": servers.name(n),
             "gpu": plan.inventory.gpus[j],
+            "devices": device_rows(plan, n),
             "memory_gb": float(servers.memory_gb[n]),
             "first_block": int(placement.first_block[n]),
             "end_block": int(placement.end_block[n]),

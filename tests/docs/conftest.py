@@ -36,4 +36,5 @@ def project(tmp_path_factory):
         *(f"docs/{name}.md" for name in ("metrics", "figures", "planning", "planning_models", "own_data", "links")),
     ):
         write_files(copy, page)
+    write_files(copy, "docs/planning_devices.md")
     return copy

@@ -143,10 +143,12 @@ def test_every_profile_can_be_read_and_has_a_source(name):
     assert profile.source
 
 
-def test_an_unknown_profile_is_refused_with_the_nearest_names_and_all_names():
+def test_an_unknown_profile_is_refused_with_the_nearest_names_and_the_first_of_all():
     with pytest.raises(InputError, match=r"did you mean a100_3g_40gb or .*; there are a10, .*a100_2g_20gb, ") as caught:
         read_profile("a100_3g_40g")
-    assert all(name in str(caught.value) for name in PROFILES)
+    assert len(str(caught.value)) < 800
+    with pytest.raises(InputError, match=r"did you mean m[1-5]_ultra or m[1-5]_ultra; "):
+        read_profile("m7_ultra")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""Names of devices as people write them, such as "RTX 4090", "a4000" or "dgx spark"."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from hardware_profiles import profile
+from system import InputError
+from system.checks import echo
+from system.documents.yaml_files import read_yaml
+
+ALIASES = Path(__file__).with_name("aliases.yaml")
+MAKERS = frozenset(
+    ("nvidia", "geforce", "quadro", "tesla", "amd", "radeon", "instinct", "apple", "mac", "studio", "mini")
+)
+SERIES = ("", "rtx", "gtx", "rx")  # that people leave out
+SIZE = re.compile(r"(\d+)gb")
+
+
+def known_name(text: str) -> str:
+    """Return the name of the profile that a text means.
+
+    A text that means none is returned as a profile would be named. Raises `InputError` for a known device with another
+    size of memory, such as "rtx 3080 12gb".
+    """
+    words = [word for word in re.split(r"[^a-z0-9]+", text.lower()) if word and word not in MAKERS]
+    best = next(_matches(words), None)
+    if best is not None:
+        return best
+    size = SIZE.fullmatch(words[-1]) if words else None
+    device = next(_matches(words[:-1]), None) if size else None
+    if size and device:
+        raise InputError(
+            f"profile = {echo(text)}: there is no such GPU profile; write gpu: {device} and memory_gb: {size[1]}"
+        )
+    return "_".join(text.lower().replace("-", " ").split())
+
+
+def _matches(words: list[str]) -> Iterator[str]:
+    """Yield the names of profiles that words spell."""
+    names, compact = _names(), "".join(words)
+    return (names[series + compact] for series in SERIES if series + compact in names)
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Return the names of all profiles and their aliases by their letters and digits."""
+    plain = {re.sub(r"[^a-z0-9]", "", path.stem): path.stem for path in sorted(profile.FOLDER.glob("*.yaml"))}
+    return {str(key): str(name) for key, name in read_yaml(ALIASES).items()} | plain
