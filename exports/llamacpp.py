@@ -12,7 +12,7 @@ from system.checks import require, require_count
 TESTED_BUILD = 10434  # of llama.cpp; options and log lines of other builds may differ
 RPC_PROTOCOL = 5  # of that build; both ends of a connection must have the same one
 SLOT_TOKENS = 256  # the context of a slot is a multiple of this
-MOST_SERVERS = 15  # numbers that `--tensor-split` takes
+MOST_DEVICES = 15  # numbers that `--tensor-split` takes
 MOST_SLOTS = 256  # of a llama-server
 
 # Options under which runs are comparable: the memory of the devices decides nothing, no prompt is remembered, and a
@@ -30,8 +30,8 @@ def rpc_server_command(
 ) -> list[str]:
     """Return the command of one server of a chain.
 
-    An RPC server offers every GPU of its machine, or else its CPU, and a chain counts on one device a server: name the
-    `device` where a machine has several. The protocol has no password, so `host` belongs to a private network.
+    An RPC server offers every GPU of its machine, or else its CPU. `device` names those that it offers instead, with
+    commas and in order. The protocol has no password, so `host` belongs to a private network.
     """
     options = [] if threads is None else ["--threads", str(threads)]
     options += [] if device is None else ["--device", device]
@@ -50,13 +50,16 @@ def host_command(
 ) -> list[str]:
     """Return the command of the llama-server of one chain.
 
-    `rpc_addresses` are HOST:PORT of the chain's servers in order, and `blocks` what each of them runs. The chain serves
-    `slots` requests at once, each of up to `slot_tokens` tokens, prompt and output together. Further options, such as
-    `cpu_threads`, may follow.
+    `rpc_addresses` are HOST:PORT of the chain's RPC servers in order, and `blocks` what each of its devices runs. The
+    chain serves `slots` requests at once, each of up to `slot_tokens` tokens, prompt and output together. Further
+    options, such as `cpu_threads`, may follow.
     """
+    rpc = ("--rpc", ",".join(rpc_addresses)) if rpc_addresses else ()
+    enough = len(blocks) >= len(rpc_addresses)
+    require(enough, "blocks", list(blocks), f"must be {len(rpc_addresses)} numbers or more, one for each device")
     return [
-        *(binary, "--model", model_file, "--rpc", ",".join(rpc_addresses)),
-        *("--tensor-split", tensor_split(rpc_addresses, blocks), *EXACT_PLACEMENT),
+        *(binary, "--model", model_file, *rpc),
+        *("--tensor-split", tensor_split(blocks), *EXACT_PLACEMENT),
         *("-np", str(slots), "-c", str(context_tokens(slots, slot_tokens))),
         *NO_MEMORY_OF_PROMPTS,
         *ALONE,
@@ -69,16 +72,15 @@ def cpu_threads(count: int) -> list[str]:
     return ["--threads", str(count), "--threads-batch", str(count)]
 
 
-def tensor_split(rpc_addresses: Sequence[str], blocks: Sequence[int]) -> str:
-    """Return shares that give each server exactly its blocks.
+def tensor_split(blocks: Sequence[int]) -> str:
+    """Return shares that give each device exactly its blocks.
 
-    The last server has the output head too.
+    Devices count in the order of RPC servers and of the devices that each of them offers. The last one has the output
+    head too.
     """
-    require_count(MOST_SERVERS, **{"servers of a chain": len(rpc_addresses)})
-    pairs = len(rpc_addresses) == len(blocks)
-    require(pairs, "blocks", list(blocks), f"must be {len(rpc_addresses)} numbers, one for each RPC server")
+    require_count(MOST_DEVICES, **{"devices of a chain": len(blocks)})
     for count in blocks:
-        require_count(**{"blocks of an RPC server": count})
+        require_count(**{"blocks of a device": count})
     return ",".join(map(str, [*blocks[:-1], blocks[-1] + 1]))
 
 

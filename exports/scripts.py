@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from exports.chains import Export
+from exports.machines import Device, Machine
 from system import Composition
 from system.checks import require, require_known
 from system.models.families import FAMILIES
@@ -24,6 +25,7 @@ class Description:
     cache: str  # a precision of `CACHES`
     labels: tuple[str, ...]  # (J,) what each server is, such as the name of its GPU
     about: str  # one line on the prediction, the first comment
+    machines: tuple[Machine, ...] = ()  # (J,) what each server is made of; empty: each is one GPU
 
     def __post_init__(self) -> None:
         require_known("family", self.family, FAMILIES)
@@ -34,6 +36,12 @@ class Description:
         """Raise `InputError` unless there is a label for each server."""
         count = len(composition.system.servers)
         require(len(self.labels) == count, "labels", f"{len(self.labels)} texts", f"give {count}, one for each server")
+        known = len(self.machines)
+        require(known in (0, count), "machines", known, f"give {count}, one for each server, or none")
+
+    def machine(self, j: int) -> Machine:
+        """Return what server j is made of."""
+        return self.machines[j] if self.machines else Machine((Device(self.labels[j]),))
 
 
 def comment(text: str) -> str:

@@ -45,6 +45,7 @@ QUANTITIES = {
     "rtt_ms": Quantity(RTT_MS, _TIMES),
     "latency_ms": Quantity(RTT_MS, _TIMES),
     "mbytes_per_s": Quantity(LINK_MBYTES_PER_S, {"bytes/s": 1e-6}),
+    "bandwidth_mbps": Quantity(8 * LINK_MBYTES_PER_S, {"kbit/s": 1e-3, "bits/s": 1e-6}),
     "prefill_ms": Quantity(RTT_MS, _TIMES),
     "token_ms": Quantity(RTT_MS, _TIMES),
     "cost_per_hour": Quantity(COST_PER_HOUR, {}),

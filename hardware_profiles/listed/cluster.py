@@ -38,6 +38,8 @@ class ListedCluster:
     rtt_between_regions_ms: Mapping[str, Mapping[str, float]] | None = None
     bandwidth_between_servers_mbytes_per_s: float | None = None
     bandwidth_between_regions_mbytes_per_s: Mapping[str, Mapping[str, float]] | None = None
+    link: str | None = None  # the kind of all servers' links, a name of `named_links.yaml`
+    bandwidth_mbps: float | None = None  # of all servers' links
     links: Sequence[Sequence[Any]] | None = None  # rows of `listed.link_rows`, instead of all of the above
     prefill_overhead_s: float  # once per visit
     token_overhead_s: float  # per further output token

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardware_profiles.listed.link_rows import network_of
+from hardware_profiles.listed.named_links import MBYTES, NAMED_KEYS, is_in_machine, link_of
 from hardware_profiles.networks.cities import CITIES
 from hardware_profiles.networks.draw import NetworkDraw
 from hardware_profiles.networks.european import LARGEST_MATRIX, European
@@ -18,10 +19,14 @@ from system.documents.entries import Entry
 
 BETWEEN_SERVERS, BETWEEN_REGIONS = "rtt_between_servers_ms", "rtt_between_regions_ms"
 SERVER_BANDWIDTH, REGION_BANDWIDTH = "bandwidth_between_servers_mbytes_per_s", "bandwidth_between_regions_mbytes_per_s"
-LINKS, OWN_BANDWIDTH = "links", "link_mbytes_per_s"
-LINK_KEYS = ("orchestrator", BETWEEN_SERVERS, BETWEEN_REGIONS, SERVER_BANDWIDTH, REGION_BANDWIDTH, LINKS)
-OWN_KEYS = ("rtt_ms", "region", OWN_BANDWIDTH)  # of an entry
+LINKS, OWN_BANDWIDTH = "links", MBYTES
+LINK_KEYS = ("orchestrator", BETWEEN_SERVERS, BETWEEN_REGIONS, SERVER_BANDWIDTH, REGION_BANDWIDTH, *NAMED_KEYS, LINKS)
+OWN_KEYS = ("rtt_ms", "region", OWN_BANDWIDTH, *NAMED_KEYS)  # of an entry
 POSITIONS = {city: (latitude_deg, longitude_deg) for city, latitude_deg, longitude_deg in CITIES}
+WAYS_TO_SAY = (
+    "the round-trip time to the orchestrator in ms, the kind of its link, such as link: 1gbe, or a region (and the "
+    "orchestrator's region as orchestrator)"
+)
 NETWORK = European()  # gives the mean access latency and the time per km
 
 Floats = NDArray[np.float64]
@@ -153,14 +158,13 @@ def links_of(top: Entry, entries: Sequence[Entry], names: Sequence[Sequence[str]
         return network_of(top.content[LINKS], flat)
     regions, counts = _regions_of(top), [len(group) for group in names]
     ends = [_to_orchestrator(entry, top, regions) for entry in entries]
-    groups = [end.region for end in ends]
     own_s = np.repeat([end.s_per_byte for end in ends], counts)
     return NetworkDraw(
         np.repeat([end.rtt_s for end in ends], counts),
         flat,
-        _between_servers_s(top, regions, groups, counts),
+        _between_servers_s(top, regions, ends, counts),
         own_s if own_s.any() else None,
-        _s_per_byte_between(top, regions, groups, counts),
+        _s_per_byte_between(top, regions, ends, counts),
     )
 
 
@@ -180,43 +184,54 @@ def _regions_of(top: Entry) -> Regions:
 
 
 class _End(NamedTuple):
-    """The link of a server to the orchestrator, and its region or None."""
+    """The link of a server to the orchestrator, its region or None, and what its link is known by."""
 
     rtt_s: float
     s_per_byte: float
     region: Any
+    on_switch: bool  # whether its kind has a name, or it is in the orchestrator's machine
+    spans: bool  # whether its bandwidth holds towards other servers, too
 
 
 def _to_orchestrator(entry: Entry, top: Entry, regions: Regions) -> _End:
     """Return the link to the orchestrator.
 
-    The round trip is given, or it follows from the regions.
+    The round trip is given, or it follows from the regions or from the kind of link.
     """
     twice = "rtt_ms" in entry and "region" in entry
     remedy = "region sets it already; give one of the two"
     require(not twice, entry.where("rtt_ms"), entry.content.get("rtt_ms"), remedy)
-    own_s = s_per_byte_of(entry.content.get(OWN_BANDWIDTH), entry.where(OWN_BANDWIDTH))
+    kind, own_s = link_of(entry, top)
+    spans = any(key in owner for owner in (entry, top) for key in NAMED_KEYS)
     if "region" not in entry:
-        hint = (
-            "the round-trip time to the orchestrator in ms, or a region (and the orchestrator's region as orchestrator)"
-        )
-        return _End(plausible(entry, "rtt_ms", hint) / 1e3, own_s, None)
+        if kind is not None and "rtt_ms" not in entry:
+            return _End(kind.rtt_ms / 1e3, own_s, None, True, spans)
+        rtt_ms = plausible(entry, "rtt_ms", WAYS_TO_SAY)
+        return _End(rtt_ms / 1e3, own_s, None, kind is not None or is_in_machine(entry), spans)
     region = regions.region(entry, "region")
     pair = [region], [regions.region(top, "orchestrator")]
     of_regions = regions.s_per_byte(*pair)
     if of_regions is not None:
-        remedy = f"{REGION_BANDWIDTH} sets it already; remove it"
-        require(own_s == 0, entry.where(OWN_BANDWIDTH), entry.content.get(OWN_BANDWIDTH), remedy)
+        _require_no_bandwidth(entry, top)
         own_s = float(of_regions[0, 0])
-    return _End(float(regions.rtt_s(*pair)[0, 0]), own_s, region)
+    return _End(float(regions.rtt_s(*pair)[0, 0]), own_s, region, False, spans)
 
 
-def _between_servers_s(top: Entry, regions: Regions, groups: Sequence[Any], counts: Sequence[int]) -> Floats | None:
+def _require_no_bandwidth(entry: Entry, top: Entry) -> None:
+    """Raise `InputError` if a bandwidth is given beside those of regions."""
+    for owner in (entry, top):
+        for key in (OWN_BANDWIDTH, *NAMED_KEYS):
+            remedy = f"{REGION_BANDWIDTH} sets the bandwidth already; remove it"
+            require(key not in owner, owner.where(key), owner.content.get(key), remedy)
+
+
+def _between_servers_s(top: Entry, regions: Regions, ends: Sequence[_End], counts: Sequence[int]) -> Floats | None:
     """Return (J, J) round trips between servers; None if unknown.
 
-    `groups` are the regions of groups of servers, with their counts. The round trips follow from the regions if every
-    group has one, and are otherwise the one number that the file gives.
+    They follow from the regions if every server has one. Otherwise they are the one number that the file gives, or,
+    if every server has a named kind of link or is in the orchestrator's machine, the larger of the two servers' own.
     """
+    groups = [end.region for end in ends]
     one_ms = plausible(top, BETWEEN_SERVERS, "ms", "rtt_ms") if BETWEEN_SERVERS in top else None
     have_regions = all(region is not None for region in groups)
     require(one_ms is None or not have_regions, BETWEEN_SERVERS, one_ms, "the regions set it already; remove it")
@@ -224,18 +239,31 @@ def _between_servers_s(top: Entry, regions: Regions, groups: Sequence[Any], coun
         raise InputError(f"{BETWEEN_REGIONS}: some servers have no region; give all of them one, or remove it")
     if have_regions:
         return _of_pairs(regions.rtt_s, groups, counts)
-    return None if one_ms is None else _same(one_ms / 1e3, counts)
+    if one_ms is not None:
+        return _same(one_ms / 1e3, counts)
+    on_one_switch = all(end.on_switch for end in ends)
+    return _of_pairs(_larger, [end.rtt_s for end in ends], counts) if on_one_switch else None
 
 
-def _s_per_byte_between(top: Entry, regions: Regions, groups: Sequence[Any], counts: Sequence[int]) -> Floats | None:
-    """Return (J, J) the seconds per byte between servers; None without bandwidths."""
+def _s_per_byte_between(top: Entry, regions: Regions, ends: Sequence[_End], counts: Sequence[int]) -> Floats | None:
+    """Return (J, J) the seconds per byte between servers; None without bandwidths.
+
+    With the kinds or the bandwidths of links in 10^6 bits/s, they are those of the slower one of two servers' links.
+    """
     if REGION_BANDWIDTH in top:
         remedy = f"{REGION_BANDWIDTH} sets it already; remove it"
         require(SERVER_BANDWIDTH not in top, SERVER_BANDWIDTH, top.content.get(SERVER_BANDWIDTH), remedy)
-        return _of_pairs(regions.s_per_byte, groups, counts)
-    if SERVER_BANDWIDTH not in top:
-        return None
-    return _same(s_per_byte_of(top.content[SERVER_BANDWIDTH], SERVER_BANDWIDTH), counts)
+        return _of_pairs(regions.s_per_byte, [end.region for end in ends], counts)
+    if SERVER_BANDWIDTH in top:
+        return _same(s_per_byte_of(top.content[SERVER_BANDWIDTH], SERVER_BANDWIDTH), counts)
+    own_s = [end.s_per_byte for end in ends]
+    follows = any(end.spans for end in ends) and any(own_s)
+    return _of_pairs(_larger, own_s, counts) if follows else None
+
+
+def _larger(values: Sequence[Any], others: Sequence[Any]) -> Floats:
+    """Return (n, m) the larger number of each pair."""
+    return np.maximum(np.array(values)[:, None], np.array(others))
 
 
 def _of_pairs(

@@ -1,7 +1,10 @@
 """What engines need to know of a plan, and the start commands that follow."""
 
+from functools import partial
+
 from exports.chains import Export
 from exports.llamacpp_script import llamacpp_export
+from exports.machines import Device, Machine
 from exports.petals import petals_export
 from exports.scripts import Description
 from exports.vllm import vllm_export
@@ -9,6 +12,7 @@ from planner.results import Plan
 from planner.words import digits
 
 EXPORTS = (llamacpp_export, petals_export, vllm_export)
+SHARE = " x "  # between the number and the name of GPUs that share each block
 
 
 def exports(plan: Plan) -> list[Export]:
@@ -27,4 +31,25 @@ def description(plan: Plan) -> Description:
         labels=tuple(inventory.gpus[j] for j in plan.members),
         about=f"{inventory.model.name} at {digits(prediction.rate_per_s)} requests/s: predicted mean "
         f"{digits(prediction.mean_s, 's')}, P95 {digits(prediction.quantiles_s[0.95], 's')}",
+        machines=_machines(plan),
     )
+
+
+def _machines(plan: Plan) -> tuple[Machine, ...]:
+    """Return the devices of each server, with the blocks on them."""
+    inventory, composition = plan.inventory, plan.composition
+    placement = composition.placement
+    slots = placement.cache_slots(composition.system)
+    machines = []
+    for member, (j, blocks) in enumerate(zip(plan.members.tolist(), placement.block_count.tolist(), strict=True)):
+        jobs = max(1, int(slots[member]) // max(1, blocks))
+        listed = inventory.devices[j] if inventory.devices else ()
+        devices = tuple(Device(device.name, device.kind, _sharing(device.name)) for device in listed)
+        machines.append(Machine(devices or (Device(inventory.gpus[j]),), partial(inventory.held, j, jobs)))
+    return tuple(machines)
+
+
+def _sharing(name: str) -> int:
+    """Return how many GPUs share each block, such as 4 for "4 x rtx_3090"."""
+    count, _, shared = name.partition(SHARE)
+    return int(count) if shared and count.isdecimal() else 1

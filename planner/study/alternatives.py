@@ -131,8 +131,8 @@ def _with_routes(name: str, compose: ComposeRoutes, plan: Plan, seed: int) -> Al
 def _petals(system: System, rng: np.random.Generator) -> RoutedComposition:
     if system.servers.orchestrator_rtt_s is None or system.servers.rtt_s is None:
         raise NotApplicableError(
-            "PETALS needs the round-trip times between servers, which the inventory does not give; name a region for "
-            "every server"
+            "PETALS needs the round-trip times between servers, which the inventory does not give; add "
+            "rtt_between_servers_ms, or give every server a link, such as link: 1gbe, or a region"
         )
     return Petals(PetalsPlacement(), forwarding=system.forwarding).compose(system, rng)
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.choice.quantity import quantity_of, value_or_none
-from planner.inventory.efficiency import UNCHECKED
+from planner.inventory.efficiency import OFF, UNCHECKED
 from planner.results import InputRange, Plan, UnusedServer
 from planner.words import digits, quantity_words
 from system import Composition, Servers
@@ -17,6 +17,7 @@ from system.words import counted, shortened
 Floats = NDArray[np.float64]
 Factors = tuple[float, float]  # of a smaller and of a larger value
 ALL_BLOCKS = "block time of all servers"
+ROUNDING_S = 1e-12  # of a sum of times
 ROUND_TRIPS = np.array([1.0, 0.0, 1.0])  # of a job at a server: one for the prompt, one for each further token
 
 
@@ -67,7 +68,7 @@ def with_servers(composition: Composition, servers: Servers) -> Composition:
 def _changed_servers(plan: Plan, share: float | None) -> Iterator[tuple[str, Factors, Servers, Servers]]:
     """Yield each input's name and factors, with the servers at its smaller and larger value."""
     yield from _changed_blocks(plan, share)
-    off = UNCHECKED[1] - 1 if share is None else share
+    off = OFF if share is None else share
     for name, low, high in _changed_links(plan.composition.system.servers, off):
         yield name, (1 - off, 1 + off), low, high
 
@@ -103,18 +104,44 @@ def _widest(spread: Floats) -> Factors:
 
 
 def _changed_links(servers: Servers, share: float) -> Iterator[tuple[str, Servers, Servers]]:
-    """Yield the round trips, with the servers at their smaller and larger value."""
+    """Yield each part of communication with servers at its two ends."""
     if servers.orchestrator_rtt_s is None:
-        name, links_s = "communication times", servers.communication_s
-    else:
-        name, links_s = "round-trip times", servers.orchestrator_rtt_s[:, None] * ROUND_TRIPS
-    yield name, _farther(servers, -share, links_s), _farther(servers, share, links_s)
+        costs_s = servers.communication_s
+        yield "communication times", _farther(servers, -share, costs_s), _farther(servers, share, costs_s)
+        return
+    trips_s = servers.orchestrator_rtt_s[:, None] * ROUND_TRIPS
+    if trips_s.any():
+        yield "round-trip times", _farther(servers, -share, trips_s), _farther(servers, share, trips_s)
+    if servers.overhead_s is None:  # nobody says what else a visit costs
+        return
+    if servers.overhead_s.any():
+        yield "overheads of messages", _costlier(servers, -share), _costlier(servers, share)
+    bytes_s = servers.communication_s - trips_s - servers.overhead_s
+    if servers.activation_s is not None or (bytes_s > ROUNDING_S).any():
+        yield "bandwidth of links", _wider(servers, -share, bytes_s), _wider(servers, share, bytes_s)
 
 
 def _farther(servers: Servers, by: float, links_s: Floats) -> Servers:
     """Return the servers with all round trips longer by a share."""
     rtt_s = None if servers.rtt_s is None else servers.rtt_s * (1 + by)
     return replace(servers, communication_s=np.maximum(servers.communication_s + by * links_s, 0), rtt_s=rtt_s)
+
+
+def _costlier(servers: Servers, by: float) -> Servers:
+    """Return the servers with all overheads of messages larger by a share."""
+    overhead_s = np.zeros((len(servers), 3)) if servers.overhead_s is None else servers.overhead_s
+    return replace(servers, communication_s=servers.communication_s + by * overhead_s, overhead_s=(1 + by) * overhead_s)
+
+
+def _wider(servers: Servers, by: float, bytes_s: Floats) -> Servers:
+    """Return the servers with all bandwidths larger by a share.
+
+    `bytes_s` is (J, 3): the coefficients of what bytes take of a visit.
+    """
+    activation_s = None if servers.activation_s is None else servers.activation_s / (1 + by)
+    change_s = bytes_s / (1 + by) - bytes_s
+    communication_s = np.maximum(servers.communication_s + change_s, 0)
+    return replace(servers, communication_s=communication_s, activation_s=activation_s)
 
 
 def _slower(servers: Servers, factors: Floats) -> Servers:

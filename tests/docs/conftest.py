@@ -33,7 +33,10 @@ def project(tmp_path_factory):
     share_compiled(copy)
     for page in (
         "README.md",
-        *(f"docs/{name}.md" for name in ("metrics", "figures", "planning", "planning_models", "own_data", "links")),
+        *(
+            f"docs/{name}.md"
+            for name in ("metrics", "figures", "planning", "own_data", "links", "planning_links", "planning_models")
+        ),
     ):
         write_files(copy, page)
     write_files(copy, "docs/planning_devices.md")

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from exports.machines import Device, Machine
 from exports.scripts import Description
 from system import Composition, Placement, ServedModel, Servers, System
 
 
-def composition(ranges, chains, forwarding="hub", names=None, tokens=1000):
+def composition(ranges, chains, forwarding="hub", names=None, tokens=1000, rtt_s=0.01):
     """Return chains over servers that host ranges of blocks, with room for all.
 
     `ranges` are (first, end) of each server, and `chains` pairs of the servers' numbers and the capacity. The fastest
@@ -20,7 +21,7 @@ def composition(ranges, chains, forwarding="hub", names=None, tokens=1000):
         communication_s=np.full(count, 0.01),
         block_s=0.01 * np.arange(1, count + 1),
         rtt_s=np.zeros((count, count)),
-        orchestrator_rtt_s=np.zeros(count),
+        orchestrator_rtt_s=np.full(count, rtt_s),
         names=names or tuple(f"server {j}" for j in range(count)),
     )
     hops = [j for servers_of_chain, _ in chains for j in servers_of_chain]
@@ -39,6 +40,12 @@ def composition(ranges, chains, forwarding="hub", names=None, tokens=1000):
         start,
         np.array([capacity for _, capacity in chains]),
     )
+
+
+def pair(gpus=1, ram=False):
+    """Return a machine whose two devices hold half of the blocks each, the first one more of an odd number."""
+    second = Device("RAM", "ram") if ram else Device("gpu", gpus=gpus)
+    return Machine((Device("gpu", gpus=gpus), second), lambda blocks: (-(-blocks // 2), blocks // 2))
 
 
 def own(**options):

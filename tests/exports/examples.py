@@ -7,7 +7,9 @@ from planner.inventory.reading import read_inventory
 from planner.inventory.running import read_layout
 from planner.output.start_commands import description as description_of_plan
 from system.models.families import FAMILIES
-from tests.exports.compositions import description, own
+from system.models.precisions import CACHES as ALL_CACHES
+from system.models.precisions import WEIGHTS as ALL_WEIGHTS
+from tests.exports.compositions import description, own, pair
 from tests.support.project import ROOT
 
 WEIGHTS = ("16 bit", "int8", "nf4", "float32")  # for which each engine has an option or a refusal of its own
@@ -24,9 +26,14 @@ def exported_plans():
 
 
 def small_plans():
-    """Yield a small composition with the descriptions of all families and precisions."""
+    """Yield small compositions with descriptions of all families, all precisions, and several machines."""
     chains = own()
     for family in FAMILIES:
         for weights in WEIGHTS:
-            for precision in CACHES:
-                yield chains, description(chains, family=family, weights=weights, cache=precision)
+            yield chains, description(chains, family=family, weights=weights)
+    for weights in ALL_WEIGHTS:
+        for precision in ALL_CACHES:
+            yield chains, description(chains, weights=weights, cache=precision)
+    for gpus in (1, 2):
+        yield chains, description(chains, machines=(pair(gpus),) * 4)
+    yield own(rtt_s=0.0), description(chains)

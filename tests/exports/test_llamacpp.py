@@ -5,7 +5,7 @@ from itertools import accumulate
 import numpy as np
 import pytest
 
-from exports.llamacpp import MOST_SERVERS, context_tokens, host_command, rpc_server_command, tensor_split
+from exports.llamacpp import MOST_DEVICES, context_tokens, host_command, rpc_server_command, tensor_split
 from system import InputError
 
 
@@ -20,8 +20,8 @@ def placed(split):
 def test_the_split_gives_each_server_its_blocks_and_the_last_one_the_head():
     rng = np.random.default_rng(0)
     for _ in range(200):
-        blocks = rng.integers(1, 20, rng.integers(1, MOST_SERVERS + 1)).tolist()
-        split = [int(word) for word in tensor_split(["HOST:1"] * len(blocks), blocks).split(",")]
+        blocks = rng.integers(1, 20, rng.integers(1, MOST_DEVICES + 1)).tolist()
+        split = [int(word) for word in tensor_split(blocks).split(",")]
         assert placed(split) == [*blocks[:-1], blocks[-1] + 1]
 
 
@@ -45,12 +45,12 @@ def test_each_slot_gets_a_whole_context(slots, tokens, context):
 @pytest.mark.parametrize(
     ("addresses", "blocks", "words"),
     [
-        ([], [], "servers of a chain = 0"),
-        (["a:1"] * 16, [1] * 16, "servers of a chain = 16: must be at most 15"),
-        (["a:1", "b:2"], [1], "must be 2 numbers, one for each RPC server"),
-        (["a:1", "b:2"], [1, 0], "blocks of an RPC server = 0"),
+        ([], [], "devices of a chain = 0"),
+        (["a:1"] * 16, [1] * 16, "devices of a chain = 16: must be at most 15"),
+        (["a:1", "b:2"], [1], "must be 2 numbers or more, one for each device"),
+        (["a:1", "b:2"], [1, 0], "blocks of a device = 0"),
     ],
 )
 def test_lists_that_do_not_fit_together_are_refused(addresses, blocks, words):
     with pytest.raises(InputError, match=words):
-        tensor_split(addresses, blocks)
+        host_command("llama-server", "model.gguf", addresses, blocks, 1, 1, "127.0.0.1", 8080)

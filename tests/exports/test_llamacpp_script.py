@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from exports.llamacpp import MOST_SERVERS, MOST_SLOTS, TESTED_BUILD
+from exports.llamacpp import MOST_DEVICES, MOST_SLOTS, TESTED_BUILD
 from exports.llamacpp_script import llamacpp_export
 from system.models.decoder import Decoder
 from tests.exports import parsers, shell
@@ -72,10 +72,10 @@ def test_chains_that_share_servers_are_explained_and_not_started():
 
 
 def test_a_chain_with_too_many_servers_or_requests_is_not_started():
-    long = composition([(j, j + 1) for j in range(MOST_SERVERS + 1)], [(tuple(range(MOST_SERVERS + 1)), 1)])
+    long = composition([(j, j + 1) for j in range(MOST_DEVICES + 1)], [(tuple(range(MOST_DEVICES + 1)), 1)])
     export = llamacpp_export(long, description(long))
-    assert (export.chains, export.reason) == ((), "a llama-server splits a model over at most 15 servers")
-    assert "at most 15 servers: it has 16\n" in export.script
+    assert (export.chains, export.reason) == ((), "a llama-server splits a model over at most 15 devices")
+    assert "at most 15 devices: it has 16\n" in export.script
     wide = composition([(0, 1), (0, 1)], [((0,), MOST_SLOTS + 1), ((1,), MOST_SLOTS)])
     export = llamacpp_export(wide, description(wide))
     assert [wide.capacity[k] for k in export.chains] == [MOST_SLOTS]

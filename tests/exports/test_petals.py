@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from exports.petals import FAMILIES, TESTED_VERSION, petals_export
+from exports.families import PETALS
+from exports.petals import TESTED_VERSION, petals_export
 from system.models.families import FAMILIES as ALL_FAMILIES
 from tests.exports import shell
 from tests.exports.compositions import composition, description, own, shared
@@ -49,8 +50,8 @@ def test_the_prefix_has_only_letters_that_petals_takes():
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_families_that_petals_does_not_serve_are_refused(family):
     export = export_of(own(), family=family)
-    assert bool(shell.command_lines(export.script)) == (family in FAMILIES)
-    assert (f"and no {family} models" in export.reason) == (family not in FAMILIES)
+    assert bool(shell.command_lines(export.script)) == (family in PETALS)
+    assert (f"and no {family} models" in export.reason) == (family not in PETALS)
     assert export.chains == ()
 
 

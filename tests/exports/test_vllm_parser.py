@@ -4,11 +4,14 @@ import re
 
 import pytest
 
+from exports.families import VLLM
 from exports.vllm import TESTED_VERSION, vllm_export
 from tests.exports import shell
 from tests.exports.parsers import answer_of
 
 pytestmark = pytest.mark.vllm
+NUMBERS = ("max_model_len", "max_num_seqs", "node_rank", "nnodes", "master_port", "pipeline_parallel_size")
+NUMBERS += ("tensor_parallel_size",)
 
 
 def options(command):
@@ -28,14 +31,15 @@ def test_every_command_is_read_as_it_was_meant(read):
     assert len(commands) > 20
     for command, args in zip(commands, answer["answers"], strict=False):
         assert isinstance(args, dict), (command, args)
-        for field in ("max_model_len", "max_num_seqs", "node_rank", "nnodes", "master_port", "pipeline_parallel_size"):
+        for field in NUMBERS:
             word = f"--{field.replace('_', '-')}"
             if word in command:
                 assert args[field] == int(shell.option(command, word))
         assert args["headless"] == ("--headless" in command)
-        if args["nnodes"] > 1:
+        if args["pipeline_parallel_size"] > 1:
             split = shell.environment(command)["VLLM_PP_LAYER_PARTITION"].split(",")
-            assert len(split) == args["pipeline_parallel_size"] == args["nnodes"]
+            assert len(split) == args["pipeline_parallel_size"]
+        assert args["pipeline_parallel_size"] * args["tensor_parallel_size"] % args["nnodes"] == 0
         known = [None, "bitsandbytes", *answer["quantization"]]  # the plugin adds bitsandbytes
         assert args["quantization"] in known
 
@@ -47,6 +51,10 @@ def test_wrong_options_are_refused(read):
     assert re.search("--kv-cache-dtype: invalid choice: 'float32'", cache)
 
 
+def test_vllm_lists_every_architecture_that_is_exported(read):
+    assert set(VLLM.values()) <= set(read[1]["architectures"])
+
+
 def test_bitsandbytes_is_no_method_of_vllm_itself(read):
     assert "bitsandbytes" not in read[1]["quantization"]
-    assert "int8_per_channel_weight_only" in read[1]["quantization"]
+    assert {"int8_per_channel_weight_only", "fp8_per_tensor"} <= set(read[1]["quantization"])

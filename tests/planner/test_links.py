@@ -2,19 +2,26 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from algorithms.petals import Petals
+from algorithms.placement.petals import PetalsPlacement
 from evaluators.queueing import exact
+from exports.chains import hop_words
+from hardware_profiles.profile import engine_constants
+from planner.choice.prediction import loaded, predict
 from planner.choice.search import plan
+from planner.inventory.engines import ENGINES
 from planner.inventory.goals import Cheapest
 from planner.inventory.reading import inventory_of
 from planner.output.card import plan_card
 from planner.output.document import plan_document
 from planner.results import Study
 from planner.study.alternatives import compare_alternatives
-from planner.study.sensitivity import bottleneck, links_per_chain_s, ranges
+from planner.study.sensitivity import bottleneck, links_per_chain_s, ranges, with_servers
 from system import InputError
 
 LINKS = """from,to,latency_ms,mbytes_per_s
@@ -114,3 +121,86 @@ def test_wrong_links_of_an_inventory_are_one_sentence(changes, message, tmp_path
     (tmp_path / "links.csv").write_text(LINKS)
     with pytest.raises(InputError, match=message):
         inventory_of(INVENTORY | changes, tmp_path)
+
+
+def lab(**fields):
+    """Return README's lab, with its keys changed."""
+    servers = [
+        {"name": "workstation", "gpu": "rtx_a6000", "rtt_ms": 0.3},
+        {"name": "tower", "count": 2, "gpu": "rtx_4090", "rtt_ms": 0.3},
+        {"name": "old", "memory_gb": 24, "prefill_tflops": 125, "bandwidth_gb_per_s": 600, "rtt_ms": 0.8},
+    ]
+    workload = {"rate_per_s": 0.5, "input_tokens": 800, "output_tokens": 200}
+    content = {"model": {"preset": "llama3_70b", "weights": "nf4"}, "cache_tokens": 4096, "servers": servers}
+    return inventory_of({**content, "workload": workload, "goal": {"minimise": "p95"}, **fields}, Path())
+
+
+def layout(inventory):
+    composition = plan(inventory).composition
+    return [hop_words(composition, k) for k in range(len(composition))], composition.capacity.tolist()
+
+
+def test_a_lab_without_overheads_has_the_plan_of_one_that_states_those_of_a_switch():
+    stated = layout(lab(overheads={"prefill_ms": 5, "token_ms": 2}))
+    assert layout(lab()) == stated
+    assert layout(lab(overheads={"prefill_ms": 18, "token_ms": 18})) != stated  # those of the Internet
+
+
+@pytest.mark.parametrize(
+    ("engine", "near_ms", "far_ms"),
+    [
+        ("any", 0.28, 18),
+        ("llama.cpp", engine_constants("llamacpp_cpu")["hop_s"] * 1e3, 0.28),
+        ("vllm", 2 * 0.07 + 2 * 0.046, 0.23),  # messages over gloo and over NCCL
+        ("petals", Petals(PetalsPlacement()).hop_overhead_s * 1e3, 18),
+    ],
+)
+def test_overheads_are_those_of_the_engine_by_distance(engine, near_ms, far_ms):
+    servers = [{"name": f"at {rtt_ms}", "gpu": "rtx_a6000", "rtt_ms": rtt_ms} for rtt_ms in (0, 5, 5.1)]
+    inventory = lab(engine=engine, servers=servers)
+    costs_ms = inventory.servers.communication_s * 1e3 - np.array([[0], [5], [5.1]]) * [1, 0, 1]
+    np.testing.assert_allclose(costs_ms, 1e3 * inventory.servers.overhead_s, atol=1e-12)
+    np.testing.assert_allclose(costs_ms[:, 0], [0, near_ms, far_ms], atol=0.01)
+    np.testing.assert_allclose(costs_ms[:, 2], costs_ms[:, 0])
+    text = "\n".join(inventory.derivation)
+    assert ENGINES[engine if engine != "any" else "petals"].source in text
+    assert "rtt_ms: 0, in the orchestrator's own machine, has no overhead" in text
+    assert "write overheads: {prefill_ms" in text
+
+
+def test_given_overheads_hold_for_every_server():
+    servers = [{"name": f"at {rtt_ms}", "gpu": "rtx_a6000", "rtt_ms": rtt_ms} for rtt_ms in (0, 1, 50)]
+    part = lab(servers=servers, overheads={"token_ms": 3})
+    np.testing.assert_allclose(part.servers.overhead_s * 1e3, [[0, 0, 3], [0.28, 0, 3], [18, 0, 3]])
+    assert "prefill_ms = 18" in "\n".join(part.derivation)
+    assert "token_ms =" not in "\n".join(part.derivation)
+    whole = lab(servers=servers, overheads={"prefill_ms": 7, "token_ms": 3})
+    np.testing.assert_allclose(whole.servers.overhead_s * 1e3, [[7, 0, 3]] * 3)
+
+
+@pytest.mark.parametrize("forwarding", ["hub", "direct"])
+def test_ranges_cover_round_trips_overheads_and_bandwidths(forwarding):
+    best = plan(lab(link="100mbe", forwarding=forwarding, engine="petals"))
+    by_name = {item.name: item for item in ranges(best, 0.5)}
+    assert {"round-trip times", "overheads of messages", "bandwidth of links"} <= by_name.keys()
+    costly = lab(link="100mbe", forwarding=forwarding, overheads={"prefill_ms": 27, "token_ms": 27})
+    narrow = lab(link="100mbe", forwarding=forwarding, bandwidth_mbps=47, engine="petals")
+    for name, other, end in (("overheads of messages", costly, "high"), ("bandwidth of links", narrow, "low")):
+        changed = with_servers(best.composition, other.servers.only(best.members))
+        expected = predict(loaded(changed, 0.5), best.inventory.workload, (0.95,))
+        assert getattr(by_name[name], end) == pytest.approx(expected.quantiles_s[0.95], rel=1e-6), name
+
+
+def test_ranges_name_no_part_of_the_communication_that_is_free():
+    local = [{"name": f"gpu {n}", "gpu": "rtx_a6000", "rtt_ms": 0} for n in range(2)]
+    names = {item.name for item in ranges(plan(lab(servers=local)))}
+    assert not names & {"round-trip times", "overheads of messages", "bandwidth of links"}
+
+
+def test_petals_names_what_it_lacks_and_takes_the_round_trips_of_a_kind():
+    servers = [{"name": f"gpu {n}", "gpu": "a100_80gb_sxm", "rtt_ms": 1} for n in range(2)]
+    rare = {"rate_per_s": 0.01, "input_tokens": 800, "output_tokens": 200}
+    refused = compare_alternatives(plan(lab(servers=servers, workload=rare)))[-2]
+    assert refused.prediction is None
+    assert "add rtt_between_servers_ms, or give every server a link, such as link: 1gbe, or a region" in refused.reason
+    assert compare_alternatives(plan(lab(servers=servers, workload=rare, link="1gbe")))[-2].prediction is not None

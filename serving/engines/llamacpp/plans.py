@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from exports.llamacpp import MOST_SERVERS, MOST_SLOTS, SLOT_TOKENS, context_tokens
+from exports.llamacpp import MOST_DEVICES, MOST_SLOTS, SLOT_TOKENS, context_tokens
 from serving.engines.llamacpp.gguf_model import ModelFacts
 from system import InputError, NotApplicableError, ServedModel
 from system.composition import Chain, Composition
@@ -73,9 +73,9 @@ def require_model(model: ServedModel, facts: ModelFacts, file: object) -> None:
 
 def _chain_plan(k: int, chain: Chain, system: System, rtt_s: NDArray[np.float64]) -> ChainPlan:
     """Return the plan of chain k within the limits of a llama-server."""
-    if len(chain.servers) > MOST_SERVERS:
+    if len(chain.servers) > MOST_DEVICES:
         raise NotApplicableError(
-            f"chain {k} = {len(chain.servers)} servers: a llama-server takes at most {MOST_SERVERS}; use larger servers"
+            f"chain {k} = {len(chain.servers)} servers: a llama-server takes at most {MOST_DEVICES}; use larger servers"
         )
     if chain.capacity > MOST_SLOTS:
         raise NotApplicableError(

