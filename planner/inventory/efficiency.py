@@ -5,8 +5,9 @@ that does not depend on its size. The two numbers of an engine on a family of de
 deviation |log(fitted / measured)| from the points; like medians, they hardly depend on outliers.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 
 import numpy as np
@@ -16,34 +17,34 @@ from hardware_profiles.profile import PEAK, GpuProfile
 from planner.inventory.engines import ANY
 from planner.inventory.measured_points import Observation, observations, read_gb
 from system import ServedModel
+from system.words import listed
 
 Floats = NDArray[np.float64]
 Group = tuple[Observation, ...]
 
 FEWEST = 3  # points of a fit; an engine on a family with fewer of them shares those of others
 TRUSTED = 10  # points from which on the spread of a fit is its own
-UNCHECKED = (0.7, 1.3)  # of times that no measured point tells of
+OFF = 0.3  # share by which numbers may be wrong that no measured point tells of
+UNCHECKED = (1 - OFF, 1 + OFF)  # factors of such block times
 NINE_IN_TEN = (0.05, 0.95)
-SHARES = np.exp(np.linspace(np.log(0.2), 0.0, 65))  # that a fit tries; likewise:
-LAUNCHES_S = np.concatenate([np.linspace(0.0, 400e-6, 81), np.linspace(420e-6, 2e-3, 80)])
+SHARES = np.exp(np.linspace(np.log(0.2), 0.0, 49))  # that a fit tries; likewise:
+LAUNCHES_S = np.concatenate([np.linspace(0.0, 400e-6, 41), np.linspace(450e-6, 2e-3, 32)])
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Efficiency of an engine on a family of devices, and how widely measured times lie around it."""
+    """Efficiency of an engine on a family of devices: a group of points, and the two numbers fitted to them."""
 
     words: str  # of what the points are
-    points: int
+    points: Group
     bandwidth_share: float
     launch_s: float  # a block and token
-    mixture: float  # times of a mixture's blocks, relative to those of equal dense blocks
-    spread: tuple[float, float] = UNCHECKED  # nine in ten measured times, relative to fitted ones, lie between these
-    arithmetic_share: float = 1.0
-    prompt_points: int = 0
 
-    def block_s(self, peak_s: float, is_mixture: bool) -> float:
-        """Return the time of a token's block that takes `peak_s` at the peak bandwidth."""
-        return (peak_s / self.bandwidth_share + self.launch_s) * (self.mixture if is_mixture else 1.0)
+    def basis(self, devices: Sequence[str]) -> str:
+        """Return how many points it rests on, and of which of some devices there is none."""
+        without = [name for name in devices if all(point.device != name for point in self.points)]
+        none_of = f", none of {listed(without)}" if without else ""
+        return f"{len(self.points)} measured points of {self.words}{none_of}"
 
 
 @dataclass(frozen=True)
@@ -60,29 +61,83 @@ class Efficiency:
         """
         if not is_by_peak(gpu, model):
             return PEAK
-        fit = self.fit(gpu.family)
-        taken_s = fit.block_s(read_gb(model) / gpu.bandwidth_gb_per_s, model.is_mixture)
-        return fit.arithmetic_share, model.decode_read_gb / gpu.bandwidth_gb_per_s / taken_s
+        taken_s = self.block_s(gpu.family, read_gb(model) / gpu.bandwidth_gb_per_s, model.is_mixture)
+        return float(np.median(self.prompt_shares(gpu))), model.decode_read_gb / gpu.bandwidth_gb_per_s / taken_s
 
-    def spread(self, gpu: GpuProfile, model: ServedModel) -> tuple[float, float]:
-        """Return the factors between which nine in ten measured block times lie."""
-        return self.fit(gpu.family).spread if is_by_peak(gpu, model) else UNCHECKED
+    def block_s(self, family: str, peak_s: float, is_mixture: bool) -> float:
+        """Return the fitted time of a token's block that takes `peak_s` at the peak bandwidth."""
+        fit = self.fit(family)
+        dense_s = peak_s / fit.bandwidth_share + fit.launch_s
+        return dense_s * _mixture(self.engine, self.points) if is_mixture else dense_s
 
     def fit(self, family: str) -> Fit:
         """Return the fit for a family of devices, to its own points or to those of more families."""
         return _fit(self.engine, family, self.points)
 
-    def line(self, gpu: GpuProfile, model: ServedModel) -> str:
-        """Return a sentence about a GPU's efficiency with a model, and what it rests on."""
-        fit, (arithmetic, bandwidth) = self.fit(gpu.family), self.shares(gpu, model)
-        low, high = fit.spread
-        of_kind = sum(point.device == gpu.name for point in self.points)
-        return (
-            f"{gpu.name}: decoding reaches {bandwidth:.0%} of its peak bandwidth with blocks of this size, by "
-            f"{fit.points} measured points of {fit.words} ({of_kind or 'none'} of this device by any engine); nine in "
-            f"ten measured times are {low:.2f} to {high:.2f} times the fitted; prompts reach {arithmetic:.0%} of its "
-            f"peak arithmetic, the median of {fit.prompt_points} points"
-        )
+    def spread(self, family: str) -> tuple[float, float]:
+        """Return the factors of fitted block times between which nine in ten measured ones lie.
+
+        Few points, and points of other engines or families, have at least the spread that all points together have.
+        """
+        fit = self.fit(family)
+        ratios = [o.measured_s / self.block_s(family, o.peak_s, o.is_mixture) for o in fit.points]
+        low, high = np.quantile(ratios, NINE_IN_TEN).tolist()
+        few = len(fit.points) < TRUSTED or fit.words != _words(self.engine, family)
+        if few and fit.words != _words(ANY.name, ""):
+            of_all = Efficiency(ANY.name, self.points).spread("")
+            return min(low, of_all[0]), max(high, of_all[1])
+        return low, high
+
+    def prompt_shares(self, gpu: GpuProfile) -> Floats:
+        """Return the measured shares of peak arithmetic: of the device, or of the nearest group with enough of them."""
+        of_device = tuple(point for point in self.points if point.device == gpu.name)
+        groups = (group for _, group in _groups(self.engine, gpu.family, self.points))
+        stated = [
+            np.array([point.prompt_share for point in group if point.prompt_share is not None])
+            for group in (of_device, *groups)
+        ]
+        return next((shares for shares in stated if shares.size), np.ones(1))
+
+
+@dataclass
+class Use:
+    """An efficiency in use for one model; it remembers the GPUs that it was asked about."""
+
+    efficiency: Efficiency
+    gpus: dict[str, GpuProfile] = field(default_factory=dict)
+
+    def shares(self, gpu: GpuProfile, model: ServedModel) -> tuple[float, float]:
+        """Return the shares of peak arithmetic and peak bandwidth that a GPU reaches with a model."""
+        self.gpus[gpu.name] = gpu
+        return self.efficiency.shares(gpu, model)
+
+    def lines(self, model: ServedModel) -> Iterator[str]:
+        """Yield sentences about the efficiencies of GPUs, and what they rest on."""
+        groups: dict[Fit, list[GpuProfile]] = defaultdict(list)
+        for gpu in self.gpus.values():
+            if is_by_peak(gpu, model):
+                groups[self.efficiency.fit(gpu.family)].append(gpu)
+        for fit, gpus in groups.items():
+            prompts, decoding = zip(*(self.efficiency.shares(gpu, model) for gpu in gpus), strict=True)
+            (low, high), basis = self.efficiency.spread(gpus[0].family), fit.basis([gpu.name for gpu in gpus])
+            yield (
+                f"decoding reaches {_on_each(decoding, gpus)} of the peak bandwidth with blocks of this size, by "
+                f"{basis}; nine in ten of those take {low:.2f} to {high:.2f} times as long as fitted"
+            )
+            yield f"prompts reach {_on_each(prompts, gpus)} of the peak arithmetic, medians of measured points"
+
+    def spread(self, servers: Iterable[Iterable[str]], model: ServedModel) -> Floats:
+        """Return (J, 2) the spread of each server, the widest one of its devices."""
+        of_device = {
+            name: self.efficiency.spread(gpu.family) for name, gpu in self.gpus.items() if is_by_peak(gpu, model)
+        }
+        spreads = [np.array([of_device.get(name, UNCHECKED) for name in devices]) for devices in servers]
+        return np.array([(low_high[:, 0].min(), low_high[:, 1].max()) for low_high in spreads])
+
+
+def _on_each(shares: Sequence[float], gpus: Sequence[GpuProfile]) -> str:
+    """Return the share that each GPU reaches, in words."""
+    return listed([f"{share:.0%} ({gpu.name})" for share, gpu in zip(shares, gpus, strict=True)])
 
 
 @cache
@@ -101,25 +156,9 @@ def is_by_peak(gpu: GpuProfile, model: ServedModel) -> bool:
 
 @lru_cache(maxsize=512)
 def _fit(engine: str, family: str, known: Group) -> Fit:
-    """Return the fit to the nearest group that has enough points, with its spread.
-
-    Few points, and points of other engines or families, have at least the spread that all points together have.
-    """
+    """Return the fit to the nearest group that has enough points."""
     words, group = _nearest(engine, family, known)
-    prompts = _prompt_shares(engine, family, known)
-    fit = Fit(
-        words,
-        len(group),
-        *_share_and_launch(group),
-        _mixture(engine, known),
-        arithmetic_share=float(np.median(prompts)) if prompts.size else 1.0,
-        prompt_points=prompts.size,
-    )
-    low, high = _spread(fit, group)
-    if (engine, family) != (ANY.name, "") and (len(group) < TRUSTED or words != _words(engine, family)):
-        of_all = _fit(ANY.name, "", known).spread
-        low, high = min(low, of_all[0]), max(high, of_all[1])
-    return replace(fit, spread=(low, high))
+    return Fit(words, group, *_share_and_launch(group))
 
 
 def _nearest(engine: str, family: str, known: Group) -> tuple[str, Group]:
@@ -164,21 +203,5 @@ def _mixture(engine: str, known: Group) -> float:
 
 def _dense_s(observed: Observation, known: Group) -> float:
     """Return the fitted time of a dense block of the same size."""
-    share, launch_s = _share_and_launch(_nearest(observed.engine, observed.family, known)[1])
-    return observed.peak_s / share + launch_s
-
-
-def _spread(fit: Fit, group: Group) -> tuple[float, float]:
-    """Return the factors between which nine in ten points lie around a fit."""
-    ratios = [o.measured_s / fit.block_s(o.peak_s, o.is_mixture) for o in group]
-    low, high = np.quantile(ratios, NINE_IN_TEN)
-    return float(low), float(high)
-
-
-def _prompt_shares(engine: str, family: str, known: Group) -> Floats:
-    """Return the measured shares of peak arithmetic of the nearest group with enough of them."""
-    stated = [
-        np.array([o.prompt_share for o in group if o.prompt_share is not None])
-        for _, group in _groups(engine, family, known)
-    ]
-    return next((shares for shares in stated if shares.size >= FEWEST), stated[-1])
+    fit = _fit(observed.engine, observed.family, known)
+    return observed.peak_s / fit.bandwidth_share + fit.launch_s

@@ -14,7 +14,6 @@ from system.checks import require, require_positive
 from system.documents.entries import Entry
 from system.documents.records import record_of
 from system.documents.yaml_files import read_yaml
-from system.models.decoder import served_model
 
 FILE = Path(__file__).parents[1] / "measured_points.yaml"
 CACHE_TOKENS = 2048  # of the one request that a point's inventory has to hold
@@ -47,11 +46,13 @@ class MeasuredPoint:
     name: str
     source: Source
     model: str
-    weights: str
     tokens_per_s: float
+    weights: str = ""
+    file_gb: float = 0.0  # of all weights, where the source states it instead
     prompt_tokens_per_s: float = 0.0  # 0: not stated
     gpu: str = ""
     gpus: str = ""
+    free_memory_gib: float = 0.0  # of each GPU; 0: as a plan counts it
     servers: list[Any] = field(default_factory=list)
     blocks: list[int] = field(default_factory=list)  # of each server; empty: one server has all
     links: Mapping[str, Any] = field(default_factory=dict)  # keys of the inventory
@@ -72,13 +73,13 @@ class MeasuredPoint:
     @property
     def inventory(self) -> dict[str, Any]:
         """Return the point as the content of an inventory file."""
-        alone = {"gpu": self.gpu} if self.gpu else {"gpus": list(self.devices)}
-        servers = [
-            {"name": f"machine {n}", **server}
-            for n, server in enumerate(self.servers or [{**alone, "rtt_ms": 0}], start=1)
-        ]
-        model = {"preset": self.model, "weights": self.weights}
+        free = {"free_memory_gib": self.free_memory_gib} if self.free_memory_gib else {}
+        items: list[dict[str, Any]] = [{"gpu": name, **free} for name in self.devices]
+        alone = [{**(items[0] if self.gpu else {"gpus": items}), "rtt_ms": 0}] if items else []
+        servers = [{"name": f"machine {n}", **server} for n, server in enumerate(self.servers or alone, start=1)]
+        weights = {"weights": self.weights} if self.weights else {"file_gb": self.file_gb}
         messages = self.links or IN_ONE_MACHINE
+        model = {"preset": self.model, **weights}
         return {"model": model, "engine": self.source.engine, "servers": servers, **ALONE, **messages}
 
 
@@ -92,10 +93,9 @@ def _points(file: Path) -> Iterator[MeasuredPoint]:
     for name, fields in read_yaml(file).items():
         source = record_of(Source, f"{name} in {file.name}", fields)
         for point in source.points:
-            machines = (
-                point.get("gpu") or point.get("gpus") or " and ".join(_words(server) for server in point["servers"])
-            )
-            words = f"{point['model']} {point['weights']} on {machines} ({name})"
+            machines = point.get("gpu") or point.get("gpus") or " and ".join(map(_words, point["servers"]))
+            weights = point.get("weights") or f"of {point['file_gb']} GB"
+            words = f"{point['model']} {weights} on {machines} ({name})"
             yield record_of(MeasuredPoint, words, {"name": words, "source": source, **point})
 
 
@@ -103,7 +103,7 @@ def _words(server: Mapping[str, Any]) -> str:
     return f"{server['count']}{TIMES}{server['gpu']}" if "count" in server else str(server["gpu"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is one object, so that fits to many of them are found fast
 class Observation:
     """The time of one token's block on one kind of device, by a measured point."""
 
@@ -123,7 +123,7 @@ def observations() -> Mapping[str, Observation]:
 
 
 def _observation(point: MeasuredPoint) -> Observation:
-    gpu, model = _profiles()(point.devices[0]), _model(point)
+    gpu, model = _profiles()(point.devices[0]), _model(*point.inventory["model"].items())
     tflop_per_s = point.prompt_tokens_per_s * model.prefill_gflop * model.block_count / 1e3
     return Observation(
         point.source.engine,
@@ -141,9 +141,9 @@ def _profiles() -> Callable[[str], GpuProfile]:
     return profiles_in(Path())
 
 
-def _model(point: MeasuredPoint) -> ServedModel:
-    choice = model_of(Entry("", point.inventory), Path())
-    return served_model(choice.decoder, CACHE_TOKENS, choice.weights, choice.cache)
+@cache
+def _model(*items: tuple[str, Any]) -> ServedModel:
+    return model_of(Entry("", {"model": dict(items)}), Path()).served(CACHE_TOKENS)
 
 
 def read_gb(model: ServedModel) -> float:

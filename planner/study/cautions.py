@@ -205,17 +205,17 @@ def _of_links(plan: Plan) -> Iterator[str]:
 
 def _of_profiles(plan: Plan) -> Iterator[str]:
     """Yield what the block times of devices rest on that were not measured with this model."""
-    efficiency, on_fits = efficiency_of(plan.inventory.engine.name), defaultdict[Fit, list[str]](list)
+    efficiency, on_fits = efficiency_of(plan.inventory.engine.name), defaultdict[Fit, list[GpuProfile]](list)
     for name in sorted({plan.inventory.gpus[plan.members[j]] for j in plan.composition.hop_server}):
         profile = _profile(name)
         if profile is not None and is_by_peak(profile, plan.inventory.model):
-            on_fits[efficiency.fit(profile.family)].append(name)
-    for fit, names in on_fits.items():
-        low, high = fit.spread
+            on_fits[efficiency.fit(profile.family)].append(profile)
+    for fit, profiles in on_fits.items():
+        names, (low, high) = [profile.name for profile in profiles], efficiency.spread(profiles[0].family)
         yield (
-            f"the block times of {listed(names)} follow from data sheets and {fit.points} measured points of "
-            f"{fit.words}; nine in ten of those are {low:.2f} to {high:.2f} times as long as fitted, so measure one "
-            "server of each kind if you need closer numbers"
+            f"the block times of {listed(names)} follow from data sheets and {fit.basis(names)}; nine in ten of those "
+            f"take {low:.2f} to {high:.2f} times as long as predicted, so measure one server of each kind if you need "
+            "closer numbers"
         )
 
 
