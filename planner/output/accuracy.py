@@ -21,18 +21,21 @@ def accuracy_figure(comparisons: Sequence[Comparison]) -> Figure:
     """Draw predicted over measured tokens/s, with families as colours and engines as marks."""
     figure, axes = plt.subplots(figsize=(7.2, 5.6), layout="constrained")
     line = np.array(LIMITS)
-    axes.fill_between(line, line / (1 + WITHIN), line * (1 + WITHIN), color="0.92", label=f"within {WITHIN:.0%}")
+    axes.fill_between(line, line * (1 - WITHIN), line * (1 + WITHIN), color="0.92", label=f"within {WITHIN:.0%}")
     axes.plot(line, line, color="0.5", linewidth=0.8)
     families = sorted({comparison.family for comparison in comparisons})
-    colours = dict(zip(families, plt.get_cmap("tab10").colors, strict=False))
+    colours = dict(zip(families, [plt.get_cmap("tab10")(number) for number in range(10)], strict=False))
     groups: dict[tuple[str, str], list[Comparison]] = {}
     for comparison in comparisons:
         groups.setdefault((comparison.family, comparison.point.source.engine), []).append(comparison)
     for (family, engine), group in sorted(groups.items()):
         measured, predicted = np.array([(one.point.tokens_per_s, one.predicted_per_s) for one in group]).T
-        style = {"marker": MARKERS[engine], "color": colours[family], "alpha": 0.75, "s": 26, "linewidths": 0}
-        axes.scatter(measured, predicted, label=f"{family.replace('_', ' ')}, {engine} ({len(group)})", **style)
+        label = f"{family.replace('_', ' ')}, {engine} ({len(group)})"
+        marks = axes.scatter(measured, predicted, s=26, c=[colours[family]], marker=MARKERS[engine], label=label)
+        marks.set(alpha=0.75, linewidths=0)
     axes.set(xscale="log", yscale="log", xlim=LIMITS, ylim=LIMITS)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
     axes.set_xlabel("measured tokens/s for one user")
     axes.set_ylabel("predicted without this point")
     axes.set_title(summary(comparisons), fontsize=10)
@@ -50,9 +53,8 @@ def main() -> None:
     sys.stdout.write("\n".join([summary(comparisons), "", *table(comparisons)]) + "\n")
     if args.all:
         for one in sorted(comparisons, key=lambda one: -abs(one.error)):
-            sys.stdout.write(
-                f"{one.error:+.0%}: {one.predicted_per_s:.3g} instead of {one.point.tokens_per_s:.3g}, {one.point.name}\n"
-            )
+            rates = f"{one.predicted_per_s:.3g} instead of {one.point.tokens_per_s:.3g}"
+            sys.stdout.write(f"{one.error:+.0%}: {rates}, {one.point.name}\n")
     args.to.mkdir(parents=True, exist_ok=True)
     accuracy_figure(comparisons).savefig(args.to / "plan_accuracy.png", dpi=DPI)
     sys.stdout.write(f"Wrote {args.to}/plan_accuracy.png\n")

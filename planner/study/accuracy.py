@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from planner.inventory.efficiency import Efficiency
 from planner.inventory.inventory import Inventory
@@ -63,8 +62,9 @@ def token_s(inventory: Inventory, blocks: Sequence[int]) -> float:
     """
     split = np.array(blocks)
     placement = Placement(np.cumsum(split) - split, split)
-    hops: tuple[NDArray[np.int64], ...] = (np.arange(split.size), split, np.array([0, split.size]))
-    chain = Composition.of_hops(inventory.system(1e-6), placement, *hops, capacity=np.ones(1, np.int64))
+    ends = np.array([0, split.size])
+    system = inventory.system(1e-6)
+    chain = Composition.of_hops(system, placement, np.arange(split.size), split, ends, np.ones(1, np.int64))
     return float(chain.job_coefficients_s[0, 2])
 
 

@@ -17,8 +17,7 @@ READ += tuple(
 )
 READ += tuple(f"docs/{name}.md" for name in ("optimality", "links", "published_systems", "helix", "exports"))
 READ += tuple(f"docs/{name}.md" for name in ("endpoints", "petals", "engines", "http"))
-READ += ("docs/planning_links.md",)
-READ += ("docs/planning_devices.md",)
+READ += ("docs/planning_links.md", "docs/planning_devices.md", "docs/planning_accuracy.md")
 ELSEWHERE = {"run by: make validate": pytest.mark.slow, "run by: make launchers": pytest.mark.launchers}
 TARGET = re.compile(r"^ *make (\w+)|`make (\w+)", flags=re.MULTILINE)
 
