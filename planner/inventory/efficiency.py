@@ -41,7 +41,7 @@ class Fit:
     launch_s: float  # a block and token
 
     def basis(self, devices: Sequence[str]) -> str:
-        """Return how many points it rests on, and of which of some devices there is none."""
+        """Return how many points it rests on, and devices without one."""
         without = [name for name in devices if all(point.device != name for point in self.points)]
         none_of = f", none of {listed(without)}" if without else ""
         return f"{len(self.points)} measured points of {self.words}{none_of}"
@@ -55,7 +55,7 @@ class Efficiency:
     points: Group
 
     def shares(self, gpu: GpuProfile, model: ServedModel) -> tuple[float, float]:
-        """Return the shares of peak arithmetic and peak bandwidth that a GPU reaches with a model.
+        """Return the shares of peak arithmetic and bandwidth that a GPU reaches.
 
         At the second share, reading a block takes as long as the fitted block and its part of the output head.
         """
@@ -65,17 +65,17 @@ class Efficiency:
         return float(np.median(self.prompt_shares(gpu))), model.decode_read_gb / gpu.bandwidth_gb_per_s / taken_s
 
     def block_s(self, family: str, peak_s: float, is_mixture: bool) -> float:
-        """Return the fitted time of a token's block that takes `peak_s` at the peak bandwidth."""
+        """Return the fitted time of a block that takes `peak_s` at peak."""
         fit = self.fit(family)
         dense_s = peak_s / fit.bandwidth_share + fit.launch_s
         return dense_s * _mixture(self.engine, self.points) if is_mixture else dense_s
 
     def fit(self, family: str) -> Fit:
-        """Return the fit for a family of devices, to its own points or to those of more families."""
+        """Return the fit to the points nearest to a family."""
         return _fit(self.engine, family, self.points)
 
     def spread(self, family: str) -> tuple[float, float]:
-        """Return the factors of fitted block times between which nine in ten measured ones lie.
+        """Return the factors within which nine in ten measured times lie.
 
         Few points, and points of other engines or families, have at least the spread that all points together have.
         """
@@ -89,7 +89,7 @@ class Efficiency:
         return low, high
 
     def prompt_shares(self, gpu: GpuProfile) -> Floats:
-        """Return the measured shares of peak arithmetic: of the device, or of the nearest group with enough of them."""
+        """Return the nearest measured shares of peak arithmetic, the device's own first."""
         of_device = tuple(point for point in self.points if point.device == gpu.name)
         groups = (group for _, group in _groups(self.engine, gpu.family, self.points))
         stated = [
@@ -107,7 +107,7 @@ class Use:
     gpus: dict[str, GpuProfile] = field(default_factory=dict)
 
     def shares(self, gpu: GpuProfile, model: ServedModel) -> tuple[float, float]:
-        """Return the shares of peak arithmetic and peak bandwidth that a GPU reaches with a model."""
+        """Return the shares of peak arithmetic and bandwidth that a GPU reaches."""
         self.gpus[gpu.name] = gpu
         return self.efficiency.shares(gpu, model)
 
@@ -168,7 +168,7 @@ def _nearest(engine: str, family: str, known: Group) -> tuple[str, Group]:
 
 
 def _groups(engine: str, family: str, known: Group) -> Iterator[tuple[str, Group]]:
-    """Yield groups of points with their words, those of the engine on the family first."""
+    """Yield groups of points with their words, the nearest first."""
     for by, on in dict.fromkeys([(engine, family), (engine, ""), (ANY.name, family), (ANY.name, "")]):
         yield _words(by, on), tuple(o for o in known if by in (ANY.name, o.engine) and on in ("", o.family))
 
@@ -184,7 +184,7 @@ def _dense(group: Group) -> Group:
 
 @lru_cache(maxsize=512)
 def _share_and_launch(group: Group) -> tuple[float, float]:
-    """Return the share of peak bandwidth and the launch time with the least mean deviation."""
+    """Return the share and the launch time with the least mean deviation."""
     peak_s, measured_s = np.array([[o.peak_s, o.measured_s] for o in _dense(group)]).T[:, :, None, None]
     fitted_s = peak_s / SHARES[:, None] + LAUNCHES_S
     deviation = np.abs(np.log(fitted_s / measured_s)).mean(axis=0)

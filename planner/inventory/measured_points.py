@@ -84,7 +84,7 @@ class MeasuredPoint:
 
 
 @cache
-def measured_points(file: Path = FILE) -> tuple[MeasuredPoint, ...]:
+def public_points(file: Path = FILE) -> tuple[MeasuredPoint, ...]:
     """Return all points of a file."""
     return tuple(_points(file))
 
@@ -119,7 +119,7 @@ class Observation:
 @cache
 def observations() -> Mapping[str, Observation]:
     """Return the points of one machine with equal devices as observations, by their names."""
-    return {point.name: _observation(point) for point in measured_points() if point.devices}
+    return {point.name: _observation(point) for point in public_points() if point.devices}
 
 
 def _observation(point: MeasuredPoint) -> Observation:
@@ -147,5 +147,5 @@ def _model(*items: tuple[str, Any]) -> ServedModel:
 
 
 def read_gb(model: ServedModel) -> float:
-    """Return what a token reads of a block and of its part of the output head."""
+    """Return what a token reads of a block and its head part."""
     return model.decode_read_gb + model.head_gb / model.block_count

@@ -8,7 +8,7 @@ import numpy as np
 
 from planner.inventory.efficiency import Efficiency
 from planner.inventory.inventory import Inventory
-from planner.inventory.measured_points import MeasuredPoint, measured_points, observations
+from planner.inventory.measured_points import MeasuredPoint, observations, public_points
 from planner.inventory.reading import inventory_of
 from system import Composition, Placement
 
@@ -39,7 +39,7 @@ def leave_one_out(points: Sequence[MeasuredPoint] | None = None) -> list[Compari
             observed[point.name].family if point.name in observed else FAMILY_OF_SEVERAL,
             predicted_per_s(point, efficiency_without(point)),
         )
-        for point in (measured_points() if points is None else points)
+        for point in (public_points() if points is None else points)
     ]
 
 
@@ -56,7 +56,7 @@ def predicted_per_s(point: MeasuredPoint, efficiency: Efficiency) -> float:
 
 
 def token_s(inventory: Inventory, blocks: Sequence[int]) -> float:
-    """Return the seconds of each further token for one user on a chain over all servers.
+    """Return the time of a further token on one chain over all servers.
 
     `blocks` are those of each server.
     """

@@ -204,7 +204,7 @@ def _of_links(plan: Plan) -> Iterator[str]:
 
 
 def _of_profiles(plan: Plan) -> Iterator[str]:
-    """Yield what the block times of devices rest on that were not measured with this model."""
+    """Yield what block times rest on that were not measured."""
     efficiency, on_fits = efficiency_of(plan.inventory.engine.name), defaultdict[Fit, list[GpuProfile]](list)
     for name in sorted({plan.inventory.gpus[plan.members[j]] for j in plan.composition.hop_server}):
         profile = _profile(name)

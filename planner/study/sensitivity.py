@@ -42,7 +42,7 @@ def ranges(plan: Plan, share: float | None = None, seed: int = 0) -> tuple[Input
 
 
 def likely_range(plan: Plan, inputs: tuple[InputRange, ...]) -> str | None:
-    """Return how far the goal's quantity may be off by the block times, as a sentence without a full stop.
+    """Return in a sentence how far block times may move the goal.
 
     It is None where the block times are not among the inputs, or where one end does not exist.
     """
@@ -66,7 +66,7 @@ def with_servers(composition: Composition, servers: Servers) -> Composition:
 
 
 def _changed_servers(plan: Plan, share: float | None) -> Iterator[tuple[str, Factors, Servers, Servers]]:
-    """Yield each input's name and factors, with the servers at its smaller and larger value."""
+    """Yield each input's name and factors, with the servers at both ends."""
     yield from _changed_blocks(plan, share)
     off = OFF if share is None else share
     for name, low, high in _changed_links(plan.composition.system.servers, off):

@@ -11,7 +11,7 @@ from hardware_profiles.listed.gpus import profiles_in
 from planner.choice.search import plan
 from planner.inventory.efficiency import FEWEST, UNCHECKED, Efficiency, efficiency_of
 from planner.inventory.goals import Minimise
-from planner.inventory.measured_points import measured_points, observations
+from planner.inventory.measured_points import observations, public_points
 from planner.inventory.reading import inventory_of
 from planner.output.accuracy import accuracy_figure
 from planner.study.accuracy import WITHIN, leave_one_out, predicted_per_s, table
@@ -21,7 +21,7 @@ from system import InputError
 from system.models.presets import preset
 from tests.support.planner_inventories import small_inventory
 
-POINTS = {point.name: point for point in measured_points()}
+POINTS = {point.name: point for point in public_points()}
 LAB = {
     "model": {"preset": "llama3_8b", "weights": "q4_k_m"},
     "cache_tokens": 2048,
@@ -41,7 +41,7 @@ def comparisons():
 
 
 def test_points_have_sources_and_no_two_are_the_same():
-    assert len(measured_points()) == len(POINTS) >= 25
+    assert len(public_points()) == len(POINTS) >= 25
     for point in POINTS.values():
         assert point.source.address.startswith("https://")
         assert point.source.rule
@@ -66,7 +66,7 @@ def test_without_efficiencies_predictions_are_far_too_fast():
 
 
 def test_a_prediction_is_what_arithmetic_says():
-    """Compute a point by hand: LLaMA 3 8B in 16 bit on an RTX 4090."""
+    """Compute LLaMA 3 8B in 16 bit on an RTX 4090 by hand."""
     point = POINTS["llama3_8b f16 on rtx_4090 (gpu_benchmarks)"]
     others = tuple(observed for name, observed in observations().items() if name != point.name)
     efficiency = Efficiency("llama.cpp", others)
@@ -83,13 +83,13 @@ def test_a_prediction_over_a_network_adds_its_messages():
     point = POINTS["llama3_1_405b q4_k_m on 4 x strix_halo (ai_benchmarks)"]
     efficiency = efficiency_of("llama.cpp")
     alone = replace(point, links={"overheads": {"prefill_ms": 0, "token_ms": 0}, "link": "2.5gbe"})
-    one_s, four_s = (1 / predicted_per_s(each, efficiency) for each in (alone, point))
+    one_s, four_s = (1 / predicted_per_s(one, efficiency) for one in (alone, point))
     messages_s = four_s - one_s
     assert 0 < messages_s < 0.01  # of some 1 s: round trips and bytes of a switch are small beside 200 GB of reading
 
 
 def test_a_fit_has_the_least_deviation_from_its_points():
-    """Compare with a slow search over other shares and launch times around the fitted ones."""
+    """Compare with a slow search around the fitted numbers."""
     fit = efficiency_of("llama.cpp").fit("apple")
 
     def deviation(share, launch_s):
@@ -205,7 +205,7 @@ def test_a_wrong_point_is_one_sentence(tmp_path):
     source = f"address: https://x.org\n  date: 2026-01\n  engine: vllm\n  rule: all\n  points: [{point}]"
     (tmp_path / "points.yaml").write_text(f"mine:\n  {source}".replace("'", ""))
     with pytest.raises(InputError, match=r"give exactly one of gpu, gpus, servers"):
-        measured_points(tmp_path / "points.yaml")
+        public_points(tmp_path / "points.yaml")
 
 
 def test_the_figure_and_the_table_show_all_points(comparisons):
