@@ -25,8 +25,8 @@ from system.limits import ECHO, LISTED
 FOLDER = Path(__file__).parent
 # Kinds of devices that reach similar shares of their peak numbers.
 DEVICE_FAMILIES = (
-    "nvidia",  # GeForce and workstation cards from Ampere on
-    "nvidia_datacentre",
+    "nvidia",  # GeForce and workstation cards from Ampere on, and cards for servers with their chips, as L40S and A10
+    "nvidia_datacentre",  # with HBM, and T4
     "nvidia_old",  # Pascal to Turing
     "nvidia_unified",  # memory shared with a CPU, as in GB10 and Jetson
     "amd",

@@ -203,12 +203,13 @@ class ServerValue:
 
 @dataclass(frozen=True)
 class InputRange:
-    """The goal's quantity when an input is wrong by the factor 1 ± `share` and the layout stays the same."""
+    """The goal's quantity when an input is wrong by a factor and the layout stays the same."""
 
     name: str  # "block time of all servers", "round-trip times", "block time of a100 servers", ...
-    share: float
-    low: float | None  # with the input at 1 - share; None: unstable, or no rate meets the SLO
-    high: float | None  # with the input at 1 + share
+    share: float  # by which the input is wrong, at most
+    low: float | None  # with the smaller input; None: unstable, or no rate meets the SLO
+    high: float | None  # with the larger input
+    factors: tuple[float, float] = (1.0, 1.0)  # of the smaller and of the larger input
 
 
 @dataclass(frozen=True)

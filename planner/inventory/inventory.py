@@ -37,6 +37,7 @@ class Inventory:
     engine: Engine = ANY
     service: NamedService = field(default_factory=NamedService)
     forwarding: Forwarding = "hub"
+    spread: NDArray[np.float64] | None = None  # (J, 2) nine in ten measured block times, relative to the servers' own
     devices: tuple[tuple[Device, ...], ...] = ()  # (J,) devices inside each server, () for one GPU; () if none has any
     users: Users | None = None  # instead of a rate
 
@@ -63,4 +64,5 @@ class Inventory:
             groups=self.groups[members],
             devices=tuple(self.devices[j] for j in members) if self.devices else (),
             cost_per_hour=None if cost is None else cost[members],
+            spread=None if self.spread is None else self.spread[members],
         )

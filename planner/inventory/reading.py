@@ -1,13 +1,15 @@
 """Reading an inventory file (YAML) as an `Inventory`; `planner/examples/` has examples of such files."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 from hardware_profiles.listed.gpus import profiles_in, reserve_gb
 from hardware_profiles.listed.link_rows import linked
-from hardware_profiles.listed.machines import LIST_KEYS, machines_of, server_entries
+from hardware_profiles.listed.machines import LIST_KEYS, Machines, machines_of, server_entries
 from hardware_profiles.listed.named_links import link_lines
+from planner.inventory.efficiency import Efficiency, Use, efficiency_of
 from planner.inventory.engines import engine_of
 from planner.inventory.goals import Cheapest, goal_of
 from planner.inventory.inventory import Inventory
@@ -41,10 +43,10 @@ def read_inventory(path: Path) -> Inventory:
     return inventory_of(content, path.parent)
 
 
-def inventory_of(content: Any, folder: Path) -> Inventory:
+def inventory_of(content: Any, folder: Path, efficiency: Efficiency | None = None) -> Inventory:
     """Return the inventory of a file's content.
 
-    Paths in it are relative to the folder.
+    Paths in it are relative to the folder. The efficiency is by default that of the engine by all measured points.
     """
     top = Entry.of("", content, TOP_KEYS)
     top = Entry("", {**top.content, **linked(top.content, folder)})
@@ -56,8 +58,9 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
     workload, rate_per_s = workload_of(top, folder, goal, limit)
     slot_tokens = workload.cache_tokens(limit)
     model = choice.served(slot_tokens)
-    machines = machines_of(top, model, profiles_in(folder), NOTHING)
     engine = engine_of(top)
+    use = Use(efficiency or efficiency_of(engine.name))
+    machines = machines_of(top, model, profiles_in(folder), NOTHING, use.shares)
     overheads = overheads_of(top, engine)
     if isinstance(goal, Cheapest) and machines.cost_per_hour is None:
         raise InputError("cost_per_hour is missing: the goal cheapest needs it for every server")
@@ -73,6 +76,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
             *overhead_lines(machines.servers, overheads, engine),
             *_activation_lines(machines.servers, model),
             *machines.notes,
+            *use.lines(model),
         ),
         servers=with_overheads(machines.servers, overheads),
         gpus=machines.gpus,
@@ -86,6 +90,7 @@ def inventory_of(content: Any, folder: Path) -> Inventory:
         service=service_of(top),
         forwarding=_forwarding(top),
         users=users,
+        spread=use.spread(_devices(machines), model),
     )
 
 
@@ -96,6 +101,13 @@ def _forwarding(top: Entry) -> Forwarding:
     chosen = top.text("forwarding", "hub or direct")
     require_one_of(get_args(Forwarding), forwarding=chosen)
     return "direct" if chosen == "direct" else "hub"
+
+
+def _devices(machines: Machines) -> list[list[str]]:
+    """Return the names of each server's devices, without how many of them share a block."""
+    inside = machines.devices or ((),) * len(machines.gpus)
+    names = ([device.name for device in own] or [gpu] for own, gpu in zip(inside, machines.gpus, strict=True))
+    return [[re.sub(r"^\d+ ", "", name) for name in own] for own in names]
 
 
 def _reserve_line(reserve: float) -> str:

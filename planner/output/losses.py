@@ -123,11 +123,15 @@ def _not_valued(study: Study) -> list[str]:
 
 def share_words(study: Study) -> str:
     """Return by how much inputs may be wrong."""
-    return f"± {percent(study.ranges[0].share)}" if study.ranges else ""
+    shares = {round(entry.share, 9) for entry in study.ranges}
+    return f"± {percent(shares.pop())}" if len(shares) == 1 else "these factors"
 
 
 def range_lines(study: Study, longest: int = LONGEST) -> list[str]:
     """Return a table of the goal's quantity with wrong inputs."""
     unit = quantity_words(study.plan.inventory.goal)[1]
-    rows = [[entry.name, digits(entry.low, unit), digits(entry.high, unit)] for entry in study.ranges[:longest]]
-    return aligned(["", "smaller", "larger"], rows) if rows else []
+    rows = [
+        [entry.name, "{:.2f} to {:.2f}".format(*entry.factors), digits(entry.low, unit), digits(entry.high, unit)]
+        for entry in study.ranges[:longest]
+    ]
+    return aligned(["", "factor", "smaller", "larger"], rows) if rows else []

@@ -3,16 +3,18 @@
 A warning is a sentence without a capital letter and a full stop, so that it can follow a heading.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.queueing.steady_state import steady_state
-from hardware_profiles.profile import read_profile
+from hardware_profiles.profile import GpuProfile, read_profile
 from planner.choice.cheapest import choices, is_exhaustive
 from planner.choice.ends import ends_gb, spare_memory_gb
 from planner.choice.prediction import theory_applies
+from planner.inventory.efficiency import Fit, efficiency_of, is_by_peak
 from planner.inventory.goals import Cheapest
 from planner.results import MUCH, Alternative, Computation, Plan
 from planner.study.sensitivity import links_per_chain_s
@@ -240,18 +242,24 @@ def _of_links(plan: Plan) -> Iterator[str]:
 
 
 def _of_profiles(plan: Plan) -> Iterator[str]:
-    names = sorted({plan.inventory.gpus[plan.members[j]] for j in plan.composition.hop_server})
-    from_data_sheets = [name for name in names if _is_data_sheet(name)]
-    if from_data_sheets:
+    """Yield what block times rest on that were not measured."""
+    efficiency, on_fits = efficiency_of(plan.inventory.engine.name), defaultdict[Fit, list[GpuProfile]](list)
+    for name in sorted({plan.inventory.gpus[plan.members[j]] for j in plan.composition.hop_server}):
+        profile = _profile(name)
+        if profile is not None and is_by_peak(profile, plan.inventory.model):
+            on_fits[efficiency.fit(profile.family)].append(profile)
+    for fit, profiles in on_fits.items():
+        names, (low, high) = [profile.name for profile in profiles], efficiency.spread(profiles[0].family)
         yield (
-            f"the block times of {listed(from_data_sheets)} come from data sheets; measured block times were 3 to 4 "
-            "times as long, so measure one server of each kind before you rely on these numbers"
+            f"the block times of {listed(names)} follow from data sheets and {fit.basis(names)}; nine in ten of those "
+            f"take {low:.2f} to {high:.2f} times as long as predicted, so measure one server of each kind if you need "
+            "closer numbers"
         )
 
 
-def _is_data_sheet(name: str) -> bool:
+def _profile(name: str) -> GpuProfile | None:
     try:
         content = read_profile(name)
-    except InputError:  # no profile: the inventory itself gives the numbers
-        return False
-    return "data sheet" in f"{content['description']} {content['source']}".lower()
+    except InputError:  # no profile of this name: the inventory itself, or a file beside it, gives the numbers
+        return None
+    return GpuProfile(**{key: value for key, value in content.items() if key != "_target_"})

@@ -9,10 +9,11 @@ from planner.study.server_values import value_of_servers
 from planner.study.users import user_speeds
 
 
-def study(plan: Plan, share: float = 0.3, seed: int = 0) -> Study:
+def study(plan: Plan, share: float | None = None, seed: int = 0) -> Study:
     """Return a plan with all that helps to judge it.
 
-    `share` is by how much inputs may be wrong; `seed` has the same meaning as for `plan`.
+    `share` is by how much inputs may be wrong, by default as much as measured points tell; `seed` has the same meaning
+    as for `plan`.
     """
     others, values = compare_alternatives(plan, seed), value_of_servers(plan, seed)
     return Study(

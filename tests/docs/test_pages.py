@@ -17,7 +17,7 @@ READ += tuple(
 )
 READ += tuple(f"docs/{name}.md" for name in ("optimality", "links", "published_systems", "helix", "exports"))
 READ += tuple(f"docs/{name}.md" for name in ("endpoints", "petals", "engines", "http"))
-READ += tuple(f"docs/planning_{name}.md" for name in ("links", "devices", "engines", "page"))
+READ += tuple(f"docs/planning_{name}.md" for name in ("links", "devices", "engines", "page", "accuracy"))
 ELSEWHERE = {"run by: make validate": pytest.mark.slow, "run by: make launchers": pytest.mark.launchers}
 TARGET = re.compile(r"^ *make (\w+)|`make (\w+)", flags=re.MULTILINE)
 

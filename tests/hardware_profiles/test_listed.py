@@ -70,8 +70,14 @@ def test_an_inventory_of_plan_py_gives_the_servers_that_it_plans_for(name):
     machines = cluster.machines(inventory.model)
     assert machines.gpus == inventory.gpus
     assert machines.servers.names == inventory.servers.names
-    for field in ("memory_gb", "communication_s", "block_s", "orchestrator_rtt_s", "rtt_s"):
+    for field in ("memory_gb", "communication_s", "orchestrator_rtt_s", "rtt_s"):
         np.testing.assert_array_equal(getattr(machines.servers, field), getattr(inventory.servers, field))
+    # A sweep has the block times of data sheets, plan.py those that measured points tell of.
+    assert (machines.servers.block_s[:, 1:] < inventory.servers.block_s[:, 1:]).all()
+    by_gpu = {profile.name: profile.block_coefficients_s(inventory.model) for profile in profiles.values()}
+    for gpu, block_s in zip(machines.gpus, machines.servers.block_s, strict=True):
+        if gpu in by_gpu:  # the others state their own numbers
+            np.testing.assert_allclose(block_s, by_gpu[gpu])
 
 
 def test_a_profile_of_ones_own_beside_the_list_is_part_of_the_configuration(tmp_path):

@@ -10,6 +10,8 @@ import yaml
 
 from hardware_profiles.listed.gpus import reserve_gb
 from hardware_profiles.networks.great_circle import great_circle_km
+from hardware_profiles.profile import GpuProfile
+from planner.inventory.efficiency import efficiency_of
 from planner.inventory.engines import ENGINES
 from planner.inventory.goals import Cheapest, LargestRate, Minimise
 from planner.inventory.reading import read_inventory
@@ -56,7 +58,9 @@ def test_servers_become_arrays_of_memory_and_time(tmp_path):
     kept_gb = 2 * 2**30 / 1e9 * 4096 / 14336  # for workspace, as PETALS keeps it
     assert reserve_gb(model) == pytest.approx(kept_gb)
     np.testing.assert_allclose(servers.memory_gb, [24 - kept_gb, *[8 - kept_gb] * 3])
-    np.testing.assert_allclose(servers.block_s[1], [0.001, model.prefill_gflop / 20e3, model.decode_read_gb / 200])
+    peak_s = [model.prefill_gflop / 20e3, model.decode_read_gb / 200]
+    shares = efficiency_of("any").shares(GpuProfile("own numbers", "", "", 8, 20, 200, 0.001), model)
+    np.testing.assert_allclose(servers.block_s[1], [0.001, *np.divide(peak_s, shares)])
     near_s, far_s = 0.004 + ENGINES["llama.cpp"].token_ms / 1e3, 0.01 + 0.018  # 18 ms over the Internet (paper Sec. 4)
     np.testing.assert_allclose(servers.communication_s[:2, [0, 2]], [[near_s] * 2, [far_s] * 2])
     np.testing.assert_allclose(servers.orchestrator_rtt_s, [0.004, 0.01, 0.01, 0.01])

@@ -141,7 +141,7 @@ def layout(inventory):
 
 
 def test_a_lab_without_overheads_has_the_plan_of_one_that_states_those_of_a_switch():
-    stated = layout(lab(overheads={"prefill_ms": 5, "token_ms": 2}))
+    stated = layout(lab(overheads={"prefill_ms": 0.5, "token_ms": 0.5}))
     assert layout(lab()) == stated
     assert layout(lab(overheads={"prefill_ms": 18, "token_ms": 18})) != stated  # those of the Internet
 
@@ -183,7 +183,8 @@ def test_ranges_cover_round_trips_overheads_and_bandwidths(forwarding):
     best = plan(lab(link="100mbe", forwarding=forwarding, engine="petals"))
     by_name = {item.name: item for item in ranges(best, 0.5)}
     assert {"round-trip times", "overheads of messages", "bandwidth of links"} <= by_name.keys()
-    costly = lab(link="100mbe", forwarding=forwarding, overheads={"prefill_ms": 27, "token_ms": 27})
+    costs = {"overheads": {"prefill_ms": 27, "token_ms": 27}, "engine": "petals"}
+    costly = lab(link="100mbe", forwarding=forwarding, **costs)
     narrow = lab(link="100mbe", forwarding=forwarding, bandwidth_mbps=47, engine="petals")
     for name, other, end in (("overheads of messages", costly, "high"), ("bandwidth of links", narrow, "low")):
         changed = with_servers(best.composition, other.servers.only(best.members))
