@@ -9,8 +9,8 @@ from planner.words import digits, percent, quantity_words
 MANNERS = {
     "any": "compute prompts one by one and stack one-token steps",
     "petals": "compute prompts one by one and stack one-token steps",
-    "llama.cpp": "compute all requests of a chain together, as llama.cpp does",
-    "vllm": "compute up to 2,048 tokens of all requests together, as vLLM does",
+    "llama.cpp": "compute all requests of a chain together (as in llama.cpp)",
+    "vllm": "compute up to 2,048 tokens of all requests together (as in vLLM)",
 }
 RESTRICTING = ("llama.cpp", "vllm")  # engines whose chains have servers of their own
 ROW = "shared computation"  # in the table of predicted times

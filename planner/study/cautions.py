@@ -216,7 +216,7 @@ def _of_arithmetic(plan: Plan) -> Iterator[str]:
 
 
 def _of_ends(plan: Plan) -> Iterator[str]:
-    """Yield a warning if a layout that runs already has no memory for embedding and head.
+    """Yield a warning if a running layout lacks memory for embedding and head.
 
     A new plan keeps that memory.
     """
