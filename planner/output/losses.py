@@ -57,7 +57,7 @@ def _loss_row(plan: Plan, value: ServerValue) -> list[str]:
 
 
 def _loss_change(plan: Plan, value: ServerValue) -> str:
-    """Return what is lost with a new plan, or where there is none with the same blocks."""
+    """Return what is lost, with a new plan where there is one."""
     anew = value.value_of_new_plan
     return _change(plan, value.value_with_same_blocks if anew is None else anew)
 
