@@ -57,7 +57,7 @@ def test_a_plan_with_one_machine_of_eight_gpus_is_one_chain_without_hops():
 
 
 def test_a_variant_of_a_gpu_has_its_own_memory():
-    """Check the inventory of seven 24 GB cards and a small one of 12 GB."""
+    """Check seven cards of 24 GB and a smaller one."""
     read = inventory(
         {"name": "a", "count": 7, "gpu": "rtx_3090", "rtt_ms": 0.1},
         {"name": "small", "gpu": "rtx_3080", "memory_gb": 12, "rtt_ms": 0.1},
