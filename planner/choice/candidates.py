@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from algorithms.allocation.gca import gca
 from algorithms.placement.gbp_cr import GbpCr
 from algorithms.placement.reservation import reserving_block_count
-from planner.choice.own_chains import OwnChains
+from planner.choice.chains.own_chains import OwnChains
 from planner.choice.quantity import Quantity
 from planner.choice.remedies import remedy_words
 from planner.inventory.inventory import Inventory

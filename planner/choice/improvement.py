@@ -14,9 +14,9 @@ from algorithms.allocation.gca import gca
 from algorithms.composition_search import progress_bar, search
 from algorithms.composition_search.candidates import MANY
 from planner.choice.candidates import NO_VALUE, Choice, best
-from planner.choice.chains_for_users import fastest
-from planner.choice.own_chains import OwnChains
-from planner.choice.own_search import FEWEST_MOVES, MOVES, OwnSearch
+from planner.choice.chains.for_users import fastest
+from planner.choice.chains.own_chains import OwnChains
+from planner.choice.chains.own_search import FEWEST_MOVES, MOVES, OwnSearch
 from planner.choice.quantity import Quantity
 from planner.choice.search_goal import SearchGoal
 from planner.choice.speed import SpeedForUsers

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from algorithms.allocation.gca import gca
 from evaluators.queueing.bound import rate_bound_per_s, response_bound_s
 from planner.choice.candidates import NO_VALUE, Choice, best
+from planner.choice.chains.ends import Reservation
 from planner.choice.cheapest import cheapest_members
-from planner.choice.ends import Reservation
 from planner.choice.improvement import improved
 from planner.choice.prediction import is_exact, loaded, predict
 from planner.choice.quantity import Quantity, quantity_of
+from planner.choice.sharing.sustained import MANY, best_sustained
 from planner.choice.speed import SpeedForUsers
-from planner.choice.sustained import MANY, best_sustained
 from planner.inventory.goals import Cheapest, Goal, LargestRate
 from planner.inventory.inventory import Inventory
 from planner.results import Certificate, Plan, Prediction, Restriction

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.choice.users import Loop, loop_of, user_speed
+from planner.choice.sharing.users import Loop, loop_of, user_speed
 from planner.inventory.goals import MostTokens
 from planner.inventory.inventory import Inventory
 from planner.inventory.requests import Users

@@ -16,10 +16,10 @@ from algorithms.placement.petals import PetalsPlacement
 from algorithms.placement.whole_model import whole_model
 from algorithms.routing.links import RoutedComposition
 from planner.choice.candidates import best, best_of
-from planner.choice.capped import quantity_of_plan
 from planner.choice.improvement import improved
 from planner.choice.prediction import loaded, predict
 from planner.choice.quantity import Quantity, RateUnderSlo, value_or_none
+from planner.choice.sharing.capped import quantity_of_plan
 from planner.results import Alternative, Plan, Prediction
 from planner.study.comparisons import Comparisons, routed_workload
 from system import Composition, InfeasibleError, InputError, NotApplicableError, Placement, RandomStreams, System

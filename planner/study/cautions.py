@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from evaluators.queueing.steady_state import steady_state
 from hardware_profiles.profile import GpuProfile, read_profile
+from planner.choice.chains.ends import ends_gb, spare_memory_gb
 from planner.choice.cheapest import choices, is_exhaustive
-from planner.choice.ends import ends_gb, spare_memory_gb
 from planner.choice.prediction import theory_applies
 from planner.inventory.efficiency import Fit, efficiency_of, is_by_peak
 from planner.inventory.goals import Cheapest

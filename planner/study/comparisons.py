@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from evaluators.simulation import simulate_layout
-from planner.choice.computation import SharedComputation, paired_difference_s, shared_computation
-from planner.choice.sustained import MANY
+from planner.choice.sharing.computation import SharedComputation, paired_difference_s, shared_computation
+from planner.choice.sharing.sustained import MANY
 from planner.results import MUCH, Comparison, Plan, Prediction
 from system import Composition, InputError, RandomStreams, UnstableError
 from system.layout import Layout

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.choice.capped import quantity_of_plan
 from planner.choice.quantity import value_or_none
+from planner.choice.sharing.capped import quantity_of_plan
 from planner.inventory.efficiency import OFF, UNCHECKED
 from planner.results import InputRange, Plan, UnusedServer
 from planner.words import digits, percent, quantity_words

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from algorithms.allocation.gca import gca
 from planner.choice.candidates import NO_VALUE, reservations
-from planner.choice.capped import quantity_of_plan
 from planner.choice.improvement import shortly_improved
 from planner.choice.quantity import Quantity
+from planner.choice.sharing.capped import quantity_of_plan
 from planner.results import Plan, ServerValue
 from system import Composition, InfeasibleError, Placement
 from system.checks import SLACK

@@ -1,6 +1,6 @@
 """The speeds of k users on a plan."""
 
-from planner.choice.users import loop_of, user_speed
+from planner.choice.sharing.users import loop_of, user_speed
 from planner.results import Plan, UserSpeed
 
 DOUBLINGS = 12  # of the number of users, at most

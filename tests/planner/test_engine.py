@@ -9,9 +9,9 @@ import pytest
 
 from exports.chains import own_chains
 from exports.llamacpp import MOST_SERVERS, MOST_SLOTS
-from planner.choice.ends import ends_gb
+from planner.choice.chains.ends import ends_gb
+from planner.choice.chains.own_chains import OwnChains
 from planner.choice.improvement import improved
-from planner.choice.own_chains import OwnChains
 from planner.choice.quantity import quantity_of, value_or_none
 from planner.choice.search import plan, plan_of_layout
 from planner.inventory.engines import ENGINES

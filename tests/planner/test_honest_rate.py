@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from evaluators.simulation import simulate_layout
-from planner.choice.computation import (
+from planner.choice.prediction import loaded
+from planner.choice.search import plan, plan_of_layout
+from planner.choice.sharing.computation import (
     STACKS,
     paired_difference_s,
     roofline_curve,
@@ -16,9 +18,7 @@ from planner.choice.computation import (
     with_curves,
     work_rate_per_s,
 )
-from planner.choice.even_lengths import EvenLengths
-from planner.choice.prediction import loaded
-from planner.choice.search import plan, plan_of_layout
+from planner.choice.sharing.even_lengths import EvenLengths
 from planner.inventory.reading import inventory_of
 from planner.output.card import plan_card
 from planner.results import MUCH, Comparison

@@ -7,10 +7,10 @@ import pytest
 import simpy
 import yaml
 
-from planner.choice.batches import batch_curve, curve_of
-from planner.choice.chains_for_users import fastest_chain
+from planner.choice.chains.for_users import fastest_chain
 from planner.choice.search import plan
-from planner.choice.users import Loop, loop_of, request_lengths, user_speed
+from planner.choice.sharing.batches import batch_curve, curve_of
+from planner.choice.sharing.users import Loop, loop_of, request_lengths, user_speed
 from planner.inventory.engines import ENGINES
 from planner.inventory.goals import Minimise, MostTokens, ShortestFirstToken
 from planner.inventory.reading import inventory_of

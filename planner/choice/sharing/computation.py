@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from evaluators.simulation import simulate_layout
 from evaluators.simulation.full_queue import all_at_once, leaving_rate_per_s
-from planner.choice.even_lengths import EvenLengths
 from planner.choice.prediction import loaded, predict
+from planner.choice.sharing.even_lengths import EvenLengths
 from planner.inventory.inventory import Inventory
 from planner.results import Prediction
 from system import Composition, RandomStreams, ServedModel, System, UnstableError

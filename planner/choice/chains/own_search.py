@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from algorithms.composition_search.objective import Stage
 from algorithms.composition_search.values import NODES
-from planner.choice.own_chains import Chain, Option, OwnChains
+from planner.choice.chains.own_chains import Chain, Option, OwnChains
 from system import Composition
 
 FEW = 6  # servers that are divided in every way

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from algorithms.dispatch.jffc import JFFC
 from evaluators.simulation import simulate_layout
-from planner.choice.batches import with_batch_curves
+from planner.choice.sharing.batches import with_batch_curves
 from planner.inventory.engines import ANY
 from planner.inventory.inventory import Inventory
 from planner.inventory.services import NamedService, service_of

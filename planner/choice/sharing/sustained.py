@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from planner.choice.candidates import NO_VALUE, Choice
-from planner.choice.computation import (
+from planner.choice.prediction import loaded
+from planner.choice.quantity import Quantity, RateUnderSlo, value_or_none
+from planner.choice.sharing.computation import (
     PROMISED,
     SharedComputation,
     paired_difference_s,
     shared_computation,
     work_rate_per_s,
 )
-from planner.choice.prediction import loaded
-from planner.choice.quantity import Quantity, RateUnderSlo, value_or_none
 from planner.inventory.inventory import Inventory
 from planner.results import MUCH, SAME, WORTH, Computation, Prediction
 from system import Composition, InputError, UnstableError

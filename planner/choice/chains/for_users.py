@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from algorithms.placement.reservation import reserving_block_count
 from planner.choice.candidates import NO_VALUE, Choice, compose, missing_memory
+from planner.choice.sharing.users import request_count
 from planner.choice.speed import SpeedForUsers
-from planner.choice.users import request_count
 from planner.inventory.inventory import Inventory
 from planner.results import Candidate
 from system import Composition, Placement, System

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from planner.choice.computation import work_rate_per_s
 from planner.choice.quantity import Quantity, RateUnderSlo, quantity_of
+from planner.choice.sharing.computation import work_rate_per_s
 from planner.results import Plan
 from system import Composition
 
