@@ -88,12 +88,12 @@ def test_every_engine_asks_for_the_cache_of_8_bits_or_is_refused():
 
 
 def test_embedding_and_head_take_memory_beside_the_blocks():
-    asked = inventory("embedding_beside_blocks")
-    model, memory_gb = asked.model, asked.servers.memory_gb[0]
+    one_card = inventory("embedding_beside_blocks")
+    model, memory_gb = one_card.model, one_card.servers.memory_gb[0]
     with_one_request_gb = model.block_count * (model.block_memory_gb + model.cache_memory_gb)
     assert with_one_request_gb < memory_gb < with_one_request_gb + model.embedding_gb + model.head_gb
     with pytest.raises(InfeasibleError, match="embedding"):
-        plan(asked)
+        plan(one_card)
 
 
 def test_a_variant_of_a_gpu_has_its_own_memory():
