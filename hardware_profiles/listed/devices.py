@@ -51,9 +51,10 @@ def device_blocks(devices: Sequence[Device], blocks: int, model: ServedModel, jo
 
 
 def _room(devices: Sequence[Device], blocks: int, block_gb: float) -> list[int]:
-    """Return for how many blocks of a size each device has room, at least `blocks` together.
+    """Return how many blocks of a size each device can hold.
 
-    Where parts of blocks are missing, the devices with the largest ones get a block more.
+    They are at least `blocks` together: a smaller size is taken where memory is short, and devices with the largest
+    rests get one more.
     """
     memory_gb = np.array([device.memory_gb for device in devices])
     exact = memory_gb / min(block_gb, float(memory_gb.sum()) / blocks)

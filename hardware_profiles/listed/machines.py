@@ -140,8 +140,8 @@ def _one_box_notes(entries: Sequence[Entry]) -> Iterator[str]:
         count = _count(entry)
         if entry.content.get("rtt_ms") == 0 and count > 1 and "gpu" in entry:
             yield (
-                f"{entry.label}: {count} servers with a round trip of 0 ms are planned as machines that exchange "
-                f"messages; GPUs of one machine are written as gpus: [{count} x {entry.content['gpu']}]"
+                f"{entry.label}: {count} servers with a round trip of 0 ms are planned one by one, in the "
+                f"orchestrator's own machine; as one server, its GPUs are gpus: [{count} x {entry.content['gpu']}]"
             )
 
 

@@ -43,14 +43,6 @@ class Inventory:
         """Return all servers of the inventory at an arrival rate."""
         return System(self.model, self.servers, rate_per_s, self.workload.mean_job, forwarding=self.forwarding)
 
-    def held(self, j: int, jobs: int, blocks: int) -> tuple[int, ...]:
-        """Return how many of some blocks lie on each device of server j.
-
-        Each block lies beside the caches of some jobs.
-        """
-        devices = self.devices[j] if self.devices else ()
-        return device_blocks(devices, blocks, self.model, jobs) if devices else (blocks,)
-
     def blocks_by_device(self, j: int, blocks: int, jobs: float = 1) -> list[tuple[str, int]]:
         """Return the devices of server j with how many of its blocks lie there.
 

@@ -8,7 +8,7 @@ from planner.results import Plan
 
 
 def device_rows(plan: Plan, n: int) -> list[dict[str, Any]]:
-    """Return the devices of the plan's server n with their ranges of blocks; none for one GPU."""
+    """Return the devices of server n with their ranges of blocks."""
     placement = plan.composition.placement
     first, rows = int(placement.first_block[n]), []
     for name, blocks in plan.inventory.blocks_by_device(int(plan.members[n]), *_hosted(plan, n)):

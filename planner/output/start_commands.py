@@ -8,6 +8,7 @@ from exports.machines import Device, Machine
 from exports.petals import petals_export
 from exports.scripts import Description
 from exports.vllm import vllm_export
+from planner.inventory.inventory import Inventory
 from planner.results import Plan
 from planner.words import digits
 
@@ -38,15 +39,20 @@ def description(plan: Plan) -> Description:
 def _machines(plan: Plan) -> tuple[Machine, ...]:
     """Return the devices of each server, with the blocks on them."""
     inventory, composition = plan.inventory, plan.composition
-    placement = composition.placement
-    slots = placement.cache_slots(composition.system)
+    hosted, used = composition.placement.block_count, composition.slots_used()
     machines = []
-    for member, (j, blocks) in enumerate(zip(plan.members.tolist(), placement.block_count.tolist(), strict=True)):
-        jobs = max(1, int(slots[member]) // max(1, blocks))
+    for j, blocks, slots in zip(plan.members.tolist(), hosted.tolist(), used.tolist(), strict=True):
         listed = inventory.devices[j] if inventory.devices else ()
         devices = tuple(Device(device.name, device.kind, _sharing(device.name)) for device in listed)
-        machines.append(Machine(devices or (Device(inventory.gpus[j]),), partial(inventory.held, j, jobs)))
+        jobs = max(1.0, slots / max(1, blocks))
+        held = partial(_held, inventory, j, jobs)
+        machines.append(Machine(devices, held) if devices else Machine((Device(inventory.gpus[j]),)))
     return tuple(machines)
+
+
+def _held(inventory: Inventory, j: int, jobs: float, blocks: int) -> tuple[int, ...]:
+    """Return how many of some blocks lie on each device of server j."""
+    return tuple(count for _, count in inventory.blocks_by_device(j, blocks, jobs))
 
 
 def _sharing(name: str) -> int:

@@ -43,7 +43,7 @@ def composition(ranges, chains, forwarding="hub", names=None, tokens=1000, rtt_s
 
 
 def pair(gpus=1, ram=False):
-    """Return a machine whose two devices hold half of the blocks each, the first one more of an odd number."""
+    """Return a machine whose two devices hold half of the blocks each."""
     second = Device("RAM", "ram") if ram else Device("gpu", gpus=gpus)
     return Machine((Device("gpu", gpus=gpus), second), lambda blocks: (-(-blocks // 2), blocks // 2))
 

@@ -119,7 +119,7 @@ def test_llamacpp_counts_devices_and_shares_no_block():
 
 
 def test_stages_of_one_machine_are_ranks_of_one_vllm():
-    """List a box of eight GPUs as eight servers, with six of them on one chain."""
+    """List a box of eight GPUs as eight servers, six on one chain."""
     ranges = [(n, n + 1) for n in range(6)] + [(0, 6)] * 2
     chains = composition(ranges, [(tuple(range(6)), 4), ((6,), 1), ((7,), 1)], rtt_s=0.0)
     commands = shell.words(vllm_export(chains, description(chains)).script)

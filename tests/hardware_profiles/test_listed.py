@@ -90,7 +90,7 @@ def test_a_profile_of_ones_own_beside_the_list_is_part_of_the_configuration(tmp_
     assert case["cluster"]["profiles"]["mine.yaml"]["memory_gb"] == 20
     servers = instantiate(case["cluster"], _convert_="all").draw(MODEL, RandomStreams(1))
     np.testing.assert_array_equal(servers.memory_gb, [20] * 6)
-    np.testing.assert_allclose(servers.communication_s[0], [0.019, 0, 0.019])  # 18 ms by default, as in plan.py
+    np.testing.assert_allclose(servers.communication_s[0], [0.019, 0, 0.019])  # 18 ms by default, as in the paper
 
 
 def test_the_configured_cluster_has_seven_types_in_three_regions():

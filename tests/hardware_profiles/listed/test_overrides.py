@@ -127,5 +127,5 @@ def test_servers_with_no_round_trip_are_probably_one_machine():
     notes = machines({"name": "dgx", "count": 8, "gpu": "a100_40gb", "rtt_ms": 0}).notes
     assert len(notes) == 1
     assert "server dgx: 8 servers with a round trip of 0 ms" in notes[0]
-    assert notes[0].endswith("are written as gpus: [8 x a100_40gb]")
+    assert notes[0].endswith("its GPUs are gpus: [8 x a100_40gb]")
     assert machines({"count": 8, "gpu": "a100_40gb", "rtt_ms": 1}).notes == ()

@@ -34,6 +34,22 @@ FILES_70B_GB = {
 FILES_8B_GIB = {"q4_0": 4.34, "q4_1": 4.78, "q5_0": 5.21, "q5_1": 5.65}
 
 
+# Sizes in GB of files in Q4_K_M of other families, as the library of Ollama lists them.
+FILES_Q4_K_M_GB = {
+    "deepseek_r1": 404,
+    "llama3_1_405b": 243,
+    "qwen3_235b_a22b": 142,
+    "qwen2_5_14b": 8.988,
+    "qwen2_5_7b": 4.683,
+    "qwen3_32b": 20,
+}
+
+
+@pytest.mark.parametrize("name", FILES_Q4_K_M_GB)
+def test_files_of_other_families_have_their_size(name):
+    assert preset(name).weight_bytes("q4_k_m") / 1e9 == pytest.approx(FILES_Q4_K_M_GB[name], rel=0.015)
+
+
 @pytest.mark.parametrize("weights", FILES_70B_GB)
 def test_files_of_70b_have_their_size(weights):
     """Compare with files of another model."""
