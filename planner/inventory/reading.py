@@ -102,7 +102,7 @@ def _forwarding(top: Entry) -> Forwarding:
 
 
 def _devices(machines: Machines) -> list[list[str]]:
-    """Return the names of each server's devices, without how many of them share a block."""
+    """Return the names of each server's devices, without counts."""
     inside = machines.devices or ((),) * len(machines.gpus)
     names = ([device.name for device in own] or [gpu] for own, gpu in zip(inside, machines.gpus, strict=True))
     return [[re.sub(r"^\d+ ", "", name) for name in own] for own in names]
