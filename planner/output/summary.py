@@ -8,6 +8,7 @@ from planner.inventory.goals import MostTokens
 from planner.inventory.services import NamedService
 from planner.output.computing import computing_lines
 from planner.results import Plan, Prediction, Study, UserSpeed
+from planner.study.sensitivity import likely_range
 from planner.words import digits, goal_words, percent, quantity_words
 from system.words import counted
 
@@ -25,6 +26,7 @@ def summary_lines(study: Study, best: Plan) -> list[str]:
         lines.append("Activations go straight from server to server (forwarding: direct).")
     if plan.candidates:
         lines.append(f"The goal is {goal_words(plan.inventory.goal)}; {_choice(plan)}.")
+    lines += _likely(study)
     if plan.inventory.users is None:
         lines += [_load(plan), *_certified(plan)]
     lines += _cost(plan)
@@ -35,6 +37,17 @@ def summary_lines(study: Study, best: Plan) -> list[str]:
         )
         lines += _cost(best)
     return lines
+
+
+def _likely(study: Study) -> list[str]:
+    """Return a sentence on how far real machines may move the goal.
+
+    It is left out beside times with shared computation, since it is about requests that do not slow each other.
+    """
+    computation, words = study.plan.computation, likely_range(study.plan, study.ranges)
+    if words is None or (computation is not None and computation.prediction is not None):
+        return []
+    return [f"Measured machines differ: {words}."]
 
 
 def subject(plan: Plan) -> str:

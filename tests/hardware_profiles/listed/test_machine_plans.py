@@ -3,7 +3,10 @@
 import pytest
 
 from hardware_profiles.listed.devices import device_blocks
+from hardware_profiles.listed.gpus import profiles_in
+from hardware_profiles.profile import FOLDER
 from planner.choice.search import plan
+from planner.inventory.efficiency import efficiency_of
 from planner.inventory.reading import inventory_of
 from planner.output.devices import device_lines, device_rows
 from tests.support.project import ROOT
@@ -50,9 +53,11 @@ def test_a_plan_with_one_machine_of_eight_gpus_is_one_chain_without_hops():
     best = plan(inventory({"name": "dgx", "gpus": ["8 x a100_40gb"], "rtt_ms": 0}))
     assert len(best.composition) == 1
     assert best.composition.chain(0).servers == (0,)
-    # 80 blocks of 1.71 GB at 1,555 GB/s, for 199 further tokens, and no message in the orchestrator's machine
-    token_s = 80 * 1.711 / 1555
-    assert best.composition.mean_service_s[0] == pytest.approx(199 * token_s, rel=0.03)
+    # 80 blocks of 1.71 GB at a share of 1,555 GB/s, for 199 further tokens; no message in the orchestrator's machine.
+    gpu = profiles_in(FOLDER)("a100_40gb")
+    arithmetic_share, bandwidth_share = efficiency_of().shares(gpu, best.inventory.model)
+    token_s, prompt_s = 80 * 1.711 / 1555 / bandwidth_share, 80 * 500 * 2 * 0.856 / 312e3 / arithmetic_share
+    assert best.composition.mean_service_s[0] == pytest.approx(prompt_s + 199 * token_s, rel=0.03)
     assert device_blocks(best.inventory.devices[0], 80, best.inventory.model) == (10,) * 8
 
 
