@@ -147,7 +147,7 @@ def _curves(system: System) -> tuple[dict[int, float], ...]:
     arithmetic = np.divide(input_token_s, output_token_s, out=np.ones(len(servers)), where=output_token_s > 0).tolist()
     rooflines = {share: roofline_curve(system, share) for share in set(arithmetic)}
     measured = servers.batch_curves or ({},) * len(servers)
-    return tuple(dict(points) or rooflines[share] for points, share in zip(measured, arithmetic, strict=True))
+    return tuple(points or rooflines[share] for points, share in zip(measured, arithmetic, strict=True))
 
 
 def roofline_curve(system: System, arithmetic: float) -> dict[int, float]:
