@@ -12,7 +12,7 @@ The time of a stack is measured, where the profile has it. Otherwise it is that 
 once and each request's cache once, or the tokens take the time of their arithmetic, whichever is longer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
@@ -140,7 +140,7 @@ def with_curves(layout: AnyLayout) -> AnyLayout:
     return changed
 
 
-def _curves(system: System) -> tuple[dict[int, float], ...]:
+def _curves(system: System) -> tuple[Mapping[int, float], ...]:
     """Return the batch curve of each server, measured or by the roofline."""
     servers = system.servers
     _, input_token_s, output_token_s = servers.block_s.T
