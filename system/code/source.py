@@ -2,12 +2,15 @@
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from os.path import isfile  # False for a name that is too long, too
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+IMPORT = re.compile(r"^[ \t]*(?:from (\w[\w.]*) import (?:\(([\w\s,]*)\)|(.+))|import (.+))$", re.MULTILINE)
+WORD, NAME = re.compile(r"\bimport\b"), re.compile(r"[\w.]+")
 
 
 @cache
@@ -56,15 +59,42 @@ def _imports(module: str) -> frozenset[str]:
 
     Only absolute imports are considered; this project has no others.
     """
+    names = _plain_names(source_text(module))
+    if names is None:
+        names = _parsed_names(_tree(module))
+    modules = (name if file_of(name) else module_of(name) for name in names)
+    return frozenset(module for module in modules if module)
+
+
+def _plain_names(text: str) -> set[str] | None:
+    """Return the names that plain lines of a text import; None if other lines import, too.
+
+    To parse all modules takes longer than to make a small plan. A line of a docstring may count as well.
+    """
+    found, names = IMPORT.findall(text), set[str]()
+    if len(found) != len(WORD.findall(text)):
+        return None
+    for source, listed, members_of, modules in found:
+        members = [
+            part.split() for part in (listed or members_of or modules).partition("  #")[0].split(",") if part.strip()
+        ]
+        if not all(len(part) in (1, 3) and NAME.fullmatch(part[0]) for part in members):
+            return None
+        names.update(f"{source}.{part[0]}" if source else part[0] for part in members)
+        names.update({source} - {""})
+    return names
+
+
+def _parsed_names(tree: ast.Module) -> set[str]:
+    """Return the names that a module imports."""
     names: set[str] = set()
-    for node in _statements(_tree(module)):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
             names.add(node.module)
-    modules = (name if file_of(name) else module_of(name) for name in names)
-    return frozenset(module for module in modules if module)
+    return names
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

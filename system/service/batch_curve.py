@@ -69,7 +69,10 @@ def curves_of(batch_curve: BatchCurve, servers: Servers) -> Floats:
             f"batch_curve = measured: the profile of {unknown[0]} has no measured batches of this model; give ratios, "
             "such as batch_curve={2: 1.2, 8: 2}"
         )
-    return tables_of([ratios_of(points) for points in measured])
+    different = {id(points): points for points in measured}  # servers of one kind share their points
+    tables = tables_of([ratios_of(points) for points in different.values()])
+    row_of = {number: row for row, number in enumerate(different)}
+    return tables[[row_of[id(points)] for points in measured]]
 
 
 def batch_curve_of(given: Any) -> BatchCurve:

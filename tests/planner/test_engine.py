@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from exports.chains import own_chains
-from exports.llamacpp import MOST_SERVERS, MOST_SLOTS
+from exports.llamacpp import MOST_DEVICES, MOST_SLOTS
 from planner.choice.chains.ends import ends_gb
 from planner.choice.chains.own_chains import OwnChains
 from planner.choice.improvement import improved
@@ -146,7 +146,7 @@ def test_every_chain_of_a_restricted_plan_can_be_started():
     assert own_chains(chains) == list(range(len(chains)))
     by_engine = {export.engine: export for export in exports(best)}
     assert len(by_engine["llama.cpp"].chains) == len(by_engine["vLLM"].chains) == len(chains)
-    assert chains.most_hops <= MOST_SERVERS
+    assert chains.most_hops <= MOST_DEVICES
     assert chains.capacity.max() <= MOST_SLOTS
     hosted = chains.placement.block_count
     np.testing.assert_array_equal(hosted[chains.hop_server], chains.hop_blocks)

@@ -1,11 +1,14 @@
 """A point's identity depends on its configuration and the code that it reaches, and on nothing else."""
 
+import ast
+
 import pytest
 
 from store.disk import identity
 from system.code import source
 from tests.support.project import SMALL, case_of
 
+RESULTS = frozenset({"planner.results"})
 CASE = {"algorithm": {"_target_": "shop.greedy.Greedy", "c": 7}, "seed": 1}
 GREEDY = '''"""Docstring."""
 from shop.tools import cut
@@ -77,6 +80,31 @@ def test_a_module_that_is_not_imported_changes_nothing(identify):
 
 def test_comments_docstrings_and_layout_change_nothing(identify):
     assert identify(CASE) == identify(CASE, shop__greedy=SAME_GREEDY)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import shop.tools as tools, shop.lazy  # both\n",
+        "from shop.tools import (\n    cut as shorten,\n    fold,\n)\n",
+        "if True:\n    from shop.tools import cut  # noqa: X1, Y2\n",
+        "import shop.lazy; import shop.tools\n",
+        "from shop.tools import (cut, # (why)\n fold)\n",
+        "from  shop.tools import cut\nif True: import shop.lazy\n",
+        "from shop.tools import cut\\\n, fold\n",
+        "from . import shop\n",
+        "from shop import *\n",
+    ],
+)
+def test_lines_that_import_are_read_as_python_reads_them(text):
+    plain = source._plain_names(text)
+    assert plain in (None, source._parsed_names(ast.parse(text)))
+
+
+def test_modules_of_the_project_import_in_plain_lines():
+    parsed = {module: source._parsed_names(source._tree(module)) for module in source.import_closure(RESULTS)}
+    plain = {module: source._plain_names(source.source_text(module)) for module in parsed}
+    assert {module for module, names in plain.items() if names != parsed[module]} <= {"system.code.source"}
 
 
 def reached_by(*words):

@@ -12,7 +12,7 @@ The time of a stack is measured, where the profile has it. Otherwise it is that 
 once and each request's cache once, or the tokens take the time of their arithmetic, whichever is longer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
@@ -140,14 +140,14 @@ def with_curves(layout: AnyLayout) -> AnyLayout:
     return changed
 
 
-def _curves(system: System) -> tuple[dict[int, float], ...]:
+def _curves(system: System) -> tuple[Mapping[int, float], ...]:
     """Return the batch curve of each server, measured or by the roofline."""
     servers = system.servers
     _, input_token_s, output_token_s = servers.block_s.T
     arithmetic = np.divide(input_token_s, output_token_s, out=np.ones(len(servers)), where=output_token_s > 0).tolist()
     rooflines = {share: roofline_curve(system, share) for share in set(arithmetic)}
     measured = servers.batch_curves or ({},) * len(servers)
-    return tuple(dict(points) or rooflines[share] for points, share in zip(measured, arithmetic, strict=True))
+    return tuple(points or rooflines[share] for points, share in zip(measured, arithmetic, strict=True))
 
 
 def roofline_curve(system: System, arithmetic: float) -> dict[int, float]:

@@ -116,13 +116,13 @@ class _Finals:
         saturation_per_s = self.shared.saturation_rate_per_s(choice.composition)
         if rate_per_s <= MUCH * saturation_per_s:
             return Sustained(choice, Computation(self.engine, saturation_per_s, None))
-        best, times = choice, self._times(choice, choice, rate_per_s)
-        for other in self._others(choice):
+        best, times, others = choice, self._times(choice, choice, rate_per_s), self._others(choice)
+        for other in others:
             of_other = self._times(other, choice, rate_per_s)
             if self._is_better(of_other, times):
                 best, times = other, of_other
         if times is None:
-            return self._strongest(choice, saturation_per_s)
+            return self._strongest(choice, others, saturation_per_s)
         if best is not choice:
             saturation_per_s = self.shared.saturation_rate_per_s(best.composition)
             best = self._valued(best)
@@ -135,10 +135,10 @@ class _Finals:
         gain_s, spread_s = paired_difference_s(best, other, self.quantity.quantile)
         return gain_s > spread_s and gain_s > WORTH * best.mean_s("response")
 
-    def _strongest(self, choice: Choice, saturation_per_s: float) -> Sustained:
+    def _strongest(self, choice: Choice, others: list[Choice], saturation_per_s: float) -> Sustained:
         """Return the finalist with the largest rate of full queues; none sustains the rate."""
         best = choice
-        for other in self._others(choice):
+        for other in others:
             of_other = self.shared.saturation_rate_per_s(other.composition)
             if of_other > saturation_per_s * (1 + WORTH):
                 best, saturation_per_s = self._valued(other), of_other
