@@ -1,6 +1,7 @@
 """Devices inside one machine: how a server's blocks lie on them, and the time of a block there."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -76,6 +77,11 @@ def with_counts(names: Sequence[str]) -> str:
     """Return names in words, such as "rtx_3090 + 2 x rtx_3060"."""
     counts = {name: names.count(name) for name in dict.fromkeys(names)}
     return " + ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items())
+
+
+def plain_name(device: Device) -> str:
+    """Return the name of a device, without the number of GPUs that share each block."""
+    return re.sub(r"^\d+ x ", "", device.name)
 
 
 def mean_block_s(devices: Sequence[Device], blocks: int, model: ServedModel, jobs: float = 1) -> Times:

@@ -6,7 +6,7 @@ import numpy as np
 
 from planner.inventory.goals import MostTokens
 from planner.inventory.services import NamedService
-from planner.output.computing import computing_lines
+from planner.output.computing import computing_lines, is_too_much, restriction_lines
 from planner.results import Plan, Prediction, Study, UserSpeed
 from planner.words import digits, goal_words, percent, quantity_words
 from system.words import counted
@@ -21,6 +21,8 @@ def summary_lines(study: Study, best: Plan) -> list[str]:
     lines = [f"{plan.inventory.model.name} on {_size(plan)}.", *_speeds(study)]
     if plan.inventory.users is None:
         lines += [_at_the_rate(plan), *computing_lines(plan)]
+    else:
+        lines += restriction_lines(plan)
     if plan.inventory.forwarding == "direct":
         lines.append("Activations go straight from server to server (forwarding: direct).")
     if plan.candidates:
@@ -72,13 +74,25 @@ def _speed(speed: UserSpeed) -> str:
 
 
 def _at_the_rate(plan: Plan) -> str:
-    prediction = plan.prediction
-    mean, p95 = digits(prediction.mean_s, "s"), digits(prediction.quantiles_s[0.95], "s")
+    """Return the times of answers, with shared computation where it is simulated."""
+    alone, simulated = plan.prediction, None if plan.computation is None else plan.computation.prediction
     at_random = "" if plan.inventory.workload.native_rate_per_s else " that come at random"
+    rate = f"{digits(alone.rate_per_s)} requests/s{at_random}"
+    if is_too_much(plan):
+        return f"At {rate}, more come than these servers compute, and answers take ever longer."
+    words = f"At {rate}, answers are complete after {_times(simulated or alone)}"
+    if simulated is None:
+        return f"{words}."
     return (
-        f"At {digits(prediction.rate_per_s)} requests/s{at_random}, answers are complete after {mean} on "
-        f"average, and 95 % of them within {p95}; {percent(prediction.waiting_probability)} of the requests wait."
+        f"{words}. By equation (2), which counts as if requests shared memory but never waited for each other's "
+        f"computation, it would be {_times(alone)}."
     )
+
+
+def _times(prediction: Prediction) -> str:
+    mean, p95 = digits(prediction.mean_s, "s"), digits(prediction.quantiles_s[0.95], "s")
+    waiting = percent(prediction.waiting_probability)
+    return f"{mean} on average, and 95 % of them within {p95}; {waiting} of the requests wait for a place"
 
 
 def _size(plan: Plan) -> str:

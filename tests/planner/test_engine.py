@@ -10,7 +10,7 @@ import pytest
 from exports.chains import own_chains
 from exports.llamacpp import MOST_SERVERS, MOST_SLOTS
 from planner.choice.chains.ends import ends_gb
-from planner.choice.chains.own_chains import OwnChains
+from planner.choice.chains.own_chains import Limits, OwnChains
 from planner.choice.improvement import improved
 from planner.choice.quantity import quantity_of, value_or_none
 from planner.choice.search import plan, plan_of_layout
@@ -186,10 +186,10 @@ def test_a_restriction_is_a_relative_change():
 
 def test_chains_keep_to_the_limits_of_llama_cpp():
     system = small_inventory({"small": 20}, Minimise(), 0.1).system(1.0)
-    short = OwnChains(system, 2, 3)
+    short = OwnChains(system, Limits(2, 3))
     assert not short.options((0,) * 2)
     assert not short.options((0,) * 4)  # it fits, but has too many servers
-    assert max(option.capacity for option in OwnChains(system, 15, 3).options((0,) * 5)) == 3
+    assert max(option.capacity for option in OwnChains(system, Limits(15, 3)).options((0,) * 5)) == 3
 
 
 def with_ends(inventory, embedding_gb, head_gb):

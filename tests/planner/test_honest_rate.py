@@ -10,14 +10,8 @@ import yaml
 from evaluators.simulation import simulate_layout
 from planner.choice.prediction import loaded
 from planner.choice.search import plan, plan_of_layout
-from planner.choice.sharing.computation import (
-    STACKS,
-    paired_difference_s,
-    roofline_curve,
-    shared_computation,
-    with_curves,
-    work_rate_per_s,
-)
+from planner.choice.sharing.batches import STACKS, roofline_curve, with_curves
+from planner.choice.sharing.computation import paired_difference_s, shared_computation, work_rate_per_s
 from planner.choice.sharing.even_lengths import EvenLengths
 from planner.inventory.reading import inventory_of
 from planner.output.card import plan_card
