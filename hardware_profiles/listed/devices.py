@@ -3,14 +3,14 @@
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hardware_profiles.profile import GpuProfile
 from system import ServedModel, Servers
-from system.checks import floor_with_slack
+from system.checks import SLACK, floor_with_slack
 from system.words import listed
 
 Shares = Callable[[GpuProfile, ServedModel], tuple[float, float]]  # of peak arithmetic and of peak bandwidth
@@ -77,6 +77,16 @@ def with_counts(names: Sequence[str]) -> str:
     """Return names in words, such as "rtx_3090 + 2 x rtx_3060"."""
     counts = {name: names.count(name) for name in dict.fromkeys(names)}
     return " + ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items())
+
+
+def without_ends(devices: Sequence[Device], taken_gb: float) -> tuple[Device, ...]:
+    """Return devices without the memory of embedding and head, which lie on the last ones."""
+    left: list[Device] = []
+    for device in reversed(devices):
+        here_gb = min(taken_gb, max(device.memory_gb - SLACK, 0.0))
+        left.append(replace(device, memory_gb=device.memory_gb - here_gb))
+        taken_gb -= here_gb
+    return tuple(reversed(left))
 
 
 def plain_name(device: Device) -> str:

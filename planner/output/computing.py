@@ -13,6 +13,7 @@ MANNERS = {
     "vllm": "compute up to 2,048 tokens of all requests together (as in vLLM)",
 }
 RESTRICTING = ("llama.cpp", "vllm")  # engines whose chains have servers of their own
+SHOWN = (None, 0.95)  # quantiles of the card's first times, None for the mean
 ROW = "shared computation"  # in the table of predicted times
 
 
@@ -59,8 +60,8 @@ def _of_computation(plan: Plan, computation: Computation) -> str:
             f"TOO MUCH FOR THESE SERVERS: {servers} complete {most}, and {rate} is {percent(load)} of that. The times "
             "below are those of equation (2), in which no request slows another; they will not be kept."
         )
-    share = f"{servers.capitalize()} complete {most} at most; {rate} is {percent(load)} of that."
-    if computation.prediction is None:
+    share = f"{servers[0].upper()}{servers[1:]} complete {most} at most; {rate} is {percent(load)} of that."
+    if computation.prediction is None or plan.inventory.goal.quantile in SHOWN:
         return share
     ours, theirs = _goal_time_s(plan, computation)
     return (

@@ -18,11 +18,13 @@ def summary_lines(study: Study, best: Plan) -> list[str]:
     `best` is the best new plan; it differs from the study's plan if that is a layout that already runs.
     """
     plan = study.plan
-    lines = [f"{plan.inventory.model.name} on {_size(plan)}.", *_speeds(study)]
-    if plan.inventory.users is None:
-        lines += [_at_the_rate(plan), *computing_lines(plan)]
+    lines = [f"{plan.inventory.model.name} on {_size(plan)}."]
+    if is_too_much(plan):
+        lines += [*computing_lines(plan), *_speeds(study)]
+    elif plan.inventory.users is None:
+        lines += [*_speeds(study), _at_the_rate(plan), *computing_lines(plan)]
     else:
-        lines += restriction_lines(plan)
+        lines += [*_speeds(study), *restriction_lines(plan)]
     if plan.inventory.forwarding == "direct":
         lines.append("Activations go straight from server to server (forwarding: direct).")
     if plan.candidates:
@@ -78,21 +80,19 @@ def _at_the_rate(plan: Plan) -> str:
     alone, simulated = plan.prediction, None if plan.computation is None else plan.computation.prediction
     at_random = "" if plan.inventory.workload.native_rate_per_s else " that come at random"
     rate = f"{digits(alone.rate_per_s)} requests/s{at_random}"
-    if is_too_much(plan):
-        return f"At {rate}, more come than these servers compute, and answers take ever longer."
-    words = f"At {rate}, answers are complete after {_times(simulated or alone)}"
-    if simulated is None:
-        return f"{words}."
-    return (
-        f"{words}. By equation (2), which counts as if requests shared memory but never waited for each other's "
-        f"computation, it would be {_times(alone)}."
+    shown = simulated or alone
+    words = (
+        f"At {rate}, answers are complete after {_times(shown)}; {percent(shown.waiting_probability)} of the requests "
+        "wait."
     )
+    if simulated is None:
+        return words
+    return f"{words} If no request slowed another, which equation (2) assumes, it would be {_times(alone)}."
 
 
 def _times(prediction: Prediction) -> str:
     mean, p95 = digits(prediction.mean_s, "s"), digits(prediction.quantiles_s[0.95], "s")
-    waiting = percent(prediction.waiting_probability)
-    return f"{mean} on average, and 95 % of them within {p95}; {waiting} of the requests wait for a place"
+    return f"{mean} on average, and 95 % of them within {p95}"
 
 
 def _size(plan: Plan) -> str:

@@ -9,7 +9,8 @@ from algorithms.allocation.gca import gca
 from algorithms.placement.reservation import reserving_block_count
 from planner.choice.candidates import NO_VALUE
 from planner.choice.improvement import shortly_improved
-from planner.choice.quantity import Quantity, quantity_of
+from planner.choice.quantity import Quantity
+from planner.choice.sharing.capped import quantity_of_plan
 from planner.inventory.goals import Cheapest
 from planner.inventory.inventory import Inventory
 from planner.results import Plan, ServerValue, WhatIf
@@ -38,7 +39,7 @@ def what_if(plan: Plan, values: tuple[ServerValue, ...], seed: int = 0) -> tuple
     The kinds whose loss costs most come first, by the `values` of the servers. On large clusters only some of them are
     tried. One more machine is not tried for layouts that already run, nor for the cheapest servers.
     """
-    quantity = quantity_of(plan.inventory, seed)
+    quantity = quantity_of_plan(plan, seed)
     return (_fastest_alone(plan, quantity), *_with_one_more(plan, values, quantity))
 
 

@@ -8,16 +8,20 @@ import numpy as np
 import pytest
 
 from exports.chains import own_chains
-from exports.llamacpp import MOST_SERVERS, MOST_SLOTS
+from exports.llamacpp import MOST_DEVICES, MOST_SLOTS
 from planner.choice.chains.ends import ends_gb
 from planner.choice.chains.own_chains import Limits, OwnChains
 from planner.choice.improvement import improved
 from planner.choice.quantity import quantity_of, value_or_none
 from planner.choice.search import plan, plan_of_layout
+from planner.choice.sharing.computation import shared_computation
+from planner.choice.sharing.services import shared_service
+from planner.choice.sharing.users import loop_of
 from planner.inventory.engines import ENGINES
 from planner.inventory.goals import LargestRate, Minimise
 from planner.inventory.reading import inventory_of
 from planner.output.card import plan_card
+from planner.output.devices import device_rows
 from planner.output.start_commands import exports
 from planner.results import Restriction
 from planner.study.cautions import warnings
@@ -146,7 +150,7 @@ def test_every_chain_of_a_restricted_plan_can_be_started():
     assert own_chains(chains) == list(range(len(chains)))
     by_engine = {export.engine: export for export in exports(best)}
     assert len(by_engine["llama.cpp"].chains) == len(by_engine["vLLM"].chains) == len(chains)
-    assert chains.most_hops <= MOST_SERVERS
+    assert chains.most_hops <= MOST_DEVICES
     assert chains.capacity.max() <= MOST_SLOTS
     hosted = chains.placement.block_count
     np.testing.assert_array_equal(hosted[chains.hop_server], chains.hop_blocks)
@@ -223,6 +227,36 @@ def test_ends_of_chains_have_memory_where_they_lie(engine):
     assert (taken_gb + ends <= inventory.servers.memory_gb + 1e-9).all()
 
 
+def test_the_devices_of_a_machine_keep_the_memory_of_the_head_free():
+    box = {"name": "box", "gpus": [{"gpu": "rtx_3090", "count": 2}], "rtt_ms": 1}
+    content = THREE_BOXES | {"servers": [box], "engine": "llama.cpp"}
+    content |= {"workload": THREE_BOXES["workload"] | {"rate_per_s": 0.01}}
+    inventory = with_ends(inventory_of(content, ROOT), 0.0, 3.0)
+    best, model = plan(inventory), inventory.model
+    ((jobs,), rows) = best.composition.capacity.tolist(), device_rows(best, 0)
+    first, last = (row["end_block"] - row["first_block"] for row in rows)
+    assert first + last == 80
+    assert last < first
+    block_gb = model.block_memory_gb + jobs * model.cache_memory_gb
+    assert last * block_gb + 3.0 <= inventory.devices[0][1].memory_gb + block_gb
+
+
+def test_devices_inside_machines_count_for_llama_cpp():
+    boxes = [{"name": f"b{n}", "gpus": [{"gpu": "rtx_3060", "count": 8}], "rtt_ms": 1} for n in range(2)]
+    content = THREE_BOXES | {"model": {"preset": "llama3_70b"}, "servers": boxes}
+    content |= {"workload": THREE_BOXES["workload"] | {"rate_per_s": 0.001}}
+    assert plan(inventory_of(content, ROOT)).composition.most_hops == 2
+    with pytest.raises(InfeasibleError, match="it starts no chain of more than 15 devices"):
+        plan(inventory_of(content | {"engine": "llama.cpp"}, ROOT))
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=list(ENGINES))
+def test_users_and_rates_have_the_same_service_model(engine):
+    inventory = replace(inventory_of(THREE_BOXES, ROOT), engine=engine)
+    assert shared_computation(inventory).service == loop_of(inventory).service.model
+    assert shared_service(inventory).name == engine.service
+
+
 def test_petals_keeps_both_ends_at_its_clients():
     inventory = with_ends(inventory_of(THREE_BOXES | {"engine": "petals"}, ROOT), 1.5, 2.0)
     assert not ends_gb(planned("any").composition, inventory).any()
@@ -230,7 +264,7 @@ def test_petals_keeps_both_ends_at_its_clients():
 
 def test_a_layout_without_memory_for_its_head_is_a_warning():
     inventory = inventory_of(ONE_A100, ROOT)
-    layout = plan(inventory).composition
+    layout = plan(with_ends(inventory, 0.0, 0.0)).composition
     running = plan_of_layout(with_ends(inventory, 0.0, 1.0), layout)
     assert any("output head do not fit beside the blocks" in sentence for sentence in warnings(running))
     running = plan_of_layout(with_ends(inventory, 0.0, 0.01), layout)

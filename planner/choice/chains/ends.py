@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware_profiles.listed.devices import Device
 from planner.inventory.inventory import Inventory
 from system import Composition, InfeasibleError
 from system.checks import SLACK
@@ -54,7 +53,6 @@ class Reservation:
             self.inventory,
             servers=replace(servers, memory_gb=memory_gb),
             groups=np.unique(parts, axis=1, return_inverse=True)[1].ravel(),
-            devices=tuple(map(_without, self.inventory.devices, self.reserved_gb.tolist())),
             derivation=(*self.inventory.derivation, *_location_lines(self.inventory), self._line()),
         )
 
@@ -90,16 +88,6 @@ class Reservation:
             f"{self.reserved_gb.max():.3g} GB of the memory of {names} are reserved for {_contents(self.inventory)}, "
             "as a chain may end there"
         )
-
-
-def _without(devices: tuple[Device, ...], reserved_gb: float) -> tuple[Device, ...]:
-    """Return the devices of a server without the memory for ends, which lie on the last ones."""
-    left: list[Device] = []
-    for device in reversed(devices):
-        taken_gb = min(reserved_gb, max(device.memory_gb - SLACK, 0.0))
-        left.append(replace(device, memory_gb=device.memory_gb - taken_gb))
-        reserved_gb -= taken_gb
-    return tuple(reversed(left))
 
 
 def ends_gb(composition: Composition, inventory: Inventory) -> Floats:

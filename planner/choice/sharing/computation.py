@@ -41,7 +41,7 @@ VISITS = 2_500_000  # of servers by steps, at most
 REFILLS = 3  # jobs for each slot, at least
 LEAST_JOBS = 1_000
 PROMISED = 0.9  # share of the rate with full queues, at most, as queues are long and slow beyond
-SPARE = 0.03  # share of an SLO
+SPARE = 0.06  # share of an SLO
 ROUNDS = 5  # of a bisection
 CONFIDENCE = 0.99
 
