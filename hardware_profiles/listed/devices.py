@@ -80,7 +80,7 @@ def with_counts(names: Sequence[str]) -> str:
 
 
 def without_ends(devices: Sequence[Device], taken_gb: float) -> tuple[Device, ...]:
-    """Return devices without the memory of embedding and head, which lie on the last ones."""
+    """Return devices with less memory on the last ones."""
     left: list[Device] = []
     for device in reversed(devices):
         here_gb = min(taken_gb, max(device.memory_gb - SLACK, 0.0))
@@ -90,7 +90,7 @@ def without_ends(devices: Sequence[Device], taken_gb: float) -> tuple[Device, ..
 
 
 def plain_name(device: Device) -> str:
-    """Return the name of a device, without the number of GPUs that share each block."""
+    """Return the name of one GPU of a device."""
     return re.sub(r"^\d+ x ", "", device.name)
 
 

@@ -35,7 +35,7 @@ def _has_blocks(row: dict[str, Any]) -> bool:
 
 
 def _hosted(plan: Plan, n: int) -> tuple[int, float, float]:
-    """Return a server's blocks, the mean number of caches beside each, and the memory of embedding and head."""
+    """Return a server's blocks, caches beside each, and memory of ends."""
     blocks = int(plan.composition.placement.block_count[n])
     used = int(plan.composition.slots_used()[n])
     return blocks, max(1.0, used / max(1, blocks)), float(ends_gb(plan.composition, plan.inventory)[n])

@@ -37,7 +37,7 @@ def rows_of(plan: Plan) -> list[Row]:
 
 
 def servers_in_use(plan: Plan) -> NDArray[np.float64]:
-    """Return (J,) shares of the servers' cache in use, at the rate or by the users."""
+    """Return (J,) shares of the caches that are in use."""
     if plan.user_speed is None:
         return plan.prediction.server_utilisation
     composition = plan.composition

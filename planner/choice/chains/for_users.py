@@ -81,7 +81,7 @@ class _Search:
         return self.value != before
 
     def _try_chains(self, c: int, job: Floats, left_out: set[int]) -> None:
-        """Try disjoint chains, with all users that fit on each and with c of them."""
+        """Try disjoint chains for all users that fit, and for c."""
         chains = list(fastest_chains(self.system, c, self.quantity.users.count, job, left_out, self.rules))
         if not chains:
             return
@@ -183,10 +183,10 @@ class _Former:
     at_ends: tuple[Ints, Ints, Ints]  # (J,) most blocks of a first server, of a last one, and of one that is both
 
     def chain(self, most: Ints) -> list[tuple[int, int]]:
-        """Return a fast chain, if there is one, of servers with at most so many blocks.
+        """Return a fast chain; the servers host at most so many blocks.
 
-        Of a chain with too many devices, the server that can host the fewest blocks a device is left out. If no server
-        has room for what lies at an end, one hosts fewer blocks.
+        It is empty if there is none. Of a chain with too many devices, the server that can host the fewest blocks a
+        device is left out. If no server has room for what lies at an end, one hosts fewer blocks.
         """
         lowered: set[int] = set()
         while chain := fastest_chain(self.visit_s, self.block_s, most, self.block_count):
@@ -204,7 +204,7 @@ class _Former:
         return []
 
     def _ordered(self, chain: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Return a chain with servers at its ends that have room; nothing if none has."""
+        """Return a chain with room at its ends, or nothing."""
         first, last, both = self.at_ends
         if len(chain) == 1:
             return chain if chain[0][1] <= both[chain[0][0]] else []
@@ -249,7 +249,7 @@ def fastest_chain(visit_s: Floats, block_s: Floats, most: Ints, block_count: int
 
 
 def _composition(system: System, c: int, chains: list[list[tuple[int, int]]], rules: Rules, most: float) -> Composition:
-    """Return the chains with the largest capacities up to `most` that their servers' memory allows."""
+    """Return the chains with the largest capacities up to `most` that fit."""
     count = len(system.servers)
     first, blocks, taken_gb = np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count)
     for chain in chains:

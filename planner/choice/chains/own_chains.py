@@ -36,7 +36,7 @@ def limits_of(inventory: Inventory) -> Limits:
 
 
 def first_and_last_gb(inventory: Inventory) -> tuple[float, float]:
-    """Return what lies on the first and on the last server of a chain beside blocks."""
+    """Return the memory that the ends of a chain take."""
     model, engine = inventory.model, inventory.engine.name
     if engine == "petals":
         return 0.0, 0.0

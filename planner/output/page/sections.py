@@ -61,11 +61,12 @@ def _table(lines: Sequence[str], caption: str) -> Markup:
 
 
 def _whole_rows(rows: Iterable[Sequence[str]]) -> list[list[str]]:
-    """Return rows together with the lines that continue their last cell."""
+    """Return rows together with the lines that continue one of their cells."""
     whole: list[list[str]] = []
     for row in rows:
-        if whole and len(row) > 1 and not any(row[:-1]):
-            whole[-1][-1] += f" {row[-1]}"
+        filled = [n for n, cell in enumerate(row) if cell]
+        if whole and len(filled) == 1 and filled[0] > 0:
+            whole[-1][filled[0]] += f" {row[filled[0]]}"
         else:
             whole.append(list(row))
     return whole
