@@ -21,8 +21,8 @@ def plan_document(study: Study, best: Plan) -> dict[str, Any]:
 
     It includes the best new plan if the study is about a layout that already runs. Blocks count from 0, and `end_block`
     is excluded. `quantity` names the quantity of the candidates, server values, changes and ranges, and its unit.
-    `user_speeds` and `what_if` have the answers for k users and for other machines. With users there is no rate, so
-    `prediction` is null.
+    `user_speeds` and `what_if` have the answers for k users and for other machines. With users, alternatives
+    have no prediction, and that of the plan is at a rate as high as theirs.
     """
     document: dict[str, Any] = {"format": FORMAT, "plan": _plan(study.plan)}
     if best is not study.plan:
@@ -53,7 +53,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "restriction": _plain(plan.restriction),
         "servers": _servers(plan),
         "chains": _chains(plan),
-        "prediction": _prediction(plan.prediction) if plan.user_speed is None else None,
+        "prediction": _prediction(plan.prediction),
         "user_speed": _plain(plan.user_speed),
         "candidates": _plain(plan.candidates),
         "start_commands": _start_commands(plan),

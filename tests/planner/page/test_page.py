@@ -81,7 +81,6 @@ def test_the_page_of_users_has_no_rate_and_more_tokens_are_better(for_users):
     assert numbers[:2] == ["1", digits(speed.tokens_per_s)]
     assert "requests/s" not in text
     document = plan_document(result, best)
-    assert document["plan"]["prediction"] is None
     assert all(chain["share_of_jobs"] is None for chain in document["plan"]["chains"])
     unstable = replace(result, ranges=(replace(result.ranges[0], high=None),))
     (bar,) = [line for line in range_bars(unstable).splitlines() if "<i style" in line]
