@@ -1,15 +1,16 @@
 """Devices inside one machine: how a server's blocks lie on them, and the time of a block there."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hardware_profiles.profile import GpuProfile
 from system import ServedModel, Servers
-from system.checks import floor_with_slack
+from system.checks import SLACK, floor_with_slack
 from system.words import listed
 
 Shares = Callable[[GpuProfile, ServedModel], tuple[float, float]]  # of peak arithmetic and of peak bandwidth
@@ -76,6 +77,21 @@ def with_counts(names: Sequence[str]) -> str:
     """Return names in words, such as "rtx_3090 + 2 x rtx_3060"."""
     counts = {name: names.count(name) for name in dict.fromkeys(names)}
     return " + ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items())
+
+
+def without_ends(devices: Sequence[Device], taken_gb: float) -> tuple[Device, ...]:
+    """Return devices with less memory on the last ones."""
+    left: list[Device] = []
+    for device in reversed(devices):
+        here_gb = min(taken_gb, max(device.memory_gb - SLACK, 0.0))
+        left.append(replace(device, memory_gb=device.memory_gb - here_gb))
+        taken_gb -= here_gb
+    return tuple(reversed(left))
+
+
+def plain_name(device: Device) -> str:
+    """Return the name of one GPU of a device."""
+    return re.sub(r"^\d+ x ", "", device.name)
 
 
 def mean_block_s(devices: Sequence[Device], blocks: int, model: ServedModel, jobs: float = 1) -> Times:

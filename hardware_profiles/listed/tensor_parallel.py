@@ -30,8 +30,8 @@ SCALINGS = {
     # One RTX 3090 has some 40 tokens/s with this model and 4 bits; 76.9 / (4 x 40) = .48.
     "pcie": Scaling(
         {1: 1.0, 4: 0.48},
-        "4 RTX 3090 reached over PCIe with vLLM (ollama.linkworksinc.com/posts/vllm-tp4-3090-benchmark); write "
-        "tensor_parallel: nvswitch where GPUs have it",
+        "estimated from two public posts on RTX 3090 over PCIe, one of them with 4 and vLLM "
+        "(ollama.linkworksinc.com/posts/vllm-tp4-3090-benchmark); write tensor_parallel: nvswitch where GPUs have it",
     ),
     "nvswitch": Scaling(
         {1: 1.0, 2: 0.907, 4: 0.865, 8: 0.796},

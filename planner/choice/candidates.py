@@ -77,14 +77,14 @@ def _composed(inventory: Inventory, system: System, capacities: list[int]) -> di
     """
     if not inventory.engine.own_servers:
         return {c: compose(system, c) for c in capacities}
-    own, composed = OwnChains.of_engine(system, inventory.engine.name), {}
+    own, composed = OwnChains.of_engine(system, inventory), {}
     for c in capacities:
         with suppress(InfeasibleError):
             composed[c] = own.reserved(c)
     if capacities and not composed:
         raise InfeasibleError(
-            f"engine = {inventory.engine.name}: it starts no chain of more than {own.most_servers} servers, and fewer "
-            "cannot hold the model; add larger servers, or choose another engine"
+            f"engine = {inventory.engine.name}: it starts no chain of more than {own.limits.devices:g} devices, and "
+            "fewer cannot hold the model; add larger servers, or choose another engine"
         )
     return composed
 

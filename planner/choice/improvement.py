@@ -100,7 +100,7 @@ def _searched_own(inventory: Inventory, quantity: Quantity, choice: Choice, move
         inventory.system(quantity.rate_per_s or choice.value),
         None,
     )
-    own = OwnChains.of_engine(system, inventory.engine.name)
+    own = OwnChains.of_engine(system, inventory)
     stages = goal.stages(system)
     for n, stage in enumerate(stages):
         search_at = OwnSearch(own, goal.prefix_values, stage, np.random.default_rng([0, n]), moves // len(stages))

@@ -56,8 +56,8 @@ def _reservation(inventory: Inventory, quantity: Quantity) -> Reservation:
     It is known before a long search.
     """
     reservation = Reservation.of(inventory)
-    if inventory.model.head_gb == inventory.model.embedding_gb == 0:
-        return reservation
+    if inventory.model.head_gb == inventory.model.embedding_gb == 0 or isinstance(quantity, SpeedForUsers):
+        return reservation  # chains for users keep this memory where they can
     everyone = np.arange(len(inventory.servers))
     while True:
         try:

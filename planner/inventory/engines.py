@@ -15,7 +15,7 @@ class Engine:
 
     name: str
     own_servers: bool  # whether a server belongs to one chain only
-    service: str  # the service model of `conf/service` that is nearest to it
+    service: str  # the service model of `conf/service` that is nearest to it, with the batch curves of its servers
     prefill_ms: float  # that a message with a prompt costs beside its round trip; likewise:
     token_ms: float  # that a message with one token costs
     source: str  # of these costs
@@ -35,7 +35,7 @@ PETALS = "serialization as the authors of PETALS measured it (sequence_manager.p
 ENGINES = {
     engine.name: engine
     for engine in (
-        Engine("any", False, "steps", 0.28, 0.28, "as llama.cpp near by, as PETALS farther away"),
+        Engine("any", False, "steps_decode", 0.28, 0.28, "as llama.cpp near by, as PETALS farther away"),
         Engine("llama.cpp", True, "lockstep", 0.28, 0.28, LLAMACPP),
         Engine("vllm", True, "token_budget", 0.23, 0.23, VLLM),
         Engine("petals", False, "steps", 18.0, 18.0, PETALS),

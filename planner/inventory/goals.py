@@ -64,6 +64,11 @@ OfUsers = MostTokens | ShortestFirstToken
 Goal = Minimise | LargestRate | Cheapest | MostTokens | ShortestFirstToken
 
 
+def more_is_better(goal: Goal) -> bool:
+    """Return whether a larger quantity serves the goal better."""
+    return isinstance(goal, LargestRate | MostTokens)
+
+
 def goal_of(top: Entry) -> Goal:
     """Return the goal.
 

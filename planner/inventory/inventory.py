@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hardware_profiles.listed.devices import Device, device_blocks
+from hardware_profiles.listed.devices import Device, device_blocks, plain_name, without_ends
 from planner.inventory.engines import ANY, Engine
 from planner.inventory.goals import Goal
 from planner.inventory.requests import Users
@@ -45,13 +45,25 @@ class Inventory:
         """Return all servers of the inventory at an arrival rate."""
         return System(self.model, self.servers, rate_per_s, self.workload.mean_job, forwarding=self.forwarding)
 
-    def blocks_by_device(self, j: int, blocks: int, jobs: float = 1) -> list[tuple[str, int]]:
+    @property
+    def device_counts(self) -> NDArray[np.int64]:
+        """Return (J,) numbers of devices inside the servers."""
+        inside = self.devices or ((),) * len(self.servers)
+        return np.array([max(len(own), 1) for own in inside])
+
+    def device_names(self, j: int) -> list[str]:
+        """Return the names of a server's devices; one for GPUs that share each block."""
+        inside = self.devices[j] if self.devices else ()
+        return [plain_name(device) for device in inside] or [self.gpus[j]]
+
+    def blocks_by_device(self, j: int, blocks: int, jobs: float = 1, ends_gb: float = 0.0) -> list[tuple[str, int]]:
         """Return the devices of server j with how many of its blocks lie there.
 
-        Each block has the caches of some jobs beside it, on average. A server with one GPU has no devices.
+        Each block has the caches of some jobs beside it, on average. `ends_gb` of embedding and head take memory of the
+        last device. A server with one GPU has no devices.
         """
         devices = self.devices[j] if self.devices else ()
-        held = device_blocks(devices, blocks, self.model, jobs)
+        held = device_blocks(without_ends(devices, ends_gb), blocks, self.model, jobs)
         return [(device.name, count) for device, count in zip(devices, held, strict=True)]
 
     def only(self, members: NDArray[np.int64]) -> "Inventory":

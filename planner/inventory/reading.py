@@ -1,10 +1,10 @@
 """Reading an inventory file (YAML) as an `Inventory`; `planner/examples/` has examples of such files."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+from hardware_profiles.listed.devices import plain_name
 from hardware_profiles.listed.gpus import profiles_in, reserve_gb
 from hardware_profiles.listed.link_rows import linked
 from hardware_profiles.listed.machines import LIST_KEYS, Machines, machines_of, server_entries
@@ -106,8 +106,7 @@ def _forwarding(top: Entry) -> Forwarding:
 def _devices(machines: Machines) -> list[list[str]]:
     """Return the names of each server's devices, without their counts."""
     inside = machines.devices or ((),) * len(machines.gpus)
-    names = ([device.name for device in own] or [gpu] for own, gpu in zip(inside, machines.gpus, strict=True))
-    return [[re.sub(r"^\d+ ", "", name) for name in own] for own in names]
+    return [list(map(plain_name, own)) or [gpu] for own, gpu in zip(inside, machines.gpus, strict=True)]
 
 
 def _reserve_line(reserve: float) -> str:

@@ -8,11 +8,12 @@ from planner.words import digits, percent, quantity_words
 
 MANNERS = {
     "any": "compute prompts one by one and stack one-token steps",
-    "petals": "compute prompts one by one and stack one-token steps",
+    "petals": "compute one step of one request at a time (as in PETALS)",
     "llama.cpp": "compute all requests of a chain together (as in llama.cpp)",
     "vllm": "compute up to 2,048 tokens of all requests together (as in vLLM)",
 }
 RESTRICTING = ("llama.cpp", "vllm")  # engines whose chains have servers of their own
+SHOWN = (None, 0.95)  # quantiles of the card's first times, None for the mean
 ROW = "shared computation"  # in the table of predicted times
 
 
@@ -40,7 +41,7 @@ def computing_lines(plan: Plan) -> Iterator[str]:
     """Yield what servers compute beside what equation (2) promises, and what an engine costs."""
     if plan.computation is not None:
         yield _of_computation(plan, plan.computation)
-    yield from _of_restriction(plan)
+    yield from restriction_lines(plan)
     if plan.inventory.engine.name == "petals":
         yield PETALS
 
@@ -54,19 +55,27 @@ def _of_computation(plan: Plan, computation: Computation) -> str:
             f"Largest rate: {digits(computation.rate_of_slots_per_s)} requests/s by equation (2), in which no request "
             f"slows another; {servers} complete {most} while requests always wait. The plan promises {rate}."
         )
-    if load >= 1 or (computation.prediction is None and load > MUCH):
+    if is_too_much(plan):
         return (
             f"TOO MUCH FOR THESE SERVERS: {servers} complete {most}, and {rate} is {percent(load)} of that. The times "
             "below are those of equation (2), in which no request slows another; they will not be kept."
         )
-    share = f"{servers.capitalize()} complete {most} at most; {rate} is {percent(load)} of that."
-    if computation.prediction is None:
+    share = f"{servers[0].upper()}{servers[1:]} complete {most} at most; {rate} is {percent(load)} of that."
+    if computation.prediction is None or plan.inventory.goal.quantile in SHOWN:
         return share
     ours, theirs = _goal_time_s(plan, computation)
     return (
         f"{share} Expect a {quantity_words(plan.inventory.goal)[0]} of {digits(ours, 's')} rather than the "
         f"{digits(theirs, 's')} of equation (2), in which no request slows another."
     )
+
+
+def is_too_much(plan: Plan) -> bool:
+    """Return whether the servers compute too little for the plan's rate."""
+    if plan.computation is None:
+        return False
+    load = plan.load_of_computation
+    return load >= 1 or (plan.computation.prediction is None and load > MUCH)
 
 
 def _goal_time_s(plan: Plan, computation: Computation) -> tuple[float, float]:
@@ -78,7 +87,7 @@ def _goal_time_s(plan: Plan, computation: Computation) -> tuple[float, float]:
     return shared_s, alone_s
 
 
-def _of_restriction(plan: Plan) -> Iterator[str]:
+def restriction_lines(plan: Plan) -> Iterator[str]:
     """Yield what it costs that an engine can start all chains."""
     restriction = plan.restriction
     if restriction is None:

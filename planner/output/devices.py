@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from planner.choice.chains.ends import ends_gb
 from planner.output.losses import LONGEST
 from planner.results import Plan
 
@@ -33,8 +34,8 @@ def _has_blocks(row: dict[str, Any]) -> bool:
     return bool(row["end_block"] > row["first_block"])
 
 
-def _hosted(plan: Plan, n: int) -> tuple[int, float]:
-    """Return a server's blocks, and the mean number of caches beside each."""
+def _hosted(plan: Plan, n: int) -> tuple[int, float, float]:
+    """Return a server's blocks, caches beside each, and memory of ends."""
     blocks = int(plan.composition.placement.block_count[n])
     used = int(plan.composition.slots_used()[n])
-    return blocks, max(1.0, used / max(1, blocks))
+    return blocks, max(1.0, used / max(1, blocks)), float(ends_gb(plan.composition, plan.inventory)[n])

@@ -8,6 +8,7 @@ import numpy as np
 
 from planner.inventory.inventory import Inventory
 from planner.output.devices import device_rows
+from planner.output.rows import servers_in_use
 from planner.output.start_commands import exports
 from planner.results import Plan, Prediction, Study
 from planner.words import quantity_words
@@ -20,7 +21,8 @@ def plan_document(study: Study, best: Plan) -> dict[str, Any]:
 
     It includes the best new plan if the study is about a layout that already runs. Blocks count from 0, and `end_block`
     is excluded. `quantity` names the quantity of the candidates, server values, changes and ranges, and its unit.
-    `user_speeds` and `what_if` have the answers for k users and for other machines.
+    `user_speeds` and `what_if` have the answers for k users and for other machines. With users, alternatives
+    have no prediction, and that of the plan is at a rate as high as theirs.
     """
     document: dict[str, Any] = {"format": FORMAT, "plan": _plan(study.plan)}
     if best is not study.plan:
@@ -29,6 +31,8 @@ def plan_document(study: Study, best: Plan) -> dict[str, Any]:
     document |= {name: _plain(getattr(study, name)) for name in parts}
     document["quantity"] = dict(zip(("name", "unit"), quantity_words(study.plan.inventory.goal), strict=True))
     names = study.plan.inventory.servers
+    if study.plan.user_speed is not None:  # no rate, and no times at one
+        document["alternatives"] = [entry | {"prediction": None} for entry in document["alternatives"]]
     for entry in document["unused"]:
         entry["server"] = names.name(entry["server"])
     for entry in document["server_values"]:
@@ -82,6 +86,7 @@ def _servers(plan: Plan) -> list[dict[str, Any]]:
     composition, cost = plan.composition, plan.inventory.cost_per_hour
     placement, servers = composition.placement, composition.system.servers
     slots, used = placement.cache_slots(composition.system), composition.slots_used()
+    in_use = servers_in_use(plan)
     return [
         {
             "name": servers.name(n),
@@ -92,7 +97,7 @@ def _servers(plan: Plan) -> list[dict[str, Any]]:
             "end_block": int(placement.end_block[n]),
             "cache_slots": int(slots[n]),
             "cache_slots_of_chains": int(used[n]),
-            "utilisation": float(plan.prediction.server_utilisation[n]),
+            "utilisation": float(in_use[n]),
             "cost_per_hour": None if cost is None else float(cost[j]),
         }
         for n, j in enumerate(plan.members.tolist())
@@ -102,7 +107,7 @@ def _servers(plan: Plan) -> list[dict[str, Any]]:
 def _chains(plan: Plan) -> list[dict[str, Any]]:
     """Return the chains, the fastest first."""
     composition, prediction = plan.composition, plan.prediction
-    first_token_s = composition.mean_first_token_s
+    first_token_s, at_rate = composition.mean_first_token_s, plan.user_speed is None
     return [
         {
             "servers": [composition.system.servers.name(j) for j in chain.servers],
@@ -110,8 +115,8 @@ def _chains(plan: Plan) -> list[dict[str, Any]]:
             "capacity": chain.capacity,
             "mean_service_s": chain.mean_service_s,
             "mean_first_token_s": float(first_token_s[k]),
-            "share_of_jobs": float(prediction.chain_shares[k]),
-            "utilisation": float(prediction.chain_utilisation[k]),
+            "share_of_jobs": float(prediction.chain_shares[k]) if at_rate else None,
+            "utilisation": float(prediction.chain_utilisation[k]) if at_rate else None,
         }
         for k, chain in enumerate(composition.chains)
     ]

@@ -1,6 +1,6 @@
 """The parts of the card on what a plan depends on: its machines, and inputs that may be wrong."""
 
-from planner.inventory.goals import LargestRate, MostTokens
+from planner.inventory.goals import more_is_better
 from planner.results import Plan, ServerValue, Study, WhatIf
 from planner.words import aligned, digits, percent, quantity_words, some_names
 from system.words import counted
@@ -81,8 +81,8 @@ def _change(plan: Plan, value: float | None) -> str:
     share = value / plan.goal_value - 1
     if abs(share) <= plan.accuracy:
         return NONE
-    more_is_better = isinstance(plan.inventory.goal, LargestRate | MostTokens)
-    return f"{percent(abs(share))} {'better' if (share > 0) == more_is_better else 'worse'}"
+    is_better = (share > 0) == more_is_better(plan.inventory.goal)
+    return f"{percent(abs(share))} {'better' if is_better else 'worse'}"
 
 
 def _is_idle(plan: Plan, change: WhatIf) -> bool:

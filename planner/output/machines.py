@@ -6,6 +6,7 @@ import numpy as np
 
 from exports.chains import hop_words
 from planner.output.devices import device_lines
+from planner.output.rows import servers_in_use
 from planner.output.summary import at_once
 from planner.results import Plan, Prediction, Study
 from planner.words import aligned, digits, percent, some_names
@@ -60,7 +61,7 @@ def server_lines(plan: Plan, longest: int) -> list[str]:
 
     Servers of the same kind with the same blocks share a row.
     """
-    composition, utilisation = plan.composition, plan.prediction.server_utilisation
+    composition, utilisation = plan.composition, servers_in_use(plan)
     placement, slots = composition.placement, composition.placement.cache_slots(composition.system)
     hosting = np.flatnonzero(placement.block_count > 0)
     keys = np.stack([plan.inventory.groups[plan.members], placement.first_block, placement.block_count, slots])[

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.results import Plan
 from planner.words import some_names
@@ -35,7 +36,19 @@ def rows_of(plan: Plan) -> list[Row]:
     return [_row(plan, tuple(servers)) for servers in alike.values()]
 
 
+def servers_in_use(plan: Plan) -> NDArray[np.float64]:
+    """Return (J,) shares of the caches that are in use."""
+    if plan.user_speed is None:
+        return plan.prediction.server_utilisation
+    composition = plan.composition
+    before = np.cumsum(composition.capacity) - composition.capacity
+    users = np.clip(plan.user_speed.users - before, 0, composition.capacity)  # of each chain, the fastest first
+    hop_slots = np.repeat(users, np.diff(composition.hop_start)) * composition.hop_blocks
+    used = np.bincount(composition.hop_server, hop_slots, minlength=len(composition.system.servers))
+    return used / np.maximum(composition.placement.cache_slots(composition.system), 1)
+
+
 def _row(plan: Plan, servers: tuple[int, ...]) -> Row:
     gpu = plan.inventory.gpus[plan.members[servers[0]]]
     names = some_names(plan.inventory, [int(plan.members[j]) for j in servers], 1)
-    return Row(servers, f"{names} ({gpu})", float(plan.prediction.server_utilisation[list(servers)].mean()))
+    return Row(servers, f"{names} ({gpu})", float(servers_in_use(plan)[list(servers)].mean()))

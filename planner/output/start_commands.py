@@ -8,9 +8,11 @@ from exports.machines import Device, Machine
 from exports.petals import petals_export
 from exports.scripts import Description
 from exports.vllm import vllm_export
+from planner.choice.chains.ends import ends_gb
 from planner.inventory.inventory import Inventory
 from planner.results import Plan
 from planner.words import digits
+from system.words import counted
 
 EXPORTS = (llamacpp_export, petals_export, vllm_export)
 SHARE = " x "  # between the number and the name of GPUs that share each block
@@ -23,17 +25,28 @@ def exports(plan: Plan) -> list[Export]:
 
 def description(plan: Plan) -> Description:
     """Return what engines need to know of a plan beside its composition."""
-    inventory, prediction = plan.inventory, plan.prediction
+    inventory = plan.inventory
     return Description(
         model=inventory.model.name.removesuffix(f"_{inventory.weights}"),
         family=inventory.family,
         weights=inventory.weights,
         cache=inventory.cache,
         labels=tuple(inventory.gpus[j] for j in plan.members),
-        about=f"{inventory.model.name} at {digits(prediction.rate_per_s)} requests/s: predicted mean "
-        f"{digits(prediction.mean_s, 's')}, P95 {digits(prediction.quantiles_s[0.95], 's')}",
+        about=f"{inventory.model.name} {_predicted(plan)}",
         machines=_machines(plan),
     )
+
+
+def _predicted(plan: Plan) -> str:
+    """Return for whom the plan is, and its predicted times, in words."""
+    speed, prediction = plan.user_speed, plan.prediction
+    if speed is not None:
+        users = counted(speed.users, "user")
+        return f"for {users} at once: predicted {digits(speed.tokens_per_s)} tokens/s each"
+    if plan.computation is not None and plan.computation.prediction is not None:
+        prediction = plan.computation.prediction
+    times = f"predicted mean {digits(prediction.mean_s, 's')}, P95 {digits(prediction.quantiles_s[0.95], 's')}"
+    return f"at {digits(prediction.rate_per_s)} requests/s: {times}"
 
 
 def _machines(plan: Plan) -> tuple[Machine, ...]:
@@ -41,18 +54,20 @@ def _machines(plan: Plan) -> tuple[Machine, ...]:
     inventory, composition = plan.inventory, plan.composition
     hosted, used = composition.placement.block_count, composition.slots_used()
     machines = []
-    for j, blocks, slots in zip(plan.members.tolist(), hosted.tolist(), used.tolist(), strict=True):
+    taken_gb = ends_gb(composition, inventory)
+    rows = zip(plan.members.tolist(), hosted.tolist(), used.tolist(), taken_gb.tolist(), strict=True)
+    for j, blocks, slots, at_ends_gb in rows:
         listed = inventory.devices[j] if inventory.devices else ()
         devices = tuple(Device(device.name, device.kind, _sharing(device.name)) for device in listed)
         jobs = max(1.0, slots / max(1, blocks))
-        held = partial(_held, inventory, j, jobs)
+        held = partial(_held, inventory, j, jobs, at_ends_gb)
         machines.append(Machine(devices, held) if devices else Machine((Device(inventory.gpus[j]),)))
     return tuple(machines)
 
 
-def _held(inventory: Inventory, j: int, jobs: float, blocks: int) -> tuple[int, ...]:
+def _held(inventory: Inventory, j: int, jobs: float, at_ends_gb: float, blocks: int) -> tuple[int, ...]:
     """Return how many of some blocks lie on each device of server j."""
-    return tuple(count for _, count in inventory.blocks_by_device(j, blocks, jobs))
+    return tuple(count for _, count in inventory.blocks_by_device(j, blocks, jobs, at_ends_gb))
 
 
 def _sharing(name: str) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 
 from planner.inventory.goals import MostTokens
 from planner.inventory.services import NamedService
-from planner.output.computing import computing_lines
+from planner.output.computing import computing_lines, is_too_much, restriction_lines
 from planner.results import Plan, Prediction, Study, UserSpeed
 from planner.study.sensitivity import likely_range
 from planner.words import digits, goal_words, percent, quantity_words
@@ -19,9 +19,13 @@ def summary_lines(study: Study, best: Plan) -> list[str]:
     `best` is the best new plan; it differs from the study's plan if that is a layout that already runs.
     """
     plan = study.plan
-    lines = [f"{plan.inventory.model.name} on {_size(plan)}.", *_speeds(study)]
-    if plan.inventory.users is None:
-        lines += [_at_the_rate(plan), *computing_lines(plan)]
+    lines = [f"{plan.inventory.model.name} on {_size(plan)}."]
+    if is_too_much(plan):
+        lines += [*computing_lines(plan), *_speeds(study)]
+    elif plan.inventory.users is None:
+        lines += [*_speeds(study), _at_the_rate(plan), *computing_lines(plan)]
+    else:
+        lines += [*_speeds(study), *restriction_lines(plan)]
     if plan.inventory.forwarding == "direct":
         lines.append("Activations go straight from server to server (forwarding: direct).")
     if plan.candidates:
@@ -85,13 +89,23 @@ def _speed(speed: UserSpeed) -> str:
 
 
 def _at_the_rate(plan: Plan) -> str:
-    prediction = plan.prediction
-    mean, p95 = digits(prediction.mean_s, "s"), digits(prediction.quantiles_s[0.95], "s")
+    """Return the times of answers, with shared computation where it is simulated."""
+    alone, simulated = plan.prediction, None if plan.computation is None else plan.computation.prediction
     at_random = "" if plan.inventory.workload.native_rate_per_s else " that come at random"
-    return (
-        f"At {digits(prediction.rate_per_s)} requests/s{at_random}, answers are complete after {mean} on "
-        f"average, and 95 % of them within {p95}; {percent(prediction.waiting_probability)} of the requests wait."
+    rate = f"{digits(alone.rate_per_s)} requests/s{at_random}"
+    shown = simulated or alone
+    words = (
+        f"At {rate}, answers are complete after {_times(shown)}; {percent(shown.waiting_probability)} of the requests "
+        "wait."
     )
+    if simulated is None:
+        return words
+    return f"{words} If no request slowed another, which equation (2) assumes, it would be {_times(alone)}."
+
+
+def _times(prediction: Prediction) -> str:
+    mean, p95 = digits(prediction.mean_s, "s"), digits(prediction.quantiles_s[0.95], "s")
+    return f"{mean} on average, and 95 % of them within {p95}"
 
 
 def _size(plan: Plan) -> str:

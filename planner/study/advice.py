@@ -9,7 +9,8 @@ from algorithms.allocation.gca import gca
 from algorithms.placement.reservation import reserving_block_count
 from planner.choice.candidates import NO_VALUE
 from planner.choice.improvement import shortly_improved
-from planner.choice.quantity import Quantity, quantity_of
+from planner.choice.quantity import Quantity
+from planner.choice.sharing.capped import quantity_of_plan
 from planner.inventory.goals import Cheapest
 from planner.inventory.inventory import Inventory
 from planner.results import Plan, ServerValue, WhatIf
@@ -19,6 +20,7 @@ from system import Composition, Placement
 MOST_KINDS = 6  # of which one more machine is tried, fewer on larger clusters
 NOT_COMPUTED = "not computed, to save time"
 NEW_NAME = "one more"
+OWN_NUMBERS = "own numbers"  # of a GPU without a name
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def what_if(plan: Plan, values: tuple[ServerValue, ...], seed: int = 0) -> tuple
     The kinds whose loss costs most come first, by the `values` of the servers. On large clusters only some of them are
     tried. One more machine is not tried for layouts that already run, nor for the cheapest servers.
     """
-    quantity = quantity_of(plan.inventory, seed)
+    quantity = quantity_of_plan(plan, seed)
     return (_fastest_alone(plan, quantity), *_with_one_more(plan, values, quantity))
 
 
@@ -90,11 +92,11 @@ def _kinds(plan: Plan, values: tuple[ServerValue, ...]) -> list[_Kind]:
     order = {j: position for position, j in reversed(list(enumerate(missed)))}
     members: dict[tuple[object, ...], list[int]] = {}
     for j in sorted(range(len(servers)), key=lambda j: order.get(j, len(order))):
-        key = (inventory.gpus[j], float(servers.memory_gb[j]), *servers.block_s[j].tolist())
+        memory_gb = float(servers.memory_gb[j]) if inventory.gpus[j] == OWN_NUMBERS else 0.0
+        key = (inventory.gpus[j], memory_gb, *servers.block_s[j].tolist())
         members.setdefault(key, []).append(j)
     near = [min(kind, key=lambda j: float(servers.communication_s[j].sum())) for kind in members.values()]
-    own = "own numbers"
-    return [_Kind(j, f"{inventory.gpus[j]}" if inventory.gpus[j] != own else servers.name(j)) for j in near]
+    return [_Kind(j, f"{inventory.gpus[j]}" if inventory.gpus[j] != OWN_NUMBERS else servers.name(j)) for j in near]
 
 
 def _one_more(plan: Plan, kind: _Kind, quantity: Quantity) -> WhatIf:

@@ -244,7 +244,8 @@ def _of_links(plan: Plan) -> Iterator[str]:
 def _of_profiles(plan: Plan) -> Iterator[str]:
     """Yield what block times rest on that were not measured."""
     efficiency, on_fits = efficiency_of(plan.inventory.engine.name), defaultdict[Fit, list[GpuProfile]](list)
-    for name in sorted({plan.inventory.gpus[plan.members[j]] for j in plan.composition.hop_server}):
+    used = {int(plan.members[j]) for j in plan.composition.hop_server}
+    for name in sorted({name for j in used for name in plan.inventory.device_names(j)}):
         profile = _profile(name)
         if profile is not None and is_by_peak(profile, plan.inventory.model):
             on_fits[efficiency.fit(profile.family)].append(profile)

@@ -10,14 +10,18 @@ import pytest
 from exports.chains import own_chains
 from exports.llamacpp import MOST_DEVICES, MOST_SLOTS
 from planner.choice.chains.ends import ends_gb
-from planner.choice.chains.own_chains import OwnChains
+from planner.choice.chains.own_chains import Limits, OwnChains
 from planner.choice.improvement import improved
 from planner.choice.quantity import quantity_of, value_or_none
 from planner.choice.search import plan, plan_of_layout
+from planner.choice.sharing.computation import shared_computation
+from planner.choice.sharing.services import shared_service
+from planner.choice.sharing.users import loop_of
 from planner.inventory.engines import ENGINES
 from planner.inventory.goals import LargestRate, Minimise
 from planner.inventory.reading import inventory_of
 from planner.output.card import plan_card
+from planner.output.devices import device_rows
 from planner.output.start_commands import exports
 from planner.results import Restriction
 from planner.study.cautions import warnings
@@ -186,10 +190,10 @@ def test_a_restriction_is_a_relative_change():
 
 def test_chains_keep_to_the_limits_of_llama_cpp():
     system = small_inventory({"small": 20}, Minimise(), 0.1).system(1.0)
-    short = OwnChains(system, 2, 3)
+    short = OwnChains(system, Limits(2, 3))
     assert not short.options((0,) * 2)
     assert not short.options((0,) * 4)  # it fits, but has too many servers
-    assert max(option.capacity for option in OwnChains(system, 15, 3).options((0,) * 5)) == 3
+    assert max(option.capacity for option in OwnChains(system, Limits(15, 3)).options((0,) * 5)) == 3
 
 
 def with_ends(inventory, embedding_gb, head_gb):
@@ -223,6 +227,36 @@ def test_ends_of_chains_have_memory_where_they_lie(engine):
     assert (taken_gb + ends <= inventory.servers.memory_gb + 1e-9).all()
 
 
+def test_the_devices_of_a_machine_keep_the_memory_of_the_head_free():
+    box = {"name": "box", "gpus": [{"gpu": "rtx_3090", "count": 2}], "rtt_ms": 1}
+    content = THREE_BOXES | {"servers": [box], "engine": "llama.cpp"}
+    content |= {"workload": THREE_BOXES["workload"] | {"rate_per_s": 0.01}}
+    inventory = with_ends(inventory_of(content, ROOT), 0.0, 3.0)
+    best, model = plan(inventory), inventory.model
+    ((jobs,), rows) = best.composition.capacity.tolist(), device_rows(best, 0)
+    first, last = (row["end_block"] - row["first_block"] for row in rows)
+    assert first + last == 80
+    assert last < first
+    block_gb = model.block_memory_gb + jobs * model.cache_memory_gb
+    assert last * block_gb + 3.0 <= inventory.devices[0][1].memory_gb + block_gb
+
+
+def test_devices_inside_machines_count_for_llama_cpp():
+    boxes = [{"name": f"b{n}", "gpus": [{"gpu": "rtx_3060", "count": 8}], "rtt_ms": 1} for n in range(2)]
+    content = THREE_BOXES | {"model": {"preset": "llama3_70b"}, "servers": boxes}
+    content |= {"workload": THREE_BOXES["workload"] | {"rate_per_s": 0.001}}
+    assert plan(inventory_of(content, ROOT)).composition.most_hops == 2
+    with pytest.raises(InfeasibleError, match="it starts no chain of more than 15 devices"):
+        plan(inventory_of(content | {"engine": "llama.cpp"}, ROOT))
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=list(ENGINES))
+def test_users_and_rates_have_the_same_service_model(engine):
+    inventory = replace(inventory_of(THREE_BOXES, ROOT), engine=engine)
+    assert shared_computation(inventory).service == loop_of(inventory).service.model
+    assert shared_service(inventory).name == engine.service
+
+
 def test_petals_keeps_both_ends_at_its_clients():
     inventory = with_ends(inventory_of(THREE_BOXES | {"engine": "petals"}, ROOT), 1.5, 2.0)
     assert not ends_gb(planned("any").composition, inventory).any()
@@ -230,7 +264,7 @@ def test_petals_keeps_both_ends_at_its_clients():
 
 def test_a_layout_without_memory_for_its_head_is_a_warning():
     inventory = inventory_of(ONE_A100, ROOT)
-    layout = plan(inventory).composition
+    layout = plan(with_ends(inventory, 0.0, 0.0)).composition
     running = plan_of_layout(with_ends(inventory, 0.0, 1.0), layout)
     assert any("output head do not fit beside the blocks" in sentence for sentence in warnings(running))
     running = plan_of_layout(with_ends(inventory, 0.0, 0.01), layout)

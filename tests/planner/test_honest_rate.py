@@ -10,20 +10,15 @@ import yaml
 from evaluators.simulation import simulate_layout
 from planner.choice.prediction import loaded
 from planner.choice.search import plan, plan_of_layout
-from planner.choice.sharing.computation import (
-    STACKS,
-    paired_difference_s,
-    roofline_curve,
-    shared_computation,
-    with_curves,
-    work_rate_per_s,
-)
+from planner.choice.sharing.batches import STACKS, roofline_curve, with_curves
+from planner.choice.sharing.computation import paired_difference_s, shared_computation, work_rate_per_s
 from planner.choice.sharing.even_lengths import EvenLengths
 from planner.inventory.reading import inventory_of
 from planner.output.card import plan_card
 from planner.results import MUCH, Comparison
 from planner.study.cautions import warnings
 from planner.study.study_plan import study
+from planner.words import digits
 from system import RandomStreams, UnstableError
 from tests.support.project import ROOT
 from workloads.arrivals import Poisson
@@ -118,7 +113,8 @@ def test_random_plans_promise_no_more_than_they_sustain(seed):
 def test_the_card_says_both_rates_and_compares_nothing_with_chance():
     whole = study(planned("GPU_AND_CHAIN"))
     card = " ".join(plan_card(whole, "", whole.plan).split())
-    assert "Largest rate: 9.70 requests/s by equation (2), in which no request slows another" in card
+    slots_per_s = whole.plan.computation.rate_of_slots_per_s
+    assert f"Largest rate: {digits(slots_per_s)} requests/s by equation (2), in which no request slows another" in card
     assert "does better" not in card
     assert "its times are too short" in card
 
@@ -129,7 +125,10 @@ def test_times_with_shared_computation_stand_beside_those_of_equation_2():
     assert best.computation.prediction.mean_s > 1.3 * best.prediction.mean_s
     card = " ".join(plan_card(study(best), "", best).split())
     assert "shared computation" in card
-    assert "rather than the 29.6 s of equation (2)" in card
+    simulated, alone = best.computation.prediction, best.prediction
+    assert f"answers are complete after {digits(simulated.mean_s)} s on average" in card
+    assert f"which equation (2) assumes, it would be {digits(alone.mean_s)} s on average" in card
+    assert f"after {digits(alone.mean_s)}" not in card
 
 
 def test_a_rate_above_what_servers_compute_is_said_first():

@@ -40,6 +40,24 @@ def comparisons():
     return leave_one_out()
 
 
+def test_devices_of_a_machine_have_the_spread_of_their_names():
+    servers = [
+        {"name": "box", "gpus": [{"gpu": "rtx_3090", "count": 4}], "tensor_parallel": True, "rtt_ms": 1},
+        {"name": "one", "gpu": "rtx_3090", "rtt_ms": 1},
+    ]
+    content = {
+        "model": {"preset": "llama3_8b"},
+        "cache_tokens": 2048,
+        "servers": servers,
+        "workload": {"users": 1, "input_tokens": 500, "output_tokens": 100},
+    }
+    inventory = inventory_of(content, Path())
+    assert inventory.device_names(0) == inventory.device_names(1) == ["rtx_3090"]
+    assert inventory.spread[0].tolist() == inventory.spread[1].tolist()
+    alone = plan(inventory_of(content | {"servers": servers[:1]}, Path()))
+    assert any("the block times of rtx_3090 follow" in sentence for sentence in warnings(alone))
+
+
 def test_points_have_sources_and_no_two_are_the_same():
     assert len(public_points()) == len(POINTS) >= 25
     for point in POINTS.values():

@@ -4,9 +4,10 @@ import re
 import warnings
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from planner.choice.search import plan
+from planner.choice.search import plan_of_layout
 from planner.inventory.goals import LargestRate
 from planner.inventory.reading import read_inventory
 from planner.output.card import WIDTH, plan_card
@@ -16,7 +17,7 @@ from planner.output.folders import require_folder
 from planner.output.start_commands import exports
 from planner.results import Alternative, Plan, Study
 from planner.words import digits
-from system import InputError
+from system import InputError, Placement
 from system.words import listed
 from tests.exports import shell
 from tests.support.project import ROOT
@@ -24,7 +25,8 @@ from tests.support.project import ROOT
 
 @pytest.fixture(scope="module")
 def lab():
-    return plan(read_inventory(ROOT / "planner/examples/lab.yaml"))
+    blocks = Placement(np.array([0, 0, 40, 60]), np.array([80, 40, 40, 20]))
+    return plan_of_layout(read_inventory(ROOT / "planner/examples/lab.yaml"), blocks)
 
 
 def bare(best: Plan) -> Study:

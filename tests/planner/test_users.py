@@ -9,7 +9,7 @@ import yaml
 
 from planner.choice.chains.for_users import fastest_chain
 from planner.choice.search import plan
-from planner.choice.sharing.batches import batch_curve, curve_of
+from planner.choice.sharing.batches import curves
 from planner.choice.sharing.users import Loop, loop_of, request_lengths, user_speed
 from planner.inventory.engines import ENGINES
 from planner.inventory.goals import Minimise, MostTokens, ShortestFirstToken
@@ -157,7 +157,7 @@ def test_the_speed_of_k_users_is_that_of_a_closed_loop(best, engine, users):
         for j, blocks in zip(chain.servers, chain.blocks, strict=True)
     ]
     lengths = [(int(prompt), int(further)) for prompt, further in request_lengths(users, loop)]
-    curve = curve_of(servers, inventory.model, chain.servers[0])
+    curve = {1: 1.0} | curves(best.composition.system)[chain.servers[0]]
     sizes = sorted(curve)
     ratio = None if engine == "petals" else lambda steps: float(np.interp(steps, sizes, [curve[n] for n in sizes]))
     serve = users_in_rounds if engine == "llama.cpp" else users_in_simpy
@@ -172,8 +172,8 @@ def test_the_speed_of_k_users_is_that_of_a_closed_loop(best, engine, users):
 def test_k_users_are_never_faster_than_one_nor_than_memory_and_arithmetic_allow(best, engine):
     inventory = replace(best.inventory, engine=ENGINES[engine])
     speeds = user_speeds(replace(best, inventory=inventory))
-    one, servers = speeds[0], best.composition.system.servers
-    assert [speed.users for speed in speeds] == [1, 2, 4, 8, best.composition.total_capacity]
+    one, servers, most = speeds[0], best.composition.system.servers, best.composition.total_capacity
+    assert [speed.users for speed in speeds] == [*(2**n for n in range(20) if 2**n < most), most]
     blocks = best.composition.system.model.block_count
     arithmetic_per_s = (1 / servers.block_s[:, 1]).sum() / blocks  # if all computed all layers of tokens
     for speed in speeds:
@@ -183,18 +183,15 @@ def test_k_users_are_never_faster_than_one_nor_than_memory_and_arithmetic_allow(
         assert speed.total_tokens_per_s * (1 + 800 / 200) <= arithmetic_per_s  # each answer has its prompt
         assert speed.token_ms == pytest.approx(1e3 / speed.tokens_per_s)
     totals = [speed.total_tokens_per_s for speed in speeds]
-    assert totals == sorted(totals)
+    if engine != "petals":  # where steps of all chains queue at servers that several of them share
+        assert totals == sorted(totals)
 
 
-def test_a_batch_takes_as_long_as_reading_the_weights_or_as_its_arithmetic():
-    inventory = lab()
-    curve = batch_curve(inventory, 0)
-    _, arithmetic_s, read_s = inventory.servers.block_s[0]
-    assert curve == {size: pytest.approx(max(1.0, size * arithmetic_s / read_s)) for size in curve}
-    assert curve[1] == curve[2] == 1.0 < curve[1024]
+def test_a_measured_batch_curve_is_taken_as_it_is():
+    system = lab().system(1.0)
     measured_curve = {1: 1.0, 4: 1.5}
-    measured_servers = replace(inventory.servers, batch_curves=(measured_curve,) * len(inventory.servers))
-    assert batch_curve(replace(inventory, servers=measured_servers), 0) == measured_curve
+    servers = replace(system.servers, batch_curves=(measured_curve, *system.servers.batch_curves[1:]))
+    assert curves(replace(system, servers=servers)) == (measured_curve, *curves(system)[1:])
 
 
 def test_the_fastest_chain_is_the_best_of_all_choices_of_servers():

@@ -2,22 +2,26 @@
 
 A chain for c users has the cache of c requests beside each block. Several numbers of users on a chain are tried, also
 without some of the servers, and with servers that several chains share if the engine can run these; the goal decides.
-For one user no chain is faster, under equation (2) and for hops over the hub.
+For one user no chain is faster, under equation (2) and for hops over the hub. An engine may limit the devices and the
+users of a chain; of a chain with too many devices, the server with the fewest blocks a device is left out.
 """
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.placement.reservation import reserving_block_count
 from planner.choice.candidates import NO_VALUE, Choice, compose, missing_memory
+from planner.choice.chains.own_chains import Limits, first_and_last_gb, limits_of
 from planner.choice.sharing.users import request_count
 from planner.choice.speed import SpeedForUsers
 from planner.inventory.inventory import Inventory
 from planner.results import Candidate
 from system import Composition, Placement, System
+from system.checks import SLACK
 from system.errors import InfeasibleError
 
 Ints = NDArray[np.int64]
@@ -34,7 +38,9 @@ def fastest(inventory: Inventory, quantity: SpeedForUsers) -> Choice:
     Raises `InfeasibleError` if the model does not fit, or too few users are served at once.
     """
     system = inventory.system(1.0)
-    search = _Search(system, quantity, shares_servers=not inventory.engine.own_servers)
+    rules = Rules(limits_of(inventory), inventory.device_counts, *first_and_last_gb(inventory))
+    search = _Search(system, quantity, rules)
+    search.shares_servers = not inventory.engine.own_servers
     search.try_without(set())
     if search.best is None:
         raise search.reason
@@ -43,27 +49,46 @@ def fastest(inventory: Inventory, quantity: SpeedForUsers) -> Choice:
     return Choice(search.best, search.value, tuple(search.candidates.values()))
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What chains of an engine keep to."""
+
+    limits: Limits
+    devices: Ints  # (J,) numbers inside the servers
+    first_gb: float  # of memory on the first server of a chain, beside blocks and caches; likewise:
+    last_gb: float
+
+
 class _Search:
     """The compositions that were tried, and the best of them."""
 
-    def __init__(self, system: System, quantity: SpeedForUsers, shares_servers: bool) -> None:
-        self.system, self.quantity, self.shares_servers = system, quantity, shares_servers
+    def __init__(self, system: System, quantity: SpeedForUsers, rules: Rules) -> None:
+        self.system, self.quantity, self.rules = system, quantity, rules
+        self.shares_servers = False
         self.best: Composition | None = None
         self.value = np.inf if quantity.sign > 0 else -np.inf
         self.candidates: dict[int, Candidate] = {}  # the best one for each number of users on a chain
-        self.reason = InfeasibleError(missing_memory(system))
+        self.reason = InfeasibleError(_missing(system, rules.limits))
 
     def try_without(self, left_out: set[int]) -> bool:
         """Try all chains of the other servers; return whether any serves the users better."""
-        before = self.value
-        for c in _reservations(self.quantity.users.count):
-            for job in self.quantity.jobs(c):
-                chains = list(fastest_chains(self.system, c, self.quantity.users.count, job, left_out))
-                if chains:
-                    self._try(c, _composition(self.system, c, chains))
-            if self.shares_servers and self.quantity.users.count > 1 and not left_out:
+        before, users = self.value, self.quantity.users.count
+        for c in _reservations(users):
+            for job in self.quantity.jobs(c) if c <= self.rules.limits.slots else ():
+                self._try_chains(c, job, left_out)
+            if self.shares_servers and users > 1 and not left_out:
                 self._try_shared(c)
         return self.value != before
+
+    def _try_chains(self, c: int, job: Floats, left_out: set[int]) -> None:
+        """Try disjoint chains for all users that fit, and for c."""
+        chains = list(fastest_chains(self.system, c, self.quantity.users.count, job, left_out, self.rules))
+        if not chains:
+            return
+        widest = _composition(self.system, c, chains, self.rules, self.rules.limits.slots)
+        self._try(c, widest)
+        if len(chains) > 1 and (widest.capacity > c).any():
+            self._try(c, _composition(self.system, c, chains, self.rules, c))
 
     def leave_servers_out(self) -> None:
         """Leave out servers as long as that serves the users better."""
@@ -81,7 +106,7 @@ class _Search:
         assert self.best is not None
         users, tokens = self.quantity.users.count, self.quantity.loop.output_tokens
         visits = request_count(users) * tokens * self.best.most_hops
-        layouts = 2 * len(_reservations(users)) * min(np.unique(self.best.hop_server).size, MOST_LEFT_OUT)
+        layouts = 4 * len(_reservations(users)) * min(np.unique(self.best.hop_server).size, MOST_LEFT_OUT)
         return int(min(MOST_LEFT_OUT, MOST_VISITS // (visits * layouts)))
 
     def _try_shared(self, c: int) -> None:
@@ -110,8 +135,23 @@ def _reservations(users: int) -> list[int]:
     return sorted(powers | {-(-users // chains) for chains in range(1, MOST_CHAINS + 1)})
 
 
+def _missing(system: System, limits: Limits) -> str:
+    """Return why the model fits on no chain."""
+    if int(reserving_block_count(system, 1).sum()) < system.model.block_count:
+        return missing_memory(system)
+    return (
+        f"{system.model.name} does not fit on a chain of at most {limits.devices:g} devices, the most of the engine; "
+        "add larger servers, or choose another engine"
+    )
+
+
 def fastest_chains(
-    system: System, c: int, users: int, job: Floats, left_out: set[int]
+    system: System,
+    c: int,
+    users: int,
+    job: Floats,
+    left_out: set[int],
+    rules: Rules,
 ) -> Iterator[list[tuple[int, int]]]:
     """Yield chains of servers with their blocks until the users are served.
 
@@ -119,12 +159,67 @@ def fastest_chains(
     not left out.
     """
     most, served = reserving_block_count(system, c), 0
+    at_first, at_last, at_both = (
+        reserving_block_count(_without(system, np.full(len(most), taken_gb)), c)
+        for taken_gb in (rules.first_gb, rules.last_gb, rules.first_gb + rules.last_gb)
+    )
     most[list(left_out)] = 0
     visit_s, block_s = system.servers.communication_s @ job, system.servers.block_s @ job
-    while served < users and (chain := fastest_chain(visit_s, block_s, most, system.model.block_count)):
+    former = _Former(visit_s, block_s, system.model.block_count, rules, (at_first, at_last, at_both))
+    while served < users and (chain := former.chain(most.copy())):
         yield chain
         served += c
         most[[j for j, _ in chain]] = 0
+
+
+@dataclass(frozen=True)
+class _Former:
+    """Forms fast chains that keep to the rules of an engine."""
+
+    visit_s: Floats
+    block_s: Floats
+    block_count: int
+    rules: Rules
+    at_ends: tuple[Ints, Ints, Ints]  # (J,) most blocks of a first server, of a last one, and of one that is both
+
+    def chain(self, most: Ints) -> list[tuple[int, int]]:
+        """Return a fast chain; the servers host at most so many blocks.
+
+        It is empty if there is none. Of a chain with too many devices, the server that can host the fewest blocks a
+        device is left out. If no server has room for what lies at an end, one hosts fewer blocks.
+        """
+        lowered: set[int] = set()
+        while chain := fastest_chain(self.visit_s, self.block_s, most, self.block_count):
+            servers = [j for j, _ in chain]
+            if self.rules.devices[servers].sum() > self.rules.limits.devices:
+                most[min(servers, key=lambda j: most[j] / self.rules.devices[j])] = 0
+            elif (ordered := self._ordered(chain)) or lowered.issuperset(servers):
+                return ordered or chain
+            else:
+                full = [j for j in servers if j not in lowered]
+                room = self.at_ends[1] if len(chain) > 1 else self.at_ends[2]
+                worst = min(full, key=lambda j: (most[j] - room[j], -room[j]))
+                most[worst] = min(most[worst], room[worst])
+                lowered.add(worst)
+        return []
+
+    def _ordered(self, chain: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return a chain with room at its ends, or nothing."""
+        first, last, both = self.at_ends
+        if len(chain) == 1:
+            return chain if chain[0][1] <= both[chain[0][0]] else []
+        by_room = sorted(chain, key=lambda hop: int(last[hop[0]]) - hop[1])
+        fits_first = [hop for hop in by_room[:-1] if hop[1] <= first[hop[0]]]
+        if by_room[-1][1] > last[by_room[-1][0]] or not fits_first:
+            return []
+        between = [hop for hop in chain if hop not in (fits_first[-1], by_room[-1])]
+        return [fits_first[-1], *between, by_room[-1]]
+
+
+def _without(system: System, taken_gb: Floats) -> System:
+    """Return the system with less memory."""
+    memory_gb = np.maximum(system.servers.memory_gb - taken_gb, SLACK)
+    return replace(system, servers=replace(system.servers, memory_gb=memory_gb))
 
 
 def fastest_chain(visit_s: Floats, block_s: Floats, most: Ints, block_count: int) -> list[tuple[int, int]]:
@@ -153,16 +248,24 @@ def fastest_chain(visit_s: Floats, block_s: Floats, most: Ints, block_count: int
     return best
 
 
-def _composition(system: System, c: int, chains: list[list[tuple[int, int]]]) -> Composition:
-    """Return the chains with the largest capacities that their servers' memory allows."""
+def _composition(system: System, c: int, chains: list[list[tuple[int, int]]], rules: Rules, most: float) -> Composition:
+    """Return the chains with the largest capacities up to `most` that fit."""
     count = len(system.servers)
-    first, blocks = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    first, blocks, taken_gb = np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count)
     for chain in chains:
+        taken_gb[chain[0][0]] += rules.first_gb
+        taken_gb[chain[-1][0]] += rules.last_gb
         for (j, run), end in zip(chain, np.cumsum([run for _, run in chain]), strict=True):
             first[j], blocks[j] = end - run, run
     placement = Placement(first, blocks, c)
-    slots = placement.cache_slots(system)
-    capacity = np.array([min(int(slots[j]) // run for j, run in chain) for chain in chains])
+    within, beside = (placement.cache_slots(of) for of in (system, _without(system, taken_gb)))
+    capacity = [_capacity(chain, beside) for chain in chains]
+    if min(capacity) < c:  # the ends have no room yet
+        capacity = [_capacity(chain, within) for chain in chains]
     servers, runs = np.array([hop for chain in chains for hop in chain]).T
     start = np.concatenate([[0], np.cumsum([len(chain) for chain in chains])])
-    return Composition.of_hops(system, placement, servers, runs, start, capacity)
+    return Composition.of_hops(system, placement, servers, runs, start, np.minimum(capacity, most).astype(np.int64))
+
+
+def _capacity(chain: list[tuple[int, int]], slots: Ints) -> int:
+    return min(int(slots[j]) // run for j, run in chain)

@@ -13,12 +13,34 @@ from numpy.typing import NDArray
 
 from algorithms.placement.gbp_cr import GbpCr
 from exports.llamacpp import MOST_DEVICES, MOST_SLOTS
+from planner.inventory.inventory import Inventory
 from system import Composition, InfeasibleError, Placement, System
 from system.checks import SLACK
 
 Chain = tuple[int, ...]  # kinds, ascending
+Ints = NDArray[np.int64]
 
 MOST_OPTIONS = 10  # capacities of a chain that are tried
+
+
+class Limits(NamedTuple):
+    """What an engine can start of a chain, at most."""
+
+    devices: float
+    slots: float
+
+
+def limits_of(inventory: Inventory) -> Limits:
+    """Return the limits of an inventory's engine."""
+    return Limits(MOST_DEVICES, MOST_SLOTS) if inventory.engine.name == "llama.cpp" else Limits(np.inf, np.inf)
+
+
+def first_and_last_gb(inventory: Inventory) -> tuple[float, float]:
+    """Return the memory that the ends of a chain take."""
+    model, engine = inventory.model, inventory.engine.name
+    if engine == "petals":
+        return 0.0, 0.0
+    return (model.embedding_gb if engine == "vllm" else 0.0), model.head_gb
 
 
 class Option(NamedTuple):
@@ -45,30 +67,27 @@ class Most(NamedTuple):
 class OwnChains:
     """The chains that the servers of a system can form, each with servers of its own.
 
-    A chain has at most `most_servers` servers and serves at most `most_slots` requests at once. `ends_gb` lies on its
-    first and its last server.
+    A chain has at most so many devices and serves at most so many requests at once. A server has one device, or as many
+    as `devices` says. `ends_gb` lies on the first and the last server of a chain.
     """
 
     def __init__(
-        self, system: System, most_servers: int, most_slots: int, ends_gb: tuple[float, float] = (0.0, 0.0)
+        self, system: System, limits: Limits, ends_gb: tuple[float, float] = (0.0, 0.0), devices: Ints | None = None
     ) -> None:
-        self.system, self.most_servers, self.most_slots = system, most_servers, most_slots
+        self.system, self.limits = system, limits
         self.first_gb, self.last_gb = ends_gb
         blocks = system.servers.capped(np.full(len(system.servers), system.model.block_count))
-        rows = np.column_stack([system.servers.memory_gb, system.communication_s, system.block_s, blocks])
+        counts = np.ones_like(blocks) if devices is None else devices
+        rows = np.column_stack([system.servers.memory_gb, system.communication_s, system.block_s, blocks, counts])
         kinds, kind_of = np.unique(rows, axis=0, return_inverse=True)
         self._numbers = kinds.tolist()
-        self.kind_of: NDArray[np.int64] = kind_of.ravel()
+        self.kind_of: Ints = kind_of.ravel()
         self._options: dict[Chain, tuple[Option, ...]] = {}
 
     @staticmethod
-    def of_engine(system: System, engine: str) -> "OwnChains":
-        """Return the chains that an engine can start."""
-        model = system.model
-        if engine == "llama.cpp":
-            return OwnChains(system, MOST_DEVICES, MOST_SLOTS, (0.0, model.head_gb))
-        limits = len(system.servers), max(system.largest_reservation, 1)
-        return OwnChains(system, *limits, (model.embedding_gb, model.head_gb))
+    def of_engine(system: System, inventory: Inventory) -> "OwnChains":
+        """Return the chains that the engine of an inventory can start."""
+        return OwnChains(system, limits_of(inventory), first_and_last_gb(inventory), inventory.device_counts)
 
     def reserved(self, c: int) -> Composition:
         """Return the chains of GBP-CR that the engine can start.
@@ -133,9 +152,10 @@ class OwnChains:
 
     def _largest_capacity(self, chain: Chain) -> int:
         """Return the largest capacity at which the model fits; 0 if there is none."""
-        if not 0 < len(chain) <= min(self.most_servers, self.system.model.block_count):
+        devices = sum(self._numbers[kind][4] for kind in chain)
+        if not chain or len(chain) > self.system.model.block_count or devices > self.limits.devices:
             return 0
-        low, high = 0, self.most_slots + 1
+        low, high = 0, int(min(self.limits.slots, self.system.largest_reservation)) + 1
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if self._fits(chain, middle) else (low, middle)
@@ -167,7 +187,7 @@ class OwnChains:
 
     def _most_blocks(self, kind: int, capacity: int, taken_gb: float = 0.0) -> int:
         """Return m_j(c) of (6), beside the memory that is taken."""
-        model, (memory_gb, _, _, most) = self.system.model, self._numbers[kind]
+        model, (memory_gb, _, _, most, _) = self.system.model, self._numbers[kind]
         per_block_gb = model.block_memory_gb + model.cache_memory_gb * capacity
         return int(min(max(memory_gb - taken_gb, 0.0) / per_block_gb * (1 + SLACK), most))
 

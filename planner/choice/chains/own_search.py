@@ -104,7 +104,7 @@ class OwnSearch:
     def _equal_parts(self) -> Iterator[list[Chain]]:
         """Yield chains of equal numbers of servers, sorted by kind."""
         kinds = np.sort(self.own.kind_of)
-        for length in range(1, min(kinds.size, self.own.most_servers) + 1):
+        for length in range(1, int(min(kinds.size, self.own.limits.devices)) + 1):
             chunks = np.split(kinds, np.arange(length, kinds.size, length))
             yield [tuple(chunk.tolist()) for chunk in chunks]
             if self.own.options(tuple(kinds[:length].tolist())):

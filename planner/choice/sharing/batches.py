@@ -1,53 +1,49 @@
-"""Batch curves of servers: the time of several one-token steps together over that of one."""
+"""Batch curves of servers: the time of several one-token steps together over that of one.
 
-from collections.abc import Mapping
+It is measured, where the profile has it. Otherwise it is that of the roofline: the weights are read once and each
+request's cache once, or the tokens take the time of their arithmetic, whichever is longer. Both parts of a step take
+the shares of bandwidth and arithmetic that its server reaches.
+"""
+
 from dataclasses import replace
+from typing import Any, TypeVar, cast
 
-from planner.inventory.inventory import Inventory
-from system import ServedModel, Servers, System
+import numpy as np
 
-MOST_STEPS = 1024  # in a batch; beyond it a curve goes on with its last slope
+from system import System
+from system.layout import Layout
 
+STACKS = np.unique(np.rint(2 ** np.arange(0, 10.1, 0.25)).astype(int)).tolist()  # sizes in a roofline's batch curve
 
-def batch_curve(inventory: Inventory, server: int) -> Mapping[int, float]:
-    """Return the batch curve of a server, measured or by the roofline."""
-    return curve_of(inventory.servers, inventory.model, server)
-
-
-def curve_of(servers: Servers, model: ServedModel, j: int) -> Mapping[int, float]:
-    """Return the batch curve of server j by sizes of batches.
-
-    A measured curve is taken as it is. By the roofline, a batch takes as long as its reading of weights or as its
-    arithmetic, whichever is longer. Weights are read once for all steps, and the arithmetic of a step is that of an
-    input token.
-    """
-    if servers.batch_curves and servers.batch_curves[j]:
-        return servers.batch_curves[j]
-    arithmetic_s, read_s = servers.block_s[j, 1:].tolist()
-    if read_s == 0:
-        return {1: 1.0}
-    return {size: _ratio(size, arithmetic_s / read_s, model) for size in _sizes(read_s, arithmetic_s)}
+AnyLayout = TypeVar("AnyLayout", bound=Layout)
 
 
-def with_batch_curves(system: System) -> System:
-    """Return the system whose servers all have a batch curve."""
+def with_curves(layout: AnyLayout) -> AnyLayout:
+    """Return a layout whose servers all have batch curves."""
+    servers = replace(layout.system.servers, batch_curves=curves(layout.system))
+    changed: AnyLayout = replace(cast(Any, layout), system=replace(layout.system, servers=servers))
+    return changed
+
+
+def curves(system: System) -> tuple[dict[int, float], ...]:
+    """Return the batch curve of each server, measured or by the roofline."""
     servers = system.servers
-    curves = tuple(curve_of(servers, system.model, j) for j in range(len(servers)))
-    return replace(system, servers=replace(servers, batch_curves=curves))
+    _, input_token_s, output_token_s = servers.block_s.T
+    arithmetic = np.divide(input_token_s, output_token_s, out=np.ones(len(servers)), where=output_token_s > 0).tolist()
+    rooflines = {share: roofline_curve(system, share) for share in set(arithmetic)}
+    measured = servers.batch_curves or ({},) * len(servers)
+    return tuple(dict(points) or rooflines[share] for points, share in zip(measured, arithmetic, strict=True))
 
 
-def _sizes(read_s: float, arithmetic_s: float) -> list[int]:
-    """Return powers of two, and the sizes around the knee of the roofline."""
-    powers = [2**n for n in range(MOST_STEPS.bit_length())]
-    knee = int(min(read_s / arithmetic_s, MOST_STEPS)) if arithmetic_s > 0 else MOST_STEPS
-    return sorted({*powers, *(size for size in (knee, knee + 1) if 1 < size <= MOST_STEPS)})
+def roofline_curve(system: System, arithmetic: float) -> dict[int, float]:
+    """Return the times of stacks over that of a single step, by size.
 
-
-def _ratio(size: int, arithmetic: float, model: ServedModel) -> float:
-    """Return the time of a batch over that of one step.
-
-    `arithmetic` is the share of one step in which it computes.
+    A single step reads the weights of a block, of a mixture those of its experts; more requests take more of them.
+    `arithmetic` is the time of a token's arithmetic over that of a single step.
     """
-    read_gb = getattr(model, "active_gb", None)
-    reading = 1.0 if read_gb is None else float(read_gb(size)) / float(read_gb(1))
-    return max(1.0, reading, size * arithmetic)
+    model, (_, input_tokens, further_tokens) = system.model, system.mean_job
+    context_gb = model.cache_memory_gb / model.cache_tokens * (input_tokens + further_tokens / 2)
+    return {
+        size: max((model.active_gb(size) + context_gb * (size - 1)) / model.decode_read_gb, arithmetic * size)
+        for size in STACKS[1:]
+    }

@@ -5,16 +5,14 @@ Under equation (2) a server computes for any number of requests at once and slow
 
 - llama.cpp: all requests of a chain advance together (`lockstep`);
 - vLLM: batches of at most 2,048 tokens at each server (`token_budget`);
-- PETALS and `any`: prompts one by one, and all one-token steps that wait as one stack (`steps`). GPUs batch decoding,
-  so serial steps would be far too slow, and of the three this carries least.
+- `any`: prompts one by one, and all one-token steps that wait as one stack (`steps_decode`), as GPUs batch decoding;
+- PETALS: every step by itself (`steps`), as its servers batch no requests of different clients.
 
-The time of a stack is measured, where the profile has it. Otherwise it is that of the roofline: the weights are read
-once and each request's cache once, or the tokens take the time of their arithmetic, whichever is longer.
+`batches` has the time of a stack.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,35 +20,28 @@ from numpy.typing import NDArray
 from evaluators.simulation import simulate_layout
 from evaluators.simulation.full_queue import all_at_once, leaving_rate_per_s
 from planner.choice.prediction import loaded, predict
+from planner.choice.sharing.batches import with_curves
 from planner.choice.sharing.even_lengths import EvenLengths
+from planner.choice.sharing.services import shared_service
 from planner.inventory.inventory import Inventory
 from planner.results import Prediction
-from system import Composition, RandomStreams, ServedModel, System, UnstableError
+from system import Composition, RandomStreams, UnstableError
 from system.intervals import BATCHES, half_width_of
 from system.layout import Layout
 from system.response import WARM_UP, JobTimes
 from system.service.batch_curve import curves_of, ratio_at
-from system.service.lockstep import Lockstep
 from system.service.model import ServiceModel
-from system.service.steps import Steps
-from system.service.token_budget import TokenBudget
 from workloads.synthetic import SyntheticWorkload
 from workloads.workload import Workload
 
 Floats = NDArray[np.float64]
 
-SERVICES: dict[str, ServiceModel] = {
-    "steps": Steps(batching="decode", batch_curve="measured"),
-    "lockstep": Lockstep(batch_curve="measured"),
-    "token_budget": TokenBudget(batch_curve="measured"),
-}
-STACKS = np.unique(np.rint(2 ** np.arange(0, 10.1, 0.25)).astype(int)).tolist()  # sizes in a roofline's batch curve
 JOBS = 3_000  # of a simulation, or fewer or more:
 VISITS = 2_500_000  # of servers by steps, at most
 REFILLS = 3  # jobs for each slot, at least
 LEAST_JOBS = 1_000
 PROMISED = 0.9  # share of the rate with full queues, at most, as queues are long and slow beyond
-SPARE = 0.03  # share of an SLO
+SPARE = 0.06  # share of an SLO
 ROUNDS = 5  # of a bisection
 CONFIDENCE = 0.99
 
@@ -127,46 +118,7 @@ def shared_computation(inventory: Inventory, seed: int = 0) -> SharedComputation
     workload = inventory.workload
     if isinstance(workload, SyntheticWorkload):
         workload = EvenLengths(workload.arrivals, JOBS, workload.input_tokens, workload.output_tokens)
-    return SharedComputation(SERVICES[inventory.engine.service], workload, seed)
-
-
-AnyLayout = TypeVar("AnyLayout", bound=Layout)
-
-
-def with_curves(layout: AnyLayout) -> AnyLayout:
-    """Return a layout whose servers all have batch curves."""
-    servers = replace(layout.system.servers, batch_curves=_curves(layout.system))
-    changed: AnyLayout = replace(cast(Any, layout), system=replace(layout.system, servers=servers))
-    return changed
-
-
-def _curves(system: System) -> tuple[Mapping[int, float], ...]:
-    """Return the batch curve of each server, measured or by the roofline."""
-    servers = system.servers
-    _, input_token_s, output_token_s = servers.block_s.T
-    arithmetic = np.divide(input_token_s, output_token_s, out=np.ones(len(servers)), where=output_token_s > 0).tolist()
-    rooflines = {share: roofline_curve(system, share) for share in set(arithmetic)}
-    measured = servers.batch_curves or ({},) * len(servers)
-    return tuple(points or rooflines[share] for points, share in zip(measured, arithmetic, strict=True))
-
-
-def roofline_curve(system: System, arithmetic: float) -> dict[int, float]:
-    """Return the times of stacks over that of a single step, by size.
-
-    A single step reads the weights of a block. `arithmetic` is the time of a token's arithmetic over that.
-    """
-    model, (_, input_tokens, further_tokens) = system.model, system.mean_job
-    context_gb = model.cache_memory_gb / model.cache_tokens * (input_tokens + further_tokens / 2)
-    return {
-        size: max((_read_gb(model, size) + context_gb * (size - 1)) / model.decode_read_gb, arithmetic * size)
-        for size in STACKS[1:]
-    }
-
-
-def _read_gb(model: ServedModel, jobs: int) -> float:
-    """Return the memory of a block that a stack of steps reads."""
-    active_gb = getattr(model, "active_gb", None)
-    return model.decode_read_gb if active_gb is None else float(active_gb(jobs))
+    return SharedComputation(shared_service(inventory).model, workload, seed)
 
 
 def work_rate_per_s(composition: Composition) -> float:

@@ -12,20 +12,18 @@ from numpy.typing import NDArray
 
 from algorithms.dispatch.jffc import JFFC
 from evaluators.simulation import simulate_layout
-from planner.choice.sharing.batches import with_batch_curves
-from planner.inventory.engines import ANY
+from planner.choice.sharing.batches import with_curves
+from planner.choice.sharing.services import shared_service
 from planner.inventory.inventory import Inventory
-from planner.inventory.services import NamedService, service_of
+from planner.inventory.services import NamedService
 from planner.results import UserSpeed
 from system import Composition
-from system.documents.entries import Entry
 from workloads.jobs import Jobs
 
 LEAST_MEASURED = 100  # requests, beside those of the users who begin and end together
 LEAST_ROUNDS = 2  # measured requests of each user
 MOST_VISITS = 3_000_000  # of tokens to servers, in one simulation
 GOLDEN = (5**0.5 - 1) / 2  # its multiples spread the lengths of answers evenly
-ANY_SERVICE = "steps_decode"  # no engine is named: steps that wait at a server are computed together
 
 
 @dataclass(frozen=True)
@@ -45,18 +43,7 @@ class Loop:
 def loop_of(inventory: Inventory) -> Loop:
     """Return an inventory's mean request and how its servers compute."""
     _, input_tokens, further_tokens = inventory.workload.mean_job
-    return Loop(max(round(input_tokens), 1), further_tokens + 1, users_service(inventory))
-
-
-def users_service(inventory: Inventory) -> NamedService:
-    """Return how servers compute for several users.
-
-    It is the service model of the inventory, or the one of its engine.
-    """
-    if not inventory.service.is_independent:
-        return inventory.service
-    name = ANY_SERVICE if inventory.engine == ANY else inventory.engine.service
-    return service_of(Entry("", {"service": {"name": name, "batch_curve": "measured"}}))
+    return Loop(max(round(input_tokens), 1), further_tokens + 1, shared_service(inventory))
 
 
 def user_speed(composition: Composition, users: int, loop: Loop) -> UserSpeed | None:
@@ -92,7 +79,7 @@ def _filled(composition: Composition, users: int) -> Composition:
     taken = np.minimum(composition.capacity, users - before)
     used = np.flatnonzero(taken > 0)
     chains = composition.only(used)
-    return replace(chains, system=with_batch_curves(chains.system), capacity=taken[used]).under(JFFC)
+    return replace(with_curves(chains), capacity=taken[used]).under(JFFC)
 
 
 def _together(chains: Composition, users: int, loop: Loop) -> UserSpeed:

@@ -1,6 +1,6 @@
 """Sensitivity as bars: the range of the goal's quantity for each input that may be wrong."""
 
-from planner.inventory.goals import LargestRate
+from planner.inventory.goals import more_is_better
 from planner.results import InputRange, Study
 from planner.words import digits, quantity_words
 from system.pages.markup import Markup, html_of
@@ -15,7 +15,7 @@ def range_bars(study: Study) -> Markup:
     low, high = min([goal, *known]), max([goal, *known])
     span = (high - low) or 1.0
     middle = 100 * (goal - low) / span
-    worst = 0.0 if isinstance(study.plan.inventory.goal, LargestRate) else 100.0
+    worst = 0.0 if more_is_better(study.plan.inventory.goal) else 100.0
     bars = "".join(_bar(entry, low, span, unit, worst) for entry in study.ranges)
     label = f"{quantity} when an input is wrong; the line is the plan's {digits(goal, unit)}"
     return Markup(

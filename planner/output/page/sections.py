@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from planner.results import Prediction
+from planner.results import Plan, Prediction, UserSpeed
 from planner.words import TableLine, digits, percent
 from system.pages.markup import Markup, folded, html_of, joined, paragraph, text_table
 
@@ -61,27 +61,47 @@ def _table(lines: Sequence[str], caption: str) -> Markup:
 
 
 def _whole_rows(rows: Iterable[Sequence[str]]) -> list[list[str]]:
-    """Return rows together with the lines that continue their last cell."""
+    """Return rows together with the lines that continue one of their cells."""
     whole: list[list[str]] = []
     for row in rows:
-        if whole and len(row) > 1 and not any(row[:-1]):
-            whole[-1][-1] += f" {row[-1]}"
+        filled = [n for n, cell in enumerate(row) if cell]
+        if whole and len(filled) == 1 and filled[0] > 0:
+            whole[-1][filled[0]] += f" {row[filled[0]]}"
         else:
             whole.append(list(row))
     return whole
 
 
-def key_numbers(prediction: Prediction) -> Markup:
-    """Return the main numbers of a prediction as a list of definitions."""
+def key_numbers(plan: Plan) -> Markup:
+    """Return the main numbers of a plan as a list of definitions.
+
+    With shared computation, times are those that are simulated.
+    """
+    if plan.user_speed is not None:
+        return _definitions("numbers", _of_users(plan.user_speed).items())
+    simulated = None if plan.computation is None else plan.computation.prediction
+    return _definitions("numbers", _of_rate(simulated or plan.prediction, plan.prediction.load).items())
+
+
+def _of_users(speed: UserSpeed) -> dict[str, str]:
+    return {
+        "users at once": str(speed.users),
+        "tokens/s for each user": digits(speed.tokens_per_s),
+        "time of a token": digits(speed.token_ms, "ms"),
+        "time to the first token": digits(speed.first_token_s, "s"),
+        "tokens/s for all users": digits(speed.total_tokens_per_s),
+    }
+
+
+def _of_rate(prediction: Prediction, load: float | None) -> dict[str, str]:
     quantiles = {f"P{100 * level:g}": value for level, value in prediction.quantiles_s.items()}
-    pairs = {
+    return {
         "requests/s": digits(prediction.rate_per_s),
         "mean response time": digits(prediction.mean_s, "s"),
         **{f"{name} response time": digits(value, "s") for name, value in quantiles.items()},
         "mean time to the first token": digits(prediction.first_token_mean_s, "s"),
-        "load": "-" if prediction.load is None else percent(prediction.load),
+        "load": "-" if load is None else percent(load),
     }
-    return _definitions("numbers", pairs.items())
 
 
 def _definitions(kind: str, pairs: Iterable[Pair]) -> Markup:

@@ -8,16 +8,22 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from planner.choice.search import plan
+from planner.inventory.reading import read_inventory
 from planner.output.card import plan_card
 from planner.output.document import plan_document
+from planner.output.page.bars import range_bars
 from planner.output.page.commands import parts_of, to_copy
 from planner.output.page.drawing import BLOCKS, LEFT, canvas_of
 from planner.output.page.page import plan_page
 from planner.output.start_commands import exports
-from planner.results import InputRange
+from planner.results import InputRange, Study
+from planner.study.sensitivity import ranges
+from planner.study.users import user_speeds
 from planner.words import digits
 from tests.exports import shell
 from tests.planner.page.studies import HOSTILE, datacentre, lab, renamed, swarm
+from tests.support.project import ROOT
 from tests.support.web.html_tree import Page, words
 
 STUDIES = {"lab": lab, "swarm_layout": swarm, "datacentre": datacentre}
@@ -58,14 +64,37 @@ def test_every_cell_and_sentence_of_the_card_is_in_its_section(shown):
                 assert all(part.strip() in text for part in line.split("  ")), line
 
 
+@pytest.fixture(scope="module")
+def for_users():
+    inventory = read_inventory(ROOT / "planner/examples/one_user.yaml")
+    best = plan(inventory)
+    speeds = user_speeds(best)
+    return Study(best, (), (), (), ranges(best), "none", (), speeds), best
+
+
+def test_the_page_of_users_has_no_rate_and_more_tokens_are_better(for_users):
+    result, best = for_users
+    page = Page(plan_page(result, "one_user", best)).root
+    text = words(page)
+    speed = best.user_speed
+    numbers = [words(number) for number in page.iter("dd")]
+    assert numbers[:2] == ["1", digits(speed.tokens_per_s)]
+    assert "requests/s" not in text
+    document = plan_document(result, best)
+    assert all(chain["share_of_jobs"] is None for chain in document["plan"]["chains"])
+    unstable = replace(result, ranges=(replace(result.ranges[0], high=None),))
+    (bar,) = [line for line in range_bars(unstable).splitlines() if "<i style" in line]
+    assert "left: 0.00%" in bar  # the worst end
+
+
 def test_tables_are_whole(shown):
     result, _, page = shown
     composition = result.plan.composition
     for k, row in enumerate(parts(page)["Chains"].find(".//tbody")):
         chain = composition.chain(k)
         texts = [words(cell) for cell in row]
-        assert texts[:3] == [str(k + 1), str(chain.capacity), digits(chain.mean_service_s, "s")]
-        hops = [hop.rsplit(" ", 1) for hop in texts[-1].split(" > ")]
+        assert texts[:1] + texts[2:4] == [str(k + 1), str(chain.capacity), digits(chain.mean_service_s, "s")]
+        hops = [hop.rsplit(" ", 1) for hop in texts[1].split(" > ")]
         assert [name for name, _ in hops] == [composition.system.servers.name(j) for j in chain.servers]
         assert [int(end) - int(first) for first, end in (blocks.split(":") for _, blocks in hops)] == [*chain.blocks]
     assert k + 1 == len(composition)
