@@ -11,6 +11,7 @@ from exports.vllm import vllm_export
 from planner.inventory.inventory import Inventory
 from planner.results import Plan
 from planner.words import digits
+from system.words import counted
 
 EXPORTS = (llamacpp_export, petals_export, vllm_export)
 SHARE = " x "  # between the number and the name of GPUs that share each block
@@ -23,17 +24,28 @@ def exports(plan: Plan) -> list[Export]:
 
 def description(plan: Plan) -> Description:
     """Return what engines need to know of a plan beside its composition."""
-    inventory, prediction = plan.inventory, plan.prediction
+    inventory = plan.inventory
     return Description(
         model=inventory.model.name.removesuffix(f"_{inventory.weights}"),
         family=inventory.family,
         weights=inventory.weights,
         cache=inventory.cache,
         labels=tuple(inventory.gpus[j] for j in plan.members),
-        about=f"{inventory.model.name} at {digits(prediction.rate_per_s)} requests/s: predicted mean "
-        f"{digits(prediction.mean_s, 's')}, P95 {digits(prediction.quantiles_s[0.95], 's')}",
+        about=f"{inventory.model.name} {_predicted(plan)}",
         machines=_machines(plan),
     )
+
+
+def _predicted(plan: Plan) -> str:
+    """Return the speed of its users, or response times at its rate."""
+    prediction, speed = plan.prediction, plan.user_speed
+    if speed is not None:
+        return (
+            f"for {counted(speed.users, 'user')} at once: predicted {digits(speed.tokens_per_s)} tokens/s for each, "
+            f"the first token after {digits(speed.first_token_s, 's')}"
+        )
+    mean, p95 = digits(prediction.mean_s, "s"), digits(prediction.quantiles_s[0.95], "s")
+    return f"at {digits(prediction.rate_per_s)} requests/s: predicted mean {mean}, P95 {p95}"
 
 
 def _machines(plan: Plan) -> tuple[Machine, ...]:

@@ -21,7 +21,7 @@ EXAMPLES = sorted((ROOT / "planner/examples").glob("*.yaml"))
 
 @cache
 def exported_plan(path, **changes):
-    """Return the composition and the description of an example's best plan, also of a changed one."""
+    """Return the best plan of a perhaps changed example, as composition and description."""
     if "layout" in path.stem:
         inventory = read_layout(path)[0]
     else:

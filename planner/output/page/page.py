@@ -32,7 +32,7 @@ def plan_page(study: Study, title: str, best: Plan) -> str:
         script=sorting_script() + asset("planner.output.page", "page.js"),
         links=_links(names),
         summary=joined(map(paragraph, first.lines)),
-        numbers=key_numbers(study.plan.prediction),
+        numbers=key_numbers(study.plan),
         picture=section(PICTURE, drawing_of(study.plan)),
         sections=joined(shown),
         data=section(DATA, data_tables(plan_document(study, best))),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from planner.results import Prediction
+from planner.results import Plan, Prediction, UserSpeed
 from planner.words import TableLine, digits, percent
 from system.pages.markup import Markup, folded, html_of, joined, paragraph, text_table
 
@@ -71,17 +71,31 @@ def _whole_rows(rows: Iterable[Sequence[str]]) -> list[list[str]]:
     return whole
 
 
-def key_numbers(prediction: Prediction) -> Markup:
-    """Return the main numbers of a prediction as a list of definitions."""
+def key_numbers(plan: Plan) -> Markup:
+    """Return the main numbers of a plan: for its users, or at its rate."""
+    numbers = _of_rate(plan.prediction) if plan.user_speed is None else _of_users(plan.user_speed)
+    return _definitions("numbers", numbers.items())
+
+
+def _of_users(speed: UserSpeed) -> dict[str, str]:
+    return {
+        "users at once": str(speed.users),
+        "tokens/s each": digits(speed.tokens_per_s),
+        "a token": digits(speed.token_ms, "ms"),
+        "first token": digits(speed.first_token_s, "s"),
+        "tokens/s in all": digits(speed.total_tokens_per_s),
+    }
+
+
+def _of_rate(prediction: Prediction) -> dict[str, str]:
     quantiles = {f"P{100 * level:g}": value for level, value in prediction.quantiles_s.items()}
-    pairs = {
+    return {
         "requests/s": digits(prediction.rate_per_s),
         "mean response time": digits(prediction.mean_s, "s"),
         **{f"{name} response time": digits(value, "s") for name, value in quantiles.items()},
         "mean time to the first token": digits(prediction.first_token_mean_s, "s"),
         "load": "-" if prediction.load is None else percent(prediction.load),
     }
-    return _definitions("numbers", pairs.items())
 
 
 def _definitions(kind: str, pairs: Iterable[Pair]) -> Markup:

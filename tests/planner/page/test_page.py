@@ -8,16 +8,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from planner.choice.search import plan
+from planner.inventory.reading import read_inventory
 from planner.output.card import plan_card
 from planner.output.document import plan_document
 from planner.output.page.commands import parts_of, to_copy
 from planner.output.page.drawing import BLOCKS, LEFT, canvas_of
 from planner.output.page.page import plan_page
 from planner.output.start_commands import exports
-from planner.results import InputRange
+from planner.results import InputRange, Study
 from planner.words import digits
 from tests.exports import shell
-from tests.planner.page.studies import HOSTILE, datacentre, lab, renamed, swarm
+from tests.planner.page.studies import EXAMPLES, HOSTILE, datacentre, lab, renamed, swarm
 from tests.support.web.html_tree import Page, words
 
 STUDIES = {"lab": lab, "swarm_layout": swarm, "datacentre": datacentre}
@@ -140,6 +142,24 @@ def test_names_that_users_chose_are_text():
     assert words(page.find(".//h1")) == HOSTILE
     assert f"{HOSTILE}0" in cells(parts(page)["Servers"])
     assert any(HOSTILE in words(text) for text in page.iter("title"))
+
+
+def test_the_page_and_the_scripts_for_users_begin_with_their_speed():
+    inventory = read_inventory(EXAMPLES / "one_user.yaml")
+    best = plan(inventory)
+    page = Page(plan_page(Study(best, (), (), (), (), bottleneck="the cache", warnings=()), "home", best)).root
+    numbers = page.find(".//dl[@class='numbers']")
+    named = dict(zip(map(words, numbers.iter("dt")), map(words, numbers.iter("dd")), strict=True))
+    output = inventory.workload.output_tokens
+    first_s = best.user_speed.first_token_s
+    token_s = (best.composition.chain(0).mean_service_s - first_s) / (
+        output - 1
+    )  # of equation (2), as no other request slows it
+    assert named["tokens/s each"] == digits(1 / token_s)
+    assert named["first token"] == digits(first_s, "s")
+    assert not any("response time" in name for name in named)
+    for export in exports(best):
+        assert f"for 1 user at once: predicted {digits(1 / token_s)} tokens/s for each, the first" in export.script
 
 
 def test_the_page_of_400_servers_is_small():
