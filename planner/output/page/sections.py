@@ -61,11 +61,11 @@ def _table(lines: Sequence[str], caption: str) -> Markup:
 
 
 def _whole_rows(rows: Iterable[Sequence[str]]) -> list[list[str]]:
-    """Return rows together with the lines that continue their last cell."""
+    """Return rows together with the lines that continue one of their cells."""
     whole: list[list[str]] = []
     for row in rows:
-        if whole and len(row) > 1 and not any(row[:-1]):
-            whole[-1][-1] += f" {row[-1]}"
+        if whole and len(row) > 1 and not row[0]:
+            whole[-1] = [f"{cell} {more}".strip() for cell, more in zip(whole[-1], row, strict=True)]
         else:
             whole.append(list(row))
     return whole
