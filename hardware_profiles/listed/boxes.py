@@ -1,7 +1,6 @@
 """Machines with several devices: their GPUs, and memory beside the GPUs for what does not fit there."""
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from hardware_profiles.listed.devices import (
 )
 from hardware_profiles.listed.gpus import GPU_KEYS, Profiles, free_memory_gb, gpu_notes, gpu_of
 from hardware_profiles.listed.memory import FREE_KEYS
+from hardware_profiles.listed.names import SEVERAL
 from hardware_profiles.listed.ram import RAM_KEYS, ram_of, require_beside_gpu
 from hardware_profiles.listed.tensor_parallel import KEY, in_parallel, parallel_device
 from hardware_profiles.profile import GpuProfile
@@ -29,8 +29,6 @@ from system.words import listed
 
 BOX_KEYS = ("gpus", KEY, *RAM_KEYS)
 ITEM_KEYS = ("gpu", "count", *GPU_KEYS, *FREE_KEYS)
-# "4 x rtx_3090" or "4x3090", but not "7900 xtx"
-SEVERAL = re.compile(r"(?P<count>\d+)\s*[x×*](?:\s+|(?=[a-z]*[ _]?\d))(?P<gpu>.+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

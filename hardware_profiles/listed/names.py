@@ -16,18 +16,24 @@ MAKERS = frozenset(
 )
 SERIES = ("", "rtx", "gtx", "rx")  # that people leave out
 SIZE = re.compile(r"(\d+)gb")
+# "4 x rtx_3090" or "4x3090", but not "7900 xtx"
+SEVERAL = re.compile(r"(?P<count>\d+)\s*[x×*](?:\s+|(?=[a-z]*[ _]?\d))(?P<gpu>.+)", re.IGNORECASE)
 
 
 def known_name(text: str) -> str:
     """Return the name of the profile that a text means.
 
     A text that means none is returned as a profile would be named. Raises `InputError` for a known device with another
-    size of memory, such as "rtx 3080 12gb".
+    size of memory, such as "rtx 3080 12gb", and for several devices, such as "2 x rtx_3060".
     """
     words = [word for word in re.split(r"[^a-z0-9]+", text.lower()) if word and word not in MAKERS]
     best = next(_matches(words), None)
     if best is not None:
         return best
+    several = SEVERAL.fullmatch(text)
+    if several:
+        counted = f"[{several['count']} x {known_name(several['gpu'])}]"
+        raise InputError(f"profile = {echo(text)}: is several GPUs; write gpus: {counted} instead of gpu")
     size = SIZE.fullmatch(words[-1]) if words else None
     device = next(_matches(words[:-1]), None) if size else None
     if size and device:

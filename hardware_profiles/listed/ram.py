@@ -45,6 +45,7 @@ def ram_of(entry: Entry, gpus: Sequence[GpuProfile], fastest: Device, model: Ser
     """
     if not any(key in entry for key in RAM_KEYS):
         return None
+    _require_kind(entry)
     size_gb = entry.positive("ram_gb", "the GB of its memory that are free for blocks")
     require_plausible("memory_gb", size_gb, entry.where("ram_gb"))
     shared = [gpu.name for gpu in gpus if gpu.family in SHARED]
@@ -62,6 +63,13 @@ def ram_of(entry: Entry, gpus: Sequence[GpuProfile], fastest: Device, model: Ser
         f"for prompts their weights cross PCIe at {PCIE_GB_PER_S:g} GB/s, once for each {PROMPT_STACK} tokens"
     )
     return Ram(Device(name, size_gb, "ram", times_s), note)
+
+
+def _require_kind(entry: Entry) -> None:
+    """Raise `InputError` if `ram` is a size, such as "64gb"."""
+    kind = entry.content.get("ram")
+    is_size = str(kind)[:1].isdecimal()
+    require(not is_size, entry.where("ram"), kind, f"is the kind, {' or '.join(KINDS_GB_PER_S)}; its GB are ram_gb")
 
 
 def _speed(entry: Entry) -> tuple[str, float]:

@@ -2,8 +2,10 @@
 
 from functools import cache
 
+import yaml
+
 from planner.choice.search import plan
-from planner.inventory.reading import read_inventory
+from planner.inventory.reading import inventory_of
 from planner.inventory.running import read_layout
 from planner.output.start_commands import description as description_of_plan
 from system.models.families import FAMILIES
@@ -18,11 +20,19 @@ EXAMPLES = sorted((ROOT / "planner/examples").glob("*.yaml"))
 
 
 @cache
+def exported_plan(path, **changes):
+    """Return the best plan of a perhaps changed example, as composition and description."""
+    if "layout" in path.stem:
+        inventory = read_layout(path)[0]
+    else:
+        inventory = inventory_of(yaml.safe_load(path.read_text()) | changes, path.parent)
+    best = plan(inventory)
+    return best.composition, description_of_plan(best)
+
+
 def exported_plans():
-    """Return the composition and the description of each example's best plan."""
-    inventories = [read_layout(path)[0] if "layout" in path.stem else read_inventory(path) for path in EXAMPLES]
-    plans = map(plan, inventories)
-    return [(best.composition, description_of_plan(best)) for best in plans]
+    """Return the compositions and descriptions of all examples."""
+    return [exported_plan(path) for path in EXAMPLES]
 
 
 def small_plans():

@@ -1,21 +1,28 @@
 """Start commands for llama.cpp, read by its own parsers and started."""
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from contextlib import ExitStack
+from itertools import accumulate
 
 import pytest
 
 from exports.llamacpp import MOST_DEVICES, MOST_SLOTS, TESTED_BUILD
 from exports.llamacpp_script import llamacpp_export
+from serving.engines.llamacpp.placement import layers_by_address
 from system.models.decoder import Decoder
 from tests.exports import parsers, shell
 from tests.exports.compositions import composition, description, own, shared
-from tests.exports.examples import CACHES, EXAMPLES, WEIGHTS, exported_plans
+from tests.exports.examples import CACHES, EXAMPLES, WEIGHTS, exported_plan
+from tests.support.project import ROOT
 
 PROGRAMS = ("ggml-rpc-server", "llama-server")
+ASSIGNED = re.compile(r"layer +\d+ assigned to device (\w+)")
+DEVICES = re.compile(r"^(DEVICES_\d+)=\$\{\1:-(.*?)\}", flags=re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -111,46 +118,75 @@ def test_the_parsers_refuse_what_is_wrong(llamacpp, program, wrong, message):
 
 
 def tiny_model(file, block_count):
-    """Write a tiny model with so many blocks."""
+    """Write a tiny model with so many blocks; return its file."""
     gguf_model = pytest.importorskip("serving.engines.llamacpp.gguf_model")
     pytest.importorskip("gguf")
     shape = {"hidden_size": 64, "head_count": 4, "kv_head_count": 2, "intermediate_size": 128}
     decoder = Decoder("tiny", "llama", block_count=block_count, vocabulary_size=512, rope_theta=10000.0, **shape)
     gguf_model.write_random_model(file, decoder)
+    return file
 
 
 def answers(llamacpp, chains, about, model):
-    """Start all commands of a script; return the answer of each llama-server."""
+    """Start all commands of a script; return the answer of each llama-server.
+
+    Each one must have the planned layers on each RPC server and each of its devices, as its log says.
+    """
     rpc_port = parsers.free_neighbours(len(chains.system.servers))
     export = llamacpp_export(chains, about, rpc_port=rpc_port, port=parsers.free_neighbours(len(chains)))
     known = {"RPC_SERVER": llamacpp.rpc_server, "LLAMA_SERVER": llamacpp.llama_server, "MODEL": str(model)}
     known |= {name: "127.0.0.1" for name in shell.values(export.script) if name.startswith("ADDRESS_")}
-    hosts = []
+    known |= {name: re.sub(r"\w+", "CPU", names) for name, names in DEVICES.findall(export.script)}
+    ports = []
     with ExitStack() as running:
         for line, words in zip(shell.command_lines(export.script), shell.words(export.script, **known), strict=True):
             port, shown = int(shell.option(words, "--port")), [*shell.variables(export.script), f"exec {line}"]
+            if words[0] == llamacpp.llama_server:
+                shown[-1] += f" -v --log-file {model.parent}/{port}.log"
+                ports.append(port)
             running.enter_context(parsers.started(["sh", "-c", "\n".join(shown)], port, **known))
-            hosts += [port] if words[0] == llamacpp.llama_server else []
-        assert len(hosts) == len(export.chains)
-        return [completion(port, [300, 301, 302], tokens=5) for port in hosts]
+        given = [completion(port, [300, 301, 302], tokens=5) for port in ports]
+    for k, port in zip(export.chains, ports, strict=True):
+        log, planned = (model.parent / f"{port}.log").read_text(), planned_layers(chains.chain(k), about)
+        by_server = {f"127.0.0.1:{rpc_port + j}": layers for j, layers in planned.items()}
+        assert layers_by_address(log, chains.system.model.block_count) == by_server
+        devices = [count for j, layers in planned.items() for _, count in about.machine(j).parts(len(layers))]
+        devices[-1] += 1  # the output head
+        assert list(Counter(ASSIGNED.findall(log)).values()) == devices
+    return given
+
+
+def planned_layers(chain, about):
+    """Return the layers of each server of a chain, from the first one on."""
+    ends = list(accumulate(map(int, chain.blocks)))
+    starts = [0, *ends[:-1]]
+    return {int(j): tuple(range(*part)) for j, part in zip(chain.servers, zip(starts, ends, strict=True), strict=True)}
 
 
 def test_the_commands_start_a_chain_that_answers(llamacpp, tmp_path):
     """Start two RPC servers and a llama-server by the lines of a script."""
-    tiny_model(tmp_path / "tiny.gguf", 5)
     chains = composition([(0, 2), (2, 5)], [((0, 1), 2)], tokens=64)
-    (answer,) = answers(llamacpp, chains, description(chains), tmp_path / "tiny.gguf")
+    (answer,) = answers(llamacpp, chains, description(chains), tiny_model(tmp_path / "tiny.gguf", 5))
     assert len(answer["tokens"]) == 5
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(len(EXAMPLES)), ids=[path.stem for path in EXAMPLES])
-def test_the_commands_of_every_example_start_all_chains_that_have_servers_of_their_own(llamacpp, tmp_path, number):
-    chains, about = exported_plans()[number]
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
+def test_the_commands_of_every_example_start_all_chains_that_have_servers_of_their_own(llamacpp, tmp_path, path):
+    chains, about = exported_plan(path)
     own_chains = llamacpp_export(chains, about).chains
     if own_chains:
-        tiny_model(tmp_path / "tiny.gguf", chains.system.model.block_count)
-        given = answers(llamacpp, chains, about, tmp_path / "tiny.gguf")
+        given = answers(llamacpp, chains, about, tiny_model(tmp_path / "tiny.gguf", chains.system.model.block_count))
         assert [len(answer["tokens"]) for answer in given] == [5] * len(own_chains)
     else:
         assert chains.shared_servers
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lab", "mixed_home", "one_user"])
+def test_plans_for_llamacpp_are_started_whole(llamacpp, tmp_path, name):
+    chains, about = exported_plan(ROOT / f"planner/examples/{name}.yaml", engine="llama.cpp")
+    export = llamacpp_export(chains, about)
+    assert (export.chains, export.reason) == (tuple(range(len(chains))), "")
+    given = answers(llamacpp, chains, about, tiny_model(tmp_path / "tiny.gguf", chains.system.model.block_count))
+    assert [len(answer["tokens"]) for answer in given] == [5] * len(chains)

@@ -202,6 +202,8 @@ def test_costs_and_powers_of_gpus_add_up():
         ),
         ({"gpu": "t4", "ram_gb": 65536, "ram": "ddr5"}, "ram_gb of server box = 65536: .*is it in MB. Give 64"),
         ({"gpu": "t4", "ram_gb": 64, "ram": "ddr9"}, "ram of server box = ddr9: unknown; did you mean ddr5 or ddr4"),
+        ({"gpu": "t4", "ram": "64gb"}, "ram of server box = 64gb: is the kind, ddr4 or ddr5; its GB are ram_gb"),
+        ({"gpu": "t4", "ram": 64}, "ram of server box = 64: is the kind"),
         ({"gpu": "t4", "ram_gb": -1, "ram": "ddr5"}, "ram_gb of server box = -1: must be a finite number above 0"),
         ({"gpu": "t4", "ram_gb": 64, "ram": "ddr5", "ram_bandwidth_gb_per_s": 50}, "ram sets it already; give one"),
     ],

@@ -124,6 +124,7 @@ def test_no_two_devices_have_the_same_letters():
         ("m7_max", r"there is no such GPU profile; did you mean m[1-5]_max or m[1-5]_max; there are "),
         ("a100", "did you mean a1.*; there are "),
         ("gpt_oss", "there is no such GPU profile"),
+        ("2x RTX 3060", r"is several GPUs; write gpus: \[2 x rtx_3060\] instead of gpu"),
         ("rtx 3080 12gb", "write gpu: rtx_3080 and memory_gb: 12"),
     ],
 )

@@ -144,7 +144,7 @@ def test_a_chain_is_shown_alone_by_its_button_and_its_line_and_all_again(page):
 
 
 def test_a_machine_shows_the_chains_through_it(page):
-    row = "[...document.querySelectorAll('.row')].find(row => row.textContent.includes('workstation'))"
+    row = "[...document.querySelectorAll('.row')].find(row => row.textContent.includes('shared-box'))"
     page.evaluate(f"{row}.dispatchEvent(new MouseEvent('click', {{bubbles: true}}))")
     assert (page.evaluate(OPACITY % 0), page.evaluate(OPACITY % 1)) == (pytest.approx(0.06), 1)
 
@@ -184,11 +184,9 @@ def test_many_commands_can_be_searched(chromium, files):
 
 def test_heads_sort_numbers_with_units_and_commas(page):
     page.evaluate("""(body => { body.rows[0].cells[1].textContent = '1,230 s'; })
-                     (document.querySelector('section[id^=predicted] table').tBodies[0])""")
-    click(page, "section[id^=predicted] th button")
-    column = (
-        "[...document.querySelector('section[id^=predicted] table').tBodies[0].rows].map(r => r.cells[1].innerText)"
-    )
+                     (document.querySelector('[id^=response-times] table').tBodies[0])""")
+    click(page, "[id^=response-times] th button")
+    column = "[...document.querySelector('[id^=response-times] table').tBodies[0].rows].map(r => r.cells[1].innerText)"
     assert page.evaluate(column)[-1] == "1,230 s"
 
 
