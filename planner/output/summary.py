@@ -144,16 +144,16 @@ def _certified(plan: Plan) -> list[str]:
         return []
     mean_s, limit_s = digits(plan.prediction.mean_s, "s"), digits(plan.certificate.mean_s, "s")
     return [
-        f"Certified: the mean response time of {mean_s} is at most {percent(plan.gap)} above what any plan for these "
-        f"servers can reach at this rate ({limit_s}), and no plan carries {digits(plan.certificate.rate_per_s)} "
-        "requests/s or more."
+        f"Certified, if no request slows another: the mean response time of {mean_s} is at most {percent(plan.gap)} "
+        f"above what any plan for these servers can reach at this rate ({limit_s}), and no plan carries "
+        f"{digits(plan.certificate.rate_per_s)} requests/s or more."
     ]
 
 
 def _load(plan: Plan) -> str:
     prediction = plan.prediction
     load, rate_per_s = prediction.load or 0.0, digits(prediction.rate_per_s)
-    most = f"{subject(plan).capitalize()} carries less than {digits(prediction.total_rate_per_s)} requests/s"
+    most = f"With its memory alone, {subject(plan)} carries less than {digits(prediction.total_rate_per_s)} requests/s"
     if plan.inventory.service.is_independent:
         words = f"{most}; at {rate_per_s} requests/s the load is {percent(load)}, and {percent(1 - load)} is spare."
     else:
