@@ -1,4 +1,4 @@
-"""Changes of an inventory with which a model fits that does not: a precision, cache tokens, more servers."""
+"""Changes of an inventory with which a model fits that does not: a precision, cache tokens, more servers or memory."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,15 +9,16 @@ from algorithms.placement.reservation import reserving_block_count
 from system import System
 from system.checks import SLACK
 from system.models.precisions import WEIGHTS, weight_precision
-from system.words import counted
+from system.words import counted, shortened
 
 USUAL = ("int8", "q6_k", "q5_k_m", "q4_k_m", "nf4", "q3_k_m", "q2_k")  # precisions to name, where they are known
+CLOSED = 0.1  # share of a server's memory that more than a workspace takes
 LEAST_TOKENS = 128  # of a cache that is worth naming
 
 
 def remedy_words(system: System) -> str:
     """Return what makes the model fit, in words, each remedy alone."""
-    changes = [*_precision(system), *_tokens(system), *_servers(system)]
+    changes = [*_precision(system), *_tokens(system), *_servers(system), *_open_memory(system)]
     if not changes:
         return "add larger servers, or choose a smaller model"
     return f"it fits with {', or '.join(changes)}"
@@ -74,3 +75,13 @@ def _servers(system: System) -> Iterator[str]:
     if blocks[largest] > 0:
         count = int(np.ceil((system.model.block_count - blocks.sum()) / blocks[largest]))
         yield f"{counted(count, 'more server')} like {system.servers.name(largest)}"
+
+
+def _open_memory(system: System) -> Iterator[str]:
+    """Yield the servers whose whole memory would do, if more of it were open to the GPU."""
+    servers = system.servers
+    closed = servers.memory_gb < (1 - CLOSED) * servers.gpu_memory_gb  # not where the memory of a GPU is not stated
+    whole_gb = np.where(closed, servers.gpu_memory_gb * (1 - CLOSED / 2), servers.memory_gb)
+    if closed.any() and _fits(replace(system, servers=replace(servers, memory_gb=whole_gb))):
+        names = shortened([servers.name(j) for j in np.flatnonzero(closed).tolist()], 3)
+        yield f"free_memory_gb for {names}, if the GPU may use more of the memory there than a plan takes"

@@ -139,3 +139,13 @@ def test_every_remedy_of_a_model_that_does_not_fit_makes_it_fit(weights, tokens)
     fewer = small | {"servers": [servers[0] | {"count": 1 + count}]}
     with pytest.raises(InfeasibleError, match="GB are missing"):
         plan(inventory_of(fewer, ROOT))
+
+
+def test_memory_that_is_closed_to_the_gpu_is_a_remedy():
+    mac = {"name": "studio", "gpu": "m3_ultra", "memory_gb": 512, "rtt_ms": 0}
+    home = EXAMPLE | {"model": {"preset": "deepseek_r1", "weights": "q4_k_m"}, "servers": [mac]}
+    home = {key: value for key, value in home.items() if key != "rtt_between_servers_ms"}
+    home |= {"workload": EXAMPLE["workload"] | {"rate_per_s": 0.001}}
+    with pytest.raises(InfeasibleError, match="free_memory_gb for studio"):
+        plan(inventory_of(home, ROOT))
+    assert plan(inventory_of(home | {"servers": [mac | {"free_memory_gb": 480}]}, ROOT)).composition.total_capacity
