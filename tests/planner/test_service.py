@@ -242,7 +242,7 @@ def test_requests_that_slow_each_other_take_longer(folder):
     assert alone.mean_s < decode.mean_s < steps.mean_s
     assert alone.quantiles_s[0.95] < decode.quantiles_s[0.95] < steps.quantiles_s[0.95]
     assert (alone.server_utilisation <= steps.server_utilisation).all()
-    slower = predict(chains, inventory.workload, QUANTILES, Steps(slowdown=1.5))
+    slower = predict(chains, inventory.workload, QUANTILES, Steps(slowdown=1.05))
     assert slower.mean_s > steps.mean_s
 
 

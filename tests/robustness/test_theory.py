@@ -79,7 +79,7 @@ servers:
   - {name: fast, count: 3, gpu: rtx_3090, rtt_ms: 5}
   - {name: slow, gpu: v100_32gb, rtt_ms: 5}
 rtt_between_servers_ms: 5
-workload: {rate_per_s: 20, input_tokens: 500, output_tokens: 100}
+workload: {rate_per_s: 32, input_tokens: 500, output_tokens: 100}
 goal: {minimise: mean}
 """
 
