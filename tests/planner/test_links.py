@@ -37,8 +37,8 @@ INVENTORY = {
     "links": "links.csv",
     "forwarding": "direct",
     "servers": [
-        {"name": "small", "count": 3, "gpu": "rtx_3070", "free_memory_gb": 2.2, "cost_per_hour": 1},
-        {"name": "large", "gpu": "rtx_3090", "free_memory_gb": 3, "cost_per_hour": 3},
+        {"name": "small", "count": 3, "gpu": "rtx_3070", "free_memory_gb": 3.25, "cost_per_hour": 1},
+        {"name": "large", "gpu": "rtx_3090", "free_memory_gb": 4, "cost_per_hour": 3},
     ],
     "workload": {"rate_per_s": 0.05, "input_tokens": 500, "output_tokens": 50},
 }
