@@ -78,7 +78,7 @@ def _servers(system: System) -> Iterator[str]:
 
 
 def _open_memory(system: System) -> Iterator[str]:
-    """Yield the servers whose whole memory would do, if more of it were open to the GPU."""
+    """Yield servers that need more of their memory open to the GPU."""
     servers = system.servers
     closed = servers.memory_gb < (1 - CLOSED) * servers.gpu_memory_gb  # not where the memory of a GPU is not stated
     whole_gb = np.where(closed, servers.gpu_memory_gb * (1 - CLOSED / 2), servers.memory_gb)

@@ -67,14 +67,14 @@ def _imports(module: str) -> frozenset[str]:
 
 
 def _plain_names(text: str) -> set[str] | None:
-    """Return the names that plain lines of a text import; None if other lines import, too.
+    """Return the names that plain lines import; None for other imports.
 
     To parse all modules takes longer than to make a small plan. A line of a docstring may count as well.
     """
-    found, names = IMPORT.findall(text), set[str]()
-    if len(found) != len(WORD.findall(text)):
+    lines, names = IMPORT.findall(text), set[str]()
+    if len(lines) != len(WORD.findall(text)):
         return None
-    for source, listed, members_of, modules in found:
+    for source, listed, members_of, modules in lines:
         members = [
             part.split() for part in (listed or members_of or modules).partition("  #")[0].split(",") if part.strip()
         ]

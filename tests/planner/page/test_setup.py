@@ -1,5 +1,6 @@
 """`make planner` installs what plan.py needs and nothing else, and gets on with the environment of other targets."""
 
+import os
 import re
 import subprocess
 import sys
@@ -33,7 +34,8 @@ def package(requirement):
 def dry(target, folder):
     """Return what make would run for a target, with the environment in a folder."""
     words = ["make", "--dry-run", target, f"VENV={folder}", f"PYTHON={sys.executable}"]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True, env=outside).stdout
 
 
 def test_the_packages_are_some_of_those_of_the_project_in_the_same_versions():
