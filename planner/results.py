@@ -41,6 +41,10 @@ class Prediction:
     quantile_half_widths_s: dict[float, float] = field(default_factory=dict)  # of `quantiles_s`; 0 where exact
     saturation_rate_per_s: float | None = None  # ν', about the largest rate if requests slow each other
 
+    def time_s(self, quantile: float | None) -> float:
+        """Return a quantile of the response time, or its mean."""
+        return self.mean_s if quantile is None else self.quantiles_s[quantile]
+
     @property
     def load(self) -> float | None:
         """Return the load λ/ν; 1 - load is the stability margin."""
@@ -132,8 +136,7 @@ class Plan:
             return self.user_speed.tokens_per_s if of_tokens else self.user_speed.first_token_s
         if isinstance(self.inventory.goal, LargestRate):
             return self.prediction.rate_per_s
-        quantile = self.inventory.goal.quantile
-        return self.prediction.mean_s if quantile is None else self.prediction.quantiles_s[quantile]
+        return self.prediction.time_s(self.inventory.goal.quantile)
 
     @property
     def load_of_computation(self) -> float:

@@ -28,13 +28,18 @@ def percent(share: float) -> str:
     return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
 
 
+def time_words(quantile: float | None) -> str:
+    """Return the name of a quantile of the response time, or of its mean."""
+    return "mean response time" if quantile is None else f"P{100 * quantile:g} response time"
+
+
 def goal_words(goal: Goal) -> str:
     """Return the goal of a plan in words."""
     if isinstance(goal, MostTokens):
         return "the most tokens/s for each user"
     if isinstance(goal, ShortestFirstToken):
         return "the shortest time to the first token for each user"
-    time = "mean response time" if goal.quantile is None else f"P{100 * goal.quantile:g} response time"
+    time = time_words(goal.quantile)
     if isinstance(goal, LargestRate):
         return f"the largest rate with a {time} of at most {goal.slo_s:g} s"
     if isinstance(goal, Cheapest):
@@ -56,7 +61,7 @@ def quantity_words(goal: Goal) -> tuple[str, str]:
         return "time to the first token", "s"
     if isinstance(goal, LargestRate):
         return f"largest rate with P{100 * goal.quantile:g} within {goal.slo_s:g} s", "/s"
-    return ("mean" if goal.quantile is None else f"P{100 * goal.quantile:g}") + " response time", "s"
+    return time_words(goal.quantile), "s"
 
 
 def some_names(inventory: Inventory, servers: Sequence[int], most: int = 3) -> str:

@@ -90,6 +90,11 @@ def response_times(
     return simulate_layout(layout, jobs, service, rng, stop_unstable=True).times.after_warm_up()
 
 
+def response_s(times: ResponseTimes, quantile: float | None) -> float:
+    """Return a quantile of the response time, or its mean."""
+    return times.mean_s("response") if quantile is None else times.quantile_s("response", quantile)
+
+
 def is_exact(layout: Layout, workload: Workload, service: ServiceModel) -> bool:
     """Return whether the theory gives the response times of a layout.
 

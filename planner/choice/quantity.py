@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from evaluators.queueing.steady_state import SOLVED_TO, largest_rate_in_time_per_s
-from planner.choice.prediction import loaded, response_times, theory_applies
+from planner.choice.prediction import loaded, response_s, response_times, theory_applies
 from planner.choice.speed import speed_for_users
 from planner.inventory.goals import LargestRate
 from planner.inventory.inventory import Inventory
@@ -91,7 +91,7 @@ class ResponseTime:
     def value(self, composition: Composition, to_beat: float | None = None) -> float:
         """Return the response time (s); raise as `limit` does."""
         times = response_times(loaded(composition, self.rate_per_s), self.workload, self.service, self.seed)
-        return times.mean_s("response") if self.quantile is None else times.quantile_s("response", self.quantile)
+        return response_s(times, self.quantile)
 
 
 @dataclass(frozen=True)

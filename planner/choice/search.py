@@ -18,7 +18,7 @@ from planner.choice.sharing.sustained import MANY, best_sustained
 from planner.choice.speed import SpeedForUsers
 from planner.inventory.goals import Cheapest, Goal, LargestRate
 from planner.inventory.inventory import Inventory
-from planner.results import Certificate, Plan, Prediction, Restriction
+from planner.results import Certificate, Plan, Restriction
 from system import Composition, InfeasibleError, Placement, System
 
 QUANTILES = (0.5, 0.95, 0.99)
@@ -112,11 +112,7 @@ def _comparable_values(first: Plan, second: Plan) -> tuple[float, float]:
     shared = [computation.prediction for computation in computations if computation is not None]
     if isinstance(goal, LargestRate) or len(shared) < 2 or shared[0] is None or shared[1] is None:
         return first.goal_value, second.goal_value
-    return _goal_time_s(shared[0], goal), _goal_time_s(shared[1], goal)
-
-
-def _goal_time_s(prediction: Prediction, goal: Goal) -> float:
-    return prediction.mean_s if goal.quantile is None else prediction.quantiles_s[goal.quantile]
+    return shared[0].time_s(goal.quantile), shared[1].time_s(goal.quantile)
 
 
 def plan_of_layout(inventory: Inventory, layout: Placement | Composition, seed: int = 0) -> Plan:

@@ -82,9 +82,7 @@ def _goal_time_s(plan: Plan, computation: Computation) -> tuple[float, float]:
     """Return the goal's time with shared computation and by equation (2)."""
     assert computation.prediction is not None
     quantile = plan.inventory.goal.quantile
-    both = computation.prediction, plan.prediction
-    shared_s, alone_s = (times.mean_s if quantile is None else times.quantiles_s[quantile] for times in both)
-    return shared_s, alone_s
+    return computation.prediction.time_s(quantile), plan.prediction.time_s(quantile)
 
 
 def restriction_lines(plan: Plan) -> Iterator[str]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from algorithms.allocation.gca import gca
 from algorithms.placement.reservation import reserving_block_count
+from algorithms.placement.whole_model import whole_model
 from planner.choice.candidates import NO_VALUE
 from planner.choice.improvement import shortly_improved
 from planner.choice.quantity import Quantity
@@ -64,7 +65,7 @@ def _fastest_alone(plan: Plan, quantity: Quantity) -> WhatIf:
 def _alone(inventory: Inventory, server: int) -> Composition:
     """Return the whole model on one server, for as many requests as fit."""
     system = inventory.only(np.array([server])).system(1.0)
-    return gca(system, Placement(np.zeros(1, np.int64), np.array([system.model.block_count])))
+    return gca(system, whole_model(system, 1))
 
 
 def _tokens_per_s(composition: Composition) -> float | None:

@@ -18,7 +18,7 @@ from planner.inventory.efficiency import Fit, efficiency_of, is_by_peak
 from planner.inventory.goals import Cheapest
 from planner.results import MUCH, Alternative, Computation, Plan
 from planner.study.sensitivity import links_per_chain_s
-from planner.words import some_names
+from planner.words import some_names, time_words
 from system import InputError, RandomStreams
 from system.checks import SLACK
 from system.words import counted, listed
@@ -53,7 +53,7 @@ def better_alternatives(plan: Plan, alternatives: tuple[Alternative, ...]) -> It
 
     Both are compared under one evaluator, and a difference within its accuracy does not count.
     """
-    time = _time_words(plan.inventory.goal.quantile)
+    time = f"its {time_words(plan.inventory.goal.quantile)}"
     for other in alternatives:
         compared = other.comparison
         if compared is None or not compared.is_better:
@@ -69,10 +69,6 @@ def better_alternatives(plan: Plan, alternatives: tuple[Alternative, ...]) -> It
                 f"{other.name} does better{simulated}: {time} is {compared.alternative_s:.4g} s instead of "
                 f"{compared.plan_s:.4g} s"
             )
-
-
-def _time_words(quantile: float | None) -> str:
-    return "its mean response time" if quantile is None else f"its P{100 * quantile:g} response time"
 
 
 def _of_search(plan: Plan) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """Fair comparisons of a plan with alternatives: under one evaluator, on the same requests."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from evaluators.simulation import simulate_layout
+from planner.choice.prediction import response_s
 from planner.choice.sharing.computation import SharedComputation, paired_difference_s, shared_computation
 from planner.choice.sharing.sustained import MANY
 from planner.results import MUCH, Comparison, Plan, Prediction
@@ -27,7 +28,6 @@ class Comparisons:
 
     plan: Plan
     seed: int = 0
-    _own: dict[str, JobTimes | None] = field(default_factory=dict, repr=False)
 
     def with_layout(self, layout: Layout, prediction: Prediction) -> Comparison | None:
         """Return the goal's response times of the plan and of an alternative.
@@ -44,27 +44,26 @@ class Comparisons:
         if max(ours.load or 0.0, prediction.load or 0.0) > NEAR:
             return None
         if self._shared is None and ours.method == prediction.method == "exact":
-            return Comparison(_time_s(ours, quantile), _time_s(prediction, quantile), 0.0)
+            return Comparison(ours.time_s(quantile), prediction.time_s(quantile), 0.0)
         try:
             return self._simulated(layout)
         except InputError:  # the layout does not carry the rate, or the engine cannot compute like this
             return None
 
     def _simulated(self, layout: Layout) -> Comparison | None:
-        other, own, quantile = self._times(layout), self._own_times(), self.plan.inventory.goal.quantile
+        other, own, quantile = self._times(layout), self._own_times, self.plan.inventory.goal.quantile
         if own is None:
-            return Comparison(None, _of_times_s(other, quantile), 0.0)
+            return Comparison(None, response_s(other, quantile), 0.0)
         spread_s = paired_difference_s(own, other, quantile)[1]
-        return Comparison(_of_times_s(own, quantile), _of_times_s(other, quantile), spread_s)
+        return Comparison(response_s(own, quantile), response_s(other, quantile), spread_s)
 
+    @cached_property
     def _own_times(self) -> JobTimes | None:
         """Return the plan's times; None if its servers are too slow."""
-        if "plan" not in self._own:
-            try:
-                self._own["plan"] = self._times(self.plan.composition)
-            except UnstableError:
-                self._own["plan"] = None
-        return self._own["plan"]
+        try:
+            return self._times(self.plan.composition)
+        except UnstableError:
+            return None
 
     def _times(self, layout: Layout) -> JobTimes:
         if self._shared is not None:
@@ -85,11 +84,3 @@ class Comparisons:
 def routed_workload(workload: Workload) -> Workload:
     """Return the workload, with `ROUTED_JOBS` jobs if it is synthetic."""
     return replace(workload, job_count=ROUTED_JOBS) if isinstance(workload, SyntheticWorkload) else workload
-
-
-def _time_s(prediction: Prediction, quantile: float | None) -> float:
-    return prediction.mean_s if quantile is None else prediction.quantiles_s[quantile]
-
-
-def _of_times_s(times: JobTimes, quantile: float | None) -> float:
-    return times.mean_s("response") if quantile is None else times.quantile_s("response", quantile)
