@@ -97,7 +97,6 @@ class Restriction:
     engine: str
     value: float  # of the plan
     value_of_any: float  # of the best plan for any engine
-    enforced: bool = True  # whether requests keep to the plan's chains
 
     @property
     def change(self) -> float:

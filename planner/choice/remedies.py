@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from algorithms.placement.reservation import reserving_block_count
+from planner.choice.chains.ends import with_less_memory
 from system import System
-from system.checks import SLACK
 from system.models.precisions import WEIGHTS, weight_precision
 from system.words import counted, shortened
 
@@ -31,8 +31,7 @@ def hosted_blocks(system: System) -> int:
 
 def _fits(system: System) -> bool:
     """Return whether all blocks fit, and the output head beside those of one server."""
-    memory_gb = np.maximum(system.servers.memory_gb - system.model.head_gb, SLACK)
-    with_head = replace(system, servers=replace(system.servers, memory_gb=memory_gb))
+    with_head = replace(system, servers=with_less_memory(system.servers, system.model.head_gb))
     blocks = reserving_block_count(system, 1)
     lost = (blocks - reserving_block_count(with_head, 1))[blocks > 0]
     return bool(blocks.sum() - lost.min(initial=system.model.block_count) >= system.model.block_count)

@@ -1,21 +1,32 @@
 """The engines that serve models: what each of them can run, and what its messages cost."""
 
+import math
 from dataclasses import dataclass
+from typing import Literal
 
+from exports.llamacpp import MOST_DEVICES, MOST_SLOTS
 from system.checks import require_known
 from system.documents.entries import Entry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Engine:
     """Facts about an engine that decide which plans it can start, and how fast they are.
 
-    `any` stands for no particular engine: nothing is restricted.
+    `any` stands for no particular engine: nothing is restricted. The embedding lies in the memory of the orchestrator's
+    own GPU, if it is a server of the plan, in the orchestrator's other memory (`host`), on the first server of each
+    chain, or at the client. The output head lies on the last server of each chain, or at the client.
     """
 
     name: str
     own_servers: bool  # whether a server belongs to one chain only
+    keeps_to_chains: bool = True  # or clients choose their own paths
+    most_devices: float = math.inf  # of a chain; likewise:
+    most_slots: float = math.inf
+    embedding: Literal["orchestrator", "host", "first", "client"]
+    head: Literal["last", "client"] = "last"
     service: str  # the service model of `conf/service` that is nearest to it, with the batch curves of its servers
+    manner: str  # how servers compute by it, in words
     prefill_ms: float  # that a message with a prompt costs beside its round trip; likewise:
     token_ms: float  # that a message with one token costs
     source: str  # of these costs
@@ -35,10 +46,50 @@ PETALS = "serialization as the authors of PETALS measured it (sequence_manager.p
 ENGINES = {
     engine.name: engine
     for engine in (
-        Engine("any", False, "steps_decode", 0.28, 0.28, "as llama.cpp near by, as PETALS farther away"),
-        Engine("llama.cpp", True, "lockstep", 0.28, 0.28, LLAMACPP),
-        Engine("vllm", True, "token_budget", 0.23, 0.23, VLLM),
-        Engine("petals", False, "steps", 18.0, 18.0, PETALS),
+        Engine(
+            name="any",
+            own_servers=False,
+            embedding="orchestrator",
+            service="steps_decode",
+            manner="compute prompts one by one and stack one-token steps",
+            prefill_ms=0.28,
+            token_ms=0.28,
+            source="as llama.cpp near by, as PETALS farther away",
+        ),
+        Engine(
+            name="llama.cpp",
+            own_servers=True,
+            most_devices=MOST_DEVICES,
+            most_slots=MOST_SLOTS,
+            embedding="host",
+            service="lockstep",
+            manner="compute all requests of a chain together (as in llama.cpp)",
+            prefill_ms=0.28,
+            token_ms=0.28,
+            source=LLAMACPP,
+        ),
+        Engine(
+            name="vllm",
+            own_servers=True,
+            embedding="first",
+            service="token_budget",
+            manner="compute up to 2,048 tokens of all requests together (as in vLLM)",
+            prefill_ms=0.23,
+            token_ms=0.23,
+            source=VLLM,
+        ),
+        Engine(
+            name="petals",
+            own_servers=False,
+            keeps_to_chains=False,
+            embedding="client",
+            head="client",
+            service="steps",
+            manner="compute one step of one request at a time (as in PETALS)",
+            prefill_ms=18.0,
+            token_ms=18.0,
+            source=PETALS,
+        ),
     )
 }
 ANY = ENGINES["any"]

@@ -3,16 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from exports.chains import Export
+from planner.inventory.engines import ANY, ENGINES
 from planner.results import MUCH, Computation, Plan
 from planner.words import digits, percent, quantity_words
 
-MANNERS = {
-    "any": "compute prompts one by one and stack one-token steps",
-    "petals": "compute one step of one request at a time (as in PETALS)",
-    "llama.cpp": "compute all requests of a chain together (as in llama.cpp)",
-    "vllm": "compute up to 2,048 tokens of all requests together (as in vLLM)",
-}
-RESTRICTING = ("llama.cpp", "vllm")  # engines whose chains have servers of their own
 SHOWN = (None, 0.95)  # quantiles of the card's first times, None for the mean
 ROW = "shared computation"  # in the table of predicted times
 
@@ -25,13 +19,13 @@ PETALS = (
 
 def hints(plan: Plan, exported: Sequence[Export]) -> Iterator[str]:
     """Yield for each engine that starts only some chains how to plan for it."""
-    if plan.inventory.engine.name != "any":
+    if plan.inventory.engine != ANY:
         return
     for export in exported:
         if (
             len(export.chains) < len(plan.composition)
             and "share" in export.reason
-            and export.engine.lower() in RESTRICTING
+            and ENGINES[export.engine.lower()].own_servers
         ):
             name = export.engine.lower()
             yield f"{export.engine}: write engine: {name} to restrict the plan to what it can start"
@@ -42,14 +36,14 @@ def computing_lines(plan: Plan) -> Iterator[str]:
     if plan.computation is not None:
         yield _of_computation(plan, plan.computation)
     yield from restriction_lines(plan)
-    if plan.inventory.engine.name == "petals":
+    if not plan.inventory.engine.keeps_to_chains:
         yield PETALS
 
 
 def _of_computation(plan: Plan, computation: Computation) -> str:
     rate, load = f"{digits(plan.prediction.rate_per_s)} requests/s", plan.load_of_computation
     most = f"about {digits(computation.saturation_rate_per_s)} requests/s"
-    servers = f"servers that {MANNERS[computation.engine]}"
+    servers = f"servers that {ENGINES[computation.engine].manner}"
     if computation.rate_of_slots_per_s is not None:
         return (
             f"Largest rate: {digits(computation.rate_of_slots_per_s)} requests/s by equation (2), in which no request "

@@ -47,7 +47,7 @@ def compare_alternatives(plan: Plan, seed: int = 0) -> tuple[Alternative, ...]:
     if plan.is_searched:
         schemes = {"one reservation": _one_c, **schemes}
     own_blocks: tuple[Alternative, ...] = ()
-    if plan.inventory.engine.name == "petals":
+    if not plan.inventory.engine.keeps_to_chains:
         own_blocks = (
             _with_routes("these blocks, PETALS' paths", _petals_over(plan.composition.placement), comparisons),
         )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.inventory.inventory import Inventory
-from system import Composition, InfeasibleError
+from system import Composition, InfeasibleError, Servers
 from system.checks import SLACK
 from system.words import shortened
 
@@ -46,12 +46,10 @@ class Reservation:
         """
         if not self.reserved_gb.any():
             return replace(self.inventory, derivation=(*self.inventory.derivation, *_location_lines(self.inventory)))
-        servers = self.inventory.servers
-        memory_gb = np.maximum(servers.memory_gb - self.reserved_gb, SLACK)
         parts = np.stack([self.inventory.groups, self.reserved_gb])
         return replace(
             self.inventory,
-            servers=replace(servers, memory_gb=memory_gb),
+            servers=with_less_memory(self.inventory.servers, self.reserved_gb),
             groups=np.unique(parts, axis=1, return_inverse=True)[1].ravel(),
             derivation=(*self.inventory.derivation, *_location_lines(self.inventory), self._line()),
         )
@@ -92,20 +90,27 @@ class Reservation:
 
 def ends_gb(composition: Composition, inventory: Inventory) -> Floats:
     """Return (J,) the memory that embedding and head take on servers."""
-    model, engine = inventory.model, inventory.engine.name
     taken_gb = np.zeros(len(composition.system.servers))
-    if engine == "petals":
-        return taken_gb
-    last, first = (
-        composition.hop_server[composition.hop_start[1:] - 1],
-        composition.hop_server[composition.hop_start[:-1]],
-    )
-    taken_gb[np.unique(last)] += model.head_gb
-    if engine == "vllm":
-        taken_gb[np.unique(first)] += model.embedding_gb
-    elif engine == "any" and _is_alone(inventory):
-        taken_gb += model.embedding_gb
+    first_gb, last_gb = first_and_last_gb(inventory)
+    taken_gb[np.unique(composition.hop_server[composition.hop_start[:-1]])] += first_gb
+    taken_gb[np.unique(composition.hop_server[composition.hop_start[1:] - 1])] += last_gb
+    if _has_both(inventory):
+        taken_gb += inventory.model.embedding_gb
     return taken_gb
+
+
+def first_and_last_gb(inventory: Inventory) -> tuple[float, float]:
+    """Return the memory that the ends of a chain take."""
+    model, engine = inventory.model, inventory.engine
+    return (
+        model.embedding_gb if engine.embedding == "first" else 0.0,
+        model.head_gb if engine.head == "last" else 0.0,
+    )
+
+
+def with_less_memory(servers: Servers, taken_gb: float | Floats) -> Servers:
+    """Return the servers with less memory, but each with some."""
+    return replace(servers, memory_gb=np.maximum(servers.memory_gb - taken_gb, SLACK))
 
 
 def spare_memory_gb(composition: Composition) -> Floats:
@@ -118,24 +123,25 @@ def spare_memory_gb(composition: Composition) -> Floats:
 
 def _location_lines(inventory: Inventory) -> tuple[str, ...]:
     """Return a line on where embedding and head lie, if their sizes are known."""
-    model, engine = inventory.model, inventory.engine.name
+    model, engine = inventory.model, inventory.engine
     if model.head_gb == model.embedding_gb == 0:
         return ()
     sizes = f"embedding ({model.embedding_gb:.3g} GB) and output head ({model.head_gb:.3g} GB)"
-    if engine == "petals":
+    if engine.head == "client":
         return (f"{sizes} stay with the clients of PETALS and take no memory of the servers",)
-    if engine == "any" and _is_alone(inventory):
+    if _has_both(inventory):
         return (f"{sizes} lie on the only server, as it is the orchestrator's own",)
-    first = "first server of each chain" if engine == "vllm" else "orchestrator"
+    first = "first server of each chain" if engine.embedding == "first" else "orchestrator"
     return (f"{sizes}: the embedding lies on the {first}, the head on the last server of each chain",)
 
 
-def _is_alone(inventory: Inventory) -> bool:
-    """Return whether the only server is the orchestrator's own."""
+def _has_both(inventory: Inventory) -> bool:
+    """Return whether the only server is the orchestrator's own, with the embedding."""
     rtt_s = inventory.servers.orchestrator_rtt_s
-    return len(inventory.servers) == 1 and rtt_s is not None and float(rtt_s[0]) == 0
+    is_alone = len(inventory.servers) == 1 and rtt_s is not None and float(rtt_s[0]) == 0
+    return is_alone and inventory.engine.embedding == "orchestrator"
 
 
 def _contents(inventory: Inventory) -> str:
-    both = inventory.engine.name == "vllm" or (inventory.engine.name == "any" and _is_alone(inventory))
+    both = inventory.engine.embedding == "first" or _has_both(inventory)
     return "the embedding and the output head" if both else "the output head"

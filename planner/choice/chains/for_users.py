@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from algorithms.placement.reservation import reserving_block_count
 from planner.choice.candidates import NO_VALUE, Choice, compose, missing_memory
-from planner.choice.chains.own_chains import Limits, first_and_last_gb, limits_of
+from planner.choice.chains.ends import first_and_last_gb, with_less_memory
+from planner.choice.chains.own_chains import Limits, limits_of
 from planner.choice.sharing.users import request_count
 from planner.choice.speed import SpeedForUsers
 from planner.inventory.inventory import Inventory
 from planner.results import Candidate
 from system import Composition, Placement, System
-from system.checks import SLACK
 from system.errors import InfeasibleError
 
 Ints = NDArray[np.int64]
@@ -160,7 +160,7 @@ def fastest_chains(
     """
     most, served = reserving_block_count(system, c), 0
     at_first, at_last, at_both = (
-        reserving_block_count(_without(system, np.full(len(most), taken_gb)), c)
+        reserving_block_count(replace(system, servers=with_less_memory(system.servers, taken_gb)), c)
         for taken_gb in (rules.first_gb, rules.last_gb, rules.first_gb + rules.last_gb)
     )
     most[list(left_out)] = 0
@@ -216,12 +216,6 @@ class _Former:
         return [fits_first[-1], *between, by_room[-1]]
 
 
-def _without(system: System, taken_gb: Floats) -> System:
-    """Return the system with less memory."""
-    memory_gb = np.maximum(system.servers.memory_gb - taken_gb, SLACK)
-    return replace(system, servers=replace(system.servers, memory_gb=memory_gb))
-
-
 def fastest_chain(visit_s: Floats, block_s: Floats, most: Ints, block_count: int) -> list[tuple[int, int]]:
     """Return the servers of the fastest chain with their blocks, if there is one.
 
@@ -258,7 +252,8 @@ def _composition(system: System, c: int, chains: list[list[tuple[int, int]]], ru
         for (j, run), end in zip(chain, np.cumsum([run for _, run in chain]), strict=True):
             first[j], blocks[j] = end - run, run
     placement = Placement(first, blocks, c)
-    within, beside = (placement.cache_slots(of) for of in (system, _without(system, taken_gb)))
+    with_ends = replace(system, servers=with_less_memory(system.servers, taken_gb))
+    within, beside = (placement.cache_slots(of) for of in (system, with_ends))
     capacity = [_capacity(chain, beside) for chain in chains]
     if min(capacity) < c:  # the ends have no room yet
         capacity = [_capacity(chain, within) for chain in chains]

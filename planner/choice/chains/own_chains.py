@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.placement.gbp_cr import GbpCr
-from exports.llamacpp import MOST_DEVICES, MOST_SLOTS
+from planner.choice.chains.ends import first_and_last_gb
 from planner.inventory.inventory import Inventory
 from system import Composition, InfeasibleError, Placement, System
 from system.checks import SLACK
@@ -32,15 +32,7 @@ class Limits(NamedTuple):
 
 def limits_of(inventory: Inventory) -> Limits:
     """Return the limits of an inventory's engine."""
-    return Limits(MOST_DEVICES, MOST_SLOTS) if inventory.engine.name == "llama.cpp" else Limits(np.inf, np.inf)
-
-
-def first_and_last_gb(inventory: Inventory) -> tuple[float, float]:
-    """Return the memory that the ends of a chain take."""
-    model, engine = inventory.model, inventory.engine.name
-    if engine == "petals":
-        return 0.0, 0.0
-    return (model.embedding_gb if engine == "vllm" else 0.0), model.head_gb
+    return Limits(inventory.engine.most_devices, inventory.engine.most_slots)
 
 
 class Option(NamedTuple):
