@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from planner.study.accuracy import WITHIN, Comparison, leave_one_out, summary, table
+from planner.study.accuracy import WITHIN, PredictedPoint, leave_one_out, summary, table
 from system.command.arguments import Parser, path
 from system.command.boundary import ends_in_one_sentence
 
@@ -17,7 +17,7 @@ LIMITS = (0.5, 500.0)  # tokens/s
 DPI = 150
 
 
-def accuracy_figure(comparisons: Sequence[Comparison]) -> Figure:
+def accuracy_figure(comparisons: Sequence[PredictedPoint]) -> Figure:
     """Draw predicted over measured tokens/s, with families as colours and engines as marks."""
     figure, axes = plt.subplots(figsize=(7.2, 5.6), layout="constrained")
     line = np.array(LIMITS)
@@ -25,7 +25,7 @@ def accuracy_figure(comparisons: Sequence[Comparison]) -> Figure:
     axes.plot(line, line, color="0.5", linewidth=0.8)
     families = sorted({comparison.family for comparison in comparisons})
     colours = dict(zip(families, [plt.get_cmap("tab10")(number) for number in range(10)], strict=False))
-    groups: dict[tuple[str, str], list[Comparison]] = {}
+    groups: dict[tuple[str, str], list[PredictedPoint]] = {}
     for comparison in comparisons:
         groups.setdefault((comparison.family, comparison.point.source.engine), []).append(comparison)
     for (family, engine), group in sorted(groups.items()):

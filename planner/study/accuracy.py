@@ -17,7 +17,7 @@ FAMILY_OF_SEVERAL = "several machines"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PredictedPoint:
     """A measured point and its prediction, in tokens/s."""
 
     point: MeasuredPoint
@@ -30,11 +30,11 @@ class Comparison:
         return self.predicted_per_s / self.point.tokens_per_s - 1
 
 
-def leave_one_out(points: Sequence[MeasuredPoint] | None = None) -> list[Comparison]:
+def leave_one_out(points: Sequence[MeasuredPoint] | None = None) -> list[PredictedPoint]:
     """Return all points with the predictions by fits to the other points."""
     observed = observations()
     return [
-        Comparison(
+        PredictedPoint(
             point,
             observed[point.name].family if point.name in observed else FAMILY_OF_SEVERAL,
             predicted_per_s(point, efficiency_without(point)),
@@ -68,7 +68,7 @@ def token_s(inventory: Inventory, blocks: Sequence[int]) -> float:
     return float(chain.job_coefficients_s[0, 2])
 
 
-def summary(comparisons: Sequence[Comparison]) -> str:
+def summary(comparisons: Sequence[PredictedPoint]) -> str:
     """Return the median error and the share of points that are not far off."""
     errors = np.abs([comparison.error for comparison in comparisons])
     return (
@@ -77,7 +77,7 @@ def summary(comparisons: Sequence[Comparison]) -> str:
     )
 
 
-def table(comparisons: Sequence[Comparison]) -> Iterator[str]:
+def table(comparisons: Sequence[PredictedPoint]) -> Iterator[str]:
     """Yield a Markdown table with a row for each engine and family."""
     yield "| engine | devices | points | median error | nine in ten within |"
     yield "|---|---|---|---|---|"

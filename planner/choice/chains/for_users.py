@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from algorithms.placement.reservation import reserving_block_count
 from planner.choice.candidates import NO_VALUE, Choice, compose, missing_memory
 from planner.choice.chains.ends import first_and_last_gb, with_less_memory
-from planner.choice.chains.own_chains import Limits, limits_of
+from planner.choice.chains.own_chains import Limits, composition_of, limits_of, placement_of
 from planner.choice.sharing.users import request_count
 from planner.choice.speed import SpeedForUsers
 from planner.inventory.inventory import Inventory
 from planner.results import Candidate
-from system import Composition, Placement, System
+from system import Composition, System
 from system.errors import InfeasibleError
 
 Ints = NDArray[np.int64]
@@ -244,22 +244,16 @@ def fastest_chain(visit_s: Floats, block_s: Floats, most: Ints, block_count: int
 
 def _composition(system: System, c: int, chains: list[list[tuple[int, int]]], rules: Rules, most: float) -> Composition:
     """Return the chains with the largest capacities up to `most` that fit."""
-    count = len(system.servers)
-    first, blocks, taken_gb = np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count)
+    placement, taken_gb = placement_of(system, chains, c), np.zeros(len(system.servers))
     for chain in chains:
         taken_gb[chain[0][0]] += rules.first_gb
         taken_gb[chain[-1][0]] += rules.last_gb
-        for (j, run), end in zip(chain, np.cumsum([run for _, run in chain]), strict=True):
-            first[j], blocks[j] = end - run, run
-    placement = Placement(first, blocks, c)
     with_ends = replace(system, servers=with_less_memory(system.servers, taken_gb))
     within, beside = (placement.cache_slots(of) for of in (system, with_ends))
     capacity = [_capacity(chain, beside) for chain in chains]
     if min(capacity) < c:  # the ends have no room yet
         capacity = [_capacity(chain, within) for chain in chains]
-    servers, runs = np.array([hop for chain in chains for hop in chain]).T
-    start = np.concatenate([[0], np.cumsum([len(chain) for chain in chains])])
-    return Composition.of_hops(system, placement, servers, runs, start, np.minimum(capacity, most).astype(np.int64))
+    return composition_of(system, placement, chains, np.minimum(capacity, most).astype(np.int64))
 
 
 def _capacity(chain: list[tuple[int, int]], slots: Ints) -> int:

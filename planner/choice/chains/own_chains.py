@@ -18,6 +18,7 @@ from system import Composition, InfeasibleError, Placement, System
 from system.checks import SLACK
 
 Chain = tuple[int, ...]  # kinds, ascending
+Hops = Sequence[tuple[int, int]]  # the servers of a chain with their blocks
 Ints = NDArray[np.int64]
 
 MOST_OPTIONS = 10  # capacities of a chain that are tried
@@ -33,6 +34,24 @@ class Limits(NamedTuple):
 def limits_of(inventory: Inventory) -> Limits:
     """Return the limits of an inventory's engine."""
     return Limits(inventory.engine.most_devices, inventory.engine.most_slots)
+
+
+def placement_of(system: System, chains: Sequence[Hops], c: int) -> Placement:
+    """Return the blocks of chains that share no server."""
+    first_block, block_count = np.zeros((2, len(system.servers)), np.int64)
+    for chain in chains:
+        for (j, blocks), end in zip(chain, np.cumsum([blocks for _, blocks in chain]), strict=True):
+            first_block[j], block_count[j] = end - blocks, blocks
+    return Placement(first_block, block_count, c)
+
+
+def composition_of(
+    system: System, placement: Placement, chains: Sequence[Hops], capacity: Sequence[int] | Ints
+) -> Composition:
+    """Return chains that share no server, with their capacities."""
+    servers, blocks = np.array([hop for chain in chains for hop in chain]).T
+    start = np.concatenate([[0], np.cumsum([len(chain) for chain in chains])])
+    return Composition.of_hops(system, placement, servers, blocks, start, np.asarray(capacity, np.int64))
 
 
 class Option(NamedTuple):
@@ -191,17 +210,11 @@ class OwnChains:
         if not chains:
             raise InfeasibleError("no chain of servers of its own can hold the model; add servers or memory")
         unused = [np.flatnonzero(self.kind_of == kind).tolist()[::-1] for kind in range(len(self._numbers))]
-        chains = [_ordered(chain, option) for chain, option in chains]
-        servers = [unused[kind].pop() for chain, _ in chains for kind in chain]
-        blocks = np.concatenate([option.blocks for _, option in chains])
-        length = [len(chain) for chain, _ in chains]
-        start = np.concatenate([[0], np.cumsum(length)])
-        ends = np.concatenate([np.cumsum(option.blocks) for _, option in chains])
-        first_block, block_count = np.zeros((2, self.kind_of.size), np.int64)
-        first_block[servers], block_count[servers] = ends - blocks, blocks
-        capacity = np.array([option.capacity for _, option in chains])
-        placement = Placement(first_block, block_count, c)
-        return Composition.of_hops(self.system, placement, np.array(servers), blocks, start, capacity)
+        ordered = [_ordered(chain, option) for chain, option in chains]
+        hops = [[unused[kind].pop() for kind in chain] for chain, _ in ordered]
+        hosted = [list(zip(on, option.blocks, strict=True)) for on, (_, option) in zip(hops, ordered, strict=True)]
+        capacity = [option.capacity for _, option in ordered]
+        return composition_of(self.system, placement_of(self.system, hosted, c), hosted, capacity)
 
 
 def _ordered(chain: Chain, option: Option) -> tuple[Chain, Option]:
