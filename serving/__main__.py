@@ -51,7 +51,10 @@ def main() -> None:
         both = args.secret is not None and args.open
         require(not both, "open", "given", "serves anyone, but --secret is given, too; leave one out")
         secret = None if args.open else secret_of(args.secret)
-        server.serve_for_ever(spec, ZeromqPort(args.bind, secret, args.open))
+        port = ZeromqPort(args.bind, secret, args.open)
+        sys.stdout.write(f"{spec.name} listens at {port.address} until Ctrl-C\n")
+        sys.stdout.flush()
+        server.serve_for_ever(spec, port)
     else:
         from serving.transport.pipe import PipePort
 

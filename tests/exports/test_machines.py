@@ -19,6 +19,7 @@ from system import InputError
 from tests.exports import parsers, shell
 from tests.exports.compositions import composition, description, own, pair
 from tests.exports.test_llamacpp_script import completion, tiny_model
+from tests.support.ports import free_ports
 
 CPUS = "CPU,CPU"
 ASSIGNED = re.compile(r"layer +\d+ assigned to device (\w+)")
@@ -54,7 +55,8 @@ def test_the_split_over_devices_is_what_llamacpp_makes_of_it(llamacpp, tmp_path)
     """Start a machine with two devices, and read which device got each block."""
     tiny_model(tmp_path / "tiny.gguf", 8)
     chains, about = two_machines(second=pair())
-    export = llamacpp_export(chains, about, parsers.free_neighbours(2), parsers.free_port())
+    rpc_port, _, port = free_ports(3)
+    export = llamacpp_export(chains, about, rpc_port, port)
     known = {"RPC_SERVER": llamacpp.rpc_server, "LLAMA_SERVER": llamacpp.llama_server}
     known |= {"MODEL": str(tmp_path / "tiny.gguf"), "ADDRESS_1": "127.0.0.1", "ADDRESS_2": "127.0.0.1"}
     first, second, host = shell.words(export.script, **known, DEVICES_2=CPUS)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.launchers.slurm_node import free_ports
+from tests.support.ports import free_ports
 
 START_S = 60.0
 

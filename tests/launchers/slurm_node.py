@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.support.ports import free_ports
+
 COMMANDS = ("slurmctld", "slurmd", "sbatch", "srun", "sinfo", "scancel")  # Debian's package slurm-wlm
 START_S = 30.0
 
@@ -88,12 +90,3 @@ def _wait_until_idle(environment: dict[str, str], folder: Path) -> None:
 def _run(command: list[str], environment: dict[str, str]) -> str:
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
     return done.stdout
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports on which no process listens at the moment."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for opened in sockets:
-            opened.bind(("127.0.0.1", 0))
-        return [opened.getsockname()[1] for opened in sockets]

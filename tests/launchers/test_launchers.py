@@ -10,7 +10,8 @@ import time
 import pytest
 
 from tests.launchers.ray_head import ray_environment, ray_head
-from tests.launchers.slurm_node import free_ports, is_installed, slurm_node
+from tests.launchers.slurm_node import is_installed, slurm_node
+from tests.support.ports import free_ports
 from tests.support.project import ROOT, command
 from tests.support.sweeping import committed, rows, sweeping, wait_for
 

@@ -30,6 +30,7 @@ from serving.transport.messages import Kind, Message  # noqa: E402
 from serving.transport.pipe import PipeConnection, PipePort  # noqa: E402
 from serving.transport.zeromq_port import ZeromqPort  # noqa: E402
 from tests.support import small_run  # noqa: E402
+from tests.support.hostile import address_of  # noqa: E402
 
 ENDS_S = 20.0  # a process that has not ended by then never ends
 
@@ -311,15 +312,16 @@ def test_the_commands_that_a_run_writes_start_servers_for_it(tmp_path, monkeypat
     with pytest.raises(InputError, match=r"addresses = \[\]: .*commands\.txt has a command for each server"):
         point.evaluator(Draw(point, 0), 0)
     commands = (tmp_path / "outputs" / "servers" / "commands.txt").read_text().splitlines()
-    with closing(ZeromqPort("tcp://127.0.0.1:*")) as one, closing(ZeromqPort("tcp://127.0.0.1:*")) as other:
-        addresses = [one.address, other.address]
     processes = []
-    for command, address in zip(commands, addresses, strict=True):
+    for command in commands:
         python, *rest = shlex.split(command)
         assert python == "python"
-        rest[rest.index("--bind") + 1] = address
-        processes.append(subprocess.Popen([sys.executable, *rest], env=os.environ | {"PYTHONPATH": str(ROOT)}))
+        rest[rest.index("--bind") + 1] = "tcp://127.0.0.1:*"
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        started = subprocess.Popen([sys.executable, *rest], env=environment, stdout=subprocess.PIPE, text=True)
+        processes.append(started)
     try:
+        addresses = [address_of(process) for process in processes]
         access = ("evaluator.secret=outputs/servers/secret", f"evaluator.addresses=[{','.join(addresses)}]")
         point = instantiate(case_of(*words, "evaluator.start_s=60", *access))
         values = {measurement.metric: measurement.value for measurement in point.evaluator(Draw(point, 0), 0)}

@@ -1,10 +1,11 @@
 """A server on a port in a process of its own, and clients that mean it harm."""
 
 import os
+import re
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,7 +13,6 @@ import zmq
 
 from serving.launch import fleet
 from serving.transport.messages import Kind, Message, pack, unpack
-from serving.transport.zeromq_port import ZeromqPort
 from tests.support import small_run
 from tests.support.project import ROOT
 
@@ -48,16 +48,21 @@ class Server:
         return answers[-1].hidden
 
 
+def address_of(process):
+    """Return the address at which a server says that it listens."""
+    match = re.search(r" listens at (tcp://\S+) until Ctrl-C", process.stdout.readline())
+    assert match, "the server ended before it listened"
+    return match[1]
+
+
 @contextmanager
 def listening(**settings):
     """Yield a server that is ready."""
     spec = small_run.specs(**settings)[0]
-    with closing(ZeromqPort("tcp://127.0.0.1:*")) as port:
-        address = port.address
-    words = [sys.executable, "-m", "serving", "--bind", address, "--spec", spec.to_json()]
-    with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+    words = [sys.executable, "-m", "serving", "--bind", "tcp://127.0.0.1:*", "--spec", spec.to_json()]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
-            server = Server(spec, process, address)
+            server = Server(spec, process, address_of(process))
             server.serve_one_step(60.0)
             yield server
         finally:
