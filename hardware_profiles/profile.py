@@ -27,10 +27,11 @@ FOLDER = Path(__file__).parent
 DEVICE_FAMILIES = (
     "nvidia",  # GeForce and workstation cards from Ampere on, and cards for servers with their chips, as L40S and A10
     "nvidia_datacentre",  # with HBM, and T4
-    "nvidia_old",  # Pascal to Turing
+    "nvidia_old",  # Maxwell to Turing
     "nvidia_unified",  # memory shared with a CPU, as in GB10 and Jetson
     "amd",
     "amd_unified",  # as in Strix Halo
+    "intel",
     "apple",
     "cpu",
 )
@@ -159,11 +160,11 @@ class GpuProfile:
         return {int(tokens): median_s for blocks, tokens, median_s, *_ in rows if blocks == 1}
 
 
-def read_profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:
+def read_profile(name: str, folder: Path = FOLDER, remedy: str = "") -> dict[str, Any]:
     """Read a profile's file as a mapping for `instantiate`.
 
-    Raises `InputError` with the nearest names of its series if there is no such profile, and with the name of the file
-    if one of its keys is missing, unknown or not a number.
+    Raises `InputError` with the nearest names of its series and a `remedy` if there is no such profile, and with the
+    name of the file if one of its keys is missing, unknown or not a number.
     """
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in names:
@@ -171,7 +172,7 @@ def read_profile(name: str, folder: Path = FOLDER) -> dict[str, Any]:
         near = difflib.get_close_matches(str(name)[:ECHO], alike or names, n=2)
         nearest = f"did you mean {' or '.join(near)}; " if near else ""
         listed = shorten(", ".join(names), LISTED, placeholder=" ...")
-        raise InputError(f"profile = {echo(name)}: there is no such GPU profile; {nearest}there are {listed}")
+        raise InputError(f"profile = {echo(name)}: there is no such GPU profile; {nearest}{remedy}there are {listed}")
     content = read_yaml(folder / f"{name}.yaml")
     record_of(GpuProfile, f"{name}.yaml", content)
     return {"_target_": "hardware_profiles.profile.GpuProfile", **content}
