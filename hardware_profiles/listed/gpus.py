@@ -24,6 +24,7 @@ OWN = {
 SPEEDS = ("prefill_tflops", "bandwidth_gb_per_s")
 GPU_KEYS = (*MEMORY_KEYS, *SPEEDS, "overhead_ms")
 OWN_NUMBERS = "own numbers"
+OTHER_DEVICE = f"for another device, give {', '.join(OWN)} instead of gpu; "
 BLOCK_OVERHEAD_MS = 1.0  # once per block and job (paper footnote 2)
 # PETALS reserves 2 GiB for BLOOM's hidden size; for other hidden sizes it is in proportion.
 WORKSPACE_GB_PER_WIDTH = 2 * GIB_GB / 14336
@@ -41,7 +42,7 @@ def profile_fields(name: str, folder: Path) -> dict[str, Any]:
     if name.endswith(".yaml"):
         path = folder / name
         return profile.read_profile(path.stem, path.parent)
-    return profile.read_profile(known_name(name))
+    return profile.read_profile(known_name(name), remedy=OTHER_DEVICE)
 
 
 def profiles_in(folder: Path) -> Profiles:

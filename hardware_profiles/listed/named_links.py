@@ -1,5 +1,6 @@
 """Kinds of links by the names that people use, such as `1gbe`, with a bandwidth and a typical round trip."""
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -42,10 +43,13 @@ def kinds() -> dict[str, LinkKind]:
 
 
 def kind_of(entry: Entry) -> LinkKind | None:
-    """Return the kind of link that an entry names, or None."""
+    """Return the kind of link that an entry names, or None.
+
+    Case, dashes and blanks do not matter, as in "Wi-Fi" and "10 GbE".
+    """
     if KIND not in entry:
         return None
-    name = entry.text(KIND, EXAMPLE).lower()
+    name = re.sub(r"[\s_-]+", "", entry.text(KIND, EXAMPLE).lower())
     far = "says nothing about the distance; give a region or rtt_ms instead, and bandwidth_mbps"
     require(name != "internet", entry.where(KIND), name, far)
     require_known(entry.where(KIND), name, kinds())

@@ -12,9 +12,9 @@ from system.documents.yaml_files import read_yaml
 
 ALIASES = Path(__file__).with_name("aliases.yaml")
 MAKERS = frozenset(
-    ("nvidia", "geforce", "quadro", "tesla", "amd", "radeon", "instinct", "apple", "mac", "studio", "mini")
+    ("nvidia", "geforce", "quadro", "tesla", "amd", "radeon", "instinct", "intel", "apple", "mac", "studio", "mini")
 )
-SERIES = ("", "rtx", "gtx", "rx")  # that people leave out
+SERIES = ("", "rtx", "gtx", "rx", "arc")  # that people leave out
 SIZE = re.compile(r"(\d+)gb")
 # "4 x rtx_3090" or "4x3090", but not "7900 xtx"
 SEVERAL = re.compile(r"(?P<count>\d+)\s*[x×*](?:\s+|(?=[a-z]*[ _]?\d))(?P<gpu>.+)", re.IGNORECASE)
@@ -23,10 +23,12 @@ SEVERAL = re.compile(r"(?P<count>\d+)\s*[x×*](?:\s+|(?=[a-z]*[ _]?\d))(?P<gpu>.
 def known_name(text: str) -> str:
     """Return the name of the profile that a text means.
 
-    A text that means none is returned as a profile would be named. Raises `InputError` for a known device with another
-    size of memory, such as "rtx 3080 12gb", and for several devices, such as "2 x rtx_3060".
+    A text that means none is returned as a profile would be named. The size of memory may follow, as in "3090 24GB".
+    Raises `InputError` for another size than that of the profile, such as "rtx 3080 12gb", and for several devices,
+    such as "2 x rtx_3060".
     """
-    words = [word for word in re.split(r"[^a-z0-9]+", text.lower()) if word and word not in MAKERS]
+    joined = re.sub(r"(\d) gb\b", r"\1gb", text.lower())
+    words = [word for word in re.split(r"[^a-z0-9]+", joined) if word and word not in MAKERS]
     best = next(_matches(words), None)
     if best is not None:
         return best
@@ -36,6 +38,8 @@ def known_name(text: str) -> str:
         raise InputError(f"profile = {echo(text)}: is several GPUs; write gpus: {counted} instead of gpu")
     size = SIZE.fullmatch(words[-1]) if words else None
     device = next(_matches(words[:-1]), None) if size else None
+    if size and device and profile.read_profile(device)["memory_gb"] == int(size[1]):
+        return device
     if size and device:
         raise InputError(
             f"profile = {echo(text)}: there is no such GPU profile; write gpu: {device} and memory_gb: {size[1]}"

@@ -7,7 +7,8 @@ experts in 16 bit. The types of llama.cpp mix tensors of several precisions: for
 import re
 from typing import NamedTuple
 
-from system.checks import require_known
+from system.checks import echo, require_known
+from system.errors import InputError
 from system.words import plain_name
 
 
@@ -127,6 +128,17 @@ OTHER_NAMES = {
 # Groups of another size or bits than usual, such as gptq_8bit_g32; the group shares 32 bits.
 GROUPED = re.compile(r"(awq|gptq|mlx)_([2-8])bit_g(\d{1,5})")
 
+BITS_ALONE = re.compile(r"q?([2-8])(?:bits?)?")
+# What people mean by so many bits, by what they run.
+SCHEMES = {
+    "2": "q2_k for a file of GGUF",
+    "3": "q3_k_m for a file of GGUF",
+    "4": "q4_k_m for a file of GGUF, awq, gptq or w4a16 for vLLM, nf4 for PETALS, mlx_4bit for MLX",
+    "5": "q5_k_m for a file of GGUF",
+    "6": "q6_k for a file of GGUF, mlx_6bit for MLX",
+    "8": "q8_0 for a file of GGUF, fp8 for vLLM, int8 for PETALS, mlx_8bit for MLX",
+}
+
 
 def weight_precision(name: str) -> Precision:
     """Return a precision of weights; raise `InputError` for others."""
@@ -148,7 +160,11 @@ def known_weights(field: str, name: str) -> str:
     Case, dashes and spaces do not matter. Raises `InputError` with the field for unknown names.
     """
     spelled = name.lower().replace("-", "_")
-    return spelled if GROUPED.fullmatch(spelled) else _known(field, name, WEIGHTS)
+    if GROUPED.fullmatch(spelled):
+        return spelled
+    if (bits := BITS_ALONE.fullmatch(plain_name(name))) and bits[1] in SCHEMES:
+        raise InputError(f"{field} = {echo(name)}: names no scheme; write {SCHEMES[bits[1]]}")
+    return _known(field, name, WEIGHTS)
 
 
 def known_cache(field: str, name: str) -> str:

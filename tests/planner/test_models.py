@@ -204,7 +204,7 @@ def test_the_size_of_the_file_decides():
             {"preset": "llama3_70b", "weights": "q4_k_m", "file_gb": 75},
             "is no file of weights in q4_k_m, which take",
         ),
-        ({"preset": "llama3_70b", "weights": "q4"}, "weights of model = q4: unknown; did you mean q4_"),
+        ({"preset": "llama3_70b", "weights": "q4"}, "weights of model = q4: names no scheme; write q4_k_m"),
         ({"preset": "llama3_70b", "cache": "q5_0"}, "cache of model = q5_0: unknown; did you mean q8_0 or q4_0"),
         (
             {"shape": {**QWEN3, "family": "qwen3"}},

@@ -35,6 +35,7 @@ CARDS = {
     "rtx_4080": (48.7, 256, 22.4),
     "rtx_4080_super": (52.2, 256, 23),
     "rtx_4090": (82.6, 384, 21),
+    "rtx_5060": (19.2, 128, 28),
     "rtx_5060_ti": (23.7, 128, 28),
     "rtx_5070": (30.9, 192, 28),
     "rtx_5070_ti": (43.9, 256, 28),
@@ -106,6 +107,15 @@ def test_memory_that_a_cpu_shares_is_open_to_the_gpu_in_part():
         ("Ryzen AI Max+ 395", "strix_halo"),
         ("Raspberry Pi 5", "raspberry_pi_5"),
         ("V100 32GB", "v100_32gb"),
+        ("RTX 3090 24GB", "rtx_3090"),
+        ("Mac Studio M3 Ultra 512 GB", "m3_ultra"),
+        ("Intel Arc A770", "arc_a770"),
+        ("B580", "arc_b580"),
+        ("Radeon VII", "radeon_vii"),
+        ("TITAN RTX", "titan_rtx"),
+        ("GTX 1060 6GB", "gtx_1060"),
+        ("Jetson AGX Xavier", "jetson_xavier"),
+        ("Thor", "jetson_thor"),
     ],
 )
 def test_names_are_understood_as_people_write_them(written, name):

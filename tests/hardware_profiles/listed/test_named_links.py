@@ -7,7 +7,7 @@ import pytest
 
 from hardware_profiles.listed.cluster import ListedCluster
 from hardware_profiles.listed.machines import server_entries
-from hardware_profiles.listed.named_links import FILE, kinds, link_lines
+from hardware_profiles.listed.named_links import FILE, kind_of, kinds, link_lines
 from hardware_profiles.profile import GpuProfile
 from system import InputError, RandomStreams, ServedModel
 from system.documents.entries import Entry
@@ -58,6 +58,14 @@ def test_the_page_shows_the_kinds_as_they_are():
         kind.name: (kind.mbps, kind.rtt_ms) for kind in kinds().values()
     }
     assert FILE.name in page
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("Wi-Fi", "wifi"), ("10 GbE", "10gbe"), ("2.5GbE", "2.5gbe"), ("Thunderbolt 5", "thunderbolt5")],
+)
+def test_kinds_are_understood_as_people_write_them(written, name):
+    assert kind_of(Entry("", {"link": written})).name == name
 
 
 def test_a_kind_sets_round_trip_and_bandwidth_to_the_orchestrator_and_between_servers():

@@ -138,5 +138,8 @@ def test_each_precision_states_whose_files_have_it(weights, scheme):
 def test_unknown_precisions_are_refused_with_near_ones():
     with pytest.raises(InputError, match="weights = q4_k: unknown; did you mean q4_k_s or q4_k_m"):
         known_weights("weights", "q4_k")
+    for written in ("4 bit", "4-bit", "Q4"):
+        with pytest.raises(InputError, match=f"weights = {written}: names no scheme; write q4_k_m for a file of GGUF"):
+            known_weights("weights", written)
     with pytest.raises(InputError, match="cache = nf4: unknown; choose one of 16 bit, 8 bit"):
         known_cache("cache", "nf4")
