@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from system.checks import require, require_positive, require_share
 from system.documents.entries import Entry
+from system.errors import InputError
 from system.limits import SLO_S
 
 GOAL_KEYS = ("minimise", "maximise", "largest_rate", "cheapest")
@@ -92,6 +93,8 @@ def _stated(top: Entry) -> Goal:
         name = top.text("goal", WORDS)
         require(name not in ("largest_rate", "cheapest"), "goal", name, f"write {{{name}: {SLO}}}")
         return _named(name, "goal")
+    for name in set(top.content["goal"]) & {"tokens_per_s", "first_token"}:
+        raise InputError(f"goal = {{{name}: ...}}: has no number, as a plan finds the best; write goal: {name}")
     entry = top.part("goal", WORDS, GOAL_KEYS)
     require(len(entry.content) == 1, "goal", list(entry.content), f"give exactly one of {', '.join(GOAL_KEYS)}")
     for key in ("minimise", "maximise"):
