@@ -193,22 +193,26 @@ def prefill_share(plan: Plan) -> Floats:
 def _of_arithmetic(plan: Plan) -> Iterator[str]:
     """Yield a warning if prompts need much of a server.
 
-    Where shared computation is simulated, and under service models in which requests slow each other, prompts count
-    already.
+    Where shared computation is simulated, as it is for users, and under service models in which requests slow each
+    other, prompts count already.
     """
-    if plan.computation is not None or not plan.inventory.service.is_independent:
+    inventory = plan.inventory
+    if plan.computation is not None or inventory.users is not None or not inventory.service.is_independent:
         return
     share = prefill_share(plan)
     over = np.flatnonzero(share > ARITHMETIC_SHORT)
     if over.size:
-        worst = int(share.argmax())
-        names = some_names(plan.inventory, plan.members[over].tolist())
+        names = some_names(inventory, plan.members[over].tolist())
         yield (
-            f"prompts alone need more than {ARITHMETIC_SHORT:.0%} of the peak arithmetic rate of {names}, and "
-            f"{share[worst]:.0%} of that of {plan.composition.system.servers.name(worst)}: the service model assumes "
-            "that concurrent requests do not slow each other, so expect longer times and a lower largest rate than "
-            "predicted"
+            f"prompts alone need {_up_to(share[over])} of the peak arithmetic rate of {names}: the service model "
+            "assumes that concurrent requests do not slow each other, so expect longer times and a lower largest rate "
+            "than predicted"
         )
+
+
+def _up_to(shares: Floats) -> str:
+    """Return one share in words, or the largest of several."""
+    return f"{shares.max():.0%}" if shares.size == 1 else f"up to {shares.max():.0%}"
 
 
 def _of_ends(plan: Plan) -> Iterator[str]:

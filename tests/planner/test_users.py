@@ -18,6 +18,7 @@ from planner.inventory.requests import Users
 from planner.inventory.services import service_of
 from planner.output.card import plan_card
 from planner.results import Study
+from planner.study.cautions import ARITHMETIC_SHORT, prefill_share, warnings
 from planner.study.users import user_speeds
 from system import InfeasibleError, InputError
 from system.documents.entries import Entry
@@ -241,6 +242,13 @@ def test_users_who_think_are_fewer_at_once():
 def test_more_users_than_fit_are_refused_with_the_number_that_does():
     with pytest.raises(InfeasibleError, match=r"users = 500: only \d+ of them are served at once; reduce users"):
         plan(for_users(500))
+
+
+def test_users_are_simulated_so_no_caution_says_that_requests_do_not_slow_each_other():
+    slow = EXAMPLE["servers"][0] | {"prefill_tflops": 1.0}
+    best = plan(for_users(1, engine="llama.cpp", servers=[slow]))
+    assert prefill_share(best).max() > ARITHMETIC_SHORT
+    assert not any("not slow each other" in sentence for sentence in warnings(best))
 
 
 def test_the_card_of_users_answers_in_tokens_and_says_how_they_slow_each_other():
