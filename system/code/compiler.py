@@ -115,7 +115,7 @@ class Entry:
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function; compile it before the first call."""
-        if not self.dispatcher.signatures:
+        if not self.dispatcher.overloads:
             self.dispatcher.compile(self._signature)
             self.dispatcher.disable_compile()
         return self.dispatcher(*arguments)
