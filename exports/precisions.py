@@ -23,7 +23,7 @@ LLAMACPP_FILES = {
     "int8": "Q8_0 (8.5 bits a weight; the plan counts 8.1)",
     "nf4": "IQ4_XS (4.25 bits a weight; the plan counts 4.3) or smaller",
     "float32": "F32",
-    "mxfp4": "MXFP4",
+    "mxfp4": "MXFP4_MOE (8.5 bits beside the experts, where the plan counts 16)",
 }
 VLLM_WEIGHTS = {
     "16 bit": KEPT,

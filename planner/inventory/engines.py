@@ -20,6 +20,7 @@ class Engine:
 
     name: str
     own_servers: bool  # whether a server belongs to one chain only
+    reads_gguf: bool = False  # and no other files
     keeps_to_chains: bool = True  # or clients choose their own paths
     most_devices: float = math.inf  # of a chain; likewise:
     most_slots: float = math.inf
@@ -59,6 +60,7 @@ ENGINES = {
         Engine(
             name="llama.cpp",
             own_servers=True,
+            reads_gguf=True,
             most_devices=MOST_DEVICES,
             most_slots=MOST_SLOTS,
             embedding="host",

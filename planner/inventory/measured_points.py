@@ -52,6 +52,7 @@ class MeasuredPoint:
     prompt_tokens_per_s: float = 0.0  # 0: not stated
     gpu: str = ""
     gpus: str = ""
+    memory_gb: float = 0.0  # of each GPU; 0: as its profile has it
     free_memory_gib: float = 0.0  # of each GPU; 0: as a plan counts it
     servers: list[Any] = field(default_factory=list)
     blocks: list[int] = field(default_factory=list)  # of each server; empty: one server has all
@@ -73,8 +74,9 @@ class MeasuredPoint:
     @property
     def inventory(self) -> dict[str, Any]:
         """Return the point as the content of an inventory file."""
-        free = {"free_memory_gib": self.free_memory_gib} if self.free_memory_gib else {}
-        items: list[dict[str, Any]] = [{"gpu": name, **free} for name in self.devices]
+        stated = {"memory_gb": self.memory_gb, "free_memory_gib": self.free_memory_gib}
+        memory = {key: value for key, value in stated.items() if value}
+        items: list[dict[str, Any]] = [{"gpu": name, **memory} for name in self.devices]
         alone = [{**(items[0] if self.gpu else {"gpus": items}), "rtt_ms": 0}] if items else []
         servers = [{"name": f"machine {n}", **server} for n, server in enumerate(self.servers or alone, start=1)]
         weights = {"weights": self.weights} if self.weights else {"file_gb": self.file_gb}
@@ -123,7 +125,7 @@ def observations() -> Mapping[str, Observation]:
 
 
 def _observation(point: MeasuredPoint) -> Observation:
-    gpu, model = _profiles()(point.devices[0]), _model(*point.inventory["model"].items())
+    gpu, model = _profiles()(point.devices[0]), _model(point.source.engine, *point.inventory["model"].items())
     tflop_per_s = point.prompt_tokens_per_s * model.prefill_gflop * model.block_count / 1e3
     return Observation(
         point.source.engine,
@@ -142,8 +144,8 @@ def _profiles() -> Callable[[str], GpuProfile]:
 
 
 @cache
-def _model(*items: tuple[str, Any]) -> ServedModel:
-    return model_of(Entry("", {"model": dict(items)}), Path()).served(CACHE_TOKENS)
+def _model(engine: str, *items: tuple[str, Any]) -> ServedModel:
+    return model_of(Entry("", {"model": dict(items), "engine": engine}), Path()).served(CACHE_TOKENS)
 
 
 def read_gb(model: ServedModel) -> float:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from planner.inventory.engines import engine_of
 from planner.inventory.shapes import SHAPE_KEYS, decoder_from_entry
 from system import ServedModel
 from system.checks import require
 from system.documents.entries import Entry
 from system.models.config_json import decoder_from_config, weights_from_config
 from system.models.decoder import GB, Decoder, served_model
-from system.models.precisions import CACHES, PRECISIONS, WEIGHTS, known_cache, known_weights
+from system.models.precisions import CACHES, IN_GGUF, PRECISIONS, WEIGHTS, known_cache, known_weights
 from system.models.presets import preset
 
 SHAPES = ("preset", "config", "shape")
@@ -57,6 +58,8 @@ def model_of(top: Entry, folder: Path) -> ModelChoice:
     source = _source(entry, folder)
     file_gb = _file_gb(entry, source.decoder) if "file_gb" in entry else None
     weights = _weights(entry, source, file_gb)
+    if source.decoder.experts is not None and engine_of(top).reads_gguf:
+        weights = IN_GGUF.get(weights, weights)
     cache = known_cache(entry.where("cache"), entry.text("cache", _one_of(CACHES))) if "cache" in entry else "16 bit"
     return ModelChoice(source.decoder, weights, cache, file_gb, tuple(_notes(entry, source, weights, file_gb)))
 
@@ -93,7 +96,8 @@ def _notes(entry: Entry, source: Source, weights: str, file_gb: float | None) ->
         alike = "as given" if "weights" in entry else "of the named precisions the nearest"
         yield f"file of {file_gb:g} GB: {bits:.3g} bits a weight on average ({weights}, {alike})"
     elif "weights" not in entry and weights != "16 bit":
-        yield f"weights: {source.said_by} {weights}"
+        kept = f"; llama.cpp's files of it, {weights}, keep all but the experts in q8_0"
+        yield f"weights: {source.said_by} {source.weights}{kept if weights != source.weights else ''}"
     elif "weights" in entry and source.weights not in (None, weights, "16 bit"):
         yield f"weights: {weights} as given; {source.said_by} {source.weights}"
 
@@ -126,7 +130,8 @@ def _nearest(source: Source, file_gb: float) -> str:
     if source.weights is not None and source.weights not in FILE_TYPES:
         own_gb = source.decoder.weight_bytes(source.weights) / GB
         if min(file_gb, own_gb) >= SAME * max(file_gb, own_gb):
-            return source.weights
+            sizes_gb = {name: sizes_gb[name] for name in sizes_gb if name == IN_GGUF.get(source.weights)}
+            sizes_gb[source.weights] = own_gb
     return min(sizes_gb, key=lambda name: abs(sizes_gb[name] - file_gb))
 
 

@@ -102,6 +102,8 @@ PRECISIONS = {
     "mlx_4bit": Precision(4.5 / 8, "4.5 bits (MLX: 64 numbers of 4 bits share 32 bits)", "mlx"),
     "mlx_6bit": Precision(6.5 / 8, "6.5 bits (MLX: 64 numbers of 6 bits share 32 bits)", "mlx"),
     "mlx_8bit": Precision(8.5 / 8, "8.5 bits (MLX: 64 numbers of 8 bits share 32 bits)", "mlx"),
+    # llama.cpp's type for gpt-oss: a file of 12.1 GB for 20.9 B weights has 8.5 bits beside the experts.
+    "mxfp4_moe": Precision(4.25 / 8, "4.25 bits (MXFP4)", "gguf", *(3 * [8.5 / 8])),
     **{name: _gguf(name) for name in GGUF_8B},
 }
 OF_CACHES = {
@@ -122,9 +124,9 @@ OTHER_NAMES = {
     **dict.fromkeys(("fp8e4m3", "e4m3", "fp8e5m2", "w8a8fp8"), "fp8"),
     **dict.fromkeys(("awqint4", "awq4bit"), "awq"),
     **dict.fromkeys(("gptqint4", "gptq4bit"), "gptq"),
-    "mxfp4moe": "mxfp4",
     "int4": "w4a16",
 }
+IN_GGUF = {"mxfp4": "mxfp4_moe"}  # what files of llama.cpp have of mixtures that are published otherwise
 # Groups of another size or bits than usual, such as gptq_8bit_g32; the group shares 32 bits.
 GROUPED = re.compile(r"(awq|gptq|mlx)_([2-8])bit_g(\d{1,5})")
 

@@ -190,7 +190,24 @@ def test_the_size_of_the_file_decides():
     named = inventory({"preset": "llama3_70b", "weights": "q5_k_s", "file_gb": 42.5})
     assert named.weights == "q5_k_s"
     assert named.model.block_memory_gb == pytest.approx(model.block_memory_gb, rel=0.02)
-    assert choice_of({"preset": "gpt_oss_20b", "file_gb": 12.1}).weights == "mxfp4"
+    sizes = {12.1: "mxfp4_moe", 13.8: "mxfp4", 41.8: "16 bit"}
+    assert {size: choice_of({"preset": "gpt_oss_20b", "file_gb": size}).weights for size in sizes} == sizes
+
+
+def test_an_engine_that_reads_gguf_has_its_type_of_a_published_mixture():
+    by = {engine: inventory({"preset": "gpt_oss_20b"}, engine=engine) for engine in ("llama.cpp", "vllm", "any")}
+    assert {engine: planned.weights for engine, planned in by.items()} == {
+        "llama.cpp": "mxfp4_moe",
+        "vllm": "mxfp4",
+        "any": "mxfp4",
+    }
+    assert by["llama.cpp"].model.decode_read_gb < 0.8 * by["vllm"].model.decode_read_gb
+    (line,) = (line for line in by["llama.cpp"].derivation if line.startswith("weights:"))
+    assert line == (
+        "weights: the model is published in mxfp4; llama.cpp's files of it, mxfp4_moe, keep all but the experts in q8_0"
+    )
+    named = inventory({"preset": "gpt_oss_20b", "weights": "mxfp4"}, engine="llama.cpp")
+    assert named.weights == "mxfp4_moe"
 
 
 @pytest.mark.parametrize(

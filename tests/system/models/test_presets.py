@@ -88,6 +88,12 @@ def test_published_checkpoints_have_the_stated_size(name, size_gib):
     assert decoder.weight_bytes("mxfp4") / 2**30 == pytest.approx(size_gib, rel=0.003)
 
 
+@pytest.mark.parametrize(("name", "size_gb"), [("gpt_oss_20b", 12.1), ("gpt_oss_120b", 63.37)])
+def test_files_of_llamacpp_have_the_stated_size(name, size_gb):
+    """Compare with the files that benches/dgx-spark/dgx-spark.md of llama.cpp states."""
+    assert preset(name).weight_bytes("mxfp4_moe") / 1e9 == pytest.approx(size_gb, rel=0.005)
+
+
 @pytest.mark.parametrize(
     ("written", "name"),
     [
