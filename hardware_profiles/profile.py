@@ -27,9 +27,11 @@ FOLDER = Path(__file__).parent
 DEVICE_FAMILIES = (
     "nvidia",  # GeForce and workstation cards from Ampere on, and cards for servers with their chips, as L40S and A10
     "nvidia_datacentre",  # with HBM, and T4
-    "nvidia_old",  # Maxwell to Turing
+    "nvidia_turing",  # GTX 16, RTX 20 and their workstation cards
+    "nvidia_pascal",  # Maxwell and Pascal
     "nvidia_unified",  # memory shared with a CPU, as in GB10 and Jetson
-    "amd",
+    "amd",  # Radeon cards
+    "amd_datacentre",  # with HBM: Instinct, and Radeon VII
     "amd_unified",  # as in Strix Halo
     "intel",
     "apple",

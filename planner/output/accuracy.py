@@ -15,6 +15,7 @@ from system.command.boundary import ends_in_one_sentence
 MARKERS = {"llama.cpp": "o", "vllm": "s", "petals": "^"}
 LIMITS = (0.5, 500.0)  # tokens/s
 DPI = 150
+COLOURS = [plt.get_cmap("tab20")(number) for number in (*range(0, 20, 2), *range(1, 20, 2))]  # dark ones first
 
 
 def accuracy_figure(comparisons: Sequence[PredictedPoint]) -> Figure:
@@ -24,7 +25,7 @@ def accuracy_figure(comparisons: Sequence[PredictedPoint]) -> Figure:
     axes.fill_between(line, line * (1 - WITHIN), line * (1 + WITHIN), color="0.92", label=f"within {WITHIN:.0%}")
     axes.plot(line, line, color="0.5", linewidth=0.8)
     families = sorted({comparison.family for comparison in comparisons})
-    colours = dict(zip(families, [plt.get_cmap("tab10")(number) for number in range(10)], strict=False))
+    colours = dict(zip(families, COLOURS, strict=False))
     groups: dict[tuple[str, str], list[PredictedPoint]] = {}
     for comparison in comparisons:
         groups.setdefault((comparison.family, comparison.point.source.engine), []).append(comparison)
@@ -39,7 +40,7 @@ def accuracy_figure(comparisons: Sequence[PredictedPoint]) -> Figure:
     axes.set_xlabel("measured tokens/s for one user")
     axes.set_ylabel("predicted without this point")
     axes.set_title(summary(comparisons), fontsize=10)
-    axes.legend(fontsize=8, loc="upper left")
+    axes.legend(fontsize=7, loc="upper left")
     return figure
 
 

@@ -247,7 +247,7 @@ def test_requests_that_slow_each_other_take_longer(folder):
 
 
 def test_requests_that_do_not_overlap_take_the_time_of_equation_2(folder):
-    inventory = read(folder, workload={"trace": "trace.csv", "rate_per_s": 1e-6})
+    inventory = read(folder, workload={"trace": "trace.csv", "rate_per_s": 1e-4})
     chains = plan(inventory).composition
     alone, steps = (predict(chains, inventory.workload, QUANTILES, service) for service in (INDEPENDENT, Steps()))
     assert steps.mean_s == pytest.approx(alone.mean_s, rel=1e-6)
