@@ -40,8 +40,7 @@ JOBS = 3_000  # of a simulation, or fewer or more:
 VISITS = 2_500_000  # of servers by steps, at most
 REFILLS = 3  # jobs for each slot, at least
 LEAST_JOBS = 1_000
-PROMISED = 0.9  # share of the rate with full queues, at most, as queues are long and slow beyond
-SPARE = 0.06  # share of an SLO
+PROMISED = 0.9  # share of the rates that a simulation carries: queues are slow to fill, and its lengths evenly spread
 ROUNDS = 5  # of a bisection
 CONFIDENCE = 0.99
 
@@ -76,10 +75,10 @@ class SharedComputation:
     def rate_in_time_per_s(
         self, composition: Composition, quantile: float, slo_s: float, to_beat_per_s: float, most_per_s: float
     ) -> float | None:
-        """Return the largest rate at which a quantile keeps to the SLO.
+        """Return the largest rate to promise if a quantile must keep to the SLO.
 
-        It lies between two rates. A small part of the SLO is kept spare for chance. Return None if the rate to beat is
-        too high already.
+        It lies between two rates. The quantile keeps to the SLO at more than this rate, too. Return None if the rate to
+        beat is too high already.
         """
         low, high = to_beat_per_s, most_per_s
         if low > 0 and not self._keeps(composition, quantile, slo_s, low):
@@ -93,10 +92,10 @@ class SharedComputation:
 
     def _keeps(self, composition: Composition, quantile: float, slo_s: float, rate_per_s: float) -> bool:
         try:
-            times = self.times(loaded(composition, rate_per_s), composition)
+            times = self.times(loaded(composition, rate_per_s / PROMISED), composition)
         except UnstableError:
             return False
-        return times.quantile_s("response", quantile) <= (1 - SPARE) * slo_s
+        return times.quantile_s("response", quantile) <= slo_s
 
     def _workload(self, composition: Composition) -> Workload:
         """Return the requests with a number that suits the chains."""
