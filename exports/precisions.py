@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from system.models.precisions import cache_precision, weight_precision
+from system.models.precisions import IN_GGUF, cache_precision, weight_precision
 
 
 class Chosen(NamedTuple):
@@ -70,8 +70,10 @@ def vllm_weights(name: str) -> Chosen:
             words=f"MODEL has {name} weights; vLLM reads from its config.json which, so no option names them."
         )
     files = "GGUF files" if scheme == "gguf" else f"{scheme} files"
+    published = {kept: name for name, kept in IN_GGUF.items()}.get(name)
     return Chosen(
-        refusal=f"{name} weights are in {files}, which are for other engines; choose {_nearest(name, 'awq', 'fp8')}"
+        refusal=f"{name} weights are in {files}, which are for other engines; choose "
+        f"{published or _nearest(name, 'awq', 'fp8')}"
     )
 
 

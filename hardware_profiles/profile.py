@@ -165,16 +165,16 @@ class GpuProfile:
 def read_profile(name: str, folder: Path = FOLDER, remedy: str = "") -> dict[str, Any]:
     """Read a profile's file as a mapping for `instantiate`.
 
-    Raises `InputError` with the nearest names of its series and a `remedy` if there is no such profile, and with the
-    name of the file if one of its keys is missing, unknown or not a number.
+    Raises `InputError` with the nearest names of its series and a `remedy` (all names by default) if there is no such
+    profile, and with the name of the file if one of its keys is missing, unknown or not a number.
     """
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in names:
         alike = [known for known in names if _letters(known) == _letters(str(name))]
         near = difflib.get_close_matches(str(name)[:ECHO], alike or names, n=2)
         nearest = f"did you mean {' or '.join(near)}; " if near else ""
-        listed = shorten(", ".join(names), LISTED, placeholder=" ...")
-        raise InputError(f"profile = {echo(name)}: there is no such GPU profile; {nearest}{remedy}there are {listed}")
+        listed = f"there are {shorten(', '.join(names), LISTED, placeholder=' ...')}"
+        raise InputError(f"profile = {echo(name)}: there is no such GPU profile; {nearest}{remedy or listed}")
     content = read_yaml(folder / f"{name}.yaml")
     record_of(GpuProfile, f"{name}.yaml", content)
     return {"_target_": "hardware_profiles.profile.GpuProfile", **content}

@@ -16,6 +16,7 @@ from system import Composition
 SAME = 1e-3  # relative difference below which no two plans are told apart
 WORTH = 0.01  # relative gain below which nothing is called better
 MUCH = 0.5  # of the rate that servers compute: from there on, requests slow each other much
+PROMISED = 0.9  # share of the rates that a simulation carries, as it is short and its lengths are evenly spread
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ OWN = {
 SPEEDS = ("prefill_tflops", "bandwidth_gb_per_s")
 GPU_KEYS = (*MEMORY_KEYS, *SPEEDS, "overhead_ms")
 OWN_NUMBERS = "own numbers"
-OTHER_DEVICE = f"for another device, give {', '.join(OWN)} instead of gpu; "
+OTHER_DEVICE = f"docs/planning_devices.md lists all; for another one, give {', '.join(OWN)} instead of gpu"
 BLOCK_OVERHEAD_MS = 1.0  # once per block and job (paper footnote 2)
 # PETALS reserves 2 GiB for BLOOM's hidden size; for other hidden sizes it is in proportion.
 WORKSPACE_GB_PER_WIDTH = 2 * GIB_GB / 14336

@@ -49,10 +49,11 @@ def kind_of(entry: Entry) -> LinkKind | None:
     """
     if KIND not in entry:
         return None
-    name = re.sub(r"[\s_-]+", "", entry.text(KIND, EXAMPLE).lower())
+    written = entry.text(KIND, EXAMPLE)
+    name = re.sub(r"[\s_-]+", "", written.lower())
     far = "says nothing about the distance; give a region or rtt_ms instead, and bandwidth_mbps"
     require(name != "internet", entry.where(KIND), name, far)
-    require_known(entry.where(KIND), name, kinds())
+    require_known(entry.where(KIND), name if name in kinds() else written, kinds())
     return kinds()[name]
 
 

@@ -14,6 +14,7 @@ ALIASES = Path(__file__).with_name("aliases.yaml")
 MAKERS = frozenset(
     ("nvidia", "geforce", "quadro", "tesla", "amd", "radeon", "instinct", "intel", "apple", "mac", "studio", "mini")
 )
+FILLERS = frozenset(("gpu", "generation", "graphics"))
 SERIES = ("", "rtx", "gtx", "rx", "arc")  # that people leave out
 SIZE = re.compile(r"(\d+)gb")
 # "4 x rtx_3090" or "4x3090", but not "7900 xtx"
@@ -27,8 +28,8 @@ def known_name(text: str) -> str:
     Raises `InputError` for another size than that of the profile, such as "rtx 3080 12gb", and for several devices,
     such as "2 x rtx_3060".
     """
-    joined = re.sub(r"(\d) gb\b", r"\1gb", text.lower())
-    words = [word for word in re.split(r"[^a-z0-9]+", joined) if word and word not in MAKERS]
+    joined = re.sub(r"(\d) ?gi?b\b", r"\1gb", text.lower())
+    words = [word for word in re.split(r"[^a-z0-9]+", joined) if word and word not in MAKERS | FILLERS]
     best = next(_matches(words), None)
     if best is not None:
         return best
@@ -42,7 +43,8 @@ def known_name(text: str) -> str:
         return device
     if size and device:
         raise InputError(
-            f"profile = {echo(text)}: there is no such GPU profile; write gpu: {device} and memory_gb: {size[1]}"
+            f"profile = {echo(text)}: has not the memory of {device} here; write gpu: {device} and memory_gb: {size[1]}"
+            ", and its bandwidth_gb_per_s and prefill_tflops where they differ"
         )
     return "_".join(text.lower().replace("-", " ").split())
 

@@ -77,26 +77,27 @@ class Efficiency:
     def spread(self, family: str) -> tuple[float, float]:
         """Return the factors within which nine in ten measured times lie.
 
-        Few points, and points of other engines or families, have at least the spread that all points together have.
+        Few points, and points of one device or of other engines or families, have at least the spread of all points.
         """
         fit = self.fit(family)
         ratios = [o.measured_s / self.block_s(family, o.peak_s, o.is_mixture) for o in fit.points]
         low, high = np.quantile(ratios, NINE_IN_TEN).tolist()
-        few = len(fit.points) < TRUSTED or fit.words != _words(self.engine, family)
+        is_of_one_device = len({point.device for point in fit.points}) == 1
+        few = len(fit.points) < TRUSTED or is_of_one_device or fit.words != _words(self.engine, family)
         if few and fit.words != _words(ANY.name, ""):
             of_all = Efficiency(ANY.name, self.points).spread("")
             return min(low, of_all[0]), max(high, of_all[1])
         return low, high
 
     def prompt_shares(self, gpu: GpuProfile) -> Floats:
-        """Return the nearest measured shares of peak arithmetic, the device's own first."""
+        """Return measured shares of peak arithmetic: the device's own, or three others."""
         of_device = tuple(point for point in self.points if point.device == gpu.name)
         groups = (group for _, group in _groups(self.engine, gpu.family, self.points))
-        stated = [
+        own, *others = [
             np.array([point.prompt_share for point in group if point.prompt_share is not None])
             for group in (of_device, *groups)
         ]
-        return next((shares for shares in stated if shares.size), np.ones(1))
+        return own if own.size else next((shares for shares in others if shares.size >= FEWEST), np.ones(1))
 
 
 @dataclass

@@ -22,6 +22,7 @@ class Engine:
     own_servers: bool  # whether a server belongs to one chain only
     reads_gguf: bool = False  # and no other files
     keeps_to_chains: bool = True  # or clients choose their own paths
+    steps_inside: bool = False  # whether a server that is a whole chain begins the next token without a message
     most_devices: float = math.inf  # of a chain; likewise:
     most_slots: float = math.inf
     embedding: Literal["orchestrator", "host", "first", "client"]
@@ -73,6 +74,7 @@ ENGINES = {
         Engine(
             name="vllm",
             own_servers=True,
+            steps_inside=True,
             embedding="first",
             service="token_budget",
             manner="compute up to 2,048 tokens of all requests together (as in vLLM)",

@@ -93,8 +93,10 @@ def _stated(top: Entry) -> Goal:
         name = top.text("goal", WORDS)
         require(name not in ("largest_rate", "cheapest"), "goal", name, f"write {{{name}: {SLO}}}")
         return _named(name, "goal")
-    for name in set(top.content["goal"]) & {"tokens_per_s", "first_token"}:
-        raise InputError(f"goal = {{{name}: ...}}: has no number, as a plan finds the best; write goal: {name}")
+    for name in ("tokens_per_s", "first_token"):
+        if name in top.content["goal"]:
+            remedy = f"write goal: {name}, and users instead of rate_per_s in workload"
+            raise InputError(f"goal = {{{name}: ...}}: takes no number, as a plan finds the best; {remedy}")
     entry = top.part("goal", WORDS, GOAL_KEYS)
     require(len(entry.content) == 1, "goal", list(entry.content), f"give exactly one of {', '.join(GOAL_KEYS)}")
     for key in ("minimise", "maximise"):

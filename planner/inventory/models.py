@@ -57,11 +57,14 @@ def model_of(top: Entry, folder: Path) -> ModelChoice:
     require(len(given) == 1, "model", given, f"give exactly one of {', '.join(SHAPES)}")
     source = _source(entry, folder)
     file_gb = _file_gb(entry, source.decoder) if "file_gb" in entry else None
-    weights = _weights(entry, source, file_gb)
-    if source.decoder.experts is not None and engine_of(top).reads_gguf:
-        weights = IN_GGUF.get(weights, weights)
+    named = _weights(entry, source, file_gb)
+    is_converted = file_gb is None and source.decoder.experts is not None and engine_of(top).reads_gguf
+    weights = IN_GGUF.get(named, named) if is_converted else named
     cache = known_cache(entry.where("cache"), entry.text("cache", _one_of(CACHES))) if "cache" in entry else "16 bit"
-    return ModelChoice(source.decoder, weights, cache, file_gb, tuple(_notes(entry, source, weights, file_gb)))
+    notes = [*_notes(entry, source, named, file_gb)]
+    if weights != named:
+        notes.append(f"files of GGUF in {named}, {weights}, keep all but the experts in q8_0")
+    return ModelChoice(source.decoder, weights, cache, file_gb, tuple(notes))
 
 
 def _source(entry: Entry, folder: Path) -> Source:
@@ -96,8 +99,7 @@ def _notes(entry: Entry, source: Source, weights: str, file_gb: float | None) ->
         alike = "as given" if "weights" in entry else "of the named precisions the nearest"
         yield f"file of {file_gb:g} GB: {bits:.3g} bits a weight on average ({weights}, {alike})"
     elif "weights" not in entry and weights != "16 bit":
-        kept = f"; llama.cpp's files of it, {weights}, keep all but the experts in q8_0"
-        yield f"weights: {source.said_by} {source.weights}{kept if weights != source.weights else ''}"
+        yield f"weights: {source.said_by} {weights}"
     elif "weights" in entry and source.weights not in (None, weights, "16 bit"):
         yield f"weights: {weights} as given; {source.said_by} {source.weights}"
 

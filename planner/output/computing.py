@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from exports.chains import Export
 from planner.inventory.engines import ANY, ENGINES
-from planner.results import MUCH, Computation, Plan
+from planner.results import MUCH, PROMISED, Computation, Plan
 from planner.words import digits, percent, quantity_words
 
 SHOWN = (None, 0.95)  # quantiles of the card's first times, None for the mean
@@ -45,9 +45,11 @@ def _of_computation(plan: Plan, computation: Computation) -> str:
     most = f"about {digits(computation.saturation_rate_per_s)} requests/s"
     servers = f"servers that {ENGINES[computation.engine].manner}"
     if computation.rate_of_slots_per_s is not None:
+        is_simulated = plan.prediction.rate_per_s < computation.rate_of_slots_per_s
+        basis = f", {PROMISED:.0%} of what they carry in a simulation within the SLO" if is_simulated else ""
         return (
             f"Largest rate: {digits(computation.rate_of_slots_per_s)} requests/s by equation (2), in which no request "
-            f"slows another; {servers} complete {most} while requests always wait. The plan promises {rate}."
+            f"slows another; {servers} complete {most} while requests always wait. The plan promises {rate}{basis}."
         )
     if is_too_much(plan):
         return (

@@ -14,6 +14,7 @@ from hardware_profiles.profile import GpuProfile, read_profile
 from planner.choice.chains.ends import ends_gb, spare_memory_gb
 from planner.choice.cheapest import choices, is_exhaustive
 from planner.choice.prediction import theory_applies
+from planner.choice.sharing.computation import never_meet
 from planner.inventory.efficiency import Fit, efficiency_of, is_by_peak
 from planner.inventory.goals import Cheapest
 from planner.results import MUCH, Alternative, Computation, Plan
@@ -194,10 +195,12 @@ def _of_arithmetic(plan: Plan) -> Iterator[str]:
     """Yield a warning if prompts need much of a server.
 
     Where shared computation is simulated, as it is for users, and under service models in which requests slow each
-    other, prompts count already.
+    other, prompts count already. They also count where no server has two requests.
     """
     inventory = plan.inventory
     if plan.computation is not None or inventory.users is not None or not inventory.service.is_independent:
+        return
+    if never_meet(plan.composition):
         return
     share = prefill_share(plan)
     over = np.flatnonzero(share > ARITHMETIC_SHORT)

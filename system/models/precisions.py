@@ -103,7 +103,7 @@ PRECISIONS = {
     "mlx_6bit": Precision(6.5 / 8, "6.5 bits (MLX: 64 numbers of 6 bits share 32 bits)", "mlx"),
     "mlx_8bit": Precision(8.5 / 8, "8.5 bits (MLX: 64 numbers of 8 bits share 32 bits)", "mlx"),
     # llama.cpp's type for gpt-oss: a file of 12.1 GB for 20.9 B weights has 8.5 bits beside the experts.
-    "mxfp4_moe": Precision(4.25 / 8, "4.25 bits (MXFP4)", "gguf", *(3 * [8.5 / 8])),
+    "mxfp4_moe": Precision(4.25 / 8, "4.25 bits (MXFP4 in GGUF)", "gguf", *(3 * [8.5 / 8])),
     **{name: _gguf(name) for name in GGUF_8B},
 }
 OF_CACHES = {

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import yaml
 
+from evaluators.queueing.steady_state import steady_state
 from evaluators.simulation import simulate_layout
 from planner.choice.prediction import loaded
 from planner.choice.search import plan, plan_of_layout
-from planner.choice.sharing.batches import STACKS, roofline_curve, with_curves
-from planner.choice.sharing.computation import paired_difference_s, shared_computation, work_rate_per_s
+from planner.choice.sharing.batches import STACKS, as_run, roofline_curve
+from planner.choice.sharing.computation import never_meet, paired_difference_s, shared_computation, work_rate_per_s
 from planner.choice.sharing.even_lengths import EvenLengths
 from planner.inventory.reading import inventory_of
 from planner.output.card import plan_card
@@ -78,7 +79,7 @@ def sustains(best, rate_per_s, jobs, kind=DrawnLengths):
     """Return whether a long run of other requests keeps to the SLO."""
     workload, service = best.inventory.workload, shared_computation(best.inventory).service
     drawn = kind(Poisson(), jobs, workload.input_tokens, workload.output_tokens)
-    chains = loaded(with_curves(best.composition), rate_per_s)
+    chains = loaded(as_run(best.composition, best.inventory.engine), rate_per_s)
     try:
         run = simulate_layout(chains, drawn.jobs(rate_per_s, RandomStreams(77)), service, stop_unstable=True)
     except UnstableError:
@@ -102,6 +103,30 @@ def test_the_rate_on_helix_servers_is_sustained_and_below_the_flow_of_any_layout
     assert best.computation.saturation_rate_per_s < 1.48  # requests/s, the flow of the best layout known for them
     assert sustains(best, 0.97 * best.prediction.rate_per_s, 4_000, EvenLengths)
     assert not sustains(best, 1.25 * best.prediction.rate_per_s, 4_000, EvenLengths)
+
+
+def test_a_plan_without_shared_servers_promises_the_rate_of_equation_2():
+    """Let the cache of one request fill the GPU, so that requests never meet."""
+    content = GPU_AND_CHAIN | {"cache_tokens": 40_000, "goal": {"largest_rate": {"quantile": 0.95, "slo_s": 60}}}
+    best = plan(inventory_of(content | {"servers": [{"name": "a", "gpu": "rtx_3090", "rtt_ms": 1}]}, ROOT))
+    assert never_meet(best.composition)
+    assert best.computation is None
+    queue = steady_state(best.composition.at_rate(best.prediction.rate_per_s))
+    assert queue.quantile_s("response", 0.95) == pytest.approx(60, rel=1e-3)
+
+
+@pytest.mark.parametrize("engine", ["vllm", "petals"])
+def test_a_tight_slo_is_kept(engine):
+    """Leave little beyond the time of requests alone."""
+    alone = inventory_of(
+        H100 | {"engine": engine, "goal": "p95", "workload": H100["workload"] | {"rate_per_s": 1e-4}}, ROOT
+    )
+    slo_s = 1.06 * plan(alone).prediction.quantiles_s[0.95]
+    best = plan(
+        inventory_of(H100 | {"engine": engine, "goal": {"largest_rate": {"quantile": 0.95, "slo_s": slo_s}}}, ROOT)
+    )
+    assert best.computation.prediction.quantiles_s[0.95] <= slo_s
+    assert 0 < best.prediction.rate_per_s < 0.3 * best.computation.saturation_rate_per_s
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -246,7 +246,11 @@ def test_a_model_can_be_described_or_read_from_a_config(tmp_path):
         ("workload", {"trace": "no.csv"}, "trace of workload = .*no.csv: there is no such file"),
         ("workload", {"trace": "no.csv", "input_tokens": 3}, "input_tokens of workload = 3: the trace sets it already"),
         ("goal", {"minimize": "p95"}, "key of goal = minimize: .*did you mean minimise"),
-        ("goal", {"tokens_per_s": 15}, "goal = {tokens_per_s: ...}: has no number, .*; write goal: tokens_per_s"),
+        (
+            "goal",
+            {"tokens_per_s": 15},
+            "goal = {tokens_per_s: ...}: takes no number, .*; write goal: tokens_per_s, and users",
+        ),
         ("goal", {"minimise": "p100"}, "minimise of goal = p100: must be mean or a percentile"),
         ("goal", {"minimise": "p0"}, "minimise of goal = p0: must be mean or a percentile"),
         ("goal", {}, r"goal = \[\]: give exactly one of minimise, maximise, largest_rate, cheapest"),

@@ -202,12 +202,12 @@ def test_an_engine_that_reads_gguf_has_its_type_of_a_published_mixture():
         "any": "mxfp4",
     }
     assert by["llama.cpp"].model.decode_read_gb < 0.8 * by["vllm"].model.decode_read_gb
-    (line,) = (line for line in by["llama.cpp"].derivation if line.startswith("weights:"))
-    assert line == (
-        "weights: the model is published in mxfp4; llama.cpp's files of it, mxfp4_moe, keep all but the experts in q8_0"
-    )
     named = inventory({"preset": "gpt_oss_20b", "weights": "mxfp4"}, engine="llama.cpp")
     assert named.weights == "mxfp4_moe"
+    note = "files of GGUF in mxfp4, mxfp4_moe, keep all but the experts in q8_0"
+    assert [note in planned.derivation for planned in (named, *by.values())] == [True, True, False, False]
+    of_file = inventory({"preset": "gpt_oss_20b", "file_gb": 13.8}, engine="llama.cpp")
+    assert of_file.weights == "mxfp4"  # a file with 16 bits beside the experts
 
 
 @pytest.mark.parametrize(

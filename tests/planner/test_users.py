@@ -188,6 +188,18 @@ def test_k_users_are_never_faster_than_one_nor_than_memory_and_arithmetic_allow(
         assert totals == sorted(totals)
 
 
+def test_a_server_with_its_own_scheduler_batches_all_of_its_users():
+    """Compare with steps that have a token of both users."""
+    whole = [{"name": "one", "gpu": "h100_sxm", "rtt_ms": 2.0}]
+    best = plan(for_users(2, engine="vllm", servers=whole, model="llama3_8b"))
+    servers, blocks = best.composition.system.servers, best.composition.system.model.block_count
+    step_s = blocks * servers.block_s[0, 2] * curves(best.composition.system)[0][2]
+    by_prompts = 1 + 800 * blocks * servers.block_s[0, 1] / (200 * step_s)  # that of the other user, in between
+    assert step_s <= best.user_speed.token_ms / 1e3 <= 1.1 * by_prompts * step_s
+    by_messages = plan(for_users(2, servers=whole, model="llama3_8b"))
+    assert by_messages.user_speed.token_ms > 1.5 * best.user_speed.token_ms
+
+
 def test_a_measured_batch_curve_is_taken_as_it_is():
     system = lab().system(1.0)
     measured_curve = {1: 1.0, 4: 1.5}

@@ -1,4 +1,4 @@
-"""Batch curves of servers: the time of several one-token steps together over that of one.
+"""Layouts as engines run them, with batch curves: the time of several one-token steps together over that of one.
 
 It is measured, where the profile has it. Otherwise it is that of the roofline: the weights are read once and each
 request's cache once, or the tokens take the time of their arithmetic, whichever is longer. Both parts of a step take
@@ -10,12 +10,29 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from system import System
+from planner.inventory.engines import Engine
+from system import Composition, System
 from system.layout import Layout
 
 STACKS = np.unique(np.rint(2 ** np.arange(0, 10.1, 0.25)).astype(int)).tolist()  # sizes in a roofline's batch curve
 
 AnyLayout = TypeVar("AnyLayout", bound=Layout)
+
+
+def as_run(composition: Composition, engine: Engine) -> Composition:
+    """Return chains whose servers have batch curves, with the messages that an engine sends.
+
+    Where a scheduler inside a server batches its own requests, none of them waits for a message while others are
+    computed. With messages, they would fall apart into two batches that take turns.
+    """
+    chains = with_curves(composition)
+    if not engine.steps_inside:
+        return chains
+    alone = chains.hop_server[chains.hop_start[:-1][np.diff(chains.hop_start) == 1]]
+    communication_s = chains.system.servers.communication_s.copy()
+    communication_s[alone, 2] = 0.0
+    servers = replace(chains.system.servers, communication_s=communication_s)
+    return replace(chains, system=replace(chains.system, servers=servers))
 
 
 def with_curves(layout: AnyLayout) -> AnyLayout:

@@ -12,6 +12,7 @@ Under equation (2) a server computes for any number of requests at once and slow
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,9 +21,10 @@ from numpy.typing import NDArray
 from evaluators.simulation import simulate_layout
 from evaluators.simulation.full_queue import all_at_once, leaving_rate_per_s
 from planner.choice.prediction import loaded, predict
-from planner.choice.sharing.batches import with_curves
+from planner.choice.sharing.batches import as_run, with_curves
 from planner.choice.sharing.even_lengths import EvenLengths
 from planner.choice.sharing.services import shared_service
+from planner.inventory.engines import Engine
 from planner.inventory.inventory import Inventory
 from planner.results import Prediction
 from system import Composition, RandomStreams, UnstableError
@@ -40,8 +42,8 @@ JOBS = 3_000  # of a simulation, or fewer or more:
 VISITS = 2_500_000  # of servers by steps, at most
 REFILLS = 3  # jobs for each slot, at least
 LEAST_JOBS = 1_000
-PROMISED = 0.9  # share of the rates that a simulation carries: queues are slow to fill, and its lengths evenly spread
-ROUNDS = 5  # of a bisection
+RAREST = 1 / 1024  # share of the rate with full queues: no plan for fewer requests
+CLOSE = 0.03  # of a bisection, relatively
 CONFIDENCE = 0.99
 
 
@@ -49,6 +51,7 @@ CONFIDENCE = 0.99
 class SharedComputation:
     """Simulations of layouts whose servers compute one batch at a time."""
 
+    engine: Engine
     service: ServiceModel
     workload: Workload
     seed: int = 0
@@ -56,7 +59,7 @@ class SharedComputation:
     def saturation_rate_per_s(self, composition: Composition) -> float:
         """Return the rate at which requests leave while others always wait."""
         jobs = self._workload(composition).jobs(1.0, RandomStreams(self.seed))
-        run = simulate_layout(loaded(with_curves(composition), 1.0), all_at_once(jobs), self.service)
+        run = simulate_layout(loaded(as_run(composition, self.engine), 1.0), all_at_once(jobs), self.service)
         return leaving_rate_per_s(run.times, WARM_UP)
 
     def times(self, layout: Layout, size: Composition) -> JobTimes:
@@ -65,37 +68,41 @@ class SharedComputation:
         The number of jobs suits the composition `size`. Raises `UnstableError` if jobs leave too slowly.
         """
         jobs = self._workload(size).jobs(layout.system.arrival_rate_per_s, RandomStreams(self.seed))
-        return simulate_layout(with_curves(layout), jobs, self.service, stop_unstable=True).times.after_warm_up()
+        run = as_run(layout, self.engine) if isinstance(layout, Composition) else with_curves(layout)
+        return simulate_layout(run, jobs, self.service, stop_unstable=True).times.after_warm_up()
 
     def prediction(self, composition: Composition, quantiles: Sequence[float]) -> Prediction:
         """Return the predicted times at the composition's own rate; raise as `times` does."""
-        chains, workload = with_curves(composition), self._workload(composition)
+        chains, workload = as_run(composition, self.engine), self._workload(composition)
         return predict(chains, workload, quantiles, self.service, self.seed)
 
     def rate_in_time_per_s(
         self, composition: Composition, quantile: float, slo_s: float, to_beat_per_s: float, most_per_s: float
     ) -> float | None:
-        """Return the largest rate to promise if a quantile must keep to the SLO.
+        """Return the largest rate at which a quantile keeps to the SLO.
 
-        It lies between two rates. The quantile keeps to the SLO at more than this rate, too. Return None if the rate to
-        beat is too high already.
+        It is at most `most_per_s`. Return None if it is not above the rate to beat, or if even rare requests do not
+        keep to the SLO.
         """
-        low, high = to_beat_per_s, most_per_s
-        if low > 0 and not self._keeps(composition, quantile, slo_s, low):
-            return None
-        if self._keeps(composition, quantile, slo_s, high):
-            return high
-        for _ in range(ROUNDS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self._keeps(composition, quantile, slo_s, middle) else (low, middle)
-        return low or high / 2  # so rare requests hardly meet, and equation (2) answers
 
-    def _keeps(self, composition: Composition, quantile: float, slo_s: float, rate_per_s: float) -> bool:
-        try:
-            times = self.times(loaded(composition, rate_per_s / PROMISED), composition)
-        except UnstableError:
+        def keeps(rate_per_s: float) -> bool:
+            with suppress(UnstableError):
+                times = self.times(loaded(composition, rate_per_s), composition)
+                return times.quantile_s("response", quantile) <= slo_s
             return False
-        return times.quantile_s("response", quantile) <= slo_s
+
+        if keeps(most_per_s):
+            return most_per_s
+        least_per_s = max(to_beat_per_s, RAREST * most_per_s)
+        low, high = max(least_per_s, most_per_s / 2), most_per_s
+        while not keeps(low):
+            if low == least_per_s:
+                return None
+            low, high = max(least_per_s, low / 2), low
+        while high > low * (1 + CLOSE):
+            middle = (low + high) / 2
+            low, high = (middle, high) if keeps(middle) else (low, middle)
+        return low
 
     def _workload(self, composition: Composition) -> Workload:
         """Return the requests with a number that suits the chains."""
@@ -104,6 +111,11 @@ class SharedComputation:
         hops = float(np.average(np.diff(composition.hop_start), weights=composition.capacity))
         most = int(VISITS / (hops * self.workload.output_tokens))
         return replace(self.workload, job_count=max(min(JOBS, most), REFILLS * composition.total_capacity, LEAST_JOBS))
+
+
+def never_meet(composition: Composition) -> bool:
+    """Return whether no server ever has two requests, so that equation (2) is exact."""
+    return bool((composition.capacity == 1).all()) and not composition.shared_servers
 
 
 def shared_computation(inventory: Inventory, seed: int = 0) -> SharedComputation | None:
@@ -117,7 +129,7 @@ def shared_computation(inventory: Inventory, seed: int = 0) -> SharedComputation
     workload = inventory.workload
     if isinstance(workload, SyntheticWorkload):
         workload = EvenLengths(workload.arrivals, JOBS, workload.input_tokens, workload.output_tokens)
-    return SharedComputation(shared_service(inventory).model, workload, seed)
+    return SharedComputation(inventory.engine, shared_service(inventory).model, workload, seed)
 
 
 def work_rate_per_s(composition: Composition) -> float:

@@ -14,15 +14,15 @@ from planner.choice.candidates import NO_VALUE, Choice
 from planner.choice.prediction import loaded
 from planner.choice.quantity import Quantity, RateUnderSlo, value_or_none
 from planner.choice.sharing.computation import (
-    PROMISED,
     SharedComputation,
+    never_meet,
     paired_difference_s,
     shared_computation,
     work_rate_per_s,
 )
 from planner.inventory.inventory import Inventory
-from planner.results import MUCH, SAME, WORTH, Computation, Prediction
-from system import Composition, InputError, UnstableError
+from planner.results import MUCH, PROMISED, SAME, WORTH, Computation, Prediction
+from system import Composition, InfeasibleError, InputError, UnstableError
 from system.response import JobTimes
 
 FINALISTS, FINALISTS_OF_MANY = 3, 1  # beside the choice by equation (2)
@@ -42,15 +42,15 @@ def best_sustained(
 ) -> Sustained:
     """Return the finalist that serves the goal best where requests share the servers.
 
-    Where nothing is known of shared computation, it is the choice itself. Raises `InfeasibleError` or `UnstableError`
-    as simulations do.
+    Where requests share no server, or nothing is known of shared computation, it is the choice itself. Raises
+    `InfeasibleError` or `UnstableError` as simulations do.
     """
-    shared = shared_computation(inventory, seed)
+    shared = None if never_meet(choice.composition) else shared_computation(inventory, seed)
     if shared is None:
         return Sustained(choice, None)
     try:
         return _Finals(shared, quantity, quantiles, inventory.engine.name).of(choice)
-    except UnstableError:
+    except (InfeasibleError, UnstableError):
         raise
     except InputError:  # such as layouts that steps cannot follow, or traces with parts of tokens
         return Sustained(choice, None)
@@ -71,25 +71,25 @@ class _Finals:
     def _of_rate(self, choice: Choice) -> Sustained:
         """Return the finalist with the largest rate.
 
-        A rate is the smaller one of equation (2) and the simulation.
+        A rate is the smaller one of equation (2) and of what is promised of the simulated one.
         """
         assert isinstance(self.quantity, RateUnderSlo)
+        limits = self.quantity.quantile, self.quantity.slo_s
         best, largest_per_s = None, 0.0
         for bound_per_s, saturation_per_s, finalist in self._by_bound(choice):
-            if bound_per_s <= largest_per_s * (1 + WORTH):
-                break
-            limits = self.quantity.quantile, self.quantity.slo_s
             to_beat_per_s = largest_per_s * (1 + WORTH)
-            computed_per_s = self.shared.rate_in_time_per_s(finalist.composition, *limits, to_beat_per_s, bound_per_s)
-            if computed_per_s is not None:
-                # With the bound itself, the simulation stopped there and may carry more.
-                most_per_s = (
-                    max(computed_per_s, PROMISED * saturation_per_s)
-                    if computed_per_s == bound_per_s
-                    else computed_per_s
-                )
-                best, largest_per_s = (finalist, saturation_per_s, most_per_s), computed_per_s
-        assert best is not None
+            if bound_per_s <= to_beat_per_s:
+                break
+            simulated = [rate_per_s / PROMISED for rate_per_s in (to_beat_per_s, bound_per_s)]
+            carried_per_s = self.shared.rate_in_time_per_s(finalist.composition, *limits, *simulated)
+            if carried_per_s is not None:
+                # At the bound the search stopped, and the servers may carry more.
+                most_per_s = PROMISED * (saturation_per_s if carried_per_s == simulated[1] else carried_per_s)
+                best, largest_per_s = (finalist, saturation_per_s, most_per_s), PROMISED * carried_per_s
+        if best is None:
+            raise InfeasibleError(
+                f"slo_s = {limits[1]:g}: even rare requests take longer where they share servers; raise slo_s"
+            )
         finalist, saturation_per_s, most_per_s = best
         prediction = self._prediction(finalist.composition, largest_per_s)
         computation = Computation(self.engine, saturation_per_s, prediction, finalist.value, most_per_s)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from algorithms.dispatch.jffc import JFFC
 from evaluators.simulation import simulate_layout
-from planner.choice.sharing.batches import with_curves
+from planner.choice.sharing.batches import as_run
 from planner.choice.sharing.services import shared_service
+from planner.inventory.engines import Engine
 from planner.inventory.inventory import Inventory
 from planner.inventory.services import NamedService
 from planner.results import UserSpeed
@@ -33,6 +34,7 @@ class Loop:
     input_tokens: int
     output_tokens: float
     service: NamedService
+    engine: Engine
 
     @property
     def further_tokens(self) -> float:
@@ -43,7 +45,7 @@ class Loop:
 def loop_of(inventory: Inventory) -> Loop:
     """Return an inventory's mean request and how its servers compute."""
     _, input_tokens, further_tokens = inventory.workload.mean_job
-    return Loop(max(round(input_tokens), 1), further_tokens + 1, shared_service(inventory))
+    return Loop(max(round(input_tokens), 1), further_tokens + 1, shared_service(inventory), inventory.engine)
 
 
 def user_speed(composition: Composition, users: int, loop: Loop) -> UserSpeed | None:
@@ -55,7 +57,7 @@ def user_speed(composition: Composition, users: int, loop: Loop) -> UserSpeed | 
         return None
     if users == 1:
         return _alone(composition, loop)
-    chains = _filled(composition, users)
+    chains = _filled(composition, users, loop.engine)
     if request_count(users) * loop.output_tokens * chains.most_hops > MOST_VISITS:
         return None
     return _together(chains, users, loop)
@@ -69,17 +71,17 @@ def speed(users: int, token_s: float, first_token_s: float, loop: Loop) -> UserS
 
 def _alone(composition: Composition, loop: Loop) -> UserSpeed:
     """Return the speed of one user on the fastest chain, by equation (2)."""
-    once_s, input_s, token_s = composition.job_coefficients_s[0].tolist()
+    once_s, input_s, token_s = as_run(composition, loop.engine).job_coefficients_s[0].tolist()
     return speed(1, token_s or np.inf, once_s + input_s * loop.input_tokens, loop)
 
 
-def _filled(composition: Composition, users: int) -> Composition:
+def _filled(composition: Composition, users: int, engine: Engine) -> Composition:
     """Return the chains that the users take, the fastest first, for exactly these users."""
     before = np.cumsum(composition.capacity) - composition.capacity
     taken = np.minimum(composition.capacity, users - before)
     used = np.flatnonzero(taken > 0)
     chains = composition.only(used)
-    return replace(with_curves(chains), capacity=taken[used]).under(JFFC)
+    return replace(as_run(chains, engine), capacity=taken[used]).under(JFFC)
 
 
 def _together(chains: Composition, users: int, loop: Loop) -> UserSpeed:

@@ -52,6 +52,18 @@ APPLE_TFLOPS = {
     "m2_ultra": 27.2,
     "m3_max": 14.2,
 }
+OF_CARDS = ("nvidia", "nvidia_datacentre", "nvidia_turing", "nvidia_pascal", "amd", "amd_datacentre", "intel")
+SEVERAL_FORMS = (
+    "a100_40gb",
+    "h100_pcie",
+    "h100_sxm",
+    "a100_80gb_pcie",
+    "a100_80gb_sxm",
+    "a800_80gb",
+    "v100_16gb",
+    "v100_32gb",
+    "gh200_96gb",
+)
 ISSUE = (
     "m1_max m2_ultra m3_ultra m4_pro m4_max m5_max mi50 mi100 mi250 rx_6700_xt rx_7900_xtx strix_halo gb10 jetson_orin "
     "raspberry_pi_5 p40 p100 gtx_1070 gtx_1080_ti gtx_1660 t1200 rtx_3060 rtx_3070 rtx_4070 rtx_4070_laptop rtx_8000 "
@@ -121,6 +133,14 @@ def test_memory_that_a_cpu_shares_is_open_to_the_gpu_in_part():
 def test_names_are_understood_as_people_write_them(written, name):
     assert known_name(written) in PROFILES
     assert name is None or known_name(written) == name
+
+
+@pytest.mark.parametrize("name", [name for name, profile in PROFILES.items() if profile.family in OF_CARDS])
+def test_cards_are_understood_by_their_full_names(name):
+    """Leave out what only some descriptions add."""
+    words = re.split(r" by its data sheet|,| with | \d+ GB| in its ", PROFILES[name].description)[0]
+    if "by its data sheet" in PROFILES[name].description and name not in SEVERAL_FORMS:
+        assert known_name(words) == name
 
 
 def test_no_two_devices_have_the_same_letters():
