@@ -7,6 +7,7 @@ at run time, becomes one sentence with the name of the function.
 
 import inspect
 import linecache
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from system.errors import InputError
 INTEGERS = types.Array(types.int64, 1, "C", readonly=True)
 NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
 UNCHECKED = ("flat", "nditer", "fill_diagonal", "ascontiguousarray")  # numba lets these write into read-only arrays
+COLOURS = re.compile(r"\x1b\[[\d;]*m")  # of numba's messages where the package colorama is installed
 # By a part of numba's message, what is wrong.
 REASONS = {
     "Cannot modify readonly array": "writes into an array that it is given; it may only read them",
@@ -67,7 +69,7 @@ def refusal(function: Any, signature: Any, reason: str) -> InputError:
 
 def compile_error(function: Callable[..., Any], signature: Any, error: Exception) -> InputError:
     """Return the error for a function that cannot be compiled."""
-    message = str(error)
+    message = COLOURS.sub("", str(error))
     lines = [line for line in message.splitlines() if line.strip() and "nopython mode pipeline" not in line]
     unknown = f"cannot be compiled: {lines[0].strip()}; it may only read its arrays, and use what numba supports"
     reason = next((reason for part, reason in REASONS.items() if part in message), unknown)
