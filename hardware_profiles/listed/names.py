@@ -39,9 +39,9 @@ def known_name(text: str) -> str:
         raise InputError(f"profile = {echo(text)}: is several GPUs; write gpus: {counted} instead of gpu")
     size = SIZE.fullmatch(words[-1]) if words else None
     device = next(_matches(words[:-1]), None) if size else None
-    if size and device and profile.read_profile(device)["memory_gb"] == int(size[1]):
-        return device
     if size and device:
+        if profile.read_profile(device)["memory_gb"] == int(size[1]):
+            return device
         raise InputError(
             f"profile = {echo(text)}: has not the memory of {device} here; write gpu: {device} and memory_gb: {size[1]}"
             ", and its bandwidth_gb_per_s and prefill_tflops where they differ"

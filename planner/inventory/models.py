@@ -61,7 +61,7 @@ def model_of(top: Entry, folder: Path) -> ModelChoice:
     is_converted = file_gb is None and source.decoder.experts is not None and engine_of(top).reads_gguf
     weights = IN_GGUF.get(named, named) if is_converted else named
     cache = known_cache(entry.where("cache"), entry.text("cache", _one_of(CACHES))) if "cache" in entry else "16 bit"
-    notes = [*_notes(entry, source, named, file_gb)]
+    notes = list(_notes(entry, source, named, file_gb))
     if weights != named:
         notes.append(f"files of GGUF in {named}, {weights}, keep all but the experts in q8_0")
     return ModelChoice(source.decoder, weights, cache, file_gb, tuple(notes))
@@ -132,8 +132,8 @@ def _nearest(source: Source, file_gb: float) -> str:
     if source.weights is not None and source.weights not in FILE_TYPES:
         own_gb = source.decoder.weight_bytes(source.weights) / GB
         if min(file_gb, own_gb) >= SAME * max(file_gb, own_gb):
-            sizes_gb = {name: sizes_gb[name] for name in sizes_gb if name == IN_GGUF.get(source.weights)}
-            sizes_gb[source.weights] = own_gb
+            kept = IN_GGUF.get(source.weights, source.weights)
+            sizes_gb = {source.weights: own_gb, kept: sizes_gb.get(kept, own_gb)}
     return min(sizes_gb, key=lambda name: abs(sizes_gb[name] - file_gb))
 
 

@@ -129,8 +129,7 @@ OTHER_NAMES = {
 IN_GGUF = {"mxfp4": "mxfp4_moe"}  # what files of llama.cpp have of mixtures that are published otherwise
 # Groups of another size or bits than usual, such as gptq_8bit_g32; the group shares 32 bits.
 GROUPED = re.compile(r"(awq|gptq|mlx)_([2-8])bit_g(\d{1,5})")
-
-BITS_ALONE = re.compile(r"q?([2-8])(?:bits?)?")
+BITS_ALONE = re.compile(r"q?([2-68])(?:bits?)?")
 # What people mean by so many bits, by what they run.
 SCHEMES = {
     "2": "q2_k for a file of GGUF",
@@ -164,7 +163,7 @@ def known_weights(field: str, name: str) -> str:
     spelled = name.lower().replace("-", "_")
     if GROUPED.fullmatch(spelled):
         return spelled
-    if (bits := BITS_ALONE.fullmatch(plain_name(name))) and bits[1] in SCHEMES:
+    if bits := BITS_ALONE.fullmatch(plain_name(name)):
         raise InputError(f"{field} = {echo(name)}: names no scheme; write {SCHEMES[bits[1]]}")
     return _known(field, name, WEIGHTS)
 

@@ -9,7 +9,7 @@ from numba import njit
 from algorithms.routing.ws_rr import expected_wait
 from system import InputError
 from system.code.compiler import compiled, suited
-from system.code.signatures import run_error
+from system.code.signatures import compile_error, run_error
 from system.dispatch import DISPATCH, Dispatch
 from system.routing import DELAY, Routing
 from system.service.linear_law import STEP, step_alone_s
@@ -67,6 +67,12 @@ def test_a_policy_that_could_write_or_is_not_compiled_is_refused_in_one_sentence
     with pytest.raises(InputError, match=f"^dispatch = mine: {re.escape(reason)}") as refused:
         compiled(DISPATCH)(function)
     assert "\n" not in str(refused.value)
+
+
+def test_colours_of_the_compiler_are_left_out():
+    function, _ = mine("dispatch", "return 0")
+    error = compile_error(function, DISPATCH, TypeError("\x1b[1mUnknown attribute\x1b[0m"))
+    assert "cannot be compiled: Unknown attribute; it may only read" in str(error)
 
 
 def test_the_line_that_writes_is_named():

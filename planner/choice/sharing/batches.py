@@ -19,25 +19,29 @@ STACKS = np.unique(np.rint(2 ** np.arange(0, 10.1, 0.25)).astype(int)).tolist() 
 AnyLayout = TypeVar("AnyLayout", bound=Layout)
 
 
-def as_run(composition: Composition, engine: Engine) -> Composition:
-    """Return chains whose servers have batch curves, with the messages that an engine sends.
+def as_run(layout: AnyLayout, engine: Engine) -> AnyLayout:
+    """Return a layout with batch curves and the messages that an engine sends.
 
     Where a scheduler inside a server batches its own requests, none of them waits for a message while others are
     computed. With messages, they would fall apart into two batches that take turns.
     """
-    chains = with_curves(composition)
-    if not engine.steps_inside:
-        return chains
-    alone = chains.hop_server[chains.hop_start[:-1][np.diff(chains.hop_start) == 1]]
-    communication_s = chains.system.servers.communication_s.copy()
+    curved = with_curves(layout)
+    if not engine.steps_inside or not isinstance(curved, Composition):
+        return curved
+    alone = curved.hop_server[curved.hop_start[:-1][np.diff(curved.hop_start) == 1]]
+    communication_s = curved.system.servers.communication_s.copy()
     communication_s[alone, 2] = 0.0
-    servers = replace(chains.system.servers, communication_s=communication_s)
-    return replace(chains, system=replace(chains.system, servers=servers))
+    return _with(curved, communication_s=communication_s)
 
 
 def with_curves(layout: AnyLayout) -> AnyLayout:
     """Return a layout whose servers all have batch curves."""
-    servers = replace(layout.system.servers, batch_curves=curves(layout.system))
+    return _with(layout, batch_curves=curves(layout.system))
+
+
+def _with(layout: AnyLayout, **of_servers: Any) -> AnyLayout:
+    """Return the layout with other fields of its servers."""
+    servers = replace(layout.system.servers, **of_servers)
     changed: AnyLayout = replace(cast(Any, layout), system=replace(layout.system, servers=servers))
     return changed
 

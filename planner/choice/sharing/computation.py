@@ -42,7 +42,7 @@ JOBS = 3_000  # of a simulation, or fewer or more:
 VISITS = 2_500_000  # of servers by steps, at most
 REFILLS = 3  # jobs for each slot, at least
 LEAST_JOBS = 1_000
-RAREST = 1 / 1024  # share of the rate with full queues: no plan for fewer requests
+RAREST = 1 / 1024  # share of the largest rate in question, below which none is looked for
 CLOSE = 0.03  # of a bisection, relatively
 CONFIDENCE = 0.99
 
@@ -68,8 +68,8 @@ class SharedComputation:
         The number of jobs suits the composition `size`. Raises `UnstableError` if jobs leave too slowly.
         """
         jobs = self._workload(size).jobs(layout.system.arrival_rate_per_s, RandomStreams(self.seed))
-        run = as_run(layout, self.engine) if isinstance(layout, Composition) else with_curves(layout)
-        return simulate_layout(run, jobs, self.service, stop_unstable=True).times.after_warm_up()
+        run = simulate_layout(as_run(layout, self.engine), jobs, self.service, stop_unstable=True)
+        return run.times.after_warm_up()
 
     def prediction(self, composition: Composition, quantiles: Sequence[float]) -> Prediction:
         """Return the predicted times at the composition's own rate; raise as `times` does."""

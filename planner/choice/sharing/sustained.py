@@ -75,34 +75,34 @@ class _Finals:
         """
         assert isinstance(self.quantity, RateUnderSlo)
         limits = self.quantity.quantile, self.quantity.slo_s
-        best, largest_per_s = None, 0.0
+        best, to_beat_per_s = None, 0.0
         for bound_per_s, saturation_per_s, finalist in self._by_bound(choice):
-            to_beat_per_s = largest_per_s * (1 + WORTH)
             if bound_per_s <= to_beat_per_s:
                 break
-            simulated = [rate_per_s / PROMISED for rate_per_s in (to_beat_per_s, bound_per_s)]
-            carried_per_s = self.shared.rate_in_time_per_s(finalist.composition, *limits, *simulated)
+            carried_per_s = self.shared.rate_in_time_per_s(finalist.composition, *limits, to_beat_per_s, bound_per_s)
             if carried_per_s is not None:
                 # At the bound the search stopped, and the servers may carry more.
-                most_per_s = PROMISED * (saturation_per_s if carried_per_s == simulated[1] else carried_per_s)
-                best, largest_per_s = (finalist, saturation_per_s, most_per_s), PROMISED * carried_per_s
+                most_per_s = saturation_per_s if carried_per_s == bound_per_s else carried_per_s
+                best = finalist, saturation_per_s, most_per_s, carried_per_s
+                to_beat_per_s = carried_per_s * (1 + WORTH)
         if best is None:
             raise InfeasibleError(
                 f"slo_s = {limits[1]:g}: even rare requests take longer where they share servers; raise slo_s"
             )
-        finalist, saturation_per_s, most_per_s = best
+        finalist, saturation_per_s, most_per_s, carried_per_s = best
+        largest_per_s = PROMISED * carried_per_s
         prediction = self._prediction(finalist.composition, largest_per_s)
-        computation = Computation(self.engine, saturation_per_s, prediction, finalist.value, most_per_s)
+        computation = Computation(self.engine, saturation_per_s, prediction, finalist.value, PROMISED * most_per_s)
         return Sustained(replace(finalist, value=min(finalist.value, largest_per_s)), computation)
 
     def _by_bound(self, choice: Choice) -> list[tuple[float, float, Choice]]:
-        """Return the finalists with bounds of their rates and rates of full queues."""
+        """Return the finalists with bounds of their carried rates and rates of full queues."""
         finalists = []
         for finalist in (choice, *self._others(choice)):
             value = finalist.value if finalist is choice else value_or_none(self.quantity, finalist.composition)
             if value is not None and value > 0:
                 saturation_per_s = self.shared.saturation_rate_per_s(finalist.composition)
-                bound_per_s = min(value, PROMISED * saturation_per_s)
+                bound_per_s = min(value / PROMISED, saturation_per_s)
                 finalists.append((bound_per_s, saturation_per_s, replace(finalist, value=value)))
         return sorted(finalists, key=lambda item: item[0], reverse=True)
 
